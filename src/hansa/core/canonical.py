@@ -1,0 +1,76 @@
+"""Canonical JSON (RFC 8785) and hashlinks: one entity, one byte string, one name for it.
+
+A hashlink is `hl:` and the base58btc multihash (SHA-256) of the canonical bytes, after the IETF draft
+draft-sporny-hashlink. `href` means something at one marketplace only, so it is not part of the hashed form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import base58
+import msgspec
+import rfc8785
+
+from hansa.core.errors import Code, Refused
+
+HASHLINK_PREFIX: Final = "hl:z"
+_MULTIHASH_SHA2_256: Final = b"\x12\x20"
+_INTEGER_EXACT_MAX: Final = 2**53 - 1
+_FLOAT_PLAIN_MIN: Final = 1e-3
+_FLOAT_PLAIN_MAX: Final = 1e15
+
+_sorted_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def _is_plain(value: object) -> bool:  # noqa: PLR0911 - one answer per JSON type
+    """Whether msgspec's sorted output of `value` is already RFC 8785.
+
+    It is, except for keys beyond ASCII (which RFC 8785 sorts by UTF-16 code units), characters that
+    UTF-8 cannot carry, and floats outside the range in which both write plain decimals.
+    """
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
+    if isinstance(value, bool) or value is None:
+        return True
+    if isinstance(value, int):
+        return -_INTEGER_EXACT_MAX <= value <= _INTEGER_EXACT_MAX
+    if isinstance(value, float):
+        return _FLOAT_PLAIN_MIN <= abs(value) < _FLOAT_PLAIN_MAX and not value.is_integer()
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(k.isascii() for k in value) and all(map(_is_plain, value.values()))
+    return False
+
+
+def canonical_json(value: object) -> bytes:
+    """The RFC 8785 form of a JSON value (dict, list, str, int, float, bool, None).
+
+    Raises:
+        Refused: `Code.INVALID`, when the value has no such form (an integer beyond 2^53, NaN, a lone surrogate).
+    """
+    if _is_plain(value):
+        return _sorted_encoder.encode(value)
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise Refused(Code.INVALID, "The body holds a number or character that canonical JSON cannot carry.") from error
+
+
+def hashlink(canonical: bytes) -> str:
+    """The hashlink of canonical bytes."""
+    digest = _MULTIHASH_SHA2_256 + hashlib.sha256(canonical).digest()
+    return HASHLINK_PREFIX + base58.b58encode(digest).decode()
+
+
+def is_hashlink(text: str) -> bool:
+    """Whether `text` is a well-formed hashlink of ours."""
+    if not text.startswith(HASHLINK_PREFIX) or len(text) > len(HASHLINK_PREFIX) + 48:
+        return False
+    try:
+        digest = base58.b58decode(text[len(HASHLINK_PREFIX) :])
+    except ValueError:
+        return False
+    return len(digest) == len(_MULTIHASH_SHA2_256) + 32 and digest.startswith(_MULTIHASH_SHA2_256)

@@ -1,0 +1,89 @@
+"""Time as a parameter: production uses `SystemClock`, tests and simulation `ManualClock`."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The only source of time and of waiting."""
+
+    def now(self) -> datetime:
+        """The time of day, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The time of day, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+class ManualClock:
+    """A clock that stands until it is moved; sleepers wake in the order of their times."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._start = start
+        self._elapsed_s = 0.0
+        self._serial = 0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        """The time of day, UTC."""
+        return self._start + timedelta(seconds=self._elapsed_s)
+
+    def monotonic(self) -> float:
+        """Seconds since the clock was made."""
+        return self._elapsed_s
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock was moved by `seconds`."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._serial += 1
+        heapq.heappush(self._sleepers, (self._elapsed_s + seconds, self._serial, waiter))
+        await waiter
+
+    @property
+    def sleepers(self) -> int:
+        """How many tasks are waiting for this clock."""
+        return sum(not waiter.done() for _, _, waiter in self._sleepers)
+
+    async def advance(self, seconds: float) -> None:
+        """Move the clock, waking each sleeper at its own time and letting it run."""
+        target_s = self._elapsed_s + seconds
+        while self._sleepers and self._sleepers[0][0] <= target_s:
+            due_s, _, waiter = heapq.heappop(self._sleepers)
+            self._elapsed_s = due_s
+            if not waiter.done():
+                waiter.set_result(None)
+            await asyncio.sleep(0)
+        self._elapsed_s = target_s
+        await asyncio.sleep(0)
+
+
+def rfc3339(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as every time of ours is written."""
+    assert moment.tzinfo is not None, "a time without a zone means nothing to another member"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

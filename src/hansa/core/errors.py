@@ -1,0 +1,137 @@
+"""The one error tree and the closed list of codes.
+
+    HansaError                  every operating error; carries a `Code`
+    ├── Refused                 the request or message is wrong and stays wrong: do not repeat it
+    ├── Unavailable             it may work later: repeat with back-off (`retry_after_s`)
+    └── Fatal                   the process cannot go on; its exit status says why
+
+Programmer errors are assertions and are not part of the tree.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+from typing import Final
+
+
+@unique
+class Code(StrEnum):
+    """Everything that can be wrong, as it appears in HTTP bodies, logs, evidence and `--json` output."""
+
+    # A request to the API.
+    MALFORMED = "malformed"
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not-found"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    NOT_ACCEPTABLE = "not-acceptable"
+    CONFLICT = "conflict"
+    READ_ONLY_REPLICA = "read-only-replica"
+    TOO_LARGE = "too-large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    OVERLOADED = "overloaded"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+    # A lifecycle event or a ledger transaction.
+    EVENT_MALFORMED = "event-malformed"
+    EVENT_TOO_LARGE = "event-too-large"
+    EVENT_ISSUER_UNKNOWN = "event-issuer-unknown"
+    EVENT_SIGNATURE_INVALID = "event-signature-invalid"
+    EVENT_DUPLICATE = "event-duplicate"
+    EVENT_LOCATION_FOREIGN = "event-location-foreign"
+    EVENT_VERSION_BROKEN = "event-version-broken"
+    TRANSACTION_MALFORMED = "transaction-malformed"
+    TRANSACTION_TOO_LARGE = "transaction-too-large"
+    # A retrieval from another member.
+    RETRIEVAL_UNREACHABLE = "retrieval-unreachable"
+    RETRIEVAL_TIMEOUT = "retrieval-timeout"
+    RETRIEVAL_TOO_LARGE = "retrieval-too-large"
+    RETRIEVAL_ANSWER_INVALID = "retrieval-answer-invalid"
+    RETRIEVAL_MISSING = "retrieval-missing"
+    HASH_MISMATCH = "hash-mismatch"
+    KEY_MISMATCH = "key-mismatch"
+    IDENTIFIER_CLAIMED = "identifier-claimed"
+    ENTITY_INVALID = "entity-invalid"
+    HOST_NOT_ALLOWED = "host-not-allowed"
+    # This installation.
+    SETTINGS_INVALID = "settings-invalid"
+    FOLDER_IN_USE = "folder-in-use"
+    PORT_IN_USE = "port-in-use"
+    DISK_FULL = "disk-full"
+    CLOCK_WRONG = "clock-wrong"
+    STORE_NEWER = "store-newer"
+    STORE_DAMAGED = "store-damaged"
+    ENGINE_MISSING = "engine-missing"
+    ENGINE_FAILED = "engine-failed"
+
+
+HTTP_STATUS: Final[dict[Code, int]] = {
+    Code.MALFORMED: 400,
+    Code.INVALID: 400,
+    Code.UNAUTHENTICATED: 401,
+    Code.FORBIDDEN: 403,
+    Code.NOT_FOUND: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.NOT_ACCEPTABLE: 406,
+    Code.CONFLICT: 409,
+    Code.READ_ONLY_REPLICA: 409,
+    Code.TOO_LARGE: 413,
+    Code.UNSUPPORTED_MEDIA_TYPE: 415,
+    Code.OVERLOADED: 429,
+    Code.UNAVAILABLE: 503,
+    Code.DISK_FULL: 503,
+    Code.INTERNAL: 500,
+}
+"""HTTP status of the codes that a caller can meet; every other code is ours to handle and would be a 500."""
+
+EXIT_STATUS: Final[dict[Code, int]] = {
+    Code.SETTINGS_INVALID: 3,
+    Code.FOLDER_IN_USE: 4,
+    Code.PORT_IN_USE: 5,
+    Code.DISK_FULL: 6,
+    Code.CLOCK_WRONG: 7,
+    Code.STORE_NEWER: 8,
+    Code.STORE_DAMAGED: 9,
+    Code.ENGINE_MISSING: 10,
+    Code.ENGINE_FAILED: 11,
+    Code.UNAVAILABLE: 12,
+    Code.UNAUTHENTICATED: 13,
+    Code.FORBIDDEN: 13,
+}
+"""Exit status of a command that ends with the code; 1 for every other (2 is a wrong command line)."""
+
+
+class HansaError(Exception):
+    """An operating error: a code, and one sentence for the person who has to act on it."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @property
+    def http_status(self) -> int:
+        """Status of the HTTP answer that reports this error."""
+        return HTTP_STATUS.get(self.code, 500)
+
+    @property
+    def exit_status(self) -> int:
+        """Exit status of the command that ends with this error."""
+        return EXIT_STATUS.get(self.code, 1)
+
+
+class Refused(HansaError):
+    """The request or message is wrong and stays wrong; repeating it is no use."""
+
+
+class Unavailable(HansaError):
+    """It may work later; the caller repeats it after `retry_after_s` seconds."""
+
+    def __init__(self, code: Code, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(code, message)
+        self.retry_after_s = retry_after_s
+
+
+class Fatal(HansaError):
+    """The process cannot start or go on; it ends with `exit_status` and this message."""

@@ -1,0 +1,58 @@
+"""Outgoing HTTP as a parameter: what retrieval, notifications and health checks need of a client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class HttpRequest(msgspec.Struct, frozen=True):
+    """One outgoing request."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    timeout_s: float = 10.0
+    """For the whole exchange, so that a slow sender cannot hold us."""
+    answer_size_max_bytes: int = 1_048_576
+
+
+class HttpAnswer(msgspec.Struct, frozen=True):
+    """What came back, whole. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpClient(Protocol):
+    """Sends requests to allowed hosts alone, follows no redirects, keeps no cookies."""
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        """Send and wait for the whole answer.
+
+        Raises:
+            Unavailable: `Code.RETRIEVAL_UNREACHABLE` or `Code.RETRIEVAL_TIMEOUT`.
+            Refused: `Code.RETRIEVAL_TOO_LARGE` (answer over the limit) or `Code.HOST_NOT_ALLOWED`.
+        """
+
+
+class RequestSigner(Protocol):
+    """Proves to another member who is asking."""
+
+    def headers(self, audience: str, method: str, url: str, body: bytes) -> dict[str, str]:
+        """Headers that bind this member's identity to one request to the member with DID `audience`."""
+
+
+class CallerCheck(Protocol):
+    """Finds out which member signed an incoming request."""
+
+    async def member(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> str | None:
+        """DID of the member whose registered key signed the request; None when it is not signed.
+
+        Raises:
+            Refused: `Code.UNAUTHENTICATED`, when a signature is there and does not hold.
+        """

@@ -1,0 +1,45 @@
+"""Identifiers: entities (URN), events (UUIDv7, RFC 9562) and the keys by which the ledger knows entities."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+Entropy = Callable[[int], bytes]
+"""A source of random bytes, as `os.urandom`."""
+
+_CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
+_ENTITY_KEY: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def uuid7(now: datetime, entropy: Entropy) -> str:
+    """A time-ordered UUID (RFC 9562, version 7)."""
+    milliseconds = int(now.timestamp() * 1000)
+    value = int.from_bytes(milliseconds.to_bytes(6, "big") + entropy(10), "big")
+    value = value & ~(0xF << 76) | (0x7 << 76)
+    value = value & ~(0x3 << 62) | (0x2 << 62)
+    return str(uuid.UUID(int=value))
+
+
+def kebab(type_name: str) -> str:
+    """`ProductOffering` as `product-offering`."""
+    return _CAPITAL.sub("-", type_name).lower()
+
+
+def new_entity_id(type_name: str, entropy: Entropy) -> str:
+    """`urn:ngsi-ld:<kebab-type>:<uuid>` with a random UUID."""
+    return f"urn:ngsi-ld:{kebab(type_name)}:{uuid.UUID(bytes=entropy(16), version=4)}"
+
+
+def entity_key(did: str, entity_id: str) -> str:
+    """How the ledger names an entity: SHA-256 of the issuer's DID, a zero byte and the identifier, in hex."""
+    return hashlib.sha256(f"{did}\0{entity_id}".encode()).hexdigest()
+
+
+def is_entity_key(text: str) -> bool:
+    """Whether `text` has the form of an entity key."""
+    return _ENTITY_KEY.fullmatch(text) is not None

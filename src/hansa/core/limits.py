@@ -1,0 +1,54 @@
+"""Limits on everything that grows. One immutable object, handed down by `hansa.node`; units stand last."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The bounds within which a member works. Defaults suit a marketplace on one machine."""
+
+    # Requests to the API.
+    body_size_max_bytes: int = 1_048_576
+    body_depth_max: int = 64
+    list_limit_default: int = 100
+    list_limit_max: int = 1000
+    query_length_max_chars: int = 8192
+    filter_count_max: int = 32
+    requests_in_flight_max: int = 512
+    writes_waiting_max: int = 2048
+    identifier_length_max_chars: int = 256
+    # Hub.
+    subscriptions_max: int = 20_000
+    notification_timeout_s: float = 10.0
+    notification_attempts_max: int = 8
+    notification_backoff_max_s: float = 300.0
+    notifications_in_flight_max: int = 32
+    # Events and the ledger.
+    event_size_max_bytes: int = 4096
+    events_per_transaction_max: int = 100
+    transaction_size_max_bytes: int = 262_144
+    events_page_max: int = 500
+    claims_page_max: int = 1000
+    publish_timeout_s: float = 60.0
+    publish_in_flight_max: int = 4
+    publish_backoff_max_s: float = 10.0
+    # Retrieval.
+    entity_size_max_bytes: int = 1_048_576
+    retrieval_entities_max: int = 200
+    retrieval_size_max_bytes: int = 16_777_216
+    retrieval_timeout_s: float = 20.0
+    retrieval_parallel_per_origin_max: int = 2
+    retrieval_backoff_min_s: float = 0.2
+    retrieval_backoff_max_s: float = 60.0
+    retrieval_attempts_max: int = 1000
+    retrievals_pending_max: int = 100_000
+    evidence_rows_max: int = 10_000
+    streams_max: int = 256
+    # Trust between members.
+    request_age_max_s: float = 120.0
+    clock_skew_max_s: float = 300.0
+    # The machine.
+    disk_free_min_bytes: int = 67_108_864
+    stop_timeout_s: float = 10.0
+    restart_backoff_max_s: float = 15.0

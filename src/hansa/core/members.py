@@ -1,0 +1,60 @@
+"""Members: the marketplaces of a league, as the ledger's registry knows them."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from hansa.core.errors import Code, Refused
+from hansa.core.keys import PublicJwk
+
+MemberStatus = Literal["active", "suspended"]
+
+
+class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A member of the league: who it is, where it is, which keys speak for it."""
+
+    did: str
+    name: str
+    endpoint: str
+    """Origin of its public HTTP interface, `scheme://host[:port]`, without a trailing slash."""
+    keys: tuple[PublicJwk, ...]
+    power: int
+    """Voting power on the ledger; 0 for a member that runs no validator."""
+    status: MemberStatus = "active"
+
+    def key(self, kid: str) -> PublicJwk | None:
+        """The member's key of that name."""
+        return next((key for key in self.keys if key.kid == kid), None)
+
+    def serves(self, location: str) -> bool:
+        """Whether a location lies under this member's registered endpoint."""
+        return location.startswith(self.endpoint + "/") and urlsplit(location).fragment == ""
+
+
+def normal_endpoint(text: str) -> str:
+    """An endpoint as it is registered: lower-case scheme and host, no path, no trailing slash.
+
+    Raises:
+        Refused: `Code.INVALID`, when it is not an http(s) origin.
+    """
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError as error:
+        raise Refused(Code.INVALID, f"{text!r} is not a web address.") from error
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.path.strip("/")
+        or parts.query
+        or parts.fragment
+        or parts.username is not None
+    ):
+        raise Refused(
+            Code.INVALID, f"{text!r} is not an endpoint: give scheme, host and port, as https://market.example:8443."
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")

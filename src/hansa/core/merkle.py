@@ -1,0 +1,147 @@
+"""The Merkle tree of RFC 6962 (Certificate Transparency), section 2.1: roots, proofs, and a growing frontier.
+
+A `Frontier` keeps only the roots of the complete subtrees, one hash per set bit of the size, so that appending
+to a log of any length and taking its root cost O(log n).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+_LEAF = b"\x00"
+_NODE = b"\x01"
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """MTH of a list of one entry."""
+    return hashlib.sha256(_LEAF + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash of an interior node."""
+    return hashlib.sha256(_NODE + left + right).digest()
+
+
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+"""MTH of the empty list."""
+
+
+def _split(size: int) -> int:
+    """Largest power of two smaller than `size` (at least 2)."""
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def root(leaves: Sequence[bytes]) -> bytes:
+    """Merkle tree hash of leaf hashes."""
+    if not leaves:
+        return EMPTY_ROOT
+    if len(leaves) == 1:
+        return leaves[0]
+    k = _split(len(leaves))
+    return node_hash(root(leaves[:k]), root(leaves[k:]))
+
+
+def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
+    """Audit path of leaf `index` (section 2.1.1), from the leaf upwards."""
+    assert 0 <= index < len(leaves), "no such leaf"
+    if len(leaves) == 1:
+        return ()
+    k = _split(len(leaves))
+    if index < k:
+        return (*inclusion_proof(leaves[:k], index), root(leaves[k:]))
+    return (*inclusion_proof(leaves[k:], index - k), root(leaves[:k]))
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes) -> bool:
+    """Whether `proof` shows that `leaf` is leaf `index` of the tree of `size` leaves with that root."""
+    if not 0 <= index < size:
+        return False
+    position, last, current = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            current = node_hash(sibling, current)
+            while not position & 1 and position:
+                position >>= 1
+                last >>= 1
+        else:
+            current = node_hash(current, sibling)
+        position >>= 1
+        last >>= 1
+    return last == 0 and current == expected_root
+
+
+def consistency_proof(leaves: Sequence[bytes], old_size: int) -> tuple[bytes, ...]:
+    """Proof that the first `old_size` leaves are a prefix of the tree (section 2.1.2)."""
+    assert 0 < old_size <= len(leaves), "no such earlier tree"
+
+    def subproof(part: Sequence[bytes], m: int, whole: bool) -> tuple[bytes, ...]:  # noqa: FBT001
+        if m == len(part):
+            return () if whole else (root(part),)
+        k = _split(len(part))
+        if m <= k:
+            return (*subproof(part[:k], m, whole), root(part[k:]))
+        return (*subproof(part[k:], m - k, False), root(part[:k]))  # noqa: FBT003
+
+    return subproof(leaves, old_size, True)  # noqa: FBT003
+
+
+def verify_consistency(
+    old_size: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]
+) -> bool:
+    """Whether `proof` shows that the tree of `old_size` is a prefix of the tree of `size`."""
+    if not 0 < old_size <= size:
+        return False
+    if old_size == size:
+        return not proof and old_root == new_root
+    path = list(proof)
+    if old_size & (old_size - 1) == 0:
+        path.insert(0, old_root)
+    if not path:
+        return False
+    position, last = old_size - 1, size - 1
+    while position & 1:
+        position >>= 1
+        last >>= 1
+    old, new = path[0], path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while not position & 1 and position:
+                position >>= 1
+                last >>= 1
+        else:
+            new = node_hash(new, sibling)
+        position >>= 1
+        last >>= 1
+    return last == 0 and old == old_root and new == new_root
+
+
+class Frontier(msgspec.Struct, frozen=True):
+    """The right edge of a growing tree: its size and the roots of its complete subtrees, largest first."""
+
+    size: int = 0
+    peaks: tuple[bytes, ...] = ()
+
+    def append(self, leaf: bytes) -> Frontier:
+        """The tree with one more leaf hash."""
+        peaks, merging, current = list(self.peaks), self.size, leaf
+        while merging & 1:
+            current = node_hash(peaks.pop(), current)
+            merging >>= 1
+        return Frontier(self.size + 1, (*peaks, current))
+
+    def root(self) -> bytes:
+        """Merkle tree hash of everything appended."""
+        if not self.peaks:
+            return EMPTY_ROOT
+        current = self.peaks[-1]
+        for peak in reversed(self.peaks[:-1]):
+            current = node_hash(peak, current)
+        return current

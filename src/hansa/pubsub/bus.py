@@ -1,0 +1,134 @@
+"""The `Bus`: what the members of a league say to one another, in one order, for good.
+
+Publishers hand in signed lifecycle events; when `publish` returns they are committed and have positions.
+Followers read committed events from a position. Every implementation keeps the same contract
+(tests/contract/test_bus.py): positions count from 1 without gaps, all members see the same order, an event is
+on the bus at most once, and what breaks a rule of the ledger is refused with that rule's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from hansa.core.events import LifecycleEvent
+from hansa.core.members import Member
+
+
+class CommittedEvent(msgspec.Struct, frozen=True):
+    """An event on the ledger."""
+
+    position: int
+    """1 for the first event of the league."""
+    height: int
+    """The block that committed it."""
+    time: str
+    """That block's time; RFC 3339."""
+    jws: str
+    event: LifecycleEvent
+
+
+class EventFilter(msgspec.Struct, frozen=True):
+    """Which events; an empty field lets everything pass."""
+
+    types: tuple[str, ...] = ()
+    """Event names, as `productOfferingCreateEvent`."""
+    issuers: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    """Entity keys."""
+    from_time: str | None = None
+    """Block time at or after; RFC 3339."""
+    to_time: str | None = None
+    """Block time before; RFC 3339."""
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    """Some events in ledger order."""
+
+    events: tuple[CommittedEvent, ...]
+    scanned_to: int
+    """Everything up to this position has been looked at: the cursor to go on from."""
+    last_position: int
+    """Position of the newest event on the ledger when the page was made."""
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What the ledger knows of one entity key."""
+
+    key: str
+    issuer: str
+    first_position: int
+    last_position: int
+    version: int
+    hashlink: str
+    """Of the last version."""
+    is_deleted: bool
+
+
+class LedgerStatus(msgspec.Struct, frozen=True):
+    """Where the ledger stands, as this member sees it."""
+
+    height: int
+    position: int
+    app_hash: str
+    """Hex."""
+    time: str | None
+    """Time of the last block; None before the first."""
+    catching_up: bool
+    peers: int
+
+
+class Bus(Protocol):
+    """Trusted publish/subscribe among the members."""
+
+    async def publish(self, events: Sequence[str]) -> tuple[int, ...]:
+        """Commit a batch of one issuer's events (compact JWS), all or none; returns their positions.
+
+        Publishing events that are already on the bus returns the positions they have, so a publisher that does not
+        know the outcome of an attempt repeats it. A caller publishes at most one version of an entity at a time.
+
+        Raises:
+            Refused: a code of the ledger's rules (`EVENT_…`, `TRANSACTION_…`); repeating is no use.
+            Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; the outcome is unknown, repeat later.
+        """
+
+    def follow(self, after: int, filter: EventFilter | None = None) -> AsyncIterator[EventPage]:
+        """Pages of matching events after position `after`, for ever; waits for new blocks at the end.
+
+        Yields also pages without matches, so that cursors advance. Survives interruptions of the connection.
+        """
+
+    async def search(
+        self, after: int, filter: EventFilter | None = None, limit: int | None = None
+    ) -> EventPage:
+        """One page of matching events after position `after`.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
+        """The claims on these entity keys, one per (key, issuer) that the ledger knows, in no order.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def members(self) -> tuple[Member, ...]:
+        """The member registry.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def ledger(self) -> LedgerStatus:
+        """Where the ledger stands.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def close(self) -> None:
+        """End all follows and let go of connections."""
