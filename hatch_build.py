@@ -47,7 +47,7 @@ class EngineBuildHook(BuildHookInterface[Any]):
 
 def platform_tag() -> str:
     """The wheel's platform. The binary is static, so any Linux of the processor's kind will do."""
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         return f"manylinux_2_17_{platform.machine()}"
     return next(iter(sys_tags())).platform
 

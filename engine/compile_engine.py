@@ -60,7 +60,6 @@ NETWORK_FAILURES = (
     "tls:",
     "proxyconnect",
     "module lookup disabled",
-    "missing go.sum entry",
     "502 bad gateway",
     "503 service unavailable",
     "network is unreachable",
@@ -236,7 +235,9 @@ def run(command: Sequence[str], environment: Mapping[str, str], folder: Path, ca
         )
     except subprocess.CalledProcessError as failure:
         output = f"{failure.stdout}\n{failure.stderr}"
-        raise EngineBuildError(failure_message(command, f"ended with status {failure.returncode}", output, cache)) from None
+        raise EngineBuildError(
+            failure_message(command, f"ended with status {failure.returncode}", output, cache)
+        ) from None
     except (OSError, subprocess.TimeoutExpired) as failure:
         raise EngineBuildError(failure_message(command, f"failed: {failure}", "", cache)) from None
     return answer.stdout
@@ -308,11 +309,13 @@ def build(digest: str, cache: Path, environment: Mapping[str, str]) -> Path:
         result = scratch / "result"
         result.mkdir()
         go_env = go_environment(toolchain, environment, scratch)
+        version = pinned_version(go_mod, COMETBFT)
+        print(f"Compiling CometBFT {version}: a minute or two, once for this version.", file=sys.stderr)
         go = compile_binary(toolchain, go_env, result, finished)
         describe_messages(toolchain, go_env, result, finished)
         built = Built(
             digest=digest,
-            cometbft=pinned_version(go_mod, COMETBFT),
+            cometbft=version,
             go=go,
             platform=platform_name(),
             sha256={path.name: file_sha256(path) for path in sorted(result.iterdir())},
@@ -321,10 +324,12 @@ def build(digest: str, cache: Path, environment: Mapping[str, str]) -> Path:
         if finished.exists() and not is_whole(finished, digest):
             shutil.rmtree(finished)
         # Whoever built the same at the same time and was first has put the same there.
-        with contextlib.suppress(FileExistsError, OSError):
+        with contextlib.suppress(OSError):
             result.rename(finished)
     if not is_whole(finished, digest):
-        raise EngineBuildError(f"The finished build could not be put at {finished}.\nWhat to do: free disk space, or remove it.")
+        raise EngineBuildError(
+            f"The finished build could not be put at {finished}.\nWhat to do: free disk space, or remove it."
+        )
     return finished
 
 
@@ -366,7 +371,8 @@ def is_whole(folder: Path, digest: str) -> bool:
     if built is None or built.digest != digest:
         return False
     return all(
-        (folder / name).is_file() and file_sha256(folder / name) == sha256 for name, sha256 in built.sha256.items()
+        (folder / name).is_file() and file_sha256(folder / name) == sha256
+        for name, sha256 in built.sha256.items()
     )
 
 

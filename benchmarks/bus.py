@@ -1,0 +1,231 @@
+"""The bus alone: four validators with their ledger applications on this machine, and no marketplace above them.
+
+Commit latency is from handing one event to a member's bus until `publish` returns there, and until a follower at
+another member has it. The rate is that of members which all publish full batches, a few at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import msgspec
+
+from benchmarks.figures import quantile
+from benchmarks.plan import Plan
+from benchmarks.processes import stop
+from benchmarks.report import Figure, Row, Table
+from hansa.core.canonical import hashlink
+from hansa.core.clock import SystemClock
+from hansa.core.events import (
+    CREATE,
+    EntityVersion,
+    LifecycleEvent,
+    Metadata,
+    event_name,
+    event_time,
+    sign_event,
+)
+from hansa.core.identifiers import entity_key, new_entity_id, uuid7
+from hansa.core.keys import SigningKey
+from hansa.core.limits import Limits
+from hansa.core.members import Member
+from hansa.pubsub.cometbft import CometBftBus
+from hansa.pubsub.engine import (
+    ABCI_SOCKET,
+    RPC_SOCKET,
+    EngineKey,
+    EngineSettings,
+    GenesisValidator,
+    engine_binary,
+    engine_environment,
+    free_ports,
+    genesis_document,
+    wait_for_listener,
+    write_home,
+)
+
+TYPE: Final = "ProductOffering"
+BATCHES_IN_FLIGHT: Final = 2
+BATCH: Final = 100
+START_TIMEOUT_S: Final = 60.0
+
+
+class Issuer:
+    """A member that signs first versions of entities that exist in its imagination only."""
+
+    def __init__(self, name: str) -> None:
+        self.key = SigningKey.generate()
+        self.did = self.key.verifying_key().did_key()
+        self.member = Member(self.did, name, f"https://{name}.example", (self.key.public,), 1)
+
+    def event(self) -> str:
+        """A new signed event."""
+        now = datetime.now(UTC)
+        entity_id = new_entity_id(TYPE, os.urandom)
+        location = f"{self.member.endpoint}/league/v1/entities/{entity_id}?hl={hashlink(entity_id.encode())}"
+        event = LifecycleEvent(
+            id=uuid7(now, os.urandom),
+            type=event_name(TYPE, CREATE),
+            time=event_time(now),
+            issuer=self.did,
+            entity=EntityVersion(entity_key(self.did, entity_id), TYPE, 1),
+            location=location,
+            metadata=Metadata(lifecycleStatus="Launched", categories=("cloud",)),
+        )
+        return sign_event(event, self.key, now)
+
+
+@contextlib.asynccontextmanager
+async def ledgers(folder: Path, issuers: Sequence[Issuer]) -> AsyncIterator[tuple[CometBftBus, ...]]:
+    """A validator for each issuer, connected to all others; yields their buses."""
+    keys = [(EngineKey.generate(), EngineKey.generate()) for _ in issuers]
+    ports = free_ports(len(issuers))
+    validators = [
+        GenesisValidator(issuer.member.name, validator.public, 1)
+        for issuer, (_, validator) in zip(issuers, keys, strict=True)
+    ]
+    app_state = {"members": [msgspec.to_builtins(issuer.member) for issuer in issuers]}
+    genesis = genesis_document("benchmark", datetime.now(UTC), validators, app_state)
+    peers = [f"{node.node_id}@127.0.0.1:{port}" for (node, _), port in zip(keys, ports, strict=True)]
+    async with contextlib.AsyncExitStack() as stack:
+        homes = []
+        for number, issuer in enumerate(issuers):
+            home = folder / issuer.member.name
+            settings = EngineSettings(
+                name=issuer.member.name,
+                p2p_port=ports[number],
+                persistent_peers=tuple(peer for peer in peers if peer != peers[number]),
+                is_single_machine=True,
+            )
+            write_home(home, settings, genesis, node_key=keys[number][0], validator_key=keys[number][1])
+            await _start(stack, home)
+            homes.append(home)
+        buses = []
+        for home in homes:
+            await wait_for_listener(home, RPC_SOCKET, SystemClock(), START_TIMEOUT_S)
+            bus = CometBftBus(home / RPC_SOCKET, SystemClock(), Limits())
+            stack.push_async_callback(bus.close)
+            buses.append(bus)
+        yield tuple(buses)
+
+
+async def _start(stack: contextlib.AsyncExitStack, home: Path) -> None:
+    """A ledger application and its engine."""
+    application = (
+        sys.executable,
+        "-m",
+        "hansa.pubsub.ledger",
+        "--state",
+        "state.db",
+        "--socket",
+        ABCI_SOCKET,
+    )
+    engine = (str(engine_binary()), "start", "--home", ".")
+    for command, environment in ((application, dict(os.environ)), (engine, engine_environment(os.environ))):
+        with (home / "log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *command, cwd=home, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        stack.push_async_callback(stop, process)
+        if command is application:
+            await wait_for_listener(home, ABCI_SOCKET, SystemClock(), START_TIMEOUT_S)
+
+
+class Watch:
+    """When a follower of a member's bus came to which position."""
+
+    def __init__(self) -> None:
+        self._seen_at: dict[int, float] = {}
+        self._news = asyncio.Event()
+
+    async def follow(self, bus: CometBftBus) -> None:
+        """Follow for ever."""
+        async for page in bus.follow(0):
+            now = perf_counter()
+            for committed in page.events:
+                self._seen_at[committed.position] = now
+            self._news.set()
+
+    async def seen_at(self, position: int) -> float:
+        """The moment at which the follower had that position; waits for it."""
+        while position not in self._seen_at:
+            self._news.clear()
+            await self._news.wait()
+        return self._seen_at[position]
+
+
+async def latency(plan: Plan, issuers: Sequence[Issuer], buses: Sequence[CometBftBus]) -> Row:
+    """One event at a time, at each member in turn, with a pause between them."""
+    committed: list[float] = []
+    seen: list[float] = []
+    watches = [Watch() for _ in buses]
+    async with asyncio.TaskGroup() as group:
+        followers = [group.create_task(watch.follow(bus)) for watch, bus in zip(watches, buses, strict=True)]
+        for number in range(plan.bus_events + len(buses)):
+            at = number % len(buses)
+            event = issuers[at].event()
+            started = perf_counter()
+            (position,) = await buses[at].publish([event])
+            returned = perf_counter() - started
+            elsewhere = await watches[(at + 1) % len(buses)].seen_at(position) - started
+            if number >= len(buses):  # every member's first publication opens its connections
+                committed.append(returned)
+                seen.append(elsewhere)
+            await asyncio.sleep(plan.pause_s)
+        for follower in followers:
+            follower.cancel()
+    return Row(
+        "one event, idle",
+        (
+            Figure("publish p50", quantile(committed, 0.5), "seconds"),
+            Figure("publish p99", quantile(committed, 0.99), "seconds"),
+            Figure("seen elsewhere p50", quantile(seen, 0.5), "seconds"),
+            Figure("seen elsewhere p99", quantile(seen, 0.99), "seconds"),
+        ),
+    )
+
+
+async def throughput(plan: Plan, issuers: Sequence[Issuer], buses: Sequence[CometBftBus]) -> Row:
+    """All members publish batches of 100, a few at a time, for a while."""
+    batches = plan.bus_batches
+    prepared = [[[issuer.event() for _ in range(BATCH)] for _ in range(batches)] for issuer in issuers]
+    latencies: list[float] = []
+
+    async def publish_all(bus: CometBftBus, waiting: list[list[str]]) -> None:
+        while waiting:
+            batch = waiting.pop()
+            started = perf_counter()
+            await bus.publish(batch)
+            latencies.append(perf_counter() - started)
+
+    started = perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for bus, waiting in zip(buses, prepared, strict=True):
+            for _ in range(BATCHES_IN_FLIGHT):
+                group.create_task(publish_all(bus, waiting))
+    seconds = perf_counter() - started
+    return Row(
+        f"batches of {BATCH}, {BATCHES_IN_FLIGHT} at a time at each",
+        (
+            Figure("publish p50", quantile(latencies, 0.5), "seconds"),
+            Figure("publish p99", quantile(latencies, 0.99), "seconds"),
+            Figure("events", BATCH * batches * len(issuers) / seconds, "per second"),
+        ),
+    )
+
+
+async def measure(plan: Plan, folder: Path) -> list[Table]:
+    """The bus's table."""
+    issuers = [Issuer(f"member-{number}") for number in range(1, plan.members + 1)]
+    async with ledgers(folder, issuers) as buses:
+        idle = await latency(plan, issuers, buses)
+        busy = await throughput(plan, issuers, buses)
+    return [Table(f"Bus: {plan.members} validators on this machine", (idle, busy))]

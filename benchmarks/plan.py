@@ -1,0 +1,41 @@
+"""How much is measured: a full run for figures, a quick one that shows that everything still runs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Numbers and times of a run."""
+
+    members: int = 4
+    # Requests to one marketplace.
+    stored: tuple[int, ...] = (1_000, 10_000, 100_000)
+    rounds: int = 7
+    round_s: float = 1.5
+    connections: int = 32
+    # The bus.
+    bus_events: int = 200
+    bus_batches: int = 25
+    pause_s: float = 0.05
+    # The league.
+    league_changes: int = 100
+    sustained_changes: int = 6_000
+    sustained_connections: int = 8
+
+
+FULL: Final = Plan()
+QUICK: Final = Plan(
+    stored=(200,),
+    rounds=2,
+    round_s=0.3,
+    connections=8,
+    bus_events=8,
+    bus_batches=1,
+    pause_s=0.01,
+    league_changes=5,
+    sustained_changes=100,
+    sustained_connections=2,
+)

@@ -1,0 +1,166 @@
+"""Processes of a benchmark: started on a free port, waited for, always stopped, and what they take of memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import msgspec
+
+from benchmarks.load import Job, Result
+
+START_TIMEOUT_S: Final = 300.0
+STOP_TIMEOUT_S: Final = 20.0
+LINE_SIZE_MAX_BYTES: Final = 64 * 1_048_576
+
+
+class BenchmarkError(Exception):
+    """A benchmark could not be run."""
+
+
+def free_port() -> int:
+    """A TCP port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def started(module: str, *arguments: str, port: int, log: Path) -> AsyncIterator[int]:
+    """A server of ours, from when it accepts connections until the block ends; yields its process id."""
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            module,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        await wait_for_port(port, process, log)
+        yield process.pid
+    finally:
+        await stop(process)
+
+
+async def wait_for_port(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
+    """Wait until something listens."""
+    deadline = perf_counter() + START_TIMEOUT_S
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            if process.returncode is not None or perf_counter() > deadline:
+                said = log.read_text(errors="replace")[-2000:]
+                raise BenchmarkError(f"A server did not come up on port {port}:\n{said}") from None
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """End a process, by force when it does not listen."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+class LoadGenerator:
+    """`benchmarks.load` in a process of its own; does one job at a time."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(cls) -> AsyncIterator[LoadGenerator]:
+        """A load generator for the time of the block."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "benchmarks.load",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LINE_SIZE_MAX_BYTES,
+        )
+        try:
+            yield cls(process)
+        finally:
+            await stop(process)
+
+    async def run(self, job: Job) -> Result:
+        """Do a job; an answer other than the expected is an error of the benchmark."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(msgspec.json.encode(job) + b"\n")
+        await self._process.stdin.drain()
+        line = await self._process.stdout.readline()
+        if not line:
+            raise BenchmarkError("The load generator ended.")
+        result = msgspec.json.decode(line, type=Result)
+        if result.errors or not result.answers:
+            raise BenchmarkError(
+                f"{result.errors} of the answers were errors, the last one:\n{result.example_error}"
+            )
+        return result
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What a process takes of memory."""
+
+    rss_bytes: int
+    """Everything it has mapped and resident."""
+    pss_bytes: int
+    """The same, with shared pages divided among those that share them."""
+
+
+def memory_of(pid: int) -> Memory | None:
+    """Memory of a process, as Linux tells it; None elsewhere, or when it is gone."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return None
+    sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in rollup.splitlines()[1:]}
+    return Memory(rss_bytes=sizes["Rss"], pss_bytes=sizes["Pss"])
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes below a process, at any depth."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, task.read_text().split()):
+                found += [child, *children_of(child)]
+    return found
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def interrupt(pid: int) -> None:
+    """What Ctrl-C does."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGINT)

@@ -1,0 +1,217 @@
+"""The bus on CometBFT: submissions and questions to this member's own engine, over its RPC socket.
+
+    submit   broadcast_tx_sync   answers after CheckTx here, before any block
+    ask      abci_query          passed on to the ledger application
+    bell     NewBlockHeader      one WebSocket subscription wakes everybody who waits for a block
+
+The subscription is made again, with a growing pause, whenever it breaks; it rings once when it stands, because
+blocks may have gone by meanwhile. Everything else fails with `Unavailable` while the engine is down, and its
+callers come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+import structlog
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.limits import Limits
+from hansa.pubsub.bell import Bell
+from hansa.pubsub.bus import LedgerStatus
+from hansa.pubsub.engine.sockets import SocketFolder
+from hansa.pubsub.ledger.methods import AHEAD
+from hansa.pubsub.ledger.queries import time_text
+from hansa.pubsub.ledger.transactions import CODESPACE, NUMBERED_CODES
+from hansa.pubsub.ledger_bus import BACKOFF_MAX_S, BACKOFF_MIN_S, LedgerBus
+
+SAFETY_POLL_S: Final = 5.0
+CALL_TIMEOUT_S: Final = 15.0
+CONNECTIONS_MAX: Final = 16
+HEARTBEAT_S: Final = 20.0
+
+SUBSCRIPTION: Final = {
+    "jsonrpc": "2.0",
+    "id": 0,
+    "method": "subscribe",
+    "params": {"query": "tm.event='NewBlockHeader'"},
+}
+
+# What CometBFT says when its mempool refuses; these are its own words for conditions without a code.
+_ALREADY_SUBMITTED: Final = "tx already exists in cache"
+_MEMPOOL_FULL: Final = "mempool is full"
+_TOO_LARGE: Final = "tx too large"
+
+
+class _CallError(Exception):
+    """The engine answered a call with an error; its words, for telling conditions apart."""
+
+
+class CometBftBus(LedgerBus):
+    """One member's bus. To be used on one event loop, and closed."""
+
+    safety_poll_s = SAFETY_POLL_S
+
+    def __init__(self, rpc_socket: Path, clock: Clock, limits: Limits) -> None:
+        """Connect when first used.
+
+        Args:
+            rpc_socket: The engine's RPC socket.
+            clock: For time limits and back-off.
+            limits: Of publishing and of pages.
+        """
+        super().__init__(clock, limits, Bell(clock))
+        self._rpc_socket = rpc_socket
+        self._folder = SocketFolder(rpc_socket.parent)
+        self._session: aiohttp.ClientSession | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._logger = structlog.get_logger("hansa.pubsub").bind(bus="cometbft")
+
+    async def ledger(self) -> LedgerStatus:
+        """Where the ledger stands. See `Bus.ledger`."""
+        head, status, network = await asyncio.gather(
+            self._head(), self._engine("status", {}), self._engine("net_info", {})
+        )
+        try:
+            return LedgerStatus(
+                height=head.height,
+                position=head.position,
+                app_hash=head.app_hash,
+                time=time_text(head.time_ms) if head.height else None,
+                catching_up=bool(status["sync_info"]["catching_up"]),
+                peers=int(network["n_peers"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise _not_understood() from error
+
+    async def close(self) -> None:
+        """End all follows and let go of the connections."""
+        await super().close()
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+        self._folder.close()
+
+    # -- submitting and asking --------------------------------------------------------------------------------
+
+    async def _submit(self, transaction: bytes) -> None:
+        self._listen()
+        try:
+            result = await self._call("broadcast_tx_sync", {"tx": base64.b64encode(transaction).decode()})
+        except _CallError as error:
+            said = str(error).lower()
+            if _ALREADY_SUBMITTED in said:
+                return
+            if _MEMPOOL_FULL in said:
+                raise Unavailable(
+                    Code.OVERLOADED, "The league has more to commit than it can; wait."
+                ) from error
+            if _TOO_LARGE in said:
+                raise Refused(
+                    Code.TRANSACTION_TOO_LARGE, "The transaction is too large for the engine."
+                ) from error
+            raise Unavailable(Code.UNAVAILABLE, "The engine did not accept the submission now.") from error
+        self._raise_refusal(result)
+        if isinstance(result, dict) and result.get("log") == AHEAD:
+            # It waits, in case its predecessor is on its way from elsewhere; but here nothing of the kind is known.
+            raise Refused(Code.EVENT_VERSION_BROKEN, "A version between this one and the last is missing.")
+
+    async def _query(self, path: str, data: bytes) -> bytes:
+        result = await self._engine("abci_query", {"path": path, "data": data.hex()})
+        response = result.get("response") if isinstance(result, dict) else None
+        self._raise_refusal(response)
+        assert isinstance(response, dict)
+        try:
+            return base64.b64decode(response.get("value") or "", validate=True)
+        except (TypeError, ValueError) as error:
+            raise _not_understood() from error
+
+    def _raise_refusal(self, result: Any) -> None:
+        """Raise the ledger's refusal in an answer, if there is one."""
+        if not isinstance(result, dict) or not isinstance(result.get("code", 0), int):
+            raise _not_understood()
+        number = result.get("code", 0)
+        if number == 0:
+            return
+        code = NUMBERED_CODES.get(number) if result.get("codespace") == CODESPACE else None
+        if code is None or code is Code.INTERNAL:
+            raise Unavailable(Code.UNAVAILABLE, "The ledger application could not answer.")
+        raise Refused(code, str(result.get("log") or code))
+
+    async def _engine(self, method: str, params: dict[str, Any]) -> Any:
+        try:
+            return await self._call(method, params)
+        except _CallError as error:
+            self._logger.warning("engine call failed", method=method, reason=str(error)[:200])
+            raise Unavailable(Code.UNAVAILABLE, "The engine cannot answer now.") from error
+
+    async def _call(self, method: str, params: dict[str, Any]) -> Any:
+        """The result of a JSON-RPC call. Raises `_CallError` or `Unavailable`."""
+        request = msgspec.json.encode({"jsonrpc": "2.0", "id": 0, "method": method, "params": params})
+        try:
+            async with self._open().post(
+                "http://engine/", data=request, headers={"Content-Type": "application/json"}
+            ) as answer:
+                body = await answer.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unavailable(Code.UNAVAILABLE, "The engine cannot be reached.") from error
+        try:
+            decoded = msgspec.json.decode(body, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise _not_understood() from error
+        failure = decoded.get("error")
+        if failure:
+            raise _CallError(msgspec.json.encode(failure).decode())
+        return decoded.get("result")
+
+    def _open(self) -> aiohttp.ClientSession:
+        self._check_open()
+        if self._session is None:
+            connector = aiohttp.UnixConnector(
+                path=self._folder.path(self._rpc_socket.name), limit=CONNECTIONS_MAX
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
+            )
+        return self._session
+
+    # -- the bell ---------------------------------------------------------------------------------------------
+
+    async def _wait(self, heard: int, timeout_s: float | None) -> None:
+        self._listen()
+        await super()._wait(heard, timeout_s)
+
+    def _listen(self) -> None:
+        if self._listener is None:
+            self._listener = asyncio.create_task(self._keep_listening(), name="new-blocks")
+
+    async def _keep_listening(self) -> None:
+        backoff_s = BACKOFF_MIN_S
+        while not self._closed:
+            heard = self._bell.rings
+            try:
+                await self._listen_once()
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                self._logger.info("no news of blocks", reason=type(error).__name__, again_in_s=backoff_s)
+            backoff_s = BACKOFF_MIN_S if self._bell.rings != heard else min(2 * backoff_s, BACKOFF_MAX_S)
+            await self._clock.sleep(backoff_s)
+
+    async def _listen_once(self) -> None:
+        """Ring at every block until the connection ends. The engine's first message confirms the subscription."""
+        async with self._open().ws_connect("http://engine/websocket", heartbeat=HEARTBEAT_S) as stream:
+            await stream.send_json(SUBSCRIPTION)
+            async for message in stream:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    self._bell.ring()
+
+
+def _not_understood() -> Unavailable:
+    return Unavailable(Code.UNAVAILABLE, "The engine's answer is not of the expected form.")

@@ -1,0 +1,46 @@
+"""The consensus engine, CometBFT: its folder, its keys, its process.
+
+A member's engine is made with `write_home` from `EngineSettings`, a `genesis_document` and two `EngineKey`s, and
+run with `supervised_engine`. The application behind it runs as a second `Supervised` child.
+"""
+
+from hansa.pubsub.engine.binary import EngineBuild, engine_binary, engine_build
+from hansa.pubsub.engine.genesis import GenesisValidator, genesis_document
+from hansa.pubsub.engine.home import ABCI_SOCKET, RPC_SOCKET, EngineSettings, Home, write_home
+from hansa.pubsub.engine.keys import EngineKey, address_of, read_key
+from hansa.pubsub.engine.node import engine_environment, engine_spec, supervised_engine
+from hansa.pubsub.engine.ports import free_port, free_ports, require_free_port
+from hansa.pubsub.engine.process import ChildSpec, ChildState, Exit, Supervised
+from hansa.pubsub.engine.relay import LineRelay, json_relay
+from hansa.pubsub.engine.sockets import SocketFolder, remove_stale_socket, wait_for_listener
+
+__all__ = [
+    "ABCI_SOCKET",
+    "RPC_SOCKET",
+    "ChildSpec",
+    "ChildState",
+    "EngineBuild",
+    "EngineKey",
+    "EngineSettings",
+    "Exit",
+    "GenesisValidator",
+    "Home",
+    "LineRelay",
+    "SocketFolder",
+    "Supervised",
+    "address_of",
+    "engine_binary",
+    "engine_build",
+    "engine_environment",
+    "engine_spec",
+    "free_port",
+    "free_ports",
+    "genesis_document",
+    "json_relay",
+    "read_key",
+    "remove_stale_socket",
+    "require_free_port",
+    "supervised_engine",
+    "wait_for_listener",
+    "write_home",
+]

@@ -1,0 +1,234 @@
+"""A CometBFT home: the folder with the engine's configuration, keys and data.
+
+    <home>/config/config.toml               written anew at every start, from our settings
+    <home>/config/genesis.json              written once; another genesis in its place is an error
+    <home>/config/node_key.json             written once
+    <home>/config/priv_validator_key.json   written once
+    <home>/data/priv_validator_state.json   the engine's own memory of what it signed; only ever created
+
+The engine runs with the home as its working folder, and meets its neighbours on unix sockets there
+(`abci.sock`: the application; `rpc.sock`: queries and submissions). Socket names are relative because a socket's
+address holds 108 bytes and a home may lie deep. The peer-to-peer port is the only TCP port.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from hansa.core.errors import Code, Fatal
+from hansa.pubsub.engine.keys import EngineKey, document, read_key
+
+ABCI_SOCKET: Final = "abci.sock"
+RPC_SOCKET: Final = "rpc.sock"
+
+FULL_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+LOG_LEVEL: Final = "main:info,p2p:error,*:error"
+"""At `info` a busy engine writes a dozen lines for every block."""
+
+
+class EngineSettings(msgspec.Struct, frozen=True):
+    """What distinguishes one member's engine from another's, and the bounds it works within."""
+
+    name: str
+    """Shown to other operators; no meaning for the protocol."""
+    p2p_port: int
+    p2p_host: str = "127.0.0.1"
+    """Where to listen for other members."""
+    p2p_external_address: str = ""
+    """`host:port` that other members reach this one at, when it differs from where it listens."""
+    persistent_peers: tuple[str, ...] = ()
+    """`<node id>@host:port` of the other members."""
+    is_single_machine: bool = False
+    """Whether several members share this machine: loopback addresses and many peers of one address are right."""
+    proxy_app: str = f"unix://{ABCI_SOCKET}"
+    rpc_address: str = f"unix://{RPC_SOCKET}"
+    log_level: str = LOG_LEVEL
+
+    mempool_count_max: int = 1000
+    """Transactions that wait for a block. After every block the application checks all of them again, so this
+    bounds that work; a full mempool makes publishers wait."""
+    mempool_size_max_bytes: int = 33_554_432
+    transaction_size_max_bytes: int = 262_144
+
+    propose_timeout_s: float = 1.0
+    """How long the others wait for a block of the one whose turn it is. It has to cover making and gossiping a
+    full block on a busy machine; while a member is down it is also the pause at every block whose turn was its."""
+    propose_timeout_step_s: float = 0.5
+    """By how much it grows with every failed round: too short a timeout heals itself."""
+    vote_timeout_s: float = 0.3
+    """How long to wait for the remaining votes once more than 2/3 have voted without agreeing."""
+    vote_timeout_step_s: float = 0.3
+
+
+class Home(msgspec.Struct, frozen=True):
+    """A home that is ready to run."""
+
+    folder: Path
+    node_id: str
+    """What other members put before `@host:port`."""
+    validator_address: str
+
+
+def write_home(
+    folder: Path,
+    settings: EngineSettings,
+    genesis: bytes,
+    node_key: EngineKey | None = None,
+    validator_key: EngineKey | None = None,
+) -> Home:
+    """Create a home, or bring an existing one up to date with the settings.
+
+    Keys and genesis of an existing home stay; keys that are not given and not there are generated.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when the home was made with another genesis or other keys, or is damaged.
+    """
+    config, data = folder / "config", folder / "data"
+    for part in (folder, config, data):
+        part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_once(config / "genesis.json", genesis)
+    node = keep_key(config / "node_key.json", node_key, EngineKey.node_document)
+    validator = keep_key(config / "priv_validator_key.json", validator_key, EngineKey.validator_document)
+    state = data / "priv_validator_state.json"
+    if not state.exists():
+        write_file(state, document({"height": "0", "round": 0, "step": 0}))
+    write_file(config / "config.toml", toml_document(configuration(settings)))
+    return Home(folder=folder, node_id=node.node_id, validator_address=validator.address)
+
+
+def configuration(settings: EngineSettings) -> dict[str, Any]:
+    """The parts of config.toml where a league differs from CometBFT's defaults."""
+    return {
+        "proxy_app": settings.proxy_app,
+        "moniker": settings.name,
+        "log_level": settings.log_level,
+        "log_format": "json",
+        "rpc": {
+            "laddr": settings.rpc_address,
+            "max_body_bytes": 2 * settings.transaction_size_max_bytes + 65_536,
+            "max_open_connections": 64,
+            # A reader that falls behind is disconnected and reads on from its cursor; the default drops events
+            # without a word.
+            "experimental_close_on_slow_client": True,
+            "experimental_subscription_buffer_size": 1000,
+            "experimental_websocket_write_buffer_size": 1000,
+            "pprof_laddr": "",
+        },
+        "p2p": {
+            "laddr": f"tcp://{bracketed(settings.p2p_host)}:{settings.p2p_port}",
+            "external_address": settings.p2p_external_address,
+            "persistent_peers": ",".join(settings.persistent_peers),
+            # Without it the pause between attempts grows to hours, and a member that was down for a day stays away.
+            "persistent_peers_max_dial_period": "30s",
+            "addr_book_strict": not settings.is_single_machine,
+            "allow_duplicate_ip": settings.is_single_machine,
+            "flush_throttle_timeout": "2ms",
+            "send_rate": 20_480_000,
+            "recv_rate": 20_480_000,
+        },
+        "mempool": {
+            "size": settings.mempool_count_max,
+            "max_txs_bytes": settings.mempool_size_max_bytes,
+            "max_tx_bytes": settings.transaction_size_max_bytes,
+            "cache_size": 10 * settings.mempool_count_max,
+            "recheck_timeout": "5s",
+        },
+        "consensus": {
+            "timeout_propose": duration(settings.propose_timeout_s),
+            "timeout_propose_delta": duration(settings.propose_timeout_step_s),
+            "timeout_prevote": duration(settings.vote_timeout_s),
+            "timeout_prevote_delta": duration(settings.vote_timeout_step_s),
+            "timeout_precommit": duration(settings.vote_timeout_s),
+            "timeout_precommit_delta": duration(settings.vote_timeout_step_s),
+            "timeout_commit": "0s",
+            "create_empty_blocks": False,
+            "create_empty_blocks_interval": "0s",
+            "peer_gossip_sleep_duration": "5ms",
+        },
+        # Nobody asks the engine for transactions by attribute: the application keeps the index.
+        "tx_index": {"indexer": "null"},
+    }
+
+
+def duration(seconds: float) -> str:
+    """A duration as Go writes it, in whole milliseconds."""
+    return f"{round(seconds * 1000)}ms"
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands before a port: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def toml_document(content: Mapping[str, Any]) -> bytes:
+    """TOML of a mapping of plain values and of tables of plain values."""
+    lines = ["# Written at every start of the member from its own settings; changes here are lost."]
+    tables: list[tuple[str, Mapping[str, Any]]] = []
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            tables.append((key, value))
+        else:
+            lines.append(f"{key} = {toml_value(value)}")
+    for name, table in tables:
+        lines += ["", f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def toml_value(value: str | bool | int) -> str:
+    """A TOML string, boolean or integer. A TOML basic string is a JSON string, but for DEL."""
+    assert isinstance(value, str | bool | int)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def keep_key(path: Path, given: EngineKey | None, render: Callable[[EngineKey], bytes]) -> EngineKey:
+    """The key at `path`; the given or a new one when there is none yet."""
+    if path.exists():
+        present = read_key(path)
+        if given is not None and given != present:
+            raise Fatal(
+                Code.SETTINGS_INVALID,
+                f"{path} holds another key than the one given. Two keys for one member, or one key in two places, "
+                "look like misbehaviour to the others; keep the one that the league knows.",
+            )
+        return present
+    key = given or EngineKey.generate()
+    write_file(path, render(key))
+    return key
+
+
+def write_once(path: Path, content: bytes) -> None:
+    """Write a file that must never change."""
+    if not path.exists():
+        write_file(path, content)
+    elif path.read_bytes() != content:
+        raise Fatal(
+            Code.SETTINGS_INVALID,
+            f"{path} is the genesis of another league. A member belongs to one league for good; use a new folder.",
+        )
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file of ours whole or not at all, readable by its owner alone.
+
+    Raises:
+        Fatal: `Code.DISK_FULL` or `Code.SETTINGS_INVALID`, naming the file.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        code = Code.DISK_FULL if error.errno in FULL_DISK else Code.SETTINGS_INVALID
+        raise Fatal(code, f"{path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,68 @@
+"""The ledger application as a process: `python -m hansa.pubsub.ledger --state state.db --socket abci.sock`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+import uvloop
+from structlog.typing import FilteringBoundLogger
+
+from hansa.core.errors import HansaError
+from hansa.pubsub.ledger.abci import AbciServer
+from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.methods import AbciMethods
+from hansa.pubsub.ledger.sqlite_state import SqliteState
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status says why it ended."""
+    parser = argparse.ArgumentParser(prog="python -m hansa.pubsub.ledger", description=__doc__)
+    parser.add_argument("--state", type=Path, required=True, help="the SQLite file of the ledger's state")
+    parser.add_argument("--socket", type=Path, required=True, help="the unix socket for CometBFT")
+    options = parser.parse_args(arguments)
+    logger = _logger()
+    try:
+        uvloop.run(_serve(options.state, options.socket, logger))
+    except HansaError as error:
+        logger.error("ledger application ends", code=error.code, reason=error.message)
+        return error.exit_status
+    return 0
+
+
+async def _serve(state_file: Path, socket: Path, logger: FilteringBoundLogger) -> None:
+    state = SqliteState(state_file)
+    try:
+        server = AbciServer(AbciMethods(LedgerApplication(state), logger), logger)
+        serving = asyncio.create_task(server.serve(socket))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, serving.cancel)
+        await asyncio.wait({serving})
+        if not serving.cancelled():
+            serving.result()
+    finally:
+        state.close()
+
+
+def _logger() -> FilteringBoundLogger:
+    """One JSON object a line, for the process that started this one."""
+    made: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.WriteLogger(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+    )
+    return made
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

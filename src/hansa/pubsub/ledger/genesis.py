@@ -1,0 +1,75 @@
+"""What the members agree on before the first block: who they are, and the limits that decide about validity.
+
+Limits that decide whether a transaction is valid must be the same everywhere, so they come from the genesis
+document (`app_state`) and never from anybody's settings.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.keys import VerifyingKey
+from hansa.core.members import Member, normal_endpoint
+
+
+class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Consensus-critical limits."""
+
+    event_size_max_bytes: int = 4096
+    events_per_transaction_max: int = 100
+    transaction_size_max_bytes: int = 262_144
+
+
+class AppState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `app_state` of a genesis document."""
+
+    members: tuple[Member, ...]
+    params: LedgerParams = LedgerParams()
+
+
+_decoder = msgspec.json.Decoder(AppState)
+
+
+def read_app_state(raw: bytes) -> AppState:
+    """The members and limits of a genesis document.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, saying what is wrong with the document.
+    """
+    try:
+        state = _decoder.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise _unusable(str(error)) from error
+    dids = [member.did for member in state.members]
+    endpoints = [member.endpoint for member in state.members]
+    if len(set(dids)) < len(dids):
+        raise _unusable("two members have the same DID")
+    if len(set(endpoints)) < len(endpoints):
+        raise _unusable("two members have the same endpoint")
+    if min(msgspec.structs.astuple(state.params)) < 1:
+        raise _unusable("every limit must be positive")
+    for member in state.members:
+        _check_member(member)
+    return state
+
+
+def _check_member(member: Member) -> None:
+    kids = [key.kid for key in member.keys]
+    if not kids or len(set(kids)) < len(kids):
+        raise _unusable(f"member {member.did} needs at least one key, each with a name (kid) of its own")
+    if not member.did.startswith("did:") or member.power < 0:
+        raise _unusable(f"member {member.did!r} needs a DID and a voting power of 0 or more")
+    try:
+        if normal_endpoint(member.endpoint) != member.endpoint:
+            raise _unusable(
+                f"the endpoint of {member.did} must be written {normal_endpoint(member.endpoint)}"
+            )
+        for key in member.keys:
+            VerifyingKey(key)
+    except Refused as error:
+        raise _unusable(error.message) from error
+
+
+def _unusable(what: str) -> Fatal:
+    return Fatal(Code.SETTINGS_INVALID, f"The genesis document's app_state cannot be used: {what}.")

@@ -1,0 +1,160 @@
+"""ABCI 2.0 methods: each request's message to the ledger application, its answer to a response's message.
+
+Codes, data and gas of a transaction's result are part of consensus; `log` is for people and is not. Vote extensions
+are not enabled, snapshots are not offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from hansa.core.errors import Code, Fatal, HansaError, Refused
+from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, enum_values, message_class
+from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger.transactions import CODE_NUMBERS, CODESPACE
+
+APP_VERSION: Final = 1
+"""Of the state machine's rules: part of every block's header."""
+
+AHEAD: Final = "ahead"
+"""`log` of a CheckTx for a transaction that may wait although it is one version ahead."""
+
+LOG_LENGTH_MAX_CHARS: Final = 300
+
+_Method = Callable[[Any], Any]
+
+
+class AbciMethods:
+    """Answers requests, one at a time."""
+
+    def __init__(self, application: LedgerApplication, logger: FilteringBoundLogger) -> None:
+        self._application = application
+        self._logger = logger
+        statuses = enum_values(f"{PACKAGE}.ResponseProcessProposal.ProposalStatus")
+        self._accept, self._reject = statuses["ACCEPT"], statuses["REJECT"]
+        self._recheck = enum_values(f"{PACKAGE}.CheckTxType")["RECHECK"]
+        self._methods: Mapping[str, _Method] = {
+            "echo": lambda request: self._message("ResponseEcho", message=request.message),
+            "flush": lambda _: self._message("ResponseFlush"),
+            "info": self._info,
+            "init_chain": self._init_chain,
+            "query": self._query,
+            "check_tx": self._check_tx,
+            "commit": self._commit,
+            "prepare_proposal": self._prepare_proposal,
+            "process_proposal": self._process_proposal,
+            "finalize_block": self._finalize_block,
+            "list_snapshots": lambda _: self._message("ResponseListSnapshots"),
+            "offer_snapshot": lambda _: self._message("ResponseOfferSnapshot", result=3),
+            "load_snapshot_chunk": lambda _: self._message("ResponseLoadSnapshotChunk"),
+            "apply_snapshot_chunk": lambda _: self._message("ResponseApplySnapshotChunk", result=2),
+        }
+
+    def answer(self, request: Any) -> Any:
+        """The `Response` to a `Request`.
+
+        Raises:
+            Fatal: the application cannot go on; nothing was answered.
+        """
+        name = request.WhichOneof("value")
+        method = self._methods.get(name)
+        if method is None:
+            error = self._message("ResponseException", error=f"{name} is not supported")
+            return Response(exception=error)
+        return Response(**{name: method(getattr(request, name))})
+
+    def _message(self, name: str, **fields: Any) -> Any:
+        return message_class(f"{PACKAGE}.{name}")(**fields)
+
+    def _info(self, request: Any) -> Any:
+        del request
+        state = self._application.state
+        return self._message(
+            "ResponseInfo",
+            data="hansa",
+            app_version=APP_VERSION,
+            last_block_height=0 if state.is_empty else state.head.height,
+            last_block_app_hash=b"" if state.is_empty or not state.head.height else state.head.app_hash,
+        )
+
+    def _init_chain(self, request: Any) -> Any:
+        if request.initial_height > 1:
+            raise Fatal(
+                Code.SETTINGS_INVALID, "A ledger begins at height 1; the genesis document says otherwise."
+            )
+        app_hash = self._application.begin(request.app_state_bytes, _milliseconds(request.time))
+        self._logger.info(
+            "ledger begins", chain_id=request.chain_id, members=len(self._application.state.members)
+        )
+        return self._message("ResponseInitChain", app_hash=app_hash)
+
+    def _query(self, request: Any) -> Any:
+        try:
+            value = self._application.queries.answer(request.path, request.data)
+        except Refused as refusal:
+            return self._message("ResponseQuery", **_refused(refusal))
+        except Exception as error:
+            if isinstance(error, HansaError):
+                raise
+            self._logger.exception("query failed", path=request.path[:64])
+            return self._message("ResponseQuery", code=CODE_NUMBERS[Code.INTERNAL], codespace=CODESPACE)
+        return self._message("ResponseQuery", value=value, height=self._application.state.head.height)
+
+    def _check_tx(self, request: Any) -> Any:
+        try:
+            in_order = self._application.check(request.tx, is_recheck=request.type == self._recheck)
+        except Refused as refusal:
+            return self._message("ResponseCheckTx", **_refused(refusal))
+        return self._message("ResponseCheckTx", log="" if in_order else AHEAD)
+
+    def _prepare_proposal(self, request: Any) -> Any:
+        transactions = self._application.prepare(request.txs, request.max_tx_bytes)
+        return self._message("ResponsePrepareProposal", txs=transactions)
+
+    def _process_proposal(self, request: Any) -> Any:
+        refusal = self._application.judge(request.txs)
+        if refusal is not None:
+            self._logger.warning(
+                "proposed block rejected",
+                height=request.height,
+                proposer=request.proposer_address.hex(),
+                code=refusal.code,
+                reason=refusal.message[:LOG_LENGTH_MAX_CHARS],
+            )
+        status = self._accept if refusal is None else self._reject
+        return self._message("ResponseProcessProposal", status=status)
+
+    def _finalize_block(self, request: Any) -> Any:
+        block = Block(request.height, _milliseconds(request.time), tuple(request.txs))
+        effects = self._application.finalize(block)
+        results = [
+            self._message("ExecTxResult", **({} if refusal is None else _refused(refusal)))
+            for refusal in effects.refusals
+        ]
+        return self._message("ResponseFinalizeBlock", tx_results=results, app_hash=effects.head.app_hash)
+
+    def _commit(self, request: Any) -> Any:
+        del request
+        self._application.commit()
+        return self._message("ResponseCommit")
+
+
+def _refused(refusal: Refused) -> dict[str, Any]:
+    return {
+        "code": CODE_NUMBERS[refusal.code],
+        "codespace": CODESPACE,
+        "log": refusal.message[:LOG_LENGTH_MAX_CHARS],
+    }
+
+
+def _milliseconds(timestamp: Any) -> int:
+    return int(timestamp.seconds) * 1000 + int(timestamp.nanos) // 1_000_000
+
+
+def parse_request(raw: bytes) -> Any:
+    """A `Request` from its bytes. Raises `google.protobuf.message.DecodeError`."""
+    return Request.FromString(raw)

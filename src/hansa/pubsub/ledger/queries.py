@@ -1,0 +1,275 @@
+"""Questions to the ledger application: ABCI queries whose data and answers are JSON.
+
+    /status      LedgerHead                       where the ledger stands
+    /members     members                          the registry
+    /events      EventsQuery    -> EventsAnswer   a page of events after a position
+    /claims      ClaimsQuery    -> claims         what is known of some entity keys
+    /positions   PositionsQuery -> positions      where an issuer's events are
+    /check       a transaction  -> nothing        whether it would be valid now, and if not, why
+
+The application answers consensus on the same loop, so the work for one question is bounded: in events, in bytes
+and in positions looked at (`scanned_to` says how far). A time becomes a position by the blocks' times, which
+never decrease.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from hansa.core.clock import rfc3339
+from hansa.core.errors import Code, Refused
+from hansa.core.identifiers import is_entity_key
+from hansa.pubsub.bus import EventFilter
+from hansa.pubsub.ledger.sqlite_state import SqliteState, event_id_bytes
+from hansa.pubsub.ledger.state_machine import Overlay, apply_transaction
+from hansa.pubsub.ledger.verification import TransactionReader
+
+SCANNED_POSITIONS_MAX: Final = 20_000
+ANSWER_SIZE_MAX_BYTES: Final = 1_048_576
+EVENTS_MAX: Final = 500
+KEYS_MAX: Final = 1000
+IDS_MAX: Final = 1000
+NAMES_MAX: Final = 100
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A page of events."""
+
+    after: int
+    filter: EventFilter
+    limit: int = EVENTS_MAX
+
+
+class EventRow(msgspec.Struct, frozen=True, array_like=True):
+    """An event on the ledger."""
+
+    position: int
+    height: int
+    time: str
+    jws: str
+
+
+class EventsAnswer(msgspec.Struct, frozen=True):
+    """The page."""
+
+    events: tuple[EventRow, ...]
+    scanned_to: int
+    last_position: int
+
+
+class ClaimsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Some entity keys."""
+
+    keys: tuple[str, ...]
+
+
+class PositionsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Some event ids of one issuer."""
+
+    issuer: str
+    ids: tuple[str, ...]
+
+
+class EventPosition(msgspec.Struct, frozen=True, array_like=True):
+    """Where an event is, and which."""
+
+    id: str
+    position: int
+    content: str
+    """SHA-256 of what was signed (`signed_content`)."""
+
+
+class LedgerHead(msgspec.Struct, frozen=True):
+    """Where the ledger stands."""
+
+    height: int
+    position: int
+    app_hash: str
+    time_ms: int
+
+
+_Query = TypeVar("_Query")
+
+
+def signed_content(jws: str) -> str:
+    """Names what an event's issuer signed: SHA-256, hex, of the JWS without its signature.
+
+    Anybody can turn a valid ES256 signature into another valid one of the same content.
+    """
+    return hashlib.sha256(jws.rpartition(".")[0].encode()).hexdigest()
+
+
+def time_text(time_ms: int) -> str:
+    """A block's time; RFC 3339."""
+    return rfc3339(_EPOCH + time_ms * _MILLISECOND)
+
+
+def time_number(text: str) -> int:
+    """The first whole millisecond at or after an RFC 3339 time.
+
+    Raises:
+        Refused: `Code.INVALID`.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Refused(Code.INVALID, f"{text!r} is not an RFC 3339 time.") from error
+    if moment.tzinfo is None:
+        raise Refused(Code.INVALID, f"{text!r} has no time zone.")
+    return -((_EPOCH - moment) // _MILLISECOND)
+
+
+class LedgerQueries:
+    """Answers questions from the committed state."""
+
+    def __init__(self, state: SqliteState, reader: Callable[[], TransactionReader]) -> None:
+        self._state = state
+        self._reader = reader
+        self._answers: Mapping[str, Callable[[bytes], Any]] = {
+            "/status": self._status,
+            "/members": self._members,
+            "/events": self._events,
+            "/claims": self._claims,
+            "/positions": self._positions,
+            "/check": self._check,
+        }
+
+    def answer(self, path: str, data: bytes) -> bytes:
+        """The JSON answer.
+
+        Raises:
+            Refused: `Code.NOT_FOUND` (no such path), `Code.INVALID`, `Code.TOO_LARGE`; of `/check` the ledger's codes.
+        """
+        ask = self._answers.get(path)
+        if ask is None:
+            raise Refused(Code.NOT_FOUND, "There is no such query.")
+        if self._state.is_empty:
+            raise Refused(Code.NOT_FOUND, "The ledger has not begun.")
+        return msgspec.json.encode(ask(data))
+
+    def _status(self, _: bytes) -> LedgerHead:
+        head = self._state.head
+        return LedgerHead(head.height, head.position, head.app_hash.hex(), head.time_ms)
+
+    def _members(self, _: bytes) -> Any:
+        return self._state.members
+
+    def _check(self, data: bytes) -> None:
+        apply_transaction(Overlay(self._state), data, self._reader())
+
+    def _claims(self, data: bytes) -> Any:
+        keys = _decode(data, ClaimsQuery).keys
+        _bound(len(keys), KEYS_MAX, "keys")
+        if not all(map(is_entity_key, keys)):
+            raise Refused(Code.INVALID, "An entity key is a SHA-256 in hex.")
+        return tuple(claim for key in dict.fromkeys(keys) for claim in self._state.claims_on(key))
+
+    def _positions(self, data: bytes) -> tuple[EventPosition, ...]:
+        query = _decode(data, PositionsQuery)
+        _bound(len(query.ids), IDS_MAX, "ids")
+        found: list[EventPosition] = []
+        for id in query.ids:
+            event_id_bytes(id)
+            position = self._state.position_of(query.issuer, id)
+            if position is not None:
+                found.append(EventPosition(id, position, signed_content(self._jws(position))))
+        return tuple(found)
+
+    def _jws(self, position: int) -> str:
+        row = self._state.connection.execute(
+            "SELECT jws FROM event_jws WHERE position = ?", (position,)
+        ).fetchone()
+        assert row is not None, "every event is stored"
+        return str(row[0])
+
+    # -- events -----------------------------------------------------------------------------------------------
+
+    def _events(self, data: bytes) -> EventsAnswer:
+        query = _decode(data, EventsQuery)
+        filter, last = query.filter, self._state.head.position
+        if query.after < 0 or query.limit < 1:
+            raise Refused(Code.INVALID, "after is 0 or more, limit 1 or more.")
+        _bound(len(filter.keys), KEYS_MAX, "keys")
+        _bound(len(filter.types) + len(filter.issuers), NAMES_MAX, "types and issuers")
+        first, end = self._range(query.after, filter, last)
+        if first > end:
+            return EventsAnswer((), max(query.after, last), last)
+        rows, scanned_to = self._scan(first, end, filter, min(query.limit, EVENTS_MAX))
+        # What lies behind the range is too late for the filter: it has been looked at, too.
+        return EventsAnswer(rows, last if scanned_to >= end else scanned_to, last)
+
+    def _range(self, after: int, filter: EventFilter, last: int) -> tuple[int, int]:
+        """First and last position that can match."""
+        first, end = after + 1, last
+        if filter.from_time is not None:
+            first = max(first, self._first_at(time_number(filter.from_time), last))
+        if filter.to_time is not None:
+            end = min(end, self._first_at(time_number(filter.to_time), last) - 1)
+        return first, end
+
+    def _first_at(self, time_ms: int, last: int) -> int:
+        """Position of the first event whose block's time is `time_ms` or later."""
+        row = self._state.connection.execute(
+            "SELECT first_position FROM block WHERE time_ms >= ? ORDER BY time_ms, first_position LIMIT 1",
+            (time_ms,),
+        ).fetchone()
+        return last + 1 if row is None else int(row[0])
+
+    def _scan(
+        self, first: int, end: int, filter: EventFilter, limit: int
+    ) -> tuple[tuple[EventRow, ...], int]:
+        conditions, bindings = self._conditions(filter)
+        order = "INDEXED BY event_claim"  # finds the events of some keys, however far apart they are
+        if not filter.keys:
+            order = "NOT INDEXED"
+            end = min(end, first + SCANNED_POSITIONS_MAX - 1)
+        found = self._state.connection.execute(
+            f"SELECT event.position, event.height, block.time_ms, event_jws.jws FROM event {order}"  # noqa: S608
+            " JOIN event_jws USING (position) JOIN block ON block.height = event.height"
+            f" WHERE event.position BETWEEN ? AND ?{conditions} ORDER BY event.position LIMIT ?",
+            (first, end, *bindings, limit),
+        )
+        rows: list[EventRow] = []
+        size_bytes = 0
+        for position, height, time_ms, jws in found:
+            size_bytes += len(jws)
+            if rows and size_bytes > ANSWER_SIZE_MAX_BYTES:
+                return tuple(rows), rows[-1].position
+            rows.append(EventRow(position, height, time_text(time_ms), jws))
+        return tuple(rows), rows[-1].position if len(rows) == limit else end
+
+    def _conditions(self, filter: EventFilter) -> tuple[str, tuple[Any, ...]]:
+        sql = ""
+        bindings: list[Any] = []
+        if filter.keys:
+            sql += f" AND event.claim IN (SELECT number FROM claim WHERE key IN ({_marks(filter.keys)}))"  # noqa: S608
+            bindings += [bytes.fromhex(key) if is_entity_key(key) else b"" for key in filter.keys]
+        for column, names in (("issuer", filter.issuers), ("type", filter.types)):
+            if names:
+                sql += f" AND event.{column} IN (SELECT number FROM name WHERE text IN ({_marks(names)}))"  # noqa: S608
+                bindings += names
+        return sql, tuple(bindings)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _bound(count: int, maximum: int, what: str) -> None:
+    if count > maximum:
+        raise Refused(Code.TOO_LARGE, f"{count} {what} at once; {maximum} are allowed.")
+
+
+def _decode(data: bytes, type: type[_Query]) -> _Query:
+    try:
+        return msgspec.json.decode(data, type=type)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Refused(Code.INVALID, f"The query's data is not of the expected form: {error}.") from error

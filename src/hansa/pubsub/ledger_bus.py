@@ -1,0 +1,209 @@
+"""The `Bus` on a ledger: what all ways of reaching a ledger application have in common.
+
+Publishing is submitting a transaction and looking, after each new block, whether its events have positions. What
+becomes of a submission can be unknown (the engine restarted and forgot it, the connection broke), so while the
+positions are missing it is submitted again from time to time: the ledger accepts an event once. When another has
+put some of a batch on the ledger (an event is public as soon as it is sent), the others are submitted alone.
+
+Following is reading pages until there are no more, then waiting for the bell. A slow safety poll stands in for
+rings that were lost with a connection.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.events import LifecycleEvent, read_event
+from hansa.core.limits import Limits
+from hansa.core.members import Member
+from hansa.pubsub.bell import Bell
+from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage, LedgerStatus
+from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.queries import (
+    ClaimsQuery,
+    EventPosition,
+    EventsAnswer,
+    EventsQuery,
+    LedgerHead,
+    PositionsQuery,
+    signed_content,
+)
+from hansa.pubsub.ledger.transactions import decode_transaction, encode_events
+
+SUBMIT_AGAIN_S: Final = 2.0
+BACKOFF_MIN_S: Final = 0.1
+BACKOFF_MAX_S: Final = 5.0
+
+_Answer = TypeVar("_Answer")
+
+
+class LedgerBus(ABC):
+    """A `Bus` that asks a ledger application and submits transactions to its engine."""
+
+    safety_poll_s: float | None = None
+    """How long to wait for a ring at most; None where rings cannot get lost."""
+
+    def __init__(self, clock: Clock, limits: Limits, bell: Bell) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._bell = bell
+        self._closed = False
+        self._params = LedgerParams(
+            event_size_max_bytes=limits.event_size_max_bytes,
+            events_per_transaction_max=limits.events_per_transaction_max,
+            transaction_size_max_bytes=limits.transaction_size_max_bytes,
+        )
+
+    # -- what an implementation provides ----------------------------------------------------------------------
+
+    @abstractmethod
+    async def _query(self, path: str, data: bytes) -> bytes:
+        """The ledger application's answer. Raises `Refused` or `Unavailable`."""
+
+    @abstractmethod
+    async def _submit(self, transaction: bytes) -> None:
+        """Hand in a transaction; one that is waiting already counts. Raises `Refused` or `Unavailable`."""
+
+    @abstractmethod
+    async def ledger(self) -> LedgerStatus:
+        """Where the ledger stands."""
+
+    # -- publishing -------------------------------------------------------------------------------------------
+
+    async def publish(self, events: Sequence[str]) -> tuple[int, ...]:
+        """Commit a batch of one issuer's events, all or none; returns their positions. See `Bus.publish`."""
+        if not events:
+            return ()
+        decode_transaction(encode_events(events), self._params)
+        read = {jws: read_event(jws)[0] for jws in events}
+        deadline_s = self._clock.monotonic() + self._limits.publish_timeout_s
+        found: dict[str, int] = {}
+        while len(found) < len(read):
+            missing = [jws for jws in read if jws not in found]
+            heard = self._bell.rings
+            try:
+                await self._submit(encode_events(missing))
+            except Refused as refusal:
+                if refusal.code is not Code.EVENT_DUPLICATE:
+                    raise
+                known = await self._positions(missing, read)
+                if not known:  # the same id twice in this batch, or another event has it
+                    raise
+                found |= known
+                continue
+            found |= await self._committed(missing, read, heard, deadline_s)
+        return tuple(found[jws] for jws in events)
+
+    async def _committed(
+        self, missing: Sequence[str], read: dict[str, LifecycleEvent], heard: int, deadline_s: float
+    ) -> dict[str, int]:
+        """Positions after one of the next blocks; none when it is time to submit again."""
+        again_s = self._clock.monotonic() + SUBMIT_AGAIN_S
+        while True:
+            now_s = self._clock.monotonic()
+            if now_s >= deadline_s:
+                raise Unavailable(
+                    Code.UNAVAILABLE, "The events are not on the ledger yet; the league may lack a quorum."
+                )
+            if now_s >= again_s:
+                return {}
+            await self._wait(heard, min(again_s, deadline_s) - now_s)
+            self._check_open()
+            heard = self._bell.rings
+            known = await self._positions(missing, read)
+            if known:
+                return known
+
+    async def _positions(self, events: Sequence[str], read: dict[str, LifecycleEvent]) -> dict[str, int]:
+        """Positions of those of the events that are on the ledger."""
+        query = PositionsQuery(read[events[0]].issuer, tuple(read[jws].id for jws in events))
+        answer = await self._ask("/positions", query, tuple[EventPosition, ...])
+        by_id = {entry.id: entry for entry in answer}
+        found: dict[str, int] = {}
+        for jws in events:
+            entry = by_id.get(read[jws].id)
+            if entry is None:
+                continue
+            if entry.content != signed_content(jws):
+                raise Refused(Code.EVENT_DUPLICATE, f"Another event has the id {entry.id}.")
+            found[jws] = entry.position
+        return found
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    async def follow(self, after: int, filter: EventFilter | None = None) -> AsyncIterator[EventPage]:
+        """Pages of matching events after position `after`, for ever. See `Bus.follow`."""
+        cursor, backoff_s = after, BACKOFF_MIN_S
+        while not self._closed:
+            heard = self._bell.rings
+            try:
+                page = await self.search(cursor, filter)
+            except Unavailable:
+                await self._wait(heard, backoff_s)
+                backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
+                continue
+            backoff_s = BACKOFF_MIN_S
+            if page.scanned_to > cursor:
+                cursor = page.scanned_to
+                yield page
+            if cursor >= page.last_position and not self._closed:
+                await self._wait(heard, self.safety_poll_s)
+
+    async def search(
+        self, after: int, filter: EventFilter | None = None, limit: int | None = None
+    ) -> EventPage:
+        """One page of matching events after position `after`. See `Bus.search`."""
+        limit = min(limit or self._limits.events_page_max, self._limits.events_page_max)
+        answer = await self._ask("/events", EventsQuery(after, filter or EventFilter(), limit), EventsAnswer)
+        events = tuple(
+            CommittedEvent(row.position, row.height, row.time, row.jws, read_event(row.jws)[0])
+            for row in answer.events
+        )
+        return EventPage(events, answer.scanned_to, answer.last_position)
+
+    async def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
+        """The claims on these entity keys. See `Bus.claims`."""
+        unique = tuple(dict.fromkeys(keys))
+        step = self._limits.claims_page_max
+        found: list[Claim] = []
+        for start in range(0, len(unique), step):
+            found += await self._ask("/claims", ClaimsQuery(unique[start : start + step]), tuple[Claim, ...])
+        return tuple(found)
+
+    async def members(self) -> tuple[Member, ...]:
+        """The member registry. See `Bus.members`."""
+        return await self._ask("/members", None, tuple[Member, ...])
+
+    async def close(self) -> None:
+        """End all follows."""
+        self._closed = True
+        self._bell.ring()
+
+    # -- asking -----------------------------------------------------------------------------------------------
+
+    async def _head(self) -> LedgerHead:
+        return await self._ask("/status", None, LedgerHead)
+
+    async def _ask(self, path: str, question: msgspec.Struct | None, type: type[_Answer]) -> _Answer:
+        self._check_open()
+        answer = await self._query(path, b"" if question is None else msgspec.json.encode(question))
+        try:
+            return msgspec.json.decode(answer, type=type)
+        except msgspec.DecodeError as error:
+            raise Unavailable(
+                Code.UNAVAILABLE, "The ledger application's answer is of another version."
+            ) from error
+
+    async def _wait(self, heard: int, timeout_s: float | None) -> None:
+        """Wait for a ring after those that were heard."""
+        await self._bell.wait(heard, timeout_s)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable(Code.UNAVAILABLE, "The bus is closed.")

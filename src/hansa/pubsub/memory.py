@@ -1,0 +1,120 @@
+"""The bus in one process: the real state machine without an engine, for unit tests and simulation.
+
+A `MemoryLedger` is the ledger of a whole league; every member's `MemoryBus` is a handle on it. Each accepted
+transaction is a block of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Unavailable
+from hansa.core.limits import Limits
+from hansa.core.members import Member
+from hansa.pubsub.bell import Bell
+from hansa.pubsub.bus import LedgerStatus
+from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.genesis import AppState, LedgerParams
+from hansa.pubsub.ledger.queries import time_text
+from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
+from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger_bus import LedgerBus
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class MemoryLedger:
+    """A league's ledger, in memory."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        clock: Clock,
+        limits: Limits | None = None,
+        *,
+        params: LedgerParams | None = None,
+        commit_delay_s: float = 0.0,
+    ) -> None:
+        """Begin a ledger of these members.
+
+        Args:
+            members: The registry.
+            clock: Gives the blocks their times, and passes `commit_delay_s`.
+            limits: Limits of the handles.
+            params: The ledger's own limits.
+            commit_delay_s: How long a submission waits for its block.
+        """
+        self.clock = clock
+        self.limits = limits or Limits()
+        self.commit_delay_s = commit_delay_s
+        self.bell = Bell(clock)
+        self.application = LedgerApplication(SqliteState(MEMORY))
+        genesis = AppState(tuple(members), params or LedgerParams())
+        self.application.begin(msgspec.json.encode(genesis), self._time_ms())
+
+    def bus(self) -> MemoryBus:
+        """A member's handle."""
+        return MemoryBus(self)
+
+    def submit(self, transaction: bytes) -> None:
+        """Make a block of one transaction.
+
+        Raises:
+            Refused: the code of the rule that the transaction breaks; then there is no block.
+        """
+        self.application.check(transaction, is_recheck=True)
+        height = self.application.state.head.height + 1
+        time_ms = max(self._time_ms(), self.application.state.head.time_ms)
+        self.application.finalize(Block(height, time_ms, (transaction,)))
+        self.application.commit()
+        self.bell.ring()
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self.application.state.close()
+
+    def _time_ms(self) -> int:
+        return (self.clock.now() - _EPOCH) // timedelta(milliseconds=1)
+
+
+class MemoryBus(LedgerBus):
+    """One member's handle on a `MemoryLedger`."""
+
+    def __init__(self, ledger: MemoryLedger) -> None:
+        super().__init__(ledger.clock, ledger.limits, Bell(ledger.clock))
+        self._ledger = ledger
+        self._bell = ledger.bell
+        self.is_connected = True
+        """False: as if this member's engine were down; everything is `Unavailable`."""
+
+    async def ledger(self) -> LedgerStatus:
+        """Where the ledger stands."""
+        head = await self._head()
+        return LedgerStatus(
+            height=head.height,
+            position=head.position,
+            app_hash=head.app_hash,
+            time=time_text(head.time_ms) if head.height else None,
+            catching_up=False,
+            peers=len(self._ledger.application.state.members) - 1,
+        )
+
+    async def _query(self, path: str, data: bytes) -> bytes:
+        self._check_connected()
+        return self._ledger.application.queries.answer(path, data)
+
+    async def _submit(self, transaction: bytes) -> None:
+        self._check_connected()
+        if self._ledger.commit_delay_s > 0:
+            await self._clock.sleep(self._ledger.commit_delay_s)
+            self._check_connected()
+        self._ledger.submit(transaction)
+
+    def _check_connected(self) -> None:
+        if not self.is_connected:
+            raise Unavailable(Code.UNAVAILABLE, "The ledger cannot be reached.")

@@ -1,0 +1,3 @@
+"""Tables of a layer of their own; see `SCHEMA`."""
+
+SCHEMA = ""

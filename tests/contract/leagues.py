@@ -1,0 +1,109 @@
+"""A league of one validator with real processes: CometBFT and the ledger application."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hansa.core.clock import SystemClock
+from hansa.core.members import Member
+from hansa.pubsub.engine import (
+    ABCI_SOCKET,
+    RPC_SOCKET,
+    EngineKey,
+    EngineSettings,
+    GenesisValidator,
+    engine_binary,
+    engine_environment,
+    free_port,
+    genesis_document,
+    remove_stale_socket,
+    wait_for_listener,
+    write_home,
+)
+
+START_TIMEOUT_S = 30.0
+STATE = "state.db"
+
+
+class Validator:
+    """The two processes behind one member's bus, in one folder."""
+
+    def __init__(self, folder: Path, members: Sequence[Member], params: dict[str, int] | None = None) -> None:
+        self.folder = folder
+        self.rpc_socket = folder / RPC_SOCKET
+        key = EngineKey.generate()
+        app_state: dict[str, Any] = {"members": [msgspec.to_builtins(member) for member in members]}
+        if params is not None:
+            app_state["params"] = params
+        genesis = genesis_document(
+            "ledger-test",
+            datetime(2026, 1, 1, tzinfo=UTC),
+            [GenesisValidator("only", key.public, 1)],
+            app_state,
+        )
+        settings = EngineSettings(name="only", p2p_port=free_port(), is_single_machine=True)
+        write_home(folder, settings, genesis, validator_key=key)
+        self.application: subprocess.Popen[bytes] | None = None
+        self.engine: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Start what is not running, and wait until it answers."""
+        clock = SystemClock()
+        if self.application is None:
+            self.application = self._run(
+                "application",
+                [sys.executable, "-m", "hansa.pubsub.ledger", "--state", STATE, "--socket", ABCI_SOCKET],
+                dict(os.environ),
+            )
+        await wait_for_listener(self.folder, ABCI_SOCKET, clock, START_TIMEOUT_S)
+        if self.engine is None:
+            remove_stale_socket(self.rpc_socket)
+            self.engine = self._run(
+                "engine", [str(engine_binary()), "start", "--home", "."], engine_environment(os.environ)
+            )
+        await wait_for_listener(self.folder, RPC_SOCKET, clock, START_TIMEOUT_S)
+
+    def kill(self, *, application: bool = False, engine: bool = False) -> None:
+        """SIGKILL; the engine ends by itself when its application is gone."""
+        if application and self.application is not None:
+            self.application.send_signal(signal.SIGKILL)
+            self.application.wait()
+            self.application = None
+            if self.engine is not None:
+                self.engine.wait()
+                self.engine = None
+        if engine and self.engine is not None:
+            self.engine.send_signal(signal.SIGKILL)
+            self.engine.wait()
+            self.engine = None
+
+    def stop(self) -> None:
+        """End both."""
+        for process in (self.engine, self.application):
+            if process is not None:
+                process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        self.engine = self.application = None
+
+    def output(self, name: str) -> str:
+        """What `application` or `engine` has said."""
+        return (self.folder / f"{name}.log").read_text()
+
+    def _run(self, name: str, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )

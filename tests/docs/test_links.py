@@ -1,0 +1,34 @@
+"""Links inside the project lead somewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import CHECKOUT
+from tests.docs.pages import anchors, links, page, pages, resolve
+
+
+@pytest.mark.parametrize("path", pages())
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading(path: str) -> None:
+    broken = []
+    for target in links(page(path)):
+        if target.startswith(("http://", "https://", "mailto:")):
+            continue
+        file, anchor = resolve(path, target)
+        if not file.exists() or (anchor and anchor not in anchors(file.read_text())):
+            broken.append(target)
+    assert not broken
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    by_file = {(CHECKOUT / path).resolve(): path for path in pages()}
+    reached: set[str] = set()
+    waiting = ["README.md"]
+    while waiting:
+        path = waiting.pop()
+        if path in reached:
+            continue
+        reached.add(path)
+        targets = [resolve(path, target)[0].resolve() for target in links(page(path)) if "://" not in target]
+        waiting += [by_file[target] for target in targets if target in by_file]
+    assert set(pages()) == reached, f"no way leads to {sorted(set(pages()) - reached)}"

@@ -1,0 +1,155 @@
+"""Rules about any text of the project: pages, code, manifests. Each takes one file and yields what it does not allow."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from tests.tidy.source import Source, Violation
+
+FILE_SIZE_MAX_BYTES: Final = 262_144
+
+MARKS: Final = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
+MACHINE_PATHS: Final = re.compile(r"(?<![\w.~-])/(?:home|root|Users|work)/[\w.]+")
+REGISTRY_HOSTS: Final = re.compile(
+    r"\b(?:(?:test\.)?pypi\.(?:org|python\.org)|pythonhosted\.org|registry\.npmjs\.org|registry\.yarnpkg\.com"
+    r"|proxy\.golang\.org|sum\.golang\.org)\b"
+    r"|--(?:extra-)?index-url|https?://[^\s\"')>]+/(?:simple|pypi)/"
+)
+FENCE: Final = re.compile(r"^\s*(?:```|~~~)")
+AVOIDED_ROW: Final = re.compile(r"^\|\s*([^|]+?)\s*\|\s*([^|]+?)\s*\|", re.MULTILINE)
+
+
+def leftover_marks(source: Source) -> Iterator[Violation]:
+    """Notes to self that should have become code, an issue or nothing."""
+    for number, line in enumerate(source.lines, 1):
+        for found in MARKS.finditer(line):
+            yield source.wrong(
+                "leftover", number, f"{found[0]}: do it now, or open an issue and name it in a sentence"
+            )
+
+
+def machine_paths(source: Source) -> Iterator[Violation]:
+    """Places that exist on one machine only."""
+    for number, line in enumerate(source.lines, 1):
+        for found in MACHINE_PATHS.finditer(line):
+            yield source.wrong(
+                "machine-path", number, f"{found[0]}: no other machine has this; take it as a parameter"
+            )
+
+
+def registry_hosts(source: Source) -> Iterator[Violation]:
+    """Hosts of package registries; which one is used is the business of whoever builds."""
+    for number, line in enumerate(source.lines, 1):
+        for found in REGISTRY_HOSTS.finditer(line):
+            yield source.wrong(
+                "registry-host",
+                number,
+                f"{found[0]}: pip, uv and go know their registries from their own settings",
+            )
+
+
+def file_size(source: Source) -> Iterator[Violation]:
+    """Blobs, which stay in the history for ever."""
+    if len(source.data) > FILE_SIZE_MAX_BYTES:
+        yield source.wrong(
+            "file-size",
+            1,
+            f"{len(source.data):,} bytes, {FILE_SIZE_MAX_BYTES:,} at most: generate it, or leave it out",
+        )
+
+
+def scripts_are_executable(source: Source) -> Iterator[Violation]:
+    """A script that cannot be run, or a file that pretends to be one."""
+    is_script = source.data.startswith(b"#!")
+    if is_script != source.is_executable:
+        told = "has a #! line but is not executable" if is_script else "is executable but has no #! line"
+        yield source.wrong("permissions", 1, told)
+
+
+def line_ends(source: Source) -> Iterator[Violation]:
+    """Line ends that differ between editors."""
+    if source.text is None or source.text == "":
+        return
+    if "\r" in source.text and not source.path.endswith(".crlf"):
+        yield source.wrong("line-ends", 1, "carriage returns: write lines with \\n alone")
+    if not source.text.endswith("\n"):
+        yield source.wrong("line-ends", len(source.lines), "no newline at the end of the file")
+
+
+def one_title(source: Source) -> Iterator[Violation]:
+    """A page has one title, and begins with it."""
+    if not source.is_markdown:
+        return
+    titles = [number for number, line in prose_lines(source) if line.startswith("# ")]
+    first = next((number for number, line in prose_lines(source) if line.strip()), 0)
+    if len(titles) != 1 or titles[0] != first:
+        yield source.wrong(
+            "title", first or 1, f"{len(titles)} titles: begin the page with its one `# Title`"
+        )
+
+
+def prose_lines(source: Source) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a page outside code blocks."""
+    is_code = False
+    for number, line in enumerate(source.lines, 1):
+        if FENCE.match(line):
+            is_code = not is_code
+        elif not is_code:
+            yield number, line
+
+
+def words_to_avoid(glossary: str) -> dict[str, str]:
+    """The glossary's table of words to avoid: lower-case word to what to say instead."""
+    _, _, rest = glossary.partition("## Words to avoid")
+    table = rest.partition("\n## ")[0]
+    return {
+        word.strip().lower(): instead
+        for words, instead in AVOIDED_ROW.findall(table)
+        for word in words.split(",")
+        if word.strip(" -") and words != "Avoid"
+    }
+
+
+def avoided_words(source: Source, avoided: Mapping[str, str]) -> Iterator[Violation]:
+    """Words that the glossary asks to avoid, in pages and in the comments and docstrings of code."""
+    if source.path == "docs/glossary.md" or not avoided:
+        return
+    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, avoided)) + r")\b", re.IGNORECASE)
+    if source.is_markdown:
+        prose = prose_lines(source)
+    elif source.is_python:
+        prose = written_in_code(source)
+    else:
+        return
+    for number, line in prose:
+        for found in pattern.finditer(re.sub(r"`[^`]*`|\]\([^)]*\)", "", line)):
+            instead = avoided[found[0].lower()]
+            yield source.wrong("wording", number, f"{found[0]!r}: say {instead} (docs/glossary.md)")
+
+
+def written_in_code(source: Source) -> Iterator[tuple[int, str]]:
+    """Numbered lines of comments and of strings that stand as statements, which is what docstrings are."""
+    previous = tokenize.NEWLINE
+    structure = {tokenize.NL, tokenize.COMMENT, tokenize.ENCODING, tokenize.INDENT, tokenize.DEDENT}
+    for token in tokenize.generate_tokens(io.StringIO(source.text or "").readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+        elif token.type == tokenize.STRING and previous == tokenize.NEWLINE:
+            yield from enumerate(token.string.splitlines(), token.start[0])
+        if token.type not in structure:
+            previous = token.type
+
+
+TEXT_RULES: Final = (
+    leftover_marks,
+    machine_paths,
+    registry_hosts,
+    file_size,
+    scripts_are_executable,
+    line_ends,
+    one_title,
+)
