@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hansa.core.canonical import hashlink
-from hansa.core.events import CREATE, EntityVersion, LifecycleEvent, Metadata, event_name, event_time, sign_event
+from hansa.core.events import (
+    CREATE,
+    EntityVersion,
+    LifecycleEvent,
+    Metadata,
+    event_name,
+    event_time,
+    sign_event,
+)
 from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import Algorithm, SigningKey
 from hansa.core.members import Member, MemberStatus

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -187,10 +186,14 @@ async def test_an_event_id_belongs_to_its_issuer_alone(bus: Bus, league: League)
     assert await bus.publish([league.lubeck.sign(seen)]) == (squatted + 1,)
 
 
-async def test_a_key_claimed_by_somebody_else_first_does_not_block_its_owner(bus: Bus, league: League) -> None:
+async def test_a_key_claimed_by_somebody_else_first_does_not_block_its_owner(
+    bus: Bus, league: League
+) -> None:
     owned = league.lubeck.describe("contested")
-    stolen = league.bergen.describe("x").location.split("?")[0].replace(
-        league.bergen.key_of("x"), owned.entity.key
+    stolen = (
+        league.bergen.describe("x")
+        .location.split("?")[0]
+        .replace(league.bergen.key_of("x"), owned.entity.key)
     )
     theft = league.bergen.describe("x", entity=owned.entity, location=f"{stolen}?hl={owned.hashlink}")
     await bus.publish([league.bergen.sign(theft)])

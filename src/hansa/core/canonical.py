@@ -24,7 +24,7 @@ _FLOAT_PLAIN_MAX: Final = 1e15
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
 
 
-def _is_plain(value: object) -> bool:  # noqa: PLR0911 - one answer per JSON type
+def _is_plain(value: object) -> bool:
     """Whether msgspec's sorted output of `value` is already RFC 8785.
 
     It is, except for keys beyond ASCII (which RFC 8785 sorts by UTF-16 code units), characters that
@@ -45,18 +45,37 @@ def _is_plain(value: object) -> bool:  # noqa: PLR0911 - one answer per JSON typ
     return False
 
 
+def _exact(value: object) -> object:
+    """`value` with integers beyond 2^53 as the floats that they stand for.
+
+    Canonical JSON writes a large float without fraction as an integer, and what we wrote we must be able to read:
+    such an integer is accepted when it is the canonical spelling of a float. Any other would lose digits.
+    """
+    if isinstance(value, list):
+        return [_exact(element) for element in value]
+    if isinstance(value, dict):
+        return {key: _exact(element) for key, element in value.items()}
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _INTEGER_EXACT_MAX:
+        number = float(value)
+        return number if rfc8785.dumps(number) == b"%d" % value else value
+    return value
+
+
 def canonical_json(value: object) -> bytes:
     """The RFC 8785 form of a JSON value (dict, list, str, int, float, bool, None).
 
     Raises:
-        Refused: `Code.INVALID`, when the value has no such form (an integer beyond 2^53, NaN, a lone surrogate).
+        Refused: `Code.INVALID`, when the value has no such form (an integer that a double cannot carry, NaN, a lone
+            surrogate).
     """
     if _is_plain(value):
         return _sorted_encoder.encode(value)
     try:
-        return rfc8785.dumps(value)  # type: ignore[arg-type]
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
-        raise Refused(Code.INVALID, "The body holds a number or character that canonical JSON cannot carry.") from error
+        return rfc8785.dumps(_exact(value))  # type: ignore[arg-type]
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, OverflowError) as error:
+        raise Refused(
+            Code.INVALID, "The body holds a number or character that canonical JSON cannot carry."
+        ) from error
 
 
 def hashlink(canonical: bytes) -> str:

@@ -28,6 +28,7 @@ class Code(StrEnum):
     NOT_ACCEPTABLE = "not-acceptable"
     CONFLICT = "conflict"
     READ_ONLY_REPLICA = "read-only-replica"
+    PRECONDITION_FAILED = "precondition-failed"
     TOO_LARGE = "too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     OVERLOADED = "overloaded"
@@ -76,6 +77,7 @@ HTTP_STATUS: Final[dict[Code, int]] = {
     Code.NOT_ACCEPTABLE: 406,
     Code.CONFLICT: 409,
     Code.READ_ONLY_REPLICA: 409,
+    Code.PRECONDITION_FAILED: 412,
     Code.TOO_LARGE: 413,
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.OVERLOADED: 429,

@@ -132,7 +132,7 @@ class SigningKey:
         """The public half."""
         return VerifyingKey(self.public)
 
-    def sign(self, payload: bytes, **header: Any) -> str:  # noqa: ANN401 - any JSON header parameter
+    def sign(self, payload: bytes, **header: Any) -> str:
         """A compact JWS (RFC 7515) with `alg`, `kid` and the given header parameters."""
         protected = {"alg": self.public.algorithm, "kid": self.kid, **header}
         return jws.serialize_compact(protected, payload, self._key, [self.public.algorithm], _registry)

@@ -79,15 +79,15 @@ def consistency_proof(leaves: Sequence[bytes], old_size: int) -> tuple[bytes, ..
     """Proof that the first `old_size` leaves are a prefix of the tree (section 2.1.2)."""
     assert 0 < old_size <= len(leaves), "no such earlier tree"
 
-    def subproof(part: Sequence[bytes], m: int, whole: bool) -> tuple[bytes, ...]:  # noqa: FBT001
+    def subproof(part: Sequence[bytes], m: int, whole: bool) -> tuple[bytes, ...]:
         if m == len(part):
             return () if whole else (root(part),)
         k = _split(len(part))
         if m <= k:
             return (*subproof(part[:k], m, whole), root(part[k:]))
-        return (*subproof(part[k:], m - k, False), root(part[:k]))  # noqa: FBT003
+        return (*subproof(part[k:], m - k, False), root(part[:k]))
 
-    return subproof(leaves, old_size, True)  # noqa: FBT003
+    return subproof(leaves, old_size, True)
 
 
 def verify_consistency(

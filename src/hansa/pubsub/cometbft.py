@@ -29,12 +29,15 @@ from hansa.pubsub.engine.sockets import SocketFolder
 from hansa.pubsub.ledger.methods import AHEAD
 from hansa.pubsub.ledger.queries import time_text
 from hansa.pubsub.ledger.transactions import CODESPACE, NUMBERED_CODES
-from hansa.pubsub.ledger_bus import BACKOFF_MAX_S, BACKOFF_MIN_S, LedgerBus
+from hansa.pubsub.ledger_bus import BACKOFF_MIN_S, LedgerBus
+from hansa.pubsub.named_connector import NamedUnixConnector
 
 SAFETY_POLL_S: Final = 5.0
 CALL_TIMEOUT_S: Final = 15.0
 CONNECTIONS_MAX: Final = 16
 HEARTBEAT_S: Final = 20.0
+LISTEN_BACKOFF_MAX_S: Final = 1.0
+"""Short: the engine is on this machine, and until it is listened to, its blocks are noticed by the safety poll."""
 
 SUBSCRIPTION: Final = {
     "jsonrpc": "2.0",
@@ -163,10 +166,7 @@ class CometBftBus(LedgerBus):
                 body = await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable(Code.UNAVAILABLE, "The engine cannot be reached.") from error
-        try:
-            decoded = msgspec.json.decode(body, type=dict[str, Any])
-        except msgspec.DecodeError as error:
-            raise _not_understood() from error
+        decoded = _answer_of(body)
         failure = decoded.get("error")
         if failure:
             raise _CallError(msgspec.json.encode(failure).decode())
@@ -175,7 +175,7 @@ class CometBftBus(LedgerBus):
     def _open(self) -> aiohttp.ClientSession:
         self._check_open()
         if self._session is None:
-            connector = aiohttp.UnixConnector(
+            connector = NamedUnixConnector(
                 path=self._folder.path(self._rpc_socket.name), limit=CONNECTIONS_MAX
             )
             self._session = aiohttp.ClientSession(
@@ -199,18 +199,48 @@ class CometBftBus(LedgerBus):
             heard = self._bell.rings
             try:
                 await self._listen_once()
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            except (aiohttp.ClientError, OSError, TimeoutError, Unavailable) as error:
                 self._logger.info("no news of blocks", reason=type(error).__name__, again_in_s=backoff_s)
-            backoff_s = BACKOFF_MIN_S if self._bell.rings != heard else min(2 * backoff_s, BACKOFF_MAX_S)
+            backoff_s = (
+                BACKOFF_MIN_S if self._bell.rings != heard else min(2 * backoff_s, LISTEN_BACKOFF_MAX_S)
+            )
             await self._clock.sleep(backoff_s)
 
     async def _listen_once(self) -> None:
-        """Ring at every block until the connection ends. The engine's first message confirms the subscription."""
+        """Ring at every block until the connection ends, or falls silent while blocks are made.
+
+        The engine's first message confirms the subscription. It ends a subscription that it cannot serve fast
+        enough with an error, and leaves the connection open.
+        """
         async with self._open().ws_connect("http://engine/websocket", heartbeat=HEARTBEAT_S) as stream:
             await stream.send_json(SUBSCRIPTION)
-            async for message in stream:
-                if message.type is aiohttp.WSMsgType.TEXT:
-                    self._bell.ring()
+            height = 0
+            while not self._closed:
+                try:
+                    message = await stream.receive(timeout=SAFETY_POLL_S)
+                except TimeoutError:
+                    known, height = height, await self._height()
+                    if 0 < known < height:
+                        self._logger.warning("the engine no longer tells of blocks", height=height)
+                        return
+                    continue
+                if message.type is not aiohttp.WSMsgType.TEXT or "error" in _answer_of(message.data):
+                    return
+                height = 0
+                self._bell.ring()
+
+    async def _height(self) -> int:
+        try:
+            return (await self._head()).height
+        except Unavailable:
+            return 0
+
+
+def _answer_of(body: str | bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise _not_understood() from error
 
 
 def _not_understood() -> Unavailable:

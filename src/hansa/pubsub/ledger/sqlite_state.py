@@ -25,10 +25,8 @@ from hansa.pubsub.ledger.state_machine import BlockEffects, Head, genesis_head
 
 MEMORY: Final = ":memory:"
 _HASH_SIZE_BYTES: Final = 32
-_BUSY_TIMEOUT_MS: Final = 1000
-_CLAIM_COLUMNS: Final = (
-    "lower(hex(claim.key)), name.text, first_position, last_position, version, hashlink, is_deleted"
-)
+_BUSY_TIMEOUT_MS: Final = 200
+_CLAIM_COLUMNS: Final = "first_position, last_position, version, hashlink, is_deleted"
 
 
 class SqliteState:
@@ -48,6 +46,8 @@ class SqliteState:
         self._head: Head | None = None
         self._params = LedgerParams()
         self._members: dict[str, Member] = {}
+        self._issuers: dict[str, int] = {}
+        """Numbers of those members that have events."""
         self._load()
 
     # -- what the state is ------------------------------------------------------------------------------------
@@ -83,29 +83,33 @@ class SqliteState:
 
     def position_of(self, issuer: str, event_id: str) -> int | None:
         """Position of an issuer's event."""
+        number = self._issuers.get(issuer)
+        if number is None:
+            return None
         row = self._row(
-            "SELECT position FROM event WHERE id = ? AND issuer = (SELECT number FROM name WHERE text = ?)",
-            (uuid.UUID(event_id).bytes, issuer),
+            "SELECT position FROM event WHERE id = ? AND issuer = ?", (uuid.UUID(event_id).bytes, number)
         )
         return None if row is None else int(row[0])
 
     def claim(self, issuer: str, key: str) -> Claim | None:
         """The issuer's claim on an entity key."""
+        number = self._issuers.get(issuer)
+        if number is None:
+            return None
         row = self._row(
-            f"SELECT {_CLAIM_COLUMNS} FROM claim JOIN name ON name.number = claim.issuer"  # noqa: S608
-            " WHERE key = ? AND claim.issuer = (SELECT number FROM name WHERE text = ?)",
-            (bytes.fromhex(key), issuer),
+            f"SELECT {_CLAIM_COLUMNS} FROM claim WHERE key = ? AND issuer = ?",  # noqa: S608
+            (bytes.fromhex(key), number),
         )
-        return None if row is None else _claim(row)
+        return None if row is None else _claim(key, issuer, row)
 
     def claims_on(self, key: str) -> tuple[Claim, ...]:
         """Every issuer's claim on an entity key."""
         rows = self.connection.execute(
-            f"SELECT {_CLAIM_COLUMNS} FROM claim JOIN name ON name.number = claim.issuer"  # noqa: S608
+            f"SELECT name.text, {_CLAIM_COLUMNS} FROM claim JOIN name ON name.number = claim.issuer"  # noqa: S608
             " WHERE key = ? ORDER BY first_position",
             (bytes.fromhex(key),),
         )
-        return tuple(_claim(row) for row in rows)
+        return tuple(_claim(key, row[0], row[1:]) for row in rows)
 
     # -- how it changes ---------------------------------------------------------------------------------------
 
@@ -132,16 +136,19 @@ class SqliteState:
             Fatal: `Code.DISK_FULL` or `Code.STORE_DAMAGED`; nothing of the block is written.
         """
         assert effects.head.height > self.head.height, "blocks are persisted in order"
+        issuers: dict[str, int] = {}
         with self._failures(), self.connection:
             if effects.events:
-                self._write_events(effects)
+                issuers = self._write_events(effects)
             self.connection.execute(
                 "UPDATE head SET height = ?, time_ms = ?, events = ?, peaks = ?, members_root = ?, app_hash = ?",
                 _head_row(effects.head),
             )
         self._head = effects.head
+        self._issuers |= issuers
 
-    def _write_events(self, effects: BlockEffects) -> None:
+    def _write_events(self, effects: BlockEffects) -> dict[str, int]:
+        """Write the events of a block; the numbers of their issuers."""
         height = effects.head.height
         self.connection.execute(
             "INSERT INTO block (height, time_ms, first_position) VALUES (?, ?, ?)",
@@ -189,6 +196,7 @@ class SqliteState:
             "INSERT INTO event_jws (position, jws) VALUES (?, ?)",
             [(new.position, new.jws) for new in effects.events],
         )
+        return {new.event.issuer: numbers[new.event.issuer] for new in effects.events}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -229,13 +237,19 @@ class SqliteState:
                 did: msgspec.json.decode(body, type=Member)
                 for did, body in self.connection.execute("SELECT did, body FROM member ORDER BY did")
             }
+            self._issuers = dict(
+                self.connection.execute(
+                    "SELECT text, number FROM name WHERE text IN (SELECT did FROM member)"
+                )
+            )
+            newest = self._number("SELECT coalesce(max(position), 0) FROM event", ())
         tree = Frontier(
             events, tuple(peaks[i : i + _HASH_SIZE_BYTES] for i in range(0, len(peaks), _HASH_SIZE_BYTES))
         )
         self._head = Head(height, time_ms, tree, members)
         self._params = msgspec.json.decode(params, type=LedgerParams)
         expected = genesis_head(self.members, time_ms).members_root
-        if self._head.app_hash != app_hash or members != expected:
+        if self._head.app_hash != app_hash or members != expected or newest != events:
             raise Fatal(Code.STORE_DAMAGED, f"{self.path} contradicts itself. {_REBUILD}")
 
     def _row(self, sql: str, bindings: Sequence[Any]) -> tuple[Any, ...] | None:
@@ -275,8 +289,8 @@ def _head_row(head: Head) -> tuple[int, int, int, bytes, bytes, bytes]:
     )
 
 
-def _claim(row: tuple[Any, ...]) -> Claim:
-    key, issuer, first_position, last_position, version, hashlink, is_deleted = row
+def _claim(key: str, issuer: str, row: tuple[Any, ...]) -> Claim:
+    first_position, last_position, version, hashlink, is_deleted = row
     return Claim(key, issuer, first_position, last_position, version, hashlink, bool(is_deleted))
 
 

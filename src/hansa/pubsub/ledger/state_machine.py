@@ -110,6 +110,7 @@ class Overlay:
         self._ids: set[tuple[str, str]] = set()
         self._claims: dict[tuple[str, str], Claim] = {}
         self._events: list[NewEvent] = []
+        self._found: dict[tuple[str, str], Claim | None] = {}
 
     @property
     def head(self) -> Head:
@@ -136,7 +137,12 @@ class Overlay:
 
     def claim(self, issuer: str, key: str) -> Claim | None:
         """The issuer's claim on an entity key."""
-        return self._claims.get((issuer, key)) or self._below.claim(issuer, key)
+        changed = self._claims.get((issuer, key))
+        if changed is not None:
+            return changed
+        if (issuer, key) not in self._found:
+            self._found[issuer, key] = self._below.claim(issuer, key)
+        return self._found[issuer, key]
 
     def append(self, signed: SignedEvent) -> None:
         """Put a checked event on top."""

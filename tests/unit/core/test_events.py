@@ -1,0 +1,159 @@
+"""The form of lifecycle events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.core.canonical import hashlink
+from hansa.core.errors import Code, Refused
+from hansa.core.events import (
+    EntityVersion,
+    LifecycleEvent,
+    Metadata,
+    ValidityPeriod,
+    decode_event,
+    event_name,
+    event_time,
+    read_event,
+    sign_event,
+)
+from hansa.core.identifiers import entity_key, uuid7
+from hansa.core.keys import SigningKey, split_compact
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+LINK = hashlink(b"one")
+KEY = entity_key("did:key:zA", "urn:ngsi-ld:product-offering:1")
+EVENT = LifecycleEvent(
+    id=uuid7(NOW, bytes),
+    type="productOfferingCreateEvent",
+    time=event_time(NOW),
+    issuer="did:key:zA",
+    entity=EntityVersion(KEY, "ProductOffering", 1),
+    location=f"https://a.example/league/v1/entities/{KEY}?hl={LINK}",
+    metadata=Metadata(
+        lifecycleStatus="Launched", validFor=ValidityPeriod("2026-01-01T00:00:00Z"), region=("EU",)
+    ),
+)
+
+
+def encoded(**overrides: Any) -> bytes:
+    return msgspec.json.encode(msgspec.to_builtins(EVENT) | overrides)
+
+
+def expect_malformed(payload: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        decode_event(payload)
+    assert refused.value.code is Code.EVENT_MALFORMED
+
+
+def test_a_signed_event_is_read_back() -> None:
+    key = SigningKey.generate()
+    compact = sign_event(EVENT, key, NOW)
+    assert read_event(compact) == (EVENT, key.kid)
+    assert key.verifying_key().verify(compact) == split_compact(compact)[1]
+
+
+def test_absent_fields_are_not_written() -> None:
+    _, payload = split_compact(sign_event(EVENT, SigningKey.generate(), NOW))
+    written = msgspec.json.decode(payload)
+    assert "previous" not in written
+    assert written["metadata"] == {
+        "lifecycleStatus": "Launched",
+        "validFor": {"startDateTime": "2026-01-01T00:00:00Z"},
+        "region": ["EU"],
+    }
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"id": "x"},
+        {"id": "0f0e0d0c-0b0a-4908-8706-050403020100"},
+        {"id": EVENT.id.upper()},
+        {"id": EVENT.id.replace("-", "")},
+        {"type": "productOfferingPriceCreateEvent"},
+        {"type": "productOfferingExplodeEvent"},
+        {"type": "ProductOfferingCreateEvent"},
+        {"type": "productOfferingDeleteEvent"},
+        {"time": "2026-01-02T03:04:05Z"},
+        {"time": "2026-01-02T03:04:05.678+01:00"},
+        {"time": "2026-01-02T03:04:05.678Z\n"},
+        {"issuer": "urn:a"},
+        {"issuer": "did:" + "x" * 300},
+        {"entity": {"key": "x", "type": "ProductOffering", "version": 1}},
+        {"entity": {"key": KEY.upper(), "type": "ProductOffering", "version": 1}},
+        {"entity": {"key": KEY, "type": "productOffering", "version": 1}},
+        {"entity": {"key": KEY, "type": "", "version": 1}},
+        {"entity": {"key": KEY, "type": "ProductOffering", "version": 0}},
+        {"entity": {"key": KEY, "type": "ProductOffering", "version": -1}},
+        {"entity": {"key": KEY, "type": "ProductOffering", "version": 2**53}, "previous": LINK},
+        {"entity": {"key": KEY, "type": "ProductOffering", "version": 1.5}},
+        {"entity": {"key": KEY, "type": "ProductOffering", "version": True}},
+        {"entity": {"key": KEY, "type": "ProductOffering", "version": 2}},
+        {"location": "ftp://a.example/?hl=" + LINK},
+        {"location": "https://a.example/"},
+        {"location": "https://a.example/?hl=x"},
+        {"location": f"https://a.example/ x?hl={LINK}"},
+        {"location": f"https://a.example/{'x' * 2500}?hl={LINK}"},
+        {"previous": LINK},
+        {"previous": "x", "entity": {"key": KEY, "type": "ProductOffering", "version": 2}},
+        {"audience": ["tag"]},
+        {"metadata": {"price": 5}},
+        {"surprise": 1},
+    ],
+    ids=lambda overrides: str(overrides)[:60],
+)
+def test_an_event_of_another_form_is_refused(overrides: dict[str, Any]) -> None:
+    expect_malformed(encoded(**overrides))
+
+
+def test_every_field_without_a_default_is_needed() -> None:
+    complete = msgspec.to_builtins(EVENT)
+    for name in ("id", "type", "time", "issuer", "entity", "location"):
+        expect_malformed(msgspec.json.encode({key: value for key, value in complete.items() if key != name}))
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_event_are_refused_whatever_they_are(payload: bytes) -> None:
+    expect_malformed(payload)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"[" * 100_000, b'{"id":' * 50_000, b'{"id":"\xed\xa0\x80"}', b"\xff\xfe"]
+)
+def test_json_made_to_hurt_is_refused(payload: bytes) -> None:
+    expect_malformed(payload)
+
+
+@given(st.text(max_size=200))
+def test_text_that_is_no_jws_is_refused_whatever_it_is(text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read_event(text)
+    assert refused.value.code is Code.EVENT_MALFORMED
+
+
+def test_a_signature_of_another_type_is_no_event() -> None:
+    key = SigningKey.generate()
+    payload = split_compact(sign_event(EVENT, key, NOW))[1]
+    for header in ({}, {"typ": "JWT"}, {"typ": "at+jwt"}):
+        with pytest.raises(Refused) as refused:
+            read_event(key.sign(payload, **header))
+        assert refused.value.code is Code.EVENT_MALFORMED
+
+
+def test_names_follow_tm_forum() -> None:
+    assert event_name("ProductOffering", "StateChange") == "productOfferingStateChangeEvent"
+    assert event_name("Catalog", "Delete") == "catalogDeleteEvent"
+
+
+def test_a_deletion_says_so_and_names_the_version_before() -> None:
+    version = EntityVersion(KEY, "ProductOffering", 2)
+    gone = msgspec.structs.replace(EVENT, type="productOfferingDeleteEvent", entity=version, previous=LINK)
+    assert decode_event(msgspec.json.encode(gone)).is_delete
+    assert (gone.hashlink, EVENT.is_delete) == (LINK, False)

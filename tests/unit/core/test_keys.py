@@ -1,0 +1,161 @@
+"""Keys: did:key against its vectors, signatures and what they refuse, key files."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import base58
+import pytest
+
+from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.keys import ALGORITHMS, Algorithm, PublicJwk, SigningKey, VerifyingKey, split_compact
+
+algorithms = pytest.mark.parametrize("algorithm", ALGORITHMS)
+
+
+def b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def with_header(compact: str, **header: Any) -> str:
+    """A JWS with another header and the signature it had."""
+    _, payload, signature = compact.split(".")
+    return f"{b64(json.dumps(header).encode())}.{payload}.{signature}"
+
+
+def vectors(shared: Path, name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((shared / "vectors" / "did-key" / "test-vectors" / name).read_text())
+    return loaded
+
+
+def test_did_keys_of_p256_are_those_of_the_vectors(shared: Path) -> None:
+    checked = 0
+    for did, vector in vectors(shared, "nist-curves.json").items():
+        jwk = vector["verificationMethod"].get("publicKeyJwk")
+        if jwk is None or jwk["crv"] != "P-256":
+            continue
+        assert VerifyingKey(PublicJwk("k", "EC", "P-256", jwk["x"], jwk["y"])).did_key() == did
+        checked += 1
+    assert checked >= 1
+
+
+def test_did_keys_of_ed25519_are_those_of_the_vectors(shared: Path) -> None:
+    checked = 0
+    for did, vector in vectors(shared, "ed25519-x25519.json").items():
+        encoded = vector["verificationKeyPair"].get("publicKeyBase58")
+        if encoded is None:
+            continue
+        assert VerifyingKey(PublicJwk("k", "OKP", "Ed25519", b64(base58.b58decode(encoded)))).did_key() == did
+        checked += 1
+    assert checked >= 1
+
+
+@algorithms
+def test_what_was_signed_verifies_and_names_its_key(algorithm: Algorithm) -> None:
+    key = SigningKey.generate(algorithm)
+    compact = key.sign(b"payload", typ="jose")
+    header, payload = split_compact(compact)
+    assert key.verifying_key().verify(compact) == payload == b"payload"
+    assert (header.alg, header.kid, header.typ) == (algorithm, key.kid, "jose")
+
+
+@algorithms
+def test_another_payload_does_not_verify(algorithm: Algorithm) -> None:
+    key = SigningKey.generate(algorithm)
+    header, _, signature = key.sign(b"payload").split(".")
+    expect_invalid(key, f"{header}.{b64(b'other')}.{signature}")
+
+
+@algorithms
+def test_another_key_does_not_verify(algorithm: Algorithm) -> None:
+    expect_invalid(SigningKey.generate(algorithm), SigningKey.generate(algorithm).sign(b"payload"))
+
+
+@pytest.mark.parametrize("alg", ["none", "HS256", "ES384", "RS256", "EdDSA", "Ed25519", "", None, 7])
+def test_the_algorithm_is_the_keys_and_not_the_headers(alg: Any) -> None:
+    key = SigningKey.generate("ES256")
+    expect_invalid(key, with_header(key.sign(b"payload"), alg=alg, kid=key.kid))
+
+
+def test_a_mac_with_the_public_key_does_not_verify() -> None:
+    key = SigningKey.generate("Ed25519")
+    expect_invalid(key, with_header(key.sign(b"payload"), alg="HS256", kid=key.kid))
+
+
+@pytest.mark.parametrize(
+    "extra", [{"crit": ["unknown"], "unknown": 1}, {"crit": ["b64"], "b64": False}, {"b64": False}]
+)
+def test_a_critical_parameter_that_is_not_understood_is_refused(extra: dict[str, Any]) -> None:
+    key = SigningKey.generate()
+    expect_invalid(key, with_header(key.sign(b"payload"), alg="ES256", kid=key.kid, **extra))
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "é.é.é", "e30.e30.e30", "bnVsbA.bnVsbA.bnVsbA"]
+)
+def test_what_is_no_compact_jws_is_refused(text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        split_compact(text)
+    assert refused.value.code is Code.MALFORMED
+    expect_invalid(SigningKey.generate(), text)
+
+
+@pytest.mark.parametrize("x", ["", "!!!", "AAAA", b64(b"\x01" * 32)])
+def test_what_is_no_point_on_the_curve_is_no_key(x: str) -> None:
+    with pytest.raises(Refused) as refused:
+        VerifyingKey(PublicJwk("k", "EC", "P-256", x, b64(b"\x02" * 32)))
+    assert refused.value.code is Code.INVALID
+
+
+@pytest.mark.parametrize(
+    "jwk",
+    [
+        PublicJwk("k", "EC", "P-256", "AA"),
+        PublicJwk("k", "OKP", "Ed25519", "AA"),
+        PublicJwk("k", "EC", "Ed25519", "AA", "AA"),
+    ],
+)
+def test_an_incomplete_or_contradictory_jwk_is_no_key(jwk: PublicJwk) -> None:
+    with pytest.raises(Refused):
+        VerifyingKey(jwk)
+
+
+@algorithms
+def test_a_key_file_is_read_back_and_is_its_owners_alone(tmp_path: Path, algorithm: Algorithm) -> None:
+    key, path = SigningKey.generate(algorithm), tmp_path / "member.jwk"
+    key.save(path)
+    loaded = SigningKey.load(path)
+    assert loaded.public == key.public
+    assert key.verifying_key().verify(loaded.sign(b"x")) == b"x"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_key_file_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "member.jwk"
+    SigningKey.generate().save(path)
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError):
+        SigningKey.generate().save(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"[]", b"null", b'{"kid":"k","kty":"EC"}', b'{"kid":"k","kty":"RSA","n":"AA"}', b"\xff"],
+)
+def test_a_damaged_key_file_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "member.jwk"
+    path.write_bytes(content)
+    with pytest.raises(Fatal, match=r"member\.jwk") as fatal:
+        SigningKey.load(path)
+    assert fatal.value.code is Code.SETTINGS_INVALID
+
+
+def expect_invalid(key: SigningKey, compact: str) -> None:
+    with pytest.raises(Refused) as refused:
+        key.verifying_key().verify(compact)
+    assert refused.value.code is Code.EVENT_SIGNATURE_INVALID

@@ -1,0 +1,158 @@
+"""Publishing and following when things go wrong, by a manual clock."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hansa.core.clock import ManualClock
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.limits import Limits
+from hansa.pubsub.bell import Bell
+from hansa.pubsub.bus import EventPage
+from hansa.pubsub.ledger_bus import SUBMIT_AGAIN_S
+from hansa.pubsub.memory import MemoryBus, MemoryLedger
+from tests.contract.origins import Origin
+
+
+class ForgetfulBus(MemoryBus):
+    """An engine that accepts submissions and forgets some: it was restarted before their block."""
+
+    forgotten = 0
+    submitted = 0
+
+    async def _submit(self, transaction: bytes) -> None:
+        self.submitted += 1
+        if self.forgotten:
+            self.forgotten -= 1
+            return
+        await super()._submit(transaction)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def origin() -> Origin:
+    return Origin("lubeck")
+
+
+@pytest.fixture
+def ledger(clock: ManualClock, origin: Origin) -> MemoryLedger:
+    return MemoryLedger([origin.member], clock, Limits(publish_timeout_s=10.0))
+
+
+async def until_waiting(clock: ManualClock) -> None:
+    while not clock.sleepers:
+        await clock.advance(0)
+
+
+async def test_a_submission_that_was_forgotten_is_repeated(
+    clock: ManualClock, ledger: MemoryLedger, origin: Origin
+) -> None:
+    bus = ForgetfulBus(ledger)
+    bus.forgotten = 2
+    publishing = asyncio.create_task(bus.publish(origin.events(1)))
+    while not publishing.done():
+        await until_waiting(clock)
+        await clock.advance(SUBMIT_AGAIN_S)
+        for _ in range(10):
+            await asyncio.sleep(0)
+    assert await publishing == (1,)
+    assert bus.submitted == 3
+
+
+async def test_without_a_quorum_publishing_gives_up_in_time(
+    clock: ManualClock, ledger: MemoryLedger, origin: Origin
+) -> None:
+    bus = ForgetfulBus(ledger)
+    bus.forgotten = 1_000_000
+    publishing = asyncio.create_task(bus.publish(origin.events(1)))
+    for _ in range(int(10.0 / SUBMIT_AGAIN_S) + 1):
+        if not publishing.done():
+            await until_waiting(clock)
+            await clock.advance(SUBMIT_AGAIN_S)
+            for _ in range(10):
+                await asyncio.sleep(0)
+    with pytest.raises(Unavailable) as unavailable:
+        await publishing
+    assert unavailable.value.code is Code.UNAVAILABLE
+
+
+async def test_a_disconnected_bus_is_unavailable_and_its_follower_goes_on_later(
+    clock: ManualClock, ledger: MemoryLedger, origin: Origin
+) -> None:
+    bus, other = ledger.bus(), ledger.bus()
+    bus.is_connected = False
+    for attempt in (
+        bus.publish(origin.events(1)),
+        bus.search(0),
+        bus.claims(["x"]),
+        bus.members(),
+        bus.ledger(),
+    ):
+        with pytest.raises(Unavailable):
+            await attempt
+    pages = bus.follow(0)
+
+    async def next_page() -> EventPage:
+        return await anext(pages)
+
+    following = asyncio.create_task(next_page())
+    await until_waiting(clock)
+    events = origin.events(1)
+    await other.publish(events)
+    bus.is_connected = True
+    while not following.done():
+        await clock.advance(1.0)
+    assert [event.jws for event in (await following).events] == events
+    await bus.close()
+    assert await anext(pages, None) is None
+
+
+async def test_a_commit_takes_as_long_as_it_is_told(clock: ManualClock, origin: Origin) -> None:
+    ledger = MemoryLedger([origin.member], clock, commit_delay_s=3.0)
+    publishing = asyncio.create_task(ledger.bus().publish(origin.events(1)))
+    await until_waiting(clock)
+    await clock.advance(2.9)
+    assert not publishing.done()
+    await clock.advance(0.1)
+    assert await publishing == (1,)
+
+
+async def test_another_event_with_the_same_id_is_not_taken_for_ours(
+    ledger: MemoryLedger, origin: Origin
+) -> None:
+    bus = ledger.bus()
+    first = origin.describe("a")
+    await bus.publish([origin.sign(first)])
+    with pytest.raises(Refused) as refused:
+        await bus.publish([origin.event("b", id=first.id)])
+    assert refused.value.code is Code.EVENT_DUPLICATE
+
+
+async def test_the_same_content_signed_again_is_the_same_event(ledger: MemoryLedger, origin: Origin) -> None:
+    """ES256 signatures differ every time; whoever lost the first one may sign again."""
+    bus, event = ledger.bus(), origin.describe("a")
+    one, other = origin.sign(event), origin.sign(event)
+    assert one != other
+    assert await bus.publish([one]) == await bus.publish([other])
+
+
+async def test_a_ring_between_looking_and_waiting_is_not_missed(clock: ManualClock) -> None:
+    bell = Bell(clock)
+    heard = bell.rings
+    bell.ring()
+    assert await bell.wait(heard, None) is True
+
+
+async def test_waiting_for_a_ring_ends_with_its_time(clock: ManualClock) -> None:
+    bell = Bell(clock)
+    waiting = asyncio.create_task(bell.wait(bell.rings, 5.0))
+    await until_waiting(clock)
+    await clock.advance(5.0)
+    assert await waiting is False
+    assert clock.sleepers == 0
