@@ -1,80 +1,111 @@
-"""SQLite connections: opened with the right settings, migrated, and speaking our errors."""
+"""SQLite connections: opened with the right settings, brought up to date, and speaking our errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import apsw
 
-from hansa.core.errors import Code, Fatal, Unavailable
+from hansa.core.errors import Code, Fatal, HansaError, Unavailable
 from hansa.store.schema import APPLICATION_ID, MIGRATIONS
 
-Synchronous = Literal["full", "normal"]
+Synchronous = Literal["full", "normal", "off"]
+Role = Literal["writing", "reading", "searching"]
+Parameter = str | int | float | bytes | None
+Row = tuple[Any, ...]
 
 PAGE_SIZE_BYTES: Final = 8192
-WAL_PAGES_BEFORE_CHECKPOINT: Final = 2000
-STATEMENT_CACHE_ROWS: Final = 256
-BUSY_TIMEOUT_MS: Final = 5000
-CACHE_SIZE_KIB: Final = 65536
+STATEMENTS_CACHED: Final = 256
+BUSY_TIMEOUT_MS: Final = 1000
+CHECKPOINT_PAGES: Final = 1000
+"""Size of the write-ahead log from which it is copied into the database."""
+CACHE_SIZE_KIB: Final[dict[Role, int]] = {"writing": 16_384, "reading": 32_768, "searching": 8_192}
 
-_FULL: Final = (apsw.FullError, apsw.IOError)
-_DAMAGED: Final = (apsw.NotADBError, apsw.CorruptError)
-
-
-def full(error: Exception) -> Unavailable:
-    """The error for a write that did not fit."""
-    return Unavailable(
-        Code.DISK_FULL, "The catalogue store cannot write: the disk is full or failing.", retry_after_s=30.0
-    )
+_DAMAGE: Final = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS})
 
 
-@contextmanager
-def translated(path: str) -> Iterator[None]:
-    """SQLite's errors as ours."""
-    try:
-        yield
-    except _FULL as error:
-        raise full(error) from error
-    except _DAMAGED as error:
-        raise Fatal(Code.STORE_DAMAGED, f"{path} is damaged or not a catalogue store. Restore it.") from error
+def as_ours(error: apsw.Error, path: str) -> HansaError | apsw.Error:
+    """What an error of SQLite means to an operator; itself, when it is a mistake in our SQL."""
+    if (
+        isinstance(error, apsw.NotADBError | apsw.CorruptError)
+        or getattr(error, "extendedresult", 0) in _DAMAGE
+    ):
+        return Fatal(Code.STORE_DAMAGED, f"{path} is damaged, or is no catalogue store: restore a backup.")
+    if isinstance(error, apsw.FullError | apsw.IOError):
+        return Unavailable(
+            Code.DISK_FULL, "The catalogue store cannot write: its disk is full or failing.", 30.0
+        )
+    if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.ReadOnlyError):
+        return Unavailable(
+            Code.UNAVAILABLE, "The catalogue store is locked by another process or read-only.", 5.0
+        )
+    if isinstance(error, apsw.InterruptError):
+        return Unavailable(Code.UNAVAILABLE, "The catalogue store is closing.")
+    return error
 
 
-def connect(path: Path | None, *, read_only: bool = False, synchronous: Synchronous = "full") -> apsw.Connection:
-    """A connection with the store's settings; without `path`, a database in memory."""
-    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+def connect(path: Path, role: Role) -> apsw.Connection:
+    """A connection for a role; the file is made only for the writing one. Raises what SQLite raises."""
+    writing = role == "writing"
     connection = apsw.Connection(
-        str(path) if path is not None else ":memory:", flags=flags, statementcachesize=STATEMENT_CACHE_ROWS
+        str(path),
+        flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if writing else apsw.SQLITE_OPEN_READONLY,
+        statementcachesize=STATEMENTS_CACHED,
     )
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    if not read_only:
-        connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES_BEFORE_CHECKPOINT}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_SIZE_KIB}")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_SIZE_KIB[role]}")
     return connection
 
 
-def migrate(connection: apsw.Connection, path: str, migrations: Sequence[str] = MIGRATIONS) -> None:
-    """Bring the schema up to date.
+def open_for_writing(
+    path: Path, synchronous: Synchronous, migrations: Sequence[str] = MIGRATIONS
+) -> apsw.Connection:
+    """The writing connection of a store, made or brought up to date. A file of something else stays untouched.
 
     Raises:
-        Fatal: `Code.STORE_NEWER` or `Code.STORE_DAMAGED`.
+        Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, or `Code.SETTINGS_INVALID` when the file
+            cannot be opened at all.
     """
+    try:
+        connection = connect(path, "writing")
+        try:
+            _prepare(connection, path, synchronous, migrations)
+        except BaseException:
+            connection.close()
+            raise
+    except apsw.CantOpenError as error:
+        raise Fatal(
+            Code.SETTINGS_INVALID, f"{path} cannot be opened: its folder is missing or not permitted."
+        ) from error
+    except apsw.Error as error:
+        known = as_ours(error, str(path))
+        raise (
+            Fatal(known.code, f"{path}: {known.message}") if isinstance(known, Unavailable) else known
+        ) from error
+    return connection
+
+
+def _prepare(
+    connection: apsw.Connection, path: Path, synchronous: Synchronous, migrations: Sequence[str]
+) -> None:
     version = _number(connection, "PRAGMA user_version")
     application = _number(connection, "PRAGMA application_id")
-    if application != APPLICATION_ID and (application or version or _number(connection, "SELECT count(*) FROM sqlite_master")):
-        raise Fatal(Code.STORE_DAMAGED, f"{path} is a database of something else.")
+    is_new = not (version or application or _number(connection, "SELECT count(*) FROM sqlite_master"))
+    if not is_new and application != APPLICATION_ID:
+        raise Fatal(Code.STORE_DAMAGED, f"{path} is a database of something else, not a catalogue store.")
     if version > len(migrations):
         raise Fatal(
             Code.STORE_NEWER,
-            f"{path} was written by a newer release (schema {version}; this one knows {len(migrations)}). "
-            "Run that release, or restore a backup made by this one.",
+            f"{path} was written by a newer release (its schema is {version}, this release knows "
+            f"{len(migrations)}). Run that release, or restore a backup made by this one.",
         )
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA foreign_keys = ON")
     for number in range(version + 1, len(migrations) + 1):
         with connection:
             connection.execute(migrations[number - 1])
@@ -83,5 +114,5 @@ def migrate(connection: apsw.Connection, path: str, migrations: Sequence[str] = 
 
 
 def _number(connection: apsw.Connection, sql: str) -> int:
-    value: Any = connection.execute(sql).get
-    return int(value)
+    ((value,),) = connection.execute(sql).fetchall()
+    return int(str(value))

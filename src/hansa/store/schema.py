@@ -27,19 +27,22 @@ CREATE TABLE entity (
   last_update TEXT,
   body BLOB NOT NULL
 ) STRICT;
-CREATE INDEX entity_by_type ON entity (type, public);
-CREATE INDEX entity_by_status ON entity (type, lifecycle_status, public);
+-- Each index gives its rows in the order of rowid, which is that of a list.
+CREATE INDEX entity_by_type ON entity (type);
+CREATE INDEX entity_public_by_type ON entity (type) WHERE public = 1;
+CREATE INDEX entity_by_status ON entity (type, lifecycle_status);
 CREATE INDEX entity_by_name ON entity (type, name);
 CREATE INDEX entity_by_last_update ON entity (type, last_update);
 
--- The array attributes that lists are often filtered on, one row per element.
-CREATE TABLE entity_reference (
-  path TEXT NOT NULL,
+-- The attributes within arrays and references that lists are often filtered on: one row per value.
+CREATE TABLE entity_index (
+  attribute TEXT NOT NULL,
   value TEXT NOT NULL,
-  entity INTEGER NOT NULL REFERENCES entity (rowid) ON DELETE CASCADE,
-  PRIMARY KEY (path, value, entity)
+  entity INTEGER NOT NULL,
+  public INTEGER NOT NULL,
+  PRIMARY KEY (attribute, value, entity)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX entity_reference_by_entity ON entity_reference (entity);
+CREATE TABLE indexed_path (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 
 -- Exact totals without counting: the triggers keep a row per combination.
 CREATE TABLE entity_count (
@@ -71,9 +74,10 @@ WHEN OLD.type IS NOT NEW.type OR OLD.origin IS NOT NEW.origin OR OLD.public IS N
     ON CONFLICT DO UPDATE SET count = count + 1;
 END;
 
--- What happened here, in order: the outbox of publishing and of notifications.
+-- What happened here, in order: the outbox of publishing and of notifications. The newest row is never removed:
+-- its number is where the next one continues.
 CREATE TABLE change (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  seq INTEGER PRIMARY KEY,
   time TEXT NOT NULL,
   entity_id TEXT NOT NULL,
   type TEXT NOT NULL,
@@ -96,7 +100,5 @@ CREATE TABLE cursor (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (
-    "\n".join((_ENTITIES, publications.SCHEMA, retrievals.SCHEMA, subscriptions.SCHEMA)),
-)
+MIGRATIONS: Final = (f"{_ENTITIES}{publications.SCHEMA}{retrievals.SCHEMA}{subscriptions.SCHEMA}",)
 """Migration n is element n - 1. A released one is never edited."""

@@ -1,51 +1,63 @@
 """The catalogue store: SQLite on the event loop, one writer, stored bytes served as they are.
 
-Reads answer inline from a connection of their own, in microseconds; a list that no index serves is answered in a
-worker thread on a further connection, so that it cannot hold up anyone else. In memory there is one connection for
-everything.
+Reads answer inline from a connection of their own, in microseconds, and see what is committed. A list that no index
+serves in order goes to a worker thread (`hansa.store.searches`). Writes are grouped (`hansa.store.writer`). The
+write-ahead log is copied into the database by the commit that makes it long, and at closing.
+
+"In memory" means a file in the system's folder for temporary files that is never synchronised and is removed at
+closing: SQLite's own memory databases have neither a log nor readers beside the writer, so tests would run against
+something else than what is served from.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import shutil
+import tempfile
+import weakref
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Literal, Self
 
 import apsw
+import msgspec
 
-from hansa.core.clock import Clock, rfc3339
-from hansa.core.errors import Code, Fatal, HansaError, Unavailable
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
-from hansa.store.database import Synchronous, connect, migrate, translated
-from hansa.store.query import Parameter, Plan, compile_query
+from hansa.store.attributes import INDEXED_PATHS, AttributePath
+from hansa.store.database import Parameter, Row, Synchronous, as_ours, connect, open_for_writing
+from hansa.store.query import Search, Stream, compile_query
 from hansa.store.records import Change, Entity, Page, Query
 from hansa.store.schema import MIGRATIONS
+from hansa.store.searches import Searches
 from hansa.store.transaction import ENTITY_COLUMNS, Transaction, entity_of
-from hansa.store.writer import Writer
+from hansa.store.writer import TransactionScope, Writer
 
-SLOW_LISTS_MAX: Final = 2
-"""Lists without an index that run at once."""
-SLOW_LISTS_WAITING_MAX: Final = 64
 IDS_PER_STATEMENT_MAX: Final = 500
 
 
 class Store:
     """The entities of a marketplace and the feed of what happened to them. Open it with `Store.open`."""
 
-    def __init__(self, path: Path | None, clock: Clock, limits: Limits, synchronous: Synchronous) -> None:
+    def __init__(
+        self,
+        write: apsw.Connection,
+        path: Path,
+        clock: Clock,
+        limits: Limits,
+        indexed_paths: Sequence[AttributePath],
+    ) -> None:
+        self._write = write
+        self._path = str(path)
         self._clock = clock
-        self._file = path
-        self._path = str(path) if path is not None else "The store in memory"
-        self._write = connect(path, synchronous=synchronous)
-        self._read = self._write
-        self._writer = Writer(self._write, self._path, limits.writes_waiting_max)
-        self._slow = asyncio.Semaphore(SLOW_LISTS_MAX)
-        self._slow_waiting = 0
-        self._slow_connections: list[apsw.Connection] = []
+        self._indexed_paths = tuple(indexed_paths)
+        self._read = connect(path, "reading")
+        self._searches = Searches(path)
+        self._writer = Writer(write, self._path, limits.writes_waiting_max, self._hear)
+        self._remove_file: Callable[[], object] | None = None
         self._heard = asyncio.Event()
-        self._last_change = 0
+        self._last_change = int(self.fetch("SELECT ifnull(max(seq), 0) FROM change")[0][0])
 
     @classmethod
     async def open(
@@ -54,39 +66,52 @@ class Store:
         clock: Clock,
         limits: Limits,
         *,
-        synchronous: Synchronous = "full",
+        synchronous: Literal["full", "normal"] = "full",
         migrations: Sequence[str] = MIGRATIONS,
+        indexed_paths: Sequence[AttributePath] = INDEXED_PATHS,
     ) -> Self:
-        """Open a store, made when it is not there; without `path`, in memory.
+        """Open a store, made when it is not there; without `path`, one that is gone at closing.
 
         Raises:
-            Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED` or `Code.DISK_FULL`.
+            Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, or `Code.SETTINGS_INVALID` when the
+                file cannot be opened at all.
         """
-        try:
-            with translated(str(path)):
-                store = cls(path, clock, limits, synchronous)
-                migrate(store._write, store._path, migrations)
-                if path is not None:
-                    store._read = connect(path, read_only=True)
-                ((store._last_change,),) = store.fetch("SELECT ifnull(max(seq), 0) FROM change")
-        except apsw.CantOpenError as error:
-            raise Fatal(Code.STORE_DAMAGED, f"{path} cannot be opened: check its folder and permissions.") from error
-        except Unavailable as error:
-            raise Fatal(error.code, error.message) from error
+        durability: Synchronous = synchronous
+        folder = None
+        if path is None:
+            folder = tempfile.mkdtemp(prefix="hansa-store-")
+            path, durability = Path(folder, "store.db"), "off"
+        store = cls(open_for_writing(path, durability, migrations), path, clock, limits, indexed_paths)
+        if folder is not None:
+            store._remove_file = weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)
+        await store._index()
         return store
 
+    async def _index(self) -> None:
+        standing = {row[0] for row in self.fetch("SELECT path FROM indexed_path")}
+        if standing != {".".join(path) for path in self._indexed_paths}:
+            async with self.transaction() as tx:
+                tx.reindex()
+
     async def close(self) -> None:
-        """Commit what waits for its commit, and close the file."""
-        self._writer.flush()
-        for connection in {self._read, *self._slow_connections, self._write}:
-            connection.close()
+        """Commit what waits for its commit, copy the log into the database, and close the file."""
+        await self._writer.close()
+        self._searches.close()
+        self._read.close()
+        self._write.close()
+        if self._remove_file is not None:
+            self._remove_file()
 
-    # -- reading ----------------------------------------------------------------------------------------------
+    # Reading.
 
-    def fetch(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[tuple[Any, ...]]:
-        """Run SQL that reads; for modules of `hansa.store` alone."""
-        with translated(self._path):
+    def fetch(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
+        """Run SQL that reads what is committed; for modules of `hansa.store` alone."""
+        try:
             return self._read.execute(sql, parameters).fetchall()
+        except apsw.IOError as error:
+            raise Unavailable(Code.UNAVAILABLE, "The catalogue store cannot be read.", 30.0) from error
+        except apsw.Error as error:
+            raise as_ours(error, self._path) from error
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity by its identifier."""
@@ -104,26 +129,28 @@ class Store:
         return found
 
     async def list(self, query: Query) -> Page:
-        """A page of the entities of one type, oldest first where the query asks for no order.
+        """A page of the entities of one type and the exact total; for the order see `hansa.store.query`.
 
         Raises:
             Unavailable: `Code.OVERLOADED`, when too many lists without an index are waiting.
         """
-        plan = compile_query(query)
-        if plan.is_indexed or self._file is None:
-            return _page(self._read, plan, self._path)
-        if self._slow_waiting >= SLOW_LISTS_WAITING_MAX:
-            raise Unavailable(Code.OVERLOADED, "Too many searches without an index are waiting.")
-        self._slow_waiting += 1
-        try:
-            async with self._slow:
-                connection = self._slow_connections.pop() if self._slow_connections else connect(self._file, read_only=True)
-                try:
-                    return await asyncio.to_thread(_page, connection, plan, self._path)
-                finally:
-                    self._slow_connections.append(connection)
-        finally:
-            self._slow_waiting -= 1
+        match compile_query(query, self._indexed_paths):
+            case Stream(total, page):
+                ((count,),) = self.fetch(total.sql, total.parameters)
+                rows = self.fetch(page.sql, page.parameters) if count > query.offset and query.limit else []
+                return Page(
+                    tuple(body for _, body in rows), tuple(identifier for identifier, _ in rows), count
+                )
+            case Search(statement):
+                ((count, numbers),) = await self._searches.fetch(statement)
+                found = self.fetch(
+                    "SELECT rowid, id, body FROM entity WHERE rowid IN (SELECT value FROM json_each(?))",
+                    (numbers,),
+                )
+                by_number = {number: (identifier, body) for number, identifier, body in found}
+                # What was deleted since the search is left out.
+                page_rows = [by_number[n] for n in msgspec.json.decode(numbers) if n in by_number]
+                return Page(tuple(b for _, b in page_rows), tuple(i for i, _ in page_rows), count)
 
     async def scan(
         self,
@@ -133,26 +160,28 @@ class Store:
         public_only: bool = True,
         after_id: str = "",
         limit: int = 500,
-    ) -> tuple[Entity, ...]:
-        """Up to `limit` entities in the order of their identifiers, from after one on: the page of a full walk."""
-        conditions, values = ["id > ?"], [after_id]
+    ) -> AsyncIterator[tuple[Entity, ...]]:
+        """A walk over all entities (of some types) in the order of their identifiers, `limit` at a time.
+
+        Each page is read when it is asked for; what is written during the walk appears if its place is still to come.
+        """
+        conditions = ["id > ?"]
         if types:
             conditions.append(f"type IN ({', '.join('?' * len(types))})")
-            values += types
         if own_only:
             conditions.append("origin IS NULL")
         if public_only:
             conditions.append("public = 1")
-        rows = self.fetch(
-            f"SELECT {ENTITY_COLUMNS} FROM entity WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?",  # noqa: S608 - placeholders only
-            (*values, limit),
-        )
-        return tuple(map(entity_of, rows))
+        sql = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?"  # noqa: S608 - placeholders only
+        while rows := self.fetch(sql, (after_id, *types, limit)):
+            after_id = rows[-1][0]
+            yield tuple(map(entity_of, rows))
+            await self._clock.sleep(0)  # let others in
 
     async def counts(self) -> dict[tuple[str, bool, bool], int]:
         """How many entities there are, by (type, is ours, is public)."""
         rows = self.fetch("SELECT type, own, public, sum(count) FROM entity_count GROUP BY type, own, public")
-        return {(type_name, bool(own), bool(public)): count for type_name, own, public, count in rows if count}
+        return {(type_name, own == 1, public == 1): count for type_name, own, public, count in rows if count}
 
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
         """The feed after a row."""
@@ -176,34 +205,32 @@ class Store:
         rows = self.fetch("SELECT position FROM cursor WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else 0
 
+    async def damage(self) -> tuple[str, ...]:
+        """What SQLite finds wrong with the file, at most a hundred findings; nothing when it is sound.
+
+        Reads the whole file, in a worker thread.
+        """
+        found = await self._searches.run(
+            lambda connection: [
+                str(row[0]) for row in connection.execute("PRAGMA quick_check(100)").fetchall()
+            ]
+        )
+        return () if found == ["ok"] else tuple(found)
+
     @property
     def writes_waiting(self) -> int:
-        """Transactions that wait for their turn or their commit."""
+        """Transactions that run, or wait for their turn or their commit."""
         return self._writer.waiting
 
-    # -- writing ----------------------------------------------------------------------------------------------
+    # Writing.
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    def transaction(self) -> TransactionScope:
         """A transaction; leaving it waits until it is durable, an exception undoes it.
 
-        Raises:
-            Unavailable: `Code.OVERLOADED` or `Code.DISK_FULL`; then nothing was written.
+        Its body should wait for nothing but the transaction: all other writes wait for it. Entering raises
+        Unavailable (`Code.OVERLOADED`, `Code.DISK_FULL`); so does leaving, and then nothing was written.
         """
-        group = await self._writer.begin()
-        transaction = Transaction(self._write, self._path, rfc3339(self._clock.now()))
-        try:
-            yield transaction
-        except BaseException:
-            if transaction.failure is not None:
-                self._writer.fail(transaction.failure)
-            self._writer.end(keep=False)
-            raise
-        if transaction.failure is not None:
-            self._writer.fail(transaction.failure)
-        self._writer.end(keep=transaction.failure is None)
-        await asyncio.shield(group)
-        self._hear(transaction.last_change)
+        return TransactionScope(self._writer, self._write, self._path, self._clock, self._indexed_paths)
 
     def _hear(self, last_change: int) -> None:
         if last_change > self._last_change:
@@ -212,8 +239,4 @@ class Store:
             self._heard = asyncio.Event()
 
 
-def _page(connection: apsw.Connection, plan: Plan, path: str) -> Page:
-    with translated(path):
-        rows: list[tuple[Any, ...]] = connection.execute(plan.page.sql, plan.page.parameters).fetchall()
-        total: Any = connection.execute(plan.total.sql, plan.total.parameters).get
-    return Page(tuple(body for _, body in rows), tuple(identifier for identifier, _ in rows), total)
+__all__ = ["Store", "Transaction"]

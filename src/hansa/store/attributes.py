@@ -1,0 +1,81 @@
+"""Which attributes have a column or an index, and how their values are told apart.
+
+A path is a tuple of attribute names from the top of an entity. After each name an array stands for its elements
+and anything else for itself; so `("category", "id")` reaches every category's identifier, and it makes no
+difference whether `category` is one object or a list of them. An array within an array has no attributes.
+
+Values are compared by their JSON type: the text of a query matches a string that is equal to it, a number when it
+is written as a JSON number of the same value, and `true` or `false`. Each such meaning is one *candidate*, written
+in canonical JSON, which is also how the index holds values.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from hansa.core.canonical import canonical_json
+
+AttributePath = tuple[str, ...]
+
+COLUMNS: Final[dict[AttributePath, str]] = {
+    ("id",): "id",
+    ("name",): "name",
+    ("lifecycleStatus",): "lifecycle_status",
+    ("lastUpdate",): "last_update",
+}
+"""Paths with a column of their own. TM Forum defines them as strings; a value of another type counts as absent."""
+
+INDEXED_PATHS: Final[tuple[AttributePath, ...]] = (
+    ("category", "id"),
+    ("relatedParty", "id"),
+    ("productSpecification", "id"),
+)
+"""Paths whose values are in `entity_index`."""
+
+_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
+_NUMBER_LENGTH_MAX: Final = 64
+
+
+def values_at(value: Any, path: AttributePath) -> list[Any]:
+    """Everything that a path reaches, in document order; containers too."""
+    found = [value]
+    for name in path:
+        found = [
+            element
+            for parent in found
+            if isinstance(parent, dict) and name in parent
+            for element in (parent[name] if isinstance(parent[name], list) else [parent[name]])
+        ]
+    return found
+
+
+def indexed_values(entity: dict[str, Any], path: AttributePath) -> set[str]:
+    """What the index holds for an entity and a path."""
+    return {
+        canonical_json(value).decode()
+        for value in values_at(entity, path)
+        if isinstance(value, str | int | float)
+    }
+
+
+def indexed_attribute(type_name: str, path: AttributePath) -> str:
+    """The name under which the index holds a path of a type."""
+    return ".".join((type_name, *path))
+
+
+def candidates(text: str) -> list[str]:
+    """The JSON values, in canonical form, that a text of a query can mean."""
+    meanings = [canonical_json(text).decode()]
+    if text in {"true", "false"}:
+        meanings.append(text)
+    elif len(text) <= _NUMBER_LENGTH_MAX and _NUMBER.fullmatch(text):
+        number = float(text)
+        if abs(number) != float("inf"):
+            meanings.append(canonical_json(number).decode())
+    return meanings
+
+
+def all_candidates(values: tuple[str, ...]) -> list[str]:
+    """Candidates of several texts, each once."""
+    return list(dict.fromkeys(meaning for text in values for meaning in candidates(text)))
