@@ -1,0 +1,157 @@
+"""What a model says about an API: its resources, their types, attributes, methods and events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from hansa.core.errors import Code, Refused
+
+Access = Literal["any", "create-only", "update-only", "read-only"]
+"""In which bodies of a client an attribute may appear: a create, an update, both or neither."""
+
+Visibility = Literal["catalogue", "private"]
+"""`catalogue`: readable without a token and published, unless the lifecycle says that it is a draft. Else `private`."""
+
+Method = Literal["list", "retrieve", "create", "patch", "replace", "delete"]
+
+PRIMITIVES: Final = frozenset(
+    {"string", "uri", "date-time", "base64", "boolean", "integer", "number", "object", "any"}
+)
+"""Types that need no definition. `object` and `any` may hold whatever JSON can."""
+
+LIFECYCLE_STATUS: Final = "lifecycleStatus"
+"""The status attribute that decides what is public; `status` and `state` of other types do not."""
+
+PUBLIC_STATUSES: Final = frozenset({"Launched", "Retired", "Obsolete"})
+"""Lifecycle statuses of public entities, spelt exactly so: members decide from the same words on the ledger."""
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    """One attribute of a type."""
+
+    name: str
+    type: str
+    """A primitive, or the name of a type, enumeration or list type of the same API."""
+    is_list: bool = False
+    items_min: int = 0
+    items_max: int | None = None
+    is_required: bool = False
+    """A create must carry it (of a type that is no resource: whoever writes such a value)."""
+    is_always_returned: bool = False
+    """The document requires it of answers although a create need not carry it."""
+    access: Access = "any"
+    default: object = None
+    """Value that the document gives to an attribute that is not set."""
+
+
+class EntityType(msgspec.Struct, frozen=True):
+    """A type of JSON objects."""
+
+    name: str
+    attributes: Mapping[str, Attribute]
+    extends: str | None = None
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """What is served at one path of an API."""
+
+    path: str
+    """Below the base path, as `productOffering` or `geographicAddress/{geographicAddressId}/geographicSubAddress`."""
+    type: str
+    methods: tuple[Method, ...]
+    visibility: Visibility = "private"
+    status_attribute: str | None = None
+    status_initial: str | None = None
+    stamped_on_create: tuple[str, ...] = ()
+    """Date-times that this marketplace sets when the entity is created."""
+    stamped_on_write: tuple[str, ...] = ()
+    """Date-times that this marketplace sets whenever the entity changes."""
+    events: tuple[str, ...] = ()
+    """Exact names, as `productOfferingStateChangeEvent`."""
+    created_status: int = 201
+    """HTTP status of a successful create; task resources may answer 200 or 202."""
+
+    @property
+    def name(self) -> str:
+        """Last segment of the path, and the name of the payload of its events."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def has_lifecycle(self) -> bool:
+        """Whether a lifecycle status decides which of its entities are public."""
+        return self.status_attribute == LIFECYCLE_STATUS
+
+    def event(self, suffix: str) -> str:
+        """Name of its event with that suffix, as `StateChangeEvent`; the usual name when the document has none."""
+        wanted = self.name + suffix
+        return next((name for name in self.events if name.lower() == wanted.lower()), wanted)
+
+
+class Api(msgspec.Struct, frozen=True):
+    """One TM Forum Open API."""
+
+    id: str
+    """As `TMF620`."""
+    title: str
+    version: str
+    base_path: str
+    """With slashes at both ends."""
+    resources: tuple[Resource, ...]
+    types: Mapping[str, EntityType]
+    enumerations: Mapping[str, tuple[str, ...]]
+    lists: Mapping[str, Attribute]
+    """Types that are lists, as the positions of GeoJSON."""
+
+    def attributes_of(self, type_name: str) -> Mapping[str, Attribute]:
+        """All attributes of a type, inherited ones too."""
+        found = self.types[type_name]
+        if found.extends is None:
+            return found.attributes
+        return {**self.attributes_of(found.extends), **found.attributes}
+
+
+class Models:
+    """All APIs that are served, and questions that other parts have about types."""
+
+    def __init__(self, apis: tuple[Api, ...]) -> None:
+        self.apis = apis
+        self._served: dict[str, tuple[Api, Resource]] = {}
+        for api in apis:
+            for resource in api.resources:
+                self._served.setdefault(resource.type, (api, resource))
+        self.catalogue_types = frozenset(
+            name for name, (_, resource) in self._served.items() if resource.visibility == "catalogue"
+        )
+        """Types whose entities may be public; every other type is private."""
+        self.types = frozenset(self._served)
+        """All types that are served."""
+
+    def served(self, type_name: str) -> tuple[Api, Resource]:
+        """API and resource that serve a type.
+
+        Raises:
+            Refused: `Code.INVALID`, when none does.
+        """
+        found = self._served.get(type_name)
+        if found is None:
+            raise Refused(Code.INVALID, f"No API of this marketplace serves the type {type_name!r}.")
+        return found
+
+    def path_of(self, type_name: str) -> tuple[str, str]:
+        """Base path and resource path of a type; base path + resource path + `/` + id is the path of an entity.
+
+        Raises:
+            Refused: `Code.INVALID`, when no API serves it.
+        """
+        api, resource = self.served(type_name)
+        return api.base_path, resource.path
+
+    def is_public(self, type_name: str, status: str | None) -> bool:
+        """Whether an entity of that type and lifecycle status is public."""
+        if type_name not in self.catalogue_types:
+            return False
+        _, resource = self._served[type_name]
+        return not resource.has_lifecycle or status in PUBLIC_STATUSES

@@ -1,0 +1,211 @@
+"""Checks a body against its model, in microseconds, and says path, rule and value of what is wrong.
+
+Each type of an API becomes one function that walks a value; all findings of a body are collected, up to a bound.
+Attributes that are null count as not set. Objects below the top may hold attributes that the model does not know,
+since TM Forum's documents forbid none; at the top an unknown attribute is most likely a misspelling and is refused,
+unless the body announces an extension of its type by `@schemaLocation` or an `@type` of its own (TMF630 Part 2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from hansa.business.models import Api, Attribute
+from hansa.core.errors import Code, Refused
+
+VIOLATIONS_MAX: Final = 10
+VALUE_SHOWN_MAX_CHARS: Final = 60
+
+_NO_URI: Final = re.compile(r"[\x00-\x20\x7f<>\"{}|\\^`]")
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One thing that is wrong in a body."""
+
+    path: str
+    """As `category[0].id`."""
+    rule: str
+    value: object = msgspec.UNSET
+
+    def __str__(self) -> str:
+        """One sentence for the person who sent it."""
+        if self.value is msgspec.UNSET:
+            return f"{self.path}: {self.rule}"
+        shown = msgspec.json.encode(self.value).decode()
+        if len(shown) > VALUE_SHOWN_MAX_CHARS:
+            shown = shown[:VALUE_SHOWN_MAX_CHARS] + "…"
+        return f"{self.path}: {self.rule}, not {shown}"
+
+
+Found = list[Violation]
+Check = Callable[[Any, str, Found], None]
+
+
+def _string(value: Any, path: str, found: Found) -> None:
+    if type(value) is not str:
+        found.append(Violation(path, "must be a string", value))
+
+
+def _boolean(value: Any, path: str, found: Found) -> None:
+    if type(value) is not bool:
+        found.append(Violation(path, "must be true or false", value))
+
+
+def _integer(value: Any, path: str, found: Found) -> None:
+    if type(value) is not int and not (type(value) is float and value.is_integer()):
+        found.append(Violation(path, "must be an integer", value))
+
+
+def _number(value: Any, path: str, found: Found) -> None:
+    if type(value) is not float and type(value) is not int:
+        found.append(Violation(path, "must be a number", value))
+
+
+def _object(value: Any, path: str, found: Found) -> None:
+    if type(value) is not dict:
+        found.append(Violation(path, "must be an object", value))
+
+
+def _anything(value: Any, path: str, found: Found) -> None:
+    del value, path, found
+
+
+def _uri(value: Any, path: str, found: Found) -> None:
+    if type(value) is not str or _NO_URI.search(value):
+        found.append(Violation(path, "must be a URI (RFC 3986)", value))
+
+
+def _date_time(value: Any, path: str, found: Found) -> None:
+    # ISO 8601 in the forms that TM Forum's own examples use: RFC 3339, and the same without zone or zone colon.
+    try:
+        if value[10] in "Tt":
+            datetime.fromisoformat(value)
+            return
+    except (TypeError, ValueError, IndexError, KeyError):
+        pass
+    found.append(Violation(path, "must be a date-time (RFC 3339), as 2026-01-31T12:00:00Z", value))
+
+
+_PRIMITIVE_CHECKS: Final[dict[str, Check]] = {
+    "string": _string,
+    "base64": _string,
+    "uri": _uri,
+    "date-time": _date_time,
+    "boolean": _boolean,
+    "integer": _integer,
+    "number": _number,
+    "object": _object,
+    "any": _anything,
+}
+
+
+class Validator:
+    """Checks bodies of one API; the functions for its types are made when they are first needed."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._checks: dict[str, Check] = dict(_PRIMITIVE_CHECKS)
+
+    def check(self, type_name: str, body: Mapping[str, Any]) -> None:
+        """Check a whole entity.
+
+        Raises:
+            Refused: `Code.INVALID`, naming what is wrong.
+        """
+        found: Found = []
+        self._check_of(type_name)(body, "", found)
+        refuse(found)
+
+    def unknown(self, type_name: str, names: Mapping[str, Any], body: Mapping[str, Any]) -> None:
+        """Refuse top-level attributes among `names` that the type does not have and `body` does not announce.
+
+        Raises:
+            Refused: `Code.INVALID`.
+        """
+        attributes = self._api.attributes_of(type_name)
+        strangers = [name for name in names if name not in attributes]
+        if strangers and not body.get("@schemaLocation") and body.get("@type", type_name) == type_name:
+            rule = f"{type_name} has no such attribute; announce an extension by @schemaLocation or an @type of your own"
+            refuse([Violation(name, rule) for name in strangers])
+
+    def _check_of(self, type_name: str) -> Check:
+        found = self._checks.get(type_name)
+        if found is None:
+            found = self._checks[type_name] = self._made(type_name)
+        return found
+
+    def _made(self, type_name: str) -> Check:
+        if type_name in self._api.enumerations:
+            return _enumeration(self._api.enumerations[type_name])
+        if type_name in self._api.lists:
+            return self._value_check(self._api.lists[type_name])
+        return self._object_check(type_name)
+
+    def _object_check(self, type_name: str) -> Check:
+        attributes = self._api.attributes_of(type_name)
+        required = tuple(name for name, item in attributes.items() if item.is_required)
+        checks: dict[str, Check] = {}
+
+        def check(value: Any, path: str, found: Found) -> None:
+            if type(value) is not dict:
+                found.append(Violation(path or "The body", "must be an object", value))
+                return
+            if not checks and attributes:  # made late: types refer to each other, and to themselves
+                checks.update({name: self._value_check(item) for name, item in attributes.items()})
+            prefix = f"{path}." if path else ""
+            for name in required:
+                if value.get(name) is None:
+                    found.append(Violation(prefix + name, "is required"))
+            for name, item in value.items():
+                if item is not None and (one := checks.get(name)) is not None:
+                    one(item, prefix + name, found)
+
+        return check
+
+    def _value_check(self, item: Attribute) -> Check:
+        one = self._check_of(item.type)
+        if not item.is_list:
+            return one
+
+        def check(value: Any, path: str, found: Found) -> None:
+            if type(value) is not list:
+                found.append(Violation(path, "must be an array", value))
+                return
+            if len(value) < item.items_min:
+                found.append(Violation(path, f"must have at least {item.items_min} element(s)", value))
+            if item.items_max is not None and len(value) > item.items_max:
+                found.append(Violation(path, f"must have at most {item.items_max} element(s)", value))
+            for index, element in enumerate(value):
+                one(element, f"{path}[{index}]", found)
+                if len(found) >= VIOLATIONS_MAX:
+                    return
+
+        return check
+
+
+def _enumeration(values: tuple[str, ...]) -> Check:
+    allowed = frozenset(values)
+    rule = f"must be one of {', '.join(values)}"
+
+    def check(value: Any, path: str, found: Found) -> None:
+        if type(value) is not str or (allowed and value not in allowed):
+            found.append(Violation(path, rule if allowed else "must be a string", value))
+
+    return check
+
+
+def refuse(found: Found) -> None:
+    """Raise one error that tells all findings, when there are any.
+
+    Raises:
+        Refused: `Code.INVALID`.
+    """
+    if found:
+        shown = "; ".join(map(str, found[:VIOLATIONS_MAX]))
+        more = len(found) - VIOLATIONS_MAX
+        raise Refused(Code.INVALID, shown + (f"; and {more} more" if more > 0 else "") + ".")

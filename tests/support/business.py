@@ -1,0 +1,71 @@
+"""A business application as tests need it: a store in memory, a clock that stands, three tokens."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+from hansa.business import BusinessApp
+from hansa.business.models import Models, load
+from hansa.core.caller import ANONYMOUS, Caller
+from hansa.core.clock import Clock, ManualClock
+from hansa.core.errors import Code, Refused
+from hansa.core.limits import Limits
+from hansa.store import Store
+from tests.support.asgi import AsgiClient
+
+ENDPOINT = "http://market.example:8101"
+CATALOG = "/tmf-api/productCatalogManagement/v4"
+PARTY = "/tmf-api/party/v4"
+MODELS = load()
+
+TOKENS = {
+    b"Bearer operator": Caller("operator", frozenset({"operator"})),
+    b"Bearer provider": Caller("provider", frozenset({"provider"})),
+    b"Bearer reader": Caller("reader", frozenset()),
+}
+
+
+def authenticate(headers: Mapping[bytes, bytes]) -> Caller:
+    """Know the three tokens."""
+    given = headers.get(b"authorization")
+    if given is None:
+        return ANONYMOUS
+    if given not in TOKENS:
+        raise Refused(Code.UNAUTHENTICATED, "The token does not hold.")
+    return TOKENS[given]
+
+
+class Business:
+    """An application with what it stands on, and a client for each kind of caller."""
+
+    def __init__(
+        self, store: Store, clock: Clock, limits: Limits, models: Models, endpoint: str = ENDPOINT
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.limits = limits
+        self.models = models
+        self.endpoint = endpoint
+        self.app = BusinessApp(
+            store, models, authenticate, clock, random.Random(7).randbytes, limits, endpoint
+        )
+        self.anonymous = AsgiClient(self.app)
+        self.operator = self.anonymous.with_headers(authorization="Bearer operator")
+        self.provider = self.anonymous.with_headers(authorization="Bearer provider")
+        self.reader = self.anonymous.with_headers(authorization="Bearer reader")
+
+
+async def open_business(
+    path: Path | None = None,
+    *,
+    clock: Clock | None = None,
+    limits: Limits | None = None,
+    endpoint: str = ENDPOINT,
+    models: Models | None = None,
+) -> Business:
+    """A business application on a store at `path`, or in memory."""
+    clock, limits = clock or ManualClock(), limits or Limits()
+    store = await Store.open(path, clock, limits)
+    return Business(store, clock, limits, models or MODELS, endpoint)

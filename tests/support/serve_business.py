@@ -1,0 +1,45 @@
+"""Serves a bare business application on a port: `python -m tests.support.serve_business STORE [JSON_LINES …]`.
+
+Loads the entities of the files first, through the API, and prints its origin when it is ready. The token is `operator`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+import uvicorn
+
+from hansa.core.clock import SystemClock
+from tests.support.business import Business, open_business
+
+
+async def load(business: Business, files: list[Path]) -> None:
+    """Create the entity of every line."""
+    for file in files:
+        for line in file.read_bytes().splitlines():
+            base, path = business.models.path_of(msgspec.json.decode(line)["@type"])
+            answer = await business.operator.post(base + path, body=line)
+            assert answer.status == 201, answer.body
+
+
+async def main(store: Path, files: list[Path]) -> None:
+    """Serve until interrupted."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        business = await open_business(store, clock=SystemClock(), endpoint=origin)
+        await load(business, files)
+        config = uvicorn.Config(business.app, log_level="warning", lifespan="off", access_log=False)
+        server = uvicorn.Server(config)
+        sys.stdout.write(f"{origin}\n")
+        sys.stdout.flush()
+        await server.serve(sockets=[listening])
+        await business.store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]))

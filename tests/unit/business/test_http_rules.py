@@ -1,0 +1,319 @@
+"""What holds on every route: methods, media types, malformed and oversized bodies, overload."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hansa.business import BusinessApp
+from hansa.business.http import depth_of
+from hansa.business.models import load
+from hansa.core.caller import Caller
+from hansa.core.errors import Code, Unavailable
+from hansa.core.limits import Limits
+from tests.support.asgi import AsgiClient
+from tests.support.business import CATALOG, ENDPOINT, PARTY, Business, open_business
+from tests.support.conditions import until
+from tests.unit.business.test_resources import made, refused
+
+OFFERINGS = f"{CATALOG}/productOffering"
+
+WRITES = [
+    (method, target)
+    for api in load().apis
+    for resource in (*(r.path for r in api.resources), "hub")
+    for method, target in (
+        ("POST", api.base_path + resource),
+        *(() if resource == "hub" else (("PATCH", f"{api.base_path}{resource}/x"),)),
+    )
+]
+
+MALFORMED = {
+    "nothing": b"",
+    "no JSON": b"name=x",
+    "half an object": b'{"name":',
+    "two values": b"{}{}",
+    "a comment": b'{"name":"x"} // y',
+    "single quotes": b"{'name':'x'}",
+    "a trailing comma": b'{"name":"x",}',
+    "not a number": b'{"name":NaN}',
+    "a number beyond all bounds": b'{"name":1e999}',
+    "a raw control character": b'{"name":"a\x00b"}',
+    "half a surrogate pair": b'{"name":"\\ud800"}',
+    "no UTF-8": b'{"name":"\xff\xfe"}',
+    "UTF-16": '{"name":"x"}'.encode("utf-16"),
+    "a byte order mark": b'\xef\xbb\xbf{"name":"x"}',
+    "endless arrays": b"[" * 100_000,
+    "endless objects": b'{"a":' * 100_000,
+    "deep but whole": b'{"name":"x","description":' + b"[" * 65 + b"]" * 65 + b"}",
+    "very deep but whole": b'{"name":"x","description":' + b"[" * 5000 + b"]" * 5000 + b"}",
+}
+NO_OBJECT = {"an array": b"[]", "a string": b'"x"', "a number": b"7", "null": b"null", "true": b"true"}
+
+
+@pytest.mark.parametrize(("method", "target"), WRITES)
+async def test_a_body_that_is_no_json_object_is_refused_on_every_route(
+    business: Business, method: str, target: str
+) -> None:
+    for body in MALFORMED.values():
+        refused(await business.operator.request(method, target, body=body), 400, "malformed")
+    for body in NO_OBJECT.values():
+        refused(await business.operator.request(method, target, body=body), 400, "invalid")
+    assert await business.store.last_change() == 0
+
+
+@pytest.mark.parametrize("number", ["9007199254740993", "1" * 400, "-" + "9" * 60])
+async def test_a_number_that_others_would_read_differently_is_refused(
+    business: Business, number: str
+) -> None:
+    body = b'{"name":"x","@type":"Sized","size":%b}' % number.encode()
+    message = refused(await business.operator.post(OFFERINGS, body=body), 400, "invalid")
+    assert "number" in message
+
+
+async def test_a_body_as_deep_as_allowed_is_taken(business: Business) -> None:
+    deep: Any = "x"
+    for _ in range(business.limits.body_depth_max - 1):
+        deep = [deep]
+    assert (
+        await business.operator.post(OFFERINGS, {"name": "x", "@type": "Deep", "deep": deep})
+    ).status == 201
+    assert depth_of({"deep": deep}) == business.limits.body_depth_max
+
+
+async def test_a_body_too_large_is_refused_before_all_of_it_was_read() -> None:
+    business = await open_business(limits=Limits(body_size_max_bytes=1000))
+    sent = 0
+
+    def chunks() -> Any:
+        nonlocal sent
+        for _ in range(100):
+            sent += 1
+            yield b" " * 300
+
+    refused(await business.operator.post(OFFERINGS, body=b" " * 1001), 413, "too-large")
+    refused(
+        await business.operator.post(OFFERINGS, body=b"{}", headers={"content-length": "1001"}),
+        413,
+        "too-large",
+    )
+    refused(await business.operator.post(OFFERINGS, chunks=chunks()), 413, "too-large")
+    refused(await business.operator.post(OFFERINGS, chunks=[b" " * 1001]), 413, "too-large")
+    fits = b'{"name":"%b"}' % (b"x" * 980)
+    assert (await business.operator.post(OFFERINGS, chunks=[fits[:300], b"", fits[300:]])).status == 201
+    await business.store.close()
+
+
+async def test_a_client_that_goes_away_leaves_nothing_behind(business: Business) -> None:
+    sent: list[Any] = []
+    inbox = [{"type": "http.request", "body": b'{"name":', "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive() -> Any:
+        return inbox.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", b"Bearer operator")]
+    scope = {"type": "http", "method": "POST", "path": OFFERINGS, "query_string": b"", "headers": headers}
+    await business.app(scope, receive, send)
+    assert sent == []
+    assert business.app.requests_in_flight == 0
+    assert await business.store.last_change() == 0
+
+
+@pytest.mark.parametrize(
+    ("media_type", "status"),
+    [
+        ("application/json", 201),
+        ("application/json;charset=utf-8", 201),
+        ('APPLICATION/JSON; Charset="UTF-8"', 201),
+        ("application/json;charset=iso-8859-1", 415),
+        ("application/merge-patch+json", 415),
+        ("text/plain", 415),
+        ("", 415),
+        ("application/x-www-form-urlencoded", 415),
+    ],
+)
+async def test_bodies_are_json_in_utf8(business: Business, media_type: str, status: int) -> None:
+    answer = await business.operator.post(OFFERINGS, {"name": "x"}, headers={"content-type": media_type})
+    assert answer.status == status
+
+
+async def test_a_compressed_body_is_refused(business: Business) -> None:
+    answer = await business.operator.post(OFFERINGS, {"name": "x"}, headers={"content-encoding": "gzip"})
+    refused(answer, 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("*/*", 200),
+        ("application/json", 200),
+        ("application/*", 200),
+        ("text/html, application/json;q=0.1", 200),
+        ("text/html,*/*;q=0.8", 200),
+        ("application/json;charset=utf-8", 200),
+        ("text/html", 406),
+        ("application/json;q=0, */*", 406),
+        ("application/xml;q=x", 406),
+        ("", 406),
+    ],
+)
+async def test_answers_are_json(business: Business, accept: str, status: int) -> None:
+    entity = await made(business)
+    for target in (OFFERINGS, entity["href"]):
+        assert (await business.anonymous.get(target, headers={"accept": accept})).status == status
+
+
+@pytest.mark.parametrize(
+    ("target", "allowed"),
+    [
+        (OFFERINGS, "GET, HEAD, POST, OPTIONS"),
+        (f"{OFFERINGS}/x", "GET, HEAD, PATCH, DELETE, OPTIONS"),
+        (f"{CATALOG}/hub", "GET, HEAD, POST, OPTIONS"),
+        (f"{PARTY}/hub/x", "GET, HEAD, DELETE, OPTIONS"),
+    ],
+)
+async def test_other_methods_are_told_what_is_allowed(business: Business, target: str, allowed: str) -> None:
+    for method in ("PUT", "PROPFIND", "POST" if target.endswith("/x") else "PATCH"):
+        answer = await business.operator.request(method, target, {})
+        refused(answer, 405, "method-not-allowed")
+        assert answer.headers["allow"] == allowed
+    answer = await business.anonymous.request("OPTIONS", target)
+    assert (answer.status, answer.headers["allow"]) == (204, allowed)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        CATALOG,
+        f"{CATALOG}/",
+        f"{CATALOG}/nothing",
+        f"{OFFERINGS}/a/b",
+        f"{OFFERINGS}//",
+        f"{CATALOG}/productoffering",
+    ],
+)
+async def test_a_path_that_no_api_serves_is_not_found(business: Business, path: str) -> None:
+    assert business.app.handles(path)
+    refused(await business.operator.get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("path", "handled"),
+    [
+        (OFFERINGS, True),
+        (f"{PARTY}/individual/x", True),
+        (PARTY, True),
+        ("/", False),
+        ("", False),
+        ("/tmf-api", False),
+        ("/tmf-api/party", False),
+        ("/tmf-api/party/v5/individual", False),
+        ("/tmf-api/other/v4/x", False),
+        ("/league/v1/events", False),
+    ],
+)
+async def test_only_paths_of_apis_are_handled(business: Business, path: str, handled: bool) -> None:
+    assert business.app.handles(path) is handled
+
+
+async def test_requests_beyond_the_limit_are_turned_away_at_once() -> None:
+    business = await open_business(limits=Limits(requests_in_flight_max=2))
+    gate = asyncio.Event()
+
+    async def slow_request() -> None:
+        async def receive() -> Any:
+            await gate.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(_: Any) -> None:
+            raise AssertionError
+
+        headers = [(b"authorization", b"Bearer operator")]
+        scope = {"type": "http", "method": "POST", "path": OFFERINGS, "query_string": b"", "headers": headers}
+        await business.app(scope, receive, send)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(2):
+            tasks.create_task(slow_request())
+        await until(lambda: business.app.requests_in_flight == 2)
+        answer = await business.anonymous.get(OFFERINGS)
+        refused(answer, 429, "overloaded")
+        assert int(answer.headers["retry-after"]) >= 1
+        gate.set()
+    assert (await business.anonymous.get(OFFERINGS)).status == 200
+    await business.store.close()
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "retry_after"),
+    [
+        (Unavailable(Code.DISK_FULL, "The disk is full.", retry_after_s=30), 503, "30"),
+        (Unavailable(Code.UNAVAILABLE, "Later."), 503, "1"),
+        (Unavailable(Code.OVERLOADED, "Too much."), 429, "1"),
+        (ValueError("a fault of ours, with secrets"), 500, None),
+    ],
+)
+async def test_trouble_of_ours_is_answered_without_details(
+    business: Business, problem: Exception, status: int, retry_after: str | None
+) -> None:
+    def troubled(headers: Mapping[bytes, bytes]) -> Caller:
+        raise problem
+
+    app = BusinessApp(
+        business.store,
+        business.models,
+        troubled,
+        business.clock,
+        random.Random(1).randbytes,
+        business.limits,
+        ENDPOINT,
+    )
+    answer = await AsgiClient(app).get(OFFERINGS)
+    assert answer.status == status
+    assert answer.headers.get("retry-after") == retry_after
+    assert b"secrets" not in answer.body
+    assert app.requests_in_flight == 0
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    method=st.sampled_from(["GET", "POST", "PATCH", "DELETE", "HEAD"]),
+    tail=st.text(max_size=12),
+    query=st.text(max_size=20),
+    body=st.binary(max_size=30) | st.sampled_from([b'{"name":"x"}', b'{"name":1}', b'{"id":"a"}']),
+)
+async def test_no_request_makes_the_application_fail(
+    business: Business, method: str, tail: str, query: str, body: bytes
+) -> None:
+    sent: list[Any] = []
+    inbox = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        return inbox.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    for path in (f"{OFFERINGS}/{tail}", f"{PARTY}/{tail}", f"{CATALOG}/hub"):
+        sent.clear()
+        inbox[:] = [{"type": "http.request", "body": body, "more_body": False}]
+        headers = [(b"authorization", b"Bearer operator")]
+        raw_query = query.encode("utf-8", "surrogatepass")
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": raw_query,
+            "headers": headers,
+        }
+        await business.app(scope, receive, send)
+        assert sent[0]["status"] < 500

@@ -1,0 +1,151 @@
+"""Registrations at the hub (TMF630 Part 1, section 10.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hansa.core.limits import Limits
+from hansa.store import subscriptions
+from tests.support.business import CATALOG, ENDPOINT, PARTY, Business, open_business
+from tests.unit.business.test_resources import refused
+
+HUB = f"{CATALOG}/hub"
+CALLBACK = "https://listener.example/events"
+
+
+async def test_a_registration_answers_201_with_its_location(business: Business) -> None:
+    wanted = {"callback": CALLBACK, "query": "eventType=productOfferingCreateEvent"}
+    answer = await business.reader.post(HUB, wanted)
+    made = answer.json()
+    assert answer.status == 201
+    assert made == {"id": made["id"], **wanted}
+    assert answer.headers["location"] == f"{ENDPOINT}{HUB}/{made['id']}"
+    assert (await business.reader.get(answer.headers["location"])).json() == made
+    listed = await business.reader.get(HUB)
+    assert listed.json() == [made]
+    assert (listed.headers["x-total-count"], listed.headers["x-result-count"]) == ("1", "1")
+
+
+async def test_a_registration_without_query_hears_everything(business: Business) -> None:
+    for body in ({"callback": CALLBACK}, {"callback": CALLBACK + "2", "query": None, "@type": "Hub"}):
+        answer = await business.reader.post(HUB, body)
+        assert (answer.status, answer.json().keys()) == (201, {"id", "callback"})
+
+
+async def test_the_same_registration_twice_conflicts_until_it_has_ended(business: Business) -> None:
+    made = (await business.reader.post(HUB, {"callback": CALLBACK})).json()
+    refused(await business.reader.post(HUB, {"callback": CALLBACK}), 409, "conflict")
+    other_query = {"callback": CALLBACK, "query": "eventType=catalogCreateEvent"}
+    assert (await business.reader.post(HUB, other_query)).status == 201
+    assert (await business.reader.post(f"{PARTY}/hub", {"callback": CALLBACK})).status == 201
+    assert (await business.reader.delete(f"{HUB}/{made['id']}")).status == 204
+    refused(await business.reader.get(f"{HUB}/{made['id']}"), 404, "not-found")
+    refused(await business.reader.delete(f"{HUB}/{made['id']}"), 404, "not-found")
+    assert (await business.reader.post(HUB, {"callback": CALLBACK})).status == 201
+
+
+async def test_the_hub_needs_a_token(business: Business) -> None:
+    for method, target in (("POST", HUB), ("GET", HUB), ("GET", f"{HUB}/x"), ("DELETE", f"{HUB}/x")):
+        refused(
+            await business.anonymous.request(method, target, {"callback": CALLBACK}), 401, "unauthenticated"
+        )
+
+
+async def test_a_registration_belongs_to_who_made_it_and_to_the_operator(business: Business) -> None:
+    made = (await business.reader.post(HUB, {"callback": CALLBACK})).json()
+    for method in ("GET", "DELETE"):
+        refused(await business.provider.request(method, f"{HUB}/{made['id']}"), 404, "not-found")
+    assert (await business.provider.get(HUB)).json() == []
+    assert (await business.operator.get(HUB)).json() == [made]
+    refused(await business.reader.get(f"{PARTY}/hub/{made['id']}"), 404, "not-found")
+    assert (await business.operator.delete(f"{HUB}/{made['id']}")).status == 204
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        None,
+        "",
+        7,
+        "listener.example",
+        "ftp://listener.example/",
+        "http://",
+        "http:///x",
+        "https://u:p@x.example/",
+        "https://u@x.example/",
+        "http://x.example/#part",
+        "http://x.example/a b",
+        "http://x.example:port/",
+        "http://x.example:0/",
+        "http://[::1/",
+        "http://x.example/\n",
+        "file:///etc/passwd",
+        "http://x.example/" + "a" * 2048,
+    ],
+)
+async def test_a_callback_that_is_no_web_address_is_refused(business: Business, callback: object) -> None:
+    assert "callback" in refused(await business.reader.post(HUB, {"callback": callback}), 400, "invalid")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "eventType=catalogCreateEvent",
+        "eventType = CatalogCreateEvent",
+        "eventType=CatalogCreateNotification",
+        "eventType=catalogCreateEvent,catalogDeleteEvent&eventType=categoryCreateEvent",
+        "event.productOffering.lifecycleStatus=Launched",
+        "eventType=productOfferingCreateEvent&event.productOffering.category.id=edge",
+        "",
+    ],
+)
+async def test_queries_within_the_api_are_taken(business: Business, query: str) -> None:
+    assert (await business.reader.post(HUB, {"callback": CALLBACK, "query": query})).status == 201
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("eventType=individualCreateEvent", "no event 'individualCreateEvent'"),
+        ("eventType=", "no event ''"),
+        ("event.productOffering.nmae=x", "no 'nmae'"),
+        ("event.individual.id=x", "neither eventType nor a path"),
+        ("name=x", "neither eventType nor a path"),
+        ("fields=id", "neither eventType nor a path"),
+        ("everything", "neither eventType nor a path"),
+        (7, "must be a string"),
+        ({}, "must be a string"),
+        ("x" * 9000, "longer than"),
+    ],
+)
+async def test_a_query_that_no_event_can_satisfy_is_refused(
+    business: Business, query: Any, told: str
+) -> None:
+    answer = await business.reader.post(HUB, {"callback": CALLBACK, "query": query})
+    assert told in refused(answer, 400, "invalid")
+
+
+async def test_a_registration_has_nothing_else(business: Business) -> None:
+    answer = await business.reader.post(HUB, {"callback": CALLBACK, "qery": "x"})
+    assert "qery" in refused(answer, 400, "invalid")
+
+
+async def test_registrations_are_listed_by_pages(business: Business) -> None:
+    made = [(await business.reader.post(HUB, {"callback": f"{CALLBACK}/{n}"})).json() for n in range(5)]
+    answer = await business.reader.get(f"{HUB}?offset=1&limit=2")
+    assert answer.json() == made[1:3]
+    assert (answer.headers["x-total-count"], answer.headers["x-result-count"]) == ("5", "2")
+    for query in ("limit=-1", "limit=x", "name=x"):
+        refused(await business.reader.get(f"{HUB}?{query}"), 400, "invalid")
+
+
+async def test_the_number_of_registrations_is_bounded() -> None:
+    business = await open_business(limits=Limits(subscriptions_max=2))
+    for n in range(2):
+        assert (await business.reader.post(HUB, {"callback": f"{CALLBACK}/{n}"})).status == 201
+    answer = await business.reader.post(HUB, {"callback": f"{CALLBACK}/2"})
+    refused(answer, 429, "overloaded")
+    assert await subscriptions.callbacks(business.store) == {f"{CALLBACK}/0", f"{CALLBACK}/1"}
+    await business.store.close()

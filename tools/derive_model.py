@@ -1,0 +1,285 @@
+"""Derive a first form of a model from an official TM Forum document (Swagger 2.0).
+
+    python -m tools.derive_model DOCUMENT --base-path /tmf-api/party/v4/ > src/hansa/business/models/tmf632.toml
+
+Facts alone are taken: names, types, what is required, paths, methods, events. What the document cannot say is left
+to the person who reviews the result: which resources are catalogue (all come out private), which status is initial.
+What could not be derived is reported on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hansa.business.models.form import META_CREATE_ONLY, META_TYPES
+
+Definition = Mapping[str, Any]
+
+VERBS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
+STATUS_ATTRIBUTES: Final = ("lifecycleStatus", "state", "status")
+STAMPED_ON_WRITE: Final = ("lastUpdate",)
+FORMATS: Final = {"uri": "uri", "date-time": "date-time", "base64": "base64"}
+
+
+class Document:
+    """An official document, asked for the facts that a model holds."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.raw = raw
+        self.definitions: Mapping[str, Definition] = raw["definitions"]
+        self.doubts: list[str] = []
+
+    def operations(self) -> dict[str, dict[str, set[str]]]:
+        """Verbs at the collection and at the item of each resource path, hub and listeners apart."""
+        found: dict[str, dict[str, set[str]]] = {}
+        for path, verbs in self.raw["paths"].items():
+            parts = path.strip("/").split("/")
+            if parts[0] == "listener" or "hub" in parts:
+                continue
+            is_item = parts[-1].startswith("{")
+            key = "/".join(parts[:-1] if is_item else parts)
+            place = found.setdefault(key, {"collection": set(), "item": set()})
+            place["item" if is_item else "collection"] |= {v.upper() for v in verbs if v.upper() in VERBS}
+        return found
+
+    def methods(self, path: str) -> list[str]:
+        """Words of the form for what a resource can do."""
+        at = self.operations()[path]
+        words = (
+            ("list", "collection", "GET"),
+            ("create", "collection", "POST"),
+            ("retrieve", "item", "GET"),
+            ("patch", "item", "PATCH"),
+            ("replace", "item", "PUT"),
+            ("delete", "item", "DELETE"),
+        )
+        return [word for word, place, verb in words if verb in at[place]]
+
+    def type_of(self, path: str) -> str | None:
+        """Name of the type that a resource serves."""
+        for template in (f"/{path}", f"/{path}/{{id}}"):
+            for operation in self.raw["paths"].get(template, {}).values():
+                for status, answer in operation["responses"].items():
+                    schema = answer.get("schema", {})
+                    target = schema.get("$ref") or schema.get("items", {}).get("$ref")
+                    if status < "300" and target:
+                        return str(target.rpartition("/")[2].removesuffix("_Create"))
+        name = path.rpartition("/")[2]
+        named = name[0].upper() + name[1:]
+        return named if named in self.definitions else None
+
+    def created_status(self, path: str) -> int:
+        """Status of a successful create."""
+        operation = self.raw["paths"].get(f"/{path}", {}).get("post", {"responses": {"201": {}}})
+        return next((int(status) for status in operation["responses"] if status < "300"), 201)
+
+    def events(self, resource_name: str, others: Iterable[str]) -> list[str]:
+        """Exact names of the events whose payload is the resource."""
+        longer = [other for other in others if other != resource_name and other.startswith(resource_name)]
+        names = [path.rpartition("/")[2] for path in self.raw["paths"] if path.startswith("/listener/")]
+        return [
+            name
+            for name in names
+            if name.lower().startswith(resource_name.lower())
+            and not any(name.lower().startswith(other.lower()) for other in longer)
+        ]
+
+    def properties(self, name: str) -> dict[str, Definition]:
+        """Attributes that a definition itself has, those of inlined parts of an `allOf` too."""
+        definition = self.definitions.get(name, {})
+        found: dict[str, Definition] = {}
+        for part in definition.get("allOf", ()):
+            found |= part.get("properties", {})
+        found |= definition.get("properties", {})
+        return found
+
+    def parent(self, name: str) -> str | None:
+        """The definition that an `allOf` refers to."""
+        for part in self.definitions.get(name, {}).get("allOf", ()):
+            if "$ref" in part:
+                return str(part["$ref"].rpartition("/")[2])
+        return None
+
+    def type_word(self, owner: str, schema: Definition) -> str:
+        """A schema as the form writes it."""
+        if "$ref" in schema:
+            target = schema["$ref"].rpartition("/")[2]
+            if target == "Any":
+                return "any"
+            if target not in self.definitions:
+                self.doubts.append(
+                    f"{owner} refers to {target}, which the document does not define: taken as any"
+                )
+                return "any"
+            return str(target)
+        kind = schema.get("type", "any")
+        if kind == "array":
+            low, high = schema.get("minItems", 0), schema.get("maxItems", "")
+            bounds = f"{low}..{high}" if low or high else ""
+            return f"{self.type_word(owner, schema.get('items', {}))}[{bounds}]"
+        if kind == "string":
+            return FORMATS.get(schema.get("format", ""), "string")
+        return str(kind)
+
+    def reachable(self, roots: Iterable[str]) -> list[str]:
+        """Definitions that the roots speak of, with their subtypes, in alphabetical order."""
+        children: dict[str, set[str]] = {}
+        for name in self.definitions:
+            if parent := self.parent(name):
+                children.setdefault(parent, set()).add(name)
+        todo, found = list(roots), set[str]()
+        while todo:
+            name = todo.pop()
+            if name in found or name not in self.definitions or name == "Any":
+                continue
+            found.add(name)
+            todo += re.findall(r"#/definitions/([\w-]+)", json.dumps(self.definitions[name]))
+            todo += children.get(name, ())
+            for suffix in ("_Create", "_Update"):
+                todo += re.findall(
+                    r"#/definitions/([\w-]+)", json.dumps(self.definitions.get(name + suffix, {}))
+                )
+        return sorted(name for name in found if not name.endswith(("_Create", "_Update")))
+
+
+def access_of(name: str, *, created: set[str] | None, updated: set[str] | None) -> str:
+    """The word for the bodies in which an attribute may appear; empty for any."""
+    if created is None:
+        return ""
+    in_update = name in updated if updated is not None else name in created
+    return {(True, True): "", (True, False): "create-only", (False, True): "update-only"}.get(
+        (name in created, in_update), "read-only"
+    )
+
+
+def type_lines(document: Document, name: str) -> list[str]:
+    """The table of one type."""
+    own, create, update = (document.properties(name + suffix) for suffix in ("", "_Create", "_Update"))
+    created = set(create) if name + "_Create" in document.definitions else None
+    updated = set(update) if name + "_Update" in document.definitions else None
+    returned = set(document.definitions[name].get("required", ()))
+    required = (
+        set(document.definitions.get(name + "_Create", {}).get("required", ()))
+        if created is not None
+        else returned
+    )
+    lines, meta = [f"[type.{name}]"], []
+    if parent := document.parent(name):
+        lines.append(f'"@extends" = "{parent}"')
+    for attribute in {**own, **update, **create}:
+        schema = own.get(attribute) or create.get(attribute) or update[attribute]
+        words = [document.type_word(f"{name}.{attribute}", schema)]
+        words += ["required"] if attribute in required else []
+        words += ["returned"] if attribute in returned - required else []
+        access = access_of(attribute, created=created, updated=updated)
+        words += [access] if access else []
+        if "default" in schema:
+            words.append(f"default={json.dumps(schema['default'])}")
+        usual = "create-only" if created is not None and attribute in META_CREATE_ONLY else ""
+        if attribute.startswith("@") and words == [
+            META_TYPES.get(attribute[1:], "?"),
+            *([usual] if usual else []),
+        ]:
+            meta.append(attribute[1:])
+            continue
+        key = attribute if re.fullmatch(r"[\w-]+", attribute) else f'"{attribute}"'
+        lines.append(f"{key} = {json.dumps(' '.join(words))}")
+        if "enum" in schema:
+            document.doubts.append(
+                f"{name}.{attribute} lists its values in place; make an enumeration of them"
+            )
+    return [*lines, *([f'"@" = "{" ".join(meta)}"'] if meta else []), ""]
+
+
+def resource_lines(document: Document, path: str, names: list[str]) -> list[str]:
+    """The table of one resource."""
+    name, type_name = path.rpartition("/")[2], document.type_of(path)
+    plain = re.sub(r"/?\{\w+\}", "", path)
+    key = plain if re.fullmatch(r"[\w-]+", plain) else f'"{plain}"'
+    lines = [f"[resource.{key}]"]
+    if plain != path:
+        lines.append(f'path = "{path}"')
+    lines += [f'type = "{type_name}"', f"methods = {json.dumps(document.methods(path))}"]
+    attributes = document.properties(type_name or "")
+    status = next((candidate for candidate in STATUS_ATTRIBUTES if candidate in attributes), None)
+    lines += [f'status = "{status}"'] if status else []
+    stamped = [stamp for stamp in STAMPED_ON_WRITE if stamp in attributes]
+    lines += [f"stamped_on_write = {json.dumps(stamped)}"] if stamped else []
+    events = document.events(name, names)
+    short = [
+        event[len(name) : -len("Event")] if event.startswith(name) and event.endswith("Event") else event
+        for event in events
+    ]
+    lines += [f"events = {json.dumps(short)}"] if events else []
+    if (created := document.created_status(path)) != 201:
+        lines.append(f"created_status = {created}")
+    return [*lines, ""]
+
+
+def derive(raw: Mapping[str, Any], base_path: str, api: str) -> tuple[str, list[str]]:
+    """The written form of a model, and what could not be derived."""
+    document = Document(raw)
+    title = re.sub(r"^API\s+", "", raw["info"]["title"])
+    lines = [
+        f'api = "{api}"',
+        f'title = "{title}"',
+        f'version = "{raw["info"]["version"]}"',
+        f'base_path = "{base_path}"',
+        "",
+    ]
+    paths = list(document.operations())
+    names = [path.rpartition("/")[2] for path in paths]
+    roots = []
+    for path in paths:
+        type_name = document.type_of(path)
+        if type_name is None:
+            document.doubts.append(f"/{path} has no type")
+            continue
+        roots.append(type_name)
+        lines += resource_lines(document, path, names)
+    enumerations, lists, types = [], [], []
+    for name in document.reachable(roots):
+        definition = document.definitions[name]
+        if "enum" in definition:
+            enumerations.append(f"{name} = {json.dumps(definition['enum'])}")
+        elif definition.get("type") == "array":
+            lists.append(f'{name} = "{document.type_word(name, definition)}"')
+        elif definition.get("type") == "string":
+            enumerations.append(f"{name} = []")
+        elif _is_list_alias(document, name):
+            low = max((part.get("minItems", 0) for part in definition["allOf"]), default=0)
+            parent = document.definitions[document.parent(name) or ""]
+            lists.append(f'{name} = "{document.type_word(name, {**parent, "minItems": low})}"')
+        else:
+            types += type_lines(document, name)
+    lines += ["[enum]", *enumerations, ""] if enumerations else []
+    lines += ["[list]", *lists, ""] if lists else []
+    return "\n".join([*lines, *types]).rstrip() + "\n", document.doubts
+
+
+def _is_list_alias(document: Document, name: str) -> bool:
+    parent = document.parent(name)
+    return parent is not None and document.definitions.get(parent, {}).get("type") == "array"
+
+
+def main() -> None:
+    """Write the form to stdout and the doubts to stderr."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("document", type=Path)
+    parser.add_argument("--base-path", required=True)
+    arguments = parser.parse_args()
+    raw = json.loads(arguments.document.read_text(encoding="utf-8"))
+    text, doubts = derive(raw, arguments.base_path, arguments.document.name[:6])
+    sys.stdout.write(text)
+    for doubt in doubts:
+        sys.stderr.write(f"not derived: {doubt}\n")
+
+
+if __name__ == "__main__":
+    main()
