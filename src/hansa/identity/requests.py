@@ -1,0 +1,207 @@
+"""Signed requests between members: who asks is proved anew with every request.
+
+The header `Member-Token` carries a JWT that the asking member signs with a key that the ledger's registry holds
+for it. It is bound to one request: to the member asked (`aud`), the method (`htm`), the whole URL with its query
+(`htu`), the body (`digest`), and a short time (`iat`, `exp`); `jti` lets it be used once. The names are those of
+DPoP (RFC 9449). docs/decisions/0004-requests-between-members.md says why it is not an HTTP message signature.
+
+The member asked compares `htu` with its own registered endpoint, not with the `Host` header: whatever stands
+before it may change the host, but not path and query.
+
+Used `jti`s are remembered until their tokens expire, which is at most twice `request_age_max_s` from now. They
+are remembered per member, so a member that asks too often locks out itself alone; and only after the signature
+held, so that nobody else can fill the memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.identifiers import Entropy, uuid7
+from hansa.core.keys import PublicJwk, SigningKey, VerifyingKey, split_compact
+from hansa.core.limits import Limits
+from hansa.core.members import Member
+
+MEMBER_TOKEN_HEADER: Final = "Member-Token"  # noqa: S105 - the name of a header, not a secret
+_HEADER_LOWER: Final = MEMBER_TOKEN_HEADER.lower()
+TOKEN_TYPE: Final = "member-request+jwt"  # noqa: S105 - a media type, not a secret
+TOKEN_SIZE_MAX_BYTES: Final = 8192
+KEYS_MAX: Final = 1024
+USED_PER_MEMBER_MAX: Final = 50_000
+"""More than a member can have a use for within the time a token is good."""
+
+
+class RequestClaims(msgspec.Struct, frozen=True):
+    """The payload; times are seconds since 1970 (RFC 7519 NumericDate)."""
+
+    iss: str
+    aud: str
+    htm: str
+    htu: str
+    digest: str
+    """SHA-256 of the body, base64url without padding; of nothing when there is no body."""
+    iat: int
+    exp: int
+    jti: str
+
+
+_decoder = msgspec.json.Decoder(RequestClaims)
+
+
+def body_digest(body: bytes) -> str:
+    """The `digest` of a body."""
+    return base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
+
+
+class MemberSigner:
+    """The `RequestSigner` of this member."""
+
+    def __init__(self, key: SigningKey, did: str, clock: Clock, entropy: Entropy, limits: Limits) -> None:
+        self._key = key
+        self._did = did
+        self._clock = clock
+        self._entropy = entropy
+        self._age_max_s = limits.request_age_max_s
+
+    def headers(self, audience: str, method: str, url: str, body: bytes) -> dict[str, str]:
+        """Headers that bind this member's identity to one request to the member with DID `audience`."""
+        moment = self._clock.now()
+        now = int(moment.timestamp())
+        claims = RequestClaims(
+            iss=self._did,
+            aud=audience,
+            htm=method,
+            htu=url,
+            digest=body_digest(body),
+            iat=now,
+            exp=now + int(self._age_max_s),
+            jti=uuid7(moment, self._entropy),
+        )
+        return {MEMBER_TOKEN_HEADER: self._key.sign(msgspec.json.encode(claims), typ=TOKEN_TYPE)}
+
+
+class MemberCallerCheck:
+    """The `CallerCheck` of this member.
+
+    Args:
+        did: This member.
+        endpoint: Its registered endpoint.
+        members: The ledger's registry, as it stands now.
+        clock: For the age of requests.
+        limits: `request_age_max_s`.
+    """
+
+    def __init__(
+        self,
+        did: str,
+        endpoint: str,
+        members: Callable[[], Iterable[Member]],
+        clock: Clock,
+        limits: Limits,
+        used_per_member_max: int = USED_PER_MEMBER_MAX,
+    ) -> None:
+        self._did = did
+        self._endpoint = endpoint
+        self._members = members
+        self._clock = clock
+        self._age_max_s = limits.request_age_max_s
+        self._used_per_member_max = used_per_member_max
+        self._used: dict[str, OrderedDict[str, int]] = {}
+        self._keys: OrderedDict[PublicJwk, VerifyingKey] = OrderedDict()
+
+    async def member(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> str | None:
+        """DID of the member whose registered key signed the request; None when it is not signed.
+
+        Args:
+            method: As in the request line.
+            url: The whole URL, or path and query alone.
+            headers: Lower-case names.
+            body: As received.
+
+        Raises:
+            Refused: `Code.UNAUTHENTICATED`, when a signature is there and does not hold.
+            Unavailable: `Code.OVERLOADED`, when this member has asked more often than can be remembered.
+        """
+        compact = headers.get(_HEADER_LOWER)
+        if compact is None:
+            return None
+        claims = self._verified(compact)
+        self._check_binding(claims, method, url, body)
+        self._check_unused(claims)
+        return claims.iss
+
+    def _verified(self, compact: str) -> RequestClaims:
+        """The claims of a token that a registered, active member signed."""
+        if len(compact) > TOKEN_SIZE_MAX_BYTES:
+            raise _refused("is too long")
+        try:
+            header, unverified = split_compact(compact)
+            issuer = _decoder.decode(unverified).iss
+        except (Refused, msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise _refused("is malformed") from error
+        if header.typ != TOKEN_TYPE:
+            raise _refused("is not for a request between members")
+        member = next((known for known in self._members() if known.did == issuer), None)
+        if member is None or member.status != "active":
+            raise _refused("is not of an active member of the league")
+        jwk = member.key(header.kid)
+        if jwk is None:
+            raise _refused("names a key that the league does not know for this member")
+        try:
+            return _decoder.decode(self._key(jwk).verify(compact))
+        except Refused as error:
+            raise _refused("has a wrong signature") from error
+
+    def _key(self, jwk: PublicJwk) -> VerifyingKey:
+        key = self._keys.get(jwk)
+        if key is None:
+            key = self._keys[jwk] = VerifyingKey(jwk)
+            while len(self._keys) > KEYS_MAX:
+                self._keys.popitem(last=False)
+        return key
+
+    def _check_binding(self, claims: RequestClaims, method: str, url: str, body: bytes) -> None:
+        """Refuse a token that was made for another request, another member or another time."""
+        parts = urlsplit(url)
+        expected = self._endpoint + parts.path + (f"?{parts.query}" if parts.query else "")
+        if claims.aud != self._did:
+            raise _refused("is for another member")
+        if claims.htm != method or not hmac.compare_digest(claims.htu.encode(), expected.encode()):
+            raise _refused("is for another request")
+        if not hmac.compare_digest(claims.digest.encode(), body_digest(body).encode()):
+            raise _refused("does not fit the body")
+        now = self._clock.now().timestamp()
+        if claims.exp <= now:
+            raise _refused("has expired; compare the clocks of both members")
+        if claims.iat > now + self._age_max_s or claims.exp - claims.iat > self._age_max_s:
+            raise _refused("is good for too long or from the future; compare the clocks of both members")
+
+    def _check_unused(self, claims: RequestClaims) -> None:
+        """Refuse a token that was used before, and remember this one."""
+        used = self._used.setdefault(claims.iss, OrderedDict())
+        now = self._clock.now().timestamp()
+        while used and next(iter(used.values())) <= now:
+            used.popitem(last=False)
+        if claims.jti in used:
+            raise _refused("was used before")
+        if len(used) >= self._used_per_member_max:
+            raise Unavailable(
+                Code.OVERLOADED, "Too many requests of this member.", retry_after_s=self._age_max_s
+            )
+        # Kept in the order of arrival and dropped from the front, so each must stay at least until the latest
+        # moment at which any token that arrives now can expire.
+        used[claims.jti] = int(now + 2 * self._age_max_s) + 1
+
+
+def _refused(what: str) -> Refused:
+    return Refused(Code.UNAUTHENTICATED, f"The {MEMBER_TOKEN_HEADER} header {what}.")

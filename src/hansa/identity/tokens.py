@@ -1,0 +1,182 @@
+"""Bearer tokens for this marketplace's own API (RFC 6750), in the form of RFC 9068.
+
+A token is a JWT that this marketplace signs for itself: issuer and audience are its DID. It is verified without
+a look-up, so it cannot be taken back before it expires; a new `token.jwk` ends all of them.
+
+| role | may |
+|---|---|
+| `operator` | read and write everything, and run the marketplace |
+| `provider` | read everything and write |
+| `reader` | read everything, private entities too |
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from typing import Final
+
+import msgspec
+
+from hansa.core.caller import ANONYMOUS, Caller
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Refused
+from hansa.core.identifiers import Entropy, uuid7
+from hansa.core.keys import SigningKey, VerifyingKey, split_compact
+
+ROLES: Final = frozenset({"operator", "provider", "reader"})
+
+TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - the media type of RFC 9068, not a secret
+TOKEN_SIZE_MAX_BYTES: Final = 4096
+SUBJECT_LENGTH_MAX_CHARS: Final = 256
+EXPIRES_IN_MAX_S: Final = 10 * 366 * 86_400
+CLOCK_LEEWAY_S: Final = 30
+"""By how much the clock of the machine that issued a token may be ahead of ours."""
+VERIFIED_TOKENS_MAX: Final = 1024
+
+
+class TokenClaims(msgspec.Struct, frozen=True):
+    """The payload; times are seconds since 1970 (RFC 7519 NumericDate)."""
+
+    iss: str
+    aud: str
+    sub: str
+    iat: int
+    nbf: int
+    exp: int
+    jti: str
+    roles: tuple[str, ...] = ()
+
+
+class _Verified(msgspec.Struct, frozen=True):
+    """What is kept of a token whose signature and audience held."""
+
+    caller: Caller
+    nbf: int
+    exp: int
+
+
+_decoder = msgspec.json.Decoder(TokenClaims)
+
+
+def issue_token(
+    key: SigningKey,
+    issuer_did: str,
+    subject: str,
+    roles: Collection[str],
+    expires_in_s: float,
+    clock: Clock,
+    entropy: Entropy,
+) -> str:
+    """A bearer token for `subject` that is good for `expires_in_s` seconds.
+
+    Raises:
+        Refused: `Code.INVALID`, when the subject, a role or the time is not usable.
+    """
+    unknown = sorted(set(roles) - ROLES)
+    if unknown:
+        raise Refused(
+            Code.INVALID, f"{unknown[0]!r} is not a role; the roles are {', '.join(sorted(ROLES))}."
+        )
+    if not roles:
+        raise Refused(Code.INVALID, "A token needs at least one role.")
+    if not 0 < len(subject) <= SUBJECT_LENGTH_MAX_CHARS or not subject.isprintable():
+        raise Refused(Code.INVALID, f"A subject has 1 to {SUBJECT_LENGTH_MAX_CHARS} printable characters.")
+    if not 1 <= expires_in_s <= EXPIRES_IN_MAX_S:
+        raise Refused(Code.INVALID, "A token is good for at least a second and at most ten years.")
+    moment = clock.now()
+    now = int(moment.timestamp())
+    claims = TokenClaims(
+        iss=issuer_did,
+        aud=issuer_did,
+        sub=subject,
+        iat=now,
+        nbf=now,
+        exp=now + int(expires_in_s),
+        jti=uuid7(moment, entropy),
+        roles=tuple(sorted(set(roles))),
+    )
+    return key.sign(msgspec.json.encode(claims), typ=TOKEN_TYPE)
+
+
+class TokenAuthenticate:
+    """The `Authenticate` of this marketplace.
+
+    A token whose signature was verified is remembered by its SHA-256, the least recently used one forgotten
+    first; its times are looked at on every use.
+    """
+
+    def __init__(
+        self, key: VerifyingKey, audience: str, clock: Clock, remembered_max: int = VERIFIED_TOKENS_MAX
+    ) -> None:
+        self._key = key
+        self._audience = audience
+        self._clock = clock
+        self._remembered_max = remembered_max
+        self._remembered: OrderedDict[bytes, _Verified] = OrderedDict()
+
+    def __call__(self, headers: Mapping[bytes, bytes]) -> Caller:
+        """The caller behind a request with these headers (lower-case names).
+
+        Raises:
+            Refused: `Code.UNAUTHENTICATED`, saying why the token does not hold.
+        """
+        credentials = headers.get(b"authorization")
+        if credentials is None:
+            return ANONYMOUS
+        scheme, _, token = credentials.partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise _unauthenticated("The Authorization header must have the form: Bearer <token>.")
+        token = token.strip()
+        if not token or len(token) > TOKEN_SIZE_MAX_BYTES:
+            raise _unauthenticated("The bearer token is malformed.")
+        digest = hashlib.sha256(token).digest()
+        verified = self._remembered.get(digest)
+        if verified is None:
+            verified = self._verify(token)
+            self._remembered[digest] = verified
+            while len(self._remembered) > self._remembered_max:
+                self._remembered.popitem(last=False)
+        else:
+            self._remembered.move_to_end(digest)
+        self._check_times(verified)
+        return verified.caller
+
+    def _verify(self, token: bytes) -> _Verified:
+        """What a token says, after its signature, form and audience were checked."""
+        try:
+            compact = token.decode("ascii")
+            header, _ = split_compact(compact)
+        except (UnicodeDecodeError, Refused) as error:
+            raise _unauthenticated("The bearer token is malformed.") from error
+        if header.typ != TOKEN_TYPE:
+            raise _unauthenticated("The bearer token is not an access token.")
+        try:
+            payload = self._key.verify(compact)
+        except Refused as error:
+            raise _unauthenticated("The bearer token was not issued by this marketplace.") from error
+        try:
+            claims = _decoder.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise _unauthenticated("The bearer token is malformed.") from error
+        if claims.aud != self._audience or claims.iss != self._audience:
+            raise _unauthenticated("The bearer token was issued for another marketplace.")
+        if claims.iat > self._now() + CLOCK_LEEWAY_S:
+            raise _unauthenticated("The bearer token was issued in the future.")
+        caller = Caller(subject=claims.sub, roles=frozenset(claims.roles) & ROLES)
+        return _Verified(caller=caller, nbf=claims.nbf, exp=claims.exp)
+
+    def _check_times(self, verified: _Verified) -> None:
+        now = self._now()
+        if now >= verified.exp:
+            raise _unauthenticated("The bearer token has expired.")
+        if now + CLOCK_LEEWAY_S < verified.nbf:
+            raise _unauthenticated("The bearer token is not good yet.")
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _unauthenticated(message: str) -> Refused:
+    return Refused(Code.UNAUTHENTICATED, message)

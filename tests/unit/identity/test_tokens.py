@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import base64
+import json
+import os
+
+import pytest
+
+from hansa.core.caller import ANONYMOUS, Caller
+from hansa.core.clock import ManualClock
+from hansa.core.errors import Code, Refused
+from hansa.core.keys import SigningKey
+from hansa.identity import TokenAuthenticate, issue_token
+
+DID = "did:example:lubeck"
+KEY = SigningKey.generate()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def authenticate(clock: ManualClock) -> TokenAuthenticate:
+    return TokenAuthenticate(KEY.verifying_key(), DID, clock)
+
+
+def token(
+    clock: ManualClock,
+    *,
+    did: str = DID,
+    key: SigningKey = KEY,
+    role: str = "provider",
+    expires_in_s: float = 60,
+) -> str:
+    return issue_token(key, did, "anna", [role], expires_in_s, clock, os.urandom)
+
+
+def bearer(compact: str) -> dict[bytes, bytes]:
+    return {b"authorization": b"Bearer " + compact.encode()}
+
+
+def refusal(authenticate: TokenAuthenticate, headers: dict[bytes, bytes]) -> str:
+    with pytest.raises(Refused) as caught:
+        authenticate(headers)
+    assert caught.value.code is Code.UNAUTHENTICATED
+    return caught.value.message
+
+
+def test_a_token_names_its_subject_and_roles(clock: ManualClock, authenticate: TokenAuthenticate) -> None:
+    caller = authenticate(bearer(token(clock)))
+    assert caller == Caller(subject="anna", roles=frozenset({"provider"}))
+    assert caller.may_write
+    assert not authenticate(bearer(token(clock, role="reader"))).may_write
+
+
+def test_no_token_is_an_anonymous_caller(authenticate: TokenAuthenticate) -> None:
+    assert authenticate({}) == ANONYMOUS
+
+
+async def test_an_expired_token_is_refused_also_when_it_was_verified_before(
+    clock: ManualClock, authenticate: TokenAuthenticate
+) -> None:
+    headers = bearer(token(clock, expires_in_s=60))
+    assert authenticate(headers).is_authenticated
+    await clock.advance(60)
+    assert "expired" in refusal(authenticate, headers)
+
+
+def test_a_token_of_another_marketplace_is_refused(
+    clock: ManualClock, authenticate: TokenAuthenticate
+) -> None:
+    assert "another marketplace" in refusal(authenticate, bearer(token(clock, did="did:example:riga")))
+
+
+def test_a_token_signed_with_another_key_is_refused(
+    clock: ManualClock, authenticate: TokenAuthenticate
+) -> None:
+    assert "not issued" in refusal(authenticate, bearer(token(clock, key=SigningKey.generate())))
+
+
+def test_a_changed_payload_is_refused(clock: ManualClock, authenticate: TokenAuthenticate) -> None:
+    header, payload, signature = token(clock, role="reader").split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    forged = base64.urlsafe_b64encode(json.dumps({**claims, "roles": ["operator"]}).encode())
+    assert "not issued" in refusal(
+        authenticate, bearer(f"{header}.{forged.rstrip(b'=').decode()}.{signature}")
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "Ed25519"])
+def test_the_algorithm_is_not_the_callers_choice(
+    clock: ManualClock, authenticate: TokenAuthenticate, algorithm: str
+) -> None:
+    _, payload, signature = token(clock).split(".")
+    header = json.dumps({"alg": algorithm, "kid": KEY.kid, "typ": "at+jwt"}).encode()
+    encoded = base64.urlsafe_b64encode(header).rstrip(b"=").decode()
+    refusal(authenticate, bearer(f"{encoded}.{payload}.{signature}"))
+    refusal(authenticate, bearer(f"{encoded}.{payload}."))
+    assert authenticate({}) == ANONYMOUS
+
+
+def test_a_jws_of_another_kind_is_no_token(clock: ManualClock, authenticate: TokenAuthenticate) -> None:
+    event = KEY.sign(b"{}", typ="jose")
+    assert "not an access token" in refusal(authenticate, bearer(event))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"Bearer", b"Bearer ", b"Bearer a.b.c", b"Bearer \xff\xfe", b"Basic YTpi", b"Bearer " + b"x" * 9000],
+)
+def test_a_malformed_authorization_header_is_refused(authenticate: TokenAuthenticate, value: bytes) -> None:
+    assert refusal(authenticate, {b"authorization": value})
+
+
+def test_a_signed_payload_that_is_no_claims_is_refused(authenticate: TokenAuthenticate) -> None:
+    for payload in (b"[]", b"{}", b'{"exp":"never"}', b"\xff"):
+        assert "malformed" in refusal(authenticate, bearer(KEY.sign(payload, typ="at+jwt")))
+
+
+async def test_a_token_from_the_future_is_refused(clock: ManualClock) -> None:
+    later = ManualClock()
+    await later.advance(3600)
+    early = TokenAuthenticate(KEY.verifying_key(), DID, clock)
+    assert "future" in refusal(early, bearer(token(later, expires_in_s=7200)))
+
+
+def test_the_memory_of_verified_tokens_is_bounded(clock: ManualClock) -> None:
+    authenticate = TokenAuthenticate(KEY.verifying_key(), DID, clock, remembered_max=2)
+    for _ in range(5):
+        authenticate(bearer(token(clock)))
+    assert len(authenticate._remembered) == 2
+
+
+def test_a_token_that_could_not_be_used_is_not_issued(clock: ManualClock) -> None:
+    for subject, roles, expires_in_s in (
+        ("", ["reader"], 9),
+        ("a\nb", ["reader"], 9),
+        ("a", ["king"], 9),
+        ("a", [], 9),
+        ("a", ["reader"], 0),
+    ):
+        with pytest.raises(Refused) as caught:
+            issue_token(KEY, DID, subject, roles, expires_in_s, clock, os.urandom)
+        assert caught.value.code is Code.INVALID
