@@ -1,0 +1,297 @@
+"""A league of real processes for tests: made in a folder, started, looked at, killed, started again.
+
+Every member is `hansa serve` with its two children. Its log is in `<name>.log` beside its folder, and the end of it is
+part of the message when waiting for something takes too long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import aiohttp
+import msgspec
+
+from hansa.core.clock import SystemClock
+from hansa.node.demo_league import HOST, create_or_resume_league
+from hansa.node.settings import Value
+
+CLOCK: Final = SystemClock()
+SCRIPT: Final = """
+import sys
+from pathlib import Path
+from hansa.core.errors import HansaError
+from hansa.node.serve import serve
+try:
+    serve(Path(sys.argv[1]))
+except HansaError as error:
+    print(error.message, file=sys.stderr)
+    sys.exit(error.exit_status)
+"""
+SERVE: Final = (sys.executable, "-c", SCRIPT)
+READY_TIMEOUT_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 20.0
+POLL_S: Final = 0.05
+LOG_TAIL_LINES: Final = 25
+OFFERINGS: Final = "/tmf-api/productCatalogManagement/v4/productOffering"
+
+Role = Literal["serve", "ledger", "cometbft"]
+"""The three kinds of process that a member has."""
+ROLES: Final[tuple[Role, ...]] = ("serve", "ledger", "cometbft")
+
+
+class Answer:
+    """What a member answered."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return msgspec.json.decode(self.body)
+
+
+class RunningMember:
+    """One marketplace of the league."""
+
+    def __init__(self, folder: Path, port: int, session: aiohttp.ClientSession) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.port = port
+        self.url = f"http://{HOST}:{port}"
+        self.log = folder.with_name(f"{folder.name}.log")
+        self.process: asyncio.subprocess.Process | None = None
+        self._session = session
+
+    @property
+    def token(self) -> str:
+        """A bearer token of the operator."""
+        return (self.folder / "token").read_text().strip()
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        with_token: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request; `body` is sent as JSON unless it is bytes."""
+        sent = dict(headers or {})
+        if with_token:
+            sent["Authorization"] = f"Bearer {self.token}"
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+        data = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
+        async with self._session.request(method, self.url + path, data=data, headers=sent) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        """GET."""
+        return await self.request("GET", path, **options)
+
+    async def post(self, path: str, body: Any) -> Answer:
+        """POST with the operator's token."""
+        return await self.request("POST", path, body, with_token=True)
+
+    async def create_offering(self, **attributes: Any) -> str:
+        """Create a public offering; its identifier."""
+        answer = await self.post(
+            OFFERINGS, {"name": "an offering", "lifecycleStatus": "Launched", **attributes}
+        )
+        assert answer.status == 201, answer.body
+        return str(answer.json()["id"])
+
+    async def has(self, path: str) -> bool:
+        """Whether a GET of this path is answered 200 now."""
+        try:
+            return (await self.get(path)).status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def is_ready(self) -> bool:
+        """Whether it calls itself ready."""
+        return await self.has("/readyz")
+
+    async def status(self) -> Any:
+        """`/league/v1/status`."""
+        return (await self.get("/league/v1/status")).json()
+
+    async def pid(self, role: Role) -> int:
+        """Number of a process; 0 while it does not run."""
+        assert self.process is not None
+        if role == "serve":
+            return self.process.pid
+        children = (await self.status())["children"]
+        return next(child["pid"] for child in children if child["name"] == role) or 0
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    async def start(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start `hansa serve`; does not wait for it."""
+        assert self.process is None or self.process.returncode is not None, f"{self.name} runs already"
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *SERVE,
+                str(self.folder),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(environment or {})},
+            )
+
+    async def wait_until_ready(self) -> None:
+        """Wait until it calls itself ready."""
+
+        async def is_ready_or_gone() -> bool:
+            assert self.process is not None
+            assert self.process.returncode is None, f"{self.name} ended:\n{self.log_tail()}"
+            return await self.is_ready()
+
+        await wait_until(is_ready_or_gone, f"{self.name} is ready", READY_TIMEOUT_S, [self])
+
+    async def run_to_end(self, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """Run `hansa serve` when it is expected to end by itself: exit status and what it said."""
+        process = await asyncio.create_subprocess_exec(
+            *SERVE,
+            str(self.folder),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+        )
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                _, said = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise AssertionError(f"{self.name} runs, although it should refuse to") from None
+        assert process.returncode is not None
+        return process.returncode, said.decode()
+
+    async def kill(self, role: Role) -> None:
+        """SIGKILL one of its processes."""
+        pid = await self.pid(role)
+        assert pid > 0, f"{self.name} has no {role} to kill"
+        os.kill(pid, signal.SIGKILL)
+        if role == "serve":
+            assert self.process is not None
+            await self.process.wait()
+
+    async def stop(self) -> int | None:
+        """SIGTERM; its exit status."""
+        process = self.process
+        if process is None:
+            return None
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+                raise AssertionError(f"{self.name} does not stop:\n{self.log_tail()}") from None
+        return process.returncode
+
+    def log_tail(self) -> str:
+        """The end of its log."""
+        if not self.log.exists():
+            return "(no log)"
+        lines = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return "\n".join(line[:400] for line in lines)
+
+
+class League:
+    """The members of a league on this machine."""
+
+    def __init__(self, members: Sequence[RunningMember]) -> None:
+        self.members = tuple(members)
+
+    def __getitem__(self, index: int) -> RunningMember:
+        return self.members[index]
+
+    async def start(self) -> None:
+        """Start all members and wait until all are ready."""
+        for member in self.members:
+            await member.start()
+        for member in self.members:
+            await member.wait_until_ready()
+
+    async def wait_until_visible(self, path: str, timeout_s: float = 30.0) -> None:
+        """Wait until every member answers a GET of this path with 200."""
+
+        async def is_visible() -> bool:
+            return all([await member.has(path) for member in self.members])
+
+        await wait_until(is_visible, f"{path} is visible at all members", timeout_s, self.members)
+
+
+async def wait_until(
+    condition: Callable[[], Awaitable[bool]],
+    what: str,
+    timeout_s: float,
+    members: Sequence[RunningMember] = (),
+) -> None:
+    """Wait for a condition; fails with the ends of the members' logs."""
+    deadline_s = CLOCK.monotonic() + timeout_s
+    while not await condition():
+        if CLOCK.monotonic() > deadline_s:
+            tails = "".join(f"\n--- {member.name}\n{member.log_tail()}" for member in members)
+            raise AssertionError(f"not so after {timeout_s:g} s: {what}{tails}")
+        await CLOCK.sleep(POLL_S)
+
+
+@contextlib.asynccontextmanager
+async def league(
+    folder: Path, members: int, settings: dict[str, Value] | None = None, *, is_started: bool = True
+) -> AsyncIterator[League]:
+    """A new league, running unless told otherwise; everything is stopped at the end of the block."""
+    base_port = free_base_port(members)
+    folders = create_or_resume_league(folder, members, base_port, CLOCK, os.urandom, settings)
+    timeout = aiohttp.ClientTimeout(total=15)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        made = League([RunningMember(each, base_port + k, session) for k, each in enumerate(folders, 1)])
+        try:
+            if is_started:
+                await made.start()
+            yield made
+        finally:
+            results = await asyncio.gather(
+                *(member.stop() for member in made.members), return_exceptions=True
+            )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+
+def free_base_port(members: int) -> int:
+    """A base port whose following ports are free; tests that run at the same time begin at different ones."""
+    first = 20_000 + os.getpid() * 64 % 8_000
+    for base_port in range(first, 31_000, 64):
+        if all(_is_free(base_port + k) for k in range(1, members + 1)):
+            return base_port
+    raise AssertionError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True

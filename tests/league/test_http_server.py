@@ -1,0 +1,117 @@
+"""The HTTP server against clients that send too much, or too slowly, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from hansa.node import http_server as server_module
+from hansa.node.http_server import HEAD_SIZE_MAX_BYTES, HttpServer, http_server, listening_socket
+
+pytestmark = pytest.mark.league
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size += len(message["body"])
+        if not message["more_body"]:
+            break
+    body = str(size).encode()
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]}
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+class Running:
+    """A server and its port."""
+
+    def __init__(self, server: HttpServer, port: int) -> None:
+        self.server = server
+        self.port = port
+
+    async def exchange(self, *parts: bytes, is_finished: bool = False) -> bytes:
+        """What comes back until the server closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+            if is_finished:
+                writer.write_eof()
+            return await reader.read()
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    monkeypatch.setattr(server_module, "REQUEST_ARRIVAL_TIMEOUT_S", 0.3)
+    listener = listening_socket("127.0.0.1", 0)
+    server = http_server(app, 1.0)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    yield Running(server, listener.getsockname()[1])
+    server.stop()
+    await task
+
+
+CLOSING = b"Connection: close\r\n\r\n"
+
+
+async def test_a_plain_request_is_answered_without_naming_the_software(running: Running) -> None:
+    answer = await running.exchange(
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n" + CLOSING + b"hello"
+    )
+    head, _, body = answer.lower().partition(b"\r\n\r\n")
+    assert (head.split(b"\r\n")[0], body) == (b"http/1.1 200 ok", b"5")
+    assert b"nosniff" in head
+    assert b"date:" in head
+    assert b"uvicorn" not in head
+
+
+async def test_a_head_without_end_is_refused(running: Running) -> None:
+    line = b"X-Filler: " + b"y" * 1000 + b"\r\n"
+    count = HEAD_SIZE_MAX_BYTES // len(line) + 10
+    answer = await running.exchange(b"GET / HTTP/1.1\r\nHost: x\r\n", *[line] * count)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431")
+    answer = await running.exchange(b"GET / HTTP/1.1\r\nX: ", *[b"y" * 1000] * 100)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\nHost: x\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel",
+    ],
+)
+async def test_a_request_that_does_not_arrive_is_given_up(running: Running, sent: bytes) -> None:
+    async with asyncio.timeout(5):
+        assert await running.exchange(sent) == b""
+
+
+async def test_a_body_may_be_larger_than_a_head(running: Running) -> None:
+    size = 4 * HEAD_SIZE_MAX_BYTES
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % size + CLOSING
+    assert (await running.exchange(head, b"x" * size)).endswith(str(size).encode())
+
+
+async def test_requests_one_after_the_other_share_a_connection(running: Running) -> None:
+    one = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = await running.exchange(one + one, one, b"GET / HTTP/1.1\r\nHost: x\r\n" + CLOSING)
+    assert answer.count(b"200 OK") == 4
+
+
+async def test_nonsense_is_refused(running: Running) -> None:
+    assert (await running.exchange(b"\x16\x03\x01 what\r\n\r\n")).startswith(b"HTTP/1.1 400")
