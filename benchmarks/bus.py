@@ -24,6 +24,7 @@ from benchmarks.processes import stop
 from benchmarks.report import Figure, Row, Table
 from hansa.core.canonical import hashlink
 from hansa.core.clock import SystemClock
+from hansa.core.errors import Unavailable
 from hansa.core.events import (
     CREATE,
     EntityVersion,
@@ -70,13 +71,14 @@ class Issuer:
         """A new signed event."""
         now = datetime.now(UTC)
         entity_id = new_entity_id(TYPE, os.urandom)
-        location = f"{self.member.endpoint}/league/v1/entities/{entity_id}?hl={hashlink(entity_id.encode())}"
+        key = entity_key(self.did, entity_id)
+        location = f"{self.member.endpoint}/league/v1/entities/{key}?hl={hashlink(entity_id.encode())}"
         event = LifecycleEvent(
             id=uuid7(now, os.urandom),
             type=event_name(TYPE, CREATE),
             time=event_time(now),
             issuer=self.did,
-            entity=EntityVersion(entity_key(self.did, entity_id), TYPE, 1),
+            entity=EntityVersion(key, TYPE, 1),
             location=location,
             metadata=Metadata(lifecycleStatus="Launched", categories=("cloud",)),
         )
@@ -114,7 +116,20 @@ async def ledgers(folder: Path, issuers: Sequence[Issuer]) -> AsyncIterator[tupl
             bus = CometBftBus(home / RPC_SOCKET, SystemClock(), Limits())
             stack.push_async_callback(bus.close)
             buses.append(bus)
+        await settled(buses)
         yield tuple(buses)
+
+
+async def settled(buses: Sequence[CometBftBus]) -> None:
+    """Wait until every validator sees all others and takes part: until then it drops what is gossiped to it."""
+    async with asyncio.timeout(START_TIMEOUT_S):
+        for bus in buses:
+            while True:
+                with contextlib.suppress(Unavailable):
+                    status = await bus.ledger()
+                    if status.peers == len(buses) - 1 and not status.catching_up and status.height:
+                        break
+                await asyncio.sleep(0.1)
 
 
 async def _start(stack: contextlib.AsyncExitStack, home: Path) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -81,6 +79,12 @@ async def stop(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+async def until(condition: Callable[[], Awaitable[bool]], every_s: float) -> None:
+    """Ask again and again until something holds in another process, which can set no event here."""
+    while not await condition():  # noqa: ASYNC110
+        await asyncio.sleep(every_s)
 
 
 class LoadGenerator:
@@ -158,9 +162,3 @@ def command_of(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
         return ""
-
-
-def interrupt(pid: int) -> None:
-    """What Ctrl-C does."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGINT)

@@ -55,12 +55,12 @@ class Table(msgspec.Struct, frozen=True):
         for row in self.rows:
             cells = {figure.label: figure.text for figure in row.figures}
             grid.append([row.name, *(cells.get(label, "") for label in labels)])
-        widths = [max(len(cells[column]) for cells in grid) for column in range(len(labels) + 1)]
+        widths = [max(len(line[column]) for line in grid) for column in range(len(labels) + 1)]
         yield ""
         yield self.title
         yield "-" * max(len(self.title), sum(widths) + 2 * len(labels))
-        for cells in grid:
-            numbers = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
-            yield "  ".join([cells[0].ljust(widths[0]), *numbers]).rstrip()
+        for line in grid:
+            numbers = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+            yield "  ".join([line[0].ljust(widths[0]), *numbers]).rstrip()
         for note in self.notes:
             yield f"  {note}"

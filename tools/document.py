@@ -23,7 +23,8 @@ def commands_page() -> str:
         "# Commands",
         "",
         "Data goes to stdout, messages to stderr. Exit status 0 means done; the others are in [errors](errors.md).",
-        "`hansa COMMAND --help` says the same as this page.",
+        "A command that talks to a marketplace takes its token from `--token`, else from the environment variable",
+        "`HANSA_TOKEN`. `hansa COMMAND --help` says the same as this page.",
         "",
         "Written by `python -m tools.document`; a test keeps it in step with the code.",
     ]
@@ -37,58 +38,38 @@ def _command(name: str, command: Any) -> Iterator[str]:
     """A command's section."""
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
-    usage = " ".join(["hansa", name, *(_placeholder(each) for each in arguments)])
     yield f"## hansa {name}"
     yield ""
-    yield from _prose(command.help or "")
+    yield inspect.cleandoc(command.help or "")
     yield ""
     yield "```text"
-    yield usage + (" [OPTIONS]" if options else "")
+    yield " ".join(["hansa", name, *(each.metavar or each.name.upper() for each in arguments), "[OPTIONS]"])
     yield "```"
-    if arguments or options:
-        yield ""
-        yield "| Argument or option | Meaning | Default |"
-        yield "|---|---|---|"
+    yield ""
+    yield (command.epilog or "").partition(": ")[0] + ":"
+    yield ""
+    yield "```console"
+    yield (command.epilog or "").partition(": ")[2]
+    yield "```"
+    yield ""
+    yield "| Argument or option | Meaning | Default |"
+    yield "|---|---|---|"
     for argument in arguments:
-        yield f"| `{_placeholder(argument)}` | {_cell(argument.help)} | {_default(argument)} |"
+        yield f"| `{argument.metavar or argument.name.upper()}` | {_meaning(argument)} | {_default(argument)} |"
     for option in options:
-        value = "" if option.is_flag else f" {(option.metavar or option.type.name).upper()}"
-        names = ", ".join(f"`{each}{value}`" for each in [*option.opts, *option.secondary_opts])
-        yield f"| {names} | {_cell(option.help)} | {_default(option)} |"
+        value = "" if option.is_flag else f" {option.metavar or option.opts[0].lstrip('-').upper()}"
+        names = ", ".join(f"`{each}{value}`" for each in (*option.opts, *option.secondary_opts))
+        yield f"| {names} | {_meaning(option)} | {_default(option)} |"
 
 
-def _placeholder(argument: Any) -> str:
-    shown = (argument.metavar or argument.name.upper()) + ("…" if argument.nargs == -1 else "")
-    return shown if argument.required or shown.startswith("[") else f"[{shown}]"
-
-
-def _prose(text: str) -> Iterator[str]:
-    """Help as paragraphs; an indented example becomes a code block."""
-    is_code = False
-    for line in inspect.cleandoc(text.replace("\b", "")).splitlines():
-        indented = line.startswith("  ")
-        if indented != is_code and line.strip():
-            yield "```console" if indented else "```"
-            if is_code:
-                yield ""
-            is_code = indented
-        yield line.strip() if is_code else line.rstrip()
-    if is_code:
-        yield "```"
-
-
-def _cell(text: str | None) -> str:
-    return " ".join((text or "").split()).replace("|", "\\|")
+def _meaning(parameter: Any) -> str:
+    return " ".join((parameter.help or "").split()).replace("|", "\\|")
 
 
 def _default(parameter: Any) -> str:
     if parameter.required:
         return "(required)"
-    default = getattr(parameter, "show_default", None)
-    if isinstance(default, str):
-        return default
-    value = parameter.default() if callable(parameter.default) else parameter.default
-    return "" if value in (None, False, (), []) else f"`{value}`"
+    return "" if parameter.default in (None, False, (), []) else f"`{parameter.default}`"
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {

@@ -24,18 +24,7 @@ from hansa.node.demo_league import HOST, create_or_resume_league
 from hansa.node.settings import Value
 
 CLOCK: Final = SystemClock()
-SCRIPT: Final = """
-import sys
-from pathlib import Path
-from hansa.core.errors import HansaError
-from hansa.node.serve import serve
-try:
-    serve(Path(sys.argv[1]))
-except HansaError as error:
-    print(error.message, file=sys.stderr)
-    sys.exit(error.exit_status)
-"""
-SERVE: Final = (sys.executable, "-c", SCRIPT)
+SERVE: Final = (sys.executable, "-m", "hansa.cli", "serve")
 READY_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 20.0
 POLL_S: Final = 0.05

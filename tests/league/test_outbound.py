@@ -101,7 +101,6 @@ async def test_a_packed_answer_is_not_unpacked(peer: Peer, client: OutboundClien
 async def test_a_slow_answer_meets_the_time_limit(peer: Peer, client: OutboundClient) -> None:
     peer.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsecret"
     wait = asyncio.Event()
-    serve = peer.serve
 
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -109,7 +108,6 @@ async def test_a_slow_answer_meets_the_time_limit(peer: Peer, client: OutboundCl
         await wait.wait()
         writer.close()
 
-    del serve
     server = await asyncio.start_server(trickle, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     assert await failure(client, HttpRequest("GET", url, timeout_s=0.2)) is Code.RETRIEVAL_TIMEOUT

@@ -5,13 +5,14 @@ Loads the entities of the files first, through the API, and prints its origin wh
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import uvicorn
+import uvloop
 
 from hansa.core.clock import SystemClock
 from tests.support.business import Business, open_business
@@ -28,7 +29,7 @@ async def load(business: Business, files: list[Path]) -> None:
 
 async def main(store: Path, files: list[Path]) -> None:
     """Serve until interrupted."""
-    with socket.socket() as listening:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:  # so that the event loop sets TCP_NODELAY
         listening.bind(("127.0.0.1", 0))
         origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
         business = await open_business(store, clock=SystemClock(), endpoint=origin)
@@ -42,4 +43,5 @@ async def main(store: Path, files: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]))
+    with suppress(KeyboardInterrupt):
+        uvloop.run(main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]))

@@ -187,8 +187,9 @@ def module_name(source: Source) -> Iterator[Violation]:
 
 def docstring(source: Source) -> Iterator[Violation]:
     """A package or module that does not say what it is for."""
-    if source.area == "tests" and source.path.endswith("__init__.py"):
-        return
+    name = source.path.rpartition("/")[2]
+    if source.area == "tests" and (name == "__init__.py" or name.startswith("test_")):
+        return  # a test module is described by the names of its tests
     if ast.get_docstring(source.tree) is None:
         kind = "package" if source.path.endswith("__init__.py") else "module"
         yield source.wrong("docstring", 1, f"the {kind} has no docstring: say what it is for")
@@ -272,7 +273,7 @@ def _asserts(function: Function, local: dict[str, Function], seen: frozenset[str
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if called in {"raises", "warns", "fail", "run_state_machine_as_test"}:
             return True
-        if re.match(r"_?(?:assert|check|expect|require|wait)(?:_|$)", called):
+        if re.match(r"_?(?:assert|check|expect|require|wait|refus(?:al|ed|es))(?:_|$)", called):
             return True
         if called in local and called not in seen and _asserts(local[called], local, seen | {called}):
             return True

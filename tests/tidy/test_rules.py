@@ -109,6 +109,8 @@ def test_a_module_and_a_package_say_what_they_are_for() -> None:
     assert "the module has no docstring" in next(code_rules.docstring(module)).message
     assert "the package has no docstring" in next(code_rules.docstring(package)).message
     assert not list(code_rules.docstring(Source.of("tests/unit/__init__.py", "")))
+    assert not list(code_rules.docstring(Source.of(TEST_MODULE, "x = 1\n")))
+    assert list(code_rules.docstring(Source.of("tests/support/asgi.py", "x = 1\n")))
 
 
 @pytest.mark.parametrize(
@@ -138,6 +140,7 @@ TESTS_THAT_ASSERT = (
     "def test_it_is_true_at_once(): assert f()",
     "import pytest\ndef test_it_is_refused_at_once():\n    with pytest.raises(ValueError): f()",
     "def test_it_ends_at_last(): wait_until(done)",
+    "def test_it_is_refused_too():\n    with refusal(Code.INVALID): f()",
     "def test_it_holds_for_all():\n    holds(1)\ndef holds(x): inner(x)\ndef inner(x): assert x",
     "class TestFeed:\n    def test_it_has_an_order(self): self.check_order()\n    def check_order(self): ...",
 )

@@ -7,7 +7,6 @@ replicas: their origin, another marketplace, is their only writer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -272,12 +271,10 @@ class ResourceHandler:
         return Refused(Code.NOT_FOUND, f"There is no {self.resource.name} {entity_id[:300]!r}.")
 
     def _written(self, status: int, entity: Entity, chosen: Selection | None, *headers: Header) -> Answer:
-        show: Callable[[str, bytes], bytes] = self._shown.whole
         if chosen is not None:
             return Answer(status, self._shown.part(entity.id, entity.body, chosen), (CONTENT_TYPE, *headers))
-        return Answer(
-            status, show(entity.id, entity.body), (CONTENT_TYPE, (b"etag", _etag(entity)), *headers)
-        )
+        whole = self._shown.whole(entity.id, entity.body)
+        return Answer(status, whole, (CONTENT_TYPE, (b"etag", _etag(entity)), *headers))
 
 
 def check_writer(caller: Caller) -> None:

@@ -52,7 +52,7 @@ IDS_PER_STATEMENT_MAX = 500
 
 _COLUMNS = (
     "publication.entity_id, key, type, publication.version, publication.hashlink, publication.lifecycle_status, "
-    "first_position, last_position, is_withdrawn, refusal_code, refusal_message, outbox.seq IS NOT NULL"
+    "first_position, last_position, is_withdrawn, refusal_code, refusal_message, is_due, outbox.seq IS NOT NULL"
 )
 _STATES = f"SELECT {_COLUMNS} FROM publication LEFT JOIN outbox USING (entity_id)"  # noqa: S608 - constants
 
@@ -75,6 +75,8 @@ class Publication(msgspec.Struct, frozen=True):
     refusal_code: str | None
     """Why the ledger refused the last attempt."""
     refusal_message: str | None
+    is_due: bool
+    """Whether the entity has to be looked at again."""
     is_under_way: bool
     """Whether an event waits in the outbox."""
 
@@ -194,8 +196,14 @@ async def enqueue(tx: Transaction, events: Iterable[Outgoing]) -> None:
         tx.execute(
             "INSERT INTO outbox (entity_id, version, hashlink, lifecycle_status, is_delete, jws) "
             "VALUES (?, ?, ?, ?, ?, ?)",
-            (event.entity_id, event.version, event.hashlink, event.lifecycle_status)
-            + (int(event.is_delete), event.jws),
+            (
+                event.entity_id,
+                event.version,
+                event.hashlink,
+                event.lifecycle_status,
+                int(event.is_delete),
+                event.jws,
+            ),
         )
 
 
@@ -211,8 +219,15 @@ async def committed(tx: Transaction, event: Outgoing, position: int) -> bool:
     rows = tx.execute(
         "UPDATE publication SET version = ?, hashlink = ?, lifecycle_status = ?, is_withdrawn = ?, last_position = ?, "
         "first_position = ifnull(first_position, ?) WHERE entity_id = ? RETURNING is_due",
-        (event.version, event.hashlink, event.lifecycle_status, int(event.is_delete), position)
-        + (position, event.entity_id),
+        (
+            event.version,
+            event.hashlink,
+            event.lifecycle_status,
+            int(event.is_delete),
+            position,
+            position,
+            event.entity_id,
+        ),
     )
     return bool(rows and rows[0][0])
 
@@ -251,7 +266,9 @@ async def retry_refused(tx: Transaction) -> None:
 
 
 def _publication(row: tuple[Any, ...]) -> Publication:
-    entity_id, key, type, version, hashlink, status, first, last, withdrawn, code, message, under_way = row
+    entity_id, key, type, version, hashlink, status, first, last, withdrawn, code, message, due, under_way = (
+        row
+    )
     return Publication(
         entity_id,
         key.hex(),
@@ -264,5 +281,6 @@ def _publication(row: tuple[Any, ...]) -> Publication:
         bool(withdrawn),
         code,
         message,
+        bool(due),
         bool(under_way),
     )

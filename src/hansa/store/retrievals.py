@@ -378,6 +378,12 @@ async def origin_answered(tx: Transaction, did: str) -> None:
     )
 
 
+async def bound_pauses(tx: Transaction, latest_ms: int) -> None:
+    """Let nothing wait beyond a moment."""
+    tx.execute("UPDATE origin SET due_ms = ? WHERE due_ms > ?", (latest_ms, latest_ms))
+    tx.execute("UPDATE retrieval SET due_ms = ? WHERE due_ms > ?", (latest_ms, latest_ms))
+
+
 async def record_evidence(
     tx: Transaction, issuer: str, code: str, reason: str, rows_max: int, retrieval: Retrieval | None = None
 ) -> None:

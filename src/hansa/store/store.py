@@ -31,7 +31,7 @@ from hansa.store.query import Search, Stream, compile_query
 from hansa.store.records import Change, Entity, Page, Query
 from hansa.store.schema import MIGRATIONS
 from hansa.store.searches import Searches
-from hansa.store.transaction import ENTITY_COLUMNS, Transaction, entity_of
+from hansa.store.transaction import ENTITY_COLUMNS, entity_of
 from hansa.store.writer import TransactionScope, Writer
 
 IDS_PER_STATEMENT_MAX: Final = 500
@@ -237,6 +237,3 @@ class Store:
             self._last_change = last_change
             self._heard.set()
             self._heard = asyncio.Event()
-
-
-__all__ = ["Store", "Transaction"]

@@ -9,7 +9,7 @@ import pytest
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.store import EntityDraft
 from tests.support.business import CATALOG, ENDPOINT, PARTY, Business
-from tests.unit.business.test_resources import made, refused
+from tests.unit.business.test_resources import check_refused, made
 
 OFFERINGS = f"{CATALOG}/productOffering"
 PEOPLE = f"{PARTY}/individual"
@@ -39,7 +39,7 @@ async def test_people_are_private(business: Business) -> None:
     address = (await business.provider.post(PEOPLE, JANE)).json()["href"]
     for target in (address, PEOPLE, f"{PEOPLE}?givenName=Jane", f"{PEOPLE}/nobody"):
         answer = await business.anonymous.get(target)
-        refused(answer, 401, "unauthenticated")
+        check_refused(answer, 401, "unauthenticated")
         assert answer.headers["www-authenticate"] == "Bearer"
     assert (await business.reader.get(address)).json()["givenName"] == "Jane"
     assert (await business.reader.get(PEOPLE)).headers["x-total-count"] == "1"
@@ -48,7 +48,7 @@ async def test_people_are_private(business: Business) -> None:
 @pytest.mark.parametrize("status", ["In study", "In design", "Active", "launched", "LAUNCHED", "Rejected"])
 async def test_a_draft_does_not_exist_for_who_has_no_token(business: Business, status: str) -> None:
     draft, _ = await made(business, lifecycleStatus=status), await made(business, name="public")
-    refused(await business.anonymous.get(draft["href"]), 404, "not-found")
+    check_refused(await business.anonymous.get(draft["href"]), 404, "not-found")
     for query in ("", f"?id={draft['id']}", f"?lifecycleStatus={status}", "?name=Edge%20node"):
         answer = await business.anonymous.get(OFFERINGS + query)
         assert draft["id"] not in [entity["id"] for entity in answer.json()]
@@ -82,21 +82,21 @@ WRITES = [("POST", OFFERINGS), ("PATCH", f"{OFFERINGS}/x"), ("DELETE", f"{OFFERI
 @pytest.mark.parametrize(("method", "target"), WRITES)
 async def test_a_write_needs_a_token_with_the_right(business: Business, method: str, target: str) -> None:
     answer = await business.anonymous.request(method, target, {"name": "x"})
-    refused(answer, 401, "unauthenticated")
+    check_refused(answer, 401, "unauthenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
-    refused(await business.reader.request(method, target, {"name": "x"}), 403, "forbidden")
+    check_refused(await business.reader.request(method, target, {"name": "x"}), 403, "forbidden")
 
 
 async def test_a_token_that_does_not_hold_is_refused_even_where_none_is_needed(business: Business) -> None:
     entity = await made(business)
     forged = business.anonymous.with_headers(authorization="Bearer forged")
     for method, target in (("GET", entity["href"]), ("GET", OFFERINGS), *WRITES, ("GET", f"{CATALOG}/hub")):
-        refused(await forged.request(method, target), 401, "unauthenticated")
+        check_refused(await forged.request(method, target), 401, "unauthenticated")
 
 
 async def test_a_body_is_not_read_before_the_caller_may_send_it(business: Business) -> None:
     answer = await business.anonymous.post(OFFERINGS, body=b"{" * 100)
-    refused(answer, 401, "unauthenticated")
+    check_refused(answer, 401, "unauthenticated")
 
 
 async def test_a_replica_is_read_like_any_other_entity(business: Business) -> None:
@@ -113,7 +113,9 @@ async def test_a_replica_is_read_only_and_the_reason_names_its_origin(business: 
         ("POST", OFFERINGS, {"name": "Near", "id": "r1"}),
         ("POST", f"{CATALOG}/category", {"name": "Near", "id": "r1"}),
     ):
-        message = refused(await business.operator.request(method, target, body), 409, "read-only-replica")
+        message = check_refused(
+            await business.operator.request(method, target, body), 409, "read-only-replica"
+        )
         assert ELSEWHERE in message
     assert (await business.anonymous.get(address)).json()["name"] == "Far"
 

@@ -20,7 +20,7 @@ from hansa.core.limits import Limits
 from tests.support.asgi import AsgiClient
 from tests.support.business import CATALOG, ENDPOINT, PARTY, Business, open_business
 from tests.support.conditions import until
-from tests.unit.business.test_resources import made, refused
+from tests.unit.business.test_resources import check_refused, made
 
 OFFERINGS = f"{CATALOG}/productOffering"
 
@@ -62,9 +62,9 @@ async def test_a_body_that_is_no_json_object_is_refused_on_every_route(
     business: Business, method: str, target: str
 ) -> None:
     for body in MALFORMED.values():
-        refused(await business.operator.request(method, target, body=body), 400, "malformed")
+        check_refused(await business.operator.request(method, target, body=body), 400, "malformed")
     for body in NO_OBJECT.values():
-        refused(await business.operator.request(method, target, body=body), 400, "invalid")
+        check_refused(await business.operator.request(method, target, body=body), 400, "invalid")
     assert await business.store.last_change() == 0
 
 
@@ -73,7 +73,7 @@ async def test_a_number_that_others_would_read_differently_is_refused(
     business: Business, number: str
 ) -> None:
     body = b'{"name":"x","@type":"Sized","size":%b}' % number.encode()
-    message = refused(await business.operator.post(OFFERINGS, body=body), 400, "invalid")
+    message = check_refused(await business.operator.post(OFFERINGS, body=body), 400, "invalid")
     assert "number" in message
 
 
@@ -97,14 +97,14 @@ async def test_a_body_too_large_is_refused_before_all_of_it_was_read() -> None:
             sent += 1
             yield b" " * 300
 
-    refused(await business.operator.post(OFFERINGS, body=b" " * 1001), 413, "too-large")
-    refused(
+    check_refused(await business.operator.post(OFFERINGS, body=b" " * 1001), 413, "too-large")
+    check_refused(
         await business.operator.post(OFFERINGS, body=b"{}", headers={"content-length": "1001"}),
         413,
         "too-large",
     )
-    refused(await business.operator.post(OFFERINGS, chunks=chunks()), 413, "too-large")
-    refused(await business.operator.post(OFFERINGS, chunks=[b" " * 1001]), 413, "too-large")
+    check_refused(await business.operator.post(OFFERINGS, chunks=chunks()), 413, "too-large")
+    check_refused(await business.operator.post(OFFERINGS, chunks=[b" " * 1001]), 413, "too-large")
     fits = b'{"name":"%b"}' % (b"x" * 980)
     assert (await business.operator.post(OFFERINGS, chunks=[fits[:300], b"", fits[300:]])).status == 201
     await business.store.close()
@@ -148,7 +148,7 @@ async def test_bodies_are_json_in_utf8(business: Business, media_type: str, stat
 
 async def test_a_compressed_body_is_refused(business: Business) -> None:
     answer = await business.operator.post(OFFERINGS, {"name": "x"}, headers={"content-encoding": "gzip"})
-    refused(answer, 415, "unsupported-media-type")
+    check_refused(answer, 415, "unsupported-media-type")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ async def test_answers_are_json(business: Business, accept: str, status: int) ->
 async def test_other_methods_are_told_what_is_allowed(business: Business, target: str, allowed: str) -> None:
     for method in ("PUT", "PROPFIND", "POST" if target.endswith("/x") else "PATCH"):
         answer = await business.operator.request(method, target, {})
-        refused(answer, 405, "method-not-allowed")
+        check_refused(answer, 405, "method-not-allowed")
         assert answer.headers["allow"] == allowed
     answer = await business.anonymous.request("OPTIONS", target)
     assert (answer.status, answer.headers["allow"]) == (204, allowed)
@@ -203,7 +203,7 @@ async def test_other_methods_are_told_what_is_allowed(business: Business, target
 )
 async def test_a_path_that_no_api_serves_is_not_found(business: Business, path: str) -> None:
     assert business.app.handles(path)
-    refused(await business.operator.get(path), 404, "not-found")
+    check_refused(await business.operator.get(path), 404, "not-found")
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ async def test_requests_beyond_the_limit_are_turned_away_at_once() -> None:
             tasks.create_task(slow_request())
         await until(lambda: business.app.requests_in_flight == 2)
         answer = await business.anonymous.get(OFFERINGS)
-        refused(answer, 429, "overloaded")
+        check_refused(answer, 429, "overloaded")
         assert int(answer.headers["retry-after"]) >= 1
         gate.set()
     assert (await business.anonymous.get(OFFERINGS)).status == 200

@@ -9,7 +9,7 @@ import pytest
 from hansa.core.limits import Limits
 from hansa.store import subscriptions
 from tests.support.business import CATALOG, ENDPOINT, PARTY, Business, open_business
-from tests.unit.business.test_resources import refused
+from tests.unit.business.test_resources import check_refused
 
 HUB = f"{CATALOG}/hub"
 CALLBACK = "https://listener.example/events"
@@ -36,19 +36,19 @@ async def test_a_registration_without_query_hears_everything(business: Business)
 
 async def test_the_same_registration_twice_conflicts_until_it_has_ended(business: Business) -> None:
     made = (await business.reader.post(HUB, {"callback": CALLBACK})).json()
-    refused(await business.reader.post(HUB, {"callback": CALLBACK}), 409, "conflict")
+    check_refused(await business.reader.post(HUB, {"callback": CALLBACK}), 409, "conflict")
     other_query = {"callback": CALLBACK, "query": "eventType=catalogCreateEvent"}
     assert (await business.reader.post(HUB, other_query)).status == 201
     assert (await business.reader.post(f"{PARTY}/hub", {"callback": CALLBACK})).status == 201
     assert (await business.reader.delete(f"{HUB}/{made['id']}")).status == 204
-    refused(await business.reader.get(f"{HUB}/{made['id']}"), 404, "not-found")
-    refused(await business.reader.delete(f"{HUB}/{made['id']}"), 404, "not-found")
+    check_refused(await business.reader.get(f"{HUB}/{made['id']}"), 404, "not-found")
+    check_refused(await business.reader.delete(f"{HUB}/{made['id']}"), 404, "not-found")
     assert (await business.reader.post(HUB, {"callback": CALLBACK})).status == 201
 
 
 async def test_the_hub_needs_a_token(business: Business) -> None:
     for method, target in (("POST", HUB), ("GET", HUB), ("GET", f"{HUB}/x"), ("DELETE", f"{HUB}/x")):
-        refused(
+        check_refused(
             await business.anonymous.request(method, target, {"callback": CALLBACK}), 401, "unauthenticated"
         )
 
@@ -56,10 +56,10 @@ async def test_the_hub_needs_a_token(business: Business) -> None:
 async def test_a_registration_belongs_to_who_made_it_and_to_the_operator(business: Business) -> None:
     made = (await business.reader.post(HUB, {"callback": CALLBACK})).json()
     for method in ("GET", "DELETE"):
-        refused(await business.provider.request(method, f"{HUB}/{made['id']}"), 404, "not-found")
+        check_refused(await business.provider.request(method, f"{HUB}/{made['id']}"), 404, "not-found")
     assert (await business.provider.get(HUB)).json() == []
     assert (await business.operator.get(HUB)).json() == [made]
-    refused(await business.reader.get(f"{PARTY}/hub/{made['id']}"), 404, "not-found")
+    check_refused(await business.reader.get(f"{PARTY}/hub/{made['id']}"), 404, "not-found")
     assert (await business.operator.delete(f"{HUB}/{made['id']}")).status == 204
 
 
@@ -86,7 +86,9 @@ async def test_a_registration_belongs_to_who_made_it_and_to_the_operator(busines
     ],
 )
 async def test_a_callback_that_is_no_web_address_is_refused(business: Business, callback: object) -> None:
-    assert "callback" in refused(await business.reader.post(HUB, {"callback": callback}), 400, "invalid")
+    assert "callback" in check_refused(
+        await business.reader.post(HUB, {"callback": callback}), 400, "invalid"
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,12 +126,12 @@ async def test_a_query_that_no_event_can_satisfy_is_refused(
     business: Business, query: Any, told: str
 ) -> None:
     answer = await business.reader.post(HUB, {"callback": CALLBACK, "query": query})
-    assert told in refused(answer, 400, "invalid")
+    assert told in check_refused(answer, 400, "invalid")
 
 
 async def test_a_registration_has_nothing_else(business: Business) -> None:
     answer = await business.reader.post(HUB, {"callback": CALLBACK, "qery": "x"})
-    assert "qery" in refused(answer, 400, "invalid")
+    assert "qery" in check_refused(answer, 400, "invalid")
 
 
 async def test_registrations_are_listed_by_pages(business: Business) -> None:
@@ -138,7 +140,7 @@ async def test_registrations_are_listed_by_pages(business: Business) -> None:
     assert answer.json() == made[1:3]
     assert (answer.headers["x-total-count"], answer.headers["x-result-count"]) == ("5", "2")
     for query in ("limit=-1", "limit=x", "name=x"):
-        refused(await business.reader.get(f"{HUB}?{query}"), 400, "invalid")
+        check_refused(await business.reader.get(f"{HUB}?{query}"), 400, "invalid")
 
 
 async def test_the_number_of_registrations_is_bounded() -> None:
@@ -146,6 +148,6 @@ async def test_the_number_of_registrations_is_bounded() -> None:
     for n in range(2):
         assert (await business.reader.post(HUB, {"callback": f"{CALLBACK}/{n}"})).status == 201
     answer = await business.reader.post(HUB, {"callback": f"{CALLBACK}/2"})
-    refused(answer, 429, "overloaded")
+    check_refused(answer, 429, "overloaded")
     assert await subscriptions.callbacks(business.store) == {f"{CALLBACK}/0", f"{CALLBACK}/1"}
     await business.store.close()

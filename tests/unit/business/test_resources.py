@@ -18,7 +18,7 @@ ORGANIZATIONS = f"{PARTY}/organization"
 ERROR_MEMBERS = {"code", "reason", "message", "status"}
 
 
-def refused(response: Response, status: int, code: str) -> str:
+def check_refused(response: Response, status: int, code: str) -> str:
     """Check an error body, and return its message."""
     assert (response.status, response.json()["code"]) == (status, code), response.body
     assert response.headers["content-type"] == "application/json;charset=utf-8"
@@ -72,9 +72,9 @@ async def test_an_identifier_of_the_client_is_kept(business: Business) -> None:
 async def test_an_identifier_is_taken_once(business: Business) -> None:
     await made(business, id="9881")
     answer = await business.provider.post(OFFERINGS, {"name": "other", "id": "9881"})
-    assert "'9881' already" in refused(answer, 409, "conflict")
+    assert "'9881' already" in check_refused(answer, 409, "conflict")
     answer = await business.provider.post(f"{CATALOG}/category", {"name": "other", "id": "9881"})
-    refused(answer, 409, "conflict")
+    check_refused(answer, 409, "conflict")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ async def test_an_identifier_is_taken_once(business: Business) -> None:
 )
 async def test_an_identifier_that_cannot_stand_in_a_path_is_refused(business: Business, bad: object) -> None:
     answer = await business.provider.post(OFFERINGS, {"name": "x", "id": bad})
-    assert refused(answer, 400, "invalid").startswith("id: must be")
+    assert check_refused(answer, 400, "invalid").startswith("id: must be")
 
 
 async def test_an_entity_may_be_created_in_any_lifecycle_status(business: Business) -> None:
@@ -105,12 +105,12 @@ async def test_null_counts_as_not_set(business: Business) -> None:
     entity = await made(business, description=None, id=None, lastUpdate=None)
     assert "description" not in entity
     assert entity["id"].startswith("urn:")
-    refused(await business.provider.post(OFFERINGS, {"name": None}), 400, "invalid")
+    check_refused(await business.provider.post(OFFERINGS, {"name": None}), 400, "invalid")
 
 
 async def test_a_misspelt_attribute_is_refused(business: Business) -> None:
     answer = await business.provider.post(OFFERINGS, {"name": "x", "nmae": "x"})
-    assert "nmae: ProductOffering has no such attribute" in refused(answer, 400, "invalid")
+    assert "nmae: ProductOffering has no such attribute" in check_refused(answer, 400, "invalid")
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ async def test_an_announced_extension_keeps_its_attributes(
 
 async def test_an_entity_of_another_served_type_is_refused(business: Business) -> None:
     answer = await business.provider.post(OFFERINGS, {"name": "x", "@type": "Category"})
-    assert "@type: must be ProductOffering" in refused(answer, 400, "invalid")
+    assert "@type: must be ProductOffering" in check_refused(answer, 400, "invalid")
 
 
 async def test_several_mistakes_are_told_at_once(business: Business) -> None:
-    message = refused(
+    message = check_refused(
         await business.provider.post(OFFERINGS, {"isBundle": "no", "version": 1}), 400, "invalid"
     )
     for told in ("name: is required", "isBundle: must be", "version: must be"):
@@ -148,7 +148,7 @@ async def test_a_write_answers_the_fields_that_were_asked_for(business: Business
         f"{OFFERINGS}/{answer.json()['id']}?fields=version", {"version": "2"}
     )
     assert (answer.status, answer.json().keys()) == (200, {"id", "href", "version"})
-    refused(await business.provider.post(f"{OFFERINGS}?name=x", {"name": "x"}), 400, "invalid")
+    check_refused(await business.provider.post(f"{OFFERINGS}?name=x", {"name": "x"}), 400, "invalid")
 
 
 # -- retrieve -----------------------------------------------------------------------------------------------------
@@ -193,13 +193,13 @@ async def test_an_unknown_entity_is_not_found(business: Business, unknown: str) 
         )
         assert answer.status == 404
         if method != "HEAD":
-            refused(answer, 404, "not-found")
+            check_refused(answer, 404, "not-found")
 
 
 async def test_an_entity_is_not_found_under_another_resource(business: Business) -> None:
     entity = await made(business)
     for method in ("GET", "DELETE"):
-        refused(
+        check_refused(
             await business.provider.request(method, f"{CATALOG}/category/{entity['id']}"), 404, "not-found"
         )
 
@@ -325,7 +325,7 @@ async def test_a_list_shows_the_fields_that_were_asked_for(business: Business) -
 
 
 async def test_a_filter_on_no_attribute_is_an_error_and_not_everything(business: Business) -> None:
-    message = refused(await business.anonymous.get(f"{OFFERINGS}?nmae=x"), 400, "invalid")
+    message = check_refused(await business.anonymous.get(f"{OFFERINGS}?nmae=x"), 400, "invalid")
     assert "'nmae'" in message
 
 
@@ -380,7 +380,7 @@ async def test_a_patch_that_changes_nothing_writes_nothing(business: Business) -
 )
 async def test_what_is_fixed_cannot_be_patched(business: Business, changes: dict[str, Any]) -> None:
     entity = await made(business)
-    message = refused(await business.provider.patch(entity["href"], changes), 400, "invalid")
+    message = check_refused(await business.provider.patch(entity["href"], changes), 400, "invalid")
     assert "cannot be changed" in message
     assert (await business.anonymous.get(entity["href"])).json() == entity
 
@@ -398,7 +398,7 @@ async def test_a_patch_keeps_the_entity_within_the_model(
     business: Business, changes: dict[str, Any], told: str
 ) -> None:
     entity = await made(business)
-    assert told in refused(await business.provider.patch(entity["href"], changes), 400, "invalid")
+    assert told in check_refused(await business.provider.patch(entity["href"], changes), 400, "invalid")
     assert (await business.anonymous.get(entity["href"])).json() == entity
 
 
@@ -412,7 +412,7 @@ async def test_a_patch_of_a_version_that_is_no_more_is_refused(business: Busines
         answer = await business.provider.request(
             method, entity["href"], {"version": "3"}, headers={"if-match": first}
         )
-        assert second in refused(answer, 412, "precondition-failed")
+        assert second in check_refused(answer, 412, "precondition-failed")
     assert (
         await business.provider.delete(entity["href"], headers={"if-match": f'"x", {second}'})
     ).status == 204
@@ -423,7 +423,7 @@ async def test_other_kinds_of_patch_are_named_as_not_understood(business: Busine
     answer = await business.provider.patch(
         entity["href"], body=b"[]", headers={"content-type": "application/json-patch+json"}
     )
-    refused(answer, 415, "unsupported-media-type")
+    check_refused(answer, 415, "unsupported-media-type")
     assert "application/merge-patch+json" in answer.headers["accept-patch"]
 
 
@@ -445,6 +445,6 @@ async def test_a_deleted_entity_is_gone_and_its_identifier_free(business: Busine
     assert (answer.status, answer.body) == (204, b"")
     assert "content-type" not in answer.headers
     for method in ("GET", "DELETE"):
-        refused(await business.provider.request(method, entity["href"]), 404, "not-found")
+        check_refused(await business.provider.request(method, entity["href"]), 404, "not-found")
     assert (await business.anonymous.get(OFFERINGS)).headers["x-total-count"] == "0"
     await made(business, id="9881")

@@ -1,0 +1,163 @@
+"""The TM Forum API of one marketplace: get, filtered list and create, each as a ratio to the bare server.
+
+Every measured round stands between two rounds of the baseline, and its ratio is to the mean of these two; what is
+printed is the median of the rounds' ratios. So a machine that slows down for a minute does not change the result.
+Reading is measured first, because creating makes the store larger.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from benchmarks.figures import median
+from benchmarks.load import Job, Result, get, post
+from benchmarks.marketplace import fill
+from benchmarks.offerings import PATH, Seeded, identifier, offering
+from benchmarks.plan import Plan
+from benchmarks.processes import BenchmarkError, LoadGenerator, free_port, started
+from benchmarks.report import Figure, Row, Table
+from hansa.core.clock import SystemClock
+
+SAMPLES_MAX: Final = 2000
+LIST: Final = f"{PATH}?lifecycleStatus=Launched&limit=20"
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One kind of request."""
+
+    name: str
+    job: Job
+
+
+async def rounds(plan: Plan, load: LoadGenerator, base: Job, kinds: Sequence[Measured]) -> list[Row]:
+    """Measure kinds of request in turn, with the baseline in between."""
+    ratios: dict[str, list[float]] = {kind.name: [] for kind in kinds}
+    results: dict[str, list[Result]] = {kind.name: [] for kind in kinds}
+    for job in (base, *(kind.job for kind in kinds)):
+        await load.run(msgspec.structs.replace(job, seconds=plan.round_s / 3))  # warm-up
+    bases = [await load.run(base)]
+    for _ in range(plan.rounds):
+        for kind in kinds:
+            result = await load.run(kind.job)
+            bases.append(await load.run(base))
+            ratios[kind.name].append(2 * result.rate / (bases[-2].rate + bases[-1].rate))
+            results[kind.name].append(result)
+    return [
+        Row(
+            kind.name,
+            (
+                Figure("ratio", median(ratios[kind.name]), "ratio"),
+                Figure("requests", median([r.rate for r in results[kind.name]]), "per second"),
+                Figure("p50", median([r.p50_s for r in results[kind.name]]), "seconds"),
+                Figure("p99", median([r.p99_s for r in results[kind.name]]), "seconds"),
+                Figure("baseline", median([r.rate for r in bases]), "per second"),
+                Figure("its p99", median([r.p99_s for r in bases]), "seconds"),
+            ),
+        )
+        for kind in kinds
+    ]
+
+
+def check_answers(port: int, seeded: Seeded) -> None:
+    """What is going to be measured is right: one entity, twenty of a list, the exact total, one created."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"Authorization": f"Bearer {seeded.token}"}
+    connection.request("GET", f"{PATH}/{quote(identifier(0))}", headers=headers)
+    answer = connection.getresponse()
+    entity = msgspec.json.decode(answer.read())
+    connection.request("GET", LIST, headers=headers)
+    page = connection.getresponse()
+    found = msgspec.json.decode(page.read())
+    connection.close()
+    right = (
+        answer.status == 200
+        and entity["id"] == identifier(0)
+        and page.status in {200, 206}
+        and len(found) == min(20, seeded.launched)
+        and page.headers["X-Total-Count"] == str(seeded.launched)
+        and all(each["lifecycleStatus"] == "Launched" for each in found)
+    )
+    if not right:
+        raise BenchmarkError(
+            f"The marketplace's answers are not what was stored: {answer.status} {entity}, {page.status}, "
+            f"{len(found)} of {page.headers['X-Total-Count']}, stored {seeded.launched} launched ones."
+        )
+
+
+async def measure(plan: Plan, folder: Path) -> list[Table]:
+    """A table for each number of stored offerings, and one for the disk."""
+    tables: list[Table] = []
+    disk: list[Row] = []
+    base_port = free_port()
+    log = folder / "log"
+    async with (
+        LoadGenerator.running() as load,
+        started("benchmarks.fixed", "uvicorn", str(base_port), port=base_port, log=log),
+    ):
+        ceiling = await ceiling_of(load, plan, log)
+        base = Job(base_port, (get("/"),), plan.connections, plan.round_s)
+        for count in plan.stored:
+            place = folder / f"stored-{count}"
+            place.mkdir()
+            seeded = await fill(place, count, SystemClock())
+            disk.append(disk_row(seeded))
+            port = free_port()
+            async with started("benchmarks.marketplace", str(place), str(port), port=port, log=log):
+                check_answers(port, seeded)
+                reading, writing = kinds_of_request(plan, port, seeded)
+                rows = await rounds(plan, load, base, reading)
+                rows += await rounds(plan, load, base, writing)
+            tables.append(
+                Table(
+                    f"API of one marketplace, {count:,} offerings stored, {plan.connections} connections",
+                    tuple(rows),
+                )
+            )
+    note = f"The load generator alone makes {ceiling:,.0f} requests/s; a figure near that is a bound, not a result."
+    tables[-1] = msgspec.structs.replace(tables[-1], notes=(note,))
+    return [*tables, Table("Disk", tuple(disk))]
+
+
+def kinds_of_request(plan: Plan, port: int, seeded: Seeded) -> tuple[list[Measured], list[Measured]]:
+    """What is measured: reading, and writing."""
+    draw = random.Random(seeded.stored)
+    numbers = [draw.randrange(seeded.stored) for _ in range(min(SAMPLES_MAX, seeded.stored))]
+    gets = tuple(get(f"{PATH}/{identifier(number)}", seeded.token) for number in numbers)
+    lists = (get(LIST, seeded.token),)
+    creates = tuple(
+        post(PATH, msgspec.json.encode(offering(seeded.stored + number)), seeded.token)
+        for number in range(SAMPLES_MAX)
+    )
+
+    def measured(name: str, requests: tuple[bytes, ...], status: int) -> Measured:
+        return Measured(name, Job(port, requests, plan.connections, plan.round_s, status))
+
+    reading = [measured("get by id", gets, 200), measured("filtered list of 20, total", lists, 200)]
+    return reading, [measured("durable create", creates, 201)]
+
+
+async def ceiling_of(load: LoadGenerator, plan: Plan, log: Path) -> float:
+    """Requests a second that the generator makes of a server that does nothing."""
+    port = free_port()
+    async with started("benchmarks.fixed", "raw", str(port), port=port, log=log):
+        result = await load.run(Job(port, (get("/"),), plan.connections, plan.round_s))
+    return result.rate
+
+
+def disk_row(seeded: Seeded) -> Row:
+    """What an entity takes on the disk, indexes and its row of the feed included."""
+    return Row(
+        f"{seeded.stored:,} offerings",
+        (
+            Figure("store", seeded.disk_bytes, "bytes"),
+            Figure("an entity", seeded.disk_bytes / seeded.stored, "bytes"),
+            Figure("its JSON", seeded.body_bytes / seeded.stored, "bytes"),
+        ),
+    )

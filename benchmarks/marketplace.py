@@ -1,0 +1,89 @@
+"""One marketplace's API by itself, as `hansa serve` runs it: front door, tokens, validation and store, and no league around it.
+
+`fill` makes its folder; `python -m benchmarks.marketplace FOLDER PORT` serves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from benchmarks.offerings import TYPE, Seeded, is_public, stored_offerings
+from hansa.business import BusinessApp
+from hansa.business.models import load
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.clock import Clock, SystemClock
+from hansa.core.keys import SigningKey
+from hansa.core.limits import Limits
+from hansa.identity import TokenAuthenticate, issue_token
+from hansa.node.front_door import FrontDoor
+from hansa.node.http_server import http_server, listening_socket
+from hansa.node.preflight import free_bytes
+from hansa.node.traffic import Traffic
+from hansa.store import EntityDraft, Store
+
+KEY: Final = "token.jwk"
+STORE: Final = "store.db"
+DID: Final = "did:web:marketplace.example"
+PUTS_IN_TRANSACTION: Final = 500
+TOKEN_EXPIRES_IN_S: Final = 86_400.0
+
+
+async def fill(folder: Path, count: int, clock: Clock) -> Seeded:
+    """Make a store with so many offerings, and a token for its API."""
+    key = SigningKey.generate()
+    key.save(folder / KEY)
+    token = issue_token(key, DID, "benchmark", ["operator"], TOKEN_EXPIRES_IN_S, clock, os.urandom)
+    store = await Store.open(folder / STORE, clock, Limits(), synchronous="normal")
+    offerings = stored_offerings(count)
+    body_bytes = launched = 0
+    while part := list(islice(offerings, PUTS_IN_TRANSACTION)):
+        async with store.transaction() as tx:
+            for entity in part:
+                body = canonical_json(entity)
+                body_bytes += len(body)
+                launched += entity["lifecycleStatus"] == "Launched"
+                await tx.put(EntityDraft(entity["id"], TYPE, body, hashlink(body), is_public(entity)))
+    await store.close()
+    disk_bytes = sum(file.stat().st_size for file in folder.glob(f"{STORE}*"))
+    return Seeded(token, count, launched, body_bytes, disk_bytes)
+
+
+async def serve(folder: Path, port: int) -> None:
+    """Serve until told to stop."""
+    clock, limits = SystemClock(), Limits()
+    store = await Store.open(folder / STORE, clock, limits)
+    authenticate = TokenAuthenticate(SigningKey.load(folder / KEY).verifying_key(), DID, clock)
+    business = BusinessApp(store, load(), authenticate, clock, os.urandom, limits, f"http://127.0.0.1:{port}")
+    door = FrontDoor(
+        business,
+        business,
+        Traffic(),
+        lambda: free_bytes(folder) < limits.disk_free_min_bytes,
+        clock,
+    )
+    server = http_server(door, limits.stop_timeout_s)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    try:
+        await server.serve(sockets=[listening_socket("127.0.0.1", port)])
+    finally:
+        await store.close()
+
+
+def main() -> None:
+    """`marketplace FOLDER PORT`."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(Path(sys.argv[1]), int(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""The commands' HTTP client: one marketplace, its token, bounded answers, errors that say what to do.
+
+It goes wherever the person at the command line sends it, private networks too, and nowhere else: redirects are not
+followed. What a marketplace gives as its reason is shown as its words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from hansa import __version__
+from hansa.cli.output import printable
+from hansa.core.errors import Code, HansaError, Refused, Unavailable
+from hansa.core.members import normal_endpoint
+
+DEFAULT_URL: Final = "http://127.0.0.1:8101"
+"""The first member of a demo league."""
+TIMEOUT_S: Final = 30.0
+ANSWER_SIZE_MAX_BYTES: Final = 268_435_456
+STREAM_LINE_SIZE_MAX_BYTES: Final = 1_048_576
+RETRY_AFTER_MAX_S: Final = 30.0
+
+Parameters = Sequence[tuple[str, str]]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A whole answer; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, decoded; None when it is not JSON."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+
+class ServerSentEvent(msgspec.Struct, frozen=True):
+    """One event of a stream."""
+
+    id: str
+    name: str
+    data: str
+    """Empty where only the place in the stream moves on."""
+
+
+class Client:
+    """Speaks to the marketplace at one address. Use it with `async with`.
+
+    Raises:
+        Refused: `Code.INVALID`, when the address is not an endpoint.
+    """
+
+    def __init__(self, url: str, token: str | None = None, connections_max: int = 32) -> None:
+        self.url = normal_endpoint(url if "//" in url else f"http://{url}")
+        self._token = token
+        self._connections_max = connections_max
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        headers = {"User-Agent": f"hansa/{__version__}"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token.strip()}"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections_max),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: Parameters = (),
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        timeout_s: float = TIMEOUT_S,
+    ) -> Answer:
+        """Send one request; `path` is used as it is written.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`, when nobody answers in time.
+            Refused: `Code.TOO_LARGE`, when the answer does not end.
+        """
+        assert self._session is not None, "a client is used with `async with`"
+        headers = {"Content-Type": content_type} if body is not None else {}
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._session.request(
+                    method, self._target(path, parameters), data=body, headers=headers, allow_redirects=False
+                ) as answer,
+            ):
+                content = bytearray()
+                async for chunk in answer.content.iter_any():
+                    content += chunk
+                    if len(content) > ANSWER_SIZE_MAX_BYTES:
+                        raise Refused(Code.TOO_LARGE, f"{self.url} answers without end.")
+                return Answer(
+                    answer.status, {name.lower(): v for name, v in answer.headers.items()}, bytes(content)
+                )
+        except TimeoutError as error:
+            raise Unavailable(
+                Code.UNAVAILABLE, f"{self.url} did not answer within {timeout_s:g} s. Its log may say why."
+            ) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise self.unreachable() from error
+
+    async def get(self, path: str, parameters: Parameters = ()) -> Any:
+        """The JSON document at a path.
+
+        Raises:
+            HansaError: when it is not to be had.
+        """
+        answer = await self.request("GET", path, parameters=parameters)
+        if answer.status != 200:
+            raise refusal(answer, self.url)
+        content = answer.json()
+        if content is None:
+            raise self.not_ours()
+        return content
+
+    async def stream(
+        self, path: str, parameters: Parameters = (), last_event_id: str | None = None
+    ) -> AsyncIterator[ServerSentEvent]:
+        """Server-sent events, until the marketplace ends the stream.
+
+        Raises:
+            HansaError: when it is not to be had, or breaks.
+        """
+        assert self._session is not None, "a client is used with `async with`"
+        headers = {"Accept": "text/event-stream"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        try:
+            async with self._session.get(
+                self._target(path, parameters),
+                headers=headers,
+                allow_redirects=False,
+                read_bufsize=STREAM_LINE_SIZE_MAX_BYTES,
+            ) as answer:
+                if answer.status != 200:
+                    body = await answer.content.read(65_536)
+                    raise refusal(Answer(answer.status, {}, body), self.url)
+                fields: dict[str, str] = {}
+                async for raw in answer.content:
+                    line = raw.decode("utf-8", "replace").rstrip("\r\n")
+                    if not line:
+                        if fields.keys() & {"data", "id"}:
+                            yield ServerSentEvent(
+                                fields.get("id", ""), fields.get("event", "message"), fields.get("data", "")
+                            )
+                        fields = {}
+                    elif not line.startswith(":"):
+                        name, _, value = line.partition(":")
+                        value = value.removeprefix(" ")
+                        fields[name] = (
+                            f"{fields[name]}\n{value}" if name == "data" and name in fields else value
+                        )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise self.unreachable() from error
+
+    def unreachable(self) -> Unavailable:
+        """Nobody answers."""
+        return Unavailable(
+            Code.UNAVAILABLE,
+            f"{self.url} cannot be reached. Is the marketplace running? Start it with: hansa serve D "
+            "(or a whole league with: hansa demo)",
+        )
+
+    def not_ours(self) -> Refused:
+        """Somebody else answers."""
+        return Refused(
+            Code.INVALID, f"{self.url} answers, but not as a Hansa marketplace does. Is the port right?"
+        )
+
+    def _target(self, path: str, parameters: Parameters) -> URL:
+        # Only what follows the path is encoded here; a path comes encoded.
+        url = URL(self.url + path, encoded=True)
+        return url.extend_query(list(parameters)) if parameters else url
+
+
+def reason_of(answer: Answer) -> tuple[str, str]:
+    """Code and reason that an error answer gives, fit to be shown."""
+    content = answer.json()
+    if not isinstance(content, dict):
+        return "", f"status {answer.status}"
+    code, message = content.get("code"), content.get("message") or content.get("reason")
+    return (
+        printable(code, 40) if isinstance(code, str) else "",
+        printable(message) if isinstance(message, str) else f"status {answer.status}",
+    )
+
+
+def retry_after_s(answer: Answer) -> float:
+    """Seconds that an overloaded marketplace asks to wait."""
+    text = answer.headers.get("retry-after", "1")
+    return min(float(text), RETRY_AFTER_MAX_S) if text.isascii() and text.isdigit() else 1.0
+
+
+def refusal(answer: Answer, url: str) -> HansaError:
+    """The error that an answer stands for."""
+    code, reason = reason_of(answer)
+    if answer.status == 401:
+        return Refused(
+            Code.UNAUTHENTICATED,
+            f"{url} wants a token that holds ({reason}). Give one with --token or HANSA_TOKEN: "
+            "hansa token D --subject NAME makes one, and a demo keeps one in league/NAME/token.",
+        )
+    if answer.status == 403:
+        return Refused(Code.FORBIDDEN, f"{url} does not allow this with this token: {reason}")
+    if answer.status in {429, 503}:
+        return Unavailable(Code.UNAVAILABLE, f"{url} cannot do this now: {reason}", retry_after_s(answer))
+    known = Code(code) if code in set(Code) else Code.INVALID
+    return Refused(known, f"{url} answered with status {answer.status}: {reason}")

@@ -1,0 +1,206 @@
+"""The processes of a demo league: one `hansa serve` for each member, started, waited for and stopped together.
+
+Each runs in a session of its own, so that Ctrl-C reaches the demo alone, and ends with the demo, however that ends. Its
+log is `serve.log` in its folder. One that dies is not started again: whoever tries what a fault does wants to see it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hansa.cli.client import Client
+from hansa.core.clock import Clock
+from hansa.core.errors import EXIT_STATUS, Code, Fatal, HansaError, Refused
+from hansa.node.folder import LOCK, TOKEN
+from hansa.pubsub.engine import require_free_port
+from hansa.pubsub.engine.process import dying_with
+
+LOG: Final = "serve.log"
+READY_TIMEOUT_S: Final = 90.0
+READY_POLL_MIN_S: Final = 0.1
+READY_POLL_MAX_S: Final = 0.5
+STOP_TIMEOUT_S: Final = 20.0
+LOG_TAIL_BYTES: Final = 8192
+
+
+class DemoMember(msgspec.Struct, frozen=True):
+    """A member of the league."""
+
+    name: str
+    folder: Path
+    url: str
+
+    @property
+    def log(self) -> Path:
+        """Where its process writes."""
+        return self.folder / LOG
+
+    @property
+    def token(self) -> str:
+        """A bearer token of an operator."""
+        try:
+            return (self.folder / TOKEN).read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Fatal(Code.SETTINGS_INVALID, f"{self.folder / TOKEN} cannot be read.") from error
+
+    @property
+    def restart_command(self) -> str:
+        """What starts it again."""
+        return f"hansa serve {self.folder}"
+
+
+def holder_of(folder: Path) -> int | None:
+    """Number of the process that serves a folder, 0 when it does not tell; None when no process does."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        told = os.read(descriptor, 32).decode(errors="replace").strip()
+        return int(told) if told.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+class DemoProcesses:
+    """The processes of all members."""
+
+    def __init__(self, members: Sequence[DemoMember], clock: Clock) -> None:
+        self._members = tuple(members)
+        self._clock = clock
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+
+    def check(self) -> None:
+        """Look whether they may be started.
+
+        Raises:
+            Fatal: `Code.FOLDER_IN_USE` or `Code.PORT_IN_USE`.
+        """
+        for member in self._members:
+            holder = holder_of(member.folder)
+            if holder is not None:
+                raise Fatal(
+                    Code.FOLDER_IN_USE,
+                    f"{member.folder} is being served by process {holder or '(unknown)'}. Stop that demo or "
+                    "`hansa serve`, or choose another folder with --dir and another --base-port.",
+                )
+        for member in self._members:
+            host, _, port = member.url.partition("://")[2].partition(":")
+            try:
+                require_free_port(int(port), f"HTTP of {member.name}", host)
+            except Fatal as error:
+                hint = f"{error.message.partition('. ')[0]}. Stop the other program, or make a league at other ports with --dir and --base-port."
+                raise Fatal(error.code, hint) from error
+
+    async def start(self) -> None:
+        """Start all of them."""
+        for member in self._members:
+            with member.log.open("ab") as log:
+                self._running[member.name] = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "hansa.cli",
+                    "serve",
+                    str(member.folder),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=dying_with(os.getpid()),
+                )
+
+    async def wait_until_ready(self) -> None:
+        """Wait for the readiness of all of them.
+
+        Raises:
+            HansaError: when one ends instead, or takes too long; the message says why.
+        """
+        failure: HansaError | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for member in self._members:
+                    group.create_task(self._wait_until_ready(member))
+        except* HansaError as errors:
+            failure = next(error for error in errors.exceptions if isinstance(error, HansaError))
+        if failure is not None:
+            raise failure
+
+    async def _wait_until_ready(self, member: DemoMember) -> None:
+        deadline_s = self._clock.monotonic() + READY_TIMEOUT_S
+        pause_s, reasons = READY_POLL_MIN_S, "it does not answer"
+        async with Client(member.url, connections_max=1) as client:
+            while True:
+                ended = self.ended(member)
+                if ended is not None:
+                    raise _failed(member, ended)
+                with contextlib.suppress(HansaError):
+                    answer = await client.request("GET", "/readyz", timeout_s=5.0)
+                    if answer.status == 200:
+                        return
+                    content = answer.json()
+                    if isinstance(content, dict) and isinstance(content.get("reasons"), list):
+                        reasons = "; ".join(map(str, content["reasons"]))
+                if self._clock.monotonic() >= deadline_s:
+                    raise Fatal(
+                        Code.ENGINE_FAILED,
+                        f"{member.name} was not ready after {READY_TIMEOUT_S:g} s: {reasons}. "
+                        f"Its log is {member.log}; hansa doctor {member.folder} may know more.",
+                    )
+                await self._clock.sleep(pause_s)
+                pause_s = min(READY_POLL_MAX_S, pause_s * 1.2)
+
+    def ended(self, member: DemoMember) -> int | None:
+        """Exit status of a member's process; None while it runs."""
+        process = self._running.get(member.name)
+        return process.returncode if process is not None else None
+
+    async def stop(self) -> None:
+        """Stop all that run: with SIGTERM, and after a while with SIGKILL."""
+        running = [process for process in self._running.values() if process.returncode is None]
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await asyncio.gather(*(process.wait() for process in running))
+        except TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End all that run, at once, with everything in their sessions."""
+        for process in self._running.values():
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.gather(*(process.wait() for process in self._running.values()))
+
+
+def _failed(member: DemoMember, status: int) -> HansaError:
+    """Why a process ended: the last thing that it wrote for a person, with its own exit status."""
+    code = next((code for code, number in EXIT_STATUS.items() if number == status), Code.ENGINE_FAILED)
+    reason = last_message(member.log) or f"exit status {status}"
+    return Refused(code, f"{member.name} did not start: {reason} (log: {member.log})")
+
+
+def last_message(log: Path) -> str | None:
+    """The last line of a log that is not a structured record."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((line for line in reversed(lines) if line.strip() and not line.startswith("{")), None)

@@ -1,0 +1,14 @@
+"""What the commands take from this machine: its clock, its randomness, its environment. Everything else is handed on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from hansa.core.clock import Clock, SystemClock
+from hansa.core.identifiers import Entropy
+
+CLOCK: Final[Clock] = SystemClock()
+ENTROPY: Final[Entropy] = os.urandom
+ENVIRONMENT: Final[Mapping[str, str]] = os.environ

@@ -1,0 +1,95 @@
+"""What a command writes, and where: data to stdout, messages to stderr, one JSON document with `--json`.
+
+Text of other parties (names, reasons) is made printable before it reaches a terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from hansa.core.errors import HansaError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+FOREIGN_TEXT_MAX_CHARS: Final = 300
+"""How much of another party's text is shown."""
+PLAIN_WIDTH: Final = 200
+"""Width of a table where the output is no terminal, so that lines are not folded for nobody."""
+
+
+def printable(text: str, length_max: int = FOREIGN_TEXT_MAX_CHARS) -> str:
+    """Another party's text without control characters, shortened."""
+    clean = "".join(character if character.isprintable() else "�" for character in text)
+    return clean if len(clean) <= length_max else clean[: length_max - 1] + "…"
+
+
+class Output:
+    """Where a command writes."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+
+    @property
+    def is_live(self) -> bool:
+        """Whether messages go to a terminal that can show progress."""
+        return sys.stderr.isatty() and not self.as_json
+
+    def data(self, line: str) -> None:
+        """A line of data."""
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    def document(self, content: Any, *, is_indented: bool = True) -> None:
+        """A JSON document, or one line of JSON."""
+        encoded = msgspec.json.encode(content)
+        self.data((msgspec.json.format(encoded, indent=2) if is_indented else encoded).decode())
+
+    def message(self, text: str) -> None:
+        """A line for the person who runs the command."""
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+    def error(self, error: HansaError) -> None:
+        """Say what went wrong; with `--json`, on stdout too, for a program."""
+        self.message(error.message)
+        if self.as_json:
+            self.document({"error": {"code": str(error.code), "message": error.message}}, is_indented=False)
+
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+        """A table of data."""
+        from rich.console import Console
+
+        is_terminal = sys.stdout.isatty()
+        console = Console(file=sys.stdout, width=None if is_terminal else PLAIN_WIDTH, highlight=False)
+        console.print(table_of(headings, rows, title))
+
+    def facts(self, facts: Mapping[str, str]) -> None:
+        """Names and values, one a line."""
+        width = max(map(len, facts), default=0)
+        for name, value in facts.items():
+            self.data(f"{name:<{width}}  {value}")
+
+
+def table_of(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> Table:
+    """A table; numbers stand right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for index, heading in enumerate(headings):
+        is_numeric = bool(rows) and all(is_number(row[index]) for row in rows)
+        table.add_column(Text(heading), justify="right" if is_numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell holds a number, or a mark that stands for none."""
+    return text in {"", "-"} or text.replace(",", "").replace(".", "", 1).lstrip("-").isdigit()

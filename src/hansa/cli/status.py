@@ -1,0 +1,124 @@
+"""Shows `/league/v1/status`: how a marketplace is, and how it sees the league."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from hansa.cli.client import Client
+from hansa.cli.durations import duration_text
+from hansa.cli.output import Output, printable
+
+PATH: Final = "/league/v1/status"
+NONE: Final = "-"
+
+Report = Mapping[str, Any]
+
+
+async def fetch_status(client: Client) -> Report:
+    """What a marketplace says of itself.
+
+    Raises:
+        HansaError: when it does not.
+    """
+    report = await client.get(PATH)
+    if not isinstance(report, dict):
+        raise client.not_ours()
+    return report
+
+
+def show_status(report: Report, output: Output) -> None:
+    """Write it for a person."""
+    output.facts(facts_of(report))
+    origins = rows_of_origins(report)
+    if origins:
+        output.table(
+            ("other member", "events to apply", "pending", "failed", "last problem"), origins, "Retrieval"
+        )
+    entities = rows_of_entities(report)
+    if entities:
+        output.table(("type", "own, public", "own, private", "replicas"), entities, "Entities")
+
+
+def facts_of(report: Report) -> dict[str, str]:
+    """The single values."""
+    reasons = "; ".join(map(text_of, _list(report, "reasons")))
+    facts = {
+        text_of(report.get("name")): f"{text_of(report.get('endpoint'))}  "
+        + ("ready" if report.get("is_ready") else f"not ready: {reasons}"),
+        "DID": text_of(report.get("did")),
+        "version": f"{text_of(report.get('version'))}, up {duration_text(float(report.get('uptime_s') or 0))}",
+        "ledger": _ledger(report),
+        "here": f"followed to {number(report, 'followed_to')}, lag {number(report, 'lag')}, "
+        f"{number(report, 'unpublished')} changes to publish",
+        "retrieval": f"{number(report, 'pending')} pending, {number(report, 'failed')} failed, "
+        f"{number(report, 'evidence')} records of evidence",
+        "disk": f"{number(report, 'disk_free_bytes')} bytes free",
+    }
+    troubles = [
+        f"{text_of(task.get('name'))} ({text_of(task.get('problem') or 'starting')})"
+        for task in _list(report, "tasks")
+        if not task.get("is_running")
+    ] + [
+        f"{text_of(child.get('name'))} is {text_of(child.get('state'))}"
+        for child in _list(report, "children")
+        if child.get("state") != "running"
+    ]
+    if troubles:
+        facts["troubles"] = "; ".join(troubles)
+    return facts
+
+
+def rows_of_origins(report: Report) -> list[list[str]]:
+    """A row for each other member."""
+    return [
+        [
+            text_of(origin.get("name") or origin.get("did")),
+            number(origin, "lag"),
+            number(origin, "pending"),
+            number(origin, "failed"),
+            text_of(origin.get("problem") or ""),
+        ]
+        for origin in _list(report, "origins")
+    ]
+
+
+def rows_of_entities(report: Report) -> list[list[str]]:
+    """A row for each type."""
+    counts: dict[str, list[int]] = {}
+    for entity in _list(report, "entities"):
+        row = counts.setdefault(text_of(entity.get("type")), [0, 0, 0])
+        column = (0 if entity.get("public") else 1) if entity.get("own") else 2
+        row[column] += int(entity.get("count") or 0)
+    return [[name, *(f"{count:,}" for count in row)] for name, row in sorted(counts.items())]
+
+
+def entities_in(report: Report) -> int:
+    """All entities, public and private, own and replicas."""
+    return sum(int(entity.get("count") or 0) for entity in _list(report, "entities"))
+
+
+def number(content: Report, name: str) -> str:
+    """A number with thousands separated, or a mark for one that is not known."""
+    value = content.get(name)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else NONE
+
+
+def text_of(value: object) -> str:
+    """A text of the marketplace, fit to be shown."""
+    return printable(value) if isinstance(value, str) else NONE if value is None else printable(str(value))
+
+
+def _ledger(report: Report) -> str:
+    if report.get("height") is None:
+        return "does not answer"
+    catching_up = ", catching up" if report.get("catching_up") else ""
+    return (
+        f"height {number(report, 'height')}, {number(report, 'position')} events, "
+        f"{number(report, 'peers')} peers{catching_up}, application hash {text_of(report.get('app_hash'))[:16]}"
+    )
+
+
+def _list(report: Report, name: str) -> Sequence[Any]:
+    value = report.get(name)
+    return value if isinstance(value, list) else ()

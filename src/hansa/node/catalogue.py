@@ -1,0 +1,63 @@
+"""`GET /league/v1/catalogue`: the public entities that are here, without their content, for comparing members.
+
+    {"entities": [{"id": …, "type": …, "hashlink": …, "origin": <DID>}, …], "next": <id, or null at the end>}
+
+in the order of identifiers, a page at a time: `after` continues where a page ended, `limit` bounds it, `type` (may be
+repeated) selects.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hansa.core.errors import Code, Refused
+from hansa.core.limits import Limits
+from hansa.store import Store
+
+PATH: Final = "/league/v1/catalogue"
+TYPES_MAX: Final = 64
+
+
+class CatalogueEntry(msgspec.Struct, frozen=True):
+    """One entity, as far as members compare it."""
+
+    id: str
+    type: str
+    hashlink: str
+    origin: str
+    """DID of the member whose entity it is."""
+
+
+class CataloguePage(msgspec.Struct, frozen=True):
+    """A part of the catalogue."""
+
+    entities: tuple[CatalogueEntry, ...]
+    next: str | None
+
+
+def catalogue_routes(store: Store, did: str, limits: Limits) -> list[Route]:
+    """The routes of this module; `did` is this marketplace's own."""
+
+    async def catalogue(request: Request) -> Response:
+        asked = request.query_params
+        limit = asked.get("limit", str(limits.list_limit_max))
+        if not (limit.isascii() and limit.isdigit() and len(limit) < 10 and int(limit) > 0):
+            raise Refused(Code.INVALID, "limit must be a positive whole number.")
+        types = asked.getlist("type")
+        if len(types) > TYPES_MAX:
+            raise Refused(Code.INVALID, f"type may be given {TYPES_MAX} times.")
+        size = min(int(limit), limits.list_limit_max)
+        after_id = asked.get("after", "")
+        found = await anext(store.scan(types, public_only=True, after_id=after_id, limit=size), ())
+        entries = tuple(
+            CatalogueEntry(entity.id, entity.type, entity.hashlink, entity.origin or did) for entity in found
+        )
+        page = CataloguePage(entries, entries[-1].id if len(entries) == size else None)
+        return Response(msgspec.json.encode(page), media_type="application/json")
+
+    return [Route(PATH, catalogue, methods=["GET"])]

@@ -1,0 +1,129 @@
+"""The folders of a league on this machine, for the demo and for tests of real processes.
+
+    <folder>/league.json   what the league was made with
+    <folder>/<name>/       one marketplace each
+
+All of it is made beside the folder and moved into place at the end, so that an interrupted first start leaves
+nothing that looks like a league.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.identifiers import Entropy
+from hansa.node.folder import (
+    chain_id_of,
+    found_league,
+    init_member,
+    install_genesis,
+    issue_folder_token,
+    unused_ports,
+    write_token,
+)
+from hansa.node.settings import Value
+from hansa.pubsub.engine.home import write_file
+
+NAMES: Final = ("lubeck", "bergen", "riga", "bruges")
+MEMBERS_MAX: Final = 32
+HOST: Final = "127.0.0.1"
+P2P_PORTS_ABOVE: Final = 1000
+"""The engines' ports are looked for from this far above the base port on."""
+LEAGUE: Final = "league.json"
+TOKEN_EXPIRES_IN_S: Final = 5 * 365 * 86_400.0
+"""The tokens of a demo are kept in its folders, beside the keys that made them."""
+
+
+class DemoLeague(msgspec.Struct, frozen=True):
+    """What the folder's league was made with."""
+
+    members: int
+    base_port: int
+
+
+def member_name(number: int) -> str:
+    """Name of member `number`, counted from 1."""
+    return NAMES[number - 1] if number <= len(NAMES) else f"member-{number}"
+
+
+def create_or_resume_league(
+    folder: Path,
+    members: int,
+    base_port: int,
+    clock: Clock,
+    entropy: Entropy,
+    further_settings: dict[str, Value] | None = None,
+) -> list[Path]:
+    """The folders of a league's members, made when there is no league in `folder` yet.
+
+    Member k serves on port `base_port` + k. The engines' ports are free ones, chosen once and kept. Each folder
+    has a bearer token of an operator in `token`.
+
+    Raises:
+        Refused: `Code.INVALID` (numbers out of range), `Code.CONFLICT` (the folder holds something else, or a league
+            that was made with other numbers).
+        Fatal: when something cannot be written.
+    """
+    if not 1 <= members <= MEMBERS_MAX:
+        raise Refused(Code.INVALID, f"A league on one machine has 1 to {MEMBERS_MAX} members.")
+    if not 1024 <= base_port <= 65_535 - members:
+        raise Refused(Code.INVALID, f"The base port must be between 1024 and {65_535 - members}.")
+    wanted = DemoLeague(members, base_port)
+    folders = [folder / member_name(number) for number in range(1, members + 1)]
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        _check_same(folder, wanted)
+        return folders
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    _create(partial, wanted, clock, entropy, further_settings or {})
+    try:
+        partial.replace(folder)
+    except OSError as error:
+        raise Fatal(Code.SETTINGS_INVALID, f"{folder} cannot be made: {error.strerror}.") from error
+    return folders
+
+
+def _check_same(folder: Path, wanted: DemoLeague) -> None:
+    try:
+        found = msgspec.json.decode((folder / LEAGUE).read_bytes(), type=DemoLeague)
+    except (OSError, msgspec.DecodeError) as error:
+        raise Refused(
+            Code.CONFLICT, f"{folder} is not empty and holds no league. Choose another folder with --dir."
+        ) from error
+    if found != wanted:
+        raise Refused(
+            Code.CONFLICT,
+            f"The league in {folder} has {found.members} members from base port {found.base_port}. Resume it with "
+            f"--members {found.members} --base-port {found.base_port}, or choose another folder with --dir.",
+        )
+
+
+def _create(
+    folder: Path, league: DemoLeague, clock: Clock, entropy: Entropy, further: dict[str, Value]
+) -> None:
+    ports = unused_ports(min(league.base_port + P2P_PORTS_ABOVE, 65_000), league.members, HOST)
+    folders = [folder / member_name(number) for number in range(1, league.members + 1)]
+    cards = [
+        init_member(
+            each,
+            each.name,
+            f"http://{HOST}:{league.base_port + number}",
+            clock,
+            p2p_host=HOST,
+            p2p_port=ports[number - 1],
+            further_settings={"single_machine": True, "allow_private_networks": True, **further},
+        )
+        for number, each in enumerate(folders, 1)
+    ]
+    genesis = found_league(cards, chain_id_of(cards), clock.now())
+    for each in folders:
+        install_genesis(each, genesis, [card.p2p_address for card in cards])
+        token = issue_folder_token(each, "demo", ["operator"], TOKEN_EXPIRES_IN_S, clock, entropy)
+        write_token(each, token)
+    write_file(folder / LEAGUE, msgspec.json.encode(league) + b"\n")

@@ -1,0 +1,151 @@
+"""uvicorn as this marketplace runs it: bounded in what it reads, stopped by us.
+
+uvicorn's parser bounds neither the size of a request's head nor the time it takes to arrive; a client that trickles
+headers for ever would keep its connection and the memory for them. Here a head has a size limit, and a request must
+have arrived completely in `REQUEST_ARRIVAL_TIMEOUT_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hansa.core.errors import Code, Fatal
+
+HEAD_SIZE_MAX_BYTES: Final = 65_536
+REQUEST_ARRIVAL_TIMEOUT_S: Final = 30.0
+CONNECTIONS_MAX: Final = 4096
+KEEP_ALIVE_S: Final = 75
+"""Longer than a reverse proxy's, so that the proxy ends idle connections and never meets a closing one."""
+BACKLOG: Final = 2048
+
+HEADERS: Final = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin")]
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """A connection that bounds what it takes in."""
+
+    _is_in_head = True
+    _is_open = True
+    """Whether a request has begun, or is expected, and has not arrived completely."""
+    _head_size = 0
+    _alarm: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """A client has connected."""
+        super().connection_made(transport)
+        self._set_alarm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over."""
+        self._clear_alarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes have come."""
+        super().data_received(data)
+        if not self._is_open:
+            return
+        if self._alarm is None:
+            self._set_alarm()
+        if self._is_in_head:
+            self._head_size += len(data)
+            if self._head_size > HEAD_SIZE_MAX_BYTES:
+                self._refuse()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._is_in_head = self._is_open = True
+        self._head_size = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its head is complete."""
+        self._is_in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Its body is complete too."""
+        self._is_open = False
+        self._clear_alarm()
+        super().on_message_complete()
+
+    def _refuse(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(
+                b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            )
+            self.transport.close()
+
+    def _set_alarm(self) -> None:
+        self._alarm = self.loop.call_later(REQUEST_ARRIVAL_TIMEOUT_S, self._give_up)
+
+    def _clear_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _give_up(self) -> None:
+        self._alarm = None
+        if self._is_open and not self.transport.is_closing():
+            self.transport.close()
+
+
+class HttpServer(uvicorn.Server):
+    """A server whose signals are handled by whoever runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+    def stop(self) -> None:
+        """End: no new connections, requests under way are finished; at once when asked again."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def http_server(app: Any, stop_timeout_s: float) -> HttpServer:
+    """A server for an ASGI application; run it with `serve(sockets=[listening_socket(…)])`."""
+    config = uvicorn.Config(
+        app,
+        http=BoundedHttpProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        headers=HEADERS,
+        backlog=BACKLOG,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, round(stop_timeout_s)),
+    )
+    return HttpServer(config)
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        Fatal: `Code.PORT_IN_USE`.
+    """
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(BACKLOG)
+        made.setblocking(False)
+    except OSError as error:
+        made.close()
+        raise Fatal(
+            Code.PORT_IN_USE, f"Port {port} (HTTP) cannot be listened on at {host}: {error.strerror}."
+        ) from error
+    return made

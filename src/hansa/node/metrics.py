@@ -1,0 +1,194 @@
+"""`/metrics` in Prometheus' form. One table says what there is; docs/metrics.md is written from it.
+
+Figures are gathered when they are asked for. Counters start at 0 with the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+import msgspec
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from hansa.node.status import StatusReport
+from hansa.node.traffic import Traffic
+from hansa.pubsub.engine import ChildState
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A metric, as the page describes it."""
+
+    name: str
+    kind: Literal["gauge", "counter"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+
+FIGURES: Final = (
+    Figure(
+        "hansa_info",
+        "gauge",
+        "1, with the version and the marketplace as labels.",
+        ("version", "name", "did"),
+    ),
+    Figure("hansa_ready", "gauge", "1 when `/readyz` answers 200."),
+    Figure("hansa_uptime_seconds", "gauge", "Time since the start."),
+    Figure("hansa_http_requests_total", "counter", "Requests answered.", ("surface", "status")),
+    Figure(
+        "hansa_http_request_seconds_total", "counter", "Time that they took together.", ("surface", "status")
+    ),
+    Figure("hansa_http_requests_in_flight", "gauge", "Requests being answered."),
+    Figure("hansa_ledger_up", "gauge", "1 when the ledger answers."),
+    Figure("hansa_ledger_height", "gauge", "Height of the last block here."),
+    Figure("hansa_ledger_position", "gauge", "Position of the newest event on the ledger."),
+    Figure("hansa_ledger_peers", "gauge", "Engines of other members that ours is connected to."),
+    Figure("hansa_followed_position", "gauge", "Events up to this position have been looked at here."),
+    Figure("hansa_lag_events", "gauge", "Events on the ledger that have not been looked at here."),
+    Figure(
+        "hansa_unpublished_changes", "gauge", "Changes here that have not been looked at for publication."
+    ),
+    Figure(
+        "hansa_origin_lag_events",
+        "gauge",
+        "Positions from the oldest event of an origin that is not applied here to the newest.",
+        ("origin",),
+    ),
+    Figure("hansa_retrievals_pending", "gauge", "Retrievals that wait or are under way.", ("origin",)),
+    Figure(
+        "hansa_retrievals_failed",
+        "gauge",
+        "Pending retrievals whose last attempt failed for a reason of their own.",
+        ("origin",),
+    ),
+    Figure("hansa_events_published_total", "counter", "Events of ours that the ledger took."),
+    Figure("hansa_batches_published_total", "counter", "Ledger transactions that they travelled in."),
+    Figure("hansa_events_refused_total", "counter", "Events of ours that the ledger refused."),
+    Figure("hansa_submissions_failed_total", "counter", "Submissions that have to be repeated."),
+    Figure("hansa_events_followed_total", "counter", "Events read from the ledger."),
+    Figure("hansa_exchanges_total", "counter", "Requests for entities sent to other members."),
+    Figure("hansa_exchanges_failed_total", "counter", "Those that were not answered as they should be."),
+    Figure("hansa_entities_stored_total", "counter", "Replicas stored."),
+    Figure("hansa_entities_rejected_total", "counter", "Entities that did not hold."),
+    Figure("hansa_bytes_stored_total", "counter", "Size of the replicas stored."),
+    Figure("hansa_evidence_records", "gauge", "Records of what others sent that did not hold."),
+    Figure(
+        "hansa_identifier_conflicts", "gauge", "Entities of ours whose identifier another member has claimed."
+    ),
+    Figure("hansa_entities", "gauge", "Entities in the store.", ("type", "own", "public")),
+    Figure(
+        "hansa_store_writes_waiting", "gauge", "Store transactions that wait for their turn or their commit."
+    ),
+    Figure("hansa_task_running", "gauge", "1 while a background task runs.", ("task",)),
+    Figure(
+        "hansa_task_restarts_total", "counter", "How often a background task was started again.", ("task",)
+    ),
+    Figure("hansa_child_running", "gauge", "1 while a child process runs.", ("child",)),
+    Figure("hansa_child_starts_total", "counter", "How often a child process was started.", ("child",)),
+    Figure("hansa_disk_free_bytes", "gauge", "Free space on the disk of the folder."),
+)
+
+Sample = tuple[tuple[str, ...], float]
+
+
+def metrics_text(report: StatusReport, traffic: Traffic, writes_waiting: int) -> bytes:
+    """The answer to `/metrics`."""
+    samples = _samples(report, traffic, writes_waiting)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Gathered(samples))
+    return generate_latest(registry)
+
+
+class _Gathered:
+    """A collector of figures that are there already."""
+
+    def __init__(self, samples: dict[str, list[Sample]]) -> None:
+        self._samples = samples
+
+    def collect(self) -> Iterator[Metric]:
+        """Every figure of the table that has a value now."""
+        for figure in FIGURES:
+            family: CounterMetricFamily | GaugeMetricFamily
+            if figure.kind == "counter":
+                family = CounterMetricFamily(figure.name, figure.meaning, labels=figure.labels)
+            else:
+                family = GaugeMetricFamily(figure.name, figure.meaning, labels=figure.labels)
+            for labels, value in self._samples[figure.name]:
+                family.add_metric(labels, value)
+            yield family
+
+
+def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dict[str, list[Sample]]:
+    totals = traffic.totals()
+    counted = msgspec.structs.asdict(report.counters)
+    return {
+        **{f"hansa_{name}_total": _one(value) for name, value in counted.items()},
+        "hansa_info": [((report.version, report.name, report.did), 1)],
+        "hansa_ready": _one(report.is_ready),
+        "hansa_uptime_seconds": _one(report.uptime_s),
+        "hansa_http_requests_total": [(labels, each.count) for labels, each in totals.items()],
+        "hansa_http_request_seconds_total": [(labels, each.seconds) for labels, each in totals.items()],
+        "hansa_http_requests_in_flight": _one(traffic.in_flight),
+        "hansa_ledger_up": _one(report.height is not None),
+        "hansa_ledger_height": _one(report.height),
+        "hansa_ledger_position": _one(report.position),
+        "hansa_ledger_peers": _one(report.peers),
+        "hansa_followed_position": _one(report.followed_to),
+        "hansa_lag_events": _one(report.lag),
+        "hansa_unpublished_changes": _one(report.unpublished),
+        "hansa_refused_entities": _one(report.refused),
+        "hansa_origin_lag_events": [((origin.name,), origin.lag) for origin in report.origins],
+        "hansa_retrievals_pending": [((origin.name,), origin.pending) for origin in report.origins],
+        "hansa_retrievals_failed": [((origin.name,), origin.failed) for origin in report.origins],
+        "hansa_evidence_records": _one(report.evidence),
+        "hansa_identifier_conflicts": _one(report.conflicts),
+        "hansa_entities": [
+            ((entity.type, _word(entity.own), _word(entity.public)), entity.count)
+            for entity in report.entities
+        ],
+        "hansa_store_writes_waiting": _one(writes_waiting),
+        "hansa_task_running": [((task.name,), task.is_running) for task in report.tasks],
+        "hansa_task_restarts_total": [((task.name,), task.restarts) for task in report.tasks],
+        "hansa_child_running": [
+            ((child.name,), child.state is ChildState.RUNNING) for child in report.children
+        ],
+        "hansa_child_starts_total": [((child.name,), child.starts) for child in report.children],
+        "hansa_disk_free_bytes": _one(report.disk_free_bytes),
+    }
+
+
+def _one(value: float | None) -> list[Sample]:
+    """A figure without labels; nothing when it is not known."""
+    return [] if value is None else [((), value)]
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def metrics_page() -> str:
+    """The content of docs/metrics.md."""
+    lines = [
+        "# Metrics",
+        "",
+        "`GET /metrics` gives these figures in Prometheus' text form. They are gathered when they are asked for;",
+        "counters start at 0 with the process. A figure that is not known, as the height while the engine is down, is",
+        "left out.",
+        "",
+        "`surface` is `business` (the TM Forum APIs), `league` (`/league/v1/…`) or `other`; `status` is `2xx`, `4xx` and",
+        "so on; `origin` is a member's name.",
+        "",
+        "Written by `hansa.node.metrics.metrics_page`; a test keeps it in step with the code.",
+        "",
+        "| Name | Type | Labels | Meaning |",
+        "|---|---|---|---|",
+        *(
+            f"| `{figure.name}` | {figure.kind} | {', '.join(f'`{label}`' for label in figure.labels) or 'none'} "
+            f"| {figure.meaning} |"
+            for figure in FIGURES
+        ),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,234 @@
+"""The `HttpClient` of this marketplace: everything it sends to the outside goes through here.
+
+What other members and hub listeners name as an address is theirs to choose, so it is not trusted. A request goes
+only to an origin (scheme, host, port) that is registered, and only to an address that is public unless private
+networks are allowed. The address that was looked at is the one that is connected to: names are resolved by the
+connector, once for each connection, and there is no cache that could change between look and use. No redirects,
+no cookies, no proxies of the environment, no decompression; the whole exchange has one time limit, and the answer
+a size limit that is kept while it arrives. What the other side says in an error is never passed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from hansa.core.errors import Code, HansaError, Refused, Unavailable
+from hansa.core.http import HttpAnswer, HttpRequest
+
+CONNECTIONS_MAX: Final = 128
+CONNECTIONS_PER_HOST_MAX: Final = 16
+KEEPALIVE_S: Final = 30.0
+HEADER_SIZE_MAX_BYTES: Final = 8190
+CHUNK_SIZE_BYTES: Final = 65_536
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_URL: Final = re.compile(r"[!-\[\]-~]{1,8192}")
+"""Visible ASCII without the backslash, which some take for a slash."""
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, written out: `https://market.example:443`.
+
+    Raises:
+        Refused: `Code.HOST_NOT_ALLOWED`, when it is not an http(s) URL.
+    """
+    parsed = _parsed(url)
+    host = (parsed.host or "").lower()
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parsed.scheme}://{shown}:{parsed.explicit_port or DEFAULT_PORTS[parsed.scheme]}"
+
+
+def is_allowed_address(address: IpAddress, allow_private_networks: bool) -> bool:
+    """Whether a request may be sent to this address.
+
+    Addresses that stand for IPv4 ones (mapped, 6to4, Teredo, NAT64) are judged by what they stand for. Link-local
+    addresses, where clouds keep their machines' credentials, and multicast are never allowed.
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        if inner is not None:
+            return is_allowed_address(inner, allow_private_networks)
+    if address.is_multicast or address.is_link_local or address.is_unspecified:
+        return False
+    if allow_private_networks and (address.is_loopback or address.is_private):
+        return True
+    return address.is_global and not address.is_reserved
+
+
+class CheckedResolver(AbstractResolver):
+    """Resolves a name to those of its addresses that are allowed."""
+
+    def __init__(self, resolver: AbstractResolver, allow_private_networks: bool) -> None:
+        self._resolver = resolver
+        self._allow_private_networks = allow_private_networks
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Addresses of `host`; raises `_AddressRefused` when it has some and none is allowed."""
+        found = await self._resolver.resolve(host, port, family)
+        allowed = [
+            result
+            for result in found
+            if is_allowed_address(
+                ipaddress.ip_address(result["host"].partition("%")[0]), self._allow_private_networks
+            )
+        ]
+        if found and not allowed:
+            raise _AddressRefusedError
+        return allowed
+
+    async def close(self) -> None:
+        """Close the resolver behind."""
+        await self._resolver.close()
+
+
+class _AddressRefusedError(Exception):
+    """A name has only addresses that are not allowed."""
+
+
+class OutboundClient:
+    """The `HttpClient` on aiohttp. To be used on one event loop, and closed.
+
+    Args:
+        is_registered: Whether an origin, as `origin_of` writes it, is one that this marketplace has to do with.
+        allow_private_networks: Whether private and loopback addresses may be connected to.
+        resolver: Of host names; the system's unless given.
+    """
+
+    def __init__(
+        self,
+        is_registered: Callable[[str], Awaitable[bool]],
+        *,
+        allow_private_networks: bool,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._is_registered = is_registered
+        self._allow_private_networks = allow_private_networks
+        self._resolver = resolver
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        """Send and wait for the whole answer. See `hansa.core.http.HttpClient`."""
+        await self._check(request.url)
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                return await self._exchange(request)
+        except HansaError:
+            raise
+        except TimeoutError as error:
+            raise Unavailable(Code.RETRIEVAL_TIMEOUT, "The other side did not answer in time.") from error
+        except _AddressRefusedError as error:
+            raise _not_allowed("the host's address is not a public one") from error
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+            raise _not_allowed("it is not a web address") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The other side cannot be reached.") from error
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _check(self, url: str) -> None:
+        """Refuse an origin that is not registered, and an address written out that is not allowed."""
+        if not await self._is_registered(origin_of(url)):
+            raise _not_allowed("the host is neither a member's nor a listener's")
+        host = _parsed(url).host or ""
+        try:
+            address = ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return  # a name: the resolver looks at its addresses
+        if not is_allowed_address(address, self._allow_private_networks):
+            raise _not_allowed("the address is not a public one")
+
+    async def _exchange(self, request: HttpRequest) -> HttpAnswer:
+        async with self._open().request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers={"Accept-Encoding": "identity", **request.headers},
+            data=request.body or None,
+            allow_redirects=False,
+        ) as answer:
+            announced = answer.content_length
+            if (
+                announced is not None
+                and announced > request.answer_size_max_bytes
+                and request.method != "HEAD"
+            ):
+                raise _too_large(request)
+            body = bytearray()
+            async for chunk in answer.content.iter_chunked(CHUNK_SIZE_BYTES):
+                body += chunk
+                if len(body) > request.answer_size_max_bytes:
+                    answer.close()
+                    raise _too_large(request)
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            return HttpAnswer(status=answer.status, headers=headers, body=bytes(body))
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                resolver=CheckedResolver(
+                    self._resolver or aiohttp.ThreadedResolver(), self._allow_private_networks
+                ),
+                use_dns_cache=False,
+                limit=CONNECTIONS_MAX,
+                limit_per_host=CONNECTIONS_PER_HOST_MAX,
+                keepalive_timeout=KEEPALIVE_S,
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+                max_line_size=HEADER_SIZE_MAX_BYTES,
+                max_field_size=HEADER_SIZE_MAX_BYTES,
+                headers={"User-Agent": "hansa"},
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+        return self._session
+
+
+def _parsed(text: str) -> URL:
+    """A URL that may be looked at further, parsed as the client will parse it and sent as it is written.
+
+    The signature of a request between members covers the URL, so nothing may be encoded anew.
+    """
+    if not _URL.fullmatch(text):
+        raise _not_allowed("it is too long or has characters that no web address has")
+    try:
+        url = URL(text, encoded=True)
+        port, host = url.explicit_port, url.host
+    except ValueError as error:
+        raise _not_allowed("it is not a web address") from error
+    if url.scheme not in DEFAULT_PORTS or not host or port == 0:
+        raise _not_allowed("it is not a web address")
+    if url.user is not None or url.password is not None:
+        raise _not_allowed("it carries a user name or password")
+    return url
+
+
+def _not_allowed(what: str) -> Refused:
+    return Refused(Code.HOST_NOT_ALLOWED, f"A request to this address is not allowed: {what}.")
+
+
+def _too_large(request: HttpRequest) -> Refused:
+    return Refused(
+        Code.RETRIEVAL_TOO_LARGE, f"The answer is larger than {request.answer_size_max_bytes} bytes."
+    )

@@ -1,0 +1,163 @@
+"""What is looked at before a marketplace starts: better no start than a start that does damage."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Final
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Fatal, HansaError
+from hansa.core.http import HttpClient, HttpRequest
+from hansa.core.limits import Limits
+from hansa.core.members import Member
+from hansa.node.folder import CARD, GENESIS, LEDGER_STATE, GenesisDocument
+from hansa.node.settings import FILE_NAME, Settings
+from hansa.pubsub.engine import require_free_port
+from hansa.pubsub.ledger.sqlite_state import SqliteState
+
+CLOCK_TIMEOUT_S: Final = 1.5
+CLOCK_ASKED_MAX: Final = 16
+PORT_WAIT_S: Final = 3.0
+"""How long a port may still be held by a predecessor that is just ending."""
+PORT_POLL_S: Final = 0.1
+
+
+def check_disk(folder: Path, limits: Limits) -> None:
+    """Raise `Fatal` with `Code.DISK_FULL` when too little space is left."""
+    free = free_bytes(folder)
+    if free < limits.disk_free_min_bytes:
+        raise Fatal(
+            Code.DISK_FULL,
+            f"{folder} has {free:,} bytes free; {limits.disk_free_min_bytes:,} are needed (disk_free_min_bytes).",
+        )
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space on a folder's disk."""
+    return shutil.disk_usage(folder).free
+
+
+def check_registered(settings: Settings, genesis: GenesisDocument, folder: Path, kid: str) -> Member:
+    """This marketplace as the genesis names it.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when the genesis does not know it, or knows it otherwise.
+    """
+    me = next((member for member in genesis.app_state.members if member.did == settings.did), None)
+    if me is None:
+        raise Fatal(
+            Code.SETTINGS_INVALID,
+            f"{folder / FILE_NAME}: did: the league in {GENESIS} has no member {settings.did}.",
+        )
+    if me.endpoint != settings.endpoint:
+        raise Fatal(
+            Code.SETTINGS_INVALID,
+            f"{folder / FILE_NAME}: endpoint: the league knows this marketplace at {me.endpoint}.",
+        )
+    if me.key(kid) is None:
+        raise Fatal(
+            Code.SETTINGS_INVALID,
+            f"{folder / 'keys' / 'member.jwk'} is not the key that the league knows for this marketplace "
+            f"(see {CARD}).",
+        )
+    return me
+
+
+async def wait_for_port(port: int, purpose: str, host: str, clock: Clock) -> None:
+    """Raise `Fatal` with `Code.PORT_IN_USE` when a port stays taken."""
+    deadline_s = clock.monotonic() + PORT_WAIT_S
+    while True:
+        try:
+            require_free_port(port, purpose, host)
+        except Fatal as error:
+            if error.code is not Code.PORT_IN_USE or clock.monotonic() >= deadline_s:
+                raise
+            await clock.sleep(PORT_POLL_S)
+        else:
+            return
+
+
+def ledger_before_start(folder: Path) -> tuple[datetime | None, tuple[Member, ...]]:
+    """Time of the last block that is here, and the registry; nothing before the first start.
+
+    Raises:
+        Fatal: `Code.STORE_NEWER` or `Code.STORE_DAMAGED`.
+    """
+    file = folder / LEDGER_STATE
+    if not file.exists():
+        return None, ()
+    state = SqliteState(file)
+    try:
+        if state.is_empty:
+            return None, ()
+        time_ms = state.head.time_ms
+        return datetime.fromtimestamp(time_ms / 1000, UTC), state.members
+    finally:
+        state.close()
+
+
+def check_clock_by_ledger(last_block: datetime | None, clock: Clock, limits: Limits) -> None:
+    """Raise `Fatal` with `Code.CLOCK_WRONG` when the ledger's last block is in the future."""
+    if last_block is None:
+        return
+    ahead_s = (last_block - clock.now()).total_seconds()
+    if ahead_s > limits.clock_skew_max_s:
+        raise Fatal(
+            Code.CLOCK_WRONG,
+            f"The ledger's last block is {_span(ahead_s)} in the future: this machine's clock is slow. Set it.",
+        )
+
+
+async def check_clock_by_members(
+    http: HttpClient, others: Sequence[Member], clock: Clock, limits: Limits
+) -> float | None:
+    """By how many seconds this machine's clock is ahead of the other members' (median); None when nobody says.
+
+    One answer alone decides nothing in a league where more could answer: its clock may be the wrong one.
+
+    Raises:
+        Fatal: `Code.CLOCK_WRONG`, naming the offset.
+    """
+    asked = [_ahead_of(http, member, clock) for member in others[:CLOCK_ASKED_MAX]]
+    offsets = [offset for offset in await asyncio.gather(*asked) if offset is not None]
+    if not offsets:
+        return None
+    median_s = statistics.median(offsets)
+    is_conclusive = len(offsets) >= min(2, len(others))
+    if is_conclusive and abs(median_s) > limits.clock_skew_max_s:
+        direction = "ahead of" if median_s > 0 else "behind"
+        raise Fatal(
+            Code.CLOCK_WRONG,
+            f"This machine's clock is {_span(abs(median_s))} {direction} that of {len(offsets)} other "
+            f"member{'s' if len(offsets) > 1 else ''} (at most {limits.clock_skew_max_s:g} s are accepted: "
+            "clock_skew_max_s). Set it.",
+        )
+    return median_s
+
+
+async def _ahead_of(http: HttpClient, member: Member, clock: Clock) -> float | None:
+    request = HttpRequest(
+        "GET", f"{member.endpoint}/livez", timeout_s=CLOCK_TIMEOUT_S, answer_size_max_bytes=4096
+    )
+    before = clock.now()
+    try:
+        answer = await http.send(request)
+        told = parsedate_to_datetime(answer.headers["date"])
+    except (HansaError, KeyError, ValueError):
+        return None  # whoever does not answer says nothing about the time
+    if told.tzinfo is None:
+        return None
+    middle = before + (clock.now() - before) / 2
+    return (middle - told).total_seconds()
+
+
+def _span(seconds: float) -> str:
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} hours"
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} s"

@@ -1,0 +1,142 @@
+"""Running one marketplace: `hansa serve D`.
+
+Before anything is started it is looked at whether it may be: settings, lock, disk, ports, clock. Then the HTTP
+interface opens at once, so that the catalogue is served whatever the league does, and the child processes and
+background tasks come up behind it; `/readyz` says when all of it is there.
+
+SIGTERM or SIGINT: requests under way are finished, tasks and children end, the store is closed. A second signal cuts
+the waiting short. A crash, or SIGKILL, leaves nothing behind that hinders the next start: the lock is the kernel's,
+children end with this process, and stale sockets are replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import structlog
+import uvloop
+
+from hansa import __version__
+from hansa.core.clock import Clock, SystemClock
+from hansa.core.errors import Code, Fatal
+from hansa.core.keys import SigningKey
+from hansa.core.members import Member
+from hansa.node import preflight
+from hansa.node.folder import LOCK, MEMBER_KEY, GenesisDocument, load_genesis
+from hansa.node.http_server import http_server, listening_socket
+from hansa.node.lock import FolderLock
+from hansa.node.logs import configure_logs
+from hansa.node.outbound import OutboundClient
+from hansa.node.registry import MemberRegistry
+from hansa.node.settings import Settings, load_settings
+from hansa.node.wiring import Marketplace, assemble
+from hansa.pubsub.engine import engine_binary
+from hansa.pubsub.ledger.genesis import LedgerParams
+
+log = structlog.get_logger("hansa.node")
+
+
+def serve(folder: Path, environment: Mapping[str, str] = os.environ, clock: Clock | None = None) -> None:
+    """Run the marketplace of `folder` until SIGTERM or SIGINT. Changes the working folder of the process.
+
+    Raises:
+        Fatal: when it must not or cannot start; its code and message say why.
+    """
+    shown = str(folder)
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise Fatal(Code.SETTINGS_INVALID, f"{shown} cannot be entered: {error.strerror}.") from error
+    settings = load_settings(Path(), environment)
+    configure_logs(settings.log_level, settings.log_format)
+    with FolderLock(LOCK, shown):
+        uvloop.run(_serve(settings, shown, environment, clock or SystemClock()))
+
+
+async def _serve(settings: Settings, shown: str, environment: Mapping[str, str], clock: Clock) -> None:
+    genesis, document, members = await _preflight(settings, shown, clock)
+    settings = with_ledger_limits(settings, document.app_state.params)
+    marketplace = await assemble(settings, genesis, members, environment, clock, os.urandom)
+    try:
+        await _run(marketplace, settings)
+    finally:
+        await marketplace.close()
+        log.info("stopped", name=settings.name)
+
+
+async def _preflight(
+    settings: Settings, shown: str, clock: Clock
+) -> tuple[bytes, GenesisDocument, tuple[Member, ...]]:
+    """Everything that may speak against a start. Returns the genesis and the registry as far as it is known."""
+    here, limits = Path(), settings.limits
+    engine_binary()
+    genesis, document = load_genesis(here)
+    preflight.check_registered(settings, document, Path(shown), SigningKey.load(MEMBER_KEY).kid)
+    preflight.check_disk(here, limits)
+    last_block, registered = preflight.ledger_before_start(here)
+    members = registered or document.app_state.members
+    preflight.check_clock_by_ledger(last_block, clock, limits)
+    await preflight.wait_for_port(http_port(settings), "HTTP", settings.listen_host, clock)
+    await preflight.wait_for_port(settings.p2p_port, "p2p_port", settings.p2p_host, clock)
+    registry = MemberRegistry(members)
+    http = OutboundClient(registry.has_origin, allow_private_networks=settings.allow_private_networks)
+    try:
+        others = [member for member in members if member.did != settings.did]
+        await preflight.check_clock_by_members(http, others, clock, limits)
+    finally:
+        await http.close()
+    return genesis, document, members
+
+
+def with_ledger_limits(settings: Settings, params: LedgerParams) -> Settings:
+    """The settings with those limits that the league decides."""
+    shared = msgspec.structs.asdict(params)
+    return msgspec.structs.replace(settings, limits=msgspec.structs.replace(settings.limits, **shared))
+
+
+def http_port(settings: Settings) -> int:
+    """The port that HTTP is served on: as set, else the endpoint's."""
+    if settings.listen_port:
+        return settings.listen_port
+    scheme, _, rest = settings.endpoint.partition("://")
+    _, _, port = rest.rpartition("]")[2].partition(":")
+    return int(port) if port else {"http": 80, "https": 443}[scheme]
+
+
+async def _run(marketplace: Marketplace, settings: Settings) -> None:
+    server = http_server(marketplace.front_door, settings.limits.stop_timeout_s)
+
+    def stop() -> None:
+        log.info("stopping", name=settings.name)
+        server.stop()
+        marketplace.front_door.stop_streams()
+
+    listener = listening_socket(settings.listen_host, http_port(settings))
+    with _Signals(stop):
+        log.info(
+            "serving", name=settings.name, endpoint=settings.endpoint, pid=os.getpid(), version=__version__
+        )
+        marketplace.tasks.start()
+        await server.serve(sockets=[listener])
+
+
+class _Signals:
+    """SIGTERM and SIGINT call a function, for as long as the block lasts."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

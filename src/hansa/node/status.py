@@ -1,0 +1,186 @@
+"""What `/readyz` and `/league/v1/status` say, gathered from the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from hansa import __version__
+from hansa.core.clock import Clock, rfc3339
+from hansa.node.ledger_view import LedgerView
+from hansa.node.preflight import free_bytes
+from hansa.node.registry import MemberRegistry
+from hansa.node.settings import Settings
+from hansa.node.tasks import BackgroundTasks, TaskState
+from hansa.pubsub.bus import LedgerStatus
+from hansa.pubsub.engine import ChildState, Supervised
+from hansa.replication import OriginProgress, ReplicationCounters, ReplicationView
+from hansa.store import Store
+
+
+class EntityCount(msgspec.Struct, frozen=True):
+    """How many entities there are of one kind."""
+
+    type: str
+    own: bool
+    """Whether this marketplace is their origin."""
+    public: bool
+    count: int
+
+
+class ChildStatus(msgspec.Struct, frozen=True):
+    """How a child process is."""
+
+    name: str
+    state: ChildState
+    pid: int | None
+    starts: int
+
+
+class StatusReport(msgspec.Struct, frozen=True):
+    """The content of `/league/v1/status`."""
+
+    name: str
+    did: str
+    endpoint: str
+    version: str
+    time: str
+    uptime_s: float
+    is_ready: bool
+    reasons: tuple[str, ...]
+    """Why it is not ready."""
+    height: int | None
+    """Of the ledger; None while it cannot be asked."""
+    position: int | None
+    """Newest event on the ledger."""
+    app_hash: str | None
+    peers: int | None
+    catching_up: bool | None
+    followed_to: int
+    """Events up to this position have been looked at here."""
+    lag: int | None
+    """Events on the ledger that have not been looked at here yet."""
+    unpublished: int
+    """Changes that have not been looked at for publication, and events that are not committed yet."""
+    refused: int
+    """Entities of ours whose event the ledger refused."""
+    pending: int
+    """Retrievals that wait or are under way."""
+    failed: int
+    """Those of them whose last attempt failed for a reason of their own."""
+    evidence: int
+    """Records of what others sent that did not hold."""
+    conflicts: int
+    """Entities of ours whose identifier another member has claimed on the ledger."""
+    counters: ReplicationCounters
+    """What was done since the start."""
+    origins: tuple[OriginProgress, ...]
+    entities: tuple[EntityCount, ...]
+    tasks: tuple[TaskState, ...]
+    children: tuple[ChildStatus, ...]
+    disk_free_bytes: int
+
+
+class StatusDesk:
+    """Answers how this marketplace is."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        ledger: LedgerView,
+        registry: MemberRegistry,
+        replication: ReplicationView,
+        counters: Callable[[], ReplicationCounters],
+        tasks: BackgroundTasks,
+        children: Callable[[], tuple[Supervised, ...]],
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._ledger = ledger
+        self._registry = registry
+        self._replication = replication
+        self._counters = counters
+        self._tasks = tasks
+        self._children = children
+        self._clock = clock
+        self._started_at_s = clock.monotonic()
+
+    @property
+    def uptime_s(self) -> float:
+        """Since the start."""
+        return self._clock.monotonic() - self._started_at_s
+
+    async def reasons(self) -> tuple[str, ...]:
+        """Why this marketplace is not ready; empty when it is."""
+        found = [
+            f"task {task.name} is not running ({task.problem or 'starting'})"
+            for task in self._tasks.states
+            if not task.is_running
+        ]
+        ledger = await self._ledger.refresh()
+        if ledger is None:
+            found.append(f"the ledger does not answer: {self._ledger.problem}")
+        else:
+            if ledger.catching_up:
+                found.append("the engine is catching up with the other members")
+            lag = ledger.position - await self._replication.followed_to()
+            if lag > self._settings.ready_lag_max_events:
+                found.append(f"{lag} events behind the ledger (ready_lag_max_events)")
+        if self.is_disk_full():
+            found.append("the disk is nearly full (disk_free_min_bytes)")
+        return tuple(found)
+
+    def is_disk_full(self) -> bool:
+        """Whether less space is left than is kept free."""
+        return free_bytes(Path()) < self._settings.limits.disk_free_min_bytes
+
+    async def report(self) -> StatusReport:
+        """Everything."""
+        reasons = await self.reasons()
+        ledger: LedgerStatus | None = await self._ledger.refresh()
+        gauges = await self._replication.gauges()
+        origins = await self._replication.origins(self._registry.members(), ledger)
+        return StatusReport(
+            name=self._settings.name,
+            did=self._settings.did,
+            endpoint=self._settings.endpoint,
+            version=__version__,
+            time=rfc3339(self._clock.now()),
+            uptime_s=round(self.uptime_s, 3),
+            is_ready=not reasons,
+            reasons=reasons,
+            height=ledger.height if ledger else None,
+            position=ledger.position if ledger else None,
+            app_hash=ledger.app_hash if ledger else None,
+            peers=ledger.peers if ledger else None,
+            catching_up=ledger.catching_up if ledger else None,
+            followed_to=gauges.followed_to,
+            lag=max(ledger.position - gauges.followed_to, 0) if ledger else None,
+            unpublished=gauges.unpublished,
+            refused=gauges.refused,
+            pending=gauges.pending,
+            failed=sum(origin.failed for origin in origins),
+            evidence=gauges.evidence,
+            conflicts=gauges.conflicts,
+            counters=self._counters(),
+            origins=origins,
+            entities=await self.entities(),
+            tasks=self._tasks.states,
+            children=self.children(),
+            disk_free_bytes=free_bytes(Path()),
+        )
+
+    async def entities(self) -> tuple[EntityCount, ...]:
+        """How many entities there are."""
+        counts = await self._store.counts()
+        return tuple(EntityCount(*key, count) for key, count in sorted(counts.items()))
+
+    def children(self) -> tuple[ChildStatus, ...]:
+        """The child processes."""
+        return tuple(
+            ChildStatus(child.spec.name, child.state, child.pid, child.starts) for child in self._children()
+        )

@@ -1,0 +1,241 @@
+"""How a marketplace is put together: every part is made here, once, and given what it needs.
+
+    store ◀── business ◀── front door ◀── HTTP
+      ▲  ▲                     ▲
+      │  └── hub dispatcher    ├── league routes (replication)
+      │                        └── health, figures, status, front page
+      ├── publisher ──▶ bus ──▶ engine ◀──▶ ledger application   (child processes)
+      ├── follower  ◀── bus
+      └── retriever ◀── outbound client ◀── other members
+
+Nothing in here decides anything; who wants to know what a part does reads that part.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from hansa.business import BusinessApp
+from hansa.business.hub import HubDispatcher
+from hansa.business.models import load as load_models
+from hansa.core.clock import Clock
+from hansa.core.identifiers import Entropy
+from hansa.core.keys import SigningKey
+from hansa.core.members import Member
+from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
+from hansa.node.catalogue import catalogue_routes
+from hansa.node.folder import LEDGER, MEMBER_KEY, STORE, TOKEN_KEY
+from hansa.node.front_door import FrontDoor
+from hansa.node.ledger_view import LedgerView
+from hansa.node.outbound import OutboundClient, origin_of
+from hansa.node.own_routes import OwnRoutes, rest_application
+from hansa.node.registry import MemberRegistry
+from hansa.node.settings import Settings
+from hansa.node.status import StatusDesk
+from hansa.node.tasks import BackgroundTasks
+from hansa.node.traffic import Traffic
+from hansa.pubsub.cometbft import CometBftBus
+from hansa.pubsub.engine import (
+    ABCI_SOCKET,
+    RPC_SOCKET,
+    ChildSpec,
+    EngineSettings,
+    Supervised,
+    engine_environment,
+    engine_spec,
+    json_relay,
+    supervised_engine,
+    write_home,
+)
+from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
+from hansa.replication.api import routes as league_routes
+from hansa.store import Store, subscriptions
+
+log = structlog.get_logger("hansa.node")
+
+LEDGER_STATE_NAME: Final = "state.db"
+
+
+class Children:
+    """The two child processes; the engine is started after the application that it talks to."""
+
+    def __init__(
+        self, settings: Settings, genesis: bytes, environment: Mapping[str, str], clock: Clock
+    ) -> None:
+        limits = settings.limits
+        write_home(
+            LEDGER,
+            EngineSettings(
+                name=settings.name,
+                p2p_port=settings.p2p_port,
+                p2p_host=settings.p2p_host,
+                p2p_external_address=settings.p2p_external_address,
+                persistent_peers=settings.persistent_peers,
+                is_single_machine=settings.single_machine,
+            ),
+            genesis,
+        )
+        application = ChildSpec(
+            name="ledger",
+            argv=(
+                sys.executable,
+                "-m",
+                "hansa.pubsub.ledger",
+                "--state",
+                LEDGER_STATE_NAME,
+                "--socket",
+                ABCI_SOCKET,
+            ),
+            folder=LEDGER,
+            environment={**engine_environment(environment), "PYTHONPATH": os.pathsep.join(sys.path)},
+            stop_timeout_s=limits.stop_timeout_s,
+            restart_backoff_max_s=limits.restart_backoff_max_s,
+        )
+        engine = engine_spec(
+            LEDGER,
+            environment,
+            stop_timeout_s=limits.stop_timeout_s,
+            restart_backoff_max_s=limits.restart_backoff_max_s,
+        )
+        self.application = Supervised(
+            application, clock, log, json_relay(structlog.get_logger("hansa.ledger").bind(child="ledger"))
+        )
+        self.engine = supervised_engine(engine, clock, log)
+
+    def all(self) -> tuple[Supervised, ...]:
+        """Both, in the order in which they start."""
+        return self.application, self.engine
+
+    async def run_application(self) -> None:
+        """Keep the ledger application running, until cancelled."""
+        await self.application.start()
+        await self.application.wait_until_ended()
+
+    async def run_engine(self) -> None:
+        """Keep the engine running, until cancelled."""
+        await self.engine.start()
+        await self.engine.wait_until_ended()
+
+    async def stop(self) -> None:
+        """Stop both, the engine first: it ends badly when its application goes before it."""
+        await self.engine.stop()
+        await self.application.stop()
+
+
+class ListenerOrigins:
+    """Origins of the hub listeners that are registered now."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._revision = -1
+        self._origins: frozenset[str] = frozenset()
+
+    async def has_origin(self, origin: str) -> bool:
+        """Whether a listener is registered at an origin."""
+        revision = await subscriptions.revision(self._store)
+        if revision != self._revision:
+            callbacks = await subscriptions.callbacks(self._store)
+            self._origins = frozenset(map(origin_of, callbacks))
+            self._revision = revision
+        return origin in self._origins
+
+
+class Marketplace:
+    """A marketplace, put together and not yet running. Made by `assemble`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        registry: MemberRegistry,
+        children: Children,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        limits, did, endpoint = settings.limits, settings.did, settings.endpoint
+        private = settings.allow_private_networks
+        member_key = SigningKey.load(MEMBER_KEY)
+        models = load_models()
+        self.store = store
+        self.children = children
+        self.bus = CometBftBus(LEDGER / RPC_SOCKET, clock, limits)
+        self.to_members = OutboundClient(registry.has_origin, allow_private_networks=private)
+        self.to_listeners = OutboundClient(ListenerOrigins(store).has_origin, allow_private_networks=private)
+
+        # Who calls, and who we are to others.
+        authenticate = TokenAuthenticate(SigningKey.load(TOKEN_KEY).verifying_key(), did, clock)
+        signer = MemberSigner(member_key, did, clock, entropy, limits)
+        caller_check = MemberCallerCheck(did, endpoint, registry.members, clock, limits)
+
+        # The TM Forum APIs and their notifications.
+        business = BusinessApp(store, models, authenticate, clock, entropy, limits, endpoint)
+        hub = HubDispatcher(store, models, self.to_listeners, clock, limits, endpoint)
+
+        # What of ours goes to the others, and of theirs comes here.
+        types, backlog = models.catalogue_types, Backlog(clock)
+        publisher = Publisher(store, self.bus, member_key, did, endpoint, types, clock, entropy, limits)
+        follower = Follower(store, self.bus, did, types, backlog, clock, entropy, limits)
+        retriever = Retriever(store, self.bus, self.to_members, signer, did, backlog, clock, entropy, limits)
+
+        # What runs in the background.
+        self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
+        self.tasks.add("ledger", children.run_application)
+        self.tasks.add("engine", children.run_engine)
+        self.tasks.add("registry", lambda: registry.follow(self.bus, clock))
+        self.tasks.add("publisher", publisher.run)
+        self.tasks.add("follower", follower.run)
+        self.tasks.add("retriever", retriever.run)
+        self.tasks.add("hub", hub.run)
+
+        # What is served.
+        traffic = Traffic()
+        ledger = LedgerView(self.bus, clock)
+        view = ReplicationView(store)
+        done = partial(counters, publisher, follower, retriever)
+        desk = StatusDesk(settings, store, ledger, registry, view, done, self.tasks, children.all, clock)
+        apis = [(f"{api.title} ({api.id})", api.base_path) for api in models.apis]
+        own = OwnRoutes(settings, store, ledger, registry, desk, traffic, apis)
+        routes = [
+            *own.routes(),
+            *catalogue_routes(store, did, limits),
+            *league_routes(store, self.bus, caller_check, clock, limits),
+        ]
+        self.front_door = FrontDoor(business, rest_application(routes), traffic, desk.is_disk_full, clock)
+
+    async def close(self) -> None:
+        """Stop what runs and let go of everything, in the order in which parts need one another."""
+        await self.tasks.stop()
+        await self.children.stop()
+        await self.bus.close()
+        await self.to_members.close()
+        await self.to_listeners.close()
+        await self.store.close()
+
+
+async def assemble(
+    settings: Settings,
+    genesis: bytes,
+    members: tuple[Member, ...],
+    environment: Mapping[str, str],
+    clock: Clock,
+    entropy: Entropy,
+) -> Marketplace:
+    """Put the marketplace of the working folder together.
+
+    Raises:
+        Fatal: of the store, the engine's folder or the keys.
+    """
+    children = Children(settings, genesis, environment, clock)
+    store = await Store.open(Path(STORE), clock, settings.limits)
+    try:
+        return Marketplace(settings, store, MemberRegistry(members), children, clock, entropy)
+    except BaseException:
+        await store.close()
+        raise

@@ -1,0 +1,278 @@
+"""What becomes of an entity that came from its origin: verified, and stored as a replica, or not.
+
+In this order:
+
+1. its bytes have the hash that the event on the ledger names (whoever sent them);
+2. they are the canonical form of a JSON object with an identifier, of the event's type, and without `href`;
+3. the issuer's DID and the identifier give the event's key: the event was for this entity;
+4. no other member claimed the identifier before the issuer did. The ledger's order decides, so all members decide
+   alike, whenever they retrieve;
+5. it is still wanted: no newer event, and no deletion, has come meanwhile;
+6. the identifier is not one of our own entities.
+
+A wrong hash may be the work of a moment, so the version is wanted again later; what is wrong after that stays wrong
+until there is another event. Either leaves evidence against the issuer. One transaction stores all entities of an
+answer with their provenance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from operator import itemgetter
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Refused
+from hansa.core.identifiers import Entropy, entity_key
+from hansa.core.limits import Limits
+from hansa.pubsub.bus import Bus
+from hansa.replication.backoff import Insistence, backoff_s
+from hansa.replication.exchange import AnswerLine
+from hansa.replication.registry import Registry
+from hansa.store import EntityDraft, Store, Transaction, retrievals
+from hansa.store.retrievals import Retrieval
+
+ENTITIES_PER_TURN: Final = 32
+"""Entities verified before others on the event loop get their turn."""
+MEANWHILE: Final = frozenset({"superseded", "gone"})
+"""Answers that another event on its way explains."""
+
+log = structlog.get_logger()
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """Why an entity is not stored."""
+
+    code: Code
+    reason: str
+    is_final: bool
+    """Whether the version will not be asked for again."""
+    is_evidence: bool = True
+
+
+class IntakeCounters(msgspec.Struct):
+    """What has been taken in since the start."""
+
+    entities_stored: int = 0
+    entities_rejected: int = 0
+    bytes_stored: int = 0
+
+
+def verify(body: bytes, retrieval: Retrieval, limits: Limits) -> EntityDraft | Rejection:
+    """The replica that these bytes are, if they hold (steps 1 to 3)."""
+    if len(body) > limits.entity_size_max_bytes:
+        return _final(Code.RETRIEVAL_TOO_LARGE, f"The entity has {len(body)} bytes.")
+    link = hashlink(body)
+    if link != retrieval.hashlink:
+        reason = f"The bytes have the hashlink {link}; the event names {retrieval.hashlink}."
+        return Rejection(Code.HASH_MISMATCH, reason, is_final=False)
+    try:
+        entity = msgspec.json.decode(body)
+        is_canonical = canonical_json(entity) == body
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refused):
+        return _final(Code.ENTITY_INVALID, "The bytes are not JSON that can be stored.")
+    wrong = _wrong_form(entity, retrieval, limits) if is_canonical else "is not in canonical form"
+    if wrong is not None:
+        return _final(Code.ENTITY_INVALID, f"The entity {wrong}.")
+    if entity_key(retrieval.issuer, entity["id"]) != retrieval.key:
+        return _final(
+            Code.KEY_MISMATCH, "The entity's identifier does not give the key that the event names."
+        )
+    return EntityDraft(entity["id"], retrieval.type, body, link, public=True, origin=retrieval.issuer)
+
+
+def _wrong_form(entity: Any, retrieval: Retrieval, limits: Limits) -> str | None:
+    if not isinstance(entity, dict):
+        return "is not a JSON object"
+    identifier = entity.get("id")
+    if not isinstance(identifier, str) or not 1 <= len(identifier) <= limits.identifier_length_max_chars:
+        return "has no identifier of a length that is allowed"
+    if entity.get("@type") != retrieval.type:
+        return f"is not of the type {retrieval.type} that the event names"
+    if "href" in entity:
+        return "has an href, which is not part of what is replicated"
+    if _is_deeper(entity, limits.body_depth_max):
+        return f"is nested deeper than {limits.body_depth_max} levels"
+    return None
+
+
+def _is_deeper(value: Any, depth_max: int) -> bool:
+    level = [value]
+    for _ in range(depth_max):
+        inner: list[Any] = []
+        for element in level:
+            children = element.values() if isinstance(element, dict) else element
+            inner += [child for child in children if isinstance(child, dict | list)]
+        if not inner:
+            return False
+        level = inner
+    return True
+
+
+def _final(code: Code, reason: str) -> Rejection:
+    return Rejection(code, reason, is_final=True)
+
+
+class Intake:
+    """Takes in the answers of origins.
+
+    Args:
+        store: Where replicas go.
+        bus: Knows who claimed an identifier first.
+        registry: The members.
+        did: This member.
+        clock: For back-off.
+        entropy: For back-off.
+        limits: `entity_size_max_bytes`, `retrieval_…`, `evidence_rows_max`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        registry: Registry,
+        did: str,
+        clock: Clock,
+        entropy: Entropy,
+        limits: Limits,
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._registry = registry
+        self._did = did
+        self._clock = clock
+        self._entropy = entropy
+        self._limits = limits
+        backoff_max_s = limits.retrieval_backoff_max_s
+        self._insist = Insistence("intake", clock, entropy, limits.retrieval_backoff_min_s, backoff_max_s)
+        self.counters = IntakeCounters()
+
+    async def take(self, issuer: str, wanted: Sequence[Retrieval], lines: Sequence[AnswerLine]) -> None:
+        """Store or reject what an origin answered, a line for each of the wanted versions."""
+        drafts: dict[Retrieval, EntityDraft] = {}
+        rejections: dict[Retrieval, Rejection] = {}
+        for n, (retrieval, line) in enumerate(zip(wanted, lines, strict=True), 1):
+            outcome = self._judge(retrieval, line)
+            if isinstance(outcome, EntityDraft):
+                drafts[retrieval] = outcome
+            elif outcome is not None:
+                rejections[retrieval] = outcome
+            if n % ENTITIES_PER_TURN == 0:
+                await asyncio.sleep(0)
+        claimed = await self._insist(partial(self._claimed, issuer, drafts))
+        rejections |= claimed
+        accepted = {retrieval: draft for retrieval, draft in drafts.items() if retrieval not in claimed}
+        await self._insist(partial(self._apply, accepted, rejections))
+
+    def _judge(self, retrieval: Retrieval, line: AnswerLine) -> EntityDraft | Rejection | None:
+        """None when it has to be asked for again at once."""
+        if isinstance(line.entity, msgspec.Raw):
+            return verify(bytes(line.entity), retrieval, self._limits)
+        if line.status == "later":
+            return None
+        reason = f"The origin says that the version is {line.status}."
+        return Rejection(
+            Code.RETRIEVAL_MISSING, reason, is_final=False, is_evidence=line.status not in MEANWHILE
+        )
+
+    # -- claims -----------------------------------------------------------------------------------------------
+
+    async def _claimed(self, issuer: str, drafts: dict[Retrieval, EntityDraft]) -> dict[Retrieval, Rejection]:
+        """Entities that are new here and whose identifier another member claimed before the issuer did."""
+        known = await retrievals.known_keys(self._store, issuer, [retrieval.key for retrieval in drafts])
+        new = {retrieval: draft for retrieval, draft in drafts.items() if retrieval.key not in known}
+        if not new:
+            return {}
+        members = await self._registry.members()
+        claimants = {(entity_key(m.did, draft.id), m.did) for draft in new.values() for m in members}
+        claims = await self._bus.claims(sorted({key for key, _ in claimants}))
+        first = {c.key: c.first_position for c in claims if (c.key, c.issuer) in claimants}
+        rejections: dict[Retrieval, Rejection] = {}
+        for retrieval, draft in new.items():
+            own = first.get(retrieval.key, retrieval.position)
+            positions = {m.did: first.get(entity_key(m.did, draft.id), own) for m in members}
+            owner, position = min(positions.items(), key=itemgetter(1), default=(issuer, own))
+            if position < own:
+                reason = (
+                    f"{owner} claimed the identifier before, at position {position}; this claim is at {own}."
+                )
+                rejections[retrieval] = _final(Code.IDENTIFIER_CLAIMED, reason)
+        return rejections
+
+    # -- storing ----------------------------------------------------------------------------------------------
+
+    async def _apply(
+        self, accepted: dict[Retrieval, EntityDraft], rejections: dict[Retrieval, Rejection]
+    ) -> None:
+        stored = rejected = size_bytes = 0
+        async with self._store.transaction() as tx:
+            for retrieval, draft in accepted.items():
+                if not await retrievals.is_current(tx, retrieval):
+                    continue
+                local = await tx.entity(draft.id)
+                if local is not None and local.origin is None:
+                    await self._keep_ours(tx, retrieval, draft.id)
+                    rejected += 1
+                    continue
+                await tx.put(draft)
+                await retrievals.record_provenance(tx, draft.id, retrieval)
+                await retrievals.settle(tx, retrieval)
+                stored += 1
+                size_bytes += len(draft.body)
+            for retrieval, rejection in rejections.items():
+                if await retrievals.is_current(tx, retrieval):
+                    await self._reject(tx, retrieval, rejection)
+                    rejected += 1
+        self.counters.entities_stored += stored
+        self.counters.entities_rejected += rejected
+        self.counters.bytes_stored += size_bytes
+
+    async def _keep_ours(self, tx: Transaction, retrieval: Retrieval, entity_id: str) -> None:
+        """The issuer's claim is the earliest on the ledger, but the entity is ours here: a person has to decide."""
+        await retrievals.record_conflicts(tx, [(entity_id, retrieval.issuer, retrieval.position)])
+        await retrievals.settle(tx, retrieval)
+        log.warning("another member claims an entity of ours", entity=entity_id, issuer=retrieval.issuer)
+
+    async def _reject(self, tx: Transaction, retrieval: Retrieval, rejection: Rejection) -> None:
+        attempts = retrieval.attempts + 1
+        is_last = attempts >= self._limits.retrieval_attempts_max
+        if rejection.is_evidence or is_last:
+            await retrievals.record_evidence(
+                tx,
+                retrieval.issuer,
+                str(rejection.code),
+                rejection.reason,
+                self._limits.evidence_rows_max,
+                retrieval,
+            )
+            write = log.warning if attempts == 1 or is_last else log.debug
+            write(
+                "an entity does not hold",
+                code=str(rejection.code),
+                issuer=retrieval.issuer,
+                position=retrieval.position,
+                reason=rejection.reason,
+            )
+        if rejection.is_final or is_last:
+            await retrievals.settle(tx, retrieval)
+            return
+        await retrievals.postpone(tx, retrieval, self.due_ms(attempts), str(rejection.code))
+
+    def due_ms(self, attempts: int) -> int:
+        """When to try again after so many failures."""
+        limits = self._limits
+        pause_s = backoff_s(
+            attempts, limits.retrieval_backoff_min_s, limits.retrieval_backoff_max_s, self._entropy
+        )
+        return now_ms(self._clock) + int(pause_s * 1000)
+
+
+def now_ms(clock: Clock) -> int:
+    """Milliseconds since 1970."""
+    return int(clock.now().timestamp() * 1000)

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from benchmarks.__main__ import PARTS
+from benchmarks.report import Table
+from tests.conftest import CHECKOUT
+
+
+@pytest.mark.league
+@pytest.mark.parametrize("part", PARTS)
+async def test_a_quick_run_measures_everything_that_a_full_run_does(part: str, tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks", "--quick", "--only", part, "--json", str(figures)),
+        cwd=CHECKOUT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    tables = msgspec.json.decode(figures.read_bytes(), type=list[Table])
+    assert tables
+    assert all(figure.value > 0 for table in tables for row in table.rows for figure in row.figures)

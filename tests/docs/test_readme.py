@@ -1,0 +1,82 @@
+"""What the README and the other pages ask their reader to type exists."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+import typer.main
+from hansa.cli.app import app
+
+from tests.conftest import CHECKOUT
+from tests.docs.pages import commands, page, pages
+
+MAKEFILE = (CHECKOUT / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([a-z]+):.*##", MAKEFILE, re.MULTILINE))
+
+
+def typed(path: str) -> list[list[str]]:
+    """Command lines of a page, with what stands between quotes and pipes taken apart."""
+    parts = [part for words in commands(page(path)) for part in " ".join(words).split("|")]
+    found = [part.replace("(", " ").replace(")", " ").split() for part in parts]
+    return [words for words in found if words]
+
+
+def test_the_readme_shows_the_two_commands_first() -> None:
+    lines = [words for words in commands(page("README.md")) if words[0] == "make"]
+    assert lines[:2] == [["make", "demo"], ["make", "test"]]
+
+
+def test_the_readme_says_what_it_is_in_a_few_lines_before_anything_else() -> None:
+    title, first = page("README.md").split("\n\n", 2)[:2]
+    assert title == "# Hansa"
+    assert 3 <= len(first.splitlines()) <= 6
+
+
+@pytest.mark.parametrize("path", pages())
+def test_every_make_target_that_a_page_names_exists(path: str) -> None:
+    named = {words[1] for words in typed(path) if words[0] == "make" and len(words) > 1}
+    named |= set(re.findall(r"`make ([a-z]+)", page(path)))
+    assert named <= TARGETS
+
+
+@pytest.mark.parametrize("path", pages())
+def test_every_hansa_command_that_a_page_shows_is_understood(path: str) -> None:
+    """Each command line is parsed by the real parser; only what a reader fills in is replaced."""
+    group = typer.main.get_command(app)
+    known = group.commands  # type: ignore[attr-defined]
+    for words in typed(path):
+        if words[0].rpartition("/")[2] != "hansa" or words[1:2] in ([], ["--help"]):
+            continue
+        name, rest = words[1], words[2:]
+        assert name in known, f"{' '.join(words)}: there is no such command"
+        options = {option for each in known[name].params for option in (*each.opts, *each.secondary_opts)}
+        given = {word.partition("=")[0] for word in rest if word.startswith("--")}
+        assert given <= options | {"--help"}, f"{' '.join(words)}: {sorted(given - options)} is unknown"
+
+
+@pytest.mark.parametrize("path", pages())
+def test_every_hansa_command_in_the_prose_exists(path: str) -> None:
+    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    named = set(re.findall(r"`(?:\.venv/bin/)?hansa ([a-z]+)", page(path)))
+    assert named <= known
+
+
+def test_the_readme_names_the_python_that_the_project_asks_for() -> None:
+    required = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert f"Python {required.removeprefix('>=')}" in page("README.md")
+
+
+def test_the_changelog_has_the_version_that_the_code_has() -> None:
+    import hansa
+
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == hansa.__version__
+    assert f"## [{hansa.__version__}]" in page("CHANGELOG.md")
+
+
+def test_the_licence_is_the_one_that_the_project_names() -> None:
+    text = (CHECKOUT / "LICENSE").read_text()
+    assert "Apache License" in text
+    assert "END OF TERMS AND CONDITIONS" in text

@@ -1,0 +1,262 @@
+"""A whole league in one process: the production code of replication on a ledger, stores and a network in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.clock import ManualClock
+from hansa.core.events import CREATE, EntityVersion, LifecycleEvent, event_name, event_time, sign_event
+from hansa.core.identifiers import entity_key, uuid7
+from hansa.core.keys import SigningKey
+from hansa.core.limits import Limits
+from hansa.core.members import Member
+from hansa.identity import MemberCallerCheck, MemberSigner
+from hansa.pubsub.bus import Bus
+from hansa.pubsub.memory import MemoryLedger
+from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
+from hansa.replication.api import routes
+from hansa.replication.follower import ConsumeCondition, everything
+from hansa.store import EntityDraft, Store, retrievals
+from tests.support.asgi import AsgiClient
+from tests.support.network import Network
+
+TYPES = frozenset({"Category", "ProductOffering", "ProductSpecification"})
+PUBLIC_STATUSES = frozenset({"Launched", "Retired", "Obsolete"})
+TURNS_PER_CHECK = 20
+STEP_S = 0.05
+
+
+class Marketplace:
+    """One member."""
+
+    def __init__(self, league: League, name: str, path: Path | None) -> None:
+        self.league = league
+        self.name = name
+        self.path = path
+        self.key = SigningKey.generate()
+        self.did = self.key.verifying_key().did_key()
+        self.endpoint = f"https://{name}.example"
+        self.member = Member(self.did, name, self.endpoint, (self.key.public,), 1)
+        self.entropy = random.Random(name).randbytes
+        self.wants: ConsumeCondition = everything
+        self.bus: Bus
+        self.store: Store
+        self.publisher: Publisher
+        self.follower: Follower
+        self.retriever: Retriever
+        self._tasks: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Open the store, and be reachable."""
+        league = self.league
+        self.bus = league.ledger.bus()
+        self.store = await Store.open(self.path, league.clock, league.limits)
+        check = MemberCallerCheck(
+            self.did, self.endpoint, lambda: league.registered, league.clock, league.limits
+        )
+        application = Starlette(routes=routes(self.store, self.bus, check, league.clock, league.limits))
+        league.network.applications[self.endpoint] = application
+        self.client = AsgiClient(application)
+        self.view = ReplicationView(self.store)
+
+    def start(self) -> None:
+        """Begin to replicate."""
+        league, clock, limits = self.league, self.league.clock, self.league.limits
+        backlog = Backlog(clock)
+        signer = MemberSigner(self.key, self.did, clock, self.entropy, limits)
+        self.publisher = Publisher(
+            self.store, self.bus, self.key, self.did, self.endpoint, TYPES, clock, self.entropy, limits
+        )
+        self.follower = Follower(
+            self.store, self.bus, self.did, TYPES, backlog, clock, self.entropy, limits, self.wants
+        )
+        self.retriever = Retriever(
+            self.store, self.bus, league.network, signer, self.did, backlog, clock, self.entropy, limits
+        )
+        self._tasks = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.publisher.run())
+            tasks.create_task(self.follower.run())
+            tasks.create_task(self.retriever.run())
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it replicates."""
+        return self._tasks is not None and not self._tasks.done()
+
+    async def stop(self) -> None:
+        """Forget everything but the store, wherever it was."""
+        if self._tasks is not None:
+            self._tasks.cancel()
+            await asyncio.gather(self._tasks, return_exceptions=True)
+            self._tasks = None
+
+    async def failure(self) -> BaseException | None:
+        """What ended the replication, if it has ended."""
+        if self._tasks is None or not self._tasks.done():
+            return None
+        (result,) = await asyncio.gather(self._tasks, return_exceptions=True)
+        return result
+
+    async def restart(self) -> None:
+        """Stop, and begin from the store."""
+        await self.stop()
+        self.start()
+
+    async def close(self) -> None:
+        """Leave."""
+        await self.stop()
+        await self.store.close()
+
+    # -- what people do -----------------------------------------------------------------------------------------
+
+    def id(self, name: str, type_name: str = "ProductOffering") -> str:
+        """An identifier of this marketplace."""
+        return f"urn:ngsi-ld:{type_name.lower()}:{self.name}:{name}"
+
+    async def put(
+        self, name: str, /, status: str | None = "Launched", type_name: str = "ProductOffering", **fields: Any
+    ) -> str:
+        """Write an entity of ours, given its name or whole identifier; its identifier."""
+        entity_id = name if name.startswith("urn:") else self.id(name, type_name)
+        await self.put_many([(entity_id, status, type_name, fields)])
+        return entity_id
+
+    async def put_many(self, entities: Sequence[tuple[str, str | None, str, dict[str, Any]]]) -> None:
+        """Write entities in one transaction."""
+        async with self.store.transaction() as tx:
+            for entity_id, status, type_name, fields in entities:
+                await tx.put(draft(entity_id, status, type_name, **fields))
+
+    async def delete(self, entity_id: str) -> None:
+        """Delete an entity."""
+        async with self.store.transaction() as tx:
+            await tx.delete(entity_id)
+
+    async def catalogue(self) -> dict[str, tuple[str, str]]:
+        """What is public here: identifier to (hashlink, DID of the origin)."""
+        found: dict[str, tuple[str, str]] = {}
+        async for page in self.store.scan():
+            found |= {entity.id: (entity.hashlink, entity.origin or self.did) for entity in page}
+        return found
+
+    async def evidence(self) -> set[tuple[str, str]]:
+        """(issuer, code) of what did not hold."""
+        return set(await self.view.evidence_counts())
+
+    async def is_idle(self) -> bool:
+        """Whether it has published, followed and retrieved everything there is."""
+        if await self.view.unpublished():
+            return False
+        position = self.league.ledger.application.state.head.position
+        if await self.view.followed_to() < position:
+            return False
+        origins = await retrievals.origins(self.store)
+        return all(origin.pending == 0 and origin.deferred_after is None for origin in origins)
+
+    # -- what nobody should do ----------------------------------------------------------------------------------
+
+    async def announce(self, entity_id: str, body: bytes, **overrides: Any) -> LifecycleEvent:
+        """Put a first version on the ledger without the publisher."""
+        key = entity_key(self.did, entity_id)
+        now = self.league.clock.now()
+        fields: dict[str, Any] = {
+            "id": uuid7(now, self.entropy),
+            "type": event_name("ProductOffering", CREATE),
+            "time": event_time(now),
+            "issuer": self.did,
+            "entity": EntityVersion(key, "ProductOffering", 1),
+            "location": f"{self.endpoint}/league/v1/entities/{key}?hl={hashlink(body)}",
+        }
+        event = LifecycleEvent(**(fields | overrides))
+        await self.bus.publish([sign_event(event, self.key, now)])
+        return event
+
+
+class League:
+    """Some members, their ledger, their network, and their time."""
+
+    def __init__(self, names: Sequence[str], limits: Limits | None = None, folder: Path | None = None) -> None:
+        self.clock = ManualClock()
+        self.limits = limits or Limits()
+        self.network = Network(self.clock)
+        self.marketplaces = [Marketplace(self, name, folder / f"{name}.db" if folder else None) for name in names]
+        self.registered = tuple(marketplace.member for marketplace in self.marketplaces)
+        self.ledger = MemoryLedger(self.registered, self.clock, self.limits)
+
+    async def __aenter__(self) -> League:
+        """Open all stores; replication begins with `start`."""
+        for marketplace in self.marketplaces:
+            await marketplace.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End everything."""
+        for marketplace in self.marketplaces:
+            await marketplace.close()
+        self.ledger.close()
+
+    def start(self) -> None:
+        """All begin to replicate."""
+        for marketplace in self.marketplaces:
+            marketplace.start()
+
+    async def run(self, seconds: float) -> None:
+        """Let time pass."""
+        for _ in range(round(seconds / STEP_S)):
+            await self._turns()
+            await self.clock.advance(STEP_S)
+        await self._turns()
+
+    async def until(self, condition: Callable[[], Any], timeout_s: float = 600.0) -> None:
+        """Let time pass until a condition holds (a function, or one that gives something to await)."""
+        for _ in range(round(timeout_s / STEP_S)):
+            await self._turns()
+            holds = condition()
+            if await holds if hasattr(holds, "__await__") else holds:
+                return
+            for marketplace in self.marketplaces:
+                failure = await marketplace.failure()
+                if isinstance(failure, Exception):
+                    raise failure
+            await self.clock.advance(STEP_S)
+        reports = [msgspec.to_builtins(await m.view.gauges()) for m in self.marketplaces]
+        raise AssertionError(f"it did not come to hold: {reports}")
+
+    async def settle(self, *marketplaces: Marketplace, timeout_s: float = 600.0) -> None:
+        """Let time pass until everything has arrived everywhere (or at these)."""
+
+        async def idle() -> bool:
+            return all([await one.is_idle() for one in marketplaces or self.marketplaces if one.is_running])
+
+        await self.until(idle, timeout_s)
+
+    async def catalogues(self) -> list[dict[str, tuple[str, str]]]:
+        """What is public at each."""
+        return [await marketplace.catalogue() for marketplace in self.marketplaces]
+
+    async def _turns(self) -> None:
+        for _ in range(TURNS_PER_CHECK):
+            await asyncio.sleep(0)
+
+
+def draft(
+    entity_id: str, /, status: str | None = "Launched", type_name: str = "ProductOffering", **fields: Any
+) -> EntityDraft:
+    """An entity as the business layer would write it."""
+    body: dict[str, Any] = {"@type": type_name, "id": entity_id, **fields}
+    if status is not None:
+        body["lifecycleStatus"] = status
+    canonical = canonical_json(body)
+    is_public = type_name in TYPES and status in PUBLIC_STATUSES
+    return EntityDraft(entity_id, type_name, canonical, hashlink(canonical), is_public)

@@ -1,0 +1,74 @@
+"""A network in one process: every marketplace's HTTP application by its endpoint, and what can go wrong between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.http import HttpAnswer, HttpRequest
+from tests.support.asgi import Application, AsgiClient
+
+Fault = Callable[[HttpRequest, HttpAnswer], HttpAnswer]
+"""Changes an answer on its way."""
+
+
+class Network:
+    """Who can be reached, and how."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.applications: dict[str, Application] = {}
+        """By endpoint."""
+        self.down: set[str] = set()
+        """Endpoints that refuse connections."""
+        self.delays_s: dict[str, float] = {}
+        """How long an endpoint takes for an answer."""
+        self.faults: dict[str, Fault] = {}
+        """What happens to an endpoint's answers."""
+        self.requests: list[HttpRequest] = []
+        """Everything that was sent."""
+
+    def requests_to(self, endpoint: str) -> list[HttpRequest]:
+        """What was sent to an endpoint."""
+        return [request for request in self.requests if request.url.startswith(endpoint + "/")]
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        """An `HttpClient` that everybody shares."""
+        self.requests.append(request)
+        endpoint = "/".join(request.url.split("/", 3)[:3])
+        if endpoint not in self.applications:
+            raise Refused(Code.HOST_NOT_ALLOWED, f"{endpoint} is not registered.")
+        if endpoint in self.down:
+            raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The connection was refused.")
+        delay_s = self.delays_s.get(endpoint, 0.0)
+        await self.clock.sleep(min(delay_s, request.timeout_s))
+        if delay_s > request.timeout_s:
+            raise Unavailable(Code.RETRIEVAL_TIMEOUT, "The exchange took too long.")
+        client = AsgiClient(self.applications[endpoint], request.headers)
+        response = await client.request(
+            request.method, request.url.removeprefix(endpoint), body=request.body
+        )
+        answer = HttpAnswer(response.status, response.headers, response.body)
+        if endpoint in self.faults:
+            answer = self.faults[endpoint](request, answer)
+        if len(answer.body) > request.answer_size_max_bytes:
+            raise Refused(Code.RETRIEVAL_TOO_LARGE, "The answer is too large.")
+        return answer
+
+
+def status(code: int, headers: Mapping[str, str] | None = None) -> Fault:
+    """Every answer has this status and an unfriendly text."""
+    return lambda request, answer: HttpAnswer(code, headers or {}, b"<script>our words</script>")
+
+
+def replaced(old: bytes, new: bytes) -> Fault:
+    """Wherever some bytes stand, others come."""
+    return lambda request, answer: msgspec.structs.replace(answer, body=answer.body.replace(old, new))
+
+
+def oversize(size_bytes: int) -> Fault:
+    """The answer goes on and on."""
+    return lambda request, answer: msgspec.structs.replace(answer, body=answer.body + b" " * size_bytes)

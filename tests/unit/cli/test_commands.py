@@ -1,0 +1,239 @@
+"""The command line itself: help, examples, exit statuses, what goes where."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from hansa import __version__
+from hansa.cli.app import app
+from hansa.cli.reporting import INTERRUPTED, reporting
+from hansa.core.errors import EXIT_STATUS, Code, Fatal, HansaError, Refused
+
+COMMANDS = (
+    "demo",
+    "init",
+    "found",
+    "serve",
+    "token",
+    "doctor",
+    "status",
+    "import",
+    "export",
+    "diff",
+    "events",
+    "version",
+)
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _no_token_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HANSA_TOKEN", raising=False)
+
+
+def test_the_commands_are_those_that_are_documented() -> None:
+    group = get_command(app)
+    assert set(COMMANDS) <= set(group.commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_shows_an_example_and_takes_json(name: str) -> None:
+    told = runner.invoke(app, [name, "--help"])
+    assert told.exit_code == 0
+    assert f"Example: hansa {name}" in told.output
+    assert "--json" in told.output
+
+
+def examples() -> Iterator[tuple[str, list[str]]]:
+    for name in COMMANDS:
+        command = get_command(app).commands[name]  # type: ignore[attr-defined]
+        line = (
+            command.epilog.removeprefix("Example: ")
+            .partition(" > ")[0]
+            .replace("$(cat market/token)", "TOKEN")
+        )
+        yield name, shlex.split(line)[2:]
+
+
+@pytest.mark.parametrize(("name", "arguments"), list(examples()))
+def test_every_example_is_a_right_command_line(name: str, arguments: list[str]) -> None:
+    command = get_command(app).commands[name]  # type: ignore[attr-defined]
+    command.make_context(name, list(arguments))
+
+
+def test_the_version_is_told() -> None:
+    assert runner.invoke(app, ["--version"]).output == f"hansa {__version__}\n"
+    told = json.loads(runner.invoke(app, ["version", "--json"]).output)
+    assert told["hansa"] == __version__
+    assert set(told) == {"hansa", "cometbft", "python", "sqlite"}
+
+
+def test_a_wrong_command_line_ends_with_status_2() -> None:
+    assert runner.invoke(app, ["import"]).exit_code == 2
+    assert runner.invoke(app, ["no-such-command"]).exit_code == 2
+
+
+def command_that(raises: BaseException) -> typer.Typer:
+    made = typer.Typer()
+
+    @made.command()
+    @reporting
+    def run(as_json: bool = typer.Option(False, "--json")) -> None:
+        raise raises
+
+    return made
+
+
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.FOLDER_IN_USE, Code.INVALID, Code.DISK_FULL])
+def test_an_error_is_one_sentence_on_stderr_and_its_exit_status(code: Code) -> None:
+    told = runner.invoke(command_that(Fatal(code, "This is what happened.")), [])
+    assert told.exit_code == EXIT_STATUS.get(code, 1)
+    assert told.stderr == "This is what happened.\n"
+    assert told.stdout == ""
+
+
+def test_with_json_a_program_reads_the_code_on_stdout() -> None:
+    told = runner.invoke(command_that(Refused(Code.INVALID, "No.")), ["--json"])
+    assert json.loads(told.stdout) == {"error": {"code": "invalid", "message": "No."}}
+    assert told.stderr == "No.\n"
+
+
+def test_an_interruption_is_quiet() -> None:
+    told = runner.invoke(command_that(KeyboardInterrupt()), [])
+    assert told.exit_code == INTERRUPTED
+    assert told.output == ""
+
+
+def test_a_full_disk_behind_stdout_is_told() -> None:
+    told = runner.invoke(command_that(OSError(28, "No space left on device")), [])
+    assert told.exit_code == EXIT_STATUS[Code.DISK_FULL]
+    assert "disk is full" in told.stderr
+
+
+def test_a_fault_of_ours_is_not_hidden() -> None:
+    told = runner.invoke(command_that(ZeroDivisionError()), [])
+    assert isinstance(told.exception, ZeroDivisionError)
+
+
+def made_folder(folder: Path) -> Path:
+    told = runner.invoke(
+        app,
+        [
+            "init",
+            str(folder),
+            "--name",
+            folder.name,
+            "--endpoint",
+            "http://127.0.0.1:8101",
+            "--p2p-port",
+            "29001",
+            "--json",
+        ],
+    )
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["member"]["name"] == folder.name
+    return folder
+
+
+def test_init_makes_a_folder_once(tmp_path: Path) -> None:
+    folder = made_folder(tmp_path / "market")
+    again = runner.invoke(app, ["init", str(folder), "--name", "x", "--endpoint", "http://127.0.0.1:8101"])
+    assert again.exit_code == 1
+    assert "not empty" in again.stderr
+
+
+def test_init_refuses_a_port_that_is_none(tmp_path: Path) -> None:
+    arguments = [
+        "init",
+        str(tmp_path / "m"),
+        "--name",
+        "m",
+        "--endpoint",
+        "http://127.0.0.1:1",
+        "--p2p-port",
+        "70000",
+    ]
+    told = runner.invoke(app, arguments)
+    assert told.exit_code == 1
+    assert "--p2p-port" in told.stderr
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_token_is_the_only_thing_on_stdout(tmp_path: Path) -> None:
+    folder = made_folder(tmp_path / "market")
+    told = runner.invoke(app, ["token", str(folder), "--subject", "anna", "--expires", "15m"])
+    assert told.exit_code == 0
+    assert told.stdout.count(".") == 2
+    assert told.stdout.count("\n") == 1
+    refused = runner.invoke(app, ["token", str(folder), "--subject", "anna", "--expires", "soon"])
+    assert refused.exit_code == 1
+    assert "15m" in refused.stderr
+
+
+def test_a_folder_that_is_none_ends_with_the_status_of_settings(tmp_path: Path) -> None:
+    told = runner.invoke(app, ["token", str(tmp_path), "--subject", "anna"])
+    assert told.exit_code == EXIT_STATUS[Code.SETTINGS_INVALID]
+    assert "hansa init" in told.stderr
+
+
+def test_founding_gives_every_member_the_same_genesis(tmp_path: Path) -> None:
+    one, two = made_folder(tmp_path / "one"), tmp_path / "two"
+    arguments = [
+        "init",
+        str(two),
+        "--name",
+        "two",
+        "--endpoint",
+        "http://127.0.0.1:8102",
+        "--p2p-port",
+        "29002",
+    ]
+    assert runner.invoke(app, arguments).exit_code == 0
+    cards = [str(folder / "member.json") for folder in (one, two)]
+    first = runner.invoke(app, ["found", *cards, "--into", str(one)])
+    assert first.exit_code == 0, first.output
+    second = runner.invoke(app, ["found", *cards, "--genesis", str(one / "genesis.json"), "--into", str(two)])
+    assert second.exit_code == 0, second.output
+    assert (one / "genesis.json").read_bytes() == (two / "genesis.json").read_bytes()
+
+
+def test_founding_without_a_folder_writes_the_genesis(tmp_path: Path) -> None:
+    folder = made_folder(tmp_path / "one")
+    told = runner.invoke(app, ["found", str(folder / "member.json")])
+    assert json.loads(told.stdout)["app_state"]["members"][0]["name"] == "one"
+
+
+def test_a_genesis_of_another_league_is_refused(tmp_path: Path) -> None:
+    one, two = made_folder(tmp_path / "one"), made_folder(tmp_path / "two")
+    told = runner.invoke(
+        app, ["found", str(two / "member.json"), "--genesis", str(one / "genesis.json"), "--into", str(two)]
+    )
+    assert told.exit_code == 1
+    assert "does not name two" in told.stderr
+
+
+def test_comparing_needs_two_addresses() -> None:
+    told = runner.invoke(app, ["diff", "http://127.0.0.1:8101"])
+    assert told.exit_code == 1
+    assert "two members" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "address", ["http://", "ftp://market.example", "http://market.example/path", "http://a:b:c"]
+)
+def test_an_address_that_is_none_is_told(address: str) -> None:
+    told = runner.invoke(app, ["status", address])
+    assert told.exit_code == 1
+    assert told.stderr.count("\n") == 1
+
+
+def test_errors_without_a_status_of_their_own_end_with_1() -> None:
+    assert HansaError(Code.CONFLICT, "").exit_status == 1

@@ -1,0 +1,211 @@
+"""What people read: status, events, the demo's lines."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hansa.cli.client import Answer, Client, reason_of, refusal, retry_after_s
+from hansa.cli.demo import announce
+from hansa.cli.demo_members import DemoMember, last_message
+from hansa.cli.demo_view import DOWN, DemoView, MemberView, RateMeter
+from hansa.cli.events import EventReader, time_of
+from hansa.cli.output import Output, is_number, printable
+from hansa.cli.status import facts_of, rows_of_entities, rows_of_origins
+from hansa.core.clock import ManualClock
+from hansa.core.errors import Code, Refused, Unavailable
+
+NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
+
+REPORT = {
+    "name": "lubeck",
+    "did": "did:key:zOne",
+    "endpoint": "http://127.0.0.1:8101",
+    "version": "0.1.0",
+    "uptime_s": 65.2,
+    "is_ready": False,
+    "reasons": ["the ledger does not answer: stopped"],
+    "height": None,
+    "position": None,
+    "followed_to": 12_345,
+    "lag": None,
+    "unpublished": 3,
+    "pending": 2,
+    "failed": 1,
+    "evidence": 0,
+    "origins": [
+        {
+            "did": "did:key:zTwo",
+            "name": "riga",
+            "lag": 2,
+            "pending": 2,
+            "failed": 1,
+            "problem": "hash-mismatch",
+        }
+    ],
+    "entities": [
+        {"type": "Category", "own": True, "public": True, "count": 4},
+        {"type": "Category", "own": True, "public": False, "count": 1},
+        {"type": "Category", "own": False, "public": True, "count": 1200},
+    ],
+    "tasks": [{"name": "publisher", "is_running": False, "problem": "boom", "restarts": 2}],
+    "children": [{"name": "cometbft", "state": "backing-off", "pid": None, "starts": 3}],
+}
+
+
+def test_status_says_what_is_wrong_first() -> None:
+    facts = facts_of(REPORT)
+    assert facts["lubeck"] == "http://127.0.0.1:8101  not ready: the ledger does not answer: stopped"
+    assert facts["ledger"] == "does not answer"
+    assert facts["here"].startswith("followed to 12,345, lag -")
+    assert facts["troubles"] == "publisher (boom); cometbft is backing-off"
+    assert rows_of_origins(REPORT) == [["riga", "2", "2", "1", "hash-mismatch"]]
+    assert rows_of_entities(REPORT) == [["Category", "4", "1", "1,200"]]
+
+
+def test_a_status_of_another_version_is_shown_as_far_as_it_goes() -> None:
+    assert facts_of({"name": "riga"})["riga"].startswith("-")
+    assert rows_of_origins({}) == []
+
+
+def test_text_of_others_cannot_move_the_cursor() -> None:
+    assert printable("a\x1b[2Jb\nc") == "a�[2Jb�c"
+    assert len(printable("x" * 1000)) == 300
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1,200", True), ("-", True), ("", True), ("3.5", True), ("v1", False), ("1.2.3", False)],
+)
+def test_columns_of_numbers_are_known(text: str, expected: bool) -> None:
+    assert is_number(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-08-01", "2026-08-01T00:00:00.000Z"),
+        ("2026-08-01T10:00:00+02:00", "2026-08-01T08:00:00.000Z"),
+        ("2h", "2026-08-01T10:00:00.000Z"),
+    ],
+)
+def test_times_are_moments_or_how_long_ago(text: str, expected: str) -> None:
+    assert time_of(text, NOW) == expected
+
+
+def test_what_is_no_time_is_refused_with_examples() -> None:
+    for text in ("yesterday", "999999999w", "2026-13-01"):
+        with pytest.raises(Refused, match="2h"):
+            time_of(text, NOW)
+
+
+def test_an_event_is_a_line_with_the_issuers_name() -> None:
+    reader = EventReader(Client("http://127.0.0.1:8101"), ManualClock(), Output())
+    reader.names = {"did:key:zOne": "lubeck"}
+    line = reader.line(
+        {
+            "position": 7,
+            "time": "2026-08-01T12:00:00.000Z",
+            "event": {
+                "type": "categoryCreateEvent",
+                "issuer": "did:key:zOne",
+                "entity": {"key": "ab" * 32, "type": "Category", "version": 1},
+                "metadata": {"lifecycleStatus": "Launched"},
+            },
+        }
+    )
+    assert line.split() == [
+        "7",
+        "2026-08-01T12:00:00.000Z",
+        "categoryCreateEvent",
+        "lubeck",
+        "v1",
+        "Launched",
+        "ab" * 8,
+    ]
+    assert reader.line({"position": "x\n", "event": 3}).isprintable()
+
+
+def answer(status: int, body: object, **headers: str) -> Answer:
+    return Answer(status, headers, json.dumps(body).encode())
+
+
+def test_answers_become_errors_that_say_what_to_do() -> None:
+    body = {"code": "conflict", "message": "There is one already."}
+    assert "HANSA_TOKEN" in refusal(answer(401, body), "http://m").message
+    assert refusal(answer(403, body), "http://m").exit_status == 13
+    assert isinstance(refusal(answer(503, body), "http://m"), Unavailable)
+    conflict = refusal(answer(409, body), "http://m")
+    assert conflict.code is Code.CONFLICT
+    assert "There is one already." in conflict.message
+    assert refusal(Answer(500, {}, b"<html>"), "http://m").code is Code.INVALID
+
+
+def test_reasons_are_shown_as_far_as_they_are_fit() -> None:
+    assert reason_of(answer(400, {"code": "invalid", "message": "bad\x07"})) == ("invalid", "bad�")
+    assert reason_of(answer(400, [1])) == ("", "status 400")
+    assert reason_of(answer(400, {"code": 3})) == ("", "status 400")
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("3", 3.0), ("9999", 30.0), ("soon", 1.0), ("-1", 1.0)])
+def test_a_marketplace_cannot_make_a_command_wait_for_ever(header: str, seconds: float) -> None:
+    assert retry_after_s(Answer(503, {"retry-after": header}, b"")) == seconds
+
+
+def demo_members(folder: Path) -> list[DemoMember]:
+    found = []
+    for number, name in enumerate(("lubeck", "bergen"), 1):
+        (folder / name).mkdir()
+        (folder / name / "token").write_text(f"token-{name}\n")
+        found.append(DemoMember(name, folder / name, f"http://127.0.0.1:{8100 + number}"))
+    return found
+
+
+def test_the_league_is_announced_in_one_line_and_the_tokens_after_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announce(demo_members(tmp_path), Output())
+    first, *tokens = capsys.readouterr().out.splitlines()
+    assert first == "league ready  lubeck http://127.0.0.1:8101  bergen http://127.0.0.1:8102"
+    assert [line.rpartition(" ")[2] for line in tokens] == ["token-lubeck", "token-bergen"]
+
+
+def test_the_league_is_announced_as_one_line_of_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announce(demo_members(tmp_path), Output(as_json=True))
+    told = json.loads(capsys.readouterr().out)
+    assert told["event"] == "league ready"
+    assert [member["token"] for member in told["members"]] == ["token-lubeck", "token-bergen"]
+
+
+def test_the_demos_line_counts_who_is_up(tmp_path: Path) -> None:
+    view = DemoView(demo_members(tmp_path), ManualClock(), Output())
+    up = MemberView("ready", height=5, position=1234, lag=0, pending=2, failed=0, entities=181)
+    assert view.summary([up, DOWN]) == (
+        "1 of 2 members up, height 5, 1,234 events (0.0/s), lag 0 -, pending 2 -, entities 181 -"
+    )
+
+
+async def test_the_rate_is_that_of_the_last_seconds() -> None:
+    clock = ManualClock()
+    meter = RateMeter(clock)
+    meter.note(0)
+    assert meter.per_s == 0
+    await clock.advance(2)
+    meter.note(100)
+    assert meter.per_s == 50
+    for _ in range(10):
+        await clock.advance(1)
+        meter.note(100)
+    assert meter.per_s == 0
+
+
+def test_the_reason_of_a_failed_start_is_the_last_line_for_people(tmp_path: Path) -> None:
+    log = tmp_path / "serve.log"
+    assert last_message(log) is None
+    log.write_text('old reason\n{"event": "x"}\nPort 8101 (HTTP) is in use.\n{"event": "stopped"}\n')
+    assert last_message(log) == "Port 8101 (HTTP) is in use."

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hansa.core.clock import ManualClock
+from hansa.core.errors import Code, Fatal, HansaError, Refused
+from hansa.core.keys import SigningKey
+from hansa.identity import TokenAuthenticate
+from hansa.node import folder as member_folder
+from hansa.node.folder import (
+    MemberCard,
+    found_league,
+    init_member,
+    install_genesis,
+    issue_folder_token,
+    load_genesis,
+    read_card,
+)
+from hansa.node.settings import load_settings
+
+CLOCK = ManualClock()
+TIME = datetime(2026, 1, 1, tzinfo=UTC)
+PORTS = {"lubeck": 26656, "riga": 26657, "bergen": 26658}
+
+
+def make(tmp_path: Path, name: str = "lubeck") -> MemberCard:
+    return init_member(tmp_path / name, name, f"https://{name}.example", CLOCK, p2p_port=PORTS[name])
+
+
+def refusal(error_type: type[HansaError], *, code: Code) -> pytest.RaisesExc[HansaError]:
+    return pytest.RaisesExc(error_type, check=lambda error: error.code is code)
+
+
+def test_a_new_folder_holds_a_league_of_one(tmp_path: Path) -> None:
+    card = make(tmp_path)
+    folder = tmp_path / "lubeck"
+    settings = load_settings(folder, {})
+    _, genesis = load_genesis(folder)
+    assert read_card(folder / "member.json") == card
+    assert genesis.app_state.members == (card.member,)
+    assert (settings.did, settings.p2p_port, settings.persistent_peers) == (card.member.did, 26656, ())
+    key = SigningKey.load(folder / "keys" / "member.jwk")
+    assert card.member.did == key.verifying_key().did_key()
+    assert card.member.keys == (key.public,)
+
+
+def test_secrets_can_be_read_by_their_owner_alone(tmp_path: Path) -> None:
+    make(tmp_path)
+    for path in (tmp_path / "lubeck", *(tmp_path / "lubeck").rglob("*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lubeck").mkdir()
+    (tmp_path / "lubeck" / "letter").write_text("keep me")
+    with refusal(Refused, code=Code.CONFLICT):
+        make(tmp_path)
+    assert [path.name for path in (tmp_path / "lubeck").iterdir()] == ["letter"]
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint", "did"),
+    [
+        ("", "https://x.example", None),
+        ("../x", "https://x.example", None),
+        ("x", "x.example", None),
+        ("x", "https://x.example/path", None),
+        ("x", "https://x.example", "x"),
+        ("x", "https://x.example", "did:web:a b"),
+    ],
+)
+def test_what_could_not_be_registered_is_refused_before_anything_is_made(
+    tmp_path: Path, name: str, endpoint: str, did: str | None
+) -> None:
+    with refusal(Refused, code=Code.INVALID):
+        init_member(tmp_path / "new", name, endpoint, CLOCK, did=did)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_same_cards_give_the_same_genesis_in_any_order(tmp_path: Path) -> None:
+    cards = [make(tmp_path, name) for name in PORTS]
+    genesis = found_league(cards, "hanse", TIME)
+    assert genesis == found_league(cards[::-1], "hanse", TIME)
+    assert genesis != found_league(cards[:2], "hanse", TIME)
+    assert len(msgspec.json.decode(genesis)["validators"]) == 3
+
+
+def test_cards_of_one_member_twice_make_no_league(tmp_path: Path) -> None:
+    card = make(tmp_path)
+    with refusal(Fatal, code=Code.SETTINGS_INVALID):
+        found_league([card, card], "hanse", TIME)
+
+
+def test_a_founded_league_is_installed_with_the_other_members_as_peers(tmp_path: Path) -> None:
+    cards = [make(tmp_path, name) for name in PORTS]
+    genesis = found_league(cards, "hanse", TIME)
+    folder = tmp_path / "riga"
+    settings_file = folder / "hansa.toml"
+    settings_file.write_text(settings_file.read_text() + "# a remark\nlog_level = 'debug'\n")
+    install_genesis(folder, genesis, [card.p2p_address for card in cards])
+    install_genesis(folder, genesis, [card.p2p_address for card in cards])
+    settings = load_settings(folder, {})
+    assert set(settings.persistent_peers) == {cards[0].p2p_address, cards[2].p2p_address}
+    assert settings.log_level == "debug"
+    assert "# a remark" in settings_file.read_text()
+    assert load_genesis(folder)[0] == genesis
+
+
+def test_a_ledger_that_has_begun_is_not_replaced(tmp_path: Path) -> None:
+    cards = [make(tmp_path, name) for name in PORTS]
+    (tmp_path / "riga" / "ledger" / "state.db").touch()
+    before = (tmp_path / "riga" / "genesis.json").read_bytes()
+    with refusal(Refused, code=Code.CONFLICT):
+        install_genesis(tmp_path / "riga", found_league(cards, "hanse", TIME), [])
+    assert (tmp_path / "riga" / "genesis.json").read_bytes() == before
+
+
+def test_a_league_without_this_member_is_not_installed(tmp_path: Path) -> None:
+    cards = [make(tmp_path, name) for name in PORTS]
+    with refusal(Fatal, code=Code.SETTINGS_INVALID):
+        install_genesis(tmp_path / "riga", found_league(cards[:1], "hanse", TIME), [])
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b"\xff", b'{"chain_id":"a","app_state":{"members":[]}']
+)
+def test_a_damaged_genesis_or_card_is_named(tmp_path: Path, content: bytes) -> None:
+    make(tmp_path)
+    for name, read in (
+        ("genesis.json", load_genesis),
+        ("member.json", lambda at: read_card(at / "member.json")),
+    ):
+        (tmp_path / "lubeck" / name).write_bytes(content)
+        with pytest.raises(Fatal, match=name) as caught:
+            read(tmp_path / "lubeck")
+        assert caught.value.code is Code.SETTINGS_INVALID
+
+
+def test_a_token_of_the_folder_is_good_at_its_marketplace(tmp_path: Path) -> None:
+    card = make(tmp_path)
+    folder = tmp_path / "lubeck"
+    token = issue_folder_token(folder, "anna", ["provider"], 60, CLOCK, os.urandom)
+    key = SigningKey.load(folder / member_folder.TOKEN_KEY)
+    authenticate = TokenAuthenticate(key.verifying_key(), card.member.did, CLOCK)
+    assert authenticate({b"authorization": b"Bearer " + token.encode()}).subject == "anna"

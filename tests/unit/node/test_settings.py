@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hansa.core.errors import Code, Fatal
+from hansa.core.limits import Limits
+from hansa.node.limit_texts import LIMIT_TEXTS
+from hansa.node.settings import (
+    LEDGER_LIMITS,
+    SCHEMA,
+    Settings,
+    Value,
+    load_settings,
+    settings_page,
+    toml_document,
+    toml_value,
+)
+from tests.conftest import CHECKOUT
+
+GOOD: dict[str, Value] = {
+    "name": "lubeck",
+    "did": "did:web:lubeck.example",
+    "endpoint": "https://lubeck.example",
+    "p2p_port": 26656,
+}
+
+
+def folder_with(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "hansa.toml").write_text(text)
+    return tmp_path
+
+
+def good(tmp_path: Path, **further: str | bool | float | tuple[str, ...]) -> Path:
+    return folder_with(
+        tmp_path, "\n".join(f"{key} = {toml_value(value)}" for key, value in {**GOOD, **further}.items())
+    )
+
+
+def complaint(folder: Path, environment: dict[str, str] | None = None) -> str:
+    with pytest.raises(Fatal) as caught:
+        load_settings(folder, environment or {})
+    assert caught.value.code is Code.SETTINGS_INVALID
+    return caught.value.message
+
+
+def test_what_is_not_given_has_its_default(tmp_path: Path) -> None:
+    settings = load_settings(good(tmp_path), {})
+    assert settings.limits == Limits()
+    assert settings.persistent_peers == ()
+    assert not settings.allow_private_networks
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    folder = good(tmp_path, log_level="info", body_depth_max=10)
+    settings = load_settings(
+        folder,
+        {
+            "HANSA_LOG_LEVEL": "debug",
+            "HANSA_BODY_DEPTH_MAX": "12",
+            "HANSA_RETRIEVAL_TIMEOUT_S": "2.5",
+            "HANSA_PERSISTENT_PEERS": "a@x:1, b@y:2",
+            "HANSA_ALLOW_PRIVATE_NETWORKS": "true",
+            "HANSA_TOKEN": "for the command line",
+            "PATH": "/bin",
+        },
+    )
+    assert (settings.log_level, settings.limits.body_depth_max) == ("debug", 12)
+    assert settings.limits.retrieval_timeout_s == 2.5
+    assert settings.persistent_peers == ("a@x:1", "b@y:2")
+    assert settings.allow_private_networks
+
+
+def test_a_whole_number_will_do_where_a_number_is_asked_for(tmp_path: Path) -> None:
+    assert load_settings(good(tmp_path, stop_timeout_s=3), {}).limits.stop_timeout_s == 3.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("body_depth_max", "ten", "whole number"),
+        ("body_depth_max", True, "whole number"),
+        ("body_depth_max", 1.5, "whole number"),
+        ("body_depth_max", 0, "above 0"),
+        ("stop_timeout_s", "soon", "number"),
+        ("allow_private_networks", 1, "truth value"),
+        ("persistent_peers", "a@x:1", "list of texts"),
+        ("name", 3, "text"),
+        ("name", "", "characters"),
+        ("name", "a\nb", "printable"),
+        ("did", "lubeck", "DID"),
+        ("endpoint", "lubeck.example", "endpoint"),
+        ("endpoint", "HTTPS://Lubeck.example/", "must be written https://lubeck.example"),
+        ("p2p_port", 70000, "port"),
+        ("log_level", "loud", "one of debug, error, info, warning"),
+        ("list_limit_default", 5000, "list_limit_max"),
+        ("event_size_max_bytes", 10, "genesis"),
+        ("list_limit_maximum", 10, "no such setting"),
+        ("listlimitmax", 10, "list_limit_max is meant"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_file_key_and_reason(
+    tmp_path: Path, key: str, value: str | bool | float, reason: str
+) -> None:
+    message = complaint(good(tmp_path, **{key: value}))
+    assert "hansa.toml" in message
+    assert key in message
+    assert reason in message
+
+
+@pytest.mark.parametrize("key", [setting.key for setting in SCHEMA if setting.default is None])
+def test_a_required_setting_that_is_missing_is_named(tmp_path: Path, key: str) -> None:
+    rest = {known: value for known, value in GOOD.items() if known != key}
+    folder = folder_with(
+        tmp_path, "\n".join(f"{known} = {toml_value(value)}" for known, value in rest.items())
+    )
+    assert f"{key}: it has to be given" in complaint(folder)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [("HANSA_BODY_DEPTH_MAX", "x"), ("HANSA_BODY_DEPTH", "1"), ("HANSA_log_level", "info")],
+)
+def test_a_wrong_variable_is_refused_by_its_name(tmp_path: Path, variable: str, text: str) -> None:
+    assert variable in complaint(good(tmp_path), {variable: text})
+
+
+def test_a_damaged_file_is_refused_with_its_place(tmp_path: Path) -> None:
+    assert "line 1" in complaint(folder_with(tmp_path, "name = = 3\n"))
+    (tmp_path / "hansa.toml").write_bytes(b"\xff\xfe\x00")
+    assert "UTF-8" in complaint(tmp_path)
+
+
+def test_a_missing_or_unreadable_file_is_said_to_be_so(tmp_path: Path) -> None:
+    assert "hansa init" in complaint(tmp_path)
+    (tmp_path / "hansa.toml").mkdir()
+    assert "cannot be read" in complaint(tmp_path)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    written: dict[str, Value] = {
+        **GOOD,
+        "name": 'Lübeck "7" \\ \x7f',
+        "persistent_peers": ("a@x:1", "b@y:2"),
+        "retrieval_timeout_s": 2.5,
+    }
+    written["name"] = 'Lübeck "7"'
+    settings = load_settings(folder_with(tmp_path, toml_document(written)), {})
+    assert (settings.name, settings.persistent_peers) == ('Lübeck "7"', ("a@x:1", "b@y:2"))
+
+
+def test_every_limit_is_a_setting_with_a_meaning_or_of_the_ledger() -> None:
+    limits = {field.name for field in msgspec.structs.fields(Limits)}
+    assert limits - LEDGER_LIMITS == set(LIMIT_TEXTS)
+    assert {setting.key for setting in SCHEMA} - set(LIMIT_TEXTS) == set(Settings.__struct_fields__) - {
+        "limits"
+    }
+
+
+def test_every_example_is_a_good_value(tmp_path: Path) -> None:
+    for setting in SCHEMA:
+        value = setting.example
+        settings = load_settings(good(tmp_path, **{setting.key: value}), {})
+        holder = settings if hasattr(settings, setting.key) else settings.limits
+        assert getattr(holder, setting.key) == value
+
+
+def test_the_page_of_the_settings_is_in_step() -> None:
+    assert (CHECKOUT / "docs" / "settings.md").read_text() == settings_page()

@@ -1,0 +1,323 @@
+"""A member may send anything. What does not hold is not stored, leaves evidence, and harms nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.errors import Code, Refused
+from hansa.core.events import EntityVersion, sign_event
+from hansa.core.http import HttpAnswer, HttpRequest
+from hansa.core.identifiers import entity_key
+from hansa.core.limits import Limits
+from hansa.replication.exchange import encode_line
+from hansa.store import retrievals
+from tests.support.league import League, Marketplace
+from tests.support.network import Fault, oversize, replaced, status
+
+
+def serving(bodies: dict[str, bytes]) -> Fault:
+    """Answers with these bytes, whatever the marketplace behind would say."""
+
+    def fault(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+        keys = [one["key"] for one in msgspec.json.decode(request.body)["entities"]]
+        lines = [encode_line(key, "found", bodies[key]) for key in keys]
+        return HttpAnswer(200, {}, b"".join(lines))
+
+    return fault
+
+
+async def lie(league: League, liar: Marketplace, entity_id: str, body: bytes, **event: object) -> None:
+    """The liar announces an entity and serves these bytes for it."""
+    announced = await liar.announce(entity_id, body, **event)
+    league.network.faults[liar.endpoint] = serving({announced.entity.key: body})
+
+
+async def expect_refusal(league: League, liar: Marketplace, code: Code) -> None:
+    """Everybody else refuses, with this code; nothing is stored, and life goes on."""
+    honest = [member for member in league.marketplaces if member is not liar]
+    await league.settle(*honest)
+    for member in honest:
+        assert await member.evidence() == {(liar.did, str(code))}
+        assert await member.catalogue() == {}
+        (record,) = await member.view.evidence_records()
+        assert record.reason.endswith(".")
+    await honest[0].put("after")
+    await league.settle(*honest)
+    assert len(await honest[1].catalogue()) == 1
+
+
+async def test_wrong_bytes_are_not_stored_and_are_asked_for_again(league: League) -> None:
+    lubeck, bergen, riga = league.marketplaces
+    league.network.faults[lubeck.endpoint] = replaced(b"Edge node", b"Evil node")
+    entity_id = await lubeck.put("one", name="Edge node")
+    good_id = await lubeck.put("two", name="Core node")
+    await league.until(lambda: bergen.store.entity(good_id))
+    await league.run(10)
+    assert await bergen.store.entity(entity_id) is None
+    assert await bergen.evidence() == {(lubeck.did, "hash-mismatch")}
+    (record,) = await bergen.view.evidence_records()
+    assert record.count > 1
+    assert record.key == entity_key(lubeck.did, entity_id)
+    assert len(league.network.requests_to(lubeck.endpoint)) < 50
+    league.network.faults.clear()
+    await league.settle()
+    assert await bergen.catalogue() == await lubeck.catalogue() == await riga.catalogue()
+
+
+async def test_an_event_for_another_entity_is_refused(league: League) -> None:
+    lubeck, bergen, _ = league.marketplaces
+    body = canonical_json({"@type": "ProductOffering", "id": "urn:x:real"})
+    key = entity_key(bergen.did, "urn:x:other")
+    await lie(
+        league,
+        bergen,
+        "urn:x:real",
+        body,
+        entity=EntityVersion(key, "ProductOffering", 1),
+        location=f"{bergen.endpoint}/league/v1/entities/{key}?hl={hashlink(body)}",
+    )
+    await expect_refusal(league, bergen, Code.KEY_MISMATCH)
+
+
+async def test_an_identifier_that_another_member_owns_cannot_be_claimed(league: League) -> None:
+    lubeck, bergen, riga = league.marketplaces
+    entity_id = await lubeck.put("one")
+    await league.settle()
+    body = canonical_json({"@type": "ProductOffering", "id": entity_id, "name": "mine"})
+    await lie(league, bergen, entity_id, body)
+    await league.settle(lubeck, riga)
+    for member in (lubeck, riga):
+        assert await member.catalogue() == {entity_id: ((await lubeck.catalogue())[entity_id][0], lubeck.did)}
+        assert await member.evidence() == {(bergen.did, "identifier-claimed")}
+    assert await lubeck.view.conflicts() == ()
+
+
+async def test_an_identifier_belongs_to_whoever_claimed_it_first_even_if_that_is_retrieved_last(
+    league: League,
+) -> None:
+    lubeck, bergen, riga = league.marketplaces
+    league.network.down.add(bergen.endpoint)
+    await bergen.put("urn:x:both", n=1)
+    await league.settle(bergen)
+    await lubeck.put("urn:x:both", n=2)
+    await league.run(5)
+    assert await riga.store.entity("urn:x:both") is None
+    league.network.down.clear()
+    await league.settle()
+    assert (await riga.catalogue())["urn:x:both"][1] == bergen.did
+    assert await riga.evidence() == {(lubeck.did, "identifier-claimed")}
+    # Whoever came second keeps what is its own at home, and is told.
+    assert (await lubeck.catalogue())["urn:x:both"][1] == lubeck.did
+    assert [(c.entity_id, c.issuer) for c in await lubeck.view.conflicts()] == [("urn:x:both", bergen.did)]
+
+
+async def test_an_event_of_a_private_type_is_evidence(league: League) -> None:
+    _, bergen, _ = league.marketplaces
+    body = canonical_json({"@type": "Individual", "id": "urn:x:person"})
+    key = entity_key(bergen.did, "urn:x:person")
+    await lie(
+        league,
+        bergen,
+        "urn:x:person",
+        body,
+        type="individualCreateEvent",
+        entity=EntityVersion(key, "Individual", 1),
+    )
+    await expect_refusal(league, bergen, Code.ENTITY_INVALID)
+    assert league.network.requests_to(bergen.endpoint) == []
+
+
+BAD_BODIES: dict[str, Callable[[str], bytes]] = {
+    "not canonical": lambda id: b'{"id":"%s","@type":"ProductOffering"}' % id.encode(),
+    "spaces": lambda id: b'{"@type": "ProductOffering", "id": "%s"}' % id.encode(),
+    "duplicate names": lambda id: b'{"@type":"ProductOffering","id":"x","id":"%s"}' % id.encode(),
+    "no type": lambda id: b'{"id":"%s"}' % id.encode(),
+    "another type": lambda id: b'{"@type":"Category","id":"%s"}' % id.encode(),
+    "no identifier": lambda id: b'{"@type":"ProductOffering"}',
+    "a number for an identifier": lambda id: b'{"@type":"ProductOffering","id":7}',
+    "an empty identifier": lambda id: b'{"@type":"ProductOffering","id":""}',
+    "an endless identifier": lambda id: b'{"@type":"ProductOffering","id":"%s"}' % (b"x" * 10_000),
+    "an href": lambda id: b'{"@type":"ProductOffering","href":"http://x/","id":"%s"}' % id.encode(),
+    "an array": lambda id: b"[1,2]",
+    "null": lambda id: b"null",
+    "deep nesting": lambda id: b'{"@type":"ProductOffering","a":%s1%s,"id":"%s"}'
+    % (b"[" * 70, b"]" * 70, id.encode()),
+    "a lossy number": lambda id: b'{"@type":"ProductOffering","a":12345678901234567890,"id":"%s"}'
+    % id.encode(),
+}
+
+
+@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=list(BAD_BODIES))
+async def test_bytes_that_are_no_entity_are_refused_though_their_hash_is_right(
+    league: League, body: Callable[[str], bytes]
+) -> None:
+    _, bergen, _ = league.marketplaces
+    await lie(league, bergen, "urn:x:1", body("urn:x:1"))
+    await expect_refusal(league, bergen, Code.ENTITY_INVALID)
+
+
+async def test_an_entity_that_is_too_large_is_refused() -> None:
+    async with League(["lubeck", "bergen", "riga"], Limits(entity_size_max_bytes=5000)) as league:
+        league.start()
+        _, bergen, _ = league.marketplaces
+        body = canonical_json({"@type": "ProductOffering", "id": "urn:x:1", "name": "x" * 6000})
+        await lie(league, bergen, "urn:x:1", body)
+        await expect_refusal(league, bergen, Code.RETRIEVAL_TOO_LARGE)
+
+
+def first_line_only(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+    return HttpAnswer(200, {}, answer.body.split(b"\n")[0] + b"\n")
+
+
+def backwards(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+    return HttpAnswer(200, {}, b"\n".join(reversed(answer.body.rstrip(b"\n").split(b"\n"))) + b"\n")
+
+
+def not_found_yet_there(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+    return HttpAnswer(200, {}, answer.body.replace(b"found", b"later"))
+
+
+def put_off(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+    keys = [one["key"] for one in msgspec.json.decode(request.body)["entities"]]
+    return HttpAnswer(200, {}, b"".join(encode_line(key, "later") for key in keys))
+
+
+ANSWERS: dict[str, tuple[Fault, str]] = {
+    "a redirect": (status(302, {"location": "http://169.254.169.254/"}), "retrieval-answer-invalid"),
+    "not found": (status(404), "retrieval-answer-invalid"),
+    "an inner error": (status(500), "retrieval-unreachable"),
+    "overloaded": (status(503, {"retry-after": "5"}), "retrieval-unreachable"),
+    "overloaded for ever": (status(503, {"retry-after": "99999999"}), "retrieval-unreachable"),
+    "not JSON": (replaced(b"{", b"<"), "retrieval-answer-invalid"),
+    "half a line": (lambda _, answer: HttpAnswer(200, {}, answer.body[:-9]), "retrieval-answer-invalid"),
+    "nothing": (lambda *_: HttpAnswer(200, {}, b""), "retrieval-answer-invalid"),
+    "an entity that is put off": (not_found_yet_there, "retrieval-answer-invalid"),
+    "later for ever": (put_off, "retrieval-answer-invalid"),
+    "deep nesting": (
+        lambda *_: HttpAnswer(200, {}, b'{"key":' + b"[" * 100_000 + b"\n" + b"{}\n"),
+        "retrieval-answer-invalid",
+    ),
+    "no end": (oversize(20_000_000), "retrieval-too-large"),
+    "bytes that are no text": (replaced(b"found", b"\xff\xfe"), "retrieval-answer-invalid"),
+}
+
+
+@pytest.mark.parametrize(("fault", "code"), ANSWERS.values(), ids=list(ANSWERS))
+async def test_an_answer_that_is_none_delays_its_origin_alone(league: League, fault: Fault, code: str) -> None:
+    lubeck, bergen, riga = league.marketplaces
+    league.network.faults[lubeck.endpoint] = fault
+    await lubeck.put_many([(lubeck.id(n), "Launched", "ProductOffering", {"name": n}) for n in "abc"])
+    await riga.put("other")
+    await league.until(lambda: bergen.store.entity(riga.id("other")), 0.5)
+    await league.run(20)
+    assert len(await bergen.catalogue()) == 1
+    origins = {origin.did: origin for origin in await retrievals.origins(bergen.store)}
+    assert origins[lubeck.did].problem == code
+    is_evidence = code != "retrieval-unreachable"
+    assert ((lubeck.did, code) in await bergen.evidence()) == is_evidence
+    assert len(league.network.requests_to(lubeck.endpoint)) < 150
+    assert not any(b"our words" in str(e).encode() for e in await bergen.view.evidence_records())
+    league.network.faults.clear()
+    await league.settle()
+    assert await bergen.catalogue() == await lubeck.catalogue()
+
+
+@pytest.mark.parametrize("fault", [first_line_only, backwards])
+async def test_an_answer_to_another_question_is_none(league: League, fault: Fault) -> None:
+    lubeck, bergen, _ = league.marketplaces
+    league.network.faults[lubeck.endpoint] = fault
+    await lubeck.put_many([(lubeck.id(n), "Launched", "ProductOffering", {}) for n in "abc"])
+    await league.settle()  # asked for one at a time, the origin answers well
+    assert await bergen.evidence() == {(lubeck.did, "retrieval-answer-invalid")}
+    assert await bergen.catalogue() == await lubeck.catalogue()
+
+
+async def test_one_entity_that_spoils_every_answer_does_not_keep_the_others_away(league: League) -> None:
+    lubeck, bergen, _ = league.marketplaces
+
+    def spoil(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+        return status(400)(request, answer) if b"poison" in answer.body else answer
+
+    league.network.faults[lubeck.endpoint] = spoil
+    await lubeck.put_many([(lubeck.id(str(n)), "Launched", "ProductOffering", {}) for n in range(100)])
+    await lubeck.put("poison")
+    await league.run(60)
+    assert len(await bergen.catalogue()) == 100
+    started_s = league.clock.monotonic()
+    await lubeck.put("later")
+    await league.until(lambda: bergen.store.entity(lubeck.id("later")))
+    assert league.clock.monotonic() - started_s <= 3.0
+
+
+async def test_what_an_origin_never_had_is_given_up_in_the_end() -> None:
+    async with League(["lubeck", "bergen"], Limits(retrieval_attempts_max=5)) as league:
+        lubeck, bergen = league.marketplaces
+        league.start()
+        body = canonical_json({"@type": "ProductOffering", "id": "urn:x:1"})
+        await bergen.announce("urn:x:1", body)
+        await league.settle(lubeck)
+        assert await lubeck.evidence() == {(bergen.did, "retrieval-missing")}
+        assert len(league.network.requests) == 5
+
+
+async def test_a_forged_event_never_gets_onto_the_ledger(league: League) -> None:
+    lubeck, bergen, riga = league.marketplaces
+    body = canonical_json({"@type": "ProductOffering", "id": "urn:x:1"})
+    await lubeck.announce("urn:x:0", body)
+    page = await league.ledger.bus().search(0)
+    genuine = page.events[0].event
+    key = entity_key(lubeck.did, "urn:x:1")
+    forged = msgspec.structs.replace(
+        genuine,
+        id=genuine.id[:-1] + ("0" if genuine.id[-1] != "0" else "1"),
+        entity=EntityVersion(key, "ProductOffering", 1),
+        location=f"{lubeck.endpoint}/league/v1/entities/{key}?hl={hashlink(body)}",
+    )
+    with pytest.raises(Refused) as refusal:
+        await bergen.bus.publish([sign_event(forged, bergen.key, league.clock.now())])
+    assert refusal.value.code is Code.EVENT_SIGNATURE_INVALID
+    assert (await league.ledger.bus().search(0)).last_position == 1
+    assert await riga.catalogue() == {}
+
+
+async def test_a_replayed_event_changes_nothing(league: League) -> None:
+    lubeck, bergen, _ = league.marketplaces
+    await lubeck.put("one", n=1)
+    await league.settle()
+    old = (await bergen.bus.search(0)).events[0]
+    await lubeck.put("one", n=2)
+    await league.settle()
+    assert await bergen.bus.publish([old.jws]) == (old.position,)
+    await league.settle()
+    assert await bergen.catalogue() == await lubeck.catalogue()
+    assert (await bergen.bus.search(0)).last_position == 2
+
+
+async def test_the_registry_decides_where_an_origin_is(league: League) -> None:
+    _, bergen, _ = league.marketplaces
+    body = canonical_json({"@type": "ProductOffering", "id": "urn:x:1"})
+    key = entity_key(bergen.did, "urn:x:1")
+    for place in ("http://169.254.169.254", "https://bergen.example.evil.example", "https://lubeck.example"):
+        with pytest.raises(Refused) as refusal:
+            await bergen.announce(
+                "urn:x:1", body, location=f"{place}/league/v1/entities/{key}?hl={hashlink(body)}"
+            )
+        assert refusal.value.code is Code.EVENT_LOCATION_FOREIGN
+    assert league.network.requests == []
+
+
+async def test_evidence_does_not_grow_without_bound() -> None:
+    async with League(["lubeck", "bergen"], Limits(evidence_rows_max=10)) as league:
+        lubeck, bergen = league.marketplaces
+        league.start()
+        bodies: dict[str, bytes] = {}
+        for n in range(30):
+            body = b'{"id":"%d"}' % n
+            bodies[(await bergen.announce(str(n), body)).entity.key] = body
+        league.network.faults[bergen.endpoint] = serving(bodies)
+        await league.settle(lubeck)
+        assert await lubeck.view.evidence() == 10

@@ -1,0 +1,40 @@
+"""Small entities for tests of the store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.clock import ManualClock
+from hansa.core.limits import Limits
+from hansa.store import EntityDraft, Store
+
+OFFERING = "ProductOffering"
+
+
+def draft(
+    id: str, type: str = OFFERING, *, public: bool = True, origin: str | None = None, **attributes: Any
+) -> EntityDraft:
+    """An entity with these attributes."""
+    body = canonical_json({"id": id, "@type": type, **attributes})
+    return EntityDraft(id, type, body, hashlink(body), public, origin)
+
+
+@asynccontextmanager
+async def opened(path: Path | None = None, limits: Limits | None = None) -> AsyncIterator[Store]:
+    """A store that is closed at the end."""
+    store = await Store.open(path, ManualClock(), limits or Limits())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def put(store: Store, *drafts: EntityDraft) -> None:
+    """Write entities in one transaction."""
+    async with store.transaction() as tx:
+        for one in drafts:
+            await tx.put(one)

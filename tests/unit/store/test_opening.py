@@ -1,0 +1,140 @@
+"""Opening: migrations, what is refused, and what a refusal leaves untouched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+import pytest
+
+from hansa.core.clock import ManualClock
+from hansa.core.errors import Code, Fatal
+from hansa.core.limits import Limits
+from hansa.store import Filter, Query, Store
+from hansa.store.schema import MIGRATIONS
+from tests.unit.store.drafts import OFFERING, draft, opened, put
+
+SECOND = "ALTER TABLE cursor ADD COLUMN note TEXT; CREATE TABLE second (n INTEGER PRIMARY KEY) STRICT;"
+
+
+async def refused(path: Path) -> Fatal:
+    with pytest.raises(Fatal) as failure:
+        await Store.open(path, ManualClock(), Limits())
+    return failure.value
+
+
+async def test_a_store_that_is_reopened_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        await put(store, draft("a"))
+    assert [file.name for file in tmp_path.iterdir()] == ["store.db"]  # the log was copied in at closing
+    async with opened(path) as store:
+        assert await store.last_change() == 1
+        await put(store, draft("b"))
+        assert [c.seq for c in await store.changes(0, 9)] == [1, 2]
+        assert await store.damage() == ()
+
+
+async def test_the_file_has_the_settings_that_were_chosen(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db") as store:
+        settings = {
+            name: store._write.execute(f"PRAGMA {name}").fetchall()[0][0]
+            for name in ("page_size", "journal_mode", "synchronous", "foreign_keys")
+        }
+    assert settings == {"page_size": 8192, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+async def test_an_older_store_is_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        await put(store, draft("a"))
+    newer = await Store.open(path, ManualClock(), Limits(), migrations=(*MIGRATIONS, SECOND))
+    assert newer.fetch("SELECT count(*) FROM second") == [(0,)]
+    assert newer.fetch("PRAGMA user_version") == [(len(MIGRATIONS) + 1,)]
+    assert await newer.entity("a") is not None
+    await newer.close()
+
+
+async def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        await put(store, draft("a"))
+    broken = (*MIGRATIONS, SECOND, "DROP TABLE second; INSERT INTO nowhere VALUES (1);")
+    with pytest.raises(apsw.SQLError):
+        await Store.open(path, ManualClock(), Limits(), migrations=broken)
+    store = await Store.open(path, ManualClock(), Limits(), migrations=broken[:-1])
+    assert store.fetch("PRAGMA user_version") == [(len(MIGRATIONS) + 1,)]
+    assert store.fetch("SELECT count(*) FROM second") == [(0,)]
+    assert await store.entity("a") is not None
+    await store.close()
+
+
+async def test_a_newer_store_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await (await Store.open(path, ManualClock(), Limits(), migrations=(*MIGRATIONS, SECOND))).close()
+    before = path.read_bytes()
+    failure = await refused(path)
+    assert failure.code is Code.STORE_NEWER
+    assert str(path) in failure.message
+    assert "newer release" in failure.message
+    assert path.read_bytes() == before
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(b"name,price\n" * 1000)
+    assert (await refused(path)).code is Code.STORE_DAMAGED
+    assert path.read_bytes() == b"name,price\n" * 1000
+
+
+async def test_somebody_elses_database_is_refused_and_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    other = apsw.Connection(str(path))
+    other.execute("CREATE TABLE theirs (x)")
+    other.close()
+    before = path.read_bytes()
+    assert (await refused(path)).code is Code.STORE_DAMAGED
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kept_bytes", [100, 8192, 20_000])
+async def test_a_truncated_store_is_refused(tmp_path: Path, kept_bytes: int) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        await put(store, *(draft(f"e{n}", description="x" * 3000) for n in range(50)))
+    path.write_bytes(path.read_bytes()[:kept_bytes])
+    assert (await refused(path)).code is Code.STORE_DAMAGED
+
+
+async def test_a_page_that_is_overwritten_is_reported_where_it_is_met(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        await put(store, *(draft(f"e{n:03}", description="x" * 3000) for n in range(200)))
+        ((root,),) = store.fetch("SELECT rootpage FROM sqlite_master WHERE name = 'entity'")
+    with path.open("r+b") as file:
+        file.seek((int(root) - 1) * 8192)
+        file.write(b"\xff" * 8192)
+    async with opened(path) as store:
+        with pytest.raises(Fatal) as failure:
+            await store.entity("e007")
+        assert failure.value.code is Code.STORE_DAMAGED
+        assert await store.damage() != ()
+
+
+async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    failure = await refused(tmp_path / "missing" / "store.db")
+    assert failure.code is Code.SETTINGS_INVALID
+    assert "missing" in failure.message
+
+
+async def test_a_store_opened_with_other_indexed_paths_is_indexed_anew(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        await put(store, draft("a", place=[{"id": "p"}]), draft("b", place={"id": "q"}), draft("c"))
+    other = await Store.open(path, ManualClock(), Limits(), indexed_paths=(("place", "id"),))
+    assert other.fetch("SELECT attribute, value FROM entity_index ORDER BY value") == [
+        ("ProductOffering.place.id", '"p"'),
+        ("ProductOffering.place.id", '"q"'),
+    ]
+    assert (await other.list(Query(OFFERING, (Filter(("place", "id"), ("q",)),)))).ids == ("b",)
+    await other.close()

@@ -1,0 +1,242 @@
+"""Group commit, and what happens to a group when something fails."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import apsw
+import pytest
+
+from hansa.core.clock import ManualClock
+from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.core.limits import Limits
+from hansa.store import Store
+from tests.unit.store.drafts import draft, opened, put
+
+
+class Trace:
+    """Counts the commits of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.commits = 0
+        store._write.set_commit_hook(self._commit)
+
+    def _commit(self) -> bool:
+        self.commits += 1
+        return False
+
+
+async def test_transactions_of_one_turn_share_a_commit() -> None:
+    async with opened() as store:
+        trace = Trace(store)
+        await asyncio.gather(*(put(store, draft(f"e{n}")) for n in range(50)))
+        assert trace.commits == 1
+        assert await store.last_change() == 50
+
+
+async def test_one_that_fails_takes_nothing_else_with_it() -> None:
+    async def fail() -> None:
+        async with store.transaction() as tx:
+            await tx.put(draft("bad"))
+            raise ValueError
+
+    async with opened() as store:
+        results = await asyncio.gather(
+            put(store, draft("a")), fail(), put(store, draft("b")), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [type(None), ValueError, type(None)]
+        assert set(await store.entities(["a", "b", "bad"])) == {"a", "b"}
+        assert [(c.seq, c.entity_id) for c in await store.changes(0, 9)] == [(1, "a"), (2, "b")]
+        assert store.writes_waiting == 0
+
+
+async def test_a_violated_constraint_can_be_handled_within_the_transaction() -> None:
+    async with opened() as store:
+        async with store.transaction() as tx:
+            await tx.put(draft("a"))
+            with pytest.raises(apsw.ConstraintError):
+                tx.execute("INSERT INTO cursor VALUES (NULL, NULL)")
+        assert await store.entity("a") is not None
+
+
+async def test_a_transaction_that_waits_lets_the_next_in_afterwards() -> None:
+    gate = asyncio.Event()
+
+    async def slow() -> None:
+        async with store.transaction() as tx:
+            await tx.put(draft("slow"))
+            await gate.wait()
+
+    async with opened() as store:
+        tasks = [asyncio.create_task(slow()), asyncio.create_task(put(store, draft("next")))]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert await store.entity("next") is None
+        gate.set()
+        await asyncio.gather(*tasks)
+        assert [c.entity_id for c in await store.changes(0, 9)] == ["slow", "next"]
+
+
+async def test_cancelling_a_transaction_undoes_it_and_frees_its_turn() -> None:
+    async def endless() -> None:
+        async with store.transaction() as tx:
+            await tx.put(draft("endless"))
+            await asyncio.Event().wait()
+
+    async with opened() as store:
+        running = asyncio.create_task(endless())
+        await asyncio.sleep(0)
+        queued = [asyncio.create_task(put(store, draft(name))) for name in ("a", "b", "c")]
+        await asyncio.sleep(0)
+        queued[0].cancel()
+        running.cancel()
+        results = await asyncio.gather(running, *queued, return_exceptions=True)
+        assert [isinstance(result, asyncio.CancelledError) for result in results] == [
+            True,
+            True,
+            False,
+            False,
+        ]
+        assert set(await store.entities(["endless", "a", "b", "c"])) == {"b", "c"}
+
+
+async def test_cancelling_the_one_whose_turn_has_just_come_passes_the_turn_on() -> None:
+    gate = asyncio.Event()
+
+    async def slow() -> None:
+        async with store.transaction() as tx:
+            await tx.put(draft("slow"))
+            await gate.wait()
+
+    async with opened() as store:
+        running = asyncio.create_task(slow())
+        await asyncio.sleep(0)
+        queued = [asyncio.create_task(put(store, draft(name))) for name in ("a", "b")]
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.sleep(0)  # the turn has been passed to the first in the queue, which has not run yet
+        queued[0].cancel()
+        await asyncio.gather(running, *queued, return_exceptions=True)
+        assert set(await store.entities(["slow", "a", "b"])) == {"slow", "b"}
+
+
+async def test_cancelling_one_that_waits_for_the_commit_leaves_the_others_alone() -> None:
+    async with opened() as store:
+        tasks = [asyncio.create_task(put(store, draft(f"e{n}"))) for n in range(3)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert await store.last_change() == 3
+
+
+async def test_a_transaction_within_a_transaction_is_a_programming_error() -> None:
+    async with opened() as store, store.transaction() as tx:
+        await tx.put(draft("a"))
+        with pytest.raises(AssertionError, match="wait for itself"):
+            async with store.transaction():
+                pass
+
+
+async def test_too_many_waiting_writes_are_refused() -> None:
+    async with opened(limits=Limits(writes_waiting_max=3)) as store:
+        results = await asyncio.gather(
+            *(put(store, draft(f"e{n}")) for n in range(5)), return_exceptions=True
+        )
+        refused = [r for r in results if isinstance(r, Unavailable)]
+        assert [r.code for r in refused] == [Code.OVERLOADED] * 2
+        await put(store, draft("later"))
+        assert await store.last_change() == 4
+
+
+def fill_up(store: Store) -> None:
+    """Let the database grow no further."""
+    ((pages,),) = store._write.execute("PRAGMA page_count").fetchall()
+    store._write.execute(f"PRAGMA max_page_count = {pages}")
+
+
+async def test_a_full_disk_is_told_and_the_store_stays_readable_and_recovers() -> None:
+    async with opened() as store:
+        await put(store, draft("before"))
+        fill_up(store)
+        with pytest.raises(Unavailable) as failure:
+            await put(store, draft("large", description="x" * 1_000_000))
+        assert failure.value.code is Code.DISK_FULL
+        assert await store.entity("before") is not None
+        assert await store.entity("large") is None
+        store._write.execute("PRAGMA max_page_count = 4294967294")
+        await put(store, draft("large", description="x" * 1_000_000))
+        assert [c.entity_id for c in await store.changes(0, 9)] == ["before", "large"]
+        assert store.writes_waiting == 0
+
+
+async def test_a_full_disk_for_one_lets_the_others_of_the_group_through() -> None:
+    async with opened() as store:
+        await put(store, draft("before"))
+        fill_up(store)
+        results = await asyncio.gather(
+            put(store, draft("a")),
+            put(store, draft("large", description="x" * 1_000_000)),
+            put(store, draft("b")),
+            return_exceptions=True,
+        )
+        assert [isinstance(result, HansaError) for result in results] == [False, True, False]
+        assert set(await store.entities(["a", "b", "large"])) == {"a", "b"}
+
+
+async def test_a_failure_is_final_for_its_transaction() -> None:
+    async def write_on_after_a_failure() -> None:
+        async with store.transaction() as tx:
+            with suppress(Unavailable):
+                await tx.put(draft("large", description="x" * 1_000_000))
+            with suppress(Unavailable):
+                await tx.put(draft("small"))
+
+    async with opened() as store:
+        fill_up(store)
+        with pytest.raises(Unavailable) as failure:
+            await write_on_after_a_failure()
+        assert failure.value.code is Code.DISK_FULL
+        assert await store.last_change() == 0
+        assert await store.entity("small") is None
+
+
+async def test_when_sqlite_itself_undoes_the_group_everyone_in_it_hears_and_nothing_is_written() -> None:
+    async def fail() -> None:
+        async with store.transaction() as tx:
+            with suppress(Unavailable):
+                await tx.put(draft("large", description="x" * 1_000_000))
+            store._write.execute("ROLLBACK")  # what SQLite may do on a full disk
+            with suppress(Unavailable):
+                await tx.put(draft("outside"))
+
+    async with opened() as store:
+        fill_up(store)
+        results = await asyncio.gather(put(store, draft("a")), fail(), return_exceptions=True)
+        assert [isinstance(r, Unavailable) and r.code is Code.DISK_FULL for r in results] == [True, True]
+        assert await store.entities(["a", "large", "outside"]) == {}
+        await put(store, draft("small"))
+        assert [(c.seq, c.entity_id) for c in await store.changes(0, 9)] == [(1, "small")]
+
+
+async def test_everyone_in_a_group_hears_that_its_commit_failed() -> None:
+    async with opened() as store:
+        store._write.set_commit_hook(lambda: True)  # SQLite turns the commit into a rollback
+        results = await asyncio.gather(
+            *(put(store, draft(f"e{n}")) for n in range(3)), return_exceptions=True
+        )
+        assert all(isinstance(result, Unavailable) for result in results)
+        assert await store.last_change() == 0
+        store._write.set_commit_hook(None)
+        await put(store, draft("later"))
+        assert [c.seq for c in await store.changes(0, 9)] == [1]
+
+
+async def test_closing_commits_what_waits_and_refuses_what_comes_later() -> None:
+    store = await Store.open(None, ManualClock(), Limits())
+    writing = asyncio.create_task(put(store, draft("a")))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(store.close())
+    await asyncio.gather(writing, closing)
+    with pytest.raises(Unavailable, match="closing"):
+        await put(store, draft("b"))
