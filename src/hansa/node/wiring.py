@@ -13,7 +13,9 @@ Nothing in here decides anything; who wants to know what a part does reads that 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -47,6 +49,7 @@ from hansa.pubsub.engine import (
     RPC_SOCKET,
     ChildSpec,
     EngineSettings,
+    Exit,
     Supervised,
     engine_environment,
     engine_spec,
@@ -104,10 +107,20 @@ class Children:
             stop_timeout_s=limits.stop_timeout_s,
             restart_backoff_max_s=limits.restart_backoff_max_s,
         )
-        self.application = Supervised(
-            application, clock, log, json_relay(structlog.get_logger("hansa.ledger").bind(child="ledger"))
-        )
         self.engine = supervised_engine(engine, clock, log)
+        self.application = Supervised(
+            application,
+            clock,
+            log,
+            json_relay(structlog.get_logger("hansa.ledger").bind(child="ledger")),
+            on_exit=self._end_engine_too,
+        )
+
+    def _end_engine_too(self, _: Exit) -> None:
+        """The engine is of no use without its application; it means to end then, and sometimes hangs in the attempt."""
+        if self.engine.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.engine.pid, signal.SIGKILL)
 
     def all(self) -> tuple[Supervised, ...]:
         """Both, in the order in which they start."""

@@ -1,8 +1,9 @@
 """The `Bus` on a ledger: what all ways of reaching a ledger application have in common.
 
 Publishing is submitting a transaction and looking, after each new block, whether its events have positions. What
-becomes of a submission can be unknown (the engine restarted and forgot it, the connection broke), so while the
-positions are missing it is submitted again from time to time: the ledger accepts an event once. When another has
+becomes of a submission can be unknown (the engine restarted and forgot it, the connection broke, a peer that was
+starting dropped it), so while the positions are missing it is submitted again from time to time, as another attempt
+that is gossiped anew: the ledger accepts an event once, and what is left of other attempts falls out of the mempool. When another has
 put some of a batch on the ledger (an event is public as soon as it is sent), the others are submitted alone.
 
 Following is reading pages until there are no more, then waiting for the bell. A slow safety poll stands in for
@@ -84,11 +85,12 @@ class LedgerBus(ABC):
         read = {jws: read_event(jws)[0] for jws in events}
         deadline_s = self._clock.monotonic() + self._limits.publish_timeout_s
         found: dict[str, int] = {}
+        attempt = 0
         while len(found) < len(read):
             missing = [jws for jws in read if jws not in found]
             heard = self._bell.rings
             try:
-                await self._submit(encode_events(missing))
+                await self._submit(encode_events(missing, attempt))
             except Refused as refusal:
                 if refusal.code is not Code.EVENT_DUPLICATE:
                     raise
@@ -97,6 +99,7 @@ class LedgerBus(ABC):
                     raise
                 found |= known
                 continue
+            attempt += 1
             found |= await self._committed(missing, read, heard, deadline_s)
         return tuple(found[jws] for jws in events)
 

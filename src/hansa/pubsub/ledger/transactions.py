@@ -1,14 +1,14 @@
 """Ledger transactions: their bytes, and the codes by which the ledger refuses them.
 
-A transaction is JSON, tagged by its `kind`. There is exactly one byte string for a transaction (the one that our
-encoder writes), so that nobody can flood the ledger with look-alikes of one transaction.
+A transaction is JSON, tagged by its `kind`. There is exactly one byte string for a transaction and attempt (the one
+that our encoder writes), so that nobody can flood the ledger with look-alikes of one transaction.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -16,13 +16,25 @@ from hansa.core.errors import Code, Refused
 from hansa.pubsub.ledger.genesis import LedgerParams
 
 
+ATTEMPT_MAX: Final = 255
+"""Of `EventsTransaction.attempt`: bounds the look-alikes of one batch."""
+
+
 class EventsTransaction(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="events"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="events",
 ):
     """A batch of one issuer's lifecycle events: all of them or none."""
 
     events: tuple[str, ...]
     """Compact JWS, in the order in which they take their positions."""
+    attempt: Annotated[int, msgspec.Meta(ge=0, le=ATTEMPT_MAX)] = 0
+    """Which submission of the batch this is. CometBFT gossips the same bytes to a peer once only, and a peer that was
+    starting then has dropped them; other bytes travel again."""
 
 
 Transaction = EventsTransaction
@@ -57,9 +69,9 @@ _decoder = msgspec.json.Decoder(Transaction)
 _encoder = msgspec.json.Encoder()
 
 
-def encode_events(events: Sequence[str]) -> bytes:
+def encode_events(events: Sequence[str], attempt: int = 0) -> bytes:
     """The bytes of an `events` transaction."""
-    return _encoder.encode(EventsTransaction(tuple(events)))
+    return _encoder.encode(EventsTransaction(tuple(events), attempt % (ATTEMPT_MAX + 1)))
 
 
 def decode_transaction(raw: bytes, params: LedgerParams) -> Transaction:
