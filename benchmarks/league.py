@@ -28,6 +28,7 @@ from benchmarks.processes import (
     LoadGenerator,
     children_of,
     command_of,
+    free_base_port,
     memory_of,
     stop,
     until,
@@ -41,7 +42,6 @@ ASK_EVERY_S: Final = 0.003
 READY_TIMEOUT_S: Final = 120.0
 VISIBLE_TIMEOUT_S: Final = 120.0
 CAUGHT_UP_TIMEOUT_S: Final = 900.0
-BASE_PORT: Final = 18_100
 COUNT: Final = f"{PATH}?limit=1&fields=id"
 ROLES: Final = {"cometbft start": "cometbft", "hansa.pubsub.ledger": "ledger application"}
 """What the command lines of the children contain."""
@@ -59,7 +59,8 @@ class RunningMember(msgspec.Struct, frozen=True):
 @contextlib.asynccontextmanager
 async def running_league(folder: Path, members: int) -> AsyncIterator[list[RunningMember]]:
     """A new league, from when every member is ready until the block ends."""
-    folders = create_or_resume_league(folder, members, BASE_PORT, SystemClock(), os.urandom)
+    base_port = free_base_port(members)
+    folders = create_or_resume_league(folder, members, base_port, SystemClock(), os.urandom)
     async with contextlib.AsyncExitStack() as stack:
         league = []
         for number, place in enumerate(folders, 1):
@@ -74,9 +75,9 @@ async def running_league(folder: Path, members: int) -> AsyncIterator[list[Runni
                     stderr=output,
                 )
             stack.push_async_callback(stop, process)
-            await wait_for_port(BASE_PORT + number, process, log)
+            await wait_for_port(base_port + number, process, log)
             token = (place / "token").read_text().strip()
-            league.append(RunningMember(place, BASE_PORT + number, process.pid, token))
+            league.append(RunningMember(place, base_port + number, process.pid, token))
         async with asyncio.timeout(READY_TIMEOUT_S):
             for member in league:
                 await ready(member)

@@ -31,6 +31,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_base_port(count: int) -> int:
+    """A port after which so many are free: those of a league whose member k serves on base + k."""
+    for base in range(18_000, 60_000, 100):
+        with contextlib.ExitStack() as held:
+            try:
+                for number in range(1, count + 1):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", base + number))
+            except OSError:
+                continue
+            return base
+    raise BenchmarkError(f"There are no {count} free ports in a row.")
+
+
 @contextlib.asynccontextmanager
 async def started(module: str, *arguments: str, port: int, log: Path) -> AsyncIterator[int]:
     """A server of ours, from when it accepts connections until the block ends; yields its process id."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pkgutil
+import re
+
 import pytest
 
 from tests.conftest import CHECKOUT
-from tests.docs.pages import anchors, links, page, pages, resolve
+from tests.docs.pages import anchors, links, page, pages, prose, resolve
 
 
 @pytest.mark.parametrize("path", pages())
@@ -18,6 +21,15 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading(path: str) -> None:
         if not file.exists() or (anchor and anchor not in anchors(file.read_text())):
             broken.append(target)
     assert not broken
+
+
+@pytest.mark.parametrize("path", pages())
+def test_every_file_and_module_that_a_page_names_exists(path: str) -> None:
+    for name in re.findall(r"`([\w./-]+)`", prose(page(path))):
+        if name.startswith(("hansa/", "src/", "tests/", "docs/", "engine/", "requirements/", "tools/")):
+            assert any((CHECKOUT / top / name).exists() for top in ("", "src")), name
+        elif re.fullmatch(r"hansa(\.\w+)+", name) and name != "hansa.toml":
+            assert pkgutil.resolve_name(name), name
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from starlette.applications import Starlette
@@ -108,6 +108,11 @@ class Marketplace:
         (result,) = await asyncio.gather(self._tasks, return_exceptions=True)
         return result
 
+    async def rerun(self) -> None:
+        """Stop, and run the same parts again."""
+        await self.stop()
+        self._tasks = asyncio.create_task(self._run())
+
     async def restart(self) -> None:
         """Stop, and begin from the store."""
         await self.stop()
@@ -186,15 +191,19 @@ class Marketplace:
 class League:
     """Some members, their ledger, their network, and their time."""
 
-    def __init__(self, names: Sequence[str], limits: Limits | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self, names: Sequence[str], limits: Limits | None = None, folder: Path | None = None
+    ) -> None:
         self.clock = ManualClock()
         self.limits = limits or Limits()
         self.network = Network(self.clock)
-        self.marketplaces = [Marketplace(self, name, folder / f"{name}.db" if folder else None) for name in names]
+        self.marketplaces = [
+            Marketplace(self, name, folder / f"{name}.db" if folder else None) for name in names
+        ]
         self.registered = tuple(marketplace.member for marketplace in self.marketplaces)
         self.ledger = MemoryLedger(self.registered, self.clock, self.limits)
 
-    async def __aenter__(self) -> League:
+    async def __aenter__(self) -> Self:
         """Open all stores; replication begins with `start`."""
         for marketplace in self.marketplaces:
             await marketplace.open()

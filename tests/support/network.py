@@ -48,9 +48,7 @@ class Network:
         if delay_s > request.timeout_s:
             raise Unavailable(Code.RETRIEVAL_TIMEOUT, "The exchange took too long.")
         client = AsgiClient(self.applications[endpoint], request.headers)
-        response = await client.request(
-            request.method, request.url.removeprefix(endpoint), body=request.body
-        )
+        response = await client.request(request.method, request.url.removeprefix(endpoint), body=request.body)
         answer = HttpAnswer(response.status, response.headers, response.body)
         if endpoint in self.faults:
             answer = self.faults[endpoint](request, answer)
@@ -61,14 +59,24 @@ class Network:
 
 def status(code: int, headers: Mapping[str, str] | None = None) -> Fault:
     """Every answer has this status and an unfriendly text."""
-    return lambda request, answer: HttpAnswer(code, headers or {}, b"<script>our words</script>")
+    return lambda *_: HttpAnswer(code, headers or {}, b"<script>our words</script>")
+
+
+def changed(change: Callable[[bytes], bytes]) -> Fault:
+    """Something is done to the bytes of every answer."""
+
+    def fault(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+        del request
+        return msgspec.structs.replace(answer, body=change(answer.body))
+
+    return fault
 
 
 def replaced(old: bytes, new: bytes) -> Fault:
     """Wherever some bytes stand, others come."""
-    return lambda request, answer: msgspec.structs.replace(answer, body=answer.body.replace(old, new))
+    return changed(lambda body: body.replace(old, new))
 
 
 def oversize(size_bytes: int) -> Fault:
     """The answer goes on and on."""
-    return lambda request, answer: msgspec.structs.replace(answer, body=answer.body + b" " * size_bytes)
+    return changed(lambda body: body + b" " * size_bytes)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -102,7 +103,7 @@ async def _serve(
         await load_sample(options.folder, members, clock, output)
     announce(members, output)
     if options.is_followed and not output.as_json:
-        await DemoView(members, clock, output).show(is_live=output.is_live)
+        await DemoView(members, clock, output).show(is_live=sys.stdout.isatty())
     await asyncio.Event().wait()
 
 

@@ -26,7 +26,9 @@ from hansa.pubsub.engine import require_free_port
 from hansa.pubsub.engine.process import dying_with
 
 LOG: Final = "serve.log"
-READY_TIMEOUT_S: Final = 90.0
+READY_TIMEOUT_S: Final = 60.0
+READY_TIMEOUT_PER_MEMBER_S: Final = 15.0
+"""Members share the machine."""
 READY_POLL_MIN_S: Final = 0.1
 READY_POLL_MAX_S: Final = 0.5
 STOP_TIMEOUT_S: Final = 20.0
@@ -139,7 +141,8 @@ class DemoProcesses:
             raise failure
 
     async def _wait_until_ready(self, member: DemoMember) -> None:
-        deadline_s = self._clock.monotonic() + READY_TIMEOUT_S
+        timeout_s = READY_TIMEOUT_S + READY_TIMEOUT_PER_MEMBER_S * len(self._members)
+        deadline_s = self._clock.monotonic() + timeout_s
         pause_s, reasons = READY_POLL_MIN_S, "it does not answer"
         async with Client(member.url, connections_max=1) as client:
             while True:
@@ -156,7 +159,7 @@ class DemoProcesses:
                 if self._clock.monotonic() >= deadline_s:
                     raise Fatal(
                         Code.ENGINE_FAILED,
-                        f"{member.name} was not ready after {READY_TIMEOUT_S:g} s: {reasons}. "
+                        f"{member.name} was not ready after {timeout_s:g} s: {reasons}. "
                         f"Its log is {member.log}; hansa doctor {member.folder} may know more.",
                     )
                 await self._clock.sleep(pause_s)

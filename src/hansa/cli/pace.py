@@ -38,11 +38,14 @@ class Pace:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """A request's turn."""
-        while (held_s := self._held_until_s - self._clock.monotonic()) > 0:
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._in_flight < self.width)
+                held_s = self._held_until_s - self._clock.monotonic()
+                if held_s <= 0:
+                    self._in_flight += 1
+                    break
             await self._clock.sleep(held_s)
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._in_flight < self.width)
-            self._in_flight += 1
         try:
             yield
         finally:

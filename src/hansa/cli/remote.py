@@ -72,11 +72,19 @@ def run_import(
     try:
         with Progress(f"import into {url}", total, output) as progress:
             asyncio.run(run())
-    except (HansaError, KeyboardInterrupt) as error:
-        if report is not None and not output.as_json:
-            _say_how_to_resume(report, total, error, output)
-        elif report is not None:
-            output.document(report)
+    except HansaError as error:
+        if report is None:
+            raise
+        if not output.as_json:
+            _say_how_to_resume(report, total, output, is_repeatable=isinstance(error, Unavailable))
+            raise
+        output.message(error.message)
+        told = {"code": str(error.code), "message": error.message}
+        output.document({**msgspec.structs.asdict(report), "error": told})
+        return error.exit_status
+    except KeyboardInterrupt:
+        if report is not None:
+            _say_how_to_resume(report, total, output, is_repeatable=True)
         raise
     assert report is not None
     if output.as_json:
@@ -86,10 +94,14 @@ def run_import(
     return 1 if report.refused else 0
 
 
-def _say_how_to_resume(report: ImportReport, total: int | None, error: BaseException, output: Output) -> None:
+def _say_how_to_resume(
+    report: ImportReport, total: int | None, output: Output, *, is_repeatable: bool
+) -> None:
+    if report.lines == report.refused:
+        return  # there is nothing to resume
     of_total = f" of {total:,}" if total is not None else ""
     output.message(f"Not finished: {report.lines:,}{of_total} lines are done.")
-    if not isinstance(error, HansaError) or isinstance(error, Unavailable):
+    if is_repeatable:
         output.message("Run the same command again to go on; what is done is left alone.")
 
 

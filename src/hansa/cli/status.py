@@ -35,6 +35,9 @@ def show_status(report: Report, output: Output) -> None:
         output.table(
             ("other member", "events to apply", "pending", "failed", "last problem"), origins, "Retrieval"
         )
+    evidence = rows_of_evidence(report)
+    if evidence:
+        output.table(("member", "code", "reason", "times"), evidence, "What others sent that did not hold")
     entities = rows_of_entities(report)
     if entities:
         output.table(("type", "own, public", "own, private", "replicas"), entities, "Entities")
@@ -80,6 +83,20 @@ def rows_of_origins(report: Report) -> list[list[str]]:
             text_of(origin.get("problem") or ""),
         ]
         for origin in _list(report, "origins")
+    ]
+
+
+def rows_of_evidence(report: Report) -> list[list[str]]:
+    """A row for each of the newest records of what did not hold."""
+    names = {origin.get("did"): origin.get("name") for origin in _list(report, "origins")}
+    return [
+        [
+            text_of(names.get(record.get("issuer")) or record.get("issuer")),
+            text_of(record.get("code")),
+            text_of(record.get("reason")),
+            number(record, "count"),
+        ]
+        for record in _list(report, "evidence_newest")
     ]
 
 

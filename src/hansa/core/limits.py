@@ -32,6 +32,7 @@ class Limits(msgspec.Struct, frozen=True):
     claims_page_max: int = 1000
     publish_timeout_s: float = 60.0
     publish_in_flight_max: int = 4
+    publish_tick_s: float = 0.25
     publish_backoff_max_s: float = 10.0
     # Retrieval.
     entity_size_max_bytes: int = 1_048_576

@@ -8,6 +8,7 @@ repeated) selects.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -17,7 +18,7 @@ from starlette.routing import Route
 
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
-from hansa.store import Store
+from hansa.store import Entity, Store
 
 PATH: Final = "/league/v1/catalogue"
 TYPES_MAX: Final = 64
@@ -53,7 +54,7 @@ def catalogue_routes(store: Store, did: str, limits: Limits) -> list[Route]:
             raise Refused(Code.INVALID, f"type may be given {TYPES_MAX} times.")
         size = min(int(limit), limits.list_limit_max)
         after_id = asked.get("after", "")
-        found = await anext(store.scan(types, public_only=True, after_id=after_id, limit=size), ())
+        found = await _page(store, types, after_id, size)
         entries = tuple(
             CatalogueEntry(entity.id, entity.type, entity.hashlink, entity.origin or did) for entity in found
         )
@@ -61,3 +62,9 @@ def catalogue_routes(store: Store, did: str, limits: Limits) -> list[Route]:
         return Response(msgspec.json.encode(page), media_type="application/json")
 
     return [Route(PATH, catalogue, methods=["GET"])]
+
+
+async def _page(store: Store, types: Sequence[str], after_id: str, size: int) -> tuple[Entity, ...]:
+    async for page in store.scan(types, public_only=True, after_id=after_id, limit=size):
+        return page
+    return ()

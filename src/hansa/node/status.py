@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -18,6 +19,9 @@ from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import ChildState, Supervised
 from hansa.replication import OriginProgress, ReplicationCounters, ReplicationView
 from hansa.store import Store
+from hansa.store.retrievals import Evidence
+
+EVIDENCE_SHOWN_MAX: Final = 20
 
 
 class EntityCount(msgspec.Struct, frozen=True):
@@ -72,6 +76,8 @@ class StatusReport(msgspec.Struct, frozen=True):
     """Those of them whose last attempt failed for a reason of their own."""
     evidence: int
     """Records of what others sent that did not hold."""
+    evidence_newest: tuple[Evidence, ...]
+    """The newest of them."""
     conflicts: int
     """Entities of ours whose identifier another member has claimed on the ledger."""
     counters: ReplicationCounters
@@ -165,6 +171,7 @@ class StatusDesk:
             pending=gauges.pending,
             failed=sum(origin.failed for origin in origins),
             evidence=gauges.evidence,
+            evidence_newest=await self._replication.evidence_records(EVIDENCE_SHOWN_MAX),
             conflicts=gauges.conflicts,
             counters=self._counters(),
             origins=origins,

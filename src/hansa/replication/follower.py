@@ -106,7 +106,7 @@ class Follower:
         return msgspec.structs.replace(self._counters)
 
     async def run(self) -> None:
-        """Follow until cancelled or until the bus is closed.
+        """Follow until cancelled or until the bus is closed. After it ended it may be called again.
 
         Raises:
             Fatal: The store is damaged.

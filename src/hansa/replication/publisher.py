@@ -7,10 +7,11 @@ Three steps, each picking up where the last transaction left off, so that a cras
    transaction puts the events into the outbox and moves the cursor. An entity whose last event is still under way is
    marked as due instead, and looked at again when that one has been committed: then all that happened meanwhile
    becomes one event.
-2. *Submit.* Take batches from the outbox, oldest first, and hand them to the bus. A batch is what has accumulated
-   while others were under way: the first event on an idle league travels alone and at once, a burst travels in full
-   batches. Some batches are under way at a time; as an entity has one event in the outbox at most, no two versions of
-   it are.
+2. *Submit.* Take batches from the outbox, oldest first, and hand them to the bus. Full batches go at once, some at a
+   time. A batch with room left goes when nothing else is under way, so it holds what accumulated meanwhile; and when
+   the last one held several events, which is a burst, it waits for the next tick of the clock. Ticks are the same at
+   all members, so their batches share blocks: blocks are what a burst costs. On an idle league an event travels alone
+   and at once. As an entity has one event in the outbox at most, no two versions of it are under way.
 3. *Conclude.* When a batch is committed, one transaction removes it from the outbox and moves on the chains.
 
 After a crash the outbox is submitted as it is; what had been committed is found by its event ids.
@@ -109,6 +110,7 @@ class Publisher:
         self._news = Bell(clock)
         self._taken_to = 0
         self._under_way = 0
+        self._is_burst = False
         self._rebased: set[str] = set()
         self._counters = PublisherCounters()
         self._insist = Insistence("publisher", clock, entropy, BACKOFF_MIN_S, limits.publish_backoff_max_s)
@@ -125,11 +127,12 @@ class Publisher:
         return self._problem
 
     async def run(self) -> None:
-        """Publish until cancelled. To be called once.
+        """Publish until cancelled. After it ended, for whatever reason, it may be called again.
 
         Raises:
             Fatal: The store is damaged.
         """
+        self._taken_to = self._under_way = 0  # what an earlier run left under way is in the outbox
         await self._insist(self._retry_refused)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_feed())
@@ -212,16 +215,25 @@ class Publisher:
         while True:
             heard = self._news.rings
             while self._under_way < self._limits.publish_in_flight_max:
-                batch = await self._next_batch()
-                if not batch:
+                batch, is_full = await self._next_batch()
+                if not batch or (self._under_way and not is_full):
                     break
+                if self._is_burst and not is_full:
+                    self._is_burst = False
+                    await self._clock.sleep(self._until_tick_s())
+                    continue
+                self._is_burst = len(batch) > 1
                 self._taken_to = batch[-1].seq
                 self._under_way += 1
                 tasks.create_task(self._carry(batch))
             await self._news.wait(heard, None)
 
-    async def _next_batch(self) -> tuple[Outgoing, ...]:
-        """The oldest events that are not under way, as many as fit into a transaction."""
+    def _until_tick_s(self) -> float:
+        tick_s = self._limits.publish_tick_s
+        return tick_s - self._clock.now().timestamp() % tick_s if tick_s > 0 else 0.0
+
+    async def _next_batch(self) -> tuple[tuple[Outgoing, ...], bool]:
+        """The oldest events that are not under way, as many as fit into a transaction; whether that is full."""
         events = await publications.outgoing(
             self._store, self._taken_to, self._limits.events_per_transaction_max
         )
@@ -229,8 +241,8 @@ class Publisher:
         for n, event in enumerate(events):
             room_bytes -= len(event.jws) + _SEPARATOR_BYTES
             if room_bytes < 0 and n > 0:
-                return events[:n]
-        return events
+                return events[:n], True
+        return events, len(events) == self._limits.events_per_transaction_max
 
     async def _carry(self, batch: tuple[Outgoing, ...]) -> None:
         """See a batch through, whatever happens to it."""

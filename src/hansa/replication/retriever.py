@@ -39,7 +39,7 @@ from hansa.replication.backoff import Insistence, backoff_s
 from hansa.replication.exchange import AnswerLine, OriginClient
 from hansa.replication.intake import Intake, now_ms
 from hansa.replication.registry import Registry
-from hansa.store import Store, retrievals
+from hansa.store import Store, Transaction, retrievals
 from hansa.store.retrievals import Origin, Retrieval
 
 CONTENT_PAUSE_MAX_S: Final = 1.0
@@ -123,16 +123,20 @@ class Retriever:
         )
 
     async def run(self) -> None:
-        """Retrieve until cancelled. To be called once.
+        """Retrieve until cancelled. After it ended, for whatever reason, it may be called again.
 
         Raises:
             Fatal: The store is damaged.
         """
+        self._lanes.clear()
         await self._insist(self._bound_pauses)
         async with asyncio.TaskGroup() as tasks:
             while True:
                 heard = self._backlog.grew.rings
                 pause_s = await self._start_requests(tasks)
+                if pause_s is not None and pause_s > self._limits.retrieval_backoff_max_s + 1:
+                    await self._insist(self._bound_pauses)
+                    continue
                 await self._backlog.grew.wait(heard, pause_s)
 
     async def _bound_pauses(self) -> None:
@@ -219,8 +223,7 @@ class Retriever:
                     tx, origin.did, str(error.code), error.message, limits.evidence_rows_max
                 )
             if len(batch) == 1 and error.code is not Code.RETRIEVAL_UNREACHABLE:
-                own_due_ms = self._intake.due_ms(batch[0].attempts + 1)
-                await retrievals.postpone(tx, batch[0], own_due_ms, str(error.code))
+                await self._delay_alone(tx, batch[0], error)
         log.info(
             "an origin does not answer",
             issuer=origin.did,
@@ -228,3 +231,11 @@ class Retriever:
             attempts=attempts,
             pause_s=round(pause_s, 3),
         )
+
+    async def _delay_alone(self, tx: Transaction, retrieval: Retrieval, error: HansaError) -> None:
+        """An entity that stood alone in a request that failed may be the reason: the others go first."""
+        attempts = retrieval.attempts + 1
+        if error.code in _ABOUT_CONTENT and attempts >= self._limits.retrieval_attempts_max:
+            await retrievals.settle(tx, retrieval)
+            return
+        await retrievals.postpone(tx, retrieval, self._intake.due_ms(attempts), str(error.code))

@@ -66,7 +66,7 @@ def examples() -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize(("name", "arguments"), list(examples()))
 def test_every_example_is_a_right_command_line(name: str, arguments: list[str]) -> None:
     command = get_command(app).commands[name]  # type: ignore[attr-defined]
-    command.make_context(name, list(arguments))
+    assert command.make_context(name, list(arguments)).command is command
 
 
 def test_the_version_is_told() -> None:

@@ -14,7 +14,7 @@ from hansa.cli.demo_members import DemoMember, last_message
 from hansa.cli.demo_view import DOWN, DemoView, MemberView, RateMeter
 from hansa.cli.events import EventReader, time_of
 from hansa.cli.output import Output, is_number, printable
-from hansa.cli.status import facts_of, rows_of_entities, rows_of_origins
+from hansa.cli.status import facts_of, rows_of_entities, rows_of_evidence, rows_of_origins
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
 
@@ -64,6 +64,18 @@ def test_status_says_what_is_wrong_first() -> None:
     assert facts["troubles"] == "publisher (boom); cometbft is backing-off"
     assert rows_of_origins(REPORT) == [["riga", "2", "2", "1", "hash-mismatch"]]
     assert rows_of_entities(REPORT) == [["Category", "4", "1", "1,200"]]
+
+
+def test_status_names_who_sent_what_does_not_hold() -> None:
+    records = [
+        {"issuer": "did:key:zTwo", "code": "hash-mismatch", "reason": "The bytes differ.", "count": 3},
+        {"issuer": "did:key:zGone", "code": "key-mismatch", "reason": "\x1b[2J.", "count": 1},
+    ]
+    assert rows_of_evidence({**REPORT, "evidence_newest": records}) == [
+        ["riga", "hash-mismatch", "The bytes differ.", "3"],
+        ["did:key:zGone", "key-mismatch", "�[2J.", "1"],
+    ]
+    assert rows_of_evidence(REPORT) == []
 
 
 def test_a_status_of_another_version_is_shown_as_far_as_it_goes() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 import pytest
 
@@ -69,7 +67,7 @@ async def test_wrong_bytes_are_not_stored_and_are_asked_for_again(league: League
 
 
 async def test_an_event_for_another_entity_is_refused(league: League) -> None:
-    lubeck, bergen, _ = league.marketplaces
+    _, bergen, _ = league.marketplaces
     body = canonical_json({"@type": "ProductOffering", "id": "urn:x:real"})
     key = entity_key(bergen.did, "urn:x:other")
     await lie(
@@ -131,32 +129,32 @@ async def test_an_event_of_a_private_type_is_evidence(league: League) -> None:
     assert league.network.requests_to(bergen.endpoint) == []
 
 
-BAD_BODIES: dict[str, Callable[[str], bytes]] = {
-    "not canonical": lambda id: b'{"id":"%s","@type":"ProductOffering"}' % id.encode(),
-    "spaces": lambda id: b'{"@type": "ProductOffering", "id": "%s"}' % id.encode(),
-    "duplicate names": lambda id: b'{"@type":"ProductOffering","id":"x","id":"%s"}' % id.encode(),
-    "no type": lambda id: b'{"id":"%s"}' % id.encode(),
-    "another type": lambda id: b'{"@type":"Category","id":"%s"}' % id.encode(),
-    "no identifier": lambda id: b'{"@type":"ProductOffering"}',
-    "a number for an identifier": lambda id: b'{"@type":"ProductOffering","id":7}',
-    "an empty identifier": lambda id: b'{"@type":"ProductOffering","id":""}',
-    "an endless identifier": lambda id: b'{"@type":"ProductOffering","id":"%s"}' % (b"x" * 10_000),
-    "an href": lambda id: b'{"@type":"ProductOffering","href":"http://x/","id":"%s"}' % id.encode(),
-    "an array": lambda id: b"[1,2]",
-    "null": lambda id: b"null",
-    "deep nesting": lambda id: b'{"@type":"ProductOffering","a":%s1%s,"id":"%s"}'
-    % (b"[" * 70, b"]" * 70, id.encode()),
-    "a lossy number": lambda id: b'{"@type":"ProductOffering","a":12345678901234567890,"id":"%s"}'
-    % id.encode(),
+BAD_BODIES = {
+    "not canonical": b'{"id":"urn:x:1","@type":"ProductOffering"}',
+    "spaces": b'{"@type": "ProductOffering", "id": "urn:x:1"}',
+    "duplicate names": b'{"@type":"ProductOffering","id":"x","id":"urn:x:1"}',
+    "no type": b'{"id":"urn:x:1"}',
+    "another type": b'{"@type":"Category","id":"urn:x:1"}',
+    "no identifier": b'{"@type":"ProductOffering"}',
+    "a number for an identifier": b'{"@type":"ProductOffering","id":7}',
+    "an empty identifier": b'{"@type":"ProductOffering","id":""}',
+    "an endless identifier": b'{"@type":"ProductOffering","id":"%s"}' % (b"x" * 10_000),
+    "an href": b'{"@type":"ProductOffering","href":"http://x/","id":"urn:x:1"}',
+    "an array": b"[1,2]",
+    "null": b"null",
+    "deep nesting": b'{"@type":"ProductOffering","a":%s1%s,"id":"urn:x:1"}' % (b"[" * 70, b"]" * 70),
+    "very deep nesting": b'{"@type":"ProductOffering","a":%s1%s,"id":"urn:x:1"}' % (b"[" * 700, b"]" * 700),
+    "a lossy number": b'{"@type":"ProductOffering","a":12345678901234567890,"id":"urn:x:1"}',
+    "a wrong character": b'{"@type":"ProductOffering","a":"\xff","id":"urn:x:1"}',
 }
 
 
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=list(BAD_BODIES))
 async def test_bytes_that_are_no_entity_are_refused_though_their_hash_is_right(
-    league: League, body: Callable[[str], bytes]
+    league: League, body: bytes
 ) -> None:
     _, bergen, _ = league.marketplaces
-    await lie(league, bergen, "urn:x:1", body("urn:x:1"))
+    await lie(league, bergen, "urn:x:1", body)
     await expect_refusal(league, bergen, Code.ENTITY_INVALID)
 
 
@@ -207,7 +205,9 @@ ANSWERS: dict[str, tuple[Fault, str]] = {
 
 
 @pytest.mark.parametrize(("fault", "code"), ANSWERS.values(), ids=list(ANSWERS))
-async def test_an_answer_that_is_none_delays_its_origin_alone(league: League, fault: Fault, code: str) -> None:
+async def test_an_answer_that_is_none_delays_its_origin_alone(
+    league: League, fault: Fault, code: str
+) -> None:
     lubeck, bergen, riga = league.marketplaces
     league.network.faults[lubeck.endpoint] = fault
     await lubeck.put_many([(lubeck.id(n), "Launched", "ProductOffering", {"name": n}) for n in "abc"])
@@ -262,6 +262,21 @@ async def test_what_an_origin_never_had_is_given_up_in_the_end() -> None:
         await league.settle(lubeck)
         assert await lubeck.evidence() == {(bergen.did, "retrieval-missing")}
         assert len(league.network.requests) == 5
+
+
+async def test_an_entity_that_cannot_even_stand_in_an_answer_is_given_up_in_the_end() -> None:
+    async with League(["lubeck", "bergen"], Limits(retrieval_attempts_max=5)) as league:
+        lubeck, bergen = league.marketplaces
+        league.start()
+        body = b'{"@type":"ProductOffering","a":"\\ud800","id":"urn:x:1"}'
+        await lie(league, bergen, "urn:x:1", body)
+        await league.settle(lubeck)
+        assert await lubeck.evidence() == {(bergen.did, "retrieval-answer-invalid")}
+        assert await lubeck.catalogue() == {}
+        league.network.faults.clear()
+        await bergen.put("good")
+        await league.settle(lubeck)
+        assert len(await lubeck.catalogue()) == 1
 
 
 async def test_a_forged_event_never_gets_onto_the_ledger(league: League) -> None:

@@ -155,7 +155,9 @@ async def test_a_burst_of_a_thousand_changes_loses_nothing(league: League) -> No
     lubeck, bergen, riga = league.marketplaces
     league.ledger.commit_delay_s = 0.1
     for member in (lubeck, bergen):
-        await member.put_many([(member.id(str(n)), "Launched", "ProductOffering", {"n": n}) for n in range(500)])
+        await member.put_many(
+            [(member.id(str(n)), "Launched", "ProductOffering", {"n": n}) for n in range(500)]
+        )
     await league.settle()
     assert len(await riga.catalogue()) == 1000
     assert len(set(map(str, map(sorted, [c.items() for c in await league.catalogues()])))) == 1
@@ -300,3 +302,21 @@ async def test_back_off_outlasts_a_restart(league: League) -> None:
     (after,) = await retrievals.origins(bergen.store)
     assert after.attempts == origin.attempts > 4
     assert after.due_ms == origin.due_ms
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_clock_that_was_set_back_leaves_no_long_pauses(league: League, is_restarted: bool) -> None:
+    lubeck, bergen, _ = league.marketplaces
+    league.network.down.add(lubeck.endpoint)
+    await lubeck.put("one")
+    await league.run(1)
+    tomorrow_ms = int(league.clock.now().timestamp() * 1000) + 86_400_000
+    async with bergen.store.transaction() as tx:
+        await retrievals.origin_failed(tx, lubeck.did, 3, tomorrow_ms, "retrieval-unreachable")
+    league.network.down.clear()
+    if is_restarted:
+        await bergen.restart()
+    await league.until(
+        lambda: bergen.store.entity(lubeck.id("one")), 2 * league.limits.retrieval_backoff_max_s
+    )
+    assert await bergen.catalogue() == await lubeck.catalogue()

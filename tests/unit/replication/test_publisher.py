@@ -60,7 +60,7 @@ class WatchedBus:
 
 def watched(member: Marketplace) -> WatchedBus:
     bus = WatchedBus(member.bus)
-    member.bus = bus  # type: ignore[assignment]
+    member.bus = bus
     return bus
 
 
@@ -289,7 +289,9 @@ def test_an_event_tells_what_others_decide_by() -> None:
         "validFor": {"startDateTime": "2026-01-01T00:00:00Z"},
         "categories": ("cloud", "edge"),
     }
-    assert event.location == f"https://lubeck.example/league/v1/entities/{event.entity.key}?hl={event.hashlink}"
+    assert (
+        event.location == f"https://lubeck.example/league/v1/entities/{event.entity.key}?hl={event.hashlink}"
+    )
     assert event.type == "productOfferingCreateEvent"
     assert "not told" not in str(event)
 

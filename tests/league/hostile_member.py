@@ -1,0 +1,167 @@
+"""A member of a league of real processes that lies: the test itself, with that member's keys and at its endpoint.
+
+Its `hansa serve` does not run. What it publishes goes to the engine of another member, as anybody's transaction may;
+what the others ask for is answered by a small HTTP server of the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import os
+from collections.abc import Mapping
+from typing import Any, Self
+
+import msgspec
+from aiohttp import web
+
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.events import (
+    CREATE,
+    EntityVersion,
+    LifecycleEvent,
+    Metadata,
+    event_name,
+    event_time,
+    sign_event,
+)
+from hansa.core.identifiers import entity_key, uuid7
+from hansa.core.keys import SigningKey
+from hansa.core.limits import Limits
+from hansa.node.demo_league import HOST
+from hansa.node.folder import CARD, LEDGER, MEMBER_KEY, MemberCard
+from hansa.pubsub.cometbft import CometBftBus
+from hansa.pubsub.engine import RPC_SOCKET
+from hansa.pubsub.ledger.transactions import encode_events
+from hansa.replication.exchange import encode_line
+from tests.league.harness import CLOCK, RunningMember
+
+ENDLESS_CHUNK = b" " * 65_536
+TYPE = "ProductOffering"
+
+
+def offering(entity_id: str, **attributes: Any) -> bytes:
+    """A public offering as its origin would serve it."""
+    body = {"@type": TYPE, "id": entity_id, "name": "an offering", "lifecycleStatus": "Launched"}
+    return canonical_json({**body, **attributes})
+
+
+class HostileMember:
+    """Somebody with the keys of a member.
+
+    Args:
+        member: The member whose keys and endpoint it has; it must not run.
+        through: A running member, whose engine takes its transactions.
+    """
+
+    def __init__(self, member: RunningMember, through: RunningMember) -> None:
+        card = msgspec.json.decode((member.folder / CARD).read_bytes(), type=MemberCard)
+        self.did = card.member.did
+        self.endpoint = card.member.endpoint
+        self.key = SigningKey.load(member.folder / MEMBER_KEY)
+        self.bus = CometBftBus(through.folder / LEDGER / RPC_SOCKET, CLOCK, Limits())
+        self.bodies: dict[str, bytes] = {}
+        """What is served, by ledger key."""
+        self.asked: list[str] = []
+        """Ledger keys that others asked for, in that order."""
+        self.is_endless = False
+        """Whether answers begin and never end."""
+        self.is_silent = False
+        """Whether answers never begin."""
+        self._port = member.port
+        self._runner: web.AppRunner | None = None
+        self._ended = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        """Listen at the member's endpoint."""
+        application = web.Application()
+        application.router.add_post("/league/v1/entities", self._answer)
+        self._runner = web.AppRunner(application, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, HOST, self._port, reuse_address=True).start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop listening."""
+        self._ended.set()
+        await self.bus.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # -- what it signs --------------------------------------------------------------------------------------------
+
+    def describe(self, entity_id: str, body: bytes, **overrides: Any) -> LifecycleEvent:
+        """The event of a first version; some fields as told."""
+        key = entity_key(self.did, entity_id)
+        now = CLOCK.now()
+        fields: dict[str, Any] = {
+            "id": uuid7(now, os.urandom),
+            "type": event_name(TYPE, CREATE),
+            "time": event_time(now),
+            "issuer": self.did,
+            "entity": EntityVersion(key, TYPE, 1),
+            "location": self.location(key, body),
+            "metadata": Metadata(lifecycleStatus="Launched"),
+        }
+        return LifecycleEvent(**(fields | overrides))
+
+    def location(self, key: str, body: bytes) -> str:
+        """Where it serves some bytes."""
+        return f"{self.endpoint}/league/v1/entities/{key}?hl={hashlink(body)}"
+
+    def sign(self, event: LifecycleEvent, key: SigningKey | None = None) -> str:
+        """An event with a signature: its own unless a key is given."""
+        return sign_event(event, key or self.key, CLOCK.now())
+
+    def signing_as(self, kid: str) -> SigningKey:
+        """Its own key under the name of another."""
+        return SigningKey(self.key._key, kid)
+
+    async def announce(self, entity_id: str, body: bytes, **overrides: Any) -> LifecycleEvent:
+        """Publish the event of a first version."""
+        event = self.describe(entity_id, body, **overrides)
+        await self.bus.publish([self.sign(event)])
+        return event
+
+    async def submit(self, transaction: bytes) -> Mapping[str, Any]:
+        """What the engine answers to a transaction that no code of ours has looked at before: result, or error."""
+        params = {"tx": base64.b64encode(transaction).decode()}
+        call = {"jsonrpc": "2.0", "id": 0, "method": "broadcast_tx_sync", "params": params}
+        sent = io.BytesIO(msgspec.json.encode(call))
+        headers = {"Content-Type": "application/json"}
+        async with self.bus._open().post("http://engine/", data=sent, headers=headers) as answer:
+            answered = await answer.json(content_type=None)
+        assert isinstance(answered, dict)
+        return answered.get("result") or {"error": answered["error"]}
+
+    async def submit_event(self, jws: str) -> Mapping[str, Any]:
+        """The same with one event."""
+        return await self.submit(encode_events([jws]))
+
+    # -- what it serves -------------------------------------------------------------------------------------------
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        keys = [one["key"] for one in msgspec.json.decode(await request.read())["entities"]]
+        self.asked += keys
+        if self.is_silent:
+            await self._ended.wait()
+        if self.is_endless:
+            return await self._endless(request)
+        lines = [
+            encode_line(key, "found", self.bodies[key]) if key in self.bodies else encode_line(key, "unknown")
+            for key in keys
+        ]
+        return web.Response(body=b"".join(lines))
+
+    async def _endless(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while not self._ended.is_set():
+            await answer.write(ENDLESS_CHUNK)
+        return answer
+
+
+def evidence_of(status: Any, issuer: str) -> set[tuple[str, str]]:
+    """(ledger key, code) of what a member has against another, by its status."""
+    return {(one["key"], one["code"]) for one in status["evidence_newest"] if one["issuer"] == issuer}

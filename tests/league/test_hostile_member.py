@@ -1,0 +1,420 @@
+"""A league of real processes with a member that lies: refused with a reason, nothing stored, nobody harmed.
+
+One league serves all tests of this file. After each of them the honest members must be ready, with the processes that
+they had before, and share a fresh offering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.errors import Code, HansaError
+from hansa.core.events import CREATE, EntityVersion, LifecycleEvent, Metadata, event_name
+from hansa.core.identifiers import entity_key
+from hansa.core.keys import SigningKey
+from hansa.core.members import Member
+from hansa.pubsub.bus import EventFilter
+from hansa.pubsub.ledger.transactions import NUMBERED_CODES, encode_events
+from tests.league.harness import OFFERINGS, ROLES, League, RunningMember, league, wait_until
+from tests.league.hostile_member import TYPE, HostileMember, evidence_of, offering
+
+pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
+
+INDIVIDUALS = "/tmf-api/party/v4/individual"
+SETTINGS = {
+    "retrieval_timeout_s": 2.0,
+    "retrieval_size_max_bytes": 4_194_304,
+    "retrieval_backoff_max_s": 1.0,
+}
+PATIENCE_S = 30.0
+
+
+class Scene:
+    """Three honest members and one that lies."""
+
+    def __init__(self, honest: League, hostile: HostileMember, registry: tuple[Member, ...]) -> None:
+        self.honest = honest
+        self.hostile = hostile
+        self.registry = registry
+
+    @property
+    def lubeck(self) -> RunningMember:
+        """An honest member that has something to lose."""
+        return self.honest[0]
+
+    def registered(self, member: RunningMember) -> Member:
+        """A member as the ledger knows it."""
+        return next(one for one in self.registry if one.endpoint == member.url)
+
+    async def pids(self) -> dict[str, list[int]]:
+        """Numbers of all processes of the honest members."""
+        return {member.name: [await member.pid(role) for role in ROLES] for member in self.honest.members}
+
+    async def position(self) -> int:
+        """Newest event on the ledger."""
+        return (await self.hostile.bus.ledger()).position
+
+    async def all_hold(self, what: str, check: Callable[[RunningMember], Any]) -> None:
+        """Wait until a check holds at every honest member."""
+
+        async def hold() -> bool:
+            return all([await check(member) for member in self.honest.members])
+
+        await wait_until(hold, what, PATIENCE_S, self.honest.members)
+
+    async def all_accuse(self, key: str, code: Code) -> None:
+        """Wait until all honest members have this evidence."""
+
+        async def accuses(member: RunningMember) -> bool:
+            return (key, str(code)) in evidence_of(await member.status(), self.hostile.did)
+
+        await self.all_hold(f"there is evidence of {code}", accuses)
+
+    async def all_name_the_problem(self, code: Code) -> None:
+        """Wait until all honest members say that this is why they get nothing from the one that lies."""
+
+        async def says_so(member: RunningMember) -> bool:
+            origins = (await member.status())["origins"]
+            return any(one["did"] == self.hostile.did and one["problem"] == str(code) for one in origins)
+
+        await self.all_hold(f"the problem is {code}", says_so)
+
+    async def nobody_has(self, entity_id: str) -> None:
+        """Check that an offering is nowhere."""
+        for member in self.honest.members:
+            assert (await member.get(f"{OFFERINGS}/{entity_id}")).status == 404
+            assert (await member.get(f"/league/v1/entities/{entity_id}")).status == 404
+
+    async def names(self, entity_id: str) -> list[str]:
+        """The name of an offering at each honest member."""
+        return [
+            (await member.get(f"{OFFERINGS}/{entity_id}")).json()["name"] for member in self.honest.members
+        ]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """The league, with the fourth member's place taken by the test."""
+    folder = tmp_path_factory.mktemp("hostile") / "league"
+    async with league(folder, 4, dict(SETTINGS), is_started=False) as made:
+        honest = League(made.members[:3])
+        await honest.start()
+        async with HostileMember(made[3], made[1]) as hostile:
+            yield Scene(honest, hostile, await hostile.bus.members())
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def nobody_is_harmed(scene: Scene) -> AsyncIterator[None]:
+    """What must hold after every test."""
+    before = await scene.pids()
+    yield
+    scene.hostile.is_endless = scene.hostile.is_silent = False
+    for member in scene.honest.members:
+        created = await member.create_offering(name=f"fresh, from {member.name}")
+        await scene.honest.wait_until_visible(f"{OFFERINGS}/{created}")
+    await scene.all_hold("all are ready", lambda member: member.is_ready())
+    assert await scene.pids() == before
+
+
+# -- what the ledger refuses --------------------------------------------------------------------------------------
+
+
+def in_the_name_of(scene: Scene, member: RunningMember) -> LifecycleEvent:
+    """An event that would be good if that member signed it."""
+    victim = scene.registered(member)
+    key, body = entity_key(victim.did, "urn:x:forged"), offering("urn:x:forged")
+    return scene.hostile.describe(
+        "urn:x:forged",
+        body,
+        issuer=victim.did,
+        entity=EntityVersion(key, TYPE, 1),
+        location=scene.hostile.location(key, body).replace(scene.hostile.endpoint, victim.endpoint),
+    )
+
+
+def forged(scene: Scene) -> str:
+    """Names the victim's key, and is not signed with it."""
+    victim = scene.registered(scene.lubeck)
+    forger = scene.hostile.signing_as(victim.keys[0].kid)
+    return scene.hostile.sign(in_the_name_of(scene, scene.lubeck), forger)
+
+
+def impersonating(scene: Scene) -> str:
+    """Signed well, by somebody else."""
+    return scene.hostile.sign(in_the_name_of(scene, scene.lubeck))
+
+
+def tampered(scene: Scene) -> str:
+    """Changed after it was signed."""
+    head, _, signature = own(scene).split(".")
+    payload = own(scene).split(".")[1]
+    return f"{head}.{payload}.{signature}"
+
+
+def by_a_stranger(scene: Scene) -> str:
+    """Of somebody who is no member."""
+    stranger = SigningKey.generate()
+    event = scene.hostile.describe("urn:x:1", offering("urn:x:1"))
+    did = stranger.verifying_key().did_key()
+    key = entity_key(did, "urn:x:1")
+    location = scene.hostile.location(key, offering("urn:x:1"))
+    foreign = msgspec.structs.replace(
+        event, issuer=did, entity=EntityVersion(key, TYPE, 1), location=location
+    )
+    return scene.hostile.sign(foreign, stranger)
+
+
+def own(scene: Scene, **overrides: Any) -> str:
+    """A good event of its own, but for what is told."""
+    return scene.hostile.sign(scene.hostile.describe("urn:x:1", offering("urn:x:1"), **overrides))
+
+
+def at(scene: Scene, origin: str) -> str:
+    """An event that sends everybody elsewhere."""
+    key, body = entity_key(scene.hostile.did, "urn:x:1"), offering("urn:x:1")
+    return own(scene, location=scene.hostile.location(key, body).replace(scene.hostile.endpoint, origin))
+
+
+def out_of_order(scene: Scene) -> str:
+    """A third version without a first."""
+    entity = EntityVersion(entity_key(scene.hostile.did, "urn:x:1"), TYPE, 3)
+    return own(scene, entity=entity, previous=hashlink(b"nothing"))
+
+
+def too_large(scene: Scene) -> str:
+    """More metadata than any event may have."""
+    return own(scene, metadata=Metadata(categories=("x" * 5000,)))
+
+
+REFUSED_EVENTS: dict[str, tuple[Callable[[Scene], str], Code]] = {
+    "a forged signature": (forged, Code.EVENT_SIGNATURE_INVALID),
+    "in the name of another": (impersonating, Code.EVENT_SIGNATURE_INVALID),
+    "changed after signing": (tampered, Code.EVENT_SIGNATURE_INVALID),
+    "of a stranger": (by_a_stranger, Code.EVENT_ISSUER_UNKNOWN),
+    "at another member": (lambda scene: at(scene, scene.lubeck.url), Code.EVENT_LOCATION_FOREIGN),
+    "at a cloud's own address": (
+        lambda scene: at(scene, "http://169.254.169.254"),
+        Code.EVENT_LOCATION_FOREIGN,
+    ),
+    "at a host that begins alike": (
+        lambda scene: at(scene, f"{scene.hostile.endpoint}.evil.example"),
+        Code.EVENT_LOCATION_FOREIGN,
+    ),
+    "out of order": (out_of_order, Code.EVENT_VERSION_BROKEN),
+    "too large": (too_large, Code.EVENT_TOO_LARGE),
+    "no signature at all": (lambda _: "not.an.event", Code.EVENT_MALFORMED),
+}
+
+
+@pytest.mark.parametrize(("build", "code"), REFUSED_EVENTS.values(), ids=list(REFUSED_EVENTS))
+async def test_an_event_that_breaks_a_rule_is_refused_with_its_reason(
+    scene: Scene, build: Callable[[Scene], str], code: Code
+) -> None:
+    position = await scene.position()
+    answer = await scene.hostile.submit_event(build(scene))
+    assert NUMBERED_CODES[answer["code"]] is code, answer
+    assert answer["log"].endswith(".")
+    assert await scene.position() == position
+    await scene.nobody_has("urn:x:1")
+    await scene.nobody_has("urn:x:forged")
+
+
+@pytest.mark.parametrize(
+    "transaction",
+    [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000, b'{"kind":"events","events":[]}', b'{"kind":"burn"}'],
+    ids=["nothing", "half an object", "no text", "deep nesting", "no events", "another kind"],
+)
+async def test_bytes_that_are_no_transaction_are_refused(scene: Scene, transaction: bytes) -> None:
+    position = await scene.position()
+    answer = await scene.hostile.submit(transaction)
+    assert NUMBERED_CODES[answer["code"]] is Code.TRANSACTION_MALFORMED, answer
+    assert await scene.position() == position
+
+
+async def test_an_event_of_ten_megabytes_is_refused(scene: Scene) -> None:
+    position = await scene.position()
+    for size_bytes in (300_000, 10_485_760):
+        answer = await scene.hostile.submit(encode_events(["x" * size_bytes]))
+        assert "too large" in answer["error"]["data"], answer["error"]
+    with pytest.raises(HansaError) as refusal:
+        await scene.hostile.bus.publish(["x" * 10_485_760])
+    assert refusal.value.code in {Code.TRANSACTION_TOO_LARGE, Code.EVENT_TOO_LARGE}
+    assert await scene.position() == position
+
+
+async def test_an_event_that_is_replayed_brings_nothing_back(scene: Scene) -> None:
+    created = await scene.lubeck.create_offering(name="first")
+    await scene.honest.wait_until_visible(f"{OFFERINGS}/{created}")
+    mine = EventFilter(keys=(entity_key(scene.registered(scene.lubeck).did, created),))
+    (first,) = (await scene.hostile.bus.search(0, mine)).events
+    await rename(scene, created, "second")
+    position = await scene.position()
+    for attempt in range(3, 6):  # other bytes each time, so that it is not the engine's memory that refuses
+        answer = await scene.hostile.submit(encode_events([first.jws], attempt))
+        assert NUMBERED_CODES[answer["code"]] is Code.EVENT_DUPLICATE
+    assert await scene.hostile.bus.publish([first.jws]) == (first.position,)
+    assert await scene.position() == position
+    assert await scene.names(created) == ["second"] * 3
+
+
+async def rename(scene: Scene, created: str, name: str) -> None:
+    """Change an offering of lubeck's, and wait until everybody knows."""
+    answer = await scene.lubeck.request("PATCH", f"{OFFERINGS}/{created}", {"name": name}, with_token=True)
+    assert answer.status == 200
+
+    async def is_renamed(member: RunningMember) -> bool:
+        return bool((await member.get(f"{OFFERINGS}/{created}")).json()["name"] == name)
+
+    await scene.all_hold(f"{created} is called {name}", is_renamed)
+
+
+# -- what the other members refuse --------------------------------------------------------------------------------
+
+
+async def test_wrong_bytes_are_refused_until_the_right_ones_come(scene: Scene) -> None:
+    right, wrong = offering("urn:x:bytes", name="Edge"), offering("urn:x:bytes", name="Evil")
+    key = entity_key(scene.hostile.did, "urn:x:bytes")
+    scene.hostile.bodies[key] = wrong
+    await scene.hostile.announce("urn:x:bytes", right)
+    await scene.all_accuse(key, Code.HASH_MISMATCH)
+    await scene.nobody_has("urn:x:bytes")
+    scene.hostile.bodies[key] = right
+    await scene.honest.wait_until_visible(f"{OFFERINGS}/urn:x:bytes")
+    assert await scene.names("urn:x:bytes") == ["Edge"] * 3
+
+
+async def test_an_event_for_somebody_elses_key_is_refused_and_blocks_nothing(scene: Scene) -> None:
+    created = await scene.lubeck.create_offering(name="first")
+    await scene.honest.wait_until_visible(f"{OFFERINGS}/{created}")
+    key = entity_key(scene.registered(scene.lubeck).did, created)
+    body = (await scene.lubeck.get(f"/league/v1/entities/{created}")).body
+    scene.hostile.bodies[key] = body
+    await scene.hostile.announce(
+        created, body, entity=EntityVersion(key, TYPE, 1), location=scene.hostile.location(key, body)
+    )
+    await scene.all_accuse(key, Code.KEY_MISMATCH)
+    await rename(scene, created, "second")
+
+
+async def test_a_key_that_was_seen_early_cannot_be_taken_from_its_owner(scene: Scene) -> None:
+    body = offering("urn:x:coveted", name="stolen")
+    key = entity_key(scene.registered(scene.lubeck).did, "urn:x:coveted")
+    scene.hostile.bodies[key] = body
+    await scene.hostile.announce(
+        "urn:x:coveted", body, entity=EntityVersion(key, TYPE, 1), location=scene.hostile.location(key, body)
+    )
+    await scene.all_accuse(key, Code.KEY_MISMATCH)
+    await scene.nobody_has("urn:x:coveted")
+    await scene.lubeck.create_offering(id="urn:x:coveted", name="rightful")
+    await scene.honest.wait_until_visible(f"{OFFERINGS}/urn:x:coveted")
+    assert await scene.names("urn:x:coveted") == ["rightful"] * 3
+
+
+async def test_an_identifier_that_another_member_owns_cannot_be_claimed(scene: Scene) -> None:
+    created = await scene.lubeck.create_offering(name="rightful")
+    await scene.honest.wait_until_visible(f"{OFFERINGS}/{created}")
+    key, body = entity_key(scene.hostile.did, created), offering(created, name="stolen")
+    scene.hostile.bodies[key] = body
+    await scene.hostile.announce(created, body)
+    await scene.all_accuse(key, Code.IDENTIFIER_CLAIMED)
+    assert await scene.names(created) == ["rightful"] * 3
+    assert (await scene.lubeck.status())["conflicts"] == 0
+
+
+async def test_the_earlier_claim_wins_everywhere_and_the_later_one_is_told(scene: Scene) -> None:
+    key, body = entity_key(scene.hostile.did, "urn:x:both"), offering("urn:x:both", name="earlier")
+    await scene.hostile.announce("urn:x:both", body)
+    await scene.all_accuse(key, Code.RETRIEVAL_MISSING)
+    await scene.lubeck.create_offering(id="urn:x:both", name="later")
+
+    async def is_told() -> bool:
+        return bool((await scene.lubeck.status())["conflicts"] == 1)
+
+    await wait_until(is_told, "lubeck knows of the conflict", PATIENCE_S, [scene.lubeck])
+    scene.hostile.bodies[key] = body
+
+    async def has_earlier(member: RunningMember) -> bool:
+        answer = await member.get(f"{OFFERINGS}/urn:x:both")
+        return answer.status == 200 and answer.json()["name"] == (
+            "later" if member is scene.lubeck else "earlier"
+        )
+
+    await scene.all_hold("the earlier claim has won", has_earlier)
+
+
+async def test_an_event_of_a_private_type_is_refused_without_asking_for_the_person(scene: Scene) -> None:
+    body = canonical_json({"@type": "Individual", "id": "urn:x:person", "givenName": "Anna"})
+    key = entity_key(scene.hostile.did, "urn:x:person")
+    scene.hostile.bodies[key] = body
+    await scene.hostile.announce(
+        "urn:x:person",
+        body,
+        type=event_name("Individual", CREATE),
+        entity=EntityVersion(key, "Individual", 1),
+        location=scene.hostile.location(key, body),
+    )
+    await scene.all_accuse(key, Code.ENTITY_INVALID)
+    assert key not in scene.hostile.asked
+    for member in scene.honest.members:
+        assert (await member.get(f"{INDIVIDUALS}/urn:x:person", with_token=True)).status == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"null",
+        b'{"@type": "ProductOffering"}',
+        b"[" * 70 + b"]" * 70,
+        b'{"@type":"Category","id":"urn:x:odd"}',
+    ],
+    ids=["null", "not canonical", "an array", "another type"],
+)
+async def test_bytes_that_are_no_entity_are_refused_though_their_hash_is_right(
+    scene: Scene, body: bytes
+) -> None:
+    entity_id = f"urn:x:{hashlink(body)}"
+    key = entity_key(scene.hostile.did, entity_id)
+    scene.hostile.bodies[key] = body
+    await scene.hostile.announce(entity_id, body)
+    await scene.all_accuse(key, Code.ENTITY_INVALID)
+    await scene.nobody_has(entity_id)
+
+
+@pytest.mark.parametrize("body", [b'{"a":NaN}', b"[" * 100_000], ids=["no JSON", "deep nesting"])
+async def test_an_answer_that_cannot_be_read_is_refused_until_a_better_one_comes(
+    scene: Scene, body: bytes
+) -> None:
+    right = offering(f"urn:x:{hashlink(body)}")
+    key = entity_key(scene.hostile.did, f"urn:x:{hashlink(body)}")
+    scene.hostile.bodies[key] = body
+    await scene.hostile.announce(f"urn:x:{hashlink(body)}", right)
+    await scene.all_name_the_problem(Code.RETRIEVAL_ANSWER_INVALID)
+    scene.hostile.bodies[key] = right
+    await scene.honest.wait_until_visible(f"{OFFERINGS}/urn:x:{hashlink(body)}")
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [("is_endless", Code.RETRIEVAL_TOO_LARGE), ("is_silent", Code.RETRIEVAL_TIMEOUT)],
+)
+async def test_an_origin_that_never_ends_delays_its_own_entities_alone(
+    scene: Scene, fault: str, code: Code
+) -> None:
+    entity_id = f"urn:x:{fault}"
+    body = offering(entity_id)
+    scene.hostile.bodies[entity_key(scene.hostile.did, entity_id)] = body
+    setattr(scene.hostile, fault, True)
+    await scene.hostile.announce(entity_id, body)
+
+    await scene.all_name_the_problem(code)
+    await scene.nobody_has(entity_id)
+    created = await scene.lubeck.create_offering(name="meanwhile")
+    await scene.honest.wait_until_visible(f"{OFFERINGS}/{created}", timeout_s=10)
+    setattr(scene.hostile, fault, False)
+    await scene.honest.wait_until_visible(f"{OFFERINGS}/{entity_id}")
