@@ -6,6 +6,7 @@ success carries TM Forum's error body.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
@@ -44,6 +45,20 @@ REASONS: Final[dict[Code, str]] = {
     Code.INTERNAL: "This marketplace failed",
 }
 """The `reason` of an error body."""
+
+
+class _RepeatedNameError(Exception):
+    """An object has a name twice."""
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
+    names = {name for name, _ in pairs}
+    if len(names) < len(pairs):
+        raise _RepeatedNameError(next(name for n, (name, _) in enumerate(pairs) if name in dict(pairs[:n])))
+
+
+_NAMES: Final = json.JSONDecoder(object_pairs_hook=_unrepeated, parse_int=str, parse_float=str)
+"""Looks at the names in objects alone."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -105,6 +120,11 @@ class Request:
             raise Refused(
                 Code.MALFORMED, f"The body is nested deeper than {self.limits.body_depth_max} levels."
             )
+        # Of several values under one name every parser picks its own (RFC 8259, section 4).
+        try:
+            _NAMES.decode(raw.decode())
+        except _RepeatedNameError as error:
+            raise Refused(Code.MALFORMED, f"The body has {str(error)[:64]!r} twice in one object.") from None
         return body
 
     def _check_media_type(self, media_types: frozenset[str]) -> None:

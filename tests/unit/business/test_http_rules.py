@@ -52,6 +52,8 @@ MALFORMED = {
     "endless arrays": b"[" * 100_000,
     "endless objects": b'{"a":' * 100_000,
     "deep but whole": b'{"name":"x","description":' + b"[" * 65 + b"]" * 65 + b"}",
+    "a name twice": b'{"name":"x","name":"y"}',
+    "a name twice within": b'{"name":"x","place":[{"id":"1","i\\u0064":"2"}]}',
     "very deep but whole": b'{"name":"x","description":' + b"[" * 5000 + b"]" * 5000 + b"}",
 }
 NO_OBJECT = {"an array": b"[]", "a string": b'"x"', "a number": b"7", "null": b"null", "true": b"true"}

@@ -117,6 +117,9 @@ class EntitiesApi:
         return await self._check.member(request.method, url, headers, body)
 
     async def _body(self, request: Request) -> bytes:
+        media_type = request.headers.get("content-type", JSON).partition(";")[0]
+        if media_type.strip().lower() != JSON:
+            raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A body here is {JSON}.")
         size_max = self._limits.retrieval_entities_max * REQUEST_ENTITY_MAX_BYTES + REQUEST_FRAME_BYTES
         body = bytearray()
         async for part in request.stream():
