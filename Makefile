@@ -6,6 +6,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+HISTORIES ?= 2000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +18,7 @@ PIN := engine/go.mod engine/go.sum engine/compile_engine.py
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench kits sim lock clean distclean
+.PHONY: help setup demo test lint format bench kits sim docs lock clean distclean
 
 help: ## list what can be done
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -47,8 +48,11 @@ bench: setup ## print the benchmarks, as ratios to a baseline of the same run
 kits: setup ## run TM Forum's conformance kits against a fresh server (needs Node.js)
 	@$(BIN)/pytest tests/conformance -m kits $(ARGS)
 
-sim: setup ## run a long simulation campaign
-	@$(BIN)/pytest tests/simulation -m "slow or not slow" --timeout 0 $(ARGS)
+sim: setup ## run a long simulation campaign (HISTORIES of them)
+	@HISTORIES=$(HISTORIES) $(BIN)/pytest tests/simulation --timeout 0 $(ARGS)
+
+docs: setup ## write the generated pages of docs/ anew
+	@$(BIN)/python -m tools.document
 
 lock: $(STAMPS)/uv ## write the requirement files anew from pyproject.toml (newer versions: ARGS=--upgrade)
 	@$(UV) pip compile $(LOCK) $(ARGS) pyproject.toml -o requirements/runtime.txt

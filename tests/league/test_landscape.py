@@ -53,6 +53,7 @@ async def bring_in(member: RunningMember, part: Path) -> tuple[int, str]:
 
 async def bring_in_until_done(member: RunningMember, part: Path) -> None:
     """Import a file, again when the member went away meanwhile, as a person would."""
+    said = ""
     for _ in range(10):
         status, said = await bring_in(member, part)
         if status == 0:

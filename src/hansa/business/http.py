@@ -52,9 +52,11 @@ class _RepeatedNameError(Exception):
 
 
 def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
-    names = {name for name, _ in pairs}
-    if len(names) < len(pairs):
-        raise _RepeatedNameError(next(name for n, (name, _) in enumerate(pairs) if name in dict(pairs[:n])))
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise _RepeatedNameError(name)
+        seen.add(name)
 
 
 _NAMES: Final = json.JSONDecoder(object_pairs_hook=_unrepeated, parse_int=str, parse_float=str)

@@ -103,7 +103,11 @@ def _well_formed(event: LifecycleEvent) -> str | None:
     except ValueError:
         return "id is not a UUID"
     type_name = event.entity.type
-    names = {event_name(type_name, c) for c in (CREATE, STATE_CHANGE, ATTRIBUTE_VALUE_CHANGE, DELETE)} if type_name else set()
+    names = (
+        {event_name(type_name, c) for c in (CREATE, STATE_CHANGE, ATTRIBUTE_VALUE_CHANGE, DELETE)}
+        if type_name
+        else set()
+    )
     checks = (
         (_EVENT_NAME.fullmatch(event.type), "type is not an event name"),
         (_TIME.fullmatch(event.time), "time is not RFC 3339 in UTC with milliseconds"),
@@ -115,7 +119,10 @@ def _well_formed(event: LifecycleEvent) -> str | None:
         (_LOCATION.fullmatch(event.location), "location is not a web address"),
         (is_hashlink(event.hashlink), "location has no hashlink parameter (?hl=)"),
         (event.previous is None or is_hashlink(event.previous), "previous is not a hashlink"),
-        ((event.previous is None) == (event.entity.version == 1), "previous must be absent for version 1 alone"),
+        (
+            (event.previous is None) == (event.entity.version == 1),
+            "previous must be absent for version 1 alone",
+        ),
         (not (event.is_delete and event.entity.version == 1), "a first version cannot be a deletion"),
     )
     return next((reason for holds, reason in checks if not holds), None)

@@ -55,7 +55,9 @@ class VerifyingKey:
             )
             self._key.public_key  # noqa: B018 - the library decodes the point on first use
         except (JoseError, ValueError, KeyError, TypeError) as error:
-            raise Refused(Code.INVALID, f"The public key {jwk.kid!r} is not a valid {jwk.crv} key.") from error
+            raise Refused(
+                Code.INVALID, f"The public key {jwk.kid!r} is not a valid {jwk.crv} key."
+            ) from error
 
     def verify(self, compact: str) -> bytes:
         """The payload of a compact JWS.
@@ -114,9 +116,13 @@ class SigningKey:
         try:
             members = json.loads(path.read_bytes())
             kid = str(members.pop("kid"))
-            return cls(ECKey.import_key(members) if members["kty"] == "EC" else OKPKey.import_key(members), kid)
+            return cls(
+                ECKey.import_key(members) if members["kty"] == "EC" else OKPKey.import_key(members), kid
+            )
         except (OSError, JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Fatal(Code.SETTINGS_INVALID, f"{path} is not a readable private key (a JSON Web Key).") from error
+            raise Fatal(
+                Code.SETTINGS_INVALID, f"{path} is not a readable private key (a JSON Web Key)."
+            ) from error
 
     def save(self, path: Path) -> None:
         """Write the private JWK, readable by its owner alone; never overwrites."""

@@ -54,7 +54,8 @@ def normal_endpoint(text: str) -> str:
         or parts.username is not None
     ):
         raise Refused(
-            Code.INVALID, f"{text!r} is not an endpoint: give scheme, host and port, as https://market.example:8443."
+            Code.INVALID,
+            f"{text!r} is not an endpoint: give scheme, host and port, as https://market.example:8443.",
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")

@@ -55,7 +55,9 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     return (*inclusion_proof(leaves[k:], index - k), root(leaves[:k]))
 
 
-def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes) -> bool:
+def verify_inclusion(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes
+) -> bool:
     """Whether `proof` shows that `leaf` is leaf `index` of the tree of `size` leaves with that root."""
     if not 0 <= index < size:
         return False

@@ -16,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
+from hansa.replication.api.parameters import POSITION_MAX, Parameters
 from hansa.store import Entity, Store
 
 PATH: Final = "/league/v1/catalogue"
-TYPES_MAX: Final = 64
+PARAMETERS: Final = frozenset({"after", "limit", "type"})
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True):
@@ -45,15 +45,10 @@ def catalogue_routes(store: Store, did: str, limits: Limits) -> list[Route]:
     """The routes of this module; `did` is this marketplace's own."""
 
     async def catalogue(request: Request) -> Response:
-        asked = request.query_params
-        limit = asked.get("limit", str(limits.list_limit_max))
-        if not (limit.isascii() and limit.isdigit() and len(limit) < 10 and int(limit) > 0):
-            raise Refused(Code.INVALID, "limit must be a positive whole number.")
-        types = asked.getlist("type")
-        if len(types) > TYPES_MAX:
-            raise Refused(Code.INVALID, f"type may be given {TYPES_MAX} times.")
-        size = min(int(limit), limits.list_limit_max)
-        after_id = asked.get("after", "")
+        asked = Parameters(request, PARAMETERS, limits)
+        types = asked.texts("type")
+        size = min(asked.number("limit", limits.list_limit_max, 1, POSITION_MAX), limits.list_limit_max)
+        after_id = asked.text("after") or ""
         found = await _page(store, types, after_id, size)
         entries = tuple(
             CatalogueEntry(entity.id, entity.type, entity.hashlink, entity.origin or did) for entity in found

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -55,6 +56,8 @@ POWER: Final = 10
 """Voting power of each founding member: equal, and above 1 so that finer weights stay possible."""
 PORTS_TRIED_MAX: Final = 500
 P2P_PORT_FIRST: Final = 26_656
+WILDCARD_HOSTS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - told apart, not listened on
+"""Every address of the machine: none that another member could connect to."""
 """Where the search for a port of the engine begins; CometBFT's own choice."""
 _PEERS_LINE: Final = re.compile(r"^persistent_peers\s*=\s*\[[^\]]*\][ \t]*\n", re.MULTILINE)
 
@@ -97,7 +100,7 @@ def init_member(
         endpoint: Where others reach it.
         clock: For the genesis' time.
         did: Who it is on the ledger; the did:key of its new key unless given.
-        p2p_host: Where the engine listens.
+        p2p_host: Where the engine listens. For every address of the machine, the card names the endpoint's host.
         p2p_port: A free one is chosen unless given.
         listen_host: Where HTTP is served, when it is not the default.
         listen_port: When it is not the endpoint's.
@@ -125,12 +128,13 @@ def init_member(
     write_file(folder / NODE_KEY, node_key.node_document())
     write_file(folder / VALIDATOR_KEY, validator_key.validator_document())
     port = p2p_port or unused_ports(P2P_PORT_FIRST, 1, p2p_host)[0]
+    p2p_reachable = (urlsplit(endpoint).hostname or p2p_host) if p2p_host in WILDCARD_HOSTS else p2p_host
     did = did or member_key.verifying_key().did_key()
     member = Member(did=did, name=name, endpoint=endpoint, keys=(member_key.public,), power=POWER)
     card = MemberCard(
         member=member,
         validator_key=base64.b64encode(validator_key.public).decode(),
-        p2p_address=f"{node_key.node_id}@{bracketed(p2p_host)}:{port}",
+        p2p_address=f"{node_key.node_id}@{bracketed(p2p_reachable)}:{port}",
     )
     write_file(folder / CARD, _pretty(card))
     write_file(folder / GENESIS, found_league([card], chain_id_of([card]), clock.now()))
@@ -140,6 +144,8 @@ def init_member(
     if listen_port is not None:
         settings["listen_port"] = listen_port
     settings["p2p_host"] = p2p_host
+    if p2p_reachable != p2p_host:
+        settings["p2p_external_address"] = f"{bracketed(p2p_reachable)}:{port}"
     settings["p2p_port"] = port
     settings["persistent_peers"] = ()
     settings |= further_settings or {}

@@ -15,7 +15,6 @@ import msgspec
 from hansa.core.errors import Code, Refused
 from hansa.pubsub.ledger.genesis import LedgerParams
 
-
 ATTEMPT_MAX: Final = 255
 """Of `EventsTransaction.attempt`: bounds the look-alikes of one batch."""
 

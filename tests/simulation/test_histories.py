@@ -1,8 +1,13 @@
-"""Whatever happens, in whatever order: when it is over, all catalogues are the same."""
+"""Whatever happens, in whatever order: when it is over, all catalogues are the same.
+
+The production code of a whole league runs in one process, on a ledger, stores, a network and clocks in memory. A
+history that fails is shrunk and printed with the line that replays it. `make sim` tries many (variable HISTORIES).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +16,7 @@ from hansa.core.limits import Limits
 from tests.support.league import League
 from tests.support.network import Fault, oversize, replaced, status
 
+HISTORIES = int(os.environ.get("HISTORIES", "40"))
 NAMES = ("lubeck", "bergen", "riga")
 STATUSES = ("Launched", "Launched", "Retired", "In design", None)
 FAULTS: dict[str, Fault] = {
@@ -113,7 +119,7 @@ async def play(steps: list[tuple[object, ...]]) -> None:
             assert await member.view.conflicts() == ()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=HISTORIES, deadline=None, print_blob=True)
 @given(st.lists(operation, min_size=5, max_size=40))
 def test_any_history_ends_in_equal_catalogues(steps: list[tuple[object, ...]]) -> None:
     asyncio.run(play(steps))

@@ -1,0 +1,185 @@
+"""A whole marketplace, put together as `hansa serve` does, against malformed requests on every route that it has.
+
+Routes are taken from the models and from the application itself, so that a new one is tried without anybody thinking
+of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from hansa.business.models import load
+from hansa.core.clock import SystemClock
+from hansa.node.folder import init_member, issue_folder_token, load_genesis
+from hansa.node.settings import load_settings
+from hansa.node.wiring import Marketplace, assemble
+from hansa.replication.api.answers import Endpoint
+from tests.support.asgi import AsgiClient
+from tests.support.malformed import FOREIGN_MEDIA_TYPES, MALFORMED_BODIES, complaint
+
+CLOCK = SystemClock()
+LEDGER_IS_AWAY = {
+    "/readyz",
+    "/league/v1/members",
+    "/league/v1/ledger",
+    "/league/v1/events",
+    "/league/v1/events/stream",
+}
+"""Answered with 503 here, where no ledger runs."""
+
+MODELS = load()
+COLLECTIONS = [api.base_path + resource.path for api in MODELS.apis for resource in api.resources]
+HUBS = [f"{api.base_path}hub" for api in MODELS.apis]
+ENTITIES = "/league/v1/entities"
+WRITES = [
+    *(("POST", path) for path in (*COLLECTIONS, *HUBS, ENTITIES)),
+    *(("PATCH", f"{path}/x") for path in COLLECTIONS),
+]
+ODD_SEGMENTS = (
+    "%00",
+    "%FF",
+    "..%2F..%2Fetc",
+    "%2E%2E",
+    "x" * 60_000,
+    "%F0%9F%98%80",
+    "'%20OR%201=1--",
+    "%25",
+)
+ODD_QUERIES = (
+    "limit=-1",
+    "limit=many",
+    "limit=" + "9" * 5000,
+    "limit=%D9%A1",
+    "limit=%FF%FE",
+    "offset=-1",
+    "after=%00",
+    "hl=x",
+    "fields=%00",
+    "sort=--",
+    "=",
+    "&&&=&",
+    "%",
+    "name=%FF",
+    "a" * 60_000,
+    "&".join(["type=x"] * 2000),
+)
+
+
+class Whole(NamedTuple):
+    """A marketplace, and an operator who speaks to it."""
+
+    marketplace: Marketplace
+    client: AsgiClient
+
+
+@pytest.fixture
+async def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Whole]:
+    """Put together; nothing of it runs in the background."""
+    folder = tmp_path / "lubeck"
+    init_member(folder, "lubeck", "http://127.0.0.1:8101", CLOCK, p2p_port=26_656)
+    token = issue_folder_token(folder, "test", ["operator"], 3600.0, CLOCK, os.urandom)
+    monkeypatch.chdir(folder)
+    genesis, document = load_genesis(Path())
+    members = document.app_state.members
+    made = await assemble(load_settings(Path(), {}), genesis, members, {}, CLOCK, os.urandom)
+    yield Whole(made, AsgiClient(made.front_door, {"authorization": f"Bearer {token}"}))
+    await made.close()
+
+
+def rest_routes(marketplace: Marketplace) -> list[Route]:
+    """All routes beside the TM Forum APIs."""
+    rest = marketplace.front_door._rest
+    assert isinstance(rest, Starlette)
+    routes = [route for route in rest.routes if isinstance(route, Route)]
+    assert len(routes) == len(rest.routes)
+    return routes
+
+
+async def test_the_only_body_outside_of_the_apis_is_known(whole: Whole) -> None:
+    """Otherwise `WRITES` lacks a route."""
+    taking = set()
+    for route in rest_routes(whole.marketplace):
+        methods = (
+            route.endpoint._handlers if isinstance(route.endpoint, Endpoint) else route.methods or ["any"]
+        )
+        if not {"GET", "HEAD"}.issuperset(methods):
+            taking.add(route.path)
+    assert taking == {ENTITIES}
+
+
+@pytest.mark.parametrize(("method", "target"), WRITES)
+async def test_a_malformed_body_is_refused_with_a_reason(whole: Whole, method: str, target: str) -> None:
+    complaints = []
+    for what, body in MALFORMED_BODIES.items():
+        answer = await whole.client.request(method, target, body=body)
+        complaints.append(complaint(method, target, what, answer.status, answer.body, [400]))
+    for media_type in FOREIGN_MEDIA_TYPES:
+        headers = {"content-type": media_type}
+        answer = await whole.client.request(method, target, body=b'{"name":"x"}', headers=headers)
+        complaints.append(complaint(method, target, media_type, answer.status, answer.body, [415]))
+    answer = await whole.client.request(method, target, body=b" " * 10_485_760)
+    complaints.append(complaint(method, target, "10 MB", answer.status, answer.body, [413]))
+    assert [found for found in complaints if found] == []
+    assert await whole.marketplace.store.last_change() == 0
+
+
+async def test_no_query_and_no_path_makes_a_route_fail(whole: Whole) -> None:
+    complaints: list[str | None] = []
+    paths = {route.path for route in rest_routes(whole.marketplace)} - {ENTITIES} | {*COLLECTIONS, *HUBS}
+    for path in sorted(paths):
+        for segment in ODD_SEGMENTS:
+            target = path.replace("{id}", segment) if "{id}" in path else f"{path.rstrip('/')}/{segment}"
+            answer = await whole.client.get(target)
+            complaints.append(complaint("GET", target, "an odd path", answer.status, answer.body, [400, 404]))
+        for query in ODD_QUERIES:
+            target = path.replace("{id}", "x") + f"?{query}"
+            answer = await whole.client.get(target)
+            if answer.status != 200 and not (answer.status == 503 and path in LEDGER_IS_AWAY):
+                allowed = [400, 404]
+                complaints.append(
+                    complaint("GET", target, "an odd query", answer.status, answer.body, allowed)
+                )
+    assert [found for found in complaints if found] == []
+
+
+@pytest.mark.parametrize("path", [*COLLECTIONS, "/league/v1/events", "/league/v1/catalogue"])
+@pytest.mark.parametrize("limit", ["-1", "many", "9" * 5000, "1.5", "%D9%A1", "%FF%FE", ""])
+async def test_a_limit_that_is_no_number_is_refused_on_every_list(
+    whole: Whole, path: str, limit: str
+) -> None:
+    answer = await whole.client.get(f"{path}?limit={limit}")
+    assert complaint("GET", path, limit, answer.status, answer.body, [400]) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *COLLECTIONS,
+        *HUBS,
+        "/league/v1/members",
+        "/league/v1/ledger",
+        "/league/v1/events",
+        "/league/v1/catalogue",
+        f"{ENTITIES}/x",
+    ],
+)
+async def test_a_parameter_that_does_not_exist_is_refused(whole: Whole, path: str) -> None:
+    answer = await whole.client.get(f"{path}?unheard-of=1")
+    assert complaint("GET", path, "an unknown parameter", answer.status, answer.body, [400]) is None
+
+
+async def test_a_method_that_a_route_does_not_have_is_refused(whole: Whole) -> None:
+    complaints = []
+    paths = {route.path.replace("{id}", "x") for route in rest_routes(whole.marketplace)}
+    for path in sorted(paths | {*COLLECTIONS, *HUBS}):
+        for method in ("PUT", "TRACE", "PROPFIND", "X" * 5000):
+            answer = await whole.client.request(method, path, body=b"{}")
+            complaints.append(complaint(method, path, "no such method", answer.status, answer.body, [405]))
+    assert [found for found in complaints if found] == []
