@@ -20,7 +20,7 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.events import LifecycleEvent, read_event
+from hansa.core.events import LifecycleEvent, read_event, verified_event
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.pubsub.bell import Bell
@@ -165,7 +165,7 @@ class LedgerBus(ABC):
         limit = min(limit or self._limits.events_page_max, self._limits.events_page_max)
         answer = await self._ask("/events", EventsQuery(after, filter or EventFilter(), limit), EventsAnswer)
         events = tuple(
-            CommittedEvent(row.position, row.height, row.time, row.jws, read_event(row.jws)[0])
+            CommittedEvent(row.position, row.height, row.time, row.jws, verified_event(row.jws))
             for row in answer.events
         )
         return EventPage(events, answer.scanned_to, answer.last_position)

@@ -22,6 +22,7 @@ from hansa.core.events import (
     event_time,
     read_event,
     sign_event,
+    verified_event,
 )
 from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import SigningKey, split_compact
@@ -56,6 +57,7 @@ def test_a_signed_event_is_read_back() -> None:
     key = SigningKey.generate()
     compact = sign_event(EVENT, key, NOW)
     assert read_event(compact) == (EVENT, key.kid)
+    assert verified_event(compact) == EVENT
     assert key.verifying_key().verify(compact) == split_compact(compact)[1]
 
 

@@ -155,7 +155,7 @@ def test_a_token_of_the_folder_is_good_at_its_marketplace(tmp_path: Path) -> Non
 def test_an_engine_on_every_address_is_found_at_the_endpoints_host(tmp_path: Path) -> None:
     folder = tmp_path / "lubeck"
     card = init_member(
-        folder, "lubeck", "https://lubeck.example", CLOCK, p2p_host="0.0.0.0", p2p_port=PORTS["lubeck"]
+        folder, "lubeck", "https://lubeck.example", CLOCK, p2p_host="::", p2p_port=PORTS["lubeck"]
     )
     assert card.p2p_address.endswith("@lubeck.example:26656")
     assert load_settings(folder, {}).p2p_external_address == "lubeck.example:26656"
