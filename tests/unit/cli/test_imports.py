@@ -318,7 +318,7 @@ async def test_the_catalogue_lists_public_entities_with_their_origin_in_pages(
     assert [entry async for entry in entries(client, ["Catalog"])] == []
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=-1", "limit=%D9%A3", "limit=99999999999"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=-1", "limit=%D9%A3"])
 async def test_a_limit_that_is_none_is_refused(business: Business, query: str) -> None:
     (route,) = catalogue_routes(business.store, OWN_DID, Limits())
     client = InProcessClient(Starlette(routes=[route]))
