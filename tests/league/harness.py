@@ -128,12 +128,14 @@ class RunningMember:
 
     # -- running --------------------------------------------------------------------------------------------------
 
-    async def start(self, environment: Mapping[str, str] | None = None) -> None:
-        """Start `hansa serve`; does not wait for it."""
+    async def start(
+        self, environment: Mapping[str, str] | None = None, command: Sequence[str] = SERVE
+    ) -> None:
+        """Start `hansa serve`, or what a test puts in its place; does not wait for it."""
         assert self.process is None or self.process.returncode is not None, f"{self.name} runs already"
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *SERVE,
+                *command,
                 str(self.folder),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
@@ -151,10 +153,12 @@ class RunningMember:
 
         await wait_until(is_ready_or_gone, f"{self.name} is ready", READY_TIMEOUT_S, [self])
 
-    async def run_to_end(self, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    async def run_to_end(
+        self, environment: Mapping[str, str] | None = None, command: Sequence[str] = SERVE
+    ) -> tuple[int, str]:
         """Run `hansa serve` when it is expected to end by itself: exit status and what it said."""
         process = await asyncio.create_subprocess_exec(
-            *SERVE,
+            *command,
             str(self.folder),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,

@@ -115,8 +115,10 @@ async def nobody_is_harmed(scene: Scene) -> AsyncIterator[None]:
     before = await scene.pids()
     yield
     scene.hostile.is_endless = scene.hostile.is_silent = False
-    for member in scene.honest.members:
-        created = await member.create_offering(name=f"fresh, from {member.name}")
+    made = [
+        await member.create_offering(name=f"fresh, from {member.name}") for member in scene.honest.members
+    ]
+    for created in made:
         await scene.honest.wait_until_visible(f"{OFFERINGS}/{created}")
     await scene.all_hold("all are ready", lambda member: member.is_ready())
     assert await scene.pids() == before

@@ -17,10 +17,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hansa.core.limits import Limits
-from hansa.replication.api.parameters import POSITION_MAX, Parameters
+from hansa.replication.api.parameters import Parameters
 from hansa.store import Entity, Store
 
 PATH: Final = "/league/v1/catalogue"
+LIMIT_MAX: Final = 999_999_999
+"""What may be asked for; a page has `list_limit_max` at most."""
 PARAMETERS: Final = frozenset({"after", "limit", "type"})
 
 
@@ -47,7 +49,7 @@ def catalogue_routes(store: Store, did: str, limits: Limits) -> list[Route]:
     async def catalogue(request: Request) -> Response:
         asked = Parameters(request, PARAMETERS, limits)
         types = asked.texts("type")
-        size = min(asked.number("limit", limits.list_limit_max, 1, POSITION_MAX), limits.list_limit_max)
+        size = min(asked.number("limit", limits.list_limit_max, 1, LIMIT_MAX), limits.list_limit_max)
         after_id = asked.text("after") or ""
         found = await _page(store, types, after_id, size)
         entries = tuple(

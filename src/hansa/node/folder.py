@@ -128,24 +128,22 @@ def init_member(
     write_file(folder / NODE_KEY, node_key.node_document())
     write_file(folder / VALIDATOR_KEY, validator_key.validator_document())
     port = p2p_port or unused_ports(P2P_PORT_FIRST, 1, p2p_host)[0]
-    reachable_host = _reachable_host(p2p_host, endpoint)
+    host = _reachable_host(p2p_host, endpoint)
     did = did or member_key.verifying_key().did_key()
     member = Member(did=did, name=name, endpoint=endpoint, keys=(member_key.public,), power=POWER)
     card = MemberCard(
         member=member,
         validator_key=base64.b64encode(validator_key.public).decode(),
-        p2p_address=f"{node_key.node_id}@{bracketed(reachable_host)}:{port}",
+        p2p_address=f"{node_key.node_id}@{bracketed(host)}:{port}",
     )
     write_file(folder / CARD, _pretty(card))
     write_file(folder / GENESIS, found_league([card], chain_id_of([card]), clock.now()))
     listen: dict[str, Value | None] = {"listen_host": listen_host, "listen_port": listen_port}
     settings: dict[str, Value] = {"name": name, "did": did, "endpoint": endpoint}
     settings |= {key: value for key, value in listen.items() if value is not None}
-    settings["p2p_host"] = p2p_host
-    if reachable_host != p2p_host:
-        settings["p2p_external_address"] = f"{bracketed(reachable_host)}:{port}"
-    settings["p2p_port"] = port
-    settings["persistent_peers"] = ()
+    if host != p2p_host:
+        settings["p2p_external_address"] = f"{bracketed(host)}:{port}"
+    settings |= {"p2p_host": p2p_host, "p2p_port": port, "persistent_peers": ()}
     settings |= further_settings or {}
     write_file(folder / FILE_NAME, toml_document(settings).encode())
     load_settings(folder, {})

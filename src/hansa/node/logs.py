@@ -1,18 +1,38 @@
 """Logs: JSON lines on stderr (`timestamp`, `level`, `event`, and values), or coloured text on a terminal.
 
 What libraries write through Python's `logging` comes out in the same form. Stack traces show no values of variables,
-which may be secrets.
+which may be secrets. A line that cannot be written (the disk that the logs go to is full, the reader of the pipe is gone)
+is lost, and whoever wrote it goes on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.config
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+
+class LossyStream:
+    """A stream whose failures end nobody's work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, if that works."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, if that works."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def configure_logs(level: str, style: str) -> None:
@@ -22,6 +42,7 @@ def configure_logs(level: str, style: str) -> None:
         level: `debug`, `info`, `warning` or `error`.
         style: `json`, `console`, or `auto`.
     """
+    stream: Any = LossyStream(sys.stderr)
     is_console = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -36,7 +57,7 @@ def configure_logs(level: str, style: str) -> None:
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     formatter = {
@@ -49,7 +70,9 @@ def configure_logs(level: str, style: str) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"structured": formatter},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+            "handlers": {
+                "stderr": {"class": "logging.StreamHandler", "formatter": "structured", "stream": stream}
+            },
             "root": {"handlers": ["stderr"], "level": "WARNING"},
         }
     )

@@ -4,10 +4,16 @@ It ends when the connection to its application breaks (the application crashed o
 started again by its supervisor. Every start waits for the application first, because CometBFT itself would look
 for it only every three seconds; and removes the socket that a killed predecessor left, on which it could not
 listen.
+
+When its consensus fails, as it does on a full disk, CometBFT logs that, takes no part in the league any more, and
+stays alive. It is killed then, so that it is started again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -26,6 +32,9 @@ ENVIRONMENT: Final = ("HOME", "PATH", "TMPDIR", "GOGC", "GOMAXPROCS", "GOMEMLIMI
 
 APPLICATION_TIMEOUT_S: Final = 30.0
 """How long a start waits for the application; then it counts as failed, and is tried again after a pause."""
+
+CONSENSUS_FAILURE: Final = '{"_msg":"CONSENSUS FAILURE!!!",'
+"""How the line begins that says so; nothing that others send can stand there."""
 
 
 def engine_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -80,11 +89,13 @@ def supervised_engine(
         if has_application:
             await wait_for_listener(spec.folder, ABCI_SOCKET, clock, APPLICATION_TIMEOUT_S)
 
-    return Supervised(
-        spec,
-        clock,
-        logger,
-        json_relay(logger.bind(child=spec.name)),
-        before_start=before_start,
-        on_exit=on_exit,
-    )
+    relay = json_relay(logger.bind(child=spec.name))
+
+    def relay_and_watch(line: str) -> None:
+        relay(line)
+        if line.startswith(CONSENSUS_FAILURE) and supervised.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(supervised.pid, signal.SIGKILL)
+
+    supervised = Supervised(spec, clock, logger, relay_and_watch, before_start=before_start, on_exit=on_exit)
+    return supervised
