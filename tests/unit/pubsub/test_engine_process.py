@@ -96,6 +96,7 @@ async def test_a_killed_child_is_started_again(child: Callable[..., Supervised],
     await supervised.start()
     first = supervised.pid
     assert first is not None
+    await until(lambda: lines)
     os.kill(first, signal.SIGKILL)
     await until(lambda: supervised.starts == 2 and len(lines) == 2)
     assert supervised.pid not in {None, first}
