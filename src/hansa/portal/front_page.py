@@ -22,7 +22,7 @@ body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
 code { overflow-wrap: anywhere; }
 """
 
@@ -110,15 +110,15 @@ def _link(address: str) -> str:
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]], *, numbers: bool = False) -> str:
-    """A table; the cells of `rows` are HTML already."""
-    head = "".join(f"<th scope='col'>{escape(text)}</th>" for text in heads)
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td class='number'>{cell}</td>" if numbers and index else f"<td>{cell}</td>"
-            for index, cell in enumerate(row)
+    """A table; the cells of `rows` are HTML already. With `numbers`, all columns but the first hold numbers."""
+
+    def cells(tag: str, contents: Iterable[str]) -> str:
+        aligned = " class='number'" if numbers else ""
+        return "".join(
+            f"<{tag}{aligned if index else ''}>{content}</{tag.split(' ', 1)[0]}>"
+            for index, content in enumerate(contents)
         )
-        + "</tr>"
-        for row in rows
-    )
+
+    head = cells("th scope='col'", map(escape, heads))
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
