@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.core.errors import Code, HansaError, Refused, Unavailable
+from hansa.core.error_body import error_body, retry_after
+from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.limits import Limits
 
 Scope = MutableMapping[str, Any]
@@ -25,26 +26,6 @@ CONTENT_TYPE: Final = (b"content-type", b"application/json;charset=utf-8")
 JSON_TYPES: Final = frozenset({"application/json"})
 PATCH_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
 ACCEPT_PATCH: Final = (b"accept-patch", b"application/merge-patch+json, application/json")
-
-REASONS: Final[dict[Code, str]] = {
-    Code.MALFORMED: "The request cannot be read",
-    Code.INVALID: "The request breaks a rule",
-    Code.UNAUTHENTICATED: "A valid token is needed",
-    Code.FORBIDDEN: "The caller may not do this",
-    Code.NOT_FOUND: "There is no such thing here",
-    Code.METHOD_NOT_ALLOWED: "The method is not allowed here",
-    Code.NOT_ACCEPTABLE: "The answer cannot be given in a form that was asked for",
-    Code.CONFLICT: "The request conflicts with what is here",
-    Code.PRECONDITION_FAILED: "The entity is not in the version that the request expects",
-    Code.READ_ONLY_REPLICA: "The entity belongs to another marketplace",
-    Code.TOO_LARGE: "The body is too large",
-    Code.UNSUPPORTED_MEDIA_TYPE: "The body is in a form that is not understood",
-    Code.OVERLOADED: "Too much is going on",
-    Code.UNAVAILABLE: "This does not work at the moment",
-    Code.DISK_FULL: "This does not work at the moment",
-    Code.INTERNAL: "This marketplace failed",
-}
-"""The `reason` of an error body."""
 
 
 class _RepeatedNameError(Exception):
@@ -199,21 +180,14 @@ def _takes_json(accept: bytes) -> bool:
 def error_answer(error: HansaError) -> Answer:
     """The answer that reports an error; what went wrong inside concerns us alone."""
     status = error.http_status
-    message = error.message if status != 500 else REASONS[Code.INTERNAL] + "."
     headers: tuple[Header, ...] = (CONTENT_TYPE,)
     if error.code is Code.UNAUTHENTICATED:
         headers += ((b"www-authenticate", b"Bearer"),)
     if error.code is Code.UNSUPPORTED_MEDIA_TYPE:
         headers += (ACCEPT_PATCH,)
-    if isinstance(error, Unavailable):
-        headers += ((b"retry-after", str(max(1, round(error.retry_after_s))).encode()),)
-    body = {
-        "code": str(error.code) if status != 500 else str(Code.INTERNAL),
-        "reason": REASONS.get(error.code, REASONS[Code.INTERNAL]),
-        "message": message,
-        "status": str(status),
-    }
-    return Answer(status, msgspec.json.encode(body), headers)
+    if (seconds := retry_after(error)) is not None:
+        headers += ((b"retry-after", seconds.encode()),)
+    return Answer(status, error_body(error, status), headers)
 
 
 def method_not_allowed(allowed: tuple[str, ...]) -> Answer:

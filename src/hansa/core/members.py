@@ -29,10 +29,6 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The member's key of that name."""
         return next((key for key in self.keys if key.kid == kid), None)
 
-    def serves(self, location: str) -> bool:
-        """Whether a location lies under this member's registered endpoint."""
-        return location.startswith(self.endpoint + "/") and urlsplit(location).fragment == ""
-
 
 def normal_endpoint(text: str) -> str:
     """An endpoint as it is registered: lower-case scheme and host, no path, no trailing slash.

@@ -10,27 +10,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from hansa.core.errors import Code, HansaError, Refused, Unavailable
+from hansa.core.error_body import REASONS, error_body, retry_after
+from hansa.core.errors import Code, HansaError, Refused
 
 JSON: Final = "application/json"
 GONE: Final = 410
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-REASONS: Final[dict[Code, str]] = {
-    Code.MALFORMED: "The request cannot be read",
-    Code.INVALID: "The request breaks a rule",
+LEAGUE_REASONS: Final = REASONS | {
     Code.UNAUTHENTICATED: "The request's signature does not hold",
-    Code.NOT_FOUND: "There is no such thing here",
-    Code.METHOD_NOT_ALLOWED: "The method is not allowed here",
     Code.TOO_LARGE: "The request is too large",
-    Code.UNSUPPORTED_MEDIA_TYPE: "The body is in a form that is not understood",
-    Code.OVERLOADED: "Too much is going on",
-    Code.UNAVAILABLE: "This does not work at the moment",
-    Code.DISK_FULL: "This does not work at the moment",
 }
-"""The `reason` of an error body."""
-_INTERNAL: Final = "This marketplace failed"
+"""The `reason` of an error body, where members call."""
 
 
 def json_answer(content: Any, media_type: str = JSON, headers: Mapping[str, str] | None = None) -> Response:
@@ -41,17 +33,9 @@ def json_answer(content: Any, media_type: str = JSON, headers: Mapping[str, str]
 def error_answer(error: HansaError, status: int | None = None) -> Response:
     """The answer that reports an error; what went wrong inside concerns us alone."""
     status = status or error.http_status
-    is_internal = status == 500
-    body = {
-        "code": str(Code.INTERNAL if is_internal else error.code),
-        "reason": REASONS.get(error.code, _INTERNAL),
-        "message": f"{_INTERNAL}." if is_internal else error.message,
-        "status": str(status),
-    }
-    headers: dict[str, str] = {}
-    if isinstance(error, Unavailable):
-        headers["retry-after"] = str(max(1, round(error.retry_after_s)))
-    return Response(msgspec.json.encode(body), status, headers, JSON)
+    seconds = retry_after(error)
+    headers = {} if seconds is None else {"retry-after": seconds}
+    return Response(error_body(error, status, LEAGUE_REASONS), status, headers, JSON)
 
 
 class Endpoint:
