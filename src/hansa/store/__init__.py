@@ -1,7 +1,10 @@
 """The catalogue store: entities as stored bytes, the feed of their changes, cursors. See `Store`."""
 
 from hansa.store.records import (
+    AllOf,
+    AnyOf,
     Change,
+    Condition,
     Entity,
     EntityDraft,
     Filter,
@@ -9,12 +12,16 @@ from hansa.store.records import (
     Page,
     Query,
     SortKey,
+    Test,
 )
 from hansa.store.store import Store
 from hansa.store.transaction import Transaction
 
 __all__ = [
+    "AllOf",
+    "AnyOf",
     "Change",
+    "Condition",
     "Entity",
     "EntityDraft",
     "Filter",
@@ -23,5 +30,6 @@ __all__ = [
     "Query",
     "SortKey",
     "Store",
+    "Test",
     "Transaction",
 ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
 
 import msgspec
+
+Operator = Literal["eq", "gt", "gte", "lt", "lte", "regex"]
+"""`regex` looks for a match anywhere in a string, in the syntax of RE2: its time is linear in the length of the text."""
 
 Operation = Literal["create", "change", "state", "delete"]
 """`state` is a change of the lifecycle status; a `create` may follow a `delete` of the same identifier."""
@@ -15,7 +19,7 @@ class EntityDraft(msgspec.Struct, frozen=True):
 
     id: str
     type: str
-    """TM Forum type name, as `ProductOffering`."""
+    """Name of its collection: the TM Forum type name, as `ProductOffering`, unless several APIs have one of that name."""
     body: bytes
     """Canonical JSON without `href`: what is hashed, and what is served after `href` is spliced in."""
     hashlink: str
@@ -23,6 +27,8 @@ class EntityDraft(msgspec.Struct, frozen=True):
     """Readable without a token, and (when it is ours) published."""
     origin: str | None = None
     """DID of the origin of a replica; None when this marketplace is the origin."""
+    parent: str | None = None
+    """Identifier of the entity below whose path a sub-resource is served."""
 
 
 class Entity(msgspec.Struct, frozen=True):
@@ -36,6 +42,8 @@ class Entity(msgspec.Struct, frozen=True):
     origin: str | None
     revision: int
     """Counts the writes of this entity here, from 1."""
+    parent: str | None = None
+    """Identifier of the entity below whose path a sub-resource is served."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -50,12 +58,43 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """An equality: the attribute at `path` has one of `values`."""
+    """A comparison: the attribute at `path` compares so with at least one of `values`.
+
+    Compared by the JSON type of the attribute's value: a number with texts that are numbers, `true` and `false` with
+    these words, a string by code point. With `is_instant`, strings that are date-times (RFC 3339, or a part of one
+    such as `2026-01-31`, taken as UTC) compare as moments, whatever their zones.
+    """
 
     path: tuple[str, ...]
     """Attribute names from the top, as `("category", "id")`; arrays on the way match when any element does."""
     values: tuple[str, ...]
-    """As in the query string; compared by the JSON type of the attribute."""
+    """As in the query string."""
+    operator: Operator = "eq"
+    is_instant: bool = False
+
+
+class Test(msgspec.Struct, frozen=True):
+    """A condition that no index serves and SQL cannot say: a function of the whole entity."""
+
+    name: str
+    """What it is called in messages."""
+    holds: Callable[[Any], bool]
+    """Called in a worker thread with the decoded body."""
+
+
+class AnyOf(msgspec.Struct, frozen=True):
+    """At least one holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+class AllOf(msgspec.Struct, frozen=True):
+    """Each holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+Condition: TypeAlias = Filter | Test | AnyOf | AllOf
 
 
 class SortKey(msgspec.Struct, frozen=True):
@@ -69,11 +108,14 @@ class Query(msgspec.Struct, frozen=True):
     """A page of the entities of one type."""
 
     type: str
-    filters: tuple[Filter, ...] = ()
+    filters: tuple[Condition, ...] = ()
+    """Each must hold."""
     sort: tuple[SortKey, ...] = ()
     offset: int = 0
     limit: int = 100
     public_only: bool = True
+    parent: str | None = None
+    """Only sub-resources of this entity."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -83,3 +125,5 @@ class Page(msgspec.Struct, frozen=True):
     ids: tuple[str, ...]
     total: int
     """All matches, exactly."""
+    unindexed: tuple[str, ...] = ()
+    """Attributes (dotted) and tests for which every entity of the type had to be looked at."""

@@ -15,6 +15,11 @@
     stamped_on_write = ["lastUpdate"]
     events = ["Create", "StateChange"]      # categoryCreateEvent, …; a name that ends in Event stands for itself
     created_status = 201                    # 200 or 202 for some task resources
+    lifecycle = "catalogue"                 # the state machine of `states.toml` that the status follows; left out: none
+    collection = "TMF908Alarm"              # where an earlier API has a type of that name; left out: the type
+    embedded = "geographicSubAddress"       # of a sub-resource that stands in this attribute of its parent
+    operator_methods = ["create", "patch", "delete"]     # beyond the document, for the marketplace's own systems
+    task = { done = "done", failed = "terminatedWithError", about = "productOrder", sets = { state = "cancelled" } }
 
     [enum]
     JobStateType = ["Not Started", "Running"]
@@ -29,7 +34,8 @@
     "@" = "type baseType schemaLocation"
 
 An attribute is a type, `[]` for a list (`[1..]` and `[2..4]` bound it), and words: `required`, `returned` (answers
-hold it, a create need not), `create-only`, `update-only`, `read-only`, `default=<JSON>`. `"@"` lists the meta-attributes
+hold it, a create need not), `create-only`, `update-only`, `read-only`, `default=<JSON>` (of the document), `initial=<JSON>` (ours, set when
+a create does not carry it). `"@"` lists the meta-attributes
 of TMF630 Part 2 that the type has; of a resource, `@type` and `@baseType` can be given only when it is created, which
 needs no words. `"@extends"` names the type whose attributes it inherits.
 """
@@ -51,6 +57,7 @@ from hansa.business.models.records import (
     EntityType,
     Method,
     Resource,
+    Task,
     Visibility,
 )
 from hansa.core.errors import Code, Fatal
@@ -83,6 +90,11 @@ class _ResourceForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stamped_on_write: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     created_status: int = 201
+    lifecycle: str | None = None
+    collection: str | None = None
+    embedded: str | None = None
+    operator_methods: tuple[Method, ...] = ()
+    task: Task | None = None
 
 
 class _ApiForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,6 +156,8 @@ def attribute(name: str, written: str) -> Attribute:
             facts["access"] = _ACCESS[word]
         elif word.startswith("default="):
             facts["default"] = msgspec.json.decode(word.removeprefix("default="))
+        elif word.startswith("initial="):
+            facts["initial"] = msgspec.json.decode(word.removeprefix("initial="))
         else:
             raise ValueError(f"{name} = {written!r}: {word!r} is not a word of the form")
     return Attribute(
@@ -170,6 +184,11 @@ def _resource(key: str, written: _ResourceForm) -> Resource:
         stamped_on_write=written.stamped_on_write,
         events=tuple(event if event.endswith("Event") else f"{name}{event}Event" for event in written.events),
         created_status=written.created_status,
+        lifecycle=written.lifecycle,
+        collection=written.collection or written.type,
+        embedded=written.embedded,
+        operator_methods=written.operator_methods,
+        task=written.task,
     )
 
 

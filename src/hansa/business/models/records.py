@@ -44,7 +44,14 @@ class Attribute(msgspec.Struct, frozen=True):
     """The document requires it of answers although a create need not carry it."""
     access: Access = "any"
     default: object = None
-    """Value that the document gives to an attribute that is not set."""
+    """Value that the document gives to an attribute that a create does not carry."""
+    initial: object = None
+    """Value that this marketplace gives to such an attribute where the document gives none, yet has it in answers."""
+
+    @property
+    def on_create(self) -> object:
+        """Value of the attribute when a create does not carry it; None for no value."""
+        return self.default if self.default is not None else self.initial
 
 
 class EntityType(msgspec.Struct, frozen=True):
@@ -53,6 +60,19 @@ class EntityType(msgspec.Struct, frozen=True):
     name: str
     attributes: Mapping[str, Attribute]
     extends: str | None = None
+
+
+class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the entities of a task resource do once they are created: TMF630 Part 1, chapter 8."""
+
+    done: str | None = None
+    """State of a task that was carried out; None when tasks have no state."""
+    failed: str | None = None
+    """State of a task that could not be."""
+    about: str | None = None
+    """Dotted path to the references of the entities that it changes, as `productOrder` or `alarmPattern.alarm`."""
+    sets: Mapping[str, object] = {}
+    """Attributes that it sets there. A value `{"from": "ackUserId"}` is taken from the task."""
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -65,6 +85,16 @@ class Resource(msgspec.Struct, frozen=True):
     visibility: Visibility = "private"
     status_attribute: str | None = None
     status_initial: str | None = None
+    lifecycle: str | None = None
+    """Name of the state machine (`states.toml`) that its status attribute follows."""
+    collection: str = ""
+    """Name under which the store and the ledger keep its entities: that of the type, unless another API has that too."""
+    embedded: str | None = None
+    """Attribute of the parent that holds the entities of this sub-resource; None when they are stored by themselves."""
+    operator_methods: tuple[Method, ...] = ()
+    """Methods that the document does not have, for records which the marketplace's own systems write (role operator)."""
+    task: Task | None = None
+    """What a task resource does."""
     stamped_on_create: tuple[str, ...] = ()
     """Date-times that this marketplace sets when the entity is created."""
     stamped_on_write: tuple[str, ...] = ()
@@ -78,6 +108,11 @@ class Resource(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """Last segment of the path, and the name of the payload of its events."""
         return self.path.rpartition("/")[2]
+
+    @property
+    def parent_name(self) -> str | None:
+        """For a sub-resource, the name of the resource that it belongs to; its path has that, `/{…Id}/` and its own."""
+        return self.path.split("/", 1)[0] if "{" in self.path else None
 
     @property
     def has_lifecycle(self) -> bool:
@@ -121,16 +156,17 @@ class Models:
         self._served: dict[str, tuple[Api, Resource]] = {}
         for api in apis:
             for resource in api.resources:
-                self._served.setdefault(resource.type, (api, resource))
+                assert resource.collection not in self._served, f"{resource.collection} is served twice"
+                self._served[resource.collection] = (api, resource)
         self.catalogue_types = frozenset(
             name for name, (_, resource) in self._served.items() if resource.visibility == "catalogue"
         )
-        """Types whose entities may be public; every other type is private."""
+        """Collections whose entities may be public; every other one is private."""
         self.types = frozenset(self._served)
-        """All types that are served."""
+        """All collections that are served."""
 
     def served(self, type_name: str) -> tuple[Api, Resource]:
-        """API and resource that serve a type.
+        """API and resource that serve a collection.
 
         Raises:
             Refused: `Code.INVALID`, when none does.
