@@ -3,8 +3,8 @@
     python -m tools.derive_model DOCUMENT --base-path /tmf-api/party/v4/ > src/hansa/business/models/tmf632.toml
 
 Facts alone are taken: names, types, what is required, paths, methods, events. What the document cannot say is left
-to the person who reviews the result: which resources are catalogue (all come out private), which status is initial.
-What could not be derived is reported on stderr.
+to the person who reviews the result: which resources are catalogue (all come out private), which status is initial,
+what the marketplace's own systems may write, what a task does. What could not be derived is reported on stderr.
 """
 
 from __future__ import annotations
@@ -13,17 +13,31 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from hansa.business.models import load
 from hansa.business.models.form import META_CREATE_ONLY, META_TYPES
 
 Definition = Mapping[str, Any]
 
 VERBS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
-STATUS_ATTRIBUTES: Final = ("lifecycleStatus", "state", "status")
-STAMPED_ON_WRITE: Final = ("lastUpdate",)
+STATUS_ATTRIBUTES: Final = (
+    "lifecycleStatus",
+    "state",
+    "status",
+    "resourceStatus",
+    "executionState",
+    "lifecycleState",
+)
+"""Names of the status attribute, the likeliest first; then `<resource>State` and `<resource>StatusType`."""
+STAMPED_ON_CREATE: Final = ("creationDate", "creationTime", "quoteDate", "requestDate", "searchDate")
+"""Beside the resource's own date, as `orderDate` of a product order or `productOfferingQualificationDate`."""
+STAMPED_ON_WRITE: Final = ("lastUpdate", "lastUpdateDate", "lastModified", "lastModifiedTime")
+STAMPED_ON_STATUS: Final = ("statusChangeDate", "stateChangeDate", "statusDate")
+IDENTITY: Final = ("id", "href")
+"""A client never has to give these for a resource, whatever the document requires: the server does."""
 FORMATS: Final = {"uri": "uri", "date-time": "date-time", "base64": "base64"}
 
 
@@ -34,6 +48,10 @@ class Document:
         self.raw = raw
         self.definitions: Mapping[str, Definition] = raw["definitions"]
         self.doubts: list[str] = []
+        self.enumerations: dict[str, list[str]] = {}
+        """Values that the document lists in place, by the name that they get."""
+        self.roots: set[str] = set()
+        """Types of resources."""
 
     def operations(self) -> dict[str, dict[str, set[str]]]:
         """Verbs at the collection and at the item of each resource path, hub and listeners apart."""
@@ -42,15 +60,29 @@ class Document:
             parts = path.strip("/").split("/")
             if parts[0] == "listener" or "hub" in parts:
                 continue
+            if len(parts) > 4:
+                self.doubt(f"{path} lies deeper than a sub-resource")
+                continue
             is_item = parts[-1].startswith("{")
             key = "/".join(parts[:-1] if is_item else parts)
             place = found.setdefault(key, {"collection": set(), "item": set()})
             place["item" if is_item else "collection"] |= {v.upper() for v in verbs if v.upper() in VERBS}
         return found
 
+    def doubt(self, text: str) -> None:
+        """Report, once, what could not be derived."""
+        if text not in self.doubts:
+            self.doubts.append(text)
+
+    def hubs(self) -> list[str]:
+        """Hubs below a resource, which the form has no words for."""
+        return [path for path in self.raw["paths"] if path.strip("/").partition("/")[2].endswith("/hub")]
+
     def methods(self, path: str) -> list[str]:
         """Words of the form for what a resource can do."""
         at = self.operations()[path]
+        for verb in (at["collection"] - {"GET", "POST"}) | (at["item"] & {"POST"}):
+            self.doubt(f"{verb} of /{path} has no word in the form")
         words = (
             ("list", "collection", "GET"),
             ("create", "collection", "POST"),
@@ -75,9 +107,10 @@ class Document:
         return named if named in self.definitions else None
 
     def created_status(self, path: str) -> int:
-        """Status of a successful create."""
+        """Status of a successful create: 201 where the document has it, since a resource was created (RFC 9110, 9.3.3)."""
         operation = self.raw["paths"].get(f"/{path}", {}).get("post", {"responses": {"201": {}}})
-        return next((int(status) for status in operation["responses"] if status < "300"), 201)
+        statuses = [int(status) for status in operation["responses"] if status < "300"]
+        return 201 if 201 in statuses or not statuses else statuses[0]
 
     def events(self, resource_name: str, others: Iterable[str]) -> list[str]:
         """Exact names of the events whose payload is the resource."""
@@ -113,9 +146,7 @@ class Document:
             if target == "Any":
                 return "any"
             if target not in self.definitions:
-                self.doubts.append(
-                    f"{owner} refers to {target}, which the document does not define: taken as any"
-                )
+                self.doubt(f"{owner} refers to {target}, which the document does not define: taken as any")
                 return "any"
             return str(target)
         kind = schema.get("type", "any")
@@ -123,9 +154,31 @@ class Document:
             low, high = schema.get("minItems", 0), schema.get("maxItems", "")
             bounds = f"{low}..{high}" if low or high else ""
             return f"{self.type_word(owner, schema.get('items', {}))}[{bounds}]"
+        if "enum" in schema:
+            return self._enumeration(owner, schema["enum"])
         if kind == "string":
             return FORMATS.get(schema.get("format", ""), "string")
+        if kind == "object" and "properties" in schema:
+            self.doubt(f"{owner} describes an object in place: make a type of it")
         return str(kind)
+
+    def _enumeration(self, owner: str, values: list[str]) -> str:
+        """The name of an enumeration for values that are listed in place."""
+        of, _, attribute = owner.partition(".")
+        if attribute == "@type":
+            self.doubt(f"{owner} lists types in place; types can be extended, so any is taken: {values}")
+            return "string"
+        name = attribute[0].upper() + attribute[1:]
+        if name in self.definitions or self.enumerations.get(name, values) != values:
+            name = of + name
+        self.enumerations[name] = values
+        return name
+
+    def required(self, name: str) -> set[str]:
+        """Attributes that a definition requires."""
+        definition = self.definitions.get(name, {})
+        parts = (definition, *definition.get("allOf", ()))
+        return {attribute for part in parts for attribute in part.get("required", ())}
 
     def reachable(self, roots: Iterable[str]) -> list[str]:
         """Definitions that the roots speak of, with their subtypes, in alphabetical order."""
@@ -163,12 +216,10 @@ def type_lines(document: Document, name: str) -> list[str]:
     own, create, update = (document.properties(name + suffix) for suffix in ("", "_Create", "_Update"))
     created = set(create) if name + "_Create" in document.definitions else None
     updated = set(update) if name + "_Update" in document.definitions else None
-    returned = set(document.definitions[name].get("required", ()))
-    required = (
-        set(document.definitions.get(name + "_Create", {}).get("required", ()))
-        if created is not None
-        else returned
-    )
+    returned = document.required(name)
+    required = document.required(name + "_Create") if created is not None else returned
+    if name in document.roots:
+        returned, required = returned | (required & {*IDENTITY}), required - {*IDENTITY}
     lines, meta = [f"[type.{name}]"], []
     if parent := document.parent(name):
         lines.append(f'"@extends" = "{parent}"')
@@ -177,11 +228,12 @@ def type_lines(document: Document, name: str) -> list[str]:
         words = [document.type_word(f"{name}.{attribute}", schema)]
         words += ["required"] if attribute in required else []
         words += ["returned"] if attribute in returned - required else []
-        access = access_of(attribute, created=created, updated=updated)
+        usual = "create-only" if created is not None and attribute in META_CREATE_ONLY else ""
+        never_patched = usual and updated is None
+        access = usual if never_patched else access_of(attribute, created=created, updated=updated)
         words += [access] if access else []
         if "default" in schema:
             words.append(f"default={json.dumps(schema['default'])}")
-        usual = "create-only" if created is not None and attribute in META_CREATE_ONLY else ""
         if attribute.startswith("@") and words == [
             META_TYPES.get(attribute[1:], "?"),
             *([usual] if usual else []),
@@ -190,14 +242,23 @@ def type_lines(document: Document, name: str) -> list[str]:
             continue
         key = attribute if re.fullmatch(r"[\w-]+", attribute) else f'"{attribute}"'
         lines.append(f"{key} = {json.dumps(' '.join(words))}")
-        if "enum" in schema:
-            document.doubts.append(
-                f"{name}.{attribute} lists its values in place; make an enumeration of them"
-            )
     return [*lines, *([f'"@" = "{" ".join(meta)}"'] if meta else []), ""]
 
 
-def resource_lines(document: Document, path: str, names: list[str]) -> list[str]:
+def stamped_on_create(document: Document, name: str, type_name: str) -> list[str]:
+    """Dates that the document, by name and access, leaves to the server when a resource is created."""
+    given = {*document.properties(type_name + "_Create")}
+    own = {f"{name}Date"} - given | ({"orderDate"} if name.endswith("Order") else set())
+    return [
+        attribute
+        for attribute, schema in document.properties(type_name).items()
+        if attribute in {*STAMPED_ON_CREATE, *own} and schema.get("format") == "date-time"
+    ]
+
+
+def resource_lines(
+    document: Document, path: str, names: list[str], api: str, taken: Container[str]
+) -> list[str]:
     """The table of one resource."""
     name, type_name = path.rpartition("/")[2], document.type_of(path)
     plain = re.sub(r"/?\{\w+\}", "", path)
@@ -205,12 +266,19 @@ def resource_lines(document: Document, path: str, names: list[str]) -> list[str]
     lines = [f"[resource.{key}]"]
     if plain != path:
         lines.append(f'path = "{path}"')
-    lines += [f'type = "{type_name}"', f"methods = {json.dumps(document.methods(path))}"]
+    lines.append(f'type = "{type_name}"')
+    lines += [f'collection = "{api}{type_name}"'] if type_name in taken else []
+    lines.append(f"methods = {json.dumps(document.methods(path))}")
     attributes = document.properties(type_name or "")
-    status = next((candidate for candidate in STATUS_ATTRIBUTES if candidate in attributes), None)
+    candidates = (*STATUS_ATTRIBUTES, f"{name}State", f"{name}StatusType")
+    status = next((candidate for candidate in candidates if candidate in attributes), None)
     lines += [f'status = "{status}"'] if status else []
-    stamped = [stamp for stamp in STAMPED_ON_WRITE if stamp in attributes]
-    lines += [f"stamped_on_write = {json.dumps(stamped)}"] if stamped else []
+    for word, stamped in (
+        ("create", stamped_on_create(document, name, type_name or "")),
+        ("write", [stamp for stamp in STAMPED_ON_WRITE if stamp in attributes]),
+        ("status", [stamp for stamp in STAMPED_ON_STATUS if stamp in attributes and status]),
+    ):
+        lines += [f"stamped_on_{word} = {json.dumps(stamped)}"] if stamped else []
     events = document.events(name, names)
     short = [
         event[len(name) : -len("Event")] if event.startswith(name) and event.endswith("Event") else event
@@ -222,8 +290,13 @@ def resource_lines(document: Document, path: str, names: list[str]) -> list[str]
     return [*lines, ""]
 
 
-def derive(raw: Mapping[str, Any], base_path: str, api: str) -> tuple[str, list[str]]:
-    """The written form of a model, and what could not be derived."""
+def derive(
+    raw: Mapping[str, Any], base_path: str, api: str, taken: Container[str] = ()
+) -> tuple[str, list[str]]:
+    """The written form of a model, and what could not be derived.
+
+    `taken` holds the collections of other APIs: a resource of such a type gets a collection of its own.
+    """
     document = Document(raw)
     title = re.sub(r"^API\s+", "", raw["info"]["title"])
     lines = [
@@ -235,16 +308,17 @@ def derive(raw: Mapping[str, Any], base_path: str, api: str) -> tuple[str, list[
     ]
     paths = list(document.operations())
     names = [path.rpartition("/")[2] for path in paths]
-    roots = []
+    for path in document.hubs():
+        document.doubt(f"{path} is a hub below a resource: served beside the model")
     for path in paths:
         type_name = document.type_of(path)
         if type_name is None:
-            document.doubts.append(f"/{path} has no type")
+            document.doubt(f"/{path} has no type")
             continue
-        roots.append(type_name)
-        lines += resource_lines(document, path, names)
+        document.roots.add(type_name)
+        lines += resource_lines(document, path, names, api, taken)
     enumerations, lists, types = [], [], []
-    for name in document.reachable(roots):
+    for name in document.reachable(document.roots):
         definition = document.definitions[name]
         if "enum" in definition:
             enumerations.append(f"{name} = {json.dumps(definition['enum'])}")
@@ -258,6 +332,7 @@ def derive(raw: Mapping[str, Any], base_path: str, api: str) -> tuple[str, list[
             lists.append(f'{name} = "{document.type_word(name, {**parent, "minItems": low})}"')
         else:
             types += type_lines(document, name)
+    enumerations += [f"{name} = {json.dumps(values)}" for name, values in document.enumerations.items()]
     lines += ["[enum]", *enumerations, ""] if enumerations else []
     lines += ["[list]", *lists, ""] if lists else []
     return "\n".join([*lines, *types]).rstrip() + "\n", document.doubts
@@ -275,7 +350,9 @@ def main() -> None:
     parser.add_argument("--base-path", required=True)
     arguments = parser.parse_args()
     raw = json.loads(arguments.document.read_text(encoding="utf-8"))
-    text, doubts = derive(raw, arguments.base_path, arguments.document.name[:6])
+    api = arguments.document.name[:6]
+    taken = {resource.collection for found in load().apis if found.id < api for resource in found.resources}
+    text, doubts = derive(raw, arguments.base_path, api, taken)
     sys.stdout.write(text)
     for doubt in doubts:
         sys.stderr.write(f"not derived: {doubt}\n")

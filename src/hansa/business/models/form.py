@@ -13,6 +13,7 @@
     initial_status = "In study"             # left out: the marketplace sets none
     stamped_on_create = ["creationDate"]    # date-times that the marketplace sets
     stamped_on_write = ["lastUpdate"]
+    stamped_on_status = ["statusChangeDate"]
     events = ["Create", "StateChange"]      # categoryCreateEvent, …; a name that ends in Event stands for itself
     created_status = 201                    # 200 or 202 for some task resources
     lifecycle = "catalogue"                 # the state machine of `states.toml` that the status follows; left out: none
@@ -88,6 +89,7 @@ class _ResourceForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     initial_status: str | None = None
     stamped_on_create: tuple[str, ...] = ()
     stamped_on_write: tuple[str, ...] = ()
+    stamped_on_status: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     created_status: int = 201
     lifecycle: str | None = None
@@ -182,6 +184,7 @@ def _resource(key: str, written: _ResourceForm) -> Resource:
         status_initial=written.initial_status,
         stamped_on_create=written.stamped_on_create,
         stamped_on_write=written.stamped_on_write,
+        stamped_on_status=written.stamped_on_status,
         events=tuple(event if event.endswith("Event") else f"{name}{event}Event" for event in written.events),
         created_status=written.created_status,
         lifecycle=written.lifecycle,
@@ -222,7 +225,7 @@ def _check(api: Api) -> None:
         if resource.type not in api.types:
             raise ValueError(f"resource {resource.path} is of type {resource.type!r}, which is not defined")
         attributes = api.attributes_of(resource.type)
-        stamped = (*resource.stamped_on_create, *resource.stamped_on_write)
+        stamped = (*resource.stamped_on_create, *resource.stamped_on_write, *resource.stamped_on_status)
         for name in (*stamped, *([resource.status_attribute] if resource.status_attribute else [])):
             if name not in attributes:
                 raise ValueError(

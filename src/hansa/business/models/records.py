@@ -99,6 +99,8 @@ class Resource(msgspec.Struct, frozen=True):
     """Date-times that this marketplace sets when the entity is created."""
     stamped_on_write: tuple[str, ...] = ()
     """Date-times that this marketplace sets whenever the entity changes."""
+    stamped_on_status: tuple[str, ...] = ()
+    """Date-times that this marketplace sets when the entity gets its status, and whenever that changes."""
     events: tuple[str, ...] = ()
     """Exact names, as `productOfferingStateChangeEvent`."""
     created_status: int = 201
