@@ -60,9 +60,10 @@ class Change(msgspec.Struct, frozen=True):
 class Filter(msgspec.Struct, frozen=True):
     """A comparison: the attribute at `path` compares so with at least one of `values`.
 
-    Compared by the JSON type of the attribute's value: a number with texts that are numbers, `true` and `false` with
-    these words, a string by code point. With `is_instant`, strings that are date-times (RFC 3339, or a part of one
-    such as `2026-01-31`, taken as UTC) compare as moments, whatever their zones.
+    Compared by the JSON type of the attribute's value: a number with texts that are JSON numbers, `true` and `false`
+    with these words (and `eq` alone), a string by code point. With `is_instant`, the string and the text compare as
+    `hansa.core.instants.comparable` writes them, so date-times compare as moments, whatever their zones. Null and
+    objects compare with nothing.
     """
 
     path: tuple[str, ...]

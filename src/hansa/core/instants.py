@@ -1,0 +1,56 @@
+"""Date-times as keys that order as the moments do, whatever zone they are written in.
+
+TM Forum's date-times are those of RFC 3339, section 5.6. A client also writes parts of one in a filter, as `2026-01`
+for the beginning of that month; without a zone a time is UTC. The key is the moment in UTC without the `Z`, and its
+fraction of a second, of any length, without zeros at the end: such texts compare by code point as the moments do.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+
+_DATE_TIME: Final = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?([Zz]|[+-]\d\d:\d\d)?)?)?)?",
+    re.ASCII,
+)
+_LENGTH_MAX: Final = 64
+
+
+def instant(text: str) -> str | None:
+    """The key of a date-time, or of a part of one; None for every other text."""
+    if len(text) > _LENGTH_MAX or (found := _DATE_TIME.fullmatch(text)) is None:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    seconds = int(second or 0)
+    try:
+        moment = datetime(  # a leap second is the one after it
+            int(year),
+            *(int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), min(seconds, 59)),
+            tzinfo=_zone(zone),
+        )
+        if seconds == 60:
+            moment += timedelta(seconds=1)
+        elif seconds > 60:
+            return None
+        key = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    except (ValueError, OverflowError):
+        return None
+    rest = (fraction or "").rstrip("0")
+    return f"{key}.{rest}" if rest else key
+
+
+def comparable(text: str) -> str:
+    """What date-times compare by: the key of one; any other text stands for itself."""
+    return instant(text) or text
+
+
+def _zone(text: str | None) -> timezone:
+    if text is None or text in "Zz":
+        return UTC
+    hours, minutes = int(text[1:3]), int(text[4:6])
+    if minutes > 59:
+        raise ValueError
+    offset = timedelta(hours=hours, minutes=minutes)
+    return timezone(-offset if text[0] == "-" else offset)
