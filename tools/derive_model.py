@@ -38,6 +38,8 @@ STAMPED_ON_WRITE: Final = ("lastUpdate", "lastUpdateDate", "lastModified", "last
 STAMPED_ON_STATUS: Final = ("statusChangeDate", "stateChangeDate", "statusDate")
 IDENTITY: Final = ("id", "href")
 """A client never has to give these for a resource, whatever the document requires: the server does."""
+VALUE: Final = "RefOrValue"
+"""How the names of types end that hold a reference or a value; a value has no identity yet, and needs none."""
 FORMATS: Final = {"uri": "uri", "date-time": "date-time", "base64": "base64"}
 
 
@@ -219,7 +221,11 @@ def type_lines(document: Document, name: str) -> list[str]:
     returned = document.required(name)
     required = document.required(name + "_Create") if created is not None else returned
     if name in document.roots:
-        returned, required = returned | (required & {*IDENTITY}), required - {*IDENTITY}
+        returned |= required & {*IDENTITY}
+    elif name.endswith(VALUE):
+        returned -= {*IDENTITY}
+    if name in document.roots or name.endswith(VALUE):
+        required -= {*IDENTITY}
     lines, meta = [f"[type.{name}]"], []
     if parent := document.parent(name):
         lines.append(f'"@extends" = "{parent}"')
