@@ -11,13 +11,22 @@ class Limits(msgspec.Struct, frozen=True):
     # Requests to the API.
     body_size_max_bytes: int = 1_048_576
     body_depth_max: int = 64
+    array_length_max_items: int = 10_000
+    string_length_max_chars: int = 262_144
     list_limit_default: int = 100
     list_limit_max: int = 1000
     query_length_max_chars: int = 8192
     filter_count_max: int = 32
+    pattern_length_max_chars: int = 512
+    path_nodes_max: int = 100_000
+    expansion_depth_max: int = 3
     requests_in_flight_max: int = 512
     writes_waiting_max: int = 2048
     identifier_length_max_chars: int = 256
+    expanded_entities_max: int = 500
+    collection_patch_entities_max: int = 500
+    patch_operations_max: int = 1000
+    patch_steps_max: int = 100_000
     # Hub.
     subscriptions_max: int = 20_000
     notification_timeout_s: float = 10.0

@@ -1,0 +1,56 @@
+"""The forms in which a client says what to change: merge patch, JSON Patch and JSON Patch Query (TMF630 Part 1, 5.3)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hansa.business.patches.json_patch import json_patch, operations
+from hansa.business.patches.json_patch_query import json_patch_query
+from hansa.business.patches.merge_patch import merge_patch
+from hansa.business.validation import Violation, refuse
+from hansa.core.errors import Code, Refused
+from hansa.core.limits import Limits
+
+JSON_PATCH: Final = "application/json-patch+json"
+JSON_PATCH_QUERY: Final = "application/json-patch-query+json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+
+MEDIA_TYPES: Final = (MERGE_PATCH, "application/json", JSON_PATCH, JSON_PATCH_QUERY)
+"""Of a patch; `application/json` is read as a merge patch."""
+
+
+def apply_patch(media_type: str, target: dict[str, Any], patch: Any, limits: Limits) -> dict[str, Any]:
+    """The entity that a patch of that media type makes of another; neither argument is changed.
+
+    Raises:
+        Refused: `Code.INVALID`, naming operation, member, rule and value; `Code.CONFLICT`, when the entity has no
+            such place or a `test` fails; `Code.TOO_LARGE`; `Code.UNSUPPORTED_MEDIA_TYPE`.
+    """
+    if media_type == JSON_PATCH:
+        return json_patch(target, patch, limits)
+    if media_type == JSON_PATCH_QUERY:
+        return json_patch_query(target, patch, limits)
+    if media_type not in MEDIA_TYPES:
+        raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A patch is {', '.join(MEDIA_TYPES)}.")
+    if type(patch) is not dict:
+        refuse([Violation("The body", "must be an object (RFC 7396)", patch)])
+    patched: dict[str, Any] = merge_patch(target, patch)
+    return patched
+
+
+def creations(patch: Any, limits: Limits) -> list[dict[str, Any]]:
+    """The entities that a JSON Patch on a collection creates (TMF630 Part 1, 6.2): `add` at `/`, nothing else.
+
+    Raises:
+        Refused: `Code.INVALID`, naming operation, member, rule and value.
+    """
+    found = []
+    for one in operations(patch, limits):
+        if one.op != "add":
+            raise one.invalid("must be the operation add; a collection can be added to alone")
+        if one.path not in {"/", "/-", ""}:
+            raise one.invalid("must be /")
+        if type(one.value) is not dict:
+            raise one.invalid("must be an object", "value")
+        found.append(one.value)
+    return found
