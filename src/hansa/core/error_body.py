@@ -20,11 +20,18 @@ REASONS: Final[dict[Code, str]] = {
     Code.CONFLICT: "The request conflicts with what is here",
     Code.PRECONDITION_FAILED: "The entity is not in the version that the request expects",
     Code.READ_ONLY_REPLICA: "The entity belongs to another marketplace",
+    Code.TRANSITION_REFUSED: "The state cannot follow the one that the entity is in",
+    Code.REFERENCE_WRONG_TYPE: "A reference names an entity of another type",
+    Code.REFERENCE_UNRESOLVED: "A reference names an entity that is not here",
+    Code.STILL_REFERENCED: "Other entities refer to this one",
     Code.TOO_LARGE: "The body is too large",
     Code.UNSUPPORTED_MEDIA_TYPE: "The body is in a form that is not understood",
+    Code.RANGE_NOT_SATISFIABLE: "The list has nothing in the range that was asked for",
     Code.OVERLOADED: "Too much is going on",
     Code.UNAVAILABLE: "This does not work at the moment",
     Code.DISK_FULL: "This does not work at the moment",
+    Code.URI_TOO_LONG: "The query is too long",
+    Code.NOT_IMPLEMENTED: "The request uses a construct that is not supported",
     Code.INTERNAL: "This marketplace failed",
 }
 """The `reason` of an error body."""
@@ -40,6 +47,8 @@ def error_body(error: HansaError, status: int, reasons: Mapping[Code, str] = REA
             "reason": reasons.get(error.code, internal),
             "message": f"{internal}." if is_internal else error.message,
             "status": str(status),
+            "referenceError": f"/docs/errors#{Code.INTERNAL if is_internal else error.code}",
+            "@type": "Error",
         }
     )
 

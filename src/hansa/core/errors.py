@@ -28,11 +28,18 @@ class Code(StrEnum):
     NOT_ACCEPTABLE = "not-acceptable"
     CONFLICT = "conflict"
     READ_ONLY_REPLICA = "read-only-replica"
+    TRANSITION_REFUSED = "transition-refused"
+    REFERENCE_WRONG_TYPE = "reference-wrong-type"
+    REFERENCE_UNRESOLVED = "reference-unresolved"
+    STILL_REFERENCED = "still-referenced"
     PRECONDITION_FAILED = "precondition-failed"
     TOO_LARGE = "too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    RANGE_NOT_SATISFIABLE = "range-not-satisfiable"
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
+    URI_TOO_LONG = "uri-too-long"
+    NOT_IMPLEMENTED = "not-implemented"
     INTERNAL = "internal"
     # A lifecycle event or a ledger transaction.
     EVENT_MALFORMED = "event-malformed"
@@ -77,12 +84,19 @@ HTTP_STATUS: Final[dict[Code, int]] = {
     Code.NOT_ACCEPTABLE: 406,
     Code.CONFLICT: 409,
     Code.READ_ONLY_REPLICA: 409,
+    Code.TRANSITION_REFUSED: 409,
+    Code.REFERENCE_WRONG_TYPE: 400,
+    Code.REFERENCE_UNRESOLVED: 409,
+    Code.STILL_REFERENCED: 409,
     Code.PRECONDITION_FAILED: 412,
     Code.TOO_LARGE: 413,
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
+    Code.RANGE_NOT_SATISFIABLE: 416,
     Code.OVERLOADED: 429,
     Code.UNAVAILABLE: 503,
     Code.DISK_FULL: 503,
+    Code.URI_TOO_LONG: 414,
+    Code.NOT_IMPLEMENTED: 501,
     Code.INTERNAL: 500,
 }
 """HTTP status of the codes that a caller can meet; every other code is ours to handle and would be a 500."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
+from typing import Final
 
 from hansa.business.models.form import read
+from hansa.business.models.lifecycles import Items, Lifecycle, load_lifecycles
 from hansa.business.models.records import (
     LIFECYCLE_STATUS,
     PRIMITIVES,
@@ -15,6 +18,7 @@ from hansa.business.models.records import (
     Models,
     Resource,
 )
+from hansa.business.models.references import References, Target, references_text
 
 __all__ = [
     "LIFECYCLE_STATUS",
@@ -23,10 +27,17 @@ __all__ = [
     "Api",
     "Attribute",
     "EntityType",
+    "Items",
+    "Lifecycle",
     "Models",
+    "References",
     "Resource",
+    "Target",
     "load",
 ]
+
+MODEL_NAME: Final = re.compile(r"tmf\d+\.toml")
+"""File names of models; what all of them share stands in `states.toml` and `references.toml`."""
 
 
 def load() -> Models:
@@ -36,7 +47,8 @@ def load() -> Models:
         Fatal: `Code.SETTINGS_INVALID`, when a model is not in the form.
     """
     written = sorted(
-        (entry for entry in files(__name__).iterdir() if entry.name.endswith(".toml")),
+        (entry for entry in files(__name__).iterdir() if MODEL_NAME.fullmatch(entry.name)),
         key=lambda entry: entry.name,
     )
-    return Models(tuple(read(entry.read_text(encoding="utf-8"), entry.name) for entry in written))
+    apis = tuple(read(entry.read_text(encoding="utf-8"), entry.name) for entry in written)
+    return Models(apis, load_lifecycles(), references_text())

@@ -7,7 +7,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from hansa.core.errors import Code, Refused
+from hansa.business.models.lifecycles import Lifecycle
+from hansa.business.models.references import References
+from hansa.core.errors import Code, Fatal, Refused
 
 Access = Literal["any", "create-only", "update-only", "read-only"]
 """In which bodies of a client an attribute may appear: a create, an update, both or neither."""
@@ -153,13 +155,35 @@ class Api(msgspec.Struct, frozen=True):
 class Models:
     """All APIs that are served, and questions that other parts have about types."""
 
-    def __init__(self, apis: tuple[Api, ...]) -> None:
+    def __init__(
+        self,
+        apis: tuple[Api, ...],
+        lifecycles: Mapping[str, Lifecycle] | None = None,
+        references: str = "",
+    ) -> None:
+        """Put models together.
+
+        Args:
+            apis: What is served.
+            lifecycles: State machines, by the names that the resources use.
+            references: Text of `references.toml`; without it, references go by their names alone.
+
+        Raises:
+            Fatal: `Code.SETTINGS_INVALID`, when these do not fit together.
+        """
         self.apis = apis
+        self._lifecycles = lifecycles or {}
         self._served: dict[str, tuple[Api, Resource]] = {}
         for api in apis:
             for resource in api.resources:
                 assert resource.collection not in self._served, f"{resource.collection} is served twice"
                 self._served[resource.collection] = (api, resource)
+                if resource.lifecycle is not None and lifecycles is not None:
+                    _check_lifecycle(api, resource, lifecycles)
+        self.references = References(
+            references, ((found.type, name) for name, (_, found) in self._served.items())
+        )
+        """What references refer to."""
         self.catalogue_types = frozenset(
             name for name, (_, resource) in self._served.items() if resource.visibility == "catalogue"
         )
@@ -187,9 +211,33 @@ class Models:
         api, resource = self.served(type_name)
         return api.base_path, resource.path
 
+    def lifecycle(self, resource: Resource) -> Lifecycle | None:
+        """The state machine that the entities of a resource follow; None when they follow none."""
+        return self._lifecycles.get(resource.lifecycle) if resource.lifecycle is not None else None
+
+    def named_lifecycle(self, name: str) -> Lifecycle:
+        """The state machine of that name, as parts of an entity follow it."""
+        return self._lifecycles[name]
+
     def is_public(self, type_name: str, status: str | None) -> bool:
         """Whether an entity of that type and lifecycle status is public."""
         if type_name not in self.catalogue_types:
             return False
         _, resource = self._served[type_name]
         return not resource.has_lifecycle or status in PUBLIC_STATUSES
+
+
+def _check_lifecycle(api: Api, resource: Resource, lifecycles: Mapping[str, Lifecycle]) -> None:
+    """Refuse a resource that follows an unknown state machine, or one for parts that its type does not have."""
+    machine = lifecycles.get(resource.lifecycle or "")
+    attributes = api.attributes_of(resource.type)
+    if machine is None or resource.status_attribute is None:
+        raise Fatal(
+            Code.SETTINGS_INVALID, f"{api.id}: {resource.path} follows no known state machine by a status."
+        )
+    for items in machine.items:
+        part = attributes.get(items.path)
+        if part is None or items.status not in api.attributes_of(part.type):
+            raise Fatal(
+                Code.SETTINGS_INVALID, f"{api.id}: {resource.path} has no {items.path} with {items.status}."
+            )

@@ -1,0 +1,151 @@
+"""State machines: in which states an entity can be, and which can follow which. Facts stand in `states.toml`.
+
+    [productOrder]                           # the name, by which the models speak of it: lifecycle = "productOrder"
+    initial = ["acknowledged"]               # where an entity usually begins
+    open = true                              # the document enumerates no states; left out: it does
+    items = [{ path = "productOrderItem", status = "state", lifecycle = "productOrderItem" }]
+    next.acknowledged = ["inProgress"]       # what may follow each state; nothing follows a final one
+    next.inProgress = ["completed"]
+    next.completed = []
+
+    [serviceOrder]
+    like = "productOrder"                    # states and successors of another machine
+
+States are compared without regard to case: documents, and those who use them, write `In Study` and `In study`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+from hansa.core.errors import Code, Fatal
+
+FILE_NAME: Final = "states.toml"
+
+
+class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parts of an entity that have states of their own, as the items of an order."""
+
+    path: str
+    """Attribute of the entity that holds the array of parts."""
+    status: str
+    """Attribute of a part that holds its state."""
+    lifecycle: str
+    """Name of the state machine that it follows."""
+
+
+class Lifecycle(msgspec.Struct, frozen=True):
+    """A state machine."""
+
+    name: str
+    initial: tuple[str, ...]
+    """States in which an entity usually begins. An entity that is brought along from elsewhere may begin in any."""
+    next: Mapping[str, tuple[str, ...]]
+    """By state, the states that may follow it."""
+    is_open: bool = False
+    """States that are not listed are possible too: the document enumerates none."""
+    items: tuple[Items, ...] = ()
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """All states, in the order of the file."""
+        return tuple(self.next)
+
+    @property
+    def final(self) -> tuple[str, ...]:
+        """States that nothing follows."""
+        return tuple(state for state, following in self.next.items() if not following)
+
+    def known(self, state: str) -> str | None:
+        """The state as the machine spells it; None when it does not know it."""
+        if state in self.next:
+            return state
+        wanted = _plain(state)
+        return next((each for each in self.next if _plain(each) == wanted), None)
+
+    def following(self, state: str) -> tuple[str, ...]:
+        """States that may follow one that the machine knows."""
+        return self.next[state]
+
+    def allows(self, before: str, after: str) -> bool:
+        """Whether an entity may go from one state to another; staying is always possible.
+
+        From a state that an open machine does not know every state may follow, and to such a state every one but
+        a final one may lead.
+        """
+        known_before, known_after = self.known(before), self.known(after)
+        if before == after or (known_before is not None and known_before == known_after):
+            return True
+        if known_before is None:
+            return True
+        following = self.next[known_before]
+        if known_after is None:
+            return self.is_open and bool(following)
+        return known_after in following
+
+
+class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    initial: tuple[str, ...] = ()
+    open: bool = False
+    like: str | None = None
+    items: tuple[Items, ...] = ()
+    next: dict[str, tuple[str, ...]] = {}
+
+
+def load_lifecycles() -> Mapping[str, Lifecycle]:
+    """The state machines, by name.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when one is not in the form or speaks of a state that it does not have.
+    """
+    return lifecycles(files(__package__).joinpath(FILE_NAME).read_text(encoding="utf-8"))
+
+
+def lifecycles(text: str) -> Mapping[str, Lifecycle]:
+    """State machines from the text of a file.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`.
+    """
+    try:
+        forms = msgspec.convert(tomllib.loads(text), dict[str, _Form])
+        found = {name: _lifecycle(name, form, forms) for name, form in forms.items()}
+        for machine in found.values():
+            _check(machine, found)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
+        raise Fatal(Code.SETTINGS_INVALID, f"{FILE_NAME} holds no state machines: {error}") from error
+    return found
+
+
+def _lifecycle(name: str, form: _Form, forms: Mapping[str, _Form]) -> Lifecycle:
+    base = form
+    if form.like is not None:
+        if form.like not in forms or forms[form.like].like is not None:
+            raise ValueError(f"{name} is like {form.like!r}, which is no machine with states of its own")
+        base = forms[form.like]
+    successors = {**base.next, **form.next}
+    return Lifecycle(name, form.initial or base.initial, successors, form.open, form.items)
+
+
+def _check(machine: Lifecycle, machines: Mapping[str, Lifecycle]) -> None:
+    if not machine.next or not machine.initial:
+        raise ValueError(f"{machine.name} needs states, and one to begin in")
+    spoken_of = {*machine.initial, *(state for states in machine.next.values() for state in states)}
+    if strangers := spoken_of - machine.next.keys():
+        raise ValueError(
+            f"{machine.name} speaks of states that it does not have: {', '.join(sorted(strangers))}"
+        )
+    if len({_plain(state) for state in machine.next}) < len(machine.next):
+        raise ValueError(f"{machine.name} has a state twice")
+    for items in machine.items:
+        if items.lifecycle not in machines:
+            raise ValueError(f"{machine.name}.{items.path} follows {items.lifecycle!r}, which is no machine")
+
+
+def _plain(state: str) -> str:
+    return state.strip().casefold()
