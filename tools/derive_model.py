@@ -221,11 +221,9 @@ def type_lines(document: Document, name: str) -> list[str]:
     returned = document.required(name)
     required = document.required(name + "_Create") if created is not None else returned
     if name in document.roots:
-        returned |= required & {*IDENTITY}
+        returned, required = returned | (required & {*IDENTITY}), required - {*IDENTITY}
     elif name.endswith(VALUE):
-        returned -= {*IDENTITY}
-    if name in document.roots or name.endswith(VALUE):
-        required -= {*IDENTITY}
+        returned, required = returned - {*IDENTITY}, required - {*IDENTITY}
     lines, meta = [f"[type.{name}]"], []
     if parent := document.parent(name):
         lines.append(f'"@extends" = "{parent}"')
