@@ -1,0 +1,122 @@
+"""Extensions: what a registered schema says of a type holds wherever the type is used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hansa.business.extensions import Extensions, UnknownExtensions
+from hansa.core.errors import Code, Fatal, Refused
+
+BANQUET = {
+    "$id": "https://market.example/schemas/Banquet",
+    "type": "object",
+    "required": ["courses"],
+    "properties": {
+        "courses": {"type": "integer", "minimum": 1},
+        "guest": {"type": "array", "items": {"$ref": "https://market.example/schemas/Guest"}},
+        "motto": {"type": "string", "pattern": "^(a+)+$"},
+    },
+}
+GUEST = {
+    "$id": "https://market.example/schemas/Guest",
+    "type": "object",
+    "properties": {"name": {"type": "string"}},
+}
+
+
+def loaded(folder: Path, unknown: UnknownExtensions = "keep", **schemas: Any) -> Extensions:
+    for name, schema in schemas.items():
+        (folder / f"{name}.json").write_text(
+            schema if isinstance(schema, str) else json.dumps(schema), encoding="utf-8"
+        )
+    return Extensions.load(folder, unknown)
+
+
+def refusal(extensions: Extensions, body: dict[str, Any]) -> str:
+    with pytest.raises(Refused) as caught:
+        extensions.check("ProductOffering", body, {"ProductOffering", "BundledOffering"})
+    assert caught.value.code is Code.INVALID
+    return caught.value.message
+
+
+def test_a_body_of_a_registered_type_is_as_its_schema_says(tmp_path: Path) -> None:
+    extensions = loaded(tmp_path, Banquet=BANQUET, Guest=GUEST)
+    extensions.check(
+        "ProductOffering", {"@type": "Banquet", "courses": 3, "guest": [{"name": "A"}], "other": 1}
+    )
+    assert extensions.types == {"Banquet", "Guest"}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"courses": 0}, "courses: must be as the schema of Banquet says (it is less than the minimum of 1), not 0."),
+        ({}, 'The body: must be as the schema of Banquet says ("courses" is a required property).'),
+        ({"courses": 1, "guest": [{"name": 5}]}, 'guest[0].name: must be as the schema of Banquet says (it is not of type "string"), not 5.'),
+    ],
+)  # fmt: skip
+def test_what_is_not_so_is_refused_with_path_rule_and_value(
+    tmp_path: Path, body: dict[str, Any], told: str
+) -> None:
+    extensions = loaded(tmp_path, Banquet=BANQUET, Guest=GUEST)
+    assert refusal(extensions, {"@type": "Banquet", **body}) == told
+
+
+def test_a_schema_location_names_a_schema_by_its_id(tmp_path: Path) -> None:
+    extensions = loaded(tmp_path, Banquet=BANQUET, Guest=GUEST)
+    assert "courses: " in refusal(extensions, {"@schemaLocation": BANQUET["$id"], "courses": "many"})
+
+
+def test_objects_within_a_body_are_checked_too(tmp_path: Path) -> None:
+    extensions = loaded(tmp_path, Banquet=BANQUET, Guest=GUEST)
+    body = {"relatedParty": [{"id": "1"}, {"@type": "Guest", "name": 5}]}
+    assert refusal(extensions, body).startswith("relatedParty[1].name: ")
+
+
+def test_a_body_that_announces_nothing_registered_is_kept_as_it_is(tmp_path: Path) -> None:
+    extensions = loaded(tmp_path, Banquet=BANQUET, Guest=GUEST)
+    extensions.check("ProductOffering", {"@type": "Feast", "@schemaLocation": "https://else.example/Feast"})
+
+
+def test_an_operator_may_refuse_what_is_not_registered(tmp_path: Path) -> None:
+    extensions = loaded(tmp_path, "refuse", Banquet=BANQUET, Guest=GUEST)
+    assert refusal(extensions, {"@type": "Feast"}).startswith("@type: must be ProductOffering or")
+    assert refusal(extensions, {"@schemaLocation": "https://else.example/F"}).startswith("@schemaLocation: ")
+    extensions.check("ProductOffering", {"@type": "BundledOffering"}, {"BundledOffering"})
+    extensions.check("ProductOffering", {"@type": "Banquet", "courses": 1})
+
+
+def test_the_type_under_definitions_is_meant_in_the_form_of_tm_forum(tmp_path: Path) -> None:
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"Banquet": {"required": ["x"]}}}  # fmt: skip
+    assert '"x" is a required' in refusal(loaded(tmp_path, Banquet=schema), {"@type": "Banquet"})
+
+
+def test_a_regular_expression_takes_linear_time(tmp_path: Path) -> None:
+    extensions = loaded(tmp_path, Banquet=BANQUET, Guest=GUEST)
+    assert "motto: " in refusal(extensions, {"@type": "Banquet", "courses": 1, "motto": "a" * 5000 + "!"})
+
+
+def test_without_a_folder_there_are_no_extensions(tmp_path: Path) -> None:
+    assert Extensions.load(tmp_path / "schemas").types == frozenset()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "no JSON",
+        [],
+        {"type": "feast"},
+        {"$ref": "https://else.example/Feast"},
+        {"$ref": "file:///etc/hostname"},
+        {"$schema": "https://else.example/schema"},
+        {"pattern": "(?=a)b"},
+    ],
+)
+def test_a_schema_that_cannot_be_used_ends_the_start_naming_its_file(tmp_path: Path, schema: Any) -> None:
+    with pytest.raises(Fatal, match=r"Banquet\.json") as caught:
+        loaded(tmp_path, Banquet=schema)
+    assert caught.value.code is Code.SETTINGS_INVALID
