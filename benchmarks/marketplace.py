@@ -18,6 +18,8 @@ import uvloop
 from benchmarks.offerings import TYPE, Seeded, is_public, stored_offerings
 from hansa.business import BusinessApp
 from hansa.business.models import load
+from hansa.business.rules import Rules
+from hansa.business.surroundings import Surroundings
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock, SystemClock
 from hansa.core.keys import SigningKey
@@ -61,7 +63,10 @@ async def serve(folder: Path, port: int) -> None:
     clock, limits = SystemClock(), Limits()
     store = await Store.open(folder / STORE, clock, limits)
     authenticate = TokenAuthenticate(SigningKey.load(folder / KEY).verifying_key(), DID, clock)
-    business = BusinessApp(store, load(), authenticate, clock, os.urandom, limits, f"http://127.0.0.1:{port}")
+    models, endpoint = load(), f"http://127.0.0.1:{port}"
+    business = BusinessApp(
+        Surroundings(store, models, authenticate, clock, os.urandom, limits, endpoint, Rules(models))
+    )
     door = FrontDoor(
         business,
         business,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from hansa.business import BusinessApp
 from hansa.business.models import Models, load
+from hansa.business.rules import Rules
+from hansa.business.surroundings import Surroundings
 from hansa.core.caller import ANONYMOUS, Caller
 from hansa.core.clock import Clock, ManualClock
 from hansa.core.errors import Code, Refused
@@ -48,9 +50,10 @@ class Business:
         self.limits = limits
         self.models = models
         self.endpoint = endpoint
-        self.app = BusinessApp(
-            store, models, authenticate, clock, random.Random(7).randbytes, limits, endpoint
+        self.around = Surroundings(
+            store, models, authenticate, clock, random.Random(7).randbytes, limits, endpoint, Rules(models)
         )
+        self.app = BusinessApp(self.around)
         self.anonymous = AsgiClient(self.app)
         self.operator = self.anonymous.with_headers(authorization="Bearer operator")
         self.provider = self.anonymous.with_headers(authorization="Bearer provider")

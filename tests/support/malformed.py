@@ -47,7 +47,7 @@ MALFORMED_QUERIES: Final = {
 }
 """Refused wherever there is a `limit`; read by nobody elsewhere."""
 
-ERROR_MEMBERS: Final = {"code", "reason", "message", "status"}
+ERROR_MEMBERS: Final = {"code", "reason", "message", "status", "referenceError", "@type"}
 
 
 def complaint(

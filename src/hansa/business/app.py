@@ -1,15 +1,14 @@
 """The TM Forum APIs of a marketplace as one ASGI application.
 
 A path is found by looking it up, as it is or without its last segment: two dictionary look-ups whatever the number
-of APIs. Requests beyond the limit of those in work are answered 429 at once, so that the ones in work get done.
+of APIs; those of sub-resources with the identifier of the parent left out. Requests beyond the limit of those in work
+are answered 429 at once, so that the ones in work get done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import NamedTuple
 
-import msgspec
 import structlog
 
 from hansa.business.http import (
@@ -19,65 +18,51 @@ from hansa.business.http import (
     Request,
     Scope,
     Send,
-    allow,
     error_answer,
-    method_not_allowed,
     send_answer,
 )
-from hansa.business.models import Models
 from hansa.business.registrations import HubHandler
-from hansa.business.resources import ResourceHandler, Surroundings
-from hansa.business.validation import Validator
-from hansa.core.caller import Authenticate
-from hansa.core.clock import Clock
+from hansa.business.resources import ApiResources, Route, other_method, route
+from hansa.business.surroundings import Surroundings
 from hansa.core.errors import Code, Fatal, HansaError, Refused, Unavailable
-from hansa.core.identifiers import Entropy
-from hansa.core.limits import Limits
-from hansa.store import Store
 
-Handle = Callable[[Request, str], Awaitable[Answer]]
-"""Answers a request; the second argument is the identifier in the path, empty at a collection."""
-
-ORDER: Final = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS")
+PARENT_MARK = "{}"
+"""Stands for the identifier of a parent in a path that is looked up."""
 
 log = structlog.get_logger()
 
 
-class Route(msgspec.Struct, frozen=True):
-    """What can be done at a collection and at its items, by HTTP method."""
+class Place(NamedTuple):
+    """What a path leads to."""
 
-    collection: Mapping[str, Handle]
-    item: Mapping[str, Handle]
+    route: Route
+    parent_id: str | None
+    entity_id: str
 
 
 class BusinessApp:
     """The ASGI application of `hansa.business`."""
 
-    def __init__(
-        self,
-        store: Store,
-        models: Models,
-        authenticate: Authenticate,
-        clock: Clock,
-        entropy: Entropy,
-        limits: Limits,
-        endpoint: str,
-    ) -> None:
-        """`endpoint` is where this marketplace is reached, `scheme://host[:port]`, without a trailing slash."""
-        self._limits = limits
+    def __init__(self, around: Surroundings) -> None:
+        self._limits = around.limits
         self._in_flight = 0
-        self._bases = frozenset(api.base_path.rstrip("/") for api in models.apis)
+        self._bases = frozenset(api.base_path.rstrip("/") for api in around.models.apis)
         self._routes: dict[str, Route] = {}
-        around = Surroundings(store, models, authenticate, clock, entropy, limits, endpoint.rstrip("/"))
-        for api in models.apis:
-            validator = Validator(api)
-            hub = HubHandler(api, around)
-            self._routes[hub.path] = _route(
+        self._sub_routes: dict[str, Route] = {}
+        self.resources = {api.id: ApiResources(api, around) for api in around.models.apis}
+        """By API."""
+        for found in self.resources.values():
+            hub = HubHandler(found.api, around)
+            self._routes[hub.path] = route(
                 {"GET": hub.list, "POST": hub.register}, {"GET": hub.retrieve, "DELETE": hub.end}
             )
-            for resource in api.resources:
-                handler = ResourceHandler(api, resource, validator, around)
-                self._routes[handler.path] = _resource_route(handler)
+            for path, one in found.routes.items():
+                if "{" in path:
+                    self._sub_routes[path[: path.index("{")] + PARENT_MARK + path[path.index("}") + 1 :]] = (
+                        one
+                    )
+                else:
+                    self._routes[path] = one
 
     @property
     def requests_in_flight(self) -> int:
@@ -108,20 +93,33 @@ class BusinessApp:
             self._in_flight -= 1
         await send_answer(send, answer, with_body=scope["method"] != "HEAD")
 
+    def _place(self, path: str) -> Place:
+        found = self._routes.get(path)
+        if found is not None:
+            return Place(found, None, "")
+        head, _, last = path.rpartition("/")
+        found = self._routes.get(head)
+        if found is not None and last:
+            return Place(found, None, last)
+        # The collection, and then the item, of a sub-resource: …/parent/{id}/name and …/parent/{id}/name/{id}.
+        upper, _, name = head.rpartition("/")
+        for above, sub, entity_id in ((upper and head, last, ""), (upper, name, last)):
+            parent, _, parent_id = above.rpartition("/")
+            found = self._sub_routes.get(f"{parent}/{PARENT_MARK}/{sub}")
+            if found is not None and parent_id:
+                return Place(found, parent_id, entity_id)
+        raise Refused(Code.NOT_FOUND, "No API serves this path.")
+
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         try:
-            path, entity_id = scope["path"], ""
-            route = self._routes.get(path)
-            if route is None:
-                head, _, entity_id = path.rpartition("/")
-                route = self._routes.get(head)
-                if route is None:
-                    raise Refused(Code.NOT_FOUND, "No API serves this path.")
-            methods = route.item if entity_id else route.collection
+            place = self._place(scope["path"])
+            methods = place.route.item if place.entity_id else place.route.collection
             handle = methods.get(scope["method"])
             if handle is None:
-                return _other_method(scope["method"], methods)
-            return await handle(Request(scope, receive, self._limits), entity_id)
+                return other_method(scope["method"], methods)
+            request = Request(scope, receive, self._limits)
+            request.parent_id = place.parent_id
+            return await handle(request, place.entity_id)
         except HansaError as error:
             if error.http_status == 500 or isinstance(error, Fatal):
                 log.error("request_failed", path=scope["path"], code=str(error.code), problem=error.message)
@@ -131,34 +129,3 @@ class BusinessApp:
         except Exception:
             log.exception("request_failed", path=scope["path"])
             return error_answer(HansaError(Code.INTERNAL, ""))
-
-
-def _resource_route(handler: ResourceHandler) -> Route:
-    methods = handler.resource.methods
-    collection: dict[str, Handle] = {}
-    item: dict[str, Handle] = {}
-    if "list" in methods:
-        collection["GET"] = handler.list
-    if "create" in methods:
-        collection["POST"] = handler.create
-    if "retrieve" in methods:
-        item["GET"] = handler.retrieve
-    if "patch" in methods:
-        item["PATCH"] = handler.patch
-    if "delete" in methods:
-        item["DELETE"] = handler.delete
-    return _route(collection, item)
-
-
-def _route(collection: dict[str, Handle], item: dict[str, Handle]) -> Route:
-    for methods in (collection, item):
-        if "GET" in methods:
-            methods["HEAD"] = methods["GET"]
-    return Route(collection, item)
-
-
-def _other_method(method: str, methods: Mapping[str, Handle]) -> Answer:
-    allowed = tuple(name for name in ORDER if name in methods or name == "OPTIONS")
-    if method == "OPTIONS":
-        return Answer(204, b"", (allow(allowed),))
-    return method_not_allowed(allowed)

@@ -1,17 +1,19 @@
 """Requests as they are read, and answers as they are written (TMF630 Part 1, chapter 3).
 
-Bodies are JSON in UTF-8 and bounded in size and depth before anything looks at them. Every answer that is not a
-success carries TM Forum's error body.
+Bodies are JSON in UTF-8 and bounded in size, depth and length of arrays and strings before anything looks at them. A
+body whose media type is left out, or is the `text/plain` that tools say when nobody told them, is taken as JSON, the
+default. Every answer that is not a success carries TM Forum's error body, with the address of the page on its code.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 import msgspec
 
+from hansa.business.bodies import read_json
+from hansa.business.patches import MEDIA_TYPES
 from hansa.core.error_body import error_body, retry_after
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.limits import Limits
@@ -23,25 +25,10 @@ Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 CONTENT_TYPE: Final = (b"content-type", b"application/json;charset=utf-8")
-JSON_TYPES: Final = frozenset({"application/json"})
-PATCH_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
-ACCEPT_PATCH: Final = (b"accept-patch", b"application/merge-patch+json, application/json")
-
-
-class _RepeatedNameError(Exception):
-    """An object has a name twice."""
-
-
-def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            raise _RepeatedNameError(name)
-        seen.add(name)
-
-
-_NAMES: Final = json.JSONDecoder(object_pairs_hook=_unrepeated, parse_int=str, parse_float=str)
-"""Looks at the names in objects alone."""
+JSON: Final = "application/json"
+UNSAID: Final = "text/plain"
+JSON_TYPES: Final = (JSON,)
+ACCEPT_PATCH: Final = (b"accept-patch", ", ".join(MEDIA_TYPES).encode())
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -59,13 +46,18 @@ class Disconnected(Exception):
 class Request:
     """One request, as far as a handler needs it."""
 
-    __slots__ = ("_receive", "headers", "limits", "method", "query_string")
+    __slots__ = ("_receive", "headers", "limits", "method", "parent_id", "path", "query_string", "raw")
 
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         self.method: str = scope["method"]
         self.query_string: bytes = scope["query_string"]
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.path: str = scope["path"]
+        self.raw = b""
+        """The body, once it has been read."""
         self.limits = limits
+        self.parent_id: str | None = None
+        """Identifier in the path of a sub-resource before its own name."""
         self._receive = receive
 
     def accept_json(self) -> None:
@@ -79,47 +71,52 @@ class Request:
             return
         raise Refused(Code.NOT_ACCEPTABLE, "Answers are application/json;charset=utf-8.")
 
-    async def json(self, media_types: frozenset[str]) -> dict[str, Any]:
+    def media_type(self, offered: tuple[str, ...]) -> str:
+        """The media type of the body, one of those offered.
+
+        Raises:
+            Refused: `Code.UNSUPPORTED_MEDIA_TYPE`.
+        """
+        given = self.headers.get(b"content-type")
+        if given is None or given == b"application/json":
+            return self._offered(JSON, offered)
+        name, _, parameters = given.partition(b";")
+        for parameter in parameters.lower().split(b";"):
+            key, _, value = parameter.partition(b"=")
+            if key.strip() == b"charset" and value.strip().strip(b'"') not in {b"utf-8", b"utf8"}:
+                raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, "JSON is sent in UTF-8.")
+        said = name.strip().lower().decode("latin-1")
+        return self._offered(JSON if said == UNSAID else said, offered)
+
+    def _offered(self, media_type: str, offered: tuple[str, ...]) -> str:
+        if media_type not in offered:
+            raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A body here is {' or '.join(sorted(offered))}.")
+        if self.headers.get(b"content-encoding", b"identity") != b"identity":
+            raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, "Bodies are taken uncompressed.")
+        return media_type
+
+    async def json(self, media_types: tuple[str, ...] = JSON_TYPES) -> dict[str, Any]:
         """The body, a JSON object.
 
         Raises:
             Refused: `Code.UNSUPPORTED_MEDIA_TYPE`, `Code.TOO_LARGE`, `Code.MALFORMED` or `Code.INVALID`.
             Disconnected: The client went away.
         """
-        self._check_media_type(media_types)
-        raw = await self._body()
-        try:
-            body = msgspec.json.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            if isinstance(error, RecursionError):
-                raise Refused(Code.MALFORMED, "The body is nested too deeply.") from None
-            reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).rstrip(".")
-            raise Refused(Code.MALFORMED, f"The body is not JSON: {reason}.") from None
+        self.media_type(media_types)
+        body = await self.value()
         if type(body) is not dict:
             raise Refused(Code.INVALID, "The body must be a JSON object.")
-        # A body with few brackets cannot be deep; only others are walked.
-        deep = raw.count(b"{") + raw.count(b"[") > self.limits.body_depth_max
-        if deep and depth_of(body) > self.limits.body_depth_max:
-            raise Refused(
-                Code.MALFORMED, f"The body is nested deeper than {self.limits.body_depth_max} levels."
-            )
-        # Of several values under one name every parser picks its own (RFC 8259, section 4).
-        try:
-            _NAMES.decode(raw.decode())
-        except _RepeatedNameError as error:
-            raise Refused(Code.MALFORMED, f"The body has {str(error)[:64]!r} twice in one object.") from None
         return body
 
-    def _check_media_type(self, media_types: frozenset[str]) -> None:
-        media_type, _, parameters = self.headers.get(b"content-type", b"application/json").partition(b";")
-        if media_type.strip().lower().decode("latin-1") not in media_types:
-            raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A body here is {' or '.join(sorted(media_types))}.")
-        for parameter in parameters.lower().split(b";"):
-            name, _, value = parameter.partition(b"=")
-            if name.strip() == b"charset" and value.strip().strip(b'"') not in {b"utf-8", b"utf8"}:
-                raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, "JSON is sent in UTF-8.")
-        if self.headers.get(b"content-encoding", b"identity") != b"identity":
-            raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, "Bodies are taken uncompressed.")
+    async def value(self) -> Any:
+        """The body, any JSON value, whatever its media type.
+
+        Raises:
+            Refused: `Code.TOO_LARGE`, `Code.MALFORMED` or `Code.INVALID`.
+            Disconnected: The client went away.
+        """
+        self.raw = await self._body()
+        return read_json(self.raw, self.limits)
 
     async def _body(self) -> bytes:
         size_max = self.limits.body_size_max_bytes
@@ -144,18 +141,6 @@ class Request:
         if message["type"] != "http.request":
             raise Disconnected
         return b"".join(parts)
-
-
-def depth_of(value: Any) -> int:
-    """How many objects and arrays stand within each other at most."""
-    deepest, todo = 0, [(value, 1)]
-    while todo:
-        current, depth = todo.pop()
-        children = current.values() if type(current) is dict else current if type(current) is list else ()
-        if type(current) in {dict, list}:
-            deepest = max(deepest, depth)
-        todo += [(child, depth + 1) for child in children if type(child) in {dict, list}]
-    return deepest
 
 
 def _takes_json(accept: bytes) -> bool:

@@ -15,7 +15,7 @@ from hansa.business.http import CONTENT_TYPE, JSON_TYPES, Answer, Request
 from hansa.business.models import Api
 from hansa.business.notifications import hub_query
 from hansa.business.query import pairs
-from hansa.business.resources import Surroundings
+from hansa.business.surroundings import Surroundings
 from hansa.business.validation import Violation, refuse
 from hansa.core.caller import Caller
 from hansa.core.errors import Code, Refused, Unavailable

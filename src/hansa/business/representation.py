@@ -6,22 +6,38 @@ Stored bytes hold everything but `href`, which is spliced in; a read decodes not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 import msgspec
 
+from hansa.business.models import Api, Resource
+
 PLAIN_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@!$&'()*+=-]*")
 """Identifiers that stand in a path and in JSON as they are. Every identifier that is made here is one."""
 
-Selection = Mapping[str, "Selection"]
-"""Names of attributes to show, each with the names to show below it (none: all of it)."""
-
 _encode = msgspec.json.Encoder().encode
 
+Names = Mapping[str, "Names"]
+"""Names of attributes to show, each with the names to show below it (none: all of it)."""
 
-def selection(paths: Iterable[str]) -> Selection:
+
+class Locator(Protocol):
+    """Says where in an entity the values are that it selects; a JSONPath."""
+
+    def locations(self, entity: Any, /) -> Iterator[tuple[str | int, ...]]:
+        """Names and positions that lead to each of them."""
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """What of an entity is shown; with nothing in it, the identity alone."""
+
+    names: Names = {}
+    locators: tuple[Locator, ...] = ()
+
+
+def selection(paths: Iterable[str], locators: Iterable[Locator] = ()) -> Selection:
     """What `fields=a,b.c` selects; a longer path beside a shorter one adds nothing."""
     chosen: dict[str, Any] = {}
     for path in sorted(paths, key=lambda path: path.count(".")):
@@ -33,18 +49,64 @@ def selection(paths: Iterable[str]) -> Selection:
             place = place.setdefault(part, {})
             if depth == len(parts) - 1:
                 place.clear()
-    return chosen
+    return Selection(chosen, tuple(locators))
 
 
-def select(value: Any, chosen: Selection) -> Any:
-    """The chosen parts of a value; arrays on the way are entered."""
-    if not chosen:
+def select(entity: Any, chosen: Selection) -> Any:
+    """The chosen parts of an entity; arrays on the way are entered."""
+    if not chosen.locators:
+        return _named(entity, chosen.names) if chosen.names else {}
+    located: dict[str | int, Any] = {}
+    for locator in chosen.locators:
+        for location in locator.locations(entity):
+            if not location:
+                return entity
+            _mark(located, location)
+    return _picked(entity, chosen.names or None, located or None)
+
+
+def _named(value: Any, names: Names) -> Any:
+    if not names:
         return value
     if isinstance(value, list):
-        return [select(element, chosen) for element in value]
+        return [_named(element, names) for element in value]
     if not isinstance(value, dict):
         return value
-    return {name: select(item, chosen[name]) for name, item in value.items() if name in chosen}
+    return {name: _named(item, names[name]) for name, item in value.items() if name in names}
+
+
+def _mark(located: dict[str | int, Any], location: tuple[str | int, ...]) -> None:
+    """Note that everything at a location is shown; a longer location beside a shorter one adds nothing."""
+    place = located
+    for depth, key in enumerate(location):
+        if key in place and not place[key]:
+            return
+        place = place.setdefault(key, {})
+        if depth == len(location) - 1:
+            place.clear()
+
+
+def _picked(value: Any, names: Names | None, located: dict[str | int, Any] | None) -> Any:
+    """What names or locations choose of a value; None chooses nothing, an empty one everything."""
+    if names == {} or located == {}:
+        return value
+    if isinstance(value, list):
+        return [
+            _picked(element, names, located.get(index) if located is not None else None)
+            for index, element in enumerate(value)
+            if names is not None or (located is not None and index in located)
+        ]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _picked(
+            item,
+            names.get(name) if names is not None else None,
+            located.get(name) if located is not None else None,
+        )
+        for name, item in value.items()
+        if (names is not None and name in names) or (located is not None and name in located)
+    }
 
 
 class Representation:
@@ -57,7 +119,7 @@ class Representation:
 
     def address(self, entity_id: str) -> str:
         """Where an entity is served."""
-        return f"{self.collection}/{quote(entity_id, safe=':@!$&()*+,;=~')}"
+        return f"{self.collection}/{_segment(entity_id)}"
 
     def whole(self, entity_id: str, body: bytes) -> bytes:
         """An entity with its `href`."""
@@ -67,11 +129,22 @@ class Representation:
 
     def part(self, entity_id: str, body: bytes, chosen: Selection) -> bytes:
         """`id`, `href` and the chosen attributes of an entity."""
-        shown = select(msgspec.json.decode(body), {**chosen, "id": {}})
-        return _encode({"href": self.address(entity_id), **shown})
+        shown = select(msgspec.json.decode(body), chosen)
+        return _encode({"href": self.address(entity_id), "id": entity_id, **shown})
 
     def listed(self, ids: Iterable[str], bodies: Iterable[bytes], chosen: Selection | None) -> bytes:
         """A page of entities as a JSON array."""
         if chosen is None:
             return b"[%b]" % b",".join(map(self.whole, ids, bodies))
         return b"[%b]" % b",".join(self.part(i, body, chosen) for i, body in zip(ids, bodies, strict=True))
+
+
+def collection_address(endpoint: str, api: Api, resource: Resource, parent_id: str | None) -> str:
+    """Full address of a collection, of a sub-resource below its parent, without a trailing slash."""
+    if resource.parent_name is None:
+        return f"{endpoint}{api.base_path}{resource.path}"
+    return f"{endpoint}{api.base_path}{resource.parent_name}/{_segment(parent_id or '')}/{resource.name}"
+
+
+def _segment(entity_id: str) -> str:
+    return quote(entity_id, safe=":@!$&()*+,;=~")

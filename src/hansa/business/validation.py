@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -19,6 +19,8 @@ from hansa.business.models import Api, Attribute
 from hansa.core.errors import Code, Refused
 
 VIOLATIONS_MAX: Final = 10
+META: Final = frozenset({"@type", "@baseType", "@schemaLocation", "@referredType"})
+"""What every object may say of itself (TMF630 Part 2), whatever its document lists."""
 VALUE_SHOWN_MAX_CHARS: Final = 60
 
 _NO_URI: Final = re.compile(r"[\x00-\x20\x7f<>\"{}|\\^`]")
@@ -42,6 +44,7 @@ class Violation(msgspec.Struct, frozen=True):
         return f"{self.path}: {self.rule}, not {shown}"
 
 
+UnknownAttributes = Literal["refuse", "keep"]
 Found = list[Violation]
 Check = Callable[[Any, str, Found], None]
 
@@ -107,9 +110,12 @@ _PRIMITIVE_CHECKS: Final[dict[str, Check]] = {
 class Validator:
     """Checks bodies of one API; the functions for its types are made when they are first needed."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, unknown_attributes: UnknownAttributes = "refuse") -> None:
         self._api = api
+        self._keeps_unknown = unknown_attributes == "keep"
         self._checks: dict[str, Check] = dict(_PRIMITIVE_CHECKS)
+        self._attributes: dict[str, Mapping[str, Attribute]] = {}
+        self._served = frozenset(resource.type for resource in api.resources)
 
     def check(self, type_name: str, body: Mapping[str, Any]) -> None:
         """Check a whole entity.
@@ -118,7 +124,7 @@ class Validator:
             Refused: `Code.INVALID`, naming what is wrong.
         """
         found: Found = []
-        self._check_of(type_name)(body, "", found)
+        self._check_of(self._subtype(type_name, body))(body, "", found)
         refuse(found)
 
     def unknown(self, type_name: str, names: Mapping[str, Any], body: Mapping[str, Any]) -> None:
@@ -127,11 +133,37 @@ class Validator:
         Raises:
             Refused: `Code.INVALID`.
         """
-        attributes = self._api.attributes_of(type_name)
-        strangers = [name for name in names if name not in attributes]
-        if strangers and not body.get("@schemaLocation") and body.get("@type", type_name) == type_name:
-            rule = f"{type_name} has no such attribute; announce an extension by @schemaLocation or an @type of your own"
-            refuse([Violation(name, rule) for name in strangers])
+        if self._keeps_unknown:
+            return
+        attributes = self._attributes_of(type_name)
+        strangers = [name for name in names if name not in attributes and name not in META]
+        if not strangers or body.get("@schemaLocation"):
+            return
+        subtype = self._subtype(type_name, body)
+        if subtype == type_name:
+            if body.get("@type", type_name) != type_name:
+                return
+        else:
+            known = self._attributes_of(subtype)
+            strangers = [name for name in strangers if name not in known]
+        rule = f"{subtype} has no such attribute; announce an extension by @schemaLocation or an @type of your own"
+        refuse([Violation(name, rule) for name in strangers])
+
+    def _subtype(self, type_name: str, body: Mapping[str, Any]) -> str:
+        """The type of the document that an entity says it is of, when that is derived from the resource's type."""
+        said = body.get("@type")
+        if said == type_name or type(said) is not str or said not in self._api.types:
+            return type_name
+        above = self._api.types[said].extends
+        while above is not None and above != type_name:
+            above = self._api.types[above].extends
+        return type_name if above is None else said
+
+    def _attributes_of(self, type_name: str) -> Mapping[str, Attribute]:
+        found = self._attributes.get(type_name)
+        if found is None:
+            found = self._attributes[type_name] = self._api.attributes_of(type_name)
+        return found
 
     def _check_of(self, type_name: str) -> Check:
         found = self._checks.get(type_name)
@@ -147,8 +179,11 @@ class Validator:
         return self._object_check(type_name)
 
     def _object_check(self, type_name: str) -> Check:
-        attributes = self._api.attributes_of(type_name)
-        required = tuple(name for name, item in attributes.items() if item.is_required)
+        attributes = self._attributes_of(type_name)
+        made_here = frozenset({"id", "href"}) if type_name in self._served else frozenset()
+        required = tuple(
+            name for name, item in attributes.items() if item.is_required and name not in made_here
+        )
         checks: dict[str, Check] = {}
 
         def check(value: Any, path: str, found: Found) -> None:

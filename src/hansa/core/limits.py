@@ -23,6 +23,7 @@ class Limits(msgspec.Struct, frozen=True):
     requests_in_flight_max: int = 512
     writes_waiting_max: int = 2048
     identifier_length_max_chars: int = 256
+    references_max: int = 5000
     expanded_entities_max: int = 500
     collection_patch_entities_max: int = 500
     patch_operations_max: int = 1000

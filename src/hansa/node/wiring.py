@@ -27,6 +27,8 @@ import structlog
 from hansa.business import BusinessApp
 from hansa.business.hub import HubDispatcher
 from hansa.business.models import load as load_models
+from hansa.business.rules import Rules
+from hansa.business.surroundings import Surroundings
 from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
@@ -188,7 +190,10 @@ class Marketplace:
         caller_check = MemberCallerCheck(did, endpoint, registry.members, clock, limits)
 
         # The TM Forum APIs and their notifications.
-        business = BusinessApp(store, models, authenticate, clock, entropy, limits, endpoint)
+        around = Surroundings(
+            store, models, authenticate, clock, entropy, limits, endpoint, Rules(models)
+        )
+        business = BusinessApp(around)
         hub = HubDispatcher(store, models, self.to_listeners, clock, limits, endpoint)
 
         # What of ours goes to the others, and of theirs comes here.

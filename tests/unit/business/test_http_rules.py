@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hansa.business import BusinessApp
-from hansa.business.http import depth_of
+from hansa.business.bodies import depth_of
 from hansa.business.models import load
 from hansa.core.caller import Caller
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from tests.support.asgi import AsgiClient
-from tests.support.business import CATALOG, ENDPOINT, PARTY, Business, open_business
+from tests.support.business import CATALOG, PARTY, Business, open_business
 from tests.support.conditions import until
 from tests.unit.business.test_resources import check_refused, made
 
@@ -270,15 +270,7 @@ async def test_trouble_of_ours_is_answered_without_details(
     def troubled(headers: Mapping[bytes, bytes]) -> Caller:
         raise problem
 
-    app = BusinessApp(
-        business.store,
-        business.models,
-        troubled,
-        business.clock,
-        random.Random(1).randbytes,
-        business.limits,
-        ENDPOINT,
-    )
+    app = BusinessApp(msgspec.structs.replace(business.around, authenticate=troubled))
     answer = await AsgiClient(app).get(OFFERINGS)
     assert answer.status == status
     assert answer.headers.get("retry-after") == retry_after

@@ -15,7 +15,7 @@ from tests.support.business import CATALOG, ENDPOINT, PARTY, Business
 
 OFFERINGS = f"{CATALOG}/productOffering"
 ORGANIZATIONS = f"{PARTY}/organization"
-ERROR_MEMBERS = {"code", "reason", "message", "status"}
+ERROR_MEMBERS = {"code", "reason", "message", "status", "referenceError", "@type"}
 
 
 def check_refused(response: Response, status: int, code: str) -> str:

@@ -1,0 +1,80 @@
+"""JSON as it is taken in: bounded in depth, in the length of arrays and strings, and without a name twice in one object."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import msgspec
+
+from hansa.core.errors import Code, Refused
+from hansa.core.limits import Limits
+
+
+class _RepeatedNameError(Exception):
+    """An object has a name twice."""
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise _RepeatedNameError(name)
+        seen.add(name)
+
+
+_NAMES: Final = json.JSONDecoder(object_pairs_hook=_unrepeated, parse_int=str, parse_float=str)
+"""Looks at the names in objects alone."""
+
+
+def read_json(raw: bytes, limits: Limits) -> Any:
+    """A JSON value within the limits, without a name twice in one object.
+
+    Raises:
+        Refused: `Code.MALFORMED` or `Code.INVALID`.
+    """
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if isinstance(error, RecursionError):
+            raise Refused(Code.MALFORMED, "The body is nested too deeply.") from None
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).rstrip(".")
+        raise Refused(Code.MALFORMED, f"The body is not JSON: {reason}.") from None
+    # A body with few brackets cannot be deep; only others are walked.
+    deep = raw.count(b"{") + raw.count(b"[") > limits.body_depth_max
+    if deep and depth_of(value) > limits.body_depth_max:
+        raise Refused(Code.MALFORMED, f"The body is nested deeper than {limits.body_depth_max} levels.")
+    if len(raw) > min(limits.string_length_max_chars, 2 * limits.array_length_max_items):
+        _check_lengths(value, limits)
+    # Of several values under one name every parser picks its own (RFC 8259, section 4).
+    try:
+        _NAMES.decode(raw.decode())
+    except _RepeatedNameError as error:
+        raise Refused(Code.MALFORMED, f"The body has {str(error)[:64]!r} twice in one object.") from None
+    return value
+
+
+def _check_lengths(value: Any, limits: Limits) -> None:
+    todo = [value]
+    while todo:
+        current = todo.pop()
+        if type(current) is dict:
+            todo += current.values()
+        elif type(current) is list:
+            if len(current) > limits.array_length_max_items:
+                raise Refused(Code.INVALID, f"An array has at most {limits.array_length_max_items} elements.")
+            todo += current
+        elif type(current) is str and len(current) > limits.string_length_max_chars:
+            raise Refused(Code.INVALID, f"A string has at most {limits.string_length_max_chars} characters.")
+
+
+def depth_of(value: Any) -> int:
+    """How many objects and arrays stand within each other at most."""
+    deepest, todo = 0, [(value, 1)]
+    while todo:
+        current, depth = todo.pop()
+        children = current.values() if type(current) is dict else current if type(current) is list else ()
+        if type(current) in {dict, list}:
+            deepest = max(deepest, depth)
+        todo += [(child, depth + 1) for child in children if type(child) in {dict, list}]
+    return deepest

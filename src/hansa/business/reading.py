@@ -1,0 +1,153 @@
+"""Reading: one entity, and pages of lists (TMF630 Part 1, chapter 4).
+
+Entities of private types, and drafts of types with a lifecycle, exist for callers with a token only; for others they
+are neither found nor listed nor counted.
+
+A page that a client asked for (`limit`, `offset`, `Range`) and that is not everything is answered 206. One that is cut
+because nobody named a limit is answered 200, as in the guideline's own example; both say in `Content-Range` what they
+are part of.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from hansa.business.expansion import Expansion
+from hansa.business.http import CONTENT_TYPE, Answer, Header, Request, error_answer
+from hansa.business.preconditions import etag, is_named
+from hansa.business.query import ListRequest, OneRequest, fields_of, list_request
+from hansa.business.representation import Representation
+from hansa.business.surroundings import Served, Surroundings
+from hansa.core.errors import Code, Refused
+from hansa.store import Page
+
+REQUESTS_REMEMBERED: Final = 256
+"""Queries of lists that need no reading again."""
+ACCEPT_RANGES: Final = (b"accept-ranges", b"items")
+UNINDEXED: Final = b"hansa-unindexed"
+
+
+class Reader:
+    """Answers GET for one resource."""
+
+    def __init__(self, served: Served, around: Surroundings) -> None:
+        self._served = served
+        self._store = around.store
+        self._limits = around.limits
+        self._collection = served.resource.collection
+        self._expansion = Expansion(around)
+        self._asked = lru_cache(REQUESTS_REMEMBERED)(self._read_query)
+
+    async def retrieve(self, request: Request, entity_id: str) -> Answer:
+        """GET of one entity: 200, 304, 400, 401, 404 or 406."""
+        request.accept_json()
+        served = self._served
+        caller = served.reader(request.headers)
+        asked = self._one(request) if request.query_string else None
+        if served.is_below_parent:
+            await served.check_parent(request.parent_id, public_only=not caller.is_authenticated)
+        entity = await self._store.entity(entity_id)
+        if (
+            entity is None
+            or entity.type != self._collection
+            or entity.parent != request.parent_id
+            or not (entity.public or caller.is_authenticated)
+        ):
+            raise served.not_found(entity_id)
+        shown = served.shown(request.parent_id)
+        if asked is not None:
+            if asked.expand or asked.depth:
+                body = await self._expansion.one(
+                    entity.body, asked.expand, asked.depth, public_only=not caller.is_authenticated
+                )
+                return Answer(200, shown.listed((entity.id,), (body,), asked.fields)[1:-1], (CONTENT_TYPE,))
+            if asked.fields is not None:
+                return Answer(200, shown.part(entity.id, entity.body, asked.fields), (CONTENT_TYPE,))
+        tag = etag(entity)
+        unless = request.headers.get(b"if-none-match")
+        if unless is not None and is_named(unless, tag):
+            return Answer(304, b"", ((b"etag", tag),))
+        return Answer(200, shown.whole(entity.id, entity.body), (CONTENT_TYPE, (b"etag", tag)))
+
+    def _one(self, request: Request) -> OneRequest:
+        return fields_of(request.query_string, self._served.api, self._served.resource, self._limits)
+
+    async def list(self, request: Request, _: str) -> Answer:
+        """GET of the collection: 200, 206, 400, 401, 404, 406, 416, 501 or 503."""
+        request.accept_json()
+        served = self._served
+        caller = served.reader(request.headers)
+        public_only = not caller.is_authenticated
+        if served.is_below_parent:
+            await served.check_parent(request.parent_id, public_only=public_only)
+        asked = self._asked(
+            request.query_string, public_only, request.headers.get(b"range"), request.parent_id
+        )
+        page = await self._store.list(asked.query)
+        if asked.is_range and asked.query.offset >= page.total:
+            return _unsatisfiable(page.total)
+        shown = served.shown(request.parent_id)
+        if asked.expand or asked.depth:
+            bodies = await self._expansion.several(
+                page.bodies, asked.expand, asked.depth, public_only=public_only
+            )
+            body = shown.listed(page.ids, bodies, asked.fields)
+        else:
+            body = shown.listed(page.ids, page.bodies, asked.fields)
+        is_part = len(page.ids) < page.total
+        headers = [
+            CONTENT_TYPE,
+            (b"x-total-count", b"%d" % page.total),
+            (b"x-result-count", b"%d" % len(page.ids)),
+            ACCEPT_RANGES,
+        ]
+        if is_part:
+            headers += _part_headers(asked, page, shown)
+        if page.unindexed:
+            headers.append((UNINDEXED, ", ".join(page.unindexed).encode()))
+        return Answer(206 if is_part and asked.is_paged else 200, body, tuple(headers))
+
+    def _read_query(
+        self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None
+    ) -> ListRequest:
+        return list_request(
+            query_string,
+            self._served.api,
+            self._served.resource,
+            self._served.shown(parent_id).collection,
+            self._limits,
+            public_only=public_only,
+            range_header=range_header,
+            parent=parent_id,
+        )
+
+
+def _part_headers(asked: ListRequest, page: Page, shown: Representation) -> list[Header]:
+    """Content-Range, and the Link header (RFC 8288) to this, the first, previous, next and last page."""
+    offset, limit = asked.query.offset, asked.query.limit
+    count = len(page.ids)
+    span = f"{offset + 1}-{offset + count}" if count else "*"
+    headers: list[Header] = [(b"content-range", f"items {span}/{page.total}".encode())]
+    if limit == 0:
+        return headers
+    start = f"<{shown.collection}?{asked.kept}{'&' if asked.kept else ''}offset="
+    last = max(0, (page.total - 1) // limit * limit)
+    links = [f'{start}{offset}&limit={limit}>; rel="self"', f'{start}0&limit={limit}>; rel="first"']
+    if offset > 0:
+        links.append(f'{start}{max(0, min(offset - limit, last))}&limit={limit}>; rel="prev"')
+    if offset + limit < page.total:
+        links.append(f'{start}{offset + limit}&limit={limit}>; rel="next"')
+    links.append(f'{start}{last}&limit={limit}>; rel="last"')
+    headers.append((b"link", ", ".join(links).encode()))
+    return headers
+
+
+def _unsatisfiable(total: int) -> Answer:
+    """416 with what there is (RFC 9110, section 15.5.17)."""
+    refused = error_answer(
+        Refused(Code.RANGE_NOT_SATISFIABLE, f"The list has {total} elements; the range begins beyond them.")
+    )
+    return Answer(
+        refused.status, refused.body, (*refused.headers, (b"content-range", f"items */{total}".encode()))
+    )

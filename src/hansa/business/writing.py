@@ -1,0 +1,305 @@
+"""Writing: create, replace, patch and delete entities of one resource (TMF630 Part 1, chapters 5 to 7).
+
+Every way of writing ends in the same few steps, in one transaction of the store: the entity is completed with what this
+marketplace sets, checked against the model of its type and against the rules of the business, and put. Writing needs a
+caller who may write, and is refused for replicas: their origin, another marketplace, is their only writer.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hansa.business.http import CONTENT_TYPE, Answer, Header, Request
+from hansa.business.patches import JSON_PATCH, MEDIA_TYPES, apply_patch, creations
+from hansa.business.preconditions import check_unchanged, etag
+from hansa.business.query import fields_of
+from hansa.business.representation import PLAIN_IDENTIFIER, Selection
+from hansa.business.rules import Finding
+from hansa.business.surroundings import Served, Surroundings
+from hansa.business.validation import Violation, refuse
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.clock import rfc3339
+from hansa.core.errors import Code, Refused
+from hansa.core.identifiers import new_entity_id
+from hansa.store import Entity, EntityDraft, Transaction
+
+FIXED: Final = frozenset({"id", "href"})
+"""Attributes that no write changes; `href` follows from `id`."""
+META_FIXED: Final = frozenset({"@type", "@baseType"})
+"""What an entity is does not change (TMF630 Part 2)."""
+UNRESOLVED: Final = b"hansa-unresolved"
+FINDINGS_SHOWN_MAX: Final = 20
+
+Fields = dict[str, Any]
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What a write left behind."""
+
+    entity: Entity
+    unresolved: tuple[Finding, ...] = ()
+    """References to what is not (yet) here."""
+
+
+class Writer:
+    """Answers POST, PUT, PATCH and DELETE for one resource."""
+
+    def __init__(self, served: Served, around: Surroundings) -> None:
+        self._served = served
+        self._resource = served.resource
+        self._attributes = served.attributes
+        self._around = around
+        self._store = around.store
+        self._types = frozenset(one.type for api in around.models.apis for one in api.resources)
+        self._stamped = frozenset((*self._resource.stamped_on_create, *self._resource.stamped_on_write))
+        self._defaults = {
+            name: one.on_create for name, one in self._attributes.items() if one.on_create is not None
+        }
+
+    # -- the methods ------------------------------------------------------------------------------------------
+
+    async def create(self, request: Request, _: str) -> Answer:
+        """POST to the collection: 201 (or what the model says), 400, 401, 403, 404, 409, 413 or 415."""
+        self._around.writer(request.headers)
+        request.accept_json()
+        chosen = self._chosen(request)
+        entity = self._new(await request.json())
+        async with self._store.transaction() as tx:
+            await self._served.check_parent(request.parent_id, public_only=False)
+            written = await self._insert(tx, entity, request.parent_id)
+        location = self._served.shown(request.parent_id).address(written.entity.id).encode()
+        return self._answer(self._resource.created_status, written, chosen, (b"location", location))
+
+    async def create_several(self, request: Request, _: str) -> Answer:
+        """PATCH of the collection, a JSON Patch that adds entities: all of them or none (TMF630 Part 1, 6.2)."""
+        self._around.writer(request.headers)
+        request.accept_json()
+        chosen = self._chosen(request)
+        request.media_type((JSON_PATCH,))
+        bodies = creations(await request.value(), request.limits)
+        if len(bodies) > request.limits.collection_patch_entities_max:
+            raise Refused(
+                Code.INVALID,
+                f"One patch creates at most {request.limits.collection_patch_entities_max} entities.",
+            )
+        entities = [self._new(body) for body in bodies]
+        async with self._store.transaction() as tx:
+            await self._served.check_parent(request.parent_id, public_only=False)
+            written = [await self._insert(tx, entity, request.parent_id) for entity in entities]
+        shown = self._served.shown(request.parent_id)
+        stored = [one.entity for one in written]
+        body = shown.listed([one.id for one in stored], [one.body for one in stored], chosen)
+        found = tuple(finding for one in written for finding in one.unresolved)
+        return Answer(200, body, (CONTENT_TYPE, *_unresolved(found)))
+
+    async def replace(self, request: Request, entity_id: str) -> Answer:
+        """PUT of one entity: 200, 400, 401, 403, 404, 409, 412, 413 or 415."""
+        self._around.writer(request.headers)
+        request.accept_json()
+        chosen = self._chosen(request)
+        body = await request.json()
+        if body.get("id", entity_id) != entity_id:
+            refuse([Violation("id", "must be the identifier in the path", body["id"])])
+        async with self._store.transaction() as tx:
+            standing = await self._standing(tx, entity_id, request)
+            written = await self._change(tx, standing, self._replacement(standing, body))
+        return self._answer(200, written, chosen)
+
+    async def patch(self, request: Request, entity_id: str) -> Answer:
+        """PATCH of one entity, in any of four forms: 200, 400, 401, 403, 404, 409, 412, 413 or 415."""
+        self._around.writer(request.headers)
+        request.accept_json()
+        chosen = self._chosen(request)
+        media_type = request.media_type(MEDIA_TYPES)
+        patch = await request.value()
+        async with self._store.transaction() as tx:
+            standing = await self._standing(tx, entity_id, request)
+            before = msgspec.json.decode(standing.body)
+            after = apply_patch(media_type, before, patch, request.limits)
+            written = await self._change(tx, standing, after)
+        return self._answer(200, written, chosen)
+
+    async def delete(self, request: Request, entity_id: str) -> Answer:
+        """DELETE of one entity: 204, 401, 403, 404, 409 or 412."""
+        self._around.writer(request.headers)
+        async with self._store.transaction() as tx:
+            standing = await self._standing(tx, entity_id, request)
+            await self._around.rules.check_delete(tx, self._resource, standing)
+            await tx.delete(entity_id)
+        return Answer(204)
+
+    async def write(self, tx: Transaction, body: Mapping[str, Any]) -> Entity:
+        """Create an entity, or replace the one with its identifier, within a transaction; for jobs.
+
+        Raises:
+            Refused: as the methods do.
+        """
+        standing = await tx.entity(str(body.get("id", "")))
+        if standing is None:
+            return (await self._insert(tx, self._new(dict(body)), None)).entity
+        self._check_collection(standing)
+        self._check_own(standing, "The entity")
+        return (await self._change(tx, standing, self._replacement(standing, dict(body)))).entity
+
+    def address(self, entity_id: str) -> str:
+        """Where an entity of a resource without parent is served."""
+        return self._served.shown(None).address(entity_id)
+
+    # -- the steps --------------------------------------------------------------------------------------------
+
+    def _new(self, body: Fields) -> Fields:
+        """A new entity from the body of a create: checked, and completed with what this marketplace sets."""
+        entity = {name: value for name, value in body.items() if value is not None and name != "href"}
+        resource, around = self._resource, self._around
+        entity.setdefault("@type", resource.type)
+        self._served.validator.unknown(resource.type, entity, entity)
+        entity_id = entity.setdefault("id", new_entity_id(resource.type, around.entropy))
+        length_max = around.limits.identifier_length_max_chars
+        found: list[Violation] = []
+        if (
+            type(entity_id) is not str
+            or len(entity_id) > length_max
+            or not PLAIN_IDENTIFIER.fullmatch(entity_id)
+        ):
+            rule = f"must be at most {length_max} letters, digits and . _ ~ : @ ! $ & ' ( ) * + = -, starting with a letter or digit"
+            found.append(Violation("id", rule, entity_id))
+        if entity["@type"] != resource.type and entity["@type"] in self._types:
+            found.append(
+                Violation("@type", f"must be {resource.type} or a type derived from it", entity["@type"])
+            )
+        found += [
+            Violation(name, "is set by this marketplace", entity[name])
+            for name in entity.keys() - FIXED - self._stamped
+            if name in self._attributes and self._attributes[name].access in {"read-only", "update-only"}
+        ]
+        refuse(found)
+        for name, value in self._defaults.items():
+            if name not in entity:
+                entity[name] = copy.copy(value)
+        if resource.status_attribute is not None and resource.status_initial is not None:
+            entity.setdefault(resource.status_attribute, resource.status_initial)
+        self._stamp(entity, (*resource.stamped_on_create, *resource.stamped_on_write))
+        return entity
+
+    def _replacement(self, standing: Entity, body: Fields) -> Fields:
+        """The new content of an entity that is replaced: what only this marketplace sets, or a create, stays."""
+        before = msgspec.json.decode(standing.body)
+        after = {name: value for name, value in body.items() if value is not None and name != "href"}
+        for name, value in before.items():
+            attribute = self._attributes.get(name)
+            if name in {"id", "@type"} or (
+                attribute is not None and attribute.access in {"create-only", "read-only"}
+            ):
+                after.setdefault(name, value)
+        return after
+
+    async def _insert(self, tx: Transaction, entity: Fields, parent_id: str | None) -> Written:
+        """Put a new entity."""
+        standing = await tx.entity(entity["id"])
+        if standing is not None:
+            self._check_own(standing, "An entity with this identifier is here already, and")
+            raise Refused(Code.CONFLICT, f"There is an entity {standing.id!r} already; change it with PATCH.")
+        draft = self._draft(entity, parent_id)
+        rules = self._around.rules
+        rules.check_content(self._resource, None, entity)
+        unresolved = await rules.check_references(tx, self._resource, None, entity)
+        return Written(await tx.put(draft), unresolved)
+
+    async def _change(self, tx: Transaction, standing: Entity, after: Fields) -> Written:
+        """Put new content of an entity that is here."""
+        before = msgspec.json.decode(standing.body)
+        after = {name: value for name, value in after.items() if value is not None and name != "href"}
+        self._check_change(before, after)
+        for name in self._stamped:  # not the client's to say
+            if name in before:
+                after[name] = before[name]
+            else:
+                after.pop(name, None)
+        if after == before:
+            return Written(standing)
+        self._stamp(after, self._resource.stamped_on_write)
+        draft = self._draft(after, standing.parent)
+        rules = self._around.rules
+        rules.check_content(self._resource, before, after)
+        unresolved = await rules.check_references(tx, self._resource, before, after)
+        return Written(await tx.put(draft), unresolved)
+
+    def _check_change(self, before: Fields, after: Fields) -> None:
+        come = {name: value for name, value in after.items() if name not in before}
+        self._served.validator.unknown(self._resource.type, come, after)
+        found: list[Violation] = []
+        for name in (before.keys() | after.keys()) - self._stamped:
+            if after.get(name) == before.get(name):
+                continue
+            attribute = self._attributes.get(name)
+            access = "create-only" if name in META_FIXED else attribute.access if attribute else "any"
+            if name in FIXED or access in {"create-only", "read-only"}:
+                found.append(Violation(name, "cannot be changed", after.get(name)))
+        refuse(found)
+
+    def _stamp(self, entity: Fields, names: tuple[str, ...]) -> None:
+        if names:
+            entity.update(dict.fromkeys(names, rfc3339(self._around.clock.now())))
+
+    def _draft(self, entity: Fields, parent_id: str | None) -> EntityDraft:
+        self._served.validator.check(self._resource.type, entity)
+        status = entity.get(self._resource.status_attribute) if self._resource.status_attribute else None
+        body = canonical_json(entity)
+        return EntityDraft(
+            id=entity["id"],
+            type=self._resource.collection,
+            body=body,
+            hashlink=hashlink(body),
+            public=self._around.models.is_public(self._resource.collection, status),
+            parent=parent_id,
+        )
+
+    async def _standing(self, tx: Transaction, entity_id: str, request: Request) -> Entity:
+        """The entity that a write is about, after every check that does not need its content."""
+        entity = await tx.entity(entity_id)
+        if entity is None or entity.type != self._resource.collection or entity.parent != request.parent_id:
+            raise self._served.not_found(entity_id)
+        self._check_own(entity, "The entity")
+        check_unchanged(request.headers, entity)
+        return entity
+
+    def _check_collection(self, entity: Entity) -> None:
+        if entity.type != self._resource.collection:
+            raise Refused(
+                Code.CONFLICT, f"{entity.id!r} is here already, as an entity of type {entity.type}."
+            )
+
+    @staticmethod
+    def _check_own(entity: Entity, subject: str) -> None:
+        if entity.origin is not None:
+            raise Refused(
+                Code.READ_ONLY_REPLICA,
+                f"{subject} is a replica: its origin is {entity.origin}, the only marketplace that can change it.",
+            )
+
+    # -- answers ----------------------------------------------------------------------------------------------
+
+    def _chosen(self, request: Request) -> Selection | None:
+        if not request.query_string:
+            return None
+        return fields_of(request.query_string, self._served.api, self._resource, request.limits).fields
+
+    def _answer(self, status: int, written: Written, chosen: Selection | None, *headers: Header) -> Answer:
+        entity = written.entity
+        shown = self._served.shown(entity.parent)
+        headers = (CONTENT_TYPE, *headers, *_unresolved(written.unresolved))
+        if chosen is not None:
+            return Answer(status, shown.part(entity.id, entity.body, chosen), headers)
+        return Answer(status, shown.whole(entity.id, entity.body), (*headers, (b"etag", etag(entity))))
+
+
+def _unresolved(found: tuple[Finding, ...]) -> tuple[Header, ...]:
+    """The header that tells of references to what is not (yet) here."""
+    if not found:
+        return ()
+    shown = ", ".join(f"{one.path}={one.target_id}" for one in found[:FINDINGS_SHOWN_MAX])
+    return ((UNRESOLVED, shown.encode("ascii", "replace")),)
