@@ -17,6 +17,7 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "requests_in_flight_max": "Requests served at a time; further ones are answered with 429.",
     "writes_waiting_max": "Store transactions that wait for their commit; further ones are answered with 429.",
     "identifier_length_max_chars": "Length of an entity's identifier.",
+    "references_max": "References that one write adds.",
     "patch_operations_max": "Operations in one JSON Patch or JSON Patch Query.",
     "patch_steps_max": "Elements of arrays that the paths of one JSON Patch Query are compared with.",
     "subscriptions_max": "Hub registrations.",

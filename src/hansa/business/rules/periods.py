@@ -1,0 +1,30 @@
+"""Refuses periods that end before they begin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hansa.business.models import Api
+from hansa.business.validation import Violation
+from hansa.core.instants import instant
+
+START: Final = "startDateTime"
+END: Final = "endDateTime"
+
+
+def is_period(api: Api, type_name: str) -> bool:
+    """Whether values of a type are periods: TM Forum's `TimePeriod`, and whatever else begins and ends so."""
+    attributes = api.attributes_of(type_name)
+    return START in attributes and END in attributes
+
+
+def period_violation(path: str, value: Mapping[str, Any]) -> Violation | None:
+    """What is wrong with a period; both its ends are optional, and an empty one is none."""
+    start, end = value.get(START), value.get(END)
+    if not start or not end:
+        return None
+    began, ended = instant(start), instant(end)
+    if began is None or ended is None or began <= ended:
+        return None
+    return Violation(f"{path}.{END}", f"must not be before {START}, {start}", end)

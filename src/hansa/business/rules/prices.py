@@ -1,0 +1,60 @@
+"""Refuses money that is none: amounts that cannot be carried exactly, misspelt currencies, prices of two currencies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from hansa.business.models import Api
+from hansa.business.rules.amounts import AMOUNT_RULE, decimal_of
+from hansa.business.rules.currencies import CURRENCIES
+from hansa.business.validation import Violation
+
+WITHOUT_TAX: Final = "dutyFreeAmount"
+WITH_TAX: Final = "taxIncludedAmount"
+
+_CODE_FORM: Final = re.compile(r"[A-Za-z]{3}")
+
+
+def is_money(api: Api, type_name: str) -> bool:
+    """Whether values of a type are amounts of money: TM Forum's `Money`, with `unit` and `value`."""
+    return type_name == "Money" and api.attributes_of(type_name).keys() >= {"unit", "value"}
+
+
+def is_price(api: Api, type_name: str) -> bool:
+    """Whether values of a type are prices: an amount without tax, and the same with it."""
+    attributes = api.attributes_of(type_name)
+    return all(
+        name in attributes and is_money(api, attributes[name].type) for name in (WITHOUT_TAX, WITH_TAX)
+    )
+
+
+def money_violations(path: str, value: Mapping[str, Any]) -> Iterator[Violation]:
+    """What is wrong with an amount of money.
+
+    Its `unit` is a currency of ISO 4217, which has three capital letters. A marketplace may count in something else,
+    as points; what has three letters is taken for a code.
+    """
+    number, unit = value.get("value"), value.get("unit")
+    if number is not None and decimal_of(number) is None:
+        yield Violation(f"{path}.value", AMOUNT_RULE, number)
+    if unit is not None and _CODE_FORM.fullmatch(unit) and unit not in CURRENCIES:
+        yield Violation(f"{path}.unit", "must be a currency code of ISO 4217, as EUR", unit)
+
+
+def price_violations(path: str, value: Mapping[str, Any]) -> Iterator[Violation]:
+    """What is wrong with a price: its two amounts are of one currency, and tax adds to an amount."""
+    without, including = value.get(WITHOUT_TAX) or {}, value.get(WITH_TAX) or {}
+    units = without.get("unit"), including.get("unit")
+    if None not in units and units[0] != units[1]:
+        yield Violation(f"{path}.{WITH_TAX}.unit", f"must be that of {WITHOUT_TAX}, {units[0]}", units[1])
+        return
+    amounts = without.get("value"), including.get("value")
+    rate = value.get("taxRate")
+    if amounts[0] is None or amounts[1] is None or (rate is not None and rate < 0):
+        return
+    if abs(amounts[1]) < abs(amounts[0]):
+        yield Violation(
+            f"{path}.{WITH_TAX}.value", f"must not be below {WITHOUT_TAX}, {amounts[0]}", amounts[1]
+        )

@@ -1,0 +1,75 @@
+"""Refuses a state that cannot follow the one before: of an entity, and of the items of an order.
+
+The machines are those of `hansa.business.models.lifecycles`. An entity may be created in any state of its machine,
+since a marketplace takes over catalogues, inventories and orders that began elsewhere; after that it moves by the
+transitions alone, and a state once given is not taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hansa.business.models import Lifecycle, Models, Resource
+from hansa.business.validation import Violation, refuse
+from hansa.core.errors import Code, Refused
+
+VALUE_SHOWN_MAX_CHARS: Final = 60
+
+
+class States:
+    """The state machines of all resources."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def check(self, resource: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
+        """Check the state of an entity, and those of its items.
+
+        Raises:
+            Refused: `Code.TRANSITION_REFUSED`, with the states that can follow; `Code.INVALID` for a state that the
+                machine does not know although the document enumerates them.
+        """
+        machine = self._models.lifecycle(resource)
+        if machine is None or resource.status_attribute is None:
+            return
+        name = resource.status_attribute
+        _check_step(machine, name, None if before is None else before.get(name), after.get(name))
+        for items in machine.items:
+            parts = after.get(items.path)
+            if not parts or (before is not None and before.get(items.path) == parts):
+                continue
+            states = _by_identifier(before.get(items.path) if before else None, items.status)
+            part_machine = self._models.named_lifecycle(items.lifecycle)
+            for index, part in enumerate(parts):
+                path = f"{items.path}[{index}].{items.status}"
+                _check_step(part_machine, path, states.get(part.get("id")), part.get(items.status))
+
+
+def _by_identifier(parts: Any, status: str) -> dict[Any, Any]:
+    """States of parts by their identifiers; those without one are new each time."""
+    return {part["id"]: part.get(status) for part in parts or () if isinstance(part.get("id"), str)}
+
+
+def _check_step(machine: Lifecycle, path: str, before: object, after: object) -> None:
+    if before == after:
+        return
+    if not isinstance(after, str):
+        if isinstance(before, str) and machine.known(before) is not None:
+            raise Refused(Code.TRANSITION_REFUSED, f"{path} cannot be taken away: it is {_shown(before)}.")
+        return
+    if machine.known(after) is None and not machine.is_open:
+        refuse([Violation(path, f"must be one of {', '.join(machine.states)}", after)])
+    if not isinstance(before, str) or machine.allows(before, after):
+        return
+    known = machine.known(before) or before
+    following = machine.following(known)
+    then = f"after it can come {', '.join(following)}" if following else "it is final"
+    raise Refused(
+        Code.TRANSITION_REFUSED, f"{path} cannot become {_shown(after)}: it is {_shown(before)}, and {then}."
+    )
+
+
+def _shown(state: str) -> str:
+    text = state if len(state) <= VALUE_SHOWN_MAX_CHARS else state[:VALUE_SHOWN_MAX_CHARS] + "…"
+    return f"“{text}”"

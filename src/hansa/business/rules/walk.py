@@ -1,0 +1,106 @@
+"""Finds the values of some types within a body, without looking where there are none.
+
+For each type of an API it is worked out once which attributes hold such values or lead to them; a walk follows these
+alone. Types that contain themselves end no walk: a body ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from hansa.business.models import Api
+
+Mark = TypeVar("Mark")
+
+
+class _Step(msgspec.Struct, frozen=True):
+    """An attribute to look at."""
+
+    name: str
+    type: str
+    mark: Any
+    """What its type is marked with; None when it only leads on."""
+    leads_on: bool
+
+
+class Walk(Generic[Mark]):
+    """Walks through the bodies of one API."""
+
+    def __init__(self, api: Api, mark: Callable[[str], Mark | None]) -> None:
+        """Prepare for an API.
+
+        Args:
+            api: Whose bodies.
+            mark: Says of a type whether its values are wanted, and as what.
+        """
+        wanted = {name: mark(name) for name in api.types}
+        attributes = {name: api.attributes_of(name) for name in api.types}
+        leading: set[str] = set()
+        known = -1
+        while known != len(leading):
+            known = len(leading)
+            leading |= {
+                name
+                for name, items in attributes.items()
+                if any(item.type in leading or wanted.get(item.type) is not None for item in items.values())
+            }
+        self._steps: Mapping[str, tuple[_Step, ...]] = {
+            name: tuple(
+                _Step(item.name, item.type, wanted.get(item.type), item.type in leading)
+                for item in items.values()
+                if item.type in leading or wanted.get(item.type) is not None
+            )
+            for name, items in attributes.items()
+            if name in leading
+        }
+
+    def values(
+        self, type_name: str, body: Mapping[str, Any], before: Mapping[str, Any] | None = None, path: str = ""
+    ) -> Iterator[tuple[str, Mapping[str, Any], Mark]]:
+        """Path, value and mark of what is found.
+
+        Args:
+            type_name: Type of the body.
+            body: Checked against the model.
+            before: An older body; attributes at the top that are the same in both are left out.
+            path: Where the body stands.
+        """
+        for step in self._steps.get(type_name, ()):
+            value = body.get(step.name)
+            if not value or (before is not None and before.get(step.name) == value):
+                continue
+            here = f"{path}.{step.name}" if path else step.name
+            for where, element in _elements(here, value):
+                if step.mark is not None:
+                    yield where, element, step.mark
+                if step.leads_on:
+                    yield from self.values(step.type, element, None, where)
+
+    def paths(
+        self, type_name: str, depth_max: int, within: tuple[str, ...] = ()
+    ) -> Iterator[tuple[tuple[str, ...], Mark]]:
+        """Where values can be: attribute names from the top, and the mark.
+
+        Args:
+            type_name: Type of the body.
+            depth_max: How many names a path has at most.
+            within: Types that the path comes through; none is entered twice.
+        """
+        for step in self._steps.get(type_name, ()) if depth_max > 0 else ():
+            if step.mark is not None:
+                yield (step.name,), step.mark
+            if step.leads_on and step.type not in within:
+                for path, mark in self.paths(step.type, depth_max - 1, (*within, step.type)):
+                    yield (step.name, *path), mark
+
+
+def _elements(path: str, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(value, dict):
+        yield path, value
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            if isinstance(element, dict):
+                yield f"{path}[{index}]", element
