@@ -203,10 +203,18 @@ class Document:
         return sorted(name for name in found if not name.endswith(("_Create", "_Update")))
 
 
+def bounded(own: Definition | None, created: Definition | None) -> Definition | None:
+    """The schema of an attribute: how long a list must be is said of creates alone."""
+    if own is None or created is None:
+        return own or created
+    low = created.get("minItems", 0) if own.get("type") == "array" else 0
+    return {**own, "minItems": low} if low else own
+
+
 def access_of(name: str, *, created: set[str] | None, updated: set[str] | None) -> str:
     """The word for the bodies in which an attribute may appear; empty for any."""
     if created is None:
-        return ""
+        return "" if updated is None or name in updated else "create-only"
     in_update = name in updated if updated is not None else name in created
     return {(True, True): "", (True, False): "create-only", (False, True): "update-only"}.get(
         (name in created, in_update), "read-only"
@@ -228,7 +236,7 @@ def type_lines(document: Document, name: str) -> list[str]:
     if parent := document.parent(name):
         lines.append(f'"@extends" = "{parent}"')
     for attribute in {**own, **update, **create}:
-        schema = own.get(attribute) or create.get(attribute) or update[attribute]
+        schema = bounded(own.get(attribute), create.get(attribute)) or update[attribute]
         words = [document.type_word(f"{name}.{attribute}", schema)]
         words += ["required"] if attribute in required else []
         words += ["returned"] if attribute in returned - required else []
