@@ -9,11 +9,10 @@ import msgspec
 
 from hansa.business.evaluation import matches
 from hansa.business.models import Api, Models, Resource
-from hansa.business.query import alternatives, attribute_path, pairs
-from hansa.business.representation import Representation
-from hansa.core.errors import Code, Refused
+from hansa.business.query import event_query
+from hansa.business.representation import Representation, Selection
 from hansa.core.limits import Limits
-from hansa.store import Change, Entity, Filter
+from hansa.store import Change, Condition, Entity
 
 EVENT_TYPE: Final = "eventType"
 SUFFIXES: Final = {
@@ -31,8 +30,10 @@ class HubQuery(msgspec.Struct, frozen=True):
 
     event_types: frozenset[str] | None
     """In lower case; None for all of the API."""
-    filters: tuple[Filter, ...]
+    filters: tuple[Condition, ...]
     """On the envelope, as `event.productOffering.lifecycleStatus`."""
+    fields: Selection | None = None
+    """Of the envelope; None for all of it."""
 
 
 class Notification(msgspec.Struct, frozen=True):
@@ -51,40 +52,15 @@ class Notification(msgspec.Struct, frozen=True):
 
 
 def hub_query(text: str, api: Api, limits: Limits) -> HubQuery:
-    """The query of a registration: `eventType=…`, and paths into the event, joined by `&`.
+    """The query of a registration, in the language of lists.
 
     Raises:
-        Refused: `Code.INVALID`, naming what no event of the API has.
+        Refused: as `hansa.business.query.event_query`.
     """
-    event_types: set[str] = set()
-    filters: list[Filter] = []
-    offered = {event.lower() for resource in api.resources for event in resource.events}
-    for name, value in pairs("&".join(part.strip() for part in text.split("&")).encode(), limits):
-        path = tuple(name.strip().split("."))
-        if path == (EVENT_TYPE,):
-            for wanted in value.split(","):
-                # TM Forum's guideline says …Notification where its documents say …Event.
-                plain = wanted.strip().lower().removesuffix("notification")
-                event = plain if plain.endswith("event") else plain + "event"
-                if event not in offered:
-                    raise Refused(Code.INVALID, f"query: {api.id} has no event {wanted.strip()!r}.")
-                event_types.add(event)
-            continue
-        filters.append(Filter(_content_path(path, api), alternatives(value.strip())))
-    if len(filters) > limits.filter_count_max:
-        raise Refused(Code.INVALID, f"query: at most {limits.filter_count_max} filters.")
-    return HubQuery(frozenset(event_types) or None, tuple(filters))
-
-
-def _content_path(path: tuple[str, ...], api: Api) -> tuple[str, ...]:
-    for resource in api.resources:
-        if path[:2] == ("event", resource.name):
-            if len(path) > 2:
-                attribute_path(".".join(path[2:]), api, resource.type)
-            return path
-    raise Refused(
-        Code.INVALID,
-        f"query: {'.'.join(path)!r} is neither eventType nor a path as event.{api.resources[0].name}.id.",
+    found = event_query(text, api, limits)
+    types = found.event_types
+    return HubQuery(
+        frozenset(map(str.lower, types)) if types is not None else None, found.conditions, found.fields
     )
 
 

@@ -127,8 +127,10 @@ class Representation:
             return b'%b%b",%b' % (self._start, entity_id.encode(), body[1:])
         return b'{"href":%b,%b' % (_encode(self.address(entity_id)), body[1:])
 
-    def part(self, entity_id: str, body: bytes, chosen: Selection) -> bytes:
+    def part(self, entity_id: str, body: bytes, chosen: Selection | None) -> bytes:
         """`id`, `href` and the chosen attributes of an entity."""
+        if chosen is None:
+            return self.whole(entity_id, body)
         shown = select(msgspec.json.decode(body), chosen)
         return _encode({"href": self.address(entity_id), "id": entity_id, **shown})
 

@@ -1,0 +1,200 @@
+"""From assertions to the store's conditions: operators, and what may be compared with what.
+
+The model decides: a name must be an attribute path, an order needs a type that has one, and date-times are compared as
+moments. An equality with a value that an attribute can never have holds for nothing and is no error; an order with one
+is an error, since it has no answer.
+
+A repeated name makes alternatives, as long as the operator is the same: `date.gt=x&date.lt=y` is a range. Commas make
+alternatives for equality alone. Since names of real things hold commas as well, the value as a whole is one too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+from urllib.parse import unquote
+
+from hansa.business.evaluation import is_number
+from hansa.business.models import Api
+from hansa.business.query.parameters import Assertion, Group
+from hansa.business.query.paths import NoSuchAttribute, Place
+from hansa.core.errors import Code, Refused
+from hansa.core.instants import instant
+from hansa.core.limits import Limits
+from hansa.core.patterns import compiled
+from hansa.store import AllOf, AnyOf, Condition, Filter, Operator
+
+SUFFIXES: Final[dict[str, Operator]] = {
+    "gt": "gt",
+    "gte": "gte",
+    "lt": "lt",
+    "lte": "lte",
+    "eq": "eq",
+    "exact": "eq",
+    "regex": "regex",
+}
+"""Operators as the last part of a name. An attribute that is really called so has precedence."""
+
+_ORDERS: Final = frozenset({"gt", "gte", "lt", "lte"})
+_NUMBERS: Final = frozenset({"integer", "number"})
+_NO_ZONE_SIGN: Final = re.compile(r"(.+[0-9]) ([0-9]{2}:?[0-9]{2})", re.ASCII)
+_ID: Final = ("id",)
+_NOTHING: Final = ""
+"""No entity has this identifier."""
+
+Resolve = Callable[[str], Place]
+"""Where a dotted name leads; raises `NoSuchAttribute`."""
+
+
+class Comparison:
+    """How an assertion's name and value become a filter of one kind of thing: entities of a collection, or events."""
+
+    def __init__(self, api: Api, limits: Limits, resolve: Resolve) -> None:
+        self._api = api
+        self._limits = limits
+        self._resolve = resolve
+
+    def filter(self, asserted: Assertion) -> Filter:
+        """The filter that an assertion is.
+
+        Raises:
+            Refused: `Code.INVALID`, naming the parameter, the rule and the value.
+        """
+        place, operator = self._place(asserted)
+        value = asserted.value
+        is_instant = place.type == "date-time" and operator != "regex"
+        if is_instant:
+            value = _with_sign(value)
+        if operator == "regex":
+            self._check_pattern(asserted.name, place, value)
+        elif operator in _ORDERS:
+            self._check_order(asserted.name, place, value)
+        values = alternatives(value) if operator == "eq" else (value,)
+        return Filter(place.path, values, operator, is_instant)
+
+    def _place(self, asserted: Assertion) -> tuple[Place, Operator]:
+        """Where the name leads, and the operator; a suffix that is an operator counts when no attribute has its name."""
+        name, operator, _ = asserted
+        bare, _, last = name.rpartition(".")
+        suffix = SUFFIXES.get(last) if operator is None and bare else None
+        try:
+            place = self._resolve(name)
+        except NoSuchAttribute as wrong:
+            if suffix is None:
+                raise _no_path(name, wrong, last if bare and operator is None else "") from None
+            try:
+                return self._resolve(bare), suffix
+            except NoSuchAttribute as also:
+                raise _no_path(bare, also, "") from None
+        if suffix is not None and not place.is_declared:
+            return self._resolve(bare), suffix
+        return place, operator or "eq"
+
+    def _check_pattern(self, name: str, place: Place, pattern: str) -> None:
+        if place.type in _NUMBERS or place.type == "boolean" or self._holds_objects(place):
+            raise Refused(
+                Code.INVALID, f"{name}: a regular expression takes text, and this is {_kind(place)}."
+            )
+        check_pattern(name, pattern, self._limits)
+
+    def _check_order(self, name: str, place: Place, value: str) -> None:
+        if place.type == "boolean" or self._holds_objects(place):
+            raise Refused(
+                Code.INVALID, f"{name}: there is no order among values of this attribute ({_kind(place)})."
+            )
+        if place.type in _NUMBERS and not is_number(value):
+            raise Refused(Code.INVALID, f"{name}: {value[:60]!r} is no number; this attribute holds numbers.")
+        if place.type == "date-time" and instant(value) is None:
+            raise Refused(
+                Code.INVALID,
+                f"{name}: {value[:60]!r} is no date-time; write it as 2026-01-31T12:00:00Z or a beginning of that.",
+            )
+
+    def _holds_objects(self, place: Place) -> bool:
+        return place.type == "object" or place.type in self._api.types
+
+
+def _kind(place: Place) -> str:
+    return {"integer": "a number", "number": "a number", "boolean": "a boolean"}.get(place.type, "an object")
+
+
+def _no_path(name: str, wrong: NoSuchAttribute, operator: str) -> Refused:
+    hint = ""
+    if operator in {"ne", "in", "like", "contains", "neq", "ge", "le", "matches"}:
+        hint = f" Operators are {', '.join('.' + suffix for suffix in SUFFIXES)}."
+    return Refused(
+        Code.INVALID, f"{name[:60]!r} is neither a parameter of a list nor an attribute path: {wrong}{hint}"
+    )
+
+
+def check_pattern(name: str, pattern: str, limits: Limits) -> None:
+    """Refuse what is no regular expression of RE2, the syntax whose matching takes linear time.
+
+    Raises:
+        Refused: `Code.INVALID`, with RE2's complaint.
+    """
+    if len(pattern) > limits.pattern_length_max_chars:
+        raise Refused(
+            Code.INVALID,
+            f"{name}: a regular expression has at most {limits.pattern_length_max_chars} characters.",
+        )
+    try:
+        compiled(pattern)
+    except Refused as error:
+        raise Refused(error.code, f"{name}: {error.message}") from None
+
+
+def alternatives(value: str) -> tuple[str, ...]:
+    """The values that an equality accepts: the whole, and its parts between commas."""
+    return (value, *value.split(",")) if "," in value else (value,)
+
+
+def _with_sign(value: str) -> str:
+    """A date-time whose zone's `+` arrived as a blank because it was not encoded."""
+    found = _NO_ZONE_SIGN.fullmatch(value) if " " in value else None
+    return f"{found[1]}+{found[2]}" if found is not None and "T" in value else value
+
+
+def conditions(groups: Iterable[Group], comparison: Comparison, limits: Limits) -> tuple[Condition, ...]:
+    """What must hold: the filters of one group, or one condition that is any of several groups.
+
+    Raises:
+        Refused: `Code.INVALID`.
+    """
+    found = [merged(comparison.filter(one) for one in group) for group in groups if group]
+    if sum(map(len, found)) > limits.filter_count_max:
+        raise Refused(Code.INVALID, f"A list takes at most {limits.filter_count_max} filters.")
+    if len(found) < 2:
+        return found[0] if found else ()
+    # Alternatives that are one filter each, on the same path, are one filter with more values.
+    singles = merged(group[0] for group in found if len(group) == 1)
+    several: list[Condition] = [AllOf(group) for group in found if len(group) > 1]
+    either = (*singles, *several)
+    return either if len(either) == 1 else (AnyOf(either),)
+
+
+def merged(filters: Iterable[Filter]) -> tuple[Filter, ...]:
+    """Filters, of which those that differ in their values alone are one with all values."""
+    found: dict[tuple[tuple[str, ...], str], Filter] = {}
+    for one in filters:
+        key = (one.path, one.operator)
+        standing = found.get(key)
+        if standing is not None:
+            values = tuple(dict.fromkeys((*standing.values, *one.values)))
+            one = Filter(one.path, values, one.operator, one.is_instant)  # noqa: PLW2901
+        found[key] = one
+    return tuple(found.values())
+
+
+def href_as_id(condition: Filter, collection: str) -> Filter:
+    """A filter on `href` as one on `id`: an address is not stored, and says nothing but the identifier.
+
+    Raises:
+        Refused: `Code.INVALID`, for another operator than equality.
+    """
+    if condition.operator != "eq":
+        raise Refused(Code.INVALID, f"href compares for equality only, not with .{condition.operator}.")
+    start = collection + "/"
+    ids = tuple(unquote(value.removeprefix(start)) for value in condition.values if value.startswith(start))
+    return Filter(_ID, ids or (_NOTHING,))

@@ -1,0 +1,190 @@
+"""The query of a request for a list, or for one entity, as a whole.
+
+Results are immutable and depend on nothing but the arguments, so that callers may keep them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from hansa.business.models import Api, Resource
+from hansa.business.query.expanding import depth_of, expand_paths
+from hansa.business.query.filters import Comparison, conditions, href_as_id
+from hansa.business.query.jsonpath_conditions import selecting
+from hansa.business.query.paging import paging
+from hansa.business.query.parameters import Assertion, Group, assertion, groups
+from hansa.business.query.paths import Path, Place, follow
+from hansa.business.query.selecting import selection_of
+from hansa.business.query.sorting import sort_keys
+from hansa.business.representation import Selection
+from hansa.core.errors import Code, Refused
+from hansa.core.limits import Limits
+from hansa.store import Condition, Filter, Query
+
+DIRECTIVES: Final = frozenset({"fields", "offset", "limit", "sort", "filter", "depth", "expand"})
+"""Parameters that are no filters, also with a dot in front (TMF630 Part 1, section 4.7)."""
+
+_DOTTED: Final = {"." + name: name for name in DIRECTIVES}
+_NAMES: Final = {**{name: name for name in DIRECTIVES}, **_DOTTED}
+_OF_ONE: Final = frozenset({"fields", "depth", "expand"})
+_PAGING: Final = frozenset({"offset", "limit"})
+_HREF: Final = ("href",)
+_SAFE_IN_LINK: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*")
+
+Directives = dict[str, list[str]]
+
+
+class OneRequest(msgspec.Struct, frozen=True):
+    """What is asked of one entity."""
+
+    fields: Selection | None
+    """None for the whole entity."""
+    expand: tuple[Path, ...] = ()
+    depth: int = 0
+
+
+class ListRequest(msgspec.Struct, frozen=True):
+    """What a list was asked for."""
+
+    query: Query
+    fields: Selection | None
+    """None for whole entities."""
+    kept: str
+    """The parameters apart from paging, as they came: what links to other pages repeat."""
+    expand: tuple[Path, ...] = ()
+    depth: int = 0
+    is_paged: bool = False
+    """The client named a page."""
+    is_range: bool = False
+    """The client named it in the header Range."""
+
+
+def fields_of(query_string: bytes, api: Api, resource: Resource, limits: Limits) -> OneRequest:
+    """What the query of a request for one entity asks for.
+
+    Raises:
+        Refused: `Code.INVALID`, naming a parameter that means nothing here, `Code.MALFORMED`,
+            `Code.NOT_IMPLEMENTED` or `Code.URI_TOO_LONG`.
+    """
+    directives: Directives = {}
+    for group in groups(query_string, limits):
+        for asserted in group:
+            name = _NAMES.get(asserted.name)
+            if name not in _OF_ONE or asserted.operator is not None:
+                raise Refused(
+                    Code.INVALID,
+                    f"{asserted.name[:60]!r} is no parameter of a single entity; "
+                    "there are `fields`, `expand` and `depth`.",
+                )
+            directives.setdefault(name, []).append(asserted.value)
+    return OneRequest(
+        selection_of(directives.get("fields", []), limits),
+        expand_paths(directives.get("expand", []), api, resource),
+        depth_of(directives.get("depth"), limits),
+    )
+
+
+def list_request(
+    query_string: bytes,
+    api: Api,
+    resource: Resource,
+    collection_address: str,
+    limits: Limits,
+    *,
+    public_only: bool,
+    range_header: bytes | None = None,
+    parent: str | None = None,
+) -> ListRequest:
+    """What the query of a list, and its header Range, ask for.
+
+    `collection_address` is the address of the list, for filters on `href`; `parent` the entity whose sub-resources
+    are listed.
+
+    Raises:
+        Refused: `Code.INVALID` or `Code.MALFORMED`, naming the parameter and what is wrong with it;
+            `Code.NOT_IMPLEMENTED` for a JSONPath beyond what is supported; `Code.URI_TOO_LONG`.
+    """
+    if not query_string and range_header is None:
+        query = Query(
+            resource.collection, limit=limits.list_limit_default, public_only=public_only, parent=parent
+        )
+        return ListRequest(query, None, "")
+    directives: Directives = {}
+    asserted = [_without_directives(group, directives) for group in groups(query_string, limits)]
+
+    def resolve(text: str) -> Place:
+        return follow(text, api, resource.type)
+
+    found = conditions(asserted, Comparison(api, limits, resolve), limits)
+    for text in directives.get("filter", ()):
+        found = (*found, *selecting("filter", text, api, resource.type, limits))
+    page = paging(directives.get("offset"), directives.get("limit"), range_header, limits)
+    fields = directives.get("fields")
+    sort = directives.get("sort")
+    expand = directives.get("expand")
+    query = Query(
+        type=resource.collection,
+        filters=tuple(_stored(one, collection_address) for one in found),
+        sort=sort_keys(sort, api, resource, limits) if sort else (),
+        offset=page.offset,
+        limit=page.limit,
+        public_only=public_only,
+        parent=parent,
+    )
+    return ListRequest(
+        query,
+        selection_of(fields, limits) if fields else None,
+        kept(query_string),
+        expand_paths(expand, api, resource) if expand else (),
+        depth_of(directives.get("depth"), limits),
+        page.is_asked,
+        page.is_range,
+    )
+
+
+def _without_directives(group: Iterable[Assertion], directives: Directives) -> Group:
+    """The filters of a group; its directives are collected, since they hold for the request as a whole."""
+    rest: list[Assertion] = []
+    for asserted in group:
+        name = _NAMES.get(asserted.name) if asserted.operator is None else None
+        if name is None:
+            rest.append(asserted)
+        else:
+            directives.setdefault(name, []).append(asserted.value)
+    return tuple(rest)
+
+
+def _stored(condition: Condition, collection: str) -> Condition:
+    """A condition on what is stored, which `href` is not."""
+    if isinstance(condition, Filter):
+        return href_as_id(condition, collection) if condition.path == _HREF else condition
+    conditions_below = getattr(condition, "conditions", None)
+    if conditions_below is None:
+        return condition
+    return type(condition)(tuple(_stored(one, collection) for one in conditions_below))  # type: ignore[call-arg,arg-type]
+
+
+def kept(query_string: bytes) -> str:
+    """A query string without its page, fit to stand in a Link header (RFC 8288)."""
+    parts = [part for part in map(_without_page, query_string.split(b"&")) if part]
+    rest = b"&".join(parts)
+    if _SAFE_IN_LINK.fullmatch(rest):
+        return rest.decode()
+    return quote(rest, safe="._~!$&'()*+,;=:@/?%-")
+
+
+def _without_page(part: bytes) -> bytes:
+    """A part of a query string without paging; what follows a `;` stays an alternative."""
+    return b";".join(b"" if _is_page(piece) else piece for piece in part.split(b";"))
+
+
+def _is_page(piece: bytes) -> bool:
+    if b"=" not in piece:
+        return False
+    name, operator, _ = assertion(piece)
+    return operator is None and _NAMES.get(name) in _PAGING

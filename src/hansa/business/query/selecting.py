@@ -1,0 +1,69 @@
+"""`fields`: which attributes of an entity are shown (TMF630 Part 1, section 4.3).
+
+Names of first and nested levels, and JSONPaths (Part 6), as `fields=name,note[?(@.author=='X')].text`. `none` is the
+identity alone: `id` and `href`, which are always shown. A name that no entity has selects nothing; it is no error,
+because entities hold more than the model knows and clients ask for what other servers have.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hansa.business.query.jsonpath import JsonPath
+from hansa.business.query.jsonpath_text import read
+from hansa.business.representation import Selection, selection
+from hansa.core.errors import Code, Refused
+from hansa.core.limits import Limits
+
+NO_FIELDS: Final = "none"
+_NOT_STORED: Final = frozenset({NO_FIELDS, "href", "$.href"})
+_CLOSING: Final = {"[": "]", "(": ")"}
+
+
+def selection_of(values: list[str], limits: Limits) -> Selection | None:
+    """What `fields` selects; None for the whole entity, when it names nothing.
+
+    Raises:
+        Refused: `Code.INVALID` or `Code.NOT_IMPLEMENTED`, for a JSONPath.
+    """
+    named = [name for value in values for name in names_of(value)]
+    if not named:
+        return None
+    plain: list[str] = []
+    paths: list[JsonPath] = []
+    for name in named:
+        if name in _NOT_STORED:
+            continue
+        if "[" in name or name.startswith("$") or ".." in name or "*" in name:
+            paths.append(read("fields", name, limits))
+        else:
+            plain.append(name)
+    if len(plain) > limits.body_depth_max * 16 or any(
+        name.count(".") > limits.body_depth_max for name in plain
+    ):
+        raise Refused(Code.INVALID, "fields: too many names, or names too deep.")
+    return selection(plain, paths)
+
+
+def names_of(text: str) -> list[str]:
+    """The parts of a list separated by commas, of which those within brackets or quotes separate nothing."""
+    if "[" not in text:
+        return [name for name in map(str.strip, text.split(",")) if name]
+    names: list[str] = []
+    open_until: list[str] = []
+    start = 0
+    for position, letter in enumerate(text):
+        if open_until and open_until[-1] in "'\"":
+            if letter == open_until[-1] and text[position - 1] != "\\":
+                open_until.pop()
+        elif letter in "'\"" and open_until:
+            open_until.append(letter)
+        elif letter in _CLOSING:
+            open_until.append(_CLOSING[letter])
+        elif open_until and letter == open_until[-1]:
+            open_until.pop()
+        elif letter == "," and not open_until:
+            names.append(text[start:position])
+            start = position + 1
+    names.append(text[start:])
+    return [name for name in map(str.strip, names) if name]
