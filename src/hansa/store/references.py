@@ -5,12 +5,13 @@ It knows those at indexed paths (`hansa.store.plan`), in entities of every origi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import msgspec
 
 from hansa.core.canonical import canonical_json
+from hansa.core.clock import Clock
 from hansa.store.attributes import AttributePath
 from hansa.store.indexing import attribute_number
 from hansa.store.store import Store
@@ -25,6 +26,8 @@ class Referrer(msgspec.Struct, frozen=True):
     id: str
     collection: str
     body: bytes
+    origin: str | None = None
+    """DID of the origin of a replica."""
 
 
 async def collections_of(tx: Transaction, ids: Sequence[str]) -> dict[str, str]:
@@ -65,13 +68,23 @@ async def referrers(
     return tuple(found.values())[:limit]
 
 
-async def unresolved(store: Store, place: tuple[str, AttributePath], limit: int) -> tuple[Referrer, ...]:
-    """Entities that hold, at an indexed place, an identifier of which no entity is here; `limit` at most."""
-    rows = store.fetch(
-        "SELECT DISTINCT entity.id, entity.type, entity.body FROM entity_index "
-        "JOIN entity ON entity.number = entity_index.entity "
-        "WHERE entity_index.attribute = ? AND NOT EXISTS "
-        "(SELECT 1 FROM entity AS target WHERE target.id = json_extract(entity_index.value, '$')) LIMIT ?",
-        (attribute_number(*place), limit),
-    )
-    return tuple(Referrer(*row) for row in rows)
+async def unresolved(
+    store: Store, clock: Clock, place: tuple[str, AttributePath]
+) -> AsyncIterator[tuple[str, Referrer]]:
+    """Identifiers at an indexed place of which no entity is here, each with an entity that holds it.
+
+    The index is read in parts, each when it is asked for, so that others get their turn.
+    """
+    number = attribute_number(*place)
+    value, entity = "", -1
+    while rows := store.fetch(
+        "SELECT value, entity, EXISTS (SELECT 1 FROM entity WHERE id = json_extract(value, '$')) FROM entity_index "
+        "WHERE attribute = ? AND (value, entity) > (?, ?) ORDER BY value, entity LIMIT ?",
+        (number, value, entity, _VALUES_PER_STATEMENT),
+    ):
+        for value, entity, is_here in rows:
+            if is_here:
+                continue
+            for found in store.fetch("SELECT id, type, body, origin FROM entity WHERE number = ?", (entity,)):
+                yield msgspec.json.decode(value), Referrer(*found)
+        await clock.sleep(0)  # let others in

@@ -12,13 +12,15 @@ from typing import Any
 from hansa.business.models import Models, Resource
 from hansa.business.rules.content import Content
 from hansa.business.rules.deletion import Deletion, DeletionRules
+from hansa.business.rules.loose_ends import LooseEnd, loose_ends
 from hansa.business.rules.paths import reference_paths
 from hansa.business.rules.references import Finding, Missing, ReferenceRules
 from hansa.business.rules.states import States
+from hansa.core.clock import Clock
 from hansa.core.limits import Limits
-from hansa.store import Entity, Transaction
+from hansa.store import Entity, Store, Transaction
 
-__all__ = ["Deletion", "Finding", "Missing", "Rules", "reference_paths"]
+__all__ = ["Deletion", "Finding", "LooseEnd", "Missing", "Rules", "reference_paths"]
 
 
 class Rules:
@@ -40,6 +42,7 @@ class Rules:
             referenced_deletion: What becomes of the deletion of what others refer to.
             limits: Bounds the number of references in a body.
         """
+        self._models = models
         self._states = States(models)
         self._content = Content(models)
         self._references = ReferenceRules(models, unresolved_references, (limits or Limits()).references_max)
@@ -80,3 +83,7 @@ class Rules:
         """
         del resource
         await self._deletion.check(tx, entity)
+
+    async def loose_ends(self, store: Store, clock: Clock, limit: int) -> tuple[LooseEnd, ...]:
+        """References to what is not here, `limit` at most; those deep within entities are not looked for."""
+        return await loose_ends(store, self._models, self._references, clock, limit)

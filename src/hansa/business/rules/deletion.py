@@ -2,7 +2,7 @@
 
 Replicas do not stand in the way: their origin alone could change them, and it is told of the deletion as everybody
 is. Neither do references at paths that are not indexed, deep within an entity. An operator who would rather have
-loose ends than refusals says so (`allow`); these can be listed (`hansa.business.rules.loose_ends`).
+loose ends than refusals says so (`warn`); these can be listed (`hansa.business.rules.loose_ends`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hansa.core.errors import Code, Refused
 from hansa.store import Entity, Transaction
 from hansa.store.references import referrers
 
-Deletion = Literal["refuse", "allow"]
+Deletion = Literal["refuse", "warn"]
 """What becomes of the deletion of an entity that others refer to."""
 
 REFERRERS_SHOWN_MAX: Final = 5
@@ -46,7 +46,7 @@ class DeletionRules:
         Raises:
             Refused: `Code.STILL_REFERENCED`, naming some that do.
         """
-        if self._choice == "allow":
+        if self._choice == "warn":
             return
         places = (*self._places.get(entity.type, ()), *self._anywhere)
         found = await referrers(
