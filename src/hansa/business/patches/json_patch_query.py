@@ -127,7 +127,7 @@ class _Finder:
         try:
             if text and not text.startswith("/"):
                 self._count(JSON_PATH_STEPS)
-                pointers = json_path_places(document, text, may_be_new=operation.op == "add")
+                pointers = json_path_places(document, text, self._limits, may_be_new=operation.op == "add")
                 self._count(len(pointers))
                 found = [_Place(pointer, ()) for pointer in pointers]
             else:
