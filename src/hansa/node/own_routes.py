@@ -39,15 +39,16 @@ class OwnRoutes:
         registry: MemberRegistry,
         desk: StatusDesk,
         traffic: Traffic,
-        apis: Sequence[tuple[str, str]],
+        apis: int,
     ) -> None:
+        """`apis` is how many TM Forum Open APIs are served."""
         self._settings = settings
         self._store = store
         self._ledger = ledger
         self._registry = registry
         self._desk = desk
         self._traffic = traffic
-        self._apis = tuple(apis)
+        self._apis = apis
 
     def routes(self) -> list[BaseRoute]:
         """Everything that this object answers."""

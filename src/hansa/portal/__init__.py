@@ -1,5 +1,17 @@
-"""The web pages of a marketplace. For now one: who this is, what it holds, and where its interfaces are."""
+"""The web pages of a marketplace: who this is and what it holds, and its APIs to read and to try."""
 
-from hansa.portal.front_page import FrontPage, front_page, page_headers
+from hansa.portal.docs_pages import ApiEntry, ErrorCode, api_page, docs_headers, errors_page, index_page
+from hansa.portal.front_page import FrontPage, front_page
+from hansa.portal.page import page_headers
 
-__all__ = ["FrontPage", "front_page", "page_headers"]
+__all__ = [
+    "ApiEntry",
+    "ErrorCode",
+    "FrontPage",
+    "api_page",
+    "docs_headers",
+    "errors_page",
+    "front_page",
+    "index_page",
+    "page_headers",
+]

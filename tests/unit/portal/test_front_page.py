@@ -35,7 +35,7 @@ def page(**changes: object) -> FrontPage:
         "did": "did:x:0",
         "version": "1",
         "counts": (("ProductOffering", 3, 4),),
-        "apis": (("TMF620", "/tmf-api/x"),),
+        "apis": 69,
         "members": (member,),
         "height": 7,
         "position": 9,
@@ -53,15 +53,15 @@ def test_the_page_shows_who_this_is_and_what_is_here() -> None:
     found = parsed(page())
     for text in ("lubeck", "did:x:0", "ProductOffering", "riga", "height 7", "9 events"):
         assert text in found.text
-    assert set(found.links) == {"https://riga.example", "/tmf-api/x"}
+    assert set(found.links) == {"https://riga.example", "/docs"}
 
 
 def test_what_others_say_is_shown_as_text() -> None:
     member = Member(did=EVIL, name=EVIL, endpoint=f"javascript:{EVIL}", keys=(), power=1)
-    evil = page(name=EVIL, did=EVIL, counts=((EVIL, 0, 0),), apis=((EVIL, f"//{EVIL}"),), members=(member,))
+    evil = page(name=EVIL, did=EVIL, counts=((EVIL, 0, 0),), members=(member,))
     found = parsed(evil)
     assert "script" not in found.tags
-    assert found.links == []
+    assert found.links == ["/docs"]
     assert EVIL in found.text
 
 

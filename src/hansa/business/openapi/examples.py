@@ -1,0 +1,55 @@
+"""An example body for a create: what is required, filled with plain values that the marketplace takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hansa.business.models import Api, Attribute, Resource
+
+DEPTH_MAX: Final = 6
+"""Within each other, required attributes stand this deep at most."""
+SHOWN_TOO: Final = ("name", "description")
+"""Attributes that make an example readable though nothing requires them."""
+
+_VALUES: Final[Mapping[str, Any]] = {
+    "string": "example",
+    "uri": "https://example.com/about",
+    "date-time": "2026-01-31T12:00:00Z",
+    "base64": "ZXhhbXBsZQ==",
+    "boolean": True,
+    "integer": 1,
+    "number": 1.5,
+    "object": {},
+    "any": "example",
+}
+
+
+def create_example(api: Api, resource: Resource) -> dict[str, Any]:
+    """A body that creates an entity of a resource."""
+    open_to_clients = {
+        name: item
+        for name, item in api.attributes_of(resource.type).items()
+        if item.access in {"any", "create-only"} and name not in {"id", "href"}
+    }
+    shown = [name for name in SHOWN_TOO if name in open_to_clients and open_to_clients[name].type == "string"]
+    wanted = [name for name, item in open_to_clients.items() if item.is_required or name in shown]
+    return {name: _value(api, open_to_clients[name], 1) for name in wanted}
+
+
+def _value(api: Api, item: Attribute, depth: int) -> Any:
+    one = _one(api, item, depth)
+    return [one] * max(1, item.items_min) if item.is_list else one
+
+
+def _one(api: Api, item: Attribute, depth: int) -> Any:
+    if item.type in _VALUES:
+        return item.name if item.type == "string" and item.name.startswith("@") else _VALUES[item.type]
+    if item.type in api.enumerations:
+        return next(iter(api.enumerations[item.type]), "example")
+    if item.type in api.lists:
+        return _value(api, api.lists[item.type], depth + 1)
+    if depth >= DEPTH_MAX:
+        return {}
+    attributes = api.attributes_of(item.type).values()
+    return {one.name: _value(api, one, depth + 1) for one in attributes if one.is_required}

@@ -1,0 +1,235 @@
+"""The operations at the paths of one resource: what each takes, and every answer that its handler can give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from hansa.business.http import JSON
+from hansa.business.models import Api, Resource
+from hansa.business.models.records import Method
+from hansa.business.openapi.examples import create_example
+from hansa.business.openapi.filters import filters
+from hansa.business.openapi.parts import (
+    ACCEPTED,
+    JSON_PATCH_SCHEMA,
+    Part,
+    error_references,
+    header_reference,
+    parameter_reference,
+)
+from hansa.business.openapi.schemas import Schemas
+from hansa.business.patches import JSON_PATCH, JSON_PATCH_QUERY, MERGE_PATCH
+from hansa.business.surroundings import OPERATOR
+
+BEARER: Final[Part] = {"bearer": []}
+_FAILURES: Final = (429, 500, 503)
+_BODY_ERRORS: Final = (400, 401, 403, 404, 406, 409, 413, 414, 415, 501, *_FAILURES)
+_AT_VERSION: Final = ("If-Match",)
+_WRITTEN: Final = ("ETag", "Last-Modified", "Hansa-Unresolved")
+MONITOR: Final = "Monitor"
+"""In an API with a resource of this type, writes can be answered before they are done (TMF630 Part 1, chapter 9)."""
+
+
+class Operations:
+    """Describes the operations of one resource."""
+
+    def __init__(self, api: Api, resource: Resource, schemas: Schemas) -> None:
+        self._api = api
+        self._resource = resource
+        self._schemas = schemas
+        self._type = resource.type
+        self._is_monitored = any(one.type == MONITOR for one in api.resources)
+
+    def at_collection(self) -> dict[str, Part]:
+        """Operations by HTTP method, as the handlers offer them."""
+        return self._offered(
+            ("get", ("list",), self._list),
+            ("post", ("create",), self._create),
+            ("patch", ("create",), self._create_several),
+        )
+
+    def at_item(self) -> dict[str, Part]:
+        """Operations by HTTP method, as the handlers offer them."""
+        return self._offered(
+            ("get", ("retrieve",), self._retrieve),
+            ("patch", ("patch",), self._patch),
+            ("put", ("patch", "replace"), self._replace),
+            ("delete", ("delete",), self._delete),
+        )
+
+    def _offered(self, *ways: tuple[str, tuple[Method, ...], Callable[[], Part]]) -> dict[str, Part]:
+        found: dict[str, Part] = {}
+        for verb, methods, describe in ways:
+            if not {*self._resource.methods, *self._resource.operator_methods}.isdisjoint(methods):
+                found[verb] = describe()
+                if set(self._resource.methods).isdisjoint(methods):
+                    found[verb] = _operators_only(found[verb])
+        return found
+
+    def _list(self) -> Part:
+        """GET of the collection."""
+        page = {"type": "array", "items": self._schemas.answered(self._resource)}
+        counted = (
+            "X-Total-Count",
+            "X-Result-Count",
+            "Accept-Ranges",
+            "Content-Range",
+            "Link",
+            "Hansa-Unindexed",
+        )
+        shared = ("fields", "offset", "limit", "sort", "filter", "expand", "depth", "Range")
+        below = (404,) if self._resource.parent_name is not None else ()
+        return self._operation(
+            "list",
+            f"List {self._type} entities",
+            parameters=[*map(parameter_reference, shared), *filters(self._api, self._resource)],
+            responses={
+                "200": _answer("Entities, all or as many as one answer holds.", page, counted),
+                "206": _answer("The part of the list that was asked for.", page, counted),
+                **error_references((400, 401, 406, 414, 416, 501, *_FAILURES, *below)),
+            },
+        )
+
+    def _retrieve(self) -> Part:
+        """GET of one entity."""
+        return self._operation(
+            "retrieve",
+            f"Read {self._type}",
+            parameters=[*map(parameter_reference, ("fields", "expand", "depth", "If-None-Match"))],
+            responses={
+                "200": _answer(
+                    "The entity.", self._schemas.answered(self._resource), ("ETag", "Last-Modified")
+                ),
+                "304": {
+                    "description": "The entity is still in the version that the client has.",
+                    "headers": {"ETag": header_reference("ETag")},
+                },
+                **error_references((400, 401, 404, 406, 414, 501, *_FAILURES)),
+            },
+        )
+
+    def _create(self) -> Part:
+        """POST to the collection."""
+        body = {
+            "schema": self._schemas.created(self._resource),
+            "example": create_example(self._api, self._resource),
+        }
+        entity = self._schemas.answered(self._resource)
+        return self._write(
+            "create",
+            f"Create {self._type}",
+            {JSON: body},
+            {
+                str(self._resource.created_status): _answer(
+                    "The entity as it stands now.", entity, (*_WRITTEN, "Location")
+                )
+            },
+        )
+
+    def _create_several(self) -> Part:
+        """PATCH of the collection (TMF630 Part 1, section 6.2)."""
+        created = self._schemas.created(self._resource)
+        patch = {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["op", "path", "value"],
+                "properties": {
+                    "op": {"const": "add"},
+                    "path": {"type": "string", "const": "/"},
+                    "value": created,
+                },
+            },
+        }
+        made = {"type": "array", "items": self._schemas.answered(self._resource)}
+        answer = _answer("The new entities, in the order of the operations.", made, ("Hansa-Unresolved",))
+        return self._operation(
+            "createSeveral",
+            f"Create several {self._type} entities, all of them or none",
+            parameters=[parameter_reference("fields")],
+            body={JSON_PATCH: {"schema": patch}},
+            responses={"200": answer, **error_references(_BODY_ERRORS)},
+        )
+
+    def _patch(self) -> Part:
+        """PATCH of one entity."""
+        update = {"schema": self._schemas.updated(self._resource)}
+        operations = {"schema": self._schemas.add("JsonPatch", JSON_PATCH_SCHEMA)}
+        body = {MERGE_PATCH: update, JSON: update, JSON_PATCH: operations, JSON_PATCH_QUERY: operations}
+        return self._write("patch", f"Change {self._type}", body, self._changed(), _AT_VERSION)
+
+    def _replace(self) -> Part:
+        """PUT of one entity."""
+        body = {JSON: {"schema": self._schemas.created(self._resource)}}
+        return self._write("replace", f"Replace {self._type}", body, self._changed(), _AT_VERSION)
+
+    def _changed(self) -> dict[str, Part]:
+        entity = self._schemas.answered(self._resource)
+        return {"200": _answer("The entity as it stands now.", entity, _WRITTEN)}
+
+    def _delete(self) -> Part:
+        """DELETE of one entity."""
+        gone = {"204": {"description": "The entity is gone."}}
+        return self._write("delete", f"Delete {self._type}", None, gone, _AT_VERSION)
+
+    def _write(
+        self,
+        name: str,
+        summary: str,
+        body: dict[str, Part] | None,
+        responses: dict[str, Part],
+        conditions: tuple[str, ...] = (),
+    ) -> Part:
+        names = conditions if body is None else ("fields", *conditions)
+        if self._is_monitored:
+            names = (*names, "Prefer")
+            responses = {**responses, "202": ACCEPTED}
+        errors = (*_BODY_ERRORS, 412) if conditions else _BODY_ERRORS
+        return self._operation(
+            name,
+            summary,
+            parameters=[*map(parameter_reference, names)],
+            body=body,
+            responses={**responses, **error_references(errors)},
+        )
+
+    def _operation(
+        self,
+        name: str,
+        summary: str,
+        parameters: list[Part],
+        responses: dict[str, Part],
+        body: dict[str, Part] | None = None,
+    ) -> Part:
+        is_open = name in {"list", "retrieve"} and self._resource.visibility == "catalogue"
+        return {
+            "operationId": operation_id(name, self._resource),
+            "summary": summary,
+            "tags": [self._resource.name],
+            "security": [{}, BEARER] if is_open else [BEARER],
+            "parameters": parameters,
+            **({"requestBody": {"required": True, "content": body}} if body is not None else {}),
+            "responses": dict(sorted(responses.items())),
+        }
+
+
+def operation_id(name: str, resource: Resource) -> str:
+    """As `listCatalog`; of a sub-resource with its parent, as `listTopicEvent`."""
+    parts = [part for part in resource.path.split("/") if not part.startswith("{")]
+    return name + "".join(part[:1].upper() + part[1:] for part in parts)
+
+
+def _operators_only(operation: Part) -> Part:
+    """Of a method that exists for the marketplace's own systems alone: for others it is 405."""
+    responses = dict(sorted({**operation["responses"], **error_references((405,))}.items()))
+    return {**operation, "x-hansa-role": OPERATOR, "responses": responses}
+
+
+def _answer(text: str, schema: Part, headers: tuple[str, ...]) -> Part:
+    return {
+        "description": text,
+        "headers": {name: header_reference(name) for name in headers},
+        "content": {JSON: {"schema": schema}},
+    }

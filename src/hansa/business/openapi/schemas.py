@@ -1,0 +1,185 @@
+"""JSON schemas of what an API takes and gives, made from its model.
+
+A type has up to three forms, named as TM Forum names them:
+
+    Category          as it is answered; nothing but `id` and `href` is required, since `fields` can leave out the rest
+    Category_Create   the body of a create, and of a replacement
+    Category_Update   the body of a merge patch: nothing is required, and null takes an attribute away
+    CategoryRef_FVO   a whole value within such a body, where the document requires parts of it
+
+Objects may hold attributes that are not named: types are extended (TMF630 Part 2), and what is not known is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from hansa.business.models import Api, Attribute, Resource
+
+Schema = dict[str, Any]
+
+PRIMITIVE_SCHEMAS: Final[Mapping[str, Schema]] = {
+    "string": {"type": "string"},
+    "uri": {"type": "string", "format": "uri-reference"},
+    "date-time": {"type": "string", "format": "date-time"},
+    "base64": {"type": "string", "contentEncoding": "base64"},
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "object": {"type": "object"},
+    "any": {},
+}
+ADDRESSED: Final = ("id", "href")
+"""What every answered entity has."""
+
+
+def reference(name: str) -> Schema:
+    """A reference to a component schema."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+class Schemas:
+    """The component schemas of one API; each is made when something refers to it."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._made: dict[str, Schema] = {}
+        self._strict = _strict(api)
+        self._nested = {item.type for found in api.types for item in api.attributes_of(found).values()} | {
+            item.type for item in api.lists.values()
+        }
+
+    def components(self) -> dict[str, Schema]:
+        """All that was referred to, by name."""
+        return dict(sorted(self._made.items()))
+
+    def add(self, name: str, schema: Schema) -> Schema:
+        """A reference to a schema of our own; the name of a type of the API is left to that type."""
+        while name in self._api.types or name in self._api.enumerations or name in self._api.lists:
+            name += "_"
+        self._made.setdefault(name, schema)
+        return reference(name)
+
+    def answered(self, resource: Resource) -> Schema:
+        """An entity as it is answered."""
+        found = self._shown(resource.type)
+        if (
+            resource.type in self._nested
+        ):  # where a value of the type stands in another entity it has no address
+            return {**found, "required": list(ADDRESSED)}
+        self._made[resource.type].setdefault("required", list(ADDRESSED))
+        return found
+
+    def created(self, resource: Resource) -> Schema:
+        """The body of a create."""
+        attributes = self._settable(resource, {"read-only", "update-only"}, {"href"}, {"id"})
+        required = [item.name for item in attributes if item.is_required]
+        schema: Schema = {
+            "type": "object",
+            "properties": {item.name: self._value(item, whole=True) for item in attributes},
+        }
+        return self.add(f"{resource.type}_Create", {**schema, **({"required": required} if required else {})})
+
+    def updated(self, resource: Resource) -> Schema:
+        """The body of a merge patch (RFC 7396)."""
+        attributes = self._settable(resource, {"read-only", "create-only"}, {"id", "href"}, set())
+        properties = {
+            item.name: _nullable(self._value(item, whole=item.is_list or item.type in self._api.lists))
+            for item in attributes
+        }
+        return self.add(f"{resource.type}_Update", {"type": "object", "properties": properties})
+
+    def _settable(
+        self, resource: Resource, closed: set[str], never: set[str], always: set[str]
+    ) -> list[Attribute]:
+        stamped = {*resource.stamped_on_create, *resource.stamped_on_write}
+        return [
+            item
+            for item in self._api.attributes_of(resource.type).values()
+            if item.name in always
+            or (item.access not in closed and item.name not in stamped and item.name not in never)
+        ]
+
+    def _shown(self, name: str) -> Schema:
+        """The type as it is answered."""
+        if name not in self._made:
+            self._made[name] = {}  # types refer to each other, and to themselves
+            self._made[name] = self._definition(name, whole=False)
+        return reference(name)
+
+    def _whole(self, name: str) -> Schema:
+        """The type as a whole value within the body of a request."""
+        if name not in self._strict:
+            return self._shown(name)
+        component = f"{name}_FVO"
+        if component not in self._made:
+            self._made[component] = {}
+            self._made[component] = self._definition(name, whole=True)
+        return reference(component)
+
+    def _definition(self, name: str, *, whole: bool) -> Schema:
+        if name in self._api.enumerations:
+            values = self._api.enumerations[name]
+            return {"type": "string", "enum": list(values)} if values else {"type": "string"}
+        if name in self._api.lists:
+            return self._value(self._api.lists[name], whole=whole)
+        attributes = self._api.attributes_of(name)
+        properties = {item.name: self._shown_attribute(item, whole=whole) for item in attributes.values()}
+        required = [item.name for item in attributes.values() if item.is_required] if whole else []
+        return {
+            "type": "object",
+            "properties": properties,
+            **({"required": required} if required else {}),
+        }
+
+    def _shown_attribute(self, item: Attribute, *, whole: bool) -> Schema:
+        schema = self._value(item, whole=whole)
+        if whole:
+            return schema
+        more: Schema = {"readOnly": True} if item.access == "read-only" else {}
+        if item.default is not None:
+            more["default"] = item.default
+        return {**schema, **more}
+
+    def _value(self, item: Attribute, *, whole: bool) -> Schema:
+        """An attribute's value. The bounds of arrays are those of whole values: `fields` can leave elements out."""
+        primitive = PRIMITIVE_SCHEMAS.get(item.type)
+        if primitive is not None:
+            one = dict(primitive)
+        else:
+            one = self._whole(item.type) if whole else self._shown(item.type)
+        if not item.is_list:
+            return one
+        schema: Schema = {"type": "array", "items": one}
+        if whole and item.items_min:
+            schema["minItems"] = item.items_min
+        if item.items_max is not None:
+            schema["maxItems"] = item.items_max
+        return schema
+
+
+def _nullable(schema: Schema) -> Schema:
+    if not schema:
+        return schema
+    if "type" in schema and "enum" not in schema:
+        return {**schema, "type": [schema["type"], "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _strict(api: Api) -> frozenset[str]:
+    """Types of which a whole value must hold something that a part of it need not."""
+    strict = {
+        name
+        for name in api.types
+        if any(item.is_required or item.items_min for item in api.attributes_of(name).values())
+    } | {name for name, item in api.lists.items() if item.items_min}
+    uses: dict[str, Iterable[str]] = {
+        **{name: {item.type for item in api.attributes_of(name).values()} for name in api.types},
+        **{name: {item.type} for name, item in api.lists.items()},
+    }
+    while True:
+        more = {name for name, used in uses.items() if name not in strict and not strict.isdisjoint(used)}
+        if not more:
+            return frozenset(strict)
+        strict |= more
