@@ -6,6 +6,7 @@ is an error, since it has no answer.
 
 A repeated name makes alternatives, as long as the operator is the same: `date.gt=x&date.lt=y` is a range. Commas make
 alternatives for equality alone. Since names of real things hold commas as well, the value as a whole is one too.
+Many clients write a value as it stands in JSON, `state="active"`: then what is between the quotation marks is meant.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class Comparison:
         place, operator = self._place(asserted)
         value = asserted.value
         is_instant = place.type == "date-time" and operator != "regex"
+        if is_instant or operator in _ORDERS:
+            value = unquoted(value)
         if is_instant:
             value = _with_sign(value)
         if operator == "regex":
@@ -146,8 +149,16 @@ def check_pattern(name: str, pattern: str, limits: Limits) -> None:
 
 
 def alternatives(value: str) -> tuple[str, ...]:
-    """The values that an equality accepts: the whole, and its parts between commas."""
+    """The values that an equality accepts: the whole, what is between its quotation marks, or its parts between commas."""
+    bare = unquoted(value)
+    if bare is not value:
+        return value, bare
     return (value, *value.split(",")) if "," in value else (value,)
+
+
+def unquoted(value: str) -> str:
+    """A value without the quotation marks around it."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
 def _with_sign(value: str) -> str:
