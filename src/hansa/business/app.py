@@ -21,8 +21,8 @@ from hansa.business.http import (
     error_answer,
     send_answer,
 )
-from hansa.business.registrations import HubHandler
-from hansa.business.resources import ApiResources, Route, other_method, route
+from hansa.business.hub import HubHandler
+from hansa.business.resources import ApiResources, Route, other_method
 from hansa.business.surroundings import Surroundings
 from hansa.core.errors import Code, Fatal, HansaError, Refused, Unavailable
 
@@ -52,11 +52,7 @@ class BusinessApp:
         self.resources = {api.id: ApiResources(api, around) for api in around.models.apis}
         """By API."""
         for found in self.resources.values():
-            hub = HubHandler(found.api, around)
-            self._routes[hub.path] = route(
-                {"GET": hub.list, "POST": hub.register}, {"GET": hub.retrieve, "DELETE": hub.end}
-            )
-            for path, one in found.routes.items():
+            for path, one in {**HubHandler(found.api, around).routes, **found.routes}.items():
                 if "{" in path:
                     self._sub_routes[path[: path.index("{")] + PARENT_MARK + path[path.index("}") + 1 :]] = (
                         one

@@ -37,6 +37,7 @@ class Code(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     RANGE_NOT_SATISFIABLE = "range-not-satisfiable"
     OVERLOADED = "overloaded"
+    SEARCH_TOO_SLOW = "search-too-slow"
     UNAVAILABLE = "unavailable"
     URI_TOO_LONG = "uri-too-long"
     NOT_IMPLEMENTED = "not-implemented"
@@ -62,6 +63,11 @@ class Code(StrEnum):
     IDENTIFIER_CLAIMED = "identifier-claimed"
     ENTITY_INVALID = "entity-invalid"
     HOST_NOT_ALLOWED = "host-not-allowed"
+    # A notification to a hub listener.
+    LISTENER_UNREACHABLE = "listener-unreachable"
+    LISTENER_TIMEOUT = "listener-timeout"
+    LISTENER_REFUSED = "listener-refused"
+    LISTENER_FAILED = "listener-failed"
     # This installation.
     SETTINGS_INVALID = "settings-invalid"
     FOLDER_IN_USE = "folder-in-use"
@@ -93,6 +99,7 @@ HTTP_STATUS: Final[dict[Code, int]] = {
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.RANGE_NOT_SATISFIABLE: 416,
     Code.OVERLOADED: 429,
+    Code.SEARCH_TOO_SLOW: 503,
     Code.UNAVAILABLE: 503,
     Code.DISK_FULL: 503,
     Code.URI_TOO_LONG: 414,

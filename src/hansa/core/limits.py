@@ -19,6 +19,7 @@ class Limits(msgspec.Struct, frozen=True):
     filter_count_max: int = 32
     pattern_length_max_chars: int = 512
     path_nodes_max: int = 100_000
+    search_timeout_s: float = 2.0
     expansion_depth_max: int = 3
     requests_in_flight_max: int = 512
     writes_waiting_max: int = 2048
@@ -28,12 +29,16 @@ class Limits(msgspec.Struct, frozen=True):
     collection_patch_entities_max: int = 500
     patch_operations_max: int = 1000
     patch_steps_max: int = 100_000
+    task_targets_max: int = 1000
     # Hub.
     subscriptions_max: int = 20_000
     notification_timeout_s: float = 10.0
     notification_attempts_max: int = 8
     notification_backoff_max_s: float = 300.0
-    notifications_in_flight_max: int = 32
+    notifications_in_flight_max: int = 64
+    refusals_in_row_max: int = 10
+    listener_dead_after_s: float = 86_400.0
+    dead_letters_max: int = 1000
     # Events and the ledger.
     event_size_max_bytes: int = 4096
     events_per_transaction_max: int = 100

@@ -26,15 +26,18 @@ import structlog
 
 from hansa.business import BusinessApp
 from hansa.business.hub import HubDispatcher
+from hansa.business.indexing import index_plan
+from hansa.business.models import Models
 from hansa.business.models import load as load_models
 from hansa.business.rules import Rules
-from hansa.business.surroundings import Surroundings
+from hansa.business.surroundings import Policies, Surroundings
 from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
 from hansa.node.catalogue import catalogue_routes
+from hansa.node.docs_routes import DocsRoutes
 from hansa.node.folder import LEDGER, MEMBER_KEY, STORE, TOKEN_KEY
 from hansa.node.front_door import FrontDoor
 from hansa.node.ledger_view import LedgerView
@@ -149,16 +152,19 @@ class ListenerOrigins:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._revision = -1
-        self._origins: frozenset[str] = frozenset()
+        self._known = subscriptions.Revision(-1, 0)
+        self._origins: set[str] = set()
 
     async def has_origin(self, origin: str) -> bool:
         """Whether a listener is registered at an origin."""
         revision = await subscriptions.revision(self._store)
-        if revision != self._revision:
-            callbacks = await subscriptions.callbacks(self._store)
-            self._origins = frozenset(map(origin_of, callbacks))
-            self._revision = revision
+        if revision != self._known:
+            after = self._known.revision
+            if revision.ended != self._known.ended:
+                after = -1
+                self._origins.clear()
+            self._origins.update(map(origin_of, await subscriptions.callbacks(self._store, after)))
+            self._known = revision
         return origin in self._origins
 
 
@@ -169,6 +175,7 @@ class Marketplace:
         self,
         settings: Settings,
         store: Store,
+        models: Models,
         registry: MemberRegistry,
         children: Children,
         clock: Clock,
@@ -177,7 +184,6 @@ class Marketplace:
         limits, did, endpoint = settings.limits, settings.did, settings.endpoint
         private = settings.allow_private_networks
         member_key = SigningKey.load(MEMBER_KEY)
-        models = load_models()
         self.store = store
         self.children = children
         self.bus = CometBftBus(LEDGER / RPC_SOCKET, clock, limits)
@@ -190,9 +196,14 @@ class Marketplace:
         caller_check = MemberCallerCheck(did, endpoint, registry.members, clock, limits)
 
         # The TM Forum APIs and their notifications.
-        around = Surroundings(
-            store, models, authenticate, clock, entropy, limits, endpoint, Rules(models)
+        rules = Rules(
+            models,
+            unresolved_references=settings.unresolved_references,
+            referenced_deletion=settings.referenced_deletion,
+            limits=limits,
         )
+        policies = Policies(settings.unknown_attributes)
+        around = Surroundings(store, models, authenticate, clock, entropy, limits, endpoint, rules, policies)
         business = BusinessApp(around)
         hub = HubDispatcher(store, models, self.to_listeners, clock, limits, endpoint)
 
@@ -200,7 +211,9 @@ class Marketplace:
         types, backlog = models.catalogue_types, Backlog(clock)
         publisher = Publisher(store, self.bus, member_key, did, endpoint, types, clock, entropy, limits)
         follower = Follower(store, self.bus, did, types, backlog, clock, entropy, limits)
-        retriever = Retriever(store, self.bus, self.to_members, signer, did, backlog, clock, entropy, limits)
+        retriever = Retriever(
+            store, self.bus, self.to_members, signer, did, backlog, clock, entropy, limits, models.is_of
+        )
 
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
@@ -218,10 +231,10 @@ class Marketplace:
         view = ReplicationView(store)
         done = partial(counters, publisher, follower, retriever)
         desk = StatusDesk(settings, store, ledger, registry, view, done, self.tasks, children.all, clock)
-        apis = [(f"{api.title} ({api.id})", api.base_path) for api in models.apis]
-        own = OwnRoutes(settings, store, ledger, registry, desk, traffic, apis)
+        own = OwnRoutes(settings, store, ledger, registry, desk, traffic, len(models.apis))
         routes = [
             *own.routes(),
+            *DocsRoutes(settings.name, models, endpoint).routes(),
             *catalogue_routes(store, did, limits),
             *league_routes(store, self.bus, caller_check, clock, limits),
         ]
@@ -251,9 +264,11 @@ async def assemble(
         Fatal: of the store, the engine's folder or the keys.
     """
     children = Children(settings, genesis, environment, clock)
-    store = await Store.open(Path(STORE), clock, settings.limits)
+    models = load_models()
+    plan = index_plan(models, settings.indexed_attributes)
+    store = await Store.open(Path(STORE), clock, settings.limits, plan=plan)
     try:
-        return Marketplace(settings, store, MemberRegistry(members), children, clock, entropy)
+        return Marketplace(settings, store, models, MemberRegistry(members), children, clock, entropy)
     except BaseException:
         await store.close()
         raise

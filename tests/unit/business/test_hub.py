@@ -13,6 +13,14 @@ from tests.unit.business.test_resources import check_refused
 
 HUB = f"{CATALOG}/hub"
 CALLBACK = "https://listener.example/events"
+FRESH = {
+    "state": "active",
+    "delivered": 0,
+    "failures": 0,
+    "pending": 0,
+    "deadLetters": 0,
+    "deadLettersDropped": 0,
+}
 
 
 async def test_a_registration_answers_201_with_its_location(business: Business) -> None:
@@ -22,9 +30,10 @@ async def test_a_registration_answers_201_with_its_location(business: Business) 
     assert answer.status == 201
     assert made == {"id": made["id"], **wanted}
     assert answer.headers["location"] == f"{ENDPOINT}{HUB}/{made['id']}"
-    assert (await business.reader.get(answer.headers["location"])).json() == made
+    shown = (await business.reader.get(answer.headers["location"])).json()
+    assert shown == {**made, "delivery": FRESH}
     listed = await business.reader.get(HUB)
-    assert listed.json() == [made]
+    assert listed.json() == [shown]
     assert (listed.headers["x-total-count"], listed.headers["x-result-count"]) == ("1", "1")
 
 
@@ -58,7 +67,7 @@ async def test_a_registration_belongs_to_who_made_it_and_to_the_operator(busines
     for method in ("GET", "DELETE"):
         check_refused(await business.provider.request(method, f"{HUB}/{made['id']}"), 404, "not-found")
     assert (await business.provider.get(HUB)).json() == []
-    assert (await business.operator.get(HUB)).json() == [made]
+    assert (await business.operator.get(HUB)).json() == [{**made, "delivery": FRESH}]
     check_refused(await business.reader.get(f"{PARTY}/hub/{made['id']}"), 404, "not-found")
     assert (await business.operator.delete(f"{HUB}/{made['id']}")).status == 204
 
@@ -113,13 +122,12 @@ async def test_queries_within_the_api_are_taken(business: Business, query: str) 
         ("eventType=individualCreateEvent", "no event 'individualCreateEvent'"),
         ("eventType=", "no event ''"),
         ("event.productOffering.nmae=x", "no 'nmae'"),
-        ("event.individual.id=x", "neither eventType nor a path"),
-        ("name=x", "neither eventType nor a path"),
-        ("fields=id", "neither eventType nor a path"),
-        ("everything", "neither eventType nor a path"),
+        ("event.individual.id=x", "has no 'event.individual.id'"),
+        ("name=x", "has no 'name'"),
+        ("everything", "has no 'everything'"),
         (7, "must be a string"),
         ({}, "must be a string"),
-        ("x" * 9000, "longer than"),
+        ("x" * 9000, "at most 8192 characters"),
     ],
 )
 async def test_a_query_that_no_event_can_satisfy_is_refused(
@@ -137,7 +145,8 @@ async def test_a_registration_has_nothing_else(business: Business) -> None:
 async def test_registrations_are_listed_by_pages(business: Business) -> None:
     made = [(await business.reader.post(HUB, {"callback": f"{CALLBACK}/{n}"})).json() for n in range(5)]
     answer = await business.reader.get(f"{HUB}?offset=1&limit=2")
-    assert answer.json() == made[1:3]
+    assert answer.status == 206
+    assert [one["id"] for one in answer.json()] == [one["id"] for one in made[1:3]]
     assert (answer.headers["x-total-count"], answer.headers["x-result-count"]) == ("5", "2")
     for query in ("limit=-1", "limit=x", "name=x"):
         check_refused(await business.reader.get(f"{HUB}?{query}"), 400, "invalid")

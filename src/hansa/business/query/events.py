@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.business.event_names import offered_names
 from hansa.business.models import Api, Resource
 from hansa.business.query.filters import Comparison, conditions
 from hansa.business.query.jsonpath_text import read
@@ -84,7 +85,7 @@ def event_query(text: str, api: Api, limits: Limits) -> EventQuery:
         found = conditions(asserted, Comparison(api, limits, _Envelope(api).place), limits)
     except Refused as error:
         raise Refused(error.code, f"query: {error.message}") from None
-    offered = {event.lower(): event for resource in api.resources for event in resource.events}
+    offered = {name.lower(): name for resource in api.resources for name in offered_names(resource)}
     exact = tuple(_named(one, offered, api) for one in found)
     event_types = [types for one in exact if (types := _types(one)) is not None]
     tests = [Test(f"filter={path}", read("filter", path, limits).holds) for path in paths]
