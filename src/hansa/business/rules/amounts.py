@@ -8,7 +8,6 @@ So is one that is out of all proportion, so that no sum of amounts can lose a di
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
 from typing import Any, Final, Self
@@ -111,10 +110,19 @@ class Amount(msgspec.Struct, frozen=True):
 
 def decimal_of(number: float) -> Decimal | None:
     """The decimal number that a JSON number was written as; None when a double may not carry it exactly."""
-    if not math.isfinite(number):
+    if not abs(number) < 10**DIGITS_MAX:  # nor is it when it is not a number
         return None
     found = Decimal(repr(number)).normalize(_EXACT)
     return found if _is_carried(found) else None
+
+
+def is_exact(number: float) -> bool:
+    """Whether a JSON number is an amount that a double carries without loss."""
+    text = repr(number)
+    is_plain = (
+        len(text) <= DIGITS_MAX and text[-1].isdigit() and "e" not in text
+    )  # the usual amounts, at once
+    return is_plain or decimal_of(number) is not None
 
 
 def _is_carried(value: Decimal) -> bool:

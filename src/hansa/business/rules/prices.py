@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from hansa.business.models import Api
-from hansa.business.rules.amounts import AMOUNT_RULE, decimal_of
+from hansa.business.rules.amounts import AMOUNT_RULE, is_exact
 from hansa.business.rules.currencies import CURRENCIES
 from hansa.business.validation import Violation
 
@@ -37,7 +37,7 @@ def money_violations(path: str, value: Mapping[str, Any]) -> Iterator[Violation]
     as points; what has three letters is taken for a code.
     """
     number, unit = value.get("value"), value.get("unit")
-    if number is not None and decimal_of(number) is None:
+    if number is not None and not is_exact(number):
         yield Violation(f"{path}.value", AMOUNT_RULE, number)
     if unit is not None and _CODE_FORM.fullmatch(unit) and unit not in CURRENCIES:
         yield Violation(f"{path}.unit", "must be a currency code of ISO 4217, as EUR", unit)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hansa.business.models import load
 from hansa.business.rules import Rules
-from hansa.business.rules.amounts import Amount, decimal_of
+from hansa.business.rules.amounts import Amount, decimal_of, is_exact
 from hansa.business.rules.currencies import CURRENCIES
 from hansa.core.canonical import canonical_json
 from hansa.core.errors import Code, Refused
@@ -165,10 +165,11 @@ def test_an_amount_comes_back_from_json_as_it_was_written(value: Decimal) -> Non
     assert Amount.of(Amount(value, "EUR").money()) == Amount(value, "EUR")
 
 
-@given(st.floats())
+@given(st.floats() | st.integers() | st.just(10**400) | AMOUNTS.map(float))
 def test_a_number_that_is_an_amount_has_those_digits_and_no_others(number: float) -> None:
     found = decimal_of(number)
     assert found is None or float(found) == number
+    assert is_exact(number) == (found is not None)
 
 
 @given(st.lists(AMOUNTS), st.randoms(use_true_random=False))
