@@ -69,10 +69,17 @@ def selecting(parameter: str, text: str, api: Api, type_name: str, limits: Limit
                 parts.append(_UNKNOWN)
     else:
         parts = [translation.path(path.segments, ())]
-    necessary = tuple(part.condition for part in parts if part.condition is not None)
+    necessary = tuple(one for part in parts for one in _each(part.condition))
     if all(part.is_exact for part in parts):
         return necessary
     return (*necessary, Test(f"{parameter}={text}", path.holds))
+
+
+def _each(condition: Condition | None) -> tuple[Condition, ...]:
+    """The conditions that must all hold for one to hold, side by side."""
+    if isinstance(condition, AllOf):
+        return tuple(below for one in condition.conditions for below in _each(one))
+    return () if condition is None else (condition,)
 
 
 class _Translation:

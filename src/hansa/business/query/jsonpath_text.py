@@ -54,6 +54,8 @@ RELATIONS: Final = frozenset(get_args(Relation))
 FLAGS: Final = frozenset("ims")
 DEPTH_MAX: Final = 32
 """Nesting of brackets and parentheses."""
+CONDITIONS_MAX: Final = 64
+"""Conditions joined by `&&` and `||`."""
 
 
 class _Unsupported(Exception):
@@ -98,9 +100,8 @@ class _Reading(Parser):
 
     def parse_regex(self, stream: TokenStream) -> parsed.BaseExpression:
         """A literal that holds the pattern and its flags."""
-        pattern = stream.current().value
-        stream.next()
-        return parsed.FilterExpressionLiteral(value=_Pattern(pattern, stream.current().value))
+        pattern, flags = stream.next(), stream.next()
+        return parsed.FilterExpressionLiteral(value=_Pattern(pattern.value, flags.value))
 
     def parse_bracketed_selection(self, stream: TokenStream) -> list[JSONPathSelector]:
         """What stands between brackets."""
@@ -143,8 +144,10 @@ def read(parameter: str, text: str, limits: Limits) -> JsonPath:
             parameter.
     """
     wrong = ""
-    if text.count("[") + text.count("(") > DEPTH_MAX * 4 or _nesting(text) > DEPTH_MAX:
+    if _nesting(text) > DEPTH_MAX:
         wrong = "it is nested too deep"
+    elif text.count("&&") + text.count("||") > CONDITIONS_MAX:
+        wrong = f"it has more than {CONDITIONS_MAX} conditions"
     elif not text.strip():
         wrong = "it is empty"
     else:
@@ -152,6 +155,8 @@ def read(parameter: str, text: str, limits: Limits) -> JsonPath:
             path = _ENVIRONMENT.compile(text.strip())
             if not isinstance(path, JSONPath):
                 raise _Unsupported("a union or intersection of paths")
+            if path.pseudo_root:
+                raise _Unsupported("a root other than $")
             steps = _Maker(parameter, limits).steps(path)
             if steps.function is not None:
                 raise _Unsupported("a function at the end of the whole path")
@@ -222,6 +227,8 @@ class _Maker:
     def steps(self, path: JSONPath, *, is_from_root: bool = False) -> Steps:
         """A path."""
         segments = list(path.segments)
+        if len(segments) > self._limits.body_depth_max:
+            raise JSONPathError("it is longer than entities are deep")
         function: Any = None
         last = segments[-1].selectors[0] if segments else None
         if isinstance(last, parsed_selectors.NameSelector) and _is_function(last):

@@ -1,0 +1,309 @@
+"""JSONPaths (TMF630 Part 6): what they reach, what they become for the store, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonpath
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hansa.business.evaluation import matches
+from hansa.business.models import load
+from hansa.business.query.jsonpath_conditions import selecting
+from hansa.business.query.jsonpath_text import read
+from hansa.core.errors import Code, Refused
+from hansa.core.limits import Limits
+from hansa.store import AllOf, AnyOf, Condition, Filter
+from hansa.store import Test as StoreTest
+
+LIMITS = Limits()
+MODELS = load()
+
+TICKET = {
+    "id": "42",
+    "@type": "TroubleTicket",
+    "severity": "Urgent",
+    "priority": 5,
+    "isOpen": True,
+    "closed": None,
+    "note": [
+        {"author": "Arthur Evans", "text": "Called", "words": [3, 4]},
+        {"author": "Mary", "text": "Informed", "words": []},
+    ],
+    "relatedParty": [{"id": "1", "role": "Owner"}, {"id": "2", "role": "Reviser"}],
+    "channel": {"name": "web", "rank": 2.5},
+}
+
+
+def reached(path: str, entity: Any = TICKET) -> list[Any]:
+    found = []
+    for location in read("filter", path, LIMITS).locations(entity):
+        value = entity
+        for key in location:
+            value = value[key]
+        found.append(value)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("$.severity", ["Urgent"]),
+        ("severity", ["Urgent"]),
+        ("$['severity']", ["Urgent"]),
+        ('$["severity"]', ["Urgent"]),
+        ("$.@type", ["TroubleTicket"]),
+        ("channel.*", ["web", 2.5]),
+        ("note[*].author", ["Arthur Evans", "Mary"]),
+        ("note[0].author", ["Arthur Evans"]),
+        ("note[-1].author", ["Mary"]),
+        ("note[0,1].author", ["Arthur Evans", "Mary"]),
+        ("note[0:1].author", ["Arthur Evans"]),
+        ("note[::-1].author", ["Mary", "Arthur Evans"]),
+        ("$..author", ["Arthur Evans", "Mary"]),
+        ("$..note[0].text", ["Called"]),
+        ("note[?(@.author=='Mary')].text", ["Informed"]),
+        ("note[?@.author == 'Mary'].text", ["Informed"]),
+        ("note[?(@.author!='Mary')].text", ["Called"]),
+        ("note[?(@.author>'B')].text", ["Informed"]),
+        ("note[?(@.author=~/.*evans/i)].text", ["Called"]),
+        ("note[?(@.author=~/Evans/)].text", []),
+        ("note[?(!@.missing)].text", ["Called", "Informed"]),
+        ("note[?(@.author=='Mary' && @.text=='Informed' || @.missing)].text", ["Informed"]),
+        ("note[?(@.words.length()>1)].text", ["Called"]),
+        ("note[?(length(@.words)==0)].text", ["Informed"]),
+        ("note[?(@.words.max()>=4)].text", ["Called"]),
+        ("note[?(min(@.words)==3)].text", ["Called"]),
+        ("note[?(avg(@.words)==3.5)].text", ["Called"]),
+        ("note[?(stddev(@.words[*])==0.5)].text", ["Called"]),
+        ("note[?(length(@.author)==4)].text", ["Informed"]),
+        ("note[?(@.author==$.note[1].author)].text", ["Informed"]),
+        ("relatedParty[?(@.id==1)]", []),
+        ("$[?(@.priority>=5)].severity", ["Urgent"]),
+        ("$[?(@.isOpen==1)]", []),
+        ("$[?(@.isOpen==true)].id", ["42"]),
+        ("$[?(@.closed==null)].id", ["42"]),
+        ("$[?(@.absent==null)].id", []),
+        ("$[*].id", ["42"]),
+        ("severity.anything", []),
+        ("severity[0]", []),
+    ],
+)
+def test_paths_reach_values(path: str, values: list[Any]) -> None:
+    assert reached(path) == values
+    assert read("filter", path, LIMITS).holds(TICKET) is bool(values)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("", "it is empty"),
+        ("note[", "unexpected end of query"),
+        ("note[?(@.a=='x']", "no JSONPath"),
+        ("severity=='Urgent'", "no JSONPath"),
+        ("note[?(@.a==@..b)]", "a comparison takes a path to one value"),
+        ("note[?(@.a=~/(/)]", "no regular expression in the syntax of RE2"),
+        ("note[?('x')]", "no JSONPath"),
+        ("note[?(@.words.length())]", "a value is no condition"),
+        ("note[?(length()>1)]", "length() takes one path"),
+        ("note[?(@.a==1e999)]", "no JSONPath"),
+        ("note[?(@.a=='\\ud800')]", "no JSONPath"),
+        ("a" + ".a" * 64, "longer than entities are deep"),
+        ("[?(" * 40 + "@.a" + ")]" * 40, "nested too deep"),
+        ("[?(" + "&&".join(["@.a"] * 70) + ")]", "more than 64 conditions"),
+    ],
+)
+def test_what_is_no_jsonpath_is_refused(path: str, told: str) -> None:
+    with pytest.raises(Refused) as caught:
+        read("filter", path, LIMITS)
+    assert told in caught.value.message
+    assert caught.value.message.startswith("filter: ")
+    assert caught.value.code is Code.INVALID
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("note[(@.length-1)]", "a script expression"),
+        ("note[ (@.length-1)]", "a script expression"),
+        ("$.a | $.b", "a union"),
+        ("$[0]", "a position in the list"),
+        ("$[1:3].name", "a position in the list"),
+        ("note[?(@.a in ['x'])]", "the operator in"),
+        ("note[?(@.a contains 'x')]", "the operator contains"),
+        ("note.length()", "a function at the end of the whole path"),
+        ("note[?(@.a.sum()>1)]", "the function sum()"),
+        ("note[?(@.a.length().b>1)]", "a function in the middle"),
+        ("note[~]", "the selector"),
+        ("^.a", "not supported"),
+    ],
+)
+def test_what_is_not_supported_says_so(path: str, told: str) -> None:
+    with pytest.raises(Refused) as caught:
+        read("filter", path, LIMITS)
+    assert told in caught.value.message
+    assert caught.value.http_status == 501
+
+
+def test_a_path_visits_a_bounded_number_of_values() -> None:
+    nested: Any = {}
+    for _ in range(40):
+        nested = {"a": [nested, 1, 2], "b": {}}
+    path = read("filter", "$..*..*..*..x", LIMITS)
+    with pytest.raises(Refused, match="visits more than 100000 values"):
+        path.holds(nested)
+
+
+def _equals(path: tuple[str, ...], text: str) -> Filter:
+    return Filter(path, (text,))
+
+
+@pytest.mark.parametrize(
+    ("path", "conditions"),
+    [
+        ("$[?(@.name=='x')]", [_equals(("name",), "x")]),
+        ("[?('x'==@.name)]", [_equals(("name",), "x")]),
+        ("$[?(@.isBundle==true)]", [_equals(("isBundle",), "true")]),
+        ("$[?(@.name>'x')]", [Filter(("name",), ("x",), "gt")]),
+        ("$[?('x'>@.name)]", [Filter(("name",), ("x",), "lt")]),
+        ("$[?(@.name=~/a|b/i)]", [Filter(("name",), (r"\A(?:(?i)a|b)\z",), "regex")]),
+        ("$[?(@.name=='x' && @.version=='1')]", [_equals(("name",), "x"), _equals(("version",), "1")]),
+        (
+            "$[?(@.name=='x' || @.version=='1')]",
+            [AnyOf((_equals(("name",), "x"), _equals(("version",), "1")))],
+        ),
+        ("$.relatedParty[?(@.id=='x')]", [_equals(("relatedParty", "id"), "x")]),
+        ("relatedParty[?(@.id=='x' || @.role=='y')]", None),
+        ("$[?(@.relatedParty[?(@.id=='x')])]", [_equals(("relatedParty", "id"), "x")]),
+        ("$[?(@.productSpecification.id=='x')]", [_equals(("productSpecification", "id"), "x")]),
+        ("$", []),
+        ("$[*]", []),
+    ],
+)
+def test_simple_paths_are_filters(path: str, conditions: list[Condition] | None) -> None:
+    api, _ = MODELS.served("ProductOffering")
+    found = list(selecting("filter", path, api, "ProductOffering", LIMITS))
+    if conditions is None:
+        assert not any(isinstance(one, StoreTest) for one in found)
+    else:
+        assert found == conditions
+
+
+@pytest.mark.parametrize(
+    ("path", "necessary"),
+    [
+        (
+            "relatedParty[?(@.id=='x' && @.role=='y')]",
+            [_equals(("relatedParty", "id"), "x"), _equals(("relatedParty", "role"), "y")],
+        ),
+        ("relatedParty[?(@.id=='x')].name", [_equals(("relatedParty", "id"), "x")]),
+        ("$[?(@.name==5)]", [_equals(("name",), "5")]),
+        ("$[?(@.relatedParty.id=='x')]", [_equals(("relatedParty", "id"), "x")]),
+        ("$[?(@.name!='x')]", []),
+        ("$..name", []),
+        ("$.name", []),
+    ],
+)
+def test_other_paths_are_tests_narrowed_by_what_is_necessary(path: str, necessary: list[Condition]) -> None:
+    api, _ = MODELS.served("ProductOffering")
+    *found, test = selecting("filter", path, api, "ProductOffering", LIMITS)
+    assert found == necessary
+    assert isinstance(test, StoreTest)
+    assert test.name == f"filter={path}"
+
+
+IDS = st.sampled_from(["a", "b", "5", "true"])
+ENTITIES = st.fixed_dictionaries(
+    {"id": IDS},
+    optional={
+        "name": IDS,
+        "isBundle": st.booleans(),
+        "category": st.lists(st.fixed_dictionaries({}, optional={"id": IDS, "name": IDS}), max_size=3),
+        "productSpecification": st.fixed_dictionaries({"id": IDS}, optional={"name": IDS}),
+        "productOfferingTerm": st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "name": IDS,
+                    "duration": st.fixed_dictionaries({"amount": st.sampled_from([1, 5, 5.0, 7.5])}),
+                },
+            ),
+            max_size=2,
+        ),
+    },
+)
+OPERANDS = st.sampled_from(
+    [
+        *("@.id", "@.name", "@.isBundle", "@.category.id", "@.productSpecification.id", "@.duration.amount"),
+        *("@['name']", "@.category[0].name", "@.productOfferingTerm[0].duration.amount"),
+    ]
+)
+LITERALS = st.sampled_from(["'a'", "'b'", "'5'", "5", "7.5", "true", "false", "null"])
+RELATIONS = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
+COMPARED = st.tuples(OPERANDS, RELATIONS, LITERALS).map(" ".join) | st.tuples(
+    LITERALS, RELATIONS, OPERANDS
+).map(" ".join)
+PREDICATES = st.recursive(
+    COMPARED | OPERANDS,
+    lambda below: (
+        st.tuples(below, st.sampled_from([" && ", " || "]), below).map(lambda parts: f"({''.join(parts)})")
+        | below.map(lambda one: f"!({one})")
+        | st.tuples(st.sampled_from(["@.category", "@.productOfferingTerm", "@.*"]), below).map(
+            lambda parts: f"{parts[0]}[?({parts[1]})]"
+        )
+    ),
+    max_leaves=4,
+)
+STEPS = st.sampled_from(
+    [".name", ".category", "..name", "[*]", ".productOfferingTerm", "[0]", "['id']", "..*"]
+)
+PATHS = st.builds(
+    lambda start, predicate, end: start + (f"[?({predicate})]" if predicate else "") + end,
+    st.sampled_from(["$", "$.category", "$.productOfferingTerm", "$..category", "$.productSpecification"]),
+    st.none() | PREDICATES,
+    st.lists(STEPS, max_size=2).map("".join),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(PATHS, ENTITIES)
+def test_a_path_and_its_conditions_hold_for_the_same_entities(path: str, entity: dict[str, Any]) -> None:
+    api, _ = MODELS.served("ProductOffering")
+    try:
+        conditions = selecting("filter", path, api, "ProductOffering", LIMITS)
+    except Refused as error:
+        if error.http_status != 501:
+            raise
+        return
+    assert matches(entity, conditions) is read("filter", path, LIMITS).holds(entity)
+
+
+@settings(max_examples=300, deadline=None)
+@given(PATHS, ENTITIES)
+def test_paths_reach_what_the_library_reaches(path: str, entity: dict[str, Any]) -> None:
+    """The evaluation here is our own; RFC 9535 as python-jsonpath understands it is the measure."""
+    try:
+        ours = read("filter", path, LIMITS)
+    except Refused as error:
+        if error.http_status != 501:
+            raise
+        return
+    root = [entity] if ours.is_on_list else entity
+    theirs = jsonpath.JSONPathEnvironment(strict=True).finditer(path, root)
+    locations = [found.parts[1:] if ours.is_on_list else found.parts for found in theirs]
+    key = json.dumps
+    assert sorted(map(key, ours.locations(entity))) == sorted(map(key, locations))
+
+
+def test_conditions_of_one_element_are_not_split_among_several() -> None:
+    api, _ = MODELS.served("ProductOffering")
+    path = "category[?(@.id=='a' && @.name=='b')]"
+    conditions = selecting("filter", path, api, "ProductOffering", LIMITS)
+    split = {"id": "o", "category": [{"id": "a", "name": "x"}, {"id": "y", "name": "b"}]}
+    together = {"id": "o", "category": [{"id": "a", "name": "b"}]}
+    assert matches(split, [AllOf(conditions[:-1])])
+    assert not matches(split, conditions)
+    assert matches(together, conditions)
