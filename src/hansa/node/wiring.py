@@ -43,6 +43,7 @@ from hansa.node.front_door import FrontDoor
 from hansa.node.ledger_view import LedgerView
 from hansa.node.outbound import OutboundClient, origin_of
 from hansa.node.own_routes import OwnRoutes, rest_application
+from hansa.node.references import reference_routes
 from hansa.node.registry import MemberRegistry
 from hansa.node.settings import Settings
 from hansa.node.status import StatusDesk
@@ -236,6 +237,7 @@ class Marketplace:
             *own.routes(),
             *DocsRoutes(settings.name, models, endpoint).routes(),
             *catalogue_routes(store, did, limits),
+            *reference_routes(store, rules, authenticate, clock, limits),
             *league_routes(store, self.bus, caller_check, clock, limits),
         ]
         self.front_door = FrontDoor(business, rest_application(routes), traffic, desk.is_disk_full, clock)
