@@ -1,6 +1,7 @@
 """One marketplace's API by itself, as `hansa serve` runs it: front door, tokens, validation and store, and no league around it.
 
-`fill` makes its folder; `python -m benchmarks.marketplace FOLDER PORT` serves it.
+`fill` makes its folder; `python -m benchmarks.marketplace FOLDER PORT [hub]` serves it, with the delivery of
+notifications if `hub` is there.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import uvloop
 
 from benchmarks.offerings import TYPE, Seeded, is_public, stored_offerings
 from hansa.business import BusinessApp
+from hansa.business.hub import HubDispatcher
+from hansa.business.indexing import index_plan
 from hansa.business.models import load
 from hansa.business.rules import Rules
 from hansa.business.surroundings import Surroundings
@@ -26,9 +29,11 @@ from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.identity import TokenAuthenticate, issue_token
 from hansa.node.front_door import FrontDoor
-from hansa.node.http_server import http_server, listening_socket
+from hansa.node.http_server import http_server, listening_socket, settle
+from hansa.node.outbound import OutboundClient
 from hansa.node.preflight import free_bytes
 from hansa.node.traffic import Traffic
+from hansa.node.wiring import ListenerOrigins
 from hansa.store import EntityDraft, Store
 
 KEY: Final = "token.jwk"
@@ -43,7 +48,7 @@ async def fill(folder: Path, count: int, clock: Clock) -> Seeded:
     key = SigningKey.generate()
     key.save(folder / KEY)
     token = issue_token(key, DID, "benchmark", ["operator"], TOKEN_EXPIRES_IN_S, clock, os.urandom)
-    store = await Store.open(folder / STORE, clock, Limits(), synchronous="normal")
+    store = await Store.open(folder / STORE, clock, Limits(), synchronous="normal", plan=index_plan(load()))
     offerings = stored_offerings(count)
     body_bytes = launched = 0
     while part := list(islice(offerings, PUTS_IN_TRANSACTION)):
@@ -58,12 +63,13 @@ async def fill(folder: Path, count: int, clock: Clock) -> Seeded:
     return Seeded(token, count, launched, body_bytes, disk_bytes)
 
 
-async def serve(folder: Path, port: int) -> None:
+async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
     """Serve until told to stop."""
     clock, limits = SystemClock(), Limits()
-    store = await Store.open(folder / STORE, clock, limits)
+    models = load()
+    store = await Store.open(folder / STORE, clock, limits, plan=index_plan(models))
     authenticate = TokenAuthenticate(SigningKey.load(folder / KEY).verifying_key(), DID, clock)
-    models, endpoint = load(), f"http://127.0.0.1:{port}"
+    endpoint = f"http://127.0.0.1:{port}"
     business = BusinessApp(
         Surroundings(store, models, authenticate, clock, os.urandom, limits, endpoint, Rules(models))
     )
@@ -78,16 +84,24 @@ async def serve(folder: Path, port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
+    to_listeners = OutboundClient(ListenerOrigins(store).has_origin, allow_private_networks=True)
+    hub = HubDispatcher(store, models, to_listeners, clock, limits, endpoint)
+    delivery = asyncio.create_task(hub.run()) if with_hub else None
+    settle()
     try:
         await server.serve(sockets=[listening_socket("127.0.0.1", port)])
     finally:
+        if delivery is not None:
+            delivery.cancel()
+            await asyncio.gather(delivery, return_exceptions=True)
+        await to_listeners.close()
         await store.close()
 
 
 def main() -> None:
-    """`marketplace FOLDER PORT`."""
+    """`marketplace FOLDER PORT [hub]`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(Path(sys.argv[1]), int(sys.argv[2])))
+        runner.run(serve(Path(sys.argv[1]), int(sys.argv[2]), with_hub=sys.argv[3:] == ["hub"]))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hansa.business import BusinessApp
+from hansa.business.indexing import index_plan
 from hansa.business.models import Models, load
 from hansa.business.rules import Rules
 from hansa.business.surroundings import Surroundings
@@ -70,5 +71,6 @@ async def open_business(
 ) -> Business:
     """A business application on a store at `path`, or in memory."""
     clock, limits = clock or ManualClock(), limits or Limits()
-    store = await Store.open(path, clock, limits)
-    return Business(store, clock, limits, models or MODELS, endpoint)
+    models = models or MODELS
+    store = await Store.open(path, clock, limits, plan=index_plan(models))
+    return Business(store, clock, limits, models, endpoint)

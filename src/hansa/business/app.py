@@ -75,19 +75,24 @@ class BusinessApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
+        answer = await self.answer(scope, receive)
+        if answer is not None:
+            await send_answer(send, answer, with_body=scope["method"] != "HEAD")
+
+    async def answer(self, scope: Scope, receive: Receive) -> Answer | None:
+        """The answer to one request; None when the client went away before it was complete."""
         assert scope["type"] == "http", "the node routes nothing else here"
         if self._in_flight >= self._limits.requests_in_flight_max:
-            busy = Unavailable(Code.OVERLOADED, "Too many requests are in work.", retry_after_s=1)
-            await send_answer(send, error_answer(busy), with_body=scope["method"] != "HEAD")
-            return
+            return error_answer(
+                Unavailable(Code.OVERLOADED, "Too many requests are in work.", retry_after_s=1)
+            )
         self._in_flight += 1
         try:
-            answer = await self._answer(scope, receive)
+            return await self._answer(scope, receive)
         except Disconnected:
-            return
+            return None
         finally:
             self._in_flight -= 1
-        await send_answer(send, answer, with_body=scope["method"] != "HEAD")
 
     def _place(self, path: str) -> Place:
         found = self._routes.get(path)
@@ -95,7 +100,7 @@ class BusinessApp:
             return Place(found, None, "")
         head, _, last = path.rpartition("/")
         found = self._routes.get(head)
-        if found is not None and last:
+        if found is not None:  # a collection may have a slash behind it: nothing follows that
             return Place(found, None, last)
         # The collection, and then the item, of a sub-resource: …/parent/{id}/name and …/parent/{id}/name/{id}.
         upper, _, name = head.rpartition("/")

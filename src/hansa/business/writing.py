@@ -7,12 +7,13 @@ caller who may write, and is refused for replicas: their origin, another marketp
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
+from hansa.business.completing import Completion
 from hansa.business.http import CONTENT_TYPE, Answer, Header, Request
 from hansa.business.patches import JSON_PATCH, MEDIA_TYPES, apply_patch, creations
 from hansa.business.preconditions import check_unchanged, etag
@@ -20,9 +21,9 @@ from hansa.business.query import fields_of
 from hansa.business.representation import PLAIN_IDENTIFIER, Selection
 from hansa.business.rules import Finding
 from hansa.business.surroundings import Served, Surroundings
+from hansa.business.tasks import Tasks
 from hansa.business.validation import Violation, refuse
 from hansa.core.canonical import canonical_json, hashlink
-from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import new_entity_id
 from hansa.store import Entity, EntityDraft, Transaction
@@ -33,6 +34,7 @@ META_FIXED: Final = frozenset({"@type", "@baseType"})
 """What an entity is does not change (TMF630 Part 2)."""
 UNRESOLVED: Final = b"hansa-unresolved"
 FINDINGS_SHOWN_MAX: Final = 20
+ID_SHOWN_MAX_CHARS: Final = 100
 
 Fields = dict[str, Any]
 
@@ -54,11 +56,9 @@ class Writer:
         self._attributes = served.attributes
         self._around = around
         self._store = around.store
-        self._types = frozenset(one.type for api in around.models.apis for one in api.resources)
-        self._stamped = frozenset((*self._resource.stamped_on_create, *self._resource.stamped_on_write))
-        self._defaults = {
-            name: one.on_create for name, one in self._attributes.items() if one.on_create is not None
-        }
+        self._completion = Completion(self._resource, self._attributes, around.models, around.clock)
+        self.tasks: Tasks | None = None
+        """Carries the entities out, when they are tasks."""
 
     # -- the methods ------------------------------------------------------------------------------------------
 
@@ -68,9 +68,10 @@ class Writer:
         request.accept_json()
         chosen = self._chosen(request)
         entity = self._new(await request.json())
+        matched = await self._matched(entity)
         async with self._store.transaction() as tx:
             await self._served.check_parent(request.parent_id, public_only=False)
-            written = await self._insert(tx, entity, request.parent_id)
+            written = await self._create(tx, entity, request.parent_id, matched)
         location = self._served.shown(request.parent_id).address(written.entity.id).encode()
         return self._answer(self._resource.created_status, written, chosen, (b"location", location))
 
@@ -87,9 +88,13 @@ class Writer:
                 f"One patch creates at most {request.limits.collection_patch_entities_max} entities.",
             )
         entities = [self._new(body) for body in bodies]
+        matched = [await self._matched(entity) for entity in entities]
         async with self._store.transaction() as tx:
             await self._served.check_parent(request.parent_id, public_only=False)
-            written = [await self._insert(tx, entity, request.parent_id) for entity in entities]
+            written = [
+                await self._create(tx, entity, request.parent_id, found)
+                for entity, found in zip(entities, matched, strict=True)
+            ]
         shown = self._served.shown(request.parent_id)
         stored = [one.entity for one in written]
         body = shown.listed([one.id for one in stored], [one.body for one in stored], chosen)
@@ -145,6 +150,15 @@ class Writer:
         self._check_own(standing, "The entity")
         return (await self._change(tx, standing, self._replacement(standing, dict(body)))).entity
 
+    async def amended(self, tx: Transaction, standing: Entity, after: Fields) -> EntityDraft:
+        """What an entity becomes when this marketplace itself changes it, also what no client may set.
+
+        Raises:
+            Refused: Model or rules do not allow it, or it is a replica.
+        """
+        self._check_own(standing, "The entity")
+        return (await self._checked(tx, standing, msgspec.json.decode(standing.body), dict(after)))[0]
+
     def address(self, entity_id: str) -> str:
         """Where an entity of a resource without parent is served."""
         return self._served.shown(None).address(entity_id)
@@ -167,22 +181,17 @@ class Writer:
         ):
             rule = f"must be at most {length_max} letters, digits and . _ ~ : @ ! $ & ' ( ) * + = -, starting with a letter or digit"
             found.append(Violation("id", rule, entity_id))
-        if entity["@type"] != resource.type and entity["@type"] in self._types:
+        if entity["@type"] != resource.type and entity["@type"] in around.models.type_names:
             found.append(
                 Violation("@type", f"must be {resource.type} or a type derived from it", entity["@type"])
             )
         found += [
             Violation(name, "is set by this marketplace", entity[name])
-            for name in entity.keys() - FIXED - self._stamped
+            for name in entity.keys() - FIXED - self._completion.dates
             if name in self._attributes and self._attributes[name].access in {"read-only", "update-only"}
         ]
         refuse(found)
-        for name, value in self._defaults.items():
-            if name not in entity:
-                entity[name] = copy.copy(value)
-        if resource.status_attribute is not None and resource.status_initial is not None:
-            entity.setdefault(resource.status_attribute, resource.status_initial)
-        self._stamp(entity, (*resource.stamped_on_create, *resource.stamped_on_write))
+        self._completion.new(entity)
         return entity
 
     def _replacement(self, standing: Entity, body: Fields) -> Fields:
@@ -209,30 +218,46 @@ class Writer:
         unresolved = await rules.check_references(tx, self._resource, None, entity)
         return Written(await tx.put(draft), unresolved)
 
+    async def _matched(self, entity: Fields) -> tuple[str, ...]:
+        return await self.tasks.matched(entity) if self.tasks is not None else ()
+
+    async def _create(
+        self, tx: Transaction, entity: Fields, parent_id: str | None, matched: tuple[str, ...]
+    ) -> Written:
+        """Put a new entity and, when it is a task, carry it out."""
+        written = await self._insert(tx, entity, parent_id)
+        changes = await self.tasks.carry_out(tx, entity, matched) if self.tasks is not None else None
+        if not changes:
+            return written
+        draft = await self.amended(tx, written.entity, {**entity, **changes})
+        return Written(await tx.put(draft), written.unresolved)
+
     async def _change(self, tx: Transaction, standing: Entity, after: Fields) -> Written:
         """Put new content of an entity that is here."""
         before = msgspec.json.decode(standing.body)
         after = {name: value for name, value in after.items() if value is not None and name != "href"}
         self._check_change(before, after)
-        for name in self._stamped:  # not the client's to say
-            if name in before:
-                after[name] = before[name]
-            else:
-                after.pop(name, None)
+        self._completion.keep(before, after)
         if after == before:
             return Written(standing)
-        self._stamp(after, self._resource.stamped_on_write)
+        draft, unresolved = await self._checked(tx, standing, before, after)
+        return Written(await tx.put(draft), unresolved)
+
+    async def _checked(
+        self, tx: Transaction, standing: Entity, before: Fields, after: Fields
+    ) -> tuple[EntityDraft, tuple[Finding, ...]]:
+        """New content of an entity, stamped and held to model and rules."""
+        self._completion.changed(before, after)
         draft = self._draft(after, standing.parent)
         rules = self._around.rules
         rules.check_content(self._resource, before, after)
-        unresolved = await rules.check_references(tx, self._resource, before, after)
-        return Written(await tx.put(draft), unresolved)
+        return draft, await rules.check_references(tx, self._resource, before, after)
 
     def _check_change(self, before: Fields, after: Fields) -> None:
         come = {name: value for name, value in after.items() if name not in before}
         self._served.validator.unknown(self._resource.type, come, after)
         found: list[Violation] = []
-        for name in (before.keys() | after.keys()) - self._stamped:
+        for name in (before.keys() | after.keys()) - self._completion.dates:
             if after.get(name) == before.get(name):
                 continue
             attribute = self._attributes.get(name)
@@ -241,12 +266,9 @@ class Writer:
                 found.append(Violation(name, "cannot be changed", after.get(name)))
         refuse(found)
 
-    def _stamp(self, entity: Fields, names: tuple[str, ...]) -> None:
-        if names:
-            entity.update(dict.fromkeys(names, rfc3339(self._around.clock.now())))
-
     def _draft(self, entity: Fields, parent_id: str | None) -> EntityDraft:
         self._served.validator.check(self._resource.type, entity)
+        self._around.extensions.check(self._resource.type, entity, self._served.api.types)
         status = entity.get(self._resource.status_attribute) if self._resource.status_attribute else None
         body = canonical_json(entity)
         return EntityDraft(
@@ -298,8 +320,10 @@ class Writer:
 
 
 def _unresolved(found: tuple[Finding, ...]) -> tuple[Header, ...]:
-    """The header that tells of references to what is not (yet) here."""
+    """The header that tells of references to what is not (yet) here; identifiers in it are percent-encoded."""
     if not found:
         return ()
-    shown = ", ".join(f"{one.path}={one.target_id}" for one in found[:FINDINGS_SHOWN_MAX])
-    return ((UNRESOLVED, shown.encode("ascii", "replace")),)
+    shown = ", ".join(
+        f"{one.path}={quote(one.target_id[:ID_SHOWN_MAX_CHARS], safe=':')}" for one in found[:FINDINGS_SHOWN_MAX]
+    )
+    return ((UNRESOLVED, shown.encode()),)

@@ -30,7 +30,7 @@ def changes_between(
         if name not in told:
             attribute = attributes.get(name)
             is_default = (
-                attribute is not None and attribute.default is not None and attribute.default == value
+                attribute is not None and attribute.on_create is not None and attribute.on_create == value
             )
             if name == resource.status_attribute or is_default:
                 continue

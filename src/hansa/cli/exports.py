@@ -10,6 +10,7 @@ import msgspec
 from hansa.business.models import Models
 from hansa.cli.catalogue import entries
 from hansa.cli.client import Client, refusal
+from hansa.cli.lines import COLLECTION
 from hansa.core.errors import Code, HansaError, Refused
 
 PAGE: Final = 500
@@ -32,8 +33,14 @@ def types_to_export(models: Models, wanted: Sequence[str]) -> list[str]:
         if name not in models.types:
             known = ", ".join(sorted(models.types))
             raise Refused(Code.INVALID, f"There is no type {name!r}; there are {known}.")
-    chosen = wanted or models.types
+    chosen = wanted or [name for name in models.types if _is_listed(models, name)]
     return sorted(chosen, key=lambda name: (models.served(name)[0].id != "TMF632", name))
+
+
+def _is_listed(models: Models, name: str) -> bool:
+    """Whether there is a list of all entities of that type; of a sub-resource there is one below each parent."""
+    _, resource = models.served(name)
+    return "list" in resource.methods and resource.parent_name is None
 
 
 async def export_lines(
@@ -46,11 +53,11 @@ async def export_lines(
     """
     replicas = await _replicas(client) if is_own_only else frozenset()
     for type_name in types:
-        base, path = models.path_of(type_name)
+        api, resource = models.served(type_name)
         try:
-            async for entity in _listed(client, base + path):
+            async for entity in _listed(client, api.base_path + resource.path):
                 if entity.get("id") not in replicas:
-                    yield _line(type_name, entity)
+                    yield _line(type_name, resource.type, entity)
         except HansaError as error:
             if error.code is not Code.UNAUTHENTICATED:
                 raise
@@ -88,8 +95,9 @@ async def _replicas(client: Client) -> frozenset[str]:
     return frozenset([entry.id async for entry in entries(client) if entry.origin != own])
 
 
-def _line(type_name: str, entity: dict[str, Any]) -> bytes:
+def _line(collection: str, type_name: str, entity: dict[str, Any]) -> bytes:
     rest = {name: value for name, value in entity.items() if name not in {"href", "@type", "id"}}
     # A type of the provider's own is served at the path of the type that it extends.
     told = entity.get("@type", type_name)
-    return msgspec.json.encode({"@type": told, "id": entity.get("id"), **rest})
+    named = {} if collection == type_name else {COLLECTION: collection}
+    return msgspec.json.encode({"@type": told, **named, "id": entity.get("id"), **rest})

@@ -125,7 +125,7 @@ class Importer:
 
     async def _import(self, line: EntityLine) -> Outcome | BadLine:
         try:
-            base, path = self._models.path_of(line.type)
+            base, path = self._path(line)
         except HansaError as error:
             return _bad(line, error.message, str(error.code))
         answer = await self._send("POST", base + path, msgspec.json.encode(line.body))
@@ -137,6 +137,13 @@ class Importer:
         if answer.status != 409:
             return _bad(line, reason, code)
         return await self._reconcile(line, f"{base}{path}/{quote(line.id, safe=':')}", reason)
+
+    def _path(self, line: EntityLine) -> tuple[str, str]:
+        """Where entities of that type are served; a type of the provider's own by the type that it extends."""
+        base_type = line.body.get("@baseType")
+        if line.type not in self._models.types and base_type in self._models.types:
+            return self._models.path_of(str(base_type))
+        return self._models.path_of(line.type)
 
     async def _reconcile(self, line: EntityLine, path: str, conflict: str) -> Outcome | BadLine:
         """Make the entity that is there say what the line says."""

@@ -18,6 +18,8 @@ STANDARD_INPUT: Final = "-"
 LINE_SIZE_MAX_BYTES: Final = 4_194_304
 TYPE_LENGTH_MAX_CHARS: Final = 100
 IDENTIFIER_LENGTH_MAX_CHARS: Final = 2000
+COLLECTION: Final = "@collection"
+"""Says which API's entity a line is, where several have a type of that name: as `TMF908Alarm`."""
 _NAMESPACE: Final = uuid.UUID("7f1c3b7e-6a7f-5f0e-9a0d-2f1f0e6b8c11")
 """Of identifiers that follow from a line's content."""
 
@@ -79,7 +81,7 @@ def parse_line(raw: bytes, file: str, number: int) -> EntityLine | BadLine:
         return BadLine(file, number, reason, str(Code.MALFORMED))
     if not isinstance(body, dict):
         return BadLine(file, number, "not a JSON object", str(Code.MALFORMED))
-    type_name = body.get("@type")
+    type_name = body.pop(COLLECTION, None) or body.get("@type")
     if not isinstance(type_name, str) or not 0 < len(type_name) <= TYPE_LENGTH_MAX_CHARS:
         return BadLine(file, number, "no @type that says what it is, as ProductOffering")
     body.pop("href", None)

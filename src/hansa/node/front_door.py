@@ -32,13 +32,13 @@ log = structlog.get_logger("hansa.node")
 
 
 class Business(Protocol):
-    """The TM Forum APIs as an ASGI application."""
+    """The TM Forum APIs."""
 
     def handles(self, path: str) -> bool:
         """Whether a path is of one of the APIs."""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request."""
+    async def answer(self, scope: Any, receive: Any) -> Answer | None:
+        """The answer to a request; None when nobody waits for it any more."""
 
 
 class FrontDoor:
@@ -78,8 +78,40 @@ class FrontDoor:
         """Answer a request (ASGI)."""
         assert scope["type"] == "http", "the server is told to take nothing else"
         path: str = scope["path"]
-        is_business = self._business.handles(path)
-        surface = "business" if is_business else "league" if path.startswith(LEAGUE_PATH) else "other"
+        started_at_s = self._clock.monotonic()
+        self._traffic.in_flight += 1
+        surface, status = "business", 500
+        try:
+            if self._business.handles(path):
+                status = await self._answer_business(scope, receive, send)
+            else:
+                surface = "league" if path.startswith(LEAGUE_PATH) else "other"
+                status = await self._answer_rest(scope, receive, send)
+        finally:
+            self._traffic.in_flight -= 1
+            self._traffic.note(surface, status, self._clock.monotonic() - started_at_s)
+
+    async def _answer_business(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> int:
+        """Answer, and say with which status."""
+        answer: Answer | None
+        if scope["method"] in WRITES and self._is_disk_full():
+            full = Unavailable(
+                Code.DISK_FULL, "The disk is nearly full; reading goes on.", DISK_RETRY_AFTER_S
+            )
+            answer = error_answer(full)
+        else:
+            try:
+                answer = await self._business.answer(scope, receive)
+            except Exception:
+                log.exception("request failed", path=scope["path"][:200], method=scope["method"])
+                answer = error_answer(HansaError(Code.INTERNAL, "internal"))
+        if answer is None:
+            return 500
+        await send_answer(send, answer, with_body=scope["method"] != "HEAD")
+        return answer.status
+
+    async def _answer_rest(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> int:
+        """Have the rest answered, and say with which status."""
         status = 0
 
         async def counting_send(message: Message) -> None:
@@ -88,31 +120,16 @@ class FrontDoor:
                 status = message.get("status", 0)
             await send(message)
 
-        started_at_s = self._clock.monotonic()
-        self._traffic.in_flight += 1
         try:
-            if is_business:
-                await self._answer_business(scope, receive, counting_send)
-            elif path.endswith(STREAM_PATH):
+            if scope["path"].endswith(STREAM_PATH):
                 await self._answer_stream(scope, receive, counting_send)
             else:
                 await self._rest(scope, receive, counting_send)
         except Exception:
-            log.exception("request failed", path=path[:200], method=scope["method"])
+            log.exception("request failed", path=scope["path"][:200], method=scope["method"])
             if status == 0:
                 await _send_error(counting_send, HansaError(Code.INTERNAL, "internal"))
-        finally:
-            self._traffic.in_flight -= 1
-            self._traffic.note(surface, status or 500, self._clock.monotonic() - started_at_s)
-
-    async def _answer_business(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["method"] in WRITES and self._is_disk_full():
-            await _send_error(
-                send,
-                Unavailable(Code.DISK_FULL, "The disk is nearly full; reading goes on.", DISK_RETRY_AFTER_S),
-            )
-            return
-        await self._business(scope, receive, send)
+        return status or 500
 
     async def _answer_stream(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """An answer that does not end by itself, but with this marketplace."""

@@ -28,7 +28,7 @@ from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.node import preflight
 from hansa.node.folder import LOCK, MEMBER_KEY, GenesisDocument, load_genesis
-from hansa.node.http_server import http_server, listening_socket
+from hansa.node.http_server import http_server, listening_socket, settle
 from hansa.node.lock import FolderLock
 from hansa.node.logs import configure_logs
 from hansa.node.outbound import OutboundClient
@@ -122,6 +122,7 @@ async def _run(marketplace: Marketplace, settings: Settings) -> None:
             "serving", name=settings.name, endpoint=settings.endpoint, pid=os.getpid(), version=__version__
         )
         marketplace.tasks.start()
+        settle()
         await server.serve(sockets=[listener])
 
 

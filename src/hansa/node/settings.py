@@ -19,9 +19,9 @@ from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.limits import Limits
 from hansa.core.members import normal_endpoint
 from hansa.node.limit_texts import LIMIT_TEXTS
+from hansa.node.setting_schema import CHOICES, ENVIRONMENT_PREFIX, OWN_SETTINGS, Kind, Setting, Value
 
 FILE_NAME: Final = "hansa.toml"
-ENVIRONMENT_PREFIX: Final = "HANSA_"
 ENVIRONMENT_OTHERS: Final = frozenset({"HANSA_TOKEN"})
 """Variables with our prefix that are not settings: the command line reads them."""
 
@@ -32,28 +32,9 @@ LEDGER_LIMITS: Final = frozenset(
 
 NAME_LENGTH_MAX_CHARS: Final = 64
 
-Kind = Literal["text", "whole number", "number", "truth value", "list of texts"]
-Value = str | int | float | bool | tuple[str, ...]
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """One setting, as the schema has it."""
-
-    key: str
-    kind: Kind
-    default: Value | None
-    """None: it has to be given."""
-    description: str
-    example: Value
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable."""
-        return ENVIRONMENT_PREFIX + self.key.upper()
-
 
 class Settings(msgspec.Struct, frozen=True):
-    """What an operator decides about one marketplace. The schema below says what each means."""
+    """What an operator decides about one marketplace. The schema (`hansa.node.setting_schema`) says what each means."""
 
     name: str
     did: str
@@ -69,91 +50,15 @@ class Settings(msgspec.Struct, frozen=True):
     log_level: str
     log_format: str
     ready_lag_max_events: int
+    unknown_attributes: Literal["refuse", "keep"]
+    unknown_extensions: Literal["keep", "refuse"]
+    unresolved_references: Literal["warn", "refuse"]
+    referenced_deletion: Literal["refuse", "warn"]
+    indexed_attributes: tuple[str, ...]
+    import_hosts: tuple[str, ...]
     limits: Limits
 
 
-OWN_SETTINGS: Final = (
-    Setting("name", "text", None, "What the marketplace is called, for people.", "lubeck"),
-    Setting(
-        "did",
-        "text",
-        None,
-        "Who the marketplace is on the ledger. `hansa init` writes the did:key of `keys/member.jwk` unless told.",
-        "did:web:market.example",
-    ),
-    Setting(
-        "endpoint",
-        "text",
-        None,
-        "Where others reach it: scheme, host and port, as registered on the ledger.",
-        "https://market.example:8443",
-    ),
-    Setting("listen_host", "text", "127.0.0.1", "Address of this machine that HTTP is served on.", "0.0.0.0"),  # noqa: S104 - an example
-    Setting("listen_port", "whole number", 0, "Port that HTTP is served on; 0: the endpoint's port.", 8080),
-    Setting(
-        "p2p_host",
-        "text",
-        "127.0.0.1",
-        "Address of this machine on which the engine listens for other members.",
-        "0.0.0.0",  # noqa: S104 - an example
-    ),
-    Setting("p2p_port", "whole number", None, "Port on which the engine listens for other members.", 26656),
-    Setting(
-        "p2p_external_address",
-        "text",
-        "",
-        "`host:port` at which other members reach the engine, when it differs from where it listens.",
-        "market.example:26656",
-    ),
-    Setting(
-        "persistent_peers",
-        "list of texts",
-        (),
-        "The engines of the other members, as `<node id>@host:port`.",
-        ("a94a8fe5ccb19ba61c4c0873d391e987982fbbd3@riga.example:26656",),
-    ),
-    Setting(
-        "single_machine",
-        "truth value",
-        False,
-        "Whether several members share this machine, as in the demo: the engine then accepts loopback addresses.",
-        True,
-    ),
-    Setting(
-        "allow_private_networks",
-        "truth value",
-        False,
-        "Whether requests may go to private and loopback addresses. Leave it off where strangers can register a hub "
-        "listener.",
-        True,
-    ),
-    Setting(
-        "log_level",
-        "text",
-        "info",
-        "What is logged: `debug`, `info`, `warning` or `error`, and above.",
-        "debug",
-    ),
-    Setting(
-        "log_format",
-        "text",
-        "auto",
-        "`json`, `console`, or `auto`: JSON lines, but coloured text on a terminal.",
-        "json",
-    ),
-    Setting(
-        "ready_lag_max_events",
-        "whole number",
-        5000,
-        "How many events this marketplace may be behind the ledger and still call itself ready.",
-        500,
-    ),
-)
-
-CHOICES: Final[dict[str, frozenset[str]]] = {
-    "log_level": frozenset({"debug", "info", "warning", "error"}),
-    "log_format": frozenset({"auto", "json", "console"}),
-}
 PORTS: Final = frozenset({"listen_port", "p2p_port"})
 
 

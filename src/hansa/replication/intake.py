@@ -18,10 +18,10 @@ answer with their provenance.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import structlog
@@ -64,7 +64,18 @@ class IntakeCounters(msgspec.Struct):
     bytes_stored: int = 0
 
 
-def verify(body: bytes, retrieval: Retrieval, limits: Limits) -> EntityDraft | Rejection:
+TypeCheck: TypeAlias = Callable[[str, object], bool]
+"""Whether an entity that calls itself so (`@type`) belongs to a collection."""
+
+
+def is_of_that_name(collection: str, said: object) -> bool:
+    """Whether an entity that says to be of a type belongs to a collection: here, when it says that very name."""
+    return said == collection
+
+
+def verify(
+    body: bytes, retrieval: Retrieval, limits: Limits, is_of: TypeCheck = is_of_that_name
+) -> EntityDraft | Rejection:
     """The replica that these bytes are, if they hold (steps 1 to 3)."""
     if len(body) > limits.entity_size_max_bytes:
         return _final(Code.RETRIEVAL_TOO_LARGE, f"The entity has {len(body)} bytes.")
@@ -77,7 +88,7 @@ def verify(body: bytes, retrieval: Retrieval, limits: Limits) -> EntityDraft | R
         is_canonical = canonical_json(entity) == body
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refused):
         return _final(Code.ENTITY_INVALID, "The bytes are not JSON that can be stored.")
-    wrong = _wrong_form(entity, retrieval, limits) if is_canonical else "is not in canonical form"
+    wrong = _wrong_form(entity, retrieval, limits, is_of) if is_canonical else "is not in canonical form"
     if wrong is not None:
         return _final(Code.ENTITY_INVALID, f"The entity {wrong}.")
     if entity_key(retrieval.issuer, entity["id"]) != retrieval.key:
@@ -87,13 +98,13 @@ def verify(body: bytes, retrieval: Retrieval, limits: Limits) -> EntityDraft | R
     return EntityDraft(entity["id"], retrieval.type, body, link, public=True, origin=retrieval.issuer)
 
 
-def _wrong_form(entity: Any, retrieval: Retrieval, limits: Limits) -> str | None:
+def _wrong_form(entity: Any, retrieval: Retrieval, limits: Limits, is_of: TypeCheck) -> str | None:
     if not isinstance(entity, dict):
         return "is not a JSON object"
     identifier = entity.get("id")
     if not isinstance(identifier, str) or not 1 <= len(identifier) <= limits.identifier_length_max_chars:
         return "has no identifier of a length that is allowed"
-    if entity.get("@type") != retrieval.type:
+    if not is_of(retrieval.type, entity.get("@type")):
         return f"is not of the type {retrieval.type} that the event names"
     if "href" in entity:
         return "has an href, which is not part of what is replicated"
@@ -130,6 +141,7 @@ class Intake:
         clock: For back-off.
         entropy: For back-off.
         limits: `entity_size_max_bytes`, `retrieval_…`, `evidence_rows_max`.
+        is_of: Tells whether what an entity calls itself belongs to the collection that its event names.
     """
 
     def __init__(
@@ -141,7 +153,9 @@ class Intake:
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
+        is_of: TypeCheck = is_of_that_name,
     ) -> None:
+        self._is_of = is_of
         self._store = store
         self._bus = bus
         self._registry = registry
@@ -173,7 +187,7 @@ class Intake:
     def _judge(self, retrieval: Retrieval, line: AnswerLine) -> EntityDraft | Rejection | None:
         """None when it has to be asked for again at once."""
         if isinstance(line.entity, msgspec.Raw):
-            return verify(bytes(line.entity), retrieval, self._limits)
+            return verify(bytes(line.entity), retrieval, self._limits, self._is_of)
         if line.status == "later":
             return None
         reason = f"The origin says that the version is {line.status}."

@@ -37,7 +37,7 @@ from hansa.pubsub.bus import Bus
 from hansa.replication.backlog import Backlog
 from hansa.replication.backoff import Insistence, backoff_s
 from hansa.replication.exchange import AnswerLine, OriginClient
-from hansa.replication.intake import Intake, now_ms
+from hansa.replication.intake import Intake, TypeCheck, is_of_that_name, now_ms
 from hansa.replication.registry import Registry
 from hansa.store import Store, Transaction, retrievals
 from hansa.store.retrievals import Origin, Retrieval
@@ -82,6 +82,7 @@ class Retriever:
         clock: For back-off.
         entropy: For back-off.
         limits: `retrieval_…`, `entity_size_max_bytes`, `evidence_rows_max`.
+        is_of: Tells whether what an entity calls itself belongs to the collection that its event names.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Retriever:
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
+        is_of: TypeCheck = is_of_that_name,
     ) -> None:
         self._store = store
         self._backlog = backlog
@@ -103,7 +105,7 @@ class Retriever:
         self._limits = limits
         self._registry = Registry(bus, clock)
         self._client = OriginClient(http, signer, limits)
-        self._intake = Intake(store, bus, self._registry, did, clock, entropy, limits)
+        self._intake = Intake(store, bus, self._registry, did, clock, entropy, limits, is_of)
         self._lanes: dict[str, _Lane] = {}
         self._exchanges = 0
         self._exchanges_failed = 0

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 import structlog
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from hansa.business.http import Answer
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
 from hansa.node.front_door import FrontDoor
@@ -26,10 +27,10 @@ class EchoBusiness:
     def handles(self, path: str) -> bool:
         return path.startswith("/tmf-api/")
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def answer(self, scope: Any, receive: Any) -> Answer:
         if scope["path"].endswith("/broken"):
             raise ValueError("inner detail")
-        await PlainTextResponse("business")(scope, receive, send)
+        return Answer(200, b"business")
 
 
 async def endless(_: Request) -> Response:

@@ -8,11 +8,11 @@ import pytest
 from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
 from hansa.node.limit_texts import LIMIT_TEXTS
+from hansa.node.setting_schema import Value
 from hansa.node.settings import (
     LEDGER_LIMITS,
     SCHEMA,
     Settings,
-    Value,
     load_settings,
     settings_page,
     toml_document,

@@ -64,17 +64,37 @@ class EntityType(msgspec.Struct, frozen=True):
     extends: str | None = None
 
 
+class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a task does to the entities that it refers to."""
+
+    about: str
+    """Dotted path to their references in the task, through arrays too, as `adjustProductStockItem.productStockTarget`."""
+    sets: Mapping[str, object]
+    """Attributes that are set there, dotted for those within. A value is taken as it is, but `{from = "ackUserId"}` from
+    the task (or from the item of it that holds the reference); `add` and `subtract` change a quantity by one there;
+    `append` puts one more element into an array, `refer` a reference, and `unrefer` takes that out again."""
+
+
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the entities of a task resource do once they are created: TMF630 Part 1, chapter 8."""
 
+    effects: tuple[Effect, ...] = ()
     done: str | None = None
     """State of a task that was carried out; None when tasks have no state."""
     failed: str | None = None
     """State of a task that could not be."""
-    about: str | None = None
-    """Dotted path to the references of the entities that it changes, as `productOrder` or `alarmPattern.alarm`."""
-    sets: Mapping[str, object] = {}
-    """Attributes that it sets there. A value `{"from": "ackUserId"}` is taken from the task."""
+    reason: str | None = None
+    """Attribute that says why it could not be."""
+    completed: str | None = None
+    """Date-time that is set when it was carried out."""
+    due: str | None = None
+    """Date-time before which it is not carried out."""
+    outcome: str | None = None
+    """Attribute that lists the entities which were changed."""
+    items: Mapping[str, object] = {}
+    """Attributes that are set in the items which hold the references, when it was carried out."""
+    matches: str | None = None
+    """Collection of which the references are patterns: each means every entity with these attributes."""
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -190,6 +210,8 @@ class Models:
         """Collections whose entities may be public; every other one is private."""
         self.types = frozenset(self._served)
         """All collections that are served."""
+        self.type_names = frozenset(resource.type for _, resource in self._served.values())
+        """All types that are served."""
 
     def served(self, type_name: str) -> tuple[Api, Resource]:
         """API and resource that serve a collection.
@@ -201,6 +223,15 @@ class Models:
         if found is None:
             raise Refused(Code.INVALID, f"No API of this marketplace serves the type {type_name!r}.")
         return found
+
+    def is_of(self, collection: str, said: object) -> bool:
+        """Whether an entity that calls itself so (`@type`) belongs to a collection.
+
+        It does when that is the type of the resource, or a type of somebody's own, derived from it.
+        """
+        if collection not in self.types or not isinstance(said, str):
+            return False
+        return said == self._served[collection][1].type or said not in self.type_names
 
     def path_of(self, type_name: str) -> tuple[str, str]:
         """Base path and resource path of a type; base path + resource path + `/` + id is the path of an entity.
