@@ -11,15 +11,34 @@ from hansa.business.evaluation import equals, matches
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.store import EntityDraft, Filter, Query, Store
+from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, Store
+from hansa.store import Test as StoreTest
 
 TEXTS = st.sampled_from(["", "a", "b", "A", "5", "5.0", "true", "ü", "a,b", "o'x", '"', "%"])
 REFERENCE = st.fixed_dictionaries({"id": TEXTS}, optional={"name": TEXTS})
+MOMENTS = st.sampled_from(
+    [
+        *("2026-01-31", "2026-01-31T00:00:00Z", "2026-01-31T02:00:00+02:00", "2026-01-30T23:59:59.5-00:30"),
+        *(
+            "2026",
+            "2026-01-31T00:00:00.000Z",
+            "2026-02-30",
+            "9999-12-31T23:59:60Z",
+            "0001-01-01T00:00+01:00",
+            "soon",
+        ),
+    ]
+)
 VALUES = st.none() | st.booleans() | st.sampled_from([0, 5, -1, 5.0, 5.5, 1e15]) | TEXTS
 BODY = st.fixed_dictionaries(
     {"name": TEXTS},
     optional={
         "isBundle": st.booleans(),
+        "description": TEXTS | MOMENTS,
+        "lastUpdate": MOMENTS,
+        "validFor": st.fixed_dictionaries(
+            {}, optional={"startDateTime": MOMENTS, "endDateTime": MOMENTS | VALUES}
+        ),
         "lifecycleStatus": st.sampled_from(["Launched", "Retired"]),
         "category": st.lists(REFERENCE, max_size=3),
         "relatedParty": st.lists(REFERENCE, max_size=2),
@@ -44,6 +63,10 @@ BODY = st.fixed_dictionaries(
 )
 PATHS = st.sampled_from(
     [
+        ("description",),
+        ("lastUpdate",),
+        ("validFor", "startDateTime"),
+        ("validFor", "endDateTime"),
         ("id",),
         ("name",),
         ("isBundle",),
@@ -60,15 +83,45 @@ PATHS = st.sampled_from(
 FILTER_TEXTS = TEXTS | st.sampled_from(
     ["Launched", "0", "-1", "5.5", "1", "false", "null", "o1", "1000000000000000"]
 )
-FILTERS = st.lists(
-    st.builds(Filter, PATHS, st.lists(FILTER_TEXTS, min_size=1, max_size=2).map(tuple)), max_size=2
+PATTERNS = st.sampled_from(["", "a", "^[ab]$", "(?i)A", "\\d", "5|ü", "\\A(?:a,b)\\z", "^20.*Z$"])
+EQUALITIES = st.builds(Filter, PATHS, st.lists(FILTER_TEXTS, min_size=1, max_size=2).map(tuple))
+FILTERS = (
+    EQUALITIES
+    | st.builds(
+        Filter,
+        PATHS,
+        st.lists(FILTER_TEXTS | MOMENTS, min_size=1, max_size=2).map(tuple),
+        st.sampled_from(["eq", "gt", "gte", "lt", "lte"]),
+        st.booleans(),
+    )
+    | st.builds(Filter, PATHS, st.lists(PATTERNS, min_size=1, max_size=2).map(tuple), st.just("regex"))
+)
+TESTS = st.sampled_from(
+    [
+        StoreTest("has categories", lambda entity: bool(entity.get("category"))),
+        StoreTest("is a", lambda entity: entity["name"] == "a"),
+    ]
+)
+CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
+    FILTERS | TESTS,
+    lambda below: st.builds(
+        lambda several, kind: kind(tuple(several)),
+        st.lists(below, max_size=3),
+        st.sampled_from([AnyOf, AllOf]),
+    ),
+    max_leaves=5,
 )
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(BODY, max_size=6), FILTERS, st.integers(0, 3), st.integers(0, 4))
+@given(
+    st.lists(BODY, max_size=6),
+    st.lists(EQUALITIES, max_size=2) | st.lists(CONDITIONS, max_size=2),
+    st.integers(0, 3),
+    st.integers(0, 4),
+)
 async def test_the_store_and_a_plain_evaluation_agree(
-    bodies: list[dict[str, Any]], filters: list[Filter], offset: int, limit: int
+    bodies: list[dict[str, Any]], filters: list[Condition], offset: int, limit: int
 ) -> None:
     store = await Store.open(None, ManualClock(), Limits())
     entities = [{"id": f"o{n}", "@type": "ProductOffering", **body} for n, body in enumerate(bodies)]
