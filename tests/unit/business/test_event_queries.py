@@ -44,7 +44,7 @@ def test_the_guidelines_own_example_is_read() -> None:
         "eventType =\n  ProductOfferingStateChangeNotification&event.productoffering.lifecycleStatus=Launched"
         "&fields=\n  event.productOffering.id,event.ProductOffering.name"
     )
-    assert query.event_types == {"productOfferingStateChangeEvent"}
+    assert query.event_types == frozenset({"productOfferingStateChangeEvent"})
     assert query.conditions == (Filter(("event", "productOffering", "lifecycleStatus"), ("Launched",)),)
     assert query.fields is not None
     assert select(EVENT, query.fields) == {"event": {"productOffering": {"id": "o", "name": "Edge"}}}
