@@ -72,6 +72,11 @@ class Lifecycle(msgspec.Struct, frozen=True):
         """States that may follow one that the machine knows."""
         return self.next[state]
 
+    def is_final(self, state: str) -> bool:
+        """Whether it knows the state as one that nothing follows."""
+        known = self.known(state)
+        return known is not None and not self.next[known]
+
     def allows(self, before: str, after: str) -> bool:
         """Whether an entity may go from one state to another; staying is always possible.
 

@@ -1,7 +1,9 @@
 """Refuses to delete what other entities of this marketplace refer to.
 
-Replicas do not stand in the way: their origin alone could change them, and it is told of the deletion as everybody
-is. Neither do references at paths that are not indexed, deep within an entity. An operator who would rather have
+Only what still matters, and can be changed, stands in the way. What does not: replicas, whose origin alone could change
+them, and who is told of the deletion as everybody is; entities in a final state, as completed orders and tasks that are
+done; entities that nobody can change or delete, as their document has no such methods. Neither do references at paths
+that are not indexed, deep within an entity. An operator who would rather have
 loose ends than refusals says so (`warn`); these can be listed (`hansa.business.rules.loose_ends`).
 """
 
@@ -21,9 +23,10 @@ from hansa.store.references import referrers
 Deletion = Literal["refuse", "warn"]
 """What becomes of the deletion of an entity that others refer to."""
 
+CHANGING: Final = frozenset({"patch", "replace", "delete"})
 REFERRERS_SHOWN_MAX: Final = 5
-REFERRERS_READ_MAX: Final = 50
-"""Referrers that are looked at. Some may hold a value of that identifier, which is no reference."""
+REFERRERS_READ_MAX: Final = 500
+"""Referrers that are looked at, to see whether they stand in the way; where there are so many, it is taken for granted."""
 
 
 class DeletionRules:
@@ -55,8 +58,13 @@ class DeletionRules:
         names = [
             f"{referrer.collection} {referrer.id!r}"
             for referrer in found
-            if self._refers(referrer.collection, referrer.body, entity.id)
+            if self._stands_in_the_way(referrer.collection, referrer.body, entity.id)
         ]
+        if not names and len(found) == REFERRERS_READ_MAX:
+            raise Refused(
+                Code.STILL_REFERENCED,
+                f"{entity.id!r} is referred to by {REFERRERS_READ_MAX} entities or more; change or delete these first.",
+            )
         if names:
             more = " and others" if len(names) > REFERRERS_SHOWN_MAX else ""
             raise Refused(
@@ -65,7 +73,13 @@ class DeletionRules:
                 "change or delete these first.",
             )
 
-    def _refers(self, collection: str, body: bytes, target_id: str) -> bool:
+    def _stands_in_the_way(self, collection: str, body: bytes, target_id: str) -> bool:
         _, resource = self._models.served(collection)
+        if CHANGING.isdisjoint((*resource.methods, *resource.operator_methods)):
+            return False
         fields = msgspec.json.decode(body, type=dict[str, object])
+        machine = self._models.lifecycle(resource)
+        state = fields.get(resource.status_attribute or "")
+        if machine is not None and isinstance(state, str) and machine.is_final(state):
+            return False
         return any(each.target_id == target_id for each in self._references.references(resource, fields))

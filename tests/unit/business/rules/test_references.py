@@ -316,6 +316,10 @@ async def test_items_refer_too(desk: Desk) -> None:
         ("ProductOffering", {"channel": [{"id": "c"}]}),  # to something else of that name
         ("ProductOffering", {"description": "c"}),
         ("BillingAccount", {"billStructure": {"format": {"id": "c", "isRef": False}}}),  # a value
+        (
+            "ProductOffering",
+            {"category": [{"id": "c"}], "lifecycleStatus": "Obsolete"},
+        ),  # nothing comes of it
     ],
 )
 async def test_what_is_no_reference_from_here_does_not_stand_in_the_way(
@@ -324,6 +328,24 @@ async def test_what_is_no_reference_from_here_does_not_stand_in_the_way(
     await desk.put("Category", "c", subCategory=[{"id": "c"}])
     await desk.put(collection, "other", **fields)
     await desk.delete("c")
+
+
+async def test_a_task_does_not_keep_what_it_was_about(desk: Desk) -> None:
+    await desk.put("ProductOrder", "order", state="acknowledged")
+    await desk.put("CancelProductOrder", "task", state="inProgress", productOrder={"id": "order"})
+    await desk.delete("order")
+
+
+async def test_where_very_many_refer_nobody_asks_whether_it_matters(desk: Desk) -> None:
+    await desk.put("Organization", "p")
+    async with desk.store.transaction() as tx:
+        for n in range(500):
+            body = canonical_json({"id": f"o{n}", "state": "completed", "relatedParty": [{"id": "p"}]})
+            await tx.put(EntityDraft(f"o{n}", "ProductOrder", body, hashlink(body), False))
+    with pytest.raises(Refused, match="by 500 entities or more"):
+        await desk.delete("p")
+    await desk.delete("o0")
+    await desk.delete("p")
 
 
 async def test_the_operator_may_choose_loose_ends(desk: Desk) -> None:
