@@ -28,6 +28,7 @@ REASONS: Final[dict[Code, str]] = {
     Code.UNSUPPORTED_MEDIA_TYPE: "The body is in a form that is not understood",
     Code.RANGE_NOT_SATISFIABLE: "The list has nothing in the range that was asked for",
     Code.OVERLOADED: "Too much is going on",
+    Code.SEARCH_TOO_SLOW: "This list needs an index",
     Code.UNAVAILABLE: "This does not work at the moment",
     Code.DISK_FULL: "This does not work at the moment",
     Code.URI_TOO_LONG: "The query is too long",

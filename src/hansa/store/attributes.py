@@ -1,4 +1,4 @@
-"""Which attributes have a column or an index, and how their values are told apart.
+"""Paths through an entity, and how the values that they reach are told apart.
 
 A path is a tuple of attribute names from the top of an entity. After each name an array stands for its elements
 and anything else for itself; so `("category", "id")` reaches every category's identifier, and it makes no
@@ -18,20 +18,12 @@ from hansa.core.canonical import canonical_json
 
 AttributePath = tuple[str, ...]
 
-COLUMNS: Final[dict[AttributePath, str]] = {
-    ("id",): "id",
-    ("name",): "name",
-    ("lifecycleStatus",): "lifecycle_status",
-    ("lastUpdate",): "last_update",
-}
-"""Paths with a column of their own. TM Forum defines them as strings; a value of another type counts as absent."""
-
 INDEXED_PATHS: Final[tuple[AttributePath, ...]] = (
     ("category", "id"),
     ("relatedParty", "id"),
     ("productSpecification", "id"),
 )
-"""Paths whose values are in `entity_index`."""
+"""Paths that are indexed in collections without a plan of their own."""
 
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 _NUMBER_LENGTH_MAX: Final = 64
@@ -59,9 +51,12 @@ def indexed_values(entity: dict[str, Any], path: AttributePath) -> set[str]:
     }
 
 
-def indexed_attribute(type_name: str, path: AttributePath) -> str:
-    """The name under which the index holds a path of a type."""
-    return ".".join((type_name, *path))
+def number_of(text: str) -> float | None:
+    """The number that a text of a query can mean: one in JSON's notation."""
+    if len(text) > _NUMBER_LENGTH_MAX or not _NUMBER.fullmatch(text):
+        return None
+    number = float(text)
+    return None if abs(number) == float("inf") else number
 
 
 def candidates(text: str) -> list[str]:
@@ -69,10 +64,8 @@ def candidates(text: str) -> list[str]:
     meanings = [canonical_json(text).decode()]
     if text in {"true", "false"}:
         meanings.append(text)
-    elif len(text) <= _NUMBER_LENGTH_MAX and _NUMBER.fullmatch(text):
-        number = float(text)
-        if abs(number) != float("inf"):
-            meanings.append(canonical_json(number).decode())
+    elif (number := number_of(text)) is not None:
+        meanings.append(canonical_json(number).decode())
     return meanings
 
 

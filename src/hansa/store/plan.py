@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from hansa.store.attributes import INDEXED_PATHS, AttributePath
 
+TYPE_PATH: Final[AttributePath] = ("@type",)
+
 
 class CollectionPlan(msgspec.Struct, frozen=True):
-    """The indexes of one collection, beside those of `id`, `name`, `lastUpdate` and its status."""
+    """The indexes of one collection, beside those of `id`, `name`, `lastUpdate`, `@type` and its status."""
 
     status: str | None = "lifecycleStatus"
     """The attribute that holds the state of an entity; a change of it is a change of state."""
@@ -21,3 +23,5 @@ class CollectionPlan(msgspec.Struct, frozen=True):
 
 IndexPlan: TypeAlias = Mapping[str, CollectionPlan]
 """By collection; one that it does not name has the plan `CollectionPlan()`."""
+
+DEFAULT_PLAN: Final = CollectionPlan()

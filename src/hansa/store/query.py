@@ -1,36 +1,49 @@
 """From a `Query` to SQL: one compiler, here in SQLite's dialect.
 
-There are two kinds of plan. A *stream* is answered from an index that has the rows in the order asked for: its
-cost is that of the page, whatever the size of the catalogue, so it runs on the event loop. Everything else is a
-*search*, which may read every entity of the type: it runs in a worker thread and gives back, as one row, the total
-and the row numbers of the page. (One row, because a thread that takes the interpreter's lock once per row would
-wait for the event loop once per row.)
+The conditions of a query are *leads* or *checks*. A lead says by itself where its entities are: it is one posting or
+the union of several (an attribute's value, or several values, in an index), and what it finds comes in the order of a
+list. A check is asked of one entity. A query is answered in one of four ways:
+
+- by *identifiers*, when a condition names them;
+- as a *stream*, from an index that has the page in the order asked for, with a total that is kept: its cost is that
+  of the page, whatever the size of the catalogue;
+- as a *walk* in the order of a column, checking entities until the page is full, where most of them match;
+- as a *search*, which collects everything that matches, counts it and sorts it. One that looks at few entities runs on
+  the event loop, like the other three; every other runs in a worker thread, bounded in time. It gives back one row, the
+  total and the numbers of the page: a thread that takes the interpreter's lock once per row would wait for the event
+  loop once per row.
 
 Order: the keys asked for, then the order in which entities were first written here, which is also the order when
 none is asked for. Where the last key descends, so does that. Absent attributes and null come before numbers
-(`false` is 0, `true` is 1), those before strings; strings compare by code point. A path that reaches several
-values sorts by the first.
+(`false` is 0, `true` is 1), those before strings; strings compare by code point, `lastUpdate` as moments. A path that
+reaches several values sorts by the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import msgspec
 
-from hansa.store.attributes import (
-    COLUMNS,
-    INDEXED_PATHS,
-    AttributePath,
-    all_candidates,
-    indexed_attribute,
-)
+from hansa.core.instants import comparable
+from hansa.store.attributes import candidates
+from hansa.store.conditions import Conditions, Part, joined, walked
 from hansa.store.database import Parameter
-from hansa.store.records import Filter, Query, SortKey
+from hansa.store.indexing import CollectionIndex, Posting
+from hansa.store.records import AllOf, AnyOf, Condition, Filter, Query, SortKey
 
-_STREAMED_IDS_MAX: Final = 100
-_STATUS: Final = ("lifecycleStatus",)
+IDS_MAX: Final = 500
+"""So many identifiers are looked up on the event loop."""
+POSTINGS_MAX: Final = 50
+"""So many are merged into one lead."""
+
+INDEX_OF: Final = {
+    "status": "entity_by_status",
+    "name": "entity_by_name",
+    "last_update": "entity_by_last_update",
+    "parent": "entity_by_parent",
+}
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -38,208 +51,295 @@ class Statement(msgspec.Struct, frozen=True):
 
     sql: str
     parameters: tuple[Parameter, ...]
+    tests: tuple[Callable[[Any], bool], ...] = ()
 
 
-class Stream(msgspec.Struct, frozen=True):
-    """A plan whose cost is that of its page."""
+class Source(msgspec.Struct, frozen=True):
+    """One posting: its entities are `number`s in ascending order."""
 
-    total: Statement
-    """One row: (total,)."""
-    page: Statement
-    """Rows (id, body)."""
-
-
-class Search(msgspec.Struct, frozen=True):
-    """A plan whose cost grows with the catalogue."""
-
-    statement: Statement
-    """One row: (total, JSON list of the row numbers of the page)."""
+    posting: Posting | None
+    """Whose total is kept; None for a status, of which it always is."""
+    column: str | None
+    value: str
+    numbers: Part
+    """A SELECT of `n`."""
+    counted: Part
+    """A SELECT of `public`, for counting."""
 
 
-class _Part(msgspec.Struct, frozen=True):
-    """A piece of SQL with the parameters in it."""
+class Lead(msgspec.Struct, frozen=True):
+    """A condition whose entities an index names."""
 
-    sql: str
-    parameters: tuple[Parameter, ...] = ()
-
-
-def compile_query(query: Query, indexed_paths: Sequence[AttributePath] = INDEXED_PATHS) -> Stream | Search:
-    """The plan for a query."""
-    filters = _Filters(query, indexed_paths)
-    keys = [_sort_value(key.path) for key in query.sort]
-    if filters.is_streamed(query):
-        order = _order(query.sort, keys, filters.row)
-        page = _joined(
-            f"SELECT e.id, e.body FROM {filters.source} WHERE ",  # noqa: S608 - no input
-            (),
-            filters.where,
-            _Part(f" ORDER BY {order.sql} LIMIT ? OFFSET ?", (*order.parameters, query.limit, query.offset)),
-        )
-        return Stream(filters.total(query), page)
-    names = [f"k{n}" for n in range(len(keys))]
-    ordered = _order(query.sort, [_Part(name) for name in names], "r")
-    matched = _joined(
-        f"WITH matched ({', '.join(['r', *names])}) AS MATERIALIZED ("  # noqa: S608 - names of our own
-        f"SELECT {', '.join([filters.row, *(key.sql for key in keys)])} FROM {filters.source} WHERE ",
-        tuple(value for key in keys for value in key.parameters),
-        filters.where,
-        _Part(
-            ") SELECT (SELECT count(*) FROM matched), (SELECT json_group_array(r) FROM "  # noqa: S608 - no input
-            f"(SELECT r FROM matched ORDER BY {ordered.sql} LIMIT ? OFFSET ?))",
-            (query.limit, query.offset),
-        ),
-    )
-    return Search(matched)
+    sources: tuple[Source, ...]
+    is_disjoint: bool
+    """Whether an entity can be in one source only, so that totals add up."""
+    check: Part
+    """The same as a condition on one entity."""
 
 
-class _Filters:
-    """The rows of a query: where they are taken from, and under which condition."""
+class Compiled(msgspec.Struct, frozen=True):
+    """A query taken apart; the choice of the way to answer it depends on the totals."""
 
-    def __init__(self, query: Query, indexed_paths: Sequence[AttributePath]) -> None:
-        self._has_id = any(f.path == ("id",) and len(f.values) <= _STREAMED_IDS_MAX for f in query.filters)
-        # The first index entry with one meaning leads the way: its rows come in the order of the entities.
-        led = (f for f in query.filters if f.path in indexed_paths and len(all_candidates(f.values)) == 1)
-        self._leading = None if self._has_id else next(led, None)
-        self.where: list[_Part] = []
-        if self._leading is None:
-            self.source, self.row = "entity AS e", "e.rowid"
-            self.where.append(_Part("e.type = ?", (query.type,)))
-            if query.public_only:
-                self.where.append(_Part("e.public = 1"))
-        else:
-            self.source, self.row = (
-                "entity_index AS i CROSS JOIN entity AS e ON e.rowid = i.entity",
-                "i.entity",
+    query: Query
+    leads: tuple[Lead, ...]
+    checks: tuple[Part, ...]
+    """All conditions but the leads."""
+    has_ids: bool
+    ranged: str | None
+    """The column of the only condition, when that is a range of a column."""
+    sorted_column: str | None
+    """The column of the only key of the order, if that has an index."""
+    keys: tuple[Part, ...]
+    """What is sorted by."""
+    unindexed: tuple[str, ...]
+    tests: tuple[Callable[[Any], bool], ...]
+
+    @property
+    def conditions(self) -> int:
+        """How many there are."""
+        return len(self.leads) + len(self.checks)
+
+    # -- statements -------------------------------------------------------------------------------------------
+
+    def stream(self) -> Statement:
+        """The page (id, body) of the only lead, or of the whole collection, in the order of numbers."""
+        query = self.query
+        numbers = self.leads[0].sources if self.leads else (_whole(query),)
+        merged = _union([source.numbers for source in numbers], distinct=not self._is_disjoint())
+        return self._page(Part(f"{merged.sql} ORDER BY n LIMIT ? OFFSET ?", merged.parameters))
+
+    def walk(self) -> Statement:
+        """The page (id, body) in the order of a column, with every condition checked."""
+        column = self.sorted_column
+        assert column is not None
+        where = joined(" AND ", [*self._base(), *(lead.check for lead in self.leads), *self.checks], "1")
+        descending = " DESC" if self.query.sort[0].descending else ""
+        return self._page(
+            Part(
+                f"SELECT e.number AS n FROM entity AS e INDEXED BY {INDEX_OF[column]} WHERE {where.sql} "  # noqa: S608 - no input
+                f"ORDER BY e.{column}{descending}, e.number{descending} LIMIT ? OFFSET ?",
+                where.parameters,
             )
-            self.where.append(_Part("i.attribute = ? AND i.value = ?", _entry(query.type, self._leading)))
-            if query.public_only:
-                self.where.append(_Part("i.public = 1"))
-        self.where += (
-            _condition(f, query.type, is_indexed=f.path in indexed_paths)
-            for f in query.filters
-            if f is not self._leading
         )
 
-    def is_streamed(self, query: Query) -> bool:
-        """Whether an index gives the rows in order."""
-        if self._has_id:
-            return True
-        if not query.filters:
-            return not query.sort or (len(query.sort) == 1 and query.sort[0].path in COLUMNS)
-        if query.sort or len(query.filters) > 1:
-            return False
-        (only,) = query.filters
-        return only is self._leading or (only.path in COLUMNS and len(set(only.values)) == 1)
-
-    def total(self, query: Query) -> Statement:
-        """The kept counts where they can tell, else a count in the index."""
-        public = " AND public = 1" if query.public_only else ""
-        if not query.filters:
-            return Statement(
-                f"SELECT ifnull(sum(count), 0) FROM entity_count WHERE type = ?{public}",  # noqa: S608 - no input
-                (query.type,),
-            )
-        (first, *others) = query.filters
-        if not others and first.path == _STATUS and all(first.values):
-            return Statement(
-                f"SELECT ifnull(sum(count), 0) FROM entity_count WHERE type = ?{public} "  # noqa: S608 - no input
-                f"AND lifecycle_status IN ({_marks(first.values)})",
-                (query.type, *first.values),
-            )
-        if not others and first is self._leading:
-            return Statement(
-                f"SELECT count(*) FROM entity_index WHERE attribute = ? AND value = ?{public}",  # noqa: S608
-                _entry(query.type, first),
-            )
-        return _joined(f"SELECT count(*) FROM {self.source} WHERE ", (), self.where, _Part(""))  # noqa: S608 - no input
-
-
-def _entry(type_name: str, filter: Filter) -> tuple[str, ...]:
-    """Attribute and values of a filter in the index."""
-    return (indexed_attribute(type_name, filter.path), *all_candidates(filter.values))
-
-
-def _joined(head: str, values: tuple[Parameter, ...], where: Sequence[_Part], tail: _Part) -> Statement:
-    return Statement(
-        head + " AND ".join(part.sql for part in where) + tail.sql,
-        (*values, *(value for part in where for value in part.parameters), *tail.parameters),
-    )
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
-
-
-def _condition(filter: Filter, type_name: str, *, is_indexed: bool) -> _Part:
-    column = COLUMNS.get(filter.path)
-    if column is not None:
-        return _Part(f"e.{column} IN ({_marks(filter.values)})", filter.values)
-    meanings = all_candidates(filter.values)
-    if is_indexed:
-        return _Part(
-            "EXISTS (SELECT 1 FROM entity_index AS x WHERE x.attribute = ? "  # noqa: S608 - placeholders only
-            f"AND x.value IN ({_marks(meanings)}) AND x.entity = e.rowid)",
-            _entry(type_name, filter),
+    def range_count(self, count_max: int | None = None) -> Statement:
+        """How many entities the only condition lets through, a range of a column; (count,)."""
+        assert self.ranged is not None
+        where = joined(" AND ", [*self._base(), *self.checks], "1")
+        rows = f"FROM entity AS e INDEXED BY {INDEX_OF[self.ranged]} WHERE {where.sql}"
+        if count_max is None:
+            return Statement(f"SELECT count(*) {rows}", where.parameters)
+        return Statement(
+            f"SELECT count(*) FROM (SELECT 1 {rows} LIMIT ?)",  # noqa: S608 - no input
+            (*where.parameters, count_max),
         )
-    return _json_condition(filter.path, meanings)
+
+    def search(self, leading: Lead | None) -> Statement:
+        """One row: the total and a JSON list of the numbers of the page."""
+        names = [f"k{n}" for n in range(len(self.keys))]
+        where = [*self._base(), *(lead.check for lead in self.leads if lead is not leading), *self.checks]
+        source = "entity AS e"
+        values: tuple[Parameter, ...] = ()
+        if leading is not None:
+            merged = _union([one.numbers for one in leading.sources], distinct=not leading.is_disjoint)
+            source = f"({merged.sql}) AS p CROSS JOIN entity AS e ON e.number = p.n"
+            values = merged.parameters
+        elif self.ranged is not None:
+            source = f"entity AS e INDEXED BY {INDEX_OF[self.ranged]}"
+        elif not self.has_ids:
+            source = "entity AS e INDEXED BY entity_by_type"
+        condition = joined(" AND ", where, "1")
+        ordered = _order(self.query.sort, names, "r")
+        return Statement(
+            f"WITH matched ({', '.join(['r', *names])}) AS MATERIALIZED ("  # noqa: S608 - names of our own
+            f"SELECT {', '.join(['e.number', *(key.sql for key in self.keys)])} FROM {source} "
+            f"WHERE {condition.sql}) SELECT (SELECT count(*) FROM matched), (SELECT json_group_array(r) "
+            f"FROM (SELECT r FROM matched ORDER BY {ordered} LIMIT ? OFFSET ?))",
+            (
+                *(value for key in self.keys for value in key.parameters),
+                *values,
+                *condition.parameters,
+                *(self.query.limit, self.query.offset),
+            ),
+            self.tests,
+        )
+
+    def _page(self, numbers: Part) -> Statement:
+        """The subquery touches nothing but an index, so that skipping to an offset reads no entity."""
+        return Statement(
+            f"SELECT e.id, e.body FROM ({numbers.sql}) AS p CROSS JOIN entity AS e ON e.number = p.n",  # noqa: S608 - no input
+            (*numbers.parameters, self.query.limit, self.query.offset),
+            self.tests,
+        )
+
+    def _is_disjoint(self) -> bool:
+        return not self.leads or self.leads[0].is_disjoint
+
+    def _base(self) -> list[Part]:
+        parts = [Part("e.type = ?", (self.query.type,))]
+        if self.query.public_only:
+            parts.append(Part("e.public = 1"))
+        return parts
 
 
-def _json_condition(path: AttributePath, meanings: list[str]) -> _Part:
-    """Whether a path of the body reaches one of the meanings.
+def compile_query(query: Query, index: CollectionIndex) -> Compiled:
+    """A query taken apart.
 
-    The body is canonical JSON, so that a value that is in it stands there byte for byte: looking for these bytes
-    first spares parsing most bodies.
+    Raises:
+        Refused: `Code.INVALID`, for what is no regular expression.
     """
-    walk = _walk(path)
-    last = f"n{len(path)}"
-    tests: list[str] = []
-    values: list[Parameter] = []
-    for meaning in meanings:
-        if meaning in {"true", "false"}:
-            tests.append(f"{last}.type = ?")
-        elif meaning.startswith('"'):
-            tests.append(f"({last}.type = 'text' AND {last}.atom = json_extract(?, '$'))")
-        else:
-            tests.append(f"({last}.type IN ('integer', 'real') AND {last}.atom = json_extract(?, '$'))")
-        values.append(meaning)
-    occurs = " OR ".join("instr(e.body, ?)" for _ in meanings)
-    return _Part(
-        f"({occurs}) AND EXISTS (SELECT 1 FROM {walk.sql} WHERE {' OR '.join(tests)})",  # noqa: S608 - no input
-        (*(meaning.encode() for meaning in meanings), *walk.parameters, *values),
+    conditions = Conditions(index)
+    leads: list[Lead] = []
+    checks: list[Part] = []
+    unindexed: list[str] = []
+    has_ids = False
+    ranged: str | None = None
+    flat = _flat(query.filters)
+    if query.parent is not None:
+        leads.append(_parent(query, index))
+    for one in flat:
+        lead = _lead(one, query, conditions, index)
+        if lead is not None:
+            leads.append(lead)
+            continue
+        checks.append(conditions.part(one))
+        unindexed += conditions.names(one)
+        if isinstance(one, Filter):
+            column = conditions.column(one)
+            has_ids |= column == "id" and one.operator == "eq" and len(one.values) <= IDS_MAX
+            if column in INDEX_OF and one.operator not in {"eq", "regex"} and len(flat) == 1:
+                ranged = column
+    columns = [index.columns.get(key.path) for key in query.sort]
+    keys = tuple(_sort_value(key, column) for key, column in zip(query.sort, columns, strict=True))
+    unindexed += (
+        ".".join(key.path)
+        for key, column in zip(query.sort, columns, strict=True)
+        if column is None and key.path != ("id",)
+    )
+    return Compiled(
+        query=query,
+        leads=tuple(leads),
+        checks=tuple(checks),
+        has_ids=has_ids,
+        ranged=None if leads else ranged,
+        sorted_column=columns[0] if len(columns) == 1 else None,
+        keys=keys,
+        unindexed=tuple(dict.fromkeys(unindexed)),
+        tests=tuple(conditions.tests),
     )
 
 
-def _walk(path: AttributePath) -> _Part:
-    """Table functions that follow a path through the body; `n<k>` are the nodes after k names.
+def _flat(conditions: Sequence[Condition]) -> list[Condition]:
+    found: list[Condition] = []
+    for one in conditions:
+        found += _flat(one.conditions) if isinstance(one, AllOf) else [one]
+    return found
 
-    What a name leads to is made a list (itself, when it is one), whose elements are the nodes. As text the body
-    is parsed once per row: SQLite keeps what it parsed last, but not of blobs.
-    """
-    tables: list[str] = []
-    values: list[Parameter] = []
-    parent = "CAST(e.body AS TEXT)"
-    for depth, name in enumerate(path, start=1):
-        tables.append(
-            f"json_each(CASE json_type({parent}, ?) WHEN 'array' THEN {parent} -> ? "
-            f"ELSE ifnull('[' || ({parent} -> ?) || ']', '[]') END) AS n{depth}"
+
+def _lead(condition: Condition, query: Query, conditions: Conditions, index: CollectionIndex) -> Lead | None:
+    if isinstance(condition, Filter):
+        sources = _sources(condition, query, conditions, index)
+        if not sources or len(sources) > POSTINGS_MAX:
+            return None
+        is_disjoint = len(sources) == 1 or sources[0].column is not None
+        return Lead(tuple(sources), is_disjoint, conditions.part(condition))
+    if isinstance(condition, AnyOf):
+        found: dict[tuple[object, str], Source] = {}
+        for one in condition.conditions:
+            lead = _lead(one, query, conditions, index)
+            if lead is None:
+                return None
+            found.update(((s.column or (s.posting and s.posting[0]), s.value), s) for s in lead.sources)
+        if not found or len(found) > POSTINGS_MAX:
+            return None
+        places = {place for place, _ in found}
+        is_disjoint = len(found) == 1 or (len(places) == 1 and isinstance(next(iter(places)), str))
+        return Lead(tuple(found.values()), is_disjoint, conditions.part(condition))
+    return None
+
+
+def _sources(filter: Filter, query: Query, conditions: Conditions, index: CollectionIndex) -> list[Source]:
+    """The postings of an equality; none when no index serves it."""
+    if filter.operator != "eq":
+        return []
+    column = conditions.column(filter)
+    if column in INDEX_OF:
+        values = (comparable(text) for text in filter.values) if filter.is_instant else filter.values
+        return [_column_source(column, value, query, index) for value in dict.fromkeys(values)]
+    number = index.numbers.get(filter.path)
+    if number is None or filter.is_instant:
+        return []
+    public = " AND public = 1" if query.public_only else ""
+    meanings = dict.fromkeys(meaning for text in filter.values for meaning in candidates(text))
+    return [
+        Source(
+            posting=(number, meaning),
+            column=None,
+            value=meaning,
+            numbers=Part(
+                f"SELECT entity AS n FROM entity_index WHERE attribute = ? AND value = ?{public}",  # noqa: S608 - no input
+                (number, meaning),
+            ),
+            counted=Part(
+                "SELECT public FROM entity_index WHERE attribute = ? AND value = ?", (number, meaning)
+            ),
         )
-        # A name in a path of SQLite is quoted as in JSON.
-        step = "$." + msgspec.json.encode(name).decode()
-        values += [step, step, step]
-        parent = f"CASE n{depth}.type WHEN 'object' THEN n{depth}.value ELSE '{{}}' END"
-    return _Part(" CROSS JOIN ".join(tables), tuple(values))
+        for meaning in meanings
+    ]
 
 
-def _sort_value(path: AttributePath) -> _Part:
-    column = COLUMNS.get(path)
+def _column_source(column: str, value: str, query: Query, index: CollectionIndex) -> Source:
+    public = " AND public = 1" if query.public_only else ""
+    rows = f"FROM entity INDEXED BY {INDEX_OF[column]} WHERE type = ? AND {column} = ?"
+    return Source(
+        posting=None if column == "status" else (index.column_numbers[column], value),
+        column=column,
+        value=value,
+        numbers=Part(f"SELECT number AS n {rows}{public}", (query.type, value)),
+        counted=Part(f"SELECT public {rows}", (query.type, value)),
+    )
+
+
+def _parent(query: Query, index: CollectionIndex) -> Lead:
+    parent = query.parent
+    assert parent is not None
+    return Lead((_column_source("parent", parent, query, index),), True, Part("e.parent = ?", (parent,)))
+
+
+def _whole(query: Query) -> Source:
+    public = " AND public = 1" if query.public_only else ""
+    rows = "FROM entity INDEXED BY entity_by_type WHERE type = ?"
+    return Source(
+        posting=None,
+        column=None,
+        value="",
+        numbers=Part(f"SELECT number AS n {rows}{public}", (query.type,)),
+        counted=Part(f"SELECT public {rows}", (query.type,)),
+    )
+
+
+def _union(parts: Sequence[Part], *, distinct: bool) -> Part:
+    """Sorted streams of numbers as one, which SQLite merges without sorting."""
+    return Part(
+        (" UNION " if distinct else " UNION ALL ").join(part.sql for part in parts),
+        tuple(value for part in parts for value in part.parameters),
+    )
+
+
+def _sort_value(key: SortKey, column: str | None) -> Part:
     if column is not None:
-        return _Part(f"e.{column}")
-    walk = _walk(path)
-    atom = f"n{len(path)}.atom"
-    return _Part(f"(SELECT {atom} FROM {walk.sql} WHERE {atom} IS NOT NULL LIMIT 1)", walk.parameters)  # noqa: S608
+        return Part(f"e.{column}")
+    if key.path == ("id",):
+        return Part("e.id")
+    walk = walked(key.path)
+    atom = f"n{len(key.path)}.atom"
+    return Part(
+        f"(SELECT {atom} FROM {walk.sql} WHERE {atom} IS NOT NULL LIMIT 1)",  # noqa: S608 - no input
+        walk.parameters,
+    )
 
 
-def _order(sort: tuple[SortKey, ...], keys: Sequence[_Part], row: str) -> _Part:
-    parts = [f"{part.sql} DESC" if key.descending else part.sql for key, part in zip(sort, keys, strict=True)]
+def _order(sort: tuple[SortKey, ...], keys: Sequence[str], row: str) -> str:
+    parts = [f"{name} DESC" if key.descending else name for key, name in zip(sort, keys, strict=True)]
     parts.append(f"{row} DESC" if sort and sort[-1].descending else row)
-    return _Part(", ".join(parts), tuple(value for part in keys for value in part.parameters))
+    return ", ".join(parts)

@@ -29,6 +29,8 @@ class EntityDraft(msgspec.Struct, frozen=True):
     """DID of the origin of a replica; None when this marketplace is the origin."""
     parent: str | None = None
     """Identifier of the entity below whose path a sub-resource is served."""
+    fields: dict[str, Any] | None = None
+    """The body decoded, from one who has it at hand; not to be changed afterwards. Without it the store decodes."""
 
 
 class Entity(msgspec.Struct, frozen=True):

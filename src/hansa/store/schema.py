@@ -15,64 +15,46 @@ APPLICATION_ID: Final = 0x48414E53
 
 _ENTITIES: Final = """
 CREATE TABLE entity (
-  rowid INTEGER PRIMARY KEY,
+  number INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
   type TEXT NOT NULL,
+  parent TEXT,
   origin TEXT,
   public INTEGER NOT NULL,
   revision INTEGER NOT NULL,
   hashlink TEXT NOT NULL,
-  lifecycle_status TEXT,
+  status TEXT,
   name TEXT,
   last_update TEXT,
   body BLOB NOT NULL
 ) STRICT;
--- Each index gives its rows in the order of rowid, which is that of a list.
-CREATE INDEX entity_by_type ON entity (type);
-CREATE INDEX entity_public_by_type ON entity (type) WHERE public = 1;
-CREATE INDEX entity_by_status ON entity (type, lifecycle_status);
-CREATE INDEX entity_by_name ON entity (type, name);
-CREATE INDEX entity_by_last_update ON entity (type, last_update);
+-- Each index gives its rows in the order of their numbers, which is that of a list, and knows what is public.
+CREATE INDEX entity_by_type ON entity (type, number, public);
+CREATE INDEX entity_by_status ON entity (type, status, number, public);
+CREATE INDEX entity_by_name ON entity (type, name, number, public);
+CREATE INDEX entity_by_last_update ON entity (type, last_update, number, public);
+CREATE INDEX entity_by_parent ON entity (type, parent, number, public) WHERE parent IS NOT NULL;
 
--- The attributes within arrays and references that lists are often filtered on: one row per value.
+-- The values of the attributes that lists are often filtered on: one row per value of an entity.
 CREATE TABLE entity_index (
-  attribute TEXT NOT NULL,
+  attribute INTEGER NOT NULL,
   value TEXT NOT NULL,
   entity INTEGER NOT NULL,
   public INTEGER NOT NULL,
   PRIMARY KEY (attribute, value, entity)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE indexed_path (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+-- Of what the columns and the index of a collection were made; the row without a name is for all that have none.
+CREATE TABLE index_plan (type TEXT PRIMARY KEY, description TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
--- Exact totals without counting: the triggers keep a row per combination.
+-- How many entities there are of a kind, kept by the writer with each commit. The status is in JSON.
 CREATE TABLE entity_count (
   type TEXT NOT NULL,
   own INTEGER NOT NULL,
   public INTEGER NOT NULL,
-  lifecycle_status TEXT NOT NULL,
+  status TEXT NOT NULL,
   count INTEGER NOT NULL,
-  PRIMARY KEY (type, own, public, lifecycle_status)
+  PRIMARY KEY (type, own, public, status)
 ) STRICT, WITHOUT ROWID;
-CREATE TRIGGER entity_counted_in AFTER INSERT ON entity BEGIN
-  INSERT INTO entity_count
-    VALUES (NEW.type, NEW.origin IS NULL, NEW.public, ifnull(NEW.lifecycle_status, ''), 1)
-    ON CONFLICT DO UPDATE SET count = count + 1;
-END;
-CREATE TRIGGER entity_counted_out AFTER DELETE ON entity BEGIN
-  UPDATE entity_count SET count = count - 1
-    WHERE type = OLD.type AND own = (OLD.origin IS NULL) AND public = OLD.public
-      AND lifecycle_status = ifnull(OLD.lifecycle_status, '');
-END;
-CREATE TRIGGER entity_counted_anew AFTER UPDATE OF type, origin, public, lifecycle_status ON entity
-WHEN OLD.type IS NOT NEW.type OR OLD.origin IS NOT NEW.origin OR OLD.public IS NOT NEW.public
-  OR OLD.lifecycle_status IS NOT NEW.lifecycle_status BEGIN
-  UPDATE entity_count SET count = count - 1
-    WHERE type = OLD.type AND own = (OLD.origin IS NULL) AND public = OLD.public
-      AND lifecycle_status = ifnull(OLD.lifecycle_status, '');
-  INSERT INTO entity_count
-    VALUES (NEW.type, NEW.origin IS NULL, NEW.public, ifnull(NEW.lifecycle_status, ''), 1)
-    ON CONFLICT DO UPDATE SET count = count + 1;
-END;
 
 -- What happened here, in order: the outbox of publishing and of notifications. The newest row is never removed:
 -- its number is where the next one continues.

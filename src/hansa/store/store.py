@@ -1,7 +1,7 @@
 """The catalogue store: SQLite on the event loop, one writer, stored bytes served as they are.
 
-Reads answer inline from a connection of their own, in microseconds, and see what is committed. A list that no index
-serves in order goes to a worker thread (`hansa.store.searches`). Writes are grouped (`hansa.store.writer`). The
+Reads answer inline from a connection of their own, in microseconds, and see what is committed. Lists are answered by
+`hansa.store.lists`, with totals that are kept (`hansa.store.totals`). Writes are grouped (`hansa.store.writer`). The
 write-ahead log is copied into the database by the commit that makes it long, and at closing.
 
 "In memory" means a file in the system's folder for temporary files that is never synchronised and is removed at
@@ -17,6 +17,7 @@ import tempfile
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, Self
 
 import apsw
@@ -25,39 +26,47 @@ import msgspec
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
-from hansa.store.attributes import INDEXED_PATHS, AttributePath
 from hansa.store.database import Parameter, Row, Synchronous, as_ours, connect, open_for_writing
-from hansa.store.query import Search, Stream, compile_query
+from hansa.store.indexing import Indexes
+from hansa.store.lists import Lists
+from hansa.store.plan import IndexPlan
 from hansa.store.records import Change, Entity, Page, Query
 from hansa.store.schema import MIGRATIONS
 from hansa.store.searches import Searches
-from hansa.store.transaction import ENTITY_COLUMNS, entity_of
+from hansa.store.totals import Totals
+from hansa.store.transaction import ENTITY_COLUMNS, Transaction, entity_of
 from hansa.store.writer import TransactionScope, Writer
 
 IDS_PER_STATEMENT_MAX: Final = 500
+NO_PLAN: Final[IndexPlan] = MappingProxyType({})
+
+_ENTITY: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S608 - a constant
 
 
 class Store:
     """The entities of a marketplace and the feed of what happened to them. Open it with `Store.open`."""
 
     def __init__(
-        self,
-        write: apsw.Connection,
-        path: Path,
-        clock: Clock,
-        limits: Limits,
-        indexed_paths: Sequence[AttributePath],
+        self, write: apsw.Connection, path: Path, clock: Clock, limits: Limits, plan: IndexPlan
     ) -> None:
         self._write = write
         self._path = str(path)
         self._clock = clock
-        self._indexed_paths = tuple(indexed_paths)
         self._read = connect(path, "reading")
-        self._searches = Searches(path)
-        self._writer = Writer(write, self._path, limits.writes_waiting_max, self._hear)
+        self._searches = Searches(path, clock, limits.search_timeout_s)
+        self._indexes = Indexes(plan)
         self._remove_file: Callable[[], object] | None = None
         self._heard = asyncio.Event()
         self._last_change = int(self.fetch("SELECT ifnull(max(seq), 0) FROM change")[0][0])
+        self._fill_index()
+        counts = self.fetch("SELECT type, own, public, status, count FROM entity_count")
+        totals = Totals(
+            ((collection, own == 1, public == 1, msgspec.json.decode(status)), count)
+            for collection, own, public, status, count in counts
+        )
+        self._writer = Writer(write, self._path, limits.writes_waiting_max, totals, self._hear)
+        self._lists = Lists(self._read, self.fetch, self._searches, self._indexes, totals)
+        self._totals = totals
 
     @classmethod
     async def open(
@@ -68,9 +77,11 @@ class Store:
         *,
         synchronous: Literal["full", "normal"] = "full",
         migrations: Sequence[str] = MIGRATIONS,
-        indexed_paths: Sequence[AttributePath] = INDEXED_PATHS,
+        plan: IndexPlan = NO_PLAN,
     ) -> Self:
         """Open a store, made when it is not there; without `path`, one that is gone at closing.
+
+        Collections that were filled for another plan than `plan` are indexed anew.
 
         Raises:
             Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, or `Code.SETTINGS_INVALID` when the
@@ -81,17 +92,31 @@ class Store:
         if path is None:
             folder = tempfile.mkdtemp(prefix="hansa-store-")
             path, durability = Path(folder, "store.db"), "off"
-        store = cls(open_for_writing(path, durability, migrations), path, clock, limits, indexed_paths)
+        store = cls(open_for_writing(path, durability, migrations), path, clock, limits, plan)
         if folder is not None:
             store._remove_file = weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)
-        await store._index()
         return store
 
-    async def _index(self) -> None:
-        standing = {row[0] for row in self.fetch("SELECT path FROM indexed_path")}
-        if standing != {".".join(path) for path in self._indexed_paths}:
-            async with self.transaction() as tx:
-                tx.reindex()
+    def _fill_index(self) -> None:
+        """Bring the columns and the index in line with the plan."""
+        standing: dict[str, str] = dict(self.fetch("SELECT type, description FROM index_plan"))
+        default = self._indexes.of("").description
+        wanted = {name: self._indexes.of(name).description for name in ("", *self._indexes.planned)}
+        filled = {row[0] for row in self.fetch("SELECT DISTINCT type FROM entity_count")}
+        changed: list[tuple[str, str]] = [
+            (name, before)
+            for name in sorted(filled)
+            if (before := standing.get(name, standing.get("", default))) != self._indexes.of(name).description
+        ]
+        if wanted == standing and not changed:
+            return
+        transaction = Transaction(self._write, self._path, self._clock, self._indexes)
+        with self._write:
+            for name, before in changed:
+                transaction.reindex(name, before)
+            transaction.execute("DELETE FROM index_plan")
+            for name, description in wanted.items():
+                transaction.execute("INSERT INTO index_plan VALUES (?, ?)", (name, description))
 
     async def close(self) -> None:
         """Commit what waits for its commit, copy the log into the database, and close the file."""
@@ -115,7 +140,7 @@ class Store:
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity by its identifier."""
-        rows = self.fetch(f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?", (entity_id,))  # noqa: S608 - a constant
+        rows = self.fetch(_ENTITY, (entity_id,))
         return entity_of(rows[0]) if rows else None
 
     async def entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
@@ -132,25 +157,15 @@ class Store:
         """A page of the entities of one type and the exact total; for the order see `hansa.store.query`.
 
         Raises:
-            Unavailable: `Code.OVERLOADED`, when too many lists without an index are waiting.
+            Refused: `Code.INVALID`, for what is no regular expression.
+            Unavailable: `Code.OVERLOADED`, when too many lists without an index are waiting;
+                `Code.SEARCH_TOO_SLOW`, when this one took too long.
         """
-        match compile_query(query, self._indexed_paths):
-            case Stream(total, page):
-                ((count,),) = self.fetch(total.sql, total.parameters)
-                rows = self.fetch(page.sql, page.parameters) if count > query.offset and query.limit else []
-                return Page(
-                    tuple(body for _, body in rows), tuple(identifier for identifier, _ in rows), count
-                )
-            case Search(statement):
-                ((count, numbers),) = await self._searches.fetch(statement)
-                found = self.fetch(
-                    "SELECT rowid, id, body FROM entity WHERE rowid IN (SELECT value FROM json_each(?))",
-                    (numbers,),
-                )
-                by_number = {number: (identifier, body) for number, identifier, body in found}
-                # What was deleted since the search is left out.
-                page_rows = [by_number[n] for n in msgspec.json.decode(numbers) if n in by_number]
-                return Page(tuple(b for _, b in page_rows), tuple(i for i, _ in page_rows), count)
+        return await self._lists.answer(query)
+
+    def unindexed_searches(self) -> dict[tuple[str, str], int]:
+        """How often lists since opening have compared or sorted by what has no index, by (collection, path)."""
+        return self._lists.unindexed_searches()
 
     async def scan(
         self,
@@ -180,8 +195,7 @@ class Store:
 
     async def counts(self) -> dict[tuple[str, bool, bool], int]:
         """How many entities there are, by (type, is ours, is public)."""
-        rows = self.fetch("SELECT type, own, public, sum(count) FROM entity_count GROUP BY type, own, public")
-        return {(type_name, own == 1, public == 1): count for type_name, own, public, count in rows if count}
+        return self._totals.counts()
 
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
         """The feed after a row."""
@@ -230,7 +244,7 @@ class Store:
         Its body should wait for nothing but the transaction: all other writes wait for it. Entering raises
         Unavailable (`Code.OVERLOADED`, `Code.DISK_FULL`); so does leaving, and then nothing was written.
         """
-        return TransactionScope(self._writer, self._write, self._path, self._clock, self._indexed_paths)
+        return TransactionScope(self._writer, self._write, self._path, self._clock, self._indexes)
 
     def _hear(self, last_change: int) -> None:
         if last_change > self._last_change:

@@ -7,37 +7,78 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import HansaError
-from hansa.store.attributes import AttributePath, indexed_attribute, indexed_values
 from hansa.store.database import Parameter, Row, as_ours
+from hansa.store.indexing import Indexes, Posting, described_numbers
 from hansa.store.records import Entity, EntityDraft, Operation
+from hansa.store.totals import Delta
 
-ENTITY_COLUMNS: Final = "id, type, body, hashlink, public, origin, revision"
-_INDEX_ROWS_PER_STATEMENT: Final = 32
+ENTITY_COLUMNS: Final = "id, type, body, hashlink, public, origin, revision, parent"
+
+_SELECT: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S608 - a constant
+_STANDING: Final = (
+    "SELECT type, body, hashlink, public, origin, parent, revision, status, number FROM entity WHERE id = ?"
+)
+_INSERT: Final = (
+    "INSERT INTO entity (id, type, parent, origin, public, revision, hashlink, status, name, last_update, body) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ifnull((SELECT revision FROM tombstone WHERE id = ?1), 0) + 1, ?6, ?7, ?8, ?9, ?10) "
+    "RETURNING number, revision"
+)
+_UPDATE: Final = (
+    "UPDATE entity SET type = ?, parent = ?, origin = ?, public = ?, revision = ?, hashlink = ?, "
+    "status = ?, name = ?, last_update = ?, body = ? WHERE number = ?"
+)
+_INDEX: Final = "INSERT INTO entity_index VALUES (?, ?, ?, ?)"
+_UNINDEX: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?"
+_CHANGE: Final = "INSERT INTO change (time, entity_id, type, operation, origin) VALUES (?, ?, ?, ?, ?)"
+
+_REINDEXED_AT_ONCE: Final = 1000
+
+
+class Written:
+    """What a transaction has written: its statements, and what follows from them."""
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, tuple[Parameter, ...]]] = []
+        """Those that changed something, in their order."""
+        self.deltas: list[Delta] = []
+        self.last_change = 0
+        """The newest row of the feed."""
 
 
 def entity_of(row: Row) -> Entity:
     """An entity from a row of `ENTITY_COLUMNS`."""
-    identifier, type_name, body, hashlink, public, origin, revision = row
-    return Entity(identifier, type_name, body, hashlink, public == 1, origin, revision)
+    identifier, type_name, body, hashlink, public, origin, revision, parent = row
+    return Entity(identifier, type_name, body, hashlink, public == 1, origin, revision, parent)
 
 
 class Transaction:
     """An open transaction. Made by `Store.transaction`; not to be used after it ended."""
 
-    def __init__(
-        self, connection: apsw.Connection, path: str, time: str, indexed_paths: tuple[AttributePath, ...]
-    ) -> None:
+    def __init__(self, connection: apsw.Connection, path: str, clock: Clock, indexes: Indexes) -> None:
         self._connection = connection
         self._path = path
-        self._indexed_paths = indexed_paths
-        self.time = time
-        """When it began; RFC 3339."""
+        self._clock = clock
+        self._indexes = indexes
+        self._time: str | None = None
+        self._changes = connection.total_changes()
+        self.written = Written()
         self.is_open = True
         self.failure: HansaError | None = None
         """What SQLite failed with. It is final: SQLite may have undone what was written before."""
-        self.last_change = 0
-        """The newest row of the feed that this transaction wrote."""
+
+    @property
+    def time(self) -> str:
+        """Of its first write; RFC 3339."""
+        if self._time is None:
+            self._time = rfc3339(self._clock.now())
+        return self._time
+
+    @property
+    def last_change(self) -> int:
+        """The newest row of the feed that this transaction wrote; 0 before the first."""
+        return self.written.last_change
 
     def execute(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
         """Run SQL; for modules of `hansa.store` alone."""
@@ -45,80 +86,90 @@ class Transaction:
         if self.failure is not None:
             raise self.failure
         try:
-            return self._connection.execute(sql, parameters).fetchall()
+            rows = self._connection.execute(sql, parameters).fetchall()
         except apsw.Error as error:
             known = as_ours(error, self._path)
             if isinstance(known, HansaError):
                 self.failure = known
             raise known from error
+        changes = self._connection.total_changes()
+        if changes != self._changes:
+            self._changes = changes
+            self.written.statements.append((sql, parameters))
+        return rows
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity, with what this transaction wrote."""
-        rows = self.execute(f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?", (entity_id,))  # noqa: S608 - a constant
+        rows = self.execute(_SELECT, (entity_id,))
         return entity_of(rows[0]) if rows else None
 
     async def put(self, draft: EntityDraft) -> Entity:
         """Write an entity and the row of the feed that tells of it; writes nothing when it stands there already."""
-        found = self.execute(
-            "SELECT rowid, type, body, hashlink, public, origin, revision, lifecycle_status FROM entity WHERE id = ?",
-            (draft.id,),
-        )
+        found = self.execute(_STANDING, (draft.id,))
         if not found:
-            return self._insert(draft)
-        rowid, *before, revision, status_before = found[0]
-        if before == [draft.type, draft.body, draft.hashlink, draft.public, draft.origin]:
+            return await self.add(draft)
+        *before, revision, status_before, number = found[0]
+        if before == [draft.type, draft.body, draft.hashlink, draft.public, draft.origin, draft.parent]:
             return _stored(draft, revision)
-        fields = _fields(draft.body)
-        status, *columns = _columns(fields)
+        type_before, body_before, _, public_before, origin_before, parent_before = before
+        old = self._indexes.of(type_before).fields(_decoded(body_before), parent_before)
+        new = self._indexes.of(draft.type).fields(_fields(draft), draft.parent)
         self.execute(
-            "UPDATE entity SET type = ?, origin = ?, public = ?, revision = ?, hashlink = ?, "
-            "lifecycle_status = ?, name = ?, last_update = ?, body = ? WHERE rowid = ?",
+            _UPDATE,
             (
-                *(draft.type, draft.origin, draft.public, revision + 1, draft.hashlink),
-                *(status, *columns, draft.body, rowid),
+                *(draft.type, draft.parent, draft.origin, draft.public, revision + 1, draft.hashlink),
+                *(new.status, new.name, new.last_update, draft.body, number),
             ),
         )
-        type_before, body_before, _, public_before, _ = before
-        old = self._index_rows(type_before, _fields(body_before), public=public_before == 1)
-        new = self._index_rows(draft.type, fields, public=draft.public)
-        self._change_index(rowid, old - new, new - old)
-        self._append_change(
-            draft.id, draft.type, "change" if status == status_before else "state", draft.origin
+        if public_before == draft.public:
+            standing = set(old.index) & set(new.index)
+            self._unindex(number, [one for one in old.index if one not in standing])
+            self._index(number, [one for one in new.index if one not in standing], public=draft.public)
+        else:
+            self._unindex(number, old.index)
+            self._index(number, new.index, public=draft.public)
+        kind_before = (type_before, origin_before is None, public_before == 1, status_before)
+        self.written.deltas += (
+            Delta(kind_before, old.postings, -1),
+            Delta((draft.type, draft.origin is None, draft.public, new.status), new.postings, 1),
         )
+        is_same_state = (new.status, draft.type) == (status_before, type_before)
+        self._append_change(draft.id, draft.type, "change" if is_same_state else "state", draft.origin)
         return _stored(draft, revision + 1)
 
-    def _insert(self, draft: EntityDraft) -> Entity:
-        revision = 1
-        if buried := self.execute("SELECT revision FROM tombstone WHERE id = ?", (draft.id,)):
-            revision += buried[0][0]
-            self.execute("DELETE FROM tombstone WHERE id = ?", (draft.id,))
-        fields = _fields(draft.body)
-        self.execute(
-            "INSERT INTO entity (id, type, origin, public, revision, hashlink, lifecycle_status, name, last_update, "
-            "body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    async def add(self, draft: EntityDraft) -> Entity:
+        """Write an entity whose identifier is known to be free, and the row of the feed that tells of it."""
+        fields = self._indexes.of(draft.type).fields(_fields(draft), draft.parent)
+        ((number, revision),) = self.execute(
+            _INSERT,
             (
-                *(draft.id, draft.type, draft.origin, draft.public, revision, draft.hashlink),
-                *(*_columns(fields), draft.body),
+                *(draft.id, draft.type, draft.parent, draft.origin, draft.public, draft.hashlink),
+                *(fields.status, fields.name, fields.last_update, draft.body),
             ),
         )
-        rowid = self._connection.last_insert_rowid()
-        self._change_index(rowid, set(), self._index_rows(draft.type, fields, public=draft.public))
+        if revision > 1:
+            self.execute("DELETE FROM tombstone WHERE id = ?", (draft.id,))
+        self._index(number, fields.index, public=draft.public)
+        self.written.deltas.append(
+            Delta((draft.type, draft.origin is None, draft.public, fields.status), fields.postings, 1)
+        )
         self._append_change(draft.id, draft.type, "create", draft.origin)
         return _stored(draft, revision)
 
     async def delete(self, entity_id: str) -> Entity | None:
         """Remove an entity, leaving a tombstone and a row of the feed; what it was, or None."""
         rows = self.execute(
-            f"DELETE FROM entity WHERE id = ? RETURNING {ENTITY_COLUMNS}, rowid",  # noqa: S608 - a constant
+            f"DELETE FROM entity WHERE id = ? RETURNING {ENTITY_COLUMNS}, number",  # noqa: S608 - a constant
             (entity_id,),
         )
         if not rows:
             return None
-        *columns, rowid = rows[0]
+        *columns, number = rows[0]
         entity = entity_of(tuple(columns))
-        self._change_index(
-            rowid, self._index_rows(entity.type, _fields(entity.body), public=entity.public), set()
-        )
+        fields = self._indexes.of(entity.type).fields(_decoded(entity.body), entity.parent)
+        self._unindex(number, fields.index)
+        kind = (entity.type, entity.origin is None, entity.public, fields.status)
+        self.written.deltas.append(Delta(kind, fields.postings, -1))
         self.execute(
             "INSERT INTO tombstone VALUES (?, ?, ?, ?, ?)",
             (entity.id, entity.type, entity.origin, entity.revision, self.time),
@@ -133,72 +184,73 @@ class Transaction:
             (name, position),
         )
 
-    def reindex(self) -> None:
-        """Fill the index anew, for other paths than it was filled for."""
-        self.execute("DELETE FROM entity_index")
-        self.execute("DELETE FROM indexed_path")
-        for path in self._indexed_paths:
-            self.execute("INSERT INTO indexed_path VALUES (?)", (".".join(path),))
+    def reindex(self, collection: str, standing: str) -> None:
+        """Fill the columns and the index of a collection anew, for another plan than they were filled for.
+
+        For opening a store, before the totals are read.
+
+        Args:
+            collection: Its name.
+            standing: The description of what it was filled for.
+        """
+        index = self._indexes.of(collection)
+        for number in described_numbers(collection, standing):
+            self.execute("DELETE FROM entity_index WHERE attribute = ?", (number,))
         last = 0
+        counts: dict[tuple[bool, bool, str | None], int] = {}
         while rows := self.execute(
-            "SELECT rowid, type, public, body FROM entity WHERE rowid > ? ORDER BY rowid LIMIT 1000", (last,)
+            "SELECT number, public, origin, parent, body FROM entity WHERE type = ? AND number > ? "
+            "ORDER BY number LIMIT ?",
+            (collection, last, _REINDEXED_AT_ONCE),
         ):
-            for rowid, type_name, public, body in rows:
-                self._change_index(
-                    rowid, set(), self._index_rows(type_name, _fields(body), public=public == 1)
+            for number, public, origin, parent, body in rows:
+                fields = index.fields(_decoded(body), parent)
+                self.execute(
+                    "UPDATE entity SET status = ?, name = ?, last_update = ? WHERE number = ?",
+                    (fields.status, fields.name, fields.last_update, number),
                 )
-                last = rowid
+                self._index(number, fields.index, public=public == 1)
+                kind = (origin is None, public == 1, fields.status)
+                counts[kind] = counts.get(kind, 0) + 1
+                last = number
+        self.execute("DELETE FROM entity_count WHERE type = ?", (collection,))
+        for (own, public, status), count in counts.items():
+            self.execute(
+                "INSERT INTO entity_count VALUES (?, ?, ?, ?, ?)",
+                (collection, own, public, msgspec.json.encode(status).decode(), count),
+            )
 
     def _append_change(
         self, entity_id: str, type_name: str, operation: Operation, origin: str | None
     ) -> None:
-        self.execute(
-            "INSERT INTO change (time, entity_id, type, operation, origin) VALUES (?, ?, ?, ?, ?)",
-            (self.time, entity_id, type_name, operation, origin),
-        )
-        self.last_change = self._connection.last_insert_rowid()
+        self.execute(_CHANGE, (self.time, entity_id, type_name, operation, origin))
+        self.written.last_change = self._connection.last_insert_rowid()
 
-    def _index_rows(
-        self, type_name: str, fields: dict[str, Any], *, public: bool
-    ) -> set[tuple[str, str, bool]]:
-        return {
-            (indexed_attribute(type_name, path), value, public)
-            for path in self._indexed_paths
-            if path[0] in fields
-            for value in indexed_values(fields, path)
-        }
+    def _index(self, number: int, postings: tuple[Posting, ...] | list[Posting], *, public: bool) -> None:
+        for attribute, value in postings:
+            self.execute(_INDEX, (attribute, value, number, public))
 
-    def _change_index(
-        self, rowid: int, gone: set[tuple[str, str, bool]], come: set[tuple[str, str, bool]]
-    ) -> None:
-        for attribute, value, _ in gone:
-            self.execute(
-                "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?",
-                (attribute, value, rowid),
-            )
-        rows = sorted(come)
-        for start in range(0, len(rows), _INDEX_ROWS_PER_STATEMENT):
-            part = rows[start : start + _INDEX_ROWS_PER_STATEMENT]
-            self.execute(
-                f"INSERT INTO entity_index VALUES {', '.join(['(?, ?, ?, ?)'] * len(part))}",  # noqa: S608 - placeholders only
-                tuple(
-                    item for attribute, value, public in part for item in (attribute, value, rowid, public)
-                ),
-            )
+    def _unindex(self, number: int, postings: tuple[Posting, ...] | list[Posting]) -> None:
+        for attribute, value in postings:
+            self.execute(_UNINDEX, (attribute, value, number))
 
 
 def _stored(draft: EntityDraft, revision: int) -> Entity:
-    return Entity(draft.id, draft.type, draft.body, draft.hashlink, draft.public, draft.origin, revision)
+    return Entity(
+        draft.id,
+        draft.type,
+        draft.body,
+        draft.hashlink,
+        draft.public,
+        draft.origin,
+        revision,
+        draft.parent,
+    )
 
 
-def _fields(body: bytes) -> dict[str, Any]:
+def _fields(draft: EntityDraft) -> dict[str, Any]:
+    return _decoded(draft.body) if draft.fields is None else draft.fields
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
     return msgspec.json.decode(body, type=dict[str, Any])
-
-
-def _columns(fields: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
-    """Values of lifecycle_status, name and last_update."""
-    return _text(fields.get("lifecycleStatus")), _text(fields.get("name")), _text(fields.get("lastUpdate"))
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

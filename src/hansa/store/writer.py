@@ -1,18 +1,22 @@
 """Group commit: many coroutines write, one commit makes them durable.
 
-Transactions run one after the other on the one writing connection, each in a savepoint, so that one that fails
-takes nothing else with it. The first of a group begins the SQLite transaction; what other coroutines write during
-the same turn of the event loop joins it; then it is committed. Everyone in the group is released after that commit,
-or gets its error. With `synchronous=FULL` the commit is where the disk is waited for, so under load the wait is
-shared.
+Transactions run one after the other on the one writing connection. The first of a group begins the SQLite
+transaction; what other coroutines write during the same turn of the event loop joins it; then it is committed, with the
+counts that the whole group changed. Everyone in the group is released after that commit, or gets its error. With
+`synchronous=FULL` the commit is where the disk is waited for, so under load the wait is shared.
+
+One that fails takes nothing else with it. There is no savepoint for that: SQLite would copy every page that a
+transaction touches, which costs as much as the writing itself, and a transaction that has written hardly ever fails.
+Instead each member of a group notes its statements. When one fails after it wrote, the whole group is rolled back and
+the statements of the others are run once more, in their order: on the same state, by the only writer, they do the same.
 
 States: *idle* (no group), *open* (a group without a running transaction: its commit is due at the end of this turn
 of the loop), *running* (a transaction has the connection, others queue for their turn). A transaction that waits
 for something else than the store while it runs holds up every other: its body should not.
 
-Failure: an error of SQLite within a transaction undoes that transaction, unless SQLite itself has already undone
-the whole group (it may, when the disk is full); then the whole group gets the error. Nobody is told that a write is
-durable before the commit returned.
+Failure: an error of SQLite within a transaction undoes that transaction. When SQLite itself has already undone the
+whole group (it may, when the disk is full), or the others' statements fail when they are run again, the whole group gets
+the error. Nobody is told that a write is durable before the commit returned.
 """
 
 from __future__ import annotations
@@ -23,39 +27,46 @@ from collections.abc import Callable
 from types import TracebackType
 
 import apsw
+import msgspec
 
-from hansa.core.clock import Clock, rfc3339
+from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
-from hansa.store.attributes import AttributePath
 from hansa.store.database import as_ours
-from hansa.store.transaction import Transaction
+from hansa.store.indexing import Indexes
+from hansa.store.totals import Totals
+from hansa.store.transaction import Transaction, Written
 
 
 class Writer:
     """The turn-taking on the writing connection."""
 
     def __init__(
-        self, connection: apsw.Connection, path: str, waiting_max: int, committed: Callable[[int], None]
+        self,
+        connection: apsw.Connection,
+        path: str,
+        waiting_max: int,
+        totals: Totals,
+        committed: Callable[[int], None],
     ) -> None:
         self._connection = connection
         self._path = path
         self._waiting_max = waiting_max
+        self._totals = totals
         self._committed = committed
         self._turns: deque[asyncio.Future[None]] = deque()
         self._owner: asyncio.Task[object] | None = None
         self._is_running = False
         self._is_closed = False
         self._group: asyncio.Future[HansaError | None] | None = None
-        self._group_size = 0
-        self._group_last_change = 0
+        self._members: list[Written] = []
 
     @property
     def waiting(self) -> int:
         """Transactions that run, or wait for their turn or their commit."""
-        return self._group_size + len(self._turns)
+        return len(self._members) + self._is_running + len(self._turns)
 
     async def begin(self) -> asyncio.Future[HansaError | None]:
-        """Wait for a turn and open a savepoint. The future is done after the group's commit, with its error.
+        """Wait for a turn. The future is done after the group's commit, with its error.
 
         Raises:
             Unavailable: `Code.OVERLOADED` when too many wait; `Code.DISK_FULL`; `Code.UNAVAILABLE`.
@@ -76,31 +87,27 @@ class Writer:
             if self._group is None:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._group = asyncio.get_running_loop().create_future()
-            self._connection.execute("SAVEPOINT one")
         except apsw.Error as error:
             self._pass_turn()
             raise as_ours(error, self._path) from error
-        self._group_size += 1
         return self._group
 
-    def keep(self, last_change: int) -> None:
+    def keep(self, written: Written) -> None:
         """The running transaction is complete: it will be committed with its group."""
-        self._group_last_change = max(self._group_last_change, last_change)
-        try:
-            self._connection.execute("RELEASE one")
-        except apsw.Error as error:
-            self._finish(error)
+        self._members.append(written)
         self._pass_turn()
 
-    def undo(self, reason: BaseException) -> None:
+    def undo(self, reason: BaseException, *, has_written: bool) -> None:
         """The running transaction is void, and the whole group if SQLite has undone it already."""
         try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK TO one")
-                self._connection.execute("RELEASE one")
-                self._group_size -= 1
-            else:
+            if not self._connection.in_transaction:
                 self._finish(reason)
+            elif has_written:
+                self._connection.execute("ROLLBACK")
+                self._connection.execute("BEGIN IMMEDIATE")
+                for member in self._members:
+                    for sql, parameters in member.statements:
+                        self._connection.execute(sql, parameters).fetchall()
         except apsw.Error as error:
             self._finish(error)
         self._pass_turn()
@@ -141,17 +148,24 @@ class Writer:
             self._commit()
 
     def _commit(self) -> None:
+        deltas = [delta for member in self._members for delta in member.deltas]
         try:
+            for (collection, own, public, status), count in self._totals.changed(deltas).items():
+                self._connection.execute(
+                    "INSERT INTO entity_count VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count",
+                    (collection, own, public, msgspec.json.encode(status).decode(), count),
+                )
             self._connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is, the group has to hear it
             self._finish(error)
         else:
-            self._finish(None)
+            last_change = max((member.last_change for member in self._members), default=0)
+            self._totals.apply(deltas, last_change)
+            self._finish(None, last_change)
 
-    def _finish(self, reason: BaseException | None) -> None:
+    def _finish(self, reason: BaseException | None, last_change: int = 0) -> None:
         """End the group, with the reason why nothing of it was written or None when it is durable."""
-        group, last_change = self._group, self._group_last_change
-        self._group, self._group_size, self._group_last_change = None, 0, 0
+        group, self._group, self._members = self._group, None, []
         if reason is None:
             self._committed(last_change)
         elif self._connection.in_transaction:
@@ -171,24 +185,17 @@ class TransactionScope:
     """What `Store.transaction` gives: a transaction from entering to the durable commit on leaving."""
 
     def __init__(
-        self,
-        writer: Writer,
-        connection: apsw.Connection,
-        path: str,
-        clock: Clock,
-        indexed_paths: tuple[AttributePath, ...],
+        self, writer: Writer, connection: apsw.Connection, path: str, clock: Clock, indexes: Indexes
     ) -> None:
         self._writer = writer
         self._connection = connection
         self._path = path
         self._clock = clock
-        self._indexed_paths = indexed_paths
+        self._indexes = indexes
 
     async def __aenter__(self) -> Transaction:
         self._group = await self._writer.begin()
-        self._transaction = Transaction(
-            self._connection, self._path, rfc3339(self._clock.now()), self._indexed_paths
-        )
+        self._transaction = Transaction(self._connection, self._path, self._clock, self._indexes)
         return self._transaction
 
     async def __aexit__(
@@ -198,11 +205,11 @@ class TransactionScope:
         transaction.is_open = False
         reason = transaction.failure or error
         if reason is not None:
-            self._writer.undo(reason)
+            self._writer.undo(reason, has_written=bool(transaction.written.statements))
             if error is None:
                 raise reason
             return
-        self._writer.keep(transaction.last_change)
+        self._writer.keep(transaction.written)
         # Cancelling one that waits must not cancel the others' commit.
         failure = self._group.result() if self._group.done() else await asyncio.shield(self._group)
         if failure is not None:

@@ -8,25 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from hansa.core.canonical import canonical_json, hashlink
-from hansa.core.clock import ManualClock
+from hansa.core.clock import Clock, ManualClock
 from hansa.core.limits import Limits
 from hansa.store import EntityDraft, Store
+from hansa.store.plan import IndexPlan
 
 OFFERING = "ProductOffering"
 
 
 def draft(
-    id: str, type: str = OFFERING, *, public: bool = True, origin: str | None = None, **attributes: Any
+    id: str,
+    type: str = OFFERING,
+    *,
+    public: bool = True,
+    origin: str | None = None,
+    parent: str | None = None,
+    **attributes: Any,
 ) -> EntityDraft:
     """An entity with these attributes."""
     body = canonical_json({"id": id, "@type": type, **attributes})
-    return EntityDraft(id, type, body, hashlink(body), public, origin)
+    return EntityDraft(id, type, body, hashlink(body), public, origin, parent)
 
 
 @asynccontextmanager
-async def opened(path: Path | None = None, limits: Limits | None = None) -> AsyncIterator[Store]:
+async def opened(
+    path: Path | None = None,
+    limits: Limits | None = None,
+    *,
+    plan: IndexPlan | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Store]:
     """A store that is closed at the end."""
-    store = await Store.open(path, ManualClock(), limits or Limits())
+    store = await Store.open(path, clock or ManualClock(), limits or Limits(), plan=plan or {})
     try:
         yield store
     finally:

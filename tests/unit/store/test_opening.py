@@ -11,6 +11,7 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
 from hansa.store import Filter, Query, Store
+from hansa.store.plan import CollectionPlan
 from hansa.store.schema import MIGRATIONS
 from tests.unit.store.drafts import OFFERING, draft, opened, put
 
@@ -127,14 +128,50 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "missing" in failure.message
 
 
-async def test_a_store_opened_with_other_indexed_paths_is_indexed_anew(tmp_path: Path) -> None:
+OTHER = {OFFERING: CollectionPlan(status="state", indexed=(("place", "id"),))}
+
+
+async def test_a_store_opened_with_another_plan_is_indexed_anew(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    state = Query(OFFERING, (Filter(("state",), ("done",)),))
+    place = Query(OFFERING, (Filter(("place", "id"), ("q",)),))
+    category = Query(OFFERING, (Filter(("category", "id"), ("c",)),))
+    async with opened(path) as store:
+        await put(
+            store,
+            draft("a", place=[{"id": "p"}], category={"id": "c"}),
+            draft("b", place={"id": "q"}, state="done"),
+            draft("c", lifecycleStatus="Launched"),
+            draft("d", "Category", state="done"),
+        )
+        rows = store.fetch("SELECT * FROM entity_index ORDER BY attribute, value, entity")
+    for plan in (OTHER, OTHER):
+        async with opened(path, plan=plan) as other:
+            assert [(await other.list(query)).ids for query in (state, place, category)] == [
+                ("b",),
+                ("b",),
+                ("a",),
+            ]
+            assert (await other.list(category)).total == 1
+            assert other.fetch("SELECT count(*) FROM entity WHERE status = 'done'") == [(1,)]
+            assert await other.counts() == {(OFFERING, True, True): 3, ("Category", True, True): 1}
+    async with opened(path) as again:
+        assert again.fetch("SELECT * FROM entity_index ORDER BY attribute, value, entity") == rows
+
+
+async def test_a_plan_that_stays_the_same_indexes_nothing_anew(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path, plan=OTHER) as store:
+        await put(store, draft("a", place=[{"id": "p"}]), draft("d", "Category"))
+        store._write.execute("DELETE FROM entity_index")
+    async with opened(path, plan=OTHER) as store:
+        assert store.fetch("SELECT * FROM entity_index") == []
+
+
+async def test_a_collection_that_gets_a_plan_only_later_is_indexed_by_it(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     async with opened(path) as store:
-        await put(store, draft("a", place=[{"id": "p"}]), draft("b", place={"id": "q"}), draft("c"))
-    other = await Store.open(path, ManualClock(), Limits(), indexed_paths=(("place", "id"),))
-    assert other.fetch("SELECT attribute, value FROM entity_index ORDER BY value") == [
-        ("ProductOffering.place.id", '"p"'),
-        ("ProductOffering.place.id", '"q"'),
-    ]
-    assert (await other.list(Query(OFFERING, (Filter(("place", "id"), ("q",)),)))).ids == ("b",)
-    await other.close()
+        await put(store, draft("a", state="done"))
+    async with opened(path, plan=OTHER) as store:
+        assert (await store.list(Query(OFFERING, (Filter(("state",), ("done",)),)))).total == 1
+        assert store.unindexed_searches() == {}

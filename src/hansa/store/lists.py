@@ -1,0 +1,229 @@
+"""Lists: the choice of the way to answer one, by the totals; see `hansa.store.query` for the ways.
+
+What looks at few entities runs on the event loop; everything else in a worker thread, where it may take
+`limits.search_timeout_s` and is refused afterwards with the advice to add an index. What a search found is kept until
+its collection changes, so that turning pages back and forth, or many who ask the same, search once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import apsw
+import msgspec
+
+from hansa.core.errors import Code, Unavailable
+from hansa.store.database import Row
+from hansa.store.functions import Functions
+from hansa.store.indexing import Indexes
+from hansa.store.query import Compiled, Lead, Source, Statement, compile_query
+from hansa.store.records import Page, Query
+from hansa.store.searches import Searches, TooSlow
+from hansa.store.totals import Answer, Counted, Totals
+
+ENTITIES_INLINE_MAX: Final = 500
+"""So many entities are looked at on the event loop; more are a matter for a worker thread."""
+BODIES_INLINE_MAX: Final = 50
+"""The same where their bodies have to be parsed."""
+COUNTED_INLINE_MAX: Final = 2000
+"""So many rows of an index are counted on the event loop."""
+COMPILED_KEPT_MAX: Final = 1024
+UNINDEXED_KEPT_MAX: Final = 1000
+
+_PAGE: Final = "SELECT number, id, body FROM entity WHERE number IN (SELECT value FROM json_each(?))"
+_EMPTY: Final = ((), ())
+
+
+class Lists:
+    """Answers queries."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        fetch: Callable[..., list[Row]],
+        searches: Searches,
+        indexes: Indexes,
+        totals: Totals,
+    ) -> None:
+        self._functions = Functions(connection)
+        self._fetch = fetch
+        self._searches = searches
+        self._indexes = indexes
+        self._totals = totals
+        self._compiled: dict[Query, Compiled] = {}
+        self._unindexed: dict[tuple[str, str], int] = {}
+
+    async def answer(self, query: Query) -> Page:
+        """A page and the exact total."""
+        compiled = self._taken_apart(query)
+        if compiled.has_ids:
+            return self._searched_here(compiled, None)
+        if compiled.conditions == 0:
+            total = self._totals.of_collection(query.type, public_only=query.public_only)
+            return await self._known(compiled, None, total)
+        if compiled.ranged is not None:
+            return await self._ranged(compiled)
+        if not compiled.leads:
+            return await self._searched(compiled, None)
+        return await self._led(compiled)
+
+    def unindexed_searches(self) -> dict[tuple[str, str], int]:
+        """How often something without an index was compared or sorted by."""
+        return dict(self._unindexed)
+
+    # -- the ways ---------------------------------------------------------------------------------------------
+
+    async def _led(self, compiled: Compiled) -> Page:
+        """The answer where an index knows the entities of at least one condition: the one with the fewest leads."""
+        query = compiled.query
+        counts = [await self._count(lead, query) for lead in compiled.leads]
+        fewest = min(counts)
+        leading = compiled.leads[counts.index(fewest)]
+        if compiled.conditions == 1 and leading.is_disjoint:
+            return await self._known(compiled, leading, fewest)
+        if fewest == 0:
+            return Page(*_EMPTY, 0)
+        if fewest <= (BODIES_INLINE_MAX if compiled.unindexed or compiled.tests else ENTITIES_INLINE_MAX):
+            return self._searched_here(compiled, leading)
+        return await self._searched(compiled, leading)
+
+    async def _known(self, compiled: Compiled, lead: Lead | None, total: int) -> Page:
+        """The answer where the total is kept: no condition, or one."""
+        query = compiled.query
+        if total <= query.offset or query.limit == 0:
+            return Page(*_EMPTY, total)
+        if not query.sort:
+            return self._streamed(compiled.stream(), total)
+        if lead is not None and total <= (BODIES_INLINE_MAX if compiled.unindexed else ENTITIES_INLINE_MAX):
+            return self._searched_here(compiled, lead)
+        if compiled.sorted_column is not None:
+            whole = self._totals.of_collection(query.type, public_only=query.public_only)
+            looked_at = (query.offset + query.limit) * whole / total
+            if lead is None or looked_at <= ENTITIES_INLINE_MAX:
+                return self._streamed(compiled.walk(), total)
+        return await self._searched(compiled, lead)
+
+    async def _ranged(self, compiled: Compiled) -> Page:
+        """The answer to a range of a column."""
+        probe = compiled.range_count(ENTITIES_INLINE_MAX + 1)
+        ((count,),) = self._fetch(probe.sql, probe.parameters)
+        if count <= ENTITIES_INLINE_MAX:
+            return self._searched_here(compiled, None)
+        query = compiled.query
+        if not query.sort or compiled.sorted_column != compiled.ranged:
+            return await self._searched(compiled, None)
+        kept = msgspec.structs.replace(query, offset=0, limit=0, sort=())
+        answer = self._totals.answer(kept)
+        if answer is None:
+            revision = self._totals.revision(query.type)
+            ((total,),) = await self._in_time(compiled, compiled.range_count())
+            answer = Answer(total, ())
+            self._totals.keep_answer(kept, revision, answer)
+        return self._streamed(compiled.walk(), answer.total)
+
+    def _streamed(self, statement: Statement, total: int) -> Page:
+        self._functions.tests = statement.tests
+        rows = self._fetch(statement.sql, statement.parameters)
+        return Page(tuple([row[1] for row in rows]), tuple([row[0] for row in rows]), total)
+
+    def _searched_here(self, compiled: Compiled, leading: Lead | None) -> Page:
+        statement = compiled.search(leading)
+        self._functions.tests = statement.tests
+        ((total, numbers),) = self._fetch(statement.sql, statement.parameters)
+        return self._page(Answer(total, msgspec.json.decode(numbers, type=tuple[int, ...])), ())
+
+    async def _searched(self, compiled: Compiled, leading: Lead | None) -> Page:
+        for name in compiled.unindexed:
+            key = (compiled.query.type, name)
+            if key in self._unindexed or len(self._unindexed) < UNINDEXED_KEPT_MAX:
+                self._unindexed[key] = self._unindexed.get(key, 0) + 1
+        return self._page(await self._search_answer(compiled, leading), compiled.unindexed)
+
+    async def _search_answer(self, compiled: Compiled, leading: Lead | None) -> Answer:
+        query = compiled.query
+        answer = self._totals.answer(query)
+        if answer is None:
+            revision = self._totals.revision(query.type)
+            ((total, numbers),) = await self._in_time(compiled, compiled.search(leading))
+            answer = Answer(total, msgspec.json.decode(numbers, type=tuple[int, ...]))
+            self._totals.keep_answer(query, revision, answer)
+        return answer
+
+    def _page(self, answer: Answer, unindexed: tuple[str, ...]) -> Page:
+        if not answer.numbers:
+            return Page(*_EMPTY, answer.total, unindexed)
+        rows = self._fetch(_PAGE, (msgspec.json.encode(answer.numbers).decode(),))
+        found = {number: (identifier, body) for number, identifier, body in rows}
+        # What was deleted since the search is left out.
+        page = [found[number] for number in answer.numbers if number in found]
+        return Page(
+            tuple([body for _, body in page]),
+            tuple([identifier for identifier, _ in page]),
+            answer.total,
+            unindexed,
+        )
+
+    async def _in_time(self, compiled: Compiled, statement: Statement) -> list[Row]:
+        try:
+            return await self._searches.fetch(statement)
+        except TooSlow:
+            query = compiled.query
+            names = ", ".join(compiled.unindexed)
+            advice = (
+                f"add {names} to the setting indexed_attributes, or filter by an attribute with an index first"
+                if names
+                else "filter by something that fewer entities have"
+            )
+            raise Unavailable(
+                Code.SEARCH_TOO_SLOW, f"This list has to look at too many entities of {query.type}: {advice}."
+            ) from None
+
+    def _taken_apart(self, query: Query) -> Compiled:
+        compiled = self._compiled.get(query)
+        if compiled is None:
+            compiled = compile_query(query, self._indexes.of(query.type))
+            if len(self._compiled) >= COMPILED_KEPT_MAX:
+                self._compiled.clear()
+            self._compiled[query] = compiled
+        return compiled
+
+    # -- totals -----------------------------------------------------------------------------------------------
+
+    async def _count(self, lead: Lead, query: Query) -> int:
+        """How many entities the postings of a lead have together."""
+        total = 0
+        for source in lead.sources:
+            if source.posting is None:
+                total += self._totals.of_status(query.type, source.value, public_only=query.public_only)
+                continue
+            pair = self._totals.of_posting(source.posting)
+            if pair is None:
+                pair = await self._counted(source)
+            total += pair[1] if query.public_only else sum(pair)
+        return total
+
+    async def _counted(self, source: Source) -> tuple[int, int]:
+        posting, counted = source.posting, source.counted
+        assert posting is not None
+        ((count, public),) = self._fetch(
+            f"SELECT count(*), ifnull(sum(public), 0) FROM ({counted.sql} LIMIT ?)",  # noqa: S608 - no input
+            (*counted.parameters, COUNTED_INLINE_MAX),
+        )
+        if count < COUNTED_INLINE_MAX:
+            pair = (count - public, public)
+            self._totals.keep(posting, pair)
+            return pair
+
+        async def elsewhere() -> Counted:
+            sql = (
+                "SELECT count(*), ifnull(sum(public), 0), (SELECT ifnull(max(seq), 0) FROM change) "  # noqa: S608 - no input
+                f"FROM ({counted.sql})"
+            )
+            rows: list[Row] = await self._searches.run(
+                lambda connection: connection.execute(sql, counted.parameters).fetchall()
+            )
+            ((count, public, seq),) = rows
+            return Counted(count - public, public, seq)
+
+        return await self._totals.count(posting, elsewhere)
