@@ -27,6 +27,7 @@ STATES: Final[Mapping[str, frozenset[str]]] = {
     "ResolvedEvent": frozenset({"resolved"}),
     "CancelEvent": frozenset({"cancelled"}),
     "FailureEvent": frozenset({"failed"}),
+    "ApprovalRequiredEvent": frozenset({"waitForApproval"}),
 }
 """Events that tell of reaching a state, beside the one of the change. Only where the document has them."""
 
