@@ -12,8 +12,6 @@ a look-up, so it cannot be taken back before it expires; a new `token.jwk` ends 
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -103,8 +101,8 @@ def issue_token(
 class TokenAuthenticate:
     """The `Authenticate` of this marketplace.
 
-    A token whose signature was verified is remembered by its SHA-256, the least recently used one forgotten
-    first; its times are looked at on every use.
+    A header whose token was verified is remembered, the oldest forgotten first; its times are looked at on every use.
+    Nobody can fill the memory with tokens that do not hold.
     """
 
     def __init__(
@@ -114,7 +112,7 @@ class TokenAuthenticate:
         self._audience = audience
         self._clock = clock
         self._remembered_max = remembered_max
-        self._remembered: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._remembered: dict[bytes, _Verified] = {}
 
     def __call__(self, headers: Mapping[bytes, bytes]) -> Caller:
         """The caller behind a request with these headers (lower-case names).
@@ -125,22 +123,17 @@ class TokenAuthenticate:
         credentials = headers.get(b"authorization")
         if credentials is None:
             return ANONYMOUS
-        scheme, _, token = credentials.partition(b" ")
-        if scheme.lower() != b"bearer":
-            raise _unauthenticated("The Authorization header must have the form: Bearer <token>.")
-        token = token.strip()
-        if not token or len(token) > TOKEN_SIZE_MAX_BYTES:
-            raise _unauthenticated("The bearer token is malformed.")
-        digest = hashlib.sha256(token).digest()
-        verified = self._remembered.get(digest)
+        verified = self._remembered.get(credentials)
         if verified is None:
-            verified = self._verify(token)
-            self._remembered[digest] = verified
-            while len(self._remembered) > self._remembered_max:
-                self._remembered.popitem(last=False)
-        else:
-            self._remembered.move_to_end(digest)
-        self._check_times(verified)
+            verified = self._verify(_token(credentials))
+            if len(self._remembered) >= self._remembered_max:
+                del self._remembered[next(iter(self._remembered))]
+            self._remembered[credentials] = verified
+        now = self._now()
+        if now >= verified.exp:
+            raise _unauthenticated("The bearer token has expired.")
+        if now + CLOCK_LEEWAY_S < verified.nbf:
+            raise _unauthenticated("The bearer token is not good yet.")
         return verified.caller
 
     def _verify(self, token: bytes) -> _Verified:
@@ -167,15 +160,19 @@ class TokenAuthenticate:
         caller = Caller(subject=claims.sub, roles=frozenset(claims.roles) & ROLES)
         return _Verified(caller=caller, nbf=claims.nbf, exp=claims.exp)
 
-    def _check_times(self, verified: _Verified) -> None:
-        now = self._now()
-        if now >= verified.exp:
-            raise _unauthenticated("The bearer token has expired.")
-        if now + CLOCK_LEEWAY_S < verified.nbf:
-            raise _unauthenticated("The bearer token is not good yet.")
-
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _token(credentials: bytes) -> bytes:
+    """The token of an Authorization header."""
+    scheme, _, token = credentials.partition(b" ")
+    if scheme.lower() != b"bearer":
+        raise _unauthenticated("The Authorization header must have the form: Bearer <token>.")
+    token = token.strip()
+    if not token or len(token) > TOKEN_SIZE_MAX_BYTES:
+        raise _unauthenticated("The bearer token is malformed.")
+    return token
 
 
 def _unauthenticated(message: str) -> Refused:
