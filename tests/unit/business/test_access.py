@@ -65,8 +65,8 @@ async def test_a_public_entity_needs_no_token(business: Business, status: str) -
 
 async def test_an_entity_becomes_public_and_private_with_its_status(business: Business) -> None:
     entity = await made(business, lifecycleStatus="In design")
-    for status, seen in (("Launched", 200), ("In design", 404), ("Retired", 200)):
-        await business.provider.patch(entity["href"], {"lifecycleStatus": status})
+    for status, seen in (("Launched", 200), ("Active", 404), ("Retired", 200), ("Obsolete", 200)):
+        assert (await business.provider.patch(entity["href"], {"lifecycleStatus": status})).status == 200
         assert (await business.anonymous.get(entity["href"])).status == seen
 
 

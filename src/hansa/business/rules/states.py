@@ -1,8 +1,8 @@
 """Refuses a state that cannot follow the one before: of an entity, and of the items of an order.
 
 The machines are those of `hansa.business.models.lifecycles`. An entity may be created in any state of its machine,
-since a marketplace takes over catalogues, inventories and orders that began elsewhere; after that it moves by the
-transitions alone, and a state once given is not taken away.
+since a marketplace takes over catalogues and inventories that began elsewhere; after that it moves by the transitions
+alone, and a state once given is not taken away.
 """
 
 from __future__ import annotations
