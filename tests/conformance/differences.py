@@ -55,6 +55,36 @@ DIFFERENCES: Final = (
         },
     ),
     Group(
+        "An identifier is a string (TMF630 Part 1, chapter 2), and AlarmRef of the same document says so.",
+        left_out={
+            "TMF642": ("Alarm.id is integer", "AlarmRefOrValue.id is integer"),
+            "TMF908": ("Alarm.id is integer",),
+        },
+        added={
+            "TMF642": ("Alarm.id is string", "AlarmRefOrValue.id is string"),
+            "TMF908": ("Alarm.id is string",),
+        },
+    ),
+    Group(
+        "A pattern has the attributes that an alarm is to have; one that is held to a whole alarm matches nothing else.",
+        left_out={
+            "TMF642": (
+                "AckAlarms.alarmPattern is a list of 1 to any number of Alarm",
+                "ClearAlarms.alarmPattern is a list of 1 to any number of Alarm",
+                "CommentAlarms.alarmPattern is a list of 1 to any number of Alarm",
+                "UnAckAlarms.alarmPattern is a list of 1 to any number of Alarm",
+            ),
+        },
+        added={
+            "TMF642": (
+                "AckAlarms.alarmPattern is a list of 1 to any number of AlarmRefOrValue",
+                "ClearAlarms.alarmPattern is a list of 1 to any number of AlarmRefOrValue",
+                "CommentAlarms.alarmPattern is a list of 1 to any number of AlarmRefOrValue",
+                "UnAckAlarms.alarmPattern is a list of 1 to any number of AlarmRefOrValue",
+            ),
+        },
+    ),
+    Group(
         "A value in place of a reference has no identity yet (TMF630 Part 2, RefOrValue).",
         left_out={
             "TMF638": ("ServiceRefOrValue.id is required",),

@@ -91,7 +91,7 @@ def test_the_tool_derives_what_the_models_hold(shared: Path, api: Api) -> None:
     raw = document(shared, api.id)
     derived = set(said_by_model(official(shared, api.id), raw))
     ours = set(said_by_model(api, raw))
-    assert derived <= ours
+    assert derived - ours <= left_out(api.id)
     assert ours - derived <= added(api.id)
 
 

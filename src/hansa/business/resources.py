@@ -18,6 +18,7 @@ from hansa.business.models import Api, Resource
 from hansa.business.monitors import Monitored, is_monitor
 from hansa.business.reading import Reader
 from hansa.business.surroundings import OPERATOR, Served, Surroundings
+from hansa.business.tasks import Tasks
 from hansa.business.validation import Validator
 from hansa.business.writing import Writer
 
@@ -47,6 +48,11 @@ class ApiResources:
         validator = Validator(api, around.policies.unknown_attributes)
         served = [Served(api, resource, validator, around) for resource in api.resources]
         self.writers = {one.resource.collection: Writer(one, around) for one in served}
+        for one in served:
+            if one.resource.task is not None:
+                self.writers[one.resource.collection].tasks = Tasks(
+                    one.resource, one.attributes, self.writers, around.store, around.clock, around.limits
+                )
         monitors = next((self.writers[one.collection] for one in api.resources if is_monitor(one.type)), None)
         for one in served:
             self.routes[one.path] = self._route(one, monitors)

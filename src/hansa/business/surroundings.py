@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.business.extensions import Extensions
 from hansa.business.models import Api, Attribute, Models, Resource
 from hansa.business.representation import Representation, collection_address
 from hansa.business.rules import Rules
@@ -41,6 +42,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     """Where this marketplace is reached, without a trailing slash."""
     rules: Rules
     policies: Policies = Policies()
+    extensions: Extensions = Extensions()
+    """The schemas that the operator registered."""
 
     def writer(self, headers: Mapping[bytes, bytes]) -> Caller:
         """The caller, who may write.

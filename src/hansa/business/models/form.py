@@ -20,7 +20,10 @@
     collection = "TMF908Alarm"              # where an earlier API has a type of that name; left out: the type
     embedded = "geographicSubAddress"       # of a sub-resource that stands in this attribute of its parent
     operator_methods = ["create", "patch", "delete"]     # beyond the document, for the marketplace's own systems
-    task = { done = "done", failed = "terminatedWithError", about = "productOrder", sets = { state = "cancelled" } }
+    [resource.cancelProductOrder.task]      # what a task does once it is created (`records.Task`)
+    done = "done"
+    failed = "terminatedWithError"
+    effects = [{ about = "productOrder", sets = { state = "cancelled" } }]
 
     [enum]
     JobStateType = ["Not Started", "Running"]
@@ -226,7 +229,12 @@ def _check(api: Api) -> None:
             raise ValueError(f"resource {resource.path} is of type {resource.type!r}, which is not defined")
         attributes = api.attributes_of(resource.type)
         stamped = (*resource.stamped_on_create, *resource.stamped_on_write, *resource.stamped_on_status)
-        for name in (*stamped, *([resource.status_attribute] if resource.status_attribute else [])):
+        spoken = (*stamped, *([resource.status_attribute] if resource.status_attribute else []))
+        if (task := resource.task) is not None:
+            named = (task.reason, task.completed, task.due, task.outcome)
+            spoken += tuple(name for name in named if name is not None)
+            spoken += tuple(effect.about.partition(".")[0] for effect in task.effects)
+        for name in spoken:
             if name not in attributes:
                 raise ValueError(
                     f"resource {resource.path} speaks of {name!r}, which {resource.type} does not have"

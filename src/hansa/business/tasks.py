@@ -1,0 +1,287 @@
+"""Task resources carried out: what `cancelProductOrder` does to the order (TMF630 Part 1, chapter 8).
+
+The model of a task resource says what its entities do to those that they refer to (`records.Task`). It is done in the
+transaction that creates the task: the feed has the task's creation, the changes, and the task's new state, or none of
+it. What a task changes is held to the rules as any write is. A task that cannot be carried out (the order is completed,
+the balance too small, the alarm not here) is kept, changes nothing, and ends in the failed state of its document with
+the reason where the document has an attribute for it; tasks that have no state are refused instead.
+
+A task whose time has not come, and one that refers to nothing that is ours, stays in its first state: the marketplace's
+own systems complete it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from hansa.business.models import Attribute, Resource
+from hansa.business.models.records import Effect, Task
+from hansa.core.clock import Clock, rfc3339
+from hansa.core.errors import Code, Refused
+from hansa.core.instants import instant
+from hansa.core.limits import Limits
+from hansa.store import Entity, EntityDraft, Filter, Query, Store, Transaction
+
+Fields = dict[str, Any]
+REFERENCE: Final = ("id", "href", "name", "@referredType")
+"""What an entity keeps of a reference that a task gives it."""
+
+
+class Amends(Protocol):
+    """Changes entities of one collection on behalf of the marketplace."""
+
+    async def amended(self, tx: Transaction, standing: Entity, after: Fields) -> EntityDraft:
+        """What an entity becomes with that content.
+
+        Raises:
+            Refused: The model or a rule does not allow it.
+        """
+
+    def address(self, entity_id: str) -> str:
+        """Where an entity is served."""
+
+
+class _Target(msgspec.Struct):
+    """An entity that a task changes."""
+
+    standing: Entity
+    after: Fields
+
+
+class _Reference(msgspec.Struct, frozen=True):
+    value: Any
+    holders: tuple[Fields, ...]
+    """The objects that it stands in, the innermost first and the task last."""
+
+
+class Tasks:
+    """Carries out the tasks of one resource."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        attributes: Mapping[str, Attribute],
+        amends: Mapping[str, Amends],
+        store: Store,
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        """`amends`: by collection, those of the same API."""
+        assert resource.task is not None, "only task resources have tasks"
+        self._task: Task = resource.task
+        self._status = resource.status_attribute
+        self._attributes = attributes
+        self._amends = amends
+        self._store = store
+        self._clock = clock
+        self._limits = limits
+
+    async def matched(self, task: Mapping[str, Any]) -> tuple[str, ...]:
+        """Identifiers of what the patterns of a task mean; asked before the transaction, since it may search.
+
+        Raises:
+            Refused: `Code.INVALID`, when that is too much.
+        """
+        if self._task.matches is None:
+            return ()
+        most, found = self._limits.task_targets_max, list[str]()
+        for effect in self._task.effects:
+            for reference in _references(task, effect):
+                conditions = tuple(_conditions(reference.value))
+                if not conditions or len(conditions) > self._limits.filter_count_max:
+                    raise Refused(Code.INVALID, f"{effect.about}: a pattern has 1 to {self._limits.filter_count_max} attributes.")  # fmt: skip
+                query = Query(self._task.matches, conditions, limit=most + 1, public_only=False)
+                found += (await self._store.list(query)).ids
+                if len(found) > most:
+                    raise Refused(Code.INVALID, f"The task is about more than {most} entities.")
+        return tuple(dict.fromkeys(found))
+
+    async def carry_out(self, tx: Transaction, task: Fields, matched: tuple[str, ...] = ()) -> Fields:
+        """Do what a new task says; the attributes of the task that this changes.
+
+        Raises:
+            Refused: It cannot be carried out, and tasks of this kind have no state that says so.
+        """
+        form = self._task
+        if form.due is not None and _is_ahead(task.get(form.due), rfc3339(self._clock.now())):
+            return {}
+        try:
+            targets = await self._planned(tx, task, matched)
+            drafts = [
+                await self._amends[target.standing.type].amended(tx, target.standing, target.after)
+                for target in targets
+            ]
+        except Refused as error:
+            if form.failed is None or self._status is None:
+                raise
+            return {self._status: form.failed, **self._told(error)}
+        if not targets and form.matches is None:
+            return {}
+        for draft in drafts:
+            await tx.put(draft)
+        return self._outcome(task, targets)
+
+    async def _planned(self, tx: Transaction, task: Fields, matched: tuple[str, ...]) -> list[_Target]:
+        targets: dict[str, _Target] = {}
+        for effect in self._task.effects:
+            asked: list[tuple[str, tuple[Fields, ...]]] = [(entity_id, (task,)) for entity_id in matched]
+            if self._task.matches is None:
+                references = _references(task, effect)
+                asked = [(str(one.value["id"]), one.holders) for one in references if one.value.get("id")]
+            if len(asked) > self._limits.task_targets_max:
+                raise Refused(
+                    Code.INVALID, f"A task is about at most {self._limits.task_targets_max} entities."
+                )
+            for entity_id, holders in asked:
+                target = targets.get(entity_id) or await self._target(tx, entity_id)
+                if target is not None:
+                    targets[entity_id] = target
+                    for path, value in effect.sets.items():
+                        _set(target.after, path.split("."), value, holders)
+        return list(targets.values())
+
+    async def _target(self, tx: Transaction, entity_id: str) -> _Target | None:
+        found = await tx.entity(entity_id)
+        if found is None or found.type not in self._amends:
+            if self._task.failed is None:
+                return None  # the unresolved reference is told as of any write
+            raise Refused(Code.NOT_FOUND, f"There is no {entity_id[:300]!r} here that the task can change.")
+        return _Target(found, msgspec.json.decode(found.body))
+
+    def _outcome(self, task: Fields, targets: list[_Target]) -> Fields:
+        form, changes = self._task, Fields()
+        if form.done is not None and self._status is not None:
+            changes[self._status] = form.done
+        if form.completed is not None:
+            changes[form.completed] = rfc3339(self._clock.now())
+        if form.outcome is not None:
+            changes[form.outcome] = [
+                {
+                    "id": target.standing.id,
+                    "href": self._amends[target.standing.type].address(target.standing.id),
+                }
+                for target in targets
+            ]
+        if form.items:
+            after = msgspec.json.decode(msgspec.json.encode(task))
+            for effect in form.effects:
+                for reference in _references(after, effect):
+                    holders = reference.holders
+                    for path, value in form.items.items():
+                        if len(holders) > 1 and (
+                            type(value) is not dict or _given(value, holders) is not None
+                        ):
+                            _set(holders[0], path.split("."), value, holders)
+                name = effect.about.partition(".")[0]
+                changes[name] = after[name]
+        return changes
+
+    def _told(self, error: Refused) -> Fields:
+        name = self._task.reason
+        if name is None:
+            return {}
+        is_text = self._attributes[name].type == "string"
+        return {name: error.message if is_text else {"code": str(error.code), "reason": error.message}}
+
+
+def _references(task: Mapping[str, Any], effect: Effect) -> Iterator[_Reference]:
+    """What stands at the path of an effect, through arrays, with what it stands in."""
+    todo: list[tuple[Any, tuple[str, ...], tuple[Fields, ...]]] = [(task, tuple(effect.about.split(".")), ())]
+    while todo:
+        value, path, holders = todo.pop()
+        if type(value) is list:
+            todo += [(item, path, holders) for item in reversed(value)]
+        elif type(value) is dict and path:
+            todo.append((value.get(path[0]), path[1:], (value, *holders)))
+        elif type(value) is dict:
+            yield _Reference(value, holders)
+
+
+def _given(value: Mapping[str, str], holders: tuple[Fields, ...]) -> Any:
+    """The value that a form like `{from = "…"}` means, from the innermost object that has it."""
+    (path,) = value.values()
+    for holder in holders:
+        found: Any = holder
+        for name in path.split("."):
+            found = found.get(name) if type(found) is dict else None
+        if found is not None:
+            return found
+    return None
+
+
+def _set(target: Fields, path: list[str], value: Any, holders: tuple[Fields, ...]) -> None:
+    """Set an attribute as an effect says, in each element of the arrays on the way."""
+    name, *rest = path
+    if rest:
+        inner = target.get(name)
+        for one in inner if type(inner) is list else [inner]:
+            if type(one) is dict:
+                _set(one, rest, value, holders)
+        return
+    if type(value) is not dict:
+        target[name] = value
+        return
+    (kind,) = value
+    given = _given(value, holders)
+    if given is not None:
+        target[name] = _KINDS[kind](target.get(name), given)
+
+
+def _added(standing: Any, given: Any, sign: int = 1) -> Fields:
+    """A quantity changed by another one (decimal-exact), which must be of the same unit.
+
+    Raises:
+        Refused: `Code.CONFLICT`, when the units differ or less than nothing would be left.
+    """
+    before, change = standing or {}, given if type(given) is dict else {"amount": given}
+    units = [one["units"] for one in (before, change) if one.get("units") is not None]
+    if len(set(units)) > 1:
+        raise Refused(Code.CONFLICT, f"The quantity is in {units[0]}, and the task says {units[1]}.")
+    held = Decimal(str(before.get("amount", 0)))
+    # The documents give a quantity without an amount the amount 1.
+    left = held + sign * Decimal(str(change.get("amount", 1)))
+    if left < 0:
+        raise Refused(Code.CONFLICT, f"There is {held} only, which is not enough.")
+    amount = int(left) if left == left.to_integral_value() else float(left)
+    return {**before, **({"units": units[0]} if units else {}), "amount": amount}
+
+
+def _referring(standing: Any, given: Any) -> list[Any]:
+    found = list(standing or [])
+    known = {str(one.get("id")) for one in found}
+    come = [one for one in (given if type(given) is list else [given]) if str(one.get("id")) not in known]
+    return found + [{name: one[name] for name in REFERENCE if name in one} for one in come]
+
+
+def _unreferring(standing: Any, given: Any) -> list[Any]:
+    gone = {str(one.get("id")) for one in (given if type(given) is list else [given])}
+    return [one for one in standing or [] if str(one.get("id")) not in gone]
+
+
+_KINDS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "from": lambda _, given: given,
+    "add": _added,
+    "subtract": lambda standing, given: _added(standing, given, -1),
+    "append": lambda standing, given: [*(standing or []), given],
+    "refer": _referring,
+    "unrefer": _unreferring,
+}
+
+
+def _conditions(pattern: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Filter]:
+    for name, value in pattern.items():
+        place = (*path, name)
+        for one in value if type(value) is list else [value]:
+            if type(one) is dict:
+                yield from _conditions(one, place)
+            elif one is not None and name != "href":
+                yield Filter(place, (one if type(one) is str else msgspec.json.encode(one).decode(),))
+
+
+def _is_ahead(value: Any, now: str) -> bool:
+    moment = instant(value) if type(value) is str else None
+    return moment is not None and moment > (instant(now) or "")
