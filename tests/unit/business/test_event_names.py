@@ -19,33 +19,34 @@ USUAL: Final[dict[Operation, str]] = {
 }
 CHANGE, VALUE, STATUS = "ChangeEvent", "AttributeValueChangeEvent", "StatusChangeEvent"
 BOTH: Final[dict[Operation, str]] = {"change": CHANGE, "state": CHANGE}
+STATE_AS_STATUS: Final[dict[Operation, str]] = {"state": STATUS}
+STATE_AS_VALUE: Final[dict[Operation, str]] = {"state": VALUE}
+EXECUTION: Final[dict[Operation, str]] = {"state": "ExecutionStateChangeEvent"}
 
 UNUSUAL: Final[dict[str, dict[str, dict[Operation, str]]]] = {
-    "TMF621": {"troubleTicket": {"state": STATUS}},
-    "TMF628": dict.fromkeys(
-        ("measurementCollectionJob", "onDemandCollection"), {"state": "ExecutionStateChangeEvent"}
-    ),
+    "TMF621": {"troubleTicket": STATE_AS_STATUS},
+    "TMF628": dict.fromkeys(("measurementCollectionJob", "onDemandCollection"), EXECUTION),
     "TMF633": dict.fromkeys(
         ("serviceCatalog", "serviceCategory", "serviceCandidate", "serviceSpecification"), BOTH
     ),
     "TMF634": dict.fromkeys(
         ("resourceCatalog", "resourceCategory", "resourceCandidate", "resourceSpecification"), BOTH
     ),
-    "TMF635": {"usageSpecification": {"state": VALUE}},
+    "TMF635": {"usageSpecification": STATE_AS_VALUE},
     "TMF644": dict.fromkeys(
         ("partyPrivacyProfile", "partyPrivacyProfileSpecification", "partyPrivacyAgreement"),
-        {"state": STATUS},
+        STATE_AS_STATUS,
     ),
-    "TMF653": {"serviceTestSpecification": {"state": VALUE}},
-    "TMF655": {"changeRequest": {"state": STATUS}},
-    "TMF657": dict.fromkeys(("serviceLevelObjective", "serviceLevelSpecification"), {"state": VALUE}),
-    "TMF663": {"shoppingCart": {"state": VALUE}},
-    "TMF667": {"document": BOTH, "documentSpecification": {"state": VALUE}},
+    "TMF653": {"serviceTestSpecification": STATE_AS_VALUE},
+    "TMF655": {"changeRequest": STATE_AS_STATUS},
+    "TMF657": dict.fromkeys(("serviceLevelObjective", "serviceLevelSpecification"), STATE_AS_VALUE),
+    "TMF663": {"shoppingCart": STATE_AS_VALUE},
+    "TMF667": {"document": BOTH, "documentSpecification": STATE_AS_VALUE},
     "TMF668": dict.fromkeys(("partnershipSpecification", "partnership"), BOTH),
-    "TMF670": {"paymentMethod": {"state": STATUS}},
-    "TMF674": {"geographicSite": {"state": STATUS}},
-    "TMF675": {"geographicLocation": {"state": VALUE}},
-    "TMF683": {"partyInteraction": {"state": STATUS}},
+    "TMF670": {"paymentMethod": STATE_AS_STATUS},
+    "TMF674": {"geographicSite": STATE_AS_STATUS},
+    "TMF675": {"geographicLocation": STATE_AS_VALUE},
+    "TMF683": {"partyInteraction": STATE_AS_STATUS},
     "TMF685": {"reservation": {"create": "CreationEvent", "delete": "RemoveEvent"}},
     "TMF688": {"topic": BOTH},
     "TMF696": dict.fromkeys(
@@ -56,7 +57,7 @@ UNUSUAL: Final[dict[str, dict[str, dict[Operation, str]]]] = {
             "shoppingCartRiskAssessment",
             "productOrderRiskAssessment",
         ),
-        {"state": STATUS},
+        STATE_AS_STATUS,
     ),
     "TMF703": dict.fromkeys(("entity", "association"), BOTH),
     "TMF707": dict.fromkeys(("testCaseResult", "testSuiteResult", "nonFunctionalTestResult"), BOTH),
@@ -67,7 +68,7 @@ UNUSUAL: Final[dict[str, dict[str, dict[Operation, str]]]] = {
     },
     "TMF915": {
         **dict.fromkeys(
-            ("aiContractSpecification", "aiModelSpecification", "aiContractViolation"), {"state": VALUE}
+            ("aiContractSpecification", "aiModelSpecification", "aiContractViolation"), STATE_AS_VALUE
         ),
         "topic": BOTH,
     },

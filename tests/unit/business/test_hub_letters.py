@@ -213,7 +213,7 @@ async def test_letters_and_requests_are_for_the_subscriber_and_the_operator(busi
     subscription = await registered(business, ONE)
     here = f"{HUB}/{subscription}"
     for method, target in (("GET", "deadLetter"), ("POST", "resend"), ("POST", "resume")):
-        body = {} if method == "POST" else None
+        body: dict[str, Any] | None = {} if method == "POST" else None
         anonymous = await business.anonymous.request(method, f"{here}/{target}", body)
         check_refused(anonymous, 401, "unauthenticated")
         other = await business.provider.request(method, f"{here}/{target}", body)
