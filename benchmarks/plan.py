@@ -16,6 +16,8 @@ class Plan(msgspec.Struct, frozen=True):
     rounds: int = 7
     round_s: float = 1.5
     connections: int = 32
+    # The hub.
+    listeners: int = 10_000
     # The bus.
     bus_events: int = 200
     bus_batches: int = 25
@@ -32,6 +34,7 @@ QUICK: Final = Plan(
     rounds=2,
     round_s=0.3,
     connections=8,
+    listeners=100,
     bus_events=8,
     bus_batches=1,
     pause_s=0.01,
