@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hansa.business.evaluation import matches
+from hansa.business.evaluation import matches, ordered
 from hansa.business.http import CONTENT_TYPE, Answer, Request
 from hansa.business.query import fields_of, list_request
 from hansa.business.representation import Representation
@@ -26,7 +26,7 @@ class EmbeddedReader:
         self._attribute = served.resource.embedded
 
     async def list(self, request: Request, _: str) -> Answer:
-        """GET of the collection: 200, 206, 400, 401, 404 or 406. In the order in which the parent holds them."""
+        """GET of the collection: 200, 206, 400, 401, 404 or 406. In the order of the parent, unless `sort` says."""
         request.accept_json()
         caller = self._served.reader(request.headers)
         asked = list_request(
@@ -38,11 +38,8 @@ class EmbeddedReader:
             public_only=not caller.is_authenticated,
             parent=request.parent_id,
         )
-        found = [
-            element
-            for element in await self._elements(request, caller)
-            if matches(element, asked.query.filters)
-        ]
+        held = await self._elements(request, caller)
+        found = ordered((one for one in held if matches(one, asked.query.filters)), asked.query.sort)
         page = found[asked.query.offset : asked.query.offset + asked.query.limit]
         shown = self._served.shown(request.parent_id)
         headers = (

@@ -6,13 +6,13 @@ What a filter means is written at `hansa.store.Filter`; this is the plain form o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import ge, gt, le, lt
 from typing import Any, Final
 
 from hansa.core.instants import comparable
 from hansa.core.patterns import compiled
-from hansa.store import AllOf, AnyOf, Condition, Filter, Test
+from hansa.store import AllOf, AnyOf, Condition, Filter, SortKey, Test
 
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 _NUMBER_LENGTH_MAX: Final = 64
@@ -39,6 +39,26 @@ def satisfies(value: Any, condition: Condition) -> bool:
             return all(satisfies(value, one) for one in condition.conditions)
         case Test():
             return condition.holds(value)
+
+
+def ordered(values: Iterable[Any], sort: Sequence[SortKey]) -> list[Any]:
+    """Values in an order, as `hansa.store.query` describes it; the order in which they come decides at last."""
+    found = list(values)
+    if sort and sort[-1].descending:
+        found.reverse()
+    for key in reversed(sort):
+        found.sort(key=lambda value: _rank(value, key), reverse=key.descending)
+    return found
+
+
+def _rank(value: Any, key: SortKey) -> tuple[int, float, str]:
+    """What a value is ordered by: nothing before numbers, those before strings."""
+    for found in values_at(value, key.path):
+        if isinstance(found, str):
+            return 2, 0.0, comparable(found) if key.is_instant else found
+        if isinstance(found, int | float):
+            return 1, found, ""
+    return 0, 0.0, ""
 
 
 def values_at(value: Any, path: tuple[str, ...]) -> Iterator[Any]:

@@ -15,7 +15,7 @@ list. A check is asked of one entity. A query is answered in one of four ways:
 
 Order: the keys asked for, then the order in which entities were first written here, which is also the order when
 none is asked for. Where the last key descends, so does that. Absent attributes and null come before numbers
-(`false` is 0, `true` is 1), those before strings; strings compare by code point, `lastUpdate` as moments. A path that
+(`false` is 0, `true` is 1), those before strings; strings compare by code point, date-times as moments. A path that
 reaches several values sorts by the first.
 """
 
@@ -332,9 +332,12 @@ def _sort_value(key: SortKey, column: str | None) -> Part:
     if key.path == ("id",):
         return Part("e.id")
     walk = walked(key.path)
-    atom = f"n{len(key.path)}.atom"
+    node = f"n{len(key.path)}"
+    atom = value = f"{node}.atom"
+    if key.is_instant:
+        value = f"CASE {node}.type WHEN 'text' THEN hansa_instant({atom}) ELSE {atom} END"
     return Part(
-        f"(SELECT {atom} FROM {walk.sql} WHERE {atom} IS NOT NULL LIMIT 1)",  # noqa: S608 - no input
+        f"(SELECT {value} FROM {walk.sql} WHERE {atom} IS NOT NULL LIMIT 1)",  # noqa: S608 - no input
         walk.parameters,
     )
 

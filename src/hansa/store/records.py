@@ -57,6 +57,10 @@ class Change(msgspec.Struct, frozen=True):
     type: str
     operation: Operation
     origin: str | None
+    status: str | None = None
+    """State that the entity has since then, or had when it was deleted."""
+    parent: str | None = None
+    """Identifier of the entity below whose path a sub-resource is served."""
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -105,6 +109,8 @@ class SortKey(msgspec.Struct, frozen=True):
 
     path: tuple[str, ...]
     descending: bool = False
+    is_instant: bool = False
+    """Strings that are date-times are ordered as moments."""
 
 
 class Query(msgspec.Struct, frozen=True):

@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hansa.business.evaluation import equals, matches
+from hansa.business.evaluation import equals, matches, ordered
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, Store
+from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, SortKey, Store
 from hansa.store import Test as StoreTest
 
 TEXTS = st.sampled_from(["", "a", "b", "A", "5", "5.0", "true", "ü", "a,b", "o'x", '"', "%"])
@@ -96,6 +96,9 @@ FILTERS = (
     )
     | st.builds(Filter, PATHS, st.lists(PATTERNS, min_size=1, max_size=2).map(tuple), st.just("regex"))
 )
+SORT_KEYS = st.builds(
+    SortKey, PATHS.filter(lambda path: path != ("lastUpdate",)), st.booleans(), st.booleans()
+) | st.builds(SortKey, st.just(("lastUpdate",)), st.booleans(), st.just(value=True))
 TESTS = st.sampled_from(
     [
         StoreTest("has categories", lambda entity: bool(entity.get("category"))),
@@ -117,11 +120,12 @@ CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
 @given(
     st.lists(BODY, max_size=6),
     st.lists(EQUALITIES, max_size=2) | st.lists(CONDITIONS, max_size=2),
+    st.lists(SORT_KEYS, max_size=3),
     st.integers(0, 3),
     st.integers(0, 4),
 )
 async def test_the_store_and_a_plain_evaluation_agree(
-    bodies: list[dict[str, Any]], filters: list[Condition], offset: int, limit: int
+    bodies: list[dict[str, Any]], filters: list[Condition], sort: list[SortKey], offset: int, limit: int
 ) -> None:
     store = await Store.open(None, ManualClock(), Limits())
     entities = [{"id": f"o{n}", "@type": "ProductOffering", **body} for n, body in enumerate(bodies)]
@@ -129,8 +133,9 @@ async def test_the_store_and_a_plain_evaluation_agree(
         for entity in entities:
             body = canonical_json(entity)
             await tx.put(EntityDraft(entity["id"], "ProductOffering", body, hashlink(body), public=True))
-    expected = [entity["id"] for entity in entities if matches(entity, filters)]
-    page = await store.list(Query("ProductOffering", tuple(filters), (), offset, limit))
+    found = [entity for entity in entities if matches(entity, filters)]
+    expected = [entity["id"] for entity in ordered(found, sort)]
+    page = await store.list(Query("ProductOffering", tuple(filters), tuple(sort), offset, limit))
     assert list(page.ids) == expected[offset : offset + limit]
     assert page.total == len(expected)
     await store.close()

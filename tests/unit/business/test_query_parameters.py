@@ -154,9 +154,15 @@ def test_pages_have_defaults_and_a_maximum(text: str, offset: int, limit: int) -
     ("text", "keys"),
     [
         ("sort=name", [SortKey(("name",))]),
-        ("sort=-name,%2BlastUpdate", [SortKey(("name",), descending=True), SortKey(("lastUpdate",))]),
-        ("sort=-name,+lastUpdate", [SortKey(("name",), descending=True), SortKey(("lastUpdate",))]),
-        ("sort=validFor.startDateTime", [SortKey(("validFor", "startDateTime"))]),
+        (
+            "sort=-name,%2BlastUpdate",
+            [SortKey(("name",), descending=True), SortKey(("lastUpdate",), is_instant=True)],
+        ),
+        (
+            "sort=-name,+lastUpdate",
+            [SortKey(("name",), descending=True), SortKey(("lastUpdate",), is_instant=True)],
+        ),
+        ("sort=validFor.startDateTime", [SortKey(("validFor", "startDateTime"), is_instant=True)]),
         ("sort=name&sort=id", [SortKey(("name",)), SortKey(("id",))]),
         ("sort=-href", [SortKey(("id",), descending=True)]),
         ("sort=category[*].name", [SortKey(("category", "name"))]),

@@ -39,6 +39,7 @@ def _sort_key(text: str, api: Api, resource: Resource, limits: Limits) -> SortKe
         raise Refused(Code.INVALID, "sort names attributes, as `sort=-lastUpdate,name`.")
     if "[" in bare or bare.startswith("$"):
         bare = ".".join(attribute_names("sort", bare, limits))
-    path = attribute_path(bare, api, resource, "sort").path
+    place = attribute_path(bare, api, resource, "sort")
     # `href` is not stored: it is the address of the collection and `id`.
-    return SortKey(("id",) if path == ("href",) else path, is_descending)
+    path = ("id",) if place.path == ("href",) else place.path
+    return SortKey(path, is_descending, is_instant=place.type == "date-time")
