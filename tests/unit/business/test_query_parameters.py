@@ -92,6 +92,8 @@ def test_filters_are_read(text: str, filters: list[Filter]) -> None:
         ("name.like=c", "Operators are .gt"),
         ("=c", "neither"),
         ("category..id=c", "has no ''"),
+        ("prodSpecCharValueUse.productSpecCharacteristicValue.value..a=c", "value has no"),
+        ("prodSpecCharValueUse.productSpecCharacteristicValue.value.a%0Db=c", "value has no"),
         ("offset=-1", "offset must be"),
         ("offset=1.5", "offset must be"),
         ("offset=٣", "offset must be"),
@@ -397,3 +399,15 @@ def test_no_jsonpath_does_more_than_be_refused(path: str) -> None:
             if found.fields is not None:
                 select(entity, found.fields)
     assert statuses <= {400, 501}
+
+
+def test_every_attribute_of_every_resource_can_be_asked_for() -> None:
+    for api in MODELS.apis:
+        for resource in api.resources:
+            for attribute in api.attributes_of(resource.type):
+                text = f"{attribute}=x&fields={attribute}&sort=-{attribute}".encode()
+                found = list_request(text, api, resource, COLLECTION, LIMITS, public_only=True)
+                path = ("id",) if attribute == "href" else (attribute,)
+                assert [one.path for one in found.query.filters if isinstance(one, Filter)] == [path]
+                assert found.query.type == resource.collection
+                assert found.query.sort[0].path == path

@@ -88,7 +88,7 @@ def event_query(text: str, api: Api, limits: Limits) -> EventQuery:
     offered = {name.lower(): name for resource in api.resources for name in offered_names(resource)}
     exact = tuple(_named(one, offered, api) for one in found)
     event_types = [types for one in exact if (types := _types(one)) is not None]
-    tests = [Test(f"filter={path}", read("filter", path, limits).holds) for path in paths]
+    tests = [Test("filter", read("filter", path, limits).holds) for path in paths]
     return EventQuery(
         frozenset.intersection(*event_types) if event_types else None,
         (*(one for one in exact if not _is_of_type(one)), *tests),

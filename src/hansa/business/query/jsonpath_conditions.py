@@ -72,7 +72,8 @@ def selecting(parameter: str, text: str, api: Api, type_name: str, limits: Limit
     necessary = tuple(one for part in parts for one in _each(part.condition))
     if all(part.is_exact for part in parts):
         return necessary
-    return (*necessary, Test(f"{parameter}={text}", path.holds))
+    # The name appears in a header and in metrics: it must not be what the client wrote.
+    return (*necessary, Test(parameter, path.holds))
 
 
 def _each(condition: Condition | None) -> tuple[Condition, ...]:

@@ -68,8 +68,9 @@ def follow(text: str, api: Api, type_name: str) -> Place:
         current = attribute.type
         if current in OPEN_TYPES:
             is_end = depth == len(path) - 1
-            if not is_end and "" in path:
-                raise NoSuchAttribute("", ".".join(path[: depth + 1]), [])
+            if not is_end and ("" in path or not text.isprintable()):
+                # Paths are told in headers and metrics.
+                raise NoSuchAttribute(text[-60:], ".".join(path[: depth + 1]), [])
             return Place(path, current if is_end else "any", tuple(lists), is_declared=is_end)
     return Place(path, current, tuple(lists), is_declared=True)
 
