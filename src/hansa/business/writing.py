@@ -27,6 +27,7 @@ from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import new_entity_id
 from hansa.store import Entity, EntityDraft, Transaction
+from hansa.store.references import below
 
 FIXED: Final = frozenset({"id", "href"})
 """Attributes that no write changes; `href` follows from `id`."""
@@ -57,6 +58,11 @@ class Writer:
         self._around = around
         self._store = around.store
         self._completion = Completion(self._resource, self._attributes, around.models, around.clock)
+        self._below = tuple(
+            one.collection
+            for one in served.api.resources
+            if one.parent_name == self._resource.path and one.embedded is None
+        )
         self.tasks: Tasks | None = None
         """Carries the entities out, when they are tasks."""
 
@@ -134,6 +140,7 @@ class Writer:
         async with self._store.transaction() as tx:
             standing = await self._standing(tx, entity_id, request)
             await self._around.rules.check_delete(tx, self._resource, standing)
+            await self._delete_below(tx, entity_id)
             await tx.delete(entity_id)
         return Answer(204)
 
@@ -149,6 +156,20 @@ class Writer:
         self._check_collection(standing)
         self._check_own(standing, "The entity")
         return (await self._change(tx, standing, self._replacement(standing, dict(body)))).entity
+
+    async def _delete_below(self, tx: Transaction, entity_id: str) -> None:
+        """Delete the sub-resources of an entity, which without it would be at no path."""
+        if not self._below:
+            return
+        most = self._around.limits.sub_resources_deleted_max
+        found = await below(tx, self._below, entity_id, most + 1)
+        if len(found) > most:
+            raise Refused(
+                Code.CONFLICT,
+                f"More than {most} entities are below {entity_id!r}; too many to delete at once.",
+            )
+        for each in found:
+            await tx.delete(each)
 
     async def amended(self, tx: Transaction, standing: Entity, after: Fields) -> EntityDraft:
         """What an entity becomes when this marketplace itself changes it, also what no client may set.
@@ -324,6 +345,7 @@ def _unresolved(found: tuple[Finding, ...]) -> tuple[Header, ...]:
     if not found:
         return ()
     shown = ", ".join(
-        f"{one.path}={quote(one.target_id[:ID_SHOWN_MAX_CHARS], safe=':')}" for one in found[:FINDINGS_SHOWN_MAX]
+        f"{one.path}={quote(one.target_id[:ID_SHOWN_MAX_CHARS], safe=':')}"
+        for one in found[:FINDINGS_SHOWN_MAX]
     )
     return ((UNRESOLVED, shown.encode()),)

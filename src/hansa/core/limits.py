@@ -25,11 +25,19 @@ class Limits(msgspec.Struct, frozen=True):
     writes_waiting_max: int = 2048
     identifier_length_max_chars: int = 256
     references_max: int = 5000
+    sub_resources_deleted_max: int = 10_000
     expanded_entities_max: int = 500
     collection_patch_entities_max: int = 500
     patch_operations_max: int = 1000
     patch_steps_max: int = 100_000
     task_targets_max: int = 1000
+    # Import and export jobs.
+    job_content_max_bytes: int = 67_108_864
+    job_files_max: int = 100
+    jobs_unfinished_max: int = 50
+    job_batch_max_entities: int = 100
+    job_errors_max: int = 100
+    job_fetch_timeout_s: float = 120.0
     # Hub.
     subscriptions_max: int = 20_000
     notification_timeout_s: float = 10.0

@@ -1,6 +1,6 @@
-"""Who refers to whom: what the index of attributes knows about identifiers within other entities.
+"""Who refers to whom, and what belongs to whom: what the indexes know about identifiers of other entities.
 
-It knows those at indexed paths (`hansa.store.plan`), in entities of every origin.
+The index of attributes knows those at indexed paths (`hansa.store.plan`), in entities of every origin.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ async def referrers(
     Args:
         tx: With what it wrote.
         places: Collection and path.
-        target_id: The identifier; what the entity of that name says of itself is left out.
+        target_id: The identifier; what the entity of that name says of itself is left out, and what is below it.
         limit: How many.
     """
     found: dict[str, Referrer] = {}
@@ -59,13 +59,23 @@ async def referrers(
             "SELECT DISTINCT entity.id, entity.type, entity.body FROM entity_index "  # noqa: S608 - placeholders only
             "JOIN entity ON entity.number = entity_index.entity "
             f"WHERE entity_index.attribute IN ({', '.join('?' * len(part))}) AND entity_index.value = ? "
-            "AND entity.origin IS NULL AND entity.id <> ? LIMIT ?",
-            (*part, value, target_id, limit),
+            "AND entity.origin IS NULL AND entity.id <> ? AND entity.parent IS NOT ? LIMIT ?",
+            (*part, value, target_id, target_id, limit),
         )
         found.update((row[0], Referrer(*row)) for row in rows)
         if len(found) >= limit:
             break
     return tuple(found.values())[:limit]
+
+
+async def below(tx: Transaction, collections: Sequence[str], parent_id: str, limit: int) -> tuple[str, ...]:
+    """Identifiers of the sub-resources of an entity, in some collections; `limit` at most."""
+    marks = ", ".join("?" * len(collections))
+    rows = tx.execute(
+        f"SELECT id FROM entity WHERE type IN ({marks}) AND parent = ? LIMIT ?",  # noqa: S608 - placeholders only
+        (*collections, parent_id, limit),
+    )
+    return tuple(row[0] for row in rows)
 
 
 async def unresolved(

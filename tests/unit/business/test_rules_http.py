@@ -139,3 +139,19 @@ async def test_token_holders_get_the_list_of_what_is_not_here(business: Business
             }
         ]
     }
+
+
+async def test_sub_resources_go_with_the_entity_that_they_belong_to(business: Business) -> None:
+    flows = "/tmf-api/processFlowManagement/v4/processFlow"
+    flow = (await business.provider.post(flows, {"processFlowSpecification": "s"})).json()
+    parent = {"id": flow["id"], "name": "flow", "role": "parent", "@referredType": "ProcessFlow"}
+    body = {"relatedEntity": [parent], "taskFlowSpecification": "s"}
+    task = await business.provider.post(f"{flows}/{flow['id']}/taskFlow", body)
+    assert task.status == 201, task.body
+    assert (await business.provider.delete(flow["href"])).status == 204
+    assert await business.store.entity(task.json()["id"]) is None
+    changes = await business.store.changes(0, 100)
+    assert [(one.operation, one.type) for one in changes[-2:]] == [
+        ("delete", "TaskFlow"),
+        ("delete", "ProcessFlow"),
+    ]
