@@ -22,7 +22,8 @@ from hansa.business.http import (
     send_answer,
 )
 from hansa.business.hub import HubHandler
-from hansa.business.resources import ApiResources, Route, other_method
+from hansa.business.openapi import Description
+from hansa.business.resources import ApiResources, Route, other_method, route
 from hansa.business.surroundings import Surroundings
 from hansa.core.errors import Code, Fatal, HansaError, Refused, Unavailable
 
@@ -52,7 +53,9 @@ class BusinessApp:
         self.resources = {api.id: ApiResources(api, around) for api in around.models.apis}
         """By API."""
         for found in self.resources.values():
-            for path, one in {**HubHandler(found.api, around).routes, **found.routes}.items():
+            described = Description(found.api, around.endpoint)
+            own = {described.path: route({"GET": described.retrieve}, {})}
+            for path, one in {**own, **HubHandler(found.api, around).routes, **found.routes}.items():
                 if "{" in path:
                     self._sub_routes[path[: path.index("{")] + PARENT_MARK + path[path.index("}") + 1 :]] = (
                         one
