@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hansa.store import publications, retrievals, subscriptions
+from hansa.store import jobs, publications, retrievals, subscriptions
 
 APPLICATION_ID: Final = 0x48414E53
 """`HANS`, in SQLite's header: tells our databases from others."""
@@ -64,7 +64,9 @@ CREATE TABLE change (
   entity_id TEXT NOT NULL,
   type TEXT NOT NULL,
   operation TEXT NOT NULL,
-  origin TEXT
+  origin TEXT,
+  status TEXT,
+  parent TEXT
 ) STRICT;
 
 -- That an entity was here: its number of writes goes on if its identifier is used again.
@@ -82,5 +84,5 @@ CREATE TABLE cursor (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (f"{_ENTITIES}{publications.SCHEMA}{retrievals.SCHEMA}{subscriptions.SCHEMA}",)
+MIGRATIONS: Final = (f"{_ENTITIES}{publications.SCHEMA}{retrievals.SCHEMA}{subscriptions.SCHEMA}{jobs.SCHEMA}",)
 """Migration n is element n - 1. A released one is never edited."""

@@ -200,7 +200,8 @@ class Store:
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
         """The feed after a row."""
         rows = self.fetch(
-            "SELECT seq, time, entity_id, type, operation, origin FROM change WHERE seq > ? ORDER BY seq LIMIT ?",
+            "SELECT seq, time, entity_id, type, operation, origin, status, parent FROM change "
+            "WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, limit),
         )
         return tuple(Change(*row) for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
@@ -20,10 +21,10 @@ _SELECT: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S6
 _STANDING: Final = (
     "SELECT type, body, hashlink, public, origin, parent, revision, status, number FROM entity WHERE id = ?"
 )
+_BURIED: Final = "SELECT revision FROM tombstone WHERE id = ?"
 _INSERT: Final = (
     "INSERT INTO entity (id, type, parent, origin, public, revision, hashlink, status, name, last_update, body) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ifnull((SELECT revision FROM tombstone WHERE id = ?1), 0) + 1, ?6, ?7, ?8, ?9, ?10) "
-    "RETURNING number, revision"
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE: Final = (
     "UPDATE entity SET type = ?, parent = ?, origin = ?, public = ?, revision = ?, hashlink = ?, "
@@ -31,7 +32,9 @@ _UPDATE: Final = (
 )
 _INDEX: Final = "INSERT INTO entity_index VALUES (?, ?, ?, ?)"
 _UNINDEX: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?"
-_CHANGE: Final = "INSERT INTO change (time, entity_id, type, operation, origin) VALUES (?, ?, ?, ?, ?)"
+_CHANGE: Final = (
+    "INSERT INTO change (time, entity_id, type, operation, origin, status, parent) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 
 _REINDEXED_AT_ONCE: Final = 1000
 
@@ -40,8 +43,8 @@ class Written:
     """What a transaction has written: its statements, and what follows from them."""
 
     def __init__(self) -> None:
-        self.statements: list[tuple[str, tuple[Parameter, ...]]] = []
-        """Those that changed something, in their order."""
+        self.statements: list[tuple[str, Sequence[tuple[Parameter, ...]]]] = []
+        """Those that changed something, in their order, each with the parameters of all its runs."""
         self.deltas: list[Delta] = []
         self.last_change = 0
         """The newest row of the feed."""
@@ -88,15 +91,32 @@ class Transaction:
         try:
             rows = self._connection.execute(sql, parameters).fetchall()
         except apsw.Error as error:
-            known = as_ours(error, self._path)
-            if isinstance(known, HansaError):
-                self.failure = known
-            raise known from error
+            raise self._failed(error) from error
+        self._note(sql, (parameters,))
+        return rows
+
+    def execute_all(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
+        """Run SQL that writes, once for each tuple of parameters; for modules of `hansa.store` alone."""
+        assert self.is_open, "the transaction has ended"
+        if self.failure is not None:
+            raise self.failure
+        try:
+            self._connection.executemany(sql, runs)
+        except apsw.Error as error:
+            raise self._failed(error) from error
+        self._note(sql, runs)
+
+    def _note(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
         changes = self._connection.total_changes()
         if changes != self._changes:
             self._changes = changes
-            self.written.statements.append((sql, parameters))
-        return rows
+            self.written.statements.append((sql, runs))
+
+    def _failed(self, error: apsw.Error) -> HansaError | apsw.Error:
+        known = as_ours(error, self._path)
+        if isinstance(known, HansaError):
+            self.failure = known
+        return known
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity, with what this transaction wrote."""
@@ -134,26 +154,29 @@ class Transaction:
             Delta((draft.type, draft.origin is None, draft.public, new.status), new.postings, 1),
         )
         is_same_state = (new.status, draft.type) == (status_before, type_before)
-        self._append_change(draft.id, draft.type, "change" if is_same_state else "state", draft.origin)
+        self._append_change(draft, "change" if is_same_state else "state", new.status)
         return _stored(draft, revision + 1)
 
     async def add(self, draft: EntityDraft) -> Entity:
         """Write an entity whose identifier is known to be free, and the row of the feed that tells of it."""
         fields = self._indexes.of(draft.type).fields(_fields(draft), draft.parent)
-        ((number, revision),) = self.execute(
+        revision = 1
+        if buried := self.execute(_BURIED, (draft.id,)):
+            revision += buried[0][0]
+            self.execute("DELETE FROM tombstone WHERE id = ?", (draft.id,))
+        self.execute(
             _INSERT,
             (
-                *(draft.id, draft.type, draft.parent, draft.origin, draft.public, draft.hashlink),
+                *(draft.id, draft.type, draft.parent, draft.origin, draft.public, revision, draft.hashlink),
                 *(fields.status, fields.name, fields.last_update, draft.body),
             ),
         )
-        if revision > 1:
-            self.execute("DELETE FROM tombstone WHERE id = ?", (draft.id,))
+        number = self._connection.last_insert_rowid()
         self._index(number, fields.index, public=draft.public)
         self.written.deltas.append(
             Delta((draft.type, draft.origin is None, draft.public, fields.status), fields.postings, 1)
         )
-        self._append_change(draft.id, draft.type, "create", draft.origin)
+        self._append_change(draft, "create", fields.status)
         return _stored(draft, revision)
 
     async def delete(self, entity_id: str) -> Entity | None:
@@ -174,7 +197,7 @@ class Transaction:
             "INSERT INTO tombstone VALUES (?, ?, ?, ?, ?)",
             (entity.id, entity.type, entity.origin, entity.revision, self.time),
         )
-        self._append_change(entity.id, entity.type, "delete", entity.origin)
+        self._append_change(entity, "delete", fields.status)
         return entity
 
     async def set_cursor(self, name: str, position: int) -> None:
@@ -220,19 +243,17 @@ class Transaction:
                 (collection, own, public, msgspec.json.encode(status).decode(), count),
             )
 
-    def _append_change(
-        self, entity_id: str, type_name: str, operation: Operation, origin: str | None
-    ) -> None:
-        self.execute(_CHANGE, (self.time, entity_id, type_name, operation, origin))
+    def _append_change(self, of: Entity | EntityDraft, operation: Operation, status: str | None) -> None:
+        self.execute(_CHANGE, (self.time, of.id, of.type, operation, of.origin, status, of.parent))
         self.written.last_change = self._connection.last_insert_rowid()
 
-    def _index(self, number: int, postings: tuple[Posting, ...] | list[Posting], *, public: bool) -> None:
-        for attribute, value in postings:
-            self.execute(_INDEX, (attribute, value, number, public))
+    def _index(self, number: int, postings: Sequence[Posting], *, public: bool) -> None:
+        if postings:
+            self.execute_all(_INDEX, [(attribute, value, number, public) for attribute, value in postings])
 
-    def _unindex(self, number: int, postings: tuple[Posting, ...] | list[Posting]) -> None:
-        for attribute, value in postings:
-            self.execute(_UNINDEX, (attribute, value, number))
+    def _unindex(self, number: int, postings: Sequence[Posting]) -> None:
+        if postings:
+            self.execute_all(_UNINDEX, [(attribute, value, number) for attribute, value in postings])
 
 
 def _stored(draft: EntityDraft, revision: int) -> Entity:

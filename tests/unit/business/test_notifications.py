@@ -295,3 +295,70 @@ async def test_a_registration_that_ended_hears_no_more(business: Business) -> No
             await until(partial(listeners.heard, TWO, n))
         assert listeners.attempts[ONE] == 1
         assert dispatcher.listeners == 1
+
+
+async def test_reaching_a_state_that_has_an_event_is_told_however_late(business: Business) -> None:
+    base = next(api.base_path for api in business.models.apis if api.id == "TMF621")
+    listeners = Listeners()
+    await registered(business, ONE, "eventType=troubleTicketResolvedEvent", f"{base}hub")
+    await registered(business, TWO, hub=f"{base}hub")
+    body = {"description": "x", "severity": "low", "ticketType": "complaint"}
+    ticket = (await business.provider.post(f"{base}troubleTicket", body)).json()
+    for status in ("inProgress", "resolved", "closed"):
+        answer = await business.provider.patch(ticket["href"], {"status": status})
+        assert answer.status == 200, answer.body
+    async with dispatching(business, listeners):
+        await until(lambda: listeners.received[ONE] and len(listeners.received[TWO]) == 5)
+    assert listeners.names(ONE) == ["troubleTicketResolvedEvent"]
+    assert listeners.names(TWO) == [
+        "troubleTicketCreateEvent",
+        "troubleTicketStatusChangeEvent",
+        "troubleTicketStatusChangeEvent",
+        "troubleTicketResolvedEvent",
+        "troubleTicketStatusChangeEvent",
+    ]
+    assert len({event["eventId"] for event in listeners.received[TWO]}) == 5
+
+
+async def test_fields_choose_what_a_listener_is_told(business: Business) -> None:
+    listeners = Listeners()
+    await registered(business, ONE, "fields=event.productOffering.id,event.ProductOffering.name")
+    await registered(business, TWO, "fields=none")
+    async with dispatching(business, listeners):
+        entity = await made(business, name="a", version="7")
+        await until(lambda: listeners.received[ONE] and listeners.received[TWO])
+    assert listeners.received[ONE][0]["event"] == {"productOffering": {"id": entity["id"], "name": "a"}}
+    assert listeners.received[ONE][0].keys() == {"eventId", "eventTime", "eventType", "event"}
+    assert listeners.received[TWO][0].keys() == {"eventId", "eventTime", "eventType"}
+
+
+async def test_a_sub_resource_is_told_with_its_address_even_when_it_is_gone(business: Business) -> None:
+    base = next(api.base_path for api in business.models.apis if api.id == "TMF688")
+    listeners = Listeners()
+    await registered(business, ONE, "eventType=eventCreateEvent", f"{base}hub")
+    topic = (await business.provider.post(f"{base}topic", {"name": "t"})).json()
+    published = await business.provider.post(f"{base}topic/{topic['id']}/event", {"eventType": "x"})
+    async with business.store.transaction() as tx:
+        await tx.delete(published.json()["href"].rpartition("/")[2])
+    async with dispatching(business, listeners):
+        await until(lambda: listeners.received[ONE])
+    assert listeners.received[ONE][0]["event"]["event"]["href"] == published.json()["href"]
+
+
+async def test_ten_thousand_listeners_are_served_although_half_of_them_are_dead(business: Business) -> None:
+    listeners = Listeners()
+    dead = [f"https://dead-{number}.example/" for number in range(5000)]
+    living = [f"https://living-{number}.example/" for number in range(5000)]
+    listeners.dead.update(dead)
+    async with business.store.transaction() as tx:
+        for url in (*dead, *living):
+            query = "eventType=productOfferingCreateEvent"
+            await subscriptions.add(tx, id=url, api="TMF620", callback=url, query=query, subscriber="reader")
+    async with dispatching(business, listeners) as dispatcher:
+        await until(lambda: dispatcher.listeners == 10_000)
+        for name in ("a", "b", "c"):
+            await made(business, name=name)
+        await until(lambda: all(len(listeners.received[url]) == 3 for url in living))
+        await until(lambda: all(listeners.attempts[url] >= 1 for url in dead))
+    assert all(listeners.names(url) == ["productOfferingCreateEvent"] * 3 for url in living)
+    assert listeners.in_flight_max <= business.limits.notifications_in_flight_max

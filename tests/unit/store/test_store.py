@@ -30,10 +30,10 @@ async def test_every_write_is_one_row_of_the_feed() -> None:
             await tx.delete("b")
         time = "2026-01-01T00:00:00.000Z"
         assert await store.changes(0, 100) == (
-            Change(1, time, "a", OFFERING, "create", None),
+            Change(1, time, "a", OFFERING, "create", None, "In study"),
             Change(2, time, "b", OFFERING, "create", "did:key:z1"),
-            Change(3, time, "a", OFFERING, "change", None),
-            Change(4, time, "a", OFFERING, "state", None),
+            Change(3, time, "a", OFFERING, "change", None, "In study"),
+            Change(4, time, "a", OFFERING, "state", None, "Launched"),
             Change(5, time, "b", OFFERING, "delete", "did:key:z1"),
         )
         assert [change.seq for change in await store.changes(2, 2)] == [3, 4]

@@ -30,7 +30,7 @@ later version.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, Literal, TypeVar
@@ -168,23 +168,19 @@ class HubDispatcher:
             for change in rows:
                 # No pause between these two: a listener either looks as far as this row or is idle and woken.
                 self._head = max(self._head, change.seq)
-                groups = [group for group in await self._interested(change) if group.idle]
+                groups = [group for group in self._interested(change) if group.idle]
                 for some in _parts(groups, GROUPS_PER_STEP):
                     await self._pace.run(partial(self._wake, some, change))
             self._head = max(self._head, read_to)
             await asyncio.sleep(0)
 
-    async def _interested(self, change: Change) -> Iterable[Group]:
+    def _interested(self, change: Change) -> Iterator[Group]:
         """Groups that may want a row."""
-        kind = self._wanted.kind(change)
-        if kind is None:
-            return ()
-        found = list(self._groups.of_api(kind.api, kind.event_types))
-        if kind.is_published:
-            for event in await self._feed.events(change):
-                if event.topic:
-                    found += self._groups.of_topic(event.api, event.topic)
-        return found
+        told = self._wanted.told(change)
+        if told is not None:
+            yield from self._groups.of_api(told.api, told.names)
+            if told.topic:
+                yield from self._groups.of_topic(told.api, told.topic)
 
     async def _wake(self, groups: Sequence[Group], change: Change) -> None:
         for group in groups:

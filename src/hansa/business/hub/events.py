@@ -16,7 +16,7 @@ import msgspec
 
 from hansa.business.event_names import event_name, reached_names
 from hansa.business.models import Api, Models, Resource
-from hansa.business.representation import Representation
+from hansa.business.representation import Representation, collection_address
 from hansa.store import Change, Entity
 
 PARTS: Final = 8
@@ -71,11 +71,17 @@ def is_published(resource: Resource) -> bool:
     return resource.parent_name == TOPIC and resource.name == "event"
 
 
-def event_types(change: Change, resource: Resource) -> tuple[frozenset[str], bool]:
-    """Names, in lower case, that the events of a row may have; and whether the entity decides about some of them."""
-    name = event_name(resource, change.operation).lower()
-    reached = reached_names(resource) if change.operation in {"create", "state"} else ()
-    return frozenset((name, *(one.lower() for one in reached))), bool(reached) or is_published(resource)
+def names_of(change: Change, resource: Resource) -> tuple[str, ...]:
+    """Names of the events of a row for the hub of the API, in the order of their parts."""
+    name = event_name(resource, change.operation)
+    if change.operation not in {"create", "state"} or change.status is None:
+        return (name,)
+    return (name, *reached_names(resource, change.status))
+
+
+def topic_of(change: Change, resource: Resource) -> str:
+    """The topic whose listeners a row is an event for; empty when there is none."""
+    return change.parent or "" if change.operation == "create" and is_published(resource) else ""
 
 
 def events_of(change: Change, entity: Entity | None, models: Models, endpoint: str) -> tuple[Event, ...]:
@@ -91,11 +97,8 @@ def events_of(change: Change, entity: Entity | None, models: Models, endpoint: s
         entity = None
     start = f"{endpoint}/change/{change.seq}/{change.time}"
     payload = msgspec.Raw(_payload(change, entity, api, resource, endpoint))
-    names = [event_name(resource, change.operation)]
-    if entity is not None and change.operation in {"create", "state"}:
-        names += reached_names(resource, _state(entity, resource))
     found = []
-    for part, name in enumerate(names):
+    for part, name in enumerate(names_of(change, resource)):
         event_id = _identifier(f"{start}/{name}" if part else start)
         envelope = {
             "eventId": event_id,
@@ -104,10 +107,8 @@ def events_of(change: Change, entity: Entity | None, models: Models, endpoint: s
             "timeOcurred": change.time,
             "event": {resource.name: payload},
         }
-        found.append(
-            Event(place_of(change.seq, part), api.id, "", name, event_id, _encode(envelope)),
-        )
-    if entity is not None and entity.parent and change.operation == "create" and is_published(resource):
+        found.append(Event(place_of(change.seq, part), api.id, "", name, event_id, _encode(envelope)))
+    if entity is not None and topic_of(change, resource):
         found.append(_published(change, entity, api))
     return tuple(found)
 
@@ -119,24 +120,14 @@ def _published(change: Change, entity: Entity, api: Api) -> Event:
     content.setdefault("eventTime", change.time)
     content.pop("id", None)
     event_id, event_type = str(content["eventId"]), str(content.get("eventType", ""))
-    return Event(end_of(change.seq), api.id, entity.parent or "", event_type, event_id, _encode(content))
+    return Event(end_of(change.seq), api.id, change.parent or "", event_type, event_id, _encode(content))
 
 
 def _payload(change: Change, entity: Entity | None, api: Api, resource: Resource, endpoint: str) -> bytes:
-    path = resource.path
-    if resource.parent_name is not None and entity is not None and entity.parent is not None:
-        path = f"{resource.parent_name}/{entity.parent}/{resource.name}"
-    shown = Representation(endpoint + api.base_path + path)
+    shown = Representation(collection_address(endpoint, api, resource, change.parent))
     if entity is not None:
         return shown.whole(entity.id, entity.body)
     return shown.whole(change.entity_id, _encode({"id": change.entity_id, "@type": resource.type}))
-
-
-def _state(entity: Entity, resource: Resource) -> str | None:
-    if resource.status_attribute is None or not reached_names(resource):
-        return None
-    state = _decode(entity.body).get(resource.status_attribute)
-    return state if isinstance(state, str) else None
 
 
 def _identifier(name: str) -> str:

@@ -19,10 +19,10 @@ from hansa.business.hub.events import (
     PARTS,
     Event,
     end_of,
-    event_types,
-    is_published,
+    names_of,
     place_of,
     row_of,
+    topic_of,
 )
 from hansa.business.hub.feed import PIECE, EventFeed
 from hansa.business.hub.wishes import Wish
@@ -32,6 +32,8 @@ from hansa.store.records import Operation
 from hansa.store.subscriptions import DeadLetter, Progress, Subscription
 
 PIECES_OF_ALL_GROUPS_MAX: Final = 8192
+NAMES_MAX: Final = 4096
+"""Combinations of type, operation and state whose names are remembered."""
 
 GroupKey = tuple[str, str, str]
 """API, topic, query."""
@@ -143,16 +145,14 @@ class Groups:
         return [(self._by_type, (group.api, event_type)) for event_type in group.wish.event_types]
 
 
-class Kind(msgspec.Struct, frozen=True):
-    """What a row of the feed can be, as far as its type and operation say."""
+class Told(msgspec.Struct, frozen=True):
+    """Whom a row of the feed tells what, as far as the row itself says."""
 
     api: str
-    event_types: frozenset[str]
-    """In lower case; of the hub of the API."""
-    is_open: bool
-    """Whether the entity decides which events there are."""
-    is_published: bool
-    """Whether it may be an event of a topic."""
+    names: tuple[str, ...]
+    """Of its events at the hub of the API, in lower case and in the order of their parts."""
+    topic: str
+    """The topic at whose hub there is one more; empty for none."""
 
 
 class Wanted:
@@ -161,22 +161,21 @@ class Wanted:
     def __init__(self, feed: EventFeed, models: Models) -> None:
         self._feed = feed
         self._models = models
-        self._kinds: dict[tuple[str, Operation], Kind | None] = {}
+        self._names: dict[tuple[str, Operation, str | None], tuple[str, ...]] = {}
         self._pieces: OrderedDict[tuple[GroupKey, int], tuple[array[int], int]] = OrderedDict()
 
-    def kind(self, change: Change) -> Kind | None:
-        """What a row can be; None when no API serves its type."""
-        key = (change.type, change.operation)
-        if key not in self._kinds:
-            self._kinds[key] = self._kind(change)
-        return self._kinds[key]
-
-    def _kind(self, change: Change) -> Kind | None:
+    def told(self, change: Change) -> Told | None:
+        """What a row tells; None when no API serves its type."""
         if change.type not in self._models.types:
             return None
         api, resource = self._models.served(change.type)
-        found, is_open = event_types(change, resource)
-        return Kind(api.id, found, is_open, is_published(resource) and change.operation == "create")
+        key = (change.type, change.operation, change.status)
+        names = self._names.get(key)
+        if names is None:
+            names = tuple(name.lower() for name in names_of(change, resource))
+            if len(self._names) < NAMES_MAX:
+                self._names[key] = names
+        return Told(api.id, names, topic_of(change, resource))
 
     async def next_place(self, group: Group, after: int, head: int) -> tuple[int | None, int]:
         """The first event behind a place that the group wants, and up to which place was looked.
@@ -213,14 +212,20 @@ class Wanted:
             self._pieces.move_to_end(key)
         return places, read_to
 
-    async def _of_row(self, group: Group, change: Change) -> list[int]:
+    async def _of_row(self, group: Group, change: Change) -> Iterable[int]:
         """Places of the events of a row that a group wants."""
-        kind = self.kind(change)
-        if kind is None or kind.api != group.api or (group.topic and not kind.is_published):
-            return []
+        told = self.told(change)
+        if told is None or told.api != group.api or (group.topic and group.topic != told.topic):
+            return ()
         wished = group.wish.event_types
-        if not group.topic and wished is not None and wished.isdisjoint(kind.event_types):
-            return []
-        if not kind.is_open and not group.wish.conditions:
-            return [place_of(change.seq)]
-        return [event.place for event in await self._feed.events(change) if group.wants(event)]
+        if not group.topic and wished is not None and wished.isdisjoint(told.names):
+            return ()
+        if group.wish.conditions:
+            return [event.place for event in await self._feed.events(change) if group.wants(event)]
+        if group.topic:
+            return (end_of(change.seq),)
+        return [
+            place_of(change.seq, part)
+            for part, name in enumerate(told.names)
+            if wished is None or name in wished
+        ]
