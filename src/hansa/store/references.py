@@ -40,21 +40,26 @@ async def collections_of(tx: Transaction, ids: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def place_numbers(places: Sequence[tuple[str, AttributePath]]) -> tuple[int, ...]:
+    """What the index calls some places, each a collection and a path; to be worked out once."""
+    return tuple(attribute_number(*place) for place in places)
+
+
 async def referrers(
-    tx: Transaction, places: Sequence[tuple[str, AttributePath]], target_id: str, limit: int
+    tx: Transaction, places: Sequence[int], target_id: str, limit: int
 ) -> tuple[Referrer, ...]:
     """Entities of this marketplace that hold an identifier at one of some indexed places, `limit` at most.
 
     Args:
         tx: With what it wrote.
-        places: Collection and path.
+        places: As `place_numbers` gives them.
         target_id: The identifier; what the entity of that name says of itself is left out, and what is below it.
         limit: How many.
     """
     found: dict[str, Referrer] = {}
     value = canonical_json(target_id).decode()
     for start in range(0, len(places), _VALUES_PER_STATEMENT):
-        part = tuple(attribute_number(*place) for place in places[start : start + _VALUES_PER_STATEMENT])
+        part = tuple(places[start : start + _VALUES_PER_STATEMENT])
         rows = tx.execute(
             "SELECT DISTINCT entity.id, entity.type, entity.body FROM entity_index "  # noqa: S608 - placeholders only
             "JOIN entity ON entity.number = entity_index.entity "

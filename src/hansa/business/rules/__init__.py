@@ -1,7 +1,7 @@
 """The rules of the business: what TM Forum's documents say beyond the form of a body.
 
 States follow each other by state machines; references lead to entities of the right type; what others refer to is not
-deleted; periods begin before they end; money is exact. Docs/integrators/rules.md tells an integrator the same.
+deleted; periods begin before they end; money is exact. The page docs/integrators/rules.md tells an integrator the same.
 """
 
 from __future__ import annotations

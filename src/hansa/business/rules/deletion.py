@@ -14,11 +14,12 @@ from typing import Final, Literal
 import msgspec
 
 from hansa.business.models import Models
-from hansa.business.rules.paths import ReferencePath, reference_places
+from hansa.business.rules.paths import reference_places
 from hansa.business.rules.references import ReferenceRules
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity, Transaction
-from hansa.store.references import referrers
+from hansa.store.attributes import AttributePath
+from hansa.store.references import place_numbers, referrers
 
 Deletion = Literal["refuse", "warn"]
 """What becomes of the deletion of an entity that others refer to."""
@@ -36,12 +37,12 @@ class DeletionRules:
         self._models = models
         self._references = references
         self._choice = choice
-        places = reference_places(models)
-        self._anywhere = tuple(place for place in places if place.collections is None)
-        self._places: dict[str, tuple[ReferencePath, ...]] = {}
-        for place in places:
-            for collection in place.collections or ():
-                self._places[collection] = (*self._places.get(collection, ()), place)
+        places: dict[str, list[tuple[str, AttributePath]]] = {name: [] for name in models.types}
+        for place in reference_places(models):
+            for collection in models.types if place.collections is None else place.collections:
+                places[collection].append((place.collection, place.path))
+        self._places = {collection: place_numbers(found) for collection, found in places.items()}
+        """By collection, where its entities can be referred to."""
 
     async def check(self, tx: Transaction, entity: Entity) -> None:
         """Check that nothing refers to an entity.
@@ -51,10 +52,7 @@ class DeletionRules:
         """
         if self._choice == "warn":
             return
-        places = (*self._places.get(entity.type, ()), *self._anywhere)
-        found = await referrers(
-            tx, [(place.collection, place.path) for place in places], entity.id, REFERRERS_READ_MAX
-        )
+        found = await referrers(tx, self._places[entity.type], entity.id, REFERRERS_READ_MAX)
         names = [
             f"{referrer.collection} {referrer.id!r}"
             for referrer in found
