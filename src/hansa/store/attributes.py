@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+import msgspec
+
 from hansa.core.canonical import canonical_json
 
 AttributePath = tuple[str, ...]
@@ -25,6 +27,7 @@ INDEXED_PATHS: Final[tuple[AttributePath, ...]] = (
 )
 """Paths that are indexed in collections without a plan of their own."""
 
+_json: Final = msgspec.json.Encoder()
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 _NUMBER_LENGTH_MAX: Final = 64
 
@@ -33,22 +36,26 @@ def values_at(value: Any, path: AttributePath) -> list[Any]:
     """Everything that a path reaches, in document order; containers too."""
     found = [value]
     for name in path:
-        found = [
-            element
-            for parent in found
-            if isinstance(parent, dict) and name in parent
-            for element in (parent[name] if isinstance(parent[name], list) else [parent[name]])
-        ]
+        reached: list[Any] = []
+        for parent in found:
+            if type(parent) is dict and name in parent:
+                child = parent[name]
+                if type(child) is list:
+                    reached += child
+                else:
+                    reached.append(child)
+        found = reached
     return found
 
 
-def indexed_values(entity: dict[str, Any], path: AttributePath) -> set[str]:
-    """What the index holds for an entity and a path."""
-    return {
-        canonical_json(value).decode()
+def indexed_values(entity: dict[str, Any], path: AttributePath) -> list[str]:
+    """What the index holds for an entity and a path, each value once."""
+    found = [
+        _json.encode(value).decode() if type(value) is str else canonical_json(value).decode()
         for value in values_at(entity, path)
         if isinstance(value, str | int | float)
-    }
+    ]
+    return found if len(found) < 2 else list(dict.fromkeys(found))
 
 
 def number_of(text: str) -> float | None:

@@ -32,9 +32,7 @@ _UPDATE: Final = (
 )
 _INDEX: Final = "INSERT INTO entity_index VALUES (?, ?, ?, ?)"
 _UNINDEX: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?"
-_CHANGE: Final = (
-    "INSERT INTO change (time, entity_id, type, operation, origin, status, parent) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
+_CHANGE: Final = "INSERT INTO change (time, entity_id, type, operation, origin, status, parent) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 _REINDEXED_AT_ONCE: Final = 1000
 

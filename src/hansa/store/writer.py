@@ -14,9 +14,9 @@ States: *idle* (no group), *open* (a group without a running transaction: its co
 of the loop), *running* (a transaction has the connection, others queue for their turn). A transaction that waits
 for something else than the store while it runs holds up every other: its body should not.
 
-Failure: an error of SQLite within a transaction undoes that transaction. When SQLite itself has already undone the
-whole group (it may, when the disk is full), or the others' statements fail when they are run again, the whole group gets
-the error. Nobody is told that a write is durable before the commit returned.
+Failure: an error of SQLite within a transaction undoes that transaction. When SQLite has thereby undone the whole group
+(it does when the disk is full), the others' statements are run again too; when they fail, the whole group gets the
+error. Nobody is told that a write is durable before the commit returned.
 """
 
 from __future__ import annotations
@@ -57,16 +57,16 @@ class Writer:
         self._owner: asyncio.Task[object] | None = None
         self._is_running = False
         self._is_closed = False
-        self._group: asyncio.Future[HansaError | None] | None = None
-        self._members: list[Written] = []
+        self._is_open = False
+        self._members: list[tuple[Written, asyncio.Future[HansaError | None]]] = []
 
     @property
     def waiting(self) -> int:
         """Transactions that run, or wait for their turn or their commit."""
         return len(self._members) + self._is_running + len(self._turns)
 
-    async def begin(self) -> asyncio.Future[HansaError | None]:
-        """Wait for a turn. The future is done after the group's commit, with its error.
+    async def begin(self) -> None:
+        """Wait for a turn.
 
         Raises:
             Unavailable: `Code.OVERLOADED` when too many wait; `Code.DISK_FULL`; `Code.UNAVAILABLE`.
@@ -84,30 +84,31 @@ class Writer:
         self._is_running = True
         self._owner = asyncio.current_task()
         try:
-            if self._group is None:
+            if not self._is_open:
                 self._connection.execute("BEGIN IMMEDIATE")
-                self._group = asyncio.get_running_loop().create_future()
+                self._is_open = True
         except apsw.Error as error:
             self._pass_turn()
             raise as_ours(error, self._path) from error
-        return self._group
 
-    def keep(self, written: Written) -> None:
-        """The running transaction is complete: it will be committed with its group."""
-        self._members.append(written)
+    def keep(self, written: Written) -> asyncio.Future[HansaError | None]:
+        """The running transaction is complete. The future is done after the commit of its group, with its error."""
+        committed: asyncio.Future[HansaError | None] = asyncio.get_running_loop().create_future()
+        self._members.append((written, committed))
         self._pass_turn()
+        return committed
 
-    def undo(self, reason: BaseException, *, has_written: bool) -> None:
-        """The running transaction is void, and the whole group if SQLite has undone it already."""
+    def undo(self, *, has_written: bool) -> None:
+        """The running transaction is void: bring back the state before it."""
+        is_undone = not self._connection.in_transaction  # SQLite may have done so itself
         try:
-            if not self._connection.in_transaction:
-                self._finish(reason)
-            elif has_written:
+            if has_written and not is_undone:
                 self._connection.execute("ROLLBACK")
+            if has_written or is_undone:
                 self._connection.execute("BEGIN IMMEDIATE")
-                for member in self._members:
-                    for sql, parameters in member.statements:
-                        self._connection.execute(sql, parameters).fetchall()
+                for written, _ in self._members:
+                    for sql, runs in written.statements:
+                        self._connection.executemany(sql, runs).fetchall()
         except apsw.Error as error:
             self._finish(error)
         self._pass_turn()
@@ -117,7 +118,7 @@ class Writer:
         if self._is_running:
             await self._turn()
         self._is_closed = True
-        if self._group is not None:
+        if self._is_open:
             self._commit()
         self._pass_turn()
 
@@ -140,15 +141,15 @@ class Writer:
                 turn.set_result(None)
                 return
         self._is_running = False
-        if self._group is not None:
-            asyncio.get_running_loop().call_soon(self._commit_if_open, self._group)
+        if self._is_open:
+            asyncio.get_running_loop().call_soon(self._commit_if_idle)
 
-    def _commit_if_open(self, group: asyncio.Future[HansaError | None]) -> None:
-        if group is self._group and not self._is_running:
+    def _commit_if_idle(self) -> None:
+        if self._is_open and not self._is_running:
             self._commit()
 
     def _commit(self) -> None:
-        deltas = [delta for member in self._members for delta in member.deltas]
+        deltas = [delta for written, _ in self._members for delta in written.deltas]
         try:
             for (collection, own, public, status), count in self._totals.changed(deltas).items():
                 self._connection.execute(
@@ -159,19 +160,21 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, the group has to hear it
             self._finish(error)
         else:
-            last_change = max((member.last_change for member in self._members), default=0)
+            last_change = max((written.last_change for written, _ in self._members), default=0)
             self._totals.apply(deltas, last_change)
             self._finish(None, last_change)
 
     def _finish(self, reason: BaseException | None, last_change: int = 0) -> None:
         """End the group, with the reason why nothing of it was written or None when it is durable."""
-        group, self._group, self._members = self._group, None, []
+        members, self._members, self._is_open = self._members, [], False
         if reason is None:
             self._committed(last_change)
         elif self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-        if group is not None:
-            group.set_result(None if reason is None else _told(reason, self._path))
+        told = None if reason is None else _told(reason, self._path)
+        for _, committed in members:
+            if not committed.done():  # who waited may have been cancelled
+                committed.set_result(told)
 
 
 def _told(reason: BaseException, path: str) -> HansaError:
@@ -194,7 +197,7 @@ class TransactionScope:
         self._indexes = indexes
 
     async def __aenter__(self) -> Transaction:
-        self._group = await self._writer.begin()
+        await self._writer.begin()
         self._transaction = Transaction(self._connection, self._path, self._clock, self._indexes)
         return self._transaction
 
@@ -205,12 +208,10 @@ class TransactionScope:
         transaction.is_open = False
         reason = transaction.failure or error
         if reason is not None:
-            self._writer.undo(reason, has_written=bool(transaction.written.statements))
+            self._writer.undo(has_written=bool(transaction.written.statements))
             if error is None:
                 raise reason
             return
-        self._writer.keep(transaction.written)
-        # Cancelling one that waits must not cancel the others' commit.
-        failure = self._group.result() if self._group.done() else await asyncio.shield(self._group)
+        failure = await self._writer.keep(transaction.written)
         if failure is not None:
             raise failure

@@ -11,8 +11,8 @@ import pytest
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.core.limits import Limits
-from hansa.store import Store
-from tests.unit.store.drafts import draft, opened, put
+from hansa.store import Filter, Query, Store
+from tests.unit.store.drafts import OFFERING, draft, opened, put
 
 
 class Trace:
@@ -201,19 +201,50 @@ async def test_a_failure_is_final_for_its_transaction() -> None:
         assert await store.entity("small") is None
 
 
-async def test_when_sqlite_itself_undoes_the_group_everyone_in_it_hears_and_nothing_is_written() -> None:
+async def test_one_that_wrote_before_it_failed_leaves_no_trace_in_counts_index_and_feed() -> None:
+    async def fail(name: str) -> None:
+        async with store.transaction() as tx:
+            await tx.put(draft(name, category={"id": "c"}))
+            await tx.put(draft("a", name="overwritten", category={"id": "d"}))
+            await tx.delete("b")
+            raise ValueError
+
+    query = Query(OFFERING, (Filter(("category", "id"), ("c",)),))
+    async with opened() as store:
+        await put(store, draft("b", category={"id": "c"}))
+        assert (await store.list(query)).total == 1
+        results = await asyncio.gather(
+            put(store, draft("a", category={"id": "c"})),
+            fail("x"),
+            put(store, draft("c", category={"id": "c"})),
+            fail("y"),
+            return_exceptions=True,
+        )
+        assert [type(result) for result in results] == [type(None), ValueError, type(None), ValueError]
+        page = await store.list(query)
+        assert (page.ids, page.total) == (("b", "a", "c"), 3)
+        assert await store.counts() == {(OFFERING, True, True): 3}
+        assert store.fetch("SELECT sum(count) FROM entity_count") == [(3,)]
+        assert [(c.seq, c.entity_id) for c in await store.changes(0, 9)] == [(1, "b"), (2, "a"), (3, "c")]
+
+
+async def test_when_sqlite_undoes_the_group_and_it_cannot_be_written_again_everyone_in_it_hears() -> None:
     async def fail() -> None:
         async with store.transaction() as tx:
             with suppress(Unavailable):
                 await tx.put(draft("large", description="x" * 1_000_000))
-            store._write.execute("ROLLBACK")  # what SQLite may do on a full disk
+            assert not store._write.in_transaction  # the disk is full
+            other.execute("BEGIN IMMEDIATE")
             with suppress(Unavailable):
                 await tx.put(draft("outside"))
 
     async with opened() as store:
+        store._write.set_busy_timeout(0)
+        other = apsw.Connection(store._path)
         fill_up(store)
         results = await asyncio.gather(put(store, draft("a")), fail(), return_exceptions=True)
-        assert [isinstance(r, Unavailable) and r.code is Code.DISK_FULL for r in results] == [True, True]
+        assert [isinstance(r, Unavailable) and r.code for r in results] == [Code.UNAVAILABLE, Code.DISK_FULL]
+        other.close()
         assert await store.entities(["a", "large", "outside"]) == {}
         await put(store, draft("small"))
         assert [(c.seq, c.entity_id) for c in await store.changes(0, 9)] == [(1, "small")]
