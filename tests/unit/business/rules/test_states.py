@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.business.models import Api, Items, Lifecycle, Resource, load
-from hansa.business.models.lifecycles import lifecycles
+from hansa.business.models.lifecycles import lifecycles, load_lifecycles
 from hansa.business.rules import Rules
 from hansa.core.errors import Code, Fatal, Refused
 
@@ -78,6 +78,12 @@ def test_every_enumerated_status_follows_a_machine_but_for_those_that_are_listed
         if attribute.type in api.enumerations
     }
     assert without == WITHOUT_MACHINE.keys()
+
+
+def test_every_machine_is_followed() -> None:
+    followed = {machine.name for machine in MACHINES}
+    followed |= {items.lifecycle for machine in MACHINES for items in machine.items}
+    assert followed == load_lifecycles().keys()
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
