@@ -46,7 +46,7 @@ bench: setup ## print the benchmarks, as ratios to a baseline of the same run
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 kits: setup ## run TM Forum's conformance kits against a fresh server (needs Node.js)
-	@$(BIN)/pytest tests/conformance -m kits $(ARGS)
+	@$(BIN)/pytest tests/conformance -m kits -s $(ARGS)
 
 sim: setup ## run a long simulation campaign (HISTORIES of them)
 	@HISTORIES=$(HISTORIES) $(BIN)/pytest tests/simulation --timeout 0 $(ARGS)

@@ -31,6 +31,7 @@ async def main(store: Path, files: list[Path]) -> None:
     """Serve until interrupted."""
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:  # so that the event loop sets TCP_NODELAY
         listening.bind(("127.0.0.1", 0))
+        listening.listen()  # who reads the origin may connect at once, and waits until the server runs
         origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
         business = await open_business(store, clock=SystemClock(), endpoint=origin)
         await load(business, files)
