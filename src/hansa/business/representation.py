@@ -6,7 +6,8 @@ Stored bytes hold everything but `href`, which is spliced in; a read decodes not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
@@ -23,11 +24,15 @@ Names = Mapping[str, "Names"]
 """Names of attributes to show, each with the names to show below it (none: all of it)."""
 
 
-class Locator(Protocol):
-    """Says where in an entity the values are that it selects; a JSONPath."""
+Locations = Callable[[Any], Iterator[tuple[str | int, ...]]]
+"""Names and positions that lead to each value in an entity that is to be shown."""
 
-    def locations(self, entity: Any, /) -> Iterator[tuple[str | int, ...]]:
-        """Names and positions that lead to each of them."""
+
+class Locator(Protocol):
+    """Says where in entities the values are that it selects; a JSONPath."""
+
+    def locating(self) -> Locations:
+        """A function for the entities of one answer, over which it may have a bound."""
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -35,6 +40,17 @@ class Selection(msgspec.Struct, frozen=True):
 
     names: Names = {}
     locators: tuple[Locator, ...] = ()
+
+    def selecting(self) -> Callable[[Any], Any]:
+        """A function that selects from the entities of one answer.
+
+        Raises:
+            Refused: (the function) as its locators.
+        """
+        if not self.locators:
+            return partial(_named, names=self.names) if self.names else lambda _: {}
+        locating = [locator.locating() for locator in self.locators]
+        return partial(_located, names=self.names or None, locating=locating)
 
 
 def selection(paths: Iterable[str], locators: Iterable[Locator] = ()) -> Selection:
@@ -54,15 +70,17 @@ def selection(paths: Iterable[str], locators: Iterable[Locator] = ()) -> Selecti
 
 def select(entity: Any, chosen: Selection) -> Any:
     """The chosen parts of an entity; arrays on the way are entered."""
-    if not chosen.locators:
-        return _named(entity, chosen.names) if chosen.names else {}
+    return chosen.selecting()(entity)
+
+
+def _located(entity: Any, names: Names | None, locating: Iterable[Locations]) -> Any:
     located: dict[str | int, Any] = {}
-    for locator in chosen.locators:
-        for location in locator.locations(entity):
+    for locations in locating:
+        for location in locations(entity):
             if not location:
                 return entity
             _mark(located, location)
-    return _picked(entity, chosen.names or None, located or None)
+    return _picked(entity, names, located or None)
 
 
 def _named(value: Any, names: Names) -> Any:
@@ -131,14 +149,20 @@ class Representation:
         """`id`, `href` and the chosen attributes of an entity."""
         if chosen is None:
             return self.whole(entity_id, body)
-        shown = select(msgspec.json.decode(body), chosen)
+        return self._part(entity_id, body, chosen.selecting())
+
+    def _part(self, entity_id: str, body: bytes, selecting: Callable[[Any], Any]) -> bytes:
+        shown = selecting(msgspec.json.decode(body))
         return _encode({"href": self.address(entity_id), "id": entity_id, **shown})
 
     def listed(self, ids: Iterable[str], bodies: Iterable[bytes], chosen: Selection | None) -> bytes:
         """A page of entities as a JSON array."""
         if chosen is None:
             return b"[%b]" % b",".join(map(self.whole, ids, bodies))
-        return b"[%b]" % b",".join(self.part(i, body, chosen) for i, body in zip(ids, bodies, strict=True))
+        selecting = chosen.selecting()
+        return b"[%b]" % b",".join(
+            self._part(one, body, selecting) for one, body in zip(ids, bodies, strict=True)
+        )
 
 
 def collection_address(endpoint: str, api: Api, resource: Resource, parent_id: str | None) -> str:

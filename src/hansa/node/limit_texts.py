@@ -13,6 +13,8 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "filter_count_max": "Filters in one list request.",
     "pattern_length_max_chars": "Length of a regular expression in a query.",
     "path_nodes_max": "Values of one entity that a JSONPath may visit.",
+    "answer_path_nodes_max": "Values that the JSONPaths of `fields` may visit for one answer.",
+    "event_path_nodes_max": "Values of one event that a JSONPath of a hub registration may visit; where it would need more, the event is sent, whole.",
     "search_timeout_s": "How long a list may search without an index.",
     "expansion_depth_max": "The greatest `depth` of a request: rounds in which references are filled.",
     "requests_in_flight_max": "Requests served at a time; further ones are answered with 429.",

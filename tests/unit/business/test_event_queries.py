@@ -116,6 +116,15 @@ def test_what_no_event_has_is_refused(text: str, told: str) -> None:
     assert told in caught.value.message
 
 
+def test_what_takes_too_long_to_tell_is_sent_whole() -> None:
+    event = {**EVENT, "event": {"productOffering": {"id": "o", "note": [{"text": n} for n in range(1000)]}}}
+    assert is_wanted("filter=$..nothing", event)
+    assert not is_wanted("filter=$..nothing")
+    fields = asked("fields=$..text").fields
+    assert fields is not None
+    assert select(event, fields) == event
+
+
 @given(st.text(max_size=40) | st.text("eventTyp=.&;,$[]?@'*~<>%", max_size=40))
 def test_no_query_does_more_than_be_refused(text: str) -> None:
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hansa.business.evaluation import matches
 from hansa.business.models import load
 from hansa.business.query import ListRequest, OneRequest, fields_of, list_request
-from hansa.business.representation import Selection, select, selection
+from hansa.business.representation import Representation, Selection, select, selection
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.store import Filter, SortKey
@@ -111,7 +112,7 @@ def test_filters_are_read(text: str, filters: list[Filter]) -> None:
         ("expand=" + ",".join(f"category{n}" for n in range(17)), "at most 16 paths"),
         ("fields=note[", "fields: 'note[' is no JSONPath"),
         ("sort=category[?(@.id=='x'", "sort: "),
-        ("fields=" + ".".join("a" * 99), "too deep"),
+        ("fields=" + ".".join("a" * 99), "longer than entities are deep"),
     ],
 )
 def test_a_parameter_that_means_nothing_is_refused(text: str, told: str) -> None:
@@ -240,6 +241,16 @@ def test_fields_select_by_jsonpath_too(fields: str, shown: Any) -> None:
     chosen = one(f"fields={fields}").fields
     assert chosen is not None
     assert select(entity, chosen) == (entity if fields == "$" else shown)
+
+
+def test_jsonpaths_of_fields_visit_a_bounded_number_of_values_for_one_answer() -> None:
+    chosen = one("fields=$..author,note[*].text").fields
+    assert chosen is not None
+    shown = Representation("http://market.example/o")
+    body = json.dumps({"id": "o", "note": [{"author": "X"}] * 100}).encode()
+    assert shown.listed(["o"] * 10, [body] * 10, chosen).count(b'"X"') == 1000
+    with pytest.raises(Refused, match="visits more than 25000 values"):
+        shown.listed(["o"] * 100, [body] * 100, chosen)
 
 
 def test_one_entity_takes_fields_expand_and_depth() -> None:

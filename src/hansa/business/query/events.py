@@ -15,11 +15,12 @@ import msgspec
 from hansa.business.event_names import offered_names
 from hansa.business.models import Api, Resource
 from hansa.business.query.filters import Comparison, conditions
+from hansa.business.query.jsonpath import Lenient
 from hansa.business.query.jsonpath_text import read
 from hansa.business.query.parameters import Assertion, groups
 from hansa.business.query.paths import NoSuchAttribute, Place, follow
-from hansa.business.query.selecting import selection_of
-from hansa.business.representation import Selection
+from hansa.business.query.selecting import parts_of
+from hansa.business.representation import Selection, selection
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.store import AllOf, AnyOf, Condition, Filter, Test
@@ -88,11 +89,11 @@ def event_query(text: str, api: Api, limits: Limits) -> EventQuery:
     offered = {name.lower(): name for resource in api.resources for name in offered_names(resource)}
     exact = tuple(_named(one, offered, api) for one in found)
     event_types = [types for one in exact if (types := _types(one)) is not None]
-    tests = [Test("filter", read("filter", path, limits).holds) for path in paths]
+    tests = [Test("filter", _lenient("filter", path, limits).holds) for path in paths]
     return EventQuery(
         frozenset.intersection(*event_types) if event_types else None,
         (*(one for one in exact if not _is_of_type(one)), *tests),
-        selection_of([_fields(value, api) for value in fields], limits),
+        _selection([_fields(value, api) for value in fields], limits),
     )
 
 
@@ -158,6 +159,17 @@ def _types(condition: Condition) -> frozenset[str] | None:
             return frozenset().union(*(types or () for types in found)) if None not in found else None
         case _:
             return None
+
+
+def _lenient(parameter: str, text: str, limits: Limits) -> Lenient:
+    return Lenient(read(parameter, text, limits, nodes_max=limits.event_path_nodes_max))
+
+
+def _selection(values: list[str], limits: Limits) -> Selection | None:
+    plain, paths = parts_of(values, limits)
+    if not plain and not paths:
+        return None
+    return selection(plain, [_lenient("fields", path, limits) for path in paths])
 
 
 def _fields(value: str, api: Api) -> str:

@@ -40,11 +40,10 @@ class _Nothing:
 NOTHING: Final = _Nothing()
 
 
-class Run:
-    """One evaluation: its root, and how many more values it may visit."""
+class Visits:
+    """How many more values may be visited."""
 
-    def __init__(self, root: Any, nodes_max: int) -> None:
-        self.root = root
+    def __init__(self, nodes_max: int) -> None:
         self._nodes_max = nodes_max
         self._left = nodes_max
 
@@ -58,8 +57,16 @@ class Run:
         if self._left < 0:
             raise Refused(
                 Code.INVALID,
-                f"The JSONPath visits more than {self._nodes_max} values of one entity: be more exact.",
+                f"The JSONPath visits more than {self._nodes_max} values: be more exact.",
             )
+
+
+class Run:
+    """One evaluation."""
+
+    def __init__(self, root: Any, visits: Visits) -> None:
+        self.root = root
+        self.visit = visits.visit
 
 
 # -- selectors and segments -----------------------------------------------------------------------------------
@@ -351,6 +358,7 @@ class JsonPath(msgspec.Struct, frozen=True):
     text: str
     segments: tuple[Segment, ...]
     nodes_max: int
+    """How many values an evaluation may visit."""
 
     @property
     def is_on_list(self) -> bool:
@@ -366,7 +374,7 @@ class JsonPath(msgspec.Struct, frozen=True):
         Raises:
             Refused: `Code.INVALID`, when that takes too many steps.
         """
-        return next(self._reached(entity), None) is not None
+        return next(self._reached(entity, Visits(self.nodes_max)), None) is not None
 
     def locations(self, entity: Any) -> Iterator[Location]:
         """Where in an entity the values are that it reaches.
@@ -374,9 +382,42 @@ class JsonPath(msgspec.Struct, frozen=True):
         Raises:
             Refused: `Code.INVALID`, when that takes too many steps.
         """
-        for _, location in self._reached(entity):
-            yield location[1:] if self.is_on_list else location
+        return self.locating()(entity)
 
-    def _reached(self, entity: Any) -> Iterator[tuple[Any, Location]]:
+    def locating(self) -> Callable[[Any], Iterator[Location]]:
+        """As `locations`, for several entities that share the bound."""
+        visits = Visits(self.nodes_max)
+
+        def locations(entity: Any) -> Iterator[Location]:
+            for _, location in self._reached(entity, visits):
+                yield location[1:] if self.is_on_list else location
+
+        return locations
+
+    def _reached(self, entity: Any, visits: Visits) -> Iterator[tuple[Any, Location]]:
         root = [entity] if self.is_on_list else entity
-        return reach(root, self.segments, Run(root, self.nodes_max))
+        return reach(root, self.segments, Run(root, visits))
+
+
+class Lenient(msgspec.Struct, frozen=True):
+    """A path over events, of which one too many is better than one too few."""
+
+    path: JsonPath
+
+    def holds(self, event: Any) -> bool:
+        """Whether it reaches anything in an event, or would take too many steps to tell."""
+        try:
+            return self.path.holds(event)
+        except Refused:
+            return True
+
+    def locating(self) -> Callable[[Any], Iterator[Location]]:
+        """Where in an event the values are that it reaches: everywhere, when that takes too many steps."""
+
+        def locations(event: Any) -> Iterator[Location]:
+            try:
+                yield from self.path.locations(event)
+            except Refused:
+                yield ()
+
+        return locations

@@ -136,8 +136,8 @@ class _Environment(JSONPathEnvironment):
 _ENVIRONMENT: Final = _Environment(well_typed=False)
 
 
-def read(parameter: str, text: str, limits: Limits) -> JsonPath:
-    """A JSONPath; the leading `$` may be missing.
+def read(parameter: str, text: str, limits: Limits, *, nodes_max: int | None = None) -> JsonPath:
+    """A JSONPath; the leading `$` may be missing. It may visit `path_nodes_max` values unless told.
 
     Raises:
         Refused: `Code.INVALID` when it is none, `Code.NOT_IMPLEMENTED` for what is not supported; both name the
@@ -160,7 +160,7 @@ def read(parameter: str, text: str, limits: Limits) -> JsonPath:
             steps = _Maker(parameter, limits).steps(path)
             if steps.function is not None:
                 raise _Unsupported("a function at the end of the whole path")
-            return _checked(JsonPath(text.strip(), steps.segments, limits.path_nodes_max))
+            return _checked(JsonPath(text.strip(), steps.segments, nodes_max or limits.path_nodes_max))
         except _Unsupported as error:
             raise Refused(
                 Code.NOT_IMPLEMENTED, f"{parameter}: {text[:80]!r} uses {error}, which is not supported here."

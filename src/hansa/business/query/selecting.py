@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from hansa.business.query.jsonpath import JsonPath
 from hansa.business.query.jsonpath_text import read
 from hansa.business.representation import Selection, selection
 from hansa.core.errors import Code, Refused
@@ -26,23 +25,33 @@ def selection_of(values: list[str], limits: Limits) -> Selection | None:
     Raises:
         Refused: `Code.INVALID` or `Code.NOT_IMPLEMENTED`, for a JSONPath.
     """
-    named = [name for value in values for name in names_of(value)]
-    if not named:
+    plain, paths = parts_of(values, limits)
+    if not plain and not paths:
         return None
+    # Answers are made on the event loop, so that what all paths cost for one of them is bounded.
+    nodes_max = limits.answer_path_nodes_max // max(1, len(paths))
+    return selection(
+        (name for name in plain if name not in _NOT_STORED),
+        [read("fields", path, limits, nodes_max=nodes_max) for path in paths],
+    )
+
+
+def parts_of(values: list[str], limits: Limits) -> tuple[list[str], list[str]]:
+    """The plain names and the JSONPaths of `fields`.
+
+    Raises:
+        Refused: `Code.INVALID`, when there are too many, or one is too deep.
+    """
     plain: list[str] = []
-    paths: list[JsonPath] = []
-    for name in named:
-        if name in _NOT_STORED:
-            continue
-        if "[" in name or name.startswith("$") or ".." in name or "*" in name:
-            paths.append(read("fields", name, limits))
-        else:
-            plain.append(name)
-    if len(plain) > limits.body_depth_max * 16 or any(
-        name.count(".") > limits.body_depth_max for name in plain
-    ):
-        raise Refused(Code.INVALID, "fields: too many names, or names too deep.")
-    return selection(plain, paths)
+    paths: list[str] = []
+    for name in (name for value in values for name in names_of(value)):
+        is_path = "[" in name or name.startswith("$") or ".." in name or "*" in name
+        (paths if is_path and name != "$.href" else plain).append(name)
+    if len(paths) > limits.filter_count_max:
+        raise Refused(Code.INVALID, f"fields: at most {limits.filter_count_max} JSONPaths.")
+    if any(name.count(".") > limits.body_depth_max for name in plain):
+        raise Refused(Code.INVALID, "fields: a name is longer than entities are deep.")
+    return plain, paths
 
 
 def names_of(text: str) -> list[str]:
