@@ -1,9 +1,10 @@
 """Checks a body against its model, in microseconds, and says path, rule and value of what is wrong.
 
 Each type of an API becomes one function that walks a value; all findings of a body are collected, up to a bound.
-Attributes that are null count as not set. Objects below the top may hold attributes that the model does not know,
-since TM Forum's documents forbid none; at the top an unknown attribute is most likely a misspelling and is refused,
-unless the body announces an extension of its type by `@schemaLocation` or an `@type` of its own (TMF630 Part 2).
+Attributes that are null count as not set, and are taken away. Objects below the top may hold attributes that the model
+does not know, since TM Forum's documents forbid none; at the top an unknown attribute is most likely a misspelling and
+is refused, unless the body announces an extension of its type by `@schemaLocation` or an `@type` of its own (TMF630
+Part 2).
 """
 
 from __future__ import annotations
@@ -117,8 +118,8 @@ class Validator:
         self._attributes: dict[str, Mapping[str, Attribute]] = {}
         self._served = frozenset(resource.type for resource in api.resources)
 
-    def check(self, type_name: str, body: Mapping[str, Any]) -> None:
-        """Check a whole entity.
+    def check(self, type_name: str, body: dict[str, Any]) -> None:
+        """Check a whole entity, and take away the attributes of its type that are null.
 
         Raises:
             Refused: `Code.INVALID`, naming what is wrong.
@@ -180,7 +181,8 @@ class Validator:
 
     def _object_check(self, type_name: str) -> Check:
         attributes = self._attributes_of(type_name)
-        made_here = frozenset({"id", "href"}) if type_name in self._served else frozenset()
+        is_served = type_name in self._served
+        made_here = frozenset({"id", "href"}) if is_served else frozenset()
         required = tuple(
             name for name, item in attributes.items() if item.is_required and name not in made_here
         )
@@ -193,12 +195,20 @@ class Validator:
             if not checks and attributes:  # made late: types refer to each other, and to themselves
                 checks.update({name: self._value_check(item) for name, item in attributes.items()})
             prefix = f"{path}." if path else ""
-            for name in required:
+            # What a create must carry is not asked of a value of the type within another entity.
+            for name in () if is_served and path else required:
                 if value.get(name) is None:
                     found.append(Violation(prefix + name, "is required"))
+            has_null = False
             for name, item in value.items():
-                if item is not None and (one := checks.get(name)) is not None:
-                    one(item, prefix + name, found)
+                if (one := checks.get(name)) is not None:
+                    if item is None:
+                        has_null = True
+                    else:
+                        one(item, prefix + name, found)
+            if has_null:
+                for name in [name for name, item in value.items() if item is None and name in checks]:
+                    del value[name]
 
         return check
 

@@ -46,6 +46,7 @@ class Schemas:
         self._api = api
         self._made: dict[str, Schema] = {}
         self._strict = _strict(api)
+        self._served = frozenset(resource.type for resource in api.resources)
         self._nested = {item.type for found in api.types for item in api.attributes_of(found).values()} | {
             item.type for item in api.lists.values()
         }
@@ -110,7 +111,7 @@ class Schemas:
 
     def _whole(self, name: str) -> Schema:
         """The type as a whole value within the body of a request."""
-        if name not in self._strict:
+        if name not in self._strict or name in self._served:  # what a create must carry is not asked there
             return self._shown(name)
         component = f"{name}_FVO"
         if component not in self._made:
