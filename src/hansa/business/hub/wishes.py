@@ -15,11 +15,10 @@ import msgspec
 from hansa.business.evaluation import matches
 from hansa.business.hub.events import Event, is_published
 from hansa.business.models import Api
-from hansa.business.query import event_query
+from hansa.business.query import event_fields, event_query
 from hansa.business.query.filters import Comparison, conditions
 from hansa.business.query.parameters import Group, groups
 from hansa.business.query.paths import follow
-from hansa.business.query.selecting import selection_of
 from hansa.business.representation import Selection, select
 from hansa.core.errors import Refused
 from hansa.core.limits import Limits
@@ -80,7 +79,7 @@ def topic_wish(text: str, topic: Entity | None, api: Api, limits: Limits) -> Wis
         query = own.get(name)
         if isinstance(query, str):
             found += _on_published(query, [], api, limits)
-    return Wish(None, tuple(found), _with_always_sent(selection_of(fields, limits)))
+    return Wish(None, tuple(found), _with_always_sent(event_fields(fields, limits)))
 
 
 def _with_always_sent(fields: Selection | None) -> Selection | None:

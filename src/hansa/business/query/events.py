@@ -93,7 +93,7 @@ def event_query(text: str, api: Api, limits: Limits) -> EventQuery:
     return EventQuery(
         frozenset.intersection(*event_types) if event_types else None,
         (*(one for one in exact if not _is_of_type(one)), *tests),
-        _selection([_fields(value, api) for value in fields], limits),
+        event_fields([_fields(value, api) for value in fields], limits),
     )
 
 
@@ -165,7 +165,14 @@ def _lenient(parameter: str, text: str, limits: Limits) -> Lenient:
     return Lenient(read(parameter, text, limits, nodes_max=limits.event_path_nodes_max))
 
 
-def _selection(values: list[str], limits: Limits) -> Selection | None:
+def event_fields(values: list[str], limits: Limits) -> Selection | None:
+    """What `fields` selects of events; None for all of them.
+
+    Selecting raises nothing: an event in which a JSONPath would visit too much is shown whole.
+
+    Raises:
+        Refused: `Code.INVALID` or `Code.NOT_IMPLEMENTED`, for a JSONPath.
+    """
     plain, paths = parts_of(values, limits)
     if not plain and not paths:
         return None
