@@ -112,6 +112,7 @@ def test_paths_reach_values(path: str, values: list[Any]) -> None:
         ("note[?(@.a==1e999)]", "no JSONPath"),
         ("note[?(@.a=='\\ud800')]", "no JSONPath"),
         ("a" + ".a" * 64, "longer than entities are deep"),
+        ("a" * 2049, "longer than 2048 characters"),
         ("[?(" * 40 + "@.a" + ")]" * 40, "nested too deep"),
         ("[?(" + "&&".join(["@.a"] * 70) + ")]", "more than 64 conditions"),
     ],

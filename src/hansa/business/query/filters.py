@@ -187,15 +187,18 @@ def conditions(groups: Iterable[Group], comparison: Comparison, limits: Limits) 
 
 def merged(filters: Iterable[Filter]) -> tuple[Filter, ...]:
     """Filters, of which those that differ in their values alone are one with all values."""
-    found: dict[tuple[tuple[str, ...], str], Filter] = {}
+    found: dict[tuple[tuple[str, ...], str], list[Filter]] = {}
     for one in filters:
-        key = (one.path, one.operator)
-        standing = found.get(key)
-        if standing is not None:
-            values = tuple(dict.fromkeys((*standing.values, *one.values)))
-            one = Filter(one.path, values, one.operator, one.is_instant)  # noqa: PLW2901
-        found[key] = one
-    return tuple(found.values())
+        found.setdefault((one.path, one.operator), []).append(one)
+    return tuple(map(_as_one, found.values()))
+
+
+def _as_one(alike: list[Filter]) -> Filter:
+    first = alike[0]
+    if len(alike) == 1:
+        return first
+    values = tuple(dict.fromkeys(value for one in alike for value in one.values))
+    return Filter(first.path, values, first.operator, first.is_instant)
 
 
 def href_as_id(condition: Filter, collection: str) -> Filter:

@@ -52,6 +52,7 @@ from hansa.core.limits import Limits
 FUNCTIONS: Final = frozenset(get_args(Function))
 RELATIONS: Final = frozenset(get_args(Relation))
 FLAGS: Final = frozenset("ims")
+LENGTH_MAX_CHARS: Final = 2048
 DEPTH_MAX: Final = 32
 """Nesting of brackets and parentheses."""
 CONDITIONS_MAX: Final = 64
@@ -144,7 +145,9 @@ def read(parameter: str, text: str, limits: Limits, *, nodes_max: int | None = N
             parameter.
     """
     wrong = ""
-    if _nesting(text) > DEPTH_MAX:
+    if len(text) > LENGTH_MAX_CHARS:
+        wrong = f"it is longer than {LENGTH_MAX_CHARS} characters"
+    elif _nesting(text) > DEPTH_MAX:
         wrong = "it is nested too deep"
     elif text.count("&&") + text.count("||") > CONDITIONS_MAX:
         wrong = f"it has more than {CONDITIONS_MAX} conditions"
