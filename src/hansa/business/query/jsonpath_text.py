@@ -144,16 +144,8 @@ def read(parameter: str, text: str, limits: Limits, *, nodes_max: int | None = N
         Refused: `Code.INVALID` when it is none, `Code.NOT_IMPLEMENTED` for what is not supported; both name the
             parameter.
     """
-    wrong = ""
-    if len(text) > LENGTH_MAX_CHARS:
-        wrong = f"it is longer than {LENGTH_MAX_CHARS} characters"
-    elif _nesting(text) > DEPTH_MAX:
-        wrong = "it is nested too deep"
-    elif text.count("&&") + text.count("||") > CONDITIONS_MAX:
-        wrong = f"it has more than {CONDITIONS_MAX} conditions"
-    elif not text.strip():
-        wrong = "it is empty"
-    else:
+    wrong = _too_much(text)
+    if not wrong:
         try:
             path = _ENVIRONMENT.compile(text.strip())
             if not isinstance(path, JSONPath):
@@ -181,6 +173,17 @@ def read(parameter: str, text: str, limits: Limits, *, nodes_max: int | None = N
         ):
             wrong = "it cannot be read"
     raise Refused(Code.INVALID, f"{parameter}: {text[:80]!r} is no JSONPath: {wrong[:120]}.")
+
+
+def _too_much(text: str) -> str:
+    """Why a text is not even looked at; empty when it is."""
+    if len(text) > LENGTH_MAX_CHARS:
+        return f"it is longer than {LENGTH_MAX_CHARS} characters"
+    if _nesting(text) > DEPTH_MAX:
+        return "it is nested too deep"
+    if text.count("&&") + text.count("||") > CONDITIONS_MAX:
+        return f"it has more than {CONDITIONS_MAX} conditions"
+    return "" if text.strip() else "it is empty"
 
 
 def attribute_names(parameter: str, text: str, limits: Limits) -> tuple[str, ...]:
