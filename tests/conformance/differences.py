@@ -35,6 +35,19 @@ TOPIC_HUBS: Final = (
 )
 
 
+JOB_PROGRESS: Final = (
+    "JobProgress is a type",
+    "JobProgress.done is integer",
+    "JobProgress.failed is integer",
+    "JobProgress.total is integer",
+    *(
+        f"{job}.progress is {what}"
+        for job in ("ExportJob", "ImportJob")
+        for what in ("JobProgress", "in no create")
+    ),
+)
+
+
 def for_operators(methods: str, *paths: str) -> tuple[str, ...]:
     """Sentences about paths with the same further methods."""
     return tuple(f"/{path} has {methods} for operators" for path in paths)
@@ -82,6 +95,15 @@ DIFFERENCES: Final = (
                 "CommentAlarms.alarmPattern is a list of 1 to any number of AlarmRefOrValue",
                 "UnAckAlarms.alarmPattern is a list of 1 to any number of AlarmRefOrValue",
             ),
+        },
+    ),
+    Group(
+        "A job that runs tells how far it is, for which the document has no attribute.",
+        added={
+            "TMF620": JOB_PROGRESS,
+            "TMF633": JOB_PROGRESS,
+            "TMF634": JOB_PROGRESS,
+            "TMF662": JOB_PROGRESS,
         },
     ),
     Group(

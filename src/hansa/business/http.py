@@ -7,7 +7,7 @@ default. Every answer that is not a success carries TM Forum's error body, with 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 import msgspec
@@ -115,8 +115,22 @@ class Request:
             Refused: `Code.TOO_LARGE`, `Code.MALFORMED` or `Code.INVALID`.
             Disconnected: The client went away.
         """
-        self.raw = await self._body()
+        self.raw = self.raw or await self._body()
         return read_json(self.raw, self.limits)
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, of any size: whoever takes it keeps a bound.
+
+        Raises:
+            Disconnected: The client went away.
+        """
+        while True:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise Disconnected
+            yield message.get("body", b"")
+            if not message.get("more_body", False):
+                return
 
     async def _body(self) -> bytes:
         size_max = self.limits.body_size_max_bytes

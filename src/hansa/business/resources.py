@@ -14,6 +14,8 @@ import msgspec
 
 from hansa.business.embedded import EmbeddedReader
 from hansa.business.http import Answer, Request, allow, method_not_allowed
+from hansa.business.jobs.desk import is_job
+from hansa.business.jobs.handlers import JobHandler
 from hansa.business.models import Api, Resource
 from hansa.business.monitors import Monitored, is_monitor
 from hansa.business.reading import Reader
@@ -47,6 +49,8 @@ class ApiResources:
         self._around = around
         validator = Validator(api, around.policies.unknown_attributes)
         served = [Served(api, resource, validator, around) for resource in api.resources]
+        self.served = {one.resource.collection: one for one in served}
+        """By collection."""
         self.writers = {one.resource.collection: Writer(one, around) for one in served}
         for one in served:
             if one.resource.task is not None:
@@ -78,6 +82,11 @@ class ApiResources:
             "replace": (("item", "PUT", writing(writer.replace)),),
             "delete": (("item", "DELETE", writing(writer.delete)),),
         }
+        if is_job(resource) and self._around.jobs is not None:
+            job = JobHandler(served, writer.create, writer.delete, self._around, self._around.jobs)
+            ways["create"] = (("collection", "POST", job.create),)
+            ways["delete"] = (("item", "DELETE", job.delete),)
+            self.routes[job.content_path] = route(job.content_methods, {})
         table: dict[str, dict[str, Handle]] = {"collection": {}, "item": {}}
         for method in resource.operator_methods:
             for place, verb, handle in ways[method]:

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from hansa.business.extensions import Extensions
+from hansa.business.jobs.desk import JobDesk
 from hansa.business.models import Api, Attribute, Models, Resource
 from hansa.business.representation import Representation, collection_address
 from hansa.business.rules import Rules
@@ -44,6 +45,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     policies: Policies = Policies()
     extensions: Extensions = Extensions()
     """The schemas that the operator registered."""
+    jobs: JobDesk | None = None
+    """Where import and export jobs have their files; None when they are not worked off here."""
 
     def writer(self, headers: Mapping[bytes, bytes]) -> Caller:
         """The caller, who may write.

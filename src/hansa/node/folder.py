@@ -46,6 +46,10 @@ CARD: Final = Path("member.json")
 GENESIS: Final = Path("genesis.json")
 TOKEN: Final = Path("token")
 STORE: Final = Path("store.db")
+SCHEMAS: Final = Path("schemas")
+"""JSON Schemas of extensions, which the operator puts there."""
+JOBS: Final = Path("jobs")
+"""Contents of import and export jobs."""
 LEDGER: Final = Path("ledger")
 LEDGER_STATE: Final = LEDGER / "state.db"
 LOCK: Final = Path("lock")

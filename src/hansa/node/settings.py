@@ -8,6 +8,7 @@ Limits that decide what is valid on the ledger are no settings; they stand in th
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True):
     limits: Limits
 
 
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 PORTS: Final = frozenset({"listen_port", "p2p_port"})
 
 
@@ -160,6 +162,10 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return "it must be a port, 0 to 65535"
     if setting.key in _LIMIT_KEYS and isinstance(value, int | float) and not 0 < value < float("inf"):
         return "it must be above 0"
+    if setting.key == "import_hosts" and isinstance(value, tuple):
+        wrong = [host for host in value if not _ORIGIN.fullmatch(host)]
+        if wrong:
+            return f"{wrong[0]!r} is no origin, as https://files.example"
     if isinstance(value, str) and not value.isprintable():
         return "it must be printable text"
     return None

@@ -25,12 +25,16 @@ from typing import Final
 import structlog
 
 from hansa.business import BusinessApp
+from hansa.business.extensions import Extensions
 from hansa.business.hub import HubDispatcher
 from hansa.business.indexing import index_plan
+from hansa.business.jobs.desk import JobDesk
+from hansa.business.jobs.runner import JobRunner
 from hansa.business.models import Models
 from hansa.business.models import load as load_models
 from hansa.business.rules import Rules
 from hansa.business.surroundings import Policies, Surroundings
+from hansa.core.caller import Authenticate
 from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
@@ -38,7 +42,7 @@ from hansa.core.members import Member
 from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
 from hansa.node.catalogue import catalogue_routes
 from hansa.node.docs_routes import DocsRoutes
-from hansa.node.folder import LEDGER, MEMBER_KEY, STORE, TOKEN_KEY
+from hansa.node.folder import JOBS, LEDGER, MEMBER_KEY, SCHEMAS, STORE, TOKEN_KEY
 from hansa.node.front_door import FrontDoor
 from hansa.node.ledger_view import LedgerView
 from hansa.node.outbound import OutboundClient, origin_of
@@ -169,6 +173,52 @@ class ListenerOrigins:
         return origin in self._origins
 
 
+class ImportOrigins:
+    """Origins that the operator lets import jobs fetch from."""
+
+    def __init__(self, hosts: tuple[str, ...]) -> None:
+        self._origins = frozenset(map(origin_of, hosts))
+
+    async def has_origin(self, origin: str) -> bool:
+        """Whether an origin is one of them."""
+        return origin in self._origins
+
+
+def surroundings(
+    settings: Settings,
+    store: Store,
+    models: Models,
+    authenticate: Authenticate,
+    clock: Clock,
+    entropy: Entropy,
+) -> tuple[Surroundings, JobDesk]:
+    """What the handlers of the TM Forum APIs work with, as the settings say.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when an extension schema cannot be used.
+    """
+    desk = JobDesk(JOBS, models, settings.limits)
+    around = Surroundings(
+        store=store,
+        models=models,
+        authenticate=authenticate,
+        clock=clock,
+        entropy=entropy,
+        limits=settings.limits,
+        endpoint=settings.endpoint,
+        rules=Rules(
+            models,
+            unresolved_references=settings.unresolved_references,
+            referenced_deletion=settings.referenced_deletion,
+            limits=settings.limits,
+        ),
+        policies=Policies(settings.unknown_attributes),
+        extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
+        jobs=desk,
+    )
+    return around, desk
+
+
 class Marketplace:
     """A marketplace, put together and not yet running. Made by `assemble`."""
 
@@ -190,6 +240,9 @@ class Marketplace:
         self.bus = CometBftBus(LEDGER / RPC_SOCKET, clock, limits)
         self.to_members = OutboundClient(registry.has_origin, allow_private_networks=private)
         self.to_listeners = OutboundClient(ListenerOrigins(store).has_origin, allow_private_networks=private)
+        self.to_files = OutboundClient(
+            ImportOrigins(settings.import_hosts).has_origin, allow_private_networks=private
+        )
 
         # Who calls, and who we are to others.
         authenticate = TokenAuthenticate(SigningKey.load(TOKEN_KEY).verifying_key(), did, clock)
@@ -197,15 +250,9 @@ class Marketplace:
         caller_check = MemberCallerCheck(did, endpoint, registry.members, clock, limits)
 
         # The TM Forum APIs and their notifications.
-        rules = Rules(
-            models,
-            unresolved_references=settings.unresolved_references,
-            referenced_deletion=settings.referenced_deletion,
-            limits=limits,
-        )
-        policies = Policies(settings.unknown_attributes)
-        around = Surroundings(store, models, authenticate, clock, entropy, limits, endpoint, rules, policies)
+        around, desk_of_jobs = surroundings(settings, store, models, authenticate, clock, entropy)
         business = BusinessApp(around)
+        jobs = JobRunner(around, desk_of_jobs, business.resources, self.to_files)
         hub = HubDispatcher(store, models, self.to_listeners, clock, limits, endpoint)
 
         # What of ours goes to the others, and of theirs comes here.
@@ -225,6 +272,7 @@ class Marketplace:
         self.tasks.add("follower", follower.run)
         self.tasks.add("retriever", retriever.run)
         self.tasks.add("hub", hub.run)
+        self.tasks.add("jobs", jobs.run)
 
         # What is served.
         traffic = Traffic()
@@ -237,7 +285,7 @@ class Marketplace:
             *own.routes(),
             *DocsRoutes(settings.name, models, endpoint).routes(),
             *catalogue_routes(store, did, limits),
-            *reference_routes(store, rules, authenticate, clock, limits),
+            *reference_routes(store, around.rules, authenticate, clock, limits),
             *league_routes(store, self.bus, caller_check, clock, limits),
         ]
         self.front_door = FrontDoor(business, rest_application(routes), traffic, desk.is_disk_full, clock)
@@ -249,6 +297,7 @@ class Marketplace:
         await self.bus.close()
         await self.to_members.close()
         await self.to_listeners.close()
+        await self.to_files.close()
         await self.store.close()
 
 

@@ -84,5 +84,7 @@ CREATE TABLE cursor (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (f"{_ENTITIES}{publications.SCHEMA}{retrievals.SCHEMA}{subscriptions.SCHEMA}{jobs.SCHEMA}",)
+MIGRATIONS: Final = (
+    f"{_ENTITIES}{publications.SCHEMA}{retrievals.SCHEMA}{subscriptions.SCHEMA}{jobs.SCHEMA}",
+)
 """Migration n is element n - 1. A released one is never edited."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -22,15 +21,15 @@ Body = dict[str, Any]
 async def created(business: Business, path: str, body: Body) -> Body:
     answer = await business.operator.post(path, json=body)
     assert answer.status < 300, answer.body
-    body: Body = json.loads(answer.body)
-    return body
+    found: Body = answer.json()
+    return found
 
 
 async def read(business: Business, path: str) -> Body:
     answer = await business.operator.get(path)
     assert answer.status == 200, answer.body
-    body: Body = json.loads(answer.body)
-    return body
+    found: Body = answer.json()
+    return found
 
 
 async def operations(business: Business, entity_id: str) -> list[str]:

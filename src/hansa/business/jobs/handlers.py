@@ -1,0 +1,121 @@
+"""What clients can do with jobs beyond creating, reading and deleting them (TMF630 Part 4; docs/integrators/jobs.md).
+
+GET …/exportJob/{id}/content     what an export job wrote
+PUT …/importJob/{id}/content     what an import job is to read, when its `url` is `content`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from hansa.business.http import Answer, Request
+from hansa.business.jobs.desk import (
+    CONTENT,
+    EXPORT,
+    LINES,
+    NOT_STARTED,
+    SUCCEEDED,
+    UNFINISHED,
+    JobDesk,
+)
+from hansa.business.jobs.scope import scope_of
+from hansa.business.surroundings import Served, Surroundings
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.store import Entity, Filter, Query, jobs
+
+Handle = Callable[[Request, str], Awaitable[Answer]]
+RETRY_AFTER_S: Final = 30.0
+
+
+class JobHandler:
+    """The further ways to one resource of jobs."""
+
+    def __init__(
+        self, served: Served, create: Handle, delete: Handle, around: Surroundings, desk: JobDesk
+    ) -> None:
+        """`create` and `delete` are what is done with any entity."""
+        self._served = served
+        self._create = create
+        self._delete = delete
+        self._around = around
+        self._desk = desk
+
+    @property
+    def content_path(self) -> str:
+        """Where contents are, with a mark for the job's identifier."""
+        name = self._served.resource.name
+        return f"{self._served.path}/{{{name}Id}}/{CONTENT}"
+
+    @property
+    def content_methods(self) -> dict[str, Handle]:
+        """What can be done with contents, by HTTP method."""
+        return {"GET": self.read} if self._served.resource.type == EXPORT else {"PUT": self.upload}
+
+    async def create(self, request: Request, entity_id: str) -> Answer:
+        """POST of a job, refused while too many are not finished: as any create, and 429."""
+        self._around.writer(request.headers)
+        limits = self._around.limits
+        query = Query(
+            self._served.resource.collection, (Filter(("status",), UNFINISHED),), limit=0, public_only=False
+        )
+        if (await self._around.store.list(query)).total >= limits.jobs_unfinished_max:
+            raise Unavailable(
+                Code.OVERLOADED,
+                f"{limits.jobs_unfinished_max} jobs are waiting; delete some, or try later.",
+                RETRY_AFTER_S,
+            )
+        body = await request.json()
+        scope_of(self._served, body, self._around)  # a path or query that means nothing is told at once
+        answer = await self._create(request, entity_id)
+        self._desk.ring()
+        return answer
+
+    async def delete(self, request: Request, entity_id: str) -> Answer:
+        """DELETE of a job, which ends it, and of its content: as any deletion."""
+        answer = await self._delete(request, entity_id)
+        self._desk.remove(entity_id)
+        async with self._around.store.transaction() as tx:
+            await jobs.remove(tx, entity_id)
+        return answer
+
+    async def read(self, request: Request, _: str) -> Answer:
+        """GET of what an export job wrote: 200, 401, 404 or 409."""
+        if not self._around.authenticate(request.headers).is_authenticated:
+            raise Refused(Code.UNAUTHENTICATED, "Reading an export needs a bearer token.")
+        job = await self._job(request)
+        fields = msgspec.json.decode(job.body)
+        if fields.get("status") != SUCCEEDED:
+            raise Refused(Code.CONFLICT, f"The job is {fields.get('status')!r}: it has no content.")
+        content = await self._desk.read(job.id)
+        if content is None:
+            raise Refused(Code.NOT_FOUND, "The content was removed to make room for newer ones.")
+        media_type = fields.get("contentType", LINES)
+        return Answer(200, content, ((b"content-type", str(media_type).encode()),))
+
+    async def upload(self, request: Request, _: str) -> Answer:
+        """PUT of what an import job is to read: 204, 401, 403, 404, 409, 413 or 415."""
+        self._around.writer(request.headers)
+        job = await self._job(request)
+        fields = msgspec.json.decode(job.body)
+        scope = scope_of(self._served, fields, self._around)
+        if fields.get("status") != NOT_STARTED or not scope.is_upload or self._desk.has_content(job.id):
+            raise Refused(Code.CONFLICT, "The job does not wait for content.")
+        request.media_type((scope.content_type,))
+        file = self._desk.open(job.id)
+        try:
+            async for part in request.parts():
+                file.write(part)
+            file.finish()
+        finally:
+            file.close()
+        self._desk.ring()
+        return Answer(204)
+
+    async def _job(self, request: Request) -> Entity:
+        found = await self._around.store.entity(request.parent_id or "")
+        if found is None or found.type != self._served.resource.collection:
+            raise self._served.not_found(request.parent_id or "")
+        return found

@@ -1,0 +1,73 @@
+"""What a job is about: resources, filters, form and place of its content (TMF630 Part 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin
+
+import msgspec
+
+from hansa.business.jobs.desk import ARRAY, CONTENT, CONTENT_TYPES, IMPORT, LINES, is_job
+from hansa.business.models import Resource
+from hansa.business.query import ListRequest, list_request
+from hansa.business.representation import collection_address
+from hansa.business.surroundings import Served, Surroundings
+from hansa.business.validation import Violation, refuse
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What a job is about."""
+
+    resources: tuple[Resource, ...]
+    lists: tuple[ListRequest, ...]
+    """For each of the resources, what a list would be asked for."""
+    content_type: str
+    url: str
+    """Where its content is, in full."""
+    is_upload: bool
+    """A client brings the content of this import."""
+
+    @property
+    def is_array(self) -> bool:
+        """Whether the content is a JSON array, and not one object a line."""
+        return self.content_type == ARRAY
+
+
+def scope_of(served: Served, job: Mapping[str, Any], around: Surroundings) -> Scope:
+    """What a job is about.
+
+    Raises:
+        Refused: `Code.INVALID` or `Code.MALFORMED`, naming the attribute that means nothing.
+    """
+    content_type = job.get("contentType") or LINES
+    if content_type not in CONTENT_TYPES:
+        refuse([Violation("contentType", f"must be {' or '.join(CONTENT_TYPES)}", content_type)])
+    resources = _resources(served, job.get("path") or "", around)
+    query = job.get("query") or ""
+    lists = tuple(_list(served, one, str(query), around) for one in resources)
+    own = f"{served.shown(None).address(str(job.get('id') or '-'))}/"
+    url = urljoin(own, str(job.get("url") or ""))
+    is_upload = served.resource.type == IMPORT and url == own + CONTENT
+    return Scope(resources, lists, content_type, url, is_upload)
+
+
+def _resources(served: Served, path: Any, around: Surroundings) -> tuple[Resource, ...]:
+    """The resources that a path means: one, or all of the API but its jobs."""
+    offered = [one for one in served.api.resources if not is_job(one) and one.parent_name is None]
+    name = str(path).removeprefix(around.endpoint).strip("/")
+    base = served.api.base_path.strip("/")
+    name = name.removeprefix(base).strip("/")
+    found = tuple(one for one in offered if not name or one.path == name)
+    if not found:
+        refuse([Violation("path", f"must be a resource of this API, as /{offered[0].path}", path)])
+    return found
+
+
+def _list(served: Served, resource: Resource, query: str, around: Surroundings) -> ListRequest:
+    address = collection_address(around.endpoint, served.api, resource, None)
+    raw = query.removeprefix("?").encode()
+    found = list_request(raw, served.api, resource, address, around.limits, public_only=False)
+    if found.is_paged or found.expand or found.depth:
+        refuse([Violation("query", "must have filters, sort and fields alone", query)])
+    return found
