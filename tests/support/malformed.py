@@ -31,7 +31,7 @@ MALFORMED_BODIES: Final = {
 }
 
 FOREIGN_MEDIA_TYPES: Final = (
-    "text/plain",
+    "text/html",
     "application/x-www-form-urlencoded",
     "multipart/form-data",
     "/",

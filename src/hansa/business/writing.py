@@ -15,7 +15,7 @@ import msgspec
 
 from hansa.business.completing import Completion
 from hansa.business.http import CONTENT_TYPE, Answer, Header, Request
-from hansa.business.patches import JSON_PATCH, MEDIA_TYPES, apply_patch, creations
+from hansa.business.patches import JSON_PATCH, MEDIA_TYPES, apply_patch, check_patch, creations
 from hansa.business.preconditions import check_unchanged, etag
 from hansa.business.query import fields_of
 from hansa.business.representation import PLAIN_IDENTIFIER, Selection
@@ -127,6 +127,7 @@ class Writer:
         chosen = self._chosen(request)
         media_type = request.media_type(MEDIA_TYPES)
         patch = await request.value()
+        check_patch(media_type, patch, request.limits)
         async with self._store.transaction() as tx:
             standing = await self._standing(tx, entity_id, request)
             before = msgspec.json.decode(standing.body)

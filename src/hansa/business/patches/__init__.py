@@ -32,10 +32,20 @@ def apply_patch(media_type: str, target: dict[str, Any], patch: Any, limits: Lim
         return json_patch_query(target, patch, limits)
     if media_type not in MEDIA_TYPES:
         raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A patch is {', '.join(MEDIA_TYPES)}.")
-    if type(patch) is not dict:
-        refuse([Violation("The body", "must be an object (RFC 7396)", patch)])
     patched: dict[str, Any] = merge_patch(target, patch)
     return patched
+
+
+def check_patch(media_type: str, patch: Any, limits: Limits) -> None:
+    """Check the form of a patch, as far as it can be without the entity.
+
+    Raises:
+        Refused: `Code.INVALID`, naming operation, member, rule and value.
+    """
+    if media_type in {JSON_PATCH, JSON_PATCH_QUERY}:
+        operations(patch, limits)
+    elif type(patch) is not dict:
+        refuse([Violation("The body", "must be an object (RFC 7396)", patch)])
 
 
 def creations(patch: Any, limits: Limits) -> list[dict[str, Any]]:
