@@ -134,3 +134,14 @@ def test_what_a_kit_contradicts_is_what_its_document_says(shared: Path, kit: str
             assert not [told for told in said if told.startswith(one.document.removeprefix(NOT_SAID))]
         elif not one.document.startswith(GUIDELINE):
             assert one.document in said
+
+
+def test_the_page_on_conformance_lists_what_kits_contradict() -> None:
+    page = (CHECKOUT / "docs" / "conformance.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| TMF")]
+    assert rows == [
+        f"| {kit} | {len(one.requests)} | `{one.attribute}` | {one.document.replace(' | ', ', ')} |"
+        for kit, found in CONTRADICTIONS.items()
+        for one in found.contradictions
+    ]
+    assert f"the other {len(CONTRADICTIONS)} " in page
