@@ -1,0 +1,230 @@
+"""What is served against its description: schemathesis draws requests from each, and every answer has to fit.
+
+The number of requests for each operation is bounded; `SCHEMATHESIS_EXAMPLES` asks for more. Requests are drawn in a
+fixed order, so that a failure comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import validate
+from schemathesis import Case
+from schemathesis.core.result import Ok
+from schemathesis.core.transport import Response as Answered
+from schemathesis.specs.openapi import checks as openapi_checks
+
+from hansa.business.models import Api, load
+from hansa.business.openapi import openapi_document
+from tests.support.business import ENDPOINT, Business, open_business
+
+EXAMPLES: Final = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "4"))
+"""Requests for each operation."""
+CHECKS: Final = [
+    openapi_checks.status_code_conformance,
+    openapi_checks.content_type_conformance,
+    openapi_checks.response_headers_conformance,
+    openapi_checks.response_schema_conformance,
+]
+NOT_OFFERED: Final = 501
+"""A part of the JSONPath language that is not supported is to be answered so (TMF630 Part 6)."""
+METHODS: Final = ("get", "post", "patch", "put", "delete")
+APIS: Final = load().apis
+BOUNDED: Final = settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def described(api: Api) -> dict[str, Any]:
+    """The document of an API."""
+    found: dict[str, Any] = json.loads(openapi_document(api, ENDPOINT))
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Path, method and operation."""
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield path, method, item[method]
+
+
+def sharpened(api: Api, document: dict[str, Any]) -> dict[str, Any]:
+    """The same document with requests narrowed to what reaches the store; answers are left as they are.
+
+    Bodies hold no further attributes and are not deep, and parameters name attributes of the type: what the door
+    refuses at once needs no hundred examples.
+    """
+    sharp: dict[str, Any] = json.loads(json.dumps(document))
+    attributes = {resource.name: sorted(api.attributes_of(resource.type)) for resource in api.resources}
+    for _, _, operation in operations(sharp):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            content["schema"] = shallow(document, content["schema"], 0)
+        names = attributes.get(operation["tags"][0], [])
+        for index, parameter in enumerate(operation.get("parameters", [])):
+            name = parameter.get("$ref", "").rpartition("/")[2]
+            chosen = {"fields": [*names, "none"], "sort": [*names, *(f"-{one}" for one in names)]}.get(name)
+            if chosen:
+                found = {**sharp["components"]["parameters"][name], "schema": {"enum": chosen}}
+                operation["parameters"][index] = found
+    return sharp
+
+
+def shallow(document: dict[str, Any], schema: Any, depth: int) -> Any:
+    """A schema without references: at the top all attributes, below those that are plain or required."""
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return shallow(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], depth)
+    found = {key: value for key, value in schema.items() if key not in {"readOnly", "description"}}
+    if "anyOf" in schema:
+        found["anyOf"] = [shallow(document, one, depth) for one in schema["anyOf"]]
+    if "items" in schema:
+        found["items"] = shallow(document, schema["items"], depth)
+        found["maxItems"] = min(schema.get("maxItems", 2), max(2, schema.get("minItems", 0)))
+    if "properties" in schema:
+        required = schema.get("required", [])
+        found["properties"] = {
+            name: shallow(document, one, depth + 1)
+            for name, one in schema["properties"].items()
+            if depth == 0 or name in required or (depth == 1 and not {"$ref", "items", "anyOf"} & one.keys())
+        }
+        found["additionalProperties"] = False
+    return found
+
+
+async def seeded(business: Business, api: Api, document: dict[str, Any]) -> dict[str, str]:
+    """An identifier for each path of a collection, of an entity that was created from the document's own example."""
+    ids: dict[str, str] = {}
+    base = api.base_path.rstrip("/")
+    for path, method, operation in sorted(operations(document), key=lambda one: one[0].count("/")):
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        if method == "post" and "example" in content:
+            place = filled(path, ids)
+            answer = await business.operator.post(base + place, content["example"])
+            assert answer.status in {200, 201}, (path, answer.status, answer.body)
+            ids[path] = answer.json()["id"]
+    return ids
+
+
+def filled(path: str, ids: dict[str, str]) -> str:
+    """A path with the identifiers of what was created: of an item that of its collection, of a parent that of its."""
+    for found in re.finditer(r"\{(\w+)\}", path):
+        collection = path[: found.start()].rstrip("/")
+        path = path.replace(found[0], ids.get(collection, "nothing"), 1)
+    return path
+
+
+def parameters_of(path: str, ids: dict[str, str]) -> dict[str, str]:
+    """The parameters in a path, by name, for the entities that were created."""
+    return {
+        found[1]: ids.get(path[: found.start()].rstrip("/").replace("{" + found[1] + "}", ""), "nothing")
+        for found in re.finditer(r"\{(\w+)\}", path)
+    }
+
+
+def prepared(api: Api, case: Case[Any], token: str | None) -> requests.PreparedRequest:
+    """The request as it goes over the wire."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    kwargs = case.as_transport_kwargs(base_url=ENDPOINT + api.base_path.rstrip("/"), headers=headers)
+    return requests.Request(
+        **{
+            key: value
+            for key, value in kwargs.items()
+            if key in {"method", "url", "headers", "params", "data", "json"}
+        }
+    ).prepare()
+
+
+async def answered(business: Business, request: requests.PreparedRequest) -> Answered:
+    """The answer of the application, as schemathesis looks at it."""
+    raw = request.body
+    body = raw.encode() if isinstance(raw, str) else raw
+    assert body is None or isinstance(body, bytes)
+    found = await business.anonymous.request(
+        request.method or "",
+        str(request.url),
+        body=body,
+        headers={
+            name: value if isinstance(value, str) else value.decode("latin-1")
+            for name, value in request.headers.items()
+        },
+    )
+    return Answered(
+        found.status,
+        {name: [value] for name, value in found.headers.items()},
+        found.body,
+        request,
+        0.001,
+        verify=False,
+    )
+
+
+@pytest.mark.parametrize("api", APIS, ids=lambda api: api.id)
+def test_answers_fit_the_description(api: Api) -> None:
+    document = described(api)
+    schema = schemathesis.openapi.from_dict(sharpened(api, document))
+    with asyncio.Runner() as runner:
+        business = runner.run(open_business())
+        ids = runner.run(seeded(business, api, document))
+        for result in schema.get_all_operations():
+            assert isinstance(result, Ok), result
+            operation = result.ok()
+
+            @given(
+                case=operation.as_strategy(),
+                there=st.booleans(),
+                token=st.sampled_from(("operator", "operator", "reader", None)),
+            )
+            @BOUNDED
+            def probe(case: Case[Any], there: bool, token: str | None) -> None:
+                if there and case.path_parameters:
+                    case.path_parameters = parameters_of(case.path, ids)
+                request = prepared(api, case, token)
+                answer = runner.run(answered(business, request))
+                assert answer.status_code < 500 or answer.status_code == NOT_OFFERED, request.url
+                case.validate_response(answer, checks=CHECKS)
+
+            probe()
+        runner.run(business.store.close())
+
+
+@pytest.mark.parametrize("api", APIS, ids=lambda api: api.id)
+def test_a_description_is_valid_openapi_and_always_the_same(api: Api) -> None:
+    assert openapi_document(api, ENDPOINT) == openapi_document(load_again(api), ENDPOINT)
+    validate(described(api))
+
+
+def load_again(api: Api) -> Api:
+    """The same API, read anew."""
+    return next(one for one in load().apis if one.id == api.id)
+
+
+def test_every_path_and_method_of_the_official_documents_is_described(shared: Path) -> None:
+    for api in APIS:
+        (path,) = (shared / "tmf" / "oas-v4").glob(f"{api.id}-*.json")
+        official = json.loads(path.read_text(encoding="utf-8"))
+        theirs = {
+            (re.sub(r"\{\w+\}$", "{id}", one), method)
+            for one, item in official["paths"].items()
+            for method in item
+            if method in METHODS and not one.startswith("/listener/")
+        }
+        ours = {(one, method) for one, method, _ in operations(described(api))}
+        assert theirs <= ours, (api.id, theirs - ours)
