@@ -19,8 +19,8 @@ Row = tuple[Any, ...]
 PAGE_SIZE_BYTES: Final = 8192
 STATEMENTS_CACHED: Final = 256
 BUSY_TIMEOUT_MS: Final = 1000
-CHECKPOINT_PAGES: Final = 1000
-"""Size of the write-ahead log from which it is copied into the database."""
+MAPPED_MAX_BYTES: Final = 1 << 30
+"""So much of the file is read through the memory of the system's own cache, without copying pages."""
 CACHE_SIZE_KIB: Final[dict[Role, int]] = {"writing": 16_384, "reading": 32_768, "searching": 8_192}
 
 _DAMAGE: Final = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS})
@@ -56,6 +56,8 @@ def connect(path: Path, role: Role) -> apsw.Connection:
     )
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     connection.execute(f"PRAGMA cache_size = -{CACHE_SIZE_KIB[role]}")
+    if not writing:
+        connection.execute(f"PRAGMA mmap_size = {MAPPED_MAX_BYTES}")
     return connection
 
 
@@ -104,7 +106,6 @@ def _prepare(
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute("PRAGMA foreign_keys = ON")
     for number in range(version + 1, len(migrations) + 1):
         with connection:

@@ -58,7 +58,7 @@ class Lists:
         """A page and the exact total."""
         compiled = self._taken_apart(query)
         if compiled.has_ids:
-            return self._searched_here(compiled, None)
+            return self._named(compiled)
         if compiled.conditions == 0:
             total = self._totals.of_collection(query.type, public_only=query.public_only)
             return await self._known(compiled, None, total)
@@ -74,13 +74,30 @@ class Lists:
 
     # -- the ways ---------------------------------------------------------------------------------------------
 
+    def _named(self, compiled: Compiled) -> Page:
+        """The answer where identifiers say it all."""
+        query = compiled.query
+        if query.sort:
+            return self._searched_here(compiled, None)
+        rows = self._rows(compiled.named())
+        return _paged(rows[query.offset : query.offset + query.limit], len(rows))
+
     async def _led(self, compiled: Compiled) -> Page:
         """The answer where an index knows the entities of at least one condition: the one with the fewest leads."""
         query = compiled.query
+        is_one = compiled.conditions == 1
+        if is_one and not query.sort and query.offset == 0 and not self._is_counted(compiled.leads[0]):
+            rows = self._rows(compiled.stream())
+            if len(rows) < query.limit:  # that was all
+                return _paged(rows, len(rows))
+            revision = self._totals.revision(query.type)
+            total = await self._count(compiled.leads[0], query)
+            if compiled.leads[0].is_disjoint and revision == self._totals.revision(query.type):
+                return _paged(rows, total)
         counts = [await self._count(lead, query) for lead in compiled.leads]
         fewest = min(counts)
         leading = compiled.leads[counts.index(fewest)]
-        if compiled.conditions == 1 and leading.is_disjoint:
+        if is_one and leading.is_disjoint:
             return await self._known(compiled, leading, fewest)
         if fewest == 0:
             return Page(*_EMPTY, 0)
@@ -123,14 +140,14 @@ class Lists:
         return self._streamed(compiled.walk(), answer.total)
 
     def _streamed(self, statement: Statement, total: int) -> Page:
+        return _paged(self._rows(statement), total)
+
+    def _rows(self, statement: Statement) -> list[Row]:
         self._functions.tests = statement.tests
-        rows = self._fetch(statement.sql, statement.parameters)
-        return Page(tuple([row[1] for row in rows]), tuple([row[0] for row in rows]), total)
+        return self._fetch(statement.sql, statement.parameters)
 
     def _searched_here(self, compiled: Compiled, leading: Lead | None) -> Page:
-        statement = compiled.search(leading)
-        self._functions.tests = statement.tests
-        ((total, numbers),) = self._fetch(statement.sql, statement.parameters)
+        ((total, numbers),) = self._rows(compiled.search(leading))
         return self._page(Answer(total, msgspec.json.decode(numbers, type=tuple[int, ...])), ())
 
     async def _searched(self, compiled: Compiled, leading: Lead | None) -> Page:
@@ -190,6 +207,12 @@ class Lists:
 
     # -- totals -----------------------------------------------------------------------------------------------
 
+    def _is_counted(self, lead: Lead) -> bool:
+        return all(
+            source.posting is None or self._totals.of_posting(source.posting) is not None
+            for source in lead.sources
+        )
+
     async def _count(self, lead: Lead, query: Query) -> int:
         """How many entities the postings of a lead have together."""
         total = 0
@@ -227,3 +250,8 @@ class Lists:
             return Counted(count - public, public, seq)
 
         return await self._totals.count(posting, elsewhere)
+
+
+def _paged(rows: list[Row], total: int) -> Page:
+    """A page of rows (id, body)."""
+    return Page(tuple([row[1] for row in rows]), tuple([row[0] for row in rows]), total)

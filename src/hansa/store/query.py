@@ -108,6 +108,15 @@ class Compiled(msgspec.Struct, frozen=True):
         merged = _union([source.numbers for source in numbers], distinct=not self._is_disjoint())
         return self._page(Part(f"{merged.sql} ORDER BY n LIMIT ? OFFSET ?", merged.parameters))
 
+    def named(self) -> Statement:
+        """Everything (id, body) that the identifiers and the other conditions let through, in the order of numbers."""
+        where = joined(" AND ", [*self._base(), *(lead.check for lead in self.leads), *self.checks], "1")
+        return Statement(
+            f"SELECT e.id, e.body FROM entity AS e WHERE {where.sql} ORDER BY e.number",  # noqa: S608 - no input
+            where.parameters,
+            self.tests,
+        )
+
     def walk(self) -> Statement:
         """The page (id, body) in the order of a column, with every condition checked."""
         column = self.sorted_column

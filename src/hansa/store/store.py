@@ -2,7 +2,7 @@
 
 Reads answer inline from a connection of their own, in microseconds, and see what is committed. Lists are answered by
 `hansa.store.lists`, with totals that are kept (`hansa.store.totals`). Writes are grouped (`hansa.store.writer`). The
-write-ahead log is copied into the database by the commit that makes it long, and at closing.
+write-ahead log is copied into the database by a worker thread (`hansa.store.checkpoints`), and at closing.
 
 "In memory" means a file in the system's folder for temporary files that is never synchronised and is removed at
 closing: SQLite's own memory databases have neither a log nor readers beside the writer, so tests would run against
@@ -26,6 +26,7 @@ import msgspec
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
+from hansa.store.checkpoints import Checkpoints
 from hansa.store.database import Parameter, Row, Synchronous, as_ours, connect, open_for_writing
 from hansa.store.indexing import Indexes
 from hansa.store.lists import Lists
@@ -64,6 +65,7 @@ class Store:
             ((collection, own == 1, public == 1, msgspec.json.decode(status)), count)
             for collection, own, public, status, count in counts
         )
+        self._checkpoints = Checkpoints(write, path)
         self._writer = Writer(write, self._path, limits.writes_waiting_max, totals, self._hear)
         self._lists = Lists(self._read, self.fetch, self._searches, self._indexes, totals)
         self._totals = totals
@@ -122,6 +124,7 @@ class Store:
         """Commit what waits for its commit, copy the log into the database, and close the file."""
         await self._writer.close()
         self._searches.close()
+        self._checkpoints.close()
         self._read.close()
         self._write.close()
         if self._remove_file is not None:

@@ -10,7 +10,7 @@ import pytest
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
-from hansa.store import Filter, Query, Store
+from hansa.store import Filter, Query, Store, checkpoints
 from hansa.store.plan import CollectionPlan
 from hansa.store.schema import MIGRATIONS
 from tests.unit.store.drafts import OFFERING, draft, opened, put
@@ -175,3 +175,22 @@ async def test_a_collection_that_gets_a_plan_only_later_is_indexed_by_it(tmp_pat
     async with opened(path, plan=OTHER) as store:
         assert (await store.list(Query(OFFERING, (Filter(("state",), ("done",)),)))).total == 1
         assert store.unindexed_searches() == {}
+
+
+async def test_the_log_stays_bounded_while_others_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_PAGES", 20)
+    monkeypatch.setattr(checkpoints, "LOG_PAGES_MAX", 60)
+    path = tmp_path / "store.db"
+    sizes: list[int] = []
+    async with opened(path) as store:
+        for n in range(150):
+            await put(store, draft(f"e{n}", description="x" * 30_000))
+            sizes.append((tmp_path / "store.db-wal").stat().st_size)
+        assert len(await store.entities([f"e{n}" for n in range(150)])) == 150
+    assert max(sizes) < 100 * 8300
+    assert not (tmp_path / "store.db-wal").exists()
+    async with opened(path) as store:
+        assert await store.damage() == ()
+        assert await store.counts() == {(OFFERING, True, True): 150}
