@@ -12,6 +12,7 @@ import typer.main
 from hansa.cli.app import app
 from hansa.node.metrics import metrics_page
 from hansa.node.settings import settings_page
+from tools.api_tables import apis_page
 from tools.state_tables import states_page
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
@@ -75,6 +76,7 @@ def _default(parameter: Any) -> str:
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/commands.md": commands_page,
+    "docs/integrators/apis.md": apis_page,
     "docs/integrators/states.md": states_page,
     "docs/metrics.md": metrics_page,
     "docs/settings.md": settings_page,

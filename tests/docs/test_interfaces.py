@@ -89,7 +89,7 @@ def test_the_pages_name_no_route_that_is_not_served() -> None:
 
 
 def test_every_resource_of_the_tm_forum_apis_is_documented() -> None:
-    text = page("docs/integrators/api.md")
+    text = page("docs/integrators/apis.md")
     for api in load().apis:
         assert api.base_path.rstrip("/") in text
         for resource in api.resources:
