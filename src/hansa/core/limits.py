@@ -37,7 +37,7 @@ class Limits(msgspec.Struct, frozen=True):
     job_content_max_bytes: int = 67_108_864
     job_files_max: int = 100
     jobs_unfinished_max: int = 50
-    job_batch_max_entities: int = 100
+    job_batch_max_entities: int = 50
     job_errors_max: int = 100
     job_fetch_timeout_s: float = 120.0
     # Hub.

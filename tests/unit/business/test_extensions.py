@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from hansa.business import BusinessApp
 from hansa.business.extensions import Extensions, UnknownExtensions
 from hansa.core.errors import Code, Fatal, Refused
+from tests.support.asgi import AsgiClient
+from tests.support.business import CATALOG, Business
 
 BANQUET = {
     "$id": "https://market.example/schemas/Banquet",
@@ -120,3 +124,16 @@ def test_a_schema_that_cannot_be_used_ends_the_start_naming_its_file(tmp_path: P
     with pytest.raises(Fatal, match=r"Banquet\.json") as caught:
         loaded(tmp_path, Banquet=schema)
     assert caught.value.code is Code.SETTINGS_INVALID
+
+
+async def test_a_create_and_a_patch_are_held_to_the_schema(business: Business, tmp_path: Path) -> None:
+    around = msgspec.structs.replace(
+        business.around, extensions=loaded(tmp_path, Banquet=BANQUET, Guest=GUEST)
+    )
+    client = AsgiClient(BusinessApp(around)).with_headers(authorization="Bearer provider")
+    body = {"name": "feast", "@type": "Banquet", "courses": 0}
+    refused = await client.post(f"{CATALOG}/productOffering", body)
+    assert (refused.status, "courses: " in refused.json()["message"]) == (400, True)
+    made = (await client.post(f"{CATALOG}/productOffering", {**body, "courses": 2})).json()
+    assert (await client.patch(made["href"], {"courses": -1})).status == 400
+    assert (await client.patch(made["href"], {"courses": 3})).json()["courses"] == 3

@@ -216,6 +216,29 @@ async def test_a_deleted_job_takes_its_content_along(market: Marketplace) -> Non
     assert (await market.client.get(job["url"])).status == 404
 
 
+async def test_deleting_a_job_that_runs_ends_it(tmp_path: Path) -> None:
+    business = await open_business(limits=Limits(job_batch_max_entities=1))
+    market = Marketplace(business, tmp_path / "jobs")
+    job = await market.created(IMPORTS, {"url": "content", "path": "/productOffering"})
+    content = lines(*({"name": str(n)} for n in range(500)))
+    await market.client.request("PUT", f"{job['href']}/content", body=content, headers={"content-type": "application/x-ndjson"})  # fmt: skip
+
+    async def has_begun() -> bool:
+        return bool(await names(market))
+
+    async def is_idle() -> bool:
+        done = await market.finished(EXPORTS, {"url": "content"})  # which waits for its turn
+        return done["status"] == "Succeeded"
+
+    async with market.running():
+        await eventually(has_begun)
+        assert (await market.client.delete(job["href"])).status == 204
+        await eventually(is_idle)
+    total = int((await market.client.get(f"{OFFERINGS}?limit=0")).headers["x-total-count"])
+    assert 0 < total < 500
+    await business.store.close()
+
+
 async def test_old_contents_make_room_for_new_ones(tmp_path: Path) -> None:
     business = await open_business(limits=Limits(job_files_max=2))
     market = Marketplace(business, tmp_path / "jobs")

@@ -96,7 +96,7 @@ class JobDesk:
         files = sorted(
             (path for path in self._files() if path not in kept), key=lambda path: path.stat().st_mtime
         )
-        for path in files[: max(0, len(files) + len(kept) - self._limits.job_files_max)]:
+        for path in files[: max(0, len(files) + 1 - self._limits.job_files_max)]:
             path.unlink(missing_ok=True)
 
     def keep_only(self, job_ids: Iterable[str]) -> None:

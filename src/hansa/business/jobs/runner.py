@@ -108,18 +108,22 @@ class JobRunner:
     async def _next(self, api: Api) -> Entity | None:
         """The job of an API to run: one that was interrupted, or the oldest that is ready."""
         found: list[tuple[bool, str, str]] = []
-        for collection, (owner, _) in self._desk.collections.items():
-            if owner is not api:
-                continue
-            limit = self._around.limits.jobs_unfinished_max
-            query = Query(collection, (Filter(("status",), UNFINISHED),), limit=limit, public_only=False)
-            page = await self._store.list(query)
-            for job_id, body in zip(page.ids, page.bodies, strict=True):
-                fields = msgspec.json.decode(body)
-                if self._is_ready(collection, fields):
-                    is_new = fields["status"] != RUNNING
-                    found.append((is_new, str(fields.get("creationDate", "")), job_id))
+        for collection, fields in await self._unfinished(api):
+            if self._is_ready(collection, fields):
+                is_new = fields["status"] != RUNNING
+                found.append((is_new, str(fields.get("creationDate", "")), fields["id"]))
         return await self._store.entity(min(found)[2]) if found else None
+
+    async def _unfinished(self, api: Api) -> list[tuple[str, dict[str, Any]]]:
+        """The jobs of an API that are not finished, with their collections."""
+        found: list[tuple[str, dict[str, Any]]] = []
+        limit = self._around.limits.jobs_unfinished_max
+        for collection, (owner, _) in self._desk.collections.items():
+            if owner is api:
+                query = Query(collection, (Filter(("status",), UNFINISHED),), limit=limit, public_only=False)
+                page = await self._store.list(query)
+                found += [(collection, msgspec.json.decode(body)) for body in page.bodies]
+        return found
 
     def _is_ready(self, collection: str, fields: dict[str, Any]) -> bool:
         try:
@@ -179,8 +183,8 @@ class JobRunner:
     # -- export -----------------------------------------------------------------------------------------------
 
     async def _export(self, job_id: str, api: Api, scope: Scope) -> dict[str, Any]:
-        unfinished = [job_id]
-        self._desk.make_room(unfinished)
+        unfinished = [found for one in self._apis.values() for found in await self._unfinished(one)]
+        self._desk.make_room([fields["id"] for _, fields in unfinished])
         total = 0
         for one in scope.lists:
             total += (await self._store.list(msgspec.structs.replace(one.query, limit=0))).total
