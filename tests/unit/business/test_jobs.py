@@ -228,7 +228,7 @@ async def test_deleting_a_job_that_runs_ends_it(tmp_path: Path) -> None:
 
     async def is_idle() -> bool:
         done = await market.finished(EXPORTS, {"url": "content"})  # which waits for its turn
-        return done["status"] == "Succeeded"
+        return bool(done["status"] == "Succeeded")
 
     async with market.running():
         await eventually(has_begun)
