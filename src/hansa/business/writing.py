@@ -48,6 +48,15 @@ class Written(msgspec.Struct, frozen=True):
     """References to what is not (yet) here."""
 
 
+class New(msgspec.Struct, frozen=True):
+    """An entity that is about to be created."""
+
+    entity: Fields
+    draft: EntityDraft
+    matched: tuple[str, ...]
+    """What the patterns of a task mean."""
+
+
 class Writer:
     """Answers POST, PUT, PATCH and DELETE for one resource."""
 
@@ -73,11 +82,10 @@ class Writer:
         self._around.writer(request.headers)
         request.accept_json()
         chosen = self._chosen(request)
-        entity = self._new(await request.json())
-        matched = await self._matched(entity)
+        new = await self._prepared(await request.json(), request.parent_id)
         async with self._store.transaction() as tx:
             await self._served.check_parent(request.parent_id, public_only=False)
-            written = await self._create(tx, entity, request.parent_id, matched)
+            written = await self._create(tx, new)
         location = self._served.shown(request.parent_id).address(written.entity.id).encode()
         return self._answer(self._resource.created_status, written, chosen, (b"location", location))
 
@@ -93,14 +101,10 @@ class Writer:
                 Code.INVALID,
                 f"One patch creates at most {request.limits.collection_patch_entities_max} entities.",
             )
-        entities = [self._new(body) for body in bodies]
-        matched = [await self._matched(entity) for entity in entities]
+        several = [await self._prepared(body, request.parent_id) for body in bodies]
         async with self._store.transaction() as tx:
             await self._served.check_parent(request.parent_id, public_only=False)
-            written = [
-                await self._create(tx, entity, request.parent_id, found)
-                for entity, found in zip(entities, matched, strict=True)
-            ]
+            written = [await self._create(tx, new) for new in several]
         shown = self._served.shown(request.parent_id)
         stored = [one.entity for one in written]
         body = shown.listed([one.id for one in stored], [one.body for one in stored], chosen)
@@ -153,7 +157,7 @@ class Writer:
         """
         standing = await tx.entity(str(body.get("id", "")))
         if standing is None:
-            return (await self._insert(tx, self._new(dict(body)), None)).entity
+            return (await self._create(tx, await self._prepared(dict(body), None))).entity
         self._check_collection(standing)
         self._check_own(standing, "The entity")
         return (await self._change(tx, standing, self._replacement(standing, dict(body)))).entity
@@ -228,31 +232,25 @@ class Writer:
                 after.setdefault(name, value)
         return after
 
-    async def _insert(self, tx: Transaction, entity: Fields, parent_id: str | None) -> Written:
-        """Put a new entity."""
-        standing = await tx.entity(entity["id"])
+    async def _prepared(self, body: Fields, parent_id: str | None) -> New:
+        """A new entity after everything that needs no transaction: others write meanwhile."""
+        entity = self._new(body)
+        draft = self._draft(entity, parent_id)
+        self._around.rules.check_content(self._resource, None, entity)
+        return New(entity, draft, await self.tasks.matched(entity) if self.tasks is not None else ())
+
+    async def _create(self, tx: Transaction, new: New) -> Written:
+        """Put a new entity and, when it is a task, carry it out."""
+        standing = await tx.entity(new.draft.id)
         if standing is not None:
             self._check_own(standing, "An entity with this identifier is here already, and")
             raise Refused(Code.CONFLICT, f"There is an entity {standing.id!r} already; change it with PATCH.")
-        draft = self._draft(entity, parent_id)
-        rules = self._around.rules
-        rules.check_content(self._resource, None, entity)
-        unresolved = await rules.check_references(tx, self._resource, None, entity)
-        return Written(await tx.put(draft), unresolved)
-
-    async def _matched(self, entity: Fields) -> tuple[str, ...]:
-        return await self.tasks.matched(entity) if self.tasks is not None else ()
-
-    async def _create(
-        self, tx: Transaction, entity: Fields, parent_id: str | None, matched: tuple[str, ...]
-    ) -> Written:
-        """Put a new entity and, when it is a task, carry it out."""
-        written = await self._insert(tx, entity, parent_id)
-        changes = await self.tasks.carry_out(tx, entity, matched) if self.tasks is not None else None
-        if not changes:
-            return written
-        draft = await self.amended(tx, written.entity, {**entity, **changes})
-        return Written(await tx.put(draft), written.unresolved)
+        unresolved = await self._around.rules.check_references(tx, self._resource, None, new.entity)
+        entity = await tx.put(new.draft)
+        changes = await self.tasks.carry_out(tx, new.entity, new.matched) if self.tasks is not None else None
+        if changes:
+            entity = await tx.put(await self.amended(tx, entity, {**new.entity, **changes}))
+        return Written(entity, unresolved)
 
     async def _change(self, tx: Transaction, standing: Entity, after: Fields) -> Written:
         """Put new content of an entity that is here."""
@@ -300,6 +298,7 @@ class Writer:
             hashlink=hashlink(body),
             public=self._around.models.is_public(self._resource.collection, status),
             parent=parent_id,
+            fields=entity,
         )
 
     async def _standing(self, tx: Transaction, entity_id: str, request: Request) -> Entity:
