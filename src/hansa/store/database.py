@@ -16,12 +16,13 @@ Role = Literal["writing", "reading", "searching"]
 Parameter = str | int | float | bytes | None
 Row = tuple[Any, ...]
 
-PAGE_SIZE_BYTES: Final = 8192
+PAGE_SIZE_BYTES: Final = 4096
+"""A write touches half a dozen pages in as many places: what it costs is their size."""
 STATEMENTS_CACHED: Final = 256
 BUSY_TIMEOUT_MS: Final = 1000
 MAPPED_MAX_BYTES: Final = 1 << 30
 """So much of the file is read through the memory of the system's own cache, without copying pages."""
-CACHE_SIZE_KIB: Final[dict[Role, int]] = {"writing": 16_384, "reading": 32_768, "searching": 8_192}
+CACHE_SIZE_KIB: Final[dict[Role, int]] = {"writing": 65_536, "reading": 8_192, "searching": 8_192}
 
 _DAMAGE: Final = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS})
 

@@ -11,6 +11,7 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
 from hansa.store import Filter, Query, Store, checkpoints
+from hansa.store.database import PAGE_SIZE_BYTES
 from hansa.store.plan import CollectionPlan
 from hansa.store.schema import MIGRATIONS
 from tests.unit.store.drafts import OFFERING, draft, opened, put
@@ -42,7 +43,7 @@ async def test_the_file_has_the_settings_that_were_chosen(tmp_path: Path) -> Non
             name: store._write.execute(f"PRAGMA {name}").fetchall()[0][0]
             for name in ("page_size", "journal_mode", "synchronous", "foreign_keys")
         }
-    assert settings == {"page_size": 8192, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    assert settings == {"page_size": 4096, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
 async def test_an_older_store_is_migrated(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ async def test_somebody_elses_database_is_refused_and_untouched(tmp_path: Path) 
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("kept_bytes", [100, 8192, 20_000])
+@pytest.mark.parametrize("kept_bytes", [100, 4096, 20_000])
 async def test_a_truncated_store_is_refused(tmp_path: Path, kept_bytes: int) -> None:
     path = tmp_path / "store.db"
     async with opened(path) as store:
@@ -113,8 +114,8 @@ async def test_a_page_that_is_overwritten_is_reported_where_it_is_met(tmp_path: 
         await put(store, *(draft(f"e{n:03}", description="x" * 3000) for n in range(200)))
         ((root,),) = store.fetch("SELECT rootpage FROM sqlite_master WHERE name = 'entity'")
     with path.open("r+b") as file:
-        file.seek((int(root) - 1) * 8192)
-        file.write(b"\xff" * 8192)
+        file.seek((int(root) - 1) * PAGE_SIZE_BYTES)
+        file.write(b"\xff" * PAGE_SIZE_BYTES)
     async with opened(path) as store:
         with pytest.raises(Fatal) as failure:
             await store.entity("e007")
@@ -189,7 +190,7 @@ async def test_the_log_stays_bounded_while_others_write(
             await put(store, draft(f"e{n}", description="x" * 30_000))
             sizes.append((tmp_path / "store.db-wal").stat().st_size)
         assert len(await store.entities([f"e{n}" for n in range(150)])) == 150
-    assert max(sizes) < 100 * 8300
+    assert max(sizes) < 120 * 4200
     assert not (tmp_path / "store.db-wal").exists()
     async with opened(path) as store:
         assert await store.damage() == ()
