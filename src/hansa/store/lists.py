@@ -58,7 +58,7 @@ class Lists:
         """A page and the exact total."""
         compiled = self._taken_apart(query)
         if compiled.has_ids:
-            return self._named(compiled)
+            return await self._searched(compiled, None) if compiled.is_slow else self._named(compiled)
         if compiled.conditions == 0:
             total = self._totals.of_collection(query.type, public_only=query.public_only)
             return await self._known(compiled, None, total)
@@ -101,7 +101,8 @@ class Lists:
             return await self._known(compiled, leading, fewest)
         if fewest == 0:
             return Page(*_EMPTY, 0)
-        if fewest <= (BODIES_INLINE_MAX if compiled.unindexed or compiled.tests else ENTITIES_INLINE_MAX):
+        inline_max = BODIES_INLINE_MAX if compiled.unindexed else ENTITIES_INLINE_MAX
+        if fewest <= inline_max and not compiled.is_slow:
             return self._searched_here(compiled, leading)
         return await self._searched(compiled, leading)
 

@@ -31,7 +31,7 @@ from hansa.store.attributes import candidates
 from hansa.store.conditions import Conditions, Part, joined, walked
 from hansa.store.database import Parameter
 from hansa.store.indexing import CollectionIndex, Posting
-from hansa.store.records import AllOf, AnyOf, Condition, Filter, Query, SortKey
+from hansa.store.records import AllOf, AnyOf, Condition, Filter, Query, SortKey, Test
 
 IDS_MAX: Final = 500
 """So many identifiers are looked up on the event loop."""
@@ -93,6 +93,8 @@ class Compiled(msgspec.Struct, frozen=True):
     """What is sorted by."""
     unindexed: tuple[str, ...]
     tests: tuple[Callable[[Any], bool], ...]
+    is_slow: bool
+    """A pattern or test of the client's decides about entities: how long that takes for one is the client's choice too."""
 
     @property
     def conditions(self) -> int:
@@ -235,7 +237,18 @@ def compile_query(query: Query, index: CollectionIndex) -> Compiled:
         keys=keys,
         unindexed=tuple(dict.fromkeys(unindexed)),
         tests=tuple(conditions.tests),
+        is_slow=any(map(_is_slow, flat)),
     )
+
+
+def _is_slow(condition: Condition) -> bool:
+    match condition:
+        case Filter(operator=operator):
+            return operator == "regex"
+        case Test():
+            return True
+        case AnyOf(below) | AllOf(below):
+            return any(map(_is_slow, below))
 
 
 def _flat(conditions: Sequence[Condition]) -> list[Condition]:
