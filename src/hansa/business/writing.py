@@ -246,7 +246,7 @@ class Writer:
             self._check_own(standing, "An entity with this identifier is here already, and")
             raise Refused(Code.CONFLICT, f"There is an entity {standing.id!r} already; change it with PATCH.")
         unresolved = await self._around.rules.check_references(tx, self._resource, None, new.entity)
-        entity = await tx.put(new.draft)
+        entity = await tx.add(new.draft)
         changes = await self.tasks.carry_out(tx, new.entity, new.matched) if self.tasks is not None else None
         if changes:
             entity = await tx.put(await self.amended(tx, entity, {**new.entity, **changes}))
