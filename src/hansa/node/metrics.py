@@ -5,7 +5,7 @@ Figures are gathered when they are asked for. Counters start at 0 with the proce
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from hansa.node.status import StatusReport
 from hansa.node.traffic import Traffic
 from hansa.pubsub.engine import ChildState
+from hansa.store.subscriptions import Listening, State
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -82,6 +83,14 @@ FIGURES: Final = (
     Figure(
         "hansa_store_writes_waiting", "gauge", "Store transactions that wait for their turn or their commit."
     ),
+    Figure(
+        "hansa_hub_listeners",
+        "gauge",
+        "Hub registrations: `active`, `failing` (tried again) or `paused` (until someone resumes).",
+        ("state",),
+    ),
+    Figure("hansa_hub_delivered", "gauge", "Notifications that the listeners registered now have taken."),
+    Figure("hansa_hub_dead_letters", "gauge", "Notifications that listeners would not take, and are kept."),
     Figure("hansa_task_running", "gauge", "1 while a background task runs.", ("task",)),
     Figure(
         "hansa_task_restarts_total", "counter", "How often a background task was started again.", ("task",)
@@ -94,9 +103,11 @@ FIGURES: Final = (
 Sample = tuple[tuple[str, ...], float]
 
 
-def metrics_text(report: StatusReport, traffic: Traffic, writes_waiting: int) -> bytes:
-    """The answer to `/metrics`."""
-    samples = _samples(report, traffic, writes_waiting)
+def metrics_text(
+    report: StatusReport, traffic: Traffic, writes_waiting: int, hub: Mapping[State, Listening]
+) -> bytes:
+    """The answer to `/metrics`; `hub` is how its listeners are, by state."""
+    samples = {**_samples(report, traffic, writes_waiting), **_hub_samples(hub)}
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Gathered(samples))
     return generate_latest(registry)
@@ -157,6 +168,14 @@ def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dic
         ],
         "hansa_child_starts_total": [((child.name,), child.starts) for child in report.children],
         "hansa_disk_free_bytes": _one(report.disk_free_bytes),
+    }
+
+
+def _hub_samples(hub: Mapping[State, Listening]) -> dict[str, list[Sample]]:
+    return {
+        "hansa_hub_listeners": [((state,), each.listeners) for state, each in hub.items()],
+        "hansa_hub_delivered": _one(sum(each.delivered for each in hub.values())),
+        "hansa_hub_dead_letters": _one(sum(each.letters for each in hub.values())),
     }
 
 

@@ -22,7 +22,7 @@ from hansa.node.settings import Settings
 from hansa.node.status import StatusDesk
 from hansa.node.traffic import Traffic
 from hansa.portal import FrontPage, front_page, page_headers
-from hansa.store import Store
+from hansa.store import Store, subscriptions
 
 JSON: Final = "application/json"
 FRESH: Final = {"Cache-Control": "no-store"}
@@ -73,7 +73,8 @@ class OwnRoutes:
     async def metrics(self, _: Request) -> Response:
         """Figures."""
         report = await self._desk.report()
-        text = metrics_text(report, self._traffic, self._store.writes_waiting)
+        hub = await subscriptions.listening(self._store)
+        text = metrics_text(report, self._traffic, self._store.writes_waiting, hub)
         return Response(text, headers={"Content-Type": CONTENT_TYPE, **FRESH})
 
     async def status(self, _: Request) -> Response:

@@ -169,6 +169,15 @@ class Progress(msgspec.Struct, frozen=True):
     """Places of events that were sent again and taken."""
 
 
+class Listening(msgspec.Struct, frozen=True):
+    """How the listeners in one state are doing, together."""
+
+    listeners: int
+    delivered: int
+    letters: int
+    """Dead letters."""
+
+
 class Revision(msgspec.Struct, frozen=True):
     """What has happened to registrations so far, as two numbers that only grow."""
 
@@ -348,6 +357,19 @@ async def letters(
     )
     ((total,),) = store.fetch(f"SELECT count(*) FROM dead_letter WHERE {conditions}", (id,))  # noqa: S608 - constants
     return tuple(_letter(row) for row in rows), int(total)
+
+
+async def listening(store: Store) -> dict[State, Listening]:
+    """How all listeners are doing, by state."""
+    found: dict[State, Listening] = {}
+    for state, condition in _IN_STATE.items():
+        ((count, delivered, letters),) = store.fetch(
+            "SELECT count(*), total(delivered), "  # noqa: S608 - constants
+            "total((SELECT count(*) FROM dead_letter WHERE subscription = subscription.id)) "
+            f"FROM subscription WHERE {condition}"
+        )
+        found[state] = Listening(int(count), int(delivered), int(letters))
+    return found
 
 
 async def callbacks(store: Store, after_revision: int = -1) -> frozenset[str]:
