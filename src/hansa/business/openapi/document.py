@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from hansa.business.http import CONTENT_TYPE, JSON, Answer, Request
+from hansa.business.http import CONTENT_TYPE, Answer, Request
 from hansa.business.models import Api, Resource
+from hansa.business.openapi.hubs import HubPaths
+from hansa.business.openapi.job_contents import content_paths
 from hansa.business.openapi.operations import BEARER, Operations
 from hansa.business.openapi.parts import (
     ERROR_SCHEMA,
     HEADERS,
     PARAMETERS,
-    SUBSCRIPTION_INPUT_SCHEMA,
-    SUBSCRIPTION_SCHEMA,
     Part,
-    error_references,
     error_responses,
-    header_reference,
-    parameter_reference,
     path_parameter,
 )
-from hansa.business.openapi.schemas import Schemas, reference
+from hansa.business.openapi.schemas import Schemas
 
 VERSION: Final = "3.1.0"
 DOCUMENT_NAME: Final = "openapi.json"
@@ -41,7 +38,8 @@ def openapi_document(api: Api, endpoint: str) -> bytes:
     paths: dict[str, Part] = {}
     for resource in api.resources:
         paths.update(_paths(api, resource, schemas))
-    paths.update(_hub_paths(api, schemas))
+    paths.update(content_paths(api))
+    paths.update(HubPaths(api, schemas).paths())
     document = {
         "openapi": VERSION,
         "info": {
@@ -81,92 +79,6 @@ def _paths(api: Api, resource: Resource, schemas: Schemas) -> dict[str, Part]:
         if here:
             found[path] = {**({"parameters": parameters} if parameters else {}), **here}
     return found
-
-
-def _hub_paths(api: Api, schemas: Schemas) -> dict[str, Part]:
-    """The hub, where listeners register."""
-    one = schemas.add("EventSubscription", SUBSCRIPTION_SCHEMA)
-    given = schemas.add("EventSubscriptionInput", SUBSCRIPTION_INPUT_SCHEMA)
-
-    def operation(name: str, summary: str, responses: dict[str, Part], **more: Any) -> Part:
-        return {"operationId": name, "summary": summary, "tags": ["hub"], **more, "responses": responses}
-
-    def answer(text: str, schema: Part, *headers: str) -> Part:
-        named = {name: header_reference(name) for name in headers}
-        return {
-            "description": text,
-            **({"headers": named} if named else {}),
-            "content": {JSON: {"schema": schema}},
-        }
-
-    usual = (401, 429, 500, 503)
-    collection = {
-        "get": operation(
-            "listListeners",
-            "List registrations",
-            {
-                "200": answer(
-                    "Registrations of this caller; an operator sees all.",
-                    {"type": "array", "items": one},
-                    "X-Total-Count",
-                    "X-Result-Count",
-                ),
-                **error_references((400, 406, *usual)),
-            },
-            parameters=[parameter_reference("offset"), parameter_reference("limit")],
-        ),
-        "post": operation(
-            "registerListener",
-            "Register a listener",
-            {
-                "201": answer("The registration.", one, "Location"),
-                **error_references((400, 403, 406, 409, 413, 415, *usual)),
-            },
-            requestBody={"required": True, "content": {JSON: {"schema": given}}},
-            callbacks={"event": {"{$request.body#/callback}": {"post": _event_operation(api, schemas)}}},
-        ),
-    }
-    item = {
-        "parameters": [path_parameter("id", "Identifier of the registration.")],
-        "get": operation(
-            "retrieveListener",
-            "Read a registration",
-            {"200": answer("The registration.", one), **error_references((400, 404, 406, *usual))},
-        ),
-        "delete": operation(
-            "unregisterListener",
-            "End a registration",
-            {"204": {"description": "The registration is gone."}, **error_references((400, 404, *usual))},
-        ),
-    }
-    return {"/hub": collection, "/hub/{id}": item}
-
-
-def _event_operation(api: Api, schemas: Schemas) -> Part:
-    """What a listener is sent."""
-    names = [event for resource in api.resources for event in resource.events]
-    contents = {resource.name: reference(resource.type) for resource in api.resources if resource.events}
-    for resource in api.resources:
-        schemas.answered(resource)
-    schema = {
-        "type": "object",
-        "required": ["eventId", "eventTime", "eventType", "event"],
-        "properties": {
-            "eventId": {"type": "string"},
-            "eventTime": {"type": "string", "format": "date-time"},
-            "eventType": {"type": "string", **({"enum": list(dict.fromkeys(names))} if names else {})},
-            "event": {"type": "object", "properties": contents},
-        },
-    }
-    return {
-        "operationId": "receiveEvent",
-        "summary": "Take an event",
-        "requestBody": {
-            "required": True,
-            "content": {JSON: {"schema": schemas.add("EventNotification", schema)}},
-        },
-        "responses": {"2XX": {"description": "The listener has it; anything else is sent again."}},
-    }
 
 
 class Description:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from hansa.business.models import Api, Attribute, Resource
@@ -52,4 +53,13 @@ def _one(api: Api, item: Attribute, depth: int) -> Any:
     if depth >= DEPTH_MAX:
         return {}
     attributes = api.attributes_of(item.type).values()
-    return {one.name: _value(api, one, depth + 1) for one in attributes if one.is_required}
+    required = {one.name: _value(api, one, depth + 1) for one in attributes if one.is_required}
+    return required or {one.name: _value(api, one, depth + 1) for one in _telling(attributes)}
+
+
+def _telling(attributes: Iterable[Attribute]) -> list[Attribute]:
+    """An attribute for an object of which nothing is required, so that it is not empty."""
+    plain = (
+        one for one in attributes if one.type == "string" and not one.name.startswith(("@", "id", "href"))
+    )
+    return list(islice(plain, 1))

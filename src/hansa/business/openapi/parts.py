@@ -198,36 +198,6 @@ JSON_PATCH_SCHEMA: Final[Part] = {
     },
 }
 
-SUBSCRIPTION_SCHEMA: Final[Part] = {
-    "type": "object",
-    "description": "A registration at the hub.",
-    "required": ["id", "callback"],
-    "properties": {
-        "id": {"type": "string"},
-        "callback": {"type": "string", "format": "uri"},
-        "query": {"type": "string"},
-    },
-}
-
-SUBSCRIPTION_INPUT_SCHEMA: Final[Part] = {
-    "type": "object",
-    "description": "Who is to be told of which events.",
-    "required": ["callback"],
-    "properties": {
-        "id": {"type": "string"},
-        "callback": {
-            "type": "string",
-            "format": "uri",
-            "maxLength": 2048,
-            "description": "Address to which events are posted.",
-        },
-        "query": {
-            "type": "string",
-            "description": "Which events, in the language of filters, as `eventType=productOfferingCreateEvent`.",
-        },
-    },
-}
-
 
 def header_reference(name: str) -> Part:
     """A reference to a component header."""

@@ -1,0 +1,44 @@
+"""The paths at which the contents of import and export jobs are, in a description."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hansa.business.jobs.desk import CONTENT, CONTENT_TYPES, EXPORT, is_job
+from hansa.business.models import Api
+from hansa.business.openapi.parts import Part, error_references, path_parameter
+
+_FAILURES: Final = (429, 500, 503)
+
+
+def content_paths(api: Api) -> dict[str, Part]:
+    """The paths of the contents of an API's jobs; none, when it has no jobs."""
+    found: dict[str, Part] = {}
+    records: Part = {media_type: {"schema": {}} for media_type in CONTENT_TYPES}
+    for resource in filter(is_job, api.resources):
+        if resource.type == EXPORT:
+            operation: Part = {
+                "operationId": f"readContentOf{resource.type}",
+                "summary": "Read what an export job wrote",
+                "responses": {
+                    "200": {"description": "One entity a line, or an array of them.", "content": records},
+                    **error_references((401, 404, 409, *_FAILURES)),
+                },
+            }
+        else:
+            operation = {
+                "operationId": f"bringContentOf{resource.type}",
+                "summary": "Bring what an import job is to read",
+                "requestBody": {"required": True, "content": records},
+                "responses": {
+                    "204": {"description": "The job has its content and will run."},
+                    **error_references((400, 401, 403, 404, 409, 413, 415, *_FAILURES)),
+                },
+            }
+        parameter = path_parameter("id", f"Identifier of the {resource.name}.")
+        verb = "get" if resource.type == EXPORT else "put"
+        found[f"/{resource.path}/{{id}}/{CONTENT}"] = {
+            "parameters": [parameter],
+            verb: {"tags": [resource.name], **operation},
+        }
+    return found
