@@ -8,18 +8,25 @@ from typing import Any
 
 import pytest
 
-from hansa.business.hub.dispatcher import SAVE_INTERVAL_S
 from hansa.core.limits import Limits
 from tests.support.business import CATALOG, Business, open_business
 from tests.support.conditions import until
 from tests.support.listeners import Listeners
-from tests.unit.business.test_notifications import HUB, ONE, TWO, clock_of, dispatching, registered
+from tests.unit.business.test_notifications import (
+    HUB,
+    ONE,
+    TWO,
+    clock_of,
+    dispatching,
+    let_positions_be_written,
+    registered,
+)
 from tests.unit.business.test_resources import check_refused, made
 
 
 async def delivery(business: Business, subscription: str) -> dict[str, Any]:
     """How the delivery to a listener goes, after that was written."""
-    await clock_of(business).advance(SAVE_INTERVAL_S)
+    await let_positions_be_written(business)
     shown = (await business.reader.get(f"{HUB}/{subscription}")).json()
     found: dict[str, Any] = shown["delivery"]
     return found
@@ -27,7 +34,7 @@ async def delivery(business: Business, subscription: str) -> dict[str, Any]:
 
 async def letters(business: Business, subscription: str) -> list[dict[str, Any]]:
     """Dead letters of a registration, after they were written."""
-    await clock_of(business).advance(SAVE_INTERVAL_S)
+    await let_positions_be_written(business)
     answer = await business.reader.get(f"{HUB}/{subscription}/deadLetter")
     assert answer.status == 200
     assert answer.headers["x-total-count"] == str(len(answer.json()))
@@ -71,7 +78,7 @@ async def test_an_event_that_is_refused_becomes_a_dead_letter_and_the_next_one_i
         }
         answer = await business.reader.post(f"{HUB}/{subscription}/resend", {"eventId": letter["eventId"]})
         assert (answer.status, answer.json()["id"]) == (202, subscription)
-        await clock_of(business).advance(SAVE_INTERVAL_S)
+        await let_positions_be_written(business)
         await until(lambda: heard(listeners) == ["second", "first"])
         again = listeners.received[ONE][1]
         assert (again["eventId"], again["event"]["productOffering"]["id"]) == (letter["eventId"], first["id"])
@@ -128,7 +135,7 @@ async def test_a_listener_that_is_away_loses_nothing_and_is_paused_in_the_end(st
         listeners.answers[ONE].clear()
         answer = await business.reader.post(f"{HUB}/{subscription}/resume", {})
         assert (answer.status, answer.json()["delivery"]["state"]) == (200, "active")
-        await clock.advance(SAVE_INTERVAL_S)
+        await let_positions_be_written(business)
         await until(lambda: heard(listeners) == ["first", "second", "third", "fourth"])
         assert (await delivery(business, subscription))["state"] == "active"
     await business.store.close()
@@ -147,7 +154,7 @@ async def test_a_listener_that_refuses_everything_is_paused() -> None:
         assert (shown["state"], shown["deadLetters"], shown["answered"]) == ("paused", 3, 404)
         await business.reader.post(f"{HUB}/{subscription}/resend", {})
         await business.reader.post(f"{HUB}/{subscription}/resume", {})
-        await clock_of(business).advance(SAVE_INTERVAL_S)
+        await let_positions_be_written(business)
         await until(lambda: heard(listeners) == ["0", "1", "2", "3", "4"])
     await business.store.close()
 
@@ -161,7 +168,7 @@ async def test_a_letter_that_is_refused_again_stays(business: Business) -> None:
         await until(lambda: listeners.attempts[ONE] == 1)
         await letters(business, subscription)
         await business.operator.post(f"{HUB}/{subscription}/resend", {})
-        await clock_of(business).advance(SAVE_INTERVAL_S)
+        await let_positions_be_written(business)
         await until(lambda: listeners.attempts[ONE] == 2)
         (letter,) = await letters(business, subscription)
         assert (letter["attempts"], letter["isDue"]) == (2, False)
@@ -179,7 +186,7 @@ async def test_the_number_of_letters_is_bounded_and_the_oldest_make_room() -> No
         shown = await delivery(business, subscription)
         assert (len(kept), shown["deadLetters"], shown["deadLettersDropped"]) == (2, 2, 3)
         await business.reader.post(f"{HUB}/{subscription}/resend", {})
-        await clock_of(business).advance(SAVE_INTERVAL_S)
+        await let_positions_be_written(business)
         await until(lambda: len(listeners.received[ONE]) == 3)
     told = [event["event"]["productOffering"]["id"] for event in listeners.received[ONE]]
     assert told == [ids[5], ids[3], ids[4]]
@@ -204,7 +211,7 @@ async def test_letters_and_pauses_outlive_a_restart(tmp_path: Path) -> None:
     async with dispatching(reopened, listeners):
         assert listeners.received[ONE] == []
         await reopened.reader.post(f"{HUB}/{subscription}/resume", {})
-        await clock_of(reopened).advance(SAVE_INTERVAL_S)
+        await let_positions_be_written(reopened)
         await until(lambda: heard(listeners) == ["first", "second"])
     await reopened.store.close()
 
