@@ -1,8 +1,9 @@
 """Group commit: many coroutines write, one commit makes them durable.
 
 Transactions run one after the other on the one writing connection. The first of a group begins the SQLite
-transaction; what other coroutines write during the same turn of the event loop joins it; then it is committed, with the
-counts that the whole group changed. Everyone in the group is released after that commit, or gets its error. With
+transaction; what other coroutines write joins it, until a turn of the event loop passes in which nobody has joined or
+the group is large; then it is committed, with the counts that the whole group changed. Alone, that is a turn without
+anything to do; under load it gathers those who were released together and come again together. Everyone in the group is released after that commit, or gets its error. With
 `synchronous=FULL` the commit is where the disk is waited for, so under load the wait is shared.
 
 One that fails takes nothing else with it. There is no savepoint for that: SQLite would copy every page that a
@@ -10,9 +11,9 @@ transaction touches, which costs as much as the writing itself, and a transactio
 Instead each member of a group notes its statements. When one fails after it wrote, the whole group is rolled back and
 the statements of the others are run once more, in their order: on the same state, by the only writer, they do the same.
 
-States: *idle* (no group), *open* (a group without a running transaction: its commit is due at the end of this turn
-of the loop), *running* (a transaction has the connection, others queue for their turn). A transaction that waits
-for something else than the store while it runs holds up every other: its body should not.
+States: *idle* (no group), *open* (a group without a running transaction: its commit is due unless it grows), *running*
+(a transaction has the connection, others queue for their turn). A transaction that waits for something else than the
+store while it runs holds up every other: its body should not.
 
 Failure: an error of SQLite within a transaction undoes that transaction. When SQLite has thereby undone the whole group
 (it does when the disk is full), the others' statements are run again too; when they fail, the whole group gets the
@@ -25,6 +26,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
+from typing import Final
 
 import apsw
 import msgspec
@@ -35,6 +37,9 @@ from hansa.store.database import as_ours
 from hansa.store.indexing import Indexes
 from hansa.store.totals import Totals
 from hansa.store.transaction import Transaction, Written
+
+GROUP_WAITS_MAX: Final = 64
+"""A group of so many transactions waits for no others: the loop stands still while it is committed."""
 
 
 class Writer:
@@ -58,6 +63,7 @@ class Writer:
         self._is_running = False
         self._is_closed = False
         self._is_open = False
+        self._is_due = False
         self._members: list[tuple[Written, asyncio.Future[HansaError | None]]] = []
 
     @property
@@ -141,11 +147,19 @@ class Writer:
                 turn.set_result(None)
                 return
         self._is_running = False
-        if self._is_open:
-            asyncio.get_running_loop().call_soon(self._commit_if_idle)
+        if self._is_open and not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._commit_unless_growing, 0)
 
-    def _commit_if_idle(self) -> None:
-        if self._is_open and not self._is_running:
+    def _commit_unless_growing(self, before: int) -> None:
+        """Commit, unless others have joined during this turn of the loop: then more may come during the next."""
+        self._is_due = False
+        if not self._is_open or self._is_running:
+            return
+        if before < len(self._members) < GROUP_WAITS_MAX:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._commit_unless_growing, len(self._members))
+        else:
             self._commit()
 
     def _commit(self) -> None:
