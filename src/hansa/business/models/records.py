@@ -45,6 +45,8 @@ class Attribute(msgspec.Struct, frozen=True):
     is_always_returned: bool = False
     """The document requires it of answers although a create need not carry it."""
     access: Access = "any"
+    is_private: bool = False
+    """At the top of a catalogue type: only callers with a token see it, and it stays in this marketplace."""
     default: object = None
     """Value that the document gives to an attribute that a create does not carry."""
     initial: object = None
@@ -142,11 +144,6 @@ class Resource(msgspec.Struct, frozen=True):
     def has_lifecycle(self) -> bool:
         """Whether a lifecycle status decides which of its entities are public."""
         return self.status_attribute == LIFECYCLE_STATUS
-
-    def event(self, suffix: str) -> str:
-        """Name of its event with that suffix, as `StateChangeEvent`; the usual name when the document has none."""
-        wanted = self.name + suffix
-        return next((name for name in self.events if name.lower() == wanted.lower()), wanted)
 
 
 class Api(msgspec.Struct, frozen=True):

@@ -1,0 +1,113 @@
+"""Registrations at the hub, as the store keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hansa.core.clock import ManualClock
+from hansa.core.limits import Limits
+from hansa.store import Store, subscriptions
+from hansa.store.subscriptions import DeadLetter, Listening, Progress, State
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    """A store in memory."""
+    opened = await Store.open(None, ManualClock(), Limits())
+    yield opened
+    await opened.close()
+
+
+async def registered(store: Store, *ids: str, topic: str = "") -> None:
+    """Registrations of these identifiers."""
+    async with store.transaction() as tx:
+        for id in ids:
+            assert await subscriptions.add(
+                tx, id=id, api="TMF620", callback=f"http://{id}", query="", subscriber="s", topic=topic
+            )
+
+
+def letter(place: int, event_id: str = "e") -> DeadLetter:
+    """A dead letter."""
+    return DeadLetter(
+        event_id, "catalogCreateEvent", place, "2026-01-01T00:00:00.000Z", 1, "listener-refused", 400
+    )
+
+
+async def test_what_happens_to_registrations_makes_the_revision_grow(store: Store) -> None:
+    first = await subscriptions.revision(store)
+    await registered(store, "a", "b")
+    second = await subscriptions.revision(store)
+    assert (second.revision, second.ended) == (first.revision + 2, 0)
+    assert [one.id for one in await subscriptions.since(store, first.revision)] == ["a", "b"]
+    assert await subscriptions.since(store, second.revision) == ()
+    async with store.transaction() as tx:
+        await subscriptions.resume(tx, "a")
+        assert await subscriptions.resend(tx, "a") == 0
+        await subscriptions.save(tx, [Progress("b", 7)])
+    assert [one.id for one in await subscriptions.since(store, second.revision)] == ["a"]
+    assert await subscriptions.callbacks(store, second.revision) == {"http://a"}
+    async with store.transaction() as tx:
+        assert await subscriptions.remove(tx, "a")
+        assert not await subscriptions.remove(tx, "a")
+    assert (await subscriptions.revision(store)).ended == 1
+
+
+async def test_a_position_never_goes_back_when_a_listener_is_passed_by(store: Store) -> None:
+    await registered(store, "a", "b", "c")
+    async with store.transaction() as tx:
+        await subscriptions.save(tx, [Progress("a", 10, is_behind=True), Progress("b", 3, is_behind=True)])
+        await subscriptions.pass_by(tx, ["a", "b"], 7)
+    found = {one.id: (one.position, one.is_behind) for one in await subscriptions.since(store, -1)}
+    assert found == {"a": (10, True), "b": (7, False), "c": (0, False)}
+
+
+async def test_letters_of_the_same_event_are_one_and_the_newest_stay(store: Store) -> None:
+    await registered(store, "a")
+    async with store.transaction() as tx:
+        kept = tuple(letter(place, f"e{place}") for place in range(5))
+        await subscriptions.save(tx, [Progress("a", 1, letters_kept=kept)], 3)
+        await subscriptions.save(tx, [Progress("a", 1, letters_kept=(letter(4, "e4"),))], 3)
+        await subscriptions.save(tx, [Progress("gone", 1, letters_kept=(letter(1),))], 3)
+    found, total = await subscriptions.letters(store, "a")
+    assert [(one.event_id, one.attempts) for one in found] == [("e2", 1), ("e3", 1), ("e4", 2)]
+    assert total == 3
+    shown = await subscriptions.get(store, "a")
+    assert shown is not None
+    assert shown.letters_dropped == 2
+    assert (await subscriptions.letters(store, "gone"))[1] == 0
+    async with store.transaction() as tx:
+        assert await subscriptions.resend(tx, "a", "e3") == 1
+        assert await subscriptions.resend(tx, "a", "none") == 0
+    due, _ = await subscriptions.letters(store, "a", due_only=True)
+    assert [one.event_id for one in due] == ["e3"]
+    async with store.transaction() as tx:
+        await subscriptions.save(tx, [Progress("a", 1, letters_taken=(3,))])
+    assert (await subscriptions.letters(store, "a"))[1] == 2
+
+
+async def test_listeners_are_counted_by_state(store: Store) -> None:
+    await registered(store, "a", "b", "c")
+    async with store.transaction() as tx:
+        await subscriptions.save(
+            tx,
+            [
+                Progress("a", 1, delivered=5),
+                Progress("b", 1, delivered=2, failures=3, letters_kept=(letter(8), letter(16))),
+                Progress("c", 1, failures=9, is_paused=True),
+            ],
+        )
+    assert await subscriptions.listening(store) == {
+        "active": Listening(1, 5, 0),
+        "failing": Listening(1, 2, 2),
+        "paused": Listening(1, 0, 0),
+    }
+    states: dict[State, str] = {"active": "a", "failing": "b", "paused": "c"}
+    for state, id in states.items():
+        found, total = await subscriptions.page(
+            store, "TMF620", subscriber=None, offset=0, limit=10, state=state
+        )
+        assert ([one.id for one in found], total) == ([id], 1)
+        assert found[0].state == state
