@@ -15,6 +15,7 @@ import msgspec
 
 from hansa.business.completing import Completion
 from hansa.business.http import CONTENT_TYPE, Answer, Header, Request
+from hansa.business.models.records import Access
 from hansa.business.patches import JSON_PATCH, MEDIA_TYPES, apply_patch, check_patch, creations
 from hansa.business.preconditions import check_unchanged, etag
 from hansa.business.query import fields_of
@@ -67,6 +68,18 @@ class Writer:
         self._around = around
         self._store = around.store
         self._completion = Completion(self._resource, self._attributes, around.models, around.clock)
+        # Methods for operators alone are those of the marketplace's own systems: they say what others only read.
+        for_operators = self._resource.operator_methods
+        self._not_created = (
+            self._with_access()
+            if "create" in for_operators
+            else self._with_access("read-only", "update-only")
+        )
+        self._unchanging = frozenset((*FIXED, *META_FIXED)) | (
+            self._with_access("create-only")
+            if "patch" in for_operators
+            else self._with_access("create-only", "read-only")
+        )
         self._below = tuple(
             one.collection
             for one in served.api.resources
@@ -213,8 +226,7 @@ class Writer:
             )
         found += [
             Violation(name, "is set by this marketplace", entity[name])
-            for name in entity.keys() - FIXED - self._completion.dates
-            if name in self._attributes and self._attributes[name].access in {"read-only", "update-only"}
+            for name in (entity.keys() & self._not_created) - FIXED - self._completion.dates
         ]
         refuse(found)
         self._completion.new(entity)
@@ -273,18 +285,19 @@ class Writer:
         rules.check_content(self._resource, before, after)
         return draft, await rules.check_references(tx, self._resource, before, after)
 
+    def _with_access(self, *kinds: Access) -> frozenset[str]:
+        return frozenset(name for name, one in self._attributes.items() if one.access in kinds)
+
     def _check_change(self, before: Fields, after: Fields) -> None:
         come = {name: value for name, value in after.items() if name not in before}
         self._served.validator.unknown(self._resource.type, come, after)
-        found: list[Violation] = []
-        for name in (before.keys() | after.keys()) - self._completion.dates:
-            if after.get(name) == before.get(name):
-                continue
-            attribute = self._attributes.get(name)
-            access = "create-only" if name in META_FIXED else attribute.access if attribute else "any"
-            if name in FIXED or access in {"create-only", "read-only"}:
-                found.append(Violation(name, "cannot be changed", after.get(name)))
-        refuse(found)
+        refuse(
+            [
+                Violation(name, "cannot be changed", after.get(name))
+                for name in self._unchanging - self._completion.dates
+                if after.get(name) != before.get(name)
+            ]
+        )
 
     def _draft(self, entity: Fields, parent_id: str | None) -> EntityDraft:
         self._served.validator.check(self._resource.type, entity)

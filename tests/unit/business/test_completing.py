@@ -6,6 +6,7 @@ from typing import Any
 
 from hansa.core.clock import ManualClock
 from tests.support.business import open_business
+from tests.support.examples import full_body
 
 ORDERS = "/tmf-api/productOrderingManagement/v4/productOrder"
 TICKETS = "/tmf-api/troubleTicket/v4/troubleTicket"
@@ -65,3 +66,17 @@ async def test_dates_of_the_marketplace_are_set_whatever_a_body_says() -> None:
     order = {"productOrderItem": [{"id": "1", "action": "add"}], "orderDate": "2001-01-01T00:00:00Z"}
     first, second = await made(ORDERS, order, {"orderDate": "2002-01-01T00:00:00Z", "description": "new"})
     assert first["orderDate"] == second["orderDate"] > "2002"
+
+
+async def test_the_marketplaces_own_systems_say_what_others_only_read() -> None:
+    business = await open_business()
+    payments, buckets = "/payment/v4/payment", "/tmf-api/prepayBalanceManagement/v4/bucket"
+    api, resource = business.models.served("Payment")
+    body = full_body(api, resource)
+    assert (await business.provider.post(payments, {**body, "status": "done"})).status == 400
+    payment = f"{payments}/{(await business.provider.post(payments, body)).json()['id']}"
+    assert (await business.provider.patch(payment, {"status": "done"})).status == 405
+    assert (await business.operator.patch(payment, {"status": "done"})).json()["status"] == "done"
+    assert (await business.operator.patch(payment, {"id": "another"})).status == 400
+    assert (await business.provider.post(buckets, {"name": "x"})).status == 405
+    await business.store.close()
