@@ -83,8 +83,11 @@ class ApiResources:
             "delete": (("item", "DELETE", writing(writer.delete)),),
         }
         if is_job(resource) and self._around.jobs is not None:
-            job = JobHandler(served, writer.create, writer.delete, self._around, self._around.jobs)
-            ways["create"] = (("collection", "POST", job.create),)
+            job = JobHandler(served, writer, self._around, self._around.jobs)
+            ways["create"] = (
+                ("collection", "POST", job.create),
+                ("collection", "PATCH", job.create_several),
+            )
             ways["delete"] = (("item", "DELETE", job.delete),)
             self.routes[job.content_path] = route(job.content_methods, {})
         table: dict[str, dict[str, Handle]] = {"collection": {}, "item": {}}

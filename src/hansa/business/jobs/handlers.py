@@ -7,7 +7,7 @@ PUT …/importJob/{id}/content     what an import job is to read, when its `url`
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +23,7 @@ from hansa.business.jobs.desk import (
 )
 from hansa.business.jobs.scope import scope_of
 from hansa.business.surroundings import Served, Surroundings
+from hansa.business.writing import Writer
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.store import Entity, Filter, Query, jobs
 
@@ -33,13 +34,9 @@ RETRY_AFTER_S: Final = 30.0
 class JobHandler:
     """The further ways to one resource of jobs."""
 
-    def __init__(
-        self, served: Served, create: Handle, delete: Handle, around: Surroundings, desk: JobDesk
-    ) -> None:
-        """`create` and `delete` are what is done with any entity."""
+    def __init__(self, served: Served, writer: Writer, around: Surroundings, desk: JobDesk) -> None:
         self._served = served
-        self._create = create
-        self._delete = delete
+        self._writer = writer
         self._around = around
         self._desk = desk
 
@@ -54,8 +51,18 @@ class JobHandler:
         """What can be done with contents, by HTTP method."""
         return {"GET": self.read} if self._served.resource.type == EXPORT else {"PUT": self.upload}
 
-    async def create(self, request: Request, entity_id: str) -> Answer:
-        """POST of a job, refused while too many are not finished: as any create, and 429."""
+    async def create(self, request: Request, _: str) -> Answer:
+        """POST of a job: as any create, and 429 while too many are not finished."""
+        await self._check_room(request)
+        self._check_scope(await request.json())
+        return self._told(await self._writer.create(request, ""))
+
+    async def create_several(self, request: Request, _: str) -> Answer:
+        """PATCH of the collection: as any, and 429 while too many are not finished."""
+        await self._check_room(request)
+        return self._told(await self._writer.create_several(request, ""))
+
+    async def _check_room(self, request: Request) -> None:
         self._around.writer(request.headers)
         limits = self._around.limits
         query = Query(
@@ -67,15 +74,18 @@ class JobHandler:
                 f"{limits.jobs_unfinished_max} jobs are waiting; delete some, or try later.",
                 RETRY_AFTER_S,
             )
-        body = await request.json()
-        scope_of(self._served, body, self._around)  # a path or query that means nothing is told at once
-        answer = await self._create(request, entity_id)
+
+    def _check_scope(self, body: dict[str, Any]) -> None:
+        """Tell at once of a path or query that means nothing."""
+        scope_of(self._served, body, self._around)
+
+    def _told(self, answer: Answer) -> Answer:
         self._desk.ring()
         return answer
 
     async def delete(self, request: Request, entity_id: str) -> Answer:
         """DELETE of a job, which ends it, and of its content: as any deletion."""
-        answer = await self._delete(request, entity_id)
+        answer = await self._writer.delete(request, entity_id)
         self._desk.remove(entity_id)
         async with self._around.store.transaction() as tx:
             await jobs.remove(tx, entity_id)

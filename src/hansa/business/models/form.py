@@ -39,7 +39,7 @@
 
 An attribute is a type, `[]` for a list (`[1..]` and `[2..4]` bound it), and words: `required`, `returned` (answers
 hold it, a create need not), `create-only`, `update-only`, `read-only`, `default=<JSON>` (of the document), `initial=<JSON>` (ours, set when
-a create does not carry it). `"@"` lists the meta-attributes
+a create does not carry it), `private` (at the top of a catalogue type: never without a token, never to other members). `"@"` lists the meta-attributes
 of TMF630 Part 2 that the type has; of a resource, `@type` and `@baseType` can be given only when it is created, which
 needs no words. `"@extends"` names the type whose attributes it inherits.
 """
@@ -157,6 +157,8 @@ def attribute(name: str, written: str) -> Attribute:
             facts["is_required"] = True
         elif word == "returned":
             facts["is_always_returned"] = True
+        elif word == "private":
+            facts["is_private"] = True
         elif word in _ACCESS:
             facts["access"] = _ACCESS[word]
         elif word.startswith("default="):
@@ -228,14 +230,20 @@ def _check(api: Api) -> None:
         if resource.type not in api.types:
             raise ValueError(f"resource {resource.path} is of type {resource.type!r}, which is not defined")
         attributes = api.attributes_of(resource.type)
-        stamped = (*resource.stamped_on_create, *resource.stamped_on_write, *resource.stamped_on_status)
-        spoken = (*stamped, *([resource.status_attribute] if resource.status_attribute else []))
-        if (task := resource.task) is not None:
-            named = (task.reason, task.completed, task.due, task.outcome)
-            spoken += tuple(name for name in named if name is not None)
-            spoken += tuple(effect.about.partition(".")[0] for effect in task.effects)
-        for name in spoken:
+        for name in _spoken_of(resource):
             if name not in attributes:
                 raise ValueError(
                     f"resource {resource.path} speaks of {name!r}, which {resource.type} does not have"
                 )
+
+
+def _spoken_of(resource: Resource) -> tuple[str, ...]:
+    """The attributes of its type that a resource speaks of."""
+    found = (*resource.stamped_on_create, *resource.stamped_on_write, *resource.stamped_on_status)
+    if resource.status_attribute:
+        found += (resource.status_attribute,)
+    if (task := resource.task) is not None:
+        named = (task.reason, task.completed, task.due, task.outcome)
+        found += tuple(name for name in named if name is not None)
+        found += tuple(effect.about.partition(".")[0] for effect in task.effects)
+    return found
