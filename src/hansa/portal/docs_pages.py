@@ -65,7 +65,7 @@ def index_page(name: str, apis: Iterable[ApiEntry]) -> bytes:
         "<h1>APIs</h1>",
         (
             f"<p>What {escape(name)} serves: {len(rows)} TM Forum Open APIs. "
-            'What the codes of errors mean is <a href="/docs/errors">here</a>.</p>'
+            '<a href="/docs/errors">What the codes of errors mean</a> has a page of its own.</p>'
         ),
         (
             '<div class="bar" hidden><label><span>Find by name, number or resource</span>'

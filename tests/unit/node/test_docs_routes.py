@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from hansa.core.errors import HTTP_STATUS
+from hansa.node.docs_routes import DocsRoutes
+from hansa.node.own_routes import rest_application
+from tests.support.asgi import AsgiClient
+from tests.support.business import ENDPOINT, MODELS
+
+
+def client() -> AsgiClient:
+    return AsgiClient(rest_application(DocsRoutes("lubeck", MODELS, ENDPOINT).routes()))
+
+
+async def test_every_api_has_a_page_whatever_the_case_of_its_name() -> None:
+    http = client()
+    index = (await http.get("/docs")).body.decode()
+    for api in MODELS.apis[:3]:
+        assert f"/docs/{api.id}" in index
+        for name in (api.id, api.id.lower()):
+            page = await http.get(f"/docs/{name}")
+            assert page.status == 200
+            assert page.headers["content-type"].startswith("text/html")
+            assert api.base_path.rstrip("/") in page.body.decode()
+
+
+async def test_an_api_that_is_not_served_has_none() -> None:
+    answer = await client().get("/docs/TMF000")
+    assert answer.status == 404
+    assert answer.json()["code"] == "not-found"
+
+
+async def test_every_code_that_an_answer_can_have_is_explained() -> None:
+    page = (await client().get("/docs/errors")).body.decode()
+    for code in HTTP_STATUS:
+        assert f'id="{code}"' in page
