@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from hansa.business.models import Models
+from hansa.business.public_part import PublicParts
 from hansa.business.representation import Representation, collection_address
 from hansa.business.surroundings import Surroundings
 from hansa.core.limits import Limits
@@ -30,6 +31,7 @@ class Expansion:
         self._models: Models = around.models
         self._limits: Limits = around.limits
         self._endpoint = around.endpoint
+        self._parts = PublicParts(around.models)
 
     async def one(self, body: bytes, paths: Sequence[Path], depth: int, *, public_only: bool) -> bytes:
         """A stored body with its references filled."""
@@ -63,8 +65,9 @@ class Expansion:
             if entity is None or not (entity.public or not public_only):
                 continue
             given = dict(ref)
+            body = self._parts.body(entity.type, entity.body) if public_only else entity.body
             ref.clear()
-            ref.update({**msgspec.json.decode(entity.body), "href": self._address(entity), **given})
+            ref.update({**msgspec.json.decode(body), "href": self._address(entity), **given})
             filled.append(ref)
         return filled
 

@@ -13,9 +13,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from hansa.business.expansion import Expansion
 from hansa.business.http import CONTENT_TYPE, Answer, Header, Request, error_answer
 from hansa.business.preconditions import etag, is_named
+from hansa.business.public_part import PublicParts
 from hansa.business.query import ListRequest, OneRequest, fields_of, list_request
 from hansa.business.representation import Representation
 from hansa.business.surroundings import Served, Surroundings
@@ -37,6 +40,8 @@ class Reader:
         self._limits = around.limits
         self._collection = served.resource.collection
         self._expansion = Expansion(around)
+        parts = PublicParts(around.models)
+        self._parts = parts if parts.has_private(self._collection) else None
         self._asked = lru_cache(REQUESTS_REMEMBERED)(self._read_query)
 
     async def retrieve(self, request: Request, entity_id: str) -> Answer:
@@ -55,6 +60,8 @@ class Reader:
             or not (entity.public or caller.is_authenticated)
         ):
             raise served.not_found(entity_id)
+        if self._parts is not None and not caller.is_authenticated:
+            entity = self._parts.of(entity)
         shown = served.shown(request.parent_id)
         if asked is not None:
             if asked.expand or asked.depth:
@@ -88,13 +95,12 @@ class Reader:
         if asked.is_range and asked.query.offset >= page.total:
             return _unsatisfiable(page.total)
         shown = served.shown(request.parent_id)
+        bodies = page.bodies
+        if self._parts is not None and public_only:
+            bodies = self._parts.bodies(self._collection, bodies)
         if asked.expand or asked.depth:
-            bodies = await self._expansion.several(
-                page.bodies, asked.expand, asked.depth, public_only=public_only
-            )
-            body = shown.listed(page.ids, bodies, asked.fields)
-        else:
-            body = shown.listed(page.ids, page.bodies, asked.fields)
+            bodies = await self._expansion.several(bodies, asked.expand, asked.depth, public_only=public_only)
+        body = shown.listed(page.ids, bodies, asked.fields)
         is_part = len(page.ids) < page.total
         headers = [
             CONTENT_TYPE,
@@ -111,7 +117,7 @@ class Reader:
     def _read_query(
         self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None
     ) -> ListRequest:
-        return list_request(
+        asked = list_request(
             query_string,
             self._served.api,
             self._served.resource,
@@ -121,6 +127,9 @@ class Reader:
             range_header=range_header,
             parent=parent_id,
         )
+        if self._parts is None or not public_only:
+            return asked
+        return msgspec.structs.replace(asked, query=self._parts.confined(asked.query))
 
 
 def _part_headers(asked: ListRequest, page: Page, shown: Representation) -> list[Header]:

@@ -15,7 +15,7 @@ import contextlib
 import gc
 import socket
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -46,7 +46,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """A client has connected."""
-        super().connection_made(JoiningTransport(transport))
+        super().connection_made(cast("asyncio.Transport", JoiningTransport(transport)))
         self._open_since = self.loop.time()
         self._set_alarm(REQUEST_ARRIVAL_TIMEOUT_S)
 

@@ -32,6 +32,7 @@ from hansa.business.jobs.desk import JobDesk
 from hansa.business.jobs.runner import JobRunner
 from hansa.business.models import Models
 from hansa.business.models import load as load_models
+from hansa.business.public_part import PublicParts
 from hansa.business.rules import Rules
 from hansa.business.surroundings import Policies, Surroundings
 from hansa.core.caller import Authenticate
@@ -256,8 +257,10 @@ class Marketplace:
         hub = HubDispatcher(store, models, self.to_listeners, clock, limits, endpoint)
 
         # What of ours goes to the others, and of theirs comes here.
-        types, backlog = models.catalogue_types, Backlog(clock)
-        publisher = Publisher(store, self.bus, member_key, did, endpoint, types, clock, entropy, limits)
+        types, backlog, parts = models.catalogue_types, Backlog(clock), PublicParts(models)
+        publisher = Publisher(
+            store, self.bus, member_key, did, endpoint, types, clock, entropy, limits, parts.published
+        )
         follower = Follower(store, self.bus, did, types, backlog, clock, entropy, limits)
         retriever = Retriever(
             store, self.bus, self.to_members, signer, did, backlog, clock, entropy, limits, models.is_of
@@ -284,9 +287,9 @@ class Marketplace:
         routes = [
             *own.routes(),
             *DocsRoutes(settings.name, models, endpoint).routes(),
-            *catalogue_routes(store, did, limits),
+            *catalogue_routes(store, did, limits, parts.published),
             *reference_routes(store, around.rules, authenticate, clock, limits),
-            *league_routes(store, self.bus, caller_check, clock, limits),
+            *league_routes(store, self.bus, caller_check, clock, limits, parts.published),
         ]
         self.front_door = FrontDoor(business, rest_application(routes), traffic, desk.is_disk_full, clock)
 

@@ -44,7 +44,7 @@ from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.pubsub.bell import Bell
 from hansa.pubsub.bus import Bus
-from hansa.replication.announcement import Announcer
+from hansa.replication.announcement import Announcer, PublicPart, whole
 from hansa.replication.backoff import Insistence, backoff_s
 from hansa.store import Store, publications
 from hansa.store.publications import ChainEnd, Outgoing
@@ -85,6 +85,7 @@ class Publisher:
         clock: For the events' times and for back-off.
         entropy: For event ids and back-off.
         limits: `publish_…`, `event…`, `transaction_size_max_bytes`.
+        public_part: What of an entity others may see.
     """
 
     def __init__(
@@ -98,8 +99,10 @@ class Publisher:
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
+        public_part: PublicPart = whole,
     ) -> None:
         self._store = store
+        self._public_part = public_part
         self._bus = bus
         self._did = did
         self._types = types
@@ -191,6 +194,8 @@ class Publisher:
                 entity.origin is None and entity.public and entity.type in self._types
             ):
                 entity = None
+            if entity is not None:
+                entity = self._public_part(entity)
             event = self._announcer.announce(entity_id, entity, publication, self._clock.now())
             if event is not None:
                 events.append(event)

@@ -22,6 +22,7 @@ from hansa.core.clock import Clock
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus
+from hansa.replication.announcement import PublicPart, whole
 from hansa.replication.api.answers import Endpoint, json_answer
 from hansa.replication.api.entities import EntitiesApi
 from hansa.replication.api.events import EventsApi
@@ -54,7 +55,14 @@ class _LeagueApi:
         return json_answer(status)
 
 
-def routes(store: Store, bus: Bus, check: CallerCheck, clock: Clock, limits: Limits) -> list[Route]:
+def routes(
+    store: Store,
+    bus: Bus,
+    check: CallerCheck,
+    clock: Clock,
+    limits: Limits,
+    public_part: PublicPart = whole,
+) -> list[Route]:
     """The routes, for the marketplace's HTTP application.
 
     Args:
@@ -63,9 +71,10 @@ def routes(store: Store, bus: Bus, check: CallerCheck, clock: Clock, limits: Lim
         check: Finds out which member signed a request.
         clock: For streams.
         limits: See the parts.
+        public_part: What of an entity others may see.
     """
     registry = Registry(bus, clock)
-    entities = EntitiesApi(store, check, limits)
+    entities = EntitiesApi(store, check, limits, public_part)
     events = EventsApi(bus, registry, clock, limits)
     league = _LeagueApi(bus, registry, limits)
     return [

@@ -17,6 +17,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.http import CallerCheck
 from hansa.core.identifiers import is_entity_key
 from hansa.core.limits import Limits
+from hansa.replication.announcement import PublicPart, whole
 from hansa.replication.api.answers import GONE, JSON, error_answer
 from hansa.replication.api.parameters import Parameters
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, Status, WantedEntity, encode_line
@@ -38,9 +39,13 @@ class EntitiesApi:
         store: Where they are.
         check: Finds out which member asks.
         limits: `retrieval_entities_max`, `retrieval_size_max_bytes`.
+        public_part: What of an entity others may see.
     """
 
-    def __init__(self, store: Store, check: CallerCheck, limits: Limits) -> None:
+    def __init__(
+        self, store: Store, check: CallerCheck, limits: Limits, public_part: PublicPart = whole
+    ) -> None:
+        self._public_part = public_part
         self._store = store
         self._check = check
         self._limits = limits
@@ -89,6 +94,8 @@ class EntitiesApi:
         for one in wanted:
             publication = published.get(one.key)
             entity = entities.get(publication.entity_id) if publication is not None else None
+            if entity is not None and _is_ours(entity):
+                entity = self._public_part(entity)
             if entity is not None and _is_ours(entity) and entity.hashlink == one.hashlink:
                 lines.append(encode_line(one.key, "found", entity.body))
             else:
@@ -96,15 +103,20 @@ class EntitiesApi:
         return lines
 
     async def _find(self, name: str) -> tuple[Entity | None, Publication | None]:
-        """A public entity, and what has been published of it."""
+        """The public part of a public entity, and what has been published of it."""
         if is_entity_key(name):
             publication = (await publications.by_keys(self._store, (name,))).get(name)
             entity = await self._store.entity(publication.entity_id) if publication is not None else None
-            return entity if entity is not None and _is_ours(entity) else None, publication
-        entity = await self._store.entity(name)
-        if entity is not None and entity.public:
-            return entity, None
-        return None, (await publications.states(self._store, (name,))).get(name)
+            is_found = entity is not None and _is_ours(entity)
+        else:
+            publication = None
+            entity = await self._store.entity(name)
+            is_found = entity is not None and entity.public
+        if entity is not None and is_found:
+            return self._public_part(entity), publication
+        if publication is None:
+            publication = (await publications.states(self._store, (name,))).get(name)
+        return None, publication
 
     async def _caller(self, request: Request, body: bytes) -> str | None:
         """The member that asks; None for anybody else. What is not public will depend on it."""

@@ -1,0 +1,102 @@
+"""The public part of entities whose type has private attributes, as an organization's credit rating.
+
+The model marks such attributes of a catalogue type with the word `private`. Who has no token sees the entity without
+them, cannot filter or sort by them, and gets an ETag of that part. What is announced on the ledger, hashed and served to
+other members is that part alone; a change of a private attribute is no new version there. A replica holds what its
+origin published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from hansa.business.models import Models
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.errors import Code, Refused
+from hansa.store import AllOf, AnyOf, Condition, Entity, Filter, Query, Test
+
+
+class PublicParts:
+    """Tells the public part of entities."""
+
+    def __init__(self, models: Models) -> None:
+        self._private = {
+            resource.collection: names
+            for api in models.apis
+            for resource in api.resources
+            if (
+                names := frozenset(n for n, one in api.attributes_of(resource.type).items() if one.is_private)
+            )
+        }
+
+    def has_private(self, collection: str) -> bool:
+        """Whether entities of a collection can have a part that is not public."""
+        return collection in self._private
+
+    def published(self, entity: Entity) -> Entity:
+        """An entity as other members get it."""
+        return entity if entity.origin is not None else self.of(entity)
+
+    def of(self, entity: Entity) -> Entity:
+        """An entity as everybody may see it."""
+        body = self.body(entity.type, entity.body)
+        if body is entity.body:
+            return entity
+        return msgspec.structs.replace(entity, body=body, hashlink=hashlink(body))
+
+    def body(self, collection: str, body: bytes) -> bytes:
+        """The public part of a stored body; the same object, when all of it is public."""
+        private = self._private.get(collection)
+        if private is None:
+            return body
+        fields: dict[str, Any] = msgspec.json.decode(body)
+        if private.isdisjoint(fields):
+            return body
+        return canonical_json({name: value for name, value in fields.items() if name not in private})
+
+    def bodies(self, collection: str, bodies: Iterable[bytes]) -> tuple[bytes, ...]:
+        """The public parts of stored bodies."""
+        return tuple(self.body(collection, body) for body in bodies)
+
+    def confined(self, query: Query) -> Query:
+        """A query that looks at public parts alone.
+
+        Raises:
+            Refused: `Code.INVALID`, when it filters or sorts by a private attribute.
+        """
+        private = self._private.get(query.type)
+        if private is None:
+            return query
+        for key in query.sort:
+            _check_public(key.path, private)
+        return msgspec.structs.replace(
+            query, filters=tuple(_confined(condition, private) for condition in query.filters)
+        )
+
+
+def _confined(condition: Condition, private: frozenset[str]) -> Condition:
+    match condition:
+        case Filter():
+            _check_public(condition.path, private)
+            return condition
+        case Test(name, holds):
+            return Test(name, _within(holds, private))
+        case AnyOf(conditions):
+            return AnyOf(tuple(_confined(one, private) for one in conditions))
+        case AllOf(conditions):
+            return AllOf(tuple(_confined(one, private) for one in conditions))
+
+
+def _within(holds: Callable[[Any], bool], private: frozenset[str]) -> Callable[[Any], bool]:
+    def holds_of_public_part(entity: Any) -> bool:
+        return holds({name: value for name, value in entity.items() if name not in private})
+
+    return holds_of_public_part
+
+
+def _check_public(path: tuple[str, ...], private: frozenset[str]) -> None:
+    if path[0] in private:
+        raise Refused(Code.INVALID, f"{path[0]} is private: filter and sort by it with a bearer token.")
