@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from hansa.core.clock import Clock
 
-SHARE: Final = 0.08
+SHARE: Final = 0.12
 """Of the loop's time, for the hub, under pressure."""
 UNSEEN_FACTOR: Final = 2.0
 """What a step costs for each second that it is seen to run: the transport's callbacks run outside of it."""
