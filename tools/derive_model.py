@@ -85,6 +85,9 @@ class Document:
         at = self.operations()[path]
         for verb in (at["collection"] - {"GET", "POST"}) | (at["item"] & {"POST"}):
             self.doubt(f"{verb} of /{path} has no word in the form")
+        answers = self.raw["paths"].get(f"/{path}", {}).get("post", {}).get("responses", {"201": {}})
+        if "201" not in answers:
+            self.doubt(f"POST of /{path} answers {', '.join(answers)}; here it answers 201")
         words = (
             ("list", "collection", "GET"),
             ("create", "collection", "POST"),
@@ -107,12 +110,6 @@ class Document:
         name = path.rpartition("/")[2]
         named = name[0].upper() + name[1:]
         return named if named in self.definitions else None
-
-    def created_status(self, path: str) -> int:
-        """Status of a successful create: 201 where the document has it, since a resource was created (RFC 9110, 9.3.3)."""
-        operation = self.raw["paths"].get(f"/{path}", {}).get("post", {"responses": {"201": {}}})
-        statuses = [int(status) for status in operation["responses"] if status < "300"]
-        return 201 if 201 in statuses or not statuses else statuses[0]
 
     def events(self, resource_name: str, others: Iterable[str]) -> list[str]:
         """Exact names of the events whose payload is the resource."""
@@ -297,8 +294,6 @@ def resource_lines(
         for event in events
     ]
     lines += [f"events = {json.dumps(short)}"] if events else []
-    if (created := document.created_status(path)) != 201:
-        lines.append(f"created_status = {created}")
     return [*lines, ""]
 
 

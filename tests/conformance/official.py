@@ -160,7 +160,7 @@ def _said_of_resource(resource: Resource) -> Iterator[str]:
     for method in resource.methods:
         yield f"{VERBS[method]} /{resource.path}{'' if method in ON_COLLECTIONS else '/{id}'}"
     if "create" in resource.methods:
-        yield f"POST /{resource.path} answers {resource.created_status}"
+        yield f"POST /{resource.path} answers 201"
     if resource.operator_methods:
         yield f"/{resource.path} has {', '.join(resource.operator_methods)} for operators"
     for event in resource.events:

@@ -91,7 +91,7 @@ class Writer:
     # -- the methods ------------------------------------------------------------------------------------------
 
     async def create(self, request: Request, _: str) -> Answer:
-        """POST to the collection: 201 (or what the model says), 400, 401, 403, 404, 409, 413 or 415."""
+        """POST to the collection: 201, 400, 401, 403, 404, 409, 413 or 415."""
         self._around.writer(request.headers)
         request.accept_json()
         chosen = self._chosen(request)
@@ -100,7 +100,7 @@ class Writer:
             await self._served.check_parent(request.parent_id, public_only=False)
             written = await self._create(tx, new)
         location = self._served.shown(request.parent_id).address(written.entity.id).encode()
-        return self._answer(self._resource.created_status, written, chosen, (b"location", location))
+        return self._answer(201, written, chosen, (b"location", location))
 
     async def create_several(self, request: Request, _: str) -> Answer:
         """PATCH of the collection, a JSON Patch that adds entities: all of them or none (TMF630 Part 1, 6.2)."""

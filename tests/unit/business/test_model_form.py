@@ -18,7 +18,6 @@ base_path = "/tmf-api/sample/v4/"
 type = "Task"
 methods = ["create", "retrieve"]
 status = "state"
-created_status = 202
 stamped_on_create = ["creationDate"]
 events = ["Create", "StatusChange", "taskDoneEvent"]
 
@@ -54,7 +53,7 @@ priority = "integer default=5"
 def test_a_model_says_what_its_form_says() -> None:
     api = read(SMALL, "small")
     task, corner = api.resources
-    assert (task.name, task.methods, task.created_status) == ("task", ("create", "retrieve"), 202)
+    assert (task.name, task.methods) == ("task", ("create", "retrieve"))
     assert task.events == ("taskCreateEvent", "taskStatusChangeEvent", "taskDoneEvent")
     assert task.visibility == "private"
     assert corner.path == "place/{placeId}/corner"
@@ -98,19 +97,12 @@ def test_an_attribute_outside_the_form_is_refused(written: str) -> None:
         attribute("name", written)
 
 
-def test_the_shipped_models_serve_the_catalogue_and_the_parties() -> None:
+def test_a_type_that_two_apis_serve_has_a_collection_in_each() -> None:
     models = load()
-    assert {api.id for api in models.apis} == {"TMF620", "TMF632"}
-    assert models.catalogue_types == {
-        "Catalog",
-        "Category",
-        "ProductOffering",
-        "ProductOfferingPrice",
-        "ProductSpecification",
-        "Organization",
-    }
-    assert models.types - models.catalogue_types == {"Individual"}
+    assert len(models.apis) == 69
     assert models.path_of("Individual") == ("/tmf-api/party/v4/", "individual")
+    assert models.path_of("Service") == ("/tmf-api/serviceInventory/v4/", "service")
+    assert models.path_of("TMF640Service") == ("/tmf-api/ServiceActivationAndConfiguration/v4/", "service")
     with pytest.raises(Refused):
         models.path_of("Hovercraft")
 

@@ -15,7 +15,6 @@
     stamped_on_write = ["lastUpdate"]
     stamped_on_status = ["statusChangeDate"]
     events = ["Create", "StateChange"]      # categoryCreateEvent, …; a name that ends in Event stands for itself
-    created_status = 201                    # 200 or 202 for some task resources
     lifecycle = "catalogue"                 # the state machine of `states.toml` that the status follows; left out: none
     collection = "TMF908Alarm"              # where an earlier API has a type of that name; left out: the type
     embedded = "geographicSubAddress"       # of a sub-resource that stands in this attribute of its parent
@@ -94,7 +93,6 @@ class _ResourceForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stamped_on_write: tuple[str, ...] = ()
     stamped_on_status: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
-    created_status: int = 201
     lifecycle: str | None = None
     collection: str | None = None
     embedded: str | None = None
@@ -191,7 +189,6 @@ def _resource(key: str, written: _ResourceForm) -> Resource:
         stamped_on_write=written.stamped_on_write,
         stamped_on_status=written.stamped_on_status,
         events=tuple(event if event.endswith("Event") else f"{name}{event}Event" for event in written.events),
-        created_status=written.created_status,
         lifecycle=written.lifecycle,
         collection=written.collection or written.type,
         embedded=written.embedded,

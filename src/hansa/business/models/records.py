@@ -127,8 +127,6 @@ class Resource(msgspec.Struct, frozen=True):
     """Date-times that this marketplace sets when the entity gets its status, and whenever that changes."""
     events: tuple[str, ...] = ()
     """Exact names, as `productOfferingStateChangeEvent`."""
-    created_status: int = 201
-    """HTTP status of a successful create; task resources may answer 200 or 202."""
 
     @property
     def name(self) -> str:

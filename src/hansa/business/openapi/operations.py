@@ -120,11 +120,7 @@ class Operations:
             "create",
             f"Create {self._type}",
             {JSON: body},
-            {
-                str(self._resource.created_status): _answer(
-                    "The entity as it stands now.", entity, (*_WRITTEN, "Location")
-                )
-            },
+            {"201": _answer("The entity as it stands now.", entity, (*_WRITTEN, "Location"))},
         )
 
     def _create_several(self) -> Part:
