@@ -25,6 +25,7 @@ from hansa.node.settings import Settings
 TIMEOUT_S: Final = 3.0
 CERTIFICATE_RENEW_DAYS: Final = 14
 MEMBERS_ASKED_MAX: Final = 64
+SEARCHES_SHOWN_MAX: Final = 5
 
 
 async def running_findings(settings: Settings) -> list[Finding]:
@@ -58,7 +59,21 @@ async def running_findings(settings: Settings) -> list[Finding]:
     if report.get("failed"):
         todo = "Tried again by itself; `hansa status` says what it met."
         found.append(look("retrieval", f"{number(report, 'failed')} failed", todo))
+    found.append(index_finding(report.get("unindexed")))
     return found
+
+
+def index_finding(searches: object) -> Finding:
+    """Whether clients filter or sort by attributes that have no index."""
+    told = [one for one in searches if isinstance(one, dict)] if isinstance(searches, list) else []
+    if not told:
+        return ok("indexes", "every filter so far had one")
+    shown = ", ".join(
+        f"{text_of(one.get('type'))}.{text_of(one.get('path'))} ({text_of(one.get('count'))} times)"
+        for one in told[:SEARCHES_SHOWN_MAX]
+    )
+    todo = "Name what is asked for often in `indexed_attributes` in hansa.toml, and restart."
+    return look("indexes", f"lists without an index since the start: {shown}", todo)
 
 
 async def peer_findings(settings: Settings, others: Sequence[Member], clock: Clock) -> list[Finding]:

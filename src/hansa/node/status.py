@@ -22,6 +22,7 @@ from hansa.store import Store
 from hansa.store.retrievals import Evidence
 
 EVIDENCE_SHOWN_MAX: Final = 20
+UNINDEXED_SHOWN_MAX: Final = 10
 
 
 class EntityCount(msgspec.Struct, frozen=True):
@@ -41,6 +42,16 @@ class ChildStatus(msgspec.Struct, frozen=True):
     state: ChildState
     pid: int | None
     starts: int
+
+
+class UnindexedSearch(msgspec.Struct, frozen=True):
+    """Lists that had to look at every entity of a type, because an attribute has no index."""
+
+    type: str
+    path: str
+    """Dotted."""
+    count: int
+    """Since the start."""
 
 
 class StatusReport(msgspec.Struct, frozen=True):
@@ -84,6 +95,8 @@ class StatusReport(msgspec.Struct, frozen=True):
     """What was done since the start."""
     origins: tuple[OriginProgress, ...]
     entities: tuple[EntityCount, ...]
+    unindexed: tuple[UnindexedSearch, ...]
+    """The most frequent ones; `indexed_attributes` ends them."""
     tasks: tuple[TaskState, ...]
     children: tuple[ChildStatus, ...]
     disk_free_bytes: int
@@ -176,6 +189,7 @@ class StatusDesk:
             counters=self._counters(),
             origins=origins,
             entities=await self.entities(),
+            unindexed=self.unindexed(),
             tasks=self._tasks.states,
             children=self.children(),
             disk_free_bytes=free_bytes(Path()),
@@ -185,6 +199,11 @@ class StatusDesk:
         """How many entities there are."""
         counts = await self._store.counts()
         return tuple(EntityCount(*key, count) for key, count in sorted(counts.items()))
+
+    def unindexed(self) -> tuple[UnindexedSearch, ...]:
+        """The searches without an index that there were most often."""
+        counted = sorted(self._store.unindexed_searches().items(), key=lambda item: (-item[1], item[0]))
+        return tuple(UnindexedSearch(*place, count) for place, count in counted[:UNINDEXED_SHOWN_MAX])
 
     def children(self) -> tuple[ChildStatus, ...]:
         """The child processes."""

@@ -11,7 +11,7 @@ import pytest
 
 from hansa.cli.demo_members import DemoMember, DemoProcesses, holder_of
 from hansa.cli.doctor import disk_finding, key_findings, registration_finding, store_finding
-from hansa.cli.doctor_network import expiry_finding
+from hansa.cli.doctor_network import expiry_finding, index_finding
 from hansa.cli.findings import Finding
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal
@@ -108,3 +108,11 @@ def test_a_demo_does_not_start_on_a_folder_that_is_served(folder: Path) -> None:
         with pytest.raises(Fatal, match="4711") as caught:
             DemoProcesses([member], ManualClock()).check()
     assert caught.value.code is Code.FOLDER_IN_USE
+
+
+def test_filters_without_an_index_are_told_with_what_to_do() -> None:
+    assert index_finding([]).state == "ok"
+    found = index_finding([{"type": "ProductOffering", "path": "version", "count": 12}])
+    assert found.state == "look"
+    assert "ProductOffering.version (12 times)" in found.found
+    assert "indexed_attributes" in (found.todo or "")
