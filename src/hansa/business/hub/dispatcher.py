@@ -41,7 +41,8 @@ import structlog
 
 from hansa.business.hub.events import Event, end_of, row_of
 from hansa.business.hub.feed import EventFeed
-from hansa.business.hub.listeners import Group, Groups, Listener, Wanted
+from hansa.business.hub.groups import Groups
+from hansa.business.hub.listeners import Group, Listener, Wanted
 from hansa.business.hub.pace import Pace
 from hansa.business.hub.wishes import topic_wish, wish
 from hansa.business.models import Api, Models
@@ -168,25 +169,32 @@ class HubDispatcher:
             for change in rows:
                 # No pause between these two: a listener either looks as far as this row or is idle and woken.
                 self._head = max(self._head, change.seq)
-                groups = [group for group in self._interested(change) if group.idle]
-                for some in _parts(groups, GROUPS_PER_STEP):
+                for some in _parts(await self._idle_groups(change), GROUPS_PER_STEP):
                     await self._pace.run(partial(self._wake, some, change))
             self._head = max(self._head, read_to)
             await asyncio.sleep(0)
 
-    def _interested(self, change: Change) -> Iterator[Group]:
-        """Groups that may want a row."""
+    async def _idle_groups(self, change: Change) -> list[Group]:
+        """Groups with idle members that may want a row."""
         told = self._wanted.told(change)
-        if told is not None:
-            yield from self._groups.of_api(told.api, told.names)
-            if told.topic:
-                yield from self._groups.of_topic(told.api, told.topic)
+        if told is None:
+            return []
+        shelves = self._groups.shelves(told.api, "", told.names)
+        if told.topic:
+            shelves += self._groups.shelves(told.api, told.topic, ())
+        events: tuple[Event, ...] = ()
+        if any(shelf.asks_content for shelf in shelves):
+            events = await self._pace.run(partial(self._feed.events, change))
+        return [group for shelf in shelves for group in shelf.groups(events) if group.idle]
 
     async def _wake(self, groups: Sequence[Group], change: Change) -> None:
+        before = end_of(change.seq - 1)
         for group in groups:
-            place, _ = await self._wanted.next_place(group, end_of(change.seq - 1), self._head)
+            place, _ = await self._wanted.next_place(group, before, self._head)
             if place is not None:
                 for listener in list(group.idle):
+                    # The reader has found nothing for those that are idle in the rows before this one.
+                    listener.place = max(listener.place, before)
                     self._make_ready(listener)
 
     async def _refresh(self) -> None:

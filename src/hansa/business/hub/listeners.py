@@ -10,8 +10,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -105,46 +105,6 @@ class Group:
         return event.api == self.api and event.topic == self.topic and self.wish.is_for(event)
 
 
-class Groups:
-    """All groups, found by what happened."""
-
-    def __init__(self) -> None:
-        self._all: dict[GroupKey, Group] = {}
-        self._by_type: dict[tuple[str, str], dict[Group, None]] = {}
-        self._by_hub: dict[tuple[str, str], dict[Group, None]] = {}
-
-    def get(self, key: GroupKey) -> Group | None:
-        """The group of a query at a hub."""
-        return self._all.get(key)
-
-    def add(self, group: Group) -> None:
-        """Find this one, too."""
-        self._all[group.key] = group
-        for place, name in self._places(group):
-            place.setdefault(name, {})[group] = None
-
-    def remove(self, group: Group) -> None:
-        """Find it no more."""
-        del self._all[group.key]
-        for place, name in self._places(group):
-            del place[name][group]
-
-    def of_api(self, api: str, event_types: Iterable[str]) -> Iterator[Group]:
-        """Groups at the hub of an API that may want an event of one of these types (lower case)."""
-        for event_type in event_types:
-            yield from self._by_type.get((api, event_type), ())
-        yield from self._by_hub.get((api, ""), ())
-
-    def of_topic(self, api: str, topic: str) -> Iterator[Group]:
-        """Groups at the hub of a topic."""
-        yield from self._by_hub.get((api, topic), ())
-
-    def _places(self, group: Group) -> list[tuple[dict[tuple[str, str], dict[Group, None]], tuple[str, str]]]:
-        if group.wish.event_types is None or group.topic:
-            return [(self._by_hub, (group.api, group.topic))]
-        return [(self._by_type, (group.api, event_type)) for event_type in group.wish.event_types]
-
-
 class Told(msgspec.Struct, frozen=True):
     """Whom a row of the feed tells what, as far as the row itself says."""
 
@@ -155,6 +115,16 @@ class Told(msgspec.Struct, frozen=True):
     """The topic at whose hub there is one more; empty for none."""
 
 
+class Piece(NamedTuple):
+    """What a group wants of some rows that follow each other."""
+
+    from_row: int
+    """The row before the first that was looked at."""
+    to_row: int
+    """The last row that was looked at."""
+    places: array[int]
+
+
 class Wanted:
     """The places of the events that groups want, as far as they were looked for."""
 
@@ -162,7 +132,7 @@ class Wanted:
         self._feed = feed
         self._models = models
         self._names: dict[tuple[str, Operation, str | None], tuple[str, ...]] = {}
-        self._pieces: OrderedDict[tuple[GroupKey, int], tuple[array[int], int]] = OrderedDict()
+        self._pieces: OrderedDict[tuple[GroupKey, int], Piece] = OrderedDict()
 
     def told(self, change: Change) -> Told | None:
         """What a row tells; None when no API serves its type."""
@@ -183,34 +153,38 @@ class Wanted:
         Looks at one piece of the feed at most, and never beyond row `head`.
         """
         number = (row_of(after + 1) - 1) // PIECE
-        places, read_to = await self._places(group, number, head)
-        at = bisect_right(places, after)
-        return places[at] if at < len(places) else None, max(after, end_of(read_to))
+        piece = await self._piece(group, number, after, head)
+        at = bisect_right(piece.places, after)
+        return piece.places[at] if at < len(piece.places) else None, max(after, end_of(piece.to_row))
 
     def is_last_of_row(self, group: Group, place: int) -> bool:
         """Whether the group wants nothing more of the row of an event; False when that is not known any more."""
         found = self._pieces.get((group.key, (row_of(place) - 1) // PIECE))
         if found is None:
             return False
-        at = bisect_right(found[0], place)
-        return at == len(found[0]) or row_of(found[0][at]) != row_of(place)
+        at = bisect_right(found.places, place)
+        return at == len(found.places) or row_of(found.places[at]) != row_of(place)
 
-    async def _places(self, group: Group, number: int, head: int) -> tuple[array[int], int]:
+    async def _piece(self, group: Group, number: int, after: int, head: int) -> Piece:
+        """What a group wants of a piece of the feed, behind a place and up to a row at least."""
         key = (group.key, number)
-        places, read_to = self._pieces.get(key, (array("q"), number * PIECE))
+        piece = self._pieces.get(key)
+        start = max(number * PIECE, row_of(after + 1) - 1)
+        if piece is None or start < piece.from_row:
+            piece = Piece(start, start, array("q"))
         end = min(head, (number + 1) * PIECE)
-        if read_to < end:
-            found = array("q", places)
+        if piece.to_row < end:
+            places = array("q", piece.places)
             for change in await self._feed.piece(number, head):
-                if read_to < change.seq <= end:
-                    found.extend(await self._of_row(group, change))
-            places, read_to = found, end
-            self._pieces[key] = places, read_to
+                if piece.to_row < change.seq <= end:
+                    places.extend(await self._of_row(group, change))
+            piece = Piece(piece.from_row, end, places)
+            self._pieces[key] = piece
             if len(self._pieces) > PIECES_OF_ALL_GROUPS_MAX:
                 self._pieces.popitem(last=False)
         if key in self._pieces:
             self._pieces.move_to_end(key)
-        return places, read_to
+        return piece
 
     async def _of_row(self, group: Group, change: Change) -> Iterable[int]:
         """Places of the events of a row that a group wants."""
