@@ -19,14 +19,14 @@ import msgspec
 from benchmarks.figures import median
 from benchmarks.load import Job, Result, get, post
 from benchmarks.marketplace import fill
-from benchmarks.offerings import PATH, Seeded, identifier, offering
+from benchmarks.offerings import PATH, Seeded, filters, identifier, offering
 from benchmarks.plan import Plan
 from benchmarks.processes import BenchmarkError, LoadGenerator, free_port, started
 from benchmarks.report import Figure, Row, Table
 from hansa.core.clock import SystemClock
 
 SAMPLES_MAX: Final = 2000
-LIST: Final = f"{PATH}?lifecycleStatus=Launched&limit=20"
+PAGE: Final = 20
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -65,30 +65,41 @@ async def rounds(plan: Plan, load: LoadGenerator, base: Job, kinds: Sequence[Mea
     ]
 
 
+def list_of(attribute: str) -> str:
+    """The address of a list of 20, filtered by an attribute."""
+    return f"{PATH}?{filters()[attribute].query}&limit={PAGE}"
+
+
 def check_answers(port: int, seeded: Seeded) -> None:
-    """What is going to be measured is right: one entity, twenty of a list, the exact total, one created."""
+    """What is going to be measured is right: one entity, and of each list its page and the exact total."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Authorization": f"Bearer {seeded.token}"}
     connection.request("GET", f"{PATH}/{quote(identifier(0))}", headers=headers)
     answer = connection.getresponse()
     entity = msgspec.json.decode(answer.read())
-    connection.request("GET", LIST, headers=headers)
-    page = connection.getresponse()
-    found = msgspec.json.decode(page.read())
-    connection.close()
-    right = (
-        answer.status == 200
-        and entity["id"] == identifier(0)
-        and page.status in {200, 206}
-        and len(found) == min(20, seeded.launched)
-        and page.headers["X-Total-Count"] == str(seeded.launched)
-        and all(each["lifecycleStatus"] == "Launched" for each in found)
-    )
-    if not right:
-        raise BenchmarkError(
-            f"The marketplace's answers are not what was stored: {answer.status} {entity}, {page.status}, "
-            f"{len(found)} of {page.headers['X-Total-Count']}, stored {seeded.launched} launched ones."
+    if answer.status != 200 or entity["id"] != identifier(0):
+        raise BenchmarkError(f"An offering is not what was stored: {answer.status} {entity}.")
+    for attribute, total in seeded.matches.items():
+        connection.request("GET", list_of(attribute), headers=headers)
+        page = connection.getresponse()
+        found = msgspec.json.decode(page.read())
+        right = (
+            page.status == list_status(total)
+            and len(found) == min(PAGE, total)
+            and page.headers["X-Total-Count"] == str(total)
+            and all(map(filters()[attribute].matches, found))
         )
+        if not right:
+            raise BenchmarkError(
+                f"The list by {attribute} is not what was stored: {page.status}, {len(found)} of "
+                f"{page.headers['X-Total-Count']}, stored {total}."
+            )
+    connection.close()
+
+
+def list_status(total: int) -> int:
+    """The status of a page of 20."""
+    return 206 if total > PAGE else 200
 
 
 async def measure(plan: Plan, folder: Path) -> list[Table]:
@@ -130,7 +141,6 @@ def kinds_of_request(plan: Plan, port: int, seeded: Seeded) -> tuple[list[Measur
     draw = random.Random(seeded.stored)
     numbers = [draw.randrange(seeded.stored) for _ in range(min(SAMPLES_MAX, seeded.stored))]
     gets = tuple(get(f"{PATH}/{identifier(number)}", seeded.token) for number in numbers)
-    lists = (get(LIST, seeded.token),)
     creates = tuple(
         post(PATH, msgspec.json.encode(offering(seeded.stored + number)), seeded.token)
         for number in range(SAMPLES_MAX)
@@ -139,7 +149,11 @@ def kinds_of_request(plan: Plan, port: int, seeded: Seeded) -> tuple[list[Measur
     def measured(name: str, requests: tuple[bytes, ...], status: int) -> Measured:
         return Measured(name, Job(port, requests, plan.connections, plan.round_s, status))
 
-    reading = [measured("get by id", gets, 200), measured("filtered list of 20, total", lists, 206)]
+    reading = [measured("get by id", gets, 200)]
+    reading += [
+        measured(f"20 by {attribute}, total", (get(list_of(attribute), seeded.token),), list_status(total))
+        for attribute, total in seeded.matches.items()
+    ]
     return reading, [measured("durable create", creates, 201)]
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import uvloop
 
-from benchmarks.offerings import TYPE, Seeded, is_public, stored_offerings
+from benchmarks.offerings import TYPE, Seeded, filters, is_public, stored_offerings
 from hansa.business import BusinessApp
 from hansa.business.hub import HubDispatcher
 from hansa.business.indexing import index_plan
@@ -50,17 +50,19 @@ async def fill(folder: Path, count: int, clock: Clock) -> Seeded:
     token = issue_token(key, DID, "benchmark", ["operator"], TOKEN_EXPIRES_IN_S, clock, os.urandom)
     store = await Store.open(folder / STORE, clock, Limits(), synchronous="normal", plan=index_plan(load()))
     offerings = stored_offerings(count)
-    body_bytes = launched = 0
+    body_bytes, wanted = 0, filters()
+    matches = dict.fromkeys(wanted, 0)
     while part := list(islice(offerings, PUTS_IN_TRANSACTION)):
         async with store.transaction() as tx:
             for entity in part:
                 body = canonical_json(entity)
                 body_bytes += len(body)
-                launched += entity["lifecycleStatus"] == "Launched"
+                for attribute, one in wanted.items():
+                    matches[attribute] += one.matches(entity)
                 await tx.put(EntityDraft(entity["id"], TYPE, body, hashlink(body), is_public(entity)))
     await store.close()
     disk_bytes = sum(file.stat().st_size for file in folder.glob(f"{STORE}*"))
-    return Seeded(token, count, launched, body_bytes, disk_bytes)
+    return Seeded(token, count, matches, body_bytes, disk_bytes)
 
 
 async def serve(folder: Path, port: int, *, with_hub: bool) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -12,6 +13,11 @@ PATH: Final = "/tmf-api/productCatalogManagement/v4/productOffering"
 TYPE: Final = "ProductOffering"
 STATUSES: Final = ("Launched", "Launched", "Launched", "Retired", "In study")
 """Three in five are launched, one in five is not public."""
+
+SELLERS: Final = 40
+CATEGORY: Final = f"urn:ngsi-ld:category:{7:032x}"
+SELLER: Final = f"urn:ngsi-ld:organization:{7:032x}"
+LAST_UPDATE: Final = "2026-01-01T00:00:00.000Z"
 
 WORDS: Final = [
     "object",
@@ -61,7 +67,8 @@ class Seeded(msgspec.Struct, frozen=True):
 
     token: str
     stored: int
-    launched: int
+    matches: dict[str, int]
+    """How many offerings each of the filters finds."""
     body_bytes: int
     """All bodies together."""
     disk_bytes: int
@@ -74,8 +81,8 @@ def offering(number: int) -> dict[str, Any]:
     def words(count: int) -> str:
         return " ".join(draw.choices(WORDS, k=count))
 
-    def reference(kind: str) -> dict[str, Any]:
-        return {"id": f"urn:ngsi-ld:{kind}:{draw.randrange(500):032x}", "name": words(2)}
+    def reference(kind: str, different: int = 500) -> dict[str, Any]:
+        return {"id": f"urn:ngsi-ld:{kind}:{draw.randrange(different):032x}", "name": words(2)}
 
     return {
         "name": f"{words(3).title()} {number}",
@@ -88,7 +95,37 @@ def offering(number: int) -> dict[str, Any]:
         "category": [reference("category") for _ in range(2)],
         "productSpecification": reference("product-specification"),
         "productOfferingPrice": [reference("product-offering-price") for _ in range(2)],
+        "relatedParty": [
+            {**reference("organization", SELLERS), "role": "Seller", "@referredType": "Organization"}
+        ],
         "place": [{"id": f"region-{draw.randrange(12)}", "name": words(1)}],
+    }
+
+
+class Filter(NamedTuple):
+    """A filter on an attribute that documents mark as commonly filtered."""
+
+    query: str
+    matches: Callable[[dict[str, Any]], bool]
+
+
+def filters() -> dict[str, Filter]:
+    """The filters that are measured, by attribute."""
+    name = str(offering(0)["name"])
+    return {
+        "lifecycleStatus": Filter(
+            "lifecycleStatus=Launched", lambda one: one["lifecycleStatus"] == "Launched"
+        ),
+        "@type": Filter(f"%40type={TYPE}", lambda one: one["@type"] == TYPE),
+        "lastUpdate": Filter(f"lastUpdate={LAST_UPDATE}", lambda one: one["lastUpdate"] == LAST_UPDATE),
+        "relatedParty.id": Filter(
+            f"relatedParty.id={SELLER}", lambda one: one["relatedParty"][0]["id"] == SELLER
+        ),
+        "category.id": Filter(
+            f"category.id={CATEGORY}", lambda one: CATEGORY in [each["id"] for each in one["category"]]
+        ),
+        "name": Filter(f"name={quote(name)}", lambda one: one["name"] == name),
+        "id": Filter(f"id={identifier(0)}", lambda one: one["id"] == identifier(0)),
     }
 
 
@@ -99,7 +136,7 @@ def stored_offerings(count: int) -> Iterator[dict[str, Any]]:
             **offering(number),
             "@type": TYPE,
             "id": identifier(number),
-            "lastUpdate": "2026-01-01T00:00:00.000Z",
+            "lastUpdate": LAST_UPDATE,
         }
 
 
