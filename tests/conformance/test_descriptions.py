@@ -1,5 +1,7 @@
 """What is served against its description: schemathesis draws requests from each, and every answer has to fit.
 
+Some requests keep to the description, others break it on purpose; what they are answered has to be described as well.
+
 The number of requests for each operation is bounded; `SCHEMATHESIS_EXAMPLES` asks for more. Requests are drawn in a
 fixed order, so that a failure comes again.
 """
@@ -20,7 +22,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
-from schemathesis import Case
+from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.core.transport import Response as Answered
 from schemathesis.specs.openapi import checks as openapi_checks
@@ -29,7 +31,7 @@ from hansa.business.models import Api, load
 from hansa.business.openapi import openapi_document
 from tests.support.business import ENDPOINT, Business, open_business
 
-EXAMPLES: Final = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "4"))
+EXAMPLES: Final = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
 """Requests for each operation."""
 CHECKS: Final = [
     openapi_checks.status_code_conformance,
@@ -188,7 +190,7 @@ def test_answers_fit_the_description(api: Api) -> None:
             operation = result.ok()
 
             @given(
-                case=operation.as_strategy(),
+                case=operation.as_strategy() | operation.as_strategy(GenerationMode.NEGATIVE),
                 there=st.booleans(),
                 token=st.sampled_from(("operator", "operator", "reader", None)),
             )

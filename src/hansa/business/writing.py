@@ -220,10 +220,9 @@ class Writer:
         ):
             rule = f"must be at most {length_max} letters, digits and . _ ~ : @ ! $ & ' ( ) * + = -, starting with a letter or digit"
             found.append(Violation("id", rule, entity_id))
-        if entity["@type"] != resource.type and entity["@type"] in around.models.type_names:
-            found.append(
-                Violation("@type", f"must be {resource.type} or a type derived from it", entity["@type"])
-            )
+        said = entity["@type"]
+        if type(said) is not str or (said != resource.type and said in around.models.type_names):
+            found.append(Violation("@type", f"must be {resource.type} or a type derived from it", said))
         found += [
             Violation(name, "is set by this marketplace", entity[name])
             for name in (entity.keys() & self._not_created) - FIXED - self._completion.dates

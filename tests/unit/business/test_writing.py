@@ -224,3 +224,9 @@ async def test_an_error_leads_to_the_page_that_explains_its_code(business: Busin
     answer = await business.anonymous.get(f"{CATALOG}/productOffering/nobody")
     assert answer.json()["referenceError"] == "/docs/errors#not-found"
     assert answer.json()["@type"] == "Error"
+
+
+@pytest.mark.parametrize("said", [{}, [], ["ProductOffering"], 7, True, "Catalog"])
+async def test_what_an_entity_says_to_be_is_the_name_of_its_type(business: Business, said: Any) -> None:
+    answer = await business.provider.post(OFFERINGS, {"name": "Basic", "@type": said})
+    assert "@type" in check_refused(answer, 400, "invalid")
