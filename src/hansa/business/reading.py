@@ -11,7 +11,7 @@ are part of.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -27,8 +27,15 @@ from hansa.store import Page
 
 REQUESTS_REMEMBERED: Final = 256
 """Queries of lists that need no reading again."""
+ANSWERS_KEPT_MAX: Final = 8
+KEPT_SIZE_MAX_BYTES: Final = 65_536
+"""Of an answer that is kept for who asks the same again, a few of each resource."""
 ACCEPT_RANGES: Final = (b"accept-ranges", b"items")
 UNINDEXED: Final = b"hansa-unindexed"
+
+
+ListKey: TypeAlias = tuple[bytes, bool, bytes | None, str | None]
+"""Query, whether only what is public counts, range, parent."""
 
 
 class Reader:
@@ -42,6 +49,7 @@ class Reader:
         self._expansion = Expansion(around)
         parts = PublicParts(around.models)
         self._parts = parts if parts.has_private(self._collection) else None
+        self._kept: dict[ListKey, tuple[Page, Answer]] = {}
         self._asked = lru_cache(REQUESTS_REMEMBERED)(self._read_query)
 
     async def retrieve(self, request: Request, entity_id: str) -> Answer:
@@ -88,10 +96,12 @@ class Reader:
         public_only = not caller.is_authenticated
         if served.is_below_parent:
             await served.check_parent(request.parent_id, public_only=public_only)
-        asked = self._asked(
-            request.query_string, public_only, request.headers.get(b"range"), request.parent_id
-        )
+        key = (request.query_string, public_only, request.headers.get(b"range"), request.parent_id)
+        asked = self._asked(*key)
         page = await self._store.list(asked.query)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] is page:  # the store gives the same object while nothing has changed
+            return kept[1]
         if asked.is_range and asked.query.offset >= page.total:
             return _unsatisfiable(page.total)
         shown = served.shown(request.parent_id)
@@ -112,7 +122,17 @@ class Reader:
             headers += _part_headers(asked, page, shown)
         if page.unindexed:
             headers.append((UNINDEXED, ", ".join(page.unindexed).encode()))
-        return Answer(206 if is_part and asked.is_paged else 200, body, tuple(headers))
+        answer = Answer(206 if is_part and asked.is_paged else 200, body, tuple(headers))
+        if not (asked.expand or asked.depth) and len(body) <= KEPT_SIZE_MAX_BYTES:
+            self._keep(key, page, answer)
+        return answer
+
+    def _keep(self, key: ListKey, page: Page, answer: Answer) -> None:
+        """Keep an answer until its page is another, or newer answers need the room."""
+        self._kept.pop(key, None)
+        if len(self._kept) >= ANSWERS_KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = (page, answer)
 
     def _read_query(
         self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None
