@@ -2,7 +2,8 @@
 
 What looks at few entities runs on the event loop; everything else in a worker thread, where it may take
 `limits.search_timeout_s` and is refused afterwards with the advice to add an index. What a search found is kept until
-its collection changes, so that turning pages back and forth, or many who ask the same, search once.
+its collection changes, so that turning pages back and forth, or many who ask the same, search once. So are whole pages,
+as far as there is room: who asks for one again gets the very same object.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ BODIES_INLINE_MAX: Final = 50
 """The same where their bodies have to be parsed."""
 COUNTED_INLINE_MAX: Final = 2000
 """So many rows of an index are counted on the event loop."""
+PAGES_KEPT_MAX_BYTES: Final = 16_777_216
+PAGE_OVERHEAD_BYTES: Final = 2048
+"""What keeping a page takes beside its bodies, roughly."""
 COMPILED_KEPT_MAX: Final = 1024
 UNINDEXED_KEPT_MAX: Final = 1000
 
@@ -53,10 +57,24 @@ class Lists:
         self._totals = totals
         self._compiled: dict[Query, Compiled] = {}
         self._unindexed: dict[tuple[str, str], int] = {}
+        self._pages: dict[Query, tuple[int, Page, int]] = {}
+        self._pages_bytes = 0
 
     async def answer(self, query: Query) -> Page:
-        """A page and the exact total."""
+        """A page and the exact total; the same object as long as the collection stays as it is, if there is room."""
+        revision = self._totals.revision(query.type)
+        kept = self._pages.get(query)
+        if kept is not None and kept[0] == revision:
+            self._note_unindexed(query, kept[1].unindexed)
+            return kept[1]
         compiled = self._taken_apart(query)
+        page = await self._answer(compiled)
+        if not compiled.tests and revision == self._totals.revision(query.type):
+            self._keep(query, revision, page)
+        return page
+
+    async def _answer(self, compiled: Compiled) -> Page:
+        query = compiled.query
         if compiled.has_ids:
             return await self._searched(compiled, None) if compiled.is_slow else self._named(compiled)
         if compiled.conditions == 0:
@@ -152,10 +170,7 @@ class Lists:
         return self._page(Answer(total, msgspec.json.decode(numbers, type=tuple[int, ...])), ())
 
     async def _searched(self, compiled: Compiled, leading: Lead | None) -> Page:
-        for name in compiled.unindexed:
-            key = (compiled.query.type, name)
-            if key in self._unindexed or len(self._unindexed) < UNINDEXED_KEPT_MAX:
-                self._unindexed[key] = self._unindexed.get(key, 0) + 1
+        self._note_unindexed(compiled.query, compiled.unindexed)
         return self._page(await self._search_answer(compiled, leading), compiled.unindexed)
 
     async def _search_answer(self, compiled: Compiled, leading: Lead | None) -> Answer:
@@ -196,6 +211,26 @@ class Lists:
             raise Unavailable(
                 Code.SEARCH_TOO_SLOW, f"This list has to look at too many entities of {query.type}: {advice}."
             ) from None
+
+    def _note_unindexed(self, query: Query, names: tuple[str, ...]) -> None:
+        for name in names:
+            key = (query.type, name)
+            if key in self._unindexed or len(self._unindexed) < UNINDEXED_KEPT_MAX:
+                self._unindexed[key] = self._unindexed.get(key, 0) + 1
+
+    def _keep(self, query: Query, revision: int, page: Page) -> None:
+        """Keep the newest pages, as far as there is room."""
+        standing = self._pages.pop(query, None)
+        if standing is not None:
+            self._pages_bytes -= standing[2]
+        size = PAGE_OVERHEAD_BYTES + sum(map(len, page.bodies))
+        if size > PAGES_KEPT_MAX_BYTES // 4:
+            return
+        self._pages_bytes += size
+        self._pages[query] = (revision, page, size)
+        while self._pages_bytes > PAGES_KEPT_MAX_BYTES:
+            _, _, oldest = self._pages.pop(next(iter(self._pages)))
+            self._pages_bytes -= oldest
 
     def _taken_apart(self, query: Query) -> Compiled:
         compiled = self._compiled.get(query)

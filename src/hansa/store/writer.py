@@ -51,12 +51,14 @@ class Writer:
         path: str,
         waiting_max: int,
         totals: Totals,
+        opening: Callable[[], None],
         committed: Callable[[int], None],
     ) -> None:
         self._connection = connection
         self._path = path
         self._waiting_max = waiting_max
         self._totals = totals
+        self._opening = opening
         self._committed = committed
         self._turns: deque[asyncio.Future[None]] = deque()
         self._owner: asyncio.Task[object] | None = None
@@ -91,6 +93,7 @@ class Writer:
         self._owner = asyncio.current_task()
         try:
             if not self._is_open:
+                self._opening()
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._is_open = True
         except apsw.Error as error:

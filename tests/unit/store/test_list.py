@@ -331,6 +331,7 @@ async def test_frequent_lists_stream_from_an_index(query: Query, monkeypatch: py
             return fetch(sql, parameters)
 
         store._lists._fetch = noting
+        store._lists._pages.clear()
         await checked(store, drafts, query)
         assert asked
         for sql, parameters in asked:
@@ -367,6 +368,27 @@ async def test_every_other_list_is_a_search_and_says_what_has_no_index(
         page = await store.list(query)
         assert page.unindexed == unindexed
         assert store.unindexed_searches() == {(OFFERING, name): 2 for name in unindexed}
+
+
+async def test_a_page_is_the_same_object_until_its_collection_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    query = Query(OFFERING, (LAUNCHED,))
+    async with opened() as store:
+        await put(store, *offerings(20))
+        page = await store.list(query)
+        await put(store, draft("other", "Category"))
+        assert await store.list(query) is page
+        await put(store, draft("new", lifecycleStatus="Launched"))
+        assert (await store.list(query)).ids == (*page.ids, "new")
+        # Only so many bytes are kept, the newest.
+        monkeypatch.setattr(lists, "PAGES_KEPT_MAX_BYTES", 20_000)
+        pages = [await store.list(msgspec.structs.replace(query, limit=n)) for n in range(1, 20)]
+        again = [await store.list(msgspec.structs.replace(query, limit=n)) for n in range(19, 0, -1)]
+        assert [one == other for one, other in zip(pages, reversed(again), strict=True)] == [True] * 19
+        assert again[0] is pages[-1]
+        assert again[-1] is not pages[0]
+        assert store._lists._pages_bytes == sum(size for *_, size in store._lists._pages.values()) <= 20_000
 
 
 async def test_a_list_by_identifiers_looks_at_nothing_else() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import apsw
 import msgspec
 
 from hansa.core.clock import ManualClock
@@ -145,3 +146,17 @@ async def test_the_store_in_memory_leaves_nothing_behind() -> None:
     folder = store.fetch("SELECT file FROM pragma_database_list")[0][0].rsplit("/", 1)[0]
     await store.close()
     assert not Path(folder).exists()
+
+
+async def test_reads_between_writes_see_what_is_committed_and_hold_up_no_checkpoint() -> None:
+    async with opened() as store:
+        for n in range(20):
+            await put(store, draft(f"e{n}", description="x" * 20_000))
+            assert await store.entity(f"e{n}") is not None
+            async with store.transaction() as tx:
+                await tx.put(draft("open"))
+                assert (await store.entity("open") is None) == (n == 0)
+        log = store._write.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        assert log[0] == log[1]
+        await put(store, draft("last"))
+        assert store._write.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)[0] < log[0]
