@@ -47,6 +47,8 @@ def _section(machine: Lifecycle, users: list[str]) -> Iterator[str]:
     yield f"Begins {' or '.join(map(_shown, machine.initial))}."
     if machine.is_open:
         yield "Open: the document enumerates no states."
+    if machine.public:
+        yield f"Public when {' or '.join(map(_shown, machine.public))}, beside the states of every catalogue."
     yield ""
     yield "| State | Can become |"
     yield "|---|---|"

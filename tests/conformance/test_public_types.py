@@ -118,6 +118,12 @@ def test_a_draft_is_not_public(name: str) -> None:
     assert MODELS.is_public(name, "Launched")
 
 
+def test_a_promotion_is_public_once_it_is_released_as_its_document_calls_that() -> None:
+    states = ("draft", "test", "waitForApproval", "release", "suspend", "retirement")
+    assert [MODELS.is_public("Promotion", state) for state in states] == [False] * 3 + [True] * 3
+    assert not MODELS.is_public("Catalog", "release")
+
+
 async def test_a_private_collection_needs_a_token_and_a_catalogue_needs_none(business: Business) -> None:
     told: dict[str, tuple[int, ...]] = {}
     expected: dict[str, tuple[int, ...]] = {}

@@ -3,6 +3,7 @@
     [productOrder]                           # the name, by which the models speak of it: lifecycle = "productOrder"
     initial = ["acknowledged"]               # where an entity usually begins
     open = true                              # the document enumerates no states; left out: it does
+    public = ["release"]                     # of a catalogue type, where it is public beside Launched, Retired, Obsolete
     items = [{ path = "productOrderItem", status = "state", lifecycle = "productOrderItem" }]
     next.acknowledged = ["inProgress"]       # what may follow each state; nothing follows a final one
     next.inProgress = ["completed"]
@@ -50,6 +51,8 @@ class Lifecycle(msgspec.Struct, frozen=True):
     is_open: bool = False
     """States that are not listed are possible too: the document enumerates none."""
     items: tuple[Items, ...] = ()
+    public: tuple[str, ...] = ()
+    """States in which a catalogue entity is public, beside those of every catalogue; spelt exactly so."""
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -99,6 +102,7 @@ class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     open: bool = False
     like: str | None = None
     items: tuple[Items, ...] = ()
+    public: tuple[str, ...] = ()
     next: dict[str, tuple[str, ...]] = {}
 
 
@@ -134,13 +138,17 @@ def _lifecycle(name: str, form: _Form, forms: Mapping[str, _Form]) -> Lifecycle:
             raise ValueError(f"{name} is like {form.like!r}, which is no machine with states of its own")
         base = forms[form.like]
     successors = {**base.next, **form.next}
-    return Lifecycle(name, form.initial or base.initial, successors, form.open, form.items)
+    return Lifecycle(name, form.initial or base.initial, successors, form.open, form.items, form.public)
 
 
 def _check(machine: Lifecycle, machines: Mapping[str, Lifecycle]) -> None:
     if not machine.next or not machine.initial:
         raise ValueError(f"{machine.name} needs states, and one to begin in")
-    spoken_of = {*machine.initial, *(state for states in machine.next.values() for state in states)}
+    spoken_of = {
+        *machine.initial,
+        *machine.public,
+        *(state for states in machine.next.values() for state in states),
+    }
     if strangers := spoken_of - machine.next.keys():
         raise ValueError(
             f"{machine.name} speaks of states that it does not have: {', '.join(sorted(strangers))}"

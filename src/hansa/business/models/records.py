@@ -28,7 +28,7 @@ LIFECYCLE_STATUS: Final = "lifecycleStatus"
 """The status attribute that decides what is public; `status` and `state` of other types do not."""
 
 PUBLIC_STATUSES: Final = frozenset({"Launched", "Retired", "Obsolete"})
-"""Lifecycle statuses of public entities, spelt exactly so: members decide from the same words on the ledger."""
+"""Lifecycle statuses of public entities of every catalogue, spelt exactly so; a state machine may have further ones."""
 
 
 class Attribute(msgspec.Struct, frozen=True):
@@ -250,7 +250,10 @@ class Models:
         if type_name not in self.catalogue_types:
             return False
         _, resource = self._served[type_name]
-        return not resource.has_lifecycle or status in PUBLIC_STATUSES
+        if not resource.has_lifecycle or status in PUBLIC_STATUSES:
+            return True
+        machine = self.lifecycle(resource)
+        return machine is not None and status in machine.public
 
 
 def _check_lifecycle(api: Api, resource: Resource, lifecycles: Mapping[str, Lifecycle]) -> None:
