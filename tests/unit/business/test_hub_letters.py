@@ -167,7 +167,7 @@ async def test_a_letter_that_is_refused_again_stays(business: Business) -> None:
         await made(business)
         await until(lambda: listeners.attempts[ONE] == 1)
         await letters(business, subscription)
-        await business.operator.post(f"{HUB}/{subscription}/resend", {})
+        assert (await business.operator.request("POST", f"{HUB}/{subscription}/resend")).status == 202
         await let_positions_be_written(business)
         await until(lambda: listeners.attempts[ONE] == 2)
         (letter,) = await letters(business, subscription)
