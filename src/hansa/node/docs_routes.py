@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hansa.business.models import Models
+from hansa.business.models import Api, Models
 from hansa.business.openapi import openapi_document
 from hansa.core.error_body import REASONS
 from hansa.core.errors import HTTP_STATUS, Code, Refused
@@ -53,9 +55,11 @@ class DocsRoutes:
             raise Refused(Code.NOT_FOUND, "No API of that name is served; /docs lists them.")
         page = self._pages.get(name)
         if page is None:
-            document = msgspec.json.decode(openapi_document(found, self._endpoint))
-            page = self._pages[name] = api_page(self._name, document)
+            page = self._pages[name] = await asyncio.to_thread(self._made, found)
         return _page(page)
+
+    def _made(self, api: Api) -> bytes:
+        return api_page(self._name, msgspec.json.decode(openapi_document(api, self._endpoint)))
 
 
 def _page(body: bytes) -> Response:

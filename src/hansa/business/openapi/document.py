@@ -75,6 +75,7 @@ def _paths(api: Api, resource: Resource, schemas: Schemas) -> dict[str, Part]:
     for path, parameters, here in (
         (f"/{resource.path}", parents, operations.at_collection()),
         (f"/{resource.path}/{{id}}", [*parents, own], operations.at_item()),
+        (f"/{resource.path}/{{id}}/content", [*parents, own], operations.at_content()),
     ):
         if here:
             found[path] = {**({"parameters": parameters} if parameters else {}), **here}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hansa.business.http import JSON
+from hansa.business.jobs.desk import CONTENT_TYPES, EXPORT, IMPORT
 from hansa.business.models import Api, Resource
 from hansa.business.models.records import Method
 from hansa.business.openapi.examples import create_example
@@ -26,7 +27,7 @@ BEARER: Final[Part] = {"bearer": []}
 _FAILURES: Final = (429, 500, 503)
 _BODY_ERRORS: Final = (400, 401, 403, 404, 406, 409, 413, 414, 415, 501, *_FAILURES)
 _AT_VERSION: Final = ("If-Match",)
-_WRITTEN: Final = ("ETag", "Last-Modified", "Hansa-Unresolved")
+_WRITTEN: Final = ("ETag", "Hansa-Unresolved")
 MONITOR: Final = "Monitor"
 """In an API with a resource of this type, writes can be answered before they are done (TMF630 Part 1, chapter 9)."""
 
@@ -57,6 +58,23 @@ class Operations:
             ("put", ("patch", "replace"), self._replace),
             ("delete", ("delete",), self._delete),
         )
+
+    def at_content(self) -> dict[str, Part]:
+        """Operations on the file of a job (TMF630 Part 4)."""
+        if self._resource.type == EXPORT:
+            file: Part = {media: {"schema": {}} for media in CONTENT_TYPES}
+            done = {"200": {"description": "What the job wrote.", "content": file}}
+            errors = error_references((401, 404, 409, *_FAILURES))
+            return {
+                "get": self._operation("readContent", "Read what an export wrote", [], {**done, **errors})
+            }
+        if self._resource.type == IMPORT:
+            file = {media: {"schema": {"type": "string", "format": "binary"}} for media in CONTENT_TYPES}
+            taken = {"204": {"description": "The job has it and begins."}}
+            errors = error_references((400, 401, 403, 404, 409, 413, 415, *_FAILURES))
+            summary = "Bring what an import is to read"
+            return {"put": self._operation("bringContent", summary, [], {**taken, **errors}, file)}
+        return {}
 
     def _offered(self, *ways: tuple[str, tuple[Method, ...], Callable[[], Part]]) -> dict[str, Part]:
         found: dict[str, Part] = {}
@@ -98,9 +116,7 @@ class Operations:
             f"Read {self._type}",
             parameters=[*map(parameter_reference, ("fields", "expand", "depth", "If-None-Match"))],
             responses={
-                "200": _answer(
-                    "The entity.", self._schemas.answered(self._resource), ("ETag", "Last-Modified")
-                ),
+                "200": _answer("The entity.", self._schemas.answered(self._resource), ("ETag",)),
                 "304": {
                     "description": "The entity is still in the version that the client has.",
                     "headers": {"ETag": header_reference("ETag")},

@@ -61,7 +61,6 @@ HEADERS: Final[Mapping[str, Part]] = {
         "description": "Names this version of the entity. Absent when `fields`, `expand` or `depth` shape the answer.",
         "schema": {"type": "string", "pattern": '^"[^"]+"$'},
     },
-    "Last-Modified": {"description": "When the entity was written here.", "schema": {"type": "string"}},
     "Location": {
         "description": "Where the entity is.",
         "required": True,
