@@ -17,7 +17,7 @@ import msgspec
 
 from hansa.business.expansion import Expansion
 from hansa.business.http import CONTENT_TYPE, Answer, Header, Request, error_answer
-from hansa.business.preconditions import etag, is_named
+from hansa.business.preconditions import etag, is_known, last_modified
 from hansa.business.public_part import PublicParts
 from hansa.business.query import ListRequest, OneRequest, fields_of, list_request
 from hansa.business.representation import Representation
@@ -80,10 +80,10 @@ class Reader:
             if asked.fields is not None:
                 return Answer(200, shown.part(entity.id, entity.body, asked.fields), (CONTENT_TYPE,))
         tag = etag(entity)
-        unless = request.headers.get(b"if-none-match")
-        if unless is not None and is_named(unless, tag):
-            return Answer(304, b"", ((b"etag", tag),))
-        return Answer(200, shown.whole(entity.id, entity.body), (CONTENT_TYPE, (b"etag", tag)))
+        modified = (b"last-modified", last_modified(entity.modified))
+        if is_known(request.headers, entity, tag):
+            return Answer(304, b"", ((b"etag", tag), modified))
+        return Answer(200, shown.whole(entity.id, entity.body), (CONTENT_TYPE, (b"etag", tag), modified))
 
     def _one(self, request: Request) -> OneRequest:
         return fields_of(request.query_string, self._served.api, self._served.resource, self._limits)

@@ -17,7 +17,7 @@ from hansa.business.completing import Completion
 from hansa.business.http import CONTENT_TYPE, Answer, Header, Request
 from hansa.business.models.records import Access
 from hansa.business.patches import JSON_PATCH, MEDIA_TYPES, apply_patch, check_patch, creations
-from hansa.business.preconditions import check_unchanged, etag
+from hansa.business.preconditions import check_unchanged, etag, last_modified
 from hansa.business.query import fields_of
 from hansa.business.representation import PLAIN_IDENTIFIER, Selection
 from hansa.business.rules import Finding
@@ -349,7 +349,11 @@ class Writer:
         headers = (CONTENT_TYPE, *headers, *_unresolved(written.unresolved))
         if chosen is not None:
             return Answer(status, shown.part(entity.id, entity.body, chosen), headers)
-        return Answer(status, shown.whole(entity.id, entity.body), (*headers, (b"etag", etag(entity))))
+        return Answer(
+            status,
+            shown.whole(entity.id, entity.body),
+            (*headers, (b"etag", etag(entity)), (b"last-modified", last_modified(entity.modified))),
+        )
 
 
 def _unresolved(found: tuple[Finding, ...]) -> tuple[Header, ...]:

@@ -46,6 +46,8 @@ class Entity(msgspec.Struct, frozen=True):
     """Counts the writes of this entity here, from 1."""
     parent: str | None = None
     """Identifier of the entity below whose path a sub-resource is served."""
+    modified: str = "1970-01-01T00:00:00.000Z"
+    """When it was last written here; RFC 3339."""
 
 
 class Change(msgspec.Struct, frozen=True):

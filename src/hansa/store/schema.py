@@ -22,6 +22,7 @@ CREATE TABLE entity (
   origin TEXT,
   public INTEGER NOT NULL,
   revision INTEGER NOT NULL,
+  modified TEXT NOT NULL,
   hashlink TEXT NOT NULL,
   status TEXT,
   name TEXT,

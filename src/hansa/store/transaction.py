@@ -15,19 +15,17 @@ from hansa.store.indexing import Indexes, Posting, described_numbers
 from hansa.store.records import Entity, EntityDraft, Operation
 from hansa.store.totals import Delta
 
-ENTITY_COLUMNS: Final = "id, type, body, hashlink, public, origin, revision, parent"
+ENTITY_COLUMNS: Final = "id, type, body, hashlink, public, origin, revision, parent, modified"
 
 _SELECT: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S608 - a constant
-_STANDING: Final = (
-    "SELECT type, body, hashlink, public, origin, parent, revision, status, number FROM entity WHERE id = ?"
-)
+_STANDING: Final = "SELECT type, body, hashlink, public, origin, parent, revision, status, number, modified FROM entity WHERE id = ?"
 _BURIED: Final = "SELECT revision FROM tombstone WHERE id = ?"
 _INSERT: Final = (
-    "INSERT INTO entity (id, type, parent, origin, public, revision, hashlink, status, name, last_update, body) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO entity (id, type, parent, origin, public, revision, modified, hashlink, status, name, last_update, "
+    "body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE: Final = (
-    "UPDATE entity SET type = ?, parent = ?, origin = ?, public = ?, revision = ?, hashlink = ?, "
+    "UPDATE entity SET type = ?, parent = ?, origin = ?, public = ?, revision = ?, modified = ?, hashlink = ?, "
     "status = ?, name = ?, last_update = ?, body = ? WHERE number = ?"
 )
 _INDEX: Final = "INSERT INTO entity_index VALUES (?, ?, ?, ?)"
@@ -50,8 +48,8 @@ class Written:
 
 def entity_of(row: Row) -> Entity:
     """An entity from a row of `ENTITY_COLUMNS`."""
-    identifier, type_name, body, hashlink, public, origin, revision, parent = row
-    return Entity(identifier, type_name, body, hashlink, public == 1, origin, revision, parent)
+    identifier, type_name, body, hashlink, public, origin, revision, parent, modified = row
+    return Entity(identifier, type_name, body, hashlink, public == 1, origin, revision, parent, modified)
 
 
 class Transaction:
@@ -126,16 +124,17 @@ class Transaction:
         found = self.execute(_STANDING, (draft.id,))
         if not found:
             return await self.add(draft)
-        *before, revision, status_before, number = found[0]
+        *before, revision, status_before, number, modified = found[0]
         if before == [draft.type, draft.body, draft.hashlink, draft.public, draft.origin, draft.parent]:
-            return _stored(draft, revision)
+            return _stored(draft, revision, modified)
         type_before, body_before, _, public_before, origin_before, parent_before = before
         old = self._indexes.of(type_before).fields(_decoded(body_before), parent_before)
         new = self._indexes.of(draft.type).fields(_fields(draft), draft.parent)
         self.execute(
             _UPDATE,
             (
-                *(draft.type, draft.parent, draft.origin, draft.public, revision + 1, draft.hashlink),
+                *(draft.type, draft.parent, draft.origin, draft.public, revision + 1, self.time),
+                draft.hashlink,
                 *(new.status, new.name, new.last_update, draft.body, number),
             ),
         )
@@ -153,7 +152,7 @@ class Transaction:
         )
         is_same_state = (new.status, draft.type) == (status_before, type_before)
         self._append_change(draft, "change" if is_same_state else "state", new.status)
-        return _stored(draft, revision + 1)
+        return _stored(draft, revision + 1, self.time)
 
     async def add(self, draft: EntityDraft) -> Entity:
         """Write an entity whose identifier is known to be free, and the row of the feed that tells of it."""
@@ -165,7 +164,8 @@ class Transaction:
         self.execute(
             _INSERT,
             (
-                *(draft.id, draft.type, draft.parent, draft.origin, draft.public, revision, draft.hashlink),
+                *(draft.id, draft.type, draft.parent, draft.origin, draft.public, revision, self.time),
+                draft.hashlink,
                 *(fields.status, fields.name, fields.last_update, draft.body),
             ),
         )
@@ -175,7 +175,7 @@ class Transaction:
             Delta((draft.type, draft.origin is None, draft.public, fields.status), fields.postings, 1)
         )
         self._append_change(draft, "create", fields.status)
-        return _stored(draft, revision)
+        return _stored(draft, revision, self.time)
 
     async def delete(self, entity_id: str) -> Entity | None:
         """Remove an entity, leaving a tombstone and a row of the feed; what it was, or None."""
@@ -254,7 +254,7 @@ class Transaction:
             self.execute_all(_UNINDEX, [(attribute, value, number) for attribute, value in postings])
 
 
-def _stored(draft: EntityDraft, revision: int) -> Entity:
+def _stored(draft: EntityDraft, revision: int, modified: str) -> Entity:
     return Entity(
         draft.id,
         draft.type,
@@ -264,6 +264,7 @@ def _stored(draft: EntityDraft, revision: int) -> Entity:
         draft.origin,
         revision,
         draft.parent,
+        modified,
     )
 
 

@@ -182,6 +182,25 @@ async def test_a_write_only_to_another_version_is_refused_on_this_one(business: 
     check_refused(answer, 412, "precondition-failed")
 
 
+async def test_an_entity_tells_when_it_was_last_written(business: Business) -> None:
+    entity = await made(business)
+    target = f"{OFFERINGS}/{entity['id']}"
+    seen = (await business.anonymous.get(target)).headers["last-modified"]
+    assert seen == "Thu, 01 Jan 2026 00:00:00 GMT"
+    known = await business.anonymous.get(target, headers={"if-modified-since": seen})
+    assert (known.status, known.body) == (304, b"")
+    await business.clock.advance(2)  # type: ignore[attr-defined]
+    await business.provider.patch(target, {"version": "2"})
+    again = await business.anonymous.get(target, headers={"if-modified-since": seen})
+    assert (again.status, again.headers["last-modified"]) == (200, "Thu, 01 Jan 2026 00:00:02 GMT")
+    late = await business.provider.patch(target, {"version": "3"}, headers={"if-unmodified-since": seen})
+    check_refused(late, 412, "precondition-failed")
+    for nonsense in ("yesterday", "Thu, 99 Jan 2026 00:00:00 GMT", ""):
+        header = {"if-unmodified-since": nonsense, "if-modified-since": nonsense}
+        assert (await business.anonymous.get(target, headers=header)).status == 200
+        assert (await business.provider.patch(target, {"version": "4"}, headers=header)).status == 200
+
+
 # -- what a body may be -------------------------------------------------------------------------------------------
 
 

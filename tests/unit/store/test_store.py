@@ -18,7 +18,9 @@ async def test_what_was_put_is_served_byte_for_byte() -> None:
     async with opened() as store:
         one = draft("a", name="Ünïcode \U0001f600", origin="did:key:z1")
         await put(store, one)
-        assert await store.entity("a") == Entity("a", OFFERING, one.body, one.hashlink, True, "did:key:z1", 1)
+        assert await store.entity("a") == Entity(
+            "a", OFFERING, one.body, one.hashlink, True, "did:key:z1", 1, None, "2026-01-01T00:00:00.000Z"
+        )
         assert await store.entity("b") is None
 
 
