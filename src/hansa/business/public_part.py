@@ -23,14 +23,7 @@ class PublicParts:
     """Tells the public part of entities."""
 
     def __init__(self, models: Models) -> None:
-        self._private = {
-            resource.collection: names
-            for api in models.apis
-            for resource in api.resources
-            if (
-                names := frozenset(n for n, one in api.attributes_of(resource.type).items() if one.is_private)
-            )
-        }
+        self._private = models.private_attributes
 
     def has_private(self, collection: str) -> bool:
         """Whether entities of a collection can have a part that is not public."""

@@ -26,6 +26,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 
 DIFF_WAIT_STEP_S: Final = 0.5
+TYPES_SHOWN_MAX: Final = 5
 
 
 def run_status(url: str, token: str | None, output: Output) -> None:
@@ -110,6 +111,7 @@ def run_export(url: str, token: str | None, types: Sequence[str], is_own_only: b
 
     async def run() -> int:
         count = 0
+        left_out: list[str] = []
         models = load()
         async with Client(url, token, connections_max=2) as client:
             wanted = types_to_export(models, types)
@@ -120,7 +122,10 @@ def run_export(url: str, token: str | None, types: Sequence[str], is_own_only: b
                 elif types:
                     raise Refused(Code.UNAUTHENTICATED, line.reason)
                 else:
-                    output.message(f"{line.type} is private and left out: give a token.")
+                    left_out.append(line.type)
+        if left_out:
+            shown = ", ".join(left_out[:TYPES_SHOWN_MAX]) + (" …" if len(left_out) > TYPES_SHOWN_MAX else "")
+            output.message(f"{len(left_out)} private types are left out ({shown}): give a token.")
         return count
 
     count = asyncio.run(run())

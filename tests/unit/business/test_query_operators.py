@@ -206,7 +206,8 @@ def test_every_object_may_be_asked_for_its_type() -> None:
 
 
 NAMES = st.sampled_from(["name", "a.b", "@type", "relatedParty.id"])
-VALUES = st.text(max_size=8)
+VALUES = st.text(max_size=8).filter(lambda value: not value.startswith(("=", "~")))
+"""What begins so behind a sign would be read as a longer sign."""
 SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "regex": "*=", "eq": "==", None: "="}
 ASSERTIONS = st.builds(
     Assertion, NAMES, st.sampled_from([None, "gt", "gte", "lt", "lte", "regex", "eq"]), VALUES
