@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.business.patches.merge_patch import merge_patch
 from hansa.business.models import Models, load
+from hansa.business.patches.merge_patch import merge_patch
 from hansa.cli.comparison import changes_between, merge_patch_between
 from hansa.core.canonical import canonical_json
 
