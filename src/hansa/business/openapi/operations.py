@@ -26,8 +26,8 @@ from hansa.business.surroundings import OPERATOR
 BEARER: Final[Part] = {"bearer": []}
 _FAILURES: Final = (429, 500, 503)
 _BODY_ERRORS: Final = (400, 401, 403, 404, 406, 409, 413, 414, 415, 501, *_FAILURES)
-_AT_VERSION: Final = ("If-Match",)
-_WRITTEN: Final = ("ETag", "Hansa-Unresolved")
+_AT_VERSION: Final = ("If-Match", "If-Unmodified-Since")
+_WRITTEN: Final = ("ETag", "Last-Modified", "Hansa-Unresolved")
 MONITOR: Final = "Monitor"
 """In an API with a resource of this type, writes can be answered before they are done (TMF630 Part 1, chapter 9)."""
 
@@ -114,12 +114,16 @@ class Operations:
         return self._operation(
             "retrieve",
             f"Read {self._type}",
-            parameters=[*map(parameter_reference, ("fields", "expand", "depth", "If-None-Match"))],
+            parameters=[
+                *map(parameter_reference, ("fields", "expand", "depth", "If-None-Match", "If-Modified-Since"))
+            ],
             responses={
-                "200": _answer("The entity.", self._schemas.answered(self._resource), ("ETag",)),
+                "200": _answer(
+                    "The entity.", self._schemas.answered(self._resource), ("ETag", "Last-Modified")
+                ),
                 "304": {
                     "description": "The entity is still in the version that the client has.",
-                    "headers": {"ETag": header_reference("ETag")},
+                    "headers": {name: header_reference(name) for name in ("ETag", "Last-Modified")},
                 },
                 **error_references((400, 401, 404, 406, 414, 501, *_FAILURES)),
             },

@@ -61,6 +61,7 @@ HEADERS: Final[Mapping[str, Part]] = {
         "description": "Names this version of the entity. Absent when `fields`, `expand` or `depth` shape the answer.",
         "schema": {"type": "string", "pattern": '^"[^"]+"$'},
     },
+    "Last-Modified": {"description": "When the entity was last written.", "schema": {"type": "string"}},
     "Location": {
         "description": "Where the entity is.",
         "required": True,
@@ -167,6 +168,18 @@ PARAMETERS: Final[Mapping[str, Part]] = {
         "name": "If-None-Match",
         "in": "header",
         "description": "Answer 304 while the entity is in this version.",
+        "schema": {"type": "string"},
+    },
+    "If-Modified-Since": {
+        "name": "If-Modified-Since",
+        "in": "header",
+        "description": "Answer 304 when the entity was not written after this time (RFC 9110).",
+        "schema": {"type": "string"},
+    },
+    "If-Unmodified-Since": {
+        "name": "If-Unmodified-Since",
+        "in": "header",
+        "description": "Do it only when the entity was not written after this time (RFC 9110).",
         "schema": {"type": "string"},
     },
     "Prefer": {
