@@ -69,7 +69,16 @@ class Store:
             for collection, own, public, status, count in counts
         )
         self._checkpoints = Checkpoints(write, path)
-        self._writer = Writer(write, self._path, limits.writes_waiting_max, totals, self._let_go, self._hear)
+        ((synchronous,),) = write.execute("PRAGMA synchronous").fetchall()
+        self._writer = Writer(
+            write,
+            self._path,
+            limits.writes_waiting_max,
+            totals,
+            self._let_go,
+            self._hear,
+            has_thread=bool(synchronous),  # where the disk is never waited for, a thread would gain nothing
+        )
         self._lists = Lists(self._read, self.fetch, self._searches, self._indexes, totals)
         self._totals = totals
         self._may_hold = True

@@ -3,8 +3,10 @@
 Transactions run one after the other on the one writing connection. The first of a group begins the SQLite
 transaction; what other coroutines write joins it, until a turn of the event loop passes in which nobody has joined or
 the group is large; then it is committed, with the counts that the whole group changed. Alone, that is a turn without
-anything to do; under load it gathers those who were released together and come again together. Everyone in the group is released after that commit, or gets its error. With
-`synchronous=FULL` the commit is where the disk is waited for, so under load the wait is shared.
+anything to do; under load it gathers those who were released together and come again together. Everyone in the group
+is released after that commit, or gets its error. With `synchronous=FULL` the commit is where the disk is waited for, so
+under load the wait is shared. The commit of more than a few is done by a thread, so that the loop reads, checks and
+answers other requests meanwhile; handing over a small one would take longer than the commit.
 
 One that fails takes nothing else with it. There is no savepoint for that: SQLite would copy every page that a
 transaction touches, which costs as much as the writing itself, and a transaction that has written hardly ever fails.
@@ -12,7 +14,7 @@ Instead each member of a group notes its statements. When one fails after it wro
 the statements of the others are run once more, in their order: on the same state, by the only writer, they do the same.
 
 States: *idle* (no group), *open* (a group without a running transaction: its commit is due unless it grows), *running*
-(a transaction has the connection, others queue for their turn). A transaction that waits for something else than the
+(a transaction, or the commit in its thread, has the connection; others queue for their turn). A transaction that waits for something else than the
 store while it runs holds up every other: its body should not.
 
 Failure: an error of SQLite within a transaction undoes that transaction. When SQLite has thereby undone the whole group
@@ -25,6 +27,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Final
 
@@ -35,9 +39,11 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.store.database import as_ours
 from hansa.store.indexing import Indexes
-from hansa.store.totals import Totals
+from hansa.store.totals import Delta, Totals
 from hansa.store.transaction import Transaction, Written
 
+THREAD_MEMBERS_MIN: Final = 4
+"""From so many on, a group is committed in a thread."""
 GROUP_WAITS_MAX: Final = 64
 """A group of so many transactions waits for no others: the loop stands still while it is committed."""
 
@@ -53,7 +59,10 @@ class Writer:
         totals: Totals,
         opening: Callable[[], None],
         committed: Callable[[int], None],
+        *,
+        has_thread: bool,
     ) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hansa-commit") if has_thread else None
         self._connection = connection
         self._path = path
         self._waiting_max = waiting_max
@@ -128,7 +137,9 @@ class Writer:
             await self._turn()
         self._is_closed = True
         if self._is_open:
-            self._commit()
+            self._commit(is_last=True)
+        if self._thread is not None:
+            self._thread.shutdown()
         self._pass_turn()
 
     async def _turn(self) -> None:
@@ -165,7 +176,7 @@ class Writer:
         else:
             self._commit()
 
-    def _commit(self) -> None:
+    def _commit(self, *, is_last: bool = False) -> None:
         deltas = [delta for written, _ in self._members for delta in written.deltas]
         try:
             for (collection, own, public, status), count in self._totals.changed(deltas).items():
@@ -173,13 +184,30 @@ class Writer:
                     "INSERT INTO entity_count VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count",
                     (collection, own, public, msgspec.json.encode(status).decode(), count),
                 )
+            if self._thread is not None and len(self._members) >= THREAD_MEMBERS_MIN and not is_last:
+                self._is_running = True
+                loop = asyncio.get_running_loop()
+                ended = loop.run_in_executor(self._thread, self._connection.execute, "COMMIT")
+                ended.add_done_callback(partial(self._committed_by_thread, deltas))
+                return
             self._connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is, the group has to hear it
             self._finish(error)
         else:
-            last_change = max((written.last_change for written, _ in self._members), default=0)
-            self._totals.apply(deltas, last_change)
-            self._finish(None, last_change)
+            self._note_durable(deltas)
+
+    def _committed_by_thread(self, deltas: list[Delta], ended: asyncio.Future[apsw.Cursor]) -> None:
+        reason = ended.exception()
+        if reason is None:
+            self._note_durable(deltas)
+        else:
+            self._finish(reason)
+        self._pass_turn()
+
+    def _note_durable(self, deltas: list[Delta]) -> None:
+        last_change = max((written.last_change for written, _ in self._members), default=0)
+        self._totals.apply(deltas, last_change)
+        self._finish(None, last_change)
 
     def _finish(self, reason: BaseException | None, last_change: int = 0) -> None:
         """End the group, with the reason why nothing of it was written or None when it is durable."""
