@@ -70,7 +70,7 @@ class Issuer:
     def event(self) -> str:
         """A new signed event."""
         now = datetime.now(UTC)
-        entity_id = new_entity_id(TYPE, os.urandom)
+        entity_id = new_entity_id(TYPE, now, os.urandom)
         key = entity_key(self.did, entity_id)
         location = f"{self.member.endpoint}/league/v1/entities/{key}?hl={hashlink(entity_id.encode())}"
         event = LifecycleEvent(

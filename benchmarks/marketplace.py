@@ -28,10 +28,10 @@ from hansa.core.clock import Clock, SystemClock
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.identity import TokenAuthenticate, issue_token
+from hansa.node.disk import DiskWatch
 from hansa.node.front_door import FrontDoor
 from hansa.node.http_server import http_server, listening_socket, settle
 from hansa.node.outbound import OutboundClient
-from hansa.node.preflight import free_bytes
 from hansa.node.traffic import Traffic
 from hansa.node.wiring import ListenerOrigins
 from hansa.store import EntityDraft, Store
@@ -79,7 +79,7 @@ async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
         business,
         business,
         Traffic(),
-        lambda: free_bytes(folder) < limits.disk_free_min_bytes,
+        DiskWatch(folder, limits.disk_free_min_bytes, clock).is_full,
         clock,
     )
     server = http_server(door, limits.stop_timeout_s)

@@ -10,6 +10,8 @@ import msgspec
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 
+_encode: Final = msgspec.json.Encoder().encode
+
 
 class _RepeatedNameError(Exception):
     """An object has a name twice."""
@@ -46,7 +48,10 @@ def read_json(raw: bytes, limits: Limits) -> Any:
         raise Refused(Code.MALFORMED, f"The body is nested deeper than {limits.body_depth_max} levels.")
     if len(raw) > min(limits.string_length_max_chars, 2 * limits.array_length_max_items):
         _check_lengths(value, limits)
-    # Of several values under one name every parser picks its own (RFC 8259, section 4).
+    # Of several values under one name every parser picks its own (RFC 8259, section 4). What is the same when it is
+    # written again has none; only other spellings are read by a parser that looks.
+    if _encode(value) == raw:
+        return value
     try:
         _NAMES.decode(raw.decode())
     except _RepeatedNameError as error:

@@ -1,4 +1,6 @@
-"""What the store is to index of each collection: what the documents filter by, all references, and the operator's choice.
+"""What the store is to index of each collection: what the documents filter by, and the operator's choice.
+
+References can be followed backwards without an index of theirs (`hansa.store.indexing`).
 
 `id`, `name`, `lastUpdate`, `@type` and the status are indexed everywhere; here are the others. An operator names more
 in the setting `indexed_attributes`: `ProductOffering.version`, or `externalId` for every type that has it.
@@ -33,12 +35,13 @@ def index_plan(models: Models, chosen: Sequence[str] = ()) -> IndexPlan:
     for api in models.apis:
         for resource in api.resources:
             paths = dict.fromkeys(path for path in COMMON if _has(api, resource, path))
-            paths |= dict.fromkeys(references.get(resource.collection, ()))
             for text, (collection, path) in wanted.items():
                 if collection in {None, resource.collection} and _has(api, resource, path):
                     paths[path] = None
                     used.add(text)
-            plan[resource.collection] = CollectionPlan(resource.status_attribute, tuple(paths))
+            plan[resource.collection] = CollectionPlan(
+                resource.status_attribute, tuple(paths), references.get(resource.collection, ())
+            )
     for text in wanted.keys() - used:
         raise Fatal(
             Code.SETTINGS_INVALID,

@@ -199,16 +199,15 @@ class Validator:
             for name in () if is_served and path else required:
                 if value.get(name) is None:
                     found.append(Violation(prefix + name, "is required"))
-            has_null = False
+            null: list[str] = []
             for name, item in value.items():
-                if (one := checks.get(name)) is not None:
-                    if item is None:
-                        has_null = True
-                    else:
-                        one(item, prefix + name, found)
-            if has_null:
-                for name in [name for name, item in value.items() if item is None and name in checks]:
-                    del value[name]
+                one = checks.get(name)
+                if one is not None and item is not None:
+                    one(item, prefix + name, found)
+                elif one is not None:
+                    null.append(name)
+            for name in null:
+                del value[name]
 
         return check
 

@@ -56,6 +56,8 @@ class New(msgspec.Struct, frozen=True):
     draft: EntityDraft
     matched: tuple[str, ...]
     """What the patterns of a task mean."""
+    is_named_here: bool
+    """Whether its identifier was made here just now, so that nothing else can have it."""
 
 
 class Writer:
@@ -210,7 +212,7 @@ class Writer:
         resource, around = self._resource, self._around
         entity.setdefault("@type", resource.type)
         self._served.validator.unknown(resource.type, entity, entity)
-        entity_id = entity.setdefault("id", new_entity_id(resource.type, around.entropy))
+        entity_id = entity.setdefault("id", new_entity_id(resource.type, around.clock.now(), around.entropy))
         length_max = around.limits.identifier_length_max_chars
         found: list[Violation] = []
         if (
@@ -245,19 +247,21 @@ class Writer:
 
     async def _prepared(self, body: Fields, parent_id: str | None) -> New:
         """A new entity after everything that needs no transaction: others write meanwhile."""
+        is_named_here = body.get("id") is None
         entity = self._new(body)
         draft = self._draft(entity, parent_id)
         self._around.rules.check_content(self._resource, None, entity)
-        return New(entity, draft, await self.tasks.matched(entity) if self.tasks is not None else ())
+        matched = await self.tasks.matched(entity) if self.tasks is not None else ()
+        return New(entity, draft, matched, is_named_here)
 
     async def _create(self, tx: Transaction, new: New) -> Written:
         """Put a new entity and, when it is a task, carry it out."""
-        standing = await tx.entity(new.draft.id)
+        standing = None if new.is_named_here else await tx.entity(new.draft.id)
         if standing is not None:
             self._check_own(standing, "An entity with this identifier is here already, and")
             raise Refused(Code.CONFLICT, f"There is an entity {standing.id!r} already; change it with PATCH.")
         unresolved = await self._around.rules.check_references(tx, self._resource, None, new.entity)
-        entity = await tx.add(new.draft)
+        entity = await tx.add(new.draft, is_unheard_of=new.is_named_here)
         changes = await self.tasks.carry_out(tx, new.entity, new.matched) if self.tasks is not None else None
         if changes:
             entity = await tx.put(await self.amended(tx, entity, {**new.entity, **changes}))
@@ -361,7 +365,10 @@ def _unresolved(found: tuple[Finding, ...]) -> tuple[Header, ...]:
     if not found:
         return ()
     shown = ", ".join(
-        f"{one.path}={quote(one.target_id[:ID_SHOWN_MAX_CHARS], safe=':')}"
-        for one in found[:FINDINGS_SHOWN_MAX]
+        f"{one.path}={_header_text(one.target_id[:ID_SHOWN_MAX_CHARS])}" for one in found[:FINDINGS_SHOWN_MAX]
     )
     return ((UNRESOLVED, shown.encode()),)
+
+
+def _header_text(identifier: str) -> str:
+    return identifier if PLAIN_IDENTIFIER.fullmatch(identifier) else quote(identifier, safe=":")

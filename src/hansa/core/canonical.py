@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
+from typing import Any, Final
 
 import base58
 import msgspec
@@ -28,25 +28,34 @@ _FLOAT_PLAIN_MAX: Final = 1e15
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
 
 
-def _is_plain(value: object) -> bool:
-    """Whether msgspec's sorted output of `value` is already RFC 8785.
+def _is_plain(value: Any, *, is_ascii: bool) -> bool:
+    """Whether msgspec's sorted output of `value`, all ASCII or not, is already RFC 8785.
 
-    It is, except for keys beyond ASCII (which RFC 8785 sorts by UTF-16 code units), characters that
-    UTF-8 cannot carry, and floats outside the range in which both write plain decimals.
+    It is, except for keys beyond ASCII (which RFC 8785 sorts by UTF-16 code units), integers that a double cannot carry,
+    floats outside the range in which both write plain decimals, and values that are not JSON's.
     """
-    if isinstance(value, str):
-        return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
-    if isinstance(value, bool) or value is None:
-        return True
-    if isinstance(value, int):
+    todo = [value]
+    while todo:
+        current = todo.pop()
+        kind = type(current)
+        if kind is dict:
+            if not is_ascii and not all(map(str.isascii, current)):
+                return False
+            todo += current.values()
+        elif kind is list:
+            todo += current
+        elif kind is not str and kind is not bool and not _is_plain_number(current):
+            return False
+    return True
+
+
+def _is_plain_number(value: Any) -> bool:
+    """The same of a number or null."""
+    if type(value) is int:
         return -_INTEGER_EXACT_MAX <= value <= _INTEGER_EXACT_MAX
-    if isinstance(value, float):
+    if type(value) is float:
         return _FLOAT_PLAIN_MIN <= abs(value) < _FLOAT_PLAIN_MAX and not value.is_integer()
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(k.isascii() for k in value) and all(map(_is_plain, value.values()))
-    return False
+    return value is None
 
 
 def _exact(value: object) -> object:
@@ -72,11 +81,12 @@ def canonical_json(value: object) -> bytes:
         Refused: `Code.INVALID`, when the value has no such form (an integer that a double cannot carry, NaN, a lone
             surrogate).
     """
-    if _is_plain(value):
-        return _sorted_encoder.encode(value)
     try:
+        encoded = _sorted_encoder.encode(value)
+        if _is_plain(value, is_ascii=encoded.isascii()):
+            return encoded
         return rfc8785.dumps(_exact(value))  # type: ignore[arg-type]
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError, OverflowError) as error:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, OverflowError, TypeError) as error:
         raise Refused(
             Code.INVALID, "The body holds a number or character that canonical JSON cannot carry."
         ) from error

@@ -10,6 +10,7 @@ import msgspec
 
 from hansa import __version__
 from hansa.core.clock import Clock, rfc3339
+from hansa.node.disk import DiskWatch
 from hansa.node.ledger_view import LedgerView
 from hansa.node.preflight import free_bytes
 from hansa.node.registry import MemberRegistry
@@ -127,6 +128,7 @@ class StatusDesk:
         self._children = children
         self._clock = clock
         self._started_at_s = clock.monotonic()
+        self._disk = DiskWatch(Path(), settings.limits.disk_free_min_bytes, clock)
 
     @property
     def uptime_s(self) -> float:
@@ -155,7 +157,7 @@ class StatusDesk:
 
     def is_disk_full(self) -> bool:
         """Whether less space is left than is kept free."""
-        return free_bytes(Path()) < self._settings.limits.disk_free_min_bytes
+        return self._disk.is_full()
 
     async def report(self) -> StatusReport:
         """Everything."""

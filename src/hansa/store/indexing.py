@@ -6,6 +6,11 @@ scalar that an indexed path reaches is a row of `entity_index`, in canonical JSO
 number, made from the names of its collection and its path: 47 bits of a hash, which no two attributes of a
 marketplace share (among ten thousand of them the chance is one in three million).
 
+Who refers to an entity is found in another way. A row for each identifier that an entity refers to would be a page to
+be written for nearly each of them; yet it is asked for when something is deleted, and then only. So there is one short
+row for each entity that refers to any: the *marks* of what it refers to, eight bytes of a hash each. All of them are
+looked through, some ten million a second, and what is found is looked at itself, since marks may be alike.
+
 A *posting* is an attribute (column or path) with one of its values: what entities are found by, and what totals are
 kept of.
 """
@@ -18,7 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.instants import comparable
-from hansa.store.attributes import AttributePath, indexed_values
+from hansa.store.attributes import AttributePath, indexed_values, values_at
 from hansa.store.plan import DEFAULT_PLAN, TYPE_PATH, CollectionPlan, IndexPlan
 
 Column = str
@@ -38,6 +43,8 @@ class IndexedFields(msgspec.Struct, frozen=True):
     last_update: str | None
     index: tuple[Posting, ...]
     """Its rows of `entity_index`."""
+    marks: bytes
+    """Of what it refers to, one behind the other."""
     postings: tuple[Posting, ...]
     """All of them: of the columns too, but for the status."""
 
@@ -58,6 +65,9 @@ class CollectionIndex:
             if path not in self.columns and path != ("id",)
         }
         """Of the indexed paths."""
+        self.references = plan.references
+        self.number = attribute_number(collection, ())
+        """What the table of marks calls the collection."""
         self.column_numbers = {
             "name": attribute_number(collection, NAME),
             "last_update": attribute_number(collection, LAST_UPDATE),
@@ -67,7 +77,7 @@ class CollectionIndex:
     @property
     def description(self) -> str:
         """Of what the index was made; the same text means the same index."""
-        return msgspec.json.encode((self.status, sorted(self.numbers))).decode()
+        return msgspec.json.encode((self.status, sorted(self.numbers), sorted(self.references))).decode()
 
     def fields(self, entity: dict[str, Any], parent: str | None) -> IndexedFields:
         """What of an entity is in columns and in the index."""
@@ -89,7 +99,17 @@ class CollectionIndex:
         if parent is not None:
             postings.append((numbers["parent"], parent))
         status = None if self.status is None else _text(entity.get(self.status))
-        return IndexedFields(status, name, updated, tuple(index), tuple(postings))
+        return IndexedFields(status, name, updated, tuple(index), self._marks(entity), tuple(postings))
+
+    def _marks(self, entity: dict[str, Any]) -> bytes:
+        ids = dict.fromkeys(
+            value
+            for path in self.references
+            if path[0] in entity
+            for value in values_at(entity, path)
+            if isinstance(value, str)
+        )
+        return b"".join(map(mark_of, ids))
 
 
 class Indexes:
@@ -120,9 +140,16 @@ def attribute_number(collection: str, path: AttributePath) -> int:
     return int.from_bytes(hashlib.sha256(name).digest()[:6]) >> 1
 
 
+def mark_of(entity_id: str) -> bytes:
+    """What stands for an identifier among the marks of who refers to it."""
+    return hashlib.blake2b(entity_id.encode(), digest_size=8).digest()
+
+
 def described_numbers(collection: str, description: str) -> tuple[int, ...]:
     """The numbers of the attributes in a description."""
-    _, paths = msgspec.json.decode(description, type=tuple[str | None, tuple[AttributePath, ...]])
+    _, paths, _ = msgspec.json.decode(
+        description, type=tuple[str | None, tuple[AttributePath, ...], tuple[AttributePath, ...]]
+    )
     return tuple(attribute_number(collection, path) for path in paths)
 
 

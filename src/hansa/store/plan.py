@@ -19,6 +19,8 @@ class CollectionPlan(msgspec.Struct, frozen=True):
     """The attribute that holds the state of an entity; a change of it is a change of state."""
     indexed: tuple[AttributePath, ...] = INDEXED_PATHS
     """Paths of which every value is in the index."""
+    references: tuple[AttributePath, ...] = ()
+    """Paths of identifiers of other entities; who refers to one of them can be found by it."""
 
 
 IndexPlan: TypeAlias = Mapping[str, CollectionPlan]

@@ -44,6 +44,13 @@ CREATE TABLE entity_index (
   public INTEGER NOT NULL,
   PRIMARY KEY (attribute, value, entity)
 ) STRICT, WITHOUT ROWID;
+-- What each entity refers to, as marks of eight bytes.
+CREATE TABLE entity_reference (
+  collection INTEGER NOT NULL,
+  entity INTEGER NOT NULL,
+  marks BLOB NOT NULL,
+  PRIMARY KEY (collection, entity)
+) STRICT, WITHOUT ROWID;
 -- Of what the columns and the index of a collection were made; the row without a name is for all that have none.
 CREATE TABLE index_plan (type TEXT PRIMARY KEY, description TEXT NOT NULL) STRICT, WITHOUT ROWID;
 

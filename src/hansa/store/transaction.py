@@ -29,6 +29,8 @@ _UPDATE: Final = (
     "status = ?, name = ?, last_update = ?, body = ? WHERE number = ?"
 )
 _INDEX: Final = "INSERT INTO entity_index VALUES (?, ?, ?, ?)"
+_REFER: Final = "INSERT INTO entity_reference VALUES (?, ?, ?)"
+_UNREFER: Final = "DELETE FROM entity_reference WHERE collection = ? AND entity = ?"
 _UNINDEX: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?"
 _CHANGE: Final = "INSERT INTO change (time, entity_id, type, operation, origin, status, parent) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
@@ -145,6 +147,9 @@ class Transaction:
         else:
             self._unindex(number, old.index)
             self._index(number, new.index, public=draft.public)
+        if (old.marks, type_before) != (new.marks, draft.type):
+            self._unrefer(type_before, number, old.marks)
+            self._refer(draft.type, number, new.marks)
         kind_before = (type_before, origin_before is None, public_before == 1, status_before)
         self.written.deltas += (
             Delta(kind_before, old.postings, -1),
@@ -154,11 +159,16 @@ class Transaction:
         self._append_change(draft, "change" if is_same_state else "state", new.status)
         return _stored(draft, revision + 1, self.time)
 
-    async def add(self, draft: EntityDraft) -> Entity:
-        """Write an entity whose identifier is known to be free, and the row of the feed that tells of it."""
+    async def add(self, draft: EntityDraft, *, is_unheard_of: bool = False) -> Entity:
+        """Write an entity whose identifier is known to be free, and the row of the feed that tells of it.
+
+        Args:
+            draft: The entity.
+            is_unheard_of: Whether no entity can have had the identifier, because it was made just now.
+        """
         fields = self._indexes.of(draft.type).fields(_fields(draft), draft.parent)
         revision = 1
-        if buried := self.execute(_BURIED, (draft.id,)):
+        if not is_unheard_of and (buried := self.execute(_BURIED, (draft.id,))):
             revision += buried[0][0]
             self.execute("DELETE FROM tombstone WHERE id = ?", (draft.id,))
         self.execute(
@@ -171,6 +181,7 @@ class Transaction:
         )
         number = self._connection.last_insert_rowid()
         self._index(number, fields.index, public=draft.public)
+        self._refer(draft.type, number, fields.marks)
         self.written.deltas.append(
             Delta((draft.type, draft.origin is None, draft.public, fields.status), fields.postings, 1)
         )
@@ -189,6 +200,7 @@ class Transaction:
         entity = entity_of(tuple(columns))
         fields = self._indexes.of(entity.type).fields(_decoded(entity.body), entity.parent)
         self._unindex(number, fields.index)
+        self._unrefer(entity.type, number, fields.marks)
         kind = (entity.type, entity.origin is None, entity.public, fields.status)
         self.written.deltas.append(Delta(kind, fields.postings, -1))
         self.execute(
@@ -217,6 +229,7 @@ class Transaction:
         index = self._indexes.of(collection)
         for number in described_numbers(collection, standing):
             self.execute("DELETE FROM entity_index WHERE attribute = ?", (number,))
+        self.execute("DELETE FROM entity_reference WHERE collection = ?", (index.number,))
         last = 0
         counts: dict[tuple[bool, bool, str | None], int] = {}
         while rows := self.execute(
@@ -231,6 +244,7 @@ class Transaction:
                     (fields.status, fields.name, fields.last_update, number),
                 )
                 self._index(number, fields.index, public=public == 1)
+                self._refer(collection, number, fields.marks)
                 kind = (origin is None, public == 1, fields.status)
                 counts[kind] = counts.get(kind, 0) + 1
                 last = number
@@ -248,6 +262,14 @@ class Transaction:
     def _index(self, number: int, postings: Sequence[Posting], *, public: bool) -> None:
         if postings:
             self.execute_all(_INDEX, [(attribute, value, number, public) for attribute, value in postings])
+
+    def _refer(self, collection: str, number: int, marks: bytes) -> None:
+        if marks:
+            self.execute(_REFER, (self._indexes.of(collection).number, number, marks))
+
+    def _unrefer(self, collection: str, number: int, marks: bytes) -> None:
+        if marks:
+            self.execute(_UNREFER, (self._indexes.of(collection).number, number))
 
     def _unindex(self, number: int, postings: Sequence[Posting]) -> None:
         if postings:

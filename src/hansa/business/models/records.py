@@ -208,7 +208,11 @@ class Models:
         self.private_attributes: Mapping[str, frozenset[str]] = {
             name: private
             for name, (api, resource) in self._served.items()
-            if (private := frozenset(n for n, one in api.attributes_of(resource.type).items() if one.is_private))
+            if (
+                private := frozenset(
+                    n for n, one in api.attributes_of(resource.type).items() if one.is_private
+                )
+            )
         }
         """By collection, the attributes that are no part of what is public; only those that have any."""
         self.type_names = frozenset(resource.type for _, resource in self._served.values())

@@ -2,8 +2,7 @@
 
 Only what still matters, and can be changed, stands in the way. What does not: replicas, whose origin alone could change
 them, and who is told of the deletion as everybody is; entities in a final state, as completed orders and tasks that are
-done; entities that nobody can change or delete, as their document has no such methods. Neither do references at paths
-that are not indexed, deep within an entity. An operator who would rather have
+done; entities that nobody can change or delete, as their document has no such methods. Neither do references deep within an entity. An operator who would rather have
 loose ends than refusals says so (`warn`); these can be listed (`hansa.business.rules.loose_ends`).
 """
 
@@ -18,8 +17,7 @@ from hansa.business.rules.paths import reference_places
 from hansa.business.rules.references import ReferenceRules
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity, Transaction
-from hansa.store.attributes import AttributePath
-from hansa.store.references import place_numbers, referrers
+from hansa.store.references import collection_numbers, referrers
 
 Deletion = Literal["refuse", "warn"]
 """What becomes of the deletion of an entity that others refer to."""
@@ -37,12 +35,12 @@ class DeletionRules:
         self._models = models
         self._references = references
         self._choice = choice
-        places: dict[str, list[tuple[str, AttributePath]]] = {name: [] for name in models.types}
+        referring: dict[str, set[str]] = {name: set() for name in models.types}
         for place in reference_places(models):
             for collection in models.types if place.collections is None else place.collections:
-                places[collection].append((place.collection, place.path))
-        self._places = {collection: place_numbers(found) for collection, found in places.items()}
-        """By collection, where its entities can be referred to."""
+                referring[collection].add(place.collection)
+        self._referring = {name: collection_numbers(sorted(found)) for name, found in referring.items()}
+        """By collection, in which collections its entities can be referred to."""
 
     async def check(self, tx: Transaction, entity: Entity) -> None:
         """Check that nothing refers to an entity.
@@ -52,7 +50,7 @@ class DeletionRules:
         """
         if self._choice == "warn":
             return
-        found = await referrers(tx, self._places[entity.type], entity.id, REFERRERS_READ_MAX)
+        found = await referrers(tx, self._referring[entity.type], entity.id, REFERRERS_READ_MAX)
         names = [
             f"{referrer.collection} {referrer.id!r}"
             for referrer in found

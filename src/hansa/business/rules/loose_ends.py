@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
 from hansa.business.models import Models
-from hansa.business.rules.paths import reference_places
 from hansa.business.rules.references import ReferenceRules
 from hansa.core.clock import Clock
 from hansa.store import Store
-from hansa.store.references import unresolved
+from hansa.store.references import missing, referring
 
 
 class LooseEnd(msgspec.Struct, frozen=True):
@@ -35,19 +31,25 @@ class LooseEnd(msgspec.Struct, frozen=True):
 async def loose_ends(
     store: Store, models: Models, references: ReferenceRules, clock: Clock, limit: int
 ) -> tuple[LooseEnd, ...]:
-    """References to what is not here, at the paths that are indexed; `limit` at most."""
-    found: dict[tuple[str, str, str], LooseEnd] = {}
-    for place in reference_places(models):
-        _, resource = models.served(place.collection)
-        async for target_id, referrer in unresolved(store, clock, (place.collection, place.path)):
-            body: Mapping[str, Any] = msgspec.json.decode(referrer.body)
-            for reference in references.references(resource, body):
-                if reference.target_id == target_id:
-                    end = LooseEnd(
-                        *(referrer.collection, referrer.id, referrer.origin),
-                        *(reference.path, target_id, reference.collections or ()),
-                    )
-                    found[end.type, end.id, end.path] = end
-            if len(found) >= limit:
-                return tuple(found.values())[:limit]
-    return tuple(found.values())
+    """References to what is not here, `limit` at most."""
+    found: list[LooseEnd] = []
+    async for part in referring(store, clock):
+        ends = [
+            (referrer, reference)
+            for referrer in part
+            for reference in references.references(
+                models.served(referrer.collection)[1], msgspec.json.decode(referrer.body)
+            )
+        ]
+        gone = await missing(store, tuple({reference.target_id for _, reference in ends}))
+        found += [
+            LooseEnd(
+                *(referrer.collection, referrer.id, referrer.origin),
+                *(reference.path, reference.target_id, reference.collections or ()),
+            )
+            for referrer, reference in ends
+            if reference.target_id in gone
+        ]
+        if len(found) >= limit:
+            break
+    return tuple(found[:limit])

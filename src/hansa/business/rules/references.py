@@ -15,7 +15,7 @@ Only what a write changes is checked: what was unresolved before does not stand 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -108,13 +108,17 @@ class ReferenceRules:
 
     def references(
         self, resource: Resource, body: Mapping[str, Any], before: Mapping[str, Any] | None = None
-    ) -> Iterator[Reference]:
+    ) -> list[Reference]:
         """The references of a body whose entities can be here; without those in attributes that are as before."""
         api, _ = self._models.served(resource.collection)
+        found: list[Reference] = []
         for path, value, target in self.walk(api).values(resource.type, body, before):
             target_id = value.get(target.attribute)
-            if isinstance(target_id, str) and target_id and not _is_value(value, target):
-                yield Reference(f"{path}.{target.attribute}", target_id, self._collections(value, target))
+            if type(target_id) is str and target_id and not _is_value(value, target):
+                found.append(
+                    Reference(f"{path}.{target.attribute}", target_id, self._collections(value, target))
+                )
+        return found
 
     def walk(self, api: Api) -> Walk[Target]:
         """The walk to the references of an API."""
@@ -130,7 +134,7 @@ class ReferenceRules:
     def _added(
         self, resource: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any]
     ) -> list[Reference]:
-        found = list(self.references(resource, after, before))
+        found = self.references(resource, after, before)
         if not found or before is None:
             return found
         standing = {

@@ -58,26 +58,37 @@ class Walk(Generic[Mark]):
         }
 
     def values(
-        self, type_name: str, body: Mapping[str, Any], before: Mapping[str, Any] | None = None, path: str = ""
-    ) -> Iterator[tuple[str, Mapping[str, Any], Mark]]:
+        self, type_name: str, body: Mapping[str, Any], before: Mapping[str, Any] | None = None
+    ) -> list[tuple[str, Mapping[str, Any], Mark]]:
         """Path, value and mark of what is found.
 
         Args:
             type_name: Type of the body.
             body: Checked against the model.
             before: An older body; attributes at the top that are the same in both are left out.
-            path: Where the body stands.
         """
+        found: list[tuple[str, Mapping[str, Any], Mark]] = []
         for step in self._steps.get(type_name, ()):
             value = body.get(step.name)
-            if not value or (before is not None and before.get(step.name) == value):
-                continue
-            here = f"{path}.{step.name}" if path else step.name
-            for where, element in _elements(here, value):
-                if step.mark is not None:
-                    yield where, element, step.mark
-                if step.leads_on:
-                    yield from self.values(step.type, element, None, where)
+            if value and (before is None or before.get(step.name) != value):
+                self._take(step, step.name, value, found)
+        return found
+
+    def _take(
+        self, step: _Step, path: str, value: Any, found: list[tuple[str, Mapping[str, Any], Mark]]
+    ) -> None:
+        """Note the objects that an attribute holds, and what is within them."""
+        if type(value) is list:
+            for index, element in enumerate(value):
+                if type(element) is dict:
+                    self._take(step, f"{path}[{index}]", element, found)
+        elif type(value) is dict:
+            if step.mark is not None:
+                found.append((path, value, step.mark))
+            if step.leads_on:
+                for inner in self._steps.get(step.type, ()):
+                    if held := value.get(inner.name):
+                        self._take(inner, f"{path}.{inner.name}", held, found)
 
     def paths(
         self, type_name: str, depth_max: int, within: tuple[str, ...] = ()
@@ -95,12 +106,3 @@ class Walk(Generic[Mark]):
             if step.leads_on and step.type not in within:
                 for path, mark in self.paths(step.type, depth_max - 1, (*within, step.type)):
                     yield (step.name, *path), mark
-
-
-def _elements(path: str, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(value, dict):
-        yield path, value
-    elif isinstance(value, list):
-        for index, element in enumerate(value):
-            if isinstance(element, dict):
-                yield f"{path}[{index}]", element
