@@ -40,7 +40,14 @@ async def test_an_order_goes_through_its_states_and_not_back(business: Business)
     assert (await business.provider.get(order["href"])).json()["state"] == "completed"
     await business.provider.patch(order["href"], {"description": "done"})
     changes = await business.store.changes(0, 100)
-    assert [change.operation for change in changes] == ["create", "state", "state", "state", "state", "change"]
+    assert [change.operation for change in changes] == [
+        "create",
+        "state",
+        "state",
+        "state",
+        "state",
+        "change",
+    ]
 
 
 async def test_a_patch_in_any_form_and_a_replacement_meet_the_rules(business: Business) -> None:

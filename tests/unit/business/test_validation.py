@@ -103,7 +103,10 @@ def test_a_long_value_is_cut_in_the_message() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"step": [{"step": [{"step": []}]}]}, "step[0].step[0].step: must have at least 1 element(s), not []."),
+        (
+            {"step": [{"step": [{"step": []}]}]},
+            "step[0].step[0].step: must have at least 1 element(s), not [].",
+        ),
         ({}, "step: is required."),
         ({"step": []}, "step: must have at least 1 element(s), not []."),
     ],
@@ -119,7 +122,12 @@ def test_what_a_create_must_carry_is_not_asked_of_a_value_of_the_type_within_ano
 
 
 def test_attributes_that_are_null_are_taken_away_at_every_depth() -> None:
-    body = {"name": "Basic", "version": None, "validFor": {"endDateTime": None}, "category": [{"id": "1", "name": None}]}
+    body = {
+        "name": "Basic",
+        "version": None,
+        "validFor": {"endDateTime": None},
+        "category": [{"id": "1", "name": None}],
+    }
     assert told("ProductOffering", body) == ""
     assert body == {"name": "Basic", "validFor": {}, "category": [{"id": "1"}]}
 
