@@ -15,7 +15,7 @@ import asyncio
 import shutil
 import tempfile
 import weakref
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, Self
@@ -39,6 +39,9 @@ from hansa.store.transaction import ENTITY_COLUMNS, Transaction, entity_of
 from hansa.store.writer import TransactionScope, Writer
 
 IDS_PER_STATEMENT_MAX: Final = 500
+ENTITIES_KEPT_MAX: Final = 2048
+"""Entities that were read last stay at hand until they are written."""
+KEPT_BODY_MAX_BYTES: Final = 8192
 NO_PLAN: Final[IndexPlan] = MappingProxyType({})
 
 _ENTITY: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S608 - a constant
@@ -57,6 +60,7 @@ class Store:
         # Between two groups nothing changes, so reads share one view of the file, which spares two system calls each.
         # During a group each has its own: the log cannot begin anew while somebody holds a view of it.
         self._may_hold = self._is_holding = False
+        self._kept: dict[str, Entity] = {}
         self._searches = Searches(path, clock, limits.search_timeout_s)
         self._indexes = Indexes(plan)
         self._remove_file: Callable[[], object] | None = None
@@ -165,9 +169,19 @@ class Store:
             self._read.execute("ROLLBACK")
 
     async def entity(self, entity_id: str) -> Entity | None:
-        """An entity by its identifier."""
+        """An entity by its identifier; the same object again while it is not written, if there is room."""
+        kept = self._kept.get(entity_id)
+        if kept is not None:
+            return kept
         rows = self.fetch(_ENTITY, (entity_id,))
-        return entity_of(rows[0]) if rows else None
+        if not rows:
+            return None
+        entity = entity_of(rows[0])
+        if len(entity.body) <= KEPT_BODY_MAX_BYTES:
+            if len(self._kept) >= ENTITIES_KEPT_MAX:
+                del self._kept[next(iter(self._kept))]
+            self._kept[entity_id] = entity
+        return entity
 
     async def entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
         """Those of the entities that are here, by identifier."""
@@ -273,7 +287,9 @@ class Store:
         """
         return TransactionScope(self._writer, self._write, self._path, self._clock, self._indexes)
 
-    def _hear(self, last_change: int) -> None:
+    def _hear(self, last_change: int, ids: Iterable[str]) -> None:
+        for entity_id in ids:
+            self._kept.pop(entity_id, None)
         self._may_hold = True
         if last_change > self._last_change:
             self._last_change = last_change

@@ -44,6 +44,8 @@ class Written:
         self.statements: list[tuple[str, Sequence[tuple[Parameter, ...]]]] = []
         """Those that changed something, in their order, each with the parameters of all its runs."""
         self.deltas: list[Delta] = []
+        self.ids: list[str] = []
+        """Of the entities that it wrote or deleted."""
         self.last_change = 0
         """The newest row of the feed."""
 
@@ -257,6 +259,7 @@ class Transaction:
 
     def _append_change(self, of: Entity | EntityDraft, operation: Operation, status: str | None) -> None:
         self.execute(_CHANGE, (self.time, of.id, of.type, operation, of.origin, status, of.parent))
+        self.written.ids.append(of.id)
         self.written.last_change = self._connection.last_insert_rowid()
 
     def _index(self, number: int, postings: Sequence[Posting], *, public: bool) -> None:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -58,7 +58,7 @@ class Writer:
         waiting_max: int,
         totals: Totals,
         opening: Callable[[], None],
-        committed: Callable[[int], None],
+        committed: Callable[[int, Iterable[str]], None],
         *,
         has_thread: bool,
     ) -> None:
@@ -213,7 +213,7 @@ class Writer:
         """End the group, with the reason why nothing of it was written or None when it is durable."""
         members, self._members, self._is_open = self._members, [], False
         if reason is None:
-            self._committed(last_change)
+            self._committed(last_change, (id for written, _ in members for id in written.ids))
         elif self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         told = None if reason is None else _told(reason, self._path)

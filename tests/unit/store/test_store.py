@@ -162,3 +162,23 @@ async def test_reads_between_writes_see_what_is_committed_and_hold_up_no_checkpo
         assert log[0] == log[1]
         await put(store, draft("last"))
         assert store._write.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)[0] < log[0]
+
+
+async def test_an_entity_that_stays_at_hand_is_never_an_old_one() -> None:
+    async with opened() as store:
+        await put(store, draft("a", name="one"))
+        first = await store.entity("a")
+        assert await store.entity("a") is first
+        async with store.transaction() as tx:
+            await tx.put(draft("a", name="two"))
+            assert await store.entity("a") is first  # not committed yet
+        second = await store.entity("a")
+        assert second is not None
+        assert b"two" in second.body
+        async with store.transaction() as tx:
+            await tx.delete("a")
+        assert await store.entity("a") is None
+        await put(store, draft("a", name="three"))
+        third = await store.entity("a")
+        assert third is not None
+        assert b"three" in third.body
