@@ -26,6 +26,8 @@ from benchmarks.report import Figure, Row, Table
 from hansa.core.clock import SystemClock
 
 SAMPLES_MAX: Final = 2000
+MORE_THAN_KEPT: Final = 10_000
+"""So many entities that the store cannot have all of them at hand."""
 PAGE: Final = 20
 
 
@@ -139,8 +141,14 @@ async def measure(plan: Plan, folder: Path) -> list[Table]:
 def kinds_of_request(plan: Plan, port: int, seeded: Seeded) -> tuple[list[Measured], list[Measured]]:
     """What is measured: reading, and writing."""
     draw = random.Random(seeded.stored)
-    numbers = [draw.randrange(seeded.stored) for _ in range(min(SAMPLES_MAX, seeded.stored))]
-    gets = tuple(get(f"{PATH}/{identifier(number)}", seeded.token) for number in numbers)
+
+    def gets(many: int) -> tuple[bytes, ...]:
+        numbers = (draw.randrange(seeded.stored) for _ in range(min(many, seeded.stored)))
+        return tuple(get(f"{PATH}/{identifier(number)}", seeded.token) for number in numbers)
+
+    launched = seeded.matches["lifecycleStatus"]
+    offsets = range(max(1, min(SAMPLES_MAX, launched - PAGE)))
+    pages = tuple(get(f"{list_of('lifecycleStatus')}&offset={offset}", seeded.token) for offset in offsets)
     creates = tuple(
         post(PATH, msgspec.json.encode(offering(seeded.stored + number)), seeded.token)
         for number in range(SAMPLES_MAX)
@@ -149,11 +157,15 @@ def kinds_of_request(plan: Plan, port: int, seeded: Seeded) -> tuple[list[Measur
     def measured(name: str, requests: tuple[bytes, ...], status: int) -> Measured:
         return Measured(name, Job(port, requests, plan.connections, plan.round_s, status))
 
-    reading = [measured("get by id", gets, 200)]
+    reading = [
+        measured("get by id", gets(SAMPLES_MAX), 200),
+        measured("get by id, more than are kept", gets(MORE_THAN_KEPT), 200),
+    ]
     reading += [
         measured(f"20 by {attribute}, total", (get(list_of(attribute), seeded.token),), list_status(total))
         for attribute, total in seeded.matches.items()
     ]
+    reading.append(measured("20 by status, each another page", pages, list_status(launched)))
     return reading, [measured("durable create", creates, 201)]
 
 
