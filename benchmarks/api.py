@@ -26,7 +26,7 @@ from benchmarks.report import Figure, Row, Table
 from hansa.core.clock import SystemClock
 
 SAMPLES_MAX: Final = 2000
-MORE_THAN_KEPT: Final = 10_000
+MORE_THAN_KEPT: Final = 30_000
 """So many entities that the store cannot have all of them at hand."""
 PAGE: Final = 20
 

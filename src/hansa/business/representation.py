@@ -158,7 +158,13 @@ class Representation:
     def listed(self, ids: Iterable[str], bodies: Iterable[bytes], chosen: Selection | None) -> bytes:
         """A page of entities as a JSON array."""
         if chosen is None:
-            return b"[%b]" % b",".join(map(self.whole, ids, bodies))
+            names = tuple(ids)
+            if not PLAIN_IDENTIFIER.fullmatch("a".join(("", *names))):
+                return b"[%b]" % b",".join(map(self.whole, names, bodies))
+            # All of them are plain: no need to look at each.
+            start = self._start
+            pieces = zip(names, bodies, strict=True)
+            return b"[%b]" % b",".join([b'%b%b",%b' % (start, n.encode(), body[1:]) for n, body in pieces])
         selecting = chosen.selecting()
         return b"[%b]" % b",".join(
             self._part(one, body, selecting) for one, body in zip(ids, bodies, strict=True)

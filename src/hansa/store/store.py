@@ -39,9 +39,11 @@ from hansa.store.transaction import ENTITY_COLUMNS, Transaction, entity_of
 from hansa.store.writer import TransactionScope, Writer
 
 IDS_PER_STATEMENT_MAX: Final = 500
-ENTITIES_KEPT_MAX: Final = 2048
-"""Entities that were read last stay at hand until they are written."""
-KEPT_BODY_MAX_BYTES: Final = 8192
+KEPT_MAX_BYTES: Final = 33_554_432
+"""Entities that were read stay at hand until they are written, or others need the room."""
+KEPT_OVERHEAD_BYTES: Final = 700
+"""What keeping one takes beside its body, roughly."""
+KEPT_BODY_MAX_BYTES: Final = 16_384
 NO_PLAN: Final[IndexPlan] = MappingProxyType({})
 
 _ENTITY: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S608 - a constant
@@ -61,6 +63,7 @@ class Store:
         # During a group each has its own: the log cannot begin anew while somebody holds a view of it.
         self._may_hold = self._is_holding = False
         self._kept: dict[str, Entity] = {}
+        self._kept_bytes = 0
         self._searches = Searches(path, clock, limits.search_timeout_s)
         self._indexes = Indexes(plan)
         self._remove_file: Callable[[], object] | None = None
@@ -178,10 +181,16 @@ class Store:
             return None
         entity = entity_of(rows[0])
         if len(entity.body) <= KEPT_BODY_MAX_BYTES:
-            if len(self._kept) >= ENTITIES_KEPT_MAX:
-                del self._kept[next(iter(self._kept))]
             self._kept[entity_id] = entity
+            self._kept_bytes += len(entity.body) + KEPT_OVERHEAD_BYTES
+            while self._kept_bytes > KEPT_MAX_BYTES:
+                self._forget(next(iter(self._kept)))
         return entity
+
+    def _forget(self, entity_id: str) -> None:
+        kept = self._kept.pop(entity_id, None)
+        if kept is not None:
+            self._kept_bytes -= len(kept.body) + KEPT_OVERHEAD_BYTES
 
     async def entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
         """Those of the entities that are here, by identifier."""
@@ -289,7 +298,7 @@ class Store:
 
     def _hear(self, last_change: int, ids: Iterable[str]) -> None:
         for entity_id in ids:
-            self._kept.pop(entity_id, None)
+            self._forget(entity_id)
         self._may_hold = True
         if last_change > self._last_change:
             self._last_change = last_change
