@@ -47,10 +47,10 @@ class Monitored:
             if error.code in NO_MONITOR:
                 raise
             answer = error_answer(error)
-        async with self._around.store.transaction() as tx:
-            monitor = await self._monitors.write(tx, self._record(request, answer))
-        address = self._monitors.address(monitor.id)
         own = dict(answer.headers).get(b"location", f"{self._around.endpoint}{request.path}".encode())
+        async with self._around.store.transaction() as tx:
+            monitor = await self._monitors.write(tx, _record(request, answer, own.decode()))
+        address = self._monitors.address(monitor.id)
         link = f'<{address}>; rel="related"; title="monitor"'.encode() + b', <%b>; rel="self"' % own
         headers = [header for header in answer.headers if header[0] not in {b"location", b"link"}]
         is_error = answer.status >= 400
@@ -65,29 +65,28 @@ class Monitored:
             ),
         )
 
-    def _record(self, request: Request, answer: Answer) -> dict[str, object]:
-        refers_to = dict(answer.headers).get(b"location", b"").decode() or (
-            f"{self._around.endpoint}{request.path}"
-        )
-        return {
-            "state": IN_ERROR if answer.status >= 400 else COMPLETED,
-            "sourceHref": refers_to,
-            "request": {
-                "method": request.method,
-                "to": request.path,
-                "body": _text(request.raw),
-                "header": _items(tuple((n, v) for n, v in request.headers.items() if n in _KEPT_HEADERS)),
-            },
-            "response": {
-                "statusCode": str(answer.status),
-                "body": _text(answer.body),
-                "header": _items(answer.headers),
-            },
-        }
-
 
 _KEPT_HEADERS: Final = frozenset({b"accept", b"content-type", b"if-match", b"prefer"})
 """Nothing secret is among them."""
+
+
+def _record(request: Request, answer: Answer, source: str) -> dict[str, object]:
+    """A monitor of a write to what is served at `source`."""
+    return {
+        "state": IN_ERROR if answer.status >= 400 else COMPLETED,
+        "sourceHref": source,
+        "request": {
+            "method": request.method,
+            "to": request.path,
+            "body": _text(request.raw),
+            "header": _items(tuple((n, v) for n, v in request.headers.items() if n in _KEPT_HEADERS)),
+        },
+        "response": {
+            "statusCode": str(answer.status),
+            "body": _text(answer.body),
+            "header": _items(answer.headers),
+        },
+    }
 
 
 def wants_async(request: Request) -> bool:
