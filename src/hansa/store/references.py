@@ -29,16 +29,6 @@ class Referrer(msgspec.Struct, frozen=True):
     """DID of the origin of a replica."""
 
 
-async def collections_of(tx: Transaction, ids: Sequence[str]) -> dict[str, str]:
-    """The collections of those of the entities that are here, by identifier."""
-    found: dict[str, str] = {}
-    for start in range(0, len(ids), _VALUES_PER_STATEMENT):
-        part = tuple(ids[start : start + _VALUES_PER_STATEMENT])
-        marks = ", ".join("?" * len(part))
-        found.update(tx.execute(f"SELECT id, type FROM entity WHERE id IN ({marks})", part))  # noqa: S608 - placeholders only
-    return found
-
-
 def collection_numbers(collections: Iterable[str]) -> tuple[int, ...]:
     """What the table of marks calls some collections; to be worked out once."""
     return tuple(attribute_number(collection, ()) for collection in collections)

@@ -28,6 +28,7 @@ from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.store.checkpoints import Checkpoints
 from hansa.store.database import Parameter, Row, Synchronous, as_ours, connect, open_for_writing
+from hansa.store.group import Group, KnownCollections
 from hansa.store.indexing import Indexes
 from hansa.store.lists import Lists
 from hansa.store.plan import IndexPlan
@@ -132,13 +133,15 @@ class Store:
         ]
         if wanted == standing and not changed:
             return
-        transaction = Transaction(self._write, self._path, self._clock, self._indexes)
         with self._write:
+            group = Group(self._write, KnownCollections())
+            transaction = Transaction(group, self._path, self._clock, self._indexes)
             for name, before in changed:
                 transaction.reindex(name, before)
             transaction.execute("DELETE FROM index_plan")
             for name, description in wanted.items():
                 transaction.execute("INSERT INTO index_plan VALUES (?, ?)", (name, description))
+            group.flush()
 
     async def close(self) -> None:
         """Commit what waits for its commit, copy the log into the database, and close the file."""
@@ -294,7 +297,7 @@ class Store:
         Its body should wait for nothing but the transaction: all other writes wait for it. Entering raises
         Unavailable (`Code.OVERLOADED`, `Code.DISK_FULL`); so does leaving, and then nothing was written.
         """
-        return TransactionScope(self._writer, self._write, self._path, self._clock, self._indexes)
+        return TransactionScope(self._writer, self._path, self._clock, self._indexes)
 
     def _hear(self, last_change: int, ids: Iterable[str]) -> None:
         for entity_id in ids:

@@ -11,6 +11,7 @@ import msgspec
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import HansaError
 from hansa.store.database import Parameter, Row, as_ours
+from hansa.store.group import Group
 from hansa.store.indexing import Indexes, Posting, described_numbers
 from hansa.store.records import Entity, EntityDraft, Operation
 from hansa.store.totals import Delta
@@ -21,8 +22,8 @@ _SELECT: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S6
 _STANDING: Final = "SELECT type, body, hashlink, public, origin, parent, revision, status, number, modified FROM entity WHERE id = ?"
 _BURIED: Final = "SELECT revision FROM tombstone WHERE id = ?"
 _INSERT: Final = (
-    "INSERT INTO entity (id, type, parent, origin, public, revision, modified, hashlink, status, name, last_update, "
-    "body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO entity (number, id, type, parent, origin, public, revision, modified, hashlink, status, name, last_update, "
+    "body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE: Final = (
     "UPDATE entity SET type = ?, parent = ?, origin = ?, public = ?, revision = ?, modified = ?, hashlink = ?, "
@@ -32,22 +33,9 @@ _INDEX: Final = "INSERT INTO entity_index VALUES (?, ?, ?, ?)"
 _REFER: Final = "INSERT INTO entity_reference VALUES (?, ?, ?)"
 _UNREFER: Final = "DELETE FROM entity_reference WHERE collection = ? AND entity = ?"
 _UNINDEX: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?"
-_CHANGE: Final = "INSERT INTO change (time, entity_id, type, operation, origin, status, parent) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_CHANGE: Final = "INSERT INTO change (seq, time, entity_id, type, operation, origin, status, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 _REINDEXED_AT_ONCE: Final = 1000
-
-
-class Written:
-    """What a transaction has written: its statements, and what follows from them."""
-
-    def __init__(self) -> None:
-        self.statements: list[tuple[str, Sequence[tuple[Parameter, ...]]]] = []
-        """Those that changed something, in their order, each with the parameters of all its runs."""
-        self.deltas: list[Delta] = []
-        self.ids: list[str] = []
-        """Of the entities that it wrote or deleted."""
-        self.last_change = 0
-        """The newest row of the feed."""
 
 
 def entity_of(row: Row) -> Entity:
@@ -59,14 +47,14 @@ def entity_of(row: Row) -> Entity:
 class Transaction:
     """An open transaction. Made by `Store.transaction`; not to be used after it ended."""
 
-    def __init__(self, connection: apsw.Connection, path: str, clock: Clock, indexes: Indexes) -> None:
-        self._connection = connection
+    def __init__(self, group: Group, path: str, clock: Clock, indexes: Indexes) -> None:
+        self._group = group
+        self._connection = group.connection
         self._path = path
         self._clock = clock
         self._indexes = indexes
         self._time: str | None = None
-        self._changes = connection.total_changes()
-        self.written = Written()
+        self.written = group.began()
         self.is_open = True
         self.failure: HansaError | None = None
         """What SQLite failed with. It is final: SQLite may have undone what was written before."""
@@ -83,34 +71,57 @@ class Transaction:
         """The newest row of the feed that this transaction wrote; 0 before the first."""
         return self.written.last_change
 
+    @property
+    def has_run(self) -> bool:
+        """Whether SQLite has anything to undo when this transaction is."""
+        return self.written.run > 0 or self._group.is_spoilt
+
     def execute(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
         """Run SQL; for modules of `hansa.store` alone."""
-        assert self.is_open, "the transaction has ended"
-        if self.failure is not None:
-            raise self.failure
+        self._check_open()
         try:
+            self._group.flush()
+            before = self._connection.total_changes()
             rows = self._connection.execute(sql, parameters).fetchall()
         except apsw.Error as error:
             raise self._failed(error) from error
-        self._note(sql, (parameters,))
+        if self._connection.total_changes() != before:
+            self._note_run(sql, (parameters,))
         return rows
 
     def execute_all(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
         """Run SQL that writes, once for each tuple of parameters; for modules of `hansa.store` alone."""
-        assert self.is_open, "the transaction has ended"
-        if self.failure is not None:
-            raise self.failure
+        self._check_open()
         try:
+            self._group.flush()
             self._connection.executemany(sql, runs)
         except apsw.Error as error:
             raise self._failed(error) from error
-        self._note(sql, runs)
+        self._note_run(sql, runs)
 
-    def _note(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
-        changes = self._connection.total_changes()
-        if changes != self._changes:
-            self._changes = changes
-            self.written.statements.append((sql, runs))
+    def _insert(self, sql: str, *runs: tuple[Parameter, ...]) -> None:
+        """Have rows inserted before anybody looks for them."""
+        self._check_open()
+        self._group.insert(self.written, sql, runs)
+
+    def _look(self, sql: str, entity_id: str) -> list[Row]:
+        """Run SQL that reads what the tables have of one entity."""
+        self._check_open()
+        try:
+            if self._group.known.is_known(entity_id):  # else no waiting row is of it
+                self._group.flush()
+            return self._connection.execute(sql, (entity_id,)).fetchall()
+        except apsw.Error as error:
+            raise self._failed(error) from error
+
+    def _check_open(self) -> None:
+        assert self.is_open, "the transaction has ended"
+        if self.failure is not None:
+            raise self.failure
+
+    def _note_run(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
+        self.written.statements.append((sql, runs))
+        self.written.run += 1
 
     def _failed(self, error: apsw.Error) -> HansaError | apsw.Error:
         known = as_ours(error, self._path)
@@ -120,12 +131,22 @@ class Transaction:
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity, with what this transaction wrote."""
-        rows = self.execute(_SELECT, (entity_id,))
+        if self._group.known.is_absent(entity_id):
+            return None
+        rows = self._look(_SELECT, entity_id)
         return entity_of(rows[0]) if rows else None
+
+    def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """The collections of those of the entities that are here, by identifier."""
+        self._check_open()
+        try:
+            return self._group.known.of(self._connection, ids)
+        except apsw.Error as error:
+            raise self._failed(error) from error
 
     async def put(self, draft: EntityDraft) -> Entity:
         """Write an entity and the row of the feed that tells of it; writes nothing when it stands there already."""
-        found = self.execute(_STANDING, (draft.id,))
+        found = self._look(_STANDING, draft.id)
         if not found:
             return await self.add(draft)
         *before, revision, status_before, number, modified = found[0]
@@ -142,6 +163,7 @@ class Transaction:
                 *(new.status, new.name, new.last_update, draft.body, number),
             ),
         )
+        self._group.known.note(draft.id, draft.type)
         if public_before == draft.public:
             standing = set(old.index) & set(new.index)
             self._unindex(number, [one for one in old.index if one not in standing])
@@ -170,18 +192,28 @@ class Transaction:
         """
         fields = self._indexes.of(draft.type).fields(_fields(draft), draft.parent)
         revision = 1
-        if not is_unheard_of and (buried := self.execute(_BURIED, (draft.id,))):
+        if not is_unheard_of and (buried := self._look(_BURIED, draft.id)):
             revision += buried[0][0]
             self.execute("DELETE FROM tombstone WHERE id = ?", (draft.id,))
-        self.execute(
+        number = self._group.next_entity()
+        self._insert(
             _INSERT,
             (
-                *(draft.id, draft.type, draft.parent, draft.origin, draft.public, revision, self.time),
+                *(
+                    number,
+                    draft.id,
+                    draft.type,
+                    draft.parent,
+                    draft.origin,
+                    draft.public,
+                    revision,
+                    self.time,
+                ),
                 draft.hashlink,
                 *(fields.status, fields.name, fields.last_update, draft.body),
             ),
         )
-        number = self._connection.last_insert_rowid()
+        self._group.known.note(draft.id, draft.type)
         self._index(number, fields.index, public=draft.public)
         self._refer(draft.type, number, fields.marks)
         self.written.deltas.append(
@@ -209,6 +241,7 @@ class Transaction:
             "INSERT INTO tombstone VALUES (?, ?, ?, ?, ?)",
             (entity.id, entity.type, entity.origin, entity.revision, self.time),
         )
+        self._group.known.note(entity_id, None)
         self._append_change(entity, "delete", fields.status)
         return entity
 
@@ -258,17 +291,18 @@ class Transaction:
             )
 
     def _append_change(self, of: Entity | EntityDraft, operation: Operation, status: str | None) -> None:
-        self.execute(_CHANGE, (self.time, of.id, of.type, operation, of.origin, status, of.parent))
+        seq = self._group.next_change()
+        self._insert(_CHANGE, (seq, self.time, of.id, of.type, operation, of.origin, status, of.parent))
         self.written.ids.append(of.id)
-        self.written.last_change = self._connection.last_insert_rowid()
+        self.written.last_change = seq
 
     def _index(self, number: int, postings: Sequence[Posting], *, public: bool) -> None:
         if postings:
-            self.execute_all(_INDEX, [(attribute, value, number, public) for attribute, value in postings])
+            self._insert(_INDEX, *[(attribute, value, number, public) for attribute, value in postings])
 
     def _refer(self, collection: str, number: int, marks: bytes) -> None:
         if marks:
-            self.execute(_REFER, (self._indexes.of(collection).number, number, marks))
+            self._insert(_REFER, (self._indexes.of(collection).number, number, marks))
 
     def _unrefer(self, collection: str, number: int, marks: bytes) -> None:
         if marks:

@@ -10,8 +10,10 @@ answers other requests meanwhile; handing over a small one would take longer tha
 
 One that fails takes nothing else with it. There is no savepoint for that: SQLite would copy every page that a
 transaction touches, which costs as much as the writing itself, and a transaction that has written hardly ever fails.
-Instead each member of a group notes its statements. When one fails after it wrote, the whole group is rolled back and
-the statements of the others are run once more, in their order: on the same state, by the only writer, they do the same.
+Instead each member of a group notes its statements. Rows that it inserts wait for the others' (`hansa.store.group`); when
+it fails before they were inserted, they are left out. When one fails after SQLite has written for it, the whole group is
+rolled back and the statements of the others are run once more, in their order: on the same state, by the only writer, they
+do the same.
 
 States: *idle* (no group), *open* (a group without a running transaction: its commit is due unless it grows), *running*
 (a transaction, or the commit in its thread, has the connection; others queue for their turn). A transaction that waits for something else than the
@@ -38,9 +40,10 @@ import msgspec
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.store.database import as_ours
+from hansa.store.group import Group, KnownCollections, Written
 from hansa.store.indexing import Indexes
 from hansa.store.totals import Delta, Totals
-from hansa.store.transaction import Transaction, Written
+from hansa.store.transaction import Transaction
 
 THREAD_MEMBERS_MIN: Final = 4
 """From so many on, a group is committed in a thread."""
@@ -73,7 +76,8 @@ class Writer:
         self._owner: asyncio.Task[object] | None = None
         self._is_running = False
         self._is_closed = False
-        self._is_open = False
+        self._known = KnownCollections()
+        self._group: Group | None = None
         self._is_due = False
         self._members: list[tuple[Written, asyncio.Future[HansaError | None]]] = []
 
@@ -82,8 +86,8 @@ class Writer:
         """Transactions that run, or wait for their turn or their commit."""
         return len(self._members) + self._is_running + len(self._turns)
 
-    async def begin(self) -> None:
-        """Wait for a turn.
+    async def begin(self) -> Group:
+        """Wait for a turn; the group to write in.
 
         Raises:
             Unavailable: `Code.OVERLOADED` when too many wait; `Code.DISK_FULL`; `Code.UNAVAILABLE`.
@@ -101,13 +105,14 @@ class Writer:
         self._is_running = True
         self._owner = asyncio.current_task()
         try:
-            if not self._is_open:
+            if self._group is None:
                 self._opening()
                 self._connection.execute("BEGIN IMMEDIATE")
-                self._is_open = True
+                self._group = Group(self._connection, self._known)
         except apsw.Error as error:
             self._pass_turn()
             raise as_ours(error, self._path) from error
+        return self._group
 
     def keep(self, written: Written) -> asyncio.Future[HansaError | None]:
         """The running transaction is complete. The future is done after the commit of its group, with its error."""
@@ -116,17 +121,18 @@ class Writer:
         self._pass_turn()
         return committed
 
-    def undo(self, *, has_written: bool) -> None:
+    def undo(self, void: Written, *, has_run: bool) -> None:
         """The running transaction is void: bring back the state before it."""
+        group = self._group
+        assert group is not None, "a transaction runs in a group"
+        group.drop(void)
         is_undone = not self._connection.in_transaction  # SQLite may have done so itself
         try:
-            if has_written and not is_undone:
+            if has_run and not is_undone:
                 self._connection.execute("ROLLBACK")
-            if has_written or is_undone:
+            if has_run or is_undone:
                 self._connection.execute("BEGIN IMMEDIATE")
-                for written, _ in self._members:
-                    for sql, runs in written.statements:
-                        self._connection.executemany(sql, runs).fetchall()
+                group.repeat(written for written, _ in self._members)
         except apsw.Error as error:
             self._finish(error)
         self._pass_turn()
@@ -136,7 +142,7 @@ class Writer:
         if self._is_running:
             await self._turn()
         self._is_closed = True
-        if self._is_open:
+        if self._group is not None:
             self._commit(is_last=True)
         if self._thread is not None:
             self._thread.shutdown()
@@ -161,14 +167,14 @@ class Writer:
                 turn.set_result(None)
                 return
         self._is_running = False
-        if self._is_open and not self._is_due:
+        if self._group is not None and not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._commit_unless_growing, 0)
 
     def _commit_unless_growing(self, before: int) -> None:
         """Commit, unless others have joined during this turn of the loop: then more may come during the next."""
         self._is_due = False
-        if not self._is_open or self._is_running:
+        if self._group is None or self._is_running:
             return
         if before < len(self._members) < GROUP_WAITS_MAX:
             self._is_due = True
@@ -176,9 +182,25 @@ class Writer:
         else:
             self._commit()
 
-    def _commit(self, *, is_last: bool = False) -> None:
-        deltas = [delta for written, _ in self._members for delta in written.deltas]
+    def _insert(self, group: Group) -> None:
+        """Insert what waits. Those because of whom that fails leave the group with their error."""
         try:
+            group.flush()
+        except apsw.Error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN IMMEDIATE")
+            failed = group.repeat_possible([written for written, _ in self._members])
+            for place, error in failed.items():
+                _release(self._members[place][1], _told(error, self._path))
+            self._members = [one for place, one in enumerate(self._members) if place not in failed]
+
+    def _commit(self, *, is_last: bool = False) -> None:
+        assert self._group is not None, "there is a group to commit"
+        deltas: list[Delta] = []
+        try:
+            self._insert(self._group)
+            deltas += (delta for written, _ in self._members for delta in written.deltas)
             for (collection, own, public, status), count in self._totals.changed(deltas).items():
                 self._connection.execute(
                     "INSERT INTO entity_count VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count",
@@ -211,15 +233,21 @@ class Writer:
 
     def _finish(self, reason: BaseException | None, last_change: int = 0) -> None:
         """End the group, with the reason why nothing of it was written or None when it is durable."""
-        members, self._members, self._is_open = self._members, [], False
+        members, self._members, self._group = self._members, [], None
         if reason is None:
             self._committed(last_change, (id for written, _ in members for id in written.ids))
-        elif self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        else:
+            self._known.clear()
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
         told = None if reason is None else _told(reason, self._path)
         for _, committed in members:
-            if not committed.done():  # who waited may have been cancelled
-                committed.set_result(told)
+            _release(committed, told)
+
+
+def _release(committed: asyncio.Future[HansaError | None], told: HansaError | None) -> None:
+    if not committed.done():  # who waited may have been cancelled
+        committed.set_result(told)
 
 
 def _told(reason: BaseException, path: str) -> HansaError:
@@ -232,18 +260,15 @@ def _told(reason: BaseException, path: str) -> HansaError:
 class TransactionScope:
     """What `Store.transaction` gives: a transaction from entering to the durable commit on leaving."""
 
-    def __init__(
-        self, writer: Writer, connection: apsw.Connection, path: str, clock: Clock, indexes: Indexes
-    ) -> None:
+    def __init__(self, writer: Writer, path: str, clock: Clock, indexes: Indexes) -> None:
         self._writer = writer
-        self._connection = connection
         self._path = path
         self._clock = clock
         self._indexes = indexes
 
     async def __aenter__(self) -> Transaction:
-        await self._writer.begin()
-        self._transaction = Transaction(self._connection, self._path, self._clock, self._indexes)
+        group = await self._writer.begin()
+        self._transaction = Transaction(group, self._path, self._clock, self._indexes)
         return self._transaction
 
     async def __aexit__(
@@ -253,7 +278,7 @@ class TransactionScope:
         transaction.is_open = False
         reason = transaction.failure or error
         if reason is not None:
-            self._writer.undo(has_written=bool(transaction.written.statements))
+            self._writer.undo(transaction.written, has_run=transaction.has_run)
             if error is None:
                 raise reason
             return

@@ -231,8 +231,9 @@ async def test_one_that_wrote_before_it_failed_leaves_no_trace_in_counts_index_a
 async def test_when_sqlite_undoes_the_group_and_it_cannot_be_written_again_everyone_in_it_hears() -> None:
     async def fail() -> None:
         async with store.transaction() as tx:
+            await tx.put(draft("large", description="x" * 1_000_000))
             with suppress(Unavailable):
-                await tx.put(draft("large", description="x" * 1_000_000))
+                tx.execute("SELECT 1")  # what waits is inserted before
             assert not store._write.in_transaction  # the disk is full
             other.execute("BEGIN IMMEDIATE")
             with suppress(Unavailable):

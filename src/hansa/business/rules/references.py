@@ -24,7 +24,6 @@ from hansa.business.models import Api, Models, Resource, Target
 from hansa.business.rules.walk import Walk
 from hansa.core.errors import Code, Refused
 from hansa.store import Transaction
-from hansa.store.references import collections_of
 
 Missing = Literal["warn", "refuse"]
 """What becomes of a write that refers to what is not here."""
@@ -94,7 +93,7 @@ class ReferenceRules:
         if len(added) > self._references_max:
             raise Refused(Code.INVALID, f"A body has at most {self._references_max} references.")
         ids = {reference.target_id for reference in added}
-        here = await collections_of(tx, tuple(ids))
+        here = tx.collections_of(tuple(ids))
         here[str(after.get("id"))] = resource.collection
         findings = tuple(
             finding for reference in added if (finding := _finding(reference, here.get(reference.target_id)))

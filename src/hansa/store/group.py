@@ -1,0 +1,179 @@
+"""What the transactions of one commit share: rows that wait to be inserted, numbers, and who is in which collection.
+
+A create inserts a dozen rows. Inserted one create after the other, between all the work that a request is, each of them
+finds SQLite's code and pages out of the processor's caches. So such rows *wait* here, and are inserted together: at the
+commit, or before a transaction runs SQL of its own, which may look for them. Numbers of entities and of the feed are
+given away here for that reason.
+
+What most creates ask the store is whether the entities that they refer to are here. That is kept from one group to the
+next; it includes every entity that a waiting row is of, so this question never has to insert anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import apsw
+
+from hansa.store.database import Parameter
+from hansa.store.totals import Delta
+
+KNOWN_MAX: Final = 20_000
+"""So many identifiers are remembered from one group to the next."""
+_VALUES_PER_STATEMENT: Final = 500
+_NEXT: Final = "SELECT (SELECT ifnull(max(number), 0) FROM entity), (SELECT ifnull(max(seq), 0) FROM change)"  # of both, the last
+
+Runs = Sequence[tuple[Parameter, ...]]
+
+
+class Written:
+    """What a transaction has written: its statements, and what follows from them."""
+
+    __slots__ = ("before", "deltas", "ids", "last_change", "run", "statements")
+
+    def __init__(self, before: tuple[int, int]) -> None:
+        self.before = before
+        """The last numbers of entities and of the feed when it began."""
+        self.statements: list[tuple[str, Runs]] = []
+        """Those that changed something, in their order, each with the parameters of all its runs."""
+        self.run = 0
+        """How many of them have been run; the others wait."""
+        self.deltas: list[Delta] = []
+        self.ids: list[str] = []
+        """Of the entities that it wrote or deleted."""
+        self.last_change = 0
+        """The newest row of the feed."""
+
+
+class KnownCollections:
+    """In which collection an entity is, by identifier, as the running transaction sees it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str | None] = {}
+
+    def shrink(self) -> None:
+        """Make room; only between two groups, since rows that wait are found here alone."""
+        if len(self._known) > KNOWN_MAX:
+            self._known.clear()
+
+    def clear(self) -> None:
+        """Forget everything: a group has failed."""
+        self._known.clear()
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Forget what a transaction said that is undone."""
+        for each in ids:
+            self._known.pop(each, None)
+
+    def note(self, entity_id: str, collection: str | None) -> None:
+        """An entity is in a collection from now on, or in none."""
+        self._known[entity_id] = collection
+
+    def is_known(self, entity_id: str) -> bool:
+        """Whether it is known where an entity is, or that it is not here."""
+        return entity_id in self._known
+
+    def is_absent(self, entity_id: str) -> bool:
+        """Whether it is known that an entity is not here."""
+        return self._known.get(entity_id, "") is None
+
+    def of(self, connection: apsw.Connection, ids: Iterable[str]) -> dict[str, str]:
+        """The collections of those of the entities that are here."""
+        known = self._known
+        unknown = [each for each in ids if each not in known]
+        for start in range(0, len(unknown), _VALUES_PER_STATEMENT):
+            part = tuple(unknown[start : start + _VALUES_PER_STATEMENT])
+            marks = ", ".join("?" * len(part))
+            known.update(dict.fromkeys(part))
+            known.update(connection.execute(f"SELECT id, type FROM entity WHERE id IN ({marks})", part))  # noqa: S608 - placeholders only
+        return {each: found for each in ids if (found := known[each]) is not None}
+
+
+class Group:
+    """One open group. Every method that runs SQL raises what SQLite raises; then the group has to be rolled back."""
+
+    def __init__(self, connection: apsw.Connection, known: KnownCollections) -> None:
+        self.connection = connection
+        self.known = known
+        known.shrink()
+        self._waiting: list[Written] = []
+        (last,) = connection.execute(_NEXT).fetchall()
+        self._entity, self._change = map(int, last)  # type: ignore[arg-type] # SQLite's integers
+        self.is_spoilt = False
+        """Whether inserting what waited has failed."""
+
+    def began(self) -> Written:
+        """For a transaction that begins."""
+        return Written((self._entity, self._change))
+
+    def next_entity(self) -> int:
+        """A number for a new entity."""
+        self._entity += 1
+        return self._entity
+
+    def next_change(self) -> int:
+        """A number for a new row of the feed."""
+        self._change += 1
+        return self._change
+
+    def insert(self, written: Written, sql: str, runs: Runs) -> None:
+        """Have rows inserted later."""
+        if written.run == len(written.statements):
+            self._waiting.append(written)
+        written.statements.append((sql, runs))
+
+    def flush(self) -> None:
+        """Insert what waits."""
+        if not self._waiting:
+            return
+        together: dict[str, list[tuple[Parameter, ...]]] = {}
+        for written in self._waiting:
+            for sql, runs in written.statements[written.run :]:
+                together.setdefault(sql, []).extend(runs)
+            written.run = len(written.statements)
+        self._waiting.clear()
+        self.is_spoilt = True
+        for sql, rows in together.items():
+            self.connection.executemany(sql, rows)
+        self.is_spoilt = False
+
+    def drop(self, written: Written) -> None:
+        """A transaction is undone: what of it waits is not inserted, and its numbers are given away anew."""
+        if written in self._waiting:
+            self._waiting.remove(written)
+        self._entity, self._change = written.before
+        self.known.forget(written.ids)
+
+    def repeat(self, members: Iterable[Written]) -> None:
+        """After a rollback: run everything once more."""
+        self._waiting.clear()
+        self.is_spoilt = False
+        for written in members:
+            self._run(written)
+
+    def repeat_possible(self, members: Sequence[Written]) -> dict[int, apsw.Error]:
+        """The same, without those that fail; why they do, by their place."""
+        self._waiting.clear()
+        self.is_spoilt = False
+        failed: dict[int, apsw.Error] = {}
+        for place, written in enumerate(members):
+            self.connection.execute("SAVEPOINT member")
+            try:
+                self._run(written)
+            except apsw.Error as error:
+                failed[place] = error
+                self.known.forget(written.ids)
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK TO member")
+                else:
+                    self.connection.execute("BEGIN IMMEDIATE")
+                    self.repeat(one for before, one in enumerate(members[:place]) if before not in failed)
+                    continue
+            self.connection.execute("RELEASE member")
+        return failed
+
+    def _run(self, written: Written) -> None:
+        for sql, runs in written.statements:
+            self.connection.executemany(sql, runs).fetchall()
+        written.run = len(written.statements)
