@@ -72,11 +72,12 @@ class Writer:
         self._completion = Completion(self._resource, self._attributes, around.models, around.clock)
         # Methods for operators alone are those of the marketplace's own systems: they say what others only read.
         for_operators = self._resource.operator_methods
-        self._not_created = (
+        not_created = (
             self._with_access()
             if "create" in for_operators
             else self._with_access("read-only", "update-only")
         )
+        self._not_given = not_created - FIXED - self._completion.dates
         self._unchanging = frozenset((*FIXED, *META_FIXED)) | (
             self._with_access("create-only")
             if "patch" in for_operators
@@ -227,7 +228,7 @@ class Writer:
             found.append(Violation("@type", f"must be {resource.type} or a type derived from it", said))
         found += [
             Violation(name, "is set by this marketplace", entity[name])
-            for name in (entity.keys() & self._not_created) - FIXED - self._completion.dates
+            for name in entity.keys() & self._not_given
         ]
         refuse(found)
         self._completion.new(entity)

@@ -10,7 +10,7 @@ import hashlib
 import re
 from typing import Any, Final
 
-import base58
+import based58
 import msgspec
 import rfc8785
 
@@ -18,8 +18,8 @@ from hansa.core.errors import Code, Refused
 
 HASHLINK_PREFIX: Final = "hl:z"
 _MULTIHASH_SHA2_256: Final = b"\x12\x20"
-_HASHLINK_FIRST: Final = HASHLINK_PREFIX + base58.b58encode(_MULTIHASH_SHA2_256 + b"\x00" * 32).decode()
-_HASHLINK_LAST: Final = HASHLINK_PREFIX + base58.b58encode(_MULTIHASH_SHA2_256 + b"\xff" * 32).decode()
+_HASHLINK_FIRST: Final = HASHLINK_PREFIX + based58.b58encode(_MULTIHASH_SHA2_256 + b"\x00" * 32).decode()
+_HASHLINK_LAST: Final = HASHLINK_PREFIX + based58.b58encode(_MULTIHASH_SHA2_256 + b"\xff" * 32).decode()
 _HASHLINK: Final = re.compile(rf"hl:z[1-9A-HJ-NP-Za-km-z]{{{len(_HASHLINK_FIRST) - len(HASHLINK_PREFIX)}}}")
 _INTEGER_EXACT_MAX: Final = 2**53 - 1
 _FLOAT_PLAIN_MIN: Final = 1e-3
@@ -95,7 +95,7 @@ def canonical_json(value: object) -> bytes:
 def hashlink(canonical: bytes) -> str:
     """The hashlink of canonical bytes."""
     digest = _MULTIHASH_SHA2_256 + hashlib.sha256(canonical).digest()
-    return HASHLINK_PREFIX + base58.b58encode(digest).decode()
+    return HASHLINK_PREFIX + based58.b58encode(digest).decode()
 
 
 def is_hashlink(text: str) -> bool:

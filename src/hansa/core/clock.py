@@ -86,4 +86,6 @@ class ManualClock:
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as every time of ours is written."""
     assert moment.tzinfo is not None, "a time without a zone means nothing to another member"
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"  # in place of +00:00

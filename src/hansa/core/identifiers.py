@@ -18,12 +18,10 @@ _ENTITY_KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 def uuid7(now: datetime, entropy: Entropy) -> str:
     """A time-ordered UUID (RFC 9562, version 7)."""
-    milliseconds = int(now.timestamp() * 1000)
-    value = int.from_bytes(milliseconds.to_bytes(6, "big") + entropy(10), "big")
-    value = value & ~(0xF << 76) | (0x7 << 76)
-    value = value & ~(0x3 << 62) | (0x2 << 62)
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    time = int(now.timestamp() * 1000).to_bytes(6, "big").hex()
+    random = entropy(10).hex()
+    variant = "89ab"[int(random[4], 16) & 3]
+    return f"{time[:8]}-{time[8:]}-7{random[1:4]}-{variant}{random[5:8]}-{random[8:]}"
 
 
 @lru_cache(512)

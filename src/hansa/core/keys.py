@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import base58
+import based58
 import msgspec
 from cryptography.hazmat.primitives import serialization
 from joserfc import jws
@@ -83,7 +83,7 @@ class VerifyingKey:
             raw = self._key.public_key.public_bytes(
                 serialization.Encoding.Raw, serialization.PublicFormat.Raw
             )
-        return "did:key:z" + base58.b58encode(_MULTICODEC[self.jwk.algorithm] + raw).decode()
+        return "did:key:z" + based58.b58encode(_MULTICODEC[self.jwk.algorithm] + raw).decode()
 
 
 class SigningKey:

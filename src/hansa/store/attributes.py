@@ -48,11 +48,11 @@ def values_at(value: Any, path: AttributePath) -> list[Any]:
     return found
 
 
-def indexed_values(entity: dict[str, Any], path: AttributePath) -> list[str]:
-    """What the index holds for an entity and a path, each value once."""
+def index_texts(values: list[Any]) -> list[str]:
+    """What the index holds of the values at a path, each once."""
     found = [
         _json.encode(value).decode() if type(value) is str else canonical_json(value).decode()
-        for value in values_at(entity, path)
+        for value in values
         if isinstance(value, str | int | float)
     ]
     return found if len(found) < 2 else list(dict.fromkeys(found))

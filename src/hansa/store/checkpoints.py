@@ -21,11 +21,11 @@ from typing import Final
 
 import apsw
 
-CHECKPOINT_PAGES: Final = 2000
+CHECKPOINT_PAGES: Final = 8000
 """So much that is not copied yet is a matter for the thread."""
-REST_PAGES_MAX: Final = 500
+REST_PAGES_MAX: Final = 1000
 """So much, a commit or two, is copied by the one who commits."""
-LOG_PAGES_MAX: Final = 16_000
+LOG_PAGES_MAX: Final = 32_000
 """Length at which a commit waits for the thread."""
 BUSY_TIMEOUT_MS: Final = 1000
 

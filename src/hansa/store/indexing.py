@@ -18,13 +18,17 @@ kept of.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from hansa.core.instants import comparable
-from hansa.store.attributes import AttributePath, indexed_values, values_at
+from hansa.store.attributes import AttributePath, index_texts, values_at
 from hansa.store.plan import DEFAULT_PLAN, TYPE_PATH, CollectionPlan, IndexPlan
+
+MARKS_KEPT_MAX: Final = 8192
+"""Many entities refer to a few others."""
 
 Column = str
 Posting = tuple[int, str]
@@ -66,6 +70,10 @@ class CollectionIndex:
         }
         """Of the indexed paths."""
         self.references = plan.references
+        self._walked = tuple(
+            (path[0], path, self.numbers.get(path), path in plan.references)
+            for path in dict.fromkeys((*self.numbers, *plan.references))
+        )
         self.number = attribute_number(collection, ())
         """What the table of marks calls the collection."""
         self.column_numbers = {
@@ -84,12 +92,15 @@ class CollectionIndex:
         name, updated = _text(entity.get("name")), _text(entity.get("lastUpdate"))
         if updated is not None:
             updated = comparable(updated)
-        index = [
-            (number, value)
-            for path, number in self.numbers.items()
-            if path[0] in entity
-            for value in indexed_values(entity, path)
-        ]
+        index: list[Posting] = []
+        referred: list[str] = []
+        for name_at_top, path, number, is_reference in self._walked:
+            if name_at_top in entity:
+                values = values_at(entity, path)
+                if number is not None:
+                    index += [(number, value) for value in index_texts(values)]
+                if is_reference:
+                    referred += [value for value in values if type(value) is str]
         postings = index.copy()
         numbers = self.column_numbers
         if name is not None:
@@ -99,17 +110,8 @@ class CollectionIndex:
         if parent is not None:
             postings.append((numbers["parent"], parent))
         status = None if self.status is None else _text(entity.get(self.status))
-        return IndexedFields(status, name, updated, tuple(index), self._marks(entity), tuple(postings))
-
-    def _marks(self, entity: dict[str, Any]) -> bytes:
-        ids = dict.fromkeys(
-            value
-            for path in self.references
-            if path[0] in entity
-            for value in values_at(entity, path)
-            if isinstance(value, str)
-        )
-        return b"".join(map(mark_of, ids))
+        marks = b"".join(map(mark_of, dict.fromkeys(referred)))
+        return IndexedFields(status, name, updated, tuple(index), marks, tuple(postings))
 
 
 class Indexes:
@@ -140,6 +142,7 @@ def attribute_number(collection: str, path: AttributePath) -> int:
     return int.from_bytes(hashlib.sha256(name).digest()[:6]) >> 1
 
 
+@lru_cache(MARKS_KEPT_MAX)
 def mark_of(entity_id: str) -> bytes:
     """What stands for an identifier among the marks of who refers to it."""
     return hashlib.blake2b(entity_id.encode(), digest_size=8).digest()

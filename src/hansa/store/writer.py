@@ -27,7 +27,6 @@ error. Nobody is told that a write is durable before the commit returned.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -44,11 +43,12 @@ from hansa.store.group import Group, KnownCollections, Written
 from hansa.store.indexing import Indexes
 from hansa.store.totals import Delta, Totals
 from hansa.store.transaction import Transaction
+from hansa.store.turns import Turns
 
 THREAD_MEMBERS_MIN: Final = 4
 """From so many on, a group is committed in a thread."""
-GROUP_WAITS_MAX: Final = 64
-"""A group of so many transactions waits for no others: the loop stands still while it is committed."""
+GROUP_MEMBERS_MAX: Final = 16
+"""A group of so many is committed at once when a thread does it: meanwhile the loop gets the next one ready."""
 
 
 class Writer:
@@ -72,9 +72,8 @@ class Writer:
         self._totals = totals
         self._opening = opening
         self._committed = committed
-        self._turns: deque[asyncio.Future[None]] = deque()
+        self._turns = Turns(self._freed, self._room)
         self._owner: asyncio.Task[object] | None = None
-        self._is_running = False
         self._is_closed = False
         self._known = KnownCollections()
         self._group: Group | None = None
@@ -84,7 +83,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Transactions that run, or wait for their turn or their commit."""
-        return len(self._members) + self._is_running + len(self._turns)
+        return len(self._members) + len(self._turns)
 
     async def begin(self) -> Group:
         """Wait for a turn; the group to write in.
@@ -92,17 +91,15 @@ class Writer:
         Raises:
             Unavailable: `Code.OVERLOADED` when too many wait; `Code.DISK_FULL`; `Code.UNAVAILABLE`.
         """
-        assert not self._is_running or self._owner is not asyncio.current_task(), (
+        assert not self._turns.is_taken or self._owner is not asyncio.current_task(), (
             "a transaction within a transaction would wait for itself"
         )
         if self.waiting >= self._waiting_max:
             raise Unavailable(Code.OVERLOADED, "Too many writes are waiting; try again shortly.")
-        if self._is_running:
-            await self._turn()
+        await self._turns.take()
         if self._is_closed:
-            self._pass_turn()
+            self._turns.release()
             raise Unavailable(Code.UNAVAILABLE, "The catalogue store is closing.")
-        self._is_running = True
         self._owner = asyncio.current_task()
         try:
             if self._group is None:
@@ -110,7 +107,7 @@ class Writer:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._group = Group(self._connection, self._known)
         except apsw.Error as error:
-            self._pass_turn()
+            self._release()
             raise as_ours(error, self._path) from error
         return self._group
 
@@ -118,7 +115,7 @@ class Writer:
         """The running transaction is complete. The future is done after the commit of its group, with its error."""
         committed: asyncio.Future[HansaError | None] = asyncio.get_running_loop().create_future()
         self._members.append((written, committed))
-        self._pass_turn()
+        self._release()
         return committed
 
     def undo(self, void: Written, *, has_run: bool) -> None:
@@ -135,38 +132,34 @@ class Writer:
                 group.repeat(written for written, _ in self._members)
         except apsw.Error as error:
             self._finish(error)
-        self._pass_turn()
+        else:
+            self._release()
 
     async def close(self) -> None:
         """Let the running transaction end and commit; whoever comes later is refused."""
-        if self._is_running:
-            await self._turn()
+        await self._turns.take()
         self._is_closed = True
         if self._group is not None:
             self._commit(is_last=True)
+        else:
+            self._turns.release()
         if self._thread is not None:
             self._thread.shutdown()
-        self._pass_turn()
 
-    async def _turn(self) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._turns.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._pass_turn()
-            raise
-
-    def _pass_turn(self) -> None:
+    def _release(self) -> None:
+        """A transaction is over."""
         self._owner = None
-        while self._turns:
-            turn = self._turns.popleft()
-            if not turn.done():
-                self._is_running = True
-                turn.set_result(None)
-                return
-        self._is_running = False
+        if self._thread is not None and len(self._members) >= GROUP_MEMBERS_MAX:
+            self._commit()
+        else:
+            self._turns.release()
+
+    def _room(self) -> int:
+        """How many more the group takes."""
+        return max(1, GROUP_MEMBERS_MAX - len(self._members))
+
+    def _freed(self) -> None:
+        """Nobody has the connection or waits for it."""
         if self._group is not None and not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._commit_unless_growing, 0)
@@ -174,12 +167,13 @@ class Writer:
     def _commit_unless_growing(self, before: int) -> None:
         """Commit, unless others have joined during this turn of the loop: then more may come during the next."""
         self._is_due = False
-        if self._group is None or self._is_running:
+        if self._group is None or self._turns.is_taken or self._turns.is_called:
             return
-        if before < len(self._members) < GROUP_WAITS_MAX:
+        if before < len(self._members):
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._commit_unless_growing, len(self._members))
         else:
+            self._turns.is_taken = True
             self._commit()
 
     def _insert(self, group: Group) -> None:
@@ -192,10 +186,11 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             failed = group.repeat_possible([written for written, _ in self._members])
             for place, error in failed.items():
-                _release(self._members[place][1], _told(error, self._path))
+                _tell(self._members[place][1], _told(error, self._path))
             self._members = [one for place, one in enumerate(self._members) if place not in failed]
 
     def _commit(self, *, is_last: bool = False) -> None:
+        """Commit, for one who has the connection."""
         assert self._group is not None, "there is a group to commit"
         deltas: list[Delta] = []
         try:
@@ -207,7 +202,6 @@ class Writer:
                     (collection, own, public, msgspec.json.encode(status).decode(), count),
                 )
             if self._thread is not None and len(self._members) >= THREAD_MEMBERS_MIN and not is_last:
-                self._is_running = True
                 loop = asyncio.get_running_loop()
                 ended = loop.run_in_executor(self._thread, self._connection.execute, "COMMIT")
                 ended.add_done_callback(partial(self._committed_by_thread, deltas))
@@ -224,7 +218,6 @@ class Writer:
             self._note_durable(deltas)
         else:
             self._finish(reason)
-        self._pass_turn()
 
     def _note_durable(self, deltas: list[Delta]) -> None:
         last_change = max((written.last_change for written, _ in self._members), default=0)
@@ -232,7 +225,11 @@ class Writer:
         self._finish(None, last_change)
 
     def _finish(self, reason: BaseException | None, last_change: int = 0) -> None:
-        """End the group, with the reason why nothing of it was written or None when it is durable."""
+        """End the group, with the reason why nothing of it was written or None when it is durable, and pass the turn on.
+
+        Who waits for the connection goes before those who wait for this commit, so that the next one begins early.
+        """
+        self._owner = None
         members, self._members, self._group = self._members, [], None
         if reason is None:
             self._committed(last_change, (id for written, _ in members for id in written.ids))
@@ -240,12 +237,13 @@ class Writer:
             self._known.clear()
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+        self._turns.release()
         told = None if reason is None else _told(reason, self._path)
         for _, committed in members:
-            _release(committed, told)
+            _tell(committed, told)
 
 
-def _release(committed: asyncio.Future[HansaError | None], told: HansaError | None) -> None:
+def _tell(committed: asyncio.Future[HansaError | None], told: HansaError | None) -> None:
     if not committed.done():  # who waited may have been cancelled
         committed.set_result(told)
 

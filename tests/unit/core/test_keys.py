@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-import base58
+import based58
 import pytest
 
 from hansa.core.errors import Code, Fatal, Refused
@@ -49,7 +49,10 @@ def test_did_keys_of_ed25519_are_those_of_the_vectors(shared: Path) -> None:
         encoded = vector["verificationKeyPair"].get("publicKeyBase58")
         if encoded is None:
             continue
-        assert VerifyingKey(PublicJwk("k", "OKP", "Ed25519", b64(base58.b58decode(encoded)))).did_key() == did
+        assert (
+            VerifyingKey(PublicJwk("k", "OKP", "Ed25519", b64(based58.b58decode(encoded.encode())))).did_key()
+            == did
+        )
         checked += 1
     assert checked >= 1
 
