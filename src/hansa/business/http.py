@@ -135,14 +135,13 @@ class Request:
     async def _body(self) -> bytes:
         size_max = self.limits.body_size_max_bytes
         declared = self.headers.get(b"content-length", b"0")
-        too_large = Refused(Code.TOO_LARGE, f"A body has at most {size_max} bytes.")
         if not declared.isdigit() or int(declared[:20]) > size_max:
-            raise too_large
+            raise _too_large(size_max)
         message = await self._receive()
         raw: bytes = message.get("body", b"")
         if message["type"] == "http.request" and not message.get("more_body", False):
             if len(raw) > size_max:
-                raise too_large
+                raise _too_large(size_max)
             return raw
         parts, size = [raw], len(raw)
         while message["type"] == "http.request" and message.get("more_body", False):
@@ -151,10 +150,14 @@ class Request:
             parts.append(part)
             size += len(part)
             if size > size_max:
-                raise too_large
+                raise _too_large(size_max)
         if message["type"] != "http.request":
             raise Disconnected
         return b"".join(parts)
+
+
+def _too_large(size_max: int) -> Refused:
+    return Refused(Code.TOO_LARGE, f"A body has at most {size_max} bytes.")
 
 
 def _takes_json(accept: bytes) -> bool:

@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
+from typing import Final
 
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity
+
+SECOND_LENGTH_CHARS: Final = len("2026-01-31T12:00:00")
 
 
 def etag(entity: Entity) -> bytes:
@@ -25,10 +28,14 @@ def is_named(header: bytes, tag: bytes) -> bool:
     return header.strip() == b"*" or tag in (one.strip().removeprefix(b"W/") for one in header.split(b","))
 
 
-@lru_cache(4096)
 def last_modified(moment: str) -> bytes:
-    """An HTTP date (RFC 9110, section 5.6.7) of an RFC 3339 time."""
-    return format_datetime(datetime.fromisoformat(moment).astimezone(UTC), usegmt=True).encode()
+    """An HTTP date (RFC 9110, section 5.6.7) of a time as `hansa.core.clock.rfc3339` writes it."""
+    return _http_date(moment[:SECOND_LENGTH_CHARS])
+
+
+@lru_cache(4096)
+def _http_date(second: str) -> bytes:
+    return format_datetime(datetime.fromisoformat(second).replace(tzinfo=UTC), usegmt=True).encode()
 
 
 def is_known(headers: Mapping[bytes, bytes], entity: Entity, tag: bytes) -> bool:

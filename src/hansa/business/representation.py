@@ -179,4 +179,4 @@ def collection_address(endpoint: str, api: Api, resource: Resource, parent_id: s
 
 
 def _segment(entity_id: str) -> str:
-    return quote(entity_id, safe=":@!$&()*+,;=~")
+    return entity_id if PLAIN_IDENTIFIER.fullmatch(entity_id) else quote(entity_id, safe=":@!$&()*+,;=~")

@@ -8,6 +8,7 @@ caller who may write, and is refused for replicas: their origin, another marketp
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -213,16 +214,11 @@ class Writer:
         resource, around = self._resource, self._around
         entity.setdefault("@type", resource.type)
         self._served.validator.unknown(resource.type, entity, entity)
-        entity_id = entity.setdefault("id", new_entity_id(resource.type, around.clock.now(), around.entropy))
-        length_max = around.limits.identifier_length_max_chars
         found: list[Violation] = []
-        if (
-            type(entity_id) is not str
-            or len(entity_id) > length_max
-            or not PLAIN_IDENTIFIER.fullmatch(entity_id)
-        ):
-            rule = f"must be at most {length_max} letters, digits and . _ ~ : @ ! $ & ' ( ) * + = -, starting with a letter or digit"
-            found.append(Violation("id", rule, entity_id))
+        if "id" in entity:
+            _check_identifier(entity["id"], around.limits.identifier_length_max_chars, found)
+        else:
+            entity["id"] = new_entity_id(resource.type, around.clock.now(), around.entropy)
         said = entity["@type"]
         if type(said) is not str or (said != resource.type and said in around.models.type_names):
             found.append(Violation("@type", f"must be {resource.type} or a type derived from it", said))
@@ -361,6 +357,12 @@ class Writer:
         )
 
 
+def _check_identifier(given: object, length_max: int, found: list[Violation]) -> None:
+    if type(given) is not str or len(given) > length_max or not PLAIN_IDENTIFIER.fullmatch(given):
+        rule = f"must be at most {length_max} letters, digits and . _ ~ : @ ! $ & ' ( ) * + = -, starting with a letter or digit"
+        found.append(Violation("id", rule, given))
+
+
 def _unresolved(found: tuple[Finding, ...]) -> tuple[Header, ...]:
     """The header that tells of references to what is not (yet) here; identifiers in it are percent-encoded."""
     if not found:
@@ -371,5 +373,6 @@ def _unresolved(found: tuple[Finding, ...]) -> tuple[Header, ...]:
     return ((UNRESOLVED, shown.encode()),)
 
 
+@lru_cache(4096)
 def _header_text(identifier: str) -> str:
     return identifier if PLAIN_IDENTIFIER.fullmatch(identifier) else quote(identifier, safe=":")

@@ -113,10 +113,14 @@ class ReferenceRules:
         found: list[Reference] = []
         for path, value, target in self.walk(api).values(resource.type, body, before):
             target_id = value.get(target.attribute)
-            if type(target_id) is str and target_id and not _is_value(value, target):
-                found.append(
-                    Reference(f"{path}.{target.attribute}", target_id, self._collections(value, target))
-                )
+            if type(target_id) is not str or not target_id:
+                continue
+            if target.is_value_possible and _is_value(value):
+                continue
+            allowed = None if target.is_any else target.collections
+            if target.attribute == "id" and "@referredType" in value:
+                allowed = self._referred(value["@referredType"], allowed)
+            found.append(Reference(f"{path}.{target.attribute}", target_id, allowed))
         return found
 
     def walk(self, api: Api) -> Walk[Target]:
@@ -141,24 +145,20 @@ class ReferenceRules:
         }
         return [each for each in found if (each.target_id, each.collections) not in standing]
 
-    def _collections(self, value: Mapping[str, Any], target: Target) -> tuple[str, ...] | None:
-        referred = value.get("@referredType") if target.attribute == "id" else None
-        if not isinstance(referred, str) or not referred:
-            return None if target.is_any else target.collections
-        named = self._models.references.named(referred)
-        if named is None:
-            return None
-        if target.is_any:
-            return named
-        return tuple(each for each in target.collections if each in named) or target.collections
+    def _referred(self, named: object, allowed: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Where the entity of a reference can be that names its type."""
+        if not isinstance(named, str) or not named:
+            return allowed
+        collections = self._models.references.named(named)
+        if allowed is None or collections is None:
+            return collections
+        return tuple(each for each in allowed if each in collections) or allowed
 
 
-def _is_value(value: Mapping[str, Any], target: Target) -> bool:
-    """Whether an object is the entity itself."""
-    if not target.is_value_possible or value.get("isRef") is True:
-        return False
-    if value.get("isRef") is False:
-        return True
+def _is_value(value: Mapping[str, Any]) -> bool:
+    """Whether an object, where there may be a value or a reference, is the entity itself."""
+    if "isRef" in value and isinstance(value["isRef"], bool):
+        return not value["isRef"]
     return not (value.get("href") or value.get("@referredType")) and not value.keys() <= REFERENCE_ATTRIBUTES
 
 
