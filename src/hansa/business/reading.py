@@ -19,7 +19,7 @@ from hansa.business.expansion import Expansion
 from hansa.business.http import CONTENT_TYPE, Answer, Header, Request, error_answer
 from hansa.business.preconditions import etag, is_known, last_modified
 from hansa.business.public_part import PublicParts
-from hansa.business.query import ListRequest, OneRequest, fields_of, list_request
+from hansa.business.query import ListRequest, OneRequest, fields_of, list_request, paging, taken_out
 from hansa.business.representation import Representation
 from hansa.business.surroundings import Served, Surroundings
 from hansa.core.errors import Code, Refused
@@ -50,7 +50,8 @@ class Reader:
         parts = PublicParts(around.models)
         self._parts = parts if parts.has_private(self._collection) else None
         self._kept: dict[ListKey, tuple[Page, Answer]] = {}
-        self._asked = lru_cache(REQUESTS_REMEMBERED)(self._read_query)
+        self._asked = lru_cache(REQUESTS_REMEMBERED)(self._read_request)
+        self._read = lru_cache(REQUESTS_REMEMBERED)(self._read_query)
 
     async def retrieve(self, request: Request, entity_id: str) -> Answer:
         """GET of one entity: 200, 304, 400, 401, 404 or 406."""
@@ -133,6 +134,18 @@ class Reader:
         if len(self._kept) >= ANSWERS_KEPT_MAX:
             del self._kept[next(iter(self._kept))]
         self._kept[key] = (page, answer)
+
+    def _read_request(
+        self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None
+    ) -> ListRequest:
+        """What a request asks for; of pages of the same list, all but the page is read once."""
+        parts = taken_out(query_string)
+        if parts is None:
+            return self._read(query_string, public_only, range_header, parent_id)
+        rest, page = parts
+        return self._read(rest, public_only, None, parent_id).at(
+            paging(page.get(b"offset"), page.get(b"limit"), range_header, self._limits)
+        )
 
     def _read_query(
         self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None

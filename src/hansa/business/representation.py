@@ -162,9 +162,11 @@ class Representation:
             if not PLAIN_IDENTIFIER.fullmatch("a".join(("", *names))):
                 return b"[%b]" % b",".join(map(self.whole, names, bodies))
             # All of them are plain: no need to look at each.
-            start = self._start
-            pieces = zip(names, bodies, strict=True)
-            return b"[%b]" % b",".join([b'%b%b",%b' % (start, n.encode(), body[1:]) for n, body in pieces])
+            pieces = [b"["]
+            for name, body in zip(names, bodies, strict=True):
+                pieces += (self._start, name.encode(), b'",', body[1:], b",")
+            pieces[-1] = b"]" if names else b"[]"
+            return b"".join(pieces)
         selecting = chosen.selecting()
         return b"[%b]" % b",".join(
             self._part(one, body, selecting) for one, body in zip(ids, bodies, strict=True)

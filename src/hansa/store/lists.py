@@ -130,14 +130,14 @@ class Lists:
         if total <= query.offset or query.limit == 0:
             return Page(*_EMPTY, total)
         if not query.sort:
-            return self._streamed(compiled.stream(), total)
+            return self._streamed(compiled, total)
         if lead is not None and total <= (BODIES_INLINE_MAX if compiled.unindexed else ENTITIES_INLINE_MAX):
             return self._searched_here(compiled, lead)
         if compiled.sorted_column is not None:
             whole = self._totals.of_collection(query.type, public_only=query.public_only)
             looked_at = (query.offset + query.limit) * whole / total
             if lead is None or looked_at <= ENTITIES_INLINE_MAX:
-                return self._streamed(compiled.walk(), total)
+                return _paged(self._rows(compiled.walk()), total)
         return await self._searched(compiled, lead)
 
     async def _ranged(self, compiled: Compiled) -> Page:
@@ -156,10 +156,15 @@ class Lists:
             ((total,),) = await self._in_time(compiled, compiled.range_count())
             answer = Answer(total, ())
             self._totals.keep_answer(kept, revision, answer)
-        return self._streamed(compiled.walk(), answer.total)
+        return _paged(self._rows(compiled.walk()), answer.total)
 
-    def _streamed(self, statement: Statement, total: int) -> Page:
-        return _paged(self._rows(statement), total)
+    def _streamed(self, compiled: Compiled, total: int) -> Page:
+        query, ends = compiled.query, compiled.ends
+        state = self._totals.removals(query.type)
+        rows = self._rows(compiled.stream(ends.number_before(query.offset, state)))
+        if len(rows) == query.limit:
+            ends.note(query.offset + query.limit, rows[-1][2], state)
+        return _paged(rows, total)
 
     def _rows(self, statement: Statement) -> list[Row]:
         self._functions.tests = statement.tests
@@ -233,13 +238,14 @@ class Lists:
             self._pages_bytes -= oldest
 
     def _taken_apart(self, query: Query) -> Compiled:
-        compiled = self._compiled.get(query)
+        whole = msgspec.structs.replace(query, offset=0, limit=0)  # all pages of a list are taken apart alike
+        compiled = self._compiled.get(whole)
         if compiled is None:
-            compiled = compile_query(query, self._indexes.of(query.type))
+            compiled = compile_query(whole, self._indexes.of(query.type))
             if len(self._compiled) >= COMPILED_KEPT_MAX:
                 self._compiled.clear()
-            self._compiled[query] = compiled
-        return compiled
+            self._compiled[whole] = compiled
+        return msgspec.structs.replace(compiled, query=query)
 
     # -- totals -----------------------------------------------------------------------------------------------
 
@@ -289,5 +295,5 @@ class Lists:
 
 
 def _paged(rows: list[Row], total: int) -> Page:
-    """A page of rows (id, body)."""
+    """A page of rows that begin with id and body."""
     return Page(tuple([row[1] for row in rows]), tuple([row[0] for row in rows]), total)

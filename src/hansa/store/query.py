@@ -35,6 +35,8 @@ from hansa.store.records import AllOf, AnyOf, Condition, Filter, Query, SortKey,
 
 IDS_MAX: Final = 500
 """So many identifiers are looked up on the event loop."""
+ENDS_MAX: Final = 5000
+"""So many pages of one list are remembered the ends of."""
 POSTINGS_MAX: Final = 50
 """So many are merged into one lead."""
 
@@ -63,8 +65,29 @@ class Source(msgspec.Struct, frozen=True):
     value: str
     numbers: Part
     """A SELECT of `n`."""
+    number: str
+    """What `n` is called in there."""
     counted: Part
     """A SELECT of `public`, for counting."""
+
+
+class Ends:
+    """Where pages of a list end, so that the next one begins there and skips nothing, however far down it is."""
+
+    def __init__(self) -> None:
+        self._state = 0
+        self._numbers: dict[int, int] = {}
+
+    def number_before(self, offset: int, state: int) -> int | None:
+        """Number of the last entity before an offset, if that has been seen in this state of the collection."""
+        return self._numbers.get(offset) if state == self._state else None
+
+    def note(self, offset: int, number: int, state: int) -> None:
+        """An entity is the last before an offset."""
+        if state != self._state or len(self._numbers) >= ENDS_MAX:
+            self._numbers.clear()
+            self._state = state
+        self._numbers[offset] = number
 
 
 class Lead(msgspec.Struct, frozen=True):
@@ -95,6 +118,8 @@ class Compiled(msgspec.Struct, frozen=True):
     tests: tuple[Callable[[Any], bool], ...]
     is_slow: bool
     """A pattern or test of the client's decides about entities: how long that takes for one is the client's choice too."""
+    ends: Ends
+    """Of its pages, when they are streamed."""
 
     @property
     def conditions(self) -> int:
@@ -103,12 +128,22 @@ class Compiled(msgspec.Struct, frozen=True):
 
     # -- statements -------------------------------------------------------------------------------------------
 
-    def stream(self) -> Statement:
-        """The page (id, body) of the only lead, or of the whole collection, in the order of numbers."""
-        query = self.query
-        numbers = self.leads[0].sources if self.leads else (_whole(query),)
-        merged = _union([source.numbers for source in numbers], distinct=not self._is_disjoint())
-        return self._page(Part(f"{merged.sql} ORDER BY n LIMIT ? OFFSET ?", merged.parameters))
+    def stream(self, behind: int | None = None) -> Statement:
+        """The page (id, body, number) of the only lead, or of the whole collection, in the order of numbers.
+
+        Args:
+            behind: Number of the entity before the page, when that is known.
+        """
+        sources = self.leads[0].sources if self.leads else (_whole(self.query),)
+        parts = [source.numbers for source in sources]
+        if behind is not None:
+            parts = [
+                Part(f"{one.numbers.sql} AND {one.number} > ?", (*one.numbers.parameters, behind))
+                for one in sources
+            ]
+        merged = _union(parts, distinct=not self._is_disjoint())
+        offset = self.query.offset if behind is None else 0
+        return self._page(Part(f"{merged.sql} ORDER BY n LIMIT ? OFFSET ?", merged.parameters), offset)
 
     def named(self) -> Statement:
         """Everything (id, body) that the identifiers and the other conditions let through, in the order of numbers."""
@@ -120,7 +155,7 @@ class Compiled(msgspec.Struct, frozen=True):
         )
 
     def walk(self) -> Statement:
-        """The page (id, body) in the order of a column, with every condition checked."""
+        """The page (id, body, number) in the order of a column, with every condition checked."""
         column = self.sorted_column
         assert column is not None
         where = joined(" AND ", [*self._base(), *(lead.check for lead in self.leads), *self.checks], "1")
@@ -130,7 +165,8 @@ class Compiled(msgspec.Struct, frozen=True):
                 f"SELECT e.number AS n FROM entity AS e INDEXED BY {INDEX_OF[column]} WHERE {where.sql} "  # noqa: S608 - no input
                 f"ORDER BY e.{column}{descending}, e.number{descending} LIMIT ? OFFSET ?",
                 where.parameters,
-            )
+            ),
+            self.query.offset,
         )
 
     def range_count(self, count_max: int | None = None) -> Statement:
@@ -175,11 +211,11 @@ class Compiled(msgspec.Struct, frozen=True):
             self.tests,
         )
 
-    def _page(self, numbers: Part) -> Statement:
+    def _page(self, numbers: Part, offset: int) -> Statement:
         """The subquery touches nothing but an index, so that skipping to an offset reads no entity."""
         return Statement(
-            f"SELECT e.id, e.body FROM ({numbers.sql}) AS p CROSS JOIN entity AS e ON e.number = p.n",  # noqa: S608 - no input
-            (*numbers.parameters, self.query.limit, self.query.offset),
+            f"SELECT e.id, e.body, e.number FROM ({numbers.sql}) AS p CROSS JOIN entity AS e ON e.number = p.n",  # noqa: S608 - no input
+            (*numbers.parameters, self.query.limit, offset),
             self.tests,
         )
 
@@ -238,6 +274,7 @@ def compile_query(query: Query, index: CollectionIndex) -> Compiled:
         unindexed=tuple(dict.fromkeys(unindexed)),
         tests=tuple(conditions.tests),
         is_slow=any(map(_is_slow, flat)),
+        ends=Ends(),
     )
 
 
@@ -302,6 +339,7 @@ def _sources(filter: Filter, query: Query, conditions: Conditions, index: Collec
                 f"SELECT entity AS n FROM entity_index WHERE attribute = ? AND value = ?{public}",  # noqa: S608 - no input
                 (number, meaning),
             ),
+            number="entity",
             counted=Part(
                 "SELECT public FROM entity_index WHERE attribute = ? AND value = ?", (number, meaning)
             ),
@@ -318,6 +356,7 @@ def _column_source(column: str, value: str, query: Query, index: CollectionIndex
         column=column,
         value=value,
         numbers=Part(f"SELECT number AS n {rows}{public}", (query.type, value)),
+        number="number",
         counted=Part(f"SELECT public {rows}", (query.type, value)),
     )
 
@@ -336,6 +375,7 @@ def _whole(query: Query) -> Source:
         column=None,
         value="",
         numbers=Part(f"SELECT number AS n {rows}{public}", (query.type,)),
+        number="number",
         counted=Part(f"SELECT public {rows}", (query.type,)),
     )
 

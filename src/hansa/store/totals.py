@@ -67,6 +67,7 @@ class Totals:
         self._postings: dict[Posting, Pair] = {}
         self._journals: dict[Posting, list[list[tuple[int, int, int]]]] = {}
         self._revisions: dict[str, int] = {}
+        self._removals: dict[str, int] = {}
         self._answers: dict[Query, tuple[int, Answer]] = {}
 
     # -- reading ----------------------------------------------------------------------------------------------
@@ -129,6 +130,13 @@ class Totals:
         """A number that every commit which touches the collection changes."""
         return self._revisions.get(collection, 0)
 
+    def removals(self, collection: str) -> int:
+        """A number that every commit changes which takes an entity, as it was, out of the collection.
+
+        While it stands, entities only come behind all others, and what is at a place of a list stays there.
+        """
+        return self._removals.get(collection, 0)
+
     def answer(self, query: Query) -> Answer | None:
         """What a search found, if nothing has changed since."""
         found = self._answers.get(query)
@@ -156,6 +164,8 @@ class Totals:
             kinds = self._kinds.setdefault(collection, {})
             kinds[kind] = kinds.get(kind, 0) + difference
             self._revisions[collection] = self._revisions.get(collection, 0) + 1
+            if difference < 0:
+                self._removals[collection] = self._removals.get(collection, 0) + 1
             for posting in delta.postings:
                 pair = self._postings.get(posting)
                 if pair is not None:

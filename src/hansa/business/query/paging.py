@@ -14,6 +14,9 @@ from hansa.core.limits import Limits
 
 OFFSET_MAX: Final = 2**53 - 1
 
+_PLAIN: Final = frozenset({b"offset", b"limit"})
+_ODD: Final = re.compile(rb"offset|limit|%(?!40)")
+"""In a name: it may be one of these in another spelling."""
 _RANGE: Final = re.compile(rb"items\s*=\s*([0-9]{1,16})\s*-\s*([0-9]{1,16})?\s*", re.ASCII | re.IGNORECASE)
 
 
@@ -41,6 +44,26 @@ def paging(
     limit = number("limit", limits_given, limits.list_limit_default, OFFSET_MAX)
     offset = number("offset", offsets, 0, OFFSET_MAX)
     return Paging(offset, min(limit, limits.list_limit_max), is_asked=True, is_range=False)
+
+
+def taken_out(query_string: bytes) -> tuple[bytes, dict[bytes, list[str]]] | None:
+    """A query string without its page, and the page's parameters; None where it takes a closer look to tell them.
+
+    Who turns pages asks the same again and again but for these parameters, nearly always in their plainest form.
+    """
+    if b";" in query_string:
+        return None
+    rest: list[bytes] = []
+    page: dict[bytes, list[str]] = {}
+    for part in query_string.split(b"&"):
+        name, _, value = part.partition(b"=")
+        if name in _PLAIN and value.isdigit():
+            page.setdefault(name, []).append(value.decode())
+        elif _ODD.search(name):
+            return None
+        else:
+            rest.append(part)
+    return (b"&".join(rest), page) if page else None
 
 
 def number(name: str, found: list[str] | None, default: int, most: int) -> int:

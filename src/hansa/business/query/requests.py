@@ -16,7 +16,7 @@ from hansa.business.models import Api, Resource
 from hansa.business.query.expanding import depth_of, expand_paths
 from hansa.business.query.filters import Comparison, conditions, href_as_id
 from hansa.business.query.jsonpath_conditions import selecting
-from hansa.business.query.paging import paging
+from hansa.business.query.paging import Paging, paging
 from hansa.business.query.parameters import Assertion, Group, assertion, groups
 from hansa.business.query.paths import Path, Place, follow
 from hansa.business.query.selecting import selection_of
@@ -62,6 +62,11 @@ class ListRequest(msgspec.Struct, frozen=True):
     """The client named a page."""
     is_range: bool = False
     """The client named it in the header Range."""
+
+    def at(self, page: Paging) -> ListRequest:
+        """The same for another page."""
+        query = msgspec.structs.replace(self.query, offset=page.offset, limit=page.limit)
+        return msgspec.structs.replace(self, query=query, is_paged=page.is_asked, is_range=page.is_range)
 
 
 def fields_of(query_string: bytes, api: Api, resource: Resource, limits: Limits) -> OneRequest:
