@@ -8,7 +8,7 @@ as far as there is room: who asks for one again gets the very same object.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import apsw
@@ -18,6 +18,7 @@ from hansa.core.errors import Code, Unavailable
 from hansa.store.database import Row
 from hansa.store.functions import Functions
 from hansa.store.indexing import Indexes
+from hansa.store.kept_rows import KeptRows
 from hansa.store.query import Compiled, Lead, Source, Statement, compile_query
 from hansa.store.records import Page, Query
 from hansa.store.searches import Searches, TooSlow
@@ -35,7 +36,9 @@ PAGE_OVERHEAD_BYTES: Final = 2048
 COMPILED_KEPT_MAX: Final = 1024
 UNINDEXED_KEPT_MAX: Final = 1000
 
-_PAGE: Final = "SELECT number, id, body FROM entity WHERE number IN (SELECT value FROM json_each(?))"
+ROWS_KEPT_MAX_BYTES: Final = 16_777_216
+
+_ROWS: Final = "SELECT number, id, body FROM entity WHERE number IN (SELECT value FROM json_each(?))"
 _EMPTY: Final = ((), ())
 
 
@@ -59,6 +62,7 @@ class Lists:
         self._unindexed: dict[tuple[str, str], int] = {}
         self._pages: dict[Query, tuple[int, Page, int]] = {}
         self._pages_bytes = 0
+        self._shown = KeptRows(ROWS_KEPT_MAX_BYTES)
 
     async def answer(self, query: Query) -> Page:
         """A page and the exact total; the same object as long as the collection stays as it is, if there is room."""
@@ -72,6 +76,10 @@ class Lists:
         if not compiled.tests and revision == self._totals.revision(query.type):
             self._keep(query, revision, page)
         return page
+
+    def forget(self, entity_id: str) -> None:
+        """An entity has been written or deleted."""
+        self._shown.forget(entity_id)
 
     async def _answer(self, compiled: Compiled) -> Page:
         query = compiled.query
@@ -97,21 +105,21 @@ class Lists:
         query = compiled.query
         if query.sort:
             return self._searched_here(compiled, None)
-        rows = self._rows(compiled.named())
-        return _paged(rows[query.offset : query.offset + query.limit], len(rows))
+        found = self._numbers(compiled.named())
+        return self._paged(found[query.offset : query.offset + query.limit], len(found))
 
     async def _led(self, compiled: Compiled) -> Page:
         """The answer where an index knows the entities of at least one condition: the one with the fewest leads."""
         query = compiled.query
         is_one = compiled.conditions == 1
         if is_one and not query.sort and query.offset == 0 and not self._is_counted(compiled.leads[0]):
-            rows = self._rows(compiled.stream())
-            if len(rows) < query.limit:  # that was all
-                return _paged(rows, len(rows))
+            numbers = self._numbers(compiled.stream())
+            if len(numbers) < query.limit:  # that was all
+                return self._paged(numbers, len(numbers))
             revision = self._totals.revision(query.type)
             total = await self._count(compiled.leads[0], query)
             if compiled.leads[0].is_disjoint and revision == self._totals.revision(query.type):
-                return _paged(rows, total)
+                return self._paged(numbers, total)
         counts = [await self._count(lead, query) for lead in compiled.leads]
         fewest = min(counts)
         leading = compiled.leads[counts.index(fewest)]
@@ -137,7 +145,7 @@ class Lists:
             whole = self._totals.of_collection(query.type, public_only=query.public_only)
             looked_at = (query.offset + query.limit) * whole / total
             if lead is None or looked_at <= ENTITIES_INLINE_MAX:
-                return _paged(self._rows(compiled.walk()), total)
+                return self._paged(self._numbers(compiled.walk()), total)
         return await self._searched(compiled, lead)
 
     async def _ranged(self, compiled: Compiled) -> Page:
@@ -156,15 +164,18 @@ class Lists:
             ((total,),) = await self._in_time(compiled, compiled.range_count())
             answer = Answer(total, ())
             self._totals.keep_answer(kept, revision, answer)
-        return _paged(self._rows(compiled.walk()), answer.total)
+        return self._paged(self._numbers(compiled.walk()), answer.total)
 
     def _streamed(self, compiled: Compiled, total: int) -> Page:
         query, ends = compiled.query, compiled.ends
         state = self._totals.removals(query.type)
-        rows = self._rows(compiled.stream(ends.number_before(query.offset, state)))
-        if len(rows) == query.limit:
-            ends.note(query.offset + query.limit, rows[-1][2], state)
-        return _paged(rows, total)
+        numbers = self._numbers(compiled.stream(ends.number_before(query.offset, state)))
+        if len(numbers) == query.limit:
+            ends.note(query.offset + query.limit, numbers[-1], state)
+        return self._paged(numbers, total)
+
+    def _numbers(self, statement: Statement) -> list[int]:
+        return [row[0] for row in self._rows(statement)]
 
     def _rows(self, statement: Statement) -> list[Row]:
         self._functions.tests = statement.tests
@@ -172,11 +183,12 @@ class Lists:
 
     def _searched_here(self, compiled: Compiled, leading: Lead | None) -> Page:
         ((total, numbers),) = self._rows(compiled.search(leading))
-        return self._page(Answer(total, msgspec.json.decode(numbers, type=tuple[int, ...])), ())
+        return self._paged(msgspec.json.decode(numbers, type=tuple[int, ...]), total)
 
     async def _searched(self, compiled: Compiled, leading: Lead | None) -> Page:
         self._note_unindexed(compiled.query, compiled.unindexed)
-        return self._page(await self._search_answer(compiled, leading), compiled.unindexed)
+        answer = await self._search_answer(compiled, leading)
+        return self._paged(answer.numbers, answer.total, compiled.unindexed)
 
     async def _search_answer(self, compiled: Compiled, leading: Lead | None) -> Answer:
         query = compiled.query
@@ -188,17 +200,23 @@ class Lists:
             self._totals.keep_answer(query, revision, answer)
         return answer
 
-    def _page(self, answer: Answer, unindexed: tuple[str, ...]) -> Page:
-        if not answer.numbers:
-            return Page(*_EMPTY, answer.total, unindexed)
-        rows = self._fetch(_PAGE, (msgspec.json.encode(answer.numbers).decode(),))
-        found = {number: (identifier, body) for number, identifier, body in rows}
-        # What was deleted since the search is left out.
-        page = [found[number] for number in answer.numbers if number in found]
+    def _paged(self, numbers: Sequence[int], total: int, unindexed: tuple[str, ...] = ()) -> Page:
+        """A page of the entities with some numbers, in this order."""
+        rows = self._shown.of(numbers)
+        if None in rows:
+            missing = [number for number, row in zip(numbers, rows, strict=True) if row is None]
+            read = {
+                number: (identifier, body)
+                for number, identifier, body in self._fetch(_ROWS, (msgspec.json.encode(missing).decode(),))
+            }
+            for number, row in read.items():
+                self._shown.keep(number, row)
+            rows = [row or read.get(number) for number, row in zip(numbers, rows, strict=True)]
+        shown = [row for row in rows if row is not None]  # what was deleted since a search is left out
         return Page(
-            tuple([body for _, body in page]),
-            tuple([identifier for identifier, _ in page]),
-            answer.total,
+            tuple([body for _, body in shown]),
+            tuple([identifier for identifier, _ in shown]),
+            total,
             unindexed,
         )
 
@@ -292,8 +310,3 @@ class Lists:
             return Counted(count - public, public, seq)
 
         return await self._totals.count(posting, elsewhere)
-
-
-def _paged(rows: list[Row], total: int) -> Page:
-    """A page of rows that begin with id and body."""
-    return Page(tuple([row[1] for row in rows]), tuple([row[0] for row in rows]), total)

@@ -302,6 +302,7 @@ class Store:
     def _hear(self, last_change: int, ids: Iterable[str]) -> None:
         for entity_id in ids:
             self._forget(entity_id)
+            self._lists.forget(entity_id)
         self._may_hold = True
         if last_change > self._last_change:
             self._last_change = last_change
