@@ -22,6 +22,7 @@ from hansa.business.http import (
     send_answer,
 )
 from hansa.business.hub import HubHandler
+from hansa.business.kept_answers import KeptAnswers
 from hansa.business.openapi import Description
 from hansa.business.resources import ApiResources, Route, other_method, route
 from hansa.business.surroundings import Surroundings
@@ -50,7 +51,8 @@ class BusinessApp:
         self._bases = frozenset(api.base_path.rstrip("/") for api in around.models.apis)
         self._routes: dict[str, Route] = {}
         self._sub_routes: dict[str, Route] = {}
-        self.resources = {api.id: ApiResources(api, around) for api in around.models.apis}
+        kept = KeptAnswers()
+        self.resources = {api.id: ApiResources(api, around, kept) for api in around.models.apis}
         """By API."""
         for found in self.resources.values():
             described = Description(found.api, around.endpoint)

@@ -11,12 +11,13 @@ are part of.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
 from hansa.business.expansion import Expansion
 from hansa.business.http import CONTENT_TYPE, Answer, Header, Request, error_answer
+from hansa.business.kept_answers import KeptAnswers, ListKey
 from hansa.business.preconditions import etag, is_known, last_modified
 from hansa.business.public_part import PublicParts
 from hansa.business.query import ListRequest, OneRequest, fields_of, list_request, paging, taken_out
@@ -27,21 +28,14 @@ from hansa.store import Page
 
 REQUESTS_REMEMBERED: Final = 256
 """Queries of lists that need no reading again."""
-ANSWERS_KEPT_MAX: Final = 8
-KEPT_SIZE_MAX_BYTES: Final = 65_536
-"""Of an answer that is kept for who asks the same again, a few of each resource."""
 ACCEPT_RANGES: Final = (b"accept-ranges", b"items")
 UNINDEXED: Final = b"hansa-unindexed"
-
-
-ListKey: TypeAlias = tuple[bytes, bool, bytes | None, str | None]
-"""Query, whether only what is public counts, range, parent."""
 
 
 class Reader:
     """Answers GET for one resource."""
 
-    def __init__(self, served: Served, around: Surroundings) -> None:
+    def __init__(self, served: Served, around: Surroundings, kept: KeptAnswers) -> None:
         self._served = served
         self._store = around.store
         self._limits = around.limits
@@ -49,7 +43,7 @@ class Reader:
         self._expansion = Expansion(around)
         parts = PublicParts(around.models)
         self._parts = parts if parts.has_private(self._collection) else None
-        self._kept: dict[ListKey, tuple[Page, Answer]] = {}
+        self._kept = kept
         self._asked = lru_cache(REQUESTS_REMEMBERED)(self._read_request)
         self._read = lru_cache(REQUESTS_REMEMBERED)(self._read_query)
 
@@ -97,12 +91,14 @@ class Reader:
         public_only = not caller.is_authenticated
         if served.is_below_parent:
             await served.check_parent(request.parent_id, public_only=public_only)
-        key = (request.query_string, public_only, request.headers.get(b"range"), request.parent_id)
-        asked = self._asked(*key)
+        named = (request.query_string, public_only, request.headers.get(b"range"), request.parent_id)
+        key = ListKey(self._collection, *named)
+        revision = self._store.revision(self._collection)
+        kept = self._kept.of(key, revision)
+        if kept is not None:
+            return kept
+        asked = self._asked(*named)
         page = await self._store.list(asked.query)
-        kept = self._kept.get(key)
-        if kept is not None and kept[0] is page:  # the store gives the same object while nothing has changed
-            return kept[1]
         if asked.is_range and asked.query.offset >= page.total:
             return _unsatisfiable(page.total)
         shown = served.shown(request.parent_id)
@@ -124,16 +120,11 @@ class Reader:
         if page.unindexed:
             headers.append((UNINDEXED, ", ".join(page.unindexed).encode()))
         answer = Answer(206 if is_part and asked.is_paged else 200, body, tuple(headers))
-        if not (asked.expand or asked.depth) and len(body) <= KEPT_SIZE_MAX_BYTES:
-            self._keep(key, page, answer)
+        # What depends on other collections, or is counted each time it is asked for, is made anew.
+        is_kept = not (asked.expand or asked.depth or page.unindexed)
+        if is_kept and revision == self._store.revision(self._collection):
+            self._kept.keep(key, revision, answer)
         return answer
-
-    def _keep(self, key: ListKey, page: Page, answer: Answer) -> None:
-        """Keep an answer until its page is another, or newer answers need the room."""
-        self._kept.pop(key, None)
-        if len(self._kept) >= ANSWERS_KEPT_MAX:
-            del self._kept[next(iter(self._kept))]
-        self._kept[key] = (page, answer)
 
     def _read_request(
         self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None

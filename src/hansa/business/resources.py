@@ -16,6 +16,7 @@ from hansa.business.embedded import EmbeddedReader
 from hansa.business.http import Answer, Request, allow, method_not_allowed
 from hansa.business.jobs.desk import is_job
 from hansa.business.jobs.handlers import JobHandler
+from hansa.business.kept_answers import KeptAnswers
 from hansa.business.models import Api, Resource
 from hansa.business.monitors import Monitored, is_monitor
 from hansa.business.reading import Reader
@@ -40,13 +41,14 @@ class Route(msgspec.Struct, frozen=True):
 class ApiResources:
     """The resources of one API: their routes and their writers."""
 
-    def __init__(self, api: Api, around: Surroundings) -> None:
+    def __init__(self, api: Api, around: Surroundings, kept: KeptAnswers) -> None:
         self.api = api
         self.routes: dict[str, Route] = {}
         """By path; `{…Id}` stands for the identifier of a parent."""
         self.writers: dict[str, Writer] = {}
         """By collection."""
         self._around = around
+        self._kept = kept
         validator = Validator(api, around.policies.unknown_attributes)
         served = [Served(api, resource, validator, around) for resource in api.resources]
         self.served = {one.resource.collection: one for one in served}
@@ -63,7 +65,11 @@ class ApiResources:
 
     def _route(self, served: Served, monitors: Writer | None) -> Route:
         resource, writer = served.resource, self.writers[served.resource.collection]
-        reader = EmbeddedReader(served, self._around) if resource.embedded else Reader(served, self._around)
+        reader = (
+            EmbeddedReader(served, self._around)
+            if resource.embedded
+            else Reader(served, self._around, self._kept)
+        )
 
         def writing(handle: Handle) -> Handle:
             return handle if monitors is None else Monitored(handle, monitors, self._around)

@@ -123,8 +123,10 @@ class JoiningTransport:
     def write(self, data: bytes) -> None:
         """Write, together with a head that waits."""
         if self._head:
-            data, self._head = self._head + data, b""
-        elif data.endswith(b"\r\n\r\n") and data.startswith(b"HTTP/"):
+            head, self._head = self._head, b""
+            self._transport.writelines((head, data))
+            return
+        if data.endswith(b"\r\n\r\n") and data.startswith(b"HTTP/"):
             self._head = data
             asyncio.get_running_loop().call_soon(self.flush)
             return

@@ -2,12 +2,12 @@
 
 What looks at few entities runs on the event loop; everything else in a worker thread, where it may take
 `limits.search_timeout_s` and is refused afterwards with the advice to add an index. What a search found is kept until
-its collection changes, so that turning pages back and forth, or many who ask the same, search once. So are whole pages,
-as far as there is room: who asks for one again gets the very same object.
+its collection changes, so that turning pages back and forth, or many who ask the same, search once.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -19,7 +19,7 @@ from hansa.store.database import Row
 from hansa.store.functions import Functions
 from hansa.store.indexing import Indexes
 from hansa.store.kept_rows import KeptRows
-from hansa.store.query import Compiled, Lead, Source, Statement, compile_query
+from hansa.store.query import STRETCH, Compiled, Lead, Source, Statement, compile_query
 from hansa.store.records import Page, Query
 from hansa.store.searches import Searches, TooSlow
 from hansa.store.totals import Answer, Counted, Totals
@@ -30,10 +30,7 @@ BODIES_INLINE_MAX: Final = 50
 """The same where their bodies have to be parsed."""
 COUNTED_INLINE_MAX: Final = 2000
 """So many rows of an index are counted on the event loop."""
-PAGES_KEPT_MAX_BYTES: Final = 16_777_216
-PAGE_OVERHEAD_BYTES: Final = 2048
-"""What keeping a page takes beside its bodies, roughly."""
-COMPILED_KEPT_MAX: Final = 1024
+COMPILED_KEPT_MAX: Final = 512
 UNINDEXED_KEPT_MAX: Final = 1000
 
 ROWS_KEPT_MAX_BYTES: Final = 16_777_216
@@ -60,29 +57,15 @@ class Lists:
         self._totals = totals
         self._compiled: dict[Query, Compiled] = {}
         self._unindexed: dict[tuple[str, str], int] = {}
-        self._pages: dict[Query, tuple[int, Page, int]] = {}
-        self._pages_bytes = 0
         self._shown = KeptRows(ROWS_KEPT_MAX_BYTES)
-
-    async def answer(self, query: Query) -> Page:
-        """A page and the exact total; the same object as long as the collection stays as it is, if there is room."""
-        revision = self._totals.revision(query.type)
-        kept = self._pages.get(query)
-        if kept is not None and kept[0] == revision:
-            self._note_unindexed(query, kept[1].unindexed)
-            return kept[1]
-        compiled = self._taken_apart(query)
-        page = await self._answer(compiled)
-        if not compiled.tests and revision == self._totals.revision(query.type):
-            self._keep(query, revision, page)
-        return page
 
     def forget(self, entity_id: str) -> None:
         """An entity has been written or deleted."""
         self._shown.forget(entity_id)
 
-    async def _answer(self, compiled: Compiled) -> Page:
-        query = compiled.query
+    async def answer(self, query: Query) -> Page:
+        """A page and the exact total."""
+        compiled = self._taken_apart(query)
         if compiled.has_ids:
             return await self._searched(compiled, None) if compiled.is_slow else self._named(compiled)
         if compiled.conditions == 0:
@@ -113,7 +96,7 @@ class Lists:
         query = compiled.query
         is_one = compiled.conditions == 1
         if is_one and not query.sort and query.offset == 0 and not self._is_counted(compiled.leads[0]):
-            numbers = self._numbers(compiled.stream())
+            numbers = self._numbers(compiled.stream(0, query.limit))
             if len(numbers) < query.limit:  # that was all
                 return self._paged(numbers, len(numbers))
             revision = self._totals.revision(query.type)
@@ -167,12 +150,33 @@ class Lists:
         return self._paged(self._numbers(compiled.walk()), answer.total)
 
     def _streamed(self, compiled: Compiled, total: int) -> Page:
-        query, ends = compiled.query, compiled.ends
+        """A page in the order of numbers: the first one by itself, later ones from stretches that are read ahead."""
+        query, order = compiled.query, compiled.order
         state = self._totals.removals(query.type)
-        numbers = self._numbers(compiled.stream(ends.number_before(query.offset, state)))
+        if query.offset > 0 and query.limit <= STRETCH:
+            return self._paged(self._from_stretches(compiled, state), total)
+        behind = order.number_before(query.offset, state)
+        numbers = self._numbers(compiled.stream(query.offset, query.limit, behind))
         if len(numbers) == query.limit:
-            ends.note(query.offset + query.limit, numbers[-1], state)
+            order.note_page(query.offset + query.limit, numbers[-1], state)
         return self._paged(numbers, total)
+
+    def _from_stretches(self, compiled: Compiled, state: int) -> Sequence[int]:
+        query, order = compiled.query, compiled.order
+        first, last = query.offset // STRETCH, (query.offset + query.limit - 1) // STRETCH
+        found: list[int] = []
+        for place in range(first, last + 1):
+            numbers = order.stretch(place, state)
+            if numbers is None:
+                behind = order.number_before(place * STRETCH, state)
+                numbers = array("q", self._numbers(compiled.stream(place * STRETCH, STRETCH, behind)))
+                if len(numbers) == STRETCH:
+                    order.note_stretch(place, numbers, state)
+            found += numbers
+            if len(numbers) < STRETCH:
+                break
+        begin = query.offset - first * STRETCH
+        return found[begin : begin + query.limit]
 
     def _numbers(self, statement: Statement) -> list[int]:
         return [row[0] for row in self._rows(statement)]
@@ -240,20 +244,6 @@ class Lists:
             key = (query.type, name)
             if key in self._unindexed or len(self._unindexed) < UNINDEXED_KEPT_MAX:
                 self._unindexed[key] = self._unindexed.get(key, 0) + 1
-
-    def _keep(self, query: Query, revision: int, page: Page) -> None:
-        """Keep the newest pages, as far as there is room."""
-        standing = self._pages.pop(query, None)
-        if standing is not None:
-            self._pages_bytes -= standing[2]
-        size = PAGE_OVERHEAD_BYTES + sum(map(len, page.bodies))
-        if size > PAGES_KEPT_MAX_BYTES // 4:
-            return
-        self._pages_bytes += size
-        self._pages[query] = (revision, page, size)
-        while self._pages_bytes > PAGES_KEPT_MAX_BYTES:
-            _, _, oldest = self._pages.pop(next(iter(self._pages)))
-            self._pages_bytes -= oldest
 
     def _taken_apart(self, query: Query) -> Compiled:
         whole = msgspec.structs.replace(query, offset=0, limit=0)  # all pages of a list are taken apart alike

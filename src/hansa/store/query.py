@@ -21,8 +21,9 @@ reaches several values sorts by the first.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -37,6 +38,11 @@ IDS_MAX: Final = 500
 """So many identifiers are looked up on the event loop."""
 ENDS_MAX: Final = 5000
 """So many pages of one list are remembered the ends of."""
+STRETCH: Final = 100
+"""So many entities are read ahead of who turns pages."""
+STRETCHES_MAX: Final = 20
+
+Numbers: TypeAlias = "array[int]"
 POSTINGS_MAX: Final = 50
 """So many are merged into one lead."""
 
@@ -71,23 +77,39 @@ class Source(msgspec.Struct, frozen=True):
     """A SELECT of `public`, for counting."""
 
 
-class Ends:
-    """Where pages of a list end, so that the next one begins there and skips nothing, however far down it is."""
+class Order:
+    """What has been read of the order of a list, so that whoever turns pages skips nothing, however far down it is.
+
+    It holds for one state of the collection: while entities only come behind all others.
+    """
 
     def __init__(self) -> None:
         self._state = 0
-        self._numbers: dict[int, int] = {}
+        self._before: dict[int, int] = {}
+        self._stretches: dict[int, Numbers] = {}
 
     def number_before(self, offset: int, state: int) -> int | None:
-        """Number of the last entity before an offset, if that has been seen in this state of the collection."""
-        return self._numbers.get(offset) if state == self._state else None
+        """Number of the last entity before an offset, if that has been read in this state."""
+        return self._before.get(offset) if state == self._state else None
 
-    def note(self, offset: int, number: int, state: int) -> None:
+    def stretch(self, place: int, state: int) -> Numbers | None:
+        """The numbers from `place * STRETCH` on, `STRETCH` of them, if they have been read in this state."""
+        return self._stretches.get(place) if state == self._state else None
+
+    def note_page(self, end: int, number: int, state: int) -> None:
         """An entity is the last before an offset."""
-        if state != self._state or len(self._numbers) >= ENDS_MAX:
-            self._numbers.clear()
+        if state != self._state or len(self._before) >= ENDS_MAX:
+            self._before.clear()
+            self._stretches.clear()
             self._state = state
-        self._numbers[offset] = number
+        self._before[end] = number
+
+    def note_stretch(self, place: int, numbers: Numbers, state: int) -> None:
+        """A whole stretch has been read."""
+        self.note_page((place + 1) * STRETCH, numbers[-1], state)
+        if len(self._stretches) >= STRETCHES_MAX:
+            del self._stretches[next(iter(self._stretches))]
+        self._stretches[place] = numbers
 
 
 class Lead(msgspec.Struct, frozen=True):
@@ -118,8 +140,8 @@ class Compiled(msgspec.Struct, frozen=True):
     tests: tuple[Callable[[Any], bool], ...]
     is_slow: bool
     """A pattern or test of the client's decides about entities: how long that takes for one is the client's choice too."""
-    ends: Ends
-    """Of its pages, when they are streamed."""
+    order: Order
+    """Of the list, as far as it has been streamed."""
 
     @property
     def conditions(self) -> int:
@@ -128,11 +150,13 @@ class Compiled(msgspec.Struct, frozen=True):
 
     # -- statements -------------------------------------------------------------------------------------------
 
-    def stream(self, behind: int | None = None) -> Statement:
-        """The page (number) of the only lead, or of the whole collection, in the order of numbers.
+    def stream(self, offset: int, limit: int, behind: int | None = None) -> Statement:
+        """Part (number) of the only lead, or of the whole collection, in the order of numbers.
 
         Args:
-            behind: Number of the entity before the page, when that is known.
+            offset: Where it begins.
+            limit: How many.
+            behind: Number of the entity before it, when that is known.
         """
         sources = self.leads[0].sources if self.leads else (_whole(self.query),)
         parts = [source.numbers for source in sources]
@@ -142,8 +166,10 @@ class Compiled(msgspec.Struct, frozen=True):
                 for one in sources
             ]
         merged = _union(parts, distinct=not self._is_disjoint())
-        offset = self.query.offset if behind is None else 0
-        return self._page(Part(f"{merged.sql} ORDER BY n LIMIT ? OFFSET ?", merged.parameters), offset)
+        skipped = offset if behind is None else 0
+        return Statement(
+            f"{merged.sql} ORDER BY n LIMIT ? OFFSET ?", (*merged.parameters, limit, skipped), self.tests
+        )
 
     def named(self) -> Statement:
         """Everything (number) that the identifiers and the other conditions let through, in the order of numbers."""
@@ -160,13 +186,11 @@ class Compiled(msgspec.Struct, frozen=True):
         assert column is not None
         where = joined(" AND ", [*self._base(), *(lead.check for lead in self.leads), *self.checks], "1")
         descending = " DESC" if self.query.sort[0].descending else ""
-        return self._page(
-            Part(
-                f"SELECT e.number AS n FROM entity AS e INDEXED BY {INDEX_OF[column]} WHERE {where.sql} "  # noqa: S608 - no input
-                f"ORDER BY e.{column}{descending}, e.number{descending} LIMIT ? OFFSET ?",
-                where.parameters,
-            ),
-            self.query.offset,
+        return Statement(
+            f"SELECT e.number AS n FROM entity AS e INDEXED BY {INDEX_OF[column]} WHERE {where.sql} "  # noqa: S608 - no input
+            f"ORDER BY e.{column}{descending}, e.number{descending} LIMIT ? OFFSET ?",
+            (*where.parameters, self.query.limit, self.query.offset),
+            self.tests,
         )
 
     def range_count(self, count_max: int | None = None) -> Statement:
@@ -210,9 +234,6 @@ class Compiled(msgspec.Struct, frozen=True):
             ),
             self.tests,
         )
-
-    def _page(self, numbers: Part, offset: int) -> Statement:
-        return Statement(numbers.sql, (*numbers.parameters, self.query.limit, offset), self.tests)
 
     def _is_disjoint(self) -> bool:
         return not self.leads or self.leads[0].is_disjoint
@@ -269,7 +290,7 @@ def compile_query(query: Query, index: CollectionIndex) -> Compiled:
         unindexed=tuple(dict.fromkeys(unindexed)),
         tests=tuple(conditions.tests),
         is_slow=any(map(_is_slow, flat)),
-        ends=Ends(),
+        order=Order(),
     )
 
 

@@ -215,6 +215,10 @@ class Store:
         """
         return await self._lists.answer(query)
 
+    def revision(self, collection: str) -> int:
+        """A number that is another after every commit that touches a collection."""
+        return self._totals.revision(collection)
+
     def unindexed_searches(self) -> dict[tuple[str, str], int]:
         """How often lists since opening have compared or sorted by what has no index, by (collection, path)."""
         return self._lists.unindexed_searches()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hansa.business.evaluation import matches
 from hansa.business.models import load
-from hansa.business.query import ListRequest, OneRequest, fields_of, list_request
+from hansa.business.query import ListRequest, OneRequest, fields_of, list_request, paging, taken_out
 from hansa.business.representation import Representation, Selection, select, selection
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
@@ -174,6 +174,71 @@ def test_pages_have_defaults_and_a_maximum(text: str, offset: int, limit: int) -
 )
 def test_sort_keys_are_read(text: str, keys: list[SortKey]) -> None:
     assert list(asked(text).query.sort) == keys
+
+
+PARTS = (
+    *(
+        "offset=20",
+        "limit=5",
+        "offset=020",
+        "limit=",
+        "limit=-1",
+        "offset=x",
+        "offset",
+        "limit=2000",
+        "limit=99999999999999999",
+    ),
+    *(
+        ".offset=3",
+        "%6Fffset=3",
+        "Limit=3",
+        "offset.gt=3",
+        "limit=3;name=x",
+        "name=limit=4",
+        "name=a%26limit=3",
+    ),
+    *(
+        "name=x",
+        "lifecycleStatus=Launched",
+        "%40type=ProductOffering",
+        "sort=-name",
+        "fields=name",
+        "unknown=1",
+        "",
+    ),
+)
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=5))
+def test_what_is_read_without_its_page_and_then_given_one_is_the_same(parts: list[str]) -> None:
+    text = "&".join(parts)
+    taken = taken_out(text.encode())
+
+    def whole() -> ListRequest:
+        return asked(text)
+
+    def in_two() -> ListRequest:
+        assert taken is not None
+        rest, page = taken
+        return asked(rest).at(paging(page.get(b"offset"), page.get(b"limit"), None, LIMITS))
+
+    if taken is None:
+        return
+    results: list[ListRequest | Code] = []
+    for way in (whole, in_two):
+        try:
+            results.append(way())
+        except Refused as error:
+            results.append(error.code)
+    assert results[0] == results[1]
+
+
+def test_the_page_of_an_ordinary_list_is_taken_out() -> None:
+    assert taken_out(b"lifecycleStatus=Launched&offset=20&limit=10") == (
+        b"lifecycleStatus=Launched",
+        {b"offset": ["20"], b"limit": ["10"]},
+    )
+    assert taken_out(b"lifecycleStatus=Launched") is None
 
 
 def test_links_repeat_everything_but_the_paging() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import random
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,6 +32,7 @@ from hansa.store import (
     records,
 )
 from hansa.store.database import Parameter, Row
+from hansa.store.kept_rows import KeptRows
 from hansa.store.query import Statement
 from tests.unit.store.drafts import OFFERING, draft, opened, put
 
@@ -331,7 +333,6 @@ async def test_frequent_lists_stream_from_an_index(query: Query, monkeypatch: py
             return fetch(sql, parameters)
 
         store._lists._fetch = noting
-        store._lists._pages.clear()
         await checked(store, drafts, query)
         assert asked
         for sql, parameters in asked:
@@ -370,25 +371,62 @@ async def test_every_other_list_is_a_search_and_says_what_has_no_index(
         assert store.unindexed_searches() == {(OFFERING, name): 2 for name in unindexed}
 
 
-async def test_a_page_is_the_same_object_until_its_collection_changes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    query = Query(OFFERING, (LAUNCHED,))
+async def test_every_page_of_a_list_is_right_whoever_turns_them_and_whatever_is_written_meanwhile() -> None:
+    draw = random.Random(7)
+    stored = offerings(700)
+    queries = [
+        Query(OFFERING),
+        Query(OFFERING, (LAUNCHED,)),
+        Query(OFFERING, (LAUNCHED,), public_only=False),
+        Query(OFFERING, (Filter(("lifecycleStatus",), ("Launched", "Retired")),)),
+    ]
     async with opened() as store:
-        await put(store, *offerings(20))
-        page = await store.list(query)
-        await put(store, draft("other", "Category"))
-        assert await store.list(query) is page
-        await put(store, draft("new", lifecycleStatus="Launched"))
-        assert (await store.list(query)).ids == (*page.ids, "new")
-        # Only so many bytes are kept, the newest.
-        monkeypatch.setattr(lists, "PAGES_KEPT_MAX_BYTES", 20_000)
-        pages = [await store.list(msgspec.structs.replace(query, limit=n)) for n in range(1, 20)]
-        again = [await store.list(msgspec.structs.replace(query, limit=n)) for n in range(19, 0, -1)]
-        assert [one == other for one, other in zip(pages, reversed(again), strict=True)] == [True] * 19
-        assert again[0] is pages[-1]
-        assert again[-1] is not pages[0]
-        assert store._lists._pages_bytes == sum(size for *_, size in store._lists._pages.values()) <= 20_000
+        await put(store, *stored)
+        for turn in range(60):
+            query = draw.choice(queries)
+            limit = draw.choice([1, 20, 20, 100, 130])
+            offset = draw.choice([0, 20, 40, 95, 100, 480, draw.randrange(720)])
+            await checked(store, stored, msgspec.structs.replace(query, offset=offset, limit=limit))
+            if turn % 6 == 5:  # behind all others
+                stored.append(draft(f"new{turn}", lifecycleStatus="Launched"))
+                await put(store, stored[-1])
+            if turn % 15 == 14:  # in the midst of them
+                place = draw.randrange(len(stored))
+                changed = draft(stored[place].id, lifecycleStatus=draw.choice(["Launched", "Obsolete"]))
+                stored[place] = changed
+                await put(store, changed)
+
+
+async def test_who_turns_pages_skips_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[tuple[str, tuple[Parameter, ...]]] = []
+
+    async with opened() as store:
+        await put(store, *offerings(700))
+
+        def fetch(sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
+            fetched.append((sql, parameters))
+            return kept(sql, parameters)
+
+        kept = store._lists._fetch
+        monkeypatch.setattr(store._lists, "_fetch", fetch)
+        for offset in range(0, 400, 20):
+            await store.list(Query(OFFERING, offset=offset, limit=20))
+        orders = [parameters for sql, parameters in fetched if "OFFSET" in sql]
+        assert [parameters[-1] for parameters in orders] == [0, 0, 0, 0, 0]
+        assert len(orders) < 20
+
+
+async def test_what_lists_show_is_kept_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = KeptRows(16_000)
+    for number in range(100):
+        rows.keep(number, (f"e{number}", b"x" * 300))
+    assert rows.of([98, 99]) == [("e98", b"x" * 300), ("e99", b"x" * 300)]
+    assert rows.of([0]) == [None]
+    assert sum(row is not None for row in rows.of(range(100))) == 20
+    rows.forget("e99")
+    assert rows.of([99]) == [None]
+    rows.keep(200, ("large", b"x" * 10_000))
+    assert rows.of([200]) == [None]
 
 
 async def test_a_list_by_identifiers_looks_at_nothing_else() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 
 import apsw
 import pytest
@@ -12,6 +13,7 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.core.limits import Limits
 from hansa.store import Filter, Query, Store
+from hansa.store.writer import GROUP_MEMBERS_MAX
 from tests.unit.store.drafts import OFFERING, draft, opened, put
 
 
@@ -33,6 +35,69 @@ async def test_transactions_of_one_turn_share_a_commit() -> None:
         await asyncio.gather(*(put(store, draft(f"e{n}")) for n in range(50)))
         assert trace.commits == 1
         assert await store.last_change() == 50
+
+
+async def test_one_in_a_group_sees_what_the_ones_before_it_wrote() -> None:
+    seen: list[object] = []
+
+    async def look() -> None:
+        async with store.transaction() as tx:
+            seen.append(tx.collections_of(["a", "b", "c", "none"]))
+            seen.append([one and one.id for one in (await tx.entity("a"), await tx.entity("none"))])
+            seen.append(tx.execute("SELECT id FROM entity ORDER BY number"))
+            await tx.put(draft("a", name="changed"))
+            await tx.delete("c")
+            seen.append(tx.collections_of(["a", "b", "c"]))
+            seen.append(await tx.entity("c"))
+
+    async with opened() as store:
+        await put(store, draft("b"))
+        await asyncio.gather(put(store, draft("a"), draft("c")), look(), put(store, draft("c", name="new")))
+        assert seen == [
+            {"a": OFFERING, "b": OFFERING, "c": OFFERING},
+            ["a", None],
+            [("b",), ("a",), ("c",)],
+            {"a": OFFERING, "b": OFFERING},
+            None,
+        ]
+        assert [(c.seq, c.entity_id, c.operation) for c in await store.changes(1, 9)] == [
+            (2, "a", "create"),
+            (3, "c", "create"),
+            (4, "a", "change"),
+            (5, "c", "delete"),
+            (6, "c", "create"),
+        ]
+        found = await store.entity("c")
+        assert found is not None
+        assert found.revision == 2
+
+
+async def test_what_an_undone_transaction_created_is_not_known_afterwards() -> None:
+    async def fail() -> None:
+        async with store.transaction() as tx:
+            await tx.put(draft("x"))
+            raise ValueError
+
+    async def look() -> dict[str, str]:
+        async with store.transaction() as tx:
+            return tx.collections_of(["x", "a"])
+
+    async with opened() as store:
+        results = await asyncio.gather(fail(), put(store, draft("a")), look(), return_exceptions=True)
+        assert results[2] == {"a": OFFERING}
+        await put(store, draft("x"))
+        assert await look() == {"x": OFFERING, "a": OFFERING}
+
+
+async def test_a_durable_store_commits_one_group_while_the_next_gathers(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "store.db", ManualClock(), Limits())
+    trace = Trace(store)
+    await asyncio.gather(*(put(store, draft(f"e{n}", name="same")) for n in range(100)))
+    assert 100 / GROUP_MEMBERS_MAX <= trace.commits <= 20
+    assert [c.seq for c in await store.changes(0, 200)] == list(range(1, 101))
+    assert (await store.list(Query(OFFERING, (Filter(("name",), ("same",)),)))).total == 100
+    assert store.writes_waiting == 0
+    await store.close()
 
 
 async def test_one_that_fails_takes_nothing_else_with_it() -> None:
