@@ -7,6 +7,7 @@ Some kits only read, and check what they find: records of the types that they re
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,13 @@ from urllib.request import Request, urlopen
 import pytest
 
 from hansa.business.models import load
-from tests.conformance.contradictions import CONTRADICTIONS, GUIDELINE, NOT_SAID, excused
+from tests.conformance.contradictions import (
+    CONTRADICTIONS,
+    GUIDELINE,
+    NOT_SAID,
+    excused,
+    excused_once_corrected,
+)
 from tests.conformance.official import document, said_by_document
 from tests.support.examples import full_body
 
@@ -75,11 +82,12 @@ def create_records(origin: str) -> None:
                 assert answer.status == 201
 
 
-def run(runner: Path, origin: str, folder: Path) -> list[dict[str, Any]]:
+def run(runner: Path, kits: Path, origin: str, folder: Path) -> list[dict[str, Any]]:
     """What the runner says of every kit. Kits of one API run one after the other, others beside them."""
-    apis = sorted(found.name for found in (runner.parent / "kits").glob("TMF*"))
+    apis = sorted(found.name for found in kits.glob("TMF*"))
     reports = [folder / f"{number}.json" for number in range(PROCESSES)]
-    command = [sys.executable, str(runner), "--origin", origin, "--token", TOKEN, "--json"]
+    command = [sys.executable, str(runner), "--origin", origin, "--token", TOKEN]
+    command += ["--kits", str(kits), "--json"]
     runs = [
         subprocess.Popen([*command, str(report), *apis[number::PROCESSES]], stdout=subprocess.DEVNULL)
         for number, report in enumerate(reports)
@@ -90,9 +98,8 @@ def run(runner: Path, origin: str, folder: Path) -> list[dict[str, Any]]:
     return sorted(results, key=lambda result: str(result["kit"]))
 
 
-def failing(result: dict[str, Any]) -> set[str]:
-    """Names of the requests that failed; the runner writes each failure as `name: message`."""
-    known = excused(result["kit"])
+def failing(result: dict[str, Any], known: frozenset[str]) -> set[str]:
+    """Names of the requests that failed, as they are known; the runner writes each failure as `name: message`."""
     found = set()
     for failure in result["failures"]:
         names = [name for name in known if failure.startswith(f"{name}: ")]
@@ -126,12 +133,37 @@ def test_every_kit_passes_where_it_does_not_contradict_its_document(
     files = sorted((shared / "data" / "landscape").glob("*.jsonl")) if content == "landscape" else []
     with serving(tmp_path / "store.db", files) as origin:
         create_records(origin)
-        results = run(runner, origin, tmp_path)
+        results = run(runner, runner.parent / "kits", origin, tmp_path)
     assert not [result for result in results if "error" in result]
     sys.stdout.write(table(results, content))
     assert len(results) == len(list((shared / "tmf" / "kits").glob("TMF*/*/collection.json")))
-    assert {r["kit"]: failing(r) for r in results} == {r["kit"]: set(excused(r["kit"])) for r in results}
+    assert {r["kit"]: failing(r, excused(r["kit"])) for r in results} == {
+        r["kit"]: set(excused(r["kit"])) for r in results
+    }
     assert {result["kit"] for result in results} >= CONTRADICTIONS.keys()
+
+
+@pytest.mark.kits
+@pytest.mark.timeout(KITS_TIMEOUT_S + 60)
+def test_what_needs_what_a_contradicting_request_should_create_passes_once_that_is_corrected(
+    runner: Path, tmp_path: Path
+) -> None:
+    kits = tmp_path / "kits"
+    corrected = [kit for kit, found in CONTRADICTIONS.items() if found.correction]
+    assert corrected == [kit for kit, found in CONTRADICTIONS.items() if found.left_without]
+    for kit in corrected:
+        place = shutil.copytree(runner.parent / "kits" / kit, kits / kit) / "collection.json"
+        text = place.read_text(encoding="utf-8-sig")
+        for pattern, right in CONTRADICTIONS[kit].correction:
+            text, changes = re.subn(pattern, right, text)
+            assert changes
+        place.write_text(text)
+    with serving(tmp_path / "store.db", []) as origin:
+        results = run(runner, kits, origin, tmp_path)
+    for result in results:
+        known = excused_once_corrected(result["kit"])
+        assert failing(result, known) == set(known), result["kit"]
+    assert [result["kit"] for result in results] == corrected
 
 
 @pytest.mark.parametrize("kit", CONTRADICTIONS)
