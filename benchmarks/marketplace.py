@@ -25,6 +25,7 @@ from hansa.business.rules import Rules
 from hansa.business.surroundings import Surroundings
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock, SystemClock
+from hansa.core.entropy import BufferedEntropy
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.identity import TokenAuthenticate, issue_token
@@ -73,7 +74,9 @@ async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
     authenticate = TokenAuthenticate(SigningKey.load(folder / KEY).verifying_key(), DID, clock)
     endpoint = f"http://127.0.0.1:{port}"
     business = BusinessApp(
-        Surroundings(store, models, authenticate, clock, os.urandom, limits, endpoint, Rules(models))
+        Surroundings(
+            store, models, authenticate, clock, BufferedEntropy(os.urandom), limits, endpoint, Rules(models)
+        )
     )
     door = FrontDoor(
         business,

@@ -23,6 +23,7 @@ import uvloop
 
 from hansa import __version__
 from hansa.core.clock import Clock, SystemClock
+from hansa.core.entropy import BufferedEntropy
 from hansa.core.errors import Code, Fatal
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
@@ -61,7 +62,7 @@ def serve(folder: Path, environment: Mapping[str, str] = os.environ, clock: Cloc
 async def _serve(settings: Settings, shown: str, environment: Mapping[str, str], clock: Clock) -> None:
     genesis, document, members = await _preflight(settings, shown, clock)
     settings = with_ledger_limits(settings, document.app_state.params)
-    marketplace = await assemble(settings, genesis, members, environment, clock, os.urandom)
+    marketplace = await assemble(settings, genesis, members, environment, clock, BufferedEntropy(os.urandom))
     try:
         await _run(marketplace, settings)
     finally:

@@ -1,12 +1,13 @@
 """Group commit: many coroutines write, one commit makes them durable.
 
-Transactions run one after the other on the one writing connection. The first of a group begins the SQLite
-transaction; what other coroutines write joins it, until a turn of the event loop passes in which nobody has joined or
-the group is large; then it is committed, with the counts that the whole group changed. Alone, that is a turn without
-anything to do; under load it gathers those who were released together and come again together. Everyone in the group
-is released after that commit, or gets its error. With `synchronous=FULL` the commit is where the disk is waited for, so
-under load the wait is shared. The commit of more than a few is done by a thread, so that the loop reads, checks and
-answers other requests meanwhile; handing over a small one would take longer than the commit.
+Transactions run one after the other on the one writing connection (`hansa.store.turns`). The first of a group begins the
+SQLite transaction; what other coroutines write joins it, until a turn of the event loop passes in which nobody has joined,
+or the group is full; then it is committed, with the counts that the whole group changed. Everyone in the group is released
+after that commit, or gets its error. With `synchronous=FULL` the commit is where the disk is waited for, so under load the
+wait is shared. The commit of more than a few is done by a thread: meanwhile the loop reads, checks and answers other
+requests, and those who wait for their turn take it together as soon as the thread is done. That is why a group is full at
+a number that many clients reach: half of them get ready while the other half is committed. Handing over a small group
+would take longer than its commit.
 
 One that fails takes nothing else with it. There is no savepoint for that: SQLite would copy every page that a
 transaction touches, which costs as much as the writing itself, and a transaction that has written hardly ever fails.
@@ -16,8 +17,8 @@ rolled back and the statements of the others are run once more, in their order: 
 do the same.
 
 States: *idle* (no group), *open* (a group without a running transaction: its commit is due unless it grows), *running*
-(a transaction, or the commit in its thread, has the connection; others queue for their turn). A transaction that waits for something else than the
-store while it runs holds up every other: its body should not.
+(a transaction, or the commit in its thread, has the connection; others queue for their turn). A transaction that waits
+for something else than the store while it runs holds up every other: its body should not.
 
 Failure: an error of SQLite within a transaction undoes that transaction. When SQLite has thereby undone the whole group
 (it does when the disk is full), the others' statements are run again too; when they fail, the whole group gets the

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import operator
-import random
-import re
-from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,24 +12,20 @@ from hypothesis import strategies as st
 
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Unavailable
-from hansa.core.instants import comparable
 from hansa.core.limits import Limits
 from hansa.store import (
     AllOf,
     AnyOf,
-    Condition,
-    EntityDraft,
     Filter,
     Query,
     SortKey,
-    Store,
     lists,
     records,
 )
 from hansa.store.database import Parameter, Row
-from hansa.store.kept_rows import KeptRows
 from hansa.store.query import Statement
 from tests.unit.store.drafts import OFFERING, draft, opened, put
+from tests.unit.store.plain_lists import LAUNCHED, SINCE, check_list, offerings
 
 NAMES = ("a", "b", "category", "id", 'q"', "ü", "")
 TEXTS = (
@@ -137,97 +128,6 @@ queries = st.builds(
 )
 
 
-def reached(document: Any, path: Sequence[str]) -> list[Any]:
-    """What a path reaches; the plain reading of the definition."""
-    if not path:
-        return [document]
-    if not isinstance(document, dict) or path[0] not in document:
-        return []
-    value = document[path[0]]
-    return [x for node in (value if isinstance(value, list) else [value]) for x in reached(node, path[1:])]
-
-
-ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": operator.eq,
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
-
-
-def compares(value: Any, text: str, filter: Filter) -> bool:
-    """Whether a value and the text of a query compare so."""
-    if filter.operator == "regex":
-        return isinstance(value, str) and re.search(text, value) is not None
-    match value:
-        case bool():
-            return filter.operator == "eq" and text == ("true" if value else "false")
-        case str():
-            if filter.is_instant:
-                value, text = comparable(value), comparable(text)
-            return ORDERS[filter.operator](value, text)
-        case int() | float():
-            try:
-                number = msgspec.json.decode(text)
-            except msgspec.DecodeError:
-                return False
-            is_number = not isinstance(number, bool) and isinstance(number, int | float)
-            return is_number and ORDERS[filter.operator](value, number)
-        case _:
-            return False
-
-
-def holds(body: Any, condition: Condition) -> bool:
-    """Whether an entity satisfies a condition."""
-    match condition:
-        case Filter():
-            return any(
-                compares(v, t, condition) for v in reached(body, condition.path) for t in condition.values
-            )
-        case records.Test():
-            return condition.holds(body)
-        case AnyOf():
-            return any(holds(body, one) for one in condition.conditions)
-        case AllOf():
-            return all(holds(body, one) for one in condition.conditions)
-
-
-def place(bodies: dict[str, Any], path: Sequence[str], id: str) -> tuple[int, float, str]:
-    """Place of an entity in an order: absent, numbers, strings."""
-    for value in reached(bodies[id], path):
-        if isinstance(value, str):
-            return 2, 0.0, comparable(value) if tuple(path) == ("lastUpdate",) else value
-        if isinstance(value, int | float):
-            return 1, float(value), ""
-    return 0, 0.0, ""
-
-
-def expected(drafts: Sequence[EntityDraft], query: Query) -> tuple[tuple[str, ...], int]:
-    """The page and total, evaluated without SQL."""
-    bodies = {one.id: msgspec.json.decode(one.body) for one in drafts}
-    ids = [
-        one.id
-        for one in drafts
-        if one.type == query.type
-        and (one.public or not query.public_only)
-        and query.parent in {None, one.parent}
-        and all(holds(bodies[one.id], condition) for condition in query.filters)
-    ]
-    if query.sort and query.sort[-1].descending:
-        ids.reverse()
-    for key in reversed(query.sort):  # sorting is stable, also with `reverse`
-        ids = sorted(ids, key=partial(place, bodies, key.path), reverse=key.descending)
-    return tuple(ids[query.offset : query.offset + query.limit]), len(ids)
-
-
-async def checked(store: Store, drafts: Sequence[EntityDraft], query: Query) -> None:
-    page = await store.list(query)
-    assert (page.ids, page.total) == expected(drafts, query)
-    bodies = {one.id: one.body for one in drafts}
-    assert page.bodies == tuple(bodies[i] for i in page.ids)
-
-
 @given(
     st.lists(st.tuples(documents, st.booleans(), st.sampled_from((None, "p"))), max_size=6),
     st.lists(queries, min_size=1, max_size=6),
@@ -243,7 +143,7 @@ async def test_any_list_agrees_with_a_plain_evaluation(
     async with opened() as store:
         await put(store, *drafts, draft("other", "Category", name="x"))
         for query in (*asked, *asked):
-            await checked(store, drafts, query)
+            await check_list(store, drafts, query)
 
 
 @pytest.fixture
@@ -269,34 +169,12 @@ async def test_a_list_too_long_for_the_loop_agrees_with_a_plain_evaluation(
     async with opened() as store:
         await put(store, *drafts)
         for query in (*asked, *asked):
-            await checked(store, drafts, query)
+            await check_list(store, drafts, query)
         changed = [draft("e0", name="x", category={"id": "x"}), *drafts[1:]]
         await put(store, changed[0])
         for query in asked:
-            await checked(store, changed, query)
+            await check_list(store, changed, query)
 
-
-REAL = ("Launched", "Retired", "In design")
-
-
-def offerings(count: int) -> list[EntityDraft]:
-    return [
-        draft(
-            f"e{n}",
-            public=n % 3 < 2,
-            name=f"n{n % 10}",
-            lifecycleStatus=REAL[n % 3],
-            lastUpdate=f"2026-01-{n % 28 + 1:02}",
-            category=[{"id": f"c{n % 4}"}, {"id": f"c{n % 5}"}],
-            version=f"{n % 7}.0",
-            parent="p" if n % 2 else None,
-        )
-        for n in range(count)
-    ]
-
-
-LAUNCHED = Filter(("lifecycleStatus",), ("Launched",))
-SINCE = Filter(("lastUpdate",), ("2026-01-05T00:00:00Z",), "gte", is_instant=True)
 
 STREAMED = (
     Query(OFFERING),
@@ -324,7 +202,7 @@ async def test_frequent_lists_stream_from_an_index(query: Query, monkeypatch: py
     drafts = offerings(100)
     async with opened() as store:
         await put(store, *drafts)
-        await checked(store, drafts, query)  # from here on the totals are kept
+        await check_list(store, drafts, query)  # from here on the totals are kept
         asked: list[tuple[str, tuple[Parameter, ...]]] = []
         fetch = store.fetch
 
@@ -333,7 +211,7 @@ async def test_frequent_lists_stream_from_an_index(query: Query, monkeypatch: py
             return fetch(sql, parameters)
 
         store._lists._fetch = noting
-        await checked(store, drafts, query)
+        await check_list(store, drafts, query)
         assert asked
         for sql, parameters in asked:
             steps = [step for *_, step in fetch("EXPLAIN QUERY PLAN " + sql, parameters)]
@@ -365,68 +243,10 @@ async def test_every_other_list_is_a_search_and_says_what_has_no_index(
     drafts = offerings(100)
     async with opened() as store:
         await put(store, *drafts)
-        await checked(store, drafts, query)
+        await check_list(store, drafts, query)
         page = await store.list(query)
         assert page.unindexed == unindexed
         assert store.unindexed_searches() == {(OFFERING, name): 2 for name in unindexed}
-
-
-async def test_every_page_of_a_list_is_right_whoever_turns_them_and_whatever_is_written_meanwhile() -> None:
-    draw = random.Random(7)
-    stored = offerings(700)
-    queries = [
-        Query(OFFERING),
-        Query(OFFERING, (LAUNCHED,)),
-        Query(OFFERING, (LAUNCHED,), public_only=False),
-        Query(OFFERING, (Filter(("lifecycleStatus",), ("Launched", "Retired")),)),
-    ]
-    async with opened() as store:
-        await put(store, *stored)
-        for turn in range(60):
-            query = draw.choice(queries)
-            limit = draw.choice([1, 20, 20, 100, 130])
-            offset = draw.choice([0, 20, 40, 95, 100, 480, draw.randrange(720)])
-            await checked(store, stored, msgspec.structs.replace(query, offset=offset, limit=limit))
-            if turn % 6 == 5:  # behind all others
-                stored.append(draft(f"new{turn}", lifecycleStatus="Launched"))
-                await put(store, stored[-1])
-            if turn % 15 == 14:  # in the midst of them
-                place = draw.randrange(len(stored))
-                changed = draft(stored[place].id, lifecycleStatus=draw.choice(["Launched", "Obsolete"]))
-                stored[place] = changed
-                await put(store, changed)
-
-
-async def test_who_turns_pages_skips_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    fetched: list[tuple[str, tuple[Parameter, ...]]] = []
-
-    async with opened() as store:
-        await put(store, *offerings(700))
-
-        def fetch(sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
-            fetched.append((sql, parameters))
-            return kept(sql, parameters)
-
-        kept = store._lists._fetch
-        monkeypatch.setattr(store._lists, "_fetch", fetch)
-        for offset in range(0, 400, 20):
-            await store.list(Query(OFFERING, offset=offset, limit=20))
-        orders = [parameters for sql, parameters in fetched if "OFFSET" in sql]
-        assert [parameters[-1] for parameters in orders] == [0, 0, 0, 0, 0]
-        assert len(orders) < 20
-
-
-async def test_what_lists_show_is_kept_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = KeptRows(16_000)
-    for number in range(100):
-        rows.keep(number, (f"e{number}", b"x" * 300))
-    assert rows.of([98, 99]) == [("e98", b"x" * 300), ("e99", b"x" * 300)]
-    assert rows.of([0]) == [None]
-    assert sum(row is not None for row in rows.of(range(100))) == 20
-    rows.forget("e99")
-    assert rows.of([99]) == [None]
-    rows.keep(200, ("large", b"x" * 10_000))
-    assert rows.of([200]) == [None]
 
 
 async def test_a_list_by_identifiers_looks_at_nothing_else() -> None:
@@ -435,7 +255,7 @@ async def test_a_list_by_identifiers_looks_at_nothing_else() -> None:
     )
     async with opened() as store:
         await put(store, *offerings(100))
-        await checked(store, offerings(100), query)
+        await check_list(store, offerings(100), query)
         assert (await store.list(query)).unindexed == ()
         assert store.unindexed_searches() == {}
 
@@ -463,7 +283,7 @@ async def test_a_value_with_hundreds_of_alternatives_is_no_error() -> None:
         for path in (("id",), ("name",), ("lifecycleStatus",), ("category", "id"), ("version",), ("a", "b")):
             for order in ("eq", "gt", "regex"):
                 query = Query(OFFERING, (Filter(path, (*many, "e1"), order),))
-                await checked(store, offerings(10), query)
+                await check_list(store, offerings(10), query)
 
 
 async def test_a_search_that_takes_too_long_is_stopped_with_advice() -> None:
