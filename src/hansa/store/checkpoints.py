@@ -5,16 +5,17 @@ begin anew. For a log of some megabytes it takes tens of milliseconds, so a work
 its own while the loop goes on reading and writing.
 
 States: *idle*; *copying*, from the commit that makes the log long. Only a log that has been copied to its end begins
-anew, and while the thread copies, more is appended. So after the thread is done, a commit that finds little left copies
-that itself; one that finds more lets the thread go on; and one that finds the log very long waits for the thread and
-copies the rest, so that the log is bounded under any load.
+anew, and while the thread copies, more is appended. So the log is looked at after each commit. When the thread is done
+and little is left, the next commit copies that itself; when more is left, the thread goes on; and when the log is very
+long, the next commit waits for the thread and copies the rest, so that the log is bounded under any load.
 
-Failure: a checkpoint that fails (the disk is full) leaves everything in the log, where it is safe, and the next commit
+Failure: a checkpoint that fails (the disk is full) leaves everything in the log, where it is safe, and a later commit
 tries again.
 """
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -41,38 +42,43 @@ class Checkpoints:
         self._copying.execute(f"PRAGMA synchronous = {synchronous}")
         self._copying.execute("PRAGMA wal_autocheckpoint = 0")
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="hansa-checkpoint")
-        self._run: Future[int] | None = None
-        self._copied = 0
-        """So much of the log is in the database already, as far as we know."""
-        writing.set_wal_hook(self._committed)
+        self._run: Future[None] | None = None
+        self._is_rest_due = False
+        """The next commit copies what is left."""
+        writing.execute("PRAGMA wal_autocheckpoint = 0")
 
-    def _committed(self, connection: apsw.Connection, _: str, pages: int) -> int:
-        """Called by SQLite after each commit, with the length of the log; must not raise."""
-        if self._run is not None and (self._run.done() or pages >= LOG_PAGES_MAX):
-            self._copied = self._run.result()
+    def commit(self) -> None:
+        """Commit what the writing connection has begun, in whichever thread; raises what SQLite raises."""
+        self._writing.execute("COMMIT")
+        if self._is_rest_due:
+            self._is_rest_due = False
+            if self._run is not None:
+                self._run.result()
+            _copy(self._writing)
+
+    def look(self) -> None:
+        """See how long the log is, after a commit."""
+        try:
+            pages, copied = self._writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        except apsw.Error:
+            return  # the next look will tell
+        if self._run is not None and self._run.done():
             self._run = None
-        if pages < self._copied:  # it has begun anew
-            self._copied = 0
-        rest = pages - self._copied
-        if self._run is not None or pages < CHECKPOINT_PAGES:
-            return apsw.SQLITE_OK
-        if rest <= REST_PAGES_MAX or pages >= LOG_PAGES_MAX:
-            self._copied = _copy(connection)
-        elif rest >= CHECKPOINT_PAGES:
+        if pages < CHECKPOINT_PAGES:
+            return
+        rest = pages - copied
+        if pages >= LOG_PAGES_MAX or (self._run is None and 0 < rest <= REST_PAGES_MAX):
+            self._is_rest_due = True
+        elif self._run is None and rest > REST_PAGES_MAX:
             self._run = self._worker.submit(_copy, self._copying)
-        return apsw.SQLITE_OK
 
     def close(self) -> None:
         """Wait for the thread. Closing the last connection copies the rest."""
-        self._writing.set_wal_hook(None)
         self._worker.shutdown(wait=True)
         self._copying.close()
 
 
-def _copy(connection: apsw.Connection) -> int:
-    """Copy what no reader needs in the log any more; the length that is copied now."""
-    try:
-        _, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-    except apsw.Error:
-        return 0  # the log keeps everything, and a later commit tries again
-    return max(copied, 0)
+def _copy(connection: apsw.Connection) -> None:
+    """Copy what no reader needs in the log any more. If that fails, the log keeps everything for a later commit."""
+    with contextlib.suppress(apsw.Error):
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

@@ -84,6 +84,7 @@ class Store:
             limits.writes_waiting_max,
             totals,
             self._let_go,
+            self._checkpoints.commit,
             self._hear,
             has_thread=bool(synchronous),  # where the disk is never waited for, a thread would gain nothing
         )
@@ -308,6 +309,7 @@ class Store:
             self._forget(entity_id)
             self._lists.forget(entity_id)
         self._may_hold = True
+        self._checkpoints.look()
         if last_change > self._last_change:
             self._last_change = last_change
             self._heard.set()

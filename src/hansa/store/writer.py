@@ -62,6 +62,7 @@ class Writer:
         waiting_max: int,
         totals: Totals,
         opening: Callable[[], None],
+        commit: Callable[[], None],
         committed: Callable[[int, Iterable[str]], None],
         *,
         has_thread: bool,
@@ -72,6 +73,7 @@ class Writer:
         self._waiting_max = waiting_max
         self._totals = totals
         self._opening = opening
+        self._commit_durably = commit
         self._committed = committed
         self._turns = Turns(self._freed, self._room)
         self._owner: asyncio.Task[object] | None = None
@@ -204,16 +206,16 @@ class Writer:
                 )
             if self._thread is not None and len(self._members) >= THREAD_MEMBERS_MIN and not is_last:
                 loop = asyncio.get_running_loop()
-                ended = loop.run_in_executor(self._thread, self._connection.execute, "COMMIT")
+                ended = loop.run_in_executor(self._thread, self._commit_durably)
                 ended.add_done_callback(partial(self._committed_by_thread, deltas))
                 return
-            self._connection.execute("COMMIT")
+            self._commit_durably()
         except Exception as error:  # noqa: BLE001 - whatever it is, the group has to hear it
             self._finish(error)
         else:
             self._note_durable(deltas)
 
-    def _committed_by_thread(self, deltas: list[Delta], ended: asyncio.Future[apsw.Cursor]) -> None:
+    def _committed_by_thread(self, deltas: list[Delta], ended: asyncio.Future[None]) -> None:
         reason = ended.exception()
         if reason is None:
             self._note_durable(deltas)
