@@ -30,6 +30,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
 from typing import Final
@@ -50,6 +51,10 @@ THREAD_MEMBERS_MIN: Final = 4
 """From so many on, a group is committed in a thread."""
 GROUP_MEMBERS_MAX: Final = 16
 """A group of so many is committed at once when a thread does it: meanwhile the loop gets the next one ready."""
+
+
+_within: ContextVar[TransactionScope | None] = ContextVar("transaction", default=None)
+"""The transaction that a task has begun last."""
 
 
 class Writer:
@@ -76,7 +81,7 @@ class Writer:
         self._commit_durably = commit
         self._committed = committed
         self._turns = Turns(self._freed, self._room)
-        self._owner: asyncio.Task[object] | None = None
+        self._owner: TransactionScope | None = None
         self._is_closed = False
         self._known = KnownCollections()
         self._group: Group | None = None
@@ -88,13 +93,13 @@ class Writer:
         """Transactions that run, or wait for their turn or their commit."""
         return len(self._members) + len(self._turns)
 
-    async def begin(self) -> Group:
+    async def begin(self, scope: TransactionScope) -> Group:
         """Wait for a turn; the group to write in.
 
         Raises:
             Unavailable: `Code.OVERLOADED` when too many wait; `Code.DISK_FULL`; `Code.UNAVAILABLE`.
         """
-        assert not self._turns.is_taken or self._owner is not asyncio.current_task(), (
+        assert self._owner is None or _within.get() is not self._owner, (
             "a transaction within a transaction would wait for itself"
         )
         if self.waiting >= self._waiting_max:
@@ -103,7 +108,8 @@ class Writer:
         if self._is_closed:
             self._turns.release()
             raise Unavailable(Code.UNAVAILABLE, "The catalogue store is closing.")
-        self._owner = asyncio.current_task()
+        self._owner = scope
+        _within.set(scope)
         try:
             if self._group is None:
                 self._opening()
@@ -268,7 +274,7 @@ class TransactionScope:
         self._indexes = indexes
 
     async def __aenter__(self) -> Transaction:
-        group = await self._writer.begin()
+        group = await self._writer.begin(self)
         self._transaction = Transaction(group, self._path, self._clock, self._indexes)
         return self._transaction
 
@@ -277,6 +283,7 @@ class TransactionScope:
     ) -> None:
         transaction = self._transaction
         transaction.is_open = False
+        _within.set(None)
         reason = transaction.failure or error
         if reason is not None:
             self._writer.undo(transaction.written, has_run=transaction.has_run)
