@@ -70,9 +70,9 @@ class KnownCollections:
         """An entity is in a collection from now on, or in none."""
         self._known[entity_id] = collection
 
-    def is_known(self, entity_id: str) -> bool:
-        """Whether it is known where an entity is, or that it is not here."""
-        return entity_id in self._known
+    def is_here(self, entity_id: str) -> bool:
+        """Whether it is known that an entity is here, as one is of which a row waits."""
+        return self._known.get(entity_id) is not None
 
     def is_absent(self, entity_id: str) -> bool:
         """Whether it is known that an entity is not here."""
@@ -101,7 +101,7 @@ class Group:
         (last,) = connection.execute(_NEXT).fetchall()
         self._entity, self._change = map(int, last)  # type: ignore[arg-type] # SQLite's integers
         self.is_spoilt = False
-        """Whether inserting what waited has failed."""
+        """Whether inserting what waited has failed, so that nothing can be said of what is in the tables."""
 
     def began(self) -> Written:
         """For a transaction that begins."""
@@ -133,10 +133,10 @@ class Group:
                 together.setdefault(sql, []).extend(runs)
             written.run = len(written.statements)
         self._waiting.clear()
-        self.is_spoilt = True
+        was_spoilt, self.is_spoilt = self.is_spoilt, True
         for sql, rows in together.items():
             self.connection.executemany(sql, rows)
-        self.is_spoilt = False
+        self.is_spoilt = was_spoilt
 
     def drop(self, written: Written) -> None:
         """A transaction is undone: what of it waits is not inserted, and its numbers are given away anew."""

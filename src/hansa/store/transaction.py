@@ -108,7 +108,7 @@ class Transaction:
         """Run SQL that reads what the tables have of one entity."""
         self._check_open()
         try:
-            if self._group.known.is_known(entity_id):  # else no waiting row is of it
+            if self._group.known.is_here(entity_id):  # else no waiting row is of it
                 self._group.flush()
             return self._connection.execute(sql, (entity_id,)).fetchall()
         except apsw.Error as error:
@@ -146,7 +146,7 @@ class Transaction:
 
     async def put(self, draft: EntityDraft) -> Entity:
         """Write an entity and the row of the feed that tells of it; writes nothing when it stands there already."""
-        found = self._look(_STANDING, draft.id)
+        found = [] if self._group.known.is_absent(draft.id) else self._look(_STANDING, draft.id)
         if not found:
             return await self.add(draft)
         *before, revision, status_before, number, modified = found[0]
@@ -163,7 +163,7 @@ class Transaction:
                 *(new.status, new.name, new.last_update, draft.body, number),
             ),
         )
-        self._group.known.note(draft.id, draft.type)
+        self._note_place(draft.id, draft.type)
         if public_before == draft.public:
             standing = set(old.index) & set(new.index)
             self._unindex(number, [one for one in old.index if one not in standing])
@@ -213,7 +213,7 @@ class Transaction:
                 *(fields.status, fields.name, fields.last_update, draft.body),
             ),
         )
-        self._group.known.note(draft.id, draft.type)
+        self._note_place(draft.id, draft.type)
         self._index(number, fields.index, public=draft.public)
         self._refer(draft.type, number, fields.marks)
         self.written.deltas.append(
@@ -241,7 +241,7 @@ class Transaction:
             "INSERT INTO tombstone VALUES (?, ?, ?, ?, ?)",
             (entity.id, entity.type, entity.origin, entity.revision, self.time),
         )
-        self._group.known.note(entity_id, None)
+        self._note_place(entity_id, None)
         self._append_change(entity, "delete", fields.status)
         return entity
 
@@ -293,8 +293,12 @@ class Transaction:
     def _append_change(self, of: Entity | EntityDraft, operation: Operation, status: str | None) -> None:
         seq = self._group.next_change()
         self._insert(_CHANGE, (seq, self.time, of.id, of.type, operation, of.origin, status, of.parent))
-        self.written.ids.append(of.id)
         self.written.last_change = seq
+
+    def _note_place(self, entity_id: str, collection: str | None) -> None:
+        """An entity is in a collection, or gone; to be forgotten when this transaction is undone."""
+        self.written.ids.append(entity_id)
+        self._group.known.note(entity_id, collection)
 
     def _index(self, number: int, postings: Sequence[Posting], *, public: bool) -> None:
         if postings:

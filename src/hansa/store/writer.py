@@ -30,6 +30,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
@@ -187,16 +188,17 @@ class Writer:
 
     def _insert(self, group: Group) -> None:
         """Insert what waits. Those because of whom that fails leave the group with their error."""
-        try:
+        with suppress(apsw.Error):
             group.flush()
-        except apsw.Error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            self._connection.execute("BEGIN IMMEDIATE")
-            failed = group.repeat_possible([written for written, _ in self._members])
-            for place, error in failed.items():
-                _tell(self._members[place][1], _told(error, self._path))
-            self._members = [one for place, one in enumerate(self._members) if place not in failed]
+        if not group.is_spoilt:
+            return
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self._connection.execute("BEGIN IMMEDIATE")
+        failed = group.repeat_possible([written for written, _ in self._members])
+        for place, error in failed.items():
+            _tell(self._members[place][1], _told(error, self._path))
+        self._members = [one for place, one in enumerate(self._members) if place not in failed]
 
     def _commit(self, *, is_last: bool = False) -> None:
         """Commit, for one who has the connection."""

@@ -72,6 +72,27 @@ async def test_one_in_a_group_sees_what_the_ones_before_it_wrote() -> None:
         assert found.revision == 2
 
 
+async def test_rows_that_cannot_be_inserted_are_noticed_though_the_one_who_noticed_goes_on() -> None:
+    async def go_on() -> None:
+        async with store.transaction() as tx:
+            await tx.put(draft("b"))
+            with pytest.raises(apsw.ConstraintError):
+                tx.execute("SELECT 1")  # what waits is inserted before
+            await tx.put(draft("c"))
+
+    async with opened() as store:
+        async with store.transaction() as tx:
+            tx.execute(
+                "CREATE TRIGGER no_a BEFORE INSERT ON entity WHEN NEW.id = 'a' BEGIN SELECT raise(ABORT, 'no'); END"
+            )
+        results = await asyncio.gather(
+            put(store, draft("a")), go_on(), put(store, draft("d")), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [Unavailable, type(None), type(None)]
+        assert set(await store.entities(["a", "b", "c", "d"])) == {"b", "c", "d"}
+        assert await store.counts() == {(OFFERING, True, True): 3}
+
+
 async def test_what_an_undone_transaction_created_is_not_known_afterwards() -> None:
     async def fail() -> None:
         async with store.transaction() as tx:
