@@ -135,7 +135,7 @@ class Reader:
             return self._read(query_string, public_only, range_header, parent_id)
         rest, page = parts
         return self._read(rest, public_only, None, parent_id).at(
-            paging(page.get(b"offset"), page.get(b"limit"), range_header, self._limits)
+            paging(page.get(b"offset"), page.get(b"limit"), None, self._limits)
         )
 
     def _read_query(

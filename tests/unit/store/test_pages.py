@@ -59,7 +59,7 @@ async def test_who_turns_pages_skips_nothing(monkeypatch: pytest.MonkeyPatch) ->
         assert len(orders) < 20
 
 
-async def test_what_lists_show_is_kept_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_lists_show_is_kept_within_its_bound() -> None:
     rows = KeptRows(16_000)
     for number in range(100):
         rows.keep(number, (f"e{number}", b"x" * 300))

@@ -157,8 +157,9 @@ class ReferenceRules:
 
 def _is_value(value: Mapping[str, Any]) -> bool:
     """Whether an object, where there may be a value or a reference, is the entity itself."""
-    if "isRef" in value and isinstance(value["isRef"], bool):
-        return not value["isRef"]
+    is_reference = value.get("isRef")
+    if isinstance(is_reference, bool):
+        return not is_reference
     return not (value.get("href") or value.get("@referredType")) and not value.keys() <= REFERENCE_ATTRIBUTES
 
 

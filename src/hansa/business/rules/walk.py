@@ -79,11 +79,6 @@ class Walk(Generic[Mark]):
     ) -> None:
         """Note the objects that an attribute holds, and what is within them."""
         if type(value) is list:
-            if not step.leads_on:
-                found += [
-                    (f"{path}[{n}]", one, step.mark) for n, one in enumerate(value) if type(one) is dict
-                ]
-                return
             for index, element in enumerate(value):
                 if type(element) is dict:
                     self._take(step, f"{path}[{index}]", element, found)
