@@ -311,7 +311,7 @@ class Writer:
             hashlink=hashlink(body),
             public=self._around.models.is_public(self._resource.collection, status),
             parent=parent_id,
-            fields=entity,
+            indexed=self._store.indexed(self._resource.collection, entity, parent_id),
         )
 
     async def _standing(self, tx: Transaction, entity_id: str, request: Request) -> Entity:

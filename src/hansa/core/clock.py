@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -25,9 +26,18 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock."""
 
+    def __init__(self) -> None:
+        self._last = (0, datetime.fromtimestamp(0, UTC))
+
     def now(self) -> datetime:
-        """The time of day, UTC."""
-        return datetime.now(UTC)
+        """The time of day, UTC, in milliseconds; the same object within one of them, which is written once then."""
+        time_ms = time.time_ns() // 1_000_000
+        last_ms, moment = self._last
+        if time_ms != last_ms:
+            seconds, rest_ms = divmod(time_ms, 1000)
+            moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ms * 1000)
+            self._last = (time_ms, moment)
+        return moment
 
     def monotonic(self) -> float:
         """Seconds since some fixed moment; never goes back."""
@@ -83,6 +93,7 @@ class ManualClock:
         await asyncio.sleep(0)
 
 
+@lru_cache(16)
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as every time of ours is written."""
     assert moment.tzinfo is not None, "a time without a zone means nothing to another member"

@@ -18,10 +18,15 @@ _ENTITY_KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 def uuid7(now: datetime, entropy: Entropy) -> str:
     """A time-ordered UUID (RFC 9562, version 7)."""
-    time = int(now.timestamp() * 1000).to_bytes(6, "big").hex()
+    time = _time_hex(now)
     random = entropy(10).hex()
     variant = "89ab"[int(random[4], 16) & 3]
     return f"{time[:8]}-{time[8:]}-7{random[1:4]}-{variant}{random[5:8]}-{random[8:]}"
+
+
+@lru_cache(16)
+def _time_hex(now: datetime) -> str:
+    return int(now.timestamp() * 1000).to_bytes(6, "big").hex()
 
 
 @lru_cache(512)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 _DATE_TIME: Final = re.compile(
@@ -16,6 +17,8 @@ _DATE_TIME: Final = re.compile(
     re.ASCII,
 )
 _LENGTH_MAX: Final = 64
+KEPT_MAX: Final = 1024
+"""Many entities have the same few moments in them."""
 _USUAL: Final = re.compile(
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII
 )
@@ -24,9 +27,14 @@ _USUAL: Final = re.compile(
 
 def instant(text: str) -> str | None:
     """The key of a date-time, or of a part of one; None for every other text."""
+    return None if len(text) > _LENGTH_MAX else _instant(text)
+
+
+@lru_cache(KEPT_MAX)
+def _instant(text: str) -> str | None:
     if _USUAL.fullmatch(text) and not text.startswith("0000"):
         return text[:-1].rstrip("0").rstrip(".") if text.endswith("0Z") else text[:-1]
-    if len(text) > _LENGTH_MAX or (found := _DATE_TIME.fullmatch(text)) is None:
+    if (found := _DATE_TIME.fullmatch(text)) is None:
         return None
     year, month, day, hour, minute, second, fraction, zone = found.groups()
     seconds = int(second or 0)

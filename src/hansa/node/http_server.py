@@ -48,7 +48,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """A client has connected."""
-        super().connection_made(cast("asyncio.Transport", JoiningTransport(transport)))
+        super().connection_made(cast("asyncio.Transport", JoiningTransport(transport, self.loop)))
         self._open_since = self.loop.time()
         self._set_alarm(REQUEST_ARRIVAL_TIMEOUT_S)
 
@@ -112,8 +112,9 @@ class JoiningTransport:
     What ends with an empty line is a head. It waits for the next write, or for the end of this turn of the event loop.
     """
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
+        self._loop = loop
         self._head = b""
         self.is_closing = transport.is_closing
 
@@ -128,7 +129,7 @@ class JoiningTransport:
             return
         if data.endswith(b"\r\n\r\n") and data.startswith(b"HTTP/"):
             self._head = data
-            asyncio.get_running_loop().call_soon(self.flush)
+            self._loop.call_soon(self.flush)
             return
         self._transport.write(data)
 

@@ -34,7 +34,12 @@ _NUMBER_LENGTH_MAX: Final = 64
 
 def values_at(value: Any, path: AttributePath) -> list[Any]:
     """Everything that a path reaches, in document order; containers too."""
-    found = [value]
+    return values_below([value], path)
+
+
+def values_below(values: list[Any], path: AttributePath) -> list[Any]:
+    """Everything that a path reaches from any of some values."""
+    found = values
     for name in path:
         reached: list[Any] = []
         for parent in found:

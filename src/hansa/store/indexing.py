@@ -24,7 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.instants import comparable
-from hansa.store.attributes import AttributePath, index_texts, values_at
+from hansa.store.attributes import AttributePath, index_texts, values_below
 from hansa.store.plan import DEFAULT_PLAN, TYPE_PATH, CollectionPlan, IndexPlan
 
 MARKS_KEPT_MAX: Final = 8192
@@ -71,7 +71,7 @@ class CollectionIndex:
         """Of the indexed paths."""
         self.references = plan.references
         self._walked = tuple(
-            (path[0], path, self.numbers.get(path), path in plan.references)
+            (path[0], path[1:], self.numbers.get(path), path in plan.references)
             for path in dict.fromkeys((*self.numbers, *plan.references))
         )
         self.number = attribute_number(collection, ())
@@ -94,9 +94,10 @@ class CollectionIndex:
             updated = comparable(updated)
         index: list[Posting] = []
         referred: list[str] = []
-        for name_at_top, path, number, is_reference in self._walked:
+        for name_at_top, rest, number, is_reference in self._walked:
             if name_at_top in entity:
-                values = values_at(entity, path)
+                top = entity[name_at_top]
+                values = values_below(top if type(top) is list else [top], rest)
                 if number is not None:
                     index += [(number, value) for value in index_texts(values)]
                 if is_reference:

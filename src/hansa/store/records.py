@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from hansa.store.indexing import IndexedFields
+
 Operator = Literal["eq", "gt", "gte", "lt", "lte", "regex"]
 """`regex` looks for a match anywhere in a string, in the syntax of RE2: its time is linear in the length of the text."""
 
@@ -29,8 +31,8 @@ class EntityDraft(msgspec.Struct, frozen=True):
     """DID of the origin of a replica; None when this marketplace is the origin."""
     parent: str | None = None
     """Identifier of the entity below whose path a sub-resource is served."""
-    fields: dict[str, Any] | None = None
-    """The body decoded, from one who has it at hand; not to be changed afterwards. Without it the store decodes."""
+    indexed: IndexedFields | None = None
+    """What of the body is indexed, as `Store.indexed` says it before the transaction; without it, that is found in there."""
 
 
 class Entity(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import apsw
 import msgspec
@@ -29,7 +29,7 @@ from hansa.core.limits import Limits
 from hansa.store.checkpoints import Checkpoints
 from hansa.store.database import Parameter, Row, Synchronous, as_ours, connect, open_for_writing
 from hansa.store.group import Group, KnownCollections
-from hansa.store.indexing import Indexes
+from hansa.store.indexing import IndexedFields, Indexes
 from hansa.store.lists import Lists
 from hansa.store.plan import IndexPlan
 from hansa.store.records import Change, Entity, Page, Query
@@ -295,6 +295,10 @@ class Store:
         return self._writer.waiting
 
     # Writing.
+
+    def indexed(self, collection: str, entity: dict[str, Any], parent: str | None) -> IndexedFields:
+        """What of an entity that is about to be written is indexed: the part of writing that needs no transaction."""
+        return self._indexes.of(collection).fields(entity, parent)
 
     def transaction(self) -> TransactionScope:
         """A transaction; leaving it waits until it is durable, an exception undoes it.

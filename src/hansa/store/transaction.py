@@ -12,7 +12,7 @@ from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import HansaError
 from hansa.store.database import Parameter, Row, as_ours
 from hansa.store.group import Group
-from hansa.store.indexing import Indexes, Posting, described_numbers
+from hansa.store.indexing import IndexedFields, Indexes, Posting, described_numbers
 from hansa.store.records import Entity, EntityDraft, Operation
 from hansa.store.totals import Delta
 
@@ -154,7 +154,7 @@ class Transaction:
             return _stored(draft, revision, modified)
         type_before, body_before, _, public_before, origin_before, parent_before = before
         old = self._indexes.of(type_before).fields(_decoded(body_before), parent_before)
-        new = self._indexes.of(draft.type).fields(_fields(draft), draft.parent)
+        new = self._indexed(draft)
         self.execute(
             _UPDATE,
             (
@@ -190,7 +190,7 @@ class Transaction:
             draft: The entity.
             is_unheard_of: Whether no entity can have had the identifier, because it was made just now.
         """
-        fields = self._indexes.of(draft.type).fields(_fields(draft), draft.parent)
+        fields = self._indexed(draft)
         revision = 1
         if not is_unheard_of and (buried := self._look(_BURIED, draft.id)):
             revision += buried[0][0]
@@ -295,6 +295,11 @@ class Transaction:
         self._insert(_CHANGE, (seq, self.time, of.id, of.type, operation, of.origin, status, of.parent))
         self.written.last_change = seq
 
+    def _indexed(self, draft: EntityDraft) -> IndexedFields:
+        if draft.indexed is not None:
+            return draft.indexed
+        return self._indexes.of(draft.type).fields(_decoded(draft.body), draft.parent)
+
     def _note_place(self, entity_id: str, collection: str | None) -> None:
         """An entity is in a collection, or gone; to be forgotten when this transaction is undone."""
         self.written.ids.append(entity_id)
@@ -329,10 +334,6 @@ def _stored(draft: EntityDraft, revision: int, modified: str) -> Entity:
         draft.parent,
         modified,
     )
-
-
-def _fields(draft: EntityDraft) -> dict[str, Any]:
-    return _decoded(draft.body) if draft.fields is None else draft.fields
 
 
 def _decoded(body: bytes) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Turns:
             freed: Told when it is free and nobody is called or waits.
             call_max: How many may be called together.
         """
+        self._loop = asyncio.get_running_loop()
         self._freed = freed
         self._call_max = call_max
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -53,7 +54,7 @@ class Turns:
 
     async def _wait(self, ticket: int) -> None:
         while True:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            turn: asyncio.Future[None] = self._loop.create_future()
             place = 0
             if self._waiting and self._waiting[-1][0] < ticket:
                 self._waiting.append((ticket, turn))

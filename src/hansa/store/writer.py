@@ -74,6 +74,7 @@ class Writer:
         has_thread: bool,
     ) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hansa-commit") if has_thread else None
+        self._loop = asyncio.get_running_loop()
         self._connection = connection
         self._path = path
         self._waiting_max = waiting_max
@@ -123,7 +124,7 @@ class Writer:
 
     def keep(self, written: Written) -> asyncio.Future[HansaError | None]:
         """The running transaction is complete. The future is done after the commit of its group, with its error."""
-        committed: asyncio.Future[HansaError | None] = asyncio.get_running_loop().create_future()
+        committed: asyncio.Future[HansaError | None] = self._loop.create_future()
         self._members.append((written, committed))
         self._release()
         return committed
@@ -172,7 +173,7 @@ class Writer:
         """Nobody has the connection or waits for it."""
         if self._group is not None and not self._is_due:
             self._is_due = True
-            asyncio.get_running_loop().call_soon(self._commit_unless_growing, 0)
+            self._loop.call_soon(self._commit_unless_growing, 0)
 
     def _commit_unless_growing(self, before: int) -> None:
         """Commit, unless others have joined during this turn of the loop: then more may come during the next."""
@@ -181,7 +182,7 @@ class Writer:
             return
         if before < len(self._members):
             self._is_due = True
-            asyncio.get_running_loop().call_soon(self._commit_unless_growing, len(self._members))
+            self._loop.call_soon(self._commit_unless_growing, len(self._members))
         else:
             self._turns.is_taken = True
             self._commit()
@@ -213,8 +214,7 @@ class Writer:
                     (collection, own, public, msgspec.json.encode(status).decode(), count),
                 )
             if self._thread is not None and len(self._members) >= THREAD_MEMBERS_MIN and not is_last:
-                loop = asyncio.get_running_loop()
-                ended = loop.run_in_executor(self._thread, self._commit_durably)
+                ended = self._loop.run_in_executor(self._thread, self._commit_durably)
                 ended.add_done_callback(partial(self._committed_by_thread, deltas))
                 return
             self._commit_durably()
