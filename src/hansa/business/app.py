@@ -93,9 +93,23 @@ class BusinessApp:
             )
         self._in_flight += 1
         try:
-            return await self._answer(scope, receive)
+            place = self._place(scope["path"])
+            methods = place.route.item if place.entity_id else place.route.collection
+            handle = methods.get(scope["method"])
+            if handle is None:
+                return other_method(scope["method"], methods)
+            request = Request(scope, receive, self._limits)
+            request.parent_id = place.parent_id
+            return await handle(request, place.entity_id)
+        except HansaError as error:
+            if error.http_status == 500 or isinstance(error, Fatal):
+                log.error("request_failed", path=scope["path"], code=str(error.code), problem=error.message)
+            return error_answer(error)
         except Disconnected:
             return None
+        except Exception:
+            log.exception("request_failed", path=scope["path"])
+            return error_answer(HansaError(Code.INTERNAL, ""))
         finally:
             self._in_flight -= 1
 
@@ -115,23 +129,3 @@ class BusinessApp:
             if found is not None and parent_id:
                 return Place(found, parent_id, entity_id)
         raise Refused(Code.NOT_FOUND, "No API serves this path.")
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        try:
-            place = self._place(scope["path"])
-            methods = place.route.item if place.entity_id else place.route.collection
-            handle = methods.get(scope["method"])
-            if handle is None:
-                return other_method(scope["method"], methods)
-            request = Request(scope, receive, self._limits)
-            request.parent_id = place.parent_id
-            return await handle(request, place.entity_id)
-        except HansaError as error:
-            if error.http_status == 500 or isinstance(error, Fatal):
-                log.error("request_failed", path=scope["path"], code=str(error.code), problem=error.message)
-            return error_answer(error)
-        except Disconnected:
-            raise
-        except Exception:
-            log.exception("request_failed", path=scope["path"])
-            return error_answer(HansaError(Code.INTERNAL, ""))

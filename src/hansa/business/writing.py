@@ -7,8 +7,8 @@ caller who may write, and is refused for replicas: their origin, another marketp
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -38,6 +38,8 @@ META_FIXED: Final = frozenset({"@type", "@baseType"})
 UNRESOLVED: Final = b"hansa-unresolved"
 FINDINGS_SHOWN_MAX: Final = 20
 ID_SHOWN_MAX_CHARS: Final = 100
+PLAIN_IN_HEADER: Final = (string.ascii_letters + string.digits + "._~:@!$&'()*+=-").encode()
+"""What stands in identifiers in a header as it is."""
 
 Fields = dict[str, Any]
 
@@ -367,12 +369,9 @@ def _unresolved(found: tuple[Finding, ...]) -> tuple[Header, ...]:
     """The header that tells of references to what is not (yet) here; identifiers in it are percent-encoded."""
     if not found:
         return ()
-    shown = ", ".join(
-        f"{one.path}={_header_text(one.target_id[:ID_SHOWN_MAX_CHARS])}" for one in found[:FINDINGS_SHOWN_MAX]
-    )
-    return ((UNRESOLVED, shown.encode()),)
-
-
-@lru_cache(4096)
-def _header_text(identifier: str) -> str:
-    return identifier if PLAIN_IDENTIFIER.fullmatch(identifier) else quote(identifier, safe=":")
+    shown = found[:FINDINGS_SHOWN_MAX]
+    ids = [one.target_id[:ID_SHOWN_MAX_CHARS] for one in shown]
+    if "".join(ids).encode(errors="replace").translate(None, PLAIN_IN_HEADER):
+        ids = [quote(each, safe=":") for each in ids]
+    text = ", ".join([f"{one.path}={each}" for one, each in zip(shown, ids, strict=True)])
+    return ((UNRESOLVED, text.encode()),)

@@ -48,7 +48,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """A client has connected."""
-        super().connection_made(cast("asyncio.Transport", JoiningTransport(transport, self.loop)))
+        assert isinstance(self.config, ServerConfig), "http_server made it"
+        joining = JoiningTransport(transport, self.config.heads)
+        super().connection_made(cast("asyncio.Transport", joining))
         self._open_since = self.loop.time()
         self._set_alarm(REQUEST_ARRIVAL_TIMEOUT_S)
 
@@ -112,9 +114,9 @@ class JoiningTransport:
     What ends with an empty line is a head. It waits for the next write, or for the end of this turn of the event loop.
     """
 
-    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: Any, heads: WaitingHeads) -> None:
         self._transport = transport
-        self._loop = loop
+        self._heads = heads
         self._head = b""
         self.is_closing = transport.is_closing
 
@@ -129,7 +131,7 @@ class JoiningTransport:
             return
         if data.endswith(b"\r\n\r\n") and data.startswith(b"HTTP/"):
             self._head = data
-            self._loop.call_soon(self.flush)
+            self._heads.add(self)
             return
         self._transport.write(data)
 
@@ -159,6 +161,32 @@ def settle() -> None:
     gc.set_threshold(*COLLECTION_THRESHOLDS)
 
 
+class WaitingHeads:
+    """The heads that wait on all connections of a server; one call at the end of a turn of the loop looks at them."""
+
+    def __init__(self) -> None:
+        self._on: list[JoiningTransport] = []
+
+    def add(self, transport: JoiningTransport) -> None:
+        """A head waits on a connection."""
+        if not self._on:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._on.append(transport)
+
+    def _flush(self) -> None:
+        on, self._on = self._on, []
+        for transport in on:
+            transport.flush()
+
+
+class ServerConfig(uvicorn.Config):
+    """The settings of uvicorn, with what all its connections share."""
+
+    def __init__(self, app: Any, **settings: Any) -> None:
+        super().__init__(app, **settings)
+        self.heads = WaitingHeads()
+
+
 class HttpServer(uvicorn.Server):
     """A server whose signals are handled by whoever runs it."""
 
@@ -175,7 +203,7 @@ class HttpServer(uvicorn.Server):
 
 def http_server(app: Any, stop_timeout_s: float) -> HttpServer:
     """A server for an ASGI application; run it with `serve(sockets=[listening_socket(…)])`."""
-    config = uvicorn.Config(
+    config = ServerConfig(
         app,
         http=BoundedHttpProtocol,
         ws="none",
