@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
@@ -41,6 +40,7 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.store.commit_thread import CommitThread
 from hansa.store.database import as_ours
 from hansa.store.group import Group, KnownCollections, Written
 from hansa.store.indexing import Indexes
@@ -73,8 +73,8 @@ class Writer:
         *,
         has_thread: bool,
     ) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hansa-commit") if has_thread else None
         self._loop = asyncio.get_running_loop()
+        self._thread = CommitThread(commit, self._loop) if has_thread else None
         self._connection = connection
         self._path = path
         self._waiting_max = waiting_max
@@ -155,7 +155,7 @@ class Writer:
         else:
             self._turns.release()
         if self._thread is not None:
-            self._thread.shutdown()
+            self._thread.close()
 
     def _release(self) -> None:
         """A transaction is over."""
@@ -214,8 +214,7 @@ class Writer:
                     (collection, own, public, msgspec.json.encode(status).decode(), count),
                 )
             if self._thread is not None and len(self._members) >= THREAD_MEMBERS_MIN and not is_last:
-                ended = self._loop.run_in_executor(self._thread, self._commit_durably)
-                ended.add_done_callback(partial(self._committed_by_thread, deltas))
+                self._thread.start(partial(self._committed_by_thread, deltas))
                 return
             self._commit_durably()
         except Exception as error:  # noqa: BLE001 - whatever it is, the group has to hear it
@@ -223,8 +222,7 @@ class Writer:
         else:
             self._note_durable(deltas)
 
-    def _committed_by_thread(self, deltas: list[Delta], ended: asyncio.Future[None]) -> None:
-        reason = ended.exception()
+    def _committed_by_thread(self, deltas: list[Delta], reason: BaseException | None) -> None:
         if reason is None:
             self._note_durable(deltas)
         else:
