@@ -17,6 +17,7 @@ from hansa.store.attributes import AttributePath, all_candidates, number_of
 from hansa.store.database import Parameter
 from hansa.store.indexing import CollectionIndex
 from hansa.store.records import AllOf, AnyOf, Condition, Filter, Test
+from hansa.store.tail import AFTER
 
 SIGNS: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -31,8 +32,11 @@ class Part(msgspec.Struct, frozen=True):
 class Conditions:
     """The conditions of one query, for an entity `e`."""
 
-    def __init__(self, index: CollectionIndex) -> None:
+    def __init__(self, index: CollectionIndex, *, has_tail: bool) -> None:
         self._index = index
+        self._has_tail = has_tail
+        self.looks_in_index = False
+        """Whether any of them does, where the tail makes a difference."""
         self.tests: list[Callable[[Any], bool]] = []
         """What `hansa_test` calls, by its place."""
 
@@ -79,11 +83,19 @@ class Conditions:
         number = self._index.numbers.get(filter.path)
         if filter.operator == "eq" and not filter.is_instant:
             if number is None:
-                return _equality(filter.path, meanings)
-            return Part(
+                return equality(filter.path, meanings)
+            self.looks_in_index = True
+            indexed = Part(
                 "EXISTS (SELECT 1 FROM entity_index AS x WHERE x.attribute = ? "  # noqa: S608 - placeholders only
                 f"AND x.value IN ({marks(meanings)}) AND x.entity = e.number)",
                 (number, *meanings),
+            )
+            if not self._has_tail:
+                return indexed
+            walk = equality(filter.path, meanings)
+            return Part(
+                f"CASE WHEN e.number > {AFTER} THEN {walk.sql} ELSE {indexed.sql} END",
+                (*walk.parameters, *indexed.parameters),
             )
         walk = walked(filter.path)
         node = f"n{len(filter.path)}"
@@ -130,7 +142,7 @@ def _comparison(node: str, filter: Filter, text: str) -> Part:
     return joined(" OR ", tests, "0")
 
 
-def _equality(path: AttributePath, meanings: Sequence[str]) -> Part:
+def equality(path: AttributePath, meanings: Sequence[str]) -> Part:
     """Whether a path of the body reaches one of the meanings.
 
     The body is canonical JSON, so that a value that is in it stands there byte for byte: looking for these bytes

@@ -17,6 +17,7 @@ from typing import Final
 import apsw
 
 from hansa.store.database import Parameter
+from hansa.store.tail import INSERT_ROW, MOVE_TAIL, IndexRow, Tail
 from hansa.store.totals import Delta
 
 KNOWN_MAX: Final = 20_000
@@ -30,7 +31,7 @@ Runs = Sequence[tuple[Parameter, ...]]
 class Written:
     """What a transaction has written: its statements, and what follows from them."""
 
-    __slots__ = ("before", "deltas", "ids", "last_change", "run", "statements")
+    __slots__ = ("before", "deltas", "ids", "last_change", "run", "statements", "tail", "tail_after")
 
     def __init__(self, before: tuple[int, int]) -> None:
         self.before = before
@@ -44,6 +45,10 @@ class Written:
         """Of the entities that it wrote or deleted."""
         self.last_change = 0
         """The newest row of the feed."""
+        self.tail: dict[int, tuple[IndexRow, ...]] = {}
+        """Rows of the index, by number of the entity, that are not put into the table yet."""
+        self.tail_after: int | None = None
+        """Where the tail of the index begins from now on."""
 
 
 class KnownCollections:
@@ -93,8 +98,10 @@ class KnownCollections:
 class Group:
     """One open group. Every method that runs SQL raises what SQLite raises; then the group has to be rolled back."""
 
-    def __init__(self, connection: apsw.Connection, known: KnownCollections) -> None:
+    def __init__(self, connection: apsw.Connection, known: KnownCollections, tail: Tail) -> None:
         self.connection = connection
+        self.tail_after = tail.after
+        """Where the tail of the index begins for the transactions of this group."""
         self.known = known
         known.shrink()
         self._waiting: list[Written] = []
@@ -102,6 +109,14 @@ class Group:
         self._entity, self._change = map(int, last)  # type: ignore[arg-type] # SQLite's integers
         self.is_spoilt = False
         """Whether inserting what waited has failed, so that nothing can be said of what is in the tables."""
+
+    def index(self, tail: Tail) -> Written:
+        """Put the tail of the index into its table, before any transaction of the group."""
+        written = self.began()
+        self.tail_after = written.tail_after = self._entity
+        written.statements = [(INSERT_ROW, tail.rows()), (MOVE_TAIL, ((self._entity,),))]
+        self._run(written)
+        return written
 
     def began(self) -> Written:
         """For a transaction that begins."""

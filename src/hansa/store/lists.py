@@ -8,7 +8,7 @@ its collection changes, so that turning pages back and forth, or many who ask th
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import apsw
@@ -22,6 +22,7 @@ from hansa.store.kept_rows import KeptRows
 from hansa.store.query import STRETCH, Compiled, Lead, Source, Statement, compile_query
 from hansa.store.records import Page, Query
 from hansa.store.searches import Searches, TooSlow
+from hansa.store.tail import Tail
 from hansa.store.totals import Answer, Counted, Totals
 
 ENTITIES_INLINE_MAX: Final = 500
@@ -37,6 +38,7 @@ ROWS_KEPT_MAX_BYTES: Final = 16_777_216
 
 _ROWS: Final = "SELECT number, id, body FROM entity WHERE number IN (SELECT value FROM json_each(?))"
 _EMPTY: Final = ((), ())
+_COUNT: Final = "SELECT count(*), ifnull(sum(public), 0), (SELECT ifnull(max(seq), 0) FROM change)"
 
 
 class Lists:
@@ -49,13 +51,17 @@ class Lists:
         searches: Searches,
         indexes: Indexes,
         totals: Totals,
+        tail: Tail,
+        fill_index: Callable[[], Awaitable[None]],
     ) -> None:
         self._functions = Functions(connection)
         self._fetch = fetch
         self._searches = searches
         self._indexes = indexes
         self._totals = totals
-        self._compiled: dict[Query, Compiled] = {}
+        self._tail = tail
+        self._fill_index = fill_index
+        self._compiled: dict[tuple[Query, bool], Compiled] = {}
         self._unindexed: dict[tuple[str, str], int] = {}
         self._shown = KeptRows(ROWS_KEPT_MAX_BYTES)
 
@@ -65,7 +71,7 @@ class Lists:
 
     async def answer(self, query: Query) -> Page:
         """A page and the exact total."""
-        compiled = self._taken_apart(query)
+        compiled = await self._taken_apart(query)
         if compiled.has_ids:
             return await self._searched(compiled, None) if compiled.is_slow else self._named(compiled)
         if compiled.conditions == 0:
@@ -245,15 +251,26 @@ class Lists:
             if key in self._unindexed or len(self._unindexed) < UNINDEXED_KEPT_MAX:
                 self._unindexed[key] = self._unindexed.get(key, 0) + 1
 
-    def _taken_apart(self, query: Query) -> Compiled:
+    async def _taken_apart(self, query: Query) -> Compiled:
         whole = msgspec.structs.replace(query, offset=0, limit=0)  # all pages of a list are taken apart alike
-        compiled = self._compiled.get(whole)
+        compiled = self._compiled_for(whole, has_tail=False)
+        if compiled.looks_in_index and self._tail:
+            self._tail.ask()
+            if self._tail.is_long:
+                await self._fill_index()
+        if compiled.looks_in_index and self._tail:
+            compiled = self._compiled_for(whole, has_tail=True)
+        return msgspec.structs.replace(compiled, query=query)
+
+    def _compiled_for(self, query: Query, *, has_tail: bool) -> Compiled:
+        key = (query, has_tail)
+        compiled = self._compiled.get(key)
         if compiled is None:
-            compiled = compile_query(whole, self._indexes.of(query.type))
+            compiled = compile_query(query, self._indexes.of(query.type), has_tail=has_tail)
             if len(self._compiled) >= COMPILED_KEPT_MAX:
                 self._compiled.clear()
-            self._compiled[whole] = compiled
-        return msgspec.structs.replace(compiled, query=query)
+            self._compiled[key] = compiled
+        return compiled
 
     # -- totals -----------------------------------------------------------------------------------------------
 
@@ -279,22 +296,18 @@ class Lists:
     async def _counted(self, source: Source) -> tuple[int, int]:
         posting, counted = source.posting, source.counted
         assert posting is not None
-        ((count, public),) = self._fetch(
-            f"SELECT count(*), ifnull(sum(public), 0) FROM ({counted.sql} LIMIT ?)",  # noqa: S608 - no input
-            (*counted.parameters, COUNTED_INLINE_MAX),
+        ((count, public, seq),) = self._fetch(
+            f"{_COUNT} FROM ({counted.sql} LIMIT ?)", (*counted.parameters, COUNTED_INLINE_MAX)
         )
         if count < COUNTED_INLINE_MAX:
-            pair = (count - public, public)
-            self._totals.keep(posting, pair)
-            return pair
+            self._totals.keep(posting, Counted(count - public, public, seq))
+            return (count - public, public)
 
         async def elsewhere() -> Counted:
-            sql = (
-                "SELECT count(*), ifnull(sum(public), 0), (SELECT ifnull(max(seq), 0) FROM change) "  # noqa: S608 - no input
-                f"FROM ({counted.sql})"
-            )
             rows: list[Row] = await self._searches.run(
-                lambda connection: connection.execute(sql, counted.parameters).fetchall()
+                lambda connection: connection.execute(
+                    f"{_COUNT} FROM ({counted.sql})", counted.parameters
+                ).fetchall()
             )
             ((count, public, seq),) = rows
             return Counted(count - public, public, seq)

@@ -28,11 +28,12 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from hansa.core.instants import comparable
-from hansa.store.attributes import candidates
-from hansa.store.conditions import Conditions, Part, joined, walked
+from hansa.store.attributes import AttributePath, candidates
+from hansa.store.conditions import Conditions, Part, equality, joined, walked
 from hansa.store.database import Parameter
 from hansa.store.indexing import CollectionIndex, Posting
 from hansa.store.records import AllOf, AnyOf, Condition, Filter, Query, SortKey, Test
+from hansa.store.tail import AFTER
 
 IDS_MAX: Final = 500
 """So many identifiers are looked up on the event loop."""
@@ -62,6 +63,15 @@ class Statement(msgspec.Struct, frozen=True):
     tests: tuple[Callable[[Any], bool], ...] = ()
 
 
+class Reached(msgspec.Struct, frozen=True):
+    """Entities that are found in one place."""
+
+    part: Part
+    """A SELECT of `n`, in ascending order."""
+    number: str
+    """What `n` is called in there."""
+
+
 class Source(msgspec.Struct, frozen=True):
     """One posting: its entities are `number`s in ascending order."""
 
@@ -69,12 +79,10 @@ class Source(msgspec.Struct, frozen=True):
     """Whose total is kept; None for a status, of which it always is."""
     column: str | None
     value: str
-    numbers: Part
-    """A SELECT of `n`."""
-    number: str
-    """What `n` is called in there."""
+    numbers: tuple[Reached, ...]
+    """From the index, and from its tail."""
     counted: Part
-    """A SELECT of `public`, for counting."""
+    """A SELECT of `public`, for counting; always with the tail, for a thread counts at a moment of its own."""
 
 
 class Order:
@@ -140,6 +148,8 @@ class Compiled(msgspec.Struct, frozen=True):
     tests: tuple[Callable[[Any], bool], ...]
     is_slow: bool
     """A pattern or test of the client's decides about entities: how long that takes for one is the client's choice too."""
+    looks_in_index: bool
+    """Whether it would be faster if the index had no tail."""
     order: Order
     """Of the list, as far as it has been streamed."""
 
@@ -159,11 +169,12 @@ class Compiled(msgspec.Struct, frozen=True):
             behind: Number of the entity before it, when that is known.
         """
         sources = self.leads[0].sources if self.leads else (_whole(self.query),)
-        parts = [source.numbers for source in sources]
+        reached = [one for source in sources for one in source.numbers]
+        parts = [one.part for one in reached]
         if behind is not None:
             parts = [
-                Part(f"{one.numbers.sql} AND {one.number} > ?", (*one.numbers.parameters, behind))
-                for one in sources
+                Part(f"{one.part.sql} AND {one.number} > ?", (*one.part.parameters, behind))
+                for one in reached
             ]
         merged = _union(parts, distinct=not self._is_disjoint())
         skipped = offset if behind is None else 0
@@ -212,7 +223,8 @@ class Compiled(msgspec.Struct, frozen=True):
         source = "entity AS e"
         values: tuple[Parameter, ...] = ()
         if leading is not None:
-            merged = _union([one.numbers for one in leading.sources], distinct=not leading.is_disjoint)
+            parts = [one.part for source in leading.sources for one in source.numbers]
+            merged = _union(parts, distinct=not leading.is_disjoint)
             source = f"({merged.sql}) AS p CROSS JOIN entity AS e ON e.number = p.n"
             values = merged.parameters
         elif self.ranged is not None:
@@ -245,13 +257,18 @@ class Compiled(msgspec.Struct, frozen=True):
         return parts
 
 
-def compile_query(query: Query, index: CollectionIndex) -> Compiled:
+def compile_query(query: Query, index: CollectionIndex, *, has_tail: bool) -> Compiled:
     """A query taken apart.
+
+    Args:
+        query: The query.
+        index: What its collection has an index of.
+        has_tail: Whether there may be entities that the index does not reach (`hansa.store.tail`).
 
     Raises:
         Refused: `Code.INVALID`, for what is no regular expression.
     """
-    conditions = Conditions(index)
+    conditions = Conditions(index, has_tail=has_tail)
     leads: list[Lead] = []
     checks: list[Part] = []
     unindexed: list[str] = []
@@ -261,7 +278,7 @@ def compile_query(query: Query, index: CollectionIndex) -> Compiled:
     if query.parent is not None:
         leads.append(_parent(query, index))
     for one in flat:
-        lead = _lead(one, query, conditions, index)
+        lead = _lead(one, query, conditions, index, has_tail=has_tail)
         if lead is not None:
             leads.append(lead)
             continue
@@ -290,6 +307,7 @@ def compile_query(query: Query, index: CollectionIndex) -> Compiled:
         unindexed=tuple(dict.fromkeys(unindexed)),
         tests=tuple(conditions.tests),
         is_slow=any(map(_is_slow, flat)),
+        looks_in_index=conditions.looks_in_index,
         order=Order(),
     )
 
@@ -311,9 +329,11 @@ def _flat(conditions: Sequence[Condition]) -> list[Condition]:
     return found
 
 
-def _lead(condition: Condition, query: Query, conditions: Conditions, index: CollectionIndex) -> Lead | None:
+def _lead(
+    condition: Condition, query: Query, conditions: Conditions, index: CollectionIndex, *, has_tail: bool
+) -> Lead | None:
     if isinstance(condition, Filter):
-        sources = _sources(condition, query, conditions, index)
+        sources = _sources(condition, query, conditions, index, has_tail=has_tail)
         if not sources or len(sources) > POSTINGS_MAX:
             return None
         is_disjoint = len(sources) == 1 or sources[0].column is not None
@@ -321,7 +341,7 @@ def _lead(condition: Condition, query: Query, conditions: Conditions, index: Col
     if isinstance(condition, AnyOf):
         found: dict[tuple[object, str], Source] = {}
         for one in condition.conditions:
-            lead = _lead(one, query, conditions, index)
+            lead = _lead(one, query, conditions, index, has_tail=has_tail)
             if lead is None:
                 return None
             found.update(((s.column or (s.posting and s.posting[0]), s.value), s) for s in lead.sources)
@@ -333,7 +353,9 @@ def _lead(condition: Condition, query: Query, conditions: Conditions, index: Col
     return None
 
 
-def _sources(filter: Filter, query: Query, conditions: Conditions, index: CollectionIndex) -> list[Source]:
+def _sources(
+    filter: Filter, query: Query, conditions: Conditions, index: CollectionIndex, *, has_tail: bool
+) -> list[Source]:
     """The postings of an equality; none when no index serves it."""
     if filter.operator != "eq":
         return []
@@ -344,24 +366,28 @@ def _sources(filter: Filter, query: Query, conditions: Conditions, index: Collec
     number = index.numbers.get(filter.path)
     if number is None or filter.is_instant:
         return []
-    public = " AND public = 1" if query.public_only else ""
     meanings = dict.fromkeys(meaning for text in filter.values for meaning in candidates(text))
-    return [
-        Source(
-            posting=(number, meaning),
-            column=None,
-            value=meaning,
-            numbers=Part(
-                f"SELECT entity AS n FROM entity_index WHERE attribute = ? AND value = ?{public}",  # noqa: S608 - no input
-                (number, meaning),
-            ),
-            number="entity",
-            counted=Part(
-                "SELECT public FROM entity_index WHERE attribute = ? AND value = ?", (number, meaning)
-            ),
-        )
-        for meaning in meanings
-    ]
+    return [_index_source((number, meaning), filter.path, query, has_tail=has_tail) for meaning in meanings]
+
+
+def _index_source(posting: Posting, path: AttributePath, query: Query, *, has_tail: bool) -> Source:
+    public = " AND public = 1" if query.public_only else ""
+    rows = "FROM entity_index WHERE attribute = ? AND value = ?"
+    walk = equality(path, posting[1:])
+    tail = (
+        f"FROM entity AS e INDEXED BY entity_by_type WHERE e.type = ? AND e.number > {AFTER} AND {walk.sql}"
+    )
+    sought = (query.type, *walk.parameters)
+    numbers = [Reached(Part(f"SELECT entity AS n {rows}{public}", posting), "entity")]
+    if has_tail:
+        numbers.append(Reached(Part(f"SELECT number AS n {tail}{public}", sought), "number"))
+    return Source(
+        posting=posting,
+        column=None,
+        value=posting[1],
+        numbers=tuple(numbers),
+        counted=Part(f"SELECT public {rows} UNION ALL SELECT public {tail}", (*posting, *sought)),
+    )
 
 
 def _column_source(column: str, value: str, query: Query, index: CollectionIndex) -> Source:
@@ -371,8 +397,7 @@ def _column_source(column: str, value: str, query: Query, index: CollectionIndex
         posting=None if column == "status" else (index.column_numbers[column], value),
         column=column,
         value=value,
-        numbers=Part(f"SELECT number AS n {rows}{public}", (query.type, value)),
-        number="number",
+        numbers=(Reached(Part(f"SELECT number AS n {rows}{public}", (query.type, value)), "number"),),
         counted=Part(f"SELECT public {rows}", (query.type, value)),
     )
 
@@ -390,8 +415,7 @@ def _whole(query: Query) -> Source:
         posting=None,
         column=None,
         value="",
-        numbers=Part(f"SELECT number AS n {rows}{public}", (query.type,)),
-        number="number",
+        numbers=(Reached(Part(f"SELECT number AS n {rows}{public}", (query.type,)), "number"),),
         counted=Part(f"SELECT public {rows}", (query.type,)),
     )
 

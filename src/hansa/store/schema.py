@@ -44,6 +44,9 @@ CREATE TABLE entity_index (
   public INTEGER NOT NULL,
   PRIMARY KEY (attribute, value, entity)
 ) STRICT, WITHOUT ROWID;
+-- After which number of an entity that index does not reach; see `hansa.store.tail`.
+CREATE TABLE index_tail (after INTEGER NOT NULL) STRICT;
+INSERT INTO index_tail VALUES (0);
 -- What each entity refers to, as marks of eight bytes.
 CREATE TABLE entity_reference (
   collection INTEGER NOT NULL,

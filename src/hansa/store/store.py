@@ -12,6 +12,7 @@ something else than what is served from.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import tempfile
 import weakref
@@ -24,7 +25,7 @@ import apsw
 import msgspec
 
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Unavailable
+from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.core.limits import Limits
 from hansa.store.checkpoints import Checkpoints
 from hansa.store.database import Parameter, Row, Synchronous, as_ours, connect, open_for_writing
@@ -35,6 +36,7 @@ from hansa.store.plan import IndexPlan
 from hansa.store.records import Change, Entity, Page, Query
 from hansa.store.schema import MIGRATIONS
 from hansa.store.searches import Searches
+from hansa.store.tail import Tail
 from hansa.store.totals import Totals
 from hansa.store.transaction import ENTITY_COLUMNS, Transaction, entity_of
 from hansa.store.writer import TransactionScope, Writer
@@ -72,9 +74,13 @@ class Store:
         self._last_change = int(self.fetch("SELECT ifnull(max(seq), 0) FROM change")[0][0])
         self._fill_index()
         counts = self.fetch("SELECT type, own, public, status, count FROM entity_count")
+        tail = Tail(write)
         totals = Totals(
-            ((collection, own == 1, public == 1, msgspec.json.decode(status)), count)
-            for collection, own, public, status, count in counts
+            (
+                ((collection, own == 1, public == 1, msgspec.json.decode(status)), count)
+                for collection, own, public, status, count in counts
+            ),
+            self._last_change,
         )
         self._checkpoints = Checkpoints(write, path)
         ((synchronous,),) = write.execute("PRAGMA synchronous").fetchall()
@@ -83,13 +89,18 @@ class Store:
             self._path,
             limits.writes_waiting_max,
             totals,
+            tail,
             self._let_go,
             self._checkpoints.commit,
             self._hear,
             has_thread=bool(synchronous),  # where the disk is never waited for, a thread would gain nothing
         )
-        self._lists = Lists(self._read, self.fetch, self._searches, self._indexes, totals)
+        self._lists = Lists(
+            self._read, self.fetch, self._searches, self._indexes, totals, tail, self._index_tail
+        )
         self._totals = totals
+        self._tail = tail
+        self._tidying: asyncio.Task[None] | None = None
         self._may_hold = True
 
     @classmethod
@@ -122,7 +133,8 @@ class Store:
         return store
 
     def _fill_index(self) -> None:
-        """Bring the columns and the index in line with the plan."""
+        """Bring the columns and the index in line with the plan, and put what was the tail into the index."""
+        tail = Tail(self._write)
         standing: dict[str, str] = dict(self.fetch("SELECT type, description FROM index_plan"))
         default = self._indexes.of("").description
         wanted = {name: self._indexes.of(name).description for name in ("", *self._indexes.planned)}
@@ -132,11 +144,14 @@ class Store:
             for name in sorted(filled)
             if (before := standing.get(name, standing.get("", default))) != self._indexes.of(name).description
         ]
-        if wanted == standing and not changed:
+        newest = self.fetch("SELECT ifnull(max(number), 0) FROM entity")[0][0]
+        if wanted == standing and not changed and newest <= tail.after:
             return
         with self._write:
-            group = Group(self._write, KnownCollections())
+            group = Group(self._write, KnownCollections(), tail)
+            group.index(tail)
             transaction = Transaction(group, self._path, self._clock, self._indexes)
+            transaction.index_after(tail.after, {name for name, _ in changed})
             for name, before in changed:
                 transaction.reindex(name, before)
             transaction.execute("DELETE FROM index_plan")
@@ -146,6 +161,8 @@ class Store:
 
     async def close(self) -> None:
         """Commit what waits for its commit, copy the log into the database, and close the file."""
+        if self._tidying is not None:
+            await self._tidying
         await self._writer.close()
         self._searches.close()
         self._checkpoints.close()
@@ -214,7 +231,11 @@ class Store:
             Unavailable: `Code.OVERLOADED`, when too many lists without an index are waiting;
                 `Code.SEARCH_TOO_SLOW`, when this one took too long.
         """
-        return await self._lists.answer(query)
+        page = await self._lists.answer(query)
+        if self._tail.is_due and self._tidying is None and self._writer.waiting == 0:
+            self._tidying = asyncio.create_task(self._index_tail())
+            self._tidying.add_done_callback(self._tidied)
+        return page
 
     def revision(self, collection: str) -> int:
         """A number that is another after every commit that touches a collection."""
@@ -307,6 +328,16 @@ class Store:
         Unavailable (`Code.OVERLOADED`, `Code.DISK_FULL`); so does leaving, and then nothing was written.
         """
         return TransactionScope(self._writer, self._path, self._clock, self._indexes)
+
+    async def _index_tail(self) -> None:
+        """Have the tail of the index put into its table, which the group of any transaction does."""
+        if not self._writer.is_within:  # else this would wait for itself
+            with contextlib.suppress(HansaError):  # the next group will tell whoever writes
+                async with self.transaction():
+                    pass
+
+    def _tidied(self, _: asyncio.Task[None]) -> None:
+        self._tidying = None
 
     def _hear(self, last_change: int, ids: Iterable[str]) -> None:
         for entity_id in ids:

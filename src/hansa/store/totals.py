@@ -60,7 +60,8 @@ class Answer(msgspec.Struct, frozen=True):
 class Totals:
     """The numbers in memory."""
 
-    def __init__(self, counts: Iterable[tuple[Kind, int]]) -> None:
+    def __init__(self, counts: Iterable[tuple[Kind, int]], last_change: int) -> None:
+        self._last_change = last_change
         self._kinds: dict[str, dict[Kind, int]] = {}
         for kind, count in counts:
             self._kinds.setdefault(kind[0], {})[kind] = count
@@ -106,9 +107,13 @@ class Totals:
         """How many entities have a posting, if that is known."""
         return self._postings.get(posting)
 
-    def keep(self, posting: Posting, pair: Pair) -> None:
-        """Keep what was counted on the event loop just now."""
-        _put(self._postings, posting, pair, POSTINGS_KEPT_MAX)
+    def keep(self, posting: Posting, counted: Counted) -> None:
+        """Keep what was counted on the event loop just now.
+
+        Not, if the count has seen a commit that nobody has told of yet: that would be added to it once more.
+        """
+        if counted.seq == self._last_change:
+            _put(self._postings, posting, (counted.private, counted.public), POSTINGS_KEPT_MAX)
 
     async def count(self, posting: Posting, count: Callable[[], Awaitable[Counted]]) -> Pair:
         """Count elsewhere, and keep it."""
@@ -123,7 +128,7 @@ class Totals:
                 self._journals.pop(posting, None)
         later = [entry for entry in journal if entry[0] > counted.seq]
         pair = (counted.private + sum(e[1] for e in later), counted.public + sum(e[2] for e in later))
-        self.keep(posting, pair)
+        _put(self._postings, posting, pair, POSTINGS_KEPT_MAX)
         return pair
 
     def revision(self, collection: str) -> int:
@@ -158,6 +163,7 @@ class Totals:
 
     def apply(self, deltas: Iterable[Delta], last_change: int) -> None:
         """Follow a commit."""
+        self._last_change = max(self._last_change, last_change)
         for delta in deltas:
             kind, difference = delta.kind, delta.difference
             collection, public = kind[0], kind[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import apsw
@@ -14,6 +14,7 @@ from hansa.store.database import Parameter, Row, as_ours
 from hansa.store.group import Group
 from hansa.store.indexing import IndexedFields, Indexes, Posting, described_numbers
 from hansa.store.records import Entity, EntityDraft, Operation
+from hansa.store.tail import INSERT_ROW, index_rows
 from hansa.store.totals import Delta
 
 ENTITY_COLUMNS: Final = "id, type, body, hashlink, public, origin, revision, parent, modified"
@@ -29,7 +30,6 @@ _UPDATE: Final = (
     "UPDATE entity SET type = ?, parent = ?, origin = ?, public = ?, revision = ?, modified = ?, hashlink = ?, "
     "status = ?, name = ?, last_update = ?, body = ? WHERE number = ?"
 )
-_INDEX: Final = "INSERT INTO entity_index VALUES (?, ?, ?, ?)"
 _REFER: Final = "INSERT INTO entity_reference VALUES (?, ?, ?)"
 _UNREFER: Final = "DELETE FROM entity_reference WHERE collection = ? AND entity = ?"
 _UNINDEX: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?"
@@ -164,13 +164,8 @@ class Transaction:
             ),
         )
         self._note_place(draft.id, draft.type)
-        if public_before == draft.public:
-            standing = set(old.index) & set(new.index)
-            self._unindex(number, [one for one in old.index if one not in standing])
-            self._index(number, [one for one in new.index if one not in standing], public=draft.public)
-        else:
-            self._unindex(number, old.index)
-            self._index(number, new.index, public=draft.public)
+        standing = set(old.index) & set(new.index) if public_before == draft.public else ()
+        self._index(number, new.index, public=draft.public, before=old.index, standing=standing)
         if (old.marks, type_before) != (new.marks, draft.type):
             self._unrefer(type_before, number, old.marks)
             self._refer(draft.type, number, new.marks)
@@ -233,7 +228,7 @@ class Transaction:
         *columns, number = rows[0]
         entity = entity_of(tuple(columns))
         fields = self._indexes.of(entity.type).fields(_decoded(entity.body), entity.parent)
-        self._unindex(number, fields.index)
+        self._index(number, (), public=entity.public, before=fields.index)
         self._unrefer(entity.type, number, fields.marks)
         kind = (entity.type, entity.origin is None, entity.public, fields.status)
         self.written.deltas.append(Delta(kind, fields.postings, -1))
@@ -290,6 +285,18 @@ class Transaction:
                 (collection, own, public, msgspec.json.encode(status).decode(), count),
             )
 
+    def index_after(self, after: int, left_out: Collection[str]) -> None:
+        """Fill the index with the entities after a number, but for some collections; for opening a store."""
+        while rows := self.execute(
+            "SELECT number, type, public, parent, body FROM entity WHERE number > ? ORDER BY number LIMIT ?",
+            (after, _REINDEXED_AT_ONCE),
+        ):
+            for number, collection, public, parent, body in rows:
+                after = number
+                if collection not in left_out:
+                    postings = self._indexes.of(collection).fields(_decoded(body), parent).index
+                    self._index(number, postings, public=public == 1)
+
     def _append_change(self, of: Entity | EntityDraft, operation: Operation, status: str | None) -> None:
         seq = self._group.next_change()
         self._insert(_CHANGE, (seq, self.time, of.id, of.type, operation, of.origin, status, of.parent))
@@ -305,9 +312,26 @@ class Transaction:
         self.written.ids.append(entity_id)
         self._group.known.note(entity_id, collection)
 
-    def _index(self, number: int, postings: Sequence[Posting], *, public: bool) -> None:
-        if postings:
-            self._insert(_INDEX, *[(attribute, value, number, public) for attribute, value in postings])
+    def _index(
+        self,
+        number: int,
+        postings: Sequence[Posting],
+        *,
+        public: bool,
+        before: Sequence[Posting] = (),
+        standing: Collection[Posting] = (),
+    ) -> None:
+        """An entity has some postings, where it had others before; some rows stand as they are."""
+        if number > self._group.tail_after:
+            self._check_open()
+            self.written.tail[number] = index_rows(number, postings, public=public)
+            return
+        if gone := [
+            (attribute, value, number) for attribute, value in before if (attribute, value) not in standing
+        ]:
+            self.execute_all(_UNINDEX, gone)
+        if rows := index_rows(number, [one for one in postings if one not in standing], public=public):
+            self._insert(INSERT_ROW, *rows)
 
     def _refer(self, collection: str, number: int, marks: bytes) -> None:
         if marks:
@@ -316,10 +340,6 @@ class Transaction:
     def _unrefer(self, collection: str, number: int, marks: bytes) -> None:
         if marks:
             self.execute(_UNREFER, (self._indexes.of(collection).number, number))
-
-    def _unindex(self, number: int, postings: Sequence[Posting]) -> None:
-        if postings:
-            self.execute_all(_UNINDEX, [(attribute, value, number) for attribute, value in postings])
 
 
 def _stored(draft: EntityDraft, revision: int, modified: str) -> Entity:

@@ -44,6 +44,7 @@ from hansa.store.commit_thread import CommitThread
 from hansa.store.database import as_ours
 from hansa.store.group import Group, KnownCollections, Written
 from hansa.store.indexing import Indexes
+from hansa.store.tail import Tail
 from hansa.store.totals import Delta, Totals
 from hansa.store.transaction import Transaction
 from hansa.store.turns import Turns
@@ -67,6 +68,7 @@ class Writer:
         path: str,
         waiting_max: int,
         totals: Totals,
+        tail: Tail,
         opening: Callable[[], None],
         commit: Callable[[], None],
         committed: Callable[[int, Iterable[str]], None],
@@ -79,6 +81,7 @@ class Writer:
         self._path = path
         self._waiting_max = waiting_max
         self._totals = totals
+        self._tail = tail
         self._opening = opening
         self._commit_durably = commit
         self._committed = committed
@@ -95,15 +98,18 @@ class Writer:
         """Transactions that run, or wait for their turn or their commit."""
         return len(self._members) + len(self._turns)
 
+    @property
+    def is_within(self) -> bool:
+        """Whether whoever asks is within the running transaction."""
+        return self._owner is not None and _within.get() is self._owner
+
     async def begin(self, scope: TransactionScope) -> Group:
         """Wait for a turn; the group to write in.
 
         Raises:
             Unavailable: `Code.OVERLOADED` when too many wait; `Code.DISK_FULL`; `Code.UNAVAILABLE`.
         """
-        assert self._owner is None or _within.get() is not self._owner, (
-            "a transaction within a transaction would wait for itself"
-        )
+        assert not self.is_within, "a transaction within a transaction would wait for itself"
         if self.waiting >= self._waiting_max:
             raise Unavailable(Code.OVERLOADED, "Too many writes are waiting; try again shortly.")
         await self._turns.take()
@@ -116,11 +122,20 @@ class Writer:
             if self._group is None:
                 self._opening()
                 self._connection.execute("BEGIN IMMEDIATE")
-                self._group = Group(self._connection, self._known)
+                self._group = self._new_group()
         except apsw.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             self._release()
             raise as_ours(error, self._path) from error
         return self._group
+
+    def _new_group(self) -> Group:
+        group = Group(self._connection, self._known, self._tail)
+        if self._tail.is_due:
+            nobody: asyncio.Future[HansaError | None] = asyncio.get_running_loop().create_future()
+            self._members.append((group.index(self._tail), nobody))
+        return group
 
     def keep(self, written: Written) -> asyncio.Future[HansaError | None]:
         """The running transaction is complete. The future is done after the commit of its group, with its error."""
@@ -198,6 +213,8 @@ class Writer:
         self._connection.execute("BEGIN IMMEDIATE")
         failed = group.repeat_possible([written for written, _ in self._members])
         for place, error in failed.items():
+            if self._members[place][0].tail_after is not None:
+                raise error  # where the tail of the index begins is a premise of all others
             _tell(self._members[place][1], _told(error, self._path))
         self._members = [one for place, one in enumerate(self._members) if place not in failed]
 
@@ -231,6 +248,10 @@ class Writer:
     def _note_durable(self, deltas: list[Delta]) -> None:
         last_change = max((written.last_change for written, _ in self._members), default=0)
         self._totals.apply(deltas, last_change)
+        for written, _ in self._members:
+            if written.tail_after is not None:
+                self._tail.cut(written.tail_after)
+            self._tail.follow(written.tail)
         self._finish(None, last_change)
 
     def _finish(self, reason: BaseException | None, last_change: int = 0) -> None:

@@ -51,3 +51,11 @@ async def put(store: Store, *drafts: EntityDraft) -> None:
     async with store.transaction() as tx:
         for one in drafts:
             await tx.put(one)
+
+
+async def fill_index(store: Store) -> None:
+    """Have the rows of the index that wait put into their table."""
+    while store._tail:
+        store._tail.ask()
+        async with store.transaction():  # its group may have begun before, and be done with that
+            pass

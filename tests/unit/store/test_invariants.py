@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hansa.store import Filter, Query, Store
 from hansa.store.indexing import CollectionIndex
 from hansa.store.plan import CollectionPlan
-from tests.unit.store.drafts import draft, opened
+from tests.unit.store.drafts import draft, fill_index, opened
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -115,6 +115,8 @@ async def test_counts_index_and_feed_agree_with_the_entities(contents: list[tupl
         assert await store.counts() == Counter((t, own == 1, p == 1) for t, own, p, _ in counted.elements())
 
         # The index holds what an index made anew would hold.
+        await fill_index(store)
+        await kept_totals_agree(store)
         held = sorted(store.fetch("SELECT * FROM entity_index"))
         async with store.transaction() as tx:
             for collection in ("ProductOffering", "Category"):

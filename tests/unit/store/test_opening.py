@@ -14,7 +14,7 @@ from hansa.store import Filter, Query, Store, checkpoints
 from hansa.store.database import PAGE_SIZE_BYTES
 from hansa.store.plan import CollectionPlan
 from hansa.store.schema import MIGRATIONS
-from tests.unit.store.drafts import OFFERING, draft, opened, put
+from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
 
 SECOND = "ALTER TABLE cursor ADD COLUMN note TEXT; CREATE TABLE second (n INTEGER PRIMARY KEY) STRICT;"
 
@@ -112,7 +112,9 @@ async def test_a_page_that_is_overwritten_is_reported_where_it_is_met(tmp_path: 
     path = tmp_path / "store.db"
     async with opened(path) as store:
         await put(store, *(draft(f"e{n:03}", description="x" * 3000) for n in range(200)))
-        ((root,),) = store.fetch("SELECT rootpage FROM sqlite_master WHERE name = 'entity'")
+        ((root,),) = store.fetch(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_entity_1'"
+        )
     with path.open("r+b") as file:
         file.seek((int(root) - 1) * PAGE_SIZE_BYTES)
         file.write(b"\xff" * PAGE_SIZE_BYTES)
@@ -145,7 +147,9 @@ async def test_a_store_opened_with_another_plan_is_indexed_anew(tmp_path: Path) 
             draft("c", lifecycleStatus="Launched"),
             draft("d", "Category", state="done"),
         )
+        await fill_index(store)
         rows = store.fetch("SELECT * FROM entity_index ORDER BY attribute, value, entity")
+        assert len(rows) == 5
     for plan in (OTHER, OTHER):
         async with opened(path, plan=plan) as other:
             assert [(await other.list(query)).ids for query in (state, place, category)] == [
@@ -164,6 +168,7 @@ async def test_a_plan_that_stays_the_same_indexes_nothing_anew(tmp_path: Path) -
     path = tmp_path / "store.db"
     async with opened(path, plan=OTHER) as store:
         await put(store, draft("a", place=[{"id": "p"}]), draft("d", "Category"))
+        await fill_index(store)
         store._write.execute("DELETE FROM entity_index")
     async with opened(path, plan=OTHER) as store:
         assert store.fetch("SELECT * FROM entity_index") == []

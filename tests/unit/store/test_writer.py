@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import apsw
 import pytest
@@ -13,6 +14,7 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.core.limits import Limits
 from hansa.store import Filter, Query, Store
+from hansa.store.commit_thread import Ended
 from hansa.store.writer import GROUP_MEMBERS_MAX
 from tests.unit.store.drafts import OFFERING, draft, opened, put
 
@@ -118,6 +120,35 @@ async def test_a_durable_store_commits_one_group_while_the_next_gathers(tmp_path
     assert [c.seq for c in await store.changes(0, 200)] == list(range(1, 101))
     assert (await store.list(Query(OFFERING, (Filter(("name",), ("same",)),)))).total == 100
     assert store.writes_waiting == 0
+    await store.close()
+
+
+async def test_a_count_that_sees_a_commit_before_the_loop_hears_of_it_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = Query(OFFERING, (Filter(("name",), ("same",)),), limit=1)
+    store = await Store.open(tmp_path / "store.db", ManualClock(), Limits())
+    thread = store._writer._thread
+    assert thread is not None
+    commit, start = thread._commit, thread.start
+    is_asked, is_committed = asyncio.Event(), Event()
+
+    def telling_commit() -> None:
+        commit()
+        is_committed.set()
+
+    def telling_start(ended: Ended) -> None:
+        is_asked.set()
+        start(ended)
+
+    monkeypatch.setattr(thread, "_commit", telling_commit)
+    monkeypatch.setattr(thread, "start", telling_start)
+    writes = [asyncio.create_task(put(store, draft(f"e{n}", name="same"))) for n in range(20)]
+    await is_asked.wait()
+    assert is_committed.wait(10.0)  # the loop stands still meanwhile
+    await store.list(named)
+    await asyncio.gather(*writes)
+    assert (await store.list(named)).total == 20
     await store.close()
 
 

@@ -1,0 +1,88 @@
+"""The tail of the index: the newest entities, whose rows of `entity_index` are not in the table yet.
+
+The rows of one entity belong to as many places of the index as it has values, each on a page of its own, and each of
+these pages would be written for that entity alone. So they are kept here, and put into the table together: by the first
+group that begins when there are many of them, or when a list that looks in the index has met any. Such a list looks at the
+entities of a short tail themselves (`hansa.store.query`), and waits for the filling of the index when the tail is long.
+Whoever reads while others write therefore meets a short tail, and who only writes pays for the index once in thousands
+of entities.
+
+The table `index_tail` says after which number the tail begins; a row of the index is of that number or a lower one. It
+is all that has to be durable: at opening, the tail is made into rows again from the entities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import apsw
+
+from hansa.store.indexing import Posting
+
+TAIL_ROWS_MAX: Final = 12_000
+"""With so many rows, the next group puts them into the table, which takes as long as some hundred creates."""
+
+TAIL_WALKED_MAX: Final = 100
+"""So many entities of the tail are looked at for a list; that takes half a millisecond, or two."""
+
+AFTER: Final = "(SELECT after FROM index_tail)"
+"""In SQL, the number after which the tail begins."""
+MOVE_TAIL: Final = "UPDATE index_tail SET after = ?"
+INSERT_ROW: Final = "INSERT INTO entity_index VALUES (?, ?, ?, ?)"
+
+IndexRow = tuple[int, str, int, bool]
+"""Attribute, value, number of the entity, is public."""
+
+
+def index_rows(number: int, postings: Sequence[Posting], *, public: bool) -> tuple[IndexRow, ...]:
+    """The rows of an entity."""
+    return tuple([(attribute, value, number, public) for attribute, value in postings])
+
+
+class Tail:
+    """The tail, as it is committed."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        """That of a store without rows that wait, as it is after opening."""
+        ((after,),) = connection.execute("SELECT after FROM index_tail").fetchall()
+        self.after = int(str(after))
+        self._rows: dict[int, tuple[IndexRow, ...]] = {}
+        self._count = 0
+        self._is_wanted = False
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self._rows)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether its rows should be put into the table."""
+        return bool(self._rows) and (self._is_wanted or self._count >= TAIL_ROWS_MAX)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a list should rather wait until it is in the table than look at its entities."""
+        return len(self._rows) > TAIL_WALKED_MAX
+
+    def ask(self) -> None:
+        """A list would be faster without it."""
+        self._is_wanted = True
+
+    def rows(self) -> list[IndexRow]:
+        """All rows, in the order of the table."""
+        return sorted(row for rows in self._rows.values() for row in rows)
+
+    def follow(self, written: Mapping[int, tuple[IndexRow, ...]]) -> None:
+        """Entities of the tail were written, or deleted and have no rows any more."""
+        for number, rows in written.items():
+            self._count += len(rows) - len(self._rows.pop(number, ()))
+            if rows:
+                self._rows[number] = rows
+
+    def cut(self, after: int) -> None:
+        """Everything up to a number is in the table."""
+        self.after = after
+        self._rows.clear()
+        self._count = 0
+        self._is_wanted = False
