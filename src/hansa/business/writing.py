@@ -102,9 +102,15 @@ class Writer:
         request.accept_json()
         chosen = self._chosen(request)
         new = await self._prepared(await request.json(), request.parent_id)
-        async with self._store.transaction() as tx:
+        if new.is_named_here and self.tasks is None:
             await self._served.check_parent(request.parent_id, public_only=False)
-            written = await self._create(tx, new)
+            rules = self._around.rules
+            unresolved = await rules.check_references(self._store, self._resource, None, new.entity)
+            written = Written(await self._store.create(new.draft), unresolved)
+        else:
+            async with self._store.transaction() as tx:
+                await self._served.check_parent(request.parent_id, public_only=False)
+                written = await self._create(tx, new)
         location = self._served.shown(request.parent_id).address(written.entity.id).encode()
         return self._answer(201, written, chosen, (b"location", location))
 

@@ -11,8 +11,8 @@ next; it includes every entity that a waiting row is of, so this question never 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 import apsw
 
@@ -26,16 +26,17 @@ _VALUES_PER_STATEMENT: Final = 500
 _NEXT: Final = "SELECT (SELECT ifnull(max(number), 0) FROM entity), (SELECT ifnull(max(seq), 0) FROM change)"  # of both, the last
 
 Runs = Sequence[tuple[Parameter, ...]]
+Execute = Callable[[str, tuple[Parameter, ...]], Iterable[Any]]
 
 
 class Written:
     """What a transaction has written: its statements, and what follows from them."""
 
-    __slots__ = ("before", "deltas", "ids", "last_change", "run", "statements", "tail", "tail_after")
+    __slots__ = ("after", "before", "deltas", "ids", "last_change", "run", "statements", "tail", "tail_after")
 
     def __init__(self, before: tuple[int, int]) -> None:
-        self.before = before
-        """The last numbers of entities and of the feed when it began."""
+        self.before = self.after = before
+        """The last numbers of entities and of the feed when it began, and when it took the last one."""
         self.statements: list[tuple[str, Runs]] = []
         """Those that changed something, in their order, each with the parameters of all its runs."""
         self.run = 0
@@ -57,14 +58,11 @@ class KnownCollections:
     def __init__(self) -> None:
         self._known: dict[str, str | None] = {}
 
-    def shrink(self) -> None:
-        """Make room; only between two groups, since rows that wait are found here alone."""
+    def shrink(self, uncommitted: Iterable[str]) -> None:
+        """Make room, but keep what is found here alone, since it is not committed."""
         if len(self._known) > KNOWN_MAX:
-            self._known.clear()
-
-    def clear(self) -> None:
-        """Forget everything: a group has failed."""
-        self._known.clear()
+            known = self._known
+            self._known = {each: known[each] for each in uncommitted if each in known}
 
     def forget(self, ids: Iterable[str]) -> None:
         """Forget what a transaction said that is undone."""
@@ -83,54 +81,85 @@ class KnownCollections:
         """Whether it is known that an entity is not here."""
         return self._known.get(entity_id, "") is None
 
-    def of(self, connection: apsw.Connection, ids: Iterable[str]) -> dict[str, str]:
-        """The collections of those of the entities that are here."""
+    def of(self, execute: Execute, ids: Iterable[str]) -> dict[str, str]:
+        """The collections of those of the entities that are here; SQL is asked for what is committed."""
         known = self._known
         unknown = [each for each in ids if each not in known]
         for start in range(0, len(unknown), _VALUES_PER_STATEMENT):
             part = tuple(unknown[start : start + _VALUES_PER_STATEMENT])
             marks = ", ".join("?" * len(part))
             known.update(dict.fromkeys(part))
-            known.update(connection.execute(f"SELECT id, type FROM entity WHERE id IN ({marks})", part))  # noqa: S608 - placeholders only
+            known.update(execute(f"SELECT id, type FROM entity WHERE id IN ({marks})", part))  # noqa: S608 - placeholders only
         return {each: found for each in ids if (found := known[each]) is not None}
 
 
-class Group:
-    """One open group. Every method that runs SQL raises what SQLite raises; then the group has to be rolled back."""
+class Numbers:
+    """The numbers that were given away last, of entities and of rows of the feed."""
 
-    def __init__(self, connection: apsw.Connection, known: KnownCollections, tail: Tail) -> None:
-        self.connection = connection
-        self.tail_after = tail.after
-        """Where the tail of the index begins for the transactions of this group."""
-        self.known = known
-        known.shrink()
-        self._waiting: list[Written] = []
+    def __init__(self, connection: apsw.Connection) -> None:
         (last,) = connection.execute(_NEXT).fetchall()
         self._entity, self._change = map(int, last)  # type: ignore[arg-type] # SQLite's integers
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """The last number of an entity, and of a row of the feed."""
+        return self._entity, self._change
+
+    def next_entity(self, written: Written) -> int:
+        """A number for a new entity of a transaction."""
+        self._entity += 1
+        written.after = self.last
+        return self._entity
+
+    def next_change(self, written: Written) -> int:
+        """A number for a new row of the feed."""
+        self._change += 1
+        written.after = self.last
+        return self._change
+
+    def give_back(self, written: Written) -> None:
+        """A transaction is undone: unless others have taken numbers after it, its own are given away anew."""
+        if written.after == self.last:
+            self._entity, self._change = written.before
+
+
+class Group:
+    """One group, from its first member to its commit.
+
+    Those who only create join it while another group has the connection, so it may have members before it *begins*: before
+    SQLite does anything for it. Every method that runs SQL raises what SQLite raises; then the group has to be rolled back.
+    """
+
+    def __init__(self, connection: apsw.Connection, known: KnownCollections, numbers: Numbers) -> None:
+        self.connection = connection
+        self.known = known
+        self.numbers = numbers
+        self.has_begun = False
+        self.tail_after = 0
+        """Where the tail of the index begins for the transactions of this group; what is new is in it in any case."""
+        self._waiting: list[Written] = []
         self.is_spoilt = False
         """Whether inserting what waited has failed, so that nothing can be said of what is in the tables."""
+
+    def begin(self, tail: Tail) -> Written | None:
+        """Have SQLite begin. What was written, if the tail of the index is put into its table first."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        self.tail_after = tail.after
+        written = self.index(tail) if tail.is_due else None
+        self.has_begun = True
+        return written
 
     def index(self, tail: Tail) -> Written:
         """Put the tail of the index into its table, before any transaction of the group."""
         written = self.began()
-        self.tail_after = written.tail_after = self._entity
-        written.statements = [(INSERT_ROW, tail.rows()), (MOVE_TAIL, ((self._entity,),))]
+        self.tail_after = written.tail_after = tail.last
+        written.statements = [(INSERT_ROW, tail.rows()), (MOVE_TAIL, ((tail.last,),))]
         self._run(written)
         return written
 
     def began(self) -> Written:
         """For a transaction that begins."""
-        return Written((self._entity, self._change))
-
-    def next_entity(self) -> int:
-        """A number for a new entity."""
-        self._entity += 1
-        return self._entity
-
-    def next_change(self) -> int:
-        """A number for a new row of the feed."""
-        self._change += 1
-        return self._change
+        return Written(self.numbers.last)
 
     def insert(self, written: Written, sql: str, runs: Runs) -> None:
         """Have rows inserted later."""
@@ -154,10 +183,10 @@ class Group:
         self.is_spoilt = was_spoilt
 
     def drop(self, written: Written) -> None:
-        """A transaction is undone: what of it waits is not inserted, and its numbers are given away anew."""
+        """A transaction is undone: what of it waits is not inserted."""
         if written in self._waiting:
             self._waiting.remove(written)
-        self._entity, self._change = written.before
+        self.numbers.give_back(written)
         self.known.forget(written.ids)
 
     def repeat(self, members: Iterable[Written]) -> None:

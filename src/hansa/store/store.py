@@ -29,11 +29,11 @@ from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.core.limits import Limits
 from hansa.store.checkpoints import Checkpoints
 from hansa.store.database import Parameter, Row, Synchronous, as_ours, connect, open_for_writing
-from hansa.store.group import Group, KnownCollections
+from hansa.store.group import Group, KnownCollections, Numbers
 from hansa.store.indexing import IndexedFields, Indexes
 from hansa.store.lists import Lists
 from hansa.store.plan import IndexPlan
-from hansa.store.records import Change, Entity, Page, Query
+from hansa.store.records import Change, Entity, EntityDraft, Page, Query
 from hansa.store.schema import MIGRATIONS
 from hansa.store.searches import Searches
 from hansa.store.tail import Tail
@@ -148,10 +148,9 @@ class Store:
         if wanted == standing and not changed and newest <= tail.after:
             return
         with self._write:
-            group = Group(self._write, KnownCollections(), tail)
-            group.index(tail)
+            group = Group(self._write, KnownCollections(), Numbers(self._write))
             transaction = Transaction(group, self._path, self._clock, self._indexes)
-            transaction.index_after(tail.after, {name for name, _ in changed})
+            transaction.index_after(tail.after, newest, {name for name, _ in changed})
             for name, before in changed:
                 transaction.reindex(name, before)
             transaction.execute("DELETE FROM index_plan")
@@ -320,6 +319,27 @@ class Store:
     def indexed(self, collection: str, entity: dict[str, Any], parent: str | None) -> IndexedFields:
         """What of an entity that is about to be written is indexed: the part of writing that needs no transaction."""
         return self._indexes.of(collection).fields(entity, parent)
+
+    def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """The collections of those of some entities that are here, or are about to be, by identifier."""
+        return self._writer.known.of(self.fetch, ids)
+
+    async def create(self, draft: EntityDraft) -> Entity:
+        """Write an entity whose identifier nothing can have had, because it was made just now; returns when it is durable.
+
+        What a transaction of its own would do, without waiting for a turn. Until it waits for the commit, nobody else runs:
+        what was found out about others just before still holds.
+
+        Raises:
+            Unavailable: `Code.OVERLOADED`, `Code.DISK_FULL` or `Code.UNAVAILABLE`; nothing was written.
+        """
+        transaction = Transaction(self._writer.gathering(), self._path, self._clock, self._indexes)
+        entity = transaction.create(draft)
+        transaction.is_open = False
+        failure = await self._writer.join(transaction.written)
+        if failure is not None:
+            raise failure
+        return entity
 
     def transaction(self) -> TransactionScope:
         """A transaction; leaving it waits until it is durable, an exception undoes it.

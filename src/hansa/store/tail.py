@@ -65,6 +65,11 @@ class Tail:
         """Whether a list should rather wait until it is in the table than look at its entities."""
         return len(self._rows) > TAIL_WALKED_MAX
 
+    @property
+    def last(self) -> int:
+        """Number of its last entity."""
+        return max(self._rows, default=self.after)
+
     def ask(self) -> None:
         """A list would be faster without it."""
         self._is_wanted = True

@@ -14,7 +14,7 @@ from hansa.store.database import Parameter, Row, as_ours
 from hansa.store.group import Group
 from hansa.store.indexing import IndexedFields, Indexes, Posting, described_numbers
 from hansa.store.records import Entity, EntityDraft, Operation
-from hansa.store.tail import INSERT_ROW, index_rows
+from hansa.store.tail import INSERT_ROW, MOVE_TAIL, index_rows
 from hansa.store.totals import Delta
 
 ENTITY_COLUMNS: Final = "id, type, body, hashlink, public, origin, revision, parent, modified"
@@ -140,7 +140,7 @@ class Transaction:
         """The collections of those of the entities that are here, by identifier."""
         self._check_open()
         try:
-            return self._group.known.of(self._connection, ids)
+            return self._group.known.of(self._connection.execute, ids)
         except apsw.Error as error:
             raise self._failed(error) from error
 
@@ -185,12 +185,16 @@ class Transaction:
             draft: The entity.
             is_unheard_of: Whether no entity can have had the identifier, because it was made just now.
         """
-        fields = self._indexed(draft)
         revision = 1
         if not is_unheard_of and (buried := self._look(_BURIED, draft.id)):
             revision += buried[0][0]
             self.execute("DELETE FROM tombstone WHERE id = ?", (draft.id,))
-        number = self._group.next_entity()
+        return self.create(draft, revision)
+
+    def create(self, draft: EntityDraft, revision: int = 1) -> Entity:
+        """The same without a look at anything: where no entity has, or ever had, the identifier."""
+        fields = self._indexed(draft)
+        number = self._group.numbers.next_entity(self.written)
         self._insert(
             _INSERT,
             (
@@ -285,8 +289,16 @@ class Transaction:
                 (collection, own, public, msgspec.json.encode(status).decode(), count),
             )
 
-    def index_after(self, after: int, left_out: Collection[str]) -> None:
-        """Fill the index with the entities after a number, but for some collections; for opening a store."""
+    def index_after(self, after: int, last: int, left_out: Collection[str]) -> None:
+        """Fill the index with the entities after a number, but for some collections; for opening a store.
+
+        Args:
+            after: The number.
+            last: That of the last entity; there is no tail of the index afterwards.
+            left_out: The collections.
+        """
+        self.execute(MOVE_TAIL, (last,))
+        self._group.tail_after = last
         while rows := self.execute(
             "SELECT number, type, public, parent, body FROM entity WHERE number > ? ORDER BY number LIMIT ?",
             (after, _REINDEXED_AT_ONCE),
@@ -298,7 +310,7 @@ class Transaction:
                     self._index(number, postings, public=public == 1)
 
     def _append_change(self, of: Entity | EntityDraft, operation: Operation, status: str | None) -> None:
-        seq = self._group.next_change()
+        seq = self._group.numbers.next_change(self.written)
         self._insert(_CHANGE, (seq, self.time, of.id, of.type, operation, of.origin, status, of.parent))
         self.written.last_change = seq
 

@@ -9,6 +9,11 @@ requests, and those who wait for their turn take it together as soon as the thre
 a number that many clients reach: half of them get ready while the other half is committed. Handing over a small group
 would take longer than its commit.
 
+Who only creates an entity under an identifier made just now needs nothing from SQLite until the commit. So it waits for no
+turn: it *joins* the group that is open, even while the one before is being committed, or while a transaction runs. Its
+numbers are given away and it is a member within one step of the loop; so whatever is committed later has higher numbers in
+the feed, and a reader of the feed misses nothing.
+
 One that fails takes nothing else with it. There is no savepoint for that: SQLite would copy every page that a
 transaction touches, which costs as much as the writing itself, and a transaction that has written hardly ever fails.
 Instead each member of a group notes its statements. Rows that it inserts wait for the others' (`hansa.store.group`); when
@@ -17,7 +22,8 @@ rolled back and the statements of the others are run once more, in their order: 
 do the same.
 
 States: *idle* (no group), *open* (a group without a running transaction: its commit is due unless it grows), *running*
-(a transaction, or the commit in its thread, has the connection; others queue for their turn). A transaction that waits
+(a transaction, or the commit in its thread, has the connection; others queue for their turn). While a group is committed,
+the next one is already open to those who join; SQLite begins it when the connection is free. A transaction that waits
 for something else than the store while it runs holds up every other: its body should not.
 
 Failure: an error of SQLite within a transaction undoes that transaction. When SQLite has thereby undone the whole group
@@ -42,7 +48,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.store.commit_thread import CommitThread
 from hansa.store.database import as_ours
-from hansa.store.group import Group, KnownCollections, Written
+from hansa.store.group import Group, KnownCollections, Numbers, Written
 from hansa.store.indexing import Indexes
 from hansa.store.tail import Tail
 from hansa.store.totals import Delta, Totals
@@ -54,6 +60,9 @@ THREAD_MEMBERS_MIN: Final = 4
 GROUP_MEMBERS_MAX: Final = 16
 """A group of so many is committed at once when a thread does it: meanwhile the loop gets the next one ready."""
 
+
+Member = tuple[Written, "asyncio.Future[HansaError | None]"]
+"""What a transaction wrote, and who waits for its commit."""
 
 _within: ContextVar[TransactionScope | None] = ContextVar("transaction", default=None)
 """The transaction that a task has begun last."""
@@ -88,15 +97,19 @@ class Writer:
         self._turns = Turns(self._freed, self._room)
         self._owner: TransactionScope | None = None
         self._is_closed = False
-        self._known = KnownCollections()
+        self.known = KnownCollections()
+        self._numbers = Numbers(connection)
         self._group: Group | None = None
         self._is_due = False
-        self._members: list[tuple[Written, asyncio.Future[HansaError | None]]] = []
+        self._members: list[Member] = []
+        """Of the group that is open."""
+        self._committing: list[Member] = []
+        """Of the one before it."""
 
     @property
     def waiting(self) -> int:
         """Transactions that run, or wait for their turn or their commit."""
-        return len(self._members) + len(self._turns)
+        return len(self._members) + len(self._committing) + len(self._turns)
 
     @property
     def is_within(self) -> bool:
@@ -110,8 +123,7 @@ class Writer:
             Unavailable: `Code.OVERLOADED` when too many wait; `Code.DISK_FULL`; `Code.UNAVAILABLE`.
         """
         assert not self.is_within, "a transaction within a transaction would wait for itself"
-        if self.waiting >= self._waiting_max:
-            raise Unavailable(Code.OVERLOADED, "Too many writes are waiting; try again shortly.")
+        self._check_room()
         await self._turns.take()
         if self._is_closed:
             self._turns.release()
@@ -119,23 +131,40 @@ class Writer:
         self._owner = scope
         _within.set(scope)
         try:
-            if self._group is None:
-                self._opening()
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._group = self._new_group()
+            group = self._gathering()
+            self._begin(group)
         except apsw.Error as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             self._release()
             raise as_ours(error, self._path) from error
+        return group
+
+    def _gathering(self) -> Group:
+        """The group that is open."""
+        if self._group is None:
+            self.known.shrink(id for written, _ in self._committing for id in written.ids)
+            self._group = Group(self._connection, self.known, self._numbers)
         return self._group
 
-    def _new_group(self) -> Group:
-        group = Group(self._connection, self._known, self._tail)
-        if self._tail.is_due:
-            nobody: asyncio.Future[HansaError | None] = asyncio.get_running_loop().create_future()
-            self._members.append((group.index(self._tail), nobody))
-        return group
+    def gathering(self) -> Group:
+        """The same for one who only creates and waits for no turn, since nothing has to be read for it.
+
+        Raises:
+            Unavailable: `Code.OVERLOADED` when too many wait; `Code.UNAVAILABLE` at closing.
+        """
+        if self._is_closed:
+            raise Unavailable(Code.UNAVAILABLE, "The catalogue store is closing.")
+        self._check_room()
+        return self._gathering()
+
+    def join(self, written: Written) -> asyncio.Future[HansaError | None]:
+        """What was created in the open group is complete. The future is done after its commit, with its error."""
+        committed: asyncio.Future[HansaError | None] = self._loop.create_future()
+        self._members.append((written, committed))
+        if not (self._turns.is_taken or self._turns.is_called):
+            self._freed()
+        return committed
 
     def keep(self, written: Written) -> asyncio.Future[HansaError | None]:
         """The running transaction is complete. The future is done after the commit of its group, with its error."""
@@ -157,6 +186,7 @@ class Writer:
                 self._connection.execute("BEGIN IMMEDIATE")
                 group.repeat(written for written, _ in self._members)
         except apsw.Error as error:
+            self._end_group()
             self._finish(error)
         else:
             self._release()
@@ -186,7 +216,12 @@ class Writer:
 
     def _freed(self) -> None:
         """Nobody has the connection or waits for it."""
-        if self._group is not None and not self._is_due:
+        if self._group is None:
+            return
+        if self._thread is not None and len(self._members) >= GROUP_MEMBERS_MAX:
+            self._turns.is_taken = True
+            self._commit()
+        elif not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._commit_unless_growing, 0)
 
@@ -223,6 +258,7 @@ class Writer:
         assert self._group is not None, "there is a group to commit"
         deltas: list[Delta] = []
         try:
+            self._begin(self._group)
             self._insert(self._group)
             deltas += (delta for written, _ in self._members for delta in written.deltas)
             for (collection, own, public, status), count in self._totals.changed(deltas).items():
@@ -230,14 +266,32 @@ class Writer:
                     "INSERT INTO entity_count VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count",
                     (collection, own, public, msgspec.json.encode(status).decode(), count),
                 )
-            if self._thread is not None and len(self._members) >= THREAD_MEMBERS_MIN and not is_last:
+            self._end_group()
+            if self._thread is not None and len(self._committing) >= THREAD_MEMBERS_MIN and not is_last:
                 self._thread.start(partial(self._committed_by_thread, deltas))
                 return
             self._commit_durably()
         except Exception as error:  # noqa: BLE001 - whatever it is, the group has to hear it
+            self._end_group()
             self._finish(error)
         else:
             self._note_durable(deltas)
+
+    def _begin(self, group: Group) -> None:
+        if not group.has_begun:
+            self._opening()
+            indexed = group.begin(self._tail)
+            if indexed is not None:
+                self._members.insert(0, (indexed, self._loop.create_future()))
+
+    def _end_group(self) -> None:
+        """Whoever comes from now on is a member of the next group."""
+        if self._group is not None:
+            self._group, self._committing, self._members = None, self._members, []
+
+    def _check_room(self) -> None:
+        if self.waiting >= self._waiting_max:
+            raise Unavailable(Code.OVERLOADED, "Too many writes are waiting; try again shortly.")
 
     def _committed_by_thread(self, deltas: list[Delta], reason: BaseException | None) -> None:
         if reason is None:
@@ -246,9 +300,9 @@ class Writer:
             self._finish(reason)
 
     def _note_durable(self, deltas: list[Delta]) -> None:
-        last_change = max((written.last_change for written, _ in self._members), default=0)
+        last_change = max((written.last_change for written, _ in self._committing), default=0)
         self._totals.apply(deltas, last_change)
-        for written, _ in self._members:
+        for written, _ in self._committing:
             if written.tail_after is not None:
                 self._tail.cut(written.tail_after)
             self._tail.follow(written.tail)
@@ -260,13 +314,15 @@ class Writer:
         Who waits for the connection goes before those who wait for this commit, so that the next one begins early.
         """
         self._owner = None
-        members, self._members, self._group = self._members, [], None
+        members, self._committing = self._committing, []
         if reason is None:
             self._committed(last_change, (id for written, _ in members for id in written.ids))
         else:
-            self._known.clear()
+            self.known.forget(id for written, _ in members for id in written.ids)
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            if self._group is None:  # else others have taken numbers after these, and a gap remains
+                self._numbers = Numbers(self._connection)
         self._turns.release()
         told = None if reason is None else _told(reason, self._path)
         for _, committed in members:

@@ -14,7 +14,7 @@ from hansa.business.rules.content import Content
 from hansa.business.rules.deletion import Deletion, DeletionRules
 from hansa.business.rules.loose_ends import LooseEnd, loose_ends
 from hansa.business.rules.paths import reference_paths
-from hansa.business.rules.references import Finding, Missing, ReferenceRules
+from hansa.business.rules.references import Finding, Here, Missing, ReferenceRules
 from hansa.business.rules.states import States
 from hansa.core.clock import Clock
 from hansa.core.limits import Limits
@@ -65,7 +65,7 @@ class Rules:
         self._content.check(resource, before, after)
 
     async def check_references(
-        self, tx: Transaction, resource: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any]
+        self, here: Here, resource: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any]
     ) -> tuple[Finding, ...]:
         """Check the references that a write adds; those that lead to nothing here are returned.
 
@@ -73,7 +73,7 @@ class Rules:
             Refused: `Code.REFERENCE_WRONG_TYPE`, `Code.REFERENCE_UNRESOLVED` (when the operator chose so), or
                 `Code.INVALID` when there are too many.
         """
-        return await self._references.check(tx, resource, before, after)
+        return await self._references.check(here, resource, before, after)
 
     async def check_delete(self, tx: Transaction, resource: Resource, entity: Entity) -> None:
         """Check that an entity can be deleted.

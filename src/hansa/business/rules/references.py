@@ -15,15 +15,14 @@ Only what a write changes is checked: what was unresolved before does not stand 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
 from hansa.business.models import Api, Models, Resource, Target
 from hansa.business.rules.walk import Walk
 from hansa.core.errors import Code, Refused
-from hansa.store import Transaction
 
 Missing = Literal["warn", "refuse"]
 """What becomes of a write that refers to what is not here."""
@@ -69,6 +68,13 @@ class Reference(msgspec.Struct, frozen=True):
     """Where its entity can be; None: anywhere."""
 
 
+class Here(Protocol):
+    """Where the store, or a transaction with what it wrote, is asked."""
+
+    def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """The collections of those of the entities that are here, by identifier."""
+
+
 class ReferenceRules:
     """Checks references of all APIs."""
 
@@ -79,7 +85,7 @@ class ReferenceRules:
         self._walks: dict[str, Walk[Target]] = {}
 
     async def check(
-        self, tx: Transaction, resource: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any]
+        self, here: Here, resource: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any]
     ) -> tuple[Finding, ...]:
         """References that a write adds and that lead to nothing that is here.
 
@@ -93,10 +99,10 @@ class ReferenceRules:
         if len(added) > self._references_max:
             raise Refused(Code.INVALID, f"A body has at most {self._references_max} references.")
         ids = {reference.target_id for reference in added}
-        here = tx.collections_of(tuple(ids))
-        here[str(after.get("id"))] = resource.collection
+        found = here.collections_of(tuple(ids))
+        found[str(after.get("id"))] = resource.collection
         findings = tuple(
-            finding for reference in added if (finding := _finding(reference, here.get(reference.target_id)))
+            finding for reference in added if (finding := _finding(reference, found.get(reference.target_id)))
         )
         wrong = tuple(finding for finding in findings if finding.outcome == "wrong-type")
         if wrong:

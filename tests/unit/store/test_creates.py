@@ -1,0 +1,133 @@
+"""Creates that wait for no turn: they join whatever group is open, and are as durable and ordered as all other writes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hansa.core.clock import ManualClock
+from hansa.core.errors import Code, Unavailable
+from hansa.core.limits import Limits
+from hansa.store import Filter, Query, Store
+from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
+
+CATEGORY = Query(OFFERING, (Filter(("category", "id"), ("c",)),), limit=1)
+
+
+async def create(store: Store, name: str) -> None:
+    await store.create(draft(name, category=[{"id": "c"}]))
+
+
+async def fail(store: Store, name: str, *, waits: int) -> None:
+    """A transaction that reads and writes, and is undone."""
+    try:
+        async with store.transaction() as tx:
+            await tx.put(draft(name))
+            await tx.entity(name)  # which has everything inserted that waits
+            for _ in range(waits):
+                await asyncio.sleep(0)
+            raise LookupError
+    except LookupError:
+        pass
+
+
+async def test_a_create_joins_the_group_of_a_transaction_that_runs() -> None:
+    async with opened() as store:
+        async with asyncio.TaskGroup() as tasks, store.transaction() as tx:
+            created = tasks.create_task(create(store, "a"))
+            await asyncio.sleep(0)
+            assert store.collections_of(("a", "b")) == {"a": OFFERING}
+            assert tx.collections_of(("a",)) == {"a": OFFERING}
+            assert (await tx.put(draft("a", name="put"))).revision == 2
+            assert not created.done()
+        assert [(c.entity_id, c.operation) for c in await store.changes(0, 9)] == [
+            ("a", "create"),
+            ("a", "change"),
+        ]
+
+
+async def test_a_create_survives_that_a_transaction_of_its_group_is_undone() -> None:
+    async with opened() as store:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(fail(store, "void", waits=3))
+            await asyncio.sleep(0)
+            tasks.create_task(create(store, "a"))
+        assert set(await store.entities(("a", "void"))) == {"a"}
+        assert store.collections_of(("a", "void")) == {"a": OFFERING}
+
+
+async def test_creates_of_a_group_whose_commit_fails_hear_it() -> None:
+    async with opened() as store:
+        store._write.set_commit_hook(lambda: True)
+        results = await asyncio.gather(*(create(store, f"e{n}") for n in range(3)), return_exceptions=True)
+        assert all(isinstance(result, Unavailable) for result in results)
+        store._write.set_commit_hook(None)
+        assert store.collections_of(("e0", "e1", "e2")) == {}
+        await create(store, "later")
+        assert [change.seq for change in await store.changes(0, 9)] == [1]
+
+
+async def test_an_identifier_that_is_taken_fails_its_create_alone() -> None:
+    async with opened() as store:
+        await create(store, "a")
+        one, other = await asyncio.gather(create(store, "a"), create(store, "b"), return_exceptions=True)
+        assert isinstance(one, Exception)
+        assert other is None
+        assert set(await store.entities(("a", "b"))) == {"a", "b"}
+
+
+async def test_too_many_creates_are_refused_and_so_are_those_after_closing() -> None:
+    async with opened(limits=Limits(writes_waiting_max=10)) as store:
+        results = await asyncio.gather(*(create(store, f"e{n}") for n in range(15)), return_exceptions=True)
+        refused = [r for r in results if isinstance(r, Unavailable)]
+        assert len(refused) == 5
+        assert {r.code for r in refused} == {Code.OVERLOADED}
+    with pytest.raises(Unavailable) as failure:
+        await create(store, "late")
+    assert failure.value.code is Code.UNAVAILABLE
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whoever_writes_how_readers_see_a_feed_without_anything_behind_them(
+    tmp_path: Path, seed: int
+) -> None:
+    draw = random.Random(seed)
+    store = await Store.open(tmp_path / "store.db", ManualClock(), Limits())
+    is_over = False
+    seen: list[int] = []
+
+    async def follow() -> None:
+        """Read the feed as the publisher does: what comes later has higher numbers."""
+        while not is_over or await store.last_change() > (seen[-1] if seen else 0):
+            changes = await store.changes(seen[-1] if seen else 0, 7)
+            seen.extend(change.seq for change in changes)
+            await asyncio.sleep(0)
+
+    async def client(number: int) -> None:
+        for step in range(12):
+            name = f"{number}-{step}"
+            await draw.choice(
+                (
+                    lambda name=name: create(store, name),
+                    lambda name=name: create(store, name),
+                    lambda name=name: put(store, draft(name, category={"id": "c"})),
+                    lambda name=name: fail(store, name, waits=draw.choice((0, 2))),
+                    lambda: fill_index(store),
+                )
+            )()
+
+    follower = asyncio.create_task(follow())
+    await asyncio.gather(*(client(number) for number in range(40)))
+    is_over = True
+    await follower
+    everything = [change.seq for change in await store.changes(0, 1000)]
+    assert seen == everything == sorted(everything)
+    rows = store.fetch("SELECT count(*) FROM entity")
+    assert await store.counts() == Counter({(OFFERING, True, True): rows[0][0]})
+    assert (await store.list(CATEGORY)).total == rows[0][0] == len(everything)
+    assert store.writes_waiting == 0
+    await store.close()
