@@ -95,9 +95,11 @@ def _date_time(value: Any, path: str, found: Found) -> None:
     found.append(Violation(path, "must be a date-time (RFC 3339), as 2026-01-31T12:00:00Z", value))
 
 
+STRINGS: Final = frozenset({"string", "base64"})
+"""Types of which every string is a value."""
+
 _PRIMITIVE_CHECKS: Final[dict[str, Check]] = {
-    "string": _string,
-    "base64": _string,
+    **dict.fromkeys(STRINGS, _string),
     "uri": _uri,
     "date-time": _date_time,
     "boolean": _boolean,
@@ -186,6 +188,9 @@ class Validator:
         required = tuple(
             name for name, item in attributes.items() if item.is_required and name not in made_here
         )
+        strings = frozenset(
+            name for name, item in attributes.items() if item.type in STRINGS and not item.is_list
+        )
         checks: dict[str, Check] = {}
 
         def check(value: Any, path: str, found: Found) -> None:
@@ -201,6 +206,8 @@ class Validator:
                     found.append(Violation(prefix + name, "is required"))
             null: list[str] = []
             for name, item in value.items():
+                if type(item) is str and name in strings:
+                    continue  # most are, and need no path for what might be wrong with them
                 one = checks.get(name)
                 if one is not None and item is not None:
                     one(item, prefix + name, found)
