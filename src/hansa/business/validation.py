@@ -188,9 +188,7 @@ class Validator:
         required = tuple(
             name for name, item in attributes.items() if item.is_required and name not in made_here
         )
-        strings = frozenset(
-            name for name, item in attributes.items() if item.type in STRINGS and not item.is_list
-        )
+        strings = _strings(attributes)
         checks: dict[str, Check] = {}
 
         def check(value: Any, path: str, found: Found) -> None:
@@ -206,9 +204,8 @@ class Validator:
                     found.append(Violation(prefix + name, "is required"))
             null: list[str] = []
             for name, item in value.items():
-                if type(item) is str and name in strings:
-                    continue  # most are, and need no path for what might be wrong with them
-                one = checks.get(name)
+                # Most are strings, and need no path for what might be wrong with them.
+                one = None if type(item) is str and name in strings else checks.get(name)
                 if one is not None and item is not None:
                     one(item, prefix + name, found)
                 elif one is not None:
@@ -237,6 +234,11 @@ class Validator:
                     return
 
         return check
+
+
+def _strings(attributes: Mapping[str, Attribute]) -> frozenset[str]:
+    """Names of those that take any string, and nothing else."""
+    return frozenset(name for name, one in attributes.items() if one.type in STRINGS and not one.is_list)
 
 
 def _enumeration(values: tuple[str, ...]) -> Check:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import apsw
 
 from hansa.store.database import Parameter
-from hansa.store.tail import INSERT_ROW, MOVE_TAIL, IndexRow, Tail
+from hansa.store.tail import IndexRow, Tail
 from hansa.store.totals import Delta
 
 KNOWN_MAX: Final = 20_000
@@ -137,25 +137,17 @@ class Group:
         self.has_begun = False
         self.tail_after = 0
         """Where the tail of the index begins for the transactions of this group; what is new is in it in any case."""
+        self.tail: dict[int, tuple[IndexRow, ...]] = {}
+        """What its members have written of the tail."""
         self._waiting: list[Written] = []
         self.is_spoilt = False
         """Whether inserting what waited has failed, so that nothing can be said of what is in the tables."""
 
-    def begin(self, tail: Tail) -> Written | None:
-        """Have SQLite begin. What was written, if the tail of the index is put into its table first."""
+    def begin(self, tail: Tail) -> None:
+        """Have SQLite begin."""
         self.connection.execute("BEGIN IMMEDIATE")
         self.tail_after = tail.after
-        written = self.index(tail) if tail.is_due else None
         self.has_begun = True
-        return written
-
-    def index(self, tail: Tail) -> Written:
-        """Put the tail of the index into its table, before any transaction of the group."""
-        written = self.began()
-        self.tail_after = written.tail_after = tail.last
-        written.statements = [(INSERT_ROW, tail.rows()), (MOVE_TAIL, ((tail.last,),))]
-        self._run(written)
-        return written
 
     def began(self) -> Written:
         """For a transaction that begins."""

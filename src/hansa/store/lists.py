@@ -8,8 +8,8 @@ its collection changes, so that turning pages back and forth, or many who ask th
 from __future__ import annotations
 
 from array import array
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 import apsw
 import msgspec
@@ -41,6 +41,13 @@ _EMPTY: Final = ((), ())
 _COUNT: Final = "SELECT count(*), ifnull(sum(public), 0), (SELECT ifnull(max(seq), 0) FROM change)"
 
 
+class FillIndex(Protocol):
+    """Has the tail of the index put into its table."""
+
+    async def __call__(self, *, wait: bool) -> None:
+        """Begin, and wait for it or not."""
+
+
 class Lists:
     """Answers queries."""
 
@@ -52,7 +59,7 @@ class Lists:
         indexes: Indexes,
         totals: Totals,
         tail: Tail,
-        fill_index: Callable[[], Awaitable[None]],
+        fill_index: FillIndex,
     ) -> None:
         self._functions = Functions(connection)
         self._fetch = fetch
@@ -255,9 +262,7 @@ class Lists:
         whole = msgspec.structs.replace(query, offset=0, limit=0)  # all pages of a list are taken apart alike
         compiled = self._compiled_for(whole, has_tail=False)
         if compiled.looks_in_index and self._tail:
-            self._tail.ask()
-            if self._tail.is_long:
-                await self._fill_index()
+            await self._fill_index(wait=self._tail.is_long)
         if compiled.looks_in_index and self._tail:
             compiled = self._compiled_for(whole, has_tail=True)
         return msgspec.structs.replace(compiled, query=query)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import shutil
 import tempfile
 import weakref
@@ -96,11 +97,11 @@ class Store:
             has_thread=bool(synchronous),  # where the disk is never waited for, a thread would gain nothing
         )
         self._lists = Lists(
-            self._read, self.fetch, self._searches, self._indexes, totals, tail, self._index_tail
+            self._read, self.fetch, self._searches, self._indexes, totals, tail, self._index_filled
         )
         self._totals = totals
         self._tail = tail
-        self._tidying: asyncio.Task[None] | None = None
+        self._filling: asyncio.Task[None] | None = None
         self._may_hold = True
 
     @classmethod
@@ -160,8 +161,8 @@ class Store:
 
     async def close(self) -> None:
         """Commit what waits for its commit, copy the log into the database, and close the file."""
-        if self._tidying is not None:
-            await self._tidying
+        if self._filling is not None:
+            await self._filling
         await self._writer.close()
         self._searches.close()
         self._checkpoints.close()
@@ -230,11 +231,7 @@ class Store:
             Unavailable: `Code.OVERLOADED`, when too many lists without an index are waiting;
                 `Code.SEARCH_TOO_SLOW`, when this one took too long.
         """
-        page = await self._lists.answer(query)
-        if self._tail.is_due and self._tidying is None and self._writer.waiting == 0:
-            self._tidying = asyncio.create_task(self._index_tail())
-            self._tidying.add_done_callback(self._tidied)
-        return page
+        return await self._lists.answer(query)
 
     def revision(self, collection: str) -> int:
         """A number that is another after every commit that touches a collection."""
@@ -349,15 +346,27 @@ class Store:
         """
         return TransactionScope(self._writer, self._path, self._clock, self._indexes)
 
-    async def _index_tail(self) -> None:
-        """Have the tail of the index put into its table, which the group of any transaction does."""
-        if not self._writer.is_within:  # else this would wait for itself
-            with contextlib.suppress(HansaError):  # the next group will tell whoever writes
-                async with self.transaction():
-                    pass
+    def _fill(self) -> asyncio.Task[None]:
+        """Begin to put the tail of the index into its table, unless that is under way."""
 
-    def _tidied(self, _: asyncio.Task[None]) -> None:
-        self._tidying = None
+        async def fill() -> None:
+            try:
+                with contextlib.suppress(HansaError):  # what is wrong, whoever writes will hear
+                    async with self.transaction() as tx:
+                        await tx.index_tail(self._tail)
+            finally:
+                self._filling = None
+
+        if self._filling is None:
+            # In a context of its own: it may be begun within a transaction, but is not part of it.
+            self._filling = asyncio.create_task(fill(), context=contextvars.Context())
+        return self._filling
+
+    async def _index_filled(self, *, wait: bool) -> None:
+        """A list has met the tail: have it put into the index, and wait for that if wanted and possible."""
+        filling = self._fill()
+        if wait and not self._writer.is_within:
+            await asyncio.shield(filling)
 
     def _hear(self, last_change: int, ids: Iterable[str]) -> None:
         for entity_id in ids:
@@ -365,6 +374,8 @@ class Store:
             self._lists.forget(entity_id)
         self._may_hold = True
         self._checkpoints.look()
+        if self._tail.is_full:
+            self._fill()
         if last_change > self._last_change:
             self._last_change = last_change
             self._heard.set()

@@ -1,9 +1,9 @@
 """The tail of the index: the newest entities, whose rows of `entity_index` are not in the table yet.
 
 The rows of one entity belong to as many places of the index as it has values, each on a page of its own, and each of
-these pages would be written for that entity alone. So they are kept here, and put into the table together: by the first
-group that begins when there are many of them, or when a list that looks in the index has met any. Such a list looks at the
-entities of a short tail themselves (`hansa.store.query`), and waits for the filling of the index when the tail is long.
+these pages would be written for that entity alone. So they are kept here, and put into the table together, by a
+transaction of the store's own: when there are many of them, or when a list that looks in the index has met any. Such a list
+looks at the entities of a short tail themselves (`hansa.store.query`), and waits for that transaction when the tail is long.
 Whoever reads while others write therefore meets a short tail, and who only writes pays for the index once in thousands
 of entities.
 
@@ -20,8 +20,8 @@ import apsw
 
 from hansa.store.indexing import Posting
 
-TAIL_ROWS_MAX: Final = 12_000
-"""With so many rows, the next group puts them into the table, which takes as long as some hundred creates."""
+TAIL_ROWS_MAX: Final = 20_000
+"""So many rows are put into the table though nobody looks for them; that takes as long as some two hundred creates."""
 
 TAIL_WALKED_MAX: Final = 100
 """So many entities of the tail are looked at for a list; that takes half a millisecond, or two."""
@@ -49,16 +49,15 @@ class Tail:
         self.after = int(str(after))
         self._rows: dict[int, tuple[IndexRow, ...]] = {}
         self._count = 0
-        self._is_wanted = False
 
     def __bool__(self) -> bool:
         """Whether there is any."""
         return bool(self._rows)
 
     @property
-    def is_due(self) -> bool:
-        """Whether its rows should be put into the table."""
-        return bool(self._rows) and (self._is_wanted or self._count >= TAIL_ROWS_MAX)
+    def is_full(self) -> bool:
+        """Whether its rows should be put into the table, though nobody looks for them."""
+        return self._count >= TAIL_ROWS_MAX
 
     @property
     def is_long(self) -> bool:
@@ -70,13 +69,9 @@ class Tail:
         """Number of its last entity."""
         return max(self._rows, default=self.after)
 
-    def ask(self) -> None:
-        """A list would be faster without it."""
-        self._is_wanted = True
-
-    def rows(self) -> list[IndexRow]:
-        """All rows, in the order of the table."""
-        return sorted(row for rows in self._rows.values() for row in rows)
+    def rows(self, later: Mapping[int, tuple[IndexRow, ...]]) -> list[IndexRow]:
+        """The rows of its entities, in the order of the table; of some, what has been written since."""
+        return sorted(row for number, rows in self._rows.items() for row in later.get(number, rows))
 
     def follow(self, written: Mapping[int, tuple[IndexRow, ...]]) -> None:
         """Entities of the tail were written, or deleted and have no rows any more."""
@@ -88,6 +83,5 @@ class Tail:
     def cut(self, after: int) -> None:
         """Everything up to a number is in the table."""
         self.after = after
-        self._rows.clear()
-        self._count = 0
-        self._is_wanted = False
+        self._rows = {number: rows for number, rows in self._rows.items() if number > after}
+        self._count = sum(map(len, self._rows.values()))

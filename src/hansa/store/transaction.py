@@ -14,7 +14,7 @@ from hansa.store.database import Parameter, Row, as_ours
 from hansa.store.group import Group
 from hansa.store.indexing import IndexedFields, Indexes, Posting, described_numbers
 from hansa.store.records import Entity, EntityDraft, Operation
-from hansa.store.tail import INSERT_ROW, MOVE_TAIL, index_rows
+from hansa.store.tail import INSERT_ROW, MOVE_TAIL, Tail, index_rows
 from hansa.store.totals import Delta
 
 ENTITY_COLUMNS: Final = "id, type, body, hashlink, public, origin, revision, parent, modified"
@@ -36,6 +36,8 @@ _UNINDEX: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AN
 _CHANGE: Final = "INSERT INTO change (seq, time, entity_id, type, operation, origin, status, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 _REINDEXED_AT_ONCE: Final = 1000
+_INDEXED_AT_ONCE: Final = 1000
+"""Rows that are put into the index within one turn of the loop; some two milliseconds."""
 
 
 def entity_of(row: Row) -> Entity:
@@ -308,6 +310,15 @@ class Transaction:
                 if collection not in left_out:
                     postings = self._indexes.of(collection).fields(_decoded(body), parent).index
                     self._index(number, postings, public=public == 1)
+
+    async def index_tail(self, tail: Tail) -> None:
+        """Put the tail of the index, as it is committed, into its table; others get their turn of the loop meanwhile."""
+        rows, last = tail.rows(self._group.tail), tail.last
+        for start in range(0, len(rows), _INDEXED_AT_ONCE):
+            self.execute_all(INSERT_ROW, rows[start : start + _INDEXED_AT_ONCE])
+            await self._clock.sleep(0)
+        self.execute(MOVE_TAIL, (last,))
+        self._group.tail_after = self.written.tail_after = last
 
     def _append_change(self, of: Entity | EntityDraft, operation: Operation, status: str | None) -> None:
         seq = self._group.numbers.next_change(self.written)

@@ -134,8 +134,6 @@ class Writer:
             group = self._gathering()
             self._begin(group)
         except apsw.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
             self._release()
             raise as_ours(error, self._path) from error
         return group
@@ -160,17 +158,22 @@ class Writer:
 
     def join(self, written: Written) -> asyncio.Future[HansaError | None]:
         """What was created in the open group is complete. The future is done after its commit, with its error."""
-        committed: asyncio.Future[HansaError | None] = self._loop.create_future()
-        self._members.append((written, committed))
+        committed = self._add(written)
         if not (self._turns.is_taken or self._turns.is_called):
             self._freed()
         return committed
 
     def keep(self, written: Written) -> asyncio.Future[HansaError | None]:
         """The running transaction is complete. The future is done after the commit of its group, with its error."""
+        committed = self._add(written)
+        self._release()
+        return committed
+
+    def _add(self, written: Written) -> asyncio.Future[HansaError | None]:
+        assert self._group is not None, "whoever has written has done so in a group"
         committed: asyncio.Future[HansaError | None] = self._loop.create_future()
         self._members.append((written, committed))
-        self._release()
+        self._group.tail.update(written.tail)
         return committed
 
     def undo(self, void: Written, *, has_run: bool) -> None:
@@ -280,9 +283,7 @@ class Writer:
     def _begin(self, group: Group) -> None:
         if not group.has_begun:
             self._opening()
-            indexed = group.begin(self._tail)
-            if indexed is not None:
-                self._members.insert(0, (indexed, self._loop.create_future()))
+            group.begin(self._tail)
 
     def _end_group(self) -> None:
         """Whoever comes from now on is a member of the next group."""

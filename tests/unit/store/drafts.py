@@ -56,6 +56,4 @@ async def put(store: Store, *drafts: EntityDraft) -> None:
 async def fill_index(store: Store) -> None:
     """Have the rows of the index that wait put into their table."""
     while store._tail:
-        store._tail.ask()
-        async with store.transaction():  # its group may have begun before, and be done with that
-            pass
+        await store._fill()
