@@ -11,22 +11,21 @@ next; it includes every entity that a waiting row is of, so this question never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import apsw
 
 from hansa.store.database import Parameter
+from hansa.store.lookups import Execute, rows_with
 from hansa.store.tail import IndexRow, Tail
 from hansa.store.totals import Delta
 
 KNOWN_MAX: Final = 20_000
 """So many identifiers are remembered from one group to the next."""
-_VALUES_PER_STATEMENT: Final = 500
 _NEXT: Final = "SELECT (SELECT ifnull(max(number), 0) FROM entity), (SELECT ifnull(max(seq), 0) FROM change)"  # of both, the last
 
 Runs = Sequence[tuple[Parameter, ...]]
-Execute = Callable[[str, tuple[Parameter, ...]], Iterable[Any]]
 
 
 class Written:
@@ -85,11 +84,13 @@ class KnownCollections:
         """The collections of those of the entities that are here; SQL is asked for what is committed."""
         known = self._known
         unknown = [each for each in ids if each not in known]
-        for start in range(0, len(unknown), _VALUES_PER_STATEMENT):
-            part = tuple(unknown[start : start + _VALUES_PER_STATEMENT])
-            marks = ", ".join("?" * len(part))
-            known.update(dict.fromkeys(part))
-            known.update(execute(f"SELECT id, type FROM entity WHERE id IN ({marks})", part))  # noqa: S608 - placeholders only
+        if unknown:
+            known.update(
+                {
+                    **dict.fromkeys(unknown),
+                    **dict(rows_with(execute, "SELECT id, type FROM entity WHERE id", unknown)),
+                }
+            )
         return {each: found for each in ids if (found := known[each]) is not None}
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hansa.store.lookups import rows_with
+
 if TYPE_CHECKING:  # the store imports the schema of this module
     from hansa.store.store import Store
     from hansa.store.transaction import Transaction
@@ -48,7 +50,6 @@ CREATE TABLE outbox (
 ) STRICT;
 """
 
-IDS_PER_STATEMENT_MAX = 500
 
 _COLUMNS = (
     "publication.entity_id, key, type, publication.version, publication.hashlink, publication.lifecycle_status, "
@@ -112,25 +113,14 @@ class ChainEnd(msgspec.Struct, frozen=True):
 
 async def states(store: Store, entity_ids: Sequence[str]) -> dict[str, Publication]:
     """Publications of these entities, by identifier; entities never looked at have none."""
-    found: dict[str, Publication] = {}
-    for start in range(0, len(entity_ids), IDS_PER_STATEMENT_MAX):
-        part = tuple(entity_ids[start : start + IDS_PER_STATEMENT_MAX])
-        marks = ", ".join("?" * len(part))
-        for row in store.fetch(f"{_STATES} WHERE publication.entity_id IN ({marks})", part):
-            found[row[0]] = _publication(row)
-    return found
+    rows = rows_with(store.fetch, f"{_STATES} WHERE publication.entity_id", entity_ids)
+    return {row[0]: _publication(row) for row in rows}
 
 
 async def by_keys(store: Store, keys: Sequence[str]) -> dict[str, Publication]:
     """Publications by the entities' ledger keys (hex)."""
-    found: dict[str, Publication] = {}
-    for start in range(0, len(keys), IDS_PER_STATEMENT_MAX):
-        part = tuple(bytes.fromhex(key) for key in keys[start : start + IDS_PER_STATEMENT_MAX])
-        marks = ", ".join("?" * len(part))
-        for row in store.fetch(f"{_STATES} WHERE key IN ({marks})", part):
-            publication = _publication(row)
-            found[publication.key] = publication
-    return found
+    rows = rows_with(store.fetch, f"{_STATES} WHERE key", [bytes.fromhex(key) for key in keys])
+    return {one.key: one for one in map(_publication, rows)}
 
 
 async def due(store: Store, limit: int) -> tuple[str, ...]:

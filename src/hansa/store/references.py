@@ -12,10 +12,10 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.store.indexing import attribute_number, mark_of
+from hansa.store.lookups import rows_with
 from hansa.store.store import Store
 from hansa.store.transaction import Transaction
 
-_VALUES_PER_STATEMENT: Final = 500
 _ENTITIES_AT_ONCE: Final = 200
 
 
@@ -82,9 +82,6 @@ async def referring(store: Store, clock: Clock) -> AsyncIterator[tuple[Referrer,
 
 async def missing(store: Store, ids: Sequence[str]) -> frozenset[str]:
     """Those of some identifiers of which no entity is here."""
-    here: set[str] = set()
-    for start in range(0, len(ids), _VALUES_PER_STATEMENT):
-        part = tuple(ids[start : start + _VALUES_PER_STATEMENT])
-        marks = ", ".join("?" * len(part))
-        here.update(row[0] for row in store.fetch(f"SELECT id FROM entity WHERE id IN ({marks})", part))  # noqa: S608 - placeholders only
-    return frozenset(ids) - here
+    return frozenset(ids).difference(
+        row[0] for row in rows_with(store.fetch, "SELECT id FROM entity WHERE id", ids)
+    )

@@ -33,6 +33,7 @@ from hansa.store.database import Parameter, Row, Synchronous, as_ours, connect, 
 from hansa.store.group import Group, KnownCollections, Numbers
 from hansa.store.indexing import IndexedFields, Indexes
 from hansa.store.lists import Lists
+from hansa.store.lookups import rows_with
 from hansa.store.plan import IndexPlan
 from hansa.store.records import Change, Entity, EntityDraft, Page, Query
 from hansa.store.schema import MIGRATIONS
@@ -42,7 +43,6 @@ from hansa.store.totals import Totals
 from hansa.store.transaction import ENTITY_COLUMNS, Transaction, entity_of
 from hansa.store.writer import TransactionScope, Writer
 
-IDS_PER_STATEMENT_MAX: Final = 500
 KEPT_MAX_BYTES: Final = 33_554_432
 """Entities that were read stay at hand until they are written, or others need the room."""
 KEPT_OVERHEAD_BYTES: Final = 700
@@ -215,13 +215,8 @@ class Store:
 
     async def entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
         """Those of the entities that are here, by identifier."""
-        found: dict[str, Entity] = {}
-        for start in range(0, len(entity_ids), IDS_PER_STATEMENT_MAX):
-            part = tuple(entity_ids[start : start + IDS_PER_STATEMENT_MAX])
-            marks = ", ".join("?" * len(part))
-            for row in self.fetch(f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id IN ({marks})", part):  # noqa: S608 - placeholders only
-                found[row[0]] = entity_of(row)
-        return found
+        rows = rows_with(self.fetch, f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id", entity_ids)  # noqa: S608 - a constant
+        return {row[0]: entity_of(row) for row in rows}
 
     async def list(self, query: Query) -> Page:
         """A page of the entities of one type and the exact total; for the order see `hansa.store.query`.

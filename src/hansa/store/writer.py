@@ -322,8 +322,10 @@ class Writer:
             self.known.forget(id for written, _ in members for id in written.ids)
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            if self._group is None:  # else others have taken numbers after these, and a gap remains
-                self._numbers = Numbers(self._connection)
+            # A gap in the numbers does no harm: it remains where others have taken some after these, or nobody can read.
+            if self._group is None:
+                with suppress(apsw.Error):
+                    self._numbers = Numbers(self._connection)
         self._turns.release()
         told = None if reason is None else _told(reason, self._path)
         for _, committed in members:
