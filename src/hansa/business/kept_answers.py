@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from hansa.business.http import Answer
+from hansa.core.kept import Kept
 
 SIZE_MAX_BYTES: Final = 16_777_216
 """Of all kept answers together."""
@@ -28,12 +29,12 @@ class ListKey(NamedTuple):
 
 
 class KeptAnswers:
-    """The answers."""
+    """The answers, each with the revision at which it was made."""
 
     def __init__(self, size_max_bytes: int = SIZE_MAX_BYTES) -> None:
-        self._size_max_bytes = size_max_bytes
-        self._size_bytes = 0
-        self._kept: dict[ListKey, tuple[int, Answer]] = {}
+        self._kept: Kept[ListKey, tuple[int, Answer]] = Kept(
+            size_max_bytes, ANSWER_SIZE_MAX_BYTES + OVERHEAD_BYTES, _size_bytes
+        )
 
     def of(self, key: ListKey, revision: int) -> Answer | None:
         """The answer made at this revision of its collection, if it is kept."""
@@ -42,15 +43,8 @@ class KeptAnswers:
 
     def keep(self, key: ListKey, revision: int, answer: Answer) -> None:
         """Keep an answer, unless it is too large."""
-        self._forget(key)
-        if len(answer.body) > ANSWER_SIZE_MAX_BYTES:
-            return
-        self._kept[key] = (revision, answer)
-        self._size_bytes += len(answer.body) + OVERHEAD_BYTES
-        while self._size_bytes > self._size_max_bytes:
-            self._forget(next(iter(self._kept)))
+        self._kept.keep(key, (revision, answer))
 
-    def _forget(self, key: ListKey) -> None:
-        standing = self._kept.pop(key, None)
-        if standing is not None:
-            self._size_bytes -= len(standing[1].body) + OVERHEAD_BYTES
+
+def _size_bytes(made: tuple[int, Answer]) -> int:
+    return len(made[1].body) + OVERHEAD_BYTES

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from hansa.core.kept import Kept
+
 OVERHEAD_BYTES: Final = 500
 """What keeping one takes beside its body, roughly."""
 
@@ -13,12 +15,10 @@ ShownRow = tuple[str, bytes]
 
 
 class KeptRows:
-    """Rows by the numbers of their entities; the oldest go when there is no more room."""
+    """Rows by the numbers of their entities."""
 
     def __init__(self, size_max_bytes: int) -> None:
-        self._size_max_bytes = size_max_bytes
-        self._size_bytes = 0
-        self._rows: dict[int, ShownRow] = {}
+        self._rows: Kept[int, ShownRow] = Kept(size_max_bytes, size_max_bytes // 16, _size_bytes, self._gone)
         self._numbers: dict[str, int] = {}
 
     def of(self, numbers: Iterable[int]) -> list[ShownRow | None]:
@@ -27,20 +27,21 @@ class KeptRows:
 
     def keep(self, number: int, row: ShownRow) -> None:
         """Keep a row that has just been read."""
-        identifier, body = row
-        size = len(body) + OVERHEAD_BYTES
-        if size > self._size_max_bytes // 16:
-            return
-        self.forget(identifier)
-        self._rows[number] = row
-        self._numbers[identifier] = number
-        self._size_bytes += size
-        while self._size_bytes > self._size_max_bytes:
-            self.forget(next(iter(self._rows.values()))[0])
+        self.forget(row[0])
+        self._numbers[row[0]] = number
+        self._rows.keep(number, row)
+        if self._rows.get(number) is None:
+            self._numbers.pop(row[0], None)
 
     def forget(self, identifier: str) -> None:
         """An entity has been written or deleted."""
-        number = self._numbers.pop(identifier, None)
+        number = self._numbers.get(identifier)
         if number is not None:
-            _, body = self._rows.pop(number)
-            self._size_bytes -= len(body) + OVERHEAD_BYTES
+            self._rows.forget(number)
+
+    def _gone(self, row: ShownRow) -> None:
+        self._numbers.pop(row[0], None)
+
+
+def _size_bytes(row: ShownRow) -> int:
+    return len(row[1]) + OVERHEAD_BYTES

@@ -27,6 +27,7 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.core.kept import Kept
 from hansa.core.limits import Limits
 from hansa.store.checkpoints import Checkpoints
 from hansa.store.database import Parameter, Row, Synchronous, as_ours, connect, open_for_writing
@@ -66,8 +67,9 @@ class Store:
         # Between two groups nothing changes, so reads share one view of the file, which spares two system calls each.
         # During a group each has its own: the log cannot begin anew while somebody holds a view of it.
         self._may_hold = self._is_holding = False
-        self._kept: dict[str, Entity] = {}
-        self._kept_bytes = 0
+        self._kept: Kept[str, Entity] = Kept(
+            KEPT_MAX_BYTES, KEPT_BODY_MAX_BYTES + KEPT_OVERHEAD_BYTES, _kept_size_bytes
+        )
         self._searches = Searches(path, clock, limits.search_timeout_s)
         self._indexes = Indexes(plan)
         self._remove_file: Callable[[], object] | None = None
@@ -201,17 +203,8 @@ class Store:
         if not rows:
             return None
         entity = entity_of(rows[0])
-        if len(entity.body) <= KEPT_BODY_MAX_BYTES:
-            self._kept[entity_id] = entity
-            self._kept_bytes += len(entity.body) + KEPT_OVERHEAD_BYTES
-            while self._kept_bytes > KEPT_MAX_BYTES:
-                self._forget(next(iter(self._kept)))
+        self._kept.keep(entity_id, entity)
         return entity
-
-    def _forget(self, entity_id: str) -> None:
-        kept = self._kept.pop(entity_id, None)
-        if kept is not None:
-            self._kept_bytes -= len(kept.body) + KEPT_OVERHEAD_BYTES
 
     async def entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
         """Those of the entities that are here, by identifier."""
@@ -365,7 +358,7 @@ class Store:
 
     def _hear(self, last_change: int, ids: Iterable[str]) -> None:
         for entity_id in ids:
-            self._forget(entity_id)
+            self._kept.forget(entity_id)
             self._lists.forget(entity_id)
         self._may_hold = True
         self._checkpoints.look()
@@ -375,3 +368,7 @@ class Store:
             self._last_change = last_change
             self._heard.set()
             self._heard = asyncio.Event()
+
+
+def _kept_size_bytes(entity: Entity) -> int:
+    return len(entity.body) + KEPT_OVERHEAD_BYTES
