@@ -44,9 +44,6 @@ CREATE TABLE entity_index (
   public INTEGER NOT NULL,
   PRIMARY KEY (attribute, value, entity)
 ) STRICT, WITHOUT ROWID;
--- After which number of an entity that index does not reach; see `hansa.store.tail`.
-CREATE TABLE index_tail (after INTEGER NOT NULL) STRICT;
-INSERT INTO index_tail VALUES (0);
 -- What each entity refers to, as marks of eight bytes.
 CREATE TABLE entity_reference (
   collection INTEGER NOT NULL,
@@ -95,7 +92,14 @@ CREATE TABLE cursor (
 ) STRICT, WITHOUT ROWID;
 """
 
+_INDEX_TAIL: Final = """
+-- After which number of an entity the index does not reach; see `hansa.store.tail`.
+CREATE TABLE index_tail (after INTEGER NOT NULL) STRICT;
+INSERT INTO index_tail SELECT ifnull(max(number), 0) FROM entity;
+"""
+
 MIGRATIONS: Final = (
     f"{_ENTITIES}{publications.SCHEMA}{retrievals.SCHEMA}{subscriptions.SCHEMA}{jobs.SCHEMA}",
+    _INDEX_TAIL,
 )
 """Migration n is element n - 1. A released one is never edited."""
