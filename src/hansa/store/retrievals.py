@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hansa.store.lookups import rows_with
+
 if TYPE_CHECKING:  # the store imports the schema of this module
     from hansa.store.store import Store
     from hansa.store.transaction import Transaction
@@ -90,7 +92,6 @@ CREATE TABLE conflict (
 FOLLOWER_CURSOR = "follower"
 """Name of the cursor on the ledger."""
 CONFLICTS_MAX = 10_000
-KEYS_PER_STATEMENT_MAX = 500
 
 _RETRIEVAL = "key, type, version, hashlink, position, time, attempts, due_ms, problem"
 
@@ -217,16 +218,9 @@ async def failed_counts(store: Store) -> dict[str, int]:
 
 async def known_keys(store: Store, issuer: str, keys: Sequence[str]) -> frozenset[str]:
     """Those of an issuer's entity keys of which there is a replica here."""
-    found: set[str] = set()
-    for start in range(0, len(keys), KEYS_PER_STATEMENT_MAX):
-        part = tuple(bytes.fromhex(key) for key in keys[start : start + KEYS_PER_STATEMENT_MAX])
-        marks = ", ".join("?" * len(part))
-        rows = store.fetch(
-            f"SELECT key FROM provenance JOIN origin ON number = origin WHERE did = ? AND key IN ({marks})",  # noqa: S608 - placeholders only
-            (issuer, *part),
-        )
-        found |= {key.hex() for (key,) in rows}
-    return frozenset(found)
+    select = "SELECT key FROM provenance JOIN origin ON number = origin WHERE did = ? AND key"
+    rows = rows_with(store.fetch, select, [bytes.fromhex(key) for key in keys], (issuer,))
+    return frozenset(key.hex() for (key,) in rows)
 
 
 async def provenance(store: Store, entity_id: str) -> Provenance | None:
