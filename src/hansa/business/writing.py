@@ -266,7 +266,7 @@ class Writer:
             self._check_own(standing, "An entity with this identifier is here already, and")
             raise Refused(Code.CONFLICT, f"There is an entity {standing.id!r} already; change it with PATCH.")
         unresolved = await self._around.rules.check_references(tx, self._resource, None, new.entity)
-        entity = await tx.add(new.draft, is_unheard_of=new.is_named_here)
+        entity = tx.create(new.draft) if new.is_named_here else await tx.add(new.draft)
         changes = await self.tasks.carry_out(tx, new.entity, new.matched) if self.tasks is not None else None
         if changes:
             entity = await tx.put(await self.amended(tx, entity, {**new.entity, **changes}))

@@ -180,21 +180,19 @@ class Transaction:
         self._append_change(draft, "change" if is_same_state else "state", new.status)
         return _stored(draft, revision + 1, self.time)
 
-    async def add(self, draft: EntityDraft, *, is_unheard_of: bool = False) -> Entity:
-        """Write an entity whose identifier is known to be free, and the row of the feed that tells of it.
-
-        Args:
-            draft: The entity.
-            is_unheard_of: Whether no entity can have had the identifier, because it was made just now.
-        """
+    async def add(self, draft: EntityDraft) -> Entity:
+        """Write an entity whose identifier is known to be free, and the row of the feed that tells of it."""
         revision = 1
-        if not is_unheard_of and (buried := self._look(_BURIED, draft.id)):
+        if buried := self._look(_BURIED, draft.id):
             revision += buried[0][0]
             self.execute("DELETE FROM tombstone WHERE id = ?", (draft.id,))
-        return self.create(draft, revision)
+        return self._add(draft, revision)
 
-    def create(self, draft: EntityDraft, revision: int = 1) -> Entity:
-        """The same without a look at anything: where no entity has, or ever had, the identifier."""
+    def create(self, draft: EntityDraft) -> Entity:
+        """The same where no entity can ever have had the identifier, because it was made just now: nothing is read."""
+        return self._add(draft, 1)
+
+    def _add(self, draft: EntityDraft, revision: int) -> Entity:
         fields = self._indexed(draft)
         number = self._group.numbers.next_entity(self.written)
         self._insert(
