@@ -34,7 +34,7 @@ class Conditions:
 
     def __init__(self, index: CollectionIndex, *, has_tail: bool) -> None:
         self._index = index
-        self._has_tail = has_tail
+        self.has_tail = has_tail
         self.looks_in_index = False
         """Whether any of them does, where the tail makes a difference."""
         self.tests: list[Callable[[Any], bool]] = []
@@ -90,7 +90,7 @@ class Conditions:
                 f"AND x.value IN ({marks(meanings)}) AND x.entity = e.number)",
                 (number, *meanings),
             )
-            if not self._has_tail:
+            if not self.has_tail:
                 return indexed
             walk = equality(filter.path, meanings)
             return Part(

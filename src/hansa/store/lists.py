@@ -263,8 +263,8 @@ class Lists:
         compiled = self._compiled_for(whole, has_tail=False)
         if compiled.looks_in_index and self._tail:
             await self._fill_index(wait=self._tail.is_long)
-        if compiled.looks_in_index and self._tail:
-            compiled = self._compiled_for(whole, has_tail=True)
+            if self._tail:
+                compiled = self._compiled_for(whole, has_tail=True)
         return msgspec.structs.replace(compiled, query=query)
 
     def _compiled_for(self, query: Query, *, has_tail: bool) -> Compiled:

@@ -278,7 +278,7 @@ def compile_query(query: Query, index: CollectionIndex, *, has_tail: bool) -> Co
     if query.parent is not None:
         leads.append(_parent(query, index))
     for one in flat:
-        lead = _lead(one, query, conditions, index, has_tail=has_tail)
+        lead = _lead(one, query, conditions, index)
         if lead is not None:
             leads.append(lead)
             continue
@@ -329,11 +329,9 @@ def _flat(conditions: Sequence[Condition]) -> list[Condition]:
     return found
 
 
-def _lead(
-    condition: Condition, query: Query, conditions: Conditions, index: CollectionIndex, *, has_tail: bool
-) -> Lead | None:
+def _lead(condition: Condition, query: Query, conditions: Conditions, index: CollectionIndex) -> Lead | None:
     if isinstance(condition, Filter):
-        sources = _sources(condition, query, conditions, index, has_tail=has_tail)
+        sources = _sources(condition, query, conditions, index)
         if not sources or len(sources) > POSTINGS_MAX:
             return None
         is_disjoint = len(sources) == 1 or sources[0].column is not None
@@ -341,7 +339,7 @@ def _lead(
     if isinstance(condition, AnyOf):
         found: dict[tuple[object, str], Source] = {}
         for one in condition.conditions:
-            lead = _lead(one, query, conditions, index, has_tail=has_tail)
+            lead = _lead(one, query, conditions, index)
             if lead is None:
                 return None
             found.update(((s.column or (s.posting and s.posting[0]), s.value), s) for s in lead.sources)
@@ -353,9 +351,7 @@ def _lead(
     return None
 
 
-def _sources(
-    filter: Filter, query: Query, conditions: Conditions, index: CollectionIndex, *, has_tail: bool
-) -> list[Source]:
+def _sources(filter: Filter, query: Query, conditions: Conditions, index: CollectionIndex) -> list[Source]:
     """The postings of an equality; none when no index serves it."""
     if filter.operator != "eq":
         return []
@@ -367,6 +363,7 @@ def _sources(
     if number is None or filter.is_instant:
         return []
     meanings = dict.fromkeys(meaning for text in filter.values for meaning in candidates(text))
+    has_tail = conditions.has_tail
     return [_index_source((number, meaning), filter.path, query, has_tail=has_tail) for meaning in meanings]
 
 
