@@ -17,6 +17,7 @@ from hansa.business.http import Answer, error_answer, send_answer
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.node.traffic import Traffic
+from hansa.node.whole_answers import EXTENSION, WholeAnswer
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,6 +28,7 @@ WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 DISK_RETRY_AFTER_S: Final = 30.0
 LEAGUE_PATH: Final = "/league/"
 STREAM_PATH: Final = "/stream"
+_NONE: Final[dict[str, Any]] = {}
 
 log = structlog.get_logger("hansa.node")
 
@@ -107,7 +109,12 @@ class FrontDoor:
                 answer = error_answer(HansaError(Code.INTERNAL, "internal"))
         if answer is None:
             return 500
-        await send_answer(send, answer, with_body=scope["method"] != "HEAD")
+        with_body = scope["method"] != "HEAD"
+        write_whole: WholeAnswer | None = scope.get("extensions", _NONE).get(EXTENSION)
+        if write_whole is None or not write_whole(
+            scope, answer.status, answer.headers, answer.body, with_body=with_body
+        ):
+            await send_answer(send, answer, with_body=with_body)
         return answer.status
 
     async def _answer_rest(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> int:

@@ -5,7 +5,7 @@ headers for ever would keep its connection and the memory for them. Here a head 
 have arrived completely in `REQUEST_ARRIVAL_TIMEOUT_S`. One alarm per connection watches that, and looks at the time
 when it rings, instead of being set and cleared for every request.
 
-uvicorn writes head and body of an answer one after the other, each a packet of its own; here they leave together.
+An answer that is complete when it begins is written at once (`hansa.node.whole_answers`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import gc
 import socket
 import sys
 from collections.abc import Iterator
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hansa.core.errors import Code, Fatal
+from hansa.node.whole_answers import EXTENSION, DefaultHead, Headers, write_whole
 
 HEAD_SIZE_MAX_BYTES: Final = 65_536
 REQUEST_ARRIVAL_TIMEOUT_S: Final = 30.0
@@ -45,12 +46,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _open_since = 0.0
     _head_size = 0
     _alarm: asyncio.TimerHandle | None = None
+    config: ServerConfig
 
     def connection_made(self, transport: Any) -> None:
         """A client has connected."""
-        assert isinstance(self.config, ServerConfig), "http_server made it"
-        joining = JoiningTransport(transport, self.config.heads)
-        super().connection_made(cast("asyncio.Transport", joining))
+        super().connection_made(transport)
         self._open_since = self.loop.time()
         self._set_alarm(REQUEST_ARRIVAL_TIMEOUT_S)
 
@@ -79,12 +79,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its head is complete."""
         self._is_in_head = False
+        self.scope["extensions"] = {EXTENSION: self._write_whole}  # type: ignore[dict-item] # what an extension is, is its own matter
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Its body is complete too."""
         self._is_open = False
         super().on_message_complete()
+
+    def _write_whole(
+        self, scope: Any, status: int, headers: Headers, body: bytes, *, with_body: bool
+    ) -> bool:
+        cycle = self.cycle
+        if cycle.scope is not scope:  # the client has sent the next request already
+            return False
+        return write_whole(cycle, self.config.default_head, status, headers, body, with_body=with_body)
 
     def _refuse(self) -> None:
         if not self.transport.is_closing():
@@ -108,46 +117,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._set_alarm(left_s)
 
 
-class JoiningTransport:
-    """A transport that keeps the head of an answer until its body comes, and writes both at once.
-
-    What ends with an empty line is a head. It waits for the next write, or for the end of this turn of the event loop.
-    """
-
-    def __init__(self, transport: Any, heads: WaitingHeads) -> None:
-        self._transport = transport
-        self._heads = heads
-        self._head = b""
-        self.is_closing = transport.is_closing
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Write, together with a head that waits."""
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.writelines((head, data))
-            return
-        if data.endswith(b"\r\n\r\n") and data.startswith(b"HTTP/"):
-            self._head = data
-            self._heads.add(self)
-            return
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        """Write a head that still waits."""
-        if self._head:
-            data, self._head = self._head, b""
-            if not self._transport.is_closing():
-                self._transport.write(data)
-
-    def close(self) -> None:
-        """Close, after what waits."""
-        self.flush()
-        self._transport.close()
-
-
 def settle() -> None:
     """Fit the interpreter to a loop that never rests, once everything is made.
 
@@ -161,30 +130,12 @@ def settle() -> None:
     gc.set_threshold(*COLLECTION_THRESHOLDS)
 
 
-class WaitingHeads:
-    """The heads that wait on all connections of a server; one call at the end of a turn of the loop looks at them."""
-
-    def __init__(self) -> None:
-        self._on: list[JoiningTransport] = []
-
-    def add(self, transport: JoiningTransport) -> None:
-        """A head waits on a connection."""
-        if not self._on:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._on.append(transport)
-
-    def _flush(self) -> None:
-        on, self._on = self._on, []
-        for transport in on:
-            transport.flush()
-
-
 class ServerConfig(uvicorn.Config):
     """The settings of uvicorn, with what all its connections share."""
 
     def __init__(self, app: Any, **settings: Any) -> None:
         super().__init__(app, **settings)
-        self.heads = WaitingHeads()
+        self.default_head = DefaultHead()
 
 
 class HttpServer(uvicorn.Server):
