@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from time import monotonic
 
 TURNS_MAX = 20_000
+WAIT_MAX_S = 20.0
 
 
 async def until(condition: Callable[[], object]) -> None:
     """Let other tasks run until the condition holds; fails when it does not within very many turns."""
-    for _ in range(TURNS_MAX):
+    for _ in _turns():
         if condition():
             return
         await asyncio.sleep(0)
@@ -19,8 +21,17 @@ async def until(condition: Callable[[], object]) -> None:
 
 async def eventually(condition: Callable[[], Awaitable[object]]) -> None:
     """The same for a condition that has to be asked for, as over HTTP."""
-    for _ in range(TURNS_MAX):
+    for _ in _turns():
         if await condition():
             return
         await asyncio.sleep(0)
     raise AssertionError("what the test waits for did not happen")
+
+
+def _turns() -> Iterator[None]:
+    """Very many turns, and for some time: what threads do takes its time, however fast the loop turns."""
+    deadline_s = monotonic() + WAIT_MAX_S
+    turn = 0
+    while turn < TURNS_MAX or monotonic() < deadline_s:
+        turn += 1
+        yield
