@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from time import monotonic
+
+from hansa.core.clock import SystemClock
 
 TURNS_MAX = 20_000
 WAIT_MAX_S = 20.0
@@ -30,8 +31,9 @@ async def eventually(condition: Callable[[], Awaitable[object]]) -> None:
 
 def _turns() -> Iterator[None]:
     """Very many turns, and for some time: what threads do takes its time, however fast the loop turns."""
-    deadline_s = monotonic() + WAIT_MAX_S
+    clock = SystemClock()
+    deadline_s = clock.monotonic() + WAIT_MAX_S
     turn = 0
-    while turn < TURNS_MAX or monotonic() < deadline_s:
+    while turn < TURNS_MAX or clock.monotonic() < deadline_s:
         turn += 1
         yield

@@ -28,7 +28,6 @@ WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 DISK_RETRY_AFTER_S: Final = 30.0
 LEAGUE_PATH: Final = "/league/"
 STREAM_PATH: Final = "/stream"
-_NONE: Final[dict[str, Any]] = {}
 
 log = structlog.get_logger("hansa.node")
 
@@ -110,7 +109,8 @@ class FrontDoor:
         if answer is None:
             return 500
         with_body = scope["method"] != "HEAD"
-        write_whole: WholeAnswer | None = scope.get("extensions", _NONE).get(EXTENSION)
+        extensions = scope.get("extensions")
+        write_whole: WholeAnswer | None = extensions.get(EXTENSION) if extensions else None
         if write_whole is None or not write_whole(
             scope, answer.status, answer.headers, answer.body, with_body=with_body
         ):
