@@ -7,6 +7,7 @@ caller who may write, and is refused for replicas: their origin, another marketp
 
 from __future__ import annotations
 
+import asyncio
 import string
 from collections.abc import Mapping
 from typing import Any, Final
@@ -97,11 +98,19 @@ class Writer:
     # -- the methods ------------------------------------------------------------------------------------------
 
     async def create(self, request: Request, _: str) -> Answer:
-        """POST to the collection: 201, 400, 401, 403, 404, 409, 413 or 415."""
+        """POST to the collection: 201, 400, 401, 403, 404, 409, 413 or 415.
+
+        Between its stages is a turn of the loop, so that requests that have come together go through each stage one
+        behind the other: the processor then has that stage's code at hand, and all of them are done sooner.
+        """
         self._around.writer(request.headers)
         request.accept_json()
         chosen = self._chosen(request)
-        new = await self._prepared(await request.json(), request.parent_id)
+        body = await request.json()
+        entity = self._new(body)
+        await asyncio.sleep(0)
+        new = await self._drafted(body, entity, request.parent_id)
+        await asyncio.sleep(0)
         if new.is_named_here and self.tasks is None:
             await self._served.check_parent(request.parent_id, public_only=False)
             rules = self._around.rules
@@ -252,12 +261,13 @@ class Writer:
 
     async def _prepared(self, body: Fields, parent_id: str | None) -> New:
         """A new entity after everything that needs no transaction: others write meanwhile."""
-        is_named_here = body.get("id") is None
-        entity = self._new(body)
+        return await self._drafted(body, self._new(body), parent_id)
+
+    async def _drafted(self, body: Fields, entity: Fields, parent_id: str | None) -> New:
         draft = self._draft(entity, parent_id)
         self._around.rules.check_content(self._resource, None, entity)
         matched = await self.tasks.matched(entity) if self.tasks is not None else ()
-        return New(entity, draft, matched, is_named_here)
+        return New(entity, draft, matched, is_named_here=body.get("id") is None)
 
     async def _create(self, tx: Transaction, new: New) -> Written:
         """Put a new entity and, when it is a task, carry it out."""
