@@ -95,8 +95,8 @@ class CollectionIndex:
         index: list[Posting] = []
         referred: list[str] = []
         for name_at_top, rest, number, is_reference in self._walked:
-            if name_at_top in entity:
-                top = entity[name_at_top]
+            top = entity.get(name_at_top)
+            if top is not None:
                 values = values_below(top if type(top) is list else [top], rest)
                 if number is not None:
                     index += [(number, value) for value in index_texts(values)]

@@ -167,9 +167,9 @@ class Store:
             await self._filling
         await self._writer.close()
         self._searches.close()
-        self._checkpoints.close()
         self._read.close()
         self._write.close()
+        self._checkpoints.close()
         if self._remove_file is not None:
             self._remove_file()
 

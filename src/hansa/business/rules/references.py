@@ -98,18 +98,14 @@ class ReferenceRules:
             return ()
         if len(added) > self._references_max:
             raise Refused(Code.INVALID, f"A body has at most {self._references_max} references.")
-        ids = {reference.target_id for reference in added}
-        found = here.collections_of(tuple(ids))
+        found = here.collections_of([reference.target_id for reference in added])
         found[str(after.get("id"))] = resource.collection
-        findings = tuple(
-            finding for reference in added if (finding := _finding(reference, found.get(reference.target_id)))
-        )
-        wrong = tuple(finding for finding in findings if finding.outcome == "wrong-type")
+        missing, wrong = _findings(added, found)
         if wrong:
             raise Refused(Code.REFERENCE_WRONG_TYPE, _message(wrong))
-        if findings and self._missing == "refuse":
-            raise Refused(Code.REFERENCE_UNRESOLVED, _message(findings))
-        return findings
+        if missing and self._missing == "refuse":
+            raise Refused(Code.REFERENCE_UNRESOLVED, _message(missing))
+        return tuple(missing)
 
     def references(
         self, resource: Resource, body: Mapping[str, Any], before: Mapping[str, Any] | None = None
@@ -118,15 +114,16 @@ class ReferenceRules:
         api, _ = self._models.served(resource.collection)
         found: list[Reference] = []
         for path, value, target in self.walk(api).values(resource.type, body, before):
-            target_id = value.get(target.attribute)
+            attribute = target.attribute
+            target_id = value.get(attribute)
             if type(target_id) is not str or not target_id:
                 continue
             if target.is_value_possible and _is_value(value):
                 continue
             allowed = None if target.is_any else target.collections
-            if target.attribute == "id" and "@referredType" in value:
+            if attribute == "id" and "@referredType" in value:
                 allowed = self._referred(value["@referredType"], allowed)
-            found.append(Reference(f"{path}.{target.attribute}", target_id, allowed))
+            found.append(Reference(f"{path}.{attribute}", target_id, allowed))
         return found
 
     def walk(self, api: Api) -> Walk[Target]:
@@ -169,15 +166,22 @@ def _is_value(value: Mapping[str, Any]) -> bool:
     return not (value.get("href") or value.get("@referredType")) and not value.keys() <= REFERENCE_ATTRIBUTES
 
 
-def _finding(reference: Reference, found: str | None) -> Finding | None:
-    wanted = reference.collections
-    if found is None:
-        return Finding(reference.path, reference.target_id, wanted or (), "missing")
-    if wanted is None or found in wanted:
-        return None
-    return Finding(reference.path, reference.target_id, wanted, "wrong-type", found)
+def _findings(
+    references: Sequence[Reference], found: Mapping[str, str]
+) -> tuple[list[Finding], list[Finding]]:
+    """References to what is not here, and those to what is of a wrong type, by the collections of what was found."""
+    missing: list[Finding] = []
+    wrong: list[Finding] = []
+    for reference in references:
+        wanted = reference.collections
+        place = found.get(reference.target_id)
+        if place is None:
+            missing.append(Finding(reference.path, reference.target_id, wanted or (), "missing"))
+        elif wanted is not None and place not in wanted:
+            wrong.append(Finding(reference.path, reference.target_id, wanted, "wrong-type", place))
+    return missing, wrong
 
 
-def _message(findings: tuple[Finding, ...]) -> str:
+def _message(findings: Sequence[Finding]) -> str:
     more = len(findings) - SHOWN_MAX
     return "; ".join(map(str, findings[:SHOWN_MAX])) + (f"; and {more} more" if more > 0 else "") + "."

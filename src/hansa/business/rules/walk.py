@@ -78,17 +78,20 @@ class Walk(Generic[Mark]):
         self, step: _Step, path: str, value: Any, found: list[tuple[str, Mapping[str, Any], Mark]]
     ) -> None:
         """Note the objects that an attribute holds, and what is within them."""
-        if type(value) is list:
-            for index, element in enumerate(value):
-                if type(element) is dict:
-                    self._take(step, f"{path}[{index}]", element, found)
-        elif type(value) is dict:
-            if step.mark is not None:
-                found.append((path, value, step.mark))
-            if step.leads_on:
+        if type(value) is dict:
+            objects = [(path, value)]
+        elif type(value) is list:
+            objects = [(f"{path}[{at}]", one) for at, one in enumerate(value) if type(one) is dict]
+        else:
+            return
+        if step.mark is not None:
+            mark = step.mark
+            found += [(place, one, mark) for place, one in objects]
+        if step.leads_on:
+            for place, one in objects:
                 for inner in self._steps.get(step.type, ()):
-                    if held := value.get(inner.name):
-                        self._take(inner, f"{path}.{inner.name}", held, found)
+                    if held := one.get(inner.name):
+                        self._take(inner, f"{place}.{inner.name}", held, found)
 
     def paths(
         self, type_name: str, depth_max: int, within: tuple[str, ...] = ()
