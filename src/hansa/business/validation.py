@@ -47,44 +47,46 @@ class Violation(msgspec.Struct, frozen=True):
 
 UnknownAttributes = Literal["refuse", "keep"]
 Found = list[Violation]
-Check = Callable[[Any, str, Found], None]
+Path = tuple["Path", str | int] | None
+"""Where a value stands: where what holds it stands, and its name or index in that; None at the top."""
+Check = Callable[[Any, Path, Found], None]
 
 
-def _string(value: Any, path: str, found: Found) -> None:
+def _string(value: Any, path: Path, found: Found) -> None:
     if type(value) is not str:
-        found.append(Violation(path, "must be a string", value))
+        found.append(Violation(_written(path), "must be a string", value))
 
 
-def _boolean(value: Any, path: str, found: Found) -> None:
+def _boolean(value: Any, path: Path, found: Found) -> None:
     if type(value) is not bool:
-        found.append(Violation(path, "must be true or false", value))
+        found.append(Violation(_written(path), "must be true or false", value))
 
 
-def _integer(value: Any, path: str, found: Found) -> None:
+def _integer(value: Any, path: Path, found: Found) -> None:
     if type(value) is not int and not (type(value) is float and value.is_integer()):
-        found.append(Violation(path, "must be an integer", value))
+        found.append(Violation(_written(path), "must be an integer", value))
 
 
-def _number(value: Any, path: str, found: Found) -> None:
+def _number(value: Any, path: Path, found: Found) -> None:
     if type(value) is not float and type(value) is not int:
-        found.append(Violation(path, "must be a number", value))
+        found.append(Violation(_written(path), "must be a number", value))
 
 
-def _object(value: Any, path: str, found: Found) -> None:
+def _object(value: Any, path: Path, found: Found) -> None:
     if type(value) is not dict:
-        found.append(Violation(path, "must be an object", value))
+        found.append(Violation(_written(path), "must be an object", value))
 
 
-def _anything(value: Any, path: str, found: Found) -> None:
+def _anything(value: Any, path: Path, found: Found) -> None:
     del value, path, found
 
 
-def _uri(value: Any, path: str, found: Found) -> None:
+def _uri(value: Any, path: Path, found: Found) -> None:
     if type(value) is not str or _NO_URI.search(value):
-        found.append(Violation(path, "must be a URI (RFC 3986)", value))
+        found.append(Violation(_written(path), "must be a URI (RFC 3986)", value))
 
 
-def _date_time(value: Any, path: str, found: Found) -> None:
+def _date_time(value: Any, path: Path, found: Found) -> None:
     # ISO 8601 in the forms that TM Forum's own examples use: RFC 3339, and the same without zone or zone colon.
     try:
         if value[10] in "Tt":
@@ -92,7 +94,7 @@ def _date_time(value: Any, path: str, found: Found) -> None:
             return
     except (TypeError, ValueError, IndexError, KeyError):
         pass
-    found.append(Violation(path, "must be a date-time (RFC 3339), as 2026-01-31T12:00:00Z", value))
+    found.append(Violation(_written(path), "must be a date-time (RFC 3339), as 2026-01-31T12:00:00Z", value))
 
 
 STRINGS: Final = frozenset({"string", "base64"})
@@ -127,7 +129,7 @@ class Validator:
             Refused: `Code.INVALID`, naming what is wrong.
         """
         found: Found = []
-        self._check_of(self._subtype(type_name, body))(body, "", found)
+        self._check_of(self._subtype(type_name, body))(body, None, found)
         refuse(found)
 
     def unknown(self, type_name: str, names: Mapping[str, Any], body: Mapping[str, Any]) -> None:
@@ -191,23 +193,22 @@ class Validator:
         strings = _strings(attributes)
         checks: dict[str, Check] = {}
 
-        def check(value: Any, path: str, found: Found) -> None:
+        def check(value: Any, path: Path, found: Found) -> None:
             if type(value) is not dict:
-                found.append(Violation(path or "The body", "must be an object", value))
+                found.append(Violation(_written(path) or "The body", "must be an object", value))
                 return
             if not checks and attributes:  # made late: types refer to each other, and to themselves
                 checks.update({name: self._value_check(item) for name, item in attributes.items()})
-            prefix = f"{path}." if path else ""
             # What a create must carry is not asked of a value of the type within another entity.
             for name in () if is_served and path else required:
                 if value.get(name) is None:
-                    found.append(Violation(prefix + name, "is required"))
+                    found.append(Violation(_written((path, name)), "is required"))
             null: list[str] = []
             for name, item in value.items():
                 # Most are strings, and need no path for what might be wrong with them.
                 one = None if type(item) is str and name in strings else checks.get(name)
                 if one is not None and item is not None:
-                    one(item, prefix + name, found)
+                    one(item, (path, name), found)
                 elif one is not None:
                     null.append(name)
             for name in null:
@@ -220,20 +221,34 @@ class Validator:
         if not item.is_list:
             return one
 
-        def check(value: Any, path: str, found: Found) -> None:
+        def check(value: Any, path: Path, found: Found) -> None:
             if type(value) is not list:
-                found.append(Violation(path, "must be an array", value))
+                found.append(Violation(_written(path), "must be an array", value))
                 return
             if len(value) < item.items_min:
-                found.append(Violation(path, f"must have at least {item.items_min} element(s)", value))
+                found.append(
+                    Violation(_written(path), f"must have at least {item.items_min} element(s)", value)
+                )
             if item.items_max is not None and len(value) > item.items_max:
-                found.append(Violation(path, f"must have at most {item.items_max} element(s)", value))
+                found.append(
+                    Violation(_written(path), f"must have at most {item.items_max} element(s)", value)
+                )
             for index, element in enumerate(value):
-                one(element, f"{path}[{index}]", found)
+                one(element, (path, index), found)
                 if len(found) >= VIOLATIONS_MAX:
                     return
 
         return check
+
+
+def _written(path: Path) -> str:
+    """As `category[0].id`."""
+    if path is None:
+        return ""
+    above, step = path
+    if isinstance(step, int):
+        return f"{_written(above)}[{step}]"
+    return step if above is None else f"{_written(above)}.{step}"
 
 
 def _strings(attributes: Mapping[str, Attribute]) -> frozenset[str]:
@@ -245,9 +260,9 @@ def _enumeration(values: tuple[str, ...]) -> Check:
     allowed = frozenset(values)
     rule = f"must be one of {', '.join(values)}"
 
-    def check(value: Any, path: str, found: Found) -> None:
+    def check(value: Any, path: Path, found: Found) -> None:
         if type(value) is not str or (allowed and value not in allowed):
-            found.append(Violation(path, rule if allowed else "must be a string", value))
+            found.append(Violation(_written(path), rule if allowed else "must be a string", value))
 
     return check
 

@@ -239,10 +239,11 @@ class Writer:
         said = entity["@type"]
         if type(said) is not str or (said != resource.type and said in around.models.type_names):
             found.append(Violation("@type", f"must be {resource.type} or a type derived from it", said))
-        found += [
-            Violation(name, "is set by this marketplace", entity[name])
-            for name in entity.keys() & self._not_given
-        ]
+        if not self._not_given.isdisjoint(entity):
+            found += [
+                Violation(name, "is set by this marketplace", entity[name])
+                for name in entity.keys() & self._not_given
+            ]
         refuse(found)
         self._completion.new(entity)
         return entity

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from itertools import repeat
 from typing import Any, Final
 
 import msgspec
@@ -93,15 +94,15 @@ class CollectionIndex:
         if updated is not None:
             updated = comparable(updated)
         index: list[Posting] = []
-        referred: list[str] = []
+        referred: list[Any] = []
         for name_at_top, rest, number, is_reference in self._walked:
             top = entity.get(name_at_top)
             if top is not None:
                 values = values_below(top if type(top) is list else [top], rest)
                 if number is not None:
-                    index += [(number, value) for value in index_texts(values)]
+                    index += zip(repeat(number), index_texts(values))
                 if is_reference:
-                    referred += [value for value in values if type(value) is str]
+                    referred += values
         postings = index.copy()
         numbers = self.column_numbers
         if name is not None:
@@ -111,7 +112,8 @@ class CollectionIndex:
         if parent is not None:
             postings.append((numbers["parent"], parent))
         status = None if self.status is None else _text(entity.get(self.status))
-        marks = b"".join(map(mark_of, dict.fromkeys(referred)))
+        identifiers = [value for value in referred if type(value) is str]
+        marks = b"".join(map(mark_of, dict.fromkeys(identifiers)))
         return IndexedFields(status, name, updated, tuple(index), marks, tuple(postings))
 
 

@@ -79,19 +79,25 @@ class Walk(Generic[Mark]):
     ) -> None:
         """Note the objects that an attribute holds, and what is within them."""
         if type(value) is dict:
-            objects = [(path, value)]
+            self._note(step, path, value, found)
         elif type(value) is list:
-            objects = [(f"{path}[{at}]", one) for at, one in enumerate(value) if type(one) is dict]
-        else:
-            return
+            for index, element in enumerate(value):
+                if type(element) is dict:
+                    self._note(step, f"{path}[{index}]", element, found)
+
+    def _note(
+        self,
+        step: _Step,
+        path: str,
+        value: dict[str, Any],
+        found: list[tuple[str, Mapping[str, Any], Mark]],
+    ) -> None:
         if step.mark is not None:
-            mark = step.mark
-            found += [(place, one, mark) for place, one in objects]
+            found.append((path, value, step.mark))
         if step.leads_on:
-            for place, one in objects:
-                for inner in self._steps.get(step.type, ()):
-                    if held := one.get(inner.name):
-                        self._take(inner, f"{place}.{inner.name}", held, found)
+            for inner in self._steps.get(step.type, ()):
+                if held := value.get(inner.name):
+                    self._take(inner, f"{path}.{inner.name}", held, found)
 
     def paths(
         self, type_name: str, depth_max: int, within: tuple[str, ...] = ()
