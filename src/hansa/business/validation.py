@@ -206,11 +206,12 @@ class Validator:
             null: list[str] = []
             for name, item in value.items():
                 # Most are strings, and need no path for what might be wrong with them.
-                one = None if type(item) is str and name in strings else checks.get(name)
-                if one is not None and item is not None:
-                    one(item, (path, name), found)
-                elif one is not None:
+                if (type(item) is str and name in strings) or name not in checks:
+                    continue
+                if item is None:
                     null.append(name)
+                else:
+                    checks[name](item, (path, name), found)
             for name in null:
                 del value[name]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 import based58
@@ -34,18 +35,20 @@ def _is_plain(value: Any, *, is_ascii: bool) -> bool:
     It is, except for keys beyond ASCII (which RFC 8785 sorts by UTF-16 code units), integers that a double cannot carry,
     floats outside the range in which both write plain decimals, and values that are not JSON's.
     """
-    todo = [value]
+    todo: list[Iterable[Any]] = [(value,)]
     while todo:
-        current = todo.pop()
-        kind = type(current)
-        if kind is dict:
-            if not is_ascii and not all(map(str.isascii, current)):
+        for current in todo.pop():
+            kind = type(current)
+            if kind is str or kind is bool:
+                continue
+            if kind is dict:
+                if not is_ascii and not all(map(str.isascii, current)):
+                    return False
+                todo.append(current.values())
+            elif kind is list:
+                todo.append(current)
+            elif not _is_plain_number(current):
                 return False
-            todo += current.values()
-        elif kind is list:
-            todo += current
-        elif kind is not str and kind is not bool and not _is_plain_number(current):
-            return False
     return True
 
 
