@@ -34,7 +34,7 @@ REFERENCE: Final = ("id", "href", "name", "@referredType")
 class Amends(Protocol):
     """Changes entities of one collection on behalf of the marketplace."""
 
-    async def amended(self, tx: Transaction, standing: Entity, after: Fields) -> EntityDraft:
+    def amended(self, tx: Transaction, standing: Entity, after: Fields) -> EntityDraft:
         """What an entity becomes with that content.
 
         Raises:
@@ -112,7 +112,7 @@ class Tasks:
         try:
             targets = await self._planned(tx, task, matched)
             drafts = [
-                await self._amends[target.standing.type].amended(tx, target.standing, target.after)
+                self._amends[target.standing.type].amended(tx, target.standing, target.after)
                 for target in targets
             ]
         except Refused as error:

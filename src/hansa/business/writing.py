@@ -114,7 +114,7 @@ class Writer:
         if new.is_named_here and self.tasks is None:
             await self._served.check_parent(request.parent_id, public_only=False)
             rules = self._around.rules
-            unresolved = await rules.check_references(self._store, self._resource, None, new.entity)
+            unresolved = rules.check_references(self._store, self._resource, None, new.entity)
             written = Written(await self._store.create(new.draft), unresolved)
         else:
             async with self._store.transaction() as tx:
@@ -210,14 +210,14 @@ class Writer:
         for each in found:
             await tx.delete(each)
 
-    async def amended(self, tx: Transaction, standing: Entity, after: Fields) -> EntityDraft:
+    def amended(self, tx: Transaction, standing: Entity, after: Fields) -> EntityDraft:
         """What an entity becomes when this marketplace itself changes it, also what no client may set.
 
         Raises:
             Refused: Model or rules do not allow it, or it is a replica.
         """
         self._check_own(standing, "The entity")
-        return (await self._checked(tx, standing, msgspec.json.decode(standing.body), dict(after)))[0]
+        return self._checked(tx, standing, msgspec.json.decode(standing.body), dict(after))[0]
 
     def address(self, entity_id: str) -> str:
         """Where an entity of a resource without parent is served."""
@@ -276,11 +276,11 @@ class Writer:
         if standing is not None:
             self._check_own(standing, "An entity with this identifier is here already, and")
             raise Refused(Code.CONFLICT, f"There is an entity {standing.id!r} already; change it with PATCH.")
-        unresolved = await self._around.rules.check_references(tx, self._resource, None, new.entity)
+        unresolved = self._around.rules.check_references(tx, self._resource, None, new.entity)
         entity = tx.create(new.draft) if new.is_named_here else await tx.add(new.draft)
         changes = await self.tasks.carry_out(tx, new.entity, new.matched) if self.tasks is not None else None
         if changes:
-            entity = await tx.put(await self.amended(tx, entity, {**new.entity, **changes}))
+            entity = await tx.put(self.amended(tx, entity, {**new.entity, **changes}))
         return Written(entity, unresolved)
 
     async def _change(self, tx: Transaction, standing: Entity, after: Fields) -> Written:
@@ -291,10 +291,10 @@ class Writer:
         self._completion.keep(before, after)
         if after == before:
             return Written(standing)
-        draft, unresolved = await self._checked(tx, standing, before, after)
+        draft, unresolved = self._checked(tx, standing, before, after)
         return Written(await tx.put(draft), unresolved)
 
-    async def _checked(
+    def _checked(
         self, tx: Transaction, standing: Entity, before: Fields, after: Fields
     ) -> tuple[EntityDraft, tuple[Finding, ...]]:
         """New content of an entity, stamped and held to model and rules."""
@@ -302,7 +302,7 @@ class Writer:
         draft = self._draft(after, standing.parent)
         rules = self._around.rules
         rules.check_content(self._resource, before, after)
-        return draft, await rules.check_references(tx, self._resource, before, after)
+        return draft, rules.check_references(tx, self._resource, before, after)
 
     def _with_access(self, *kinds: Access) -> frozenset[str]:
         return frozenset(name for name, one in self._attributes.items() if one.access in kinds)

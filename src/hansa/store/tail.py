@@ -30,6 +30,9 @@ AFTER: Final = "(SELECT after FROM index_tail)"
 """In SQL, the number after which the tail begins."""
 MOVE_TAIL: Final = "UPDATE index_tail SET after = ?"
 INSERT_ROW: Final = "INSERT INTO entity_index VALUES (?, ?, ?, ?)"
+ROWS_TOGETHER: Final = 100
+"""So many rows are one statement where there are thousands."""
+INSERT_ROWS: Final = f"{INSERT_ROW}{', (?, ?, ?, ?)' * (ROWS_TOGETHER - 1)}"
 
 IndexRow = tuple[int, str, int, bool]
 """Attribute, value, number of the entity, is public."""
@@ -71,7 +74,11 @@ class Tail:
 
     def rows(self, later: Mapping[int, tuple[IndexRow, ...]]) -> list[IndexRow]:
         """The rows of its entities, in the order of the table; of some, what has been written since."""
-        return sorted(row for number, rows in self._rows.items() for row in later.get(number, rows))
+        places: dict[tuple[int, str], list[IndexRow]] = {}
+        for number in sorted(self._rows):
+            for row in later.get(number, self._rows[number]):
+                places.setdefault(row[:2], []).append(row)
+        return [row for place in sorted(places) for row in places[place]]
 
     def follow(self, written: Mapping[int, tuple[IndexRow, ...]]) -> None:
         """Entities of the tail were written, or deleted and have no rows any more."""

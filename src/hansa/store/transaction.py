@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import apsw
@@ -14,7 +15,7 @@ from hansa.store.database import Parameter, Row, as_ours
 from hansa.store.group import Group
 from hansa.store.indexing import IndexedFields, Indexes, Posting, described_numbers
 from hansa.store.records import Entity, EntityDraft, Operation
-from hansa.store.tail import INSERT_ROW, MOVE_TAIL, Tail, index_rows
+from hansa.store.tail import INSERT_ROW, INSERT_ROWS, MOVE_TAIL, ROWS_TOGETHER, Tail, index_rows
 from hansa.store.totals import Delta
 
 ENTITY_COLUMNS: Final = "id, type, body, hashlink, public, origin, revision, parent, modified"
@@ -22,10 +23,7 @@ ENTITY_COLUMNS: Final = "id, type, body, hashlink, public, origin, revision, par
 _SELECT: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S608 - a constant
 _STANDING: Final = "SELECT type, body, hashlink, public, origin, parent, revision, status, number, modified FROM entity WHERE id = ?"
 _BURIED: Final = "SELECT revision FROM tombstone WHERE id = ?"
-_INSERT: Final = (
-    "INSERT INTO entity (number, id, type, parent, origin, public, revision, modified, hashlink, status, name, last_update, "
-    "body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_INSERT: Final = "INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _UPDATE: Final = (
     "UPDATE entity SET type = ?, parent = ?, origin = ?, public = ?, revision = ?, modified = ?, hashlink = ?, "
     "status = ?, name = ?, last_update = ?, body = ? WHERE number = ?"
@@ -33,7 +31,7 @@ _UPDATE: Final = (
 _REFER: Final = "INSERT INTO entity_reference VALUES (?, ?, ?)"
 _UNREFER: Final = "DELETE FROM entity_reference WHERE collection = ? AND entity = ?"
 _UNINDEX: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?"
-_CHANGE: Final = "INSERT INTO change (seq, time, entity_id, type, operation, origin, status, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_CHANGE: Final = "INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 _REINDEXED_AT_ONCE: Final = 1000
 _INDEXED_AT_ONCE: Final = 1000
@@ -313,7 +311,11 @@ class Transaction:
         """Put the tail of the index, as it is committed, into its table; others get their turn of the loop meanwhile."""
         rows, last = tail.rows(self._group.tail), tail.last
         for start in range(0, len(rows), _INDEXED_AT_ONCE):
-            self.execute_all(INSERT_ROW, rows[start : start + _INDEXED_AT_ONCE])
+            part = rows[start : start + _INDEXED_AT_ONCE]
+            single = len(part) % ROWS_TOGETHER
+            together = [part[at : at + ROWS_TOGETHER] for at in range(single, len(part), ROWS_TOGETHER)]
+            self.execute_all(INSERT_ROW, part[:single])
+            self.execute_all(INSERT_ROWS, [tuple(chain.from_iterable(each)) for each in together])
             await self._clock.sleep(0)
         self.execute(MOVE_TAIL, (last,))
         self._group.tail_after = self.written.tail_after = last

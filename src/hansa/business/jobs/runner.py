@@ -178,7 +178,7 @@ class JobRunner:
             raise _Deleted
         after = msgspec.json.decode(standing.body) | changes
         writer = self._resources[self._desk.collections[standing.type][0].id].writers[standing.type]
-        await tx.put(await writer.amended(tx, standing, after))
+        await tx.put(writer.amended(tx, standing, after))
 
     # -- export -----------------------------------------------------------------------------------------------
 

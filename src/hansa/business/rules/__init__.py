@@ -64,7 +64,7 @@ class Rules:
         self._states.check(resource, before, after)
         self._content.check(resource, before, after)
 
-    async def check_references(
+    def check_references(
         self, here: Here, resource: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any]
     ) -> tuple[Finding, ...]:
         """Check the references that a write adds; those that lead to nothing here are returned.
@@ -73,7 +73,7 @@ class Rules:
             Refused: `Code.REFERENCE_WRONG_TYPE`, `Code.REFERENCE_UNRESOLVED` (when the operator chose so), or
                 `Code.INVALID` when there are too many.
         """
-        return await self._references.check(here, resource, before, after)
+        return self._references.check(here, resource, before, after)
 
     async def check_delete(self, tx: Transaction, resource: Resource, entity: Entity) -> None:
         """Check that an entity can be deleted.

@@ -84,7 +84,7 @@ class ReferenceRules:
         self._references_max = references_max
         self._walks: dict[str, Walk[Target]] = {}
 
-    async def check(
+    def check(
         self, here: Here, resource: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any]
     ) -> tuple[Finding, ...]:
         """References that a write adds and that lead to nothing that is here.

@@ -52,9 +52,7 @@ class Desk:
         """Check references of a body."""
         rules = Rules(MODELS, unresolved_references=missing, limits=Limits(**limits))
         async with self.store.transaction() as tx:
-            return await rules.check_references(
-                tx, MODELS.served(collection)[1], before, {"id": "own", **after}
-            )
+            return rules.check_references(tx, MODELS.served(collection)[1], before, {"id": "own", **after})
 
     async def delete(self, entity_id: str, choice: Deletion = "refuse") -> None:
         """Delete an entity, when the rules let it."""
