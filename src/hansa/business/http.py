@@ -28,6 +28,8 @@ CONTENT_TYPE: Final = (b"content-type", b"application/json;charset=utf-8")
 JSON: Final = "application/json"
 UNSAID: Final = "text/plain"
 JSON_TYPES: Final = (JSON,)
+BODILESS: Final = frozenset({204, 304})
+"""Statuses whose answers have neither body nor length (RFC 9110, section 8.6)."""
 ACCEPT_PATCH: Final = (b"accept-patch", ", ".join(MEDIA_TYPES).encode())
 
 
@@ -206,7 +208,7 @@ def allow(methods: tuple[str, ...]) -> Header:
 async def send_answer(send: Send, answer: Answer, *, with_body: bool) -> None:
     """Write an answer to an ASGI server."""
     headers = list(answer.headers)
-    if answer.status not in {204, 304}:
+    if answer.status not in BODILESS:
         headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body if with_body else b""})

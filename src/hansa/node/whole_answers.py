@@ -17,10 +17,10 @@ from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from hansa.business.http import BODILESS
+
 EXTENSION: Final = "hansa.whole_answer"
 """Name under `extensions` in the scope of a request."""
-BODILESS: Final = frozenset({204, 304})
-"""Statuses whose answers have neither body nor length (RFC 9110, section 8.6)."""
 JOINED_MAX_BYTES: Final = 65_536
 """A longer body is not copied behind its head."""
 _CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09})
