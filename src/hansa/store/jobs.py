@@ -6,23 +6,10 @@ goes on behind the last batch that was committed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
-if TYPE_CHECKING:  # the store imports the schema of this module
-    from hansa.store.store import Store
-    from hansa.store.transaction import Transaction
-
-SCHEMA = """
-CREATE TABLE job (
-  id TEXT PRIMARY KEY,
-  position INTEGER NOT NULL,
-  done INTEGER NOT NULL,
-  failed INTEGER NOT NULL,
-  errors TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-"""
+from hansa.store.store import Store
+from hansa.store.transaction import Transaction
 
 
 class JobProgress(msgspec.Struct, frozen=True):

@@ -11,45 +11,13 @@ Rows are never removed when entities are: a re-created entity continues its chai
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from hansa.store.lookups import rows_with
-
-if TYPE_CHECKING:  # the store imports the schema of this module
-    from hansa.store.store import Store
-    from hansa.store.transaction import Transaction
-
-SCHEMA = """
-CREATE TABLE publication (
-  entity_id TEXT PRIMARY KEY,
-  key BLOB NOT NULL UNIQUE,
-  type TEXT NOT NULL,
-  version INTEGER NOT NULL DEFAULT 0,
-  hashlink TEXT,
-  lifecycle_status TEXT,
-  first_position INTEGER,
-  last_position INTEGER,
-  is_withdrawn INTEGER NOT NULL DEFAULT 0,
-  is_due INTEGER NOT NULL DEFAULT 0,
-  refusal_code TEXT,
-  refusal_message TEXT
-) STRICT, WITHOUT ROWID;
-CREATE INDEX publication_due ON publication (is_due) WHERE is_due = 1;
-CREATE INDEX publication_refused ON publication (refusal_code) WHERE refusal_code IS NOT NULL;
-
-CREATE TABLE outbox (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  entity_id TEXT NOT NULL UNIQUE,
-  version INTEGER NOT NULL,
-  hashlink TEXT NOT NULL,
-  lifecycle_status TEXT,
-  is_delete INTEGER NOT NULL,
-  jws TEXT NOT NULL
-) STRICT;
-"""
-
+from hansa.store.store import Store
+from hansa.store.transaction import Transaction
 
 _COLUMNS = (
     "publication.entity_id, key, type, publication.version, publication.hashlink, publication.lifecycle_status, "

@@ -11,83 +11,13 @@ Times that are compared are milliseconds since 1970.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from hansa.store.lookups import rows_with
-
-if TYPE_CHECKING:  # the store imports the schema of this module
-    from hansa.store.store import Store
-    from hansa.store.transaction import Transaction
-
-SCHEMA = """
-CREATE TABLE origin (
-  number INTEGER PRIMARY KEY,
-  did TEXT NOT NULL UNIQUE,
-  pending INTEGER NOT NULL DEFAULT 0,
-  attempts INTEGER NOT NULL DEFAULT 0,
-  due_ms INTEGER NOT NULL DEFAULT 0,
-  failing_since TEXT,
-  problem TEXT,
-  deferred_after INTEGER
-) STRICT;
-
-CREATE TABLE retrieval (
-  origin INTEGER NOT NULL REFERENCES origin (number),
-  key BLOB NOT NULL,
-  type TEXT NOT NULL,
-  version INTEGER NOT NULL,
-  hashlink TEXT NOT NULL,
-  position INTEGER NOT NULL,
-  time TEXT NOT NULL,
-  attempts INTEGER NOT NULL DEFAULT 0,
-  due_ms INTEGER NOT NULL DEFAULT 0,
-  problem TEXT,
-  PRIMARY KEY (origin, key)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX retrieval_due ON retrieval (origin, due_ms, position);
-CREATE INDEX retrieval_problem ON retrieval (origin, problem) WHERE problem IS NOT NULL;
-CREATE TRIGGER retrieval_added AFTER INSERT ON retrieval BEGIN
-  UPDATE origin SET pending = pending + 1 WHERE number = NEW.origin;
-END;
-CREATE TRIGGER retrieval_ended AFTER DELETE ON retrieval BEGIN
-  UPDATE origin SET pending = pending - 1 WHERE number = OLD.origin;
-END;
-
-CREATE TABLE provenance (
-  entity_id TEXT PRIMARY KEY,
-  origin INTEGER NOT NULL REFERENCES origin (number),
-  key BLOB NOT NULL,
-  version INTEGER NOT NULL,
-  hashlink TEXT NOT NULL,
-  position INTEGER NOT NULL,
-  time TEXT NOT NULL,
-  UNIQUE (origin, key)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE evidence (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  issuer TEXT NOT NULL,
-  code TEXT NOT NULL,
-  key BLOB NOT NULL,
-  version INTEGER NOT NULL,
-  position INTEGER NOT NULL,
-  reason TEXT NOT NULL,
-  first_time TEXT NOT NULL,
-  last_time TEXT NOT NULL,
-  count INTEGER NOT NULL DEFAULT 1,
-  UNIQUE (issuer, key, version, code)
-) STRICT;
-
-CREATE TABLE conflict (
-  entity_id TEXT NOT NULL,
-  issuer TEXT NOT NULL,
-  first_position INTEGER NOT NULL,
-  time TEXT NOT NULL,
-  PRIMARY KEY (entity_id, issuer)
-) STRICT, WITHOUT ROWID;
-"""
+from hansa.store.store import Store
+from hansa.store.transaction import Transaction
 
 FOLLOWER_CURSOR = "follower"
 """Name of the cursor on the ledger."""

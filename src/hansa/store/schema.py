@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from hansa.store import jobs, publications, retrievals, subscriptions
-
 APPLICATION_ID: Final = 0x48414E53
 """`HANS`, in SQLite's header: tells our databases from others."""
 
@@ -92,6 +90,172 @@ CREATE TABLE cursor (
 ) STRICT, WITHOUT ROWID;
 """
 
+_PUBLICATIONS: Final = """
+CREATE TABLE publication (
+  entity_id TEXT PRIMARY KEY,
+  key BLOB NOT NULL UNIQUE,
+  type TEXT NOT NULL,
+  version INTEGER NOT NULL DEFAULT 0,
+  hashlink TEXT,
+  lifecycle_status TEXT,
+  first_position INTEGER,
+  last_position INTEGER,
+  is_withdrawn INTEGER NOT NULL DEFAULT 0,
+  is_due INTEGER NOT NULL DEFAULT 0,
+  refusal_code TEXT,
+  refusal_message TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX publication_due ON publication (is_due) WHERE is_due = 1;
+CREATE INDEX publication_refused ON publication (refusal_code) WHERE refusal_code IS NOT NULL;
+
+CREATE TABLE outbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  entity_id TEXT NOT NULL UNIQUE,
+  version INTEGER NOT NULL,
+  hashlink TEXT NOT NULL,
+  lifecycle_status TEXT,
+  is_delete INTEGER NOT NULL,
+  jws TEXT NOT NULL
+) STRICT;
+"""
+"""What they mean: `hansa.store.publications`."""
+
+_RETRIEVALS: Final = """
+CREATE TABLE origin (
+  number INTEGER PRIMARY KEY,
+  did TEXT NOT NULL UNIQUE,
+  pending INTEGER NOT NULL DEFAULT 0,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  due_ms INTEGER NOT NULL DEFAULT 0,
+  failing_since TEXT,
+  problem TEXT,
+  deferred_after INTEGER
+) STRICT;
+
+CREATE TABLE retrieval (
+  origin INTEGER NOT NULL REFERENCES origin (number),
+  key BLOB NOT NULL,
+  type TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  hashlink TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  time TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  due_ms INTEGER NOT NULL DEFAULT 0,
+  problem TEXT,
+  PRIMARY KEY (origin, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX retrieval_due ON retrieval (origin, due_ms, position);
+CREATE INDEX retrieval_problem ON retrieval (origin, problem) WHERE problem IS NOT NULL;
+CREATE TRIGGER retrieval_added AFTER INSERT ON retrieval BEGIN
+  UPDATE origin SET pending = pending + 1 WHERE number = NEW.origin;
+END;
+CREATE TRIGGER retrieval_ended AFTER DELETE ON retrieval BEGIN
+  UPDATE origin SET pending = pending - 1 WHERE number = OLD.origin;
+END;
+
+CREATE TABLE provenance (
+  entity_id TEXT PRIMARY KEY,
+  origin INTEGER NOT NULL REFERENCES origin (number),
+  key BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  hashlink TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  time TEXT NOT NULL,
+  UNIQUE (origin, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE evidence (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  issuer TEXT NOT NULL,
+  code TEXT NOT NULL,
+  key BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  first_time TEXT NOT NULL,
+  last_time TEXT NOT NULL,
+  count INTEGER NOT NULL DEFAULT 1,
+  UNIQUE (issuer, key, version, code)
+) STRICT;
+
+CREATE TABLE conflict (
+  entity_id TEXT NOT NULL,
+  issuer TEXT NOT NULL,
+  first_position INTEGER NOT NULL,
+  time TEXT NOT NULL,
+  PRIMARY KEY (entity_id, issuer)
+) STRICT, WITHOUT ROWID;
+"""
+"""What they mean: `hansa.store.retrievals`."""
+
+_SUBSCRIPTIONS: Final = """
+CREATE TABLE subscription (
+  serial INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  api TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  callback TEXT NOT NULL,
+  query TEXT NOT NULL,
+  subscriber TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  is_behind INTEGER NOT NULL DEFAULT 0,
+  delivered INTEGER NOT NULL DEFAULT 0,
+  failures INTEGER NOT NULL DEFAULT 0,
+  refusals INTEGER NOT NULL DEFAULT 0,
+  problem TEXT,
+  answered INTEGER,
+  failing_since TEXT,
+  is_paused INTEGER NOT NULL DEFAULT 0,
+  letters_dropped INTEGER NOT NULL DEFAULT 0,
+  revision INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (api, topic, callback, query)
+) STRICT;
+CREATE INDEX subscription_by_revision ON subscription (revision);
+CREATE INDEX subscription_of_topic ON subscription (topic) WHERE topic != '';
+
+CREATE TABLE dead_letter (
+  serial INTEGER PRIMARY KEY AUTOINCREMENT,
+  subscription TEXT NOT NULL,
+  event_id TEXT NOT NULL,
+  event_type TEXT NOT NULL,
+  place INTEGER NOT NULL,
+  time TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  problem TEXT NOT NULL,
+  answered INTEGER,
+  is_due INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (subscription, place)
+) STRICT;
+
+CREATE TABLE subscription_revision (revision INTEGER NOT NULL, ended INTEGER NOT NULL) STRICT;
+INSERT INTO subscription_revision VALUES (0, 0);
+CREATE TRIGGER subscription_made AFTER INSERT ON subscription BEGIN
+  UPDATE subscription_revision SET revision = revision + 1;
+  UPDATE subscription SET revision = (SELECT revision FROM subscription_revision) WHERE serial = NEW.serial;
+END;
+CREATE TRIGGER subscription_ended AFTER DELETE ON subscription BEGIN
+  UPDATE subscription_revision SET revision = revision + 1, ended = ended + 1;
+  DELETE FROM dead_letter WHERE subscription = OLD.id;
+END;
+-- The listeners of a topic go with it.
+CREATE TRIGGER subscription_topic_ended AFTER DELETE ON entity BEGIN
+  DELETE FROM subscription WHERE topic = OLD.id AND topic != '';
+END;
+"""
+"""What they mean: `hansa.store.subscriptions`."""
+
+_JOBS: Final = """
+CREATE TABLE job (
+  id TEXT PRIMARY KEY,
+  position INTEGER NOT NULL,
+  done INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  errors TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+"""What they mean: `hansa.store.jobs`."""
+
 _INDEX_TAIL: Final = """
 -- After which number of an entity the index does not reach; see `hansa.store.tail`.
 CREATE TABLE index_tail (after INTEGER NOT NULL) STRICT;
@@ -99,7 +263,7 @@ INSERT INTO index_tail SELECT ifnull(max(number), 0) FROM entity;
 """
 
 MIGRATIONS: Final = (
-    f"{_ENTITIES}{publications.SCHEMA}{retrievals.SCHEMA}{subscriptions.SCHEMA}{jobs.SCHEMA}",
+    f"{_ENTITIES}{_PUBLICATIONS}{_RETRIEVALS}{_SUBSCRIPTIONS}{_JOBS}",
     _INDEX_TAIL,
 )
 """Migration n is element n - 1. A released one is never edited."""

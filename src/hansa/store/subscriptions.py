@@ -12,68 +12,12 @@ event is sent again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
-if TYPE_CHECKING:  # the store imports the schema of this module
-    from hansa.store.store import Store
-    from hansa.store.transaction import Transaction
-
-SCHEMA = """
-CREATE TABLE subscription (
-  serial INTEGER PRIMARY KEY AUTOINCREMENT,
-  id TEXT NOT NULL UNIQUE,
-  api TEXT NOT NULL,
-  topic TEXT NOT NULL,
-  callback TEXT NOT NULL,
-  query TEXT NOT NULL,
-  subscriber TEXT NOT NULL,
-  position INTEGER NOT NULL,
-  is_behind INTEGER NOT NULL DEFAULT 0,
-  delivered INTEGER NOT NULL DEFAULT 0,
-  failures INTEGER NOT NULL DEFAULT 0,
-  refusals INTEGER NOT NULL DEFAULT 0,
-  problem TEXT,
-  answered INTEGER,
-  failing_since TEXT,
-  is_paused INTEGER NOT NULL DEFAULT 0,
-  letters_dropped INTEGER NOT NULL DEFAULT 0,
-  revision INTEGER NOT NULL DEFAULT 0,
-  UNIQUE (api, topic, callback, query)
-) STRICT;
-CREATE INDEX subscription_by_revision ON subscription (revision);
-CREATE INDEX subscription_of_topic ON subscription (topic) WHERE topic != '';
-
-CREATE TABLE dead_letter (
-  serial INTEGER PRIMARY KEY AUTOINCREMENT,
-  subscription TEXT NOT NULL,
-  event_id TEXT NOT NULL,
-  event_type TEXT NOT NULL,
-  place INTEGER NOT NULL,
-  time TEXT NOT NULL,
-  attempts INTEGER NOT NULL,
-  problem TEXT NOT NULL,
-  answered INTEGER,
-  is_due INTEGER NOT NULL DEFAULT 0,
-  UNIQUE (subscription, place)
-) STRICT;
-
-CREATE TABLE subscription_revision (revision INTEGER NOT NULL, ended INTEGER NOT NULL) STRICT;
-INSERT INTO subscription_revision VALUES (0, 0);
-CREATE TRIGGER subscription_made AFTER INSERT ON subscription BEGIN
-  UPDATE subscription_revision SET revision = revision + 1;
-  UPDATE subscription SET revision = (SELECT revision FROM subscription_revision) WHERE serial = NEW.serial;
-END;
-CREATE TRIGGER subscription_ended AFTER DELETE ON subscription BEGIN
-  UPDATE subscription_revision SET revision = revision + 1, ended = ended + 1;
-  DELETE FROM dead_letter WHERE subscription = OLD.id;
-END;
--- The listeners of a topic go with it.
-CREATE TRIGGER subscription_topic_ended AFTER DELETE ON entity BEGIN
-  DELETE FROM subscription WHERE topic = OLD.id AND topic != '';
-END;
-"""
+from hansa.store.store import Store
+from hansa.store.transaction import Transaction
 
 _COLUMNS: Final = (
     "serial, id, api, topic, callback, query, subscriber, position, is_behind, delivered, failures, refusals, "
