@@ -12,7 +12,6 @@ in canonical JSON, which is also how the index holds values.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -28,8 +27,6 @@ INDEXED_PATHS: Final[tuple[AttributePath, ...]] = (
 )
 """Paths that are indexed in collections without a plan of their own."""
 
-STRINGS_KEPT_MAX: Final = 8192
-"""Many entities have a few values at an indexed path."""
 _SCALARS: Final = (str, int, float)
 _json: Final = msgspec.json.Encoder()
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
@@ -60,16 +57,11 @@ def values_below(values: list[Any], path: AttributePath) -> list[Any]:
 def index_texts(values: list[Any]) -> list[str]:
     """What the index holds of the values at a path, each once."""
     found = [
-        _string_text(value) if type(value) is str else canonical_json(value).decode()
+        _json.encode(value).decode() if type(value) is str else canonical_json(value).decode()
         for value in values
         if isinstance(value, _SCALARS)
     ]
     return found if len(found) < 2 else list(dict.fromkeys(found))
-
-
-@lru_cache(STRINGS_KEPT_MAX)
-def _string_text(value: str) -> str:
-    return _json.encode(value).decode()
 
 
 def number_of(text: str) -> float | None:

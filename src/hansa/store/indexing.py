@@ -30,6 +30,8 @@ from hansa.store.plan import DEFAULT_PLAN, TYPE_PATH, CollectionPlan, IndexPlan
 
 MARKS_KEPT_MAX: Final = 8192
 """Many entities refer to a few others."""
+MARKED_KEPT_MAX_CHARS: Final = 256
+"""A text that is longer is no identifier of ours, and would take room."""
 
 Column = str
 Posting = tuple[int, str]
@@ -145,10 +147,16 @@ def attribute_number(collection: str, path: AttributePath) -> int:
     return int.from_bytes(hashlib.sha256(name).digest()[:6]) >> 1
 
 
-@lru_cache(MARKS_KEPT_MAX)
 def mark_of(entity_id: str) -> bytes:
     """What stands for an identifier among the marks of who refers to it."""
+    return _kept_mark(entity_id) if len(entity_id) <= MARKED_KEPT_MAX_CHARS else _mark(entity_id)
+
+
+def _mark(entity_id: str) -> bytes:
     return hashlib.blake2b(entity_id.encode(), digest_size=8).digest()
+
+
+_kept_mark: Final = lru_cache(MARKS_KEPT_MAX)(_mark)
 
 
 def described_numbers(collection: str, description: str) -> tuple[int, ...]:
