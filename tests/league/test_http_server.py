@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hansa.node import http_server as server_module
-from hansa.node.http_server import HEAD_SIZE_MAX_BYTES, HttpServer, http_server, listening_socket
+from hansa.node.http_server import HEAD_SIZE_MAX_BYTES
+from tests.support.serving import Running, serving
 
 pytestmark = pytest.mark.league
 
@@ -30,38 +31,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-class Running:
-    """A server and its port."""
-
-    def __init__(self, server: HttpServer, port: int) -> None:
-        self.server = server
-        self.port = port
-
-    async def exchange(self, *parts: bytes, is_finished: bool = False) -> bytes:
-        """What comes back until the server closes."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-            if is_finished:
-                writer.write_eof()
-            return await reader.read()
-        except ConnectionError:
-            return b""
-        finally:
-            writer.close()
-
-
 @pytest.fixture
 async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     monkeypatch.setattr(server_module, "REQUEST_ARRIVAL_TIMEOUT_S", 0.3)
-    listener = listening_socket("127.0.0.1", 0)
-    server = http_server(app, 1.0)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    yield Running(server, listener.getsockname()[1])
-    server.stop()
-    await task
+    async with serving(app) as running:
+        yield running
 
 
 CLOSING = b"Connection: close\r\n\r\n"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from hansa.node.http_server import http_server, listening_socket
 from hansa.node.whole_answers import EXTENSION, JOINED_MAX_BYTES
+from tests.support.serving import Running, serving
 
 pytestmark = pytest.mark.league
 
@@ -35,22 +34,14 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.fixture
-async def port() -> AsyncIterator[int]:
-    listener = listening_socket("127.0.0.1", 0)
-    server = http_server(app, 1.0)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    yield listener.getsockname()[1]
-    server.stop()
-    await task
+async def running() -> AsyncIterator[Running]:
+    async with serving(app) as running:
+        yield running
 
 
-async def exchange(port: int, sent: bytes) -> bytes:
+async def exchange(running: Running, sent: bytes) -> bytes:
     """What comes back until the server closes, without the times."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(sent)
-    came = await reader.read()
-    writer.close()
-    return re.sub(rb"date: [^\r]*", b"date: now", came)
+    return re.sub(rb"date: [^\r]*", b"date: now", await running.exchange(sent))
 
 
 def request(method: str, path: str, *, is_last: bool = True) -> bytes:
@@ -60,20 +51,20 @@ def request(method: str, path: str, *, is_last: bool = True) -> bytes:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("answer", ["200/small", "200/large", "201/none", "204/none"])
-async def test_a_whole_answer_is_that_of_two_messages(port: int, method: str, answer: str) -> None:
-    whole = await exchange(port, request(method, f"/whole/{answer}"))
-    assert whole == await exchange(port, request(method, f"/parts/{answer}"))
+async def test_a_whole_answer_is_that_of_two_messages(running: Running, method: str, answer: str) -> None:
+    whole = await exchange(running, request(method, f"/whole/{answer}"))
+    assert whole == await exchange(running, request(method, f"/parts/{answer}"))
     assert whole.startswith(f"HTTP/1.1 {answer[:3]} ".encode())
 
 
-async def test_requests_on_one_connection_are_answered_in_their_order(port: int) -> None:
+async def test_requests_on_one_connection_are_answered_in_their_order(running: Running) -> None:
     answers = ("200/small", "201/none", "200/large", "204/none")
     one_by_one = [request("GET", f"/whole/{each}", is_last=False) for each in answers]
-    came = await exchange(port, b"".join(one_by_one) + request("GET", "/parts/202/small"))
+    came = await exchange(running, b"".join(one_by_one) + request("GET", "/parts/202/small"))
     assert re.findall(rb"HTTP/1.1 (\d+)", came) == [b"200", b"201", b"200", b"204", b"202"]
 
 
-async def test_a_header_with_a_line_break_is_not_sent(port: int) -> None:
-    came = await exchange(port, request("GET", "/bad"))
+async def test_a_header_with_a_line_break_is_not_sent(running: Running) -> None:
+    came = await exchange(running, request("GET", "/bad"))
     assert came.startswith(b"HTTP/1.1 500 ")
     assert b"set-cookie" not in came
