@@ -114,15 +114,16 @@ class ReferenceRules:
         api, _ = self._models.served(resource.collection)
         found: list[Reference] = []
         for path, value, target in self.walk(api).values(resource.type, body, before):
-            target_id = value.get(target.attribute)
+            attribute = target.attribute
+            target_id = value.get(attribute)
             if type(target_id) is not str or not target_id:
                 continue
             if target.is_value_possible and _is_value(value):
                 continue
             allowed = None if target.is_any else target.collections
-            if target.attribute == "id" and "@referredType" in value:
+            if attribute == "id" and "@referredType" in value:
                 allowed = self._referred(value["@referredType"], allowed)
-            found.append(Reference(f"{path}.{target.attribute}", target_id, allowed))
+            found.append(Reference(f"{path}.{attribute}", target_id, allowed))
         return found
 
     def walk(self, api: Api) -> Walk[Target]:

@@ -78,26 +78,17 @@ class Walk(Generic[Mark]):
         self, step: _Step, path: str, value: Any, found: list[tuple[str, Mapping[str, Any], Mark]]
     ) -> None:
         """Note the objects that an attribute holds, and what is within them."""
-        if type(value) is dict:
-            self._note(step, path, value, found)
-        elif type(value) is list:
-            for index, element in enumerate(value):
-                if type(element) is dict:
-                    self._note(step, f"{path}[{index}]", element, found)
-
-    def _note(
-        self,
-        step: _Step,
-        path: str,
-        value: dict[str, Any],
-        found: list[tuple[str, Mapping[str, Any], Mark]],
-    ) -> None:
-        if step.mark is not None:
-            found.append((path, value, step.mark))
-        if step.leads_on:
-            for inner in self._steps.get(step.type, ()):
-                if held := value.get(inner.name):
-                    self._take(inner, f"{path}.{inner.name}", held, found)
+        is_list = type(value) is list
+        for index, element in enumerate(value if is_list else (value,)):
+            if type(element) is not dict:
+                continue
+            place = f"{path}[{index}]" if is_list else path
+            if step.mark is not None:
+                found.append((place, element, step.mark))
+            if step.leads_on:
+                for inner in self._steps[step.type]:
+                    if held := element.get(inner.name):
+                        self._take(inner, f"{place}.{inner.name}", held, found)
 
     def paths(
         self, type_name: str, depth_max: int, within: tuple[str, ...] = ()
