@@ -1,6 +1,7 @@
 """Checks a body against its model, in microseconds, and says path, rule and value of what is wrong.
 
-Each type of an API becomes one function that walks a value; all findings of a body are collected, up to a bound.
+A body that fits the shape of its type (`hansa.business.shapes`) is right. Any other is walked: each type of an API becomes
+one function that does so for its values, and all findings of a body are collected, up to a bound.
 Attributes that are null count as not set, and are taken away. Objects below the top may hold attributes that the model
 does not know, since TM Forum's documents forbid none; at the top an unknown attribute is most likely a misspelling and
 is refused, unless the body announces an extension of its type by `@schemaLocation` or an `@type` of its own (TMF630
@@ -17,6 +18,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from hansa.business.models import Api, Attribute
+from hansa.business.shapes import NO_URI, Shapes
 from hansa.core.errors import Code, Refused
 
 VIOLATIONS_MAX: Final = 10
@@ -24,7 +26,7 @@ META: Final = frozenset({"@type", "@baseType", "@schemaLocation", "@referredType
 """What every object may say of itself (TMF630 Part 2), whatever its document lists."""
 VALUE_SHOWN_MAX_CHARS: Final = 60
 
-_NO_URI: Final = re.compile(r"[\x00-\x20\x7f<>\"{}|\\^`]")
+_NO_URI: Final = re.compile(f"[{NO_URI}]")
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -121,6 +123,8 @@ class Validator:
         self._checks: dict[str, Check] = dict(_PRIMITIVE_CHECKS)
         self._attributes: dict[str, Mapping[str, Attribute]] = {}
         self._served = frozenset(resource.type for resource in api.resources)
+        self.shapes = Shapes(api)
+        """Which know most bodies that are right."""
 
     def check(self, type_name: str, body: dict[str, Any]) -> None:
         """Check a whole entity, and take away the attributes of its type that are null.
@@ -128,9 +132,15 @@ class Validator:
         Raises:
             Refused: `Code.INVALID`, naming what is wrong.
         """
+        type_name = self._subtype(type_name, body)
+        if not self.shapes.fits(type_name, body):
+            refuse(self.violations(type_name, body))
+
+    def violations(self, type_name: str, body: dict[str, Any]) -> Found:
+        """All that is wrong in a whole entity, up to a bound; attributes that are null are taken away."""
         found: Found = []
-        self._check_of(self._subtype(type_name, body))(body, None, found)
-        refuse(found)
+        self._check_of(type_name)(body, None, found)
+        return found
 
     def unknown(self, type_name: str, names: Mapping[str, Any], body: Mapping[str, Any]) -> None:
         """Refuse top-level attributes among `names` that the type does not have and `body` does not announce.
