@@ -21,8 +21,8 @@ from hansa.store.lookups import Execute, rows_with
 from hansa.store.tail import IndexRow, Tail
 from hansa.store.totals import Delta
 
-KNOWN_MAX: Final = 20_000
-"""So many identifiers are remembered from one group to the next."""
+KNOWN_MAX: Final = 10_000
+"""So many identifiers are remembered, or a few more, before they are the older generation."""
 _NEXT: Final = "SELECT (SELECT ifnull(max(number), 0) FROM entity), (SELECT ifnull(max(seq), 0) FROM change)"  # of both, the last
 
 Runs = Sequence[tuple[Parameter, ...]]
@@ -52,21 +52,29 @@ class Written:
 
 
 class KnownCollections:
-    """In which collection an entity is, by identifier, as the running transaction sees it."""
+    """In which collection an entity is, by identifier, as the running transaction sees it.
+
+    Two generations: what is asked for is remembered in the younger one; when that is full it becomes the older one, and what
+    nobody asked for meanwhile is forgotten. Many entities refer to a few others, and those stay.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, str | None] = {}
+        self._older: dict[str, str | None] = {}
 
     def shrink(self, uncommitted: Iterable[str]) -> None:
         """Make room, but keep what is found here alone, since it is not committed."""
         if len(self._known) > KNOWN_MAX:
-            known = self._known
-            self._known = {each: known[each] for each in uncommitted if each in known}
+            older, self._older, self._known = self._older, self._known, {}
+            for each in uncommitted:
+                if each not in self._older and each in older:
+                    self._older[each] = older[each]
 
     def forget(self, ids: Iterable[str]) -> None:
         """Forget what a transaction said that is undone."""
         for each in ids:
             self._known.pop(each, None)
+            self._older.pop(each, None)
 
     def note(self, entity_id: str, collection: str | None) -> None:
         """An entity is in a collection from now on, or in none."""
@@ -74,24 +82,24 @@ class KnownCollections:
 
     def is_here(self, entity_id: str) -> bool:
         """Whether it is known that an entity is here, as one is of which a row waits."""
-        return self._known.get(entity_id) is not None
+        return self._found(entity_id, None) is not None
 
     def is_absent(self, entity_id: str) -> bool:
         """Whether it is known that an entity is not here."""
-        return self._known.get(entity_id, "") is None
+        return self._found(entity_id, "") is None
 
     def of(self, execute: Execute, ids: Iterable[str]) -> dict[str, str]:
         """The collections of those of the entities that are here; SQL is asked for what is committed."""
-        known = self._known
-        unknown = [each for each in ids if each not in known]
-        if unknown:
-            known.update(
-                {
-                    **dict.fromkeys(unknown),
-                    **dict(rows_with(execute, "SELECT id, type FROM entity WHERE id", unknown)),
-                }
-            )
+        known, older = self._known, self._older
+        if unknown := [each for each in ids if each not in known]:
+            known.update({each: older[each] for each in unknown if each in older})
+            if asked := [each for each in unknown if each not in older]:
+                rows = rows_with(execute, "SELECT id, type FROM entity WHERE id", asked)
+                known.update({**dict.fromkeys(asked), **dict(rows)})
         return {each: found for each in ids if (found := known[each]) is not None}
+
+    def _found(self, entity_id: str, otherwise: str | None) -> str | None:
+        return self._known.get(entity_id, self._older.get(entity_id, otherwise))
 
 
 class Numbers:
