@@ -54,14 +54,11 @@ def values_below(values: list[Any], path: AttributePath) -> list[Any]:
     return found
 
 
-def index_texts(values: list[Any]) -> list[str]:
-    """What the index holds of the values at a path, each once."""
-    found = [
-        _json.encode(value).decode() if type(value) is str else canonical_json(value).decode()
-        for value in values
-        if isinstance(value, _SCALARS)
-    ]
-    return found if len(found) < 2 else list(dict.fromkeys(found))
+def index_text(value: Any) -> str | None:
+    """What the index holds of a value: a scalar in canonical JSON; None of anything else."""
+    if type(value) is str:
+        return _json.encode(value).decode()
+    return canonical_json(value).decode() if isinstance(value, _SCALARS) else None
 
 
 def number_of(text: str) -> float | None:

@@ -19,13 +19,12 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from itertools import repeat
 from typing import Any, Final
 
 import msgspec
 
 from hansa.core.instants import comparable
-from hansa.store.attributes import AttributePath, index_texts, values_below
+from hansa.store.attributes import AttributePath, index_text, values_below
 from hansa.store.plan import DEFAULT_PLAN, TYPE_PATH, CollectionPlan, IndexPlan
 
 MARKS_KEPT_MAX: Final = 8192
@@ -92,31 +91,31 @@ class CollectionIndex:
 
     def fields(self, entity: dict[str, Any], parent: str | None) -> IndexedFields:
         """What of an entity is in columns and in the index."""
-        name, updated = _text(entity.get("name")), _text(entity.get("lastUpdate"))
-        if updated is not None:
-            updated = comparable(updated)
-        index: list[Posting] = []
-        referred: list[Any] = []
+        found: dict[Posting, None] = {}
+        referred: dict[str, None] = {}
         for name_at_top, rest, number, is_reference in self._walked:
             top = entity.get(name_at_top)
-            if top is not None:
-                values = values_below(top if type(top) is list else [top], rest)
-                if number is not None:
-                    index += zip(repeat(number), index_texts(values))
-                if is_reference:
-                    referred += values
-        postings = index.copy()
+            if top is None:
+                continue
+            for value in values_below(top if type(top) is list else [top], rest):
+                if number is not None and (text := index_text(value)) is not None:
+                    found[number, text] = None
+                if is_reference and type(value) is str:
+                    referred[value] = None
+        index = tuple(found)
+        name, updated = _text(entity.get("name")), _text(entity.get("lastUpdate"))
+        postings = [*index]
         numbers = self.column_numbers
         if name is not None:
             postings.append((numbers["name"], name))
         if updated is not None:
+            updated = comparable(updated)
             postings.append((numbers["last_update"], updated))
         if parent is not None:
             postings.append((numbers["parent"], parent))
         status = None if self.status is None else _text(entity.get(self.status))
-        identifiers = [value for value in referred if type(value) is str]
-        marks = b"".join(map(mark_of, dict.fromkeys(identifiers)))
-        return IndexedFields(status, name, updated, tuple(index), marks, tuple(postings))
+        marks = b"".join(map(mark_of, referred))
+        return IndexedFields(status, name, updated, index, marks, tuple(postings))
 
 
 class Indexes:
