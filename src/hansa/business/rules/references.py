@@ -155,15 +155,15 @@ class ReferenceRules:
         collections = self._models.references.named(named)
         if allowed is None or collections is None:
             return collections
-        return tuple(each for each in allowed if each in collections) or allowed
+        return tuple([each for each in allowed if each in collections]) or allowed
 
 
 def _is_value(value: Mapping[str, Any]) -> bool:
     """Whether an object, where there may be a value or a reference, is the entity itself."""
     is_reference = value.get("isRef")
-    if isinstance(is_reference, bool):
+    if type(is_reference) is bool:
         return not is_reference
-    return not (value.get("href") or value.get("@referredType")) and not value.keys() <= REFERENCE_ATTRIBUTES
+    return not value.keys() <= REFERENCE_ATTRIBUTES and not (value.get("href") or value.get("@referredType"))
 
 
 def _findings(
