@@ -59,6 +59,18 @@ def read_json(raw: bytes, limits: Limits) -> Any:
     return value
 
 
+def read_object(raw: bytes, limits: Limits) -> dict[str, Any]:
+    """A JSON object, in the same way.
+
+    Raises:
+        Refused: `Code.MALFORMED` or `Code.INVALID`.
+    """
+    value = read_json(raw, limits)
+    if type(value) is not dict:
+        raise Refused(Code.INVALID, "The body must be a JSON object.")
+    return value
+
+
 def _check_lengths(value: Any, limits: Limits) -> None:
     todo = [value]
     while todo:

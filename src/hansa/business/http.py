@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.business.bodies import read_json
+from hansa.business.bodies import read_json, read_object
 from hansa.business.patches import MEDIA_TYPES
 from hansa.core.error_body import error_body, retry_after
 from hansa.core.errors import Code, HansaError, Refused
@@ -105,10 +105,7 @@ class Request:
             Disconnected: The client went away.
         """
         self.media_type(media_types)
-        body = await self.value()
-        if type(body) is not dict:
-            raise Refused(Code.INVALID, "The body must be a JSON object.")
-        return body
+        return read_object(await self.content(), self.limits)
 
     async def value(self) -> Any:
         """The body, any JSON value, whatever its media type.
@@ -117,8 +114,17 @@ class Request:
             Refused: `Code.TOO_LARGE`, `Code.MALFORMED` or `Code.INVALID`.
             Disconnected: The client went away.
         """
+        return read_json(await self.content(), self.limits)
+
+    async def content(self) -> bytes:
+        """The body, whatever it is.
+
+        Raises:
+            Refused: `Code.TOO_LARGE`.
+            Disconnected: The client went away.
+        """
         self.raw = self.raw or await self._body()
-        return read_json(self.raw, self.limits)
+        return self.raw
 
     async def parts(self) -> AsyncIterator[bytes]:
         """The body as it arrives, of any size: whoever takes it keeps a bound.

@@ -56,7 +56,7 @@ class ApiResources:
         self.writers = {one.resource.collection: Writer(one, around) for one in served}
         for one in served:
             if one.resource.task is not None:
-                self.writers[one.resource.collection].tasks = Tasks(
+                self.writers[one.resource.collection].creating.tasks = Tasks(
                     one.resource, one.attributes, self.writers, around.store, around.clock, around.limits
                 )
         monitors = next((self.writers[one.collection] for one in api.resources if is_monitor(one.type)), None)
@@ -78,8 +78,8 @@ class ApiResources:
             "list": (("collection", "GET", reader.list),),
             "retrieve": (("item", "GET", reader.retrieve),),
             "create": (
-                ("collection", "POST", writing(writer.create)),
-                ("collection", "PATCH", writer.create_several),
+                ("collection", "POST", writing(writer.creating.create)),
+                ("collection", "PATCH", writer.creating.create_several),
             ),
             "patch": (
                 ("item", "PATCH", writing(writer.patch)),

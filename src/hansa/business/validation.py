@@ -122,6 +122,7 @@ class Validator:
         self._keeps_unknown = unknown_attributes == "keep"
         self._checks: dict[str, Check] = dict(_PRIMITIVE_CHECKS)
         self._attributes: dict[str, Mapping[str, Attribute]] = {}
+        self._known: dict[str, frozenset[str]] = {}
         self._served = frozenset(resource.type for resource in api.resources)
         self.shapes = Shapes(api)
         """Which know most bodies that are right."""
@@ -148,18 +149,16 @@ class Validator:
         Raises:
             Refused: `Code.INVALID`.
         """
-        if self._keeps_unknown:
+        known = self._known_of(type_name)
+        if self._keeps_unknown or known.issuperset(names) or body.get("@schemaLocation"):
             return
-        attributes = self._attributes_of(type_name)
-        strangers = [name for name in names if name not in attributes and name not in META]
-        if not strangers or body.get("@schemaLocation"):
-            return
+        strangers = [name for name in names if name not in known]
         subtype = self._subtype(type_name, body)
         if subtype == type_name:
             if body.get("@type", type_name) != type_name:
                 return
         else:
-            known = self._attributes_of(subtype)
+            known = self._known_of(subtype)
             strangers = [name for name in strangers if name not in known]
         rule = f"{subtype} has no such attribute; announce an extension by @schemaLocation or an @type of your own"
         refuse([Violation(name, rule) for name in strangers])
@@ -173,6 +172,13 @@ class Validator:
         while above is not None and above != type_name:
             above = self._api.types[above].extends
         return type_name if above is None else said
+
+    def _known_of(self, type_name: str) -> frozenset[str]:
+        """What an entity of a type may have at the top."""
+        found = self._known.get(type_name)
+        if found is None:
+            found = self._known[type_name] = META.union(self._attributes_of(type_name))
+        return found
 
     def _attributes_of(self, type_name: str) -> Mapping[str, Attribute]:
         found = self._attributes.get(type_name)

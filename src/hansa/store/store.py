@@ -309,21 +309,23 @@ class Store:
         """The collections of those of some entities that are here, or are about to be, by identifier."""
         return self._writer.known.of(self.fetch, ids)
 
-    async def create(self, draft: EntityDraft) -> Entity:
-        """Write an entity whose identifier nothing can have had, because it was made just now; returns when it is durable.
+    def create(self, draft: EntityDraft, committed: asyncio.Future[HansaError | None]) -> Entity:
+        """Write an entity whose identifier nothing can have had, because it was made just now.
 
-        What a transaction of its own would do, without waiting for a turn. Until it waits for the commit, nobody else runs:
-        what was found out about others just before still holds.
+        What a transaction of its own would do, without waiting for a turn: what was found out about others in the same
+        turn of the event loop still holds.
+
+        Args:
+            draft: The entity.
+            committed: Done when it is durable, or with the reason why nothing was written: `Unavailable`.
 
         Raises:
-            Unavailable: `Code.OVERLOADED`, `Code.DISK_FULL` or `Code.UNAVAILABLE`; nothing was written.
+            Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; nothing was written, and `committed` is not touched.
         """
         transaction = Transaction(self._writer.gathering(), self._path, self._clock, self._indexes)
         entity = transaction.create(draft)
         transaction.is_open = False
-        failure = await self._writer.join(transaction.written)
-        if failure is not None:
-            raise failure
+        self._writer.join(transaction.written, committed)
         return entity
 
     def transaction(self) -> TransactionScope:

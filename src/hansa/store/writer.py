@@ -156,25 +156,23 @@ class Writer:
         self._check_room()
         return self._gathering()
 
-    def join(self, written: Written) -> asyncio.Future[HansaError | None]:
+    def join(self, written: Written, committed: asyncio.Future[HansaError | None]) -> None:
         """What was created in the open group is complete. The future is done after its commit, with its error."""
-        committed = self._add(written)
+        self._add(written, committed)
         if not (self._turns.is_taken or self._turns.is_called):
             self._freed()
-        return committed
 
     def keep(self, written: Written) -> asyncio.Future[HansaError | None]:
         """The running transaction is complete. The future is done after the commit of its group, with its error."""
-        committed = self._add(written)
+        committed: asyncio.Future[HansaError | None] = self._loop.create_future()
+        self._add(written, committed)
         self._release()
         return committed
 
-    def _add(self, written: Written) -> asyncio.Future[HansaError | None]:
+    def _add(self, written: Written, committed: asyncio.Future[HansaError | None]) -> None:
         assert self._group is not None, "whoever has written has done so in a group"
-        committed: asyncio.Future[HansaError | None] = self._loop.create_future()
         self._members.append((written, committed))
         self._group.tail.update(written.tail)
-        return committed
 
     def undo(self, void: Written, *, has_run: bool) -> None:
         """The running transaction is void: bring back the state before it."""

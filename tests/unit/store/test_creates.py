@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from hansa.core.clock import ManualClock
-from hansa.core.errors import Code, Unavailable
+from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.core.limits import Limits
 from hansa.store import Filter, Query, Store
 from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
@@ -20,7 +20,10 @@ CATEGORY = Query(OFFERING, (Filter(("category", "id"), ("c",)),), limit=1)
 
 
 async def create(store: Store, name: str) -> None:
-    await store.create(draft(name, category=[{"id": "c"}]))
+    committed: asyncio.Future[HansaError | None] = asyncio.get_running_loop().create_future()
+    store.create(draft(name, category=[{"id": "c"}]), committed)
+    if (failure := await committed) is not None:
+        raise failure
 
 
 async def fail(store: Store, name: str, *, waits: int) -> None:

@@ -55,12 +55,12 @@ class JobHandler:
         """POST of a job: as any create, and 429 while too many are not finished."""
         await self._check_room(request)
         self._check_scope(await request.json())
-        return self._told(await self._writer.create(request, ""))
+        return self._told(await self._writer.creating.create(request, ""))
 
     async def create_several(self, request: Request, _: str) -> Answer:
         """PATCH of the collection: as any, and 429 while too many are not finished."""
         await self._check_room(request)
-        return self._told(await self._writer.create_several(request, ""))
+        return self._told(await self._writer.creating.create_several(request, ""))
 
     async def _check_room(self, request: Request) -> None:
         self._around.writer(request.headers)

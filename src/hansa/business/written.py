@@ -1,0 +1,90 @@
+"""What a write left behind, and the answer that shows it."""
+
+from __future__ import annotations
+
+import string
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from hansa.business.http import CONTENT_TYPE, Answer, Header, Request
+from hansa.business.preconditions import etag, last_modified
+from hansa.business.query import fields_of
+from hansa.business.representation import Selection
+from hansa.business.rules import Finding
+from hansa.business.surroundings import Served
+from hansa.store import Entity
+
+UNRESOLVED: Final = b"hansa-unresolved"
+FINDINGS_SHOWN_MAX: Final = 20
+ID_SHOWN_MAX_CHARS: Final = 100
+PLAIN_IN_HEADER: Final = (string.ascii_letters + string.digits + "._~:@!$&'()*+=-").encode()
+"""What stands in identifiers in a header as it is."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What a write left behind."""
+
+    entity: Entity
+    unresolved: tuple[Finding, ...] = ()
+    """References to what is not (yet) here."""
+
+
+class WriteAnswers:
+    """Answers to those who write entities of one resource."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+
+    def chosen(self, request: Request) -> Selection | None:
+        """What of the entity the client wants to see; None for all of it.
+
+        Raises:
+            Refused: `Code.INVALID`, for what is no path of an attribute.
+        """
+        if not request.query_string:
+            return None
+        return fields_of(request.query_string, self._served.api, self._served.resource, request.limits).fields
+
+    def created(self, written: Written, chosen: Selection | None) -> Answer:
+        """201, and where the entity is now."""
+        entity = written.entity
+        location = self._served.shown(entity.parent).address(entity.id).encode()
+        return self._one(201, written, chosen, (b"location", location))
+
+    def changed(self, written: Written, chosen: Selection | None) -> Answer:
+        """200."""
+        return self._one(200, written, chosen)
+
+    def several(self, written: list[Written], parent_id: str | None, chosen: Selection | None) -> Answer:
+        """200, with all that was written."""
+        shown = self._served.shown(parent_id)
+        stored = [one.entity for one in written]
+        body = shown.listed([one.id for one in stored], [one.body for one in stored], chosen)
+        found = tuple(finding for one in written for finding in one.unresolved)
+        return Answer(200, body, (CONTENT_TYPE, *_unresolved(found)))
+
+    def _one(self, status: int, written: Written, chosen: Selection | None, *headers: Header) -> Answer:
+        entity = written.entity
+        shown = self._served.shown(entity.parent)
+        headers = (CONTENT_TYPE, *headers, *_unresolved(written.unresolved))
+        if chosen is not None:
+            return Answer(status, shown.part(entity.id, entity.body, chosen), headers)
+        return Answer(
+            status,
+            shown.whole(entity.id, entity.body),
+            (*headers, (b"etag", etag(entity)), (b"last-modified", last_modified(entity.modified))),
+        )
+
+
+def _unresolved(found: tuple[Finding, ...]) -> tuple[Header, ...]:
+    """The header that tells of references to what is not (yet) here; identifiers in it are percent-encoded."""
+    if not found:
+        return ()
+    shown = found[:FINDINGS_SHOWN_MAX]
+    ids = [one.target_id[:ID_SHOWN_MAX_CHARS] for one in shown]
+    if "".join(ids).encode(errors="replace").translate(None, PLAIN_IN_HEADER):
+        ids = [quote(each, safe=":") for each in ids]
+    text = ", ".join([f"{one.path}={each}" for one, each in zip(shown, ids, strict=True)])
+    return ((UNRESOLVED, text.encode()),)
