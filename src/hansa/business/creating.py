@@ -20,7 +20,7 @@ from hansa.business.drafting import FIXED, Drafting, check_own
 from hansa.business.gathering import Gathered, Gathering
 from hansa.business.http import JSON_TYPES, Answer, Request
 from hansa.business.patches import JSON_PATCH, creations
-from hansa.business.representation import PLAIN_IDENTIFIER, Selection
+from hansa.business.representation import Selection
 from hansa.business.rules import Finding
 from hansa.business.surroundings import Served, Surroundings
 from hansa.business.tasks import Tasks
@@ -28,7 +28,7 @@ from hansa.business.validation import Violation, refuse
 from hansa.business.written import WriteAnswers, Written
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
-from hansa.core.identifiers import new_entity_id
+from hansa.core.identifiers import PLAIN_IDENTIFIER, new_entity_id
 from hansa.store import Entity, EntityDraft, Transaction
 
 Fields = dict[str, Any]

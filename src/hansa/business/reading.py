@@ -10,6 +10,7 @@ are part of.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -102,12 +103,12 @@ class Reader:
         if asked.is_range and asked.query.offset >= page.total:
             return _unsatisfiable(page.total)
         shown = served.shown(request.parent_id)
-        bodies = page.bodies
-        if self._parts is not None and public_only:
-            bodies = self._parts.bodies(self._collection, bodies)
-        if asked.expand or asked.depth:
-            bodies = await self._expansion.several(bodies, asked.expand, asked.depth, public_only=public_only)
-        body = shown.listed(page.ids, bodies, asked.fields)
+        is_confined = self._parts is not None and public_only
+        if is_confined or asked.expand or asked.depth or asked.fields is not None:
+            bodies = await self._bodies(asked, page, public_only=public_only)
+            body = shown.listed(page.ids, bodies, asked.fields)
+        else:
+            body = shown.page(page)
         is_part = len(page.ids) < page.total
         headers = [
             CONTENT_TYPE,
@@ -125,6 +126,15 @@ class Reader:
         if is_kept and revision == self._store.revision(self._collection):
             self._kept.keep(key, revision, answer)
         return answer
+
+    async def _bodies(self, asked: ListRequest, page: Page, *, public_only: bool) -> Sequence[bytes]:
+        """The bodies of a page: of each what the caller may see, with what is to be filled in."""
+        bodies: Sequence[bytes] = page.bodies
+        if self._parts is not None and public_only:
+            bodies = self._parts.bodies(self._collection, bodies)
+        if asked.expand or asked.depth:
+            bodies = await self._expansion.several(bodies, asked.expand, asked.depth, public_only=public_only)
+        return bodies
 
     def _read_request(
         self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None

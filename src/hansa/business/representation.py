@@ -5,18 +5,16 @@ Stored bytes hold everything but `href`, which is spliced in; a read decodes not
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import msgspec
 
 from hansa.business.models import Api, Resource
-
-PLAIN_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@!$&'()*+=-]*")
-"""Identifiers that stand in a path and in JSON as they are. Every identifier that is made here is one."""
+from hansa.core.identifiers import PLAIN_IDENTIFIER
+from hansa.store import Page
 
 _encode = msgspec.json.Encoder().encode
 
@@ -134,6 +132,7 @@ class Representation:
         """`collection` is the full address of the resource, without a trailing slash."""
         self.collection = collection
         self._start = f'{{"href":"{collection}/'.encode()
+        self._next = b"," + self._start
 
     def address(self, entity_id: str) -> str:
         """Where an entity is served."""
@@ -155,18 +154,16 @@ class Representation:
         shown = selecting(msgspec.json.decode(body))
         return _encode({"href": self.address(entity_id), "id": entity_id, **shown})
 
+    def page(self, page: Page) -> bytes:
+        """A page of whole entities as a JSON array."""
+        if not page.is_plain:
+            return self.listed(page.ids, page.bodies, None)
+        return b"[%b%b]" % (self._start, self._next.join(page.tails)) if page.tails else b"[]"
+
     def listed(self, ids: Iterable[str], bodies: Iterable[bytes], chosen: Selection | None) -> bytes:
-        """A page of entities as a JSON array."""
+        """What is shown of some entities as a JSON array."""
         if chosen is None:
-            names = tuple(ids)
-            if not PLAIN_IDENTIFIER.fullmatch("a".join(("", *names))):
-                return b"[%b]" % b",".join(map(self.whole, names, bodies))
-            # All of them are plain: no need to look at each.
-            pieces = [b"["]
-            for name, body in zip(names, bodies, strict=True):
-                pieces += (self._start, name.encode(), b'",', body[1:], b",")
-            pieces[-1] = b"]" if names else b"[]"
-            return b"".join(pieces)
+            return b"[%b]" % b",".join(map(self.whole, ids, bodies))
         selecting = chosen.selecting()
         return b"[%b]" % b",".join(
             self._part(one, body, selecting) for one, body in zip(ids, bodies, strict=True)

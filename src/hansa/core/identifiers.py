@@ -12,6 +12,9 @@ from typing import Final
 Entropy = Callable[[int], bytes]
 """A source of random bytes, as `os.urandom`."""
 
+PLAIN_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@!$&'()*+=-]*")
+"""Identifiers of entities that stand in a path and in JSON as they are. Every one that is made here is such."""
+
 _CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _ENTITY_KEY: Final = re.compile(r"[0-9a-f]{64}")
 

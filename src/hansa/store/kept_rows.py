@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
+from hansa.core.identifiers import PLAIN_IDENTIFIER
 from hansa.core.kept import Kept
+from hansa.store.records import tail_of
 
 OVERHEAD_BYTES: Final = 500
-"""What keeping one takes beside its body, roughly."""
+"""What keeping one takes beside its tail, roughly."""
 
-ShownRow = tuple[str, bytes]
-"""Identifier and body of an entity."""
+
+class ShownRow(NamedTuple):
+    """What lists show of an entity."""
+
+    identifier: str
+    tail: bytes
+    is_plain: bool
+
+
+def shown_row(identifier: str, body: bytes) -> ShownRow:
+    """What lists show of an entity."""
+    return ShownRow(identifier, tail_of(identifier, body), PLAIN_IDENTIFIER.fullmatch(identifier) is not None)
 
 
 class KeptRows:
@@ -27,11 +39,11 @@ class KeptRows:
 
     def keep(self, number: int, row: ShownRow) -> None:
         """Keep a row that has just been read."""
-        self.forget(row[0])
-        self._numbers[row[0]] = number
+        self.forget(row.identifier)
+        self._numbers[row.identifier] = number
         self._rows.keep(number, row)
         if self._rows.get(number) is None:
-            self._numbers.pop(row[0], None)
+            self._numbers.pop(row.identifier, None)
 
     def forget(self, identifier: str) -> None:
         """An entity has been written or deleted."""
@@ -40,8 +52,8 @@ class KeptRows:
             self._rows.forget(number)
 
     def _gone(self, row: ShownRow) -> None:
-        self._numbers.pop(row[0], None)
+        self._numbers.pop(row.identifier, None)
 
 
 def _size_bytes(row: ShownRow) -> int:
-    return len(row[1]) + OVERHEAD_BYTES
+    return len(row.tail) + OVERHEAD_BYTES

@@ -18,7 +18,7 @@ from hansa.core.errors import Code, Unavailable
 from hansa.store.database import Row
 from hansa.store.functions import Functions
 from hansa.store.indexing import Indexes
-from hansa.store.kept_rows import KeptRows
+from hansa.store.kept_rows import KeptRows, shown_row
 from hansa.store.query import STRETCH, Compiled, Lead, Source, Statement, compile_query
 from hansa.store.records import Page, Query
 from hansa.store.searches import Searches, TooSlow
@@ -223,19 +223,17 @@ class Lists:
         if None in rows:
             missing = [number for number, row in zip(numbers, rows, strict=True) if row is None]
             read = {
-                number: (identifier, body)
+                number: shown_row(identifier, body)
                 for number, identifier, body in self._fetch(_ROWS, (msgspec.json.encode(missing).decode(),))
             }
             for number, row in read.items():
                 self._shown.keep(number, row)
             rows = [row or read.get(number) for number, row in zip(numbers, rows, strict=True)]
         shown = [row for row in rows if row is not None]  # what was deleted since a search is left out
-        return Page(
-            tuple([body for _, body in shown]),
-            tuple([identifier for identifier, _ in shown]),
-            total,
-            unindexed,
-        )
+        if not shown:
+            return Page(*_EMPTY, total, unindexed)
+        identifiers, tails, plain = zip(*shown, strict=True)
+        return Page(tails, identifiers, total, unindexed, all(plain))
 
     async def _in_time(self, compiled: Compiled, statement: Statement) -> list[Row]:
         try:

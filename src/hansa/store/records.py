@@ -134,9 +134,24 @@ class Query(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """The answer to a `Query`."""
 
-    bodies: tuple[bytes, ...]
+    tails: tuple[bytes, ...]
+    """What stands behind the address of each entity where it is shown whole: see `tail_of`."""
     ids: tuple[str, ...]
     total: int
     """All matches, exactly."""
     unindexed: tuple[str, ...] = ()
     """Attributes (dotted) and tests for which every entity of the type had to be looked at."""
+    is_plain: bool = True
+    """Whether all identifiers stand in a path and in JSON as they are (`PLAIN_IDENTIFIER`): only then tails can be shown."""
+
+    @property
+    def bodies(self) -> tuple[bytes, ...]:
+        """The stored bodies."""
+        return tuple(
+            [b"{" + tail[len(tail_of(name, b"{")) :] for name, tail in zip(self.ids, self.tails, strict=True)]
+        )
+
+
+def tail_of(identifier: str, body: bytes) -> bytes:
+    """An entity as it is shown behind `{"href":"…/`: its identifier ends the address, and the rest of its body follows."""
+    return b'%b",%b' % (identifier.encode(), body[1:])

@@ -127,6 +127,8 @@ async def test_an_odd_identifier_of_a_replica_breaks_no_answer(business: Busines
         await tx.put(
             EntityDraft(odd, "ProductOffering", canonical, hashlink(canonical), public=True, origin=ELSEWHERE)
         )
-    (entity,) = (await business.anonymous.get(OFFERINGS)).json()
+    own = (await business.operator.post(OFFERINGS, {"name": "Plain", "lifecycleStatus": "Launched"})).json()
+    entity, plain = (await business.anonymous.get(OFFERINGS)).json()
+    assert plain == own
     assert entity["id"] == odd
     assert entity["href"] == f"{ENDPOINT}{OFFERINGS}/a%22b%5Cc%20d%2F%C3%A4%3F%23"
