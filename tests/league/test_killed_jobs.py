@@ -15,7 +15,7 @@ from tests.league.harness import OFFERINGS, RunningMember, league, wait_until
 
 pytestmark = pytest.mark.league
 
-RECORDS = 4000
+RECORDS = 8000
 IMPORTS = f"{OFFERINGS.rpartition('/')[0]}/importJob"
 
 
