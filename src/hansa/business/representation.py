@@ -15,6 +15,7 @@ import msgspec
 from hansa.business.models import Api, Resource
 from hansa.core.identifiers import PLAIN_IDENTIFIER
 from hansa.store import Page
+from hansa.store.records import tail_of
 
 _encode = msgspec.json.Encoder().encode
 
@@ -141,7 +142,7 @@ class Representation:
     def whole(self, entity_id: str, body: bytes) -> bytes:
         """An entity with its `href`."""
         if PLAIN_IDENTIFIER.fullmatch(entity_id):
-            return b'%b%b",%b' % (self._start, entity_id.encode(), body[1:])
+            return self._start + tail_of(entity_id, body)
         return b'{"href":%b,%b' % (_encode(self.address(entity_id)), body[1:])
 
     def part(self, entity_id: str, body: bytes, chosen: Selection | None) -> bytes:
