@@ -51,7 +51,6 @@ class Shapes:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._served = frozenset(resource.type for resource in api.resources)
         self._whole: dict[str, type[msgspec.Struct]] = {}
         self._held: dict[str, type[msgspec.Struct]] = {}
 
@@ -75,17 +74,14 @@ class Shapes:
 
     def _made(self, type_name: str, *, is_whole: bool) -> type[msgspec.Struct]:
         """A type whose fields have names of their own, since those of attributes may be no names of Python."""
-        is_served = type_name in self._served
+        required = self._api.required_of(type_name, is_whole=is_whole)
         fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
         renamed: dict[str, str] = {}
         for number, (name, item) in enumerate(self._api.attributes_of(type_name).items()):
-            # What a create must carry is not asked of a value within another entity; id and href are made here.
-            is_required = item.is_required and not (is_served and (not is_whole or name in {"id", "href"}))
             field = f"attribute_{number}"
             renamed[field] = name
-            fields.append(
-                (field, self._annotation(item)) if is_required else (field, self._annotation(item), None)
-            )
+            annotation = self._annotation(item)
+            fields.append((field, annotation) if name in required else (field, annotation, None))
         return msgspec.defstruct(
             "Shape", fields, namespace={**_NAMES, "shapes": self}, rename=renamed, kw_only=True, gc=False
         )

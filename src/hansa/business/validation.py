@@ -123,7 +123,6 @@ class Validator:
         self._checks: dict[str, Check] = dict(_PRIMITIVE_CHECKS)
         self._attributes: dict[str, Mapping[str, Attribute]] = {}
         self._known: dict[str, frozenset[str]] = {}
-        self._served = frozenset(resource.type for resource in api.resources)
         self.shapes = Shapes(api)
         """Which know most bodies that are right."""
 
@@ -201,11 +200,8 @@ class Validator:
 
     def _object_check(self, type_name: str) -> Check:
         attributes = self._attributes_of(type_name)
-        is_served = type_name in self._served
-        made_here = frozenset({"id", "href"}) if is_served else frozenset()
-        required = tuple(
-            name for name, item in attributes.items() if item.is_required and name not in made_here
-        )
+        required = self._api.required_of(type_name, is_whole=True)
+        required_within = self._api.required_of(type_name, is_whole=False)
         strings = _strings(attributes)
         checks: dict[str, Check] = {}
 
@@ -215,8 +211,7 @@ class Validator:
                 return
             if not checks and attributes:  # made late: types refer to each other, and to themselves
                 checks.update({name: self._value_check(item) for name, item in attributes.items()})
-            # What a create must carry is not asked of a value of the type within another entity.
-            for name in () if is_served and path else required:
+            for name in required_within if path else required:
                 if value.get(name) is None:
                     found.append(Violation(_written((path, name)), "is required"))
             null: list[str] = []

@@ -166,6 +166,19 @@ class Api(msgspec.Struct, frozen=True):
             return found.attributes
         return {**self.attributes_of(found.extends), **found.attributes}
 
+    def required_of(self, type_name: str, *, is_whole: bool) -> tuple[str, ...]:
+        """What a value of a type must carry.
+
+        Of a type that is served: what a create must carry, which is not asked of a value within another entity; `id` and
+        `href` are made here.
+        """
+        is_served = any(resource.type == type_name for resource in self.resources)
+        if is_served and not is_whole:
+            return ()
+        made_here = {"id", "href"} if is_served else set()
+        attributes = self.attributes_of(type_name)
+        return tuple(name for name, one in attributes.items() if one.is_required and name not in made_here)
+
 
 class Models:
     """All APIs that are served, and questions that other parts have about types."""
