@@ -94,7 +94,7 @@ class Creating:
         """POST to the collection: 201, 400, 401, 403, 404, 409, 413 or 415."""
         self._around.writer(request.headers)
         request.accept_json()
-        chosen = self._answers.chosen(request)
+        chosen = self._served.chosen(request)
         request.media_type(JSON_TYPES)
         new = New(await request.content(), request.parent_id, chosen)
         await self._gathering.take(new)
@@ -110,7 +110,7 @@ class Creating:
         """PATCH of the collection, a JSON Patch that adds entities: all of them or none (TMF630 Part 1, 6.2)."""
         self._around.writer(request.headers)
         request.accept_json()
-        chosen = self._answers.chosen(request)
+        chosen = self._served.chosen(request)
         request.media_type((JSON_PATCH,))
         bodies = creations(await request.value(), request.limits)
         if len(bodies) > request.limits.collection_patch_entities_max:

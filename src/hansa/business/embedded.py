@@ -9,7 +9,7 @@ import msgspec
 
 from hansa.business.evaluation import matches, ordered
 from hansa.business.http import CONTENT_TYPE, Answer, Request
-from hansa.business.query import fields_of, list_request
+from hansa.business.query import list_request
 from hansa.business.representation import Representation
 from hansa.business.surroundings import Served, Surroundings
 from hansa.core.caller import Caller
@@ -58,11 +58,7 @@ class EmbeddedReader:
         """GET of one: 200, 400, 401, 404 or 406."""
         request.accept_json()
         caller = self._served.reader(request.headers)
-        chosen = None
-        if request.query_string:
-            chosen = fields_of(
-                request.query_string, self._served.api, self._served.resource, self._limits
-            ).fields
+        chosen = self._served.chosen(request)
         for element in await self._elements(request, caller):
             if element["id"] == entity_id:
                 shown: Representation = self._served.shown(request.parent_id)

@@ -21,7 +21,7 @@ from hansa.business.http import CONTENT_TYPE, Answer, Header, Request, error_ans
 from hansa.business.kept_answers import KeptAnswers, ListKey
 from hansa.business.preconditions import etag, is_known, last_modified
 from hansa.business.public_part import PublicParts
-from hansa.business.query import ListRequest, OneRequest, fields_of, list_request, paging, taken_out
+from hansa.business.query import ListRequest, list_request, paging, taken_out
 from hansa.business.representation import Representation
 from hansa.business.surroundings import Served, Surroundings
 from hansa.core.errors import Code, Refused
@@ -53,7 +53,7 @@ class Reader:
         request.accept_json()
         served = self._served
         caller = served.reader(request.headers)
-        asked = self._one(request) if request.query_string else None
+        asked = served.asked(request)
         if served.is_below_parent:
             await served.check_parent(request.parent_id, public_only=not caller.is_authenticated)
         entity = await self._store.entity(entity_id)
@@ -80,9 +80,6 @@ class Reader:
         if is_known(request.headers, entity, tag):
             return Answer(304, b"", ((b"etag", tag), modified))
         return Answer(200, shown.whole(entity.id, entity.body), (CONTENT_TYPE, (b"etag", tag), modified))
-
-    def _one(self, request: Request) -> OneRequest:
-        return fields_of(request.query_string, self._served.api, self._served.resource, self._limits)
 
     async def list(self, request: Request, _: str) -> Answer:
         """GET of the collection: 200, 206, 400, 401, 404, 406, 416, 501 or 503."""

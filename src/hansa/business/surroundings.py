@@ -8,9 +8,11 @@ from typing import Final
 import msgspec
 
 from hansa.business.extensions import Extensions
+from hansa.business.http import Request
 from hansa.business.jobs.desk import JobDesk
 from hansa.business.models import Api, Attribute, Models, Resource
-from hansa.business.representation import Representation, collection_address
+from hansa.business.query import OneRequest, fields_of
+from hansa.business.representation import Representation, Selection, collection_address
 from hansa.business.rules import Rules
 from hansa.business.validation import UnknownAttributes, Validator
 from hansa.core.caller import Authenticate, Caller
@@ -84,6 +86,21 @@ class Served:
 
     def _representation(self, parent_id: str | None) -> Representation:
         return Representation(collection_address(self._around.endpoint, self.api, self.resource, parent_id))
+
+    def asked(self, request: Request) -> OneRequest | None:
+        """What a request about one entity asks for by its query string; None when it has none.
+
+        Raises:
+            Refused: `Code.INVALID`, for what means nothing there.
+        """
+        if not request.query_string:
+            return None
+        return fields_of(request.query_string, self.api, self.resource, request.limits)
+
+    def chosen(self, request: Request) -> Selection | None:
+        """What of the entity it wants to see; None for all of it. Raises as `asked`."""
+        asked = self.asked(request)
+        return None if asked is None else asked.fields
 
     def reader(self, headers: Mapping[bytes, bytes]) -> Caller:
         """The caller, who may read.

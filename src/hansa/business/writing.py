@@ -64,7 +64,7 @@ class Writer:
         """PUT of one entity: 200, 400, 401, 403, 404, 409, 412, 413 or 415."""
         self._around.writer(request.headers)
         request.accept_json()
-        chosen = self._answers.chosen(request)
+        chosen = self._served.chosen(request)
         body = await request.json()
         if body.get("id", entity_id) != entity_id:
             refuse([Violation("id", "must be the identifier in the path", body["id"])])
@@ -77,7 +77,7 @@ class Writer:
         """PATCH of one entity, in any of four forms: 200, 400, 401, 403, 404, 409, 412, 413 or 415."""
         self._around.writer(request.headers)
         request.accept_json()
-        chosen = self._answers.chosen(request)
+        chosen = self._served.chosen(request)
         media_type = request.media_type(MEDIA_TYPES)
         patch = await request.value()
         check_patch(media_type, patch, request.limits)

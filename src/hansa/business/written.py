@@ -8,9 +8,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from hansa.business.http import CONTENT_TYPE, Answer, Header, Request
+from hansa.business.http import CONTENT_TYPE, Answer, Header
 from hansa.business.preconditions import etag, last_modified
-from hansa.business.query import fields_of
 from hansa.business.representation import Selection
 from hansa.business.rules import Finding
 from hansa.business.surroundings import Served
@@ -36,16 +35,6 @@ class WriteAnswers:
 
     def __init__(self, served: Served) -> None:
         self._served = served
-
-    def chosen(self, request: Request) -> Selection | None:
-        """What of the entity the client wants to see; None for all of it.
-
-        Raises:
-            Refused: `Code.INVALID`, for what is no path of an attribute.
-        """
-        if not request.query_string:
-            return None
-        return fields_of(request.query_string, self._served.api, self._served.resource, request.limits).fields
 
     def created(self, written: Written, chosen: Selection | None) -> Answer:
         """201, and where the entity is now."""
