@@ -78,7 +78,14 @@ class Gathering(Generic[Item]):
                     continue
                 try:
                     stage(item)
-                except HansaError as error:
-                    item.done.set_result(error)
                 except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits has to hear it
-                    item.done.set_exception(error)
+                    _fail(item.done, error)
+
+
+def _fail(done: asyncio.Future[HansaError | None], error: Exception) -> None:
+    if done.done():  # who waits has heard of something else meanwhile
+        asyncio.get_running_loop().call_exception_handler({"message": "a stage failed", "exception": error})
+    elif isinstance(error, HansaError):
+        done.set_result(error)
+    else:
+        done.set_exception(error)

@@ -89,6 +89,23 @@ async def test_one_that_fails_leaves_with_its_error_and_alone(failure: Exception
     assert log.seen == ["first a", "first b", "first c", "last a", "last c"]
 
 
+async def test_a_mistake_after_the_end_is_recorded_and_touches_nobody() -> None:
+    log = Log()
+    recorded: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: recorded.append(told["exception"]))
+    mistake = ZeroDivisionError("a mistake of ours")
+
+    def end_and_fail(item: Named) -> None:
+        if item.name == "a":
+            item.done.set_result(None)
+            raise mistake
+
+    log.gathering = Gathering((log.first, end_and_fail, log.last))
+    assert await together(log, "a", "b") == [None, None]
+    assert recorded == [mistake]
+    assert log.seen == ["first a", "first b", "last b"]
+
+
 async def test_one_that_is_cancelled_is_left_out() -> None:
     log = Log()
     tasks = [asyncio.create_task(log.gathering.take(Named(name))) for name in "ab"]
