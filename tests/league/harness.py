@@ -29,6 +29,22 @@ READY_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 20.0
 POLL_S: Final = 0.05
 LOG_TAIL_LINES: Final = 25
+LOG_LINE_MAX_CHARS: Final = 240
+SHOWN_OF_STATUS: Final = (
+    *(
+        "height",
+        "position",
+        "peers",
+        "catching_up",
+        "followed_to",
+        "unpublished",
+        "refused",
+        "pending",
+        "failed",
+    ),
+    *("evidence", "reasons"),
+)
+"""What of `/league/v1/status` a failed test shows of a member."""
 OFFERINGS: Final = "/tmf-api/productCatalogManagement/v4/productOffering"
 
 Role = Literal["serve", "ledger", "cometbft"]
@@ -200,12 +216,22 @@ class RunningMember:
                 raise AssertionError(f"{self.name} does not stop:\n{self.log_tail()}") from None
         return process.returncode
 
+    async def standing(self) -> str:
+        """Where it stands, in one line."""
+        try:
+            status = await self.status()
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+            return f"{self.name} does not tell where it stands: {error!r}"
+        public = sum(entry["count"] for entry in status["entities"] if entry["public"])
+        shown = {name: status[name] for name in SHOWN_OF_STATUS}
+        return f"{self.name}: public={public} " + " ".join(f"{name}={value}" for name, value in shown.items())
+
     def log_tail(self) -> str:
         """The end of its log."""
         if not self.log.exists():
             return "(no log)"
         lines = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        return "\n".join(line[:400] for line in lines)
+        return "\n".join(line[:LOG_LINE_MAX_CHARS] for line in lines)
 
 
 class League:
@@ -239,12 +265,13 @@ async def wait_until(
     timeout_s: float,
     members: Sequence[RunningMember] = (),
 ) -> None:
-    """Wait for a condition; fails with the ends of the members' logs."""
+    """Wait for a condition; fails with where the members stand and the ends of their logs."""
     deadline_s = CLOCK.monotonic() + timeout_s
     while not await condition():
         if CLOCK.monotonic() > deadline_s:
-            tails = "".join(f"\n--- {member.name}\n{member.log_tail()}" for member in members)
-            raise AssertionError(f"not so after {timeout_s:g} s: {what}{tails}")
+            standing = [await member.standing() for member in members]
+            tails = [f"--- {member.name}\n{member.log_tail()}" for member in members]
+            raise AssertionError("\n".join((f"not so after {timeout_s:g} s: {what}", *standing, *tails)))
         await CLOCK.sleep(POLL_S)
 
 
