@@ -119,7 +119,7 @@ async def play(steps: list[tuple[object, ...]]) -> None:
             assert await member.view.conflicts() == ()
 
 
-@settings(max_examples=HISTORIES, deadline=None, print_blob=True)
+@settings(max_examples=HISTORIES, print_blob=True)
 @given(st.lists(operation, min_size=5, max_size=40))
 def test_any_history_ends_in_equal_catalogues(steps: list[tuple[object, ...]]) -> None:
     asyncio.run(play(steps))
