@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.league.harness import OFFERINGS, ROLES, League, Role, league
+from hansa.core.limits import Limits
+from hansa.pubsub.cometbft import CometBftBus
+from hansa.pubsub.engine import RPC_SOCKET
+from tests.league.harness import CLOCK, OFFERINGS, ROLES, League, Role, league, wait_until
 
 pytestmark = pytest.mark.league
 
@@ -37,6 +42,31 @@ async def test_a_killed_member_catches_up_with_the_others(four: League, role: Ro
     after = await victim.create_offering(name="after")
     for created in (before, meanwhile, after):
         await four.wait_until_visible(f"{OFFERINGS}/{created}")
+
+
+async def test_a_member_whose_engine_hangs_is_back_by_itself(tmp_path: Path) -> None:
+    async with league(tmp_path / "league", 4, {"engine_stall_s": 1.0}) as members:
+        victim, witness = members[0], members[1]
+        os.kill(await victim.pid("cometbft"), signal.SIGSTOP)
+        created = await witness.create_offering(name="meanwhile")
+        await members.wait_until_visible(f"{OFFERINGS}/{created}", timeout_s=60)
+        children = (await victim.status())["children"]
+        assert {child["name"]: child["starts"] for child in children} == {"ledger": 1, "cometbft": 2}
+
+
+async def test_an_engine_knows_how_far_its_peers_are(four: League) -> None:
+    created = await four[0].create_offering()
+    await four.wait_until_visible(f"{OFFERINGS}/{created}")
+    bus = CometBftBus(four[0].folder / "ledger" / RPC_SOCKET, CLOCK, Limits())
+
+    async def are_level() -> bool:
+        progress = await bus.progress()
+        return progress.height > 0 and progress.peer_heights == (progress.height,) * 3
+
+    try:
+        await wait_until(are_level, "the engine and its peers are at one height", 30.0, four.members)
+    finally:
+        await bus.close()
 
 
 async def test_three_members_go_on_without_the_fourth(four: League) -> None:

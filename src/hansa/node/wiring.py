@@ -13,11 +13,9 @@ Nothing in here decides anything; who wants to know what a part does reads that 
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -59,7 +57,9 @@ from hansa.pubsub.engine import (
     ABCI_SOCKET,
     RPC_SOCKET,
     ChildSpec,
+    EngineProgress,
     EngineSettings,
+    EngineWatch,
     Exit,
     Supervised,
     engine_environment,
@@ -84,6 +84,7 @@ class Children:
         self, settings: Settings, genesis: bytes, environment: Mapping[str, str], clock: Clock
     ) -> None:
         limits = settings.limits
+        self._clock, self._engine_stall_s = clock, limits.engine_stall_s
         write_home(
             LEDGER,
             EngineSettings(
@@ -129,9 +130,7 @@ class Children:
 
     def _end_engine_too(self, _: Exit) -> None:
         """The engine is of no use without its application; it means to end then, and sometimes hangs in the attempt."""
-        if self.engine.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.engine.pid, signal.SIGKILL)
+        self.engine.kill()
 
     def all(self) -> tuple[Supervised, ...]:
         """Both, in the order in which they start."""
@@ -146,6 +145,10 @@ class Children:
         """Keep the engine running, until cancelled."""
         await self.engine.start()
         await self.engine.wait_until_ended()
+
+    async def watch_engine(self, progress: Callable[[], Awaitable[EngineProgress]]) -> None:
+        """Have an engine that does not go on started again, until cancelled."""
+        await EngineWatch(self.engine, progress, self._engine_stall_s, self._clock, log).run()
 
     async def stop(self) -> None:
         """Stop both, the engine first: it ends badly when its application goes before it."""
@@ -270,6 +273,7 @@ class Marketplace:
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         self.tasks.add("ledger", children.run_application)
         self.tasks.add("engine", children.run_engine)
+        self.tasks.add("engine watch", lambda: children.watch_engine(self.bus.progress))
         self.tasks.add("registry", lambda: registry.follow(self.bus, clock))
         self.tasks.add("publisher", publisher.run)
         self.tasks.add("follower", follower.run)

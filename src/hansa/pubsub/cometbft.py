@@ -2,6 +2,7 @@
 
     submit   broadcast_tx_sync   answers after CheckTx here, before any block
     ask      abci_query          passed on to the ledger application
+    look     status, …           where the engine and its peers stand
     bell     NewBlockHeader      one WebSocket subscription wakes everybody who waits for a block
 
 The subscription is made again, with a growing pause, whenever it breaks; it rings once when it stands, because
@@ -25,7 +26,7 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.pubsub.bell import Bell
 from hansa.pubsub.bus import LedgerStatus
-from hansa.pubsub.engine.sockets import SocketFolder
+from hansa.pubsub.engine import EngineProgress, SocketFolder
 from hansa.pubsub.ledger.methods import AHEAD
 from hansa.pubsub.ledger.queries import time_text
 from hansa.pubsub.ledger.transactions import CODESPACE, NUMBERED_CODES
@@ -89,6 +90,31 @@ class CometBftBus(LedgerBus):
                 time=time_text(head.time_ms) if head.height else None,
                 catching_up=bool(status["sync_info"]["catching_up"]),
                 peers=int(network["n_peers"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise _not_understood() from error
+
+    async def progress(self) -> EngineProgress:
+        """How far the engine is, and how far its peers are.
+
+        Raises:
+            Unavailable: The engine does not answer.
+        """
+        status, mempool, consensus = await asyncio.gather(
+            self._engine("status", {}),
+            self._engine("num_unconfirmed_txs", {}),
+            self._engine("dump_consensus_state", {}),
+        )
+        try:
+            return EngineProgress(
+                height=int(status["sync_info"]["latest_block_height"]),
+                step="/".join(str(consensus["round_state"][name]) for name in ("height", "round", "step")),
+                transactions_waiting=int(mempool["total"]),
+                # A peer tells of the height that it is deciding. It stands at 0 before it has told of any.
+                peer_heights=tuple(
+                    max(0, int(peer["peer_state"]["round_state"]["height"]) - 1)
+                    for peer in consensus["peers"] or ()
+                ),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _not_understood() from error

@@ -13,6 +13,7 @@ from hansa.pubsub.engine.ports import free_port, free_ports, require_free_port
 from hansa.pubsub.engine.process import ChildSpec, ChildState, Exit, Supervised
 from hansa.pubsub.engine.relay import LineRelay, json_relay
 from hansa.pubsub.engine.sockets import SocketFolder, remove_stale_socket, wait_for_listener
+from hansa.pubsub.engine.watch import EngineProgress, EngineWatch
 
 __all__ = [
     "ABCI_SOCKET",
@@ -21,7 +22,9 @@ __all__ = [
     "ChildState",
     "EngineBuild",
     "EngineKey",
+    "EngineProgress",
     "EngineSettings",
+    "EngineWatch",
     "Exit",
     "GenesisValidator",
     "Home",

@@ -11,9 +11,6 @@ stays alive. It is killed then, so that it is started again.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -93,9 +90,8 @@ def supervised_engine(
 
     def relay_and_watch(line: str) -> None:
         relay(line)
-        if line.startswith(CONSENSUS_FAILURE) and supervised.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(supervised.pid, signal.SIGKILL)
+        if line.startswith(CONSENSUS_FAILURE):
+            supervised.kill()
 
     supervised = Supervised(spec, clock, logger, relay_and_watch, before_start=before_start, on_exit=on_exit)
     return supervised

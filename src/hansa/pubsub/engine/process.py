@@ -171,6 +171,11 @@ class Supervised:
         if self._task is not None:
             await asyncio.shield(self._task)
 
+    def kill(self) -> None:
+        """Kill the child if it runs; it is started again as after any other end."""
+        if self._process is not None and self._state is ChildState.RUNNING:
+            self._signal(self._process, signal.SIGKILL)
+
     async def restart(self) -> None:
         """Stop the child if it runs, and start it.
 

@@ -1,0 +1,134 @@
+"""Notices an engine that lives but does not go on, and has it started again.
+
+An engine can be alive and healthy by its own account, and yet never get another block: it waits for something that each of
+its peers believes to have sent, or its peers wait for something that it believes to have sent. Nothing that it does by
+itself ends that, and it logs nothing. A new start does end it, because then all of them tell one another anew where they
+stand.
+
+States, found out every `CHECK_S`:
+
+    going on     it has moved since the last look, by a block or by a step towards one, or there is nothing to move for
+    behind       others have blocks that it lacks, and it does not move
+    waiting      transactions wait for a block, and it does not move. That is so as well while the league has no quorum
+    silent       it does not answer, although it has answered since its start. Before its first answer it may be working
+                 through blocks for as long as it likes
+
+Behind or silent for `stall_s`, or waiting for twice that, it is killed, and its supervisor starts it. When that did not
+help, the time until the next attempt doubles, up to `PATIENCE_MAX_S`, and begins anew with its next block.
+
+Where the others are is what they say. One that exaggerates gains nothing: what counts is the height that more than a third
+of the peers claim to have reached, and the worst that several could do is a new start now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Unavailable
+from hansa.pubsub.engine.process import Supervised
+
+CHECK_S: Final = 5.0
+ANSWER_TIMEOUT_S: Final = 5.0
+PATIENCE_MAX_S: Final = 3600.0
+
+
+class EngineProgress(msgspec.Struct, frozen=True):
+    """How far an engine is, and how far its peers are."""
+
+    height: int
+    """Of the newest block that it has."""
+    step: str
+    """Height, round and step of the block that is being decided."""
+    transactions_waiting: int
+    """For a block, as far as it knows."""
+    peer_heights: tuple[int, ...]
+    """Of the newest block that each of its peers says to have."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether more than a third of its peers have a block that it lacks."""
+        claimed = sorted(self.peer_heights, reverse=True)
+        return bool(claimed) and claimed[len(claimed) // 3] > self.height
+
+
+class EngineWatch:
+    """Watches one engine.
+
+    Args:
+        engine: Its process.
+        progress: Asks it how far it is. Raises `Unavailable`.
+        stall_s: How long it may be behind or silent.
+        clock: For the pauses.
+        logger: Gets a line whenever it is killed.
+    """
+
+    def __init__(
+        self,
+        engine: Supervised,
+        progress: Callable[[], Awaitable[EngineProgress]],
+        stall_s: float,
+        clock: Clock,
+        logger: FilteringBoundLogger,
+    ) -> None:
+        self._engine = engine
+        self._progress = progress
+        self._stall_s = self._patience_s = stall_s
+        self._clock = clock
+        self._logger = logger
+        self._starts = 0
+        self._before: EngineProgress | None = None
+        """What it said last; None before its first answer since its start."""
+        self._stalled_at_s: float | None = None
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await self._clock.sleep(min(CHECK_S, self._stall_s))
+            stalled_for_s = self._stalled_for_s(await self._ask())
+            if stalled_for_s is not None:
+                self._start_again(stalled_for_s)
+
+    def _start_again(self, stalled_for_s: float) -> None:
+        self._logger.warning(
+            "the engine does not go on and is started again",
+            stalled_for_s=round(stalled_for_s, 3),
+            said_last=msgspec.to_builtins(self._before),
+        )
+        self._patience_s = min(2 * self._patience_s, PATIENCE_MAX_S)
+        self._engine.kill()
+
+    async def _ask(self) -> EngineProgress | None:
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await self._progress()
+        except (Unavailable, TimeoutError):
+            return None
+
+    def _stalled_for_s(self, progress: EngineProgress | None) -> float | None:
+        """For how long it has not gone on, after what it has just said; None unless that is too long."""
+        if self._starts != self._engine.starts:
+            self._starts, self._before, self._stalled_at_s = self._engine.starts, None, None
+        before = self._before
+        if progress is not None:
+            self._before = progress
+        if before is None or (progress is not None and self._goes_on(before, progress)):
+            self._stalled_at_s = None
+            return None
+        now_s = self._clock.monotonic()
+        if self._stalled_at_s is None:
+            self._stalled_at_s = now_s
+        stalled_for_s = now_s - self._stalled_at_s
+        is_only_waiting = progress is not None and not progress.is_behind
+        return stalled_for_s if stalled_for_s >= self._patience_s * (1 + is_only_waiting) else None
+
+    def _goes_on(self, before: EngineProgress, now: EngineProgress) -> bool:
+        if now.height > before.height:
+            self._patience_s = self._stall_s
+        has_moved = (now.height, now.step) != (before.height, before.step)
+        return has_moved or not (now.is_behind or now.transactions_waiting)
