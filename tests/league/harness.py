@@ -31,18 +31,17 @@ POLL_S: Final = 0.05
 LOG_TAIL_LINES: Final = 25
 LOG_LINE_MAX_CHARS: Final = 240
 SHOWN_OF_STATUS: Final = (
-    *(
-        "height",
-        "position",
-        "peers",
-        "catching_up",
-        "followed_to",
-        "unpublished",
-        "refused",
-        "pending",
-        "failed",
-    ),
-    *("evidence", "reasons"),
+    "height",
+    "position",
+    "peers",
+    "catching_up",
+    "followed_to",
+    "unpublished",
+    "refused",
+    "pending",
+    "failed",
+    "evidence",
+    "reasons",
 )
 """What of `/league/v1/status` a failed test shows of a member."""
 OFFERINGS: Final = "/tmf-api/productCatalogManagement/v4/productOffering"
