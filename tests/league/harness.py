@@ -192,12 +192,19 @@ class RunningMember:
 
     async def kill(self, role: Role) -> None:
         """SIGKILL one of its processes."""
-        pid = await self.pid(role)
-        assert pid > 0, f"{self.name} has no {role} to kill"
-        os.kill(pid, signal.SIGKILL)
+        await self._signal(role, signal.SIGKILL)
         if role == "serve":
             assert self.process is not None
             await self.process.wait()
+
+    async def hang(self, role: Role) -> None:
+        """Have one of its processes live on without doing anything."""
+        await self._signal(role, signal.SIGSTOP)
+
+    async def _signal(self, role: Role, number: signal.Signals) -> None:
+        pid = await self.pid(role)
+        assert pid > 0, f"{self.name} has no {role} that could get a signal"
+        os.kill(pid, number)
 
     async def stop(self) -> int | None:
         """SIGTERM; its exit status."""
@@ -221,7 +228,7 @@ class RunningMember:
             status = await self.status()
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             return f"{self.name} does not tell where it stands: {error!r}"
-        public = sum(entry["count"] for entry in status["entities"] if entry["public"])
+        public = public_count(status)
         shown = {name: status[name] for name in SHOWN_OF_STATUS}
         return f"{self.name}: public={public} " + " ".join(f"{name}={value}" for name, value in shown.items())
 
@@ -231,6 +238,11 @@ class RunningMember:
             return "(no log)"
         lines = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
         return "\n".join(line[:LOG_LINE_MAX_CHARS] for line in lines)
+
+
+def public_count(status: Any) -> int:
+    """How many public entities a member has, by its `/league/v1/status`."""
+    return sum(entry["count"] for entry in status["entities"] if entry["public"])
 
 
 class League:

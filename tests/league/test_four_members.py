@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from hansa.core.limits import Limits
+from hansa.node.folder import LEDGER
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
 from tests.league.harness import CLOCK, OFFERINGS, ROLES, League, Role, league, wait_until
@@ -47,7 +46,7 @@ async def test_a_killed_member_catches_up_with_the_others(four: League, role: Ro
 async def test_a_member_whose_engine_hangs_is_back_by_itself(tmp_path: Path) -> None:
     async with league(tmp_path / "league", 4, {"engine_stall_s": 1.0}) as members:
         victim, witness = members[0], members[1]
-        os.kill(await victim.pid("cometbft"), signal.SIGSTOP)
+        await victim.hang("cometbft")
         created = await witness.create_offering(name="meanwhile")
         await members.wait_until_visible(f"{OFFERINGS}/{created}", timeout_s=60)
         children = (await victim.status())["children"]
@@ -57,7 +56,7 @@ async def test_a_member_whose_engine_hangs_is_back_by_itself(tmp_path: Path) -> 
 async def test_an_engine_knows_how_far_its_peers_are(four: League) -> None:
     created = await four[0].create_offering()
     await four.wait_until_visible(f"{OFFERINGS}/{created}")
-    bus = CometBftBus(four[0].folder / "ledger" / RPC_SOCKET, CLOCK, Limits())
+    bus = CometBftBus(four[0].folder / LEDGER / RPC_SOCKET, CLOCK, Limits())
 
     async def are_level() -> bool:
         progress = await bus.progress()

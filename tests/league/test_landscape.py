@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.league.harness import ROLES, League, Role, RunningMember, league, wait_until
+from tests.league.harness import ROLES, League, Role, RunningMember, league, public_count, wait_until
 
 pytestmark = [pytest.mark.league, pytest.mark.timeout(240)]
 
@@ -64,8 +64,7 @@ async def bring_in_until_done(member: RunningMember, part: Path) -> None:
 
 async def public_entities(member: RunningMember) -> int:
     """How many public entities a member has."""
-    entities = (await member.status())["entities"]
-    return sum(entry["count"] for entry in entities if entry["public"])
+    return public_count(await member.status())
 
 
 async def assert_all_have_everything(members: League, expected: int = ENTITIES) -> None:

@@ -166,5 +166,7 @@ def test_fewer_peers_than_a_third_cannot_make_an_engine_look_behind(honest: list
 
 
 @given(HEIGHTS, st.integers(0, 1000))
-def test_an_engine_behind_every_peer_is_behind(heights: list[int], own: int) -> None:
+def test_an_engine_is_behind_when_more_than_a_third_of_its_peers_are_ahead(
+    heights: list[int], own: int
+) -> None:
     assert at(own, *heights).is_behind is (own < sorted(heights)[-1 - len(heights) // 3])

@@ -173,7 +173,7 @@ class Supervised:
 
     def kill(self) -> None:
         """Kill the child if it runs; it is started again as after any other end."""
-        if self._process is not None and self._state is ChildState.RUNNING:
+        if self._process is not None:
             self._signal(self._process, signal.SIGKILL)
 
     async def restart(self) -> None:

@@ -53,8 +53,12 @@ class EngineProgress(msgspec.Struct, frozen=True):
     @property
     def is_behind(self) -> bool:
         """Whether more than a third of its peers have a block that it lacks."""
-        claimed = sorted(self.peer_heights, reverse=True)
-        return bool(claimed) and claimed[len(claimed) // 3] > self.height
+        return 3 * sum(height > self.height for height in self.peer_heights) > len(self.peer_heights)
+
+    def goes_on_from(self, before: EngineProgress) -> bool:
+        """Whether it has moved since, or has nothing to move for."""
+        has_moved = (self.height, self.step) != (before.height, before.step)
+        return has_moved or not (self.is_behind or self.transactions_waiting)
 
 
 class EngineWatch:
@@ -117,7 +121,9 @@ class EngineWatch:
         before = self._before
         if progress is not None:
             self._before = progress
-        if before is None or (progress is not None and self._goes_on(before, progress)):
+            if before is not None and progress.height > before.height:
+                self._patience_s = self._stall_s
+        if before is None or (progress is not None and progress.goes_on_from(before)):
             self._stalled_at_s = None
             return None
         now_s = self._clock.monotonic()
@@ -126,9 +132,3 @@ class EngineWatch:
         stalled_for_s = now_s - self._stalled_at_s
         is_only_waiting = progress is not None and not progress.is_behind
         return stalled_for_s if stalled_for_s >= self._patience_s * (1 + is_only_waiting) else None
-
-    def _goes_on(self, before: EngineProgress, now: EngineProgress) -> bool:
-        if now.height > before.height:
-            self._patience_s = self._stall_s
-        has_moved = (now.height, now.step) != (before.height, before.step)
-        return has_moved or not (now.is_behind or now.transactions_waiting)
