@@ -23,11 +23,12 @@ from benchmarks.offerings import PATH, offering
 from benchmarks.plan import Plan
 from benchmarks.processes import LoadGenerator, free_port, started
 from benchmarks.report import Figure, Row, Table
-from hansa.business.indexing import index_plan
+from hansa.business.index_plan import index_plan
 from hansa.business.models import load
 from hansa.core.clock import Clock, SystemClock
 from hansa.core.limits import Limits
-from hansa.store import Store, subscriptions
+from hansa.store import Store
+from hansa.store.tables import subscriptions
 
 API: Final = "TMF620"
 QUERY: Final = "eventType=productOfferingCreateEvent"

@@ -18,11 +18,11 @@ import uvloop
 
 from benchmarks.offerings import TYPE, Seeded, filters, is_public, stored_offerings
 from hansa.business import BusinessApp
+from hansa.business.context import Context
 from hansa.business.hub import HubDispatcher
-from hansa.business.indexing import index_plan
+from hansa.business.index_plan import index_plan
 from hansa.business.models import load
 from hansa.business.rules import Rules
-from hansa.business.surroundings import Surroundings
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock, SystemClock
 from hansa.core.entropy import BufferedEntropy
@@ -30,10 +30,10 @@ from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.identity import TokenAuthenticate, issue_token
 from hansa.node.disk import DiskWatch
-from hansa.node.front_door import FrontDoor
-from hansa.node.http_server import http_server, listening_socket, settle
+from hansa.node.http.front_door import FrontDoor
+from hansa.node.http.server import http_server, listening_socket, settle
+from hansa.node.http.traffic import Traffic
 from hansa.node.outbound import OutboundClient
-from hansa.node.traffic import Traffic
 from hansa.node.wiring import ListenerOrigins
 from hansa.store import EntityDraft, Store
 
@@ -74,7 +74,7 @@ async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
     authenticate = TokenAuthenticate(SigningKey.load(folder / KEY).verifying_key(), DID, clock)
     endpoint = f"http://127.0.0.1:{port}"
     business = BusinessApp(
-        Surroundings(
+        Context(
             store, models, authenticate, clock, BufferedEntropy(os.urandom), limits, endpoint, Rules(models)
         )
     )

@@ -11,7 +11,7 @@ import typer.main
 
 from hansa.cli.app import app
 from hansa.node.metrics import metrics_page
-from hansa.node.settings import settings_page
+from hansa.node.settings.loading import settings_page
 from tools.api_tables import apis_page
 from tools.state_tables import states_page
 

@@ -21,7 +21,7 @@ import msgspec
 
 from hansa.core.clock import SystemClock
 from hansa.node.demo_league import HOST, create_or_resume_league
-from hansa.node.setting_schema import Value
+from hansa.node.settings.schema import Value
 
 CLOCK: Final = SystemClock()
 SERVE: Final = (sys.executable, "-m", "hansa.cli", "serve")

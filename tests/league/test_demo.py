@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hansa.cli.demo_members import holder_of
+from hansa.cli.demo.members import holder_of
 from hansa.pubsub.engine import free_port
 from tests.league.harness import CLOCK, POLL_S
 

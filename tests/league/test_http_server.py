@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hansa.node import http_server as server_module
-from hansa.node.http_server import HEAD_SIZE_MAX_BYTES
+from hansa.node.http import server as server_module
+from hansa.node.http.server import HEAD_SIZE_MAX_BYTES
 from tests.support.serving import Running, serving
 
 pytestmark = pytest.mark.league

@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from hansa.business.indexing import index_plan
+from hansa.business.index_plan import index_plan
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import SystemClock
 from hansa.core.limits import Limits

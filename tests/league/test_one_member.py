@@ -13,8 +13,8 @@ import pytest
 
 from hansa.core.errors import EXIT_STATUS, Code
 from hansa.node.folder import LEDGER_STATE
-from hansa.node.http_server import listening_socket
-from hansa.node.settings import FILE_NAME
+from hansa.node.http.server import listening_socket
+from hansa.node.settings.loading import FILE_NAME
 from tests.league.harness import OFFERINGS, ROLES, Role, RunningMember, league, wait_until
 
 pytestmark = pytest.mark.league

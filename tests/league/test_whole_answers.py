@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hansa.node.whole_answers import EXTENSION, JOINED_MAX_BYTES
+from hansa.node.http.fast_path import EXTENSION, JOINED_MAX_BYTES
 from tests.support.serving import Running, serving
 
 pytestmark = pytest.mark.league

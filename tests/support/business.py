@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hansa.business import BusinessApp
-from hansa.business.indexing import index_plan
+from hansa.business.context import Context
+from hansa.business.index_plan import index_plan
 from hansa.business.models import Models, load
 from hansa.business.rules import Rules
-from hansa.business.surroundings import Surroundings
-from hansa.core.caller import ANONYMOUS, Caller
+from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.clock import Clock, ManualClock
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
@@ -51,10 +51,10 @@ class Business:
         self.limits = limits
         self.models = models
         self.endpoint = endpoint
-        self.around = Surroundings(
+        self.context = Context(
             store, models, authenticate, clock, random.Random(7).randbytes, limits, endpoint, Rules(models)
         )
-        self.app = BusinessApp(self.around)
+        self.app = BusinessApp(self.context)
         self.anonymous = AsgiClient(self.app)
         self.operator = self.anonymous.with_headers(authorization="Bearer operator")
         self.provider = self.anonymous.with_headers(authorization="Bearer provider")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from hansa.cli.client import Answer, Client, Parameters
+from hansa.cli.client import Client, ClientResponse, Parameters
 from tests.support.asgi import Application, AsgiClient
 
-Fault = Callable[[str, str], Answer | Exception | None]
+Fault = Callable[[str, str], ClientResponse | Exception | None]
 """What happens to a request of this method and path, before it is carried out; None: nothing."""
 
 
@@ -33,7 +33,7 @@ class InProcessClient(Client):
         body: bytes | None = None,
         content_type: str = "application/json",
         timeout_s: float = 1.0,
-    ) -> Answer:
+    ) -> ClientResponse:
         """Carry out a request, unless a fault happens to it."""
         del timeout_s
         self.requests.append((method, path))
@@ -49,4 +49,4 @@ class InProcessClient(Client):
         if self.lost_answers > 0:
             self.lost_answers -= 1
             raise self.unreachable()
-        return Answer(answer.status, answer.headers, answer.body)
+        return ClientResponse(answer.status, answer.headers, answer.body)

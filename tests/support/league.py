@@ -11,6 +11,7 @@ from typing import Any, Self
 import msgspec
 from starlette.applications import Starlette
 
+from hansa.api import routes
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.events import CREATE, EntityVersion, LifecycleEvent, event_name, event_time, sign_event
@@ -22,9 +23,9 @@ from hansa.identity import MemberCallerCheck, MemberSigner
 from hansa.pubsub.bus import Bus
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
-from hansa.replication.api import routes
 from hansa.replication.follower import ConsumeCondition, everything
-from hansa.store import EntityDraft, Store, retrievals
+from hansa.store import EntityDraft, Store
+from hansa.store.tables import retrievals
 from tests.support.asgi import AsgiClient
 from tests.support.network import Network
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from hansa.core.errors import Code, Unavailable
-from hansa.core.http import HttpAnswer, HttpRequest
+from hansa.core.http import HttpRequest, HttpResponse
 
 
 class Listeners:
@@ -28,7 +28,7 @@ class Listeners:
         self.in_flight = 0
         self.in_flight_max = 0
 
-    async def send(self, request: HttpRequest) -> HttpAnswer:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         """Receive one notification."""
         assert request.method == "POST"
         assert request.headers["content-type"] == "application/json;charset=utf-8"
@@ -44,7 +44,7 @@ class Listeners:
                 raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "Nobody answers.")
             if 200 <= status < 300:
                 self.received[request.url].append(msgspec.json.decode(request.body))
-            return HttpAnswer(status, {}, b"")
+            return HttpResponse(status, {}, b"")
         finally:
             self.in_flight -= 1
 

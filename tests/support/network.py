@@ -8,10 +8,10 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.http import HttpAnswer, HttpRequest
+from hansa.core.http import HttpRequest, HttpResponse
 from tests.support.asgi import Application, AsgiClient
 
-Fault = Callable[[HttpRequest, HttpAnswer], HttpAnswer]
+Fault = Callable[[HttpRequest, HttpResponse], HttpResponse]
 """Changes an answer on its way."""
 
 
@@ -35,7 +35,7 @@ class Network:
         """What was sent to an endpoint."""
         return [request for request in self.requests if request.url.startswith(endpoint + "/")]
 
-    async def send(self, request: HttpRequest) -> HttpAnswer:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         """An `HttpClient` that everybody shares."""
         self.requests.append(request)
         endpoint = "/".join(request.url.split("/", 3)[:3])
@@ -49,7 +49,7 @@ class Network:
             raise Unavailable(Code.RETRIEVAL_TIMEOUT, "The exchange took too long.")
         client = AsgiClient(self.applications[endpoint], request.headers)
         response = await client.request(request.method, request.url.removeprefix(endpoint), body=request.body)
-        answer = HttpAnswer(response.status, response.headers, response.body)
+        answer = HttpResponse(response.status, response.headers, response.body)
         if endpoint in self.faults:
             answer = self.faults[endpoint](request, answer)
         if len(answer.body) > request.answer_size_max_bytes:
@@ -59,13 +59,13 @@ class Network:
 
 def status(code: int, headers: Mapping[str, str] | None = None) -> Fault:
     """Every answer has this status and an unfriendly text."""
-    return lambda *_: HttpAnswer(code, headers or {}, b"<script>our words</script>")
+    return lambda *_: HttpResponse(code, headers or {}, b"<script>our words</script>")
 
 
 def changed(change: Callable[[bytes], bytes]) -> Fault:
     """Something is done to the bytes of every answer."""
 
-    def fault(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+    def fault(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
         del request
         return msgspec.structs.replace(answer, body=change(answer.body))
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from hansa.node.http_server import HttpServer, http_server, listening_socket
+from hansa.node.http.server import HttpServer, http_server, listening_socket
 
 
 class Running:

@@ -11,21 +11,21 @@ from typing import NamedTuple
 
 import structlog
 
-from hansa.business.http import (
-    Answer,
+from hansa.business.context import Context
+from hansa.business.http.messages import (
     Disconnected,
     Receive,
     Request,
+    Response,
     Scope,
     Send,
-    error_answer,
-    send_answer,
+    error_response,
+    send_response,
 )
+from hansa.business.http.response_cache import ResponseCache
 from hansa.business.hub import HubHandler
-from hansa.business.kept_answers import KeptAnswers
 from hansa.business.openapi import Description
-from hansa.business.resources import ApiResources, Route, other_method, route
-from hansa.business.surroundings import Surroundings
+from hansa.business.routes import ApiResources, Route, other_method, route
 from hansa.core.errors import Code, Fatal, HansaError, Refused, Unavailable
 
 PARENT_MARK = "{}"
@@ -34,7 +34,7 @@ PARENT_MARK = "{}"
 log = structlog.get_logger()
 
 
-class Place(NamedTuple):
+class Match(NamedTuple):
     """What a path leads to."""
 
     route: Route
@@ -45,19 +45,19 @@ class Place(NamedTuple):
 class BusinessApp:
     """The ASGI application of `hansa.business`."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._limits = around.limits
+    def __init__(self, context: Context) -> None:
+        self._limits = context.limits
         self._in_flight = 0
-        self._bases = frozenset(api.base_path.rstrip("/") for api in around.models.apis)
+        self._bases = frozenset(api.base_path.rstrip("/") for api in context.models.apis)
         self._routes: dict[str, Route] = {}
         self._sub_routes: dict[str, Route] = {}
-        kept = KeptAnswers()
-        self.resources = {api.id: ApiResources(api, around, kept) for api in around.models.apis}
+        kept = ResponseCache()
+        self.resources = {api.id: ApiResources(api, context, kept) for api in context.models.apis}
         """By API."""
         for found in self.resources.values():
-            described = Description(found.api, around.endpoint)
+            described = Description(found.api, context.endpoint)
             own = {described.path: route({"GET": described.retrieve}, {})}
-            for path, one in {**own, **HubHandler(found.api, around).routes, **found.routes}.items():
+            for path, one in {**own, **HubHandler(found.api, context).routes, **found.routes}.items():
                 if "{" in path:
                     self._sub_routes[path[: path.index("{")] + PARENT_MARK + path[path.index("}") + 1 :]] = (
                         one
@@ -82,13 +82,13 @@ class BusinessApp:
         """Answer one request (ASGI)."""
         answer = await self.answer(scope, receive)
         if answer is not None:
-            await send_answer(send, answer, with_body=scope["method"] != "HEAD")
+            await send_response(send, answer, with_body=scope["method"] != "HEAD")
 
-    async def answer(self, scope: Scope, receive: Receive) -> Answer | None:
+    async def answer(self, scope: Scope, receive: Receive) -> Response | None:
         """The answer to one request; None when the client went away before it was complete."""
         assert scope["type"] == "http", "the node routes nothing else here"
         if self._in_flight >= self._limits.requests_in_flight_max:
-            return error_answer(
+            return error_response(
                 Unavailable(Code.OVERLOADED, "Too many requests are in work.", retry_after_s=1)
             )
         self._in_flight += 1
@@ -104,28 +104,28 @@ class BusinessApp:
         except HansaError as error:
             if error.http_status == 500 or isinstance(error, Fatal):
                 log.error("request_failed", path=scope["path"], code=str(error.code), problem=error.message)
-            return error_answer(error)
+            return error_response(error)
         except Disconnected:
             return None
         except Exception:
             log.exception("request_failed", path=scope["path"])
-            return error_answer(HansaError(Code.INTERNAL, ""))
+            return error_response(HansaError(Code.INTERNAL, ""))
         finally:
             self._in_flight -= 1
 
-    def _place(self, path: str) -> Place:
+    def _place(self, path: str) -> Match:
         found = self._routes.get(path)
         if found is not None:
-            return Place(found, None, "")
+            return Match(found, None, "")
         head, _, last = path.rpartition("/")
         found = self._routes.get(head)
         if found is not None:  # a collection may have a slash behind it: nothing follows that
-            return Place(found, None, last)
+            return Match(found, None, last)
         # The collection, and then the item, of a sub-resource: …/parent/{id}/name and …/parent/{id}/name/{id}.
         upper, _, name = head.rpartition("/")
         for above, sub, entity_id in ((upper and head, last, ""), (upper, name, last)):
             parent, _, parent_id = above.rpartition("/")
             found = self._sub_routes.get(f"{parent}/{PARENT_MARK}/{sub}")
             if found is not None and parent_id:
-                return Place(found, parent_id, entity_id)
+                return Match(found, parent_id, entity_id)
         raise Refused(Code.NOT_FOUND, "No API serves this path.")

@@ -73,7 +73,7 @@ def demo(
     all are ready, then shows how they are: live on a terminal, else a line whenever something changes. Ctrl-C or
     SIGTERM stops all of it. A member that dies stays down until you start it.
     """
-    from hansa.cli.demo import DemoOptions, run_demo
+    from hansa.cli.demo.league import DemoOptions, run_demo
     from hansa.cli.local import CLOCK, ENTROPY
     from hansa.cli.output import Output
 
@@ -215,7 +215,7 @@ def doctor(
 
     Changes nothing; can be run while the marketplace runs. Exit status 1 when something is wrong.
     """
-    from hansa.cli.doctor import run_doctor
+    from hansa.cli.doctor.checks import run_doctor
     from hansa.cli.local import CLOCK, ENVIRONMENT
     from hansa.cli.output import Output
 
@@ -353,12 +353,12 @@ def events(
 
     With --follow, new events alone unless --after or --from says otherwise; a broken connection is taken up again.
     """
-    from hansa.cli.events import Wanted
+    from hansa.cli.events import EventSelection
     from hansa.cli.local import CLOCK
     from hansa.cli.output import Output
     from hansa.cli.remote import run_events
 
-    wanted = Wanted(
+    wanted = EventSelection(
         after=after,
         types=tuple(type_ or ()),
         issuers=tuple(issuer or ()),

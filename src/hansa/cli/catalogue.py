@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
+from hansa.api.catalogue import PATH, CatalogueEntry, CataloguePage
 from hansa.cli.client import Client, refusal
-from hansa.node.catalogue import PATH, CatalogueEntry, CataloguePage
 
 PAGE: Final = 1000
 

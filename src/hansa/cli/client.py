@@ -30,7 +30,7 @@ RETRY_AFTER_MAX_S: Final = 30.0
 Parameters = Sequence[tuple[str, str]]
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ClientResponse(msgspec.Struct, frozen=True):
     """A whole answer; header names in lower case."""
 
     status: int
@@ -94,7 +94,7 @@ class Client:
         body: bytes | None = None,
         content_type: str = "application/json",
         timeout_s: float = TIMEOUT_S,
-    ) -> Answer:
+    ) -> ClientResponse:
         """Send one request; `path` is used as it is written.
 
         Raises:
@@ -115,7 +115,7 @@ class Client:
                     content += chunk
                     if len(content) > ANSWER_SIZE_MAX_BYTES:
                         raise Refused(Code.TOO_LARGE, f"{self.url} answers without end.")
-                return Answer(
+                return ClientResponse(
                     answer.status, {name.lower(): v for name, v in answer.headers.items()}, bytes(content)
                 )
         except TimeoutError as error:
@@ -160,7 +160,7 @@ class Client:
             ) as answer:
                 if answer.status != 200:
                     body = await answer.content.read(65_536)
-                    raise refusal(Answer(answer.status, {}, body), self.url)
+                    raise refusal(ClientResponse(answer.status, {}, body), self.url)
                 fields: dict[str, str] = {}
                 async for raw in answer.content:
                     line = raw.decode("utf-8", "replace").rstrip("\r\n")
@@ -199,7 +199,7 @@ class Client:
         return url.extend_query(list(parameters)) if parameters else url
 
 
-def reason_of(answer: Answer) -> tuple[str, str]:
+def reason_of(answer: ClientResponse) -> tuple[str, str]:
     """Code and reason that an error answer gives, fit to be shown."""
     content = answer.json()
     if not isinstance(content, dict):
@@ -211,13 +211,13 @@ def reason_of(answer: Answer) -> tuple[str, str]:
     )
 
 
-def retry_after_s(answer: Answer) -> float:
+def retry_after_s(answer: ClientResponse) -> float:
     """Seconds that an overloaded marketplace asks to wait."""
     text = answer.headers.get("retry-after", "1")
     return min(float(text), RETRY_AFTER_MAX_S) if text.isascii() and text.isdigit() else 1.0
 
 
-def refusal(answer: Answer, url: str) -> HansaError:
+def refusal(answer: ClientResponse, url: str) -> HansaError:
     """The error that an answer stands for."""
     code, reason = reason_of(answer)
     if answer.status == 401:

@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from hansa.api.catalogue import CatalogueEntry
 from hansa.cli.catalogue import entries
 from hansa.cli.client import Client
-from hansa.node.catalogue import CatalogueEntry
 
 Kind = Literal["missing", "content", "origin"]
 KINDS: Final[tuple[Kind, ...]] = ("missing", "content", "origin")
@@ -34,7 +34,7 @@ class Difference(msgspec.Struct, frozen=True):
     origins: tuple[str | None, ...]
 
 
-class Comparison(msgspec.Struct):
+class CatalogueComparison(msgspec.Struct):
     """What was found; the first differences are kept, all are counted."""
 
     members: tuple[str, ...]
@@ -51,7 +51,9 @@ class Comparison(msgspec.Struct):
         return self.missing + self.content + self.origin
 
 
-async def compare(urls: Sequence[str], types: Sequence[str] = (), kept_max: int = KEPT_MAX) -> Comparison:
+async def compare(
+    urls: Sequence[str], types: Sequence[str] = (), kept_max: int = KEPT_MAX
+) -> CatalogueComparison:
     """Compare the catalogues at these addresses.
 
     Raises:
@@ -64,9 +66,9 @@ async def compare(urls: Sequence[str], types: Sequence[str] = (), kept_max: int 
 
 async def merge(
     listings: Sequence[AsyncIterator[CatalogueEntry]], members: Sequence[str], kept_max: int = KEPT_MAX
-) -> Comparison:
+) -> CatalogueComparison:
     """Walk several listings, each in the order of identifiers, side by side."""
-    found = Comparison(tuple(members), [0] * len(members))
+    found = CatalogueComparison(tuple(members), [0] * len(members))
     heads = list(await asyncio.gather(*(_next(listing) for listing in listings)))
     while any(heads):
         current = min(head.id for head in heads if head is not None)

@@ -29,7 +29,7 @@ BACKOFF_MAX_S: Final = 15.0
 Event = Mapping[str, Any]
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class EventSelection(msgspec.Struct, frozen=True):
     """Which events."""
 
     after: int | None = None
@@ -72,7 +72,7 @@ class EventReader:
         self.names: dict[str, str] = {}
         """Members' names by DID."""
 
-    async def prepare(self, wanted: Wanted) -> Wanted:
+    async def prepare(self, wanted: EventSelection) -> EventSelection:
         """Learn the members' names, and put DIDs where names were given.
 
         Raises:
@@ -93,7 +93,7 @@ class EventReader:
             issuers.append(dids.get(issuer, issuer))
         return msgspec.structs.replace(wanted, issuers=tuple(issuers))
 
-    async def pages(self, wanted: Wanted) -> AsyncIterator[Event]:
+    async def pages(self, wanted: EventSelection) -> AsyncIterator[Event]:
         """Events that are on the ledger now."""
         after, given = wanted.after or 0, 0
         while wanted.limit is None or given < wanted.limit:
@@ -114,7 +114,7 @@ class EventReader:
             if isinstance(last, int) and after >= last:
                 return
 
-    async def follow(self, wanted: Wanted) -> AsyncIterator[Event]:
+    async def follow(self, wanted: EventSelection) -> AsyncIterator[Event]:
         """Events as they are committed; without `after` or `from_time`, new ones alone."""
         after = wanted.after
         if after is None:
@@ -177,7 +177,7 @@ class EventReader:
         return event if isinstance(event, dict) and "event" in event else None
 
 
-def _parameters(wanted: Wanted) -> Sequence[tuple[str, str]]:
+def _parameters(wanted: EventSelection) -> Sequence[tuple[str, str]]:
     found = [("type", name) for name in wanted.types]
     found += [("issuer", did) for did in wanted.issuers]
     found += [("entity", name) for name in wanted.entities]

@@ -10,7 +10,7 @@ import msgspec
 from hansa.business.models import Models
 from hansa.cli.catalogue import entries
 from hansa.cli.client import Client, refusal
-from hansa.cli.lines import COLLECTION
+from hansa.cli.imports.lines import COLLECTION
 from hansa.core.errors import Code, HansaError, Refused
 
 PAGE: Final = 500

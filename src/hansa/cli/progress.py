@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
 
-class Progress:
+class ItemProgress:
     """How much of some work is done. `total` is None where nobody knows how much there is."""
 
     def __init__(self, title: str, total: int | None, output: Output) -> None:

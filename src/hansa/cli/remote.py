@@ -11,16 +11,16 @@ import msgspec
 
 from hansa.business.models import load
 from hansa.cli.client import Client
-from hansa.cli.differences import KINDS, Comparison, compare, rows_of
+from hansa.cli.differences import KINDS, CatalogueComparison, compare, rows_of
 from hansa.cli.durations import seconds_of
-from hansa.cli.events import EventReader, Wanted, time_of
+from hansa.cli.events import EventReader, EventSelection, time_of
 from hansa.cli.exports import TypeSkipped, export_lines, types_to_export
-from hansa.cli.imports import Importer, ImportReport, summary
-from hansa.cli.lines import BadLine, count_lines
+from hansa.cli.imports.importer import Importer, ImportReport, summary
+from hansa.cli.imports.lines import BadLine, count_lines
+from hansa.cli.imports.pace import WIDTH_MAX
 from hansa.cli.options import at_least
 from hansa.cli.output import Output
-from hansa.cli.pace import WIDTH_MAX
-from hansa.cli.progress import Progress
+from hansa.cli.progress import ItemProgress
 from hansa.cli.status import fetch_status, show_status
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
@@ -71,7 +71,7 @@ def run_import(
             await importer.run(files)
 
     try:
-        with Progress(f"import into {url}", total, output) as progress:
+        with ItemProgress(f"import into {url}", total, output) as progress:
             asyncio.run(run())
     except HansaError as error:
         if report is None:
@@ -141,7 +141,7 @@ def run_diff(
         raise Refused(Code.INVALID, "Give the addresses of two members or more.")
     wait_s, limit = seconds_of(wait), at_least(limit, 0, "--limit")
 
-    async def run() -> Comparison:
+    async def run() -> CatalogueComparison:
         deadline_s = clock.monotonic() + wait_s
         while True:
             found = await compare(urls, types, limit)
@@ -157,7 +157,7 @@ def run_diff(
     return 1 if found.count else 0
 
 
-def show_comparison(found: Comparison, output: Output) -> None:
+def show_comparison(found: CatalogueComparison, output: Output) -> None:
     """Write a comparison for a person."""
     if not found.count:
         output.data(
@@ -174,7 +174,7 @@ def show_comparison(found: Comparison, output: Output) -> None:
     output.data(f"The catalogues differ in {found.count:,} entities ({counts}). Entities: {sizes}.")
 
 
-def run_events(url: str, wanted: Wanted, is_followed: bool, output: Output, clock: Clock) -> None:
+def run_events(url: str, wanted: EventSelection, is_followed: bool, output: Output, clock: Clock) -> None:
     """Write events; following them ends quietly with Ctrl-C."""
     now = clock.now()
     wanted = msgspec.structs.replace(

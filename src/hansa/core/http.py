@@ -20,7 +20,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
     answer_size_max_bytes: int = 1_048_576
 
 
-class HttpAnswer(msgspec.Struct, frozen=True):
+class HttpResponse(msgspec.Struct, frozen=True):
     """What came back, whole. Header names are lower case."""
 
     status: int
@@ -31,7 +31,7 @@ class HttpAnswer(msgspec.Struct, frozen=True):
 class HttpClient(Protocol):
     """Sends requests to allowed hosts alone, follows no redirects, keeps no cookies."""
 
-    async def send(self, request: HttpRequest) -> HttpAnswer:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         """Send and wait for the whole answer.
 
         Raises:

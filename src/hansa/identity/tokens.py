@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.core.caller import ANONYMOUS, Caller
+from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, uuid7

@@ -27,7 +27,7 @@ from hansa.node.folder import (
     unused_ports,
     write_token,
 )
-from hansa.node.setting_schema import Value
+from hansa.node.settings.schema import Value
 from hansa.pubsub.engine.home import write_file
 
 NAMES: Final = ("lubeck", "bergen", "riga", "bruges")

@@ -34,8 +34,8 @@ from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member, normal_endpoint
 from hansa.identity import issue_token
-from hansa.node.setting_schema import Value
-from hansa.node.settings import FILE_NAME, load_settings, toml_document, toml_value
+from hansa.node.settings.loading import FILE_NAME, load_settings, toml_document, toml_value
+from hansa.node.settings.schema import Value
 from hansa.pubsub.engine import EngineKey, GenesisValidator, genesis_document, require_free_port
 from hansa.pubsub.engine.home import bracketed, write_file
 from hansa.pubsub.ledger.genesis import AppState, read_app_state

@@ -12,10 +12,10 @@ import msgspec
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from hansa.node.http.traffic import Traffic
 from hansa.node.status import StatusReport
-from hansa.node.traffic import Traffic
 from hansa.pubsub.engine import ChildState
-from hansa.store.subscriptions import Listening, State
+from hansa.store.tables.subscriptions import Listening, State
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -109,11 +109,11 @@ def metrics_text(
     """The answer to `/metrics`; `hub` is how its listeners are, by state."""
     samples = {**_samples(report, traffic, writes_waiting), **_hub_samples(hub)}
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Gathered(samples))
+    registry.register(_Collector(samples))
     return generate_latest(registry)
 
 
-class _Gathered:
+class _Collector:
     """A collector of figures that are there already."""
 
     def __init__(self, samples: dict[str, list[Sample]]) -> None:

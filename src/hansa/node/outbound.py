@@ -22,7 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
-from hansa.core.http import HttpAnswer, HttpRequest
+from hansa.core.http import HttpRequest, HttpResponse
 
 CONNECTIONS_MAX: Final = 128
 CONNECTIONS_PER_HOST_MAX: Final = 16
@@ -122,7 +122,7 @@ class OutboundClient:
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, request: HttpRequest) -> HttpAnswer:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         """Send and wait for the whole answer. See `hansa.core.http.HttpClient`."""
         await self._check(request.url)
         try:
@@ -157,7 +157,7 @@ class OutboundClient:
         if not is_allowed_address(address, self._allow_private_networks):
             raise _not_allowed("the address is not a public one")
 
-    async def _exchange(self, request: HttpRequest) -> HttpAnswer:
+    async def _exchange(self, request: HttpRequest) -> HttpResponse:
         async with self._open().request(
             request.method,
             URL(request.url, encoded=True),
@@ -179,7 +179,7 @@ class OutboundClient:
                     answer.close()
                     raise _too_large(request)
             headers = {name.lower(): value for name, value in answer.headers.items()}
-            return HttpAnswer(status=answer.status, headers=headers, body=bytes(body))
+            return HttpResponse(status=answer.status, headers=headers, body=bytes(body))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -17,7 +17,7 @@ from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.node.folder import CARD, GENESIS, LEDGER_STATE, GenesisDocument
-from hansa.node.settings import FILE_NAME, Settings
+from hansa.node.settings.loading import FILE_NAME, Settings
 from hansa.pubsub.engine import require_free_port
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 

@@ -29,12 +29,12 @@ from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.node import preflight
 from hansa.node.folder import LOCK, MEMBER_KEY, GenesisDocument, load_genesis
-from hansa.node.http_server import http_server, listening_socket, settle
+from hansa.node.http.server import http_server, listening_socket, settle
 from hansa.node.lock import FolderLock
 from hansa.node.logs import configure_logs
 from hansa.node.outbound import OutboundClient
 from hansa.node.registry import MemberRegistry
-from hansa.node.settings import Settings, load_settings
+from hansa.node.settings.loading import Settings, load_settings
 from hansa.node.wiring import Marketplace, assemble
 from hansa.pubsub.engine import engine_binary
 from hansa.pubsub.ledger.genesis import LedgerParams

@@ -14,13 +14,13 @@ from hansa.node.disk import DiskWatch
 from hansa.node.ledger_view import LedgerView
 from hansa.node.preflight import free_bytes
 from hansa.node.registry import MemberRegistry
-from hansa.node.settings import Settings
+from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks, TaskState
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import ChildState, Supervised
 from hansa.replication import OriginProgress, ReplicationCounters, ReplicationView
 from hansa.store import Store
-from hansa.store.retrievals import Evidence
+from hansa.store.tables.retrievals import Evidence
 
 EVIDENCE_SHOWN_MAX: Final = 20
 UNINDEXED_SHOWN_MAX: Final = 10
@@ -103,7 +103,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     disk_free_bytes: int
 
 
-class StatusDesk:
+class StatusReporter:
     """Answers how this marketplace is."""
 
     def __init__(

@@ -22,36 +22,37 @@ from typing import Final
 
 import structlog
 
+from hansa.api import routes as league_routes
+from hansa.api.catalogue import catalogue_routes
+from hansa.api.references import reference_routes
 from hansa.business import BusinessApp
-from hansa.business.extensions import Extensions
+from hansa.business.context import Context, Policies
 from hansa.business.hub import HubDispatcher
-from hansa.business.indexing import index_plan
-from hansa.business.jobs.desk import JobDesk
+from hansa.business.index_plan import index_plan
+from hansa.business.jobs.files import JobFiles
 from hansa.business.jobs.runner import JobRunner
 from hansa.business.models import Models
 from hansa.business.models import load as load_models
-from hansa.business.public_part import PublicParts
 from hansa.business.rules import Rules
-from hansa.business.surroundings import Policies, Surroundings
-from hansa.core.caller import Authenticate
+from hansa.business.validation.extensions import Extensions
+from hansa.business.visibility import PublicParts
+from hansa.core.access import Authenticate
 from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
-from hansa.node.catalogue import catalogue_routes
-from hansa.node.docs_routes import DocsRoutes
 from hansa.node.folder import JOBS, LEDGER, MEMBER_KEY, SCHEMAS, STORE, TOKEN_KEY
-from hansa.node.front_door import FrontDoor
+from hansa.node.http.front_door import FrontDoor
+from hansa.node.http.own_routes import OwnRoutes, rest_application
+from hansa.node.http.traffic import Traffic
 from hansa.node.ledger_view import LedgerView
 from hansa.node.outbound import OutboundClient, origin_of
-from hansa.node.own_routes import OwnRoutes, rest_application
-from hansa.node.references import reference_routes
 from hansa.node.registry import MemberRegistry
-from hansa.node.settings import Settings
-from hansa.node.status import StatusDesk
+from hansa.node.settings.loading import Settings
+from hansa.node.status import StatusReporter
 from hansa.node.tasks import BackgroundTasks
-from hansa.node.traffic import Traffic
+from hansa.portal.routes import DocsRoutes
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import (
     ABCI_SOCKET,
@@ -69,8 +70,8 @@ from hansa.pubsub.engine import (
     write_home,
 )
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
-from hansa.replication.api import routes as league_routes
-from hansa.store import Store, subscriptions
+from hansa.store import Store
+from hansa.store.tables import subscriptions
 
 log = structlog.get_logger("hansa.node")
 
@@ -195,14 +196,14 @@ def surroundings(
     authenticate: Authenticate,
     clock: Clock,
     entropy: Entropy,
-) -> tuple[Surroundings, JobDesk]:
+) -> tuple[Context, JobFiles]:
     """What the handlers of the TM Forum APIs work with, as the settings say.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when an extension schema cannot be used.
     """
-    desk = JobDesk(JOBS, models, settings.limits)
-    around = Surroundings(
+    desk = JobFiles(JOBS, models, settings.limits)
+    context = Context(
         store=store,
         models=models,
         authenticate=authenticate,
@@ -220,7 +221,7 @@ def surroundings(
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
         jobs=desk,
     )
-    return around, desk
+    return context, desk
 
 
 class Marketplace:
@@ -254,9 +255,9 @@ class Marketplace:
         caller_check = MemberCallerCheck(did, endpoint, registry.members, clock, limits)
 
         # The TM Forum APIs and their notifications.
-        around, desk_of_jobs = surroundings(settings, store, models, authenticate, clock, entropy)
-        business = BusinessApp(around)
-        jobs = JobRunner(around, desk_of_jobs, business.resources, self.to_files)
+        context, desk_of_jobs = surroundings(settings, store, models, authenticate, clock, entropy)
+        business = BusinessApp(context)
+        jobs = JobRunner(context, desk_of_jobs, business.resources, self.to_files)
         hub = HubDispatcher(store, models, self.to_listeners, clock, limits, endpoint)
 
         # What of ours goes to the others, and of theirs comes here.
@@ -286,13 +287,13 @@ class Marketplace:
         ledger = LedgerView(self.bus, clock)
         view = ReplicationView(store)
         done = partial(counters, publisher, follower, retriever)
-        desk = StatusDesk(settings, store, ledger, registry, view, done, self.tasks, children.all, clock)
+        desk = StatusReporter(settings, store, ledger, registry, view, done, self.tasks, children.all, clock)
         own = OwnRoutes(settings, store, ledger, registry, desk, traffic, len(models.apis))
         routes = [
             *own.routes(),
             *DocsRoutes(settings.name, models, endpoint).routes(),
             *catalogue_routes(store, did, limits, parts.published),
-            *reference_routes(store, around.rules, authenticate, clock, limits),
+            *reference_routes(store, context.rules, authenticate, clock, limits),
             *league_routes(store, self.bus, caller_check, clock, limits, parts.published),
         ]
         self.front_door = FrontDoor(business, rest_application(routes), traffic, desk.is_disk_full, clock)

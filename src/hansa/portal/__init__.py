@@ -1,6 +1,6 @@
 """The web pages of a marketplace: who this is and what it holds, and its APIs to read and to try."""
 
-from hansa.portal.docs_pages import ApiEntry, ErrorCode, api_page, docs_headers, errors_page, index_page
+from hansa.portal.docs.pages import ApiEntry, ErrorCode, api_page, docs_headers, errors_page, index_page
 from hansa.portal.front_page import FrontPage, front_page
 from hansa.portal.page import page_headers
 

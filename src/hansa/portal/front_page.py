@@ -7,7 +7,7 @@ from html import escape
 import msgspec
 
 from hansa.core.members import Member
-from hansa.portal.page import Page, html_of, link, table
+from hansa.portal.page import HtmlPage, html_of, link, table
 
 
 class FrontPage(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ def front_page(page: FrontPage) -> bytes:
         f'<p><a href="/docs">{page.apis} TM Forum Open APIs</a>: read what they take and give, and try them.</p>',
         f"<p>Hansa {escape(page.version)}</p>",
     ]
-    return html_of(Page(page.name, "\n".join(body)))
+    return html_of(HtmlPage(page.name, "\n".join(body)))
 
 
 def _member_row(member: Member) -> tuple[str, ...]:

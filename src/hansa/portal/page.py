@@ -32,7 +32,7 @@ code { overflow-wrap: anywhere; }
 """
 
 
-class Page(msgspec.Struct, frozen=True):
+class HtmlPage(msgspec.Struct, frozen=True):
     """A page; `body` is HTML already."""
 
     title: str
@@ -42,7 +42,7 @@ class Page(msgspec.Struct, frozen=True):
     script: str = ""
 
 
-def html_of(page: Page) -> bytes:
+def html_of(page: HtmlPage) -> bytes:
     """The document."""
     script = f"<script>{page.script}</script>\n" if page.script else ""
     return (

@@ -24,7 +24,7 @@ import structlog
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
-from hansa.pubsub.bell import Bell
+from hansa.core.signal import Signal
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import EngineProgress, SocketFolder
 from hansa.pubsub.ledger.methods import AHEAD
@@ -70,7 +70,7 @@ class CometBftBus(LedgerBus):
             clock: For time limits and back-off.
             limits: Of publishing and of pages.
         """
-        super().__init__(clock, limits, Bell(clock))
+        super().__init__(clock, limits, Signal(clock))
         self._rpc_socket = rpc_socket
         self._folder = SocketFolder(rpc_socket.parent)
         self._session: aiohttp.ClientSession | None = None
@@ -211,9 +211,9 @@ class CometBftBus(LedgerBus):
 
     # -- the bell ---------------------------------------------------------------------------------------------
 
-    async def _wait(self, heard: int, timeout_s: float | None) -> None:
+    async def _wait(self, seen: int, timeout_s: float | None) -> None:
         self._listen()
-        await super()._wait(heard, timeout_s)
+        await super()._wait(seen, timeout_s)
 
     def _listen(self) -> None:
         if self._listener is None:
@@ -222,13 +222,13 @@ class CometBftBus(LedgerBus):
     async def _keep_listening(self) -> None:
         backoff_s = BACKOFF_MIN_S
         while not self._closed:
-            heard = self._bell.rings
+            seen = self._signal.count
             try:
                 await self._listen_once()
             except (aiohttp.ClientError, OSError, TimeoutError, Unavailable) as error:
                 self._logger.info("no news of blocks", reason=type(error).__name__, again_in_s=backoff_s)
             backoff_s = (
-                BACKOFF_MIN_S if self._bell.rings != heard else min(2 * backoff_s, LISTEN_BACKOFF_MAX_S)
+                BACKOFF_MIN_S if self._signal.count != seen else min(2 * backoff_s, LISTEN_BACKOFF_MAX_S)
             )
             await self._clock.sleep(backoff_s)
 
@@ -253,7 +253,7 @@ class CometBftBus(LedgerBus):
                 if message.type is not aiohttp.WSMsgType.TEXT or "error" in _answer_of(message.data):
                     return
                 height = 0
-                self._bell.ring()
+                self._signal.notify()
 
     async def _height(self) -> int:
         try:

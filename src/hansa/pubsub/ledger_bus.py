@@ -6,7 +6,7 @@ starting dropped it), so while the positions are missing it is submitted again f
 that is gossiped anew: the ledger accepts an event once, and what is left of other attempts falls out of the mempool. When another has
 put some of a batch on the ledger (an event is public as soon as it is sent), the others are submitted alone.
 
-Following is reading pages until there are no more, then waiting for the bell. A slow safety poll stands in for
+Following is reading pages until there are no more, then waiting for the signal. A slow safety poll stands in for
 rings that were lost with a connection.
 """
 
@@ -23,7 +23,7 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import LifecycleEvent, read_event, verified_event
 from hansa.core.limits import Limits
 from hansa.core.members import Member
-from hansa.pubsub.bell import Bell
+from hansa.core.signal import Signal
 from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage, LedgerStatus
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.queries import (
@@ -50,10 +50,10 @@ class LedgerBus(ABC):
     safety_poll_s: float | None = None
     """How long to wait for a ring at most; None where rings cannot get lost."""
 
-    def __init__(self, clock: Clock, limits: Limits, bell: Bell) -> None:
+    def __init__(self, clock: Clock, limits: Limits, signal: Signal) -> None:
         self._clock = clock
         self._limits = limits
-        self._bell = bell
+        self._signal = signal
         self._closed = False
         self._params = LedgerParams(
             event_size_max_bytes=limits.event_size_max_bytes,
@@ -88,7 +88,7 @@ class LedgerBus(ABC):
         attempt = 0
         while len(found) < len(read):
             missing = [jws for jws in read if jws not in found]
-            heard = self._bell.rings
+            seen = self._signal.count
             try:
                 await self._submit(encode_events(missing, attempt))
             except Refused as refusal:
@@ -100,11 +100,11 @@ class LedgerBus(ABC):
                 found |= known
                 continue
             attempt += 1
-            found |= await self._committed(missing, read, heard, deadline_s)
+            found |= await self._committed(missing, read, seen, deadline_s)
         return tuple(found[jws] for jws in events)
 
     async def _committed(
-        self, missing: Sequence[str], read: dict[str, LifecycleEvent], heard: int, deadline_s: float
+        self, missing: Sequence[str], read: dict[str, LifecycleEvent], seen: int, deadline_s: float
     ) -> dict[str, int]:
         """Positions after one of the next blocks; none when it is time to submit again."""
         again_s = self._clock.monotonic() + SUBMIT_AGAIN_S
@@ -116,9 +116,9 @@ class LedgerBus(ABC):
                 )
             if now_s >= again_s:
                 return {}
-            await self._wait(heard, min(again_s, deadline_s) - now_s)
+            await self._wait(seen, min(again_s, deadline_s) - now_s)
             self._check_open()
-            heard = self._bell.rings
+            seen = self._signal.count
             known = await self._positions(missing, read)
             if known:
                 return known
@@ -144,11 +144,11 @@ class LedgerBus(ABC):
         """Pages of matching events after position `after`, for ever. See `Bus.follow`."""
         cursor, backoff_s = after, BACKOFF_MIN_S
         while not self._closed:
-            heard = self._bell.rings
+            seen = self._signal.count
             try:
                 page = await self.search(cursor, filter)
             except Unavailable:
-                await self._wait(heard, backoff_s)
+                await self._wait(seen, backoff_s)
                 backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
                 continue
             backoff_s = BACKOFF_MIN_S
@@ -156,7 +156,7 @@ class LedgerBus(ABC):
                 cursor = page.scanned_to
                 yield page
             if cursor >= page.last_position and not self._closed:
-                await self._wait(heard, self.safety_poll_s)
+                await self._wait(seen, self.safety_poll_s)
 
     async def search(
         self, after: int, filter: EventFilter | None = None, limit: int | None = None
@@ -186,7 +186,7 @@ class LedgerBus(ABC):
     async def close(self) -> None:
         """End all follows."""
         self._closed = True
-        self._bell.ring()
+        self._signal.notify()
 
     # -- asking -----------------------------------------------------------------------------------------------
 
@@ -203,9 +203,9 @@ class LedgerBus(ABC):
                 Code.UNAVAILABLE, "The ledger application's answer is of another version."
             ) from error
 
-    async def _wait(self, heard: int, timeout_s: float | None) -> None:
-        """Wait for a ring after those that were heard."""
-        await self._bell.wait(heard, timeout_s)
+    async def _wait(self, seen: int, timeout_s: float | None) -> None:
+        """Wait for a notification after those that were seen."""
+        await self._signal.wait(seen, timeout_s)
 
     def _check_open(self) -> None:
         if self._closed:

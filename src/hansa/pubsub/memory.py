@@ -16,7 +16,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.members import Member
-from hansa.pubsub.bell import Bell
+from hansa.core.signal import Signal
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
@@ -52,7 +52,7 @@ class MemoryLedger:
         self.clock = clock
         self.limits = limits or Limits()
         self.commit_delay_s = commit_delay_s
-        self.bell = Bell(clock)
+        self.signal = Signal(clock)
         self.application = LedgerApplication(SqliteState(MEMORY))
         genesis = AppState(tuple(members), params or LedgerParams())
         self.application.begin(msgspec.json.encode(genesis), self._time_ms())
@@ -72,7 +72,7 @@ class MemoryLedger:
         time_ms = max(self._time_ms(), self.application.state.head.time_ms)
         self.application.finalize(Block(height, time_ms, (transaction,)))
         self.application.commit()
-        self.bell.ring()
+        self.signal.notify()
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -86,9 +86,9 @@ class MemoryBus(LedgerBus):
     """One member's handle on a `MemoryLedger`."""
 
     def __init__(self, ledger: MemoryLedger) -> None:
-        super().__init__(ledger.clock, ledger.limits, Bell(ledger.clock))
+        super().__init__(ledger.clock, ledger.limits, Signal(ledger.clock))
         self._ledger = ledger
-        self._bell = ledger.bell
+        self._signal = ledger.signal
         self.is_connected = True
         """False: as if this member's engine were down; everything is `Unavailable`."""
 

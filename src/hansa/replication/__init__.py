@@ -2,7 +2,7 @@
 
 `Publisher` goes from the store's feed to the ledger, `Follower` from the ledger to the list of what is wanted,
 `Retriever` from that list to the origins and into the store. Each is a coroutine of its own with a durable cursor or
-list, so that any of them can stop at any point. `hansa.replication.api` serves what the other members ask for, and
+list, so that any of them can stop at any point. `hansa.api` serves what the other members ask for, and
 `ReplicationView` tells how it goes.
 """
 

@@ -33,7 +33,7 @@ from hansa.core.identifiers import Entropy, entity_key, uuid7
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.store import Entity
-from hansa.store.publications import Outgoing, Publication
+from hansa.store.tables.publications import Outgoing, Publication
 
 ENTITIES_PATH: Final = "/league/v1/entities/"
 METADATA_TEXT_MAX_CHARS: Final = 128

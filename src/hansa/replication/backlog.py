@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from hansa.core.clock import Clock
-from hansa.pubsub.bell import Bell
+from hansa.core.signal import Signal
 
 
 class Backlog:
     """Two bells. What is pending stands in the store; these only say when to look."""
 
     def __init__(self, clock: Clock) -> None:
-        self.grew = Bell(clock)
-        self.shrank = Bell(clock)
+        self.grew = Signal(clock)
+        self.shrank = Signal(clock)

@@ -18,10 +18,10 @@ from typing import Final, Literal
 import msgspec
 
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.http import HttpAnswer, HttpClient, HttpRequest, RequestSigner
+from hansa.core.http import HttpClient, HttpRequest, HttpResponse, RequestSigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
-from hansa.store.retrievals import Retrieval
+from hansa.store.tables.retrievals import Retrieval
 
 ENTITIES_PATH: Final = "/league/v1/entities"
 JSON_LINES: Final = "application/jsonl"
@@ -124,7 +124,7 @@ class OriginClient:
         return read_answer(answer.body, wanted)
 
 
-def _not_served(answer: HttpAnswer) -> Refused | Unavailable:
+def _not_served(answer: HttpResponse) -> Refused | Unavailable:
     """What an answer other than 200 means; the text in it is the other side's and stays there."""
     if answer.status in {429, 500, 502, 503, 504}:
         text = answer.headers.get("retry-after", "")

@@ -26,6 +26,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from hansa.core.backoff import Retry
 from hansa.core.clock import Clock
 from hansa.core.errors import Code
 from hansa.core.events import LifecycleEvent
@@ -33,10 +34,10 @@ from hansa.core.identifiers import Entropy, entity_key
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
 from hansa.replication.backlog import Backlog
-from hansa.replication.backoff import Insistence
 from hansa.replication.registry import Registry
-from hansa.store import Store, Transaction, publications, retrievals
-from hansa.store.retrievals import FOLLOWER_CURSOR, Retrieval
+from hansa.store import Store, Transaction
+from hansa.store.tables import publications, retrievals
+from hansa.store.tables.retrievals import FOLLOWER_CURSOR, Retrieval
 
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
@@ -97,7 +98,7 @@ class Follower:
         self._limits = limits
         self._wants = wants
         self._registry = Registry(bus, clock)
-        self._insist = Insistence("follower", clock, entropy, BACKOFF_MIN_S, BACKOFF_MAX_S)
+        self._insist = Retry("follower", clock, entropy, BACKOFF_MIN_S, BACKOFF_MAX_S)
         self._counters = FollowerCounters()
 
     @property
@@ -122,7 +123,7 @@ class Follower:
             conflicts = await self._insist(partial(self._conflicts, page.events))
             await self._insist(partial(self._take_in, page, conflicts))
             self._counters.events_read += len(page.events)
-            self._backlog.grew.ring()
+            self._backlog.grew.notify()
 
     async def _take_in(self, page: EventPage, conflicts: list[tuple[str, str, int]]) -> None:
         async with self._store.transaction() as tx:
@@ -213,10 +214,10 @@ class Follower:
     async def _make_up_forever(self) -> None:
         """Read what was passed over, whenever enough retrievals have been settled."""
         while True:
-            heard = self._backlog.shrank.rings
+            seen = self._backlog.shrank.count
             while await self._insist(self._make_up):
-                self._backlog.grew.ring()
-            await self._backlog.shrank.wait(heard, None)
+                self._backlog.grew.notify()
+            await self._backlog.shrank.wait(seen, None)
 
     async def _make_up(self) -> bool:
         """Take in one page of a deferred origin; False when there is none that can be."""

@@ -26,17 +26,18 @@ from typing import Any, Final, TypeAlias
 import msgspec
 import structlog
 
+from hansa.core.backoff import Retry, backoff_s
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, entity_key
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus
-from hansa.replication.backoff import Insistence, backoff_s
 from hansa.replication.exchange import AnswerLine
 from hansa.replication.registry import Registry
-from hansa.store import EntityDraft, Store, Transaction, retrievals
-from hansa.store.retrievals import Retrieval
+from hansa.store import EntityDraft, Store, Transaction
+from hansa.store.tables import retrievals
+from hansa.store.tables.retrievals import Retrieval
 
 ENTITIES_PER_TURN: Final = 32
 """Entities verified before others on the event loop get their turn."""
@@ -164,7 +165,7 @@ class Intake:
         self._entropy = entropy
         self._limits = limits
         backoff_max_s = limits.retrieval_backoff_max_s
-        self._insist = Insistence("intake", clock, entropy, limits.retrieval_backoff_min_s, backoff_max_s)
+        self._insist = Retry("intake", clock, entropy, limits.retrieval_backoff_min_s, backoff_max_s)
         self.counters = IntakeCounters()
 
     async def take(self, issuer: str, wanted: Sequence[Retrieval], lines: Sequence[AnswerLine]) -> None:

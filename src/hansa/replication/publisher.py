@@ -37,17 +37,18 @@ from typing import Final
 import msgspec
 import structlog
 
+from hansa.core.backoff import Retry, backoff_s
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
-from hansa.pubsub.bell import Bell
+from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
 from hansa.replication.announcement import Announcer, PublicPart, whole
-from hansa.replication.backoff import Insistence, backoff_s
-from hansa.store import Store, publications
-from hansa.store.publications import ChainEnd, Outgoing
+from hansa.store import Store
+from hansa.store.tables import publications
+from hansa.store.tables.publications import ChainEnd, Outgoing
 
 PUBLISHER_CURSOR: Final = "publisher"
 BACKOFF_MIN_S: Final = 0.1
@@ -110,13 +111,13 @@ class Publisher:
         self._entropy = entropy
         self._limits = limits
         self._announcer = Announcer(signing_key, did, endpoint, entropy, limits)
-        self._news = Bell(clock)
+        self._news = Signal(clock)
         self._taken_to = 0
         self._under_way = 0
         self._is_burst = False
         self._rebased: set[str] = set()
         self._counters = PublisherCounters()
-        self._insist = Insistence("publisher", clock, entropy, BACKOFF_MIN_S, limits.publish_backoff_max_s)
+        self._insist = Retry("publisher", clock, entropy, BACKOFF_MIN_S, limits.publish_backoff_max_s)
         self._problem: Code | None = None
 
     @property
@@ -155,7 +156,7 @@ class Publisher:
         while True:
             await self._store.wait_for_change(seen)
             seen = await self._store.last_change()
-            self._news.ring()
+            self._news.notify()
 
     async def _announce_forever(self) -> None:
         cursor = written = await self._store.cursor(PUBLISHER_CURSOR)
@@ -163,15 +164,15 @@ class Publisher:
             self._limits.publish_in_flight_max + OUTBOX_BATCHES_MAX
         ) * self._limits.events_per_transaction_max
         while True:
-            heard = self._news.rings
+            seen = self._news.count
             if await publications.outbox_size(self._store) >= size_max:
-                await self._news.wait(heard, None)
+                await self._news.wait(seen, None)
                 continue
             limit = self._limits.events_per_transaction_max
             changes = await self._store.changes(cursor, limit)
             due = await publications.due(self._store, limit)
             if not changes and not due:
-                await self._news.wait(heard, None)
+                await self._news.wait(seen, None)
                 continue
             ids = [change.entity_id for change in changes if change.origin is None]
             cursor = changes[-1].seq if changes else cursor
@@ -211,14 +212,14 @@ class Publisher:
             await publications.mark_due(tx, later)
             await publications.mark_due(tx, done, is_due=False)
             await tx.set_cursor(PUBLISHER_CURSOR, cursor)
-        self._news.ring()
+        self._news.notify()
         return True
 
     # -- submitting -------------------------------------------------------------------------------------------
 
     async def _submit_forever(self, tasks: asyncio.TaskGroup) -> None:
         while True:
-            heard = self._news.rings
+            seen = self._news.count
             while self._under_way < self._limits.publish_in_flight_max:
                 batch, is_full = await self._next_batch()
                 if not batch or (self._under_way and not is_full):
@@ -231,7 +232,7 @@ class Publisher:
                 self._taken_to = batch[-1].seq
                 self._under_way += 1
                 tasks.create_task(self._carry(batch))
-            await self._news.wait(heard, None)
+            await self._news.wait(seen, None)
 
     def _until_tick_s(self) -> float:
         tick_s = self._limits.publish_tick_s
@@ -253,7 +254,7 @@ class Publisher:
         """See a batch through, whatever happens to it."""
         await self._deliver(batch)
         self._under_way -= 1
-        self._news.ring()
+        self._news.notify()
 
     async def _deliver(self, batch: tuple[Outgoing, ...]) -> None:
         if not batch:
@@ -340,7 +341,7 @@ class Publisher:
             for event in events:
                 await publications.rebase(tx, event, ends[event.key])
         self._rebased.update(event.entity_id for event in events)
-        self._news.ring()
+        self._news.notify()
 
     async def _give_up(self, event: Outgoing, refusal: Refused) -> None:
         """Announce an event anew that was refused alone; the second time, leave it with the reason."""

@@ -28,6 +28,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from hansa.core.backoff import Retry, backoff_s
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpClient, RequestSigner
@@ -35,12 +36,12 @@ from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus
 from hansa.replication.backlog import Backlog
-from hansa.replication.backoff import Insistence, backoff_s
 from hansa.replication.exchange import AnswerLine, OriginClient
 from hansa.replication.intake import Intake, TypeCheck, is_of_that_name, now_ms
 from hansa.replication.registry import Registry
-from hansa.store import Store, Transaction, retrievals
-from hansa.store.retrievals import Origin, Retrieval
+from hansa.store import Store, Transaction
+from hansa.store.tables import retrievals
+from hansa.store.tables.retrievals import Origin, Retrieval
 
 CONTENT_PAUSE_MAX_S: Final = 1.0
 """Longest pause for an origin that answers, but wrongly."""
@@ -59,7 +60,7 @@ class RetrieverCounters(msgspec.Struct, frozen=True):
     bytes_stored: int = 0
 
 
-class _Lane:
+class _OriginLane:
     """What is going on with one origin."""
 
     def __init__(self, batch_max: int) -> None:
@@ -106,11 +107,11 @@ class Retriever:
         self._registry = Registry(bus, clock)
         self._client = OriginClient(http, signer, limits)
         self._intake = Intake(store, bus, self._registry, did, clock, entropy, limits, is_of)
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, _OriginLane] = {}
         self._exchanges = 0
         self._exchanges_failed = 0
         backoff_max_s = limits.retrieval_backoff_max_s
-        self._insist = Insistence("retriever", clock, entropy, limits.retrieval_backoff_min_s, backoff_max_s)
+        self._insist = Retry("retriever", clock, entropy, limits.retrieval_backoff_min_s, backoff_max_s)
 
     @property
     def counters(self) -> RetrieverCounters:
@@ -134,12 +135,12 @@ class Retriever:
         await self._insist(self._bound_pauses)
         async with asyncio.TaskGroup() as tasks:
             while True:
-                heard = self._backlog.grew.rings
+                seen = self._backlog.grew.count
                 pause_s = await self._start_requests(tasks)
                 if pause_s is not None and pause_s > self._limits.retrieval_backoff_max_s + 1:
                     await self._insist(self._bound_pauses)
                     continue
-                await self._backlog.grew.wait(heard, pause_s)
+                await self._backlog.grew.wait(seen, pause_s)
 
     async def _bound_pauses(self) -> None:
         """A clock that was set back must not leave pauses of hours behind."""
@@ -156,7 +157,7 @@ class Retriever:
         for origin in await retrievals.origins(self._store):
             if origin.pending == 0:
                 continue
-            lane = self._lanes.setdefault(origin.did, _Lane(self._limits.retrieval_entities_max))
+            lane = self._lanes.setdefault(origin.did, _OriginLane(self._limits.retrieval_entities_max))
             if origin.attempts > 0 and origin.due_ms > now:
                 next_ms.append(origin.due_ms)
                 continue
@@ -174,11 +175,11 @@ class Retriever:
                 tasks.create_task(self._carry(origin, lane, batch))
         return max(0.001, (min(next_ms) - now) / 1000) if next_ms else None
 
-    async def _next_batch(self, origin: Origin, lane: _Lane, now: int) -> list[Retrieval]:
+    async def _next_batch(self, origin: Origin, lane: _OriginLane, now: int) -> list[Retrieval]:
         due = await retrievals.due(self._store, origin, now, lane.batch_max + len(lane.keys))
         return [retrieval for retrieval in due if retrieval.key not in lane.keys][: lane.batch_max]
 
-    async def _carry(self, origin: Origin, lane: _Lane, batch: Sequence[Retrieval]) -> None:
+    async def _carry(self, origin: Origin, lane: _OriginLane, batch: Sequence[Retrieval]) -> None:
         """One exchange, and what follows from it."""
         self._exchanges += 1
         try:
@@ -194,8 +195,8 @@ class Retriever:
             await self._intake.take(origin.did, batch, lines)
         lane.requests -= 1
         lane.keys.difference_update(retrieval.key for retrieval in batch)
-        self._backlog.grew.ring()
-        self._backlog.shrank.ring()
+        self._backlog.grew.notify()
+        self._backlog.shrank.notify()
 
     async def _exchange(self, origin: Origin, batch: Sequence[Retrieval]) -> tuple[AnswerLine, ...]:
         member = await self._registry.member(origin.did)

@@ -11,9 +11,10 @@ from hansa.pubsub.bus import LedgerStatus
 from hansa.replication.follower import Follower
 from hansa.replication.publisher import PUBLISHER_CURSOR, Publisher
 from hansa.replication.retriever import Retriever
-from hansa.store import Store, publications, retrievals
-from hansa.store.publications import Publication
-from hansa.store.retrievals import FOLLOWER_CURSOR, Conflict, Evidence
+from hansa.store import Store
+from hansa.store.tables import publications, retrievals
+from hansa.store.tables.publications import Publication
+from hansa.store.tables.retrievals import FOLLOWER_CURSOR, Conflict, Evidence
 
 
 class OriginProgress(msgspec.Struct, frozen=True):

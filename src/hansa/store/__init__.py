@@ -15,8 +15,8 @@ from hansa.store.records import (
     SortKey,
     Test,
 )
-from hansa.store.store import Store
-from hansa.store.transaction import Transaction
+from hansa.store.sqlite.commit.transaction import Transaction
+from hansa.store.sqlite.store import Store
 
 __all__ = [
     "AllOf",

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from hansa.store.indexing import IndexedFields
+from hansa.store.index.extraction import IndexedFields
 
 Operator = Literal["eq", "gt", "gte", "lt", "lte", "regex"]
 """`regex` looks for a match anywhere in a string, in the syntax of RE2: its time is linear in the length of the text."""

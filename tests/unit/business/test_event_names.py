@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from hansa.business.event_names import SUFFIXES, event_name, offered_names, reached_names
 from hansa.business.models import Api, Resource
+from hansa.business.models.event_names import SUFFIXES, event_name, offered_names, reached_names
 from hansa.store.records import Operation
 from tests.support.business import MODELS
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.business.evaluation import matches
 from hansa.business.models import load
 from hansa.business.query import EventQuery, event_query
+from hansa.business.query.evaluation import matches
 from hansa.business.representation import select
 from hansa.core.errors import Refused
 from hansa.core.limits import Limits

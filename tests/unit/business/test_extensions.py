@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hansa.business import BusinessApp
-from hansa.business.extensions import Extensions, UnknownExtensions
+from hansa.business.validation.extensions import Extensions, UnknownExtensions
 from hansa.core.errors import Code, Fatal, Refused
 from tests.support.asgi import AsgiClient
 from tests.support.business import CATALOG, Business
@@ -127,10 +127,10 @@ def test_a_schema_that_cannot_be_used_ends_the_start_naming_its_file(tmp_path: P
 
 
 async def test_a_create_and_a_patch_are_held_to_the_schema(business: Business, tmp_path: Path) -> None:
-    around = msgspec.structs.replace(
-        business.around, extensions=loaded(tmp_path, Banquet=BANQUET, Guest=GUEST)
+    context = msgspec.structs.replace(
+        business.context, extensions=loaded(tmp_path, Banquet=BANQUET, Guest=GUEST)
     )
-    client = AsgiClient(BusinessApp(around)).with_headers(authorization="Bearer provider")
+    client = AsgiClient(BusinessApp(context)).with_headers(authorization="Bearer provider")
     body = {"name": "feast", "@type": "Banquet", "courses": 0}
     refused = await client.post(f"{CATALOG}/productOffering", body)
     assert (refused.status, "courses: " in refused.json()["message"]) == (400, True)

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hansa.business.evaluation import equals, matches, ordered
+from hansa.business.query.evaluation import equals, matches, ordered
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits

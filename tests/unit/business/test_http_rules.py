@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hansa.business import BusinessApp
-from hansa.business.bodies import depth_of
 from hansa.business.models import load
-from hansa.core.caller import Caller
+from hansa.core.access import Caller
+from hansa.core.bounded_json import depth_of
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from tests.support.asgi import AsgiClient
@@ -260,7 +260,7 @@ async def test_trouble_of_ours_is_answered_without_details(
     def troubled(headers: Mapping[bytes, bytes]) -> Caller:
         raise problem
 
-    app = BusinessApp(msgspec.structs.replace(business.around, authenticate=troubled))
+    app = BusinessApp(msgspec.structs.replace(business.context, authenticate=troubled))
     answer = await AsgiClient(app).get(OFFERINGS)
     assert answer.status == status
     assert answer.headers.get("retry-after") == retry_after

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hansa.core.limits import Limits
-from hansa.store import subscriptions
+from hansa.store.tables import subscriptions
 from tests.support.business import CATALOG, ENDPOINT, PARTY, Business, open_business
 from tests.unit.business.test_resources import check_refused
 

@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 
 from hansa.business import BusinessApp
-from hansa.business.jobs.desk import JobDesk
+from hansa.business.jobs.files import JobFiles
 from hansa.business.jobs.runner import JobRunner
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
-from hansa.core.http import HttpAnswer, HttpRequest
+from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.limits import Limits
 from tests.support.asgi import AsgiClient
 from tests.support.business import CATALOG, ENDPOINT, Business, open_business
@@ -35,11 +35,11 @@ class Files:
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
 
-    async def send(self, request: HttpRequest) -> HttpAnswer:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         if not request.url.startswith("https://files.example/"):
             raise Refused(Code.HOST_NOT_ALLOWED, "The host is not allowed.")
         content = self.contents.get(request.url)
-        return HttpAnswer(404 if content is None else 200, {}, content or b"")
+        return HttpResponse(404 if content is None else 200, {}, content or b"")
 
 
 class Marketplace:
@@ -49,10 +49,10 @@ class Marketplace:
         self.store = business.store
         self.files = Files()
         self.folder = folder
-        desk = JobDesk(folder, business.models, business.limits)
-        around = msgspec.structs.replace(business.around, jobs=desk)
-        app = BusinessApp(around)
-        self.runner = JobRunner(around, desk, app.resources, self.files)
+        desk = JobFiles(folder, business.models, business.limits)
+        context = msgspec.structs.replace(business.context, jobs=desk)
+        app = BusinessApp(context)
+        self.runner = JobRunner(context, desk, app.resources, self.files)
         self.client = AsgiClient(app).with_headers(authorization="Bearer provider")
         self.anonymous = AsgiClient(app)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hansa.business.evaluation import matches
 from hansa.business.models import load
+from hansa.business.query.evaluation import matches
 from hansa.business.query.jsonpath_conditions import selecting
 from hansa.business.query.jsonpath_text import read
 from hansa.core.errors import Code, Refused

@@ -16,7 +16,8 @@ from hansa.business.hub.feed import PIECE
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock, rfc3339
 from hansa.core.limits import Limits
-from hansa.store import EntityDraft, subscriptions
+from hansa.store import EntityDraft
+from hansa.store.tables import subscriptions
 from tests.support.business import CATALOG, ENDPOINT, PARTY, Business, open_business
 from tests.support.conditions import until
 from tests.support.listeners import Listeners
@@ -281,7 +282,7 @@ async def test_after_a_crash_an_event_is_repeated_under_its_identifier(business:
         assert kept is not None
         assert kept.position == await business.store.last_change()
     async with business.store.transaction() as tx:  # as if the position had not been written
-        await subscriptions.save(tx, [subscriptions.Progress(subscription, 0)])
+        await subscriptions.save(tx, [subscriptions.DeliveryProgress(subscription, 0)])
     async with dispatching(business, listeners):
         await until(lambda: len(listeners.received[ONE]) == 2)
     first, again = listeners.received[ONE]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hansa.business.models import load
 from hansa.business.query import list_request
-from hansa.business.query.parameters import Assertion, Group, groups
+from hansa.business.query.parameters import Assertion, AssertionGroup, groups
 from hansa.core.errors import Refused
 from hansa.core.limits import Limits
 from hansa.store import AllOf, AnyOf, Condition, Filter
@@ -215,7 +215,7 @@ ASSERTIONS = st.builds(
 
 
 @given(st.lists(st.lists(ASSERTIONS, min_size=1, max_size=3).map(tuple), min_size=1, max_size=3), st.data())
-def test_what_is_written_is_read_again(written: list[Group], data: st.DataObject) -> None:
+def test_what_is_written_is_read_again(written: list[AssertionGroup], data: st.DataObject) -> None:
     def text(one: Assertion) -> str:
         sign = SIGNS[one.operator]
         as_sign = data.draw(st.sampled_from([sign, quote(sign)] if one.operator else [sign]))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.business.evaluation import matches
 from hansa.business.models import load
 from hansa.business.query import ListRequest, OneRequest, fields_of, list_request, paging, taken_out
+from hansa.business.query.evaluation import matches
 from hansa.business.representation import Representation, Selection, select, selection
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits

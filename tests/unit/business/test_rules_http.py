@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from hansa.api.references import reference_routes
 from hansa.business.rules import Rules
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.node.own_routes import rest_application
-from hansa.node.references import reference_routes
+from hansa.node.http.own_routes import rest_application
 from tests.support.asgi import AsgiClient
 from tests.support.business import CATALOG, PARTY, Business, authenticate
 from tests.unit.business.test_resources import check_refused, made

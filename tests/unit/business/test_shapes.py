@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hansa.business.models import Api, Attribute, load
 from hansa.business.models.form import read
-from hansa.business.validation import Validator
+from hansa.business.validation.validator import Validator
 
 MODELS = load()
 VALIDATORS: Final = [(Validator(api), api) for api in MODELS.apis]

@@ -8,7 +8,7 @@ import pytest
 
 from hansa.business.models import load
 from hansa.business.models.form import read
-from hansa.business.validation import VIOLATIONS_MAX, Validator
+from hansa.business.validation.validator import VIOLATIONS_MAX, Validator
 from hansa.core.errors import Code, Refused
 from tests.unit.business.test_model_form import SMALL
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hansa.business.models import Models, load
 from hansa.business.patches.merge_patch import merge_patch
-from hansa.cli.comparison import changes_between, merge_patch_between
+from hansa.cli.imports.comparison import changes_between, merge_patch_between
 from hansa.core.canonical import canonical_json
 
 NAMES = st.sampled_from(["a", "b", "c"])

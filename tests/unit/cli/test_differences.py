@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.cli.differences import Comparison, merge, rows_of
+from hansa.api.catalogue import CatalogueEntry
+from hansa.cli.differences import CatalogueComparison, merge, rows_of
 from hansa.cli.output import Output
 from hansa.cli.remote import show_comparison
-from hansa.node.catalogue import CatalogueEntry
 
 
 async def listing(entries: Sequence[CatalogueEntry]) -> AsyncIterator[CatalogueEntry]:
@@ -22,7 +22,7 @@ def entry(number: int, hashlink: str = "hl:zA", origin: str = "did:key:one") -> 
     return CatalogueEntry(f"urn:{number:04}", "Category", hashlink, origin)
 
 
-async def compared(*catalogues: Sequence[CatalogueEntry], kept_max: int = 100) -> Comparison:
+async def compared(*catalogues: Sequence[CatalogueEntry], kept_max: int = 100) -> CatalogueComparison:
     names = [f"http://m{n}" for n in range(len(catalogues))]
     return await merge([listing(catalogue) for catalogue in catalogues], names, kept_max)
 

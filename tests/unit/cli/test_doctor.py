@@ -9,15 +9,15 @@ from pathlib import Path
 import apsw
 import pytest
 
-from hansa.cli.demo_members import DemoMember, DemoProcesses, holder_of
-from hansa.cli.doctor import disk_finding, key_findings, registration_finding, store_finding
-from hansa.cli.doctor_network import expiry_finding, index_finding
-from hansa.cli.findings import Finding
+from hansa.cli.demo.members import DemoMember, DemoProcesses, holder_of
+from hansa.cli.doctor.checks import disk_finding, key_findings, registration_finding, store_finding
+from hansa.cli.doctor.findings import CheckResult
+from hansa.cli.doctor.network import expiry_finding, index_finding
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
 from hansa.node.folder import init_member
-from hansa.node.settings import load_settings
+from hansa.node.settings.loading import load_settings
 from hansa.store import Store
 
 
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def states(findings: list[Finding]) -> set[str]:
+def states(findings: list[CheckResult]) -> set[str]:
     return {finding.state for finding in findings}
 
 

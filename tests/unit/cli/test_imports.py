@@ -13,17 +13,17 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from hansa.api.catalogue import catalogue_routes
 from hansa.cli.catalogue import entries
-from hansa.cli.client import Answer
-from hansa.cli.demo import SAMPLE
+from hansa.cli.client import ClientResponse
+from hansa.cli.demo.league import SAMPLE
 from hansa.cli.exports import TypeSkipped, export_lines, types_to_export
-from hansa.cli.imports import Importer, ImportReport, summary
-from hansa.cli.lines import BadLine
+from hansa.cli.imports.importer import Importer, ImportReport, summary
+from hansa.cli.imports.lines import BadLine
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
-from hansa.node.catalogue import catalogue_routes
 from hansa.store import EntityDraft
 from tests.support.business import Business, open_business
 from tests.support.in_process import InProcessClient
@@ -31,8 +31,8 @@ from tests.support.in_process import InProcessClient
 T = TypeVar("T")
 OWN_DID = "did:key:zOwn"
 OTHER_DID = "did:key:zOther"
-OVERLOADED = Answer(503, {"retry-after": "2"}, b'{"code": "unavailable", "message": "later"}')
-FAULT = Answer(500, {}, b'{"code": "internal", "message": "This marketplace failed"}')
+OVERLOADED = ClientResponse(503, {"retry-after": "2"}, b'{"code": "unavailable", "message": "later"}')
+FAULT = ClientResponse(500, {}, b'{"code": "internal", "message": "This marketplace failed"}')
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ async def test_an_overloaded_marketplace_gets_everything_in_the_end(
 ) -> None:
     left = 10
 
-    def overloaded(_: str, __: str) -> Answer | None:
+    def overloaded(_: str, __: str) -> ClientResponse | None:
         nonlocal left
         left -= 1
         return OVERLOADED if left >= 0 else None

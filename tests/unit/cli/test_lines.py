@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hansa.cli.lines import LINE_SIZE_MAX_BYTES, BadLine, EntityLine, count_lines, parse_line, read_lines
+from hansa.cli.imports.lines import (
+    LINE_SIZE_MAX_BYTES,
+    BadLine,
+    EntityLine,
+    count_lines,
+    parse_line,
+    read_lines,
+)
 from hansa.core.errors import Fatal
 
 

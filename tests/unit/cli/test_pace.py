@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from hansa.cli.pace import Pace, Patience
+from hansa.cli.imports.pace import ImportPace, Patience
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Unavailable
 
@@ -14,7 +14,7 @@ AWAY = Unavailable(Code.UNAVAILABLE, "away")
 
 
 async def test_no_more_requests_run_than_the_width_allows() -> None:
-    pace, running, most = Pace(ManualClock(), width_max=3), 0, 0
+    pace, running, most = ImportPace(ManualClock(), width_max=3), 0, 0
 
     async def request() -> None:
         nonlocal running, most
@@ -30,7 +30,7 @@ async def test_no_more_requests_run_than_the_width_allows() -> None:
 
 async def test_a_complaint_halves_the_width_once_and_answers_widen_it_again() -> None:
     clock = ManualClock()
-    pace = Pace(clock, width_max=32)
+    pace = ImportPace(clock, width_max=32)
     for _ in range(32):
         pace.slowed(2.0)
     assert pace.width == 16
@@ -44,7 +44,7 @@ async def test_a_complaint_halves_the_width_once_and_answers_widen_it_again() ->
 
 async def test_everything_is_held_back_for_as_long_as_the_marketplace_asks() -> None:
     clock = ManualClock()
-    pace = Pace(clock)
+    pace = ImportPace(clock)
     pace.slowed(5.0)
     passed = asyncio.Event()
 

@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 from hansa.business.models import PUBLIC_STATUSES, load
-from hansa.business.validation import Validator
-from hansa.cli.demo import SAMPLE, sample_files
-from hansa.cli.lines import EntityLine, read_lines
+from hansa.business.validation.validator import Validator
+from hansa.cli.demo.league import SAMPLE, sample_files
+from hansa.cli.imports.lines import EntityLine, read_lines
 from hansa.node.demo_league import NAMES
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hansa.cli.client import Answer, Client, reason_of, refusal, retry_after_s
-from hansa.cli.demo import announce
-from hansa.cli.demo_members import DemoMember, last_message
-from hansa.cli.demo_view import DOWN, DemoView, MemberView, RateMeter
+from hansa.cli.client import Client, ClientResponse, reason_of, refusal, retry_after_s
+from hansa.cli.demo.league import announce
+from hansa.cli.demo.members import DemoMember, last_message
+from hansa.cli.demo.view import DOWN, DemoView, MemberView, RateMeter
 from hansa.cli.events import EventReader, time_of
 from hansa.cli.output import Output, is_number, printable
 from hansa.cli.status import facts_of, rows_of_entities, rows_of_evidence, rows_of_origins
@@ -141,8 +141,8 @@ def test_an_event_is_a_line_with_the_issuers_name() -> None:
     assert reader.line({"position": "x\n", "event": 3}).isprintable()
 
 
-def answer(status: int, body: object, **headers: str) -> Answer:
-    return Answer(status, headers, json.dumps(body).encode())
+def answer(status: int, body: object, **headers: str) -> ClientResponse:
+    return ClientResponse(status, headers, json.dumps(body).encode())
 
 
 def test_answers_become_errors_that_say_what_to_do() -> None:
@@ -153,7 +153,7 @@ def test_answers_become_errors_that_say_what_to_do() -> None:
     conflict = refusal(answer(409, body), "http://m")
     assert conflict.code is Code.CONFLICT
     assert "There is one already." in conflict.message
-    assert refusal(Answer(500, {}, b"<html>"), "http://m").code is Code.INVALID
+    assert refusal(ClientResponse(500, {}, b"<html>"), "http://m").code is Code.INVALID
 
 
 def test_reasons_are_shown_as_far_as_they_are_fit() -> None:
@@ -164,7 +164,7 @@ def test_reasons_are_shown_as_far_as_they_are_fit() -> None:
 
 @pytest.mark.parametrize(("header", "seconds"), [("3", 3.0), ("9999", 30.0), ("soon", 1.0), ("-1", 1.0)])
 def test_a_marketplace_cannot_make_a_command_wait_for_ever(header: str, seconds: float) -> None:
-    assert retry_after_s(Answer(503, {"retry-after": header}, b"")) == seconds
+    assert retry_after_s(ClientResponse(503, {"retry-after": header}, b"")) == seconds
 
 
 def demo_members(folder: Path) -> list[DemoMember]:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from hansa.core.caller import ANONYMOUS, Caller
+from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
 from hansa.core.keys import SigningKey

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from hansa.core.errors import HTTP_STATUS
-from hansa.node.docs_routes import DocsRoutes
-from hansa.node.own_routes import rest_application
+from hansa.node.http.own_routes import rest_application
+from hansa.portal.routes import DocsRoutes
 from tests.support.asgi import AsgiClient
 from tests.support.business import ENDPOINT, MODELS
 

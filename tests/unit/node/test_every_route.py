@@ -15,12 +15,12 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from hansa.api.responses import Endpoint
 from hansa.business.models import load
 from hansa.core.clock import SystemClock
 from hansa.node.folder import init_member, issue_folder_token, load_genesis
-from hansa.node.settings import load_settings
+from hansa.node.settings.loading import load_settings
 from hansa.node.wiring import Marketplace, assemble
-from hansa.replication.api.answers import Endpoint
 from tests.support.asgi import AsgiClient
 from tests.support.malformed import FOREIGN_MEDIA_TYPES, MALFORMED_BODIES, complaint
 from tests.support.routes import collections, hubs, share_of, writes

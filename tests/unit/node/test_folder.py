@@ -22,7 +22,7 @@ from hansa.node.folder import (
     load_genesis,
     read_card,
 )
-from hansa.node.settings import load_settings
+from hansa.node.settings.loading import load_settings
 
 CLOCK = ManualClock()
 TIME = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from hansa.business.http import Answer
+from hansa.business.http.messages import Response as BusinessResponse
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
-from hansa.node.front_door import FrontDoor
-from hansa.node.own_routes import rest_application
-from hansa.node.traffic import Traffic
+from hansa.node.http.front_door import FrontDoor
+from hansa.node.http.own_routes import rest_application
+from hansa.node.http.traffic import Traffic
 
 Message = MutableMapping[str, Any]
 
@@ -27,10 +27,10 @@ class EchoBusiness:
     def handles(self, path: str) -> bool:
         return path.startswith("/tmf-api/")
 
-    async def answer(self, scope: Any, receive: Any) -> Answer:
+    async def answer(self, scope: Any, receive: Any) -> BusinessResponse:
         if scope["path"].endswith("/broken"):
             raise ValueError("inner detail")
-        return Answer(200, b"business")
+        return BusinessResponse(200, b"business")
 
 
 async def endless(_: Request) -> Response:

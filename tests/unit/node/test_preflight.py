@@ -10,13 +10,13 @@ import pytest
 
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal, Unavailable
-from hansa.core.http import HttpAnswer, HttpRequest
+from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.node import preflight
 from hansa.node.folder import init_member, load_genesis
 from hansa.node.lock import FolderLock
-from hansa.node.settings import load_settings
+from hansa.node.settings.loading import load_settings
 
 LIMITS = Limits()
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -33,12 +33,12 @@ class Clocks:
             for n in range(len(times))
         ]
 
-    async def send(self, request: HttpRequest) -> HttpAnswer:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         told = self.times[[member.endpoint + "/livez" for member in self.members].index(request.url)]
         if told is None:
             raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "Nobody.")
         date = told if isinstance(told, str) else format_datetime(told, usegmt=True)
-        return HttpAnswer(200, {"date": date}, b"")
+        return HttpResponse(200, {"date": date}, b"")
 
 
 async def ahead(*times: datetime | str | None) -> float | None:

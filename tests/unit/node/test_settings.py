@@ -7,9 +7,8 @@ import pytest
 
 from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
-from hansa.node.limit_texts import LIMIT_TEXTS
-from hansa.node.setting_schema import Value
-from hansa.node.settings import (
+from hansa.node.settings.limit_texts import LIMIT_TEXTS
+from hansa.node.settings.loading import (
     LEDGER_LIMITS,
     SCHEMA,
     Settings,
@@ -18,6 +17,7 @@ from hansa.node.settings import (
     toml_document,
     toml_value,
 )
+from hansa.node.settings.schema import Value
 from tests.conftest import CHECKOUT
 
 GOOD: dict[str, Value] = {

@@ -9,7 +9,7 @@ import pytest
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
-from hansa.pubsub.bell import Bell
+from hansa.core.signal import Signal
 from hansa.pubsub.bus import EventPage
 from hansa.pubsub.ledger_bus import SUBMIT_AGAIN_S
 from hansa.pubsub.memory import MemoryBus, MemoryLedger
@@ -143,15 +143,15 @@ async def test_the_same_content_signed_again_is_the_same_event(ledger: MemoryLed
 
 
 async def test_a_ring_between_looking_and_waiting_is_not_missed(clock: ManualClock) -> None:
-    bell = Bell(clock)
-    heard = bell.rings
-    bell.ring()
-    assert await bell.wait(heard, None) is True
+    signal = Signal(clock)
+    seen = signal.count
+    signal.notify()
+    assert await signal.wait(seen, None) is True
 
 
 async def test_waiting_for_a_ring_ends_with_its_time(clock: ManualClock) -> None:
-    bell = Bell(clock)
-    waiting = asyncio.create_task(bell.wait(bell.rings, 5.0))
+    signal = Signal(clock)
+    waiting = asyncio.create_task(signal.wait(signal.count, 5.0))
     await until_waiting(clock)
     await clock.advance(5.0)
     assert await waiting is False

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hansa.core.http import HttpAnswer, HttpRequest
+from hansa.core.http import HttpRequest, HttpResponse
 from tests.support.league import League, Marketplace
 
 ORIGIN_STEPS = 90
@@ -106,9 +106,9 @@ class CrashingNetwork:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._network, name)
 
-    async def send(self, request: HttpRequest) -> HttpAnswer:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         self._crashing.step()
-        answer: HttpAnswer = await self._network.send(request)
+        answer: HttpResponse = await self._network.send(request)
         self._crashing.step()
         return answer
 

@@ -8,11 +8,11 @@ import pytest
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.events import EntityVersion, sign_event
-from hansa.core.http import HttpAnswer, HttpRequest
+from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.identifiers import entity_key
 from hansa.core.limits import Limits
 from hansa.replication.exchange import encode_line
-from hansa.store import retrievals
+from hansa.store.tables import retrievals
 from tests.support.league import League, Marketplace
 from tests.support.network import Fault, oversize, replaced, status
 
@@ -20,10 +20,10 @@ from tests.support.network import Fault, oversize, replaced, status
 def serving(bodies: dict[str, bytes]) -> Fault:
     """Answers with these bytes, whatever the marketplace behind would say."""
 
-    def fault(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+    def fault(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
         keys = [one["key"] for one in msgspec.json.decode(request.body)["entities"]]
         lines = [encode_line(key, "found", bodies[key]) for key in keys]
-        return HttpAnswer(200, {}, b"".join(lines))
+        return HttpResponse(200, {}, b"".join(lines))
 
     return fault
 
@@ -167,21 +167,21 @@ async def test_an_entity_that_is_too_large_is_refused() -> None:
         await expect_refusal(league, bergen, Code.RETRIEVAL_TOO_LARGE)
 
 
-def first_line_only(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
-    return HttpAnswer(200, {}, answer.body.split(b"\n")[0] + b"\n")
+def first_line_only(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    return HttpResponse(200, {}, answer.body.split(b"\n")[0] + b"\n")
 
 
-def backwards(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
-    return HttpAnswer(200, {}, b"\n".join(reversed(answer.body.rstrip(b"\n").split(b"\n"))) + b"\n")
+def backwards(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    return HttpResponse(200, {}, b"\n".join(reversed(answer.body.rstrip(b"\n").split(b"\n"))) + b"\n")
 
 
-def not_found_yet_there(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
-    return HttpAnswer(200, {}, answer.body.replace(b"found", b"later"))
+def not_found_yet_there(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    return HttpResponse(200, {}, answer.body.replace(b"found", b"later"))
 
 
-def put_off(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+def put_off(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
     keys = [one["key"] for one in msgspec.json.decode(request.body)["entities"]]
-    return HttpAnswer(200, {}, b"".join(encode_line(key, "later") for key in keys))
+    return HttpResponse(200, {}, b"".join(encode_line(key, "later") for key in keys))
 
 
 ANSWERS: dict[str, tuple[Fault, str]] = {
@@ -191,12 +191,12 @@ ANSWERS: dict[str, tuple[Fault, str]] = {
     "overloaded": (status(503, {"retry-after": "5"}), "retrieval-unreachable"),
     "overloaded for ever": (status(503, {"retry-after": "99999999"}), "retrieval-unreachable"),
     "not JSON": (replaced(b"{", b"<"), "retrieval-answer-invalid"),
-    "half a line": (lambda _, answer: HttpAnswer(200, {}, answer.body[:-9]), "retrieval-answer-invalid"),
-    "nothing": (lambda *_: HttpAnswer(200, {}, b""), "retrieval-answer-invalid"),
+    "half a line": (lambda _, answer: HttpResponse(200, {}, answer.body[:-9]), "retrieval-answer-invalid"),
+    "nothing": (lambda *_: HttpResponse(200, {}, b""), "retrieval-answer-invalid"),
     "an entity that is put off": (not_found_yet_there, "retrieval-answer-invalid"),
     "later for ever": (put_off, "retrieval-answer-invalid"),
     "deep nesting": (
-        lambda *_: HttpAnswer(200, {}, b'{"key":' + b"[" * 100_000 + b"\n" + b"{}\n"),
+        lambda *_: HttpResponse(200, {}, b'{"key":' + b"[" * 100_000 + b"\n" + b"{}\n"),
         "retrieval-answer-invalid",
     ),
     "no end": (oversize(20_000_000), "retrieval-too-large"),
@@ -239,7 +239,7 @@ async def test_an_answer_to_another_question_is_none(league: League, fault: Faul
 async def test_one_entity_that_spoils_every_answer_does_not_keep_the_others_away(league: League) -> None:
     lubeck, bergen, _ = league.marketplaces
 
-    def spoil(request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+    def spoil(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
         return status(400)(request, answer) if b"poison" in answer.body else answer
 
     league.network.faults[lubeck.endpoint] = spoil

@@ -9,7 +9,7 @@ import pytest
 
 from hansa.core.events import LifecycleEvent
 from hansa.core.limits import Limits
-from hansa.store import retrievals
+from hansa.store.tables import retrievals
 from tests.support.conditions import until
 from tests.support.league import League, Marketplace, draft
 

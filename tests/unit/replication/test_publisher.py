@@ -16,8 +16,9 @@ from hansa.core.identifiers import entity_key
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.replication.announcement import Announcer
-from hansa.store import Entity, Store, publications
-from hansa.store.publications import Publication
+from hansa.store import Entity, Store
+from hansa.store.tables import publications
+from hansa.store.tables.publications import Publication
 from tests.support.league import League, Marketplace, draft
 
 

@@ -11,7 +11,7 @@ from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock, ManualClock
 from hansa.core.limits import Limits
 from hansa.store import EntityDraft, Store
-from hansa.store.plan import IndexPlan
+from hansa.store.index.plan import IndexPlan
 
 OFFERING = "ProductOffering"
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.store import Filter, Query, Store
-from hansa.store.indexing import CollectionIndex
-from hansa.store.plan import CollectionPlan
+from hansa.store.index.extraction import CollectionIndex
+from hansa.store.index.plan import CollectionPlan
 from tests.unit.store.drafts import draft, fill_index, opened
 
 

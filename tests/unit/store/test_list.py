@@ -19,11 +19,11 @@ from hansa.store import (
     Filter,
     Query,
     SortKey,
-    lists,
     records,
 )
-from hansa.store.database import Parameter, Row
-from hansa.store.query import Statement
+from hansa.store.sqlite.connection import Parameter, Row
+from hansa.store.sqlite.lists import lists
+from hansa.store.sqlite.lists.planner import Statement
 from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
 from tests.unit.store.plain_lists import LAUNCHED, SINCE, check_list, offerings
 

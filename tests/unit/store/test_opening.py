@@ -10,10 +10,11 @@ import pytest
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
-from hansa.store import Filter, Query, Store, checkpoints
-from hansa.store.database import PAGE_SIZE_BYTES
-from hansa.store.plan import CollectionPlan
-from hansa.store.schema import MIGRATIONS
+from hansa.store import Filter, Query, Store
+from hansa.store.index.plan import CollectionPlan
+from hansa.store.sqlite.commit import checkpoints
+from hansa.store.sqlite.connection import PAGE_SIZE_BYTES
+from hansa.store.sqlite.schema import MIGRATIONS
 from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
 
 SECOND = "ALTER TABLE cursor ADD COLUMN note TEXT; CREATE TABLE second (n INTEGER PRIMARY KEY) STRICT;"

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from hansa.store import Filter, Query
-from hansa.store.database import Parameter, Row
-from hansa.store.kept_rows import KeptRows, shown_row
+from hansa.store.sqlite.connection import Parameter, Row
+from hansa.store.sqlite.lists.row_cache import RowCache, shown_row
 from tests.unit.store.drafts import OFFERING, draft, opened, put
 from tests.unit.store.plain_lists import LAUNCHED, check_list, offerings
 
@@ -48,9 +48,9 @@ async def test_who_turns_pages_skips_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
         def fetch(sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
             fetched.append((sql, parameters))
-            return kept(sql, parameters)
+            return cache(sql, parameters)
 
-        kept = store._lists._fetch
+        cache = store._lists._fetch
         monkeypatch.setattr(store._lists, "_fetch", fetch)
         for offset in range(0, 400, 20):
             await store.list(Query(OFFERING, offset=offset, limit=20))
@@ -60,13 +60,13 @@ async def test_who_turns_pages_skips_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_lists_show_is_kept_within_its_bound() -> None:
-    rows = KeptRows(16_000)
+    rows = RowCache(16_000)
     for number in range(100):
-        rows.keep(number, shown_row(f"e{number}", b"x" * 296))
+        rows.put(number, shown_row(f"e{number}", b"x" * 296))
     assert rows.of([98, 99]) == [shown_row("e98", b"x" * 296), shown_row("e99", b"x" * 296)]
     assert rows.of([0]) == [None]
     assert sum(row is not None for row in rows.of(range(100))) == 20
-    rows.forget("e99")
+    rows.discard("e99")
     assert rows.of([99]) == [None]
-    rows.keep(200, shown_row("large", b"x" * 10_000))
+    rows.put(200, shown_row("large", b"x" * 10_000))
     assert rows.of([200]) == [None]

@@ -8,8 +8,9 @@ import pytest
 
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.store import Store, subscriptions
-from hansa.store.subscriptions import DeadLetter, Listening, Progress, State
+from hansa.store import Store
+from hansa.store.tables import subscriptions
+from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress, Listening, State
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def test_what_happens_to_registrations_makes_the_revision_grow(store: Stor
     async with store.transaction() as tx:
         await subscriptions.resume(tx, "a")
         assert await subscriptions.resend(tx, "a") == 0
-        await subscriptions.save(tx, [Progress("b", 7)])
+        await subscriptions.save(tx, [DeliveryProgress("b", 7)])
     assert [one.id for one in await subscriptions.since(store, second.revision)] == ["a"]
     assert await subscriptions.callbacks(store, second.revision) == {"http://a"}
     async with store.transaction() as tx:
@@ -58,7 +59,9 @@ async def test_what_happens_to_registrations_makes_the_revision_grow(store: Stor
 async def test_a_position_never_goes_back_when_a_listener_is_passed_by(store: Store) -> None:
     await registered(store, "a", "b", "c")
     async with store.transaction() as tx:
-        await subscriptions.save(tx, [Progress("a", 10, is_behind=True), Progress("b", 3, is_behind=True)])
+        await subscriptions.save(
+            tx, [DeliveryProgress("a", 10, is_behind=True), DeliveryProgress("b", 3, is_behind=True)]
+        )
         await subscriptions.pass_by(tx, ["a", "b"], 7)
     found = {one.id: (one.position, one.is_behind) for one in await subscriptions.since(store, -1)}
     assert found == {"a": (10, True), "b": (7, False), "c": (0, False)}
@@ -68,9 +71,9 @@ async def test_letters_of_the_same_event_are_one_and_the_newest_stay(store: Stor
     await registered(store, "a")
     async with store.transaction() as tx:
         kept = tuple(letter(place, f"e{place}") for place in range(5))
-        await subscriptions.save(tx, [Progress("a", 1, letters_kept=kept)], 3)
-        await subscriptions.save(tx, [Progress("a", 1, letters_kept=(letter(4, "e4"),))], 3)
-        await subscriptions.save(tx, [Progress("gone", 1, letters_kept=(letter(1),))], 3)
+        await subscriptions.save(tx, [DeliveryProgress("a", 1, letters_kept=kept)], 3)
+        await subscriptions.save(tx, [DeliveryProgress("a", 1, letters_kept=(letter(4, "e4"),))], 3)
+        await subscriptions.save(tx, [DeliveryProgress("gone", 1, letters_kept=(letter(1),))], 3)
     found, total = await subscriptions.letters(store, "a")
     assert [(one.event_id, one.attempts) for one in found] == [("e2", 1), ("e3", 1), ("e4", 2)]
     assert total == 3
@@ -84,7 +87,7 @@ async def test_letters_of_the_same_event_are_one_and_the_newest_stay(store: Stor
     due, _ = await subscriptions.letters(store, "a", due_only=True)
     assert [one.event_id for one in due] == ["e3"]
     async with store.transaction() as tx:
-        await subscriptions.save(tx, [Progress("a", 1, letters_taken=(3,))])
+        await subscriptions.save(tx, [DeliveryProgress("a", 1, letters_taken=(3,))])
     assert (await subscriptions.letters(store, "a"))[1] == 2
 
 
@@ -94,9 +97,9 @@ async def test_listeners_are_counted_by_state(store: Store) -> None:
         await subscriptions.save(
             tx,
             [
-                Progress("a", 1, delivered=5),
-                Progress("b", 1, delivered=2, failures=3, letters_kept=(letter(8), letter(16))),
-                Progress("c", 1, failures=9, is_paused=True),
+                DeliveryProgress("a", 1, delivered=5),
+                DeliveryProgress("b", 1, delivered=2, failures=3, letters_kept=(letter(8), letter(16))),
+                DeliveryProgress("c", 1, failures=9, is_paused=True),
             ],
         )
     assert await subscriptions.listening(store) == {

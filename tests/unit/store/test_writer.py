@@ -14,8 +14,8 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.core.limits import Limits
 from hansa.store import Filter, Query, Store
-from hansa.store.commit_thread import Ended
-from hansa.store.writer import GROUP_MEMBERS_MAX
+from hansa.store.sqlite.commit.thread import Ended
+from hansa.store.sqlite.commit.writer import GROUP_MEMBERS_MAX
 from tests.unit.store.drafts import OFFERING, draft, opened, put
 
 

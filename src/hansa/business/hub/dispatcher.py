@@ -41,17 +41,18 @@ import structlog
 
 from hansa.business.hub.events import Event, end_of, row_of
 from hansa.business.hub.feed import EventFeed
-from hansa.business.hub.groups import Groups
-from hansa.business.hub.listeners import Group, Listener, Wanted
-from hansa.business.hub.pace import Pace
-from hansa.business.hub.wishes import topic_wish, wish
+from hansa.business.hub.filter_index import ListenerGroups
+from hansa.business.hub.listeners import Listener, ListenerGroup, PendingNotifications
+from hansa.business.hub.subscription_filter import topic_wish, wish
+from hansa.business.hub.throttle import Throttle
 from hansa.business.models import Api, Models
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.limits import Limits
-from hansa.store import Change, Store, subscriptions
-from hansa.store.subscriptions import DeadLetter, Revision, Subscription
+from hansa.store import Change, Store
+from hansa.store.tables import subscriptions
+from hansa.store.tables.subscriptions import DeadLetter, Revision, Subscription
 
 DELIVERIES_PER_TURN: Final = 16
 GROUPS_PER_STEP: Final = 64
@@ -107,9 +108,9 @@ class HubDispatcher:
         self._clock = clock
         self._limits = limits
         self._feed = EventFeed(store, models, endpoint.rstrip("/"))
-        self._wanted = Wanted(self._feed, models)
-        self._groups = Groups()
-        self._pace = Pace(clock, lambda: store.writes_waiting)
+        self._wanted = PendingNotifications(self._feed, models)
+        self._groups = ListenerGroups()
+        self._pace = Throttle(clock, lambda: store.writes_waiting)
         self._listeners: dict[str, Listener] = {}
         self._revision = Revision(-1, 0)
         self._head = 0
@@ -174,7 +175,7 @@ class HubDispatcher:
             self._head = max(self._head, read_to)
             await asyncio.sleep(0)
 
-    async def _idle_groups(self, change: Change) -> list[Group]:
+    async def _idle_groups(self, change: Change) -> list[ListenerGroup]:
         """Groups with idle members that may want a row."""
         told = self._wanted.told(change)
         if told is None:
@@ -187,7 +188,7 @@ class HubDispatcher:
             events = await self._pace.run(partial(self._feed.events, change))
         return [group for shelf in shelves for group in shelf.groups(events) if group.idle]
 
-    async def _wake(self, groups: Sequence[Group], change: Change) -> None:
+    async def _wake(self, groups: Sequence[ListenerGroup], change: Change) -> None:
         before = end_of(change.seq - 1)
         for group in groups:
             place, _ = await self._wanted.next_place(group, before, self._head)
@@ -226,7 +227,7 @@ class HubDispatcher:
             self._make_ready(listener)
         return listener
 
-    async def _group(self, subscription: Subscription) -> Group | None:
+    async def _group(self, subscription: Subscription) -> ListenerGroup | None:
         key = (subscription.api, subscription.topic, subscription.query)
         group = self._groups.get(key)
         api = self._apis.get(subscription.api)
@@ -240,7 +241,7 @@ class HubDispatcher:
             except Refused as error:
                 log.warning("subscription_unusable", id=subscription.id, problem=error.message)
                 return None
-            group = Group(key, wanted)
+            group = ListenerGroup(key, wanted)
             self._groups.add(group)
         return group
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.business.event_names import event_name, reached_names
 from hansa.business.models import Api, Models, Resource
+from hansa.business.models.event_names import event_name, reached_names
 from hansa.business.representation import Representation, collection_address
 from hansa.store import Change, Entity
 

@@ -25,11 +25,11 @@ from hansa.business.hub.events import (
     topic_of,
 )
 from hansa.business.hub.feed import PIECE, EventFeed
-from hansa.business.hub.wishes import Wish
+from hansa.business.hub.subscription_filter import SubscriptionFilter
 from hansa.business.models import Models
 from hansa.store import Change
 from hansa.store.records import Operation
-from hansa.store.subscriptions import DeadLetter, Progress, Subscription
+from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress, Subscription
 
 PIECES_OF_ALL_GROUPS_MAX: Final = 8192
 NAMES_MAX: Final = 4096
@@ -42,7 +42,7 @@ GroupKey = tuple[str, str, str]
 class Listener:
     """A registration and its delivery."""
 
-    def __init__(self, subscription: Subscription, group: Group) -> None:
+    def __init__(self, subscription: Subscription, group: ListenerGroup) -> None:
         self.id = subscription.id
         self.callback = subscription.callback
         self.group = group
@@ -71,9 +71,9 @@ class Listener:
         """The last row that it has been served whole."""
         return row_of(self.place) if self.place % PARTS == PARTS - 1 else row_of(self.place) - 1
 
-    def progress(self) -> Progress:
+    def progress(self) -> DeliveryProgress:
         """What is to be written of it."""
-        return Progress(
+        return DeliveryProgress(
             id=self.id,
             position=self.position,
             is_behind=self.is_in_work,
@@ -89,10 +89,10 @@ class Listener:
         )
 
 
-class Group:
+class ListenerGroup:
     """Listeners that want the same."""
 
-    def __init__(self, key: GroupKey, wish: Wish) -> None:
+    def __init__(self, key: GroupKey, wish: SubscriptionFilter) -> None:
         self.key = key
         self.api, self.topic, _ = key
         self.wish = wish
@@ -105,7 +105,7 @@ class Group:
         return event.api == self.api and event.topic == self.topic and self.wish.is_for(event)
 
 
-class Told(msgspec.Struct, frozen=True):
+class Notifications(msgspec.Struct, frozen=True):
     """Whom a row of the feed tells what, as far as the row itself says."""
 
     api: str
@@ -115,7 +115,7 @@ class Told(msgspec.Struct, frozen=True):
     """The topic at whose hub there is one more; empty for none."""
 
 
-class Piece(NamedTuple):
+class Chunk(NamedTuple):
     """What a group wants of some rows that follow each other."""
 
     from_row: int
@@ -125,16 +125,16 @@ class Piece(NamedTuple):
     places: array[int]
 
 
-class Wanted:
+class PendingNotifications:
     """The places of the events that groups want, as far as they were looked for."""
 
     def __init__(self, feed: EventFeed, models: Models) -> None:
         self._feed = feed
         self._models = models
         self._names: dict[tuple[str, Operation, str | None], tuple[str, ...]] = {}
-        self._pieces: OrderedDict[tuple[GroupKey, int], Piece] = OrderedDict()
+        self._pieces: OrderedDict[tuple[GroupKey, int], Chunk] = OrderedDict()
 
-    def told(self, change: Change) -> Told | None:
+    def told(self, change: Change) -> Notifications | None:
         """What a row tells; None when no API serves its type."""
         if change.type not in self._models.types:
             return None
@@ -145,9 +145,9 @@ class Wanted:
             names = tuple(name.lower() for name in names_of(change, resource))
             if len(self._names) < NAMES_MAX:
                 self._names[key] = names
-        return Told(api.id, names, topic_of(change, resource))
+        return Notifications(api.id, names, topic_of(change, resource))
 
-    async def next_place(self, group: Group, after: int, head: int) -> tuple[int | None, int]:
+    async def next_place(self, group: ListenerGroup, after: int, head: int) -> tuple[int | None, int]:
         """The first event behind a place that the group wants, and up to which place was looked.
 
         Looks at one piece of the feed at most, and never beyond row `head`.
@@ -157,7 +157,7 @@ class Wanted:
         at = bisect_right(piece.places, after)
         return piece.places[at] if at < len(piece.places) else None, max(after, end_of(piece.to_row))
 
-    def is_last_of_row(self, group: Group, place: int) -> bool:
+    def is_last_of_row(self, group: ListenerGroup, place: int) -> bool:
         """Whether the group wants nothing more of the row of an event; False when that is not known any more."""
         found = self._pieces.get((group.key, (row_of(place) - 1) // PIECE))
         if found is None:
@@ -165,20 +165,20 @@ class Wanted:
         at = bisect_right(found.places, place)
         return at == len(found.places) or row_of(found.places[at]) != row_of(place)
 
-    async def _piece(self, group: Group, number: int, after: int, head: int) -> Piece:
+    async def _piece(self, group: ListenerGroup, number: int, after: int, head: int) -> Chunk:
         """What a group wants of a piece of the feed, behind a place and up to a row at least."""
         key = (group.key, number)
         piece = self._pieces.get(key)
         start = max(number * PIECE, row_of(after + 1) - 1)
         if piece is None or start < piece.from_row:
-            piece = Piece(start, start, array("q"))
+            piece = Chunk(start, start, array("q"))
         end = min(head, (number + 1) * PIECE)
         if piece.to_row < end:
             places = array("q", piece.places)
             for change in await self._feed.piece(number, head):
                 if piece.to_row < change.seq <= end:
                     places.extend(await self._of_row(group, change))
-            piece = Piece(piece.from_row, end, places)
+            piece = Chunk(piece.from_row, end, places)
             self._pieces[key] = piece
             if len(self._pieces) > PIECES_OF_ALL_GROUPS_MAX:
                 self._pieces.popitem(last=False)
@@ -186,7 +186,7 @@ class Wanted:
             self._pieces.move_to_end(key)
         return piece
 
-    async def _of_row(self, group: Group, change: Change) -> Iterable[int]:
+    async def _of_row(self, group: ListenerGroup, change: Change) -> Iterable[int]:
         """Places of the events of a row that a group wants."""
         told = self.told(change)
         if told is None or told.api != group.api or (group.topic and group.topic != told.topic):

@@ -14,22 +14,23 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from hansa.business.http import CONTENT_TYPE, JSON_TYPES, Answer, Header, Request
+from hansa.business.context import OPERATOR, Context
+from hansa.business.http.messages import CONTENT_TYPE, JSON_TYPES, Header, Request, Response
 from hansa.business.hub.events import TOPIC
-from hansa.business.hub.wishes import topic_wish, wish
+from hansa.business.hub.subscription_filter import topic_wish, wish
 from hansa.business.models import Api
 from hansa.business.query import pairs
 from hansa.business.query.paging import paging
 from hansa.business.query.selecting import selection_of
 from hansa.business.representation import Selection, select
-from hansa.business.resources import Route, route
-from hansa.business.surroundings import OPERATOR, Surroundings
-from hansa.business.validation import Violation, refuse
-from hansa.core.caller import Caller
+from hansa.business.routes import Route, route
+from hansa.business.validation.validator import Violation, refuse
+from hansa.core.access import Caller
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
-from hansa.store import Entity, subscriptions
-from hansa.store.subscriptions import DeadLetter, State, Subscription
+from hansa.store import Entity
+from hansa.store.tables import subscriptions
+from hansa.store.tables.subscriptions import DeadLetter, State, Subscription
 
 CALLBACK_LENGTH_MAX_CHARS: Final = 2048
 
@@ -37,10 +38,10 @@ CALLBACK_LENGTH_MAX_CHARS: Final = 2048
 class HubHandler:
     """Answers requests for the registrations at the hub of one API, and at those of its topics."""
 
-    def __init__(self, api: Api, around: Surroundings) -> None:
+    def __init__(self, api: Api, context: Context) -> None:
         self._api = api
-        self._around = around
-        self._store = around.store
+        self._context = context
+        self._store = context.store
         self._topics = next((one.collection for one in api.resources if one.path == TOPIC), None)
 
     @property
@@ -62,7 +63,7 @@ class HubHandler:
 
     # -- registrations ----------------------------------------------------------------------------------------
 
-    async def register(self, request: Request, _: str) -> Answer:
+    async def register(self, request: Request, _: str) -> Response:
         """POST: 201, 400, 401, 404, 409, 413, 415, or 429 when there are too many registrations."""
         caller = self._subscriber(request)
         request.accept_json()
@@ -80,7 +81,7 @@ class HubHandler:
                 )
             made = await subscriptions.add(
                 tx,
-                id=str(uuid.UUID(bytes=self._around.entropy(16), version=4)),
+                id=str(uuid.UUID(bytes=self._context.entropy(16), version=4)),
                 api=self._api.id,
                 callback=callback,
                 query=query,
@@ -89,10 +90,10 @@ class HubHandler:
             )
             if made is None:
                 raise Refused(Code.CONFLICT, f"{callback} is registered already with the same query.")
-        location = (b"location", f"{self._around.endpoint}{request.path}/{made.id}".encode())
-        return Answer(201, msgspec.json.encode(_registered(made)), (CONTENT_TYPE, location))
+        location = (b"location", f"{self._context.endpoint}{request.path}/{made.id}".encode())
+        return Response(201, msgspec.json.encode(_registered(made)), (CONTENT_TYPE, location))
 
-    async def list(self, request: Request, _: str) -> Answer:
+    async def list(self, request: Request, _: str) -> Response:
         """GET of the collection: 200, 206, 400, 401 or 404."""
         caller = self._subscriber(request)
         request.accept_json()
@@ -112,25 +113,25 @@ class HubHandler:
         shown = [await self._shown(one, chosen) for one in found]
         return _listed(shown, total, is_paged=page.is_asked)
 
-    async def retrieve(self, request: Request, subscription_id: str) -> Answer:
+    async def retrieve(self, request: Request, subscription_id: str) -> Response:
         """GET of one registration: 200, 400, 401 or 404."""
         request.accept_json()
         given = _given(request, {"fields"})
         found = await self._here(request, subscription_id)
         chosen = selection_of(given.get("fields", []), request.limits)
-        return Answer(200, msgspec.json.encode(await self._shown(found, chosen)), (CONTENT_TYPE,))
+        return Response(200, msgspec.json.encode(await self._shown(found, chosen)), (CONTENT_TYPE,))
 
-    async def end(self, request: Request, subscription_id: str) -> Answer:
+    async def end(self, request: Request, subscription_id: str) -> Response:
         """DELETE of one registration: 204, 401 or 404."""
         await self._here(request, subscription_id)
         async with self._store.transaction() as tx:
             if not await subscriptions.remove(tx, subscription_id):
                 raise _not_found(subscription_id)
-        return Answer(204)
+        return Response(204)
 
     # -- delivery ---------------------------------------------------------------------------------------------
 
-    async def list_letters(self, request: Request, _: str) -> Answer:
+    async def list_letters(self, request: Request, _: str) -> Response:
         """GET of the dead letters of a registration, oldest first: 200, 206, 400, 401 or 404."""
         request.accept_json()
         found = await self._visible(request, request.parent_id or "")
@@ -141,7 +142,7 @@ class HubHandler:
         )
         return _listed([_letter(one) for one in letters], total, is_paged=page.is_asked)
 
-    async def resend(self, request: Request, _: str) -> Answer:
+    async def resend(self, request: Request, _: str) -> Response:
         """POST: dead letters are sent again, all or the one that the body names with `eventId`: 202, 400, 401 or 404."""
         request.accept_json()
         found = await self._visible(request, request.parent_id or "")
@@ -159,7 +160,7 @@ class HubHandler:
                 raise Refused(Code.NOT_FOUND, f"There is no dead letter {event_id[:300]!r}.")
         return await self._as_it_stands(202, found)
 
-    async def resume(self, request: Request, _: str) -> Answer:
+    async def resume(self, request: Request, _: str) -> Response:
         """POST: a paused listener is served again, from where it stopped: 200, 401 or 404."""
         request.accept_json()
         found = await self._visible(request, request.parent_id or "")
@@ -167,16 +168,16 @@ class HubHandler:
             await subscriptions.resume(tx, found.id)
         return await self._as_it_stands(200, found)
 
-    async def _as_it_stands(self, status: int, subscription: Subscription) -> Answer:
+    async def _as_it_stands(self, status: int, subscription: Subscription) -> Response:
         found = await subscriptions.get(self._store, subscription.id)
         if found is None:
             raise _not_found(subscription.id)
-        return Answer(status, msgspec.json.encode(await self._shown(found, None)), (CONTENT_TYPE,))
+        return Response(status, msgspec.json.encode(await self._shown(found, None)), (CONTENT_TYPE,))
 
     # -- who and what -----------------------------------------------------------------------------------------
 
     def _subscriber(self, request: Request) -> Caller:
-        caller = self._around.authenticate(request.headers)
+        caller = self._context.authenticate(request.headers)
         if not caller.is_authenticated:
             raise Refused(Code.UNAUTHENTICATED, "The hub needs a bearer token.")
         return caller
@@ -253,13 +254,13 @@ def _state(values: list[str] | None) -> State | None:
     return found
 
 
-def _listed(shown: list[dict[str, Any]], total: int, *, is_paged: bool) -> Answer:
+def _listed(shown: list[dict[str, Any]], total: int, *, is_paged: bool) -> Response:
     headers: tuple[Header, ...] = (
         CONTENT_TYPE,
         (b"x-total-count", str(total).encode()),
         (b"x-result-count", str(len(shown)).encode()),
     )
-    return Answer(206 if is_paged and len(shown) < total else 200, msgspec.json.encode(shown), headers)
+    return Response(206 if is_paged and len(shown) < total else 200, msgspec.json.encode(shown), headers)
 
 
 def _registration(body: dict[str, Any], limits: Limits) -> tuple[str, str]:

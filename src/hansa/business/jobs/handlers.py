@@ -11,33 +11,36 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.business.http import Answer, Request
-from hansa.business.jobs.desk import (
+from hansa.business.context import Context, ServedResource
+from hansa.business.http.messages import Request, Response
+from hansa.business.jobs.files import (
     CONTENT,
     EXPORT,
     LINES,
     NOT_STARTED,
     SUCCEEDED,
     UNFINISHED,
-    JobDesk,
+    JobFiles,
 )
 from hansa.business.jobs.scope import scope_of
-from hansa.business.surroundings import Served, Surroundings
-from hansa.business.writing import Writer
+from hansa.business.operations.update import WriteHandler
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.store import Entity, Filter, Query, jobs
+from hansa.store import Entity, Filter, Query
+from hansa.store.tables import jobs
 
-Handle = Callable[[Request, str], Awaitable[Answer]]
+Handle = Callable[[Request, str], Awaitable[Response]]
 RETRY_AFTER_S: Final = 30.0
 
 
 class JobHandler:
     """The further ways to one resource of jobs."""
 
-    def __init__(self, served: Served, writer: Writer, around: Surroundings, desk: JobDesk) -> None:
+    def __init__(
+        self, served: ServedResource, writer: WriteHandler, context: Context, desk: JobFiles
+    ) -> None:
         self._served = served
         self._writer = writer
-        self._around = around
+        self._context = context
         self._desk = desk
 
     @property
@@ -51,24 +54,24 @@ class JobHandler:
         """What can be done with contents, by HTTP method."""
         return {"GET": self.read} if self._served.resource.type == EXPORT else {"PUT": self.upload}
 
-    async def create(self, request: Request, _: str) -> Answer:
+    async def create(self, request: Request, _: str) -> Response:
         """POST of a job: as any create, and 429 while too many are not finished."""
         await self._check_room(request)
         self._check_scope(await request.json())
         return self._told(await self._writer.creating.create(request, ""))
 
-    async def create_several(self, request: Request, _: str) -> Answer:
+    async def create_several(self, request: Request, _: str) -> Response:
         """PATCH of the collection: as any, and 429 while too many are not finished."""
         await self._check_room(request)
         return self._told(await self._writer.creating.create_several(request, ""))
 
     async def _check_room(self, request: Request) -> None:
-        self._around.writer(request.headers)
-        limits = self._around.limits
+        self._context.writer(request.headers)
+        limits = self._context.limits
         query = Query(
             self._served.resource.collection, (Filter(("status",), UNFINISHED),), limit=0, public_only=False
         )
-        if (await self._around.store.list(query)).total >= limits.jobs_unfinished_max:
+        if (await self._context.store.list(query)).total >= limits.jobs_unfinished_max:
             raise Unavailable(
                 Code.OVERLOADED,
                 f"{limits.jobs_unfinished_max} jobs are waiting; delete some, or try later.",
@@ -77,23 +80,23 @@ class JobHandler:
 
     def _check_scope(self, body: dict[str, Any]) -> None:
         """Tell at once of a path or query that means nothing."""
-        scope_of(self._served, body, self._around)
+        scope_of(self._served, body, self._context)
 
-    def _told(self, answer: Answer) -> Answer:
-        self._desk.ring()
+    def _told(self, answer: Response) -> Response:
+        self._desk.notify()
         return answer
 
-    async def delete(self, request: Request, entity_id: str) -> Answer:
+    async def delete(self, request: Request, entity_id: str) -> Response:
         """DELETE of a job, which ends it, and of its content: as any deletion."""
         answer = await self._writer.delete(request, entity_id)
         self._desk.remove(entity_id)
-        async with self._around.store.transaction() as tx:
+        async with self._context.store.transaction() as tx:
             await jobs.remove(tx, entity_id)
         return answer
 
-    async def read(self, request: Request, _: str) -> Answer:
+    async def read(self, request: Request, _: str) -> Response:
         """GET of what an export job wrote: 200, 401, 404 or 409."""
-        if not self._around.authenticate(request.headers).is_authenticated:
+        if not self._context.authenticate(request.headers).is_authenticated:
             raise Refused(Code.UNAUTHENTICATED, "Reading an export needs a bearer token.")
         job = await self._job(request)
         fields = msgspec.json.decode(job.body)
@@ -103,14 +106,14 @@ class JobHandler:
         if content is None:
             raise Refused(Code.NOT_FOUND, "The content was removed to make room for newer ones.")
         media_type = fields.get("contentType", LINES)
-        return Answer(200, content, ((b"content-type", str(media_type).encode()),))
+        return Response(200, content, ((b"content-type", str(media_type).encode()),))
 
-    async def upload(self, request: Request, _: str) -> Answer:
+    async def upload(self, request: Request, _: str) -> Response:
         """PUT of what an import job is to read: 204, 401, 403, 404, 409, 413 or 415."""
-        self._around.writer(request.headers)
+        self._context.writer(request.headers)
         job = await self._job(request)
         fields = msgspec.json.decode(job.body)
-        scope = scope_of(self._served, fields, self._around)
+        scope = scope_of(self._served, fields, self._context)
         if fields.get("status") != NOT_STARTED or not scope.is_upload or self._desk.has_content(job.id):
             raise Refused(Code.CONFLICT, "The job does not wait for content.")
         request.media_type((scope.content_type,))
@@ -121,11 +124,11 @@ class JobHandler:
             file.finish()
         finally:
             file.close()
-        self._desk.ring()
-        return Answer(204)
+        self._desk.notify()
+        return Response(204)
 
     async def _job(self, request: Request) -> Entity:
-        found = await self._around.store.entity(request.parent_id or "")
+        found = await self._context.store.entity(request.parent_id or "")
         if found is None or found.type != self._served.resource.collection:
             raise self._served.not_found(request.parent_id or "")
         return found

@@ -12,20 +12,20 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.business.bodies import read_json
-from hansa.business.jobs.scope import Scope
+from hansa.business.jobs.scope import JobScope
 from hansa.business.models import Resource
-from hansa.business.validation import Violation, refuse
-from hansa.business.writing import Writer
+from hansa.business.operations.update import WriteHandler
+from hansa.business.validation.validator import Violation, refuse
+from hansa.core.bounded_json import read_json
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.store import Transaction
-from hansa.store.jobs import JobProgress
+from hansa.store.tables.jobs import JobProgress
 
 ERROR_MAX_CHARS: Final = 300
 
 
-def records(content: bytes, scope: Scope) -> list[bytes]:
+def records(content: bytes, scope: JobScope) -> list[bytes]:
     """The records of a content, in order; for one object a line, empty lines are records that say nothing.
 
     Raises:
@@ -42,7 +42,7 @@ def records(content: bytes, scope: Scope) -> list[bytes]:
 class Batches:
     """Writes the records of one job."""
 
-    def __init__(self, scope: Scope, writers: Mapping[str, Writer], limits: Limits) -> None:
+    def __init__(self, scope: JobScope, writers: Mapping[str, WriteHandler], limits: Limits) -> None:
         """`writers`: by collection."""
         self._scope = scope
         self._writers = writers

@@ -20,7 +20,8 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from hansa.business.jobs.desk import (
+from hansa.business.context import Context, ServedResource
+from hansa.business.jobs.files import (
     CONTENT,
     EXPORT,
     FAILED,
@@ -28,20 +29,20 @@ from hansa.business.jobs.desk import (
     SUCCEEDED,
     UNFINISHED,
     ContentFile,
-    JobDesk,
+    JobFiles,
 )
 from hansa.business.jobs.importing import Batches, error_log, records
-from hansa.business.jobs.scope import Scope, scope_of
+from hansa.business.jobs.scope import JobScope, scope_of
 from hansa.business.models import Api
 from hansa.business.query import ListRequest
 from hansa.business.representation import Representation, collection_address
-from hansa.business.resources import ApiResources
-from hansa.business.surroundings import Served, Surroundings
+from hansa.business.routes import ApiResources
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpClient, HttpRequest
-from hansa.store import Entity, Filter, Query, SortKey, Transaction, jobs
-from hansa.store.jobs import JobProgress
+from hansa.store import Entity, Filter, Query, SortKey, Transaction
+from hansa.store.tables import jobs
+from hansa.store.tables.jobs import JobProgress
 
 PROGRESS_EVERY_S: Final = 1.0
 """How often a job that runs is written with its progress."""
@@ -59,14 +60,14 @@ class JobRunner:
 
     def __init__(
         self,
-        around: Surroundings,
-        desk: JobDesk,
+        context: Context,
+        desk: JobFiles,
         resources: Mapping[str, ApiResources],
         client: HttpClient,
     ) -> None:
         """`resources`: by API."""
-        self._around = around
-        self._store = around.store
+        self._context = context
+        self._store = context.store
         self._desk = desk
         self._resources = resources
         self._client = client
@@ -94,16 +95,16 @@ class JobRunner:
 
     async def _serve(self, api: Api) -> None:
         while True:
-            bell = self._desk.bell
+            signal = self._desk.signal
             try:
                 job = await self._next(api)
                 if job is None:
-                    await bell.wait()
+                    await signal.wait()
                 else:
                     await self._run(job)
             except Unavailable as error:
                 log.warning("jobs wait", api=api.id, code=str(error.code), problem=error.message)
-                await self._around.clock.sleep(error.retry_after_s)
+                await self._context.clock.sleep(error.retry_after_s)
 
     async def _next(self, api: Api) -> Entity | None:
         """The job of an API to run: one that was interrupted, or the oldest that is ready."""
@@ -117,7 +118,7 @@ class JobRunner:
     async def _unfinished(self, api: Api) -> list[tuple[str, dict[str, Any]]]:
         """The jobs of an API that are not finished, with their collections."""
         found: list[tuple[str, dict[str, Any]]] = []
-        limit = self._around.limits.jobs_unfinished_max
+        limit = self._context.limits.jobs_unfinished_max
         for collection, (owner, _) in self._desk.collections.items():
             if owner is api:
                 query = Query(collection, (Filter(("status",), UNFINISHED),), limit=limit, public_only=False)
@@ -127,12 +128,12 @@ class JobRunner:
 
     def _is_ready(self, collection: str, fields: dict[str, Any]) -> bool:
         try:
-            scope = scope_of(self._served(collection), fields, self._around)
+            scope = scope_of(self._served(collection), fields, self._context)
         except Refused:
             return True  # running it says why it cannot be run
         return not scope.is_upload or self._desk.has_content(fields["id"])
 
-    def _served(self, collection: str) -> Served:
+    def _served(self, collection: str) -> ServedResource:
         api, _ = self._desk.collections[collection]
         return self._resources[api.id].served[collection]
 
@@ -153,7 +154,7 @@ class JobRunner:
             outcome = {"status": FAILED, "errorLog": "This marketplace failed."}
         try:
             async with self._store.transaction() as tx:
-                await self._mark(tx, job.id, outcome | {"completionDate": rfc3339(self._around.clock.now())})
+                await self._mark(tx, job.id, outcome | {"completionDate": rfc3339(self._context.clock.now())})
         except _Deleted:
             self._desk.remove(job.id)
 
@@ -161,7 +162,7 @@ class JobRunner:
         """Do the job; how it ended."""
         api, resource = self._desk.collections[job.type]
         served = self._served(job.type)
-        scope = scope_of(served, msgspec.json.decode(job.body), self._around)
+        scope = scope_of(served, msgspec.json.decode(job.body), self._context)
         changes: dict[str, Any] = {"status": RUNNING}
         if resource.type == EXPORT:
             changes["url"] = f"{served.shown(None).address(job.id)}/{CONTENT}"
@@ -182,7 +183,7 @@ class JobRunner:
 
     # -- export -----------------------------------------------------------------------------------------------
 
-    async def _export(self, job_id: str, api: Api, scope: Scope) -> dict[str, Any]:
+    async def _export(self, job_id: str, api: Api, scope: JobScope) -> dict[str, Any]:
         unfinished = [found for one in self._apis.values() for found in await self._unfinished(one)]
         self._desk.make_room([fields["id"] for _, fields in unfinished])
         total = 0
@@ -196,18 +197,18 @@ class JobRunner:
             file.close()
         return {"status": SUCCEEDED, "progress": {"done": done, "failed": 0, "total": done}}
 
-    async def _write(self, file: ContentFile, job_id: str, api: Api, scope: Scope, total: int) -> int:
-        done, told_at_s = 0, self._around.clock.monotonic()
+    async def _write(self, file: ContentFile, job_id: str, api: Api, scope: JobScope, total: int) -> int:
+        done, told_at_s = 0, self._context.clock.monotonic()
         start, between, end = (b"[", b",", b"]") if scope.is_array else (b"", b"\n", b"\n")
         file.write(start)
         for resource, asked in zip(scope.resources, scope.lists, strict=True):
-            shown = Representation(collection_address(self._around.endpoint, api, resource, None))
+            shown = Representation(collection_address(self._context.endpoint, api, resource, None))
             async for page in self._pages(asked):
                 for entity_id, body in page:
                     file.write((between if done else b"") + shown.part(entity_id, body, asked.fields))
                     done += 1
-                if self._around.clock.monotonic() - told_at_s >= PROGRESS_EVERY_S:
-                    told_at_s = self._around.clock.monotonic()
+                if self._context.clock.monotonic() - told_at_s >= PROGRESS_EVERY_S:
+                    told_at_s = self._context.clock.monotonic()
                     async with self._store.transaction() as tx:
                         await self._mark(
                             tx, job_id, {"progress": {"done": done, "failed": 0, "total": total}}
@@ -234,17 +235,17 @@ class JobRunner:
                 return
             yield list(zip(page.ids, page.bodies, strict=True))
             offset += len(page.ids)
-            await self._around.clock.sleep(0)
+            await self._context.clock.sleep(0)
 
     # -- import -----------------------------------------------------------------------------------------------
 
-    async def _import(self, job_id: str, api: Api, scope: Scope) -> dict[str, Any]:
+    async def _import(self, job_id: str, api: Api, scope: JobScope) -> dict[str, Any]:
         if not self._desk.has_content(job_id):
             await self._fetch(job_id, scope.url)
         content = await self._desk.read(job_id)
         if content is None:
             raise Refused(Code.NOT_FOUND, "The content is not here any more.")
-        limits, clock = self._around.limits, self._around.clock
+        limits, clock = self._context.limits, self._context.clock
         found = records(content, scope)
         del content
         batches = Batches(scope, self._resources[api.id].writers, limits)
@@ -274,10 +275,10 @@ class JobRunner:
         Raises:
             Refused: It cannot be had; the message is for the job's error log.
         """
-        if url.startswith(f"{self._around.endpoint}/"):
+        if url.startswith(f"{self._context.endpoint}/"):
             content = await self._own_export(url)
         else:
-            limits = self._around.limits
+            limits = self._context.limits
             request = HttpRequest(
                 "GET",
                 url,

@@ -8,15 +8,15 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from hansa.business.jobs.desk import ARRAY, CONTENT, CONTENT_TYPES, IMPORT, LINES, is_job
+from hansa.business.context import Context, ServedResource
+from hansa.business.jobs.files import ARRAY, CONTENT, CONTENT_TYPES, IMPORT, LINES, is_job
 from hansa.business.models import Resource
 from hansa.business.query import ListRequest, list_request
 from hansa.business.representation import collection_address
-from hansa.business.surroundings import Served, Surroundings
-from hansa.business.validation import Violation, refuse
+from hansa.business.validation.validator import Violation, refuse
 
 
-class Scope(msgspec.Struct, frozen=True):
+class JobScope(msgspec.Struct, frozen=True):
     """What a job is about."""
 
     resources: tuple[Resource, ...]
@@ -34,7 +34,7 @@ class Scope(msgspec.Struct, frozen=True):
         return self.content_type == ARRAY
 
 
-def scope_of(served: Served, job: Mapping[str, Any], around: Surroundings) -> Scope:
+def scope_of(served: ServedResource, job: Mapping[str, Any], context: Context) -> JobScope:
     """What a job is about.
 
     Raises:
@@ -43,19 +43,19 @@ def scope_of(served: Served, job: Mapping[str, Any], around: Surroundings) -> Sc
     content_type = job.get("contentType") or LINES
     if content_type not in CONTENT_TYPES:
         refuse([Violation("contentType", f"must be {' or '.join(CONTENT_TYPES)}", content_type)])
-    resources = _resources(served, job.get("path") or "", around)
+    resources = _resources(served, job.get("path") or "", context)
     query = job.get("query") or ""
-    lists = tuple(_list(served, one, str(query), around) for one in resources)
+    lists = tuple(_list(served, one, str(query), context) for one in resources)
     own = f"{served.shown(None).address(str(job.get('id') or '-'))}/"
     url = urljoin(own, str(job.get("url") or ""))
     is_upload = served.resource.type == IMPORT and url == own + CONTENT
-    return Scope(resources, lists, content_type, url, is_upload)
+    return JobScope(resources, lists, content_type, url, is_upload)
 
 
-def _resources(served: Served, path: Any, around: Surroundings) -> tuple[Resource, ...]:
+def _resources(served: ServedResource, path: Any, context: Context) -> tuple[Resource, ...]:
     """The resources that a path means: one, or all of the API but its jobs."""
     offered = [one for one in served.api.resources if not is_job(one) and one.parent_name is None]
-    name = str(path).removeprefix(around.endpoint).strip("/")
+    name = str(path).removeprefix(context.endpoint).strip("/")
     base = served.api.base_path.strip("/")
     name = name.removeprefix(base).strip("/")
     found = tuple(one for one in offered if not name or one.path == name)
@@ -64,10 +64,10 @@ def _resources(served: Served, path: Any, around: Surroundings) -> tuple[Resourc
     return found
 
 
-def _list(served: Served, resource: Resource, query: str, around: Surroundings) -> ListRequest:
-    address = collection_address(around.endpoint, served.api, resource, None)
+def _list(served: ServedResource, resource: Resource, query: str, context: Context) -> ListRequest:
+    address = collection_address(context.endpoint, served.api, resource, None)
     raw = query.removeprefix("?").encode()
-    found = list_request(raw, served.api, resource, address, around.limits, public_only=False)
+    found = list_request(raw, served.api, resource, address, context.limits, public_only=False)
     if found.is_paged or found.expand or found.depth:
         refuse([Violation("query", "must have filters, sort and fields alone", query)])
     return found

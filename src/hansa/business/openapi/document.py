@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.business.http import CONTENT_TYPE, Answer, Request
+from hansa.business.http.messages import CONTENT_TYPE, Request, Response
 from hansa.business.models import Api, Resource
 from hansa.business.openapi.hubs import HubPaths
 from hansa.business.openapi.job_contents import content_paths
@@ -89,16 +89,18 @@ class Description:
         self.path = api.base_path + DOCUMENT_NAME
         self._api = api
         self._endpoint = endpoint.rstrip("/")
-        self._answer: Answer | None = None
+        self._answer: Response | None = None
 
-    async def retrieve(self, request: Request, _: str) -> Answer:
+    async def retrieve(self, request: Request, _: str) -> Response:
         """GET: 200, 304 or 406. It needs no token."""
         request.accept_json()
         if self._answer is None:
             body = openapi_document(self._api, self._endpoint)
             tag = b'"%b"' % hashlib.sha256(body).hexdigest().encode()
-            self._answer = Answer(200, body, (CONTENT_TYPE, (b"etag", tag), (b"cache-control", b"no-cache")))
+            self._answer = Response(
+                200, body, (CONTENT_TYPE, (b"etag", tag), (b"cache-control", b"no-cache"))
+            )
         tag = dict(self._answer.headers)[b"etag"]
         if request.headers.get(b"if-none-match") == tag:
-            return Answer(304, b"", ((b"etag", tag),))
+            return Response(304, b"", ((b"etag", tag),))
         return self._answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hansa.business.jobs.desk import CONTENT, CONTENT_TYPES, EXPORT, is_job
+from hansa.business.jobs.files import CONTENT, CONTENT_TYPES, EXPORT, is_job
 from hansa.business.models import Api
 from hansa.business.openapi.parts import Part, error_references, path_parameter
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from hansa.business.http import JSON
-from hansa.business.jobs.desk import CONTENT_TYPES, EXPORT, IMPORT
+from hansa.business.context import OPERATOR
+from hansa.business.http.messages import JSON
+from hansa.business.jobs.files import CONTENT_TYPES, EXPORT, IMPORT
 from hansa.business.models import Api, Resource
 from hansa.business.models.records import Method
 from hansa.business.openapi.examples import create_example
@@ -21,7 +22,6 @@ from hansa.business.openapi.parts import (
 )
 from hansa.business.openapi.schemas import Schemas
 from hansa.business.patches import JSON_PATCH, JSON_PATCH_QUERY, MERGE_PATCH
-from hansa.business.surroundings import OPERATOR
 
 BEARER: Final[Part] = {"bearer": []}
 _FAILURES: Final = (429, 500, 503)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hansa.business.http import JSON
+from hansa.business.http.messages import JSON
 from hansa.business.query.paging import OFFSET_MAX
 
 Part = dict[str, Any]

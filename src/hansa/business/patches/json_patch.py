@@ -15,7 +15,6 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from hansa.business.bodies import depth_of
 from hansa.business.patches.pointer import (
     END,
     NoPlace,
@@ -25,7 +24,8 @@ from hansa.business.patches.pointer import (
     print_pointer,
     value_at,
 )
-from hansa.business.validation import Violation, refuse
+from hansa.business.validation.validator import Violation, refuse
+from hansa.core.bounded_json import depth_of
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 
@@ -36,7 +36,7 @@ WITH_VALUE: Final = frozenset({"add", "replace", "test"})
 WITH_FROM: Final = frozenset({"move", "copy"})
 
 
-class Operation(msgspec.Struct, frozen=True):
+class PatchOperation(msgspec.Struct, frozen=True):
     """One operation as it was sent, its form checked."""
 
     index: int
@@ -58,7 +58,7 @@ class Operation(msgspec.Struct, frozen=True):
         return Refused(Code.INVALID, f"{Violation(f'[{self.index}].{member}', rule, value)}.")
 
 
-def operations(patch: Any, limits: Limits) -> list[Operation]:
+def operations(patch: Any, limits: Limits) -> list[PatchOperation]:
     """The operations of a patch, in their form (RFC 6902, section 4).
 
     Raises:
@@ -73,7 +73,7 @@ def operations(patch: Any, limits: Limits) -> list[Operation]:
     return [_operation(index, item) for index, item in enumerate(patch)]
 
 
-def _operation(index: int, item: Any) -> Operation:
+def _operation(index: int, item: Any) -> PatchOperation:
     at = f"[{index}]"
     if type(item) is not dict:
         refuse([Violation(at, "must be an object", item)])
@@ -88,7 +88,7 @@ def _operation(index: int, item: Any) -> Operation:
     if op in WITH_VALUE and "value" not in item:
         found.append(Violation(f"{at}.value", "is required"))
     refuse(found)
-    return Operation(index, op, item["path"], item["from"] if op in WITH_FROM else "", item.get("value"))
+    return PatchOperation(index, op, item["path"], item["from"] if op in WITH_FROM else "", item.get("value"))
 
 
 class Editor:
@@ -206,7 +206,7 @@ class Editor:
         return made
 
 
-def apply_operation(editor: Editor, operation: Operation, source: Pointer, pointer: Pointer) -> None:
+def apply_operation(editor: Editor, operation: PatchOperation, source: Pointer, pointer: Pointer) -> None:
     """Apply one operation at the places that its paths mean.
 
     Raises:

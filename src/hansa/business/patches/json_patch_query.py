@@ -22,7 +22,13 @@ from urllib.parse import unquote
 
 import msgspec
 
-from hansa.business.patches.json_patch import Editor, Operation, apply_operation, checked_result, operations
+from hansa.business.patches.json_patch import (
+    Editor,
+    PatchOperation,
+    apply_operation,
+    checked_result,
+    operations,
+)
 from hansa.business.patches.json_path import json_path_places
 from hansa.business.patches.pointer import END, NoPlace, Pointer, index_of, value_at
 from hansa.core.errors import Code, Refused
@@ -93,7 +99,7 @@ def json_patch_query(target: dict[str, Any], patch: Any, limits: Limits) -> dict
     return checked_result(editor.document, limits)
 
 
-def _steps(document: Any, operation: Operation, place: _Place) -> list[tuple[Operation, Pointer]]:
+def _steps(document: Any, operation: PatchOperation, place: _Place) -> list[tuple[PatchOperation, Pointer]]:
     """What an operation is in terms of RFC 6902."""
     value = operation.value
     if operation.op != "add" or place.is_exact:
@@ -117,7 +123,7 @@ class _Finder:
         self._limits = limits
         self._steps_left = limits.patch_steps_max
 
-    def places(self, document: Any, operation: Operation, member: str) -> list[_Place]:
+    def places(self, document: Any, operation: PatchOperation, member: str) -> list[_Place]:
         """The places that a path of an operation means, in the order of the document; at least one.
 
         Raises:

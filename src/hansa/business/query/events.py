@@ -12,13 +12,13 @@ from typing import Final
 
 import msgspec
 
-from hansa.business.event_names import offered_names
 from hansa.business.models import Api, Resource
-from hansa.business.query.filters import Comparison, conditions
+from hansa.business.models.event_names import offered_names
+from hansa.business.query.filters import FilterCompiler, conditions
 from hansa.business.query.jsonpath import Lenient
 from hansa.business.query.jsonpath_text import read
 from hansa.business.query.parameters import Assertion, groups
-from hansa.business.query.paths import NoSuchAttribute, Place, follow
+from hansa.business.query.paths import NoSuchAttribute, ResolvedPath, follow
 from hansa.business.query.selecting import parts_of
 from hansa.business.representation import Selection, selection
 from hansa.core.errors import Code, Refused
@@ -83,7 +83,7 @@ def event_query(text: str, api: Api, limits: Limits) -> EventQuery:
                 rest.append(Assertion(name, operator, value))
         asserted.append(tuple(rest))
     try:
-        found = conditions(asserted, Comparison(api, limits, _Envelope(api).place), limits)
+        found = conditions(asserted, FilterCompiler(api, limits, _Envelope(api).place), limits)
     except Refused as error:
         raise Refused(error.code, f"query: {error.message}") from None
     offered = {name.lower(): name for resource in api.resources for name in offered_names(resource)}
@@ -104,20 +104,22 @@ class _Envelope:
         self._api = api
         self._resources = {resource.name.lower(): resource for resource in api.resources}
 
-    def place(self, text: str) -> Place:
+    def place(self, text: str) -> ResolvedPath:
         """Where a name leads."""
         path = text.split(".")
         if path[0] in _ENVELOPE and len(path) == 1:
-            return Place((text,), _ENVELOPE[text], (False,), is_declared=True)
+            return ResolvedPath((text,), _ENVELOPE[text], (False,), is_declared=True)
         resource: Resource | None = self._resources.get(path[1].lower()) if len(path) > 1 else None
         if path[0] != EVENT or resource is None:
             first = self._api.resources[0].name
             raise NoSuchAttribute(text[:60], f"an event of {self._api.id}", [f"event.{first}.id", EVENT_TYPE])
         start = (EVENT, resource.name)
         if len(path) == 2:
-            return Place(start, "object", (False, False), is_declared=True)
+            return ResolvedPath(start, "object", (False, False), is_declared=True)
         below = follow(".".join(path[2:]), self._api, resource.type)
-        return Place((*start, *below.path), below.type, (False, False, *below.lists), below.is_declared)
+        return ResolvedPath(
+            (*start, *below.path), below.type, (False, False, *below.lists), below.is_declared
+        )
 
 
 def _named(condition: Condition, offered: Mapping[str, str], api: Api) -> Condition:

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import unquote
 
-from hansa.business.evaluation import is_number
 from hansa.business.models import Api
-from hansa.business.query.parameters import Assertion, Group
-from hansa.business.query.paths import NoSuchAttribute, Place
+from hansa.business.query.evaluation import is_number
+from hansa.business.query.parameters import Assertion, AssertionGroup
+from hansa.business.query.paths import NoSuchAttribute, ResolvedPath
 from hansa.core.errors import Code, Refused
 from hansa.core.instants import instant
 from hansa.core.limits import Limits
@@ -44,11 +44,11 @@ _ID: Final = ("id",)
 _NOTHING: Final = ""
 """No entity has this identifier."""
 
-Resolve = Callable[[str], Place]
+Resolve = Callable[[str], ResolvedPath]
 """Where a dotted name leads; raises `NoSuchAttribute`."""
 
 
-class Comparison:
+class FilterCompiler:
     """How an assertion's name and value become a filter of one kind of thing: entities of a collection, or events."""
 
     def __init__(self, api: Api, limits: Limits, resolve: Resolve) -> None:
@@ -76,7 +76,7 @@ class Comparison:
         values = alternatives(value) if operator == "eq" else (value,)
         return Filter(place.path, values, operator, is_instant)
 
-    def _place(self, asserted: Assertion) -> tuple[Place, Operator]:
+    def _place(self, asserted: Assertion) -> tuple[ResolvedPath, Operator]:
         """Where the name leads, and the operator; a suffix that is an operator counts when no attribute has its name."""
         name, operator, _ = asserted
         bare, _, last = name.rpartition(".")
@@ -94,14 +94,14 @@ class Comparison:
             return self._resolve(bare), suffix
         return place, operator or "eq"
 
-    def _check_pattern(self, name: str, place: Place, pattern: str) -> None:
+    def _check_pattern(self, name: str, place: ResolvedPath, pattern: str) -> None:
         if place.type in _NUMBERS or place.type == "boolean" or self._holds_objects(place):
             raise Refused(
                 Code.INVALID, f"{name}: a regular expression takes text, and this is {_kind(place)}."
             )
         check_pattern(name, pattern, self._limits)
 
-    def _check_order(self, name: str, place: Place, value: str) -> None:
+    def _check_order(self, name: str, place: ResolvedPath, value: str) -> None:
         if place.type == "boolean" or self._holds_objects(place):
             raise Refused(
                 Code.INVALID, f"{name}: there is no order among values of this attribute ({_kind(place)})."
@@ -114,11 +114,11 @@ class Comparison:
                 f"{name}: {value[:60]!r} is no date-time; write it as 2026-01-31T12:00:00Z or a beginning of that.",
             )
 
-    def _holds_objects(self, place: Place) -> bool:
+    def _holds_objects(self, place: ResolvedPath) -> bool:
         return place.type == "object" or place.type in self._api.types
 
 
-def _kind(place: Place) -> str:
+def _kind(place: ResolvedPath) -> str:
     return {"integer": "a number", "number": "a number", "boolean": "a boolean"}.get(place.type, "an object")
 
 
@@ -167,7 +167,9 @@ def _with_sign(value: str) -> str:
     return f"{found[1]}+{found[2]}" if found is not None and "T" in value else value
 
 
-def conditions(groups: Iterable[Group], comparison: Comparison, limits: Limits) -> tuple[Condition, ...]:
+def conditions(
+    groups: Iterable[AssertionGroup], comparison: FilterCompiler, limits: Limits
+) -> tuple[Condition, ...]:
     """What must hold: the filters of one group, or one condition that is any of several groups.
 
     Raises:

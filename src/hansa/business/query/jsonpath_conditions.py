@@ -27,7 +27,7 @@ from hansa.business.query.jsonpath import (
     Wildcard,
 )
 from hansa.business.query.jsonpath_text import read
-from hansa.business.query.paths import NoSuchAttribute, Path, Place, follow
+from hansa.business.query.paths import NoSuchAttribute, Path, ResolvedPath, follow
 from hansa.core.limits import Limits
 from hansa.store import AllOf, AnyOf, Condition, Filter, Operator, Test
 
@@ -152,7 +152,7 @@ class _Translation:
         is_exact = self._is_of_type(place, value) and not any(place.lists[len(base) :])
         return _Part(Filter(place.path, (text,), operator), is_exact)
 
-    def _place(self, path: Path) -> Place | None:
+    def _place(self, path: Path) -> ResolvedPath | None:
         if any("." in name for name in path):
             return None
         try:
@@ -160,7 +160,7 @@ class _Translation:
         except NoSuchAttribute:
             return None
 
-    def _is_of_type(self, place: Place, value: object) -> bool:
+    def _is_of_type(self, place: ResolvedPath, value: object) -> bool:
         """Whether values there have the type of a literal, so that comparing them by their own type is the same."""
         if isinstance(value, bool):
             return place.type == "boolean"

@@ -41,11 +41,11 @@ class Assertion(NamedTuple):
     value: str
 
 
-Group = tuple[Assertion, ...]
+AssertionGroup = tuple[Assertion, ...]
 """Assertions joined by `&`."""
 
 
-def groups(query_string: bytes, limits: Limits) -> tuple[Group, ...]:
+def groups(query_string: bytes, limits: Limits) -> tuple[AssertionGroup, ...]:
     """The alternatives of a query string; at least one, which may be empty.
 
     Raises:

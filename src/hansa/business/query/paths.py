@@ -25,7 +25,7 @@ _OF_EVERY_OBJECT: Final = {
 _OF_EVERY_ENTITY: Final = {"id": Attribute("id", "string"), "href": Attribute("href", "uri")}
 
 
-class Place(NamedTuple):
+class ResolvedPath(NamedTuple):
     """Where a path leads."""
 
     path: Path
@@ -51,7 +51,7 @@ class NoSuchAttribute(Exception):
         return f"{self.where} has no {self.name!r}.{suggestion}"
 
 
-def follow(text: str, api: Api, type_name: str) -> Place:
+def follow(text: str, api: Api, type_name: str) -> ResolvedPath:
     """Where a dotted name leads from an entity of that type.
 
     Raises:
@@ -71,11 +71,11 @@ def follow(text: str, api: Api, type_name: str) -> Place:
             if not is_end and ("" in path or not text.isprintable()):
                 # Paths are told in headers and metrics.
                 raise NoSuchAttribute(text[-60:], ".".join(path[: depth + 1]), [])
-            return Place(path, current if is_end else "any", tuple(lists), is_declared=is_end)
-    return Place(path, current, tuple(lists), is_declared=True)
+            return ResolvedPath(path, current if is_end else "any", tuple(lists), is_declared=is_end)
+    return ResolvedPath(path, current, tuple(lists), is_declared=True)
 
 
-def attribute_path(text: str, api: Api, resource: Resource, parameter: str) -> Place:
+def attribute_path(text: str, api: Api, resource: Resource, parameter: str) -> ResolvedPath:
     """Where a dotted name leads, for a directive.
 
     Raises:

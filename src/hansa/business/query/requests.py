@@ -14,11 +14,11 @@ import msgspec
 
 from hansa.business.models import Api, Resource
 from hansa.business.query.expanding import depth_of, expand_paths
-from hansa.business.query.filters import Comparison, conditions, href_as_id
+from hansa.business.query.filters import FilterCompiler, conditions, href_as_id
 from hansa.business.query.jsonpath_conditions import selecting
 from hansa.business.query.paging import Paging, paging
-from hansa.business.query.parameters import Assertion, Group, assertion, groups
-from hansa.business.query.paths import Path, Place, follow
+from hansa.business.query.parameters import Assertion, AssertionGroup, assertion, groups
+from hansa.business.query.paths import Path, ResolvedPath, follow
 from hansa.business.query.selecting import selection_of
 from hansa.business.query.sorting import sort_keys
 from hansa.business.representation import Selection
@@ -122,10 +122,10 @@ def list_request(
     directives: Directives = {}
     asserted = [_without_directives(group, directives) for group in groups(query_string, limits)]
 
-    def resolve(text: str) -> Place:
+    def resolve(text: str) -> ResolvedPath:
         return follow(text, api, resource.type)
 
-    found = conditions(asserted, Comparison(api, limits, resolve), limits)
+    found = conditions(asserted, FilterCompiler(api, limits, resolve), limits)
     for text in directives.get("filter", ()):
         found = (*found, *selecting("filter", text, api, resource.type, limits))
     page = paging(directives.get("offset"), directives.get("limit"), range_header, limits)
@@ -152,7 +152,7 @@ def list_request(
     )
 
 
-def _without_directives(group: Iterable[Assertion], directives: Directives) -> Group:
+def _without_directives(group: Iterable[Assertion], directives: Directives) -> AssertionGroup:
     """The filters of a group; its directives are collected, since they hold for the request as a whole."""
     rest: list[Assertion] = []
     for asserted in group:

@@ -11,16 +11,16 @@ from typing import Any
 
 from hansa.business.models import Models, Resource
 from hansa.business.rules.content import Content
+from hansa.business.rules.dangling import DanglingReference, dangling_references
 from hansa.business.rules.deletion import Deletion, DeletionRules
-from hansa.business.rules.loose_ends import LooseEnd, loose_ends
 from hansa.business.rules.paths import reference_paths
-from hansa.business.rules.references import Finding, Here, Missing, ReferenceRules
+from hansa.business.rules.references import Here, Missing, ReferenceRules, UnresolvedReference
 from hansa.business.rules.states import States
 from hansa.core.clock import Clock
 from hansa.core.limits import Limits
 from hansa.store import Entity, Store, Transaction
 
-__all__ = ["Deletion", "Finding", "LooseEnd", "Missing", "Rules", "reference_paths"]
+__all__ = ["DanglingReference", "Deletion", "Missing", "Rules", "UnresolvedReference", "reference_paths"]
 
 
 class Rules:
@@ -66,7 +66,7 @@ class Rules:
 
     def check_references(
         self, here: Here, resource: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any]
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[UnresolvedReference, ...]:
         """Check the references that a write adds; those that lead to nothing here are returned.
 
         Raises:
@@ -84,6 +84,8 @@ class Rules:
         del resource
         await self._deletion.check(tx, entity)
 
-    async def loose_ends(self, store: Store, clock: Clock, limit: int) -> tuple[LooseEnd, ...]:
+    async def dangling_references(
+        self, store: Store, clock: Clock, limit: int
+    ) -> tuple[DanglingReference, ...]:
         """References to what is not here, `limit` at most; those deep within entities are not looked for."""
-        return await loose_ends(store, self._models, self._references, clock, limit)
+        return await dangling_references(store, self._models, self._references, clock, limit)

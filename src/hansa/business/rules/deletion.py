@@ -3,7 +3,7 @@
 Only what still matters, and can be changed, stands in the way. What does not: replicas, whose origin alone could change
 them, and who is told of the deletion as everybody is; entities in a final state, as completed orders and tasks that are
 done; entities that nobody can change or delete, as their document has no such methods. Neither do references deep within an entity. An operator who would rather have
-loose ends than refusals says so (`warn`); these can be listed (`hansa.business.rules.loose_ends`).
+loose ends than refusals says so (`warn`); these can be listed (`hansa.business.rules.dangling`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hansa.business.rules.paths import reference_places
 from hansa.business.rules.references import ReferenceRules
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity, Transaction
-from hansa.store.references import collection_numbers, referrers
+from hansa.store.tables.references import collection_numbers, referrers
 
 Deletion = Literal["refuse", "warn"]
 """What becomes of the deletion of an entity that others refer to."""

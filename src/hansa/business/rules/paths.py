@@ -14,7 +14,7 @@ import msgspec
 
 from hansa.business.models import Models, Resource, Target
 from hansa.business.rules.walk import Walk
-from hansa.store.attributes import AttributePath
+from hansa.store.index.paths import AttributePath
 
 DEPTH_MAX: Final = 3
 """Attribute names down to a reference: itself, within a part, within a part of a part."""

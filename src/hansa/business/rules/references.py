@@ -38,7 +38,7 @@ SHOWN_MAX: Final = 10
 VALUE_SHOWN_MAX_CHARS: Final = 100
 
 
-class Finding(msgspec.Struct, frozen=True):
+class UnresolvedReference(msgspec.Struct, frozen=True):
     """A reference that does not lead to an entity of the right type."""
 
     path: str
@@ -86,7 +86,7 @@ class ReferenceRules:
 
     def check(
         self, here: Here, resource: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any]
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[UnresolvedReference, ...]:
         """References that a write adds and that lead to nothing that is here.
 
         Raises:
@@ -168,20 +168,22 @@ def _is_value(value: Mapping[str, Any]) -> bool:
 
 def _findings(
     references: Sequence[Reference], found: Mapping[str, str]
-) -> tuple[list[Finding], list[Finding]]:
+) -> tuple[list[UnresolvedReference], list[UnresolvedReference]]:
     """References to what is not here, and those to what is of a wrong type, by the collections of what was found."""
-    missing: list[Finding] = []
-    wrong: list[Finding] = []
+    missing: list[UnresolvedReference] = []
+    wrong: list[UnresolvedReference] = []
     for reference in references:
         wanted = reference.collections
         place = found.get(reference.target_id)
         if place is None:
-            missing.append(Finding(reference.path, reference.target_id, wanted or (), "missing"))
+            missing.append(UnresolvedReference(reference.path, reference.target_id, wanted or (), "missing"))
         elif wanted is not None and place not in wanted:
-            wrong.append(Finding(reference.path, reference.target_id, wanted, "wrong-type", place))
+            wrong.append(
+                UnresolvedReference(reference.path, reference.target_id, wanted, "wrong-type", place)
+            )
     return missing, wrong
 
 
-def _message(findings: Sequence[Finding]) -> str:
+def _message(findings: Sequence[UnresolvedReference]) -> str:
     more = len(findings) - SHOWN_MAX
     return "; ".join(map(str, findings[:SHOWN_MAX])) + (f"; and {more} more" if more > 0 else "") + "."

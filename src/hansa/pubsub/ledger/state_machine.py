@@ -1,6 +1,6 @@
 """The rules of the ledger: a pure function of the blocks.
 
-`execute` takes the state before a block (a `LedgerView`), the block, and gives the state's changes
+`execute` takes the state before a block (a `StateView`), the block, and gives the state's changes
 (`BlockEffects`); it reads no clock, no file and no setting. The same code decides in four places:
 
 - CheckTx: one transaction against the committed state, before it may wait in the mempool;
@@ -84,7 +84,7 @@ class BlockEffects(msgspec.Struct, frozen=True):
     """One for each transaction; None when it took effect."""
 
 
-class LedgerView(Protocol):
+class StateView(Protocol):
     """The state as the rules see it."""
 
     @property
@@ -104,7 +104,7 @@ class LedgerView(Protocol):
 class Overlay:
     """A state with events on top that are not (yet) part of it. The state below stays as it is."""
 
-    def __init__(self, below: LedgerView) -> None:
+    def __init__(self, below: StateView) -> None:
         self._below = below
         self._tree = below.head.tree
         self._ids: set[tuple[str, str]] = set()
@@ -205,7 +205,7 @@ def apply_transaction(
 
 
 def check_event(
-    state: LedgerView, signed: SignedEvent, reader: TransactionReader, *, may_be_ahead: bool = False
+    state: StateView, signed: SignedEvent, reader: TransactionReader, *, may_be_ahead: bool = False
 ) -> None:
     """Check one well-formed event against the state.
 
@@ -247,7 +247,7 @@ def _check_chain(last: Claim | None, event: LifecycleEvent, *, may_be_ahead: boo
 
 
 def select_transactions(
-    view: LedgerView, candidates: Sequence[bytes], size_max_bytes: int, reader: TransactionReader
+    view: StateView, candidates: Sequence[bytes], size_max_bytes: int, reader: TransactionReader
 ) -> list[bytes]:
     """The candidates that can stand in one block, in their order (PrepareProposal)."""
     state = Overlay(view)
@@ -271,9 +271,7 @@ def _framing_bytes(size: int) -> int:
     return 1 + max(1, (size.bit_length() + 6) // 7)
 
 
-def find_invalid(
-    view: LedgerView, transactions: Sequence[bytes], reader: TransactionReader
-) -> Refused | None:
+def find_invalid(view: StateView, transactions: Sequence[bytes], reader: TransactionReader) -> Refused | None:
     """The reason to reject a proposed block with these transactions; None when there is none (ProcessProposal)."""
     state = Overlay(view)
     for raw in transactions:
@@ -284,7 +282,7 @@ def find_invalid(
     return None
 
 
-def execute(view: LedgerView, block: Block, reader: TransactionReader) -> BlockEffects:
+def execute(view: StateView, block: Block, reader: TransactionReader) -> BlockEffects:
     """The effects of a decided block on the state before it (FinalizeBlock)."""
     assert block.height > view.head.height, "blocks are executed in order"
     state = Overlay(view)

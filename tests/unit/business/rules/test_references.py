@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from hansa.business.indexing import index_plan
+from hansa.business.index_plan import index_plan
 from hansa.business.models import References, load
 from hansa.business.models.references import references_text
-from hansa.business.rules import Deletion, Finding, Missing, Rules, reference_paths
+from hansa.business.rules import Deletion, Missing, Rules, UnresolvedReference, reference_paths
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal, Refused
@@ -48,7 +48,7 @@ class Desk:
         before: Body | None = None,
         missing: Missing = "warn",
         **limits: int,
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[UnresolvedReference, ...]:
         """Check references of a body."""
         rules = Rules(MODELS, unresolved_references=missing, limits=Limits(**limits))
         async with self.store.transaction() as tx:
@@ -72,7 +72,7 @@ async def desk() -> AsyncIterator[Desk]:
     await store.close()
 
 
-def outcomes(findings: tuple[Finding, ...]) -> list[tuple[str, str, str]]:
+def outcomes(findings: tuple[UnresolvedReference, ...]) -> list[tuple[str, str, str]]:
     """Path, identifier and outcome of each."""
     return [(finding.path, finding.target_id, finding.outcome) for finding in findings]
 
@@ -350,7 +350,7 @@ async def test_the_operator_may_choose_loose_ends(desk: Desk) -> None:
     await desk.put("Category", "c")
     await desk.put("ProductOffering", "o", category=[{"id": "c"}])
     await desk.delete("c", "warn")
-    (end,) = await Rules(MODELS).loose_ends(desk.store, desk.clock, 10)
+    (end,) = await Rules(MODELS).dangling_references(desk.store, desk.clock, 10)
     assert (end.type, end.id, end.path, end.target) == ("ProductOffering", "o", "category[0].id", "c")
 
 
@@ -364,15 +364,15 @@ async def test_references_to_what_is_not_here_are_listed_until_it_comes(desk: De
     item = {"id": "1", "product": {"id": "a value", "productSerialNumber": "1"}}
     await desk.put("ProductOrder", "order", productOrderItem=[item])
     rules = Rules(MODELS)
-    found = await rules.loose_ends(desk.store, desk.clock, 10)
+    found = await rules.dangling_references(desk.store, desk.clock, 10)
     assert [(end.id, end.origin, end.path, end.target, end.targets) for end in found] == [
         ("o", None, "category[1].id", "later", ("Category",)),
         ("r", "did:example:riga", "productSpecification.id", "far", ("ProductSpecification",)),
     ]
-    assert len(await rules.loose_ends(desk.store, desk.clock, 1)) == 1
+    assert len(await rules.dangling_references(desk.store, desk.clock, 1)) == 1
     await desk.put("Category", "later")
     await desk.put("ProductSpecification", "far")
-    assert await rules.loose_ends(desk.store, desk.clock, 10) == ()
+    assert await rules.dangling_references(desk.store, desk.clock, 10) == ()
 
 
 async def test_the_list_goes_through_more_than_one_part_of_the_index(desk: Desk) -> None:
@@ -380,5 +380,5 @@ async def test_the_list_goes_through_more_than_one_part_of_the_index(desk: Desk)
         for n in range(1200):
             body = canonical_json({"id": f"o{n}", "category": [{"id": f"c{n}" if n % 100 == 7 else "o0"}]})
             await tx.put(EntityDraft(f"o{n}", "ProductOffering", body, hashlink(body), True))
-    found = await Rules(MODELS).loose_ends(desk.store, desk.clock, 1000)
+    found = await Rules(MODELS).dangling_references(desk.store, desk.clock, 1000)
     assert {end.id for end in found} == {f"o{n}" for n in range(7, 1200, 100)}

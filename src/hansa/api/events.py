@@ -1,0 +1,157 @@
+"""`/league/v1/events`: what is on the ledger, a page at a time or as it comes.
+
+A page is JSON, or a batch of CloudEvents 1.0 when `Accept` asks for them. The stream is made of server-sent events
+(HTML Living Standard, section 9.2); the `id` of each is its position on the ledger, so a client that comes back with
+`Last-Event-ID` misses nothing. Stretches without a match move the `id` along, too. Comments keep the connection
+alive, and find out that nobody is there any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
+from hansa.api.responses import json_answer
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Unavailable
+from hansa.core.identifiers import entity_key, is_entity_key
+from hansa.core.limits import Limits
+from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
+from hansa.replication.registry import Registry
+
+KEEP_ALIVE_S: Final = 15.0
+CLOUD_EVENT: Final = "application/cloudevents+json"
+CLOUD_EVENTS: Final = "application/cloudevents-batch+json"
+_FILTERS: Final = frozenset({"after", "from", "type", "issuer", "entity"})
+
+
+class EventsApi:
+    """Serves committed events.
+
+    Args:
+        bus: Where they are.
+        registry: The members, whose entities an identifier may stand for.
+        clock: For keep-alive comments.
+        limits: `events_page_max`, `streams_max`.
+    """
+
+    def __init__(self, bus: Bus, registry: Registry, clock: Clock, limits: Limits) -> None:
+        self._bus = bus
+        self._registry = registry
+        self._clock = clock
+        self._limits = limits
+        self._streams = 0
+
+    async def page(self, request: Request) -> Response:
+        """`GET /league/v1/events`."""
+        parameters = Parameters(request, _FILTERS | {"to", "limit"}, self._limits)
+        after = parameters.number("after", 0, 0, POSITION_MAX)
+        limit_max = self._limits.events_page_max
+        limit = parameters.number("limit", limit_max, 1, limit_max)
+        page = await self._bus.search(after, await self._filter(parameters), limit)
+        headers = {"x-scanned-to": str(page.scanned_to), "x-last-position": str(page.last_position)}
+        if not wants_cloud_events(request):
+            return json_answer(page, headers=headers)
+        return json_answer([cloud_event(event) for event in page.events], CLOUD_EVENTS, headers)
+
+    async def stream(self, request: Request) -> Response:
+        """`GET /league/v1/events/stream`."""
+        if self._streams >= self._limits.streams_max:
+            raise Unavailable(Code.OVERLOADED, "Too many event streams are open.", retry_after_s=10.0)
+        parameters = Parameters(request, _FILTERS, self._limits)
+        after = parameters.number("after", 0, 0, POSITION_MAX)
+        after = whole_number("Last-Event-ID", request.headers.get("last-event-id"), after, 0, POSITION_MAX)
+        filter = await self._filter(parameters)
+        await self._bus.search(POSITION_MAX, filter, 1)  # a filter that the ledger refuses is refused here
+        return StreamingResponse(
+            self._server_sent(after, filter, wants_cloud_events(request)),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+
+    async def _filter(self, parameters: Parameters) -> EventFilter:
+        keys: list[str] = []
+        for name in parameters.texts("entity"):
+            if is_entity_key(name):
+                keys.append(name)
+            else:
+                keys += [entity_key(member.did, name) for member in await self._registry.members()]
+        return EventFilter(
+            types=parameters.texts("type"),
+            issuers=parameters.texts("issuer"),
+            keys=tuple(keys),
+            from_time=parameters.moment("from"),
+            to_time=parameters.moment("to"),
+        )
+
+    async def _server_sent(
+        self, after: int, filter: EventFilter, as_cloud_events: bool
+    ) -> AsyncIterator[bytes]:
+        self._streams += 1
+        pages = self._bus.follow(after, filter)
+        next_page = asyncio.create_task(_next(pages))
+        try:
+            yield b": follows\n\n"
+            while True:
+                alarm = asyncio.create_task(self._clock.sleep(KEEP_ALIVE_S))
+                try:
+                    await asyncio.wait({next_page, alarm}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    alarm.cancel()
+                if not next_page.done():
+                    yield b": still here\n\n"
+                    continue
+                page = next_page.result()
+                if page is None:
+                    return
+                next_page = asyncio.create_task(_next(pages))
+                yield _messages(page, as_cloud_events)
+        finally:
+            self._streams -= 1
+            next_page.cancel()
+            await asyncio.gather(next_page, return_exceptions=True)
+
+
+async def _next(pages: AsyncIterator[EventPage]) -> EventPage | None:
+    return await anext(pages, None)
+
+
+def _messages(page: EventPage, as_cloud_events: bool) -> bytes:
+    """The server-sent events of a page; the last one carries no data when the page ends without a match."""
+    parts: list[bytes] = []
+    for committed in page.events:
+        data = msgspec.json.encode(cloud_event(committed) if as_cloud_events else committed)
+        parts.append(
+            b"id: %d\nevent: %s\ndata: %s\n\n" % (committed.position, committed.event.type.encode(), data)
+        )
+    if not page.events or page.events[-1].position < page.scanned_to:
+        parts.append(b"id: %d\n\n" % page.scanned_to)
+    return b"".join(parts)
+
+
+def wants_cloud_events(request: Request) -> bool:
+    """Whether the client asks for CloudEvents."""
+    accept = request.headers.get("accept", "").lower()
+    return CLOUD_EVENT in accept or CLOUD_EVENTS in accept
+
+
+def cloud_event(committed: CommittedEvent) -> dict[str, Any]:
+    """An event as a CloudEvent 1.0 in JSON, with the `sequence` extension."""
+    event = committed.event
+    return {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.issuer,
+        "type": event.type,
+        "subject": event.entity.key,
+        "time": event.time,
+        "sequence": f"{committed.position:020d}",
+        "datacontenttype": "application/json",
+        "data": committed,
+    }

@@ -1,0 +1,1 @@
+"""HTTP as a face of the operations: requests, responses, conditional requests."""

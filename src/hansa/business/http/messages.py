@@ -1,0 +1,220 @@
+"""Requests as they are read, and answers as they are written (TMF630 Part 1, chapter 3).
+
+Bodies are JSON in UTF-8 and bounded in size, depth and length of arrays and strings before anything looks at them. A
+body whose media type is left out, or is the `text/plain` that tools say when nobody told them, is taken as JSON, the
+default. Every answer that is not a success carries TM Forum's error body, with the address of the page on its code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+import msgspec
+
+from hansa.business.patches import MEDIA_TYPES
+from hansa.core.bounded_json import read_json, read_object
+from hansa.core.error_body import error_body, retry_after
+from hansa.core.errors import Code, HansaError, Refused
+from hansa.core.limits import Limits
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+CONTENT_TYPE: Final = (b"content-type", b"application/json;charset=utf-8")
+JSON: Final = "application/json"
+UNSAID: Final = "text/plain"
+JSON_TYPES: Final = (JSON,)
+BODILESS: Final = frozenset({204, 304})
+"""Statuses whose answers have neither body nor length (RFC 9110, section 8.6)."""
+ACCEPT_PATCH: Final = (b"accept-patch", ", ".join(MEDIA_TYPES).encode())
+
+
+class Response(msgspec.Struct, frozen=True):
+    """A whole answer."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[Header, ...] = ()
+
+
+class Disconnected(Exception):
+    """The client went away before its request was complete."""
+
+
+class Request:
+    """One request, as far as a handler needs it."""
+
+    __slots__ = ("_receive", "headers", "limits", "method", "parent_id", "path", "query_string", "raw")
+
+    def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
+        self.method: str = scope["method"]
+        self.query_string: bytes = scope["query_string"]
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.path: str = scope["path"]
+        self.raw = b""
+        """The body, once it has been read."""
+        self.limits = limits
+        self.parent_id: str | None = None
+        """Identifier in the path of a sub-resource before its own name."""
+        self._receive = receive
+
+    def accept_json(self) -> None:
+        """Check that the client takes JSON.
+
+        Raises:
+            Refused: `Code.NOT_ACCEPTABLE`.
+        """
+        accept = self.headers.get(b"accept")
+        if accept is None or accept in {b"*/*", b"application/json"} or _takes_json(accept):
+            return
+        raise Refused(Code.NOT_ACCEPTABLE, "Answers are application/json;charset=utf-8.")
+
+    def media_type(self, offered: tuple[str, ...]) -> str:
+        """The media type of the body, one of those offered.
+
+        Raises:
+            Refused: `Code.UNSUPPORTED_MEDIA_TYPE`.
+        """
+        given = self.headers.get(b"content-type")
+        if given is None or given == b"application/json":
+            return self._offered(JSON, offered)
+        name, _, parameters = given.partition(b";")
+        for parameter in parameters.lower().split(b";"):
+            key, _, value = parameter.partition(b"=")
+            if key.strip() == b"charset" and value.strip().strip(b'"') not in {b"utf-8", b"utf8"}:
+                raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, "JSON is sent in UTF-8.")
+        said = name.strip().lower().decode("latin-1")
+        return self._offered(JSON if said == UNSAID else said, offered)
+
+    def _offered(self, media_type: str, offered: tuple[str, ...]) -> str:
+        if media_type not in offered:
+            raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A body here is {' or '.join(sorted(offered))}.")
+        if self.headers.get(b"content-encoding", b"identity") != b"identity":
+            raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, "Bodies are taken uncompressed.")
+        return media_type
+
+    async def json(self, media_types: tuple[str, ...] = JSON_TYPES) -> dict[str, Any]:
+        """The body, a JSON object.
+
+        Raises:
+            Refused: `Code.UNSUPPORTED_MEDIA_TYPE`, `Code.TOO_LARGE`, `Code.MALFORMED` or `Code.INVALID`.
+            Disconnected: The client went away.
+        """
+        self.media_type(media_types)
+        return read_object(await self.content(), self.limits)
+
+    async def value(self) -> Any:
+        """The body, any JSON value, whatever its media type.
+
+        Raises:
+            Refused: `Code.TOO_LARGE`, `Code.MALFORMED` or `Code.INVALID`.
+            Disconnected: The client went away.
+        """
+        return read_json(await self.content(), self.limits)
+
+    async def content(self) -> bytes:
+        """The body, whatever it is.
+
+        Raises:
+            Refused: `Code.TOO_LARGE`.
+            Disconnected: The client went away.
+        """
+        self.raw = self.raw or await self._body()
+        return self.raw
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, of any size: whoever takes it keeps a bound.
+
+        Raises:
+            Disconnected: The client went away.
+        """
+        while True:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise Disconnected
+            yield message.get("body", b"")
+            if not message.get("more_body", False):
+                return
+
+    async def _body(self) -> bytes:
+        size_max = self.limits.body_size_max_bytes
+        declared = self.headers.get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared[:20]) > size_max:
+            raise _too_large(size_max)
+        message = await self._receive()
+        raw: bytes = message.get("body", b"")
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            if len(raw) > size_max:
+                raise _too_large(size_max)
+            return raw
+        parts, size = [raw], len(raw)
+        while message["type"] == "http.request" and message.get("more_body", False):
+            message = await self._receive()
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            if size > size_max:
+                raise _too_large(size_max)
+        if message["type"] != "http.request":
+            raise Disconnected
+        return b"".join(parts)
+
+
+def _too_large(size_max: int) -> Refused:
+    return Refused(Code.TOO_LARGE, f"A body has at most {size_max} bytes.")
+
+
+def _takes_json(accept: bytes) -> bool:
+    """Whether an Accept header takes application/json (RFC 9110, section 12.5.1): the most specific range decides."""
+    quality: dict[bytes, float] = {}
+    for part in accept.lower().split(b","):
+        media_range, *parameters = (piece.strip() for piece in part.split(b";"))
+        weight = 1.0
+        for parameter in parameters:
+            if parameter.startswith(b"q="):
+                try:
+                    weight = float(parameter[2:])
+                except ValueError:
+                    weight = 0.0
+        quality[media_range] = max(weight, quality.get(media_range, 0.0))
+    for media_range in (b"application/json", b"application/*", b"*/*"):
+        if media_range in quality:
+            return quality[media_range] > 0
+    return False
+
+
+def error_response(error: HansaError) -> Response:
+    """The answer that reports an error; what went wrong inside concerns us alone."""
+    status = error.http_status
+    headers: tuple[Header, ...] = (CONTENT_TYPE,)
+    if error.code is Code.UNAUTHENTICATED:
+        headers += ((b"www-authenticate", b"Bearer"),)
+    if error.code is Code.UNSUPPORTED_MEDIA_TYPE:
+        headers += (ACCEPT_PATCH,)
+    if (seconds := retry_after(error)) is not None:
+        headers += ((b"retry-after", seconds.encode()),)
+    return Response(status, error_body(error, status), headers)
+
+
+def method_not_allowed(allowed: tuple[str, ...]) -> Response:
+    """405 with the methods that there are (RFC 9110, section 15.5.6)."""
+    refused = error_response(Refused(Code.METHOD_NOT_ALLOWED, f"Allowed here: {', '.join(allowed)}."))
+    return Response(refused.status, refused.body, (*refused.headers, allow(allowed)))
+
+
+def allow(methods: tuple[str, ...]) -> Header:
+    """The Allow header."""
+    return b"allow", ", ".join(methods).encode()
+
+
+async def send_response(send: Send, answer: Response, *, with_body: bool) -> None:
+    """Write an answer to an ASGI server."""
+    headers = list(answer.headers)
+    if answer.status not in BODILESS:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body if with_body else b""})

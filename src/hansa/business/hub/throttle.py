@@ -1,0 +1,101 @@
+"""Keeps deliveries from slowing down the writes that they tell of.
+
+Sending notifications takes time on the event loop that serves the API. As long as nobody waits for the store, the
+hub takes what it needs. While writes are waiting, it takes a small share: each of its steps is timed, and the next
+one starts only when so much time has passed that the share is kept. So ten thousand listeners cannot slow down a
+create; they hear of it later, and catch up when the marketplace is quieter.
+
+Whether writes are waiting is looked at before every step. One that waits is a matter of chance; *pressure* is a
+running mean over the last looks, and only pressure above a threshold counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Final, Generic, TypeVar
+
+from hansa.core.clock import Clock
+
+SHARE: Final = 0.12
+"""Of the loop's time, for the hub, under pressure."""
+UNSEEN_FACTOR: Final = 2.0
+"""What a step costs for each second that it is seen to run: the transport's callbacks run outside of it."""
+LOOKS: Final = 16
+"""Over which pressure is a mean."""
+PRESSURE_MIN: Final = 0.1
+PAUSE_MAX_S: Final = 0.25
+"""After which a waiting step looks again whether there still is pressure."""
+
+T = TypeVar("T")
+
+
+class Throttle:
+    """Gives the hub's steps their turns."""
+
+    def __init__(self, clock: Clock, waiting: Callable[[], int]) -> None:
+        """`waiting` says how many writes wait now."""
+        self._clock = clock
+        self._waiting = waiting
+        self._pressure = 0.0
+        self._usual_s = 0.0
+        self._free_at_s = 0.0
+        self._gate = asyncio.Lock()
+
+    async def run(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do a step when its turn has come."""
+        await self._turn()
+        timed = _Timed(step(), self._clock)
+        try:
+            return await timed
+        finally:
+            self._charge(timed.seconds - self._usual_s)
+            self._usual_s += (timed.seconds - self._usual_s) / LOOKS
+
+    async def _turn(self) -> None:
+        async with self._gate:
+            while True:
+                self._look()
+                now_s = self._clock.monotonic()
+                if self._pressure < PRESSURE_MIN:
+                    self._free_at_s = now_s
+                if self._free_at_s <= now_s:
+                    break
+                await self._clock.sleep(min(self._free_at_s - now_s, PAUSE_MAX_S))
+            # Steps overlap: this one is charged what steps usually cost, before it is known what it does.
+            self._charge(self._usual_s)
+
+    def _look(self) -> None:
+        self._pressure += ((self._waiting() > 0) - self._pressure) / LOOKS
+
+    def _charge(self, seconds: float) -> None:
+        free_at_s = max(self._free_at_s, self._clock.monotonic())
+        self._free_at_s = free_at_s + seconds * UNSEEN_FACTOR / SHARE
+
+
+class _Timed(Generic[T]):
+    """Awaits a coroutine and adds up for how long it has had the loop."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T], clock: Clock) -> None:
+        self.seconds = 0.0
+        self._coroutine = coroutine
+        self._clock = clock
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        send, throw = self._coroutine.send, self._coroutine.throw
+        error: BaseException | None = None
+        sent: Any = None
+        while True:
+            started_s = self._clock.monotonic()
+            try:
+                waits_for = send(sent) if error is None else throw(error)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            finally:
+                self.seconds += self._clock.monotonic() - started_s
+            sent, error = None, None
+            try:
+                sent = yield waits_for
+            except BaseException as raised:  # noqa: BLE001 - whatever it is, it is the coroutine's
+                error = raised

@@ -1,0 +1,71 @@
+"""What the store is to index of each collection: what the documents filter by, and the operator's choice.
+
+References can be followed backwards without an index of theirs (`hansa.store.index.extraction`).
+
+`id`, `name`, `lastUpdate`, `@type` and the status are indexed everywhere; here are the others. An operator names more
+in the setting `indexed_attributes`: `ProductOffering.version`, or `externalId` for every type that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from hansa.business.models import Api, Models, Resource
+from hansa.business.rules import reference_paths
+from hansa.core.errors import Code, Fatal
+from hansa.store.index.paths import AttributePath
+from hansa.store.index.plan import CollectionPlan, IndexPlan
+
+COMMON: Final[tuple[AttributePath, ...]] = (("category", "id"), ("relatedParty", "id"))
+"""Paths that the documents' own examples filter by."""
+_OPEN_TYPES: Final = frozenset({"any", "object"})
+
+
+def index_plan(models: Models, chosen: Sequence[str] = ()) -> IndexPlan:
+    """The plan for every collection; `chosen` is the operator's setting.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, naming what no type has.
+    """
+    references = reference_paths(models)
+    wanted = {text: _chosen(text) for text in chosen}
+    used: set[str] = set()
+    plan: dict[str, CollectionPlan] = {}
+    for api in models.apis:
+        for resource in api.resources:
+            paths = dict.fromkeys(path for path in COMMON if _has(api, resource, path))
+            for text, (collection, path) in wanted.items():
+                if collection in {None, resource.collection} and _has(api, resource, path):
+                    paths[path] = None
+                    used.add(text)
+            plan[resource.collection] = CollectionPlan(
+                resource.status_attribute, tuple(paths), references.get(resource.collection, ())
+            )
+    for text in wanted.keys() - used:
+        raise Fatal(
+            Code.SETTINGS_INVALID,
+            f"indexed_attributes: {text!r} is no attribute path of a type, as ProductOffering.version or externalId.",
+        )
+    return plan
+
+
+def _chosen(text: str) -> tuple[str | None, tuple[str, ...]]:
+    """Collection (None for all) and path of one entry of the setting."""
+    first, _, rest = text.partition(".")
+    if first[:1].isupper() and rest:
+        return first, tuple(rest.split("."))
+    return None, tuple(text.split("."))
+
+
+def _has(api: Api, resource: Resource, path: tuple[str, ...]) -> bool:
+    """Whether a type has an attribute path."""
+    current = resource.type
+    for name in path:
+        if current in _OPEN_TYPES:
+            return True
+        attributes = api.attributes_of(current) if current in api.types else {}
+        if name not in attributes:
+            return False
+        current = attributes[name].type
+    return True

@@ -1,0 +1,70 @@
+"""What an entity has to be before the store takes it: checked against the model of its type, canonical, and indexed."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hansa.business.context import Context, ServedResource
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.errors import Code, Refused
+from hansa.store import Entity, EntityDraft
+
+Fields = dict[str, Any]
+
+FIXED: Final = frozenset({"id", "href"})
+"""Attributes that no write changes; `href` follows from `id`."""
+
+
+class DraftBuilder:
+    """Makes drafts of the entities of one resource. A create takes the steps one by one, among others."""
+
+    def __init__(self, served: ServedResource, context: Context) -> None:
+        self._served = served
+        self._resource = served.resource
+        self._context = context
+
+    def draft(self, entity: Fields, parent_id: str | None) -> EntityDraft:
+        """All steps.
+
+        Raises:
+            Refused: `Code.INVALID`, naming what is wrong.
+        """
+        self.check(entity)
+        body = canonical_json(entity)
+        return self.indexed(entity, body, hashlink(body), parent_id)
+
+    def check(self, entity: Fields) -> None:
+        """Hold an entity to its model and to the schemas of the operator; attributes that are null are taken away.
+
+        Raises:
+            Refused: `Code.INVALID`, naming what is wrong.
+        """
+        self._served.validator.check(self._resource.type, entity)
+        self._context.extensions.check(self._resource.type, entity, self._served.api.types)
+
+    def indexed(self, entity: Fields, body: bytes, link: str, parent_id: str | None) -> EntityDraft:
+        """An entity as the store takes it, with what of it is indexed."""
+        resource, context = self._resource, self._context
+        status = entity.get(resource.status_attribute) if resource.status_attribute else None
+        return EntityDraft(
+            id=entity["id"],
+            type=resource.collection,
+            body=body,
+            hashlink=link,
+            public=context.models.is_public(resource.collection, status),
+            parent=parent_id,
+            indexed=context.store.indexed(resource.collection, entity, parent_id),
+        )
+
+
+def check_own(entity: Entity, subject: str) -> None:
+    """Refuse to write a replica; `subject` says whose the entity is.
+
+    Raises:
+        Refused: `Code.READ_ONLY_REPLICA`.
+    """
+    if entity.origin is not None:
+        raise Refused(
+            Code.READ_ONLY_REPLICA,
+            f"{subject} is a replica: its origin is {entity.origin}, the only marketplace that can change it.",
+        )

@@ -1,0 +1,1 @@
+"""Bodies held to the models of their types."""

@@ -1,0 +1,104 @@
+"""Types of an API as msgspec checks them: whether a body is right, in a microsecond or two, without saying what is wrong.
+
+Most bodies are right, and for those nothing has to be said. So a type of the model is also a *shape*, a msgspec type that
+accepts nothing which `hansa.business.validation.validator` would find anything in, or take anything away from. It may accept less: a
+body that does not fit its shape is walked, and may still turn out to be right.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, Union
+
+import msgspec
+
+from hansa.business.models import Api, Attribute
+
+NO_URI: Final = r"\x00-\x20\x7f<>\"{}|\\^`"
+"""What a URI does not hold, as in the brackets of a pattern."""
+_DAY: Final = (
+    r"(?!0000)[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+)
+_TIME: Final = r"(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]{3}|\.[0-9]{6})?"
+_ZONE: Final = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+
+_NAMES: Final = {
+    "Annotated": Annotated,
+    "Literal": Literal,
+    "Uri": Annotated[str, msgspec.Meta(pattern=rf"\A[^{NO_URI}]*\Z")],
+    "DateTime": Annotated[str, msgspec.Meta(pattern=rf"\A{_DAY}T{_TIME}{_ZONE}\Z")],
+    "Length": msgspec.Meta,
+    "Number": Union[int, float],  # noqa: UP007 - evaluated as it stands
+    "Anything": Union[bool, int, float, str, dict[str, Any], list[Any]],  # noqa: UP007
+    "Object": dict[str, Any],
+}
+"""What the annotations below are written with."""
+_PRIMITIVES: Final = {
+    "string": "str",
+    "base64": "str",
+    "uri": "Uri",
+    "date-time": "DateTime",
+    "boolean": "bool",
+    "integer": "int",
+    "number": "Number",
+    "object": "Object",
+    "any": "Anything",
+}
+
+
+class Shapes:
+    """The shapes of one API, made when they are first needed."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._whole: dict[str, type[msgspec.Struct]] = {}
+        self._held: dict[str, type[msgspec.Struct]] = {}
+
+    def fits(self, type_name: str, body: dict[str, Any]) -> bool:
+        """Whether a whole entity is right; if not, it may be so all the same."""
+        shape = self._whole.get(type_name)
+        if shape is None:
+            shape = self._whole[type_name] = self._made(type_name, is_whole=True)
+        try:
+            msgspec.convert(body, shape)
+        except msgspec.ValidationError:
+            return False
+        return True
+
+    def __getitem__(self, type_name: str) -> type[msgspec.Struct]:
+        """The shape of a value of a type within an entity; annotations refer to others, and to themselves, by it."""
+        shape = self._held.get(type_name)
+        if shape is None:
+            shape = self._held[type_name] = self._made(type_name, is_whole=False)
+        return shape
+
+    def _made(self, type_name: str, *, is_whole: bool) -> type[msgspec.Struct]:
+        """A type whose fields have names of their own, since those of attributes may be no names of Python."""
+        required = self._api.required_of(type_name, is_whole=is_whole)
+        fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+        renamed: dict[str, str] = {}
+        for number, (name, item) in enumerate(self._api.attributes_of(type_name).items()):
+            field = f"attribute_{number}"
+            renamed[field] = name
+            annotation = self._annotation(item)
+            fields.append((field, annotation) if name in required else (field, annotation, None))
+        return msgspec.defstruct(
+            "Shape", fields, namespace={**_NAMES, "shapes": self}, rename=renamed, kw_only=True, gc=False
+        )
+
+    def _annotation(self, item: Attribute) -> str:
+        """What an attribute takes, to be evaluated when the shape is first used: types refer to themselves."""
+        one = self._named(item.type)
+        if not item.is_list:
+            return one
+        return f"Annotated[list[{one}], Length(min_length={item.items_min}, max_length={item.items_max})]"
+
+    def _named(self, type_name: str) -> str:
+        api = self._api
+        if type_name in _PRIMITIVES:
+            return _PRIMITIVES[type_name]
+        if type_name in api.lists:
+            return self._annotation(api.lists[type_name])
+        if type_name in api.enumerations:
+            return f"Literal{list(api.enumerations[type_name])!r}" if api.enumerations[type_name] else "str"
+        return f"shapes[{type_name!r}]"

@@ -1,0 +1,1 @@
+"""`hansa demo`: a league on this machine."""

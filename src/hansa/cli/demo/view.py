@@ -1,0 +1,178 @@
+"""What a demo shows while it runs: a live table on a terminal, else a line whenever something has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from hansa.cli.client import Client
+from hansa.cli.demo.members import DemoMember
+from hansa.cli.output import Output, table_of
+from hansa.cli.status import entities_in, fetch_status
+from hansa.core.clock import Clock
+from hansa.core.errors import HansaError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+LIVE_EVERY_S: Final = 0.5
+LINES_EVERY_S: Final = 2.0
+RATE_WINDOW_S: Final = 5.0
+LOOK_TIMEOUT_S: Final = 3.0
+HEADINGS: Final = ("member", "address", "state", "height", "events", "lag", "pending", "failed", "entities")
+
+
+class MemberView(msgspec.Struct, frozen=True):
+    """What is known of a member now."""
+
+    state: str
+    """`ready`, `not ready` or `down`."""
+    height: int | None = None
+    position: int | None = None
+    lag: int | None = None
+    pending: int | None = None
+    failed: int | None = None
+    entities: int | None = None
+
+
+DOWN: Final = MemberView("down")
+
+
+class RateMeter:
+    """Events a second, over the last few seconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def note(self, position: int | None) -> None:
+        """The ledger's position now."""
+        now_s = self._clock.monotonic()
+        if position is not None:
+            self._seen.append((now_s, position))
+        while len(self._seen) > 1 and now_s - self._seen[0][0] > RATE_WINDOW_S:
+            self._seen.popleft()
+
+    @property
+    def per_s(self) -> float:
+        """The rate; 0 before there are two values."""
+        if len(self._seen) < 2:
+            return 0.0
+        (start_s, first), (end_s, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (end_s - start_s) if end_s > start_s else 0.0
+
+
+class DemoView:
+    """Asks all members how they are, and shows it until cancelled."""
+
+    def __init__(self, members: Sequence[DemoMember], clock: Clock, output: Output) -> None:
+        self._members = tuple(members)
+        self._clock = clock
+        self._output = output
+        self._meter = RateMeter(clock)
+
+    async def show(self, *, is_live: bool) -> None:
+        """Show until cancelled."""
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(Client(member.url, connections_max=1))
+                for member in self._members
+            ]
+            await (self._show_live(clients) if is_live else self._show_lines(clients))
+
+    async def _show_live(self, clients: Sequence[Client]) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        with Live(console=Console(file=sys.stdout), auto_refresh=False, transient=True) as live:
+            while True:
+                live.update(self._picture(await self._look(clients)), refresh=True)
+                await self._clock.sleep(LIVE_EVERY_S)
+
+    async def _show_lines(self, clients: Sequence[Client]) -> None:
+        shown: tuple[MemberView, ...] = ()
+        while True:
+            views = await self._look(clients)
+            for member, before, now in zip(self._members, shown or (DOWN,) * len(views), views, strict=True):
+                if before.state != now.state:
+                    hint = f"; restart it with: {member.restart_command}" if now.state == "down" else ""
+                    self._output.data(f"{member.name} is {now.state}{hint}")
+            if views != shown:
+                self._output.data(f"{self._clock.now():%H:%M:%S}  {self.summary(views)}")
+            shown = views
+            await self._clock.sleep(LINES_EVERY_S)
+
+    async def _look(self, clients: Sequence[Client]) -> tuple[MemberView, ...]:
+        views = tuple(await asyncio.gather(*map(view_of, clients)))
+        self._meter.note(max((view.position for view in views if view.position is not None), default=None))
+        return views
+
+    def summary(self, views: Sequence[MemberView]) -> str:
+        """All members in a line."""
+        up = [view for view in views if view is not DOWN]
+        return (
+            f"{len(up)} of {len(views)} members up, height {_highest(view.height for view in up)}, "
+            f"{_highest(view.position for view in up)} events ({self._meter.per_s:.1f}/s), "
+            f"lag {' '.join(_shown(view.lag) for view in views)}, "
+            f"pending {' '.join(_shown(view.pending) for view in views)}, "
+            f"entities {' '.join(_shown(view.entities) for view in views)}"
+        )
+
+    def _picture(self, views: Sequence[MemberView]) -> RenderableType:
+        from rich.console import Group
+        from rich.text import Text
+
+        table = table_of(HEADINGS, [row_of(m, v) for m, v in zip(self._members, views, strict=True)])
+        down = [member for member, view in zip(self._members, views, strict=True) if view is DOWN]
+        lines = [
+            Text(f"{self._meter.per_s:.1f} events a second", style="bold"),
+            *(
+                Text(f"{member.name} is down; restart it with: {member.restart_command}", style="red")
+                for member in down
+            ),
+            Text("Ctrl-C stops the league; the next `hansa demo` resumes it.", style="dim"),
+        ]
+        return Group(table, *lines)
+
+
+def row_of(member: DemoMember, view: MemberView) -> list[str]:
+    """A member's row of the table."""
+    figures = (view.height, view.position, view.lag, view.pending, view.failed, view.entities)
+    return [member.name, member.url, view.state, *map(_shown, figures)]
+
+
+async def view_of(client: Client) -> MemberView:
+    """How a member is."""
+    try:
+        async with asyncio.timeout(LOOK_TIMEOUT_S):
+            report = await fetch_status(client)
+    except (HansaError, TimeoutError):
+        return DOWN
+    return MemberView(
+        state="ready" if report.get("is_ready") else "not ready",
+        height=_number(report, "height"),
+        position=_number(report, "position"),
+        lag=_number(report, "lag"),
+        pending=_number(report, "pending"),
+        failed=_number(report, "failed"),
+        entities=entities_in(report),
+    )
+
+
+def _number(report: Mapping[str, Any], name: str) -> int | None:
+    value = report.get(name)
+    return value if isinstance(value, int) else None
+
+
+def _highest(values: Iterable[int | None]) -> str:
+    return _shown(max((value for value in values if value is not None), default=None))
+
+
+def _shown(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"

@@ -1,0 +1,1 @@
+"""`hansa doctor`: what is wrong with a marketplace, and what to do about it."""

@@ -1,0 +1,1 @@
+"""`hansa import`: files of JSON Lines into a marketplace."""

@@ -1,0 +1,91 @@
+"""A bounded cache: by the size of its values or by their number; the oldest leave first. Counts its hits and misses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import msgspec
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class CacheFigures(msgspec.Struct, frozen=True):
+    """What a cache did since it was made, and what it holds."""
+
+    hits: int
+    misses: int
+    entries: int
+    size: int
+    """Bytes, or entries where the cache is bounded by their number."""
+
+
+class Cache(Generic[K, V]):
+    """Values by keys. Never None, which `get` returns of a key that is not here."""
+
+    def __init__(
+        self,
+        size_max: int,
+        value_max: int | None = None,
+        size_of: Callable[[V], int] | None = None,
+        evicted: Callable[[V], object] | None = None,
+    ) -> None:
+        """An empty cache.
+
+        Args:
+            size_max: Of all values together: entries, or whatever `size_of` counts, as bytes.
+            value_max: A larger value is not put into the cache; default: no bound but `size_max`.
+            size_of: Size of a value; default: each counts one.
+            evicted: Called with each value that leaves.
+        """
+        assert size_max > 0, "a cache has room"
+        self._size_max = size_max
+        self._value_max = size_max if value_max is None else value_max
+        self._size_of = size_of
+        self._evicted = evicted
+        self._size = 0
+        self._values: dict[K, V] = {}
+        self.hits = 0
+        self.misses = 0
+
+    def get(self, key: K) -> V | None:
+        """The value of a key, or None."""
+        value = self._values.get(key)
+        if value is None:
+            self.misses += 1
+        else:
+            self.hits += 1
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        """Keep a value, in place of the one that the key had, and as the newest."""
+        self.discard(key)
+        size = 1 if self._size_of is None else self._size_of(value)
+        if size > self._value_max:
+            return
+        self._values[key] = value
+        self._size += size
+        while self._size > self._size_max:
+            self.discard(next(iter(self._values)))
+
+    def discard(self, key: K) -> None:
+        """Remove the value of a key, if there is one."""
+        value = self._values.pop(key, None)
+        if value is not None:
+            self._size -= 1 if self._size_of is None else self._size_of(value)
+            if self._evicted is not None:
+                self._evicted(value)
+
+    def clear(self) -> None:
+        """Remove all values."""
+        for key in tuple(self._values):
+            self.discard(key)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def figures(self) -> CacheFigures:
+        """What it did since it was made, and what it holds."""
+        return CacheFigures(self.hits, self.misses, len(self._values), self._size)

@@ -1,0 +1,1 @@
+"""The HTTP server of a marketplace, and what it serves itself."""

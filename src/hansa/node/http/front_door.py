@@ -1,0 +1,168 @@
+"""The ASGI application at the port: hands every request to the part that answers it.
+
+Paths of the TM Forum APIs go to `hansa.business` by a dictionary look-up; everything else is routed by Starlette. What
+nobody handled is answered here, in the one form that errors have. While the disk is nearly full, writes are answered
+with 503 and reads go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, Protocol
+
+import structlog
+
+from hansa.business.http.messages import Response, error_response, send_response
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.node.http.fast_path import EXTENSION, WholeAnswer
+from hansa.node.http.traffic import Traffic
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+DISK_RETRY_AFTER_S: Final = 30.0
+LEAGUE_PATH: Final = "/league/"
+STREAM_PATH: Final = "/stream"
+
+log = structlog.get_logger("hansa.node")
+
+
+class Business(Protocol):
+    """The TM Forum APIs."""
+
+    def handles(self, path: str) -> bool:
+        """Whether a path is of one of the APIs."""
+
+    async def answer(self, scope: Any, receive: Any) -> Response | None:
+        """The answer to a request; None when nobody waits for it any more."""
+
+
+class FrontDoor:
+    """The root application.
+
+    Args:
+        business: For the paths that it handles.
+        rest: For all others.
+        traffic: Counts.
+        is_disk_full: Whether writes have to wait.
+        clock: For the time that requests take.
+    """
+
+    def __init__(
+        self,
+        business: Business,
+        rest: AsgiApp,
+        traffic: Traffic,
+        is_disk_full: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        self._business = business
+        self._rest = rest
+        self._traffic = traffic
+        self._is_disk_full = is_disk_full
+        self._clock = clock
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._is_stopping = False
+
+    def stop_streams(self) -> None:
+        """End the answers that would never end, so that the server can stop."""
+        self._is_stopping = True
+        for task in tuple(self._streams):
+            task.cancel()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request (ASGI)."""
+        assert scope["type"] == "http", "the server is told to take nothing else"
+        path: str = scope["path"]
+        started_at_s = self._clock.monotonic()
+        self._traffic.in_flight += 1
+        surface, status = "business", 500
+        try:
+            if self._business.handles(path):
+                status = await self._answer_business(scope, receive, send)
+            else:
+                surface = "league" if path.startswith(LEAGUE_PATH) else "other"
+                status = await self._answer_rest(scope, receive, send)
+        finally:
+            self._traffic.in_flight -= 1
+            self._traffic.note(surface, status, self._clock.monotonic() - started_at_s)
+
+    async def _answer_business(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> int:
+        """Answer, and say with which status."""
+        answer: Response | None
+        if scope["method"] in WRITES and self._is_disk_full():
+            full = Unavailable(
+                Code.DISK_FULL, "The disk is nearly full; reading goes on.", DISK_RETRY_AFTER_S
+            )
+            answer = error_response(full)
+        else:
+            try:
+                answer = await self._business.answer(scope, receive)
+            except Exception:
+                log.exception("request failed", path=scope["path"][:200], method=scope["method"])
+                answer = error_response(HansaError(Code.INTERNAL, "internal"))
+        if answer is None:
+            return 500
+        with_body = scope["method"] != "HEAD"
+        extensions = scope.get("extensions")
+        write_whole: WholeAnswer | None = extensions.get(EXTENSION) if extensions else None
+        if write_whole is None or not write_whole(
+            scope, answer.status, answer.headers, answer.body, with_body=with_body
+        ):
+            await send_response(send, answer, with_body=with_body)
+        return answer.status
+
+    async def _answer_rest(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> int:
+        """Have the rest answered, and say with which status."""
+        status = 0
+
+        async def counting_send(message: Message) -> None:
+            nonlocal status
+            if status == 0:
+                status = message.get("status", 0)
+            await send(message)
+
+        try:
+            if scope["path"].endswith(STREAM_PATH):
+                await self._answer_stream(scope, receive, counting_send)
+            else:
+                await self._rest(scope, receive, counting_send)
+        except Exception:
+            log.exception("request failed", path=scope["path"][:200], method=scope["method"])
+            if status == 0:
+                await _send_error(counting_send, HansaError(Code.INTERNAL, "internal"))
+        return status or 500
+
+    async def _answer_stream(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """An answer that does not end by itself, but with this marketplace."""
+        task = asyncio.current_task()
+        assert task is not None
+        is_started = False
+
+        async def watching_send(message: Message) -> None:
+            nonlocal is_started
+            is_started = is_started or message["type"] == "http.response.start"
+            await send(message)
+
+        self._streams.add(task)
+        try:
+            await self._rest(scope, receive, watching_send)
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+            if is_started:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                await _send_error(send, Unavailable(Code.UNAVAILABLE, "This marketplace is stopping."))
+        finally:
+            self._streams.discard(task)
+
+
+async def _send_error(send: Send, error: HansaError) -> None:
+    answer: Response = error_response(error)
+    await send_response(send, answer, with_body=True)

@@ -1,0 +1,1 @@
+"""The settings of a marketplace: schema, loading, and what each limit means."""

@@ -1,0 +1,29 @@
+"""What the store keeps an index of, by collection. The wiring makes it from the models and the operator's setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import msgspec
+
+from hansa.store.index.paths import INDEXED_PATHS, AttributePath
+
+TYPE_PATH: Final[AttributePath] = ("@type",)
+
+
+class CollectionPlan(msgspec.Struct, frozen=True):
+    """The indexes of one collection, beside those of `id`, `name`, `lastUpdate`, `@type` and its status."""
+
+    status: str | None = "lifecycleStatus"
+    """The attribute that holds the state of an entity; a change of it is a change of state."""
+    indexed: tuple[AttributePath, ...] = INDEXED_PATHS
+    """Paths of which every value is in the index."""
+    references: tuple[AttributePath, ...] = ()
+    """Paths of identifiers of other entities; who refers to one of them can be found by it."""
+
+
+IndexPlan: TypeAlias = Mapping[str, CollectionPlan]
+"""By collection; one that it does not name has the plan `CollectionPlan()`."""
+
+DEFAULT_PLAN: Final = CollectionPlan()

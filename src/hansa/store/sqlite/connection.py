@@ -1,0 +1,120 @@
+"""SQLite connections: opened with the right settings, brought up to date, and speaking our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import apsw
+
+from hansa.core.errors import Code, Fatal, HansaError, Unavailable
+from hansa.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
+
+Synchronous = Literal["full", "normal", "off"]
+Role = Literal["writing", "reading", "searching"]
+Parameter = str | int | float | bytes | None
+Row = tuple[Any, ...]
+
+PAGE_SIZE_BYTES: Final = 4096
+"""A write touches half a dozen pages in as many places: what it costs is their size."""
+STATEMENTS_CACHED: Final = 256
+BUSY_TIMEOUT_MS: Final = 1000
+MAPPED_MAX_BYTES: Final = 1 << 30
+"""So much of the file is read through the memory of the system's own cache, without copying pages."""
+CACHE_SIZE_KIB: Final[dict[Role, int]] = {"writing": 65_536, "reading": 8_192, "searching": 8_192}
+
+_DAMAGE: Final = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS})
+
+
+def as_ours(error: apsw.Error, path: str) -> HansaError | apsw.Error:
+    """What an error of SQLite means to an operator; itself, when it is a mistake in our SQL."""
+    if (
+        isinstance(error, apsw.NotADBError | apsw.CorruptError)
+        or getattr(error, "extendedresult", 0) in _DAMAGE
+    ):
+        return Fatal(Code.STORE_DAMAGED, f"{path} is damaged, or is no catalogue store: restore a backup.")
+    if isinstance(error, apsw.FullError | apsw.IOError):
+        return Unavailable(
+            Code.DISK_FULL, "The catalogue store cannot write: its disk is full or failing.", 30.0
+        )
+    if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.ReadOnlyError):
+        return Unavailable(
+            Code.UNAVAILABLE, "The catalogue store is locked by another process or read-only.", 5.0
+        )
+    if isinstance(error, apsw.InterruptError):
+        return Unavailable(Code.UNAVAILABLE, "The catalogue store is closing.")
+    return error
+
+
+def connect(path: Path, role: Role) -> apsw.Connection:
+    """A connection for a role; the file is made only for the writing one. Raises what SQLite raises."""
+    writing = role == "writing"
+    connection = apsw.Connection(
+        str(path),
+        flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE if writing else apsw.SQLITE_OPEN_READONLY,
+        statementcachesize=STATEMENTS_CACHED,
+    )
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    connection.execute(f"PRAGMA cache_size = -{CACHE_SIZE_KIB[role]}")
+    if not writing:
+        connection.execute(f"PRAGMA mmap_size = {MAPPED_MAX_BYTES}")
+    return connection
+
+
+def open_for_writing(
+    path: Path, synchronous: Synchronous, migrations: Sequence[str] = MIGRATIONS
+) -> apsw.Connection:
+    """The writing connection of a store, made or brought up to date. A file of something else stays untouched.
+
+    Raises:
+        Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, or `Code.SETTINGS_INVALID` when the file
+            cannot be opened at all.
+    """
+    try:
+        connection = connect(path, "writing")
+        try:
+            _prepare(connection, path, synchronous, migrations)
+        except BaseException:
+            connection.close()
+            raise
+    except apsw.CantOpenError as error:
+        raise Fatal(
+            Code.SETTINGS_INVALID, f"{path} cannot be opened: its folder is missing or not permitted."
+        ) from error
+    except apsw.Error as error:
+        known = as_ours(error, str(path))
+        raise (
+            Fatal(known.code, f"{path}: {known.message}") if isinstance(known, Unavailable) else known
+        ) from error
+    return connection
+
+
+def _prepare(
+    connection: apsw.Connection, path: Path, synchronous: Synchronous, migrations: Sequence[str]
+) -> None:
+    version = _number(connection, "PRAGMA user_version")
+    application = _number(connection, "PRAGMA application_id")
+    is_new = not (version or application or _number(connection, "SELECT count(*) FROM sqlite_master"))
+    if not is_new and application != APPLICATION_ID:
+        raise Fatal(Code.STORE_DAMAGED, f"{path} is a database of something else, not a catalogue store.")
+    if version > len(migrations):
+        raise Fatal(
+            Code.STORE_NEWER,
+            f"{path} was written by a newer release (its schema is {version}, this release knows "
+            f"{len(migrations)}). Run that release, or restore a backup made by this one.",
+        )
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    for number in range(version + 1, len(migrations) + 1):
+        with connection:
+            connection.execute(migrations[number - 1])
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _number(connection: apsw.Connection, sql: str) -> int:
+    ((value,),) = connection.execute(sql).fetchall()
+    return int(str(value))

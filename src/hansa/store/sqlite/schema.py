@@ -1,0 +1,269 @@
+"""The schema of the store, as numbered migrations.
+
+A database carries the number of its last migration in `PRAGMA user_version`. Opening runs the missing ones, each
+in a transaction of its own; a database with a higher number was written by a newer release and is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+APPLICATION_ID: Final = 0x48414E53
+"""`HANS`, in SQLite's header: tells our databases from others."""
+
+_ENTITIES: Final = """
+CREATE TABLE entity (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  type TEXT NOT NULL,
+  parent TEXT,
+  origin TEXT,
+  public INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  modified TEXT NOT NULL,
+  hashlink TEXT NOT NULL,
+  status TEXT,
+  name TEXT,
+  last_update TEXT,
+  body BLOB NOT NULL
+) STRICT;
+-- Each index gives its rows in the order of their numbers, which is that of a list, and knows what is public.
+CREATE INDEX entity_by_type ON entity (type, number, public);
+CREATE INDEX entity_by_status ON entity (type, status, number, public);
+CREATE INDEX entity_by_name ON entity (type, name, number, public);
+CREATE INDEX entity_by_last_update ON entity (type, last_update, number, public);
+CREATE INDEX entity_by_parent ON entity (type, parent, number, public) WHERE parent IS NOT NULL;
+
+-- The values of the attributes that lists are often filtered on: one row per value of an entity.
+CREATE TABLE entity_index (
+  attribute INTEGER NOT NULL,
+  value TEXT NOT NULL,
+  entity INTEGER NOT NULL,
+  public INTEGER NOT NULL,
+  PRIMARY KEY (attribute, value, entity)
+) STRICT, WITHOUT ROWID;
+-- What each entity refers to, as marks of eight bytes.
+CREATE TABLE entity_reference (
+  collection INTEGER NOT NULL,
+  entity INTEGER NOT NULL,
+  marks BLOB NOT NULL,
+  PRIMARY KEY (collection, entity)
+) STRICT, WITHOUT ROWID;
+-- Of what the columns and the index of a collection were made; the row without a name is for all that have none.
+CREATE TABLE index_plan (type TEXT PRIMARY KEY, description TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- How many entities there are of a kind, kept by the writer with each commit. The status is in JSON.
+CREATE TABLE entity_count (
+  type TEXT NOT NULL,
+  own INTEGER NOT NULL,
+  public INTEGER NOT NULL,
+  status TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (type, own, public, status)
+) STRICT, WITHOUT ROWID;
+
+-- What happened here, in order: the outbox of publishing and of notifications. The newest row is never removed:
+-- its number is where the next one continues.
+CREATE TABLE change (
+  seq INTEGER PRIMARY KEY,
+  time TEXT NOT NULL,
+  entity_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  origin TEXT,
+  status TEXT,
+  parent TEXT
+) STRICT;
+
+-- That an entity was here: its number of writes goes on if its identifier is used again.
+CREATE TABLE tombstone (
+  id TEXT PRIMARY KEY,
+  type TEXT NOT NULL,
+  origin TEXT,
+  revision INTEGER NOT NULL,
+  time TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE cursor (
+  name TEXT PRIMARY KEY,
+  position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+_PUBLICATIONS: Final = """
+CREATE TABLE publication (
+  entity_id TEXT PRIMARY KEY,
+  key BLOB NOT NULL UNIQUE,
+  type TEXT NOT NULL,
+  version INTEGER NOT NULL DEFAULT 0,
+  hashlink TEXT,
+  lifecycle_status TEXT,
+  first_position INTEGER,
+  last_position INTEGER,
+  is_withdrawn INTEGER NOT NULL DEFAULT 0,
+  is_due INTEGER NOT NULL DEFAULT 0,
+  refusal_code TEXT,
+  refusal_message TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX publication_due ON publication (is_due) WHERE is_due = 1;
+CREATE INDEX publication_refused ON publication (refusal_code) WHERE refusal_code IS NOT NULL;
+
+CREATE TABLE outbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  entity_id TEXT NOT NULL UNIQUE,
+  version INTEGER NOT NULL,
+  hashlink TEXT NOT NULL,
+  lifecycle_status TEXT,
+  is_delete INTEGER NOT NULL,
+  jws TEXT NOT NULL
+) STRICT;
+"""
+"""What they mean: `hansa.store.tables.publications`."""
+
+_RETRIEVALS: Final = """
+CREATE TABLE origin (
+  number INTEGER PRIMARY KEY,
+  did TEXT NOT NULL UNIQUE,
+  pending INTEGER NOT NULL DEFAULT 0,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  due_ms INTEGER NOT NULL DEFAULT 0,
+  failing_since TEXT,
+  problem TEXT,
+  deferred_after INTEGER
+) STRICT;
+
+CREATE TABLE retrieval (
+  origin INTEGER NOT NULL REFERENCES origin (number),
+  key BLOB NOT NULL,
+  type TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  hashlink TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  time TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  due_ms INTEGER NOT NULL DEFAULT 0,
+  problem TEXT,
+  PRIMARY KEY (origin, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX retrieval_due ON retrieval (origin, due_ms, position);
+CREATE INDEX retrieval_problem ON retrieval (origin, problem) WHERE problem IS NOT NULL;
+CREATE TRIGGER retrieval_added AFTER INSERT ON retrieval BEGIN
+  UPDATE origin SET pending = pending + 1 WHERE number = NEW.origin;
+END;
+CREATE TRIGGER retrieval_ended AFTER DELETE ON retrieval BEGIN
+  UPDATE origin SET pending = pending - 1 WHERE number = OLD.origin;
+END;
+
+CREATE TABLE provenance (
+  entity_id TEXT PRIMARY KEY,
+  origin INTEGER NOT NULL REFERENCES origin (number),
+  key BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  hashlink TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  time TEXT NOT NULL,
+  UNIQUE (origin, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE evidence (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  issuer TEXT NOT NULL,
+  code TEXT NOT NULL,
+  key BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  first_time TEXT NOT NULL,
+  last_time TEXT NOT NULL,
+  count INTEGER NOT NULL DEFAULT 1,
+  UNIQUE (issuer, key, version, code)
+) STRICT;
+
+CREATE TABLE conflict (
+  entity_id TEXT NOT NULL,
+  issuer TEXT NOT NULL,
+  first_position INTEGER NOT NULL,
+  time TEXT NOT NULL,
+  PRIMARY KEY (entity_id, issuer)
+) STRICT, WITHOUT ROWID;
+"""
+"""What they mean: `hansa.store.tables.retrievals`."""
+
+_SUBSCRIPTIONS: Final = """
+CREATE TABLE subscription (
+  serial INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  api TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  callback TEXT NOT NULL,
+  query TEXT NOT NULL,
+  subscriber TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  is_behind INTEGER NOT NULL DEFAULT 0,
+  delivered INTEGER NOT NULL DEFAULT 0,
+  failures INTEGER NOT NULL DEFAULT 0,
+  refusals INTEGER NOT NULL DEFAULT 0,
+  problem TEXT,
+  answered INTEGER,
+  failing_since TEXT,
+  is_paused INTEGER NOT NULL DEFAULT 0,
+  letters_dropped INTEGER NOT NULL DEFAULT 0,
+  revision INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (api, topic, callback, query)
+) STRICT;
+CREATE INDEX subscription_by_revision ON subscription (revision);
+CREATE INDEX subscription_of_topic ON subscription (topic) WHERE topic != '';
+
+CREATE TABLE dead_letter (
+  serial INTEGER PRIMARY KEY AUTOINCREMENT,
+  subscription TEXT NOT NULL,
+  event_id TEXT NOT NULL,
+  event_type TEXT NOT NULL,
+  place INTEGER NOT NULL,
+  time TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  problem TEXT NOT NULL,
+  answered INTEGER,
+  is_due INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (subscription, place)
+) STRICT;
+
+CREATE TABLE subscription_revision (revision INTEGER NOT NULL, ended INTEGER NOT NULL) STRICT;
+INSERT INTO subscription_revision VALUES (0, 0);
+CREATE TRIGGER subscription_made AFTER INSERT ON subscription BEGIN
+  UPDATE subscription_revision SET revision = revision + 1;
+  UPDATE subscription SET revision = (SELECT revision FROM subscription_revision) WHERE serial = NEW.serial;
+END;
+CREATE TRIGGER subscription_ended AFTER DELETE ON subscription BEGIN
+  UPDATE subscription_revision SET revision = revision + 1, ended = ended + 1;
+  DELETE FROM dead_letter WHERE subscription = OLD.id;
+END;
+-- The listeners of a topic go with it.
+CREATE TRIGGER subscription_topic_ended AFTER DELETE ON entity BEGIN
+  DELETE FROM subscription WHERE topic = OLD.id AND topic != '';
+END;
+"""
+"""What they mean: `hansa.store.tables.subscriptions`."""
+
+_JOBS: Final = """
+CREATE TABLE job (
+  id TEXT PRIMARY KEY,
+  position INTEGER NOT NULL,
+  done INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  errors TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+"""What they mean: `hansa.store.tables.jobs`."""
+
+_INDEX_TAIL: Final = """
+-- After which number of an entity the index does not reach; see `hansa.store.sqlite.index_tail`.
+CREATE TABLE index_tail (after INTEGER NOT NULL) STRICT;
+INSERT INTO index_tail SELECT ifnull(max(number), 0) FROM entity;
+"""
+
+MIGRATIONS: Final = (
+    f"{_ENTITIES}{_PUBLICATIONS}{_RETRIEVALS}{_SUBSCRIPTIONS}{_JOBS}",
+    _INDEX_TAIL,
+)
+"""Migration n is element n - 1. A released one is never edited."""

@@ -1,0 +1,376 @@
+"""The catalogue store: SQLite on the event loop, one writer, stored bytes served as they are.
+
+Reads answer inline from a connection of their own, in microseconds, and see what is committed. Lists are answered by
+`hansa.store.sqlite.lists.lists`, with totals that are kept (`hansa.store.sqlite.totals`). Writes are grouped (`hansa.store.sqlite.commit.writer`). The
+write-ahead log is copied into the database by a worker thread (`hansa.store.sqlite.commit.checkpoints`), and at closing.
+
+"In memory" means a file in the system's folder for temporary files that is never synchronised and is removed at
+closing: SQLite's own memory databases have neither a log nor readers beside the writer, so tests would run against
+something else than what is served from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import shutil
+import tempfile
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, Self
+
+import apsw
+import msgspec
+
+from hansa.core.cache import Cache
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.core.limits import Limits
+from hansa.store.index.extraction import IndexedFields, Indexes
+from hansa.store.index.plan import IndexPlan
+from hansa.store.records import Change, Entity, EntityDraft, Page, Query
+from hansa.store.sqlite.commit.checkpoints import Checkpoints
+from hansa.store.sqlite.commit.group import CollectionCache, CommitGroup, RowNumbers
+from hansa.store.sqlite.commit.transaction import ENTITY_COLUMNS, Transaction, entity_of
+from hansa.store.sqlite.commit.writer import GroupWriter, TransactionScope
+from hansa.store.sqlite.connection import Parameter, Row, Synchronous, as_ours, connect, open_for_writing
+from hansa.store.sqlite.index_tail import IndexTail
+from hansa.store.sqlite.lists.lists import Lists
+from hansa.store.sqlite.lists.search_pool import SearchPool
+from hansa.store.sqlite.lookups import rows_with
+from hansa.store.sqlite.schema import MIGRATIONS
+from hansa.store.sqlite.totals import Totals
+
+KEPT_MAX_BYTES: Final = 33_554_432
+"""Entities that were read stay at hand until they are written, or others need the room."""
+KEPT_OVERHEAD_BYTES: Final = 700
+"""What keeping one takes beside its body, roughly."""
+KEPT_BODY_MAX_BYTES: Final = 16_384
+NO_PLAN: Final[IndexPlan] = MappingProxyType({})
+
+_ENTITY: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S608 - a constant
+
+
+class Store:
+    """The entities of a marketplace and the feed of what happened to them. Open it with `Store.open`."""
+
+    def __init__(
+        self, write: apsw.Connection, path: Path, clock: Clock, limits: Limits, plan: IndexPlan
+    ) -> None:
+        self._write = write
+        self._path = str(path)
+        self._clock = clock
+        self._read = connect(path, "reading")
+        # Between two groups nothing changes, so reads share one view of the file, which spares two system calls each.
+        # During a group each has its own: the log cannot begin anew while somebody holds a view of it.
+        self._may_hold = self._is_holding = False
+        self._cache: Cache[str, Entity] = Cache(
+            KEPT_MAX_BYTES, KEPT_BODY_MAX_BYTES + KEPT_OVERHEAD_BYTES, _kept_size_bytes
+        )
+        self._searches = SearchPool(path, clock, limits.search_timeout_s)
+        self._indexes = Indexes(plan)
+        self._remove_file: Callable[[], object] | None = None
+        self._heard = asyncio.Event()
+        self._last_change = int(self.fetch("SELECT ifnull(max(seq), 0) FROM change")[0][0])
+        self._fill_index()
+        counts = self.fetch("SELECT type, own, public, status, count FROM entity_count")
+        tail = IndexTail(write)
+        totals = Totals(
+            (
+                ((collection, own == 1, public == 1, msgspec.json.decode(status)), count)
+                for collection, own, public, status, count in counts
+            ),
+            self._last_change,
+        )
+        self._checkpoints = Checkpoints(write, path)
+        ((synchronous,),) = write.execute("PRAGMA synchronous").fetchall()
+        self._writer = GroupWriter(
+            write,
+            self._path,
+            limits.writes_waiting_max,
+            totals,
+            tail,
+            self._let_go,
+            self._checkpoints.commit,
+            self._hear,
+            has_thread=bool(synchronous),  # where the disk is never waited for, a thread would gain nothing
+        )
+        self._lists = Lists(
+            self._read, self.fetch, self._searches, self._indexes, totals, tail, self._index_filled
+        )
+        self._totals = totals
+        self._tail = tail
+        self._filling: asyncio.Task[None] | None = None
+        self._may_hold = True
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path | None,
+        clock: Clock,
+        limits: Limits,
+        *,
+        synchronous: Literal["full", "normal"] = "full",
+        migrations: Sequence[str] = MIGRATIONS,
+        plan: IndexPlan = NO_PLAN,
+    ) -> Self:
+        """Open a store, made when it is not there; without `path`, one that is gone at closing.
+
+        Collections that were filled for another plan than `plan` are indexed anew.
+
+        Raises:
+            Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, or `Code.SETTINGS_INVALID` when the
+                file cannot be opened at all.
+        """
+        durability: Synchronous = synchronous
+        folder = None
+        if path is None:
+            folder = tempfile.mkdtemp(prefix="hansa-store-")
+            path, durability = Path(folder, "store.db"), "off"
+        store = cls(open_for_writing(path, durability, migrations), path, clock, limits, plan)
+        if folder is not None:
+            store._remove_file = weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)
+        return store
+
+    def _fill_index(self) -> None:
+        """Bring the columns and the index in line with the plan, and put what was the tail into the index."""
+        tail = IndexTail(self._write)
+        standing: dict[str, str] = dict(self.fetch("SELECT type, description FROM index_plan"))
+        default = self._indexes.of("").description
+        wanted = {name: self._indexes.of(name).description for name in ("", *self._indexes.planned)}
+        filled = {row[0] for row in self.fetch("SELECT DISTINCT type FROM entity_count")}
+        changed: list[tuple[str, str]] = [
+            (name, before)
+            for name in sorted(filled)
+            if (before := standing.get(name, standing.get("", default))) != self._indexes.of(name).description
+        ]
+        newest = self.fetch("SELECT ifnull(max(number), 0) FROM entity")[0][0]
+        if wanted == standing and not changed and newest <= tail.after:
+            return
+        with self._write:
+            group = CommitGroup(self._write, CollectionCache(), RowNumbers(self._write))
+            transaction = Transaction(group, self._path, self._clock, self._indexes)
+            transaction.index_after(tail.after, newest, {name for name, _ in changed})
+            for name, before in changed:
+                transaction.reindex(name, before)
+            transaction.execute("DELETE FROM index_plan")
+            for name, description in wanted.items():
+                transaction.execute("INSERT INTO index_plan VALUES (?, ?)", (name, description))
+            group.flush()
+
+    async def close(self) -> None:
+        """Commit what waits for its commit, copy the log into the database, and close the file."""
+        if self._filling is not None:
+            await self._filling
+        await self._writer.close()
+        self._searches.close()
+        self._read.close()
+        self._write.close()
+        self._checkpoints.close()
+        if self._remove_file is not None:
+            self._remove_file()
+
+    # Reading.
+
+    def fetch(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
+        """Run SQL that reads what is committed; for modules of `hansa.store` alone."""
+        try:
+            if self._may_hold and not self._is_holding:
+                self._read.execute("BEGIN")
+                self._is_holding = True
+            return self._read.execute(sql, parameters).fetchall()
+        except apsw.IOError as error:
+            raise Unavailable(Code.UNAVAILABLE, "The catalogue store cannot be read.", 30.0) from error
+        except apsw.Error as error:
+            raise as_ours(error, self._path) from error
+
+    def _let_go(self) -> None:
+        """A group begins: end the view that reads share."""
+        self._may_hold = False
+        self._is_holding = False
+        if self._read.in_transaction:
+            self._read.execute("ROLLBACK")
+
+    async def entity(self, entity_id: str) -> Entity | None:
+        """An entity by its identifier; the same object again while it is not written, if there is room."""
+        kept = self._cache.get(entity_id)
+        if kept is not None:
+            return kept
+        rows = self.fetch(_ENTITY, (entity_id,))
+        if not rows:
+            return None
+        entity = entity_of(rows[0])
+        self._cache.put(entity_id, entity)
+        return entity
+
+    async def entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
+        """Those of the entities that are here, by identifier."""
+        rows = rows_with(self.fetch, f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id", entity_ids)  # noqa: S608 - a constant
+        return {row[0]: entity_of(row) for row in rows}
+
+    async def list(self, query: Query) -> Page:
+        """A page of the entities of one type and the exact total; for the order see `hansa.store.sqlite.lists.planner`.
+
+        Raises:
+            Refused: `Code.INVALID`, for what is no regular expression.
+            Unavailable: `Code.OVERLOADED`, when too many lists without an index are waiting;
+                `Code.SEARCH_TOO_SLOW`, when this one took too long.
+        """
+        return await self._lists.answer(query)
+
+    def revision(self, collection: str) -> int:
+        """A number that is another after every commit that touches a collection."""
+        return self._totals.revision(collection)
+
+    def unindexed_searches(self) -> dict[tuple[str, str], int]:
+        """How often lists since opening have compared or sorted by what has no index, by (collection, path)."""
+        return self._lists.unindexed_searches()
+
+    async def scan(
+        self,
+        types: Sequence[str] = (),
+        *,
+        own_only: bool = False,
+        public_only: bool = True,
+        after_id: str = "",
+        limit: int = 500,
+    ) -> AsyncIterator[tuple[Entity, ...]]:
+        """A walk over all entities (of some types) in the order of their identifiers, `limit` at a time.
+
+        Each page is read when it is asked for; what is written during the walk appears if its place is still to come.
+        """
+        conditions = ["id > ?"]
+        if types:
+            conditions.append(f"type IN ({', '.join('?' * len(types))})")
+        if own_only:
+            conditions.append("origin IS NULL")
+        if public_only:
+            conditions.append("public = 1")
+        sql = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?"  # noqa: S608 - placeholders only
+        while rows := self.fetch(sql, (after_id, *types, limit)):
+            after_id = rows[-1][0]
+            yield tuple(map(entity_of, rows))
+            await self._clock.sleep(0)  # let others in
+
+    async def counts(self) -> dict[tuple[str, bool, bool], int]:
+        """How many entities there are, by (type, is ours, is public)."""
+        return self._totals.counts()
+
+    async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
+        """The feed after a row."""
+        rows = self.fetch(
+            "SELECT seq, time, entity_id, type, operation, origin, status, parent FROM change "
+            "WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+        )
+        return tuple(Change(*row) for row in rows)
+
+    async def last_change(self) -> int:
+        """Number of the newest row of the feed; 0 before the first."""
+        return self._last_change
+
+    async def wait_for_change(self, after: int) -> None:
+        """Return as soon as the feed has a row beyond `after`."""
+        while self._last_change <= after:
+            await self._heard.wait()
+
+    async def cursor(self, name: str) -> int:
+        """Where a cursor stands; 0 when it has not moved yet."""
+        rows = self.fetch("SELECT position FROM cursor WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else 0
+
+    async def damage(self) -> tuple[str, ...]:
+        """What SQLite finds wrong with the file, at most a hundred findings; nothing when it is sound.
+
+        Reads the whole file, in a worker thread.
+        """
+        found = await self._searches.run(
+            lambda connection: [
+                str(row[0]) for row in connection.execute("PRAGMA quick_check(100)").fetchall()
+            ]
+        )
+        return () if found == ["ok"] else tuple(found)
+
+    @property
+    def writes_waiting(self) -> int:
+        """Transactions that run, or wait for their turn or their commit."""
+        return self._writer.waiting
+
+    # Writing.
+
+    def indexed(self, collection: str, entity: dict[str, Any], parent: str | None) -> IndexedFields:
+        """What of an entity that is about to be written is indexed: the part of writing that needs no transaction."""
+        return self._indexes.of(collection).fields(entity, parent)
+
+    def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """The collections of those of some entities that are here, or are about to be, by identifier."""
+        return self._writer.known.of(self.fetch, ids)
+
+    def create(self, draft: EntityDraft, committed: asyncio.Future[HansaError | None]) -> Entity:
+        """Write an entity whose identifier nothing can have had, because it was made just now.
+
+        What a transaction of its own would do, without waiting for a turn: what was found out about others in the same
+        turn of the event loop still holds.
+
+        Args:
+            draft: The entity.
+            committed: Done when it is durable, or with the reason why nothing was written: `Unavailable`.
+
+        Raises:
+            Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; nothing was written, and `committed` is not touched.
+        """
+        transaction = Transaction(self._writer.gathering(), self._path, self._clock, self._indexes)
+        entity = transaction.create(draft)
+        transaction.is_open = False
+        self._writer.join(transaction.written, committed)
+        return entity
+
+    def transaction(self) -> TransactionScope:
+        """A transaction; leaving it waits until it is durable, an exception undoes it.
+
+        Its body should wait for nothing but the transaction: all other writes wait for it. Entering raises
+        Unavailable (`Code.OVERLOADED`, `Code.DISK_FULL`); so does leaving, and then nothing was written.
+        """
+        return TransactionScope(self._writer, self._path, self._clock, self._indexes)
+
+    def _fill(self) -> asyncio.Task[None]:
+        """Begin to put the tail of the index into its table, unless that is under way."""
+
+        async def fill() -> None:
+            try:
+                with contextlib.suppress(HansaError):  # what is wrong, whoever writes will hear
+                    async with self.transaction() as tx:
+                        await tx.index_tail(self._tail)
+            finally:
+                self._filling = None
+
+        if self._filling is None:
+            # In a context of its own: it may be begun within a transaction, but is not part of it.
+            self._filling = asyncio.create_task(fill(), context=contextvars.Context())
+        return self._filling
+
+    async def _index_filled(self, *, wait: bool) -> None:
+        """A list has met the tail: have it put into the index, and wait for that if wanted and possible."""
+        filling = self._fill()
+        if wait and not self._writer.is_within:
+            await asyncio.shield(filling)
+
+    def _hear(self, last_change: int, ids: Iterable[str]) -> None:
+        for entity_id in ids:
+            self._cache.discard(entity_id)
+            self._lists.forget(entity_id)
+        self._may_hold = True
+        self._checkpoints.look()
+        if self._tail.is_full:
+            self._fill()
+        if last_change > self._last_change:
+            self._last_change = last_change
+            self._heard.set()
+            self._heard = asyncio.Event()
+
+
+def _kept_size_bytes(entity: Entity) -> int:
+    return len(entity.body) + KEPT_OVERHEAD_BYTES

@@ -1,0 +1,244 @@
+"""What this marketplace has said on the ledger, and what it is about to say.
+
+A row of `publication` is the end of an entity's version chain: its last committed version. A row of `outbox` is a
+signed event on its way; an entity has one at most, so no two versions of it are ever under way together. What
+changes meanwhile makes the publication *due*: looked at again when the one under way has been committed. An event
+that the ledger refused leaves its code here.
+
+Rows are never removed when entities are: a re-created entity continues its chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from hansa.store.sqlite.commit.transaction import Transaction
+from hansa.store.sqlite.lookups import rows_with
+from hansa.store.sqlite.store import Store
+
+_COLUMNS = (
+    "publication.entity_id, key, type, publication.version, publication.hashlink, publication.lifecycle_status, "
+    "first_position, last_position, is_withdrawn, refusal_code, refusal_message, is_due, outbox.seq IS NOT NULL"
+)
+_STATES = f"SELECT {_COLUMNS} FROM publication LEFT JOIN outbox USING (entity_id)"  # noqa: S608 - constants
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """What the ledger knows of one of our entities, as far as we know."""
+
+    entity_id: str
+    key: str
+    type: str
+    version: int
+    """Of the last committed event; 0 before the first."""
+    hashlink: str | None
+    """Of the last committed version; None before the first."""
+    lifecycle_status: str | None
+    first_position: int | None
+    last_position: int | None
+    is_withdrawn: bool
+    """Whether the last committed event was a deletion."""
+    refusal_code: str | None
+    """Why the ledger refused the last attempt."""
+    refusal_message: str | None
+    is_due: bool
+    """Whether the entity has to be looked at again."""
+    is_under_way: bool
+    """Whether an event waits in the outbox."""
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A signed event in the outbox."""
+
+    seq: int
+    entity_id: str
+    key: str
+    type: str
+    version: int
+    hashlink: str
+    lifecycle_status: str | None
+    is_delete: bool
+    jws: str
+    previous: str | None
+    """Hashlink that the event continues from."""
+
+
+class ChainEnd(msgspec.Struct, frozen=True):
+    """The end of an entity's chain, as the ledger itself tells it."""
+
+    version: int = 0
+    hashlink: str | None = None
+    first_position: int | None = None
+    last_position: int | None = None
+    is_withdrawn: bool = False
+
+
+# -- reading --------------------------------------------------------------------------------------------------
+
+
+async def states(store: Store, entity_ids: Sequence[str]) -> dict[str, Publication]:
+    """Publications of these entities, by identifier; entities never looked at have none."""
+    rows = rows_with(store.fetch, f"{_STATES} WHERE publication.entity_id", entity_ids)
+    return {row[0]: _publication(row) for row in rows}
+
+
+async def by_keys(store: Store, keys: Sequence[str]) -> dict[str, Publication]:
+    """Publications by the entities' ledger keys (hex)."""
+    rows = rows_with(store.fetch, f"{_STATES} WHERE key", [bytes.fromhex(key) for key in keys])
+    return {one.key: one for one in map(_publication, rows)}
+
+
+async def due(store: Store, limit: int) -> tuple[str, ...]:
+    """Identifiers of entities that have to be looked at again, and have nothing under way."""
+    rows = store.fetch(
+        "SELECT entity_id FROM publication WHERE is_due = 1 "
+        "AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.entity_id = publication.entity_id) LIMIT ?",
+        (limit,),
+    )
+    return tuple(entity_id for (entity_id,) in rows)
+
+
+async def outgoing(store: Store, after: int, limit: int) -> tuple[Outgoing, ...]:
+    """Events of the outbox after a sequence number, oldest first."""
+    rows = store.fetch(
+        "SELECT seq, outbox.entity_id, key, type, outbox.version, outbox.hashlink, outbox.lifecycle_status, is_delete, "
+        "jws, publication.hashlink FROM outbox JOIN publication USING (entity_id) WHERE seq > ? ORDER BY seq LIMIT ?",
+        (after, limit),
+    )
+    return tuple(
+        Outgoing(seq, entity_id, key.hex(), type, version, hashlink, status, bool(is_delete), jws, previous)
+        for seq, entity_id, key, type, version, hashlink, status, is_delete, jws, previous in rows
+    )
+
+
+async def outbox_size(store: Store) -> int:
+    """How many events are under way."""
+    ((count,),) = store.fetch("SELECT count(*) FROM outbox")
+    return int(count)
+
+
+async def changes_not_seen(store: Store, after: int) -> int:
+    """Changes of our own entities after a row of the feed."""
+    ((count,),) = store.fetch("SELECT count(*) FROM change WHERE seq > ? AND origin IS NULL", (after,))
+    return int(count)
+
+
+async def refusals(store: Store, limit: int) -> tuple[Publication, ...]:
+    """Entities whose last event the ledger refused."""
+    rows = store.fetch(f"{_STATES} WHERE refusal_code IS NOT NULL LIMIT ?", (limit,))
+    return tuple(map(_publication, rows))
+
+
+async def refusal_counts(store: Store) -> dict[str, int]:
+    """How many entities' last events were refused, by code."""
+    rows = store.fetch(
+        "SELECT refusal_code, count(*) FROM publication WHERE refusal_code IS NOT NULL GROUP BY refusal_code"
+    )
+    return {str(code): int(count) for code, count in rows}
+
+
+# -- writing --------------------------------------------------------------------------------------------------
+
+
+async def enqueue(tx: Transaction, events: Iterable[Outgoing]) -> None:
+    """Put signed events into the outbox; their `seq` is given here."""
+    for event in events:
+        tx.execute(
+            "INSERT INTO publication (entity_id, key, type) VALUES (?, ?, ?) ON CONFLICT (entity_id) DO UPDATE SET "
+            "key = excluded.key, type = excluded.type, is_due = 0, refusal_code = NULL, refusal_message = NULL",
+            (event.entity_id, bytes.fromhex(event.key), event.type),
+        )
+        tx.execute(
+            "INSERT INTO outbox (entity_id, version, hashlink, lifecycle_status, is_delete, jws) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                event.entity_id,
+                event.version,
+                event.hashlink,
+                event.lifecycle_status,
+                int(event.is_delete),
+                event.jws,
+            ),
+        )
+
+
+async def mark_due(tx: Transaction, entity_ids: Iterable[str], is_due: bool = True) -> None:
+    """Note that entities have to be looked at again, or that they have been."""
+    for entity_id in entity_ids:
+        tx.execute("UPDATE publication SET is_due = ? WHERE entity_id = ?", (int(is_due), entity_id))
+
+
+async def committed(tx: Transaction, event: Outgoing, position: int) -> bool:
+    """Move an event from the outbox to the chain; whether the entity is due again."""
+    tx.execute("DELETE FROM outbox WHERE seq = ?", (event.seq,))
+    rows = tx.execute(
+        "UPDATE publication SET version = ?, hashlink = ?, lifecycle_status = ?, is_withdrawn = ?, last_position = ?, "
+        "first_position = ifnull(first_position, ?) WHERE entity_id = ? RETURNING is_due",
+        (
+            event.version,
+            event.hashlink,
+            event.lifecycle_status,
+            int(event.is_delete),
+            position,
+            position,
+            event.entity_id,
+        ),
+    )
+    return bool(rows and rows[0][0])
+
+
+async def refused(tx: Transaction, event: Outgoing, code: str, message: str) -> None:
+    """Take an event out of the outbox, noting why the ledger does not take it."""
+    tx.execute("DELETE FROM outbox WHERE seq = ?", (event.seq,))
+    tx.execute(
+        "UPDATE publication SET refusal_code = ?, refusal_message = ? WHERE entity_id = ?",
+        (code, message, event.entity_id),
+    )
+
+
+async def rebase(tx: Transaction, event: Outgoing, end: ChainEnd) -> None:
+    """Drop an event that does not continue the chain; the entity is due on the chain as the ledger has it."""
+    tx.execute("DELETE FROM outbox WHERE seq = ?", (event.seq,))
+    tx.execute(
+        "UPDATE publication SET version = ?, hashlink = ?, lifecycle_status = NULL, first_position = ?, "
+        "last_position = ?, is_withdrawn = ?, is_due = 1 WHERE entity_id = ?",
+        (
+            end.version,
+            end.hashlink,
+            end.first_position,
+            end.last_position,
+            int(end.is_withdrawn),
+            event.entity_id,
+        ),
+    )
+
+
+async def retry_refused(tx: Transaction) -> None:
+    """Make everything due that was refused."""
+    tx.execute(
+        "UPDATE publication SET is_due = 1, refusal_code = NULL, refusal_message = NULL WHERE refusal_code IS NOT NULL"
+    )
+
+
+def _publication(row: tuple[Any, ...]) -> Publication:
+    entity_id, key, type, version, hashlink, status, first, last, withdrawn, code, message, due, under_way = (
+        row
+    )
+    return Publication(
+        entity_id,
+        key.hex(),
+        type,
+        version,
+        hashlink,
+        status,
+        first,
+        last,
+        bool(withdrawn),
+        code,
+        message,
+        bool(due),
+        bool(under_way),
+    )

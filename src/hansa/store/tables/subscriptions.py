@@ -1,0 +1,322 @@
+"""Hub registrations: who wants to hear of which events, how far each listener has been served, and its dead letters.
+
+Each registration carries its own position in the feed, so that one listener's troubles are no other's. Two numbers
+tell the dispatcher what to look at, whichever process made the change: the revision grows whenever a registration
+is made, ends, or is asked something of (resume, resend), and each row carries the revision of its last such change;
+`ended` counts those that ended.
+
+A dead letter names an event by its row of the feed and does not keep its content: that is prepared anew when the
+event is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from hansa.store.sqlite.commit.transaction import Transaction
+from hansa.store.sqlite.store import Store
+
+_COLUMNS: Final = (
+    "serial, id, api, topic, callback, query, subscriber, position, is_behind, delivered, failures, refusals, "
+    "problem, answered, failing_since, is_paused, letters_dropped, revision"
+)
+_LETTER_COLUMNS: Final = "event_id, event_type, place, time, attempts, problem, answered, is_due"
+
+State = Literal["active", "failing", "paused"]
+
+_IN_STATE: Final[dict[State, str]] = {
+    "active": "failures = 0 AND is_paused = 0",
+    "failing": "failures > 0 AND is_paused = 0",
+    "paused": "is_paused = 1",
+}
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """A registration at the hub of an API, or of a topic."""
+
+    serial: int
+    id: str
+    api: str
+    """As `TMF620`."""
+    topic: str
+    """Identifier of the topic at whose hub it was made; empty for the hub of the API."""
+    callback: str
+    query: str
+    """As registered; empty for every event."""
+    subscriber: str
+    """Subject of the token with which it was made."""
+    position: int
+    """The last row of the feed that the listener has been served whole."""
+    is_behind: bool
+    """Whether there was something left to deliver when the position was written."""
+    delivered: int
+    """Events that the listener took."""
+    failures: int
+    """Failed attempts since the last that succeeded."""
+    refusals: int
+    """Events that became dead letters since the last that the listener took."""
+    problem: str | None
+    """What the last attempt met: a code."""
+    answered: int | None
+    """HTTP status with which the listener did not take the event; None when it gave no answer."""
+    failing_since: str | None
+    """When the first of the failures was; None without failures."""
+    is_paused: bool
+    """Nothing is attempted until someone resumes."""
+    letters_dropped: int
+    """Dead letters that had to make room."""
+    revision: int
+    """Revision of the registrations when this one was made, or last asked something of."""
+
+    @property
+    def state(self) -> State:
+        """`active`, `failing` or `paused`."""
+        return "paused" if self.is_paused else "failing" if self.failures else "active"
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """An event that a listener would not take."""
+
+    event_id: str
+    event_type: str
+    place: int
+    """Of the event in the feed, as the hub counts events."""
+    time: str
+    """When it was given up."""
+    attempts: int
+    problem: str
+    """What the last attempt met: a code."""
+    answered: int | None = None
+    is_due: bool = False
+    """It is to be sent again."""
+
+
+class DeliveryProgress(msgspec.Struct, frozen=True):
+    """How far a listener has been served, and what has become of its letters."""
+
+    id: str
+    position: int
+    is_behind: bool = False
+    delivered: int = 0
+    failures: int = 0
+    refusals: int = 0
+    problem: str | None = None
+    answered: int | None = None
+    failing_since: str | None = None
+    is_paused: bool = False
+    letters_kept: tuple[DeadLetter, ...] = ()
+    """New ones, and old ones that were refused again."""
+    letters_taken: tuple[int, ...] = ()
+    """Places of events that were sent again and taken."""
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """How the listeners in one state are doing, together."""
+
+    listeners: int
+    delivered: int
+    letters: int
+    """Dead letters."""
+
+
+class Revision(msgspec.Struct, frozen=True):
+    """What has happened to registrations so far, as two numbers that only grow."""
+
+    revision: int
+    ended: int
+
+
+def _subscription(row: Sequence[object]) -> Subscription:
+    return msgspec.convert(
+        dict(zip(Subscription.__struct_fields__, row, strict=True)), Subscription, strict=False
+    )
+
+
+def _letter(row: Sequence[object]) -> DeadLetter:
+    return msgspec.convert(
+        dict(zip(DeadLetter.__struct_fields__, row, strict=True)), DeadLetter, strict=False
+    )
+
+
+async def add(
+    tx: Transaction, *, id: str, api: str, callback: str, query: str, subscriber: str, topic: str = ""
+) -> Subscription | None:
+    """Register; served from what happens next on. None when the same registration is there already."""
+    ((position,),) = tx.execute("SELECT ifnull(max(seq), 0) FROM change")
+    rows = tx.execute(
+        "INSERT INTO subscription (id, api, topic, callback, query, subscriber, position) "  # noqa: S608 - a constant
+        f"VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING {_COLUMNS}",
+        (id, api, topic, callback, query, subscriber, position),
+    )
+    return _subscription(rows[0]) if rows else None
+
+
+async def remove(tx: Transaction, id: str) -> bool:
+    """End a registration; whether there was one."""
+    return bool(tx.execute("DELETE FROM subscription WHERE id = ? RETURNING id", (id,)))
+
+
+async def resume(tx: Transaction, id: str) -> None:
+    """Let a paused listener be served again, as if it had never failed."""
+    tx.execute(
+        "UPDATE subscription SET is_paused = 0, failures = 0, refusals = 0, failing_since = NULL WHERE id = ?",
+        (id,),
+    )
+    _revise(tx, id)
+
+
+async def resend(tx: Transaction, id: str, event_id: str | None = None) -> int:
+    """Have dead letters sent again, all of them or one; how many that are."""
+    due = tx.execute(
+        "UPDATE dead_letter SET is_due = 1 WHERE subscription = ? AND ifnull(event_id = ?, 1) RETURNING 1",
+        (id, event_id),
+    )
+    _revise(tx, id)
+    return len(due)
+
+
+def _revise(tx: Transaction, id: str) -> None:
+    tx.execute("UPDATE subscription_revision SET revision = revision + 1")
+    tx.execute(
+        "UPDATE subscription SET revision = (SELECT revision FROM subscription_revision) WHERE id = ?", (id,)
+    )
+
+
+async def save(tx: Transaction, progress: Iterable[DeliveryProgress], letters_max: int = 1000) -> None:
+    """Note how far listeners have been served; each keeps its newest `letters_max` dead letters."""
+    for one in progress:
+        tx.execute(
+            "UPDATE subscription SET position = ?, is_behind = ?, delivered = ?, failures = ?, refusals = ?, "
+            "problem = ?, answered = ?, failing_since = ?, is_paused = ? WHERE id = ?",
+            (
+                *(one.position, one.is_behind, one.delivered, one.failures, one.refusals),
+                *(one.problem, one.answered, one.failing_since, one.is_paused, one.id),
+            ),
+        )
+        for place in one.letters_taken:
+            tx.execute("DELETE FROM dead_letter WHERE subscription = ? AND place = ?", (one.id, place))
+        for letter in one.letters_kept:
+            tx.execute(
+                "INSERT INTO dead_letter (subscription, event_id, event_type, place, time, attempts, problem, answered) "
+                "SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM subscription WHERE id = ?) "
+                "ON CONFLICT DO UPDATE SET time = excluded.time, attempts = attempts + excluded.attempts, "
+                "problem = excluded.problem, answered = excluded.answered, is_due = 0",
+                (
+                    *(one.id, letter.event_id, letter.event_type, letter.place, letter.time),
+                    *(letter.attempts, letter.problem, letter.answered, one.id),
+                ),
+            )
+        if one.letters_kept:
+            _make_room(tx, one.id, letters_max)
+
+
+def _make_room(tx: Transaction, id: str, letters_max: int) -> None:
+    dropped = tx.execute(
+        "DELETE FROM dead_letter WHERE subscription = ?1 AND serial <= "
+        "(SELECT serial FROM dead_letter WHERE subscription = ?1 ORDER BY serial DESC LIMIT 1 OFFSET ?2) RETURNING 1",
+        (id, letters_max),
+    )
+    if dropped:
+        tx.execute(
+            "UPDATE subscription SET letters_dropped = letters_dropped + ? WHERE id = ?", (len(dropped), id)
+        )
+
+
+async def pass_by(tx: Transaction, ids: Sequence[str], position: int) -> None:
+    """Note that there is nothing for these listeners up to a row of the feed."""
+    tx.execute(
+        "UPDATE subscription SET position = ?, is_behind = 0 WHERE id IN (SELECT value FROM json_each(?)) AND position < ?",
+        (position, msgspec.json.encode(ids).decode(), position),
+    )
+
+
+async def get(store: Store, id: str) -> Subscription | None:
+    """A registration."""
+    rows = store.fetch(f"SELECT {_COLUMNS} FROM subscription WHERE id = ?", (id,))  # noqa: S608 - a constant
+    return _subscription(rows[0]) if rows else None
+
+
+async def page(
+    store: Store,
+    api: str,
+    *,
+    subscriber: str | None,
+    offset: int,
+    limit: int,
+    topic: str = "",
+    state: State | None = None,
+) -> tuple[tuple[Subscription, ...], int]:
+    """Registrations at a hub, oldest first, and how many there are; of one subscriber or state only, when given."""
+    conditions = "api = ? AND topic = ?"
+    values: tuple[str, ...] = (api, topic)
+    if subscriber is not None:
+        conditions, values = f"{conditions} AND subscriber = ?", (*values, subscriber)
+    if state is not None:
+        conditions = f"{conditions} AND {_IN_STATE[state]}"
+    rows = store.fetch(
+        f"SELECT {_COLUMNS} FROM subscription WHERE {conditions} ORDER BY serial LIMIT ? OFFSET ?",  # noqa: S608 - constants
+        (*values, limit, offset),
+    )
+    ((total,),) = store.fetch(f"SELECT count(*) FROM subscription WHERE {conditions}", values)  # noqa: S608 - constants
+    return tuple(map(_subscription, rows)), int(total)
+
+
+async def since(store: Store, revision: int) -> tuple[Subscription, ...]:
+    """Registrations made, or asked something of, after a revision."""
+    rows = store.fetch(
+        f"SELECT {_COLUMNS} FROM subscription WHERE revision > ? ORDER BY revision",  # noqa: S608 - a constant
+        (revision,),
+    )
+    return tuple(map(_subscription, rows))
+
+
+async def identifiers(store: Store) -> frozenset[str]:
+    """Identifiers of all registrations."""
+    return frozenset(id for (id,) in store.fetch("SELECT id FROM subscription"))
+
+
+async def count(tx: Transaction) -> int:
+    """How many registrations there are."""
+    ((found,),) = tx.execute("SELECT count(*) FROM subscription")
+    return int(found)
+
+
+async def revision(store: Store) -> Revision:
+    """How much has happened to registrations."""
+    ((revision, ended),) = store.fetch("SELECT revision, ended FROM subscription_revision")
+    return Revision(int(revision), int(ended))
+
+
+async def letters(
+    store: Store, id: str, *, offset: int = 0, limit: int = 1000, due_only: bool = False
+) -> tuple[tuple[DeadLetter, ...], int]:
+    """Dead letters of a registration, oldest first, and how many there are; those to be sent again only, if asked."""
+    conditions = "subscription = ? AND is_due = 1" if due_only else "subscription = ?"
+    rows = store.fetch(
+        f"SELECT {_LETTER_COLUMNS} FROM dead_letter WHERE {conditions} ORDER BY serial LIMIT ? OFFSET ?",  # noqa: S608 - constants
+        (id, limit, offset),
+    )
+    ((total,),) = store.fetch(f"SELECT count(*) FROM dead_letter WHERE {conditions}", (id,))  # noqa: S608 - constants
+    return tuple(_letter(row) for row in rows), int(total)
+
+
+async def listening(store: Store) -> dict[State, Listening]:
+    """How all listeners are doing, by state."""
+    found: dict[State, Listening] = {}
+    for state, condition in _IN_STATE.items():
+        ((count, delivered, letters),) = store.fetch(
+            "SELECT count(*), total(delivered), "  # noqa: S608 - constants
+            "total((SELECT count(*) FROM dead_letter WHERE subscription = subscription.id)) "
+            f"FROM subscription WHERE {condition}"
+        )
+        found[state] = Listening(int(count), int(delivered), int(letters))
+    return found
+
+
+async def callbacks(store: Store, after_revision: int = -1) -> frozenset[str]:
+    """Addresses that notifications may be sent to; only of registrations of a later revision, when that is given."""
+    rows = store.fetch("SELECT DISTINCT callback FROM subscription WHERE revision > ?", (after_revision,))
+    return frozenset(callback for (callback,) in rows)

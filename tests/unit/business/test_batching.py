@@ -1,0 +1,131 @@
+"""Requests that come together: in which order their stages are, and what one of them does to the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from hansa.business.operations.batching import ENOUGH, BatchItem, BatchPipeline
+from hansa.core.errors import Code, Refused
+
+
+class Named(BatchItem):
+    """A request with a name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Log:
+    """Two stages that note who was in them; some requests fail in the first one."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.failing: dict[str, Exception] = {}
+        self.gathering = BatchPipeline((self.first, self.last))
+
+    def first(self, item: Named) -> None:
+        self.seen.append(f"first {item.name}")
+        if item.name in self.failing:
+            raise self.failing[item.name]
+
+    def last(self, item: Named) -> None:
+        self.seen.append(f"last {item.name}")
+        item.done.set_result(None)
+
+
+async def together(log: Log, *names: str) -> list[BaseException | None]:
+    """Take some that come in one turn of the loop; what each fails with."""
+    return await asyncio.gather(*(log.gathering.take(Named(name)) for name in names), return_exceptions=True)
+
+
+async def test_all_are_through_a_stage_before_one_is_in_the_next() -> None:
+    log = Log()
+    assert await together(log, "a", "b") == [None, None]
+    assert log.seen == ["first a", "first b", "last a", "last b"]
+
+
+async def test_those_that_come_in_the_next_turn_come_along() -> None:
+    log = Log()
+    loop = asyncio.get_running_loop()
+    later: list[asyncio.Task[None]] = []
+    loop.call_soon(lambda: later.append(loop.create_task(log.gathering.take(Named("c")))))
+    await together(log, "a", "b")
+    await asyncio.gather(*later)
+    assert log.seen == ["first a", "first b", "first c", "last a", "last b", "last c"]
+
+
+async def test_one_alone_waits_for_nobody() -> None:
+    log = Log()
+    turns: list[int] = []
+
+    def turn(number: int) -> None:
+        turns.append(number)
+        if not log.seen:
+            asyncio.get_running_loop().call_soon(turn, number + 1)
+
+    task = asyncio.create_task(log.gathering.take(Named("a")))
+    await asyncio.sleep(0)
+    turn(1)
+    await task
+    assert len(turns) <= 2
+    assert log.seen == ["first a", "last a"]
+
+
+async def test_no_more_than_enough_go_together() -> None:
+    log = Log()
+    await together(log, *(f"{number:02}" for number in range(ENOUGH + 2)))
+    assert log.seen[ENOUGH - 1 : ENOUGH + 1] == [f"first {ENOUGH - 1}", "last 00"]
+    assert log.seen[-4:] == [f"first {ENOUGH}", f"first {ENOUGH + 1}", f"last {ENOUGH}", f"last {ENOUGH + 1}"]
+
+
+@pytest.mark.parametrize("failure", [Refused(Code.INVALID, "no"), ZeroDivisionError("a mistake of ours")])
+async def test_one_that_fails_leaves_with_its_error_and_alone(failure: Exception) -> None:
+    log = Log()
+    log.failing["b"] = failure
+    assert await together(log, "a", "b", "c") == [None, failure, None]
+    assert log.seen == ["first a", "first b", "first c", "last a", "last c"]
+
+
+async def test_a_mistake_after_the_end_is_recorded_and_touches_nobody() -> None:
+    log = Log()
+    recorded: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: recorded.append(told["exception"]))
+    mistake = ZeroDivisionError("a mistake of ours")
+
+    def end_and_fail(item: Named) -> None:
+        if item.name == "a":
+            item.done.set_result(None)
+            raise mistake
+
+    log.gathering = BatchPipeline((log.first, end_and_fail, log.last))
+    assert await together(log, "a", "b") == [None, None]
+    assert recorded == [mistake]
+    assert log.seen == ["first a", "first b", "last b"]
+
+
+async def test_one_that_is_cancelled_is_left_out() -> None:
+    log = Log()
+    tasks = [asyncio.create_task(log.gathering.take(Named(name))) for name in "ab"]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    assert isinstance((await asyncio.gather(*tasks, return_exceptions=True))[0], asyncio.CancelledError)
+    assert log.seen == ["first b", "last b"]
+
+
+@pytest.mark.parametrize("step", ["first", "last"])
+async def test_nothing_else_happens_between_two_stages(step: str) -> None:
+    log = Log()
+    loop = asyncio.get_running_loop()
+    before: Callable[[Named], None] = getattr(log, step)
+
+    def telling(item: Named) -> None:
+        before(item)
+        loop.call_soon(log.seen.append, "something else")
+
+    setattr(log, step, telling)
+    log.gathering = BatchPipeline((log.first, log.last))
+    await together(log, "a", "b")
+    assert "something else" not in log.seen[:4]
