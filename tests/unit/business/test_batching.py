@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hansa.business.operations.batching import ENOUGH, BatchItem, BatchPipeline
+from hansa.business.operations.batching import BatchItem, BatchPipeline, Outcome
+from hansa.core.batching import BATCH_SIZE_MAX
 from hansa.core.errors import Code, Refused
 
 
@@ -24,34 +25,36 @@ class Log:
     def __init__(self) -> None:
         self.seen: list[str] = []
         self.failing: dict[str, Exception] = {}
-        self.gathering = BatchPipeline((self.first, self.last))
+        self.pipeline = BatchPipeline((self.first, self.last))
 
-    def first(self, item: Named) -> None:
+    async def first(self, item: Named) -> Outcome:
         self.seen.append(f"first {item.name}")
         if item.name in self.failing:
             raise self.failing[item.name]
+        return Outcome.CONTINUE
 
-    def last(self, item: Named) -> None:
+    async def last(self, item: Named) -> Outcome:
         self.seen.append(f"last {item.name}")
         item.done.set_result(None)
+        return Outcome.DONE
 
 
-async def together(log: Log, *names: str) -> list[BaseException | None]:
+async def together(log: Log, *names: str) -> list[Outcome | BaseException]:
     """Take some that come in one turn of the loop; what each fails with."""
-    return await asyncio.gather(*(log.gathering.take(Named(name)) for name in names), return_exceptions=True)
+    return await asyncio.gather(*(log.pipeline.run(Named(name)) for name in names), return_exceptions=True)
 
 
 async def test_all_are_through_a_stage_before_one_is_in_the_next() -> None:
     log = Log()
-    assert await together(log, "a", "b") == [None, None]
+    assert await together(log, "a", "b") == [Outcome.DONE, Outcome.DONE]
     assert log.seen == ["first a", "first b", "last a", "last b"]
 
 
 async def test_those_that_come_in_the_next_turn_come_along() -> None:
     log = Log()
     loop = asyncio.get_running_loop()
-    later: list[asyncio.Task[None]] = []
-    loop.call_soon(lambda: later.append(loop.create_task(log.gathering.take(Named("c")))))
+    later: list[asyncio.Task[Outcome]] = []
+    loop.call_soon(lambda: later.append(loop.create_task(log.pipeline.run(Named("c")))))
     await together(log, "a", "b")
     await asyncio.gather(*later)
     assert log.seen == ["first a", "first b", "first c", "last a", "last b", "last c"]
@@ -66,7 +69,7 @@ async def test_one_alone_waits_for_nobody() -> None:
         if not log.seen:
             asyncio.get_running_loop().call_soon(turn, number + 1)
 
-    task = asyncio.create_task(log.gathering.take(Named("a")))
+    task = asyncio.create_task(log.pipeline.run(Named("a")))
     await asyncio.sleep(0)
     turn(1)
     await task
@@ -76,16 +79,21 @@ async def test_one_alone_waits_for_nobody() -> None:
 
 async def test_no_more_than_enough_go_together() -> None:
     log = Log()
-    await together(log, *(f"{number:02}" for number in range(ENOUGH + 2)))
-    assert log.seen[ENOUGH - 1 : ENOUGH + 1] == [f"first {ENOUGH - 1}", "last 00"]
-    assert log.seen[-4:] == [f"first {ENOUGH}", f"first {ENOUGH + 1}", f"last {ENOUGH}", f"last {ENOUGH + 1}"]
+    await together(log, *(f"{number:02}" for number in range(BATCH_SIZE_MAX + 2)))
+    assert log.seen[BATCH_SIZE_MAX - 1 : BATCH_SIZE_MAX + 1] == [f"first {BATCH_SIZE_MAX - 1}", "last 00"]
+    assert log.seen[-4:] == [
+        f"first {BATCH_SIZE_MAX}",
+        f"first {BATCH_SIZE_MAX + 1}",
+        f"last {BATCH_SIZE_MAX}",
+        f"last {BATCH_SIZE_MAX + 1}",
+    ]
 
 
 @pytest.mark.parametrize("failure", [Refused(Code.INVALID, "no"), ZeroDivisionError("a mistake of ours")])
 async def test_one_that_fails_leaves_with_its_error_and_alone(failure: Exception) -> None:
     log = Log()
     log.failing["b"] = failure
-    assert await together(log, "a", "b", "c") == [None, failure, None]
+    assert await together(log, "a", "b", "c") == [Outcome.DONE, failure, Outcome.DONE]
     assert log.seen == ["first a", "first b", "first c", "last a", "last c"]
 
 
@@ -95,20 +103,21 @@ async def test_a_mistake_after_the_end_is_recorded_and_touches_nobody() -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, told: recorded.append(told["exception"]))
     mistake = ZeroDivisionError("a mistake of ours")
 
-    def end_and_fail(item: Named) -> None:
+    async def end_and_fail(item: Named) -> Outcome:
         if item.name == "a":
             item.done.set_result(None)
             raise mistake
+        return Outcome.CONTINUE
 
-    log.gathering = BatchPipeline((log.first, end_and_fail, log.last))
-    assert await together(log, "a", "b") == [None, None]
+    log.pipeline = BatchPipeline((log.first, end_and_fail, log.last))
+    assert await together(log, "a", "b") == [Outcome.DONE, Outcome.DONE]
     assert recorded == [mistake]
     assert log.seen == ["first a", "first b", "last b"]
 
 
 async def test_one_that_is_cancelled_is_left_out() -> None:
     log = Log()
-    tasks = [asyncio.create_task(log.gathering.take(Named(name))) for name in "ab"]
+    tasks = [asyncio.create_task(log.pipeline.run(Named(name))) for name in "ab"]
     await asyncio.sleep(0)
     tasks[0].cancel()
     assert isinstance((await asyncio.gather(*tasks, return_exceptions=True))[0], asyncio.CancelledError)
@@ -119,13 +128,57 @@ async def test_one_that_is_cancelled_is_left_out() -> None:
 async def test_nothing_else_happens_between_two_stages(step: str) -> None:
     log = Log()
     loop = asyncio.get_running_loop()
-    before: Callable[[Named], None] = getattr(log, step)
+    stage: Callable[[Named], Awaitable[Outcome]] = getattr(log, step)
 
-    def telling(item: Named) -> None:
-        before(item)
+    async def schedule_something_else(item: Named) -> Outcome:
+        outcome = await stage(item)
         loop.call_soon(log.seen.append, "something else")
+        return outcome
 
-    setattr(log, step, telling)
-    log.gathering = BatchPipeline((log.first, log.last))
+    setattr(log, step, schedule_something_else)
+    log.pipeline = BatchPipeline((log.first, log.last))
     await together(log, "a", "b")
     assert "something else" not in log.seen[:4]
+
+
+async def test_one_that_leaves_for_the_slow_path_passes_no_further_stage() -> None:
+    log = Log()
+
+    async def divide(item: Named) -> Outcome:
+        return Outcome.SLOW_PATH if item.name == "a" else Outcome.CONTINUE
+
+    log.pipeline = BatchPipeline((log.first, divide, log.last))
+    assert await together(log, "a", "b") == [Outcome.SLOW_PATH, Outcome.DONE]
+    assert log.seen == ["first a", "first b", "last b"]
+
+
+async def test_those_that_arrive_while_a_stage_waits_form_the_next_batch() -> None:
+    log = Log()
+    gate = asyncio.Event()
+
+    async def wait(_: Named) -> Outcome:
+        await gate.wait()
+        return Outcome.CONTINUE
+
+    log.pipeline = BatchPipeline((log.first, wait, log.last))
+    early = asyncio.create_task(together(log, "a", "b"))
+    for _ in range(4):
+        await asyncio.sleep(0)
+    late = asyncio.create_task(together(log, "c"))
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(early, late)
+    assert log.seen == ["first a", "first b", "last a", "last b", "first c", "last c"]
+
+
+async def test_nobody_waits_for_a_pipeline_that_is_cancelled() -> None:
+    log = Log()
+
+    async def cancel(_: Named) -> Outcome:
+        raise asyncio.CancelledError
+
+    log.pipeline = BatchPipeline((log.first, cancel, log.last))
+    outcomes = await together(log, "a", "b")
+    assert [type(one) for one in outcomes] == [asyncio.CancelledError, asyncio.CancelledError]
+    log.pipeline = BatchPipeline((log.first, log.last))
+    assert await together(log, "c") == [Outcome.DONE]

@@ -17,7 +17,7 @@ from typing import Any
 from hansa.business.context import Context, ServedResource
 from hansa.business.http.messages import JSON_TYPES, Request, Response
 from hansa.business.http.response import WriteResponses, WriteResult
-from hansa.business.operations.batching import BatchItem, BatchPipeline
+from hansa.business.operations.batching import BatchItem, BatchPipeline, Outcome
 from hansa.business.operations.defaults import ServerFields
 from hansa.business.operations.draft import FIXED, DraftBuilder, check_own
 from hansa.business.operations.tasks import Tasks
@@ -43,6 +43,8 @@ class NewEntity(BatchItem):
         "answer", "body", "chosen", "draft", "entity", "hashlink", "is_named_here", "parent_id", "unresolved",
     )  # fmt: skip
 
+    answer: Response
+    """Unless it needs a transaction of its own."""
     entity: Fields
     is_named_here: bool
     """Whether its identifier was made here just now, so that nothing else can have it."""
@@ -56,8 +58,6 @@ class NewEntity(BatchItem):
         """As it was sent; canonical, once it is encoded."""
         self.parent_id = parent_id
         self.chosen = chosen
-        self.answer: Response | None = None
-        """Stays None when it needs a transaction of its own."""
 
 
 class CreateOperation:
@@ -86,7 +86,7 @@ class CreateOperation:
         self.tasks: Tasks | None = None
         """Carries the entities out, when they are tasks."""
         self._preparing = (self._complete, self._check, self._encode, self._index, self._check_content)
-        self._gathering = BatchPipeline((self._read, *self._preparing, self._look_up, self._put))
+        self._batches = BatchPipeline((self._read, *self._preparing, self._look_up, self._put))
 
     # -- the methods ------------------------------------------------------------------------------------------
 
@@ -97,8 +97,7 @@ class CreateOperation:
         chosen = self._served.chosen(request)
         request.media_type(JSON_TYPES)
         new = NewEntity(await request.content(), request.parent_id, chosen)
-        await self._gathering.take(new)
-        if new.answer is not None:
+        if await self._batches.run(new) is Outcome.DONE:
             return new.answer
         matched = await self._matched(new)
         async with self._store.transaction() as tx:
@@ -118,7 +117,7 @@ class CreateOperation:
                 Code.INVALID,
                 f"One patch creates at most {request.limits.collection_patch_entities_max} entities.",
             )
-        several = [self._prepared(body, request.parent_id) for body in bodies]
+        several = [await self._prepared(body, request.parent_id) for body in bodies]
         matched = [await self._matched(new) for new in several]
         async with self._store.transaction() as tx:
             await self._served.check_parent(request.parent_id, public_only=False)
@@ -131,15 +130,16 @@ class CreateOperation:
         Raises:
             Refused: as the methods do.
         """
-        new = self._prepared(body, None)
+        new = await self._prepared(body, None)
         return (await self._create(tx, new, await self._matched(new))).entity
 
     # -- the stages -------------------------------------------------------------------------------------------
 
-    def _read(self, new: NewEntity) -> None:
+    async def _read(self, new: NewEntity) -> Outcome:
         new.entity = read_object(new.body, self._context.limits)
+        return Outcome.CONTINUE
 
-    def _complete(self, new: NewEntity) -> None:
+    async def _complete(self, new: NewEntity) -> Outcome:
         """Check what needs no model, and complete with what this marketplace sets."""
         entity, resource, context = new.entity, self._resource, self._context
         entity.pop("href", None)
@@ -163,41 +163,47 @@ class CreateOperation:
             ]
         refuse(found)
         self._completion.new(entity)
+        return Outcome.CONTINUE
 
-    def _check(self, new: NewEntity) -> None:
+    async def _check(self, new: NewEntity) -> Outcome:
         self._drafting.check(new.entity)
+        return Outcome.CONTINUE
 
-    def _encode(self, new: NewEntity) -> None:
+    async def _encode(self, new: NewEntity) -> Outcome:
         new.body = canonical_json(new.entity)
         new.hashlink = hashlink(new.body)
+        return Outcome.CONTINUE
 
-    def _index(self, new: NewEntity) -> None:
+    async def _index(self, new: NewEntity) -> Outcome:
         new.draft = self._drafting.indexed(new.entity, new.body, new.hashlink, new.parent_id)
+        return Outcome.CONTINUE
 
-    def _check_content(self, new: NewEntity) -> None:
+    async def _check_content(self, new: NewEntity) -> Outcome:
         self._context.rules.check_content(self._resource, None, new.entity)
+        return Outcome.CONTINUE
 
-    def _look_up(self, new: NewEntity) -> None:
+    async def _look_up(self, new: NewEntity) -> Outcome:
         """Look for what it refers to; between this and the next stage nobody else writes."""
         if not new.is_named_here or self.tasks is not None or self._served.parent is not None:
-            new.done.set_result(None)
-            return
+            return Outcome.SLOW_PATH
         rules = self._context.rules
         new.unresolved = rules.check_references(self._store, self._resource, None, new.entity)
+        return Outcome.CONTINUE
 
-    def _put(self, new: NewEntity) -> None:
+    async def _put(self, new: NewEntity) -> Outcome:
         """Hand it to the store, and make the answer that is sent when it has been committed."""
         entity = self._store.create(new.draft, new.done)
         new.answer = self._answers.created(WriteResult(entity, new.unresolved), new.chosen)
+        return Outcome.DONE
 
     # -- those with a transaction of their own ----------------------------------------------------------------
 
-    def _prepared(self, body: Fields, parent_id: str | None) -> NewEntity:
+    async def _prepared(self, body: Fields, parent_id: str | None) -> NewEntity:
         """A new entity after everything that needs no transaction, by itself."""
         new = NewEntity(b"", parent_id)
         new.entity = body
         for stage in self._preparing:
-            stage(new)
+            await stage(new)
         return new
 
     async def _matched(self, new: NewEntity) -> tuple[str, ...]:

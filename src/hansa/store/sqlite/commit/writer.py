@@ -34,6 +34,7 @@ error. Nobody is told that a write is durable before the commit returned.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -44,6 +45,7 @@ from typing import Final
 import apsw
 import msgspec
 
+from hansa.core.batching import BATCH_SIZE_MAX, BatchGrowth
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.store.index.extraction import Indexes
@@ -57,7 +59,7 @@ from hansa.store.sqlite.totals import Delta, Totals
 
 THREAD_MEMBERS_MIN: Final = 4
 """From so many on, a group is committed in a thread."""
-GROUP_MEMBERS_MAX: Final = 16
+GROUP_MEMBERS_MAX: Final = BATCH_SIZE_MAX
 """A group of so many is committed at once when a thread does it: meanwhile the loop gets the next one ready."""
 
 
@@ -101,6 +103,8 @@ class GroupWriter:
         self._numbers = RowNumbers(connection)
         self._group: CommitGroup | None = None
         self._is_due = False
+        # Full groups are committed at once, where that is of use: growth alone decides here.
+        self._growth = BatchGrowth(size_max=sys.maxsize)
         self._members: list[Member] = []
         """Of the group that is open."""
         self._committing: list[Member] = []
@@ -224,16 +228,17 @@ class GroupWriter:
             self._commit()
         elif not self._is_due:
             self._is_due = True
-            self._loop.call_soon(self._commit_unless_growing, 0)
+            self._growth.restart(0)
+            self._loop.call_soon(self._commit_unless_growing)
 
-    def _commit_unless_growing(self, before: int) -> None:
-        """Commit, unless others have joined during this turn of the loop: then more may come during the next."""
+    def _commit_unless_growing(self) -> None:
+        """Commit, unless others have joined during this turn of the loop: then more may join during the next."""
         self._is_due = False
         if self._group is None or self._turns.is_taken or self._turns.is_called:
             return
-        if before < len(self._members):
+        if self._growth.is_growing(len(self._members)):
             self._is_due = True
-            self._loop.call_soon(self._commit_unless_growing, len(self._members))
+            self._loop.call_soon(self._commit_unless_growing)
         else:
             self._turns.is_taken = True
             self._commit()
