@@ -10,19 +10,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from hansa.core.error_body import REASONS, error_body, retry_after
+from hansa.core.error_response import error_response
 from hansa.core.errors import Code, HansaError, Refused
 
 JSON: Final = "application/json"
 GONE: Final = 410
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-LEAGUE_REASONS: Final = REASONS | {
-    Code.UNAUTHENTICATED: "The request's signature does not hold",
-    Code.TOO_LARGE: "The request is too large",
-}
-"""The `reason` of an error body, where members call."""
 
 
 def json_answer(content: Any, media_type: str = JSON, headers: Mapping[str, str] | None = None) -> Response:
@@ -31,11 +25,10 @@ def json_answer(content: Any, media_type: str = JSON, headers: Mapping[str, str]
 
 
 def error_answer(error: HansaError, status: int | None = None) -> Response:
-    """The answer that reports an error; what went wrong inside concerns us alone."""
-    status = status or error.http_status
-    seconds = retry_after(error)
-    headers = {} if seconds is None else {"retry-after": seconds}
-    return Response(error_body(error, status, LEAGUE_REASONS), status, headers, JSON)
+    """The answer that reports an error; see `hansa.core.error_response`."""
+    answer = error_response(error, status=status)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+    return Response(answer.body, answer.status, headers)
 
 
 class Endpoint:

@@ -89,7 +89,7 @@ class BusinessApp:
         assert scope["type"] == "http", "the node routes nothing else here"
         if self._in_flight >= self._limits.requests_in_flight_max:
             return error_response(
-                Unavailable(Code.OVERLOADED, "Too many requests are in work.", retry_after_s=1)
+                Unavailable(Code.OVERLOADED, "Too many requests are being processed.", retry_after_s=1)
             )
         self._in_flight += 1
         try:

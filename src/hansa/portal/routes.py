@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.business.models import Api, Models
 from hansa.business.openapi import openapi_document
-from hansa.core.error_body import REASONS
+from hansa.core.error_response import REASONS
 from hansa.core.errors import HTTP_STATUS, Code, Refused
 from hansa.portal import ApiEntry, ErrorCode, api_page, docs_headers, errors_page, index_page
 

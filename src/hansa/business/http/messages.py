@@ -14,7 +14,7 @@ import msgspec
 
 from hansa.business.patches import MEDIA_TYPES
 from hansa.core.bounded_json import read_json, read_object
-from hansa.core.error_body import error_body, retry_after
+from hansa.core.error_response import error_response as core_error_response
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.limits import Limits
 
@@ -188,16 +188,10 @@ def _takes_json(accept: bytes) -> bool:
 
 
 def error_response(error: HansaError) -> Response:
-    """The answer that reports an error; what went wrong inside concerns us alone."""
-    status = error.http_status
-    headers: tuple[Header, ...] = (CONTENT_TYPE,)
-    if error.code is Code.UNAUTHENTICATED:
-        headers += ((b"www-authenticate", b"Bearer"),)
-    if error.code is Code.UNSUPPORTED_MEDIA_TYPE:
-        headers += (ACCEPT_PATCH,)
-    if (seconds := retry_after(error)) is not None:
-        headers += ((b"retry-after", seconds.encode()),)
-    return Response(status, error_body(error, status), headers)
+    """The answer that reports an error; see `hansa.core.error_response`."""
+    answer = core_error_response(error)
+    further = (ACCEPT_PATCH,) if error.code is Code.UNSUPPORTED_MEDIA_TYPE else ()
+    return Response(answer.status, answer.body, answer.headers + further)
 
 
 def method_not_allowed(allowed: tuple[str, ...]) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hansa import __version__
-from hansa.business.http.messages import error_response
+from hansa.api.responses import error_answer
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.node.http.traffic import Traffic
 from hansa.node.ledger_view import LedgerView
@@ -133,9 +133,7 @@ async def _on_http_exception(_: Request, error: Exception) -> Response:
     return _as_response(Refused(Code.MALFORMED, "The request cannot be understood."))
 
 
-def _as_response(error: HansaError, further: object = None) -> Response:
-    answer = error_response(error)
-    headers = {name.decode(): value.decode() for name, value in answer.headers}
-    if isinstance(further, dict):
-        headers |= further
-    return Response(answer.body, answer.status, headers=headers)
+def _as_response(error: HansaError, further: Mapping[str, str] | None = None) -> Response:
+    answer = error_answer(error)
+    answer.headers.update(further or {})
+    return answer

@@ -295,7 +295,7 @@ class GroupWriter:
 
     def _check_room(self) -> None:
         if self.waiting >= self._waiting_max:
-            raise Unavailable(Code.OVERLOADED, "Too many writes are waiting; try again shortly.")
+            raise Unavailable(Code.OVERLOADED, "Too many writes are waiting.")
 
     def _committed_by_thread(self, deltas: list[Delta], reason: BaseException | None) -> None:
         if reason is None:
@@ -344,7 +344,7 @@ def _told(reason: BaseException, path: str) -> HansaError:
     known = as_ours(reason, path) if isinstance(reason, apsw.Error) else reason
     if isinstance(known, HansaError):
         return known
-    return Unavailable(Code.UNAVAILABLE, "The write was undone because the store failed; try again.")
+    return Unavailable(Code.UNAVAILABLE, "The write was undone because the store failed.")
 
 
 class TransactionScope:
