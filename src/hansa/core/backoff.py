@@ -1,4 +1,12 @@
-"""How long to wait before the next attempt: doubling, bounded, and not in step with anyone else."""
+"""Back-off: how long to wait before the next attempt after failures in a row.
+
+The pause doubles with every failure from a first one up to a longest one. With a source of randomness ("jitter") half of
+it is drawn, so that members that failed together do not repeat together.
+
+    backoff_s   the pause after a number of failures that somebody else counts, as in a row of the store
+    Backoff     counts the failures of one loop
+    Retry       repeats a step until it succeeds
+"""
 
 from __future__ import annotations
 
@@ -12,32 +20,76 @@ from hansa.core.errors import Unavailable
 from hansa.core.identifiers import Entropy
 
 DOUBLINGS_MAX: Final = 30
+"""A pause does not double more often, so that no power overflows."""
 
 _Result = TypeVar("_Result")
 
 log = structlog.get_logger()
 
 
-def backoff_s(failures: int, min_s: float, max_s: float, entropy: Entropy) -> float:
-    """Seconds to wait after so many failures in a row (1 and more): half of it certain, half drawn."""
-    assert failures >= 1, "there is nothing to wait for"
+def backoff_s(failures: int, min_s: float, max_s: float, entropy: Entropy | None = None) -> float:
+    """Pause after failures in a row, in seconds.
+
+    Args:
+        failures: How many, 1 and more.
+        min_s: Pause after the first failure.
+        max_s: Longest pause.
+        entropy: Source of the jitter; the pause lies between half of the plain one and all of it. None: no jitter.
+    """
+    assert failures >= 1, "a pause follows a failure"
+    assert 0 <= min_s <= max_s, "the first pause is the shortest"
     full_s = min(max_s, min_s * 2.0 ** min(failures - 1, DOUBLINGS_MAX))
+    if entropy is None:
+        return full_s
     drawn = int.from_bytes(entropy(4), "big") / 0xFFFF_FFFF
     return full_s * (0.5 + 0.5 * drawn)
 
 
+class Backoff:
+    """The pauses of one loop, which counts its failures in a row.
+
+    Args:
+        min_s: Pause after the first failure.
+        max_s: Longest pause.
+        entropy: Source of the jitter; None: no jitter.
+    """
+
+    def __init__(self, min_s: float, max_s: float, entropy: Entropy | None = None) -> None:
+        assert 0 <= min_s <= max_s, "the first pause is the shortest"
+        self._min_s = min_s
+        self._max_s = max_s
+        self._entropy = entropy
+        self.failures = 0
+        """Failures since the last success."""
+
+    def next_s(self, at_least_s: float = 0.0) -> float:
+        """Count a failure; the pause before the next attempt.
+
+        Args:
+            at_least_s: What the other side asked for (`Unavailable.retry_after_s`); it counts up to the longest pause.
+        """
+        self.failures += 1
+        pause_s = backoff_s(self.failures, self._min_s, self._max_s, self._entropy)
+        return max(pause_s, min(at_least_s, self._max_s))
+
+    def reset(self) -> None:
+        """Count a success: the next failure is a first one."""
+        self.failures = 0
+
+
 class Retry:
-    """Repeats a step of ours until the store or the bus lets it through.
+    """Repeats a step until the store or the bus lets it through.
 
     Args:
         name: Whose steps, for the log.
         clock: For the pauses.
-        entropy: For their length.
+        entropy: For their jitter.
         min_s: First pause.
         max_s: Longest pause.
     """
 
     def __init__(self, name: str, clock: Clock, entropy: Entropy, min_s: float, max_s: float) -> None:
+        assert 0 < min_s <= max_s, "without a pause a failing step would occupy the event loop"
         self._name = name
         self._clock = clock
         self._entropy = entropy
@@ -45,20 +97,22 @@ class Retry:
         self._max_s = max_s
 
     async def __call__(self, step: Callable[[], Awaitable[_Result]]) -> _Result:
-        """The result of a step that may be repeated whole."""
-        failures = 0
+        """The result of a step, which must be one that can be repeated from its beginning.
+
+        `Unavailable` is the error that is repeated; every other one passes through.
+        """
+        backoff = Backoff(self._min_s, self._max_s, self._entropy)
         while True:
             try:
                 return await step()
             except Unavailable as error:
-                failures += 1
-                pause_s = backoff_s(failures, self._min_s, self._max_s, self._entropy)
-                pause_s = max(pause_s, min(error.retry_after_s, self._max_s))
+                pause_s = backoff.next_s(error.retry_after_s)
                 log.warning(
-                    "a step of replication waits",
+                    "step_retried",
                     part=self._name,
                     code=str(error.code),
                     reason=error.message,
+                    failures=backoff.failures,
                     pause_s=round(pause_s, 3),
                 )
                 await self._clock.sleep(pause_s)
