@@ -1,4 +1,4 @@
-"""JSON as it is taken in: bounded in depth, in the length of arrays and strings, and without a name twice in one object."""
+"""JSON of others, decoded within bounds: depth, length of arrays and strings, and no name twice in one object."""
 
 from __future__ import annotations
 
@@ -26,14 +26,19 @@ def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
 
 
 _NAMES: Final = json.JSONDecoder(object_pairs_hook=_unrepeated, parse_int=str, parse_float=str)
-"""Looks at the names in objects alone."""
+"""Decodes for the sake of the names in objects alone."""
 
 
 def read_json(raw: bytes, limits: Limits) -> Any:
-    """A JSON value within the limits, without a name twice in one object.
+    """The JSON value that a body is.
+
+    Args:
+        raw: The body, UTF-8.
+        limits: `body_depth_max`, `array_length_max_items`, `string_length_max_chars`.
 
     Raises:
-        Refused: `Code.MALFORMED` or `Code.INVALID`.
+        Refused: `Code.MALFORMED`, when it is not JSON, nested too deeply, or names a member twice; `Code.INVALID`, when an
+            array or a string is too long.
     """
     try:
         value = msgspec.json.decode(raw)
@@ -43,8 +48,8 @@ def read_json(raw: bytes, limits: Limits) -> Any:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).rstrip(".")
         raise Refused(Code.MALFORMED, f"The body is not JSON: {reason}.") from None
     # A body with few brackets cannot be deep; only others are walked.
-    deep = raw.count(b"{") + raw.count(b"[") > limits.body_depth_max
-    if deep and depth_of(value) > limits.body_depth_max:
+    has_many_brackets = raw.count(b"{") + raw.count(b"[") > limits.body_depth_max
+    if has_many_brackets and is_deeper_than(value, limits.body_depth_max):
         raise Refused(Code.MALFORMED, f"The body is nested deeper than {limits.body_depth_max} levels.")
     if len(raw) > min(limits.string_length_max_chars, 2 * limits.array_length_max_items):
         _check_lengths(value, limits)
@@ -60,10 +65,10 @@ def read_json(raw: bytes, limits: Limits) -> Any:
 
 
 def read_object(raw: bytes, limits: Limits) -> dict[str, Any]:
-    """A JSON object, in the same way.
+    """The JSON object that a body is, decoded as by `read_json`.
 
     Raises:
-        Refused: `Code.MALFORMED` or `Code.INVALID`.
+        Refused: as there; `Code.INVALID`, when it is another value.
     """
     value = read_json(raw, limits)
     if type(value) is not dict:
@@ -85,13 +90,16 @@ def _check_lengths(value: Any, limits: Limits) -> None:
             raise Refused(Code.INVALID, f"A string has at most {limits.string_length_max_chars} characters.")
 
 
-def depth_of(value: Any) -> int:
-    """How many objects and arrays stand within each other at most."""
-    deepest, todo = 0, [(value, 1)]
-    while todo:
-        current, depth = todo.pop()
-        children = current.values() if type(current) is dict else current if type(current) is list else ()
-        if type(current) in {dict, list}:
-            deepest = max(deepest, depth)
-        todo += [(child, depth + 1) for child in children if type(child) in {dict, list}]
-    return deepest
+def is_deeper_than(value: Any, depth_max: int) -> bool:
+    """Whether objects and arrays of a decoded JSON value stand within each other in more levels than `depth_max`."""
+    level = [value] if type(value) is dict or type(value) is list else []
+    for _ in range(depth_max):
+        if not level:
+            return False
+        level = [
+            child
+            for current in level
+            for child in (current.values() if type(current) is dict else current)
+            if type(child) is dict or type(child) is list
+        ]
+    return bool(level)

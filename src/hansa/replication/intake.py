@@ -27,6 +27,7 @@ import msgspec
 import structlog
 
 from hansa.core.backoff import Retry, backoff_s
+from hansa.core.bounded_json import is_deeper_than
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
@@ -109,22 +110,9 @@ def _wrong_form(entity: Any, retrieval: Retrieval, limits: Limits, is_of: TypeCh
         return f"is not of the type {retrieval.type} that the event names"
     if "href" in entity:
         return "has an href, which is not part of what is replicated"
-    if _is_deeper(entity, limits.body_depth_max):
+    if is_deeper_than(entity, limits.body_depth_max):
         return f"is nested deeper than {limits.body_depth_max} levels"
     return None
-
-
-def _is_deeper(value: Any, depth_max: int) -> bool:
-    level = [value]
-    for _ in range(depth_max):
-        inner: list[Any] = []
-        for element in level:
-            children = element.values() if isinstance(element, dict) else element
-            inner += [child for child in children if isinstance(child, dict | list)]
-        if not inner:
-            return False
-        level = inner
-    return True
 
 
 def _final(code: Code, reason: str) -> Rejection:

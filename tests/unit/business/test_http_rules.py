@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hansa.business import BusinessApp
 from hansa.business.models import load
 from hansa.core.access import Caller
-from hansa.core.bounded_json import depth_of
+from hansa.core.bounded_json import is_deeper_than
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from tests.support.asgi import AsgiClient
@@ -76,7 +76,9 @@ async def test_a_body_as_deep_as_allowed_is_taken(business: Business) -> None:
     assert (
         await business.operator.post(OFFERINGS, {"name": "x", "@type": "Deep", "deep": deep})
     ).status == 201
-    assert depth_of({"deep": deep}) == business.limits.body_depth_max
+    depth_max = business.limits.body_depth_max
+    assert is_deeper_than({"deep": deep}, depth_max - 1)
+    assert not is_deeper_than({"deep": deep}, depth_max)
 
 
 async def test_a_body_too_large_is_refused_before_all_of_it_was_read() -> None:

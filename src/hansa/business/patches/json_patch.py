@@ -25,7 +25,7 @@ from hansa.business.patches.pointer import (
     value_at,
 )
 from hansa.business.validation.validator import Violation, refuse
-from hansa.core.bounded_json import depth_of
+from hansa.core.bounded_json import is_deeper_than
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 
@@ -258,7 +258,7 @@ def checked_result(document: Any, limits: Limits) -> dict[str, Any]:
     """
     if type(document) is not dict:
         refuse([Violation("The patched entity", "must be an object", document)])
-    if depth_of(document) > limits.body_depth_max:
+    if is_deeper_than(document, limits.body_depth_max):
         raise Refused(
             Code.INVALID, f"The patched entity is nested deeper than {limits.body_depth_max} levels."
         )
