@@ -23,12 +23,12 @@ from hansa.api.events import EventsApi
 from hansa.api.parameters import Parameters
 from hansa.api.responses import Endpoint, json_answer
 from hansa.core.clock import Clock
+from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus
-from hansa.replication.announcement import PublicPart, whole
 from hansa.replication.registry import Registry
-from hansa.store import Store
+from hansa.store import Entity, Store
 
 
 class _LeagueApi:
@@ -61,7 +61,7 @@ def routes(
     check: CallerCheck,
     clock: Clock,
     limits: Limits,
-    public_part: PublicPart = whole,
+    distribution: Distribution[Entity] = WHOLE_ENTITIES,
 ) -> list[Route]:
     """The routes, for the marketplace's HTTP application.
 
@@ -71,10 +71,10 @@ def routes(
         check: Finds out which member signed a request.
         clock: For streams.
         limits: See the parts.
-        public_part: What of an entity others may see.
+        distribution: Which part of an entity other members get.
     """
     registry = Registry(bus, clock)
-    entities = EntitiesApi(store, check, limits, public_part)
+    entities = EntitiesApi(store, check, limits, distribution)
     events = EventsApi(bus, registry, clock, limits)
     league = _LeagueApi(bus, registry, limits)
     return [

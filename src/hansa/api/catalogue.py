@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hansa.api.parameters import Parameters
+from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.limits import Limits
-from hansa.replication.announcement import PublicPart, whole
 from hansa.store import Entity, Store
 
 PATH: Final = "/league/v1/catalogue"
@@ -44,7 +44,9 @@ class CataloguePage(msgspec.Struct, frozen=True):
     next: str | None
 
 
-def catalogue_routes(store: Store, did: str, limits: Limits, public_part: PublicPart = whole) -> list[Route]:
+def catalogue_routes(
+    store: Store, did: str, limits: Limits, distribution: Distribution[Entity] = WHOLE_ENTITIES
+) -> list[Route]:
     """The routes of this module; `did` is this marketplace's own."""
 
     async def catalogue(request: Request) -> Response:
@@ -52,7 +54,7 @@ def catalogue_routes(store: Store, did: str, limits: Limits, public_part: Public
         types = asked.texts("type")
         size = min(asked.number("limit", limits.list_limit_max, 1, LIMIT_MAX), limits.list_limit_max)
         after_id = asked.text("after") or ""
-        found = tuple(map(public_part, await _page(store, types, after_id, size)))
+        found = tuple(map(distribution.published, await _page(store, types, after_id, size)))
         entries = tuple(
             CatalogueEntry(entity.id, entity.type, entity.hashlink, entity.origin or did) for entity in found
         )

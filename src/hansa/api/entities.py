@@ -15,11 +15,11 @@ from starlette.responses import Response
 from hansa.api.parameters import Parameters
 from hansa.api.responses import GONE, JSON, error_answer
 from hansa.core.canonical import is_hashlink
+from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.errors import Code, Refused
 from hansa.core.http import CallerCheck
 from hansa.core.identifiers import is_entity_key
 from hansa.core.limits import Limits
-from hansa.replication.announcement import PublicPart, whole
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, Status, WantedEntity, encode_line
 from hansa.store import Entity, Store
 from hansa.store.tables import publications
@@ -40,13 +40,17 @@ class EntitiesApi:
         store: Where they are.
         check: Finds out which member asks.
         limits: `retrieval_entities_max`, `retrieval_size_max_bytes`.
-        public_part: What of an entity others may see.
+        distribution: Which part of an entity other members get.
     """
 
     def __init__(
-        self, store: Store, check: CallerCheck, limits: Limits, public_part: PublicPart = whole
+        self,
+        store: Store,
+        check: CallerCheck,
+        limits: Limits,
+        distribution: Distribution[Entity] = WHOLE_ENTITIES,
     ) -> None:
-        self._public_part = public_part
+        self._distribution = distribution
         self._store = store
         self._check = check
         self._limits = limits
@@ -96,7 +100,7 @@ class EntitiesApi:
             publication = published.get(one.key)
             entity = entities.get(publication.entity_id) if publication is not None else None
             if entity is not None and _is_ours(entity):
-                entity = self._public_part(entity)
+                entity = self._distribution.published(entity)
             if entity is not None and _is_ours(entity) and entity.hashlink == one.hashlink:
                 lines.append(encode_line(one.key, "found", entity.body))
             else:
@@ -114,7 +118,7 @@ class EntitiesApi:
             entity = await self._store.entity(name)
             is_found = entity is not None and entity.public
         if entity is not None and is_found:
-            return self._public_part(entity), publication
+            return self._distribution.published(entity), publication
         if publication is None:
             publication = (await publications.states(self._store, (name,))).get(name)
         return None, publication

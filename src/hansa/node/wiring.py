@@ -263,7 +263,7 @@ class Marketplace:
         # What of ours goes to the others, and of theirs comes here.
         types, backlog, parts = models.catalogue_types, Backlog(clock), PublicParts(models)
         publisher = Publisher(
-            store, self.bus, member_key, did, endpoint, types, clock, entropy, limits, parts.published
+            store, self.bus, member_key, did, endpoint, types, clock, entropy, limits, parts
         )
         follower = Follower(store, self.bus, did, types, backlog, clock, entropy, limits)
         retriever = Retriever(
@@ -292,9 +292,9 @@ class Marketplace:
         routes = [
             *own.routes(),
             *DocsRoutes(settings.name, models, endpoint).routes(),
-            *catalogue_routes(store, did, limits, parts.published),
+            *catalogue_routes(store, did, limits, parts),
             *reference_routes(store, context.rules, authenticate, clock, limits),
-            *league_routes(store, self.bus, caller_check, clock, limits, parts.published),
+            *league_routes(store, self.bus, caller_check, clock, limits, parts),
         ]
         self.front_door = FrontDoor(business, rest_application(routes), traffic, desk.is_disk_full, clock)
 

@@ -10,9 +10,8 @@ no, or withdrawn      no, or gone   none
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
@@ -46,15 +45,6 @@ _SIGNING_OVERHEAD_BYTES: Final = 512
 def location_of(endpoint: str, key: str, hashlink: str) -> str:
     """Where an origin serves one version of an entity."""
     return f"{endpoint}{ENTITIES_PATH}{key}?hl={hashlink}"
-
-
-PublicPart: TypeAlias = Callable[[Entity], Entity]
-"""What of one of our entities others may see: its body and hashlink are those of that part."""
-
-
-def whole(entity: Entity) -> Entity:
-    """The public part of an entity of which everything is public."""
-    return entity
 
 
 class Announcer:

@@ -39,14 +39,15 @@ import structlog
 
 from hansa.core.backoff import Retry, backoff_s
 from hansa.core.clock import Clock
+from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
-from hansa.replication.announcement import Announcer, PublicPart, whole
-from hansa.store import Store
+from hansa.replication.announcement import Announcer
+from hansa.store import Entity, Store
 from hansa.store.tables import publications
 from hansa.store.tables.publications import ChainEnd, Outgoing
 
@@ -86,7 +87,7 @@ class Publisher:
         clock: For the events' times and for back-off.
         entropy: For event ids and back-off.
         limits: `publish_…`, `event…`, `transaction_size_max_bytes`.
-        public_part: What of an entity others may see.
+        distribution: Which part of an entity is published.
     """
 
     def __init__(
@@ -100,10 +101,10 @@ class Publisher:
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
-        public_part: PublicPart = whole,
+        distribution: Distribution[Entity] = WHOLE_ENTITIES,
     ) -> None:
         self._store = store
-        self._public_part = public_part
+        self._distribution = distribution
         self._bus = bus
         self._did = did
         self._types = types
@@ -196,7 +197,7 @@ class Publisher:
             ):
                 entity = None
             if entity is not None:
-                entity = self._public_part(entity)
+                entity = self._distribution.published(entity)
             event = self._announcer.announce(entity_id, entity, publication, self._clock.now())
             if event is not None:
                 events.append(event)
