@@ -90,7 +90,7 @@ async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
     to_listeners = OutboundClient(ListenerOrigins(store).has_origin, allow_private_networks=True)
-    hub = HubDispatcher(store, models, to_listeners, clock, limits, endpoint)
+    hub = HubDispatcher(store, models, to_listeners, clock, os.urandom, limits, endpoint)
     delivery = asyncio.create_task(hub.run()) if with_hub else None
     settle()
     try:

@@ -48,11 +48,11 @@ class Listeners:
         finally:
             self.in_flight -= 1
 
-    def tried(self, url: str, times: int) -> bool:
+    def was_tried(self, url: str, times: int) -> bool:
         """Whether an address was tried that often."""
         return self.attempts[url] >= times
 
-    def heard(self, url: str, events: int) -> bool:
+    def has_received(self, url: str, events: int) -> bool:
         """Whether an address accepted that many events."""
         return len(self.received[url]) >= events
 

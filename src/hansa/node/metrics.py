@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from hansa.node.http.traffic import Traffic
 from hansa.node.status import StatusReport
 from hansa.pubsub.engine import ChildState
-from hansa.store.tables.subscriptions import Listening, State
+from hansa.store.tables.subscriptions import DeliveryTotals, State
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -86,11 +86,15 @@ FIGURES: Final = (
     Figure(
         "hansa_hub_listeners",
         "gauge",
-        "Hub registrations: `active`, `failing` (tried again) or `paused` (until someone resumes).",
+        "Hub registrations: `active`, `failing` (tried again) or `paused` (until someone resumes them).",
         ("state",),
     ),
-    Figure("hansa_hub_delivered", "gauge", "Notifications that the listeners registered now have taken."),
-    Figure("hansa_hub_dead_letters", "gauge", "Notifications that listeners would not take, and are kept."),
+    Figure("hansa_hub_delivered", "gauge", "Notifications that the listeners registered now have accepted."),
+    Figure(
+        "hansa_hub_dead_letters",
+        "gauge",
+        "Notifications that listeners did not accept and that can be sent again.",
+    ),
     Figure("hansa_task_running", "gauge", "1 while a background task runs.", ("task",)),
     Figure(
         "hansa_task_restarts_total", "counter", "How often a background task was started again.", ("task",)
@@ -104,10 +108,14 @@ Sample = tuple[tuple[str, ...], float]
 
 
 def metrics_text(
-    report: StatusReport, traffic: Traffic, writes_waiting: int, hub: Mapping[State, Listening]
+    report: StatusReport,
+    traffic: Traffic,
+    writes_waiting: int,
+    listeners: Mapping[State, int],
+    deliveries: DeliveryTotals,
 ) -> bytes:
-    """The answer to `/metrics`; `hub` is how its listeners are, by state."""
-    samples = {**_samples(report, traffic, writes_waiting), **_hub_samples(hub)}
+    """The response to `/metrics`; `listeners` is the number of hub registrations in each state."""
+    samples = {**_samples(report, traffic, writes_waiting), **_hub_samples(listeners, deliveries)}
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(samples))
     return generate_latest(registry)
@@ -171,11 +179,11 @@ def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dic
     }
 
 
-def _hub_samples(hub: Mapping[State, Listening]) -> dict[str, list[Sample]]:
+def _hub_samples(listeners: Mapping[State, int], deliveries: DeliveryTotals) -> dict[str, list[Sample]]:
     return {
-        "hansa_hub_listeners": [((state,), each.listeners) for state, each in hub.items()],
-        "hansa_hub_delivered": _one(sum(each.delivered for each in hub.values())),
-        "hansa_hub_dead_letters": _one(sum(each.letters for each in hub.values())),
+        "hansa_hub_listeners": [((state,), count) for state, count in listeners.items()],
+        "hansa_hub_delivered": _one(deliveries.delivered),
+        "hansa_hub_dead_letters": _one(deliveries.dead_letters),
     }
 
 

@@ -258,7 +258,7 @@ class Marketplace:
         context, desk_of_jobs = surroundings(settings, store, models, authenticate, clock, entropy)
         business = BusinessApp(context)
         jobs = JobRunner(context, desk_of_jobs, business.resources, self.to_files)
-        hub = HubDispatcher(store, models, self.to_listeners, clock, limits, endpoint)
+        hub = HubDispatcher(store, models, self.to_listeners, clock, entropy, limits, endpoint)
 
         # What of ours goes to the others, and of theirs comes here.
         types, backlog, parts = models.catalogue_types, Backlog(clock), PublicParts(models)
@@ -288,7 +288,7 @@ class Marketplace:
         view = ReplicationView(store)
         done = partial(counters, publisher, follower, retriever)
         desk = StatusReporter(settings, store, ledger, registry, view, done, self.tasks, children.all, clock)
-        own = OwnRoutes(settings, store, ledger, registry, desk, traffic, len(models.apis))
+        own = OwnRoutes(settings, store, ledger, registry, desk, traffic, len(models.apis), hub)
         routes = [
             *own.routes(),
             *DocsRoutes(settings.name, models, endpoint).routes(),

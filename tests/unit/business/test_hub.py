@@ -24,11 +24,11 @@ FRESH = {
 
 
 async def test_a_registration_answers_201_with_its_location(business: Business) -> None:
-    wanted = {"callback": CALLBACK, "query": "eventType=productOfferingCreateEvent"}
-    answer = await business.reader.post(HUB, wanted)
+    registration = {"callback": CALLBACK, "query": "eventType=productOfferingCreateEvent"}
+    answer = await business.reader.post(HUB, registration)
     made = answer.json()
     assert answer.status == 201
-    assert made == {"id": made["id"], **wanted}
+    assert made == {"id": made["id"], **registration}
     assert answer.headers["location"] == f"{ENDPOINT}{HUB}/{made['id']}"
     shown = (await business.reader.get(answer.headers["location"])).json()
     assert shown == {**made, "delivery": FRESH}
@@ -117,7 +117,7 @@ async def test_queries_within_the_api_are_taken(business: Business, query: str) 
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "message"),
     [
         ("eventType=individualCreateEvent", "no event 'individualCreateEvent'"),
         ("eventType=", "no event ''"),
@@ -131,10 +131,10 @@ async def test_queries_within_the_api_are_taken(business: Business, query: str) 
     ],
 )
 async def test_a_query_that_no_event_can_satisfy_is_refused(
-    business: Business, query: Any, told: str
+    business: Business, query: Any, message: str
 ) -> None:
     answer = await business.reader.post(HUB, {"callback": CALLBACK, "query": query})
-    assert told in check_refused(answer, 400, "invalid")
+    assert message in check_refused(answer, 400, "invalid")
 
 
 async def test_a_registration_has_nothing_else(business: Business) -> None:

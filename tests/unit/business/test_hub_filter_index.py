@@ -1,4 +1,4 @@
-"""Groups of listeners are found by what they ask for, and none that wants an event is missed."""
+"""Groups of listeners are indexed by their filters, and none that accepts an event is missed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ filters = st.builds(
     st.sampled_from(OPERATORS),
 )
 conditions = st.one_of(filters, st.builds(AnyOf, st.lists(filters, min_size=1, max_size=2).map(tuple)))
-wishes = st.builds(
+subscription_filters = st.builds(
     SubscriptionFilter,
     st.one_of(st.none(), st.frozensets(st.sampled_from(TYPES))),
     st.lists(conditions, max_size=3).map(tuple),
@@ -51,35 +51,37 @@ def event(event_type: str, content: dict[str, Any]) -> Event:
     return Event(8, "TMF000", "", event_type, "e", msgspec.json.encode(content))
 
 
-@given(st.lists(wishes, max_size=8), st.sampled_from(TYPES), contents)
-def test_every_group_that_wants_an_event_is_found(
-    wanted: list[SubscriptionFilter], event_type: str, content: dict[str, Any]
+@given(st.lists(subscription_filters, max_size=8), st.sampled_from(TYPES), contents)
+def test_every_group_that_accepts_an_event_is_a_candidate(
+    filters_of_groups: list[SubscriptionFilter], event_type: str, content: dict[str, Any]
 ) -> None:
     groups = ListenerGroups()
-    added = [ListenerGroup(("TMF000", "", str(number)), wish) for number, wish in enumerate(wanted)]
+    added = [
+        ListenerGroup(("TMF000", "", str(number)), each) for number, each in enumerate(filters_of_groups)
+    ]
     for group in added:
         groups.add(group)
-    told = event(event_type, content)
-    found = {
-        group for shelf in groups.shelves("TMF000", "", (event_type,)) for group in shelf.groups((told,))
+    sent = event(event_type, content)
+    candidates = {
+        group for index in groups.indexes("TMF000", "", (event_type,)) for group in index.candidates((sent,))
     }
-    assert found >= {group for group in added if group.wants(told)}
+    assert candidates >= {group for group in added if group.accepts(sent)}
     for group in added:
         groups.remove(group)
-    assert groups.shelves("TMF000", "", TYPES) == []
+    assert groups.indexes("TMF000", "", TYPES) == []
 
 
-def test_a_group_that_compares_for_equality_is_found_by_that_value_alone() -> None:
+def test_a_group_that_compares_for_equality_is_a_candidate_for_that_value_alone() -> None:
     groups = ListenerGroups()
     for number in range(1000):
         only: Condition = Filter(("a",), (f"party-{number}",))
         groups.add(ListenerGroup(("TMF000", "", str(number)), SubscriptionFilter(None, (only,))))
-    (shelf,) = groups.shelves("TMF000", "", TYPES)
-    found = list(shelf.groups((event(TYPES[0], {"a": ["party-7", "nobody"]}),)))
-    assert [group.key[2] for group in found] == ["7"]
+    (index,) = groups.indexes("TMF000", "", TYPES)
+    candidates = list(index.candidates((event(TYPES[0], {"a": ["party-7", "nobody"]}),)))
+    assert [group.key[2] for group in candidates] == ["7"]
 
 
-async def test_listeners_with_queries_of_their_own_hear_their_own_events(business: Business) -> None:
+async def test_listeners_with_queries_of_their_own_receive_their_own_events(business: Business) -> None:
     listeners = Listeners()
     urls = [f"https://own-{number}.example/" for number in range(60)]
     for number, url in enumerate(urls):
@@ -90,5 +92,7 @@ async def test_listeners_with_queries_of_their_own_hear_their_own_events(busines
                 await made(business, name=f"n{number}", version=str(turn))
         await until(lambda: all(len(listeners.received[url]) == 3 for url in urls))
     for number, url in enumerate(urls):
-        told = [each["event"]["productOffering"] for each in listeners.received[url]]
-        assert [(one["name"], one["version"]) for one in told] == [(f"n{number}", str(t)) for t in range(3)]
+        received = [each["event"]["productOffering"] for each in listeners.received[url]]
+        assert [(one["name"], one["version"]) for one in received] == [
+            (f"n{number}", str(t)) for t in range(3)
+        ]

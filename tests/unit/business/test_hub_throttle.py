@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from hansa.business.hub.throttle import LOOKS, PAUSE_MAX_S, SHARE, UNSEEN_FACTOR, Throttle
+from hansa.business.hub.throttle import PAUSE_MAX_S, SAMPLES, SHARE, UNSEEN_FACTOR, Throttle
 from hansa.core.clock import ManualClock
 
 
@@ -17,7 +17,7 @@ class Work:
         self.clock = ManualClock()
         self.waiting = 0
         self.done = 0
-        self.pace = Throttle(self.clock, lambda: self.waiting)
+        self.throttle = Throttle(self.clock, lambda: self.waiting)
 
     async def step(self) -> int:
         """One step, which moves the clock."""
@@ -29,7 +29,7 @@ class Work:
     async def steps(self, count: int) -> None:
         """So many, one after the other."""
         for _ in range(count):
-            await self.pace.run(self.step)
+            await self.throttle.run(self.step)
 
 
 async def test_without_writes_steps_follow_each_other_at_once() -> None:
@@ -62,7 +62,7 @@ async def test_when_the_pressure_is_gone_nothing_is_owed() -> None:
         await work.clock.advance(PAUSE_MAX_S)
     assert not task.done()
     work.waiting = 0
-    for _ in range(4 * LOOKS):
+    for _ in range(4 * SAMPLES):
         await work.clock.advance(PAUSE_MAX_S)
     await task
     assert work.done == 30
@@ -76,8 +76,8 @@ async def test_a_step_that_fails_says_so_and_counts() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await work.pace.run(fail)
-    assert await work.pace.run(work.step) == 2
+        await work.throttle.run(fail)
+    assert await work.throttle.run(work.step) == 2
 
 
 async def test_a_step_can_be_cancelled_while_it_waits() -> None:
@@ -91,7 +91,7 @@ async def test_a_step_can_be_cancelled_while_it_waits() -> None:
         finally:
             left.append("cleaned up")
 
-    task = asyncio.create_task(work.pace.run(wait))
+    task = asyncio.create_task(work.throttle.run(wait))
     await entered.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

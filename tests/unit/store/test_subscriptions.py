@@ -10,7 +10,7 @@ from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
 from hansa.store import Store
 from hansa.store.tables import subscriptions
-from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress, Listening, State
+from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress, DeliveryTotals, State
 
 
 @pytest.fixture
@@ -71,42 +71,38 @@ async def test_letters_of_the_same_event_are_one_and_the_newest_stay(store: Stor
     await registered(store, "a")
     async with store.transaction() as tx:
         kept = tuple(letter(place, f"e{place}") for place in range(5))
-        await subscriptions.save(tx, [DeliveryProgress("a", 1, letters_kept=kept)], 3)
-        await subscriptions.save(tx, [DeliveryProgress("a", 1, letters_kept=(letter(4, "e4"),))], 3)
-        await subscriptions.save(tx, [DeliveryProgress("gone", 1, letters_kept=(letter(1),))], 3)
-    found, total = await subscriptions.letters(store, "a")
+        await subscriptions.save(tx, [DeliveryProgress("a", 1, dead_letters_added=kept)], 3)
+        await subscriptions.save(tx, [DeliveryProgress("a", 1, dead_letters_added=(letter(4, "e4"),))], 3)
+        await subscriptions.save(tx, [DeliveryProgress("gone", 1, dead_letters_added=(letter(1),))], 3)
+    found, total = await subscriptions.dead_letters(store, "a")
     assert [(one.event_id, one.attempts) for one in found] == [("e2", 1), ("e3", 1), ("e4", 2)]
     assert total == 3
     shown = await subscriptions.get(store, "a")
     assert shown is not None
-    assert shown.letters_dropped == 2
-    assert (await subscriptions.letters(store, "gone"))[1] == 0
+    assert shown.dead_letters_dropped == 2
+    assert (await subscriptions.dead_letters(store, "gone"))[1] == 0
     async with store.transaction() as tx:
         assert await subscriptions.resend(tx, "a", "e3") == 1
         assert await subscriptions.resend(tx, "a", "none") == 0
-    due, _ = await subscriptions.letters(store, "a", due_only=True)
+    due, _ = await subscriptions.dead_letters(store, "a", due_only=True)
     assert [one.event_id for one in due] == ["e3"]
     async with store.transaction() as tx:
-        await subscriptions.save(tx, [DeliveryProgress("a", 1, letters_taken=(3,))])
-    assert (await subscriptions.letters(store, "a"))[1] == 2
+        await subscriptions.save(tx, [DeliveryProgress("a", 1, dead_letters_resolved=(3,))])
+    assert (await subscriptions.dead_letters(store, "a"))[1] == 2
 
 
-async def test_listeners_are_counted_by_state(store: Store) -> None:
+async def test_listeners_are_listed_by_state_and_their_deliveries_added_up(store: Store) -> None:
     await registered(store, "a", "b", "c")
     async with store.transaction() as tx:
         await subscriptions.save(
             tx,
             [
                 DeliveryProgress("a", 1, delivered=5),
-                DeliveryProgress("b", 1, delivered=2, failures=3, letters_kept=(letter(8), letter(16))),
+                DeliveryProgress("b", 1, delivered=2, failures=3, dead_letters_added=(letter(8), letter(16))),
                 DeliveryProgress("c", 1, failures=9, is_paused=True),
             ],
         )
-    assert await subscriptions.listening(store) == {
-        "active": Listening(1, 5, 0),
-        "failing": Listening(1, 2, 2),
-        "paused": Listening(1, 0, 0),
-    }
+    assert await subscriptions.delivery_totals(store) == DeliveryTotals(delivered=7, dead_letters=2)
     states: dict[State, str] = {"active": "a", "failing": "b", "paused": "c"}
     for state, id in states.items():
         found, total = await subscriptions.page(

@@ -1,148 +1,114 @@
 """Delivers notifications: every event, at least once, in order, to every listener that registered for it.
 
-One reader follows the feed and wakes listeners that want a row. A listener reads on from its own place in the feed
-until it has everything up to where the reader stands. What several listeners look for is found once (`listeners`,
-`feed`), and under load the hub takes a small share of the event loop (`pace`): then listeners fall behind, and catch
-up later.
+One reader follows the feed and wakes idle listeners for whose group a row has an event. A listener reads on
+from its own place in the feed until it has everything up to where the reader is. The events that several
+listeners accept are determined once (`listeners`, `feed`), and under load the hub takes a small share of the
+event loop (`throttle`): then listeners fall behind, and catch up later.
 
 A listener is in one of these states, so its events never overtake each other:
 
     idle       it has everything
-    in line    stands in the line of its lane, and is served by the next free worker of that lane
-    resting    its last attempt failed; it waits, twice as long after each failure up to the limit
-    paused     nothing is attempted until someone resumes; its place stands
+    queued     it is in a queue, and is served by the next free worker of that queue
+    waiting    its last attempt failed; the pause doubles after each failure up to the limit
+    paused     nothing is attempted until someone resumes it; its place in the feed is retained
 
-There are three lanes with workers of their own: listeners that took their last event, those that were never tried,
-and those whose last attempt failed. So dead listeners hold up other dead ones; a new one is given a short time for
-its first answer.
+There are three queues with workers of their own: of listeners that accepted their last event, of those that
+were never tried, and of those whose last attempt failed. So dead listeners delay other dead ones; a new one
+has a short time for its first answer (`sending`). The consequences of an attempt are in `accounting`.
 
-What an attempt that failed means depends on who is to blame. A listener that does not answer, is too busy, or hides
-behind a proxy that says so (`AWAY`) gets the same event again; when it has been failing for `listener_dead_after_s`,
-it is paused. An event that a listener refuses (another status 4xx), or fails at `notification_attempts_max` times,
-becomes a dead letter, and the next event is sent; after `refusals_in_row_max` of them in a row, it is paused. A dead
-letter can be sent again; it is the only event that others overtake. Nothing else is dropped.
-
-Positions and dead letters are written together every few seconds. After a crash, what was delivered since then is
-delivered again, under the same `eventId`. An entity is shown as it stands when its event is prepared, which may be a
-later version.
+After a crash, what was delivered since positions were last written is delivered again, under the same
+`eventId`. An entity is shown as it is when its event is prepared, which may be in a later version.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from functools import partial
-from typing import Final, Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import Final
 
-import msgspec
 import structlog
 
-from hansa.business.hub.events import Event, end_of, row_of
+from hansa.business.hub.accounting import DeliveryAccounts, Outcome, chunks
+from hansa.business.hub.events import Event, end_of_row, row_of
 from hansa.business.hub.feed import EventFeed
 from hansa.business.hub.filter_index import ListenerGroups
 from hansa.business.hub.listeners import Listener, ListenerGroup, PendingNotifications
-from hansa.business.hub.subscription_filter import topic_wish, wish
+from hansa.business.hub.sending import NotificationSender
+from hansa.business.hub.subscription_filter import api_filter, topic_filter
 from hansa.business.hub.throttle import Throttle
 from hansa.business.models import Api, Models
-from hansa.core.clock import Clock, rfc3339
-from hansa.core.errors import Code, HansaError, Refused
-from hansa.core.http import HttpClient, HttpRequest
+from hansa.core.backoff import backoff_s
+from hansa.core.clock import Clock
+from hansa.core.errors import Refused
+from hansa.core.http import HttpClient
+from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.store import Change, Store
 from hansa.store.tables import subscriptions
-from hansa.store.tables.subscriptions import DeadLetter, Revision, Subscription
+from hansa.store.tables.subscriptions import Revision, State, Subscription
 
 DELIVERIES_PER_TURN: Final = 16
 GROUPS_PER_STEP: Final = 64
 SAVE_INTERVAL_S: Final = 2.0
-LISTENERS_PER_SAVE: Final = 256
 IDLE_ROWS: Final = 10_000
 IDLE_INTERVAL_S: Final = 60.0
-"""Rows of the feed, and time, after which the positions of listeners that wanted none of them are written too."""
-FIRST_TIMEOUT_S: Final = 2.0
-ANSWER_SIZE_MAX_BYTES: Final = 65_536
-AWAY: Final = frozenset({408, 425, 429, 502, 503, 504})
-"""Statuses that say that the listener is not there, or too busy, and nothing about the event."""
-_HEADERS: Final = {"content-type": "application/json;charset=utf-8"}
-_CODES: Final = {
-    Code.RETRIEVAL_UNREACHABLE: Code.LISTENER_UNREACHABLE,
-    Code.RETRIEVAL_TIMEOUT: Code.LISTENER_TIMEOUT,
-}
-
-Outcome = Literal["more", "idle", "rest", "over"]
-"""Of a step at a listener: there may be more, it has everything, it has to wait, or it is served no more."""
-
-T = TypeVar("T")
+"""Rows of the feed, and time, after which the positions of idle listeners are written too."""
+BACKOFF_MIN_S: Final = 1.0
 
 log = structlog.get_logger()
-
-
-class Attempt(msgspec.Struct, frozen=True):
-    """What came of sending an event."""
-
-    problem: Code | None = None
-    answered: int | None = None
-
-    @property
-    def is_about_event(self) -> bool:
-        """Whether the listener was there and did not take the event."""
-        return self.answered is not None and self.answered not in AWAY
-
-    @property
-    def is_refusal(self) -> bool:
-        """Whether sending it again is no use."""
-        return self.is_about_event and 400 <= (self.answered or 0) < 500
 
 
 class HubDispatcher:
     """Delivers the notifications of all registrations; see the module."""
 
     def __init__(
-        self, store: Store, models: Models, http: HttpClient, clock: Clock, limits: Limits, endpoint: str
+        self,
+        store: Store,
+        models: Models,
+        http: HttpClient,
+        clock: Clock,
+        entropy: Entropy,
+        limits: Limits,
+        endpoint: str,
     ) -> None:
         self._store = store
         self._apis: dict[str, Api] = {api.id: api for api in models.apis}
-        self._http = http
         self._clock = clock
+        self._entropy = entropy
         self._limits = limits
         self._feed = EventFeed(store, models, endpoint.rstrip("/"))
-        self._wanted = PendingNotifications(self._feed, models)
+        self._pending = PendingNotifications(self._feed, models)
+        self._sender = NotificationSender(http, limits)
+        self._accounts = DeliveryAccounts(store, self._pending, clock, limits)
         self._groups = ListenerGroups()
-        self._pace = Throttle(clock, lambda: store.writes_waiting)
+        self._throttle = Throttle(clock, lambda: store.writes_waiting)
         self._listeners: dict[str, Listener] = {}
         self._revision = Revision(-1, 0)
         self._head = 0
-        self._settled: asyncio.Queue[Listener] = asyncio.Queue()
+        """The last row of the feed that the reader has reached."""
+        self._proven: asyncio.Queue[Listener] = asyncio.Queue()
         self._untried: asyncio.Queue[Listener] = asyncio.Queue()
         self._failing: asyncio.Queue[Listener] = asyncio.Queue()
-        self._unsaved: set[Listener] = set()
         self._idle_saved = (0, 0.0)
+        """Row and time at which the positions of idle listeners were last written."""
         self._tasks: asyncio.TaskGroup | None = None
 
-    @property
-    def listeners(self) -> int:
-        """Registrations that are served, or paused."""
-        return len(self._listeners)
-
-    @property
-    def listeners_failing(self) -> int:
-        """Those whose last attempt failed, and which are tried again."""
-        return sum(one.failures > 0 and not one.is_paused for one in self._listeners.values())
-
-    @property
-    def listeners_paused(self) -> int:
-        """Those that wait for someone to resume."""
-        return sum(one.is_paused for one in self._listeners.values())
+    def counts_by_state(self) -> dict[State, int]:
+        """How many registrations are active, failing (the last attempt failed) and paused."""
+        counts: dict[State, int] = {"active": 0, "failing": 0, "paused": 0}
+        for one in self._listeners.values():
+            counts["paused" if one.is_paused else "failing" if one.failures else "active"] += 1
+        return counts
 
     async def run(self) -> None:
         """Deliver until cancelled; positions are written before it ends."""
+        assert self._tasks is None, "a dispatcher runs once"
         self._head = await self._store.last_change()
         self._idle_saved = (self._head, self._clock.monotonic())
         quarter = max(1, self._limits.notifications_in_flight_max // 4)
-        lanes = (
-            (self._settled, max(1, self._limits.notifications_in_flight_max - 2 * quarter)),
+        workers = (
+            (self._proven, max(1, self._limits.notifications_in_flight_max - 2 * quarter)),
             (self._untried, quarter),
             (self._failing, quarter),
         )
@@ -150,69 +116,73 @@ class HubDispatcher:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 await self._refresh()
-                for line, workers in lanes:
-                    for _ in range(workers):
-                        tasks.create_task(self._work(line))
+                for queue, count in workers:
+                    for _ in range(count):
+                        tasks.create_task(self._serve(queue))
                 tasks.create_task(self._save_regularly())
                 await self._read()
         finally:
-            await self._save()
+            await self._accounts.save()
 
-    # -- the reader -------------------------------------------------------------------------------------------
+    # -- the reader ------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        """Follow the feed, and wake listeners that want something of it."""
+        """Follow the feed, and wake idle listeners."""
         while True:
             await self._store.wait_for_change(self._head)
             await self._refresh()
             last = await self._store.last_change()
-            rows, read_to = await self._pace.run(partial(self._feed.after, self._head, last))
+            rows, read_to = await self._throttle.run(partial(self._feed.rows_after, self._head, last))
             for change in rows:
-                # No pause between these two: a listener either looks as far as this row or is idle and woken.
+                # Nothing suspends between these two: a listener either reads up to this row or is idle and
+                # woken.
                 self._head = max(self._head, change.seq)
-                for some in _parts(await self._idle_groups(change), GROUPS_PER_STEP):
-                    await self._pace.run(partial(self._wake, some, change))
+                for some in chunks(await self._idle_groups(change), GROUPS_PER_STEP):
+                    await self._throttle.run(partial(self._wake, some, change))
             self._head = max(self._head, read_to)
             await asyncio.sleep(0)
 
     async def _idle_groups(self, change: Change) -> list[ListenerGroup]:
-        """Groups with idle members that may want a row."""
-        told = self._wanted.told(change)
-        if told is None:
+        """Groups with idle members whose filter may accept an event of a row."""
+        notifications = self._pending.notifications_of(change)
+        if notifications is None:
             return []
-        shelves = self._groups.shelves(told.api, "", told.names)
-        if told.topic:
-            shelves += self._groups.shelves(told.api, told.topic, ())
+        indexes = self._groups.indexes(notifications.api, "", notifications.names)
+        if notifications.topic:
+            indexes += self._groups.indexes(notifications.api, notifications.topic, ())
         events: tuple[Event, ...] = ()
-        if any(shelf.asks_content for shelf in shelves):
-            events = await self._pace.run(partial(self._feed.events, change))
-        return [group for shelf in shelves for group in shelf.groups(events) if group.idle]
+        if any(index.needs_content for index in indexes):
+            events = await self._throttle.run(partial(self._feed.events, change))
+        return [group for index in indexes for group in index.candidates(events) if group.idle]
 
     async def _wake(self, groups: Sequence[ListenerGroup], change: Change) -> None:
-        before = end_of(change.seq - 1)
+        before = end_of_row(change.seq - 1)
         for group in groups:
-            place, _ = await self._wanted.next_place(group, before, self._head)
+            place, _ = await self._pending.next_place(group, before, self._head)
             if place is not None:
                 for listener in list(group.idle):
-                    # The reader has found nothing for those that are idle in the rows before this one.
+                    # The rows before this one have no event for those that are idle.
                     listener.place = max(listener.place, before)
-                    self._make_ready(listener)
+                    self._activate(listener)
+
+    # -- registrations ---------------------------------------------------------------------------------------
 
     async def _refresh(self) -> None:
-        """Notice registrations that came or went, and what was asked of them."""
+        """Apply changes of registrations: new ones, removed ones, and requests to resume or to send again."""
         revision = await subscriptions.revision(self._store)
         if revision == self._revision:
             return
         before, self._revision = self._revision, revision
+        assert revision.revision >= before.revision, "the revision of registrations only grows"
         if revision.ended != before.ended:
-            for gone in self._listeners.keys() - await subscriptions.identifiers(self._store):
-                self._end(self._listeners.pop(gone))
+            for removed in self._listeners.keys() - await subscriptions.identifiers(self._store):
+                self._end(self._listeners.pop(removed))
         for subscription in await subscriptions.since(self._store, before.revision):
             listener = self._listeners.get(subscription.id)
             if listener is None:
                 listener = await self._begin(subscription)
             if listener is not None:
-                await self._hear(listener, subscription)
+                await self._apply_requests(listener, subscription)
 
     async def _begin(self, subscription: Subscription) -> Listener | None:
         group = await self._group(subscription)
@@ -224,7 +194,7 @@ class HubDispatcher:
         if row_of(listener.place) >= self._head and not listener.is_paused:
             group.idle[listener] = None
         elif not listener.is_paused:
-            self._make_ready(listener)
+            self._activate(listener)
         return listener
 
     async def _group(self, subscription: Subscription) -> ListenerGroup | None:
@@ -235,243 +205,137 @@ class HubDispatcher:
             try:
                 if subscription.topic:
                     topic = await self._store.entity(subscription.topic)
-                    wanted = topic_wish(subscription.query, topic, api, self._limits)
+                    group_filter = topic_filter(subscription.query, topic, api, self._limits)
                 else:
-                    wanted = wish(subscription.query, api, self._limits)
+                    group_filter = api_filter(subscription.query, api, self._limits)
             except Refused as error:
                 log.warning("subscription_unusable", id=subscription.id, problem=error.message)
                 return None
-            group = ListenerGroup(key, wanted)
+            group = ListenerGroup(key, group_filter)
             self._groups.add(group)
         return group
 
     def _end(self, listener: Listener) -> None:
+        assert not listener.has_ended, "a registration ends once"
         listener.has_ended = True
         group = listener.group
         group.idle.pop(listener, None)
         group.members -= 1
+        assert group.members >= 0, "every member was counted"
         if not group.members:
             self._groups.remove(group)
 
-    async def _hear(self, listener: Listener, subscription: Subscription) -> None:
-        """Do what was asked of a listener: resume, or send dead letters again."""
+    async def _apply_requests(self, listener: Listener, subscription: Subscription) -> None:
+        """Do what was requested for a listener: resume it, or send dead letters again."""
         if listener.is_paused and not subscription.is_paused:
             listener.is_paused = False
             listener.failures = listener.refusals = listener.attempts = 0
             listener.failing_since = None
-            self._make_ready(listener)
-        under_way = {*listener.taken, *(letter.place for letter in listener.kept)}
-        due, _ = await subscriptions.letters(self._store, listener.id, due_only=True)
-        listener.due.clear()
-        listener.due.extend(letter for letter in due if letter.place not in under_way)
-        if listener.due and not listener.is_paused:
-            self._make_ready(listener)
+            self._activate(listener)
+        in_progress = {
+            *listener.dead_letters_resolved,
+            *(letter.place for letter in listener.dead_letters_added),
+        }
+        due, _ = await subscriptions.dead_letters(self._store, listener.id, due_only=True)
+        listener.dead_letters_due.clear()
+        listener.dead_letters_due.extend(letter for letter in due if letter.place not in in_progress)
+        if listener.dead_letters_due and not listener.is_paused:
+            self._activate(listener)
 
-    # -- delivery ---------------------------------------------------------------------------------------------
+    # -- delivery --------------------------------------------------------------------------------------------
 
-    def _make_ready(self, listener: Listener) -> None:
+    def _activate(self, listener: Listener) -> None:
+        """Queue a listener that is not active already."""
         listener.group.idle.pop(listener, None)
-        if not listener.is_in_work:
-            listener.is_in_work = True
-            self._stand_in_line(listener)
+        if not listener.is_active:
+            listener.is_active = True
+            self._enqueue(listener)
 
-    def _stand_in_line(self, listener: Listener) -> None:
-        line = self._failing if listener.failures else self._settled if listener.delivered else self._untried
-        line.put_nowait(listener)
+    def _enqueue(self, listener: Listener) -> None:
+        assert listener.is_active, "idle and paused listeners are in no queue"
+        queue = self._failing if listener.failures else self._proven if listener.delivered else self._untried
+        queue.put_nowait(listener)
 
-    async def _work(self, line: asyncio.Queue[Listener]) -> None:
-        """Serve one listener after the other; each gets a few events at a time, so that all get their turn."""
+    async def _serve(self, queue: asyncio.Queue[Listener]) -> None:
+        """Serve the listeners of a queue in turn, each with a few events at a time."""
         while True:
-            listener = await line.get()
+            listener = await queue.get()
             await self._refresh()
             outcome: Outcome = "more"
             for _ in range(DELIVERIES_PER_TURN):
-                outcome = await self._pace.run(partial(self._step, listener))
+                outcome = await self._throttle.run(partial(self._step, listener))
                 if outcome != "more":
                     break
             if outcome == "more":
-                self._stand_in_line(listener)
-            elif outcome == "rest":
+                self._enqueue(listener)
+            elif outcome == "wait":
                 assert self._tasks is not None, "workers run inside the group"
-                self._tasks.create_task(self._rest(listener))
+                self._tasks.create_task(self._wait(listener))
 
     async def _step(self, listener: Listener) -> Outcome:
-        """One event, or one piece of the feed in which there is none."""
+        """Deliver one event, or search one chunk of the feed in which there is none."""
         if listener.has_ended or listener.is_paused:
-            listener.is_in_work = False
-            return "over"
-        event = await self._next(listener)
+            listener.is_active = False
+            return "stop"
+        event = await self._next_event(listener)
         if event is not None:
-            return self._settle(listener, event, await self._send(listener, event))
-        if not listener.due and row_of(listener.place) >= self._head:
-            # No pause since the look at the head: what the reader meets from now on, it wakes this listener for.
+            return self._accounts.settle(listener, event, await self._sender.send(listener, event))
+        if not listener.dead_letters_due and row_of(listener.place) >= self._head:
+            # Nothing suspends after the comparison with the head: for later rows the reader wakes this
+            # listener.
             listener.group.idle[listener] = None
-            listener.is_in_work = False
-            self._unsaved.add(listener)
+            listener.is_active = False
+            self._accounts.mark_unsaved(listener)
             return "idle"
         return "more"
 
-    async def _next(self, listener: Listener) -> Event | None:
-        """The next event that a listener is to get; None when there was none as far as was looked."""
-        if listener.due:
-            letter = listener.due[0]
-            event = await self._event(letter.place)
+    async def _next_event(self, listener: Listener) -> Event | None:
+        """The next event for a listener; None when there was none as far as was searched."""
+        if listener.dead_letters_due:
+            letter = listener.dead_letters_due[0]
+            event = await self._event_at(letter.place)
             if event is None:
-                log.warning("dead_letter_gone", id=listener.id, type=letter.event_type)
-                listener.taken.append(listener.due.popleft().place)
+                log.warning("dead_letter_without_event", id=listener.id, type=letter.event_type)
+                listener.dead_letters_resolved.append(listener.dead_letters_due.popleft().place)
             return event
-        place, looked_to = await self._wanted.next_place(listener.group, listener.place, self._head)
+        place, searched_to = await self._pending.next_place(listener.group, listener.place, self._head)
         if place is None:
-            listener.place = looked_to
+            listener.place = searched_to
             return None
-        listener.place = max(listener.place, end_of(row_of(place) - 1))
-        event = await self._event(place)
+        listener.place = max(listener.place, end_of_row(row_of(place) - 1))
+        event = await self._event_at(place)
         if event is None:
             listener.place = place
         return event
 
-    async def _event(self, place: int) -> Event | None:
+    async def _event_at(self, place: int) -> Event | None:
         change = await self._feed.row(row_of(place), self._head)
         if change is None:
             return None
         return next((one for one in await self._feed.events(change) if one.place == place), None)
 
-    async def _send(self, listener: Listener, event: Event) -> Attempt:
-        """One attempt."""
-        timeout_s = self._limits.notification_timeout_s
-        is_first = not listener.delivered and not listener.failures
-        request = HttpRequest(
-            "POST",
-            listener.callback,
-            _HEADERS,
-            listener.group.wish.body(event),
-            timeout_s=min(timeout_s, FIRST_TIMEOUT_S) if is_first else timeout_s,
-            answer_size_max_bytes=ANSWER_SIZE_MAX_BYTES,
-        )
-        try:
-            status = (await self._http.send(request)).status
-        except HansaError as error:
-            return Attempt(_CODES.get(error.code, error.code))
-        if 200 <= status < 300:
-            return Attempt(None, status)
-        return Attempt(Code.LISTENER_REFUSED if 400 <= status < 500 else Code.LISTENER_FAILED, status)
+    async def _wait(self, listener: Listener) -> None:
+        """Queue a listener again after the pause for its failures."""
+        max_s = self._limits.notification_backoff_max_s
+        await self._clock.sleep(backoff_s(listener.failures, min(BACKOFF_MIN_S, max_s), max_s, self._entropy))
+        self._enqueue(listener)
 
-    def _settle(self, listener: Listener, event: Event, attempt: Attempt) -> Outcome:
-        """Draw the consequences of an attempt."""
-        self._unsaved.add(listener)
-        listener.problem = attempt.problem
-        listener.answered = attempt.answered if attempt.problem else None
-        if attempt.problem is None:
-            listener.delivered += 1
-            listener.failures = listener.refusals = 0
-            listener.failing_since = None
-            self._pass(listener, event)
-            return "more"
-        now = self._clock.now()
-        listener.failures += 1
-        listener.attempts += 1
-        listener.failing_since = listener.failing_since or rfc3339(now)
-        if listener.failures == 1:
-            self._log("listener_failed", listener)
-        is_worn_out = listener.attempts >= self._limits.notification_attempts_max
-        if attempt.is_refusal or (attempt.is_about_event and is_worn_out):
-            self._give_up(listener, event, attempt, now)
-            if listener.refusals < self._limits.refusals_in_row_max:
-                return "more"
-        else:
-            failing_s = (now - datetime.fromisoformat(listener.failing_since)).total_seconds()
-            if failing_s < self._limits.listener_dead_after_s:
-                return "rest"
-        listener.is_paused = True
-        listener.is_in_work = False
-        self._log("listener_paused", listener)
-        return "over"
-
-    def _give_up(self, listener: Listener, event: Event, attempt: Attempt, now: datetime) -> None:
-        """Make a dead letter of an event."""
-        listener.kept.append(
-            DeadLetter(
-                event.event_id,
-                event.event_type,
-                event.place,
-                rfc3339(now),
-                listener.attempts,
-                str(attempt.problem),
-                attempt.answered,
-            )
-        )
-        listener.refusals += 1
-        self._pass(listener, event, is_taken=False)
-
-    def _pass(self, listener: Listener, event: Event, *, is_taken: bool = True) -> None:
-        """Go on behind an event."""
-        listener.attempts = 0
-        if listener.due and listener.due[0].place == event.place:
-            listener.due.popleft()
-            if is_taken:
-                listener.taken.append(event.place)
-            return
-        whole = self._wanted.is_last_of_row(listener.group, event.place)
-        listener.place = end_of(row_of(event.place)) if whole else event.place
-
-    def _log(self, told: str, listener: Listener) -> None:
-        log.warning(
-            told,
-            id=listener.id,
-            host=urlsplit(listener.callback).hostname,
-            problem=listener.problem,
-            answered=listener.answered,
-            failures=listener.failures,
-        )
-
-    async def _rest(self, listener: Listener) -> None:
-        doubled_s = 2.0 ** min(listener.failures - 1, 30)
-        await self._clock.sleep(min(doubled_s, self._limits.notification_backoff_max_s))
-        self._stand_in_line(listener)
-
-    # -- positions --------------------------------------------------------------------------------------------
+    # -- positions -------------------------------------------------------------------------------------------
 
     async def _save_regularly(self) -> None:
         while True:
             await self._clock.sleep(SAVE_INTERVAL_S)
             await self._refresh()
-            await self._save()
+            await self._accounts.save()
             await self._save_idle()
 
-    async def _save(self) -> None:
-        """Write what has happened to listeners; what cannot be written now is written with the next."""
-        moved, self._unsaved = self._unsaved, set()
-        for some in _parts(list(moved), LISTENERS_PER_SAVE):
-            progress = [listener.progress() for listener in some]
-            try:
-                async with self._store.transaction() as tx:
-                    await subscriptions.save(tx, progress, self._limits.dead_letters_max)
-            except HansaError as error:
-                self._unsaved.update(some)
-                log.warning("positions_not_saved", problem=error.message)
-                continue
-            for listener, written in zip(some, progress, strict=True):
-                del listener.kept[: len(written.letters_kept)]
-                del listener.taken[: len(written.letters_taken)]
-
     async def _save_idle(self) -> None:
-        """Write now and then how far listeners were passed by, so that a restart need not look through it all again."""
+        """Write the positions of idle listeners now and then, so that a restart need not search as much."""
         seq, saved_s = self._idle_saved
         now_s = self._clock.monotonic()
         if self._head - seq < IDLE_ROWS or now_s - saved_s < IDLE_INTERVAL_S:
             return
         self._idle_saved = (self._head, now_s)
-        idle = [one.id for one in self._listeners.values() if not one.is_in_work and not one.is_paused]
-        # The reader may still be waking listeners for the row at which it stands.
-        passed = self._head - 1
-        for some in _parts(idle, LISTENERS_PER_SAVE):
-            try:
-                async with self._store.transaction() as tx:
-                    await subscriptions.pass_by(tx, some, passed)
-            except HansaError as error:
-                log.warning("positions_not_saved", problem=error.message)
-                return
-
-
-def _parts(items: list[T], length: int) -> Iterator[list[T]]:
-    return (items[start : start + length] for start in range(0, len(items), length))
+        idle = [one.id for one in self._listeners.values() if not one.is_active and not one.is_paused]
+        # The reader may still be waking listeners for the row at which it is.
+        await self._accounts.save_idle(idle, self._head - 1)

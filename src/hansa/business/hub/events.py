@@ -1,10 +1,11 @@
-"""What listeners are told: the events of a row of the feed, in their envelopes (TMF630 Part 1, section 10.3).
+"""The events that listeners receive: a row of the feed in its envelopes (TMF630 Part 1, section 10.3).
 
-A row is one event as a rule. Reaching a state for which the document has an event of its own (`…ResolvedEvent`)
-makes a second one. An event published into a topic (TMF688) is told twice as well: to the hub of the API as something
-that was created, and to the topic's hub as it is.
+A row is one event as a rule. Reaching a state for which the document has an event of its own
+(`…ResolvedEvent`) makes a second one. An event published into a topic (TMF688) is sent twice as well: at the
+hub of the API as an entity that was created, and at the topic's hub as it was published.
 
-The place of an event is its row times `PARTS`, plus its number within the row: places order all events there are.
+The place of an event is its row times `PLACES_PER_ROW`, plus its number within the row: places order all
+events.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from hansa.business.models.event_names import event_name, reached_names
 from hansa.business.representation import Representation, collection_address
 from hansa.store import Change, Entity
 
-PARTS: Final = 8
-"""Places per row of the feed."""
+PLACES_PER_ROW: Final = 8
 TOPIC: Final = "topic"
 """Name of the resource that has events and a hub of its own below it."""
 
@@ -34,7 +34,17 @@ class Event:
     __slots__ = ("_content", "api", "body", "event_id", "event_type", "place", "topic")
 
     def __init__(self, place: int, api: str, topic: str, event_type: str, event_id: str, body: bytes) -> None:
-        """`topic` is the identifier of the topic whose listeners it is for; empty for those of the API."""
+        """Put an event together.
+
+        Args:
+            place: Orders it among all events; see the module.
+            api: Identifier of the API, as `TMF620`.
+            topic: Identifier of the topic at whose hub it is sent; empty at the hub of the API.
+            event_type: As `productOfferingCreateEvent`.
+            event_id: `eventId`, by which a listener recognizes a repetition.
+            body: The envelope, encoded.
+        """
+        assert place > 0, "rows of the feed are numbered from 1"
         self.place = place
         self.api = api
         self.topic = topic
@@ -45,7 +55,7 @@ class Event:
 
     @property
     def content(self) -> dict[str, Any]:
-        """The body, decoded; once, however many listeners look at it."""
+        """The body, decoded; once, however many filters read it."""
         if self._content is None:
             self._content = _decode(self.body)
         return self._content
@@ -53,26 +63,27 @@ class Event:
 
 def place_of(seq: int, part: int = 0) -> int:
     """The place of an event of a row."""
-    return seq * PARTS + part
+    assert 0 <= part < PLACES_PER_ROW, "a row has few events"
+    return seq * PLACES_PER_ROW + part
 
 
 def row_of(place: int) -> int:
-    """The row of the feed that an event tells of."""
-    return place // PARTS
+    """Number of the feed's row that an event is made from."""
+    return place // PLACES_PER_ROW
 
 
-def end_of(seq: int) -> int:
-    """The place behind every event of a row."""
-    return place_of(seq, PARTS - 1)
+def end_of_row(seq: int) -> int:
+    """The last place of a row: no event of the row is behind it."""
+    return seq * PLACES_PER_ROW + PLACES_PER_ROW - 1
 
 
-def is_published(resource: Resource) -> bool:
+def is_published_event(resource: Resource) -> bool:
     """Whether the entities of a resource are events of a topic."""
     return resource.parent_name == TOPIC and resource.name == "event"
 
 
-def names_of(change: Change, resource: Resource) -> tuple[str, ...]:
-    """Names of the events of a row for the hub of the API, in the order of their parts."""
+def event_names_of(change: Change, resource: Resource) -> tuple[str, ...]:
+    """Names of a row's events at the hub of the API, in the order of their parts."""
     name = event_name(resource, change.operation)
     if change.operation not in {"create", "state"} or change.status is None:
         return (name,)
@@ -80,15 +91,15 @@ def names_of(change: Change, resource: Resource) -> tuple[str, ...]:
 
 
 def topic_of(change: Change, resource: Resource) -> str:
-    """The topic whose listeners a row is an event for; empty when there is none."""
-    return change.parent or "" if change.operation == "create" and is_published(resource) else ""
+    """The topic into which a row published an event; empty when it did not."""
+    return change.parent or "" if change.operation == "create" and is_published_event(resource) else ""
 
 
 def events_of(change: Change, entity: Entity | None, models: Models, endpoint: str) -> tuple[Event, ...]:
     """The events of a row of the feed; none when no API serves its type.
 
-    Their identifiers follow from the row, so that a listener can tell a repetition. The entity is shown as given;
-    one that is gone is shown by its identifier, address and type.
+    Their identifiers are derived from the row, so that a listener recognizes a repetition. The entity is
+    shown as it is passed in; a deleted one by its identifier, address and type.
     """
     if change.type not in models.types:
         return ()
@@ -97,8 +108,8 @@ def events_of(change: Change, entity: Entity | None, models: Models, endpoint: s
         entity = None
     start = f"{endpoint}/change/{change.seq}/{change.time}"
     payload = msgspec.Raw(_payload(change, entity, api, resource, endpoint))
-    found = []
-    for part, name in enumerate(names_of(change, resource)):
+    events = []
+    for part, name in enumerate(event_names_of(change, resource)):
         event_id = _identifier(f"{start}/{name}" if part else start)
         envelope = {
             "eventId": event_id,
@@ -107,27 +118,27 @@ def events_of(change: Change, entity: Entity | None, models: Models, endpoint: s
             "timeOcurred": change.time,
             "event": {resource.name: payload},
         }
-        found.append(Event(place_of(change.seq, part), api.id, "", name, event_id, _encode(envelope)))
+        events.append(Event(place_of(change.seq, part), api.id, "", name, event_id, _encode(envelope)))
     if entity is not None and topic_of(change, resource):
-        found.append(_published(change, entity, api))
-    return tuple(found)
+        events.append(_published_event(change, entity, api))
+    return tuple(events)
 
 
-def _published(change: Change, entity: Entity, api: Api) -> Event:
-    """An event that was published into a topic, as it is; what its publisher left out of the envelope is filled in."""
+def _published_event(change: Change, entity: Entity, api: Api) -> Event:
+    """An event as it was published into a topic; what its publisher left out of the envelope is filled in."""
     content = _decode(entity.body)
     content.setdefault("eventId", entity.id)
     content.setdefault("eventTime", change.time)
     content.pop("id", None)
     event_id, event_type = str(content["eventId"]), str(content.get("eventType", ""))
-    return Event(end_of(change.seq), api.id, change.parent or "", event_type, event_id, _encode(content))
+    return Event(end_of_row(change.seq), api.id, change.parent or "", event_type, event_id, _encode(content))
 
 
 def _payload(change: Change, entity: Entity | None, api: Api, resource: Resource, endpoint: str) -> bytes:
-    shown = Representation(collection_address(endpoint, api, resource, change.parent))
+    representation = Representation(collection_address(endpoint, api, resource, change.parent))
     if entity is not None:
-        return shown.whole(entity.id, entity.body)
-    return shown.whole(change.entity_id, _encode({"id": change.entity_id, "@type": resource.type}))
+        return representation.whole(entity.id, entity.body)
+    return representation.whole(change.entity_id, _encode({"id": change.entity_id, "@type": resource.type}))
 
 
 def _identifier(name: str) -> str:

@@ -1,23 +1,25 @@
 """The feed as events, prepared once for all listeners that are at about the same place.
 
-Listeners are at different places, and many are at about the same. Rows are read a piece at a time, and pieces, like
-prepared events, stay for a while; so a thousand listeners that catch up read a piece once. A piece begins at a
-multiple of its length, so that all who read it read the same.
+Listeners are at different places, and many are at about the same. Rows are read a chunk at a time, and
+chunks, like prepared events, are cached; so a thousand listeners that catch up read a chunk once. A chunk
+begins at a multiple of its length, so that all who read it read the same rows.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Final
 
 from hansa.business.hub.events import Event, events_of
 from hansa.business.models import Models
+from hansa.core.cache import Cache
 from hansa.store import Change, Store
 
-PIECE: Final = 256
+CHUNK_ROWS: Final = 256
 """Rows of the feed that are read at a time."""
-PIECES_MAX: Final = 32
+CHUNKS_MAX: Final = 32
 EVENTS_SIZE_MAX_BYTES: Final = 16_777_216
+EVENT_OVERHEAD_BYTES: Final = 512
+"""Of a prepared event, beside its body."""
 
 Rows = tuple[Change, ...]
 
@@ -29,50 +31,41 @@ class EventFeed:
         self._store = store
         self._models = models
         self._endpoint = endpoint
-        self._pieces: OrderedDict[int, tuple[Rows, int]] = OrderedDict()
-        self._events: OrderedDict[int, tuple[Event, ...]] = OrderedDict()
-        self._events_size_bytes = 0
+        self._chunks: Cache[int, tuple[Rows, int]] = Cache(CHUNKS_MAX)
+        """By number of the chunk, its rows and the last row up to which it was read."""
+        self._events: Cache[int, tuple[Event, ...]] = Cache(EVENTS_SIZE_MAX_BYTES, size_of=_size_bytes)
+        """By number of the row."""
 
-    async def piece(self, number: int, head: int) -> Rows:
-        """Rows number * PIECE + 1 to (number + 1) * PIECE, as far as `head`."""
-        rows, read_to = self._pieces.get(number, ((), number * PIECE))
-        end = min(head, (number + 1) * PIECE)
+    async def chunk(self, number: int, head: int) -> Rows:
+        """Rows number * CHUNK_ROWS + 1 to (number + 1) * CHUNK_ROWS, as far as `head`."""
+        rows, read_to = self._chunks.get(number) or ((), number * CHUNK_ROWS)
+        end = min(head, (number + 1) * CHUNK_ROWS)
         if read_to < end:
             more = await self._store.changes(read_to, end - read_to)
             rows = (*rows, *(change for change in more if change.seq <= end))
-            self._pieces[number] = rows, end
-        self._pieces.move_to_end(number)
-        if len(self._pieces) > PIECES_MAX:
-            self._pieces.popitem(last=False)
+            self._chunks.put(number, (rows, end))
         return rows
 
-    async def after(self, seq: int, head: int) -> tuple[Rows, int]:
-        """The rows behind one, as far as its piece and `head` go; and how far that is."""
-        number = seq // PIECE
-        rows = await self.piece(number, head)
-        return tuple(change for change in rows if change.seq > seq), min(head, (number + 1) * PIECE)
+    async def rows_after(self, seq: int, head: int) -> tuple[Rows, int]:
+        """The rows behind one, to the end of its chunk or to `head`; and the last row up to which that is."""
+        number = seq // CHUNK_ROWS
+        rows = await self.chunk(number, head)
+        return tuple(change for change in rows if change.seq > seq), min(head, (number + 1) * CHUNK_ROWS)
 
     async def row(self, seq: int, head: int) -> Change | None:
         """One row; None when there is none of that number."""
-        rows = await self.piece((seq - 1) // PIECE, head)
+        rows = await self.chunk((seq - 1) // CHUNK_ROWS, head)
         return next((change for change in rows if change.seq == seq), None)
 
     async def events(self, change: Change) -> tuple[Event, ...]:
-        """The events of a row. Entities are shown as they stand when an event is prepared for the first time."""
-        found = self._events.get(change.seq)
-        if found is not None:
-            self._events.move_to_end(change.seq)
-            return found
-        entity = None if change.operation == "delete" else await self._store.entity(change.entity_id)
-        found = events_of(change, entity, self._models, self._endpoint)
-        if change.seq not in self._events:
-            self._events[change.seq] = found
-            self._events_size_bytes += _size_bytes(found)
-        while self._events_size_bytes > EVENTS_SIZE_MAX_BYTES and len(self._events) > 1:
-            _, gone = self._events.popitem(last=False)
-            self._events_size_bytes -= _size_bytes(gone)
-        return found
+        """The events of a row. Entities are shown as they are when their event is prepared."""
+        events = self._events.get(change.seq)
+        if events is None:
+            entity = None if change.operation == "delete" else await self._store.entity(change.entity_id)
+            events = events_of(change, entity, self._models, self._endpoint)
+            self._events.put(change.seq, events)
+        return events
 
 
 def _size_bytes(events: tuple[Event, ...]) -> int:
-    return sum(len(event.body) + 512 for event in events)
+    return sum(len(event.body) + EVENT_OVERHEAD_BYTES for event in events)

@@ -1,39 +1,40 @@
-"""Listeners, and groups of those that want the same.
+"""Listeners, and groups of those with the same filter.
 
-Listeners with the same query at the same hub form a group: what one of them wants, all want, so it is found out once.
-A group keeps, piece by piece of the feed, the places of the events that its members want; a member that looks for its
-next event searches there.
+Listeners with the same query at the same hub form a group: one filter accepts events for all of them, so it
+is tested once. Chunk by chunk of the feed, the places of the events that a group's filter accepts are cached;
+a member searches there for its next event.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import msgspec
 
 from hansa.business.hub.events import (
-    PARTS,
+    PLACES_PER_ROW,
     Event,
-    end_of,
-    names_of,
+    end_of_row,
+    event_names_of,
     place_of,
     row_of,
     topic_of,
 )
-from hansa.business.hub.feed import PIECE, EventFeed
+from hansa.business.hub.feed import CHUNK_ROWS, EventFeed
 from hansa.business.hub.subscription_filter import SubscriptionFilter
 from hansa.business.models import Models
+from hansa.core.cache import Cache
 from hansa.store import Change
 from hansa.store.records import Operation
 from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress, Subscription
 
-PIECES_OF_ALL_GROUPS_MAX: Final = 8192
+GROUP_CHUNKS_MAX: Final = 8192
 NAMES_MAX: Final = 4096
-"""Combinations of type, operation and state whose names are remembered."""
+"""Combinations of type, operation and state whose event names are cached."""
 
 GroupKey = tuple[str, str, str]
 """API, topic, query."""
@@ -46,8 +47,8 @@ class Listener:
         self.id = subscription.id
         self.callback = subscription.callback
         self.group = group
-        self.place = end_of(subscription.position)
-        """Of the last event that it took or that was given up; or behind the last that it did not want."""
+        self.place = end_of_row(subscription.position)
+        """Up to which every event was delivered, given up, or not accepted by the filter."""
         self.delivered = subscription.delivered
         self.failures = subscription.failures
         self.refusals = subscription.refusals
@@ -56,27 +57,30 @@ class Listener:
         self.failing_since = subscription.failing_since
         self.is_paused = subscription.is_paused
         self.attempts = 0
-        """At the event that is next."""
-        self.is_in_work = False
-        """Stands in a line, is being served, or rests."""
+        """At the next event."""
+        self.is_active = False
+        """It is in a queue, is being served, or waits after a failure."""
         self.has_ended = False
-        self.due: deque[DeadLetter] = deque()
-        """Letters to be sent again, before anything else."""
-        self.kept: list[DeadLetter] = []
-        self.taken: list[int] = []
-        """What has become of letters since progress was written."""
+        """Its registration was removed."""
+        self.dead_letters_due: deque[DeadLetter] = deque()
+        """To be sent again, before anything else."""
+        self.dead_letters_added: list[DeadLetter] = []
+        """Since its progress was last written."""
+        self.dead_letters_resolved: list[int] = []
+        """Places of those delivered, or given up for good, since its progress was last written."""
 
     @property
     def position(self) -> int:
-        """The last row that it has been served whole."""
-        return row_of(self.place) if self.place % PARTS == PARTS - 1 else row_of(self.place) - 1
+        """The last row of the feed that is done with."""
+        is_whole = self.place % PLACES_PER_ROW == PLACES_PER_ROW - 1
+        return row_of(self.place) if is_whole else row_of(self.place) - 1
 
     def progress(self) -> DeliveryProgress:
-        """What is to be written of it."""
+        """Its state as it is written to the store."""
         return DeliveryProgress(
             id=self.id,
             position=self.position,
-            is_behind=self.is_in_work,
+            is_behind=self.is_active,
             delivered=self.delivered,
             failures=self.failures,
             refusals=self.refusals,
@@ -84,29 +88,29 @@ class Listener:
             answered=self.answered,
             failing_since=self.failing_since,
             is_paused=self.is_paused,
-            letters_kept=tuple(self.kept),
-            letters_taken=tuple(self.taken),
+            dead_letters_added=tuple(self.dead_letters_added),
+            dead_letters_resolved=tuple(self.dead_letters_resolved),
         )
 
 
 class ListenerGroup:
-    """Listeners that want the same."""
+    """Listeners with the same filter at the same hub."""
 
-    def __init__(self, key: GroupKey, wish: SubscriptionFilter) -> None:
+    def __init__(self, key: GroupKey, subscription_filter: SubscriptionFilter) -> None:
         self.key = key
         self.api, self.topic, _ = key
-        self.wish = wish
+        self.filter = subscription_filter
         self.members = 0
         self.idle: dict[Listener, None] = {}
-        """Members that have got everything up to the head of the feed."""
+        """Members with nothing left to deliver up to the head of the feed."""
 
-    def wants(self, event: Event) -> bool:
+    def accepts(self, event: Event) -> bool:
         """Whether an event is for its members."""
-        return event.api == self.api and event.topic == self.topic and self.wish.is_for(event)
+        return event.api == self.api and event.topic == self.topic and self.filter.accepts(event)
 
 
 class Notifications(msgspec.Struct, frozen=True):
-    """Whom a row of the feed tells what, as far as the row itself says."""
+    """Which events a row of the feed causes, and at which hubs, as far as the row itself says."""
 
     api: str
     names: tuple[str, ...]
@@ -115,91 +119,90 @@ class Notifications(msgspec.Struct, frozen=True):
     """The topic at whose hub there is one more; empty for none."""
 
 
-class Chunk(NamedTuple):
-    """What a group wants of some rows that follow each other."""
+class ChunkMatches(NamedTuple):
+    """The events that a group's filter accepts, in some consecutive rows of a chunk."""
 
     from_row: int
-    """The row before the first that was looked at."""
+    """The row before the first that was searched."""
     to_row: int
-    """The last row that was looked at."""
+    """The last row that was searched."""
     places: array[int]
 
 
 class PendingNotifications:
-    """The places of the events that groups want, as far as they were looked for."""
+    """The places of the events that groups accept, in the chunks of the feed that were searched."""
 
     def __init__(self, feed: EventFeed, models: Models) -> None:
         self._feed = feed
         self._models = models
-        self._names: dict[tuple[str, Operation, str | None], tuple[str, ...]] = {}
-        self._pieces: OrderedDict[tuple[GroupKey, int], Chunk] = OrderedDict()
+        self._names: Cache[tuple[str, Operation, str | None], tuple[str, ...]] = Cache(NAMES_MAX)
+        self._matches: Cache[tuple[GroupKey, int], ChunkMatches] = Cache(GROUP_CHUNKS_MAX)
+        """By group and number of the chunk."""
 
-    def told(self, change: Change) -> Notifications | None:
-        """What a row tells; None when no API serves its type."""
+    def notifications_of(self, change: Change) -> Notifications | None:
+        """The events that a row causes; None when no API serves its type."""
         if change.type not in self._models.types:
             return None
         api, resource = self._models.served(change.type)
         key = (change.type, change.operation, change.status)
         names = self._names.get(key)
         if names is None:
-            names = tuple(name.lower() for name in names_of(change, resource))
-            if len(self._names) < NAMES_MAX:
-                self._names[key] = names
+            names = tuple(name.lower() for name in event_names_of(change, resource))
+            self._names.put(key, names)
         return Notifications(api.id, names, topic_of(change, resource))
 
     async def next_place(self, group: ListenerGroup, after: int, head: int) -> tuple[int | None, int]:
-        """The first event behind a place that the group wants, and up to which place was looked.
+        """The first event behind a place that the group accepts, and the place up to which was searched.
 
-        Looks at one piece of the feed at most, and never beyond row `head`.
+        Searches one chunk of the feed at most, and never beyond row `head`.
         """
-        number = (row_of(after + 1) - 1) // PIECE
-        piece = await self._piece(group, number, after, head)
-        at = bisect_right(piece.places, after)
-        return piece.places[at] if at < len(piece.places) else None, max(after, end_of(piece.to_row))
+        number = (row_of(after + 1) - 1) // CHUNK_ROWS
+        matches = await self._chunk_matches(group, number, after, head)
+        at = bisect_right(matches.places, after)
+        place = matches.places[at] if at < len(matches.places) else None
+        return place, max(after, end_of_row(matches.to_row))
 
     def is_last_of_row(self, group: ListenerGroup, place: int) -> bool:
-        """Whether the group wants nothing more of the row of an event; False when that is not known any more."""
-        found = self._pieces.get((group.key, (row_of(place) - 1) // PIECE))
-        if found is None:
+        """Whether the group accepts no further event of that row; False when that is no longer cached."""
+        matches = self._matches.get((group.key, (row_of(place) - 1) // CHUNK_ROWS))
+        if matches is None:
             return False
-        at = bisect_right(found.places, place)
-        return at == len(found.places) or row_of(found.places[at]) != row_of(place)
+        at = bisect_right(matches.places, place)
+        return at == len(matches.places) or row_of(matches.places[at]) != row_of(place)
 
-    async def _piece(self, group: ListenerGroup, number: int, after: int, head: int) -> Chunk:
-        """What a group wants of a piece of the feed, behind a place and up to a row at least."""
+    async def _chunk_matches(self, group: ListenerGroup, number: int, after: int, head: int) -> ChunkMatches:
+        """The events of a chunk that a group accepts: at least those behind a place, up to row `head`."""
         key = (group.key, number)
-        piece = self._pieces.get(key)
-        start = max(number * PIECE, row_of(after + 1) - 1)
-        if piece is None or start < piece.from_row:
-            piece = Chunk(start, start, array("q"))
-        end = min(head, (number + 1) * PIECE)
-        if piece.to_row < end:
-            places = array("q", piece.places)
-            for change in await self._feed.piece(number, head):
-                if piece.to_row < change.seq <= end:
-                    places.extend(await self._of_row(group, change))
-            piece = Chunk(piece.from_row, end, places)
-            self._pieces[key] = piece
-            if len(self._pieces) > PIECES_OF_ALL_GROUPS_MAX:
-                self._pieces.popitem(last=False)
-        if key in self._pieces:
-            self._pieces.move_to_end(key)
-        return piece
+        matches = self._matches.get(key)
+        start = max(number * CHUNK_ROWS, row_of(after + 1) - 1)
+        if matches is None or start < matches.from_row:
+            matches = ChunkMatches(start, start, array("q"))
+        end = min(head, (number + 1) * CHUNK_ROWS)
+        if matches.to_row < end:
+            places = array("q", matches.places)
+            for change in await self._feed.chunk(number, head):
+                if matches.to_row < change.seq <= end:
+                    places.extend(await self._places_in_row(group, change))
+            matches = ChunkMatches(matches.from_row, end, places)
+            self._matches.put(key, matches)
+        return matches
 
-    async def _of_row(self, group: ListenerGroup, change: Change) -> Iterable[int]:
-        """Places of the events of a row that a group wants."""
-        told = self.told(change)
-        if told is None or told.api != group.api or (group.topic and group.topic != told.topic):
+    async def _places_in_row(self, group: ListenerGroup, change: Change) -> Iterable[int]:
+        """Places of the events of a row that a group accepts."""
+        notifications = self.notifications_of(change)
+        if notifications is None or notifications.api != group.api:
             return ()
-        wished = group.wish.event_types
-        if not group.topic and wished is not None and wished.isdisjoint(told.names):
+        if group.topic and group.topic != notifications.topic:
             return ()
-        if group.wish.conditions:
-            return [event.place for event in await self._feed.events(change) if group.wants(event)]
+        types = group.filter.event_types
+        if not group.topic and types is not None and types.isdisjoint(notifications.names):
+            return ()
+        if group.filter.conditions:
+            return [event.place for event in await self._feed.events(change) if group.accepts(event)]
         if group.topic:
-            return (end_of(change.seq),)
+            return (end_of_row(change.seq),)
         return [
             place_of(change.seq, part)
-            for part, name in enumerate(told.names)
-            if wished is None or name in wished
+            for part, name in enumerate(notifications.names)
+            if types is None or name in types
         ]

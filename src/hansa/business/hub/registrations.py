@@ -1,8 +1,8 @@
-"""Hubs: where listeners register for the events of an API, or of a topic (TMF630 Part 1, section 10.1; TMF688).
+"""Hubs: where listeners register for the events of an API, or of a topic (TMF630 Part 1, 10.1; TMF688).
 
-A registration belongs to the subject of the token that made it; an operator sees and ends all of them. Beside what the
-documents define, each one shows how its delivery goes, has a list of dead letters, and takes two requests: to send dead
-letters again, and to resume a listener that was paused.
+A registration belongs to the subject of the token that made it; an operator sees and ends all of them. Beyond
+what the documents define, each one reports the state of its delivery, has a list of dead letters, and accepts
+two requests: to send dead letters again, and to resume a listener that was paused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from hansa.business.context import OPERATOR, Context
 from hansa.business.http.messages import CONTENT_TYPE, JSON_TYPES, Header, Request, Response
 from hansa.business.hub.events import TOPIC
-from hansa.business.hub.subscription_filter import topic_wish, wish
+from hansa.business.hub.subscription_filter import api_filter, topic_filter
 from hansa.business.models import Api
 from hansa.business.query import pairs
 from hansa.business.query.paging import paging
@@ -36,7 +36,7 @@ CALLBACK_LENGTH_MAX_CHARS: Final = 2048
 
 
 class HubHandler:
-    """Answers requests for the registrations at the hub of one API, and at those of its topics."""
+    """Handles requests for the registrations at the hub of one API, and at those of its topics."""
 
     def __init__(self, api: Api, context: Context) -> None:
         self._api = api
@@ -46,40 +46,40 @@ class HubHandler:
 
     @property
     def routes(self) -> Mapping[str, Route]:
-        """What is served, by path; `{…}` stands for the identifier of the topic, or of the registration."""
+        """Routes by path; `{…}` stands for the identifier of the topic, or of the registration."""
         hub = self._api.base_path + "hub"
         registrations = route(
             {"GET": self.list, "POST": self.register}, {"GET": self.retrieve, "DELETE": self.end}
         )
-        found = {
+        routes = {
             hub: registrations,
-            f"{hub}/{{id}}/deadLetter": route({"GET": self.list_letters}, {}),
+            f"{hub}/{{id}}/deadLetter": route({"GET": self.list_dead_letters}, {}),
             f"{hub}/{{id}}/resend": route({"POST": self.resend}, {}),
             f"{hub}/{{id}}/resume": route({"POST": self.resume}, {}),
         }
         if self._topics is not None:
-            found[f"{self._api.base_path}{TOPIC}/{{topicId}}/hub"] = registrations
-        return found
+            routes[f"{self._api.base_path}{TOPIC}/{{topicId}}/hub"] = registrations
+        return routes
 
-    # -- registrations ----------------------------------------------------------------------------------------
+    # -- registrations ---------------------------------------------------------------------------------------
 
     async def register(self, request: Request, _: str) -> Response:
         """POST: 201, 400, 401, 404, 409, 413, 415, or 429 when there are too many registrations."""
         caller = self._subscriber(request)
         request.accept_json()
         body = await request.json(JSON_TYPES)
-        callback, query = _registration(body, request.limits)
+        callback, query = _callback_and_query(body, request.limits)
         topic = await self._topic(request)
         if topic is None:
-            wish(query, self._api, request.limits)
+            api_filter(query, self._api, request.limits)
         else:
-            topic_wish(query, None, self._api, request.limits)
+            topic_filter(query, None, self._api, request.limits)
         async with self._store.transaction() as tx:
             if await subscriptions.count(tx) >= request.limits.subscriptions_max:
                 raise Unavailable(
-                    Code.OVERLOADED, "The hub is full: no more registrations are taken.", retry_after_s=60
+                    Code.OVERLOADED, "The hub has no room for further registrations.", retry_after_s=60
                 )
-            made = await subscriptions.add(
+            added = await subscriptions.add(
                 tx,
                 id=str(uuid.UUID(bytes=self._context.entropy(16), version=4)),
                 api=self._api.id,
@@ -88,93 +88,97 @@ class HubHandler:
                 subscriber=caller.subject or "",
                 topic=topic.id if topic is not None else "",
             )
-            if made is None:
+            if added is None:
                 raise Refused(Code.CONFLICT, f"{callback} is registered already with the same query.")
-        location = (b"location", f"{self._context.endpoint}{request.path}/{made.id}".encode())
-        return Response(201, msgspec.json.encode(_registered(made)), (CONTENT_TYPE, location))
+        location = (b"location", f"{self._context.endpoint}{request.path}/{added.id}".encode())
+        return Response(201, msgspec.json.encode(_registration_body(added)), (CONTENT_TYPE, location))
 
     async def list(self, request: Request, _: str) -> Response:
         """GET of the collection: 200, 206, 400, 401 or 404."""
         caller = self._subscriber(request)
         request.accept_json()
         topic = await self._topic(request)
-        given = _given(request, {"offset", "limit", "state", "fields"})
-        page = paging(given.get("offset"), given.get("limit"), None, request.limits)
-        found, total = await subscriptions.page(
+        parameters = _parameters(request, {"offset", "limit", "state", "fields"})
+        page = paging(parameters.get("offset"), parameters.get("limit"), None, request.limits)
+        matches, total = await subscriptions.page(
             self._store,
             self._api.id,
             topic=topic.id if topic is not None else "",
             subscriber=None if OPERATOR in caller.roles else caller.subject,
-            state=_state(given.get("state")),
+            state=_state(parameters.get("state")),
             offset=page.offset,
             limit=page.limit,
         )
-        chosen = selection_of(given.get("fields", []), request.limits)
-        shown = [await self._shown(one, chosen) for one in found]
-        return _listed(shown, total, is_paged=page.is_asked)
+        selection = selection_of(parameters.get("fields", []), request.limits)
+        bodies = [await self._body(one, selection) for one in matches]
+        return _list_response(bodies, total, is_paged=page.is_asked)
 
     async def retrieve(self, request: Request, subscription_id: str) -> Response:
         """GET of one registration: 200, 400, 401 or 404."""
         request.accept_json()
-        given = _given(request, {"fields"})
-        found = await self._here(request, subscription_id)
-        chosen = selection_of(given.get("fields", []), request.limits)
-        return Response(200, msgspec.json.encode(await self._shown(found, chosen)), (CONTENT_TYPE,))
+        parameters = _parameters(request, {"fields"})
+        subscription = await self._at_this_hub(request, subscription_id)
+        selection = selection_of(parameters.get("fields", []), request.limits)
+        return Response(200, msgspec.json.encode(await self._body(subscription, selection)), (CONTENT_TYPE,))
 
     async def end(self, request: Request, subscription_id: str) -> Response:
         """DELETE of one registration: 204, 401 or 404."""
-        await self._here(request, subscription_id)
+        await self._at_this_hub(request, subscription_id)
         async with self._store.transaction() as tx:
             if not await subscriptions.remove(tx, subscription_id):
                 raise _not_found(subscription_id)
         return Response(204)
 
-    # -- delivery ---------------------------------------------------------------------------------------------
+    # -- delivery --------------------------------------------------------------------------------------------
 
-    async def list_letters(self, request: Request, _: str) -> Response:
+    async def list_dead_letters(self, request: Request, _: str) -> Response:
         """GET of the dead letters of a registration, oldest first: 200, 206, 400, 401 or 404."""
         request.accept_json()
-        found = await self._visible(request, request.parent_id or "")
-        given = _given(request, {"offset", "limit"})
-        page = paging(given.get("offset"), given.get("limit"), None, request.limits)
-        letters, total = await subscriptions.letters(
-            self._store, found.id, offset=page.offset, limit=page.limit
+        subscription = await self._visible(request, request.parent_id or "")
+        parameters = _parameters(request, {"offset", "limit"})
+        page = paging(parameters.get("offset"), parameters.get("limit"), None, request.limits)
+        letters, total = await subscriptions.dead_letters(
+            self._store, subscription.id, offset=page.offset, limit=page.limit
         )
-        return _listed([_letter(one) for one in letters], total, is_paged=page.is_asked)
+        return _list_response([_dead_letter_body(one) for one in letters], total, is_paged=page.is_asked)
 
     async def resend(self, request: Request, _: str) -> Response:
-        """POST: dead letters are sent again, all or the one that the body names with `eventId`: 202, 400, 401 or 404."""
+        """POST: send dead letters again, all or that of the body's `eventId`: 202, 400, 401 or 404."""
         request.accept_json()
-        found = await self._visible(request, request.parent_id or "")
-        is_said = (
+        subscription = await self._visible(request, request.parent_id or "")
+        has_body = (
             b"transfer-encoding" in request.headers or request.headers.get(b"content-length", b"0") != b"0"
         )
-        body = await request.json(JSON_TYPES) if is_said else {}
+        body = await request.json(JSON_TYPES) if has_body else {}
         event_id = body.get("eventId")
-        unknown = [Violation(name, "only eventId is known here") for name in body if name != "eventId"]
+        unknown = [
+            Violation(name, "is unknown; a request to send again has only eventId")
+            for name in body
+            if name != "eventId"
+        ]
         if event_id is not None and type(event_id) is not str:
             unknown.append(Violation("eventId", "must be a string", event_id))
         refuse(unknown)
         async with self._store.transaction() as tx:
-            if not await subscriptions.resend(tx, found.id, event_id) and event_id is not None:
+            if not await subscriptions.resend(tx, subscription.id, event_id) and event_id is not None:
                 raise Refused(Code.NOT_FOUND, f"There is no dead letter {event_id[:300]!r}.")
-        return await self._as_it_stands(202, found)
+        return await self._current(202, subscription)
 
     async def resume(self, request: Request, _: str) -> Response:
         """POST: a paused listener is served again, from where it stopped: 200, 401 or 404."""
         request.accept_json()
-        found = await self._visible(request, request.parent_id or "")
+        subscription = await self._visible(request, request.parent_id or "")
         async with self._store.transaction() as tx:
-            await subscriptions.resume(tx, found.id)
-        return await self._as_it_stands(200, found)
+            await subscriptions.resume(tx, subscription.id)
+        return await self._current(200, subscription)
 
-    async def _as_it_stands(self, status: int, subscription: Subscription) -> Response:
-        found = await subscriptions.get(self._store, subscription.id)
-        if found is None:
+    async def _current(self, status: int, subscription: Subscription) -> Response:
+        current = await subscriptions.get(self._store, subscription.id)
+        if current is None:
             raise _not_found(subscription.id)
-        return Response(status, msgspec.json.encode(await self._shown(found, None)), (CONTENT_TYPE,))
+        return Response(status, msgspec.json.encode(await self._body(current, None)), (CONTENT_TYPE,))
 
-    # -- who and what -----------------------------------------------------------------------------------------
+    # -- who and what ----------------------------------------------------------------------------------------
 
     def _subscriber(self, request: Request) -> Caller:
         caller = self._context.authenticate(request.headers)
@@ -186,31 +190,31 @@ class HubHandler:
         """The topic at whose hub a request is; None at the hub of the API."""
         if request.parent_id is None:
             return None
-        found = await self._store.entity(request.parent_id)
-        if found is None or found.type != self._topics:
+        topic = await self._store.entity(request.parent_id)
+        if topic is None or topic.type != self._topics:
             raise Refused(Code.NOT_FOUND, f"There is no {TOPIC} {request.parent_id[:300]!r}.")
-        return found
+        return topic
 
     async def _visible(self, request: Request, subscription_id: str) -> Subscription:
         """A registration at this API, or at one of its topics, that the caller may see."""
         caller = self._subscriber(request)
-        found = await subscriptions.get(self._store, subscription_id)
-        if found is None or found.api != self._api.id:
+        subscription = await subscriptions.get(self._store, subscription_id)
+        if subscription is None or subscription.api != self._api.id:
             raise _not_found(subscription_id)
-        if found.subscriber != caller.subject and OPERATOR not in caller.roles:
+        if subscription.subscriber != caller.subject and OPERATOR not in caller.roles:
             raise _not_found(subscription_id)
-        return found
+        return subscription
 
-    async def _here(self, request: Request, subscription_id: str) -> Subscription:
+    async def _at_this_hub(self, request: Request, subscription_id: str) -> Subscription:
         """A registration at the hub that the path names."""
-        found = await self._visible(request, subscription_id)
-        if found.topic != (request.parent_id or ""):
+        subscription = await self._visible(request, subscription_id)
+        if subscription.topic != (request.parent_id or ""):
             raise _not_found(subscription_id)
-        return found
+        return subscription
 
-    async def _shown(self, subscription: Subscription, chosen: Selection | None) -> dict[str, Any]:
-        """A registration, and how its delivery goes."""
-        _, letters = await subscriptions.letters(self._store, subscription.id, limit=0)
+    async def _body(self, subscription: Subscription, selection: Selection | None) -> dict[str, Any]:
+        """A registration with the state of its delivery; of that, the selected attributes."""
+        _, dead_letters = await subscriptions.dead_letters(self._store, subscription.id, limit=0)
         head = await self._store.last_change()
         delivery = {
             "state": subscription.state,
@@ -220,72 +224,73 @@ class HubHandler:
             "problem": subscription.problem,
             "answered": subscription.answered,
             "pending": max(0, head - subscription.position) if subscription.is_behind else 0,
-            "deadLetters": letters,
-            "deadLettersDropped": subscription.letters_dropped,
+            "deadLetters": dead_letters,
+            "deadLettersDropped": subscription.dead_letters_dropped,
         }
-        shown: dict[str, Any] = {
-            **_registered(subscription),
+        body: dict[str, Any] = {
+            **_registration_body(subscription),
             "delivery": {name: value for name, value in delivery.items() if value is not None},
         }
-        if chosen is None:
-            return shown
-        return {"id": subscription.id, **select(shown, chosen)}
+        if selection is None:
+            return body
+        return {"id": subscription.id, **select(body, selection)}
 
 
-def _given(request: Request, known: set[str]) -> dict[str, list[str]]:
-    """The parameters of a request, of which there are these."""
-    found: dict[str, list[str]] = {}
+def _parameters(request: Request, known: set[str]) -> dict[str, list[str]]:
+    """The query parameters of a request, which may have the known names only."""
+    parameters: dict[str, list[str]] = {}
     for name, value in pairs(request.query_string, request.limits):
         if name not in known:
             raise Refused(
                 Code.INVALID, f"{name[:60]!r} is no parameter here; there is {', '.join(sorted(known))}."
             )
-        found.setdefault(name, []).append(value)
-    return found
+        parameters.setdefault(name, []).append(value)
+    return parameters
 
 
 def _state(values: list[str] | None) -> State | None:
     if values is None:
         return None
     states: tuple[State, ...] = get_args(State)
-    found = next((state for state in states if values == [state]), None)
-    if found is None:
+    state = next((one for one in states if values == [one]), None)
+    if state is None:
         raise Refused(Code.INVALID, f"state is one of {', '.join(states)}.")
-    return found
+    return state
 
 
-def _listed(shown: list[dict[str, Any]], total: int, *, is_paged: bool) -> Response:
+def _list_response(bodies: list[dict[str, Any]], total: int, *, is_paged: bool) -> Response:
     headers: tuple[Header, ...] = (
         CONTENT_TYPE,
         (b"x-total-count", str(total).encode()),
-        (b"x-result-count", str(len(shown)).encode()),
+        (b"x-result-count", str(len(bodies)).encode()),
     )
-    return Response(206 if is_paged and len(shown) < total else 200, msgspec.json.encode(shown), headers)
+    status = 206 if is_paged and len(bodies) < total else 200
+    return Response(status, msgspec.json.encode(bodies), headers)
 
 
-def _registration(body: dict[str, Any], limits: Limits) -> tuple[str, str]:
-    """Callback and query of a registration, checked."""
+def _callback_and_query(body: dict[str, Any], limits: Limits) -> tuple[str, str]:
+    """Callback and query of the body of a registration, checked."""
     callback, query = body.get("callback"), body.get("query")
-    found = [
+    violations = [
         Violation(name, "a registration has a callback and a query")
         for name in body
         if name not in {"id", "callback", "query"} and not name.startswith("@")
     ]
     if query is not None and type(query) is not str:
-        found.append(Violation("query", "must be a string", query))
+        violations.append(Violation("query", "must be a string", query))
     elif query is not None and len(query) > limits.query_length_max_chars:
-        found.append(Violation("query", f"must have at most {limits.query_length_max_chars} characters"))
+        violations.append(Violation("query", f"must have at most {limits.query_length_max_chars} characters"))
     if callback is None:
-        found.append(Violation("callback", "is required"))
+        violations.append(Violation("callback", "is required"))
     elif not _is_callback(callback):
-        found.append(
+        violations.append(
             Violation(
                 "callback",
                 "must be an http or https address with a host and without user or fragment",
                 callback,
             )
         )
-    refuse(found)
+    refuse(violations)
     return str(callback), query or ""
 
 
@@ -306,14 +311,14 @@ def _is_callback(address: object) -> bool:
         return False
 
 
-def _registered(subscription: Subscription) -> dict[str, Any]:
+def _registration_body(subscription: Subscription) -> dict[str, Any]:
     """A registration as the documents define it."""
-    shown = {"id": subscription.id, "callback": subscription.callback}
-    return {**shown, "query": subscription.query} if subscription.query else shown
+    body = {"id": subscription.id, "callback": subscription.callback}
+    return {**body, "query": subscription.query} if subscription.query else body
 
 
-def _letter(letter: DeadLetter) -> dict[str, Any]:
-    shown = {
+def _dead_letter_body(letter: DeadLetter) -> dict[str, Any]:
+    body = {
         "eventId": letter.event_id,
         "eventType": letter.event_type,
         "time": letter.time,
@@ -322,7 +327,7 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:
         "answered": letter.answered,
         "isDue": letter.is_due,
     }
-    return {name: value for name, value in shown.items() if value is not None}
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def _not_found(subscription_id: str) -> Refused:

@@ -1,8 +1,8 @@
-"""What a registration asks for: its query, checked and ready to be held against events (TMF630 Part 1, section 10.4).
+"""The filter of a registration: its query, compiled to be tested against events (TMF630 Part 1, 10.4).
 
-At the hub of an API the query speaks of the envelope, and of what the API's events carry in it. At the hub of a topic
-(TMF688) it speaks of events as they were published, and the topic has queries of its own that hold for all its
-listeners.
+At the hub of an API the query refers to the envelope, and to the entity that the API's events carry in it. At
+the hub of a topic (TMF688) it refers to events as they were published, and the topic has queries of its own
+that hold for all its listeners.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.business.hub.events import Event, is_published
+from hansa.business.hub.events import Event, is_published_event
 from hansa.business.models import Api
 from hansa.business.query import event_fields, event_query
 from hansa.business.query.evaluation import matches
@@ -27,13 +27,13 @@ from hansa.store import Condition, Entity
 ALWAYS_SENT: Final = ("eventId", "eventTime", "eventType")
 """Of the envelope, whatever `fields` selects."""
 TOPIC_QUERIES: Final = ("headerQuery", "contentQuery")
-"""Attributes of a topic with a query that chooses its events."""
+"""Attributes of a topic that hold a query on its events."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class SubscriptionFilter(msgspec.Struct, frozen=True):
-    """Which events a listener wants, and how much of them."""
+    """Which events a listener receives, and which of their attributes."""
 
     event_types: frozenset[str] | None
     """In lower case; None for all."""
@@ -42,44 +42,45 @@ class SubscriptionFilter(msgspec.Struct, frozen=True):
     fields: Selection | None = None
     """Of the envelope, with what is always sent; None for the whole event."""
 
-    def is_for(self, event: Event) -> bool:
-        """Whether a listener at that event's hub wants it."""
+    def accepts(self, event: Event) -> bool:
+        """Whether a listener at that event's hub receives it."""
         if self.event_types is not None and event.event_type.lower() not in self.event_types:
             return False
         return not self.conditions or matches(event.content, self.conditions)
 
-    def body(self, event: Event) -> bytes:
-        """What the listener is sent of it."""
+    def body_of(self, event: Event) -> bytes:
+        """The body that the listener is sent."""
         if self.fields is None:
             return event.body
         return _encode(select(event.content, self.fields))
 
 
-def wish(text: str, api: Api, limits: Limits) -> SubscriptionFilter:
-    """The query of a registration at the hub of an API.
+def api_filter(text: str, api: Api, limits: Limits) -> SubscriptionFilter:
+    """The filter of a registration at the hub of an API.
 
     Raises:
-        Refused: as `hansa.business.query.event_query`.
+        Refused: As `hansa.business.query.event_query`.
     """
-    found = event_query(text, api, limits)
-    types = None if found.event_types is None else frozenset(map(str.lower, found.event_types))
-    return SubscriptionFilter(types, found.conditions, _with_always_sent(found.fields))
+    query = event_query(text, api, limits)
+    types = None if query.event_types is None else frozenset(map(str.lower, query.event_types))
+    return SubscriptionFilter(types, query.conditions, _with_always_sent(query.fields))
 
 
-def topic_wish(text: str, topic: Entity | None, api: Api, limits: Limits) -> SubscriptionFilter:
-    """The query of a registration at the hub of a topic; without the topic, what it asks for by itself.
+def topic_filter(text: str, topic: Entity | None, api: Api, limits: Limits) -> SubscriptionFilter:
+    """The filter of a registration at the hub of a topic; without the topic, that of the query alone.
 
     Raises:
-        Refused: `Code.INVALID` or `Code.MALFORMED`, naming what no event of a topic has.
+        Refused: `Code.INVALID` or `Code.MALFORMED`, naming an attribute that no event of a topic has.
     """
     fields: list[str] = []
-    found = list(_on_published(text, fields, api, limits))
-    own = msgspec.json.decode(topic.body) if topic is not None else {}
+    all_conditions = list(_published_event_conditions(text, fields, api, limits))
+    attributes = msgspec.json.decode(topic.body) if topic is not None else {}
     for name in TOPIC_QUERIES:
-        query = own.get(name)
+        query = attributes.get(name)
         if isinstance(query, str):
-            found += _on_published(query, [], api, limits)
-    return SubscriptionFilter(None, tuple(found), _with_always_sent(event_fields(fields, limits)))
+            all_conditions += _published_event_conditions(query, [], api, limits)
+    selection = _with_always_sent(event_fields(fields, limits))
+    return SubscriptionFilter(None, tuple(all_conditions), selection)
 
 
 def _with_always_sent(fields: Selection | None) -> Selection | None:
@@ -88,16 +89,18 @@ def _with_always_sent(fields: Selection | None) -> Selection | None:
     return Selection({**fields.names, **{name: {} for name in ALWAYS_SENT}}, fields.locators)
 
 
-def _on_published(text: str, fields: list[str], api: Api, limits: Limits) -> tuple[Condition, ...]:
-    """The conditions of a query on published events; what its `fields` say goes into the list."""
-    event_type = next(resource.type for resource in api.resources if is_published(resource))
+def _published_event_conditions(
+    text: str, fields: list[str], api: Api, limits: Limits
+) -> tuple[Condition, ...]:
+    """The conditions of a query on published events; the values of its `fields` are added to that list."""
+    event_type = next(resource.type for resource in api.resources if is_published_event(resource))
     asserted: list[AssertionGroup] = []
     for group in groups(text.encode(), limits):
         stripped = tuple(one._replace(value=one.value.strip()) for one in group)
         fields += [one.value for one in stripped if one.name == "fields"]
         asserted.append(tuple(one for one in stripped if one.name != "fields"))
-    comparison = FilterCompiler(api, limits, partial(follow, api=api, type_name=event_type))
+    compiler = FilterCompiler(api, limits, partial(follow, api=api, type_name=event_type))
     try:
-        return conditions(asserted, comparison, limits)
+        return conditions(asserted, compiler, limits)
     except Refused as error:
         raise Refused(error.code, f"query: {error.message}") from None

@@ -1,12 +1,12 @@
-"""Keeps deliveries from slowing down the writes that they tell of.
+"""Keeps deliveries from slowing down the writes that cause them.
 
-Sending notifications takes time on the event loop that serves the API. As long as nobody waits for the store, the
-hub takes what it needs. While writes are waiting, it takes a small share: each of its steps is timed, and the next
-one starts only when so much time has passed that the share is kept. So ten thousand listeners cannot slow down a
-create; they hear of it later, and catch up when the marketplace is quieter.
+Sending notifications takes time on the event loop that serves the API. As long as no write waits for the
+store, the hub takes what it needs. While writes are waiting, it takes a small share: each of its steps is
+timed, and the next one starts only when enough time has passed for the share to be met. So ten thousand
+listeners cannot slow down a create; they are notified later, and catch up when the marketplace is less busy.
 
-Whether writes are waiting is looked at before every step. One that waits is a matter of chance; *pressure* is a
-running mean over the last looks, and only pressure above a threshold counts.
+Whether writes are waiting is sampled before every step. That one waits can be chance; *pressure* is a running
+mean over the last samples, and only pressure above a threshold counts.
 """
 
 from __future__ import annotations
@@ -20,42 +20,45 @@ from hansa.core.clock import Clock
 SHARE: Final = 0.12
 """Of the loop's time, for the hub, under pressure."""
 UNSEEN_FACTOR: Final = 2.0
-"""What a step costs for each second that it is seen to run: the transport's callbacks run outside of it."""
-LOOKS: Final = 16
+"""What a step is charged for each second that it is seen to run: the transport's callbacks run outside of
+it."""
+SAMPLES: Final = 16
 """Over which pressure is a mean."""
 PRESSURE_MIN: Final = 0.1
 PAUSE_MAX_S: Final = 0.25
-"""After which a waiting step looks again whether there still is pressure."""
+"""After which a waiting step samples the pressure again."""
 
 T = TypeVar("T")
 
 
 class Throttle:
-    """Gives the hub's steps their turns."""
+    """Lets the hub's steps run, one after the other under pressure."""
 
-    def __init__(self, clock: Clock, waiting: Callable[[], int]) -> None:
-        """`waiting` says how many writes wait now."""
+    def __init__(self, clock: Clock, writes_waiting: Callable[[], int]) -> None:
         self._clock = clock
-        self._waiting = waiting
+        self._writes_waiting = writes_waiting
         self._pressure = 0.0
         self._usual_s = 0.0
+        """What a step costs, as a running mean."""
         self._free_at_s = 0.0
+        """When the next step may start."""
         self._gate = asyncio.Lock()
 
     async def run(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do a step when its turn has come."""
-        await self._turn()
+        """Run a step as soon as its turn comes."""
+        await self._wait_for_turn()
         timed = _Timed(step(), self._clock)
         try:
             return await timed
         finally:
+            assert timed.seconds >= 0, "the clock is monotonic"
             self._charge(timed.seconds - self._usual_s)
-            self._usual_s += (timed.seconds - self._usual_s) / LOOKS
+            self._usual_s += (timed.seconds - self._usual_s) / SAMPLES
 
-    async def _turn(self) -> None:
+    async def _wait_for_turn(self) -> None:
         async with self._gate:
             while True:
-                self._look()
+                self._sample_pressure()
                 now_s = self._clock.monotonic()
                 if self._pressure < PRESSURE_MIN:
                     self._free_at_s = now_s
@@ -65,8 +68,8 @@ class Throttle:
             # Steps overlap: this one is charged what steps usually cost, before it is known what it does.
             self._charge(self._usual_s)
 
-    def _look(self) -> None:
-        self._pressure += ((self._waiting() > 0) - self._pressure) / LOOKS
+    def _sample_pressure(self) -> None:
+        self._pressure += ((self._writes_waiting() > 0) - self._pressure) / SAMPLES
 
     def _charge(self, seconds: float) -> None:
         free_at_s = max(self._free_at_s, self._clock.monotonic())
@@ -74,7 +77,7 @@ class Throttle:
 
 
 class _Timed(Generic[T]):
-    """Awaits a coroutine and adds up for how long it has had the loop."""
+    """Awaits a coroutine and adds up for how long it has run on the loop."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], clock: Clock) -> None:
         self.seconds = 0.0
@@ -88,7 +91,7 @@ class _Timed(Generic[T]):
         while True:
             started_s = self._clock.monotonic()
             try:
-                waits_for = send(sent) if error is None else throw(error)
+                awaited = send(sent) if error is None else throw(error)
             except StopIteration as end:
                 value: T = end.value
                 return value
@@ -96,6 +99,6 @@ class _Timed(Generic[T]):
                 self.seconds += self._clock.monotonic() - started_s
             sent, error = None, None
             try:
-                sent = yield waits_for
+                sent = yield awaited
             except BaseException as raised:  # noqa: BLE001 - whatever it is, it is the coroutine's
                 error = raised

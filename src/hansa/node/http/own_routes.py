@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from hansa import __version__
 from hansa.api.responses import error_answer
+from hansa.business.hub import HubDispatcher
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.node.http.traffic import Traffic
 from hansa.node.ledger_view import LedgerView
@@ -41,6 +42,7 @@ class OwnRoutes:
         desk: StatusReporter,
         traffic: Traffic,
         apis: int,
+        hub: HubDispatcher,
     ) -> None:
         """`apis` is how many TM Forum Open APIs are served."""
         self._settings = settings
@@ -50,6 +52,7 @@ class OwnRoutes:
         self._desk = desk
         self._traffic = traffic
         self._apis = apis
+        self._hub = hub
 
     def routes(self) -> list[BaseRoute]:
         """Everything that this object answers."""
@@ -74,8 +77,10 @@ class OwnRoutes:
     async def metrics(self, _: Request) -> Response:
         """Figures."""
         report = await self._desk.report()
-        hub = await subscriptions.listening(self._store)
-        text = metrics_text(report, self._traffic, self._store.writes_waiting, hub)
+        deliveries = await subscriptions.delivery_totals(self._store)
+        text = metrics_text(
+            report, self._traffic, self._store.writes_waiting, self._hub.counts_by_state(), deliveries
+        )
         return Response(text, headers={"Content-Type": CONTENT_TYPE, **FRESH})
 
     async def status(self, _: Request) -> Response:

@@ -1,12 +1,12 @@
-"""Hub registrations: who wants to hear of which events, how far each listener has been served, and its dead letters.
+"""Hub registrations: who receives which events, how far each listener has been served, and its dead letters.
 
-Each registration carries its own position in the feed, so that one listener's troubles are no other's. Two numbers
-tell the dispatcher what to look at, whichever process made the change: the revision grows whenever a registration
-is made, ends, or is asked something of (resume, resend), and each row carries the revision of its last such change;
-`ended` counts those that ended.
+Each registration carries its own position in the feed, so that one listener's troubles are no other's. Two
+numbers tell the dispatcher what to look at, whichever process made the change: the revision grows whenever a
+registration is made or ends, or a request for it arrives (resume, resend), and each row carries the revision
+of its last such change; `ended` counts those that ended.
 
-A dead letter names an event by its row of the feed and does not keep its content: that is prepared anew when the
-event is sent again.
+A dead letter names an event by its row of the feed and does not keep its content: that is prepared anew when
+the event is sent again.
 """
 
 from __future__ import annotations
@@ -53,23 +53,23 @@ class Subscription(msgspec.Struct, frozen=True):
     is_behind: bool
     """Whether there was something left to deliver when the position was written."""
     delivered: int
-    """Events that the listener took."""
+    """Events that the listener accepted."""
     failures: int
     """Failed attempts since the last that succeeded."""
     refusals: int
-    """Events that became dead letters since the last that the listener took."""
+    """Events that became dead letters since the last that the listener accepted."""
     problem: str | None
     """What the last attempt met: a code."""
     answered: int | None
-    """HTTP status with which the listener did not take the event; None when it gave no answer."""
+    """HTTP status with which the listener did not accept the event; None without an answer."""
     failing_since: str | None
     """When the first of the failures was; None without failures."""
     is_paused: bool
     """Nothing is attempted until someone resumes."""
-    letters_dropped: int
-    """Dead letters that had to make room."""
+    dead_letters_dropped: int
+    """Dead letters that were removed to make room for newer ones."""
     revision: int
-    """Revision of the registrations when this one was made, or last asked something of."""
+    """Revision of the registrations when this one was made, or a request for it arrived."""
 
     @property
     def state(self) -> State:
@@ -78,7 +78,7 @@ class Subscription(msgspec.Struct, frozen=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """An event that a listener would not take."""
+    """An event that a listener did not accept."""
 
     event_id: str
     event_type: str
@@ -95,7 +95,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class DeliveryProgress(msgspec.Struct, frozen=True):
-    """How far a listener has been served, and what has become of its letters."""
+    """The state of a listener's delivery, as it is written."""
 
     id: str
     position: int
@@ -107,19 +107,18 @@ class DeliveryProgress(msgspec.Struct, frozen=True):
     answered: int | None = None
     failing_since: str | None = None
     is_paused: bool = False
-    letters_kept: tuple[DeadLetter, ...] = ()
-    """New ones, and old ones that were refused again."""
-    letters_taken: tuple[int, ...] = ()
-    """Places of events that were sent again and taken."""
+    dead_letters_added: tuple[DeadLetter, ...] = ()
+    """New ones, and those that were refused again."""
+    dead_letters_resolved: tuple[int, ...] = ()
+    """Places of events that were sent again and accepted, or that no longer exist."""
 
 
-class Listening(msgspec.Struct, frozen=True):
-    """How the listeners in one state are doing, together."""
+class DeliveryTotals(msgspec.Struct, frozen=True):
+    """Sums over all registrations."""
 
-    listeners: int
     delivered: int
-    letters: int
-    """Dead letters."""
+    """Notifications that were accepted."""
+    dead_letters: int
 
 
 class Revision(msgspec.Struct, frozen=True):
@@ -185,8 +184,8 @@ def _revise(tx: Transaction, id: str) -> None:
     )
 
 
-async def save(tx: Transaction, progress: Iterable[DeliveryProgress], letters_max: int = 1000) -> None:
-    """Note how far listeners have been served; each keeps its newest `letters_max` dead letters."""
+async def save(tx: Transaction, progress: Iterable[DeliveryProgress], dead_letters_max: int = 1000) -> None:
+    """Write the state of deliveries; of each listener, the newest `dead_letters_max` dead letters."""
     for one in progress:
         tx.execute(
             "UPDATE subscription SET position = ?, is_behind = ?, delivered = ?, failures = ?, refusals = ?, "
@@ -196,9 +195,9 @@ async def save(tx: Transaction, progress: Iterable[DeliveryProgress], letters_ma
                 *(one.problem, one.answered, one.failing_since, one.is_paused, one.id),
             ),
         )
-        for place in one.letters_taken:
+        for place in one.dead_letters_resolved:
             tx.execute("DELETE FROM dead_letter WHERE subscription = ? AND place = ?", (one.id, place))
-        for letter in one.letters_kept:
+        for letter in one.dead_letters_added:
             tx.execute(
                 "INSERT INTO dead_letter (subscription, event_id, event_type, place, time, attempts, problem, answered) "
                 "SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM subscription WHERE id = ?) "
@@ -209,15 +208,15 @@ async def save(tx: Transaction, progress: Iterable[DeliveryProgress], letters_ma
                     *(letter.attempts, letter.problem, letter.answered, one.id),
                 ),
             )
-        if one.letters_kept:
-            _make_room(tx, one.id, letters_max)
+        if one.dead_letters_added:
+            _make_room(tx, one.id, dead_letters_max)
 
 
-def _make_room(tx: Transaction, id: str, letters_max: int) -> None:
+def _make_room(tx: Transaction, id: str, dead_letters_max: int) -> None:
     dropped = tx.execute(
         "DELETE FROM dead_letter WHERE subscription = ?1 AND serial <= "
         "(SELECT serial FROM dead_letter WHERE subscription = ?1 ORDER BY serial DESC LIMIT 1 OFFSET ?2) RETURNING 1",
-        (id, letters_max),
+        (id, dead_letters_max),
     )
     if dropped:
         tx.execute(
@@ -249,7 +248,7 @@ async def page(
     topic: str = "",
     state: State | None = None,
 ) -> tuple[tuple[Subscription, ...], int]:
-    """Registrations at a hub, oldest first, and how many there are; of one subscriber or state only, when given."""
+    """Registrations at a hub (of one subscriber, in one state) in order of age, and how many there are."""
     conditions = "api = ? AND topic = ?"
     values: tuple[str, ...] = (api, topic)
     if subscriber is not None:
@@ -265,7 +264,7 @@ async def page(
 
 
 async def since(store: Store, revision: int) -> tuple[Subscription, ...]:
-    """Registrations made, or asked something of, after a revision."""
+    """Registrations that were made, or requests for which arrived, after a revision."""
     rows = store.fetch(
         f"SELECT {_COLUMNS} FROM subscription WHERE revision > ? ORDER BY revision",  # noqa: S608 - a constant
         (revision,),
@@ -290,10 +289,10 @@ async def revision(store: Store) -> Revision:
     return Revision(int(revision), int(ended))
 
 
-async def letters(
+async def dead_letters(
     store: Store, id: str, *, offset: int = 0, limit: int = 1000, due_only: bool = False
 ) -> tuple[tuple[DeadLetter, ...], int]:
-    """Dead letters of a registration, oldest first, and how many there are; those to be sent again only, if asked."""
+    """Dead letters of a registration, oldest first, and their number; `due_only`: those to be sent again."""
     conditions = "subscription = ? AND is_due = 1" if due_only else "subscription = ?"
     rows = store.fetch(
         f"SELECT {_LETTER_COLUMNS} FROM dead_letter WHERE {conditions} ORDER BY serial LIMIT ? OFFSET ?",  # noqa: S608 - constants
@@ -303,20 +302,15 @@ async def letters(
     return tuple(_letter(row) for row in rows), int(total)
 
 
-async def listening(store: Store) -> dict[State, Listening]:
-    """How all listeners are doing, by state."""
-    found: dict[State, Listening] = {}
-    for state, condition in _IN_STATE.items():
-        ((count, delivered, letters),) = store.fetch(
-            "SELECT count(*), total(delivered), "  # noqa: S608 - constants
-            "total((SELECT count(*) FROM dead_letter WHERE subscription = subscription.id)) "
-            f"FROM subscription WHERE {condition}"
-        )
-        found[state] = Listening(int(count), int(delivered), int(letters))
-    return found
+async def delivery_totals(store: Store) -> DeliveryTotals:
+    """Notifications that were accepted, and dead letters, of all registrations together."""
+    ((delivered, dead_letters),) = store.fetch(
+        "SELECT (SELECT total(delivered) FROM subscription), (SELECT count(*) FROM dead_letter)"
+    )
+    return DeliveryTotals(int(delivered), int(dead_letters))
 
 
 async def callbacks(store: Store, after_revision: int = -1) -> frozenset[str]:
-    """Addresses that notifications may be sent to; only of registrations of a later revision, when that is given."""
+    """Addresses of the registrations of later revisions, to which notifications may be sent."""
     rows = store.fetch("SELECT DISTINCT callback FROM subscription WHERE revision > ?", (after_revision,))
     return frozenset(callback for (callback,) in rows)

@@ -1,4 +1,4 @@
-"""Dead letters, listeners that are paused, and how they go on."""
+"""Dead letters, listeners that are paused, and how they are served again."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ async def delivery(business: Business, subscription: str) -> dict[str, Any]:
     """How the delivery to a listener goes, after that was written."""
     await let_positions_be_written(business)
     shown = (await business.reader.get(f"{HUB}/{subscription}")).json()
-    found: dict[str, Any] = shown["delivery"]
-    return found
+    state: dict[str, Any] = shown["delivery"]
+    return state
 
 
-async def letters(business: Business, subscription: str) -> list[dict[str, Any]]:
+async def dead_letters(business: Business, subscription: str) -> list[dict[str, Any]]:
     """Dead letters of a registration, after they were written."""
     await let_positions_be_written(business)
     answer = await business.reader.get(f"{HUB}/{subscription}/deadLetter")
     assert answer.status == 200
     assert answer.headers["x-total-count"] == str(len(answer.json()))
-    found: list[dict[str, Any]] = answer.json()
-    return found
+    letters: list[dict[str, Any]] = answer.json()
+    return letters
 
 
-def heard(listeners: Listeners, url: str = ONE) -> list[str]:
-    """Names of the offerings that a listener was told of, in order."""
+def received_names(listeners: Listeners, url: str = ONE) -> list[str]:
+    """Names of the offerings in the events that a listener received, in order."""
     return [event["event"]["productOffering"]["name"] for event in listeners.received[url]]
 
 
@@ -57,8 +57,8 @@ async def test_an_event_that_is_refused_becomes_a_dead_letter_and_the_next_one_i
     async with dispatching(business, listeners):
         first = await made(business, name="first")
         await made(business, name="second")
-        await until(lambda: heard(listeners) == ["second"])
-        (letter,) = await letters(business, subscription)
+        await until(lambda: received_names(listeners) == ["second"])
+        (letter,) = await dead_letters(business, subscription)
         assert letter == {
             "eventId": letter["eventId"],
             "eventType": "productOfferingCreateEvent",
@@ -79,10 +79,10 @@ async def test_an_event_that_is_refused_becomes_a_dead_letter_and_the_next_one_i
         answer = await business.reader.post(f"{HUB}/{subscription}/resend", {"eventId": letter["eventId"]})
         assert (answer.status, answer.json()["id"]) == (202, subscription)
         await let_positions_be_written(business)
-        await until(lambda: heard(listeners) == ["second", "first"])
+        await until(lambda: received_names(listeners) == ["second", "first"])
         again = listeners.received[ONE][1]
         assert (again["eventId"], again["event"]["productOffering"]["id"]) == (letter["eventId"], first["id"])
-        assert await letters(business, subscription) == []
+        assert await dead_letters(business, subscription) == []
 
 
 async def test_an_event_at_which_a_listener_fails_again_and_again_becomes_a_dead_letter(
@@ -96,11 +96,11 @@ async def test_an_event_at_which_a_listener_fails_again_and_again_becomes_a_dead
         await made(business, name="first")
         await made(business, name="second")
         for attempt in range(1, attempts):
-            await until(partial(listeners.tried, ONE, attempt))
+            await until(partial(listeners.was_tried, ONE, attempt))
             await until(lambda: clock.sleepers == 2)
             await clock.advance(business.limits.notification_backoff_max_s)
-        await until(lambda: heard(listeners) == ["second"])
-        (letter,) = await letters(business, subscription)
+        await until(lambda: received_names(listeners) == ["second"])
+        (letter,) = await dead_letters(business, subscription)
     assert (letter["attempts"], letter["problem"], letter["answered"]) == (attempts, "listener-failed", 500)
 
 
@@ -116,7 +116,7 @@ async def test_a_listener_that_is_away_loses_nothing_and_is_paused_in_the_end(st
             await made(business, name=name)
         for _ in range(60):
             await clock.advance(30)
-        await until(lambda: dispatcher.listeners_paused == 1)
+        await until(lambda: dispatcher.counts_by_state()["paused"] == 1)
         attempts = listeners.attempts[ONE]
         shown = await delivery(business, subscription)
         assert shown["state"] == "paused"
@@ -136,7 +136,7 @@ async def test_a_listener_that_is_away_loses_nothing_and_is_paused_in_the_end(st
         answer = await business.reader.post(f"{HUB}/{subscription}/resume", {})
         assert (answer.status, answer.json()["delivery"]["state"]) == (200, "active")
         await let_positions_be_written(business)
-        await until(lambda: heard(listeners) == ["first", "second", "third", "fourth"])
+        await until(lambda: received_names(listeners) == ["first", "second", "third", "fourth"])
         assert (await delivery(business, subscription))["state"] == "active"
     await business.store.close()
 
@@ -149,32 +149,32 @@ async def test_a_listener_that_refuses_everything_is_paused() -> None:
     async with dispatching(business, listeners) as dispatcher:
         for number in range(5):
             await made(business, name=str(number))
-        await until(lambda: dispatcher.listeners_paused == 1)
+        await until(lambda: dispatcher.counts_by_state()["paused"] == 1)
         shown = await delivery(business, subscription)
         assert (shown["state"], shown["deadLetters"], shown["answered"]) == ("paused", 3, 404)
         await business.reader.post(f"{HUB}/{subscription}/resend", {})
         await business.reader.post(f"{HUB}/{subscription}/resume", {})
         await let_positions_be_written(business)
-        await until(lambda: heard(listeners) == ["0", "1", "2", "3", "4"])
+        await until(lambda: received_names(listeners) == ["0", "1", "2", "3", "4"])
     await business.store.close()
 
 
-async def test_a_letter_that_is_refused_again_stays(business: Business) -> None:
+async def test_a_dead_letter_that_is_refused_again_stays(business: Business) -> None:
     listeners = Listeners()
     listeners.answers[ONE] = [400, 400]
     subscription = await registered(business, ONE)
     async with dispatching(business, listeners):
         await made(business)
         await until(lambda: listeners.attempts[ONE] == 1)
-        await letters(business, subscription)
+        await dead_letters(business, subscription)
         assert (await business.operator.request("POST", f"{HUB}/{subscription}/resend")).status == 202
         await let_positions_be_written(business)
         await until(lambda: listeners.attempts[ONE] == 2)
-        (letter,) = await letters(business, subscription)
+        (letter,) = await dead_letters(business, subscription)
         assert (letter["attempts"], letter["isDue"]) == (2, False)
 
 
-async def test_the_number_of_letters_is_bounded_and_the_oldest_make_room() -> None:
+async def test_the_number_of_dead_letters_is_bounded_and_the_oldest_make_room() -> None:
     business = await open_business(limits=Limits(dead_letters_max=2, refusals_in_row_max=100))
     listeners = Listeners()
     listeners.answers[ONE] = [400] * 5
@@ -182,41 +182,41 @@ async def test_the_number_of_letters_is_bounded_and_the_oldest_make_room() -> No
     async with dispatching(business, listeners):
         ids = [(await made(business, name=str(number)))["id"] for number in range(6)]
         await until(lambda: listeners.received[ONE])
-        kept = await letters(business, subscription)
+        retained = await dead_letters(business, subscription)
         shown = await delivery(business, subscription)
-        assert (len(kept), shown["deadLetters"], shown["deadLettersDropped"]) == (2, 2, 3)
+        assert (len(retained), shown["deadLetters"], shown["deadLettersDropped"]) == (2, 2, 3)
         await business.reader.post(f"{HUB}/{subscription}/resend", {})
         await let_positions_be_written(business)
         await until(lambda: len(listeners.received[ONE]) == 3)
-    told = [event["event"]["productOffering"]["id"] for event in listeners.received[ONE]]
-    assert told == [ids[5], ids[3], ids[4]]
+    received = [event["event"]["productOffering"]["id"] for event in listeners.received[ONE]]
+    assert received == [ids[5], ids[3], ids[4]]
     await business.store.close()
 
 
-async def test_letters_and_pauses_outlive_a_restart(tmp_path: Path) -> None:
+async def test_dead_letters_and_pauses_outlive_a_restart(tmp_path: Path) -> None:
     limits = Limits(refusals_in_row_max=1)
     business, listeners = await open_business(tmp_path / "store.db", limits=limits), Listeners()
     listeners.answers[ONE] = [400]
     subscription = await registered(business, ONE)
     async with dispatching(business, listeners) as dispatcher:
         await made(business, name="first")
-        await until(lambda: dispatcher.listeners_paused == 1)
+        await until(lambda: dispatcher.counts_by_state()["paused"] == 1)
     await business.store.close()
 
     reopened = await open_business(tmp_path / "store.db", limits=limits)
     await made(reopened, id="second", name="second")
     async with dispatching(reopened, listeners) as dispatcher:
-        await until(lambda: dispatcher.listeners_paused == 1)
+        await until(lambda: dispatcher.counts_by_state()["paused"] == 1)
         await reopened.reader.post(f"{HUB}/{subscription}/resend", {})
     async with dispatching(reopened, listeners):
         assert listeners.received[ONE] == []
         await reopened.reader.post(f"{HUB}/{subscription}/resume", {})
         await let_positions_be_written(reopened)
-        await until(lambda: heard(listeners) == ["first", "second"])
+        await until(lambda: received_names(listeners) == ["first", "second"])
     await reopened.store.close()
 
 
-async def test_letters_and_requests_are_for_the_subscriber_and_the_operator(business: Business) -> None:
+async def test_dead_letters_and_requests_are_for_the_subscriber_and_the_operator(business: Business) -> None:
     subscription = await registered(business, ONE)
     here = f"{HUB}/{subscription}"
     for method, target in (("GET", "deadLetter"), ("POST", "resend"), ("POST", "resume")):
@@ -235,14 +235,14 @@ async def test_letters_and_requests_are_for_the_subscriber_and_the_operator(busi
     check_refused(await business.reader.delete(f"{here}/deadLetter"), 405, "method-not-allowed")
 
 
-async def test_a_registration_takes_its_letters_with_it(business: Business) -> None:
+async def test_a_registration_takes_its_dead_letters_with_it(business: Business) -> None:
     listeners = Listeners()
     listeners.answers[ONE] = [400]
     subscription = await registered(business, ONE)
     async with dispatching(business, listeners):
         await made(business)
         await until(lambda: listeners.attempts[ONE] == 1)
-        assert len(await letters(business, subscription)) == 1
+        assert len(await dead_letters(business, subscription)) == 1
         await business.reader.delete(f"{HUB}/{subscription}")
     assert business.store.fetch("SELECT count(*) FROM dead_letter") == [(0,)]
 
@@ -260,4 +260,4 @@ async def test_order_is_kept_between_listeners_that_want_the_same(business: Busi
         for _ in range(5):
             await clock.advance(2)
         await until(lambda: all(len(listeners.received[url]) == 40 for url in urls))
-    assert all(heard(listeners, url) == [str(number) for number in range(40)] for url in urls)
+    assert all(received_names(listeners, url) == [str(number) for number in range(40)] for url in urls)

@@ -1,0 +1,160 @@
+"""Keeps account of deliveries: the consequences of each attempt for its listener, and when they are written.
+
+What a failed attempt means depends on who is to blame. A listener that does not answer, is too busy, or is
+behind a proxy that says so (`sending.STATUSES_OF_ABSENCE`) gets the same event again; when it has been
+failing for `listener_dead_after_s`, it is paused. An event that a listener refuses (another status 4xx), or
+fails at `notification_attempts_max` times, becomes a dead letter, and the next event is sent; after
+`refusals_in_row_max` of them in a row, the listener is paused. A dead letter can be sent again; it is the
+only event that others overtake. Nothing else is dropped.
+
+Positions and dead letters are written together every few seconds, many listeners in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import structlog
+
+from hansa.business.hub.events import Event, end_of_row, row_of
+from hansa.business.hub.listeners import Listener, PendingNotifications
+from hansa.business.hub.sending import Attempt
+from hansa.core.clock import Clock, rfc3339
+from hansa.core.errors import HansaError
+from hansa.core.limits import Limits
+from hansa.store import Store
+from hansa.store.tables import subscriptions
+from hansa.store.tables.subscriptions import DeadLetter
+
+LISTENERS_PER_SAVE: Final = 256
+
+Outcome = Literal["more", "idle", "wait", "stop"]
+"""Of a step at a listener: there may be more to deliver, it has everything, it has to wait, it is not
+served."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class DeliveryAccounts:
+    """The accounts of all listeners."""
+
+    def __init__(self, store: Store, pending: PendingNotifications, clock: Clock, limits: Limits) -> None:
+        self._store = store
+        self._pending = pending
+        self._clock = clock
+        self._limits = limits
+        self._unsaved: set[Listener] = set()
+
+    def settle(self, listener: Listener, event: Event, attempt: Attempt) -> Outcome:
+        """Apply the consequences of an attempt to its listener."""
+        assert listener.is_active, "only a listener that is being served is sent an event"
+        self._unsaved.add(listener)
+        listener.problem = attempt.problem
+        listener.answered = attempt.answered if attempt.problem else None
+        if attempt.problem is None:
+            listener.delivered += 1
+            listener.failures = listener.refusals = 0
+            listener.failing_since = None
+            self._advance(listener, event, is_delivered=True)
+            return "more"
+        now = self._clock.now()
+        listener.failures += 1
+        listener.attempts += 1
+        listener.failing_since = listener.failing_since or rfc3339(now)
+        if listener.failures == 1:
+            _log("listener_failed", listener)
+        is_last_attempt = listener.attempts >= self._limits.notification_attempts_max
+        if attempt.is_refusal or (attempt.is_about_event and is_last_attempt):
+            self._give_up(listener, event, attempt, now)
+            if listener.refusals < self._limits.refusals_in_row_max:
+                return "more"
+        else:
+            failing_s = (now - datetime.fromisoformat(listener.failing_since)).total_seconds()
+            if failing_s < self._limits.listener_dead_after_s:
+                return "wait"
+        listener.is_paused = True
+        listener.is_active = False
+        _log("listener_paused", listener)
+        return "stop"
+
+    def mark_unsaved(self, listener: Listener) -> None:
+        """Have the state of a listener written with the next save."""
+        self._unsaved.add(listener)
+
+    def _give_up(self, listener: Listener, event: Event, attempt: Attempt, now: datetime) -> None:
+        """Make a dead letter of an event."""
+        assert attempt.problem is not None, "an event that was accepted is not given up"
+        listener.dead_letters_added.append(
+            DeadLetter(
+                event.event_id,
+                event.event_type,
+                event.place,
+                rfc3339(now),
+                listener.attempts,
+                str(attempt.problem),
+                attempt.answered,
+            )
+        )
+        listener.refusals += 1
+        self._advance(listener, event, is_delivered=False)
+
+    def _advance(self, listener: Listener, event: Event, *, is_delivered: bool) -> None:
+        """Move a listener behind an event."""
+        listener.attempts = 0
+        due = next((one for one in listener.dead_letters_due if one.place == event.place), None)
+        if due is not None or event.place <= listener.place:
+            # A dead letter, which may have been dropped from the store while it was sent.
+            if due is not None:
+                listener.dead_letters_due.remove(due)
+            if is_delivered:
+                listener.dead_letters_resolved.append(event.place)
+            return
+        is_whole = self._pending.is_last_of_row(listener.group, event.place)
+        listener.place = end_of_row(row_of(event.place)) if is_whole else event.place
+
+    async def save(self) -> None:
+        """Write the state of the listeners that changed; where that fails, with the next save."""
+        unsaved, self._unsaved = self._unsaved, set()
+        for some in chunks(list(unsaved), LISTENERS_PER_SAVE):
+            progress = [listener.progress() for listener in some]
+            try:
+                async with self._store.transaction() as tx:
+                    await subscriptions.save(tx, progress, self._limits.dead_letters_max)
+            except HansaError as error:
+                self._unsaved.update(some)
+                log.warning("positions_not_saved", code=str(error.code), problem=error.message)
+                continue
+            for listener, saved in zip(some, progress, strict=True):
+                del listener.dead_letters_added[: len(saved.dead_letters_added)]
+                del listener.dead_letters_resolved[: len(saved.dead_letters_resolved)]
+
+    async def save_idle(self, ids: list[str], position: int) -> None:
+        """Write the positions of idle listeners: no event up to a row of the feed is for them."""
+        for some in chunks(ids, LISTENERS_PER_SAVE):
+            try:
+                async with self._store.transaction() as tx:
+                    await subscriptions.pass_by(tx, some, position)
+            except HansaError as error:
+                log.warning("positions_not_saved", code=str(error.code), problem=error.message)
+                return
+
+
+def chunks(items: list[T], length: int) -> Iterator[list[T]]:
+    """A list in parts of that length; the last may be shorter."""
+    return (items[start : start + length] for start in range(0, len(items), length))
+
+
+def _log(event: str, listener: Listener) -> None:
+    log.warning(
+        event,
+        id=listener.id,
+        host=urlsplit(listener.callback).hostname,
+        problem=listener.problem,
+        answered=listener.answered,
+        failures=listener.failures,
+    )
