@@ -30,6 +30,7 @@ from hansa.core.events import (
     EntityVersion,
     LifecycleEvent,
     Metadata,
+    entity_location,
     event_name,
     event_time,
     sign_event,
@@ -72,7 +73,7 @@ class Issuer:
         now = datetime.now(UTC)
         entity_id = new_entity_id(TYPE, now, os.urandom)
         key = entity_key(self.did, entity_id)
-        location = f"{self.member.endpoint}/league/v1/entities/{key}?hl={hashlink(entity_id.encode())}"
+        location = entity_location(self.member.endpoint, key, hashlink(entity_id.encode()))
         event = LifecycleEvent(
             id=uuid7(now, os.urandom),
             type=event_name(TYPE, CREATE),

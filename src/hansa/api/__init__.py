@@ -24,6 +24,7 @@ from hansa.api.parameters import Parameters
 from hansa.api.responses import Endpoint, json_answer
 from hansa.core.clock import Clock
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
+from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus
@@ -78,8 +79,8 @@ def routes(
     events = EventsApi(bus, registry, clock, limits)
     league = _LeagueApi(bus, registry, limits)
     return [
-        Route("/league/v1/entities", Endpoint(POST=entities.many)),
-        Route("/league/v1/entities/{id:path}", Endpoint(GET=entities.one)),
+        Route(ENTITIES_PATH, Endpoint(POST=entities.many)),
+        Route(f"{ENTITIES_PATH}/{{id:path}}", Endpoint(GET=entities.one)),
         Route("/league/v1/events", Endpoint(GET=events.page)),
         Route("/league/v1/events/stream", Endpoint(GET=events.stream)),
         Route("/league/v1/members", Endpoint(GET=league.members)),

@@ -17,6 +17,7 @@ from hansa.api.responses import GONE, JSON, error_answer
 from hansa.core.canonical import is_hashlink
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.errors import Code, Refused
+from hansa.core.events import HASHLINK_PARAMETER
 from hansa.core.http import CallerCheck
 from hansa.core.identifiers import is_entity_key
 from hansa.core.limits import Limits
@@ -58,9 +59,9 @@ class EntitiesApi:
     async def one(self, request: Request) -> Response:
         """`GET /league/v1/entities/{id}?hl=…`: an entity by its identifier, or one of ours by its ledger key."""
         await self._caller(request, b"")
-        wanted = Parameters(request, {"hl"}, self._limits).text("hl")
+        wanted = Parameters(request, {HASHLINK_PARAMETER}, self._limits).text(HASHLINK_PARAMETER)
         if wanted is not None and not is_hashlink(wanted):
-            raise Refused(Code.INVALID, "hl is not a hashlink.")
+            raise Refused(Code.INVALID, f"{HASHLINK_PARAMETER} is not a hashlink.")
         entity, published = await self._find(request.path_params["id"])
         if entity is None:
             if published is not None and published.version > 0:

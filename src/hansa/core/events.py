@@ -29,6 +29,12 @@ _TYPE_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
 _EVENT_NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{1,127}Event")
 _LOCATION: Final = re.compile(r"https?://[\x21-\x7e]{1,2000}")
 
+ENTITIES_PATH: Final = "/league/v1/entities"
+"""Below a member's endpoint: where it serves its entities."""
+HASHLINK_PARAMETER: Final = "hl"
+"""Query parameter of an entity's address: which version."""
+_HASHLINK_QUERY: Final = f"?{HASHLINK_PARAMETER}="
+
 DELETE: Final = "Delete"
 CREATE: Final = "Create"
 STATE_CHANGE: Final = "StateChange"
@@ -84,7 +90,20 @@ class LifecycleEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     @property
     def hashlink(self) -> str:
         """Hashlink of this version, from the location; of the version before, for a deletion."""
-        return self.location.rpartition("?hl=")[2]
+        return location_hashlink(self.location)
+
+
+def entity_location(endpoint: str, key: str, hashlink: str) -> str:
+    """Where an origin serves one version of an entity: `<endpoint>/league/v1/entities/<key>?hl=<hashlink>`.
+
+    Consensus compares an event's location with this, so its form never changes.
+    """
+    return f"{endpoint}{ENTITIES_PATH}/{key}{_HASHLINK_QUERY}{hashlink}"
+
+
+def location_hashlink(location: str) -> str:
+    """The hashlink that a location names; something that is no hashlink when it names none."""
+    return location.rpartition(_HASHLINK_QUERY)[2]
 
 
 def event_name(type_name: str, change: str) -> str:

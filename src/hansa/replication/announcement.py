@@ -24,6 +24,7 @@ from hansa.core.events import (
     LifecycleEvent,
     Metadata,
     ValidityPeriod,
+    entity_location,
     event_name,
     event_time,
     sign_event,
@@ -34,17 +35,11 @@ from hansa.core.limits import Limits
 from hansa.store import Entity
 from hansa.store.tables.publications import Outgoing, Publication
 
-ENTITIES_PATH: Final = "/league/v1/entities/"
 METADATA_TEXT_MAX_CHARS: Final = 128
 """A longer status, time or category identifier is left out of the event."""
 CATEGORIES_MAX: Final = 32
 _SIGNING_OVERHEAD_BYTES: Final = 512
 """Header, signature and separators of the compact JWS, with room for a long key name."""
-
-
-def location_of(endpoint: str, key: str, hashlink: str) -> str:
-    """Where an origin serves one version of an entity."""
-    return f"{endpoint}{ENTITIES_PATH}{key}?hl={hashlink}"
 
 
 class Announcer:
@@ -109,7 +104,7 @@ class Announcer:
             time=event_time(now),
             issuer=self._did,
             entity=EntityVersion(key, type_name, (before.version if before else 0) + 1),
-            location=location_of(self._endpoint, key, hashlink),
+            location=entity_location(self._endpoint, key, hashlink),
             previous=before.hashlink if before else None,
         )
 

@@ -18,12 +18,12 @@ from typing import Final, Literal
 import msgspec
 
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import HttpClient, HttpRequest, HttpResponse, RequestSigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.store.tables.retrievals import Retrieval
 
-ENTITIES_PATH: Final = "/league/v1/entities"
 JSON_LINES: Final = "application/jsonl"
 
 Status = Literal["found", "superseded", "gone", "unknown", "later"]

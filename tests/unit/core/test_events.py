@@ -18,8 +18,10 @@ from hansa.core.events import (
     Metadata,
     ValidityPeriod,
     decode_event,
+    entity_location,
     event_name,
     event_time,
+    location_hashlink,
     read_event,
     sign_event,
     verified_event,
@@ -159,3 +161,11 @@ def test_a_deletion_says_so_and_names_the_version_before() -> None:
     gone = msgspec.structs.replace(EVENT, type="productOfferingDeleteEvent", entity=version, previous=LINK)
     assert decode_event(msgspec.json.encode(gone)).is_delete
     assert (gone.hashlink, EVENT.is_delete) == (LINK, False)
+
+
+@given(st.binary(max_size=50), st.from_regex(r"https://[a-z]{1,20}(\?hl=)?[a-z]{0,5}", fullmatch=True))
+def test_a_location_names_the_hashlink_that_it_was_built_of(content: bytes, endpoint: str) -> None:
+    link = hashlink(content)
+    location = entity_location(endpoint, KEY, link)
+    assert location == f"{endpoint}/league/v1/entities/{KEY}?hl={link}"
+    assert location_hashlink(location) == link

@@ -21,19 +21,17 @@ an event on its way would be enough to take it from its rightful owner (docs/dec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 
 from hansa.core.canonical import canonical_json
 from hansa.core.errors import Code, Refused
-from hansa.core.events import LifecycleEvent
+from hansa.core.events import ENTITIES_PATH, LifecycleEvent, entity_location
 from hansa.core.members import Member
 from hansa.core.merkle import Frontier, leaf_hash, root
 from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.verification import SignedEvent, TransactionReader
-
-ENTITIES_PATH: Final = "/league/v1/entities/"
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -222,10 +220,10 @@ def check_event(
     reader.verify(signed, jwk)
     if state.has_event(event.issuer, event.id):
         raise Refused(Code.EVENT_DUPLICATE, f"Event {event.id} is on the ledger already.")
-    if event.location != f"{member.endpoint}{ENTITIES_PATH}{event.entity.key}?hl={event.hashlink}":
+    if event.location != entity_location(member.endpoint, event.entity.key, event.hashlink):
         raise Refused(
             Code.EVENT_LOCATION_FOREIGN,
-            f"The location is not where {event.issuer} serves the entity: under {member.endpoint}{ENTITIES_PATH}.",
+            f"The location is not where {event.issuer} serves the entity: under {member.endpoint}{ENTITIES_PATH}/.",
         )
     _check_chain(state.claim(event.issuer, event.entity.key), event, may_be_ahead=may_be_ahead)
 
