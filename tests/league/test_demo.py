@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hansa.cli.demo.members import holder_of
+from hansa.cli.demo.members import serving_process
 from hansa.pubsub.engine import free_port
 from tests.league.harness import CLOCK, POLL_S
 
@@ -80,7 +80,7 @@ class Demo:
 
     def pid(self, index: int) -> int:
         """The process of a member."""
-        return holder_of(Path(self.members[index]["folder"])) or 0
+        return serving_process(Path(self.members[index]["folder"])) or 0
 
     async def end(self, number: signal.Signals) -> int:
         """Send a signal and wait for the exit status."""
@@ -152,7 +152,7 @@ async def test_members_end_with_a_demo_that_is_killed(tmp_path: Path) -> None:
         made.process.kill()
         for pid in pids:
             await wait_until_gone(pid)
-    assert all(holder_of(tmp_path / "league" / name) is None for name in ("lubeck", "bergen"))
+    assert all(serving_process(tmp_path / "league" / name) is None for name in ("lubeck", "bergen"))
 
 
 async def test_every_command_does_what_it_says(tmp_path: Path) -> None:

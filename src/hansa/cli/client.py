@@ -1,7 +1,7 @@
-"""The commands' HTTP client: one marketplace, its token, bounded answers, errors that say what to do.
+"""The commands' HTTP client: one marketplace, its token, bounded responses, errors that say what to do.
 
-It goes wherever the person at the command line sends it, private networks too, and nowhere else: redirects are not
-followed. What a marketplace gives as its reason is shown as its words.
+It sends requests to the address that the user gave, private networks included, and to no other: redirects are not
+followed. The reason in a response is shown as a quotation of the marketplace.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from hansa.cli.output import printable
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.members import normal_endpoint
 
-DEFAULT_URL: Final = "http://127.0.0.1:8101"
-"""The first member of a demo league."""
 TIMEOUT_S: Final = 30.0
-ANSWER_SIZE_MAX_BYTES: Final = 268_435_456
+RESPONSE_SIZE_MAX_BYTES: Final = 268_435_456
 STREAM_LINE_SIZE_MAX_BYTES: Final = 1_048_576
 RETRY_AFTER_MAX_S: Final = 30.0
 
@@ -31,7 +29,7 @@ Parameters = Sequence[tuple[str, str]]
 
 
 class ClientResponse(msgspec.Struct, frozen=True):
-    """A whole answer; header names in lower case."""
+    """A whole response; header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -51,11 +49,11 @@ class ServerSentEvent(msgspec.Struct, frozen=True):
     id: str
     name: str
     data: str
-    """Empty where only the place in the stream moves on."""
+    """Empty where the event only moves the position in the stream."""
 
 
 class Client:
-    """Speaks to the marketplace at one address. Use it with `async with`.
+    """Sends requests to the marketplace at one address. Use it with `async with`.
 
     Raises:
         Refused: `Code.INVALID`, when the address is not an endpoint.
@@ -95,11 +93,11 @@ class Client:
         content_type: str = "application/json",
         timeout_s: float = TIMEOUT_S,
     ) -> ClientResponse:
-        """Send one request; `path` is used as it is written.
+        """Send one request; `path` is sent as it is, without further encoding.
 
         Raises:
-            Unavailable: `Code.UNAVAILABLE`, when nobody answers in time.
-            Refused: `Code.TOO_LARGE`, when the answer does not end.
+            Unavailable: `Code.UNAVAILABLE`, when there is no response in time.
+            Refused: `Code.TOO_LARGE`, when the response is too large.
         """
         assert self._session is not None, "a client is used with `async with`"
         headers = {"Content-Type": content_type} if body is not None else {}
@@ -108,15 +106,15 @@ class Client:
                 asyncio.timeout(timeout_s),
                 self._session.request(
                     method, self._target(path, parameters), data=body, headers=headers, allow_redirects=False
-                ) as answer,
+                ) as response,
             ):
                 content = bytearray()
-                async for chunk in answer.content.iter_any():
+                async for chunk in response.content.iter_any():
                     content += chunk
-                    if len(content) > ANSWER_SIZE_MAX_BYTES:
-                        raise Refused(Code.TOO_LARGE, f"{self.url} answers without end.")
+                    if len(content) > RESPONSE_SIZE_MAX_BYTES:
+                        raise Refused(Code.TOO_LARGE, f"The response of {self.url} is too large.")
                 return ClientResponse(
-                    answer.status, {name.lower(): v for name, v in answer.headers.items()}, bytes(content)
+                    response.status, {name.lower(): v for name, v in response.headers.items()}, bytes(content)
                 )
         except TimeoutError as error:
             raise Unavailable(
@@ -129,14 +127,14 @@ class Client:
         """The JSON document at a path.
 
         Raises:
-            HansaError: when it is not to be had.
+            HansaError: when the marketplace cannot be reached, refuses, or does not respond with JSON.
         """
-        answer = await self.request("GET", path, parameters=parameters)
-        if answer.status != 200:
-            raise refusal(answer, self.url)
-        content = answer.json()
+        response = await self.request("GET", path, parameters=parameters)
+        if response.status != 200:
+            raise refusal(response, self.url)
+        content = response.json()
         if content is None:
-            raise self.not_ours()
+            raise self.not_a_marketplace()
         return content
 
     async def stream(
@@ -145,7 +143,7 @@ class Client:
         """Server-sent events, until the marketplace ends the stream.
 
         Raises:
-            HansaError: when it is not to be had, or breaks.
+            HansaError: when the marketplace cannot be reached or refuses, or the connection breaks.
         """
         assert self._session is not None, "a client is used with `async with`"
         headers = {"Accept": "text/event-stream"}
@@ -157,12 +155,12 @@ class Client:
                 headers=headers,
                 allow_redirects=False,
                 read_bufsize=STREAM_LINE_SIZE_MAX_BYTES,
-            ) as answer:
-                if answer.status != 200:
-                    body = await answer.content.read(65_536)
-                    raise refusal(ClientResponse(answer.status, {}, body), self.url)
+            ) as response:
+                if response.status != 200:
+                    body = await response.content.read(65_536)
+                    raise refusal(ClientResponse(response.status, {}, body), self.url)
                 fields: dict[str, str] = {}
-                async for raw in answer.content:
+                async for raw in response.content:
                     line = raw.decode("utf-8", "replace").rstrip("\r\n")
                     if not line:
                         if fields.keys() & {"data", "id"}:
@@ -180,55 +178,55 @@ class Client:
             raise self.unreachable() from error
 
     def unreachable(self) -> Unavailable:
-        """Nobody answers."""
+        """The error for an address at which nothing responds."""
         return Unavailable(
             Code.UNAVAILABLE,
             f"{self.url} cannot be reached. Is the marketplace running? Start it with: hansa serve D "
             "(or a whole league with: hansa demo)",
         )
 
-    def not_ours(self) -> Refused:
-        """Somebody else answers."""
+    def not_a_marketplace(self) -> Refused:
+        """The error for an address at which something else than a marketplace responds."""
         return Refused(
-            Code.INVALID, f"{self.url} answers, but not as a Hansa marketplace does. Is the port right?"
+            Code.INVALID, f"{self.url} responds, but not as a Hansa marketplace does. Is the port right?"
         )
 
     def _target(self, path: str, parameters: Parameters) -> URL:
-        # Only what follows the path is encoded here; a path comes encoded.
+        # Only the parameters are encoded here; the path is encoded already.
         url = URL(self.url + path, encoded=True)
         return url.extend_query(list(parameters)) if parameters else url
 
 
-def reason_of(answer: ClientResponse) -> tuple[str, str]:
-    """Code and reason that an error answer gives, fit to be shown."""
-    content = answer.json()
+def reason_of(response: ClientResponse) -> tuple[str, str]:
+    """Code and reason of an error response, made printable."""
+    content = response.json()
     if not isinstance(content, dict):
-        return "", f"status {answer.status}"
+        return "", f"status {response.status}"
     code, message = content.get("code"), content.get("message") or content.get("reason")
     return (
         printable(code, 40) if isinstance(code, str) else "",
-        printable(message) if isinstance(message, str) else f"status {answer.status}",
+        printable(message) if isinstance(message, str) else f"status {response.status}",
     )
 
 
-def retry_after_s(answer: ClientResponse) -> float:
-    """Seconds that an overloaded marketplace asks to wait."""
-    text = answer.headers.get("retry-after", "1")
+def retry_after_s(response: ClientResponse) -> float:
+    """Seconds that an overloaded marketplace asks to wait; bounded, 1 where it does not say."""
+    text = response.headers.get("retry-after", "1")
     return min(float(text), RETRY_AFTER_MAX_S) if text.isascii() and text.isdigit() else 1.0
 
 
-def refusal(answer: ClientResponse, url: str) -> HansaError:
-    """The error that an answer stands for."""
-    code, reason = reason_of(answer)
-    if answer.status == 401:
+def refusal(response: ClientResponse, url: str) -> HansaError:
+    """The error that a response reports."""
+    code, reason = reason_of(response)
+    if response.status == 401:
         return Refused(
             Code.UNAUTHENTICATED,
-            f"{url} wants a token that holds ({reason}). Give one with --token or HANSA_TOKEN: "
+            f"{url} requires a valid token ({reason}). Give one with --token or HANSA_TOKEN: "
             "hansa token D --subject NAME makes one, and a demo keeps one in league/NAME/token.",
         )
-    if answer.status == 403:
+    if response.status == 403:
         return Refused(Code.FORBIDDEN, f"{url} does not allow this with this token: {reason}")
-    if answer.status in {429, 503}:
-        return Unavailable(Code.UNAVAILABLE, f"{url} cannot do this now: {reason}", retry_after_s(answer))
+    if response.status in {429, 503}:
+        return Unavailable(Code.UNAVAILABLE, f"{url} cannot do this now: {reason}", retry_after_s(response))
     known = Code(code) if code in set(Code) else Code.INVALID
-    return Refused(known, f"{url} answered with status {answer.status}: {reason}")
+    return Refused(known, f"{url} responded with status {response.status}: {reason}")

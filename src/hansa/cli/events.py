@@ -1,12 +1,12 @@
-"""Shows committed events, a page after the other, or as they come.
+"""`hansa events`: shows committed events page by page, or follows them as they are committed.
 
-A followed stream that breaks is taken up again after its last event, with growing pauses, for as long as the person
-at the command line likes.
+A followed stream that breaks is opened again after its last event, with growing pauses, until the user stops it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import msgspec
 
 from hansa.cli.client import Client
 from hansa.cli.durations import seconds_of
+from hansa.cli.options import at_least
 from hansa.cli.output import Output, printable
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Refused, Unavailable
@@ -22,7 +23,7 @@ EVENTS: Final = "/league/v1/events"
 STREAM: Final = "/league/v1/events/stream"
 MEMBERS: Final = "/league/v1/members"
 LEDGER: Final = "/league/v1/ledger"
-PAGE_MAX: Final = 500
+PAGE_SIZE_MAX: Final = 500
 BACKOFF_MIN_S: Final = 0.5
 BACKOFF_MAX_S: Final = 15.0
 
@@ -30,7 +31,7 @@ Event = Mapping[str, Any]
 
 
 class EventSelection(msgspec.Struct, frozen=True):
-    """Which events."""
+    """Which events are shown."""
 
     after: int | None = None
     types: tuple[str, ...] = ()
@@ -42,9 +43,52 @@ class EventSelection(msgspec.Struct, frozen=True):
     to_time: str | None = None
     limit: int | None = None
 
+    def parameters(self) -> list[tuple[str, str]]:
+        """The parameters of a request for these events, but for `after` and `limit`."""
+        parameters = [("type", name) for name in self.types]
+        parameters += [("issuer", did) for did in self.issuers]
+        parameters += [("entity", name) for name in self.entities]
+        if self.from_time:
+            parameters.append(("from", self.from_time))
+        if self.to_time:
+            parameters.append(("to", self.to_time))
+        return parameters
+
+
+def run_events(url: str, selection: EventSelection, is_followed: bool, output: Output, clock: Clock) -> None:
+    """Write events; Ctrl-C is the regular end of following them.
+
+    Raises:
+        HansaError: when the marketplace cannot be reached or refuses, or an option is invalid.
+    """
+    now = clock.now()
+    selection = msgspec.structs.replace(
+        selection,
+        from_time=time_of(selection.from_time, now) if selection.from_time else None,
+        to_time=time_of(selection.to_time, now) if selection.to_time else None,
+        limit=at_least(selection.limit, 0, "--limit") if selection.limit is not None else None,
+        after=at_least(selection.after, 0, "--after") if selection.after is not None else None,
+    )
+
+    async def run() -> None:
+        async with Client(url, connections_max=2) as client:
+            reader = EventReader(client, clock, output)
+            resolved = await reader.resolve(selection)
+            async for event in reader.follow(resolved) if is_followed else reader.pages(resolved):
+                if output.as_json:
+                    output.document(event, is_indented=False)
+                else:
+                    output.data(reader.line(event))
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        if not is_followed:
+            raise
+
 
 def time_of(text: str, now: datetime) -> str:
-    """A moment: RFC 3339, a date, or a duration that lies so far back; UTC unless it says otherwise.
+    """A time, as RFC 3339: from RFC 3339, a date, or a duration before `now`; UTC where no zone is given.
 
     Raises:
         Refused: `Code.INVALID`.
@@ -72,40 +116,40 @@ class EventReader:
         self.names: dict[str, str] = {}
         """Members' names by DID."""
 
-    async def prepare(self, wanted: EventSelection) -> EventSelection:
-        """Learn the members' names, and put DIDs where names were given.
+    async def resolve(self, selection: EventSelection) -> EventSelection:
+        """Learn the members' names, and replace names in the selection by DIDs.
 
         Raises:
             Refused: `Code.INVALID`, when there is no such member.
         """
-        answer = await self._client.get(MEMBERS)
-        members = answer.get("members") if isinstance(answer, dict) else answer
+        document = await self._client.get(MEMBERS)
+        members = document.get("members") if isinstance(document, dict) else document
         if not isinstance(members, list):
-            raise self._client.not_ours()
+            raise self._client.not_a_marketplace()
         self.names = {str(member.get("did")): str(member.get("name")) for member in members}
         dids = {name: did for did, name in self.names.items()}
         issuers = []
-        for issuer in wanted.issuers:
+        for issuer in selection.issuers:
             if not issuer.startswith("did:") and issuer not in dids:
                 raise Refused(
                     Code.INVALID, f"There is no member {issuer!r}; there are {', '.join(sorted(dids))}."
                 )
             issuers.append(dids.get(issuer, issuer))
-        return msgspec.structs.replace(wanted, issuers=tuple(issuers))
+        return msgspec.structs.replace(selection, issuers=tuple(issuers))
 
-    async def pages(self, wanted: EventSelection) -> AsyncIterator[Event]:
-        """Events that are on the ledger now."""
-        after, given = wanted.after or 0, 0
-        while wanted.limit is None or given < wanted.limit:
-            size = PAGE_MAX if wanted.limit is None else min(PAGE_MAX, wanted.limit - given)
+    async def pages(self, selection: EventSelection) -> AsyncIterator[Event]:
+        """The events that are on the ledger now."""
+        after, count = selection.after or 0, 0
+        while selection.limit is None or count < selection.limit:
+            size = PAGE_SIZE_MAX if selection.limit is None else min(PAGE_SIZE_MAX, selection.limit - count)
             page = await self._client.get(
-                EVENTS, [("after", str(after)), ("limit", str(size)), *_parameters(wanted)]
+                EVENTS, [("after", str(after)), ("limit", str(size)), *selection.parameters()]
             )
             events = page.get("events") if isinstance(page, dict) else None
             if not isinstance(events, list):
-                raise self._client.not_ours()
+                raise self._client.not_a_marketplace()
             for event in events:
-                given += 1
+                count += 1
                 yield event
             scanned_to, last = page.get("scanned_to"), page.get("last_position")
             if not isinstance(scanned_to, int) or scanned_to <= after:
@@ -114,16 +158,16 @@ class EventReader:
             if isinstance(last, int) and after >= last:
                 return
 
-    async def follow(self, wanted: EventSelection) -> AsyncIterator[Event]:
+    async def follow(self, selection: EventSelection) -> AsyncIterator[Event]:
         """Events as they are committed; without `after` or `from_time`, new ones alone."""
-        after = wanted.after
+        after = selection.after
         if after is None:
-            after = 0 if wanted.from_time else await self._last_position()
-        given, attempt, is_first = 0, 0, True
+            after = 0 if selection.from_time else await self._last_position()
+        count, attempt, is_first = 0, 0, True
         while True:
             try:
-                # The stream knows no end; `to` is kept here.
-                parameters = [("after", str(after)), *(p for p in _parameters(wanted) if p[0] != "to")]
+                # A stream has no end of its own: `to` is checked here.
+                parameters = [("after", str(after)), *(p for p in selection.parameters() if p[0] != "to")]
                 resume = None if is_first else str(after)
                 async for message in self._client.stream(STREAM, parameters, resume):
                     attempt = 0
@@ -132,11 +176,11 @@ class EventReader:
                     event = self._decoded(message.data)
                     if event is None:
                         continue
-                    if wanted.to_time is not None and str(event.get("time", "")) >= wanted.to_time:
+                    if selection.to_time is not None and str(event.get("time", "")) >= selection.to_time:
                         return
                     yield event
-                    given += 1
-                    if given == wanted.limit:
+                    count += 1
+                    if count == selection.limit:
                         return
             except Unavailable as error:
                 if is_first:
@@ -165,7 +209,7 @@ class EventReader:
         ledger = await self._client.get(LEDGER)
         position = ledger.get("position") if isinstance(ledger, dict) else None
         if not isinstance(position, int):
-            raise self._client.not_ours()
+            raise self._client.not_a_marketplace()
         return position
 
     @staticmethod
@@ -175,12 +219,3 @@ class EventReader:
         except msgspec.DecodeError:
             return None
         return event if isinstance(event, dict) and "event" in event else None
-
-
-def _parameters(wanted: EventSelection) -> Sequence[tuple[str, str]]:
-    found = [("type", name) for name in wanted.types]
-    found += [("issuer", did) for did in wanted.issuers]
-    found += [("entity", name) for name in wanted.entities]
-    found += [("from", wanted.from_time)] if wanted.from_time else []
-    found += [("to", wanted.to_time)] if wanted.to_time else []
-    return found

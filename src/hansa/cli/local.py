@@ -1,4 +1,4 @@
-"""What the commands take from this machine: its clock, its randomness, its environment. Everything else is handed on."""
+"""The clock, the randomness and the environment of this machine; commands pass them on as parameters."""
 
 from __future__ import annotations
 

@@ -29,12 +29,12 @@ DEFAULT_URL = "http://127.0.0.1:8101"
 """The first member of a demo league."""
 
 
-def at_least(value: int, least: int, option: str) -> int:
-    """An option's number, checked.
+def at_least(value: int, minimum: int, option: str) -> int:
+    """The value of an option, checked against its minimum.
 
     Raises:
         Refused: `Code.INVALID`.
     """
-    if value < least:
-        raise Refused(Code.INVALID, f"{option} must be {least} or more.")
+    if value < minimum:
+        raise Refused(Code.INVALID, f"{option} must be {minimum} or more.")
     return value

@@ -1,6 +1,6 @@
 """What a command writes, and where: data to stdout, messages to stderr, one JSON document with `--json`.
 
-Text of other parties (names, reasons) is made printable before it reaches a terminal.
+Text from other parties (names, reasons) is made printable before it is written to a terminal.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FOREIGN_TEXT_MAX_CHARS: Final = 300
-"""How much of another party's text is shown."""
+"""Longer text of another party is shortened."""
 PLAIN_WIDTH: Final = 200
-"""Width of a table where the output is no terminal, so that lines are not folded for nobody."""
+"""Width of a table where the output is no terminal, in characters: wide enough that no line is folded."""
 
 
 def printable(text: str, length_max: int = FOREIGN_TEXT_MAX_CHARS) -> str:
@@ -50,12 +50,12 @@ class Output:
         self.data((msgspec.json.format(encoded, indent=2) if is_indented else encoded).decode())
 
     def message(self, text: str) -> None:
-        """A line for the person who runs the command."""
+        """A line for the user, on stderr."""
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
     def error(self, error: HansaError) -> None:
-        """Say what went wrong; with `--json`, on stdout too, for a program."""
+        """The message of an error; with `--json`, its code and message on stdout too."""
         self.message(error.message)
         if self.as_json:
             self.document({"error": {"code": str(error.code), "message": error.message}}, is_indented=False)
@@ -76,7 +76,7 @@ class Output:
 
 
 def table_of(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> Table:
-    """A table; numbers stand right."""
+    """A table; columns of numbers are aligned to the right."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -91,5 +91,5 @@ def table_of(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str 
 
 
 def is_number(text: str) -> bool:
-    """Whether a cell holds a number, or a mark that stands for none."""
+    """Whether a cell holds a number, or the mark of an unknown one."""
     return text in {"", "-"} or text.replace(",", "").replace(".", "", 1).lstrip("-").isdigit()

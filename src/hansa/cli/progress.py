@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; elsewhere nothing moves."""
+"""A progress bar on a terminal; nothing where the output is no terminal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Self
 from hansa.cli.output import Output
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
+    from rich.progress import Progress
 
 
 class ItemProgress:
-    """How much of some work is done. `total` is None where nobody knows how much there is."""
+    """How many items of some work are done, of `total`; None where the total is not known."""
 
     def __init__(self, title: str, total: int | None, output: Output) -> None:
         self._output = output
@@ -32,7 +32,7 @@ class ItemProgress:
             self._bar.stop()
 
     def advance(self) -> None:
-        """One more is done."""
+        """One more item is done."""
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task)
 
@@ -44,12 +44,11 @@ class ItemProgress:
             self._output.message(text)
 
 
-def _bar() -> RichProgress:
+def _bar() -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichProgress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    return RichProgress(
+    return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),

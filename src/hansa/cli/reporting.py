@@ -1,4 +1,4 @@
-"""From what a command raises to what a person reads and a script sees: one sentence and an exit status."""
+"""Turns what a command raises into a message of one sentence and an exit status."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hansa.core.errors import EXIT_STATUS, Code, Fatal, HansaError
 INTERRUPTED: Final = 130
 """128 + SIGINT, as shells have it."""
 PIPE_CLOSED: Final = 141
-"""128 + SIGPIPE: the reader of our output has gone, as `head` does."""
+"""128 + SIGPIPE: the reader closed our output, as `head` does."""
 
 P = ParamSpec("P")
 
 
 def reporting(command: Callable[P, int | None]) -> Callable[P, None]:
-    """A command whose operating errors end it with a message and their exit status, without a stack.
+    """A command whose operating errors become a message and an exit status, without a traceback.
 
-    A command returns its own exit status where an outcome is no error (`diff` found differences).
+    A command returns its own exit status where the result is not an error, as that of `hansa diff`.
     """
 
     @functools.wraps(command)
@@ -39,7 +39,7 @@ def reporting(command: Callable[P, int | None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             status = INTERRUPTED
         except BrokenPipeError:
-            # Python would complain once more when it flushes at the end.
+            # Python would report the error again when it flushes the stream at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             status = PIPE_CLOSED
         except OSError as error:

@@ -1,7 +1,8 @@
-"""Shows `/league/v1/status`: how a marketplace is, and how it sees the league."""
+"""`hansa status`: shows `/league/v1/status`, the state of a marketplace and its view of the league."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,20 +16,38 @@ NONE: Final = "-"
 Report = Mapping[str, Any]
 
 
-async def fetch_status(client: Client) -> Report:
-    """What a marketplace says of itself.
+def run_status(url: str, token: str | None, output: Output) -> None:
+    """Show the status of a marketplace.
 
     Raises:
-        HansaError: when it does not.
+        HansaError: when the marketplace cannot be reached or refuses.
+    """
+
+    async def run() -> Report:
+        async with Client(url, token) as client:
+            return await fetch_status(client)
+
+    report = asyncio.run(run())
+    if output.as_json:
+        output.document(report)
+    else:
+        show_status(report, output)
+
+
+async def fetch_status(client: Client) -> Report:
+    """The status report of a marketplace.
+
+    Raises:
+        HansaError: when the marketplace cannot be reached or refuses.
     """
     report = await client.get(PATH)
     if not isinstance(report, dict):
-        raise client.not_ours()
+        raise client.not_a_marketplace()
     return report
 
 
 def show_status(report: Report, output: Output) -> None:
-    """Write it for a person."""
+    """Write a status report for a person."""
     output.facts(facts_of(report))
     origins = rows_of_origins(report)
     if origins:
@@ -37,7 +56,9 @@ def show_status(report: Report, output: Output) -> None:
         )
     evidence = rows_of_evidence(report)
     if evidence:
-        output.table(("member", "code", "reason", "times"), evidence, "What others sent that did not hold")
+        output.table(
+            ("member", "code", "reason", "times"), evidence, "Invalid data received from other members"
+        )
     entities = rows_of_entities(report)
     if entities:
         output.table(("type", "own, public", "own, private", "replicas"), entities, "Entities")
@@ -58,7 +79,7 @@ def facts_of(report: Report) -> dict[str, str]:
         f"{number(report, 'evidence')} records of evidence",
         "disk": f"{number(report, 'disk_free_bytes')} bytes free",
     }
-    troubles = [
+    problems = [
         f"{text_of(task.get('name'))} ({text_of(task.get('problem') or 'starting')})"
         for task in _list(report, "tasks")
         if not task.get("is_running")
@@ -67,8 +88,8 @@ def facts_of(report: Report) -> dict[str, str]:
         for child in _list(report, "children")
         if child.get("state") != "running"
     ]
-    if troubles:
-        facts["troubles"] = "; ".join(troubles)
+    if problems:
+        facts["problems"] = "; ".join(problems)
     return facts
 
 
@@ -87,7 +108,7 @@ def rows_of_origins(report: Report) -> list[list[str]]:
 
 
 def rows_of_evidence(report: Report) -> list[list[str]]:
-    """A row for each of the newest records of what did not hold."""
+    """A row for each of the newest records of invalid data that other members sent."""
     names = {origin.get("did"): origin.get("name") for origin in _list(report, "origins")}
     return [
         [
@@ -116,13 +137,13 @@ def entities_in(report: Report) -> int:
 
 
 def number(content: Report, name: str) -> str:
-    """A number with thousands separated, or a mark for one that is not known."""
+    """A number with separated thousands, or a mark for an unknown one."""
     value = content.get(name)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else NONE
 
 
 def text_of(value: object) -> str:
-    """A text of the marketplace, fit to be shown."""
+    """A value from the marketplace, as printable text."""
     return printable(value) if isinstance(value, str) else NONE if value is None else printable(str(value))
 
 

@@ -1,4 +1,4 @@
-"""Which versions are at work."""
+"""The versions of this installation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hansa.pubsub.engine import engine_build
 
 
 def versions() -> dict[str, str]:
-    """Versions by name."""
+    """Versions of Hansa, its engine, Python and SQLite by name; the engine may be `missing`."""
     try:
         engine = engine_build().cometbft
     except HansaError:

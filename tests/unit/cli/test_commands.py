@@ -46,10 +46,10 @@ def test_the_commands_are_those_that_are_documented() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_shows_an_example_and_takes_json(name: str) -> None:
-    told = runner.invoke(app, [name, "--help"])
-    assert told.exit_code == 0
-    assert f"Example: hansa {name}" in told.output
-    assert "--json" in told.output
+    result = runner.invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: hansa {name}" in result.output
+    assert "--json" in result.output
 
 
 def examples() -> Iterator[tuple[str, list[str]]]:
@@ -69,11 +69,11 @@ def test_every_example_is_a_right_command_line(name: str, arguments: list[str]) 
     assert command.make_context(name, list(arguments)).command is command
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_shown() -> None:
     assert runner.invoke(app, ["--version"]).output == f"hansa {__version__}\n"
-    told = json.loads(runner.invoke(app, ["version", "--json"]).output)
-    assert told["hansa"] == __version__
-    assert set(told) == {"hansa", "cometbft", "python", "sqlite"}
+    result = json.loads(runner.invoke(app, ["version", "--json"]).output)
+    assert result["hansa"] == __version__
+    assert set(result) == {"hansa", "cometbft", "python", "sqlite"}
 
 
 def test_a_wrong_command_line_ends_with_status_2() -> None:
@@ -94,37 +94,37 @@ def command_that(raises: BaseException) -> typer.Typer:
 
 @pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.FOLDER_IN_USE, Code.INVALID, Code.DISK_FULL])
 def test_an_error_is_one_sentence_on_stderr_and_its_exit_status(code: Code) -> None:
-    told = runner.invoke(command_that(Fatal(code, "This is what happened.")), [])
-    assert told.exit_code == EXIT_STATUS.get(code, 1)
-    assert told.stderr == "This is what happened.\n"
-    assert told.stdout == ""
+    result = runner.invoke(command_that(Fatal(code, "This is what happened.")), [])
+    assert result.exit_code == EXIT_STATUS.get(code, 1)
+    assert result.stderr == "This is what happened.\n"
+    assert result.stdout == ""
 
 
 def test_with_json_a_program_reads_the_code_on_stdout() -> None:
-    told = runner.invoke(command_that(Refused(Code.INVALID, "No.")), ["--json"])
-    assert json.loads(told.stdout) == {"error": {"code": "invalid", "message": "No."}}
-    assert told.stderr == "No.\n"
+    result = runner.invoke(command_that(Refused(Code.INVALID, "No.")), ["--json"])
+    assert json.loads(result.stdout) == {"error": {"code": "invalid", "message": "No."}}
+    assert result.stderr == "No.\n"
 
 
 def test_an_interruption_is_quiet() -> None:
-    told = runner.invoke(command_that(KeyboardInterrupt()), [])
-    assert told.exit_code == INTERRUPTED
-    assert told.output == ""
+    result = runner.invoke(command_that(KeyboardInterrupt()), [])
+    assert result.exit_code == INTERRUPTED
+    assert result.output == ""
 
 
-def test_a_full_disk_behind_stdout_is_told() -> None:
-    told = runner.invoke(command_that(OSError(28, "No space left on device")), [])
-    assert told.exit_code == EXIT_STATUS[Code.DISK_FULL]
-    assert "disk is full" in told.stderr
+def test_a_full_disk_behind_stdout_is_reported() -> None:
+    result = runner.invoke(command_that(OSError(28, "No space left on device")), [])
+    assert result.exit_code == EXIT_STATUS[Code.DISK_FULL]
+    assert "disk is full" in result.stderr
 
 
 def test_a_fault_of_ours_is_not_hidden() -> None:
-    told = runner.invoke(command_that(ZeroDivisionError()), [])
-    assert isinstance(told.exception, ZeroDivisionError)
+    result = runner.invoke(command_that(ZeroDivisionError()), [])
+    assert isinstance(result.exception, ZeroDivisionError)
 
 
 def made_folder(folder: Path) -> Path:
-    told = runner.invoke(
+    result = runner.invoke(
         app,
         [
             "init",
@@ -138,8 +138,8 @@ def made_folder(folder: Path) -> Path:
             "--json",
         ],
     )
-    assert told.exit_code == 0, told.output
-    assert json.loads(told.stdout)["member"]["name"] == folder.name
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["member"]["name"] == folder.name
     return folder
 
 
@@ -150,7 +150,7 @@ def test_init_makes_a_folder_once(tmp_path: Path) -> None:
     assert "not empty" in again.stderr
 
 
-def test_init_refuses_a_port_that_is_none(tmp_path: Path) -> None:
+def test_init_refuses_a_invalid_port(tmp_path: Path) -> None:
     arguments = [
         "init",
         str(tmp_path / "m"),
@@ -161,27 +161,27 @@ def test_init_refuses_a_port_that_is_none(tmp_path: Path) -> None:
         "--p2p-port",
         "70000",
     ]
-    told = runner.invoke(app, arguments)
-    assert told.exit_code == 1
-    assert "--p2p-port" in told.stderr
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 1
+    assert "--p2p-port" in result.stderr
     assert not (tmp_path / "m").exists()
 
 
 def test_a_token_is_the_only_thing_on_stdout(tmp_path: Path) -> None:
     folder = made_folder(tmp_path / "market")
-    told = runner.invoke(app, ["token", str(folder), "--subject", "anna", "--expires", "15m"])
-    assert told.exit_code == 0
-    assert told.stdout.count(".") == 2
-    assert told.stdout.count("\n") == 1
+    result = runner.invoke(app, ["token", str(folder), "--subject", "anna", "--expires", "15m"])
+    assert result.exit_code == 0
+    assert result.stdout.count(".") == 2
+    assert result.stdout.count("\n") == 1
     refused = runner.invoke(app, ["token", str(folder), "--subject", "anna", "--expires", "soon"])
     assert refused.exit_code == 1
     assert "15m" in refused.stderr
 
 
 def test_a_folder_that_is_none_ends_with_the_status_of_settings(tmp_path: Path) -> None:
-    told = runner.invoke(app, ["token", str(tmp_path), "--subject", "anna"])
-    assert told.exit_code == EXIT_STATUS[Code.SETTINGS_INVALID]
-    assert "hansa init" in told.stderr
+    result = runner.invoke(app, ["token", str(tmp_path), "--subject", "anna"])
+    assert result.exit_code == EXIT_STATUS[Code.SETTINGS_INVALID]
+    assert "hansa init" in result.stderr
 
 
 def test_founding_gives_every_member_the_same_genesis(tmp_path: Path) -> None:
@@ -207,32 +207,32 @@ def test_founding_gives_every_member_the_same_genesis(tmp_path: Path) -> None:
 
 def test_founding_without_a_folder_writes_the_genesis(tmp_path: Path) -> None:
     folder = made_folder(tmp_path / "one")
-    told = runner.invoke(app, ["found", str(folder / "member.json")])
-    assert json.loads(told.stdout)["app_state"]["members"][0]["name"] == "one"
+    result = runner.invoke(app, ["found", str(folder / "member.json")])
+    assert json.loads(result.stdout)["app_state"]["members"][0]["name"] == "one"
 
 
 def test_a_genesis_of_another_league_is_refused(tmp_path: Path) -> None:
     one, two = made_folder(tmp_path / "one"), made_folder(tmp_path / "two")
-    told = runner.invoke(
+    result = runner.invoke(
         app, ["found", str(two / "member.json"), "--genesis", str(one / "genesis.json"), "--into", str(two)]
     )
-    assert told.exit_code == 1
-    assert "does not name two" in told.stderr
+    assert result.exit_code == 1
+    assert "does not name two" in result.stderr
 
 
 def test_comparing_needs_two_addresses() -> None:
-    told = runner.invoke(app, ["diff", "http://127.0.0.1:8101"])
-    assert told.exit_code == 1
-    assert "two members" in told.stderr
+    result = runner.invoke(app, ["diff", "http://127.0.0.1:8101"])
+    assert result.exit_code == 1
+    assert "two members" in result.stderr
 
 
 @pytest.mark.parametrize(
     "address", ["http://", "ftp://market.example", "http://market.example/path", "http://a:b:c"]
 )
-def test_an_address_that_is_none_is_told(address: str) -> None:
-    told = runner.invoke(app, ["status", address])
-    assert told.exit_code == 1
-    assert told.stderr.count("\n") == 1
+def test_an_invalid_address_is_reported(address: str) -> None:
+    result = runner.invoke(app, ["status", address])
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
 
 
 def test_errors_without_a_status_of_their_own_end_with_1() -> None:

@@ -14,10 +14,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from hansa.api.catalogue import catalogue_routes
-from hansa.cli.catalogue import entries
+from hansa.cli.catalogue.export import SkippedType, export_lines, types_to_export
+from hansa.cli.catalogue.listing import entries
 from hansa.cli.client import ClientResponse
 from hansa.cli.demo.league import SAMPLE
-from hansa.cli.exports import TypeSkipped, export_lines, types_to_export
 from hansa.cli.imports.importer import Importer, ImportReport, summary
 from hansa.cli.imports.lines import BadLine
 from hansa.core.canonical import canonical_json, hashlink
@@ -32,7 +32,7 @@ T = TypeVar("T")
 OWN_DID = "did:key:zOwn"
 OTHER_DID = "did:key:zOther"
 OVERLOADED = ClientResponse(503, {"retry-after": "2"}, b'{"code": "unavailable", "message": "later"}')
-FAULT = ClientResponse(500, {}, b'{"code": "internal", "message": "This marketplace failed"}')
+SERVER_ERROR = ClientResponse(500, {}, b'{"code": "internal", "message": "This marketplace failed"}')
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ async def put_replica(business: Business, entity: dict[str, Any]) -> None:
         )
 
 
-async def test_a_second_import_finds_everything_there(client: InProcessClient, business: Business) -> None:
+async def test_a_second_import_changes_nothing(client: InProcessClient, business: Business) -> None:
     files = sorted(SAMPLE.glob("*.jsonl"))
     first = await imported(client, business, *files)
     assert first.is_complete
@@ -140,15 +140,15 @@ async def test_bad_lines_are_reported_and_the_rest_is_imported(
         category(2, isRoot="perhaps"),
         category(3),
     )
-    heard: list[BadLine] = []
-    importer = Importer(client, business.models, ManualClock(), on_bad=heard.append)
+    reported: list[BadLine] = []
+    importer = Importer(client, business.models, ManualClock(), on_bad=reported.append)
     report = await importer.run([file])
     assert counts(report) == (2, 0, 0, 5)
-    assert sorted(bad.line for bad in heard) == [2, 3, 4, 5, 6]
-    told = {bad.line: bad.reason for bad in report.bad}
-    assert "Spaceship" in told[4]
-    assert "name: is required" in told[5]
-    assert "isRoot" in told[6]
+    assert sorted(bad.line for bad in reported) == [2, 3, 4, 5, 6]
+    reasons = {bad.line: bad.reason for bad in report.bad}
+    assert "Spaceship" in reasons[4]
+    assert "name: is required" in reasons[5]
+    assert "isRoot" in reasons[6]
 
 
 async def test_an_entity_of_another_member_is_refused(
@@ -170,7 +170,7 @@ async def test_an_identifier_of_another_type_is_refused(
     assert report.bad[0].code == "conflict"
 
 
-async def test_an_import_without_a_token_that_holds_stops_at_once(business: Business, tmp_path: Path) -> None:
+async def test_an_import_without_a_valid_token_stops_at_once(business: Business, tmp_path: Path) -> None:
     client = InProcessClient(business.app, "nobody")
     importer = Importer(client, business.models, ManualClock())
     with pytest.raises(Refused) as caught:
@@ -195,7 +195,7 @@ async def test_an_overloaded_marketplace_gets_everything_in_the_end(
     assert counts(report) == (100, 0, 0, 0)
 
 
-async def test_an_answer_that_was_lost_does_not_double_or_lose_an_entity(
+async def test_a_response_that_was_lost_does_not_double_or_lose_an_entity(
     client: InProcessClient, business: Business, tmp_path: Path
 ) -> None:
     await imported(client, business, lines_file(tmp_path, category(0)))
@@ -219,10 +219,10 @@ async def test_a_marketplace_that_stays_away_ends_the_import_which_can_go_on_lat
 ) -> None:
     file = lines_file(tmp_path, *(category(n) for n in range(100)))
 
-    def away(_: str, __: str) -> Exception | None:
+    def unreachable(_: str, __: str) -> Exception | None:
         return client.unreachable() if len(client.requests) > 50 else None
 
-    client.faults.append(away)
+    client.faults.append(unreachable)
     clock = ManualClock()
     importer = Importer(client, business.models, clock, patience_s=30)
     with pytest.raises(Unavailable):
@@ -236,7 +236,7 @@ async def test_a_marketplace_that_stays_away_ends_the_import_which_can_go_on_lat
     assert report.created + report.unchanged == 100
 
 
-async def test_a_marketplace_that_was_never_there_is_told_at_once(
+async def test_a_marketplace_that_was_never_there_is_reported_at_once(
     client: InProcessClient, business: Business, tmp_path: Path
 ) -> None:
     client.faults.append(lambda _, __: client.unreachable())
@@ -248,10 +248,10 @@ async def test_a_marketplace_that_was_never_there_is_told_at_once(
     assert clock.monotonic() == 0
 
 
-async def test_a_fault_of_the_marketplace_is_tried_again_and_then_reported(
+async def test_an_error_of_the_marketplace_is_repeated_and_then_reported(
     client: InProcessClient, business: Business, tmp_path: Path
 ) -> None:
-    client.faults.append(lambda method, _: FAULT if method == "POST" else None)
+    client.faults.append(lambda method, _: SERVER_ERROR if method == "POST" else None)
     report = await imported(client, business, lines_file(tmp_path, category(1)))
     assert counts(report) == (0, 0, 0, 1)
     assert client.requests.count(("POST", "/tmf-api/productCatalogManagement/v4/category")) == 3
@@ -261,9 +261,9 @@ async def exported(
     client: InProcessClient, business: Business, types: Iterable[str] = (), *, own: bool = False
 ) -> tuple[list[dict[str, Any]], list[str]]:
     entities, skipped = [], []
-    wanted = types_to_export(business.models, list(types))
-    async for line in export_lines(client, business.models, wanted, is_own_only=own):
-        if isinstance(line, TypeSkipped):
+    names = types_to_export(business.models, list(types))
+    async for line in export_lines(client, business.models, names, is_own_only=own):
+        if isinstance(line, SkippedType):
             skipped.append(line.type)
         else:
             entities.append(json.loads(line))
@@ -313,15 +313,15 @@ async def test_the_catalogue_lists_public_entities_with_their_origin_in_pages(
     own = [category(n, lifecycleStatus="Launched") for n in range(1100)]
     await imported(client, business, lines_file(tmp_path, *own, category(9999, lifecycleStatus="In design")))
     await put_replica(business, category(5000, lifecycleStatus="Launched"))
-    found = [entry async for entry in entries(client)]
-    assert [entry.id for entry in found] == sorted(entry.id for entry in found)
-    assert len(found) == 1101
-    assert {entry.id for entry in found if entry.origin == OTHER_DID} == {"urn:ngsi-ld:category:5000"}
+    listed = [entry async for entry in entries(client)]
+    assert [entry.id for entry in listed] == sorted(entry.id for entry in listed)
+    assert len(listed) == 1101
+    assert {entry.id for entry in listed if entry.origin == OTHER_DID} == {"urn:ngsi-ld:category:5000"}
     assert [entry async for entry in entries(client, ["Catalog"])] == []
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=-1", "limit=%D9%A3"])
-async def test_a_limit_that_is_none_is_refused(business: Business, query: str) -> None:
+async def test_an_invalid_limit_is_refused(business: Business, query: str) -> None:
     (route,) = catalogue_routes(business.store, OWN_DID, Limits())
     client = InProcessClient(Starlette(routes=[route]))
     with pytest.raises(Refused) as caught:

@@ -16,12 +16,12 @@ from hansa.node.demo_league import NAMES
 
 @cache
 def sample() -> dict[str, tuple[EntityLine, ...]]:
-    found: dict[str, tuple[EntityLine, ...]] = {}
+    files: dict[str, tuple[EntityLine, ...]] = {}
     for name in NAMES:
         lines = tuple(read_lines([SAMPLE / f"{name}.jsonl"]))
         assert all(isinstance(line, EntityLine) for line in lines)
-        found[name] = tuple(line for line in lines if isinstance(line, EntityLine))
-    return found
+        files[name] = tuple(line for line in lines if isinstance(line, EntityLine))
+    return files
 
 
 def entities() -> list[EntityLine]:

@@ -61,12 +61,12 @@ def test_status_says_what_is_wrong_first() -> None:
     assert facts["lubeck"] == "http://127.0.0.1:8101  not ready: the ledger does not answer: stopped"
     assert facts["ledger"] == "does not answer"
     assert facts["here"].startswith("followed to 12,345, lag -")
-    assert facts["troubles"] == "publisher (boom); cometbft is backing-off"
+    assert facts["problems"] == "publisher (boom); cometbft is backing-off"
     assert rows_of_origins(REPORT) == [["riga", "2", "2", "1", "hash-mismatch"]]
     assert rows_of_entities(REPORT) == [["Category", "4", "1", "1,200"]]
 
 
-def test_status_names_who_sent_what_does_not_hold() -> None:
+def test_status_names_who_sent_invalid_data() -> None:
     records = [
         {"issuer": "did:key:zTwo", "code": "hash-mismatch", "reason": "The bytes differ.", "count": 3},
         {"issuer": "did:key:zGone", "code": "key-mismatch", "reason": "\x1b[2J.", "count": 1},
@@ -141,25 +141,25 @@ def test_an_event_is_a_line_with_the_issuers_name() -> None:
     assert reader.line({"position": "x\n", "event": 3}).isprintable()
 
 
-def answer(status: int, body: object, **headers: str) -> ClientResponse:
+def response(status: int, body: object, **headers: str) -> ClientResponse:
     return ClientResponse(status, headers, json.dumps(body).encode())
 
 
 def test_answers_become_errors_that_say_what_to_do() -> None:
     body = {"code": "conflict", "message": "There is one already."}
-    assert "HANSA_TOKEN" in refusal(answer(401, body), "http://m").message
-    assert refusal(answer(403, body), "http://m").exit_status == 13
-    assert isinstance(refusal(answer(503, body), "http://m"), Unavailable)
-    conflict = refusal(answer(409, body), "http://m")
+    assert "HANSA_TOKEN" in refusal(response(401, body), "http://m").message
+    assert refusal(response(403, body), "http://m").exit_status == 13
+    assert isinstance(refusal(response(503, body), "http://m"), Unavailable)
+    conflict = refusal(response(409, body), "http://m")
     assert conflict.code is Code.CONFLICT
     assert "There is one already." in conflict.message
     assert refusal(ClientResponse(500, {}, b"<html>"), "http://m").code is Code.INVALID
 
 
 def test_reasons_are_shown_as_far_as_they_are_fit() -> None:
-    assert reason_of(answer(400, {"code": "invalid", "message": "bad\x07"})) == ("invalid", "bad�")
-    assert reason_of(answer(400, [1])) == ("", "status 400")
-    assert reason_of(answer(400, {"code": 3})) == ("", "status 400")
+    assert reason_of(response(400, {"code": "invalid", "message": "bad\x07"})) == ("invalid", "bad�")
+    assert reason_of(response(400, [1])) == ("", "status 400")
+    assert reason_of(response(400, {"code": 3})) == ("", "status 400")
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("3", 3.0), ("9999", 30.0), ("soon", 1.0), ("-1", 1.0)])
@@ -168,12 +168,12 @@ def test_a_marketplace_cannot_make_a_command_wait_for_ever(header: str, seconds:
 
 
 def demo_members(folder: Path) -> list[DemoMember]:
-    found = []
+    members = []
     for number, name in enumerate(("lubeck", "bergen"), 1):
         (folder / name).mkdir()
         (folder / name / "token").write_text(f"token-{name}\n")
-        found.append(DemoMember(name, folder / name, f"http://127.0.0.1:{8100 + number}"))
-    return found
+        members.append(DemoMember(name, folder / name, f"http://127.0.0.1:{8100 + number}"))
+    return members
 
 
 def test_the_league_is_announced_in_one_line_and_the_tokens_after_it(
@@ -189,9 +189,9 @@ def test_the_league_is_announced_as_one_line_of_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     announce(demo_members(tmp_path), Output(as_json=True))
-    told = json.loads(capsys.readouterr().out)
-    assert told["event"] == "league ready"
-    assert [member["token"] for member in told["members"]] == ["token-lubeck", "token-bergen"]
+    announcement = json.loads(capsys.readouterr().out)
+    assert announcement["event"] == "league ready"
+    assert [member["token"] for member in announcement["members"]] == ["token-lubeck", "token-bergen"]
 
 
 def test_the_demos_line_counts_who_is_up(tmp_path: Path) -> None:
@@ -205,14 +205,14 @@ def test_the_demos_line_counts_who_is_up(tmp_path: Path) -> None:
 async def test_the_rate_is_that_of_the_last_seconds() -> None:
     clock = ManualClock()
     meter = RateMeter(clock)
-    meter.note(0)
+    meter.add(0)
     assert meter.per_s == 0
     await clock.advance(2)
-    meter.note(100)
+    meter.add(100)
     assert meter.per_s == 50
     for _ in range(10):
         await clock.advance(1)
-        meter.note(100)
+        meter.add(100)
     assert meter.per_s == 0
 
 

@@ -1,8 +1,8 @@
-"""`hansa demo`: a league on this machine, created or resumed, with sample data, until it is told to stop.
+"""`hansa demo`: a league on this machine, created or resumed, with sample data, until a signal stops it.
 
-The members are started together, and all of them are waited for. Then the sample data is loaded, once in the life of a
-league, and `league ready` is printed. Whatever fails until then stops everything again; afterwards a member that dies
-stays down until somebody starts it.
+All members are started together. When all are ready, the sample data is loaded, once in the life of a league, and
+`league ready` is printed. A failure before that stops everything again; afterwards a member that dies stays down until
+the user starts it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 
 from hansa.business.models import load
 from hansa.cli.client import Client
-from hansa.cli.demo.members import DemoMember, DemoProcesses, holder_of
+from hansa.cli.demo.members import DemoMember, DemoProcesses, serving_process
 from hansa.cli.demo.view import DemoView
 from hansa.cli.imports.importer import Importer
 from hansa.cli.output import Output
@@ -30,11 +30,11 @@ from hansa.node.demo_league import HOST, NAMES, create_or_resume_league
 
 SAMPLE: Final = Path(__file__).parent / "sample"
 SAMPLE_LOADED: Final = "sample-loaded"
-"""In the league's folder: the sample data was loaded."""
+"""File in the league's folder that exists once the sample data is loaded."""
 
 
 class DemoOptions(msgspec.Struct, frozen=True):
-    """What the command line says."""
+    """The options of the command line."""
 
     folder: Path
     members: int
@@ -47,7 +47,7 @@ def run_demo(options: DemoOptions, output: Output, clock: Clock, entropy: Entrop
     """Run the league until SIGTERM, SIGHUP or Ctrl-C.
 
     Raises:
-        HansaError: when it does not start; then nothing of it runs.
+        HansaError: when the league does not start; then none of its processes runs.
     """
     is_new = not options.folder.exists()
     folders = create_or_resume_league(options.folder, options.members, options.base_port, clock, entropy)
@@ -59,7 +59,7 @@ def run_demo(options: DemoOptions, output: Output, clock: Clock, entropy: Entrop
     try:
         processes.check()
     except Fatal:
-        if is_new:  # so that another attempt, with other ports, may use the folder
+        if is_new:  # so that the next attempt, with other ports, can use the folder
             shutil.rmtree(options.folder)
         raise
     asyncio.run(_run(options, members, processes, output, clock))
@@ -73,19 +73,19 @@ async def _run(
     clock: Clock,
 ) -> None:
     try:
-        was_told = await until_signal(_serve(options, members, processes, output, clock))
+        was_signalled = await until_signal(_serve(options, members, processes, output, clock))
     finally:
         if output.is_live:
             output.message("Stopping the league …")
-        # A second signal does not wait for anybody.
+        # A second signal ends all processes at once.
         if await until_signal(processes.stop()):
             await processes.kill()
-    if was_told and not output.as_json:
+    if was_signalled and not output.as_json:
         output.message("The league has stopped.")
         for member in members:
-            holder = holder_of(member.folder)
-            if holder is not None:
-                output.message(f"{member.name} was started by somebody else and runs on: process {holder}.")
+            process = serving_process(member.folder)
+            if process is not None:
+                output.message(f"{member.name} was started separately and runs on: process {process}.")
 
 
 async def _serve(
@@ -108,7 +108,7 @@ async def _serve(
 
 
 def announce(members: Sequence[DemoMember], output: Output) -> None:
-    """Say that the league is ready, where it is, and with which tokens it can be written to."""
+    """Write that the league is ready, with the members' addresses and tokens."""
     if output.as_json:
         listed = [
             {"name": m.name, "url": m.url, "token": m.token, "folder": str(m.folder), "log": str(m.log)}
@@ -122,9 +122,9 @@ def announce(members: Sequence[DemoMember], output: Output) -> None:
 
 
 def sample_files(member_count: int) -> list[list[Path]]:
-    """The sample data of each member: one file each for the first four; a smaller league shares the rest out.
+    """The files of sample data for each member: one each in a league of four, several each in a smaller one.
 
-    Members beyond the fourth begin without entities of their own.
+    Members beyond the fourth start without entities.
     """
     shares: list[list[Path]] = [[] for _ in range(member_count)]
     for number, name in enumerate(NAMES):
@@ -133,10 +133,10 @@ def sample_files(member_count: int) -> list[list[Path]]:
 
 
 async def load_sample(folder: Path, members: Sequence[DemoMember], clock: Clock, output: Output) -> None:
-    """Load the sample data, unless that was done before.
+    """Load the sample data, unless it was loaded before.
 
     Raises:
-        HansaError: when it cannot be loaded.
+        HansaError: when the sample data cannot be loaded.
     """
     mark = folder / SAMPLE_LOADED
     if mark.exists():
@@ -159,28 +159,28 @@ async def load_sample(folder: Path, members: Sequence[DemoMember], clock: Clock,
 
 
 async def until_signal(work: Coroutine[Any, Any, None]) -> bool:
-    """Run `work` until it ends or a signal asks to stop, which cancels it; returns whether one did."""
+    """Run `work` until it ends or a signal cancels it; returns whether a signal did."""
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
-    was_told = False
+    was_signalled = False
 
     def stop() -> None:
-        nonlocal was_told
-        was_told = True
+        nonlocal was_signalled
+        was_signalled = True
         task.cancel()
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in signals:
         loop.add_signal_handler(number, stop)
     try:
         await task
     except asyncio.CancelledError:
-        if not was_told:
+        if not was_signalled:
             raise
     except HansaError:
-        if not was_told:
+        if not was_signalled:
             raise
     finally:
-        for number in numbers:
+        for number in signals:
             loop.remove_signal_handler(number)
-    return was_told
+    return was_signalled

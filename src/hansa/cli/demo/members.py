@@ -1,7 +1,8 @@
-"""The processes of a demo league: one `hansa serve` for each member, started, waited for and stopped together.
+"""The processes of a demo league: one `hansa serve` for each member, started and stopped together.
 
-Each runs in a session of its own, so that Ctrl-C reaches the demo alone, and ends with the demo, however that ends. Its
-log is `serve.log` in its folder. One that dies is not started again: whoever tries what a fault does wants to see it.
+Each runs in a session of its own, so that Ctrl-C reaches the demo alone, and ends when the demo ends, however that
+happens. Its log is `serve.log` in its folder. A process that dies is not restarted, so that the effect of a failure
+can be observed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from hansa.pubsub.engine.process import dying_with
 LOG: Final = "serve.log"
 READY_TIMEOUT_S: Final = 60.0
 READY_TIMEOUT_PER_MEMBER_S: Final = 15.0
-"""Members share the machine."""
+"""Added for each member, because all of them share the machine."""
 READY_POLL_MIN_S: Final = 0.1
 READY_POLL_MAX_S: Final = 0.5
 STOP_TIMEOUT_S: Final = 20.0
@@ -44,7 +45,7 @@ class DemoMember(msgspec.Struct, frozen=True):
 
     @property
     def log(self) -> Path:
-        """Where its process writes."""
+        """The log of its process."""
         return self.folder / LOG
 
     @property
@@ -57,12 +58,12 @@ class DemoMember(msgspec.Struct, frozen=True):
 
     @property
     def restart_command(self) -> str:
-        """What starts it again."""
+        """The command line that starts it again."""
         return f"hansa serve {self.folder}"
 
 
-def holder_of(folder: Path) -> int | None:
-    """Number of the process that serves a folder, 0 when it does not tell; None when no process does."""
+def serving_process(folder: Path) -> int | None:
+    """Number of the process that serves a folder, 0 when it is not known; None when no process does."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -70,8 +71,8 @@ def holder_of(folder: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        told = os.read(descriptor, 32).decode(errors="replace").strip()
-        return int(told) if told.isdigit() else 0
+        content = os.read(descriptor, 32).decode(errors="replace").strip()
+        return int(content) if content.isdigit() else 0
     finally:
         os.close(descriptor)
     return None
@@ -86,17 +87,17 @@ class DemoProcesses:
         self._running: dict[str, asyncio.subprocess.Process] = {}
 
     def check(self) -> None:
-        """Look whether they may be started.
+        """Check that all of them can be started.
 
         Raises:
             Fatal: `Code.FOLDER_IN_USE` or `Code.PORT_IN_USE`.
         """
         for member in self._members:
-            holder = holder_of(member.folder)
-            if holder is not None:
+            process = serving_process(member.folder)
+            if process is not None:
                 raise Fatal(
                     Code.FOLDER_IN_USE,
-                    f"{member.folder} is being served by process {holder or '(unknown)'}. Stop that demo or "
+                    f"{member.folder} is being served by process {process or '(unknown)'}. Stop that demo or "
                     "`hansa serve`, or choose another folder with --dir and another --base-port.",
                 )
         for member in self._members:
@@ -104,8 +105,12 @@ class DemoProcesses:
             try:
                 require_free_port(int(port), f"HTTP of {member.name}", host)
             except Fatal as error:
-                hint = f"{error.message.partition('. ')[0]}. Stop the other program, or make a league at other ports with --dir and --base-port."
-                raise Fatal(error.code, hint) from error
+                reason = error.message.partition(". ")[0]
+                raise Fatal(
+                    error.code,
+                    f"{reason}. Stop the other program, or make a league at other ports with --dir and "
+                    "--base-port.",
+                ) from error
 
     async def start(self) -> None:
         """Start all of them."""
@@ -125,10 +130,10 @@ class DemoProcesses:
                 )
 
     async def wait_until_ready(self) -> None:
-        """Wait for the readiness of all of them.
+        """Wait until all of them are ready.
 
         Raises:
-            HansaError: when one ends instead, or takes too long; the message says why.
+            HansaError: when one ends instead or takes too long; the message says why.
         """
         failure: HansaError | None = None
         try:
@@ -146,14 +151,14 @@ class DemoProcesses:
         pause_s, reasons = READY_POLL_MIN_S, "it does not answer"
         async with Client(member.url, connections_max=1) as client:
             while True:
-                ended = self.ended(member)
-                if ended is not None:
-                    raise _failed(member, ended)
+                status = self.exit_status(member)
+                if status is not None:
+                    raise _failed(member, status)
                 with contextlib.suppress(HansaError):
-                    answer = await client.request("GET", "/readyz", timeout_s=5.0)
-                    if answer.status == 200:
+                    response = await client.request("GET", "/readyz", timeout_s=5.0)
+                    if response.status == 200:
                         return
-                    content = answer.json()
+                    content = response.json()
                     if isinstance(content, dict) and isinstance(content.get("reasons"), list):
                         reasons = "; ".join(map(str, content["reasons"]))
                 if self._clock.monotonic() >= deadline_s:
@@ -165,13 +170,13 @@ class DemoProcesses:
                 await self._clock.sleep(pause_s)
                 pause_s = min(READY_POLL_MAX_S, pause_s * 1.2)
 
-    def ended(self, member: DemoMember) -> int | None:
+    def exit_status(self, member: DemoMember) -> int | None:
         """Exit status of a member's process; None while it runs."""
         process = self._running.get(member.name)
         return process.returncode if process is not None else None
 
     async def stop(self) -> None:
-        """Stop all that run: with SIGTERM, and after a while with SIGKILL."""
+        """Stop all that run: with SIGTERM, and after `STOP_TIMEOUT_S` with SIGKILL."""
         running = [process for process in self._running.values() if process.returncode is None]
         for process in running:
             with contextlib.suppress(ProcessLookupError):
@@ -183,7 +188,7 @@ class DemoProcesses:
             await self.kill()
 
     async def kill(self) -> None:
-        """End all that run, at once, with everything in their sessions."""
+        """End all that run with SIGKILL, with all processes of their sessions."""
         for process in self._running.values():
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -192,14 +197,14 @@ class DemoProcesses:
 
 
 def _failed(member: DemoMember, status: int) -> HansaError:
-    """Why a process ended: the last thing that it wrote for a person, with its own exit status."""
+    """The error for a process that ended: its last message, and the code that belongs to its exit status."""
     code = next((code for code, number in EXIT_STATUS.items() if number == status), Code.ENGINE_FAILED)
     reason = last_message(member.log) or f"exit status {status}"
     return Refused(code, f"{member.name} did not start: {reason} (log: {member.log})")
 
 
 def last_message(log: Path) -> str | None:
-    """The last line of a log that is not a structured record."""
+    """The last line of a log that is not a structured record; None when there is none."""
     try:
         with log.open("rb") as stream:
             stream.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))

@@ -1,4 +1,4 @@
-"""What a demo shows while it runs: a live table on a terminal, else a line whenever something has changed."""
+"""What a demo shows while it runs: a live table on a terminal, else a line whenever a value changes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from hansa.core.errors import HansaError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-LIVE_EVERY_S: Final = 0.5
-LINES_EVERY_S: Final = 2.0
+LIVE_INTERVAL_S: Final = 0.5
+LINES_INTERVAL_S: Final = 2.0
 RATE_WINDOW_S: Final = 5.0
-LOOK_TIMEOUT_S: Final = 3.0
+STATUS_TIMEOUT_S: Final = 3.0
 HEADINGS: Final = ("member", "address", "state", "height", "events", "lag", "pending", "failed", "entities")
 
 
 class MemberView(msgspec.Struct, frozen=True):
-    """What is known of a member now."""
+    """The state of a member; a figure is None where it is not known."""
 
     state: str
     """`ready`, `not ready` or `down`."""
@@ -45,31 +45,31 @@ DOWN: Final = MemberView("down")
 
 
 class RateMeter:
-    """Events a second, over the last few seconds."""
+    """Events a second, over the last `RATE_WINDOW_S` seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._seen: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]] = deque()
 
-    def note(self, position: int | None) -> None:
-        """The ledger's position now."""
+    def add(self, position: int | None) -> None:
+        """Add the current position of the ledger; None where it is not known."""
         now_s = self._clock.monotonic()
         if position is not None:
-            self._seen.append((now_s, position))
-        while len(self._seen) > 1 and now_s - self._seen[0][0] > RATE_WINDOW_S:
-            self._seen.popleft()
+            self._samples.append((now_s, position))
+        while len(self._samples) > 1 and now_s - self._samples[0][0] > RATE_WINDOW_S:
+            self._samples.popleft()
 
     @property
     def per_s(self) -> float:
-        """The rate; 0 before there are two values."""
-        if len(self._seen) < 2:
+        """The rate; 0 before there are two samples."""
+        if len(self._samples) < 2:
             return 0.0
-        (start_s, first), (end_s, last) = self._seen[0], self._seen[-1]
+        (start_s, first), (end_s, last) = self._samples[0], self._samples[-1]
         return (last - first) / (end_s - start_s) if end_s > start_s else 0.0
 
 
 class DemoView:
-    """Asks all members how they are, and shows it until cancelled."""
+    """Gets the status of all members again and again, and shows it."""
 
     def __init__(self, members: Sequence[DemoMember], clock: Clock, output: Output) -> None:
         self._members = tuple(members)
@@ -92,29 +92,31 @@ class DemoView:
 
         with Live(console=Console(file=sys.stdout), auto_refresh=False, transient=True) as live:
             while True:
-                live.update(self._picture(await self._look(clients)), refresh=True)
-                await self._clock.sleep(LIVE_EVERY_S)
+                live.update(self._rendered(await self._current(clients)), refresh=True)
+                await self._clock.sleep(LIVE_INTERVAL_S)
 
     async def _show_lines(self, clients: Sequence[Client]) -> None:
         shown: tuple[MemberView, ...] = ()
         while True:
-            views = await self._look(clients)
-            for member, before, now in zip(self._members, shown or (DOWN,) * len(views), views, strict=True):
-                if before.state != now.state:
-                    hint = f"; restart it with: {member.restart_command}" if now.state == "down" else ""
-                    self._output.data(f"{member.name} is {now.state}{hint}")
+            views = await self._current(clients)
+            for member, before, after in zip(
+                self._members, shown or (DOWN,) * len(views), views, strict=True
+            ):
+                if before.state != after.state:
+                    hint = f"; restart it with: {member.restart_command}" if after.state == "down" else ""
+                    self._output.data(f"{member.name} is {after.state}{hint}")
             if views != shown:
                 self._output.data(f"{self._clock.now():%H:%M:%S}  {self.summary(views)}")
             shown = views
-            await self._clock.sleep(LINES_EVERY_S)
+            await self._clock.sleep(LINES_INTERVAL_S)
 
-    async def _look(self, clients: Sequence[Client]) -> tuple[MemberView, ...]:
+    async def _current(self, clients: Sequence[Client]) -> tuple[MemberView, ...]:
         views = tuple(await asyncio.gather(*map(view_of, clients)))
-        self._meter.note(max((view.position for view in views if view.position is not None), default=None))
+        self._meter.add(max((view.position for view in views if view.position is not None), default=None))
         return views
 
     def summary(self, views: Sequence[MemberView]) -> str:
-        """All members in a line."""
+        """The state of all members in one line."""
         up = [view for view in views if view is not DOWN]
         return (
             f"{len(up)} of {len(views)} members up, height {_highest(view.height for view in up)}, "
@@ -124,7 +126,7 @@ class DemoView:
             f"entities {' '.join(_shown(view.entities) for view in views)}"
         )
 
-    def _picture(self, views: Sequence[MemberView]) -> RenderableType:
+    def _rendered(self, views: Sequence[MemberView]) -> RenderableType:
         from rich.console import Group
         from rich.text import Text
 
@@ -148,9 +150,9 @@ def row_of(member: DemoMember, view: MemberView) -> list[str]:
 
 
 async def view_of(client: Client) -> MemberView:
-    """How a member is."""
+    """The state of a member."""
     try:
-        async with asyncio.timeout(LOOK_TIMEOUT_S):
+        async with asyncio.timeout(STATUS_TIMEOUT_S):
             report = await fetch_status(client)
     except (HansaError, TimeoutError):
         return DOWN

@@ -1,6 +1,7 @@
-"""`hansa doctor`: looks at a machine and a marketplace's folder, and says what to do about what it finds.
+"""`hansa doctor`: checks a machine and the folder of a marketplace, and says how to correct what is wrong.
 
-It changes nothing, and can be run beside the marketplace; what cannot be looked at while that runs is asked of it.
+It changes nothing and can be run while the marketplace runs; what cannot be checked in the folder then comes from the
+marketplace's status.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Final
 
 import apsw
 
-from hansa.cli.demo.members import holder_of
-from hansa.cli.doctor.findings import CheckResult, look, ok, tried, wrong
-from hansa.cli.doctor.network import certificate_findings, peer_findings, running_findings
+from hansa.cli.demo.members import serving_process
+from hansa.cli.doctor.network import check_certificates, check_peers, check_running
+from hansa.cli.doctor.results import CheckResult, look, ok, result_of, wrong
 from hansa.cli.output import Output
 from hansa.cli.versions import versions
 from hansa.core.clock import Clock
@@ -30,41 +31,39 @@ from hansa.pubsub.engine import engine_build, require_free_port
 from hansa.store.sqlite.schema import MIGRATIONS
 
 PYTHON_OLDEST: Final = (3, 11)
-DISK_COMFORT: Final = 4
-"""Below so many times the least free space, it is worth a look."""
+DISK_FREE_FACTOR: Final = 4
+"""Free space below this multiple of the minimum is reported, though it is still enough."""
 QUICK_CHECK_SIZE_MAX_BYTES: Final = 1_073_741_824
 UNCHECKED: Final = "too large to be checked here"
 SECRETS: Final = (folders.MEMBER_KEY, folders.TOKEN_KEY, folders.NODE_KEY, folders.VALIDATOR_KEY)
 
 
 def run_doctor(folder: Path | None, environment: Mapping[str, str], output: Output, clock: Clock) -> int:
-    """Check everything and show it. Returns 1 when something is wrong."""
-    found = [*machine_findings()]
+    """Make all checks and show the results. Returns 1 when something is wrong."""
+    results = [*check_machine()]
     if folder is None:
-        found.append(disk_finding(Path(), 0))
+        results.append(check_disk(Path(), 0))
     else:
-        found += folder_findings(folder, environment, clock)
+        results += check_folder(folder, environment, clock)
+    failed = sum(result.state == "wrong" for result in results)
     if output.as_json:
-        output.document(found)
+        output.document(results)
     else:
-        rows = [[finding.state, finding.check, finding.found, finding.todo] for finding in found]
-        output.table(("", "check", "found", "what to do"), rows)
-        troubles = sum(finding.state == "wrong" for finding in found)
-        output.data(
-            f"{troubles} of {len(found)} checks found something wrong." if troubles else "All is well."
-        )
-    return int(any(finding.state == "wrong" for finding in found))
+        rows = [[result.state, result.check, result.result, result.todo] for result in results]
+        output.table(("", "check", "result", "what to do"), rows)
+        output.data(f"{failed} of {len(results)} checks failed." if failed else "All checks passed.")
+    return int(failed > 0)
 
 
-def machine_findings() -> Iterator[CheckResult]:
-    """Versions and the engine."""
-    told = versions()
-    shown = f"Hansa {told['hansa']}, Python {told['python']}, SQLite {told['sqlite']}"
+def check_machine() -> Iterator[CheckResult]:
+    """The versions, and the engine."""
+    installed = versions()
+    shown = f"Hansa {installed['hansa']}, Python {installed['python']}, SQLite {installed['sqlite']}"
     if sys.version_info[:2] < PYTHON_OLDEST:
         yield wrong("versions", shown, "Install Python 3.11 or newer.")
     else:
         yield ok("versions", shown)
-    yield tried("engine", _engine, "Run `make setup`, or install a wheel made for this platform.")
+    yield result_of("engine", _engine, "Run `make setup`, or install a wheel made for this platform.")
 
 
 def _engine() -> str:
@@ -72,8 +71,8 @@ def _engine() -> str:
     return f"CometBFT {build.cometbft} for {build.platform}"
 
 
-def folder_findings(folder: Path, environment: Mapping[str, str], clock: Clock) -> Iterator[CheckResult]:
-    """Everything about a marketplace's folder; without settings that can be read there is no more to say."""
+def check_folder(folder: Path, environment: Mapping[str, str], clock: Clock) -> Iterator[CheckResult]:
+    """A marketplace's folder; the settings alone where they are invalid, as the other checks need them."""
     try:
         settings = load_settings(folder, environment)
     except HansaError as error:
@@ -82,18 +81,18 @@ def folder_findings(folder: Path, environment: Mapping[str, str], clock: Clock) 
         )
         return
     yield ok("settings", f"{settings.name} at {settings.endpoint}")
-    yield from key_findings(folder)
-    yield registration_finding(folder, settings)
-    yield disk_finding(folder, settings.limits.disk_free_min_bytes)
-    yield store_finding(folder / folders.STORE)
-    holder = holder_of(folder)
-    if holder is None:
+    yield from check_keys(folder)
+    yield check_registration(folder, settings)
+    yield check_disk(folder, settings.limits.disk_free_min_bytes)
+    yield check_store(folder / folders.STORE)
+    process = serving_process(folder)
+    if process is None:
         yield ok("process", "not running")
-        yield from port_findings(settings)
-        yield ledger_clock_finding(folder, settings, clock)
+        yield from check_ports(settings)
+        yield check_ledger_clock(folder, settings, clock)
     else:
-        yield ok("process", f"running, process {holder}")
-        yield from asyncio.run(running_findings(settings))
+        yield ok("process", f"running, process {process}")
+        yield from asyncio.run(check_running(settings))
     yield from asyncio.run(_network(folder, settings, clock))
 
 
@@ -101,16 +100,16 @@ async def _network(folder: Path, settings: Settings, clock: Clock) -> list[Check
     try:
         _, document = folders.load_genesis(folder)
     except HansaError:
-        return []  # told already, by the check of the registration
+        return []  # the check of the registration reports it
     others = [member for member in document.app_state.members if member.did != settings.did]
     return [
-        *await peer_findings(settings, others, clock),
-        *await certificate_findings(settings, others, clock),
+        *await check_peers(settings, others, clock),
+        *await check_certificates(settings, others, clock),
     ]
 
 
-def key_findings(folder: Path) -> Iterator[CheckResult]:
-    """The keys can be read, and by their owner alone."""
+def check_keys(folder: Path) -> Iterator[CheckResult]:
+    """Whether the keys can be read, by their owner alone."""
     for name in (folders.MEMBER_KEY, folders.TOKEN_KEY):
         try:
             key = SigningKey.load(folder / name)
@@ -136,8 +135,8 @@ def key_findings(folder: Path) -> Iterator[CheckResult]:
         yield ok("secrets", "readable by their owner alone")
 
 
-def registration_finding(folder: Path, settings: Settings) -> CheckResult:
-    """The league knows this marketplace as its settings have it."""
+def check_registration(folder: Path, settings: Settings) -> CheckResult:
+    """Whether the league registered this marketplace as its settings describe it."""
 
     def attempt() -> str:
         _, document = folders.load_genesis(folder)
@@ -145,25 +144,25 @@ def registration_finding(folder: Path, settings: Settings) -> CheckResult:
         preflight.check_registered(settings, document, folder, kid)
         return f"one of {len(document.app_state.members)} members of {document.chain_id}"
 
-    return tried("league", attempt, "Take genesis, card and settings of the same league.")
+    return result_of("league", attempt, "Take genesis, card and settings of the same league.")
 
 
-def disk_finding(folder: Path, least_bytes: int) -> CheckResult:
-    """Free space."""
+def check_disk(folder: Path, free_min_bytes: int) -> CheckResult:
+    """Whether there is enough free space on the disk of a folder."""
     try:
         free = preflight.free_bytes(folder)
     except OSError as error:
         return wrong("disk", f"{folder}: {error.strerror}", "Make the folder's disk available.")
     shown = f"{free / 1e9:,.1f} GB free"
-    if free < least_bytes:
-        return wrong("disk", shown, f"Free space: writes are refused below {least_bytes:,} bytes.")
-    if free < least_bytes * DISK_COMFORT:
+    if free < free_min_bytes:
+        return wrong("disk", shown, f"Free space: writes are refused below {free_min_bytes:,} bytes.")
+    if free < free_min_bytes * DISK_FREE_FACTOR:
         return look("disk", shown, "Free space soon.")
     return ok("disk", shown)
 
 
-def store_finding(path: Path) -> CheckResult:
-    """The catalogue store can be read, is of this version or an older one, and whole."""
+def check_store(path: Path) -> CheckResult:
+    """Whether the catalogue store can be read, is undamaged, and of this version or an older one."""
     if not path.exists():
         return ok("store", "made at the first start")
     try:
@@ -189,8 +188,8 @@ def store_finding(path: Path) -> CheckResult:
     return ok("store", f"version {version}{older}, {path.stat().st_size / 1e6:,.1f} MB, {state}")
 
 
-def port_findings(settings: Settings) -> Iterator[CheckResult]:
-    """The ports are free for the next start."""
+def check_ports(settings: Settings) -> Iterator[CheckResult]:
+    """Whether the ports are free for the next start."""
     for purpose, host, port in (
         ("HTTP", settings.listen_host, http_port(settings)),
         ("engine", settings.p2p_host, settings.p2p_port),
@@ -203,8 +202,8 @@ def port_findings(settings: Settings) -> Iterator[CheckResult]:
             yield ok(f"port {port}", f"free, for {purpose}")
 
 
-def ledger_clock_finding(folder: Path, settings: Settings, clock: Clock) -> CheckResult:
-    """This machine's clock is not behind the ledger."""
+def check_ledger_clock(folder: Path, settings: Settings, clock: Clock) -> CheckResult:
+    """Whether this machine's clock is not behind the ledger."""
     try:
         last_block, _ = preflight.ledger_before_start(folder)
         preflight.check_clock_by_ledger(last_block, clock, settings.limits)

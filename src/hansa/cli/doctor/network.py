@@ -1,4 +1,4 @@
-"""The checks of `hansa doctor` that ask others: this marketplace when it runs, the other members, their certificates."""
+"""The checks of `hansa doctor` over the network: the running marketplace, the other members, the certificates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from hansa.cli.client import Client
-from hansa.cli.doctor.findings import CheckResult, look, ok, wrong
+from hansa.cli.doctor.results import CheckResult, look, ok, wrong
 from hansa.cli.output import printable
 from hansa.cli.status import fetch_status, number, text_of
 from hansa.core.clock import Clock
@@ -24,12 +24,12 @@ from hansa.node.settings.loading import Settings
 
 TIMEOUT_S: Final = 3.0
 CERTIFICATE_RENEW_DAYS: Final = 14
-MEMBERS_ASKED_MAX: Final = 64
+MEMBERS_CHECKED_MAX: Final = 64
 SEARCHES_SHOWN_MAX: Final = 5
 
 
-async def running_findings(settings: Settings) -> list[CheckResult]:
-    """What the running marketplace says of itself."""
+async def check_running(settings: Settings) -> list[CheckResult]:
+    """The status that the running marketplace reports."""
     try:
         async with asyncio.timeout(TIMEOUT_S), Client(settings.endpoint, connections_max=1) as client:
             report = await fetch_status(client)
@@ -38,68 +38,70 @@ async def running_findings(settings: Settings) -> list[CheckResult]:
         return [
             wrong("answers", reason, "Look at its log; is the endpoint the address at which it is reached?")
         ]
-    found = []
+    results = []
     if report.get("is_ready"):
-        found.append(ok("answers", f"ready, version {text_of(report.get('version'))}"))
+        results.append(ok("answers", f"ready, version {text_of(report.get('version'))}"))
     else:
         reasons = "; ".join(map(text_of, report.get("reasons") or ()))
-        found.append(
+        results.append(
             wrong("answers", f"not ready: {reasons}", "Wait if it is starting; else look at its log.")
         )
-    standing = (
-        f"height {number(report, 'height')}, {number(report, 'peers')} peers, lag {number(report, 'lag')}"
-    )
+    state = f"height {number(report, 'height')}, {number(report, 'peers')} peers, lag {number(report, 'lag')}"
     if report.get("height") is None:
-        found.append(wrong("ledger", "does not answer", "Look at the log lines of cometbft and ledger."))
+        results.append(wrong("ledger", "does not answer", "Look at the log lines of cometbft and ledger."))
     elif report.get("peers") == 0 and len(report.get("origins") or ()) > 0:
         todo = "Check p2p_port, persistent_peers and the firewall."
-        found.append(wrong("ledger", f"{standing}: no other member is connected", todo))
+        results.append(wrong("ledger", f"{state}: no other member is connected", todo))
     else:
-        found.append(ok("ledger", standing))
+        results.append(ok("ledger", state))
     if report.get("failed"):
-        todo = "Tried again by itself; `hansa status` says what it met."
-        found.append(look("retrieval", f"{number(report, 'failed')} failed", todo))
-    found.append(index_finding(report.get("unindexed")))
-    return found
+        todo = "Repeated automatically; `hansa status` shows the reasons."
+        results.append(look("retrieval", f"{number(report, 'failed')} failed", todo))
+    results.append(check_indexes(report.get("unindexed")))
+    return results
 
 
-def index_finding(searches: object) -> CheckResult:
-    """Whether clients filter or sort by attributes that have no index."""
-    told = [one for one in searches if isinstance(one, dict)] if isinstance(searches, list) else []
-    if not told:
+def check_indexes(searches: object) -> CheckResult:
+    """Whether clients filter or sort by attributes that have no index.
+
+    Args:
+        searches: What the status reports as `unindexed`: a list of `{type, path, count}`.
+    """
+    unindexed = [one for one in searches if isinstance(one, dict)] if isinstance(searches, list) else []
+    if not unindexed:
         return ok("indexes", "every filter so far had one")
     shown = ", ".join(
         f"{text_of(one.get('type'))}.{text_of(one.get('path'))} ({text_of(one.get('count'))} times)"
-        for one in told[:SEARCHES_SHOWN_MAX]
+        for one in unindexed[:SEARCHES_SHOWN_MAX]
     )
-    todo = "Name what is asked for often in `indexed_attributes` in hansa.toml, and restart."
+    todo = "Name attributes that are often used in `indexed_attributes` in hansa.toml, and restart."
     return look("indexes", f"lists without an index since the start: {shown}", todo)
 
 
-async def peer_findings(settings: Settings, others: Sequence[Member], clock: Clock) -> list[CheckResult]:
-    """The other members can be reached, over HTTP and for the engine, and their clocks agree with this one."""
-    members = await asyncio.gather(*(_member_finding(member) for member in others[:MEMBERS_ASKED_MAX]))
+async def check_peers(settings: Settings, others: Sequence[Member], clock: Clock) -> list[CheckResult]:
+    """Whether the other members can be reached, over HTTP and by the engine, and their clocks agree with ours."""
+    members = await asyncio.gather(*(_check_member(member) for member in others[:MEMBERS_CHECKED_MAX]))
     engines = await asyncio.gather(
-        *(_engine_finding(peer) for peer in settings.persistent_peers[:MEMBERS_ASKED_MAX])
+        *(_check_engine(peer) for peer in settings.persistent_peers[:MEMBERS_CHECKED_MAX])
     )
-    return [*members, *engines, await _clock_finding(settings, others, clock)]
+    return [*members, *engines, await _check_clock(settings, others, clock)]
 
 
-async def _member_finding(member: Member) -> CheckResult:
+async def _check_member(member: Member) -> CheckResult:
     check = f"member {printable(member.name, 64)}"
     try:
         async with Client(member.endpoint, connections_max=1) as client:
-            answer = await client.request("GET", "/livez", timeout_s=TIMEOUT_S)
+            response = await client.request("GET", "/livez", timeout_s=TIMEOUT_S)
     except HansaError:
         return look(
             check, f"{member.endpoint} does not answer", "Its operator may know; the others go on without it."
         )
-    if answer.status != 200:
-        return look(check, f"{member.endpoint} answers with status {answer.status}", "Ask its operator.")
+    if response.status != 200:
+        return look(check, f"{member.endpoint} answers with status {response.status}", "Ask its operator.")
     return ok(check, f"{member.endpoint} answers")
 
 
-async def _engine_finding(peer: str) -> CheckResult:
+async def _check_engine(peer: str) -> CheckResult:
     address = peer.rpartition("@")[2]
     host, _, port = address.rpartition(":")
     check = f"engine at {printable(address, 100)}"
@@ -112,11 +114,11 @@ async def _engine_finding(peer: str) -> CheckResult:
     return ok(check, "can be connected to")
 
 
-async def _clock_finding(settings: Settings, others: Sequence[Member], clock: Clock) -> CheckResult:
-    async def is_asked(_: str) -> bool:
+async def _check_clock(settings: Settings, others: Sequence[Member], clock: Clock) -> CheckResult:
+    async def is_allowed(_: str) -> bool:
         return True
 
-    http = OutboundClient(is_asked, allow_private_networks=True)
+    http = OutboundClient(is_allowed, allow_private_networks=True)
     try:
         ahead_s = await check_clock_by_members(http, others, clock, settings.limits)
     except HansaError as error:
@@ -126,29 +128,27 @@ async def _clock_finding(settings: Settings, others: Sequence[Member], clock: Cl
     if ahead_s is None:
         if not others:
             return ok("clock", "nobody to compare with")
-        return look("clock", "no other member says what time it is", "Check that NTP or the like runs.")
+        return look("clock", "no other member reports its time", "Check that NTP or the like runs.")
     return ok("clock", f"within {abs(ahead_s):.1f} s of the other members")
 
 
-async def certificate_findings(
-    settings: Settings, others: Sequence[Member], clock: Clock
-) -> list[CheckResult]:
-    """The certificates of the members' endpoints hold, and go on doing so."""
-    secure = [member for member in others if member.endpoint.startswith("https://")][:MEMBERS_ASKED_MAX]
+async def check_certificates(settings: Settings, others: Sequence[Member], clock: Clock) -> list[CheckResult]:
+    """Whether the certificates of the members' endpoints are valid, and will be for a while."""
+    secure = [member for member in others if member.endpoint.startswith("https://")][:MEMBERS_CHECKED_MAX]
     endpoints = [member.endpoint for member in secure]
-    found = []
+    results = []
     if settings.endpoint.startswith("https://"):
         endpoints.insert(0, settings.endpoint)
     elif not settings.single_machine:
         todo = "Put a reverse proxy with TLS before it and register that; see docs/operators/install.md."
-        found.append(look("certificate", f"{settings.endpoint} is not encrypted", todo))
-    return [*found, *await asyncio.gather(*(certificate_finding(endpoint, clock) for endpoint in endpoints))]
+        results.append(look("certificate", f"{settings.endpoint} is not encrypted", todo))
+    return [*results, *await asyncio.gather(*(check_certificate(endpoint, clock) for endpoint in endpoints))]
 
 
-async def certificate_finding(
+async def check_certificate(
     endpoint: str, clock: Clock, context: ssl.SSLContext | None = None
 ) -> CheckResult:
-    """The certificate of one endpoint; `context` says who is trusted, the system's authorities unless given."""
+    """The certificate of one endpoint; `context` holds the trusted authorities, by default those of the system."""
     parts = urlsplit(endpoint)
     check = f"certificate of {parts.netloc}"
     try:
@@ -158,7 +158,7 @@ async def certificate_finding(
             )
     except ssl.SSLCertVerificationError as error:
         return wrong(
-            check, f"does not hold: {printable(error.verify_message)}", "Renew it, or complete its chain."
+            check, f"is invalid: {printable(error.verify_message)}", "Renew it, or complete its chain."
         )
     except (OSError, TimeoutError):
         return look(check, "the endpoint cannot be connected to", "Ask its operator.")
@@ -166,14 +166,14 @@ async def certificate_finding(
         encoded = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     finally:
         writer.close()
-    return expiry_finding(check, x509.load_der_x509_certificate(encoded).not_valid_after_utc, clock.now())
+    return check_expiry(check, x509.load_der_x509_certificate(encoded).not_valid_after_utc, clock.now())
 
 
-def expiry_finding(check: str, ends: datetime, now: datetime) -> CheckResult:
-    """How long a certificate still holds."""
-    days = (ends.astimezone(UTC) - now).days
+def check_expiry(check: str, expires: datetime, now: datetime) -> CheckResult:
+    """How long a certificate is still valid."""
+    days = (expires.astimezone(UTC) - now).days
     if days < 0:
-        return wrong(check, f"expired on {ends:%Y-%m-%d}", "Renew it.")
+        return wrong(check, f"expired on {expires:%Y-%m-%d}", "Renew it.")
     if days < CERTIFICATE_RENEW_DAYS:
-        return look(check, f"expires on {ends:%Y-%m-%d}, in {days} days", "Renew it; automate that.")
-    return ok(check, f"holds until {ends:%Y-%m-%d}")
+        return look(check, f"expires on {expires:%Y-%m-%d}, in {days} days", "Renew it; automate that.")
+    return ok(check, f"valid until {expires:%Y-%m-%d}")

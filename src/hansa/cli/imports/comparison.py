@@ -1,7 +1,7 @@
-"""Whether an entity of a file and one at a marketplace say the same, and the merge patch (RFC 7396) that makes them.
+"""Compares an entity of a file with the one at a marketplace; the difference is a merge patch (RFC 7396).
 
-What the marketplace sets is not compared: `href`, the times it stamps, a lifecycle status and defaults that the file
-does not mention. A null says the same as an absent attribute.
+Left out of the comparison is what the marketplace sets: `href`, time stamps, and, where the file does not mention
+them, the lifecycle status and defaults. A null and an absent attribute are equal.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ NEVER_COMPARED: Final = frozenset({"id", "href", "lastUpdate"})
 
 
 def changes_between(
-    models: Models, type_name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]
+    models: Models, type_name: str, current: Mapping[str, Any], target: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The merge patch that turns what a marketplace has into what a file says; empty when they say the same."""
+    """The merge patch from the entity at a marketplace to the one of a file; empty when they are equal."""
     api, resource = models.served(type_name)
     attributes = api.attributes_of(resource.type)
     ignored = NEVER_COMPARED | {*resource.stamped_on_create, *resource.stamped_on_write}
-    told = {name: value for name, value in wanted.items() if name not in ignored}
-    standing = {}
-    for name, value in found.items():
+    after = {name: value for name, value in target.items() if name not in ignored}
+    before = {}
+    for name, value in current.items():
         if name in ignored:
             continue
-        if name not in told:
+        if name not in after:
             attribute = attributes.get(name)
             is_default = (
                 attribute is not None and attribute.on_create is not None and attribute.on_create == value
             )
             if name == resource.status_attribute or is_default:
                 continue
-        standing[name] = value
-    return merge_patch_between(standing, told)
+        before[name] = value
+    return merge_patch_between(before, after)
 
 
-def merge_patch_between(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The smallest merge patch from one object to another: `merge_patch(found, patch)` says what `wanted` says."""
+def merge_patch_between(current: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
+    """The smallest merge patch from one object to another: `merge_patch(current, patch)` equals `target`."""
     patch: dict[str, Any] = {}
-    for name in found.keys() - wanted.keys():
-        if found[name] is not None:
+    for name in current.keys() - target.keys():
+        if current[name] is not None:
             patch[name] = None
-    for name, value in wanted.items():
-        before = found.get(name)
+    for name, value in target.items():
+        before = current.get(name)
         if isinstance(before, dict) and isinstance(value, dict):
             inner = merge_patch_between(before, value)
             if inner:

@@ -1,15 +1,16 @@
-"""Brings entities from JSON Lines into a marketplace; can be interrupted and repeated at any time.
+"""Imports entities from JSON Lines into a marketplace; can be interrupted and repeated at any time.
 
     line ── bad ───────────────────────────────────────────────► refused
       └─ POST ── 201 ──────────────────────────────────────────► created
            ├─ 409 ── GET, compare ── the same ─────────────────► unchanged
            │           └─ different ── PATCH ── 200 ───────────► changed
-           ├─ 409, read-only-replica ──────────────────────────► refused: another member's
-           ├─ 429, 503, no answer ── wait, the same again; at once, or `patience_s` after the last answer, the import stops
-           ├─ 401, 403 ── the import stops: every other line would meet the same
+           ├─ 409, read-only-replica ──────────────────────────► refused: the entity belongs to another member
+           ├─ 429, 503, no response ── wait and repeat; `patience_s` after the last success, the import stops
+           ├─ 401, 403 ── the import stops: every other line would be refused too
            └─ any other ───────────────────────────────────────► refused, with the marketplace's reason
 
-A request that was lost on its way may have been carried out; the next attempt meets 409 and finds nothing to change.
+Where the marketplace never responded, the import stops at the first failure. A request whose response was lost may
+have been carried out: the repeated one meets 409, and the comparison shows nothing to change.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ import msgspec
 from hansa.business.models import Models
 from hansa.cli.client import Client, ClientResponse, reason_of, refusal, retry_after_s
 from hansa.cli.imports.comparison import changes_between
+from hansa.cli.imports.concurrency import REQUESTS_MAX, ConcurrencyLimit, Patience
 from hansa.cli.imports.lines import BadLine, EntityLine, read_lines
-from hansa.cli.imports.pace import WIDTH_MAX, ImportPace, Patience
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 
 PATIENCE_S: Final = 30.0
-BAD_LINES_KEPT_MAX: Final = 1000
-SERVER_FAULTS_MAX: Final = 3
-"""Attempts at one line that the marketplace answers with a fault of its own (500)."""
+BAD_LINES_REPORTED_MAX: Final = 1000
+SERVER_ERRORS_MAX: Final = 3
+"""Attempts at one line whose request fails with a server error (500 and above, but not 503)."""
 REPLICA: Final = "another member's entity; it can be changed at its origin only"
 
 
 @unique
 class Outcome(StrEnum):
-    """What became of a line."""
+    """What the import of a line did."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -49,7 +50,7 @@ class Outcome(StrEnum):
 
 
 class ImportReport(msgspec.Struct):
-    """How far an import has come; filled while it runs."""
+    """The progress of an import, and its result; filled while it runs."""
 
     url: str
     created: int = 0
@@ -62,16 +63,16 @@ class ImportReport(msgspec.Struct):
 
     @property
     def lines(self) -> int:
-        """Lines that are done."""
+        """Lines that are processed."""
         return self.created + self.changed + self.unchanged + self.refused
 
-    def note(self, outcome: Outcome) -> None:
+    def count(self, outcome: Outcome) -> None:
         """Count a line."""
         setattr(self, outcome.value, getattr(self, outcome.value) + 1)
 
 
 class Importer:
-    """Imports lines; `on_bad` and `on_done` hear of each line that was refused, and of each that is done."""
+    """Imports lines. Calls `on_bad` with each line that was refused, and `on_done` after each line."""
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class Importer:
     ) -> None:
         self._client = client
         self._models = models
-        self._pace = ImportPace(clock)
+        self._concurrency = ConcurrencyLimit(clock)
         self._patience = Patience(clock, patience_s)
         self._on_bad = on_bad
         self._on_done = on_done
@@ -95,13 +96,13 @@ class Importer:
         """Import all lines.
 
         Raises:
-            HansaError: when it cannot go on; the report says how far it came.
+            HansaError: when the import cannot go on; the report holds what was done.
         """
         lines = read_lines(files)
         failure: HansaError | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(WIDTH_MAX):
+                for _ in range(REQUESTS_MAX):
                     group.create_task(self._work(lines))
         except* HansaError as errors:
             failure = _first(errors)
@@ -112,15 +113,15 @@ class Importer:
 
     async def _work(self, lines: Iterator[EntityLine | BadLine]) -> None:
         for line in lines:
-            self._note(line if isinstance(line, BadLine) else await self._import(line))
+            self._count(line if isinstance(line, BadLine) else await self._import(line))
 
-    def _note(self, result: Outcome | BadLine) -> None:
+    def _count(self, result: Outcome | BadLine) -> None:
         if isinstance(result, BadLine):
-            if len(self.report.bad) < BAD_LINES_KEPT_MAX:
+            if len(self.report.bad) < BAD_LINES_REPORTED_MAX:
                 self.report.bad.append(result)
             self._on_bad(result)
             result = Outcome.REFUSED
-        self.report.note(result)
+        self.report.count(result)
         self._on_done()
 
     async def _import(self, line: EntityLine) -> Outcome | BadLine:
@@ -128,66 +129,67 @@ class Importer:
             base, path = self._path(line)
         except HansaError as error:
             return _bad(line, error.message, str(error.code))
-        answer = await self._send("POST", base + path, msgspec.json.encode(line.body))
-        if answer.status < 300:
+        response = await self._send("POST", base + path, msgspec.json.encode(line.body))
+        if response.status < 300:
             return Outcome.CREATED
-        code, reason = reason_of(answer)
+        code, reason = reason_of(response)
         if code == Code.READ_ONLY_REPLICA:
             return _bad(line, REPLICA, code)
-        if answer.status != 409:
+        if response.status != 409:
             return _bad(line, reason, code)
         return await self._reconcile(line, f"{base}{path}/{quote(line.id, safe=':')}", reason)
 
     def _path(self, line: EntityLine) -> tuple[str, str]:
-        """Where entities of that type are served; a type of the provider's own by the type that it extends."""
+        """Base path and path of the collection of a type; an extension type is in that of the type it extends."""
         base_type = line.body.get("@baseType")
         if line.type not in self._models.types and base_type in self._models.types:
             return self._models.path_of(str(base_type))
         return self._models.path_of(line.type)
 
     async def _reconcile(self, line: EntityLine, path: str, conflict: str) -> Outcome | BadLine:
-        """Make the entity that is there say what the line says."""
-        found = await self._send("GET", path)
-        standing = found.json()
-        if found.status != 200 or not isinstance(standing, dict):
+        """Change the existing entity to what the line says."""
+        existing = await self._send("GET", path)
+        current = existing.json()
+        if existing.status != 200 or not isinstance(current, dict):
             return _bad(line, conflict, str(Code.CONFLICT))
         try:
-            changes = changes_between(self._models, line.type, standing, line.body)
+            changes = changes_between(self._models, line.type, current, line.body)
         except Refused as error:
             return _bad(line, error.message, str(error.code))
         if not changes:
             return Outcome.UNCHANGED
-        answer = await self._send("PATCH", path, msgspec.json.encode(changes))
-        if answer.status < 300:
+        response = await self._send("PATCH", path, msgspec.json.encode(changes))
+        if response.status < 300:
             return Outcome.CHANGED
-        code, reason = reason_of(answer)
+        code, reason = reason_of(response)
         return _bad(line, REPLICA if code == Code.READ_ONLY_REPLICA else reason, code)
 
     async def _send(self, method: str, path: str, body: bytes | None = None) -> ClientResponse:
-        """One request, repeated while the marketplace is overloaded or away."""
+        """Send a request, and repeat it while the marketplace is overloaded or does not respond."""
         content_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
         attempt = 0
         while True:
             try:
-                async with self._pace.turn():
-                    answer = await self._client.request(method, path, body=body, content_type=content_type)
+                async with self._concurrency.slot():
+                    response = await self._client.request(method, path, body=body, content_type=content_type)
             except Unavailable as error:
                 await self._patience.wait(attempt, error)
             else:
-                if answer.status in {401, 403}:
-                    raise refusal(answer, self._client.url)
-                if answer.status in {429, 503}:
-                    self._pace.slowed(retry_after_s(answer))
-                    await self._patience.wait(attempt, refusal(answer, self._client.url), is_there=True)
-                elif answer.status < 500 or attempt + 1 >= SERVER_FAULTS_MAX:
-                    self._pace.eased()
-                    self._patience.relieved()
-                    return answer
+                if response.status in {401, 403}:
+                    raise refusal(response, self._client.url)
+                if response.status in {429, 503}:
+                    self._concurrency.on_overload(retry_after_s(response))
+                    overload = refusal(response, self._client.url)
+                    await self._patience.wait(attempt, overload, has_answered=True)
+                elif response.status < 500 or attempt + 1 >= SERVER_ERRORS_MAX:
+                    self._concurrency.on_success()
+                    self._patience.on_success()
+                    return response
             attempt += 1
 
 
 def summary(report: ImportReport) -> str:
-    """An import in one line."""
+    """The result of an import in one line."""
     parts = [
         f"{getattr(report, outcome.value):,} {word}"
         for outcome, word in (

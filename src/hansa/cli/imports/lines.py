@@ -1,4 +1,4 @@
-"""Reads JSON Lines: an entity a line, with `@type`. A line that cannot be used is data too: file, number, reason."""
+"""Reads JSON Lines: an entity a line, with `@type`. An invalid line is a result too: file, number, reason."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LINE_SIZE_MAX_BYTES: Final = 4_194_304
 TYPE_LENGTH_MAX_CHARS: Final = 100
 IDENTIFIER_LENGTH_MAX_CHARS: Final = 2000
 COLLECTION: Final = "@collection"
-"""Says which API's entity a line is, where several have a type of that name: as `TMF908Alarm`."""
+"""Names the collection, where several APIs have a type of the same name: as `TMF908Alarm`."""
 _NAMESPACE: Final = uuid.UUID("7f1c3b7e-6a7f-5f0e-9a0d-2f1f0e6b8c11")
-"""Of identifiers that follow from a line's content."""
+"""Of identifiers that are derived from the content of a line."""
 
 
 class EntityLine(msgspec.Struct, frozen=True):
@@ -44,26 +44,26 @@ class BadLine(msgspec.Struct, frozen=True):
     code: str = str(Code.INVALID)
 
     def __str__(self) -> str:
-        """As compilers write it, so that editors find the place."""
+        """As compilers write it, so that editors can open the place."""
         return f"{self.file}:{self.line}: {self.reason}"
 
 
 def read_lines(files: Sequence[Path]) -> Iterator[EntityLine | BadLine]:
     """The lines of several files in order; empty ones are skipped.
 
-    An identifier may come once; the second line with it is bad, because the order of two writes to one entity would
-    be anybody's guess.
+    An identifier may occur once; the second line with it is bad, because lines are imported concurrently and the order
+    of two writes to one entity would be undefined.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when a file cannot be read.
     """
-    places: dict[str, tuple[str, int]] = {}
+    first_lines: dict[str, tuple[str, int]] = {}
     for path in files:
         name = str(path)
         for number, raw in _raw_lines(path):
             line = parse_line(raw, name, number)
             if isinstance(line, EntityLine):
-                first = places.setdefault(line.id, (name, number))
+                first = first_lines.setdefault(line.id, (name, number))
                 if first != (name, number):
                     yield BadLine(name, number, f"the identifier was on {first[0]}:{first[1]} already")
                     continue
@@ -71,13 +71,13 @@ def read_lines(files: Sequence[Path]) -> Iterator[EntityLine | BadLine]:
 
 
 def parse_line(raw: bytes, file: str, number: int) -> EntityLine | BadLine:
-    """One line. A line without `id` gets one that follows from its content, so that a second import meets the same."""
+    """One line. One without `id` gets an identifier derived from its content, the same at every import."""
     if len(raw) > LINE_SIZE_MAX_BYTES:
         return BadLine(file, number, f"longer than {LINE_SIZE_MAX_BYTES:,} bytes", str(Code.TOO_LARGE))
     try:
         body = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"not JSON ({_why(error)})"
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"not JSON ({_cause_of(error)})"
         return BadLine(file, number, reason, str(Code.MALFORMED))
     if not isinstance(body, dict):
         return BadLine(file, number, "not a JSON object", str(Code.MALFORMED))
@@ -104,7 +104,7 @@ def derived_id(type_name: str, body: dict[str, Any]) -> str:
 
 
 def count_lines(files: Sequence[Path]) -> int | None:
-    """How many lines that are not empty there are; None when one of the files can be read only once.
+    """The number of lines that are not empty; None when one of the files can be read only once.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when a file cannot be read.
@@ -118,7 +118,7 @@ def count_lines(files: Sequence[Path]) -> int | None:
 
 
 def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines. Of one that is too long, so much that it shows."""
+    """Numbered lines. One that is too long is cut, but stays too long."""
     with _open(path) as stream:
         number = 0
         while raw := stream.readline(LINE_SIZE_MAX_BYTES + 1):
@@ -139,7 +139,7 @@ def _open(path: Path) -> BinaryIO:
         raise Fatal(Code.SETTINGS_INVALID, f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _why(error: Exception) -> str:
+def _cause_of(error: Exception) -> str:
     return (
         "nested too deeply"
         if isinstance(error, RecursionError)

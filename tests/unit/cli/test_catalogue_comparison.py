@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.api.catalogue import CatalogueEntry
-from hansa.cli.differences import CatalogueComparison, merge, rows_of
+from hansa.cli.catalogue.comparison import CatalogueComparison, merge, rows_of, show_comparison
 from hansa.cli.output import Output
-from hansa.cli.remote import show_comparison
 
 
 async def listing(entries: Sequence[CatalogueEntry]) -> AsyncIterator[CatalogueEntry]:
@@ -22,36 +21,36 @@ def entry(number: int, hashlink: str = "hl:zA", origin: str = "did:key:one") -> 
     return CatalogueEntry(f"urn:{number:04}", "Category", hashlink, origin)
 
 
-async def compared(*catalogues: Sequence[CatalogueEntry], kept_max: int = 100) -> CatalogueComparison:
+async def compared(*catalogues: Sequence[CatalogueEntry], differences_max: int = 100) -> CatalogueComparison:
     names = [f"http://m{n}" for n in range(len(catalogues))]
-    return await merge([listing(catalogue) for catalogue in catalogues], names, kept_max)
+    return await merge([listing(catalogue) for catalogue in catalogues], names, differences_max)
 
 
 async def test_equal_catalogues_have_no_difference() -> None:
     same = [entry(n) for n in range(50)]
-    found = await compared(same, same, same)
-    assert found.count == 0
-    assert found.entities == [50, 50, 50]
+    comparison = await compared(same, same, same)
+    assert comparison.count == 0
+    assert comparison.entities == [50, 50, 50]
 
 
-async def test_a_missing_entity_another_content_and_another_origin_are_told_apart() -> None:
-    found = await compared(
+async def test_a_missing_entity_another_content_and_another_origin_are_distinguished() -> None:
+    comparison = await compared(
         [entry(1), entry(2), entry(3), entry(4)],
         [entry(2), entry(3, "hl:zB"), entry(4, origin="did:key:two")],
     )
-    assert [(d.id, d.kind) for d in found.differences] == [
+    assert [(d.id, d.kind) for d in comparison.differences] == [
         ("urn:0001", "missing"),
         ("urn:0003", "content"),
         ("urn:0004", "origin"),
     ]
-    assert (found.missing, found.content, found.origin) == (1, 1, 1)
-    assert rows_of(found.differences)[0][3:] == ["hl:zA", "missing"]
+    assert (comparison.missing, comparison.content, comparison.origin) == (1, 1, 1)
+    assert rows_of(comparison.differences)[0][3:] == ["hl:zA", "missing"]
 
 
-async def test_all_differences_are_counted_though_few_are_kept() -> None:
-    found = await compared([entry(n) for n in range(30)], [], kept_max=5)
-    assert found.missing == 30
-    assert len(found.differences) == 5
+async def test_all_differences_are_counted_though_few_are_listed() -> None:
+    comparison = await compared([entry(n) for n in range(30)], [], differences_max=5)
+    assert comparison.missing == 30
+    assert len(comparison.differences) == 5
 
 
 async def test_an_empty_league_has_no_difference() -> None:
@@ -69,19 +68,19 @@ CATALOGUES = st.lists(
 async def test_differences_are_those_identifiers_that_are_not_the_same_everywhere(
     catalogues: list[dict[int, str]],
 ) -> None:
-    found = await compared(*([entry(n, h) for n, h in catalogue.items()] for catalogue in catalogues))
+    comparison = await compared(*([entry(n, h) for n, h in catalogue.items()] for catalogue in catalogues))
     expected = {
         f"urn:{number:04}"
         for number in set().union(*catalogues)
         if len({catalogue.get(number) for catalogue in catalogues}) > 1
     }
-    assert {difference.id for difference in found.differences} == expected
+    assert {difference.id for difference in comparison.differences} == expected
 
 
 async def test_a_person_reads_what_is_missing_where(capsys: object) -> None:
-    found = await compared([entry(1), entry(2)], [entry(1)], kept_max=0)
-    show_comparison(found, Output())
-    told = capsys.readouterr().out  # type: ignore[attr-defined]
-    assert "differ in 1 entities (1 missing)" in told
-    assert "1 more" in told
-    assert "2 at http://m0, 1 at http://m1" in told
+    comparison = await compared([entry(1), entry(2)], [entry(1)], differences_max=0)
+    show_comparison(comparison, Output())
+    text = capsys.readouterr().out  # type: ignore[attr-defined]
+    assert "differ in 1 entities (1 missing)" in text
+    assert "1 more" in text
+    assert "2 at http://m0, 1 at http://m1" in text

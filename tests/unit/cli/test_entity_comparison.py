@@ -1,4 +1,4 @@
-"""Whether a file and a marketplace say the same of an entity."""
+"""Comparing an entity of a file with the one at a marketplace."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def models() -> Models:
     return load()
 
 
-@given(found=objects(SCALARS), wanted=objects(SCALARS))
-def test_the_patch_makes_one_object_say_what_the_other_says(
-    found: dict[str, Any], wanted: dict[str, Any]
+@given(current=objects(SCALARS), target=objects(SCALARS))
+def test_the_patch_makes_one_object_equal_to_the_other(
+    current: dict[str, Any], target: dict[str, Any]
 ) -> None:
-    result = merge_patch(found, merge_patch_between(found, wanted))
-    assert canonical_json(without_nulls(result)) == canonical_json(without_nulls(wanted))
-    assert merge_patch_between(result, wanted) == {}
+    result = merge_patch(current, merge_patch_between(current, target))
+    assert canonical_json(without_nulls(result)) == canonical_json(without_nulls(target))
+    assert merge_patch_between(result, target) == {}
 
 
 @given(objects(SCALARS))
@@ -59,7 +59,7 @@ def test_true_and_one_are_different_but_one_and_one_point_zero_are_not() -> None
 
 
 def test_what_the_marketplace_sets_is_not_compared() -> None:
-    found = {
+    current = {
         "id": "urn:x",
         "href": "http://here/urn:x",
         "@type": "Category",
@@ -67,18 +67,18 @@ def test_what_the_marketplace_sets_is_not_compared() -> None:
         "lifecycleStatus": "In study",
         "lastUpdate": "2026-01-01T00:00:00.000Z",
     }
-    wanted = {"@type": "Category", "id": "urn:x", "name": "Cloud", "lastUpdate": "2020-01-01T00:00:00Z"}
-    assert changes_between(models(), "Category", found, wanted) == {}
+    target = {"@type": "Category", "id": "urn:x", "name": "Cloud", "lastUpdate": "2020-01-01T00:00:00Z"}
+    assert changes_between(models(), "Category", current, target) == {}
 
 
 def test_a_status_that_the_file_does_mention_is_compared() -> None:
-    found = {"@type": "Category", "name": "Cloud", "lifecycleStatus": "In study"}
-    wanted = {"@type": "Category", "name": "Cloud", "lifecycleStatus": "Launched"}
-    assert changes_between(models(), "Category", found, wanted) == {"lifecycleStatus": "Launched"}
+    current = {"@type": "Category", "name": "Cloud", "lifecycleStatus": "In study"}
+    target = {"@type": "Category", "name": "Cloud", "lifecycleStatus": "Launched"}
+    assert changes_between(models(), "Category", current, target) == {"lifecycleStatus": "Launched"}
 
 
 def test_an_attribute_that_the_file_no_longer_has_is_removed() -> None:
-    found = {"@type": "Category", "name": "Cloud", "description": "old"}
-    assert changes_between(models(), "Category", found, {"@type": "Category", "name": "Cloud"}) == {
+    current = {"@type": "Category", "name": "Cloud", "description": "old"}
+    assert changes_between(models(), "Category", current, {"@type": "Category", "name": "Cloud"}) == {
         "description": None
     }

@@ -1,4 +1,4 @@
-"""How fast a command asks, and how long it tries."""
+"""How many requests an import runs at once, and how long it repeats failing ones."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import asyncio
 
 import pytest
 
-from hansa.cli.imports.pace import ImportPace, Patience
+from hansa.cli.imports.concurrency import ConcurrencyLimit, Patience
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Unavailable
 
-AWAY = Unavailable(Code.UNAVAILABLE, "away")
+UNREACHABLE = Unavailable(Code.UNAVAILABLE, "unreachable")
 
 
-async def test_no_more_requests_run_than_the_width_allows() -> None:
-    pace, running, most = ImportPace(ManualClock(), width_max=3), 0, 0
+async def test_no_more_requests_run_than_the_limit_allows() -> None:
+    limit, running, most = ConcurrencyLimit(ManualClock(), requests_max=3), 0, 0
 
     async def request() -> None:
         nonlocal running, most
-        async with pace.turn():
+        async with limit.slot():
             running += 1
             most = max(most, running)
             await asyncio.sleep(0)
@@ -28,28 +28,28 @@ async def test_no_more_requests_run_than_the_width_allows() -> None:
     assert most == 3
 
 
-async def test_a_complaint_halves_the_width_once_and_answers_widen_it_again() -> None:
+async def test_an_overload_halves_the_limit_once_and_responses_raise_it_again() -> None:
     clock = ManualClock()
-    pace = ImportPace(clock, width_max=32)
+    limit = ConcurrencyLimit(clock, requests_max=32)
     for _ in range(32):
-        pace.slowed(2.0)
-    assert pace.width == 16
+        limit.on_overload(2.0)
+    assert limit.current == 16
     await clock.advance(3.0)
-    pace.slowed(1.0)
-    assert pace.width == 8
+    limit.on_overload(1.0)
+    assert limit.current == 8
     for _ in range(2000):
-        pace.eased()
-    assert pace.width == 32
+        limit.on_success()
+    assert limit.current == 32
 
 
-async def test_everything_is_held_back_for_as_long_as_the_marketplace_asks() -> None:
+async def test_no_request_starts_before_the_marketplace_allows_it() -> None:
     clock = ManualClock()
-    pace = ImportPace(clock)
-    pace.slowed(5.0)
+    limit = ConcurrencyLimit(clock)
+    limit.on_overload(5.0)
     passed = asyncio.Event()
 
     async def request() -> None:
-        async with pace.turn():
+        async with limit.slot():
             passed.set()
 
     task = asyncio.create_task(request())
@@ -60,15 +60,15 @@ async def test_everything_is_held_back_for_as_long_as_the_marketplace_asks() -> 
     assert passed.is_set()
 
 
-async def test_a_wrong_address_is_told_at_once() -> None:
+async def test_a_wrong_address_is_reported_at_once() -> None:
     with pytest.raises(Unavailable):
-        await Patience(ManualClock(), 30.0).wait(0, AWAY)
+        await Patience(ManualClock(), 30.0).wait(0, UNREACHABLE)
 
 
 async def attempts_until_given_up(patience: Patience, clock: ManualClock) -> int:
     attempt = 0
     while True:
-        waiting = asyncio.create_task(patience.wait(attempt, AWAY))
+        waiting = asyncio.create_task(patience.wait(attempt, UNREACHABLE))
         await asyncio.sleep(0)
         while not waiting.done():
             await clock.advance(0.1)
@@ -80,7 +80,7 @@ async def attempts_until_given_up(patience: Patience, clock: ManualClock) -> int
 async def test_a_marketplace_that_went_away_is_waited_for_but_not_for_ever() -> None:
     clock = ManualClock()
     patience = Patience(clock, 30.0)
-    patience.relieved()
+    patience.on_success()
     assert await attempts_until_given_up(patience, clock) > 10
     assert 30 <= clock.monotonic() < 35
 
@@ -88,9 +88,9 @@ async def test_a_marketplace_that_went_away_is_waited_for_but_not_for_ever() -> 
 async def test_each_answer_gives_new_patience() -> None:
     clock = ManualClock()
     patience = Patience(clock, 30.0)
-    patience.relieved()
+    patience.on_success()
     await attempts_until_given_up(patience, clock)
-    patience.relieved()
+    patience.on_success()
     before_s = clock.monotonic()
     await attempts_until_given_up(patience, clock)
     assert clock.monotonic() - before_s >= 30

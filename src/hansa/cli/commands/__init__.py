@@ -1,0 +1,42 @@
+"""The commands, their options, help and examples; `hansa.cli.app` assembles them.
+
+A command imports what it runs when it is called, so that `hansa --help` and a wrong command line answer at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec
+
+import msgspec
+
+from hansa.cli.reporting import reporting
+
+P = ParamSpec("P")
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A command as the command line offers it."""
+
+    name: str
+    run: Callable[..., None]
+    """Its parameters are the arguments and options, its docstring is the help."""
+    short_help: str
+    example: str
+
+
+def command(
+    short_help: str, example: str, name: str | None = None
+) -> Callable[[Callable[P, int | None]], Command]:
+    """Make a function a command; its operating errors become a message and an exit status.
+
+    Args:
+        short_help: Its line in `hansa --help`.
+        example: A whole command line.
+        name: What it is called; default: the name of the function.
+    """
+
+    def decorate(function: Callable[P, int | None]) -> Command:
+        return Command(name or function.__name__, reporting(function), short_help, example)
+
+    return decorate

@@ -1,0 +1,40 @@
+"""`hansa demo`: a league on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hansa.cli.commands import command
+from hansa.cli.options import AsJson
+
+
+@command("Run a league on this machine, with sample data.", "hansa demo --members 4 --dir league")
+def demo(
+    members: Annotated[int, typer.Option("--members", metavar="N", help="How many marketplaces.")] = 4,
+    base_port: Annotated[
+        int, typer.Option("--base-port", metavar="P", help="Member k serves on port P + k.")
+    ] = 8100,
+    directory: Annotated[
+        Path, typer.Option("--dir", metavar="D", help="Folder of the league; made when it is not there.")
+    ] = Path("league"),
+    empty: Annotated[bool, typer.Option("--empty", help="Without sample data.")] = False,
+    no_follow: Annotated[
+        bool, typer.Option("--no-follow", help="Show nothing after `league ready`; run on until stopped.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a league of marketplaces on this machine, with sample data.
+
+    Creates the league in D, or resumes it. Prints `league ready` with the addresses and a token for each member when
+    all are ready, then shows how they are: live on a terminal, else a line whenever something changes. Ctrl-C or
+    SIGTERM stops all of it. A member that dies stays down until you start it.
+    """
+    from hansa.cli.demo.league import DemoOptions, run_demo
+    from hansa.cli.local import CLOCK, ENTROPY
+    from hansa.cli.output import Output
+
+    options = DemoOptions(directory, members, base_port, empty, not no_follow)
+    run_demo(options, Output(as_json=as_json), CLOCK, ENTROPY)

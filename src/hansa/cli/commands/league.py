@@ -1,0 +1,96 @@
+"""`hansa found`: a league from its members' cards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hansa.cli.commands import command
+from hansa.cli.options import AsJson
+from hansa.core.errors import Code, Fatal, Refused
+
+if TYPE_CHECKING:
+    from hansa.cli.output import Output
+    from hansa.node.folder import GenesisDocument, MemberCard
+
+
+@command(
+    "Found a league from its members' cards.",
+    "hansa found lubeck.json bergen.json riga.json bruges.json --into market",
+)
+def found(
+    cards: Annotated[
+        list[Path], typer.Argument(metavar="CARD…", help="`member.json` of every member, this one's too.")
+    ],
+    into: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--into", metavar="D", help="Put the genesis into this marketplace's folder; may be repeated."
+        ),
+    ] = None,
+    genesis: Annotated[
+        Path | None,
+        typer.Option("--genesis", metavar="FILE", help="Take this genesis, made by another member."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Found a league from its members' cards.
+
+    One member runs this, with --into or with its output in a file, and sends the genesis to the others; each of them
+    puts the same genesis into its folder, with --genesis FILE --into D, before its first start.
+    """
+    from hansa.cli.local import CLOCK
+    from hansa.cli.output import Output
+    from hansa.node import folder
+
+    output, folders = Output(as_json=as_json), into or []
+    members = [folder.read_card(path) for path in cards]
+    if genesis is None:
+        encoded = folder.found_league(members, folder.chain_id_of(members), CLOCK.now())
+    else:
+        encoded = _genesis_of(genesis, members)
+    if genesis is None and not folders:
+        output.data(encoded.decode().rstrip("\n"))
+        return
+    for path in folders:
+        folder.install_genesis(path, encoded, [card.p2p_address for card in members])
+    _show_league(folder.read_genesis(encoded, genesis or Path("genesis")), folders, output)
+    if genesis is None and not as_json:
+        output.message(f"Send {folders[0] / folder.GENESIS} to the other members: all need the same one.")
+
+
+def _genesis_of(path: Path, cards: Sequence[MemberCard]) -> bytes:
+    """The genesis that another member made.
+
+    Raises:
+        HansaError: when it cannot be read, or lacks a member whose card was given.
+    """
+    from hansa.node.folder import read_genesis
+
+    try:
+        genesis = path.read_bytes()
+    except OSError as error:
+        raise Fatal(Code.SETTINGS_INVALID, f"{path} cannot be read: {error.strerror}.") from error
+    members = {member.did for member in read_genesis(genesis, path).app_state.members}
+    absent = next((card.member.name for card in cards if card.member.did not in members), None)
+    if absent is not None:
+        raise Refused(Code.INVALID, f"{path} does not name {absent}, whose card was given.")
+    return genesis
+
+
+def _show_league(document: GenesisDocument, into: Sequence[Path], output: Output) -> None:
+    members = [member.name for member in document.app_state.members]
+    folders = [str(folder) for folder in into]
+    if output.as_json:
+        output.document({"chain_id": document.chain_id, "members": members, "into": folders})
+    else:
+        output.facts(
+            {
+                "league": document.chain_id,
+                "members": ", ".join(members),
+                "put into": ", ".join(folders) or "nothing",
+            }
+        )
