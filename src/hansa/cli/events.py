@@ -16,6 +16,7 @@ from hansa.cli.client import Client
 from hansa.cli.durations import seconds_of
 from hansa.cli.options import at_least
 from hansa.cli.output import Output, printable
+from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Refused, Unavailable
 
@@ -163,14 +164,14 @@ class EventReader:
         after = selection.after
         if after is None:
             after = 0 if selection.from_time else await self._last_position()
-        count, attempt, is_first = 0, 0, True
+        count, is_first, backoff = 0, True, Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S)
         while True:
             try:
                 # A stream has no end of its own: `to` is checked here.
                 parameters = [("after", str(after)), *(p for p in selection.parameters() if p[0] != "to")]
                 resume = None if is_first else str(after)
                 async for message in self._client.stream(STREAM, parameters, resume):
-                    attempt = 0
+                    backoff.reset()
                     if message.id.isdigit():
                         after = int(message.id)
                     event = self._decoded(message.data)
@@ -187,8 +188,7 @@ class EventReader:
                     raise
                 self._output.message(f"{error.message} Trying again.")
             is_first = False
-            await self._clock.sleep(min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(attempt, 10)))
-            attempt += 1
+            await self._clock.sleep(backoff.next_s())
 
     def line(self, event: Event) -> str:
         """An event in one line: position, time, name, issuer, version, lifecycle status, entity key."""

@@ -62,13 +62,13 @@ async def test_no_request_starts_before_the_marketplace_allows_it() -> None:
 
 async def test_a_wrong_address_is_reported_at_once() -> None:
     with pytest.raises(Unavailable):
-        await Patience(ManualClock(), 30.0).wait(0, UNREACHABLE)
+        await Patience(ManualClock(), 30.0).wait(1, UNREACHABLE)
 
 
 async def attempts_until_given_up(patience: Patience, clock: ManualClock) -> int:
     attempt = 0
     while True:
-        waiting = asyncio.create_task(patience.wait(attempt, UNREACHABLE))
+        waiting = asyncio.create_task(patience.wait(attempt + 1, UNREACHABLE))
         await asyncio.sleep(0)
         while not waiting.done():
             await clock.advance(0.1)

@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from hansa.cli.client import Client
+from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock
 from hansa.core.errors import EXIT_STATUS, Code, Fatal, HansaError, Refused
 from hansa.node.folder import LOCK, TOKEN
@@ -148,7 +149,7 @@ class DemoProcesses:
     async def _wait_until_ready(self, member: DemoMember) -> None:
         timeout_s = READY_TIMEOUT_S + READY_TIMEOUT_PER_MEMBER_S * len(self._members)
         deadline_s = self._clock.monotonic() + timeout_s
-        pause_s, reasons = READY_POLL_MIN_S, "it does not answer"
+        backoff, reasons = Backoff(READY_POLL_MIN_S, READY_POLL_MAX_S), "it does not answer"
         async with Client(member.url, connections_max=1) as client:
             while True:
                 status = self.exit_status(member)
@@ -167,8 +168,7 @@ class DemoProcesses:
                         f"{member.name} was not ready after {timeout_s:g} s: {reasons}. "
                         f"Its log is {member.log}; hansa doctor {member.folder} may know more.",
                     )
-                await self._clock.sleep(pause_s)
-                pause_s = min(READY_POLL_MAX_S, pause_s * 1.2)
+                await self._clock.sleep(backoff.next_s())
 
     def exit_status(self, member: DemoMember) -> int | None:
         """Exit status of a member's process; None while it runs."""

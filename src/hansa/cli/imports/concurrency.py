@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from hansa.core.backoff import backoff_s
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
 
@@ -84,12 +85,12 @@ class Patience:
         self._has_answered = True
         self._failing_since_s = None
 
-    async def wait(self, attempt: int, error: HansaError, *, has_answered: bool = False) -> None:
-        """Wait before the next attempt; `attempt` counts from 0.
+    async def wait(self, failures: int, error: HansaError, *, has_answered: bool = False) -> None:
+        """Wait before the next attempt of a request.
 
         Args:
-            attempt: Which attempt failed.
-            error: Why it failed.
+            failures: Attempts of the request that failed, 1 and more.
+            error: Why the last one failed.
             has_answered: Whether the marketplace did respond, though it could not serve the request.
 
         Raises:
@@ -101,4 +102,4 @@ class Patience:
             self._failing_since_s = now_s
         if not self._has_answered or now_s - self._failing_since_s >= self._patience_s:
             raise error
-        await self._clock.sleep(min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(attempt, 10)))
+        await self._clock.sleep(backoff_s(failures, BACKOFF_MIN_S, BACKOFF_MAX_S))

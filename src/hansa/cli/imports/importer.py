@@ -167,7 +167,7 @@ class Importer:
     async def _send(self, method: str, path: str, body: bytes | None = None) -> ClientResponse:
         """Send a request, and repeat it while the marketplace is overloaded or does not respond."""
         content_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        attempt = 0
+        attempt = 1
         while True:
             try:
                 async with self._concurrency.slot():
@@ -181,7 +181,7 @@ class Importer:
                     self._concurrency.on_overload(retry_after_s(response))
                     overload = refusal(response, self._client.url)
                     await self._patience.wait(attempt, overload, has_answered=True)
-                elif response.status < 500 or attempt + 1 >= SERVER_ERRORS_MAX:
+                elif response.status < 500 or attempt >= SERVER_ERRORS_MAX:
                     self._concurrency.on_success()
                     self._patience.on_success()
                     return response
