@@ -1,5 +1,6 @@
 """The catalogue store: entities as stored bytes, the feed of their changes, cursors. See `Store`."""
 
+from hansa.store.operators import Operator
 from hansa.store.records import (
     AllOf,
     AnyOf,
@@ -9,7 +10,6 @@ from hansa.store.records import (
     EntityDraft,
     Filter,
     Operation,
-    Operator,
     Page,
     Query,
     SortKey,

@@ -8,9 +8,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from hansa.store.index.extraction import IndexedFields
-
-Operator = Literal["eq", "gt", "gte", "lt", "lte", "regex"]
-"""`regex` looks for a match anywhere in a string, in the syntax of RE2: its time is linear in the length of the text."""
+from hansa.store.operators import EQ, Operator
 
 Operation = Literal["create", "change", "state", "delete"]
 """`state` is a change of the lifecycle status; a `create` may follow a `delete` of the same identifier."""
@@ -71,17 +69,21 @@ class Filter(msgspec.Struct, frozen=True):
     """A comparison: the attribute at `path` compares so with at least one of `values`.
 
     Compared by the JSON type of the attribute's value: a number with texts that are JSON numbers, `true` and `false`
-    with these words (and `eq` alone), a string by code point. With `is_instant`, the string and the text compare as
-    `hansa.core.instants.comparable` writes them, so date-times compare as moments, whatever their zones. Null and
-    objects compare with nothing.
+    with these words, a string by code point, each if the operator applies to it. Null and objects compare with nothing.
     """
 
     path: tuple[str, ...]
     """Attribute names from the top, as `("category", "id")`; arrays on the way match when any element does."""
     values: tuple[str, ...]
     """As in the query string."""
-    operator: Operator = "eq"
+    operator: Operator = EQ
     is_instant: bool = False
+    """The attribute holds date-times."""
+
+    @property
+    def has_moments(self) -> bool:
+        """Whether strings compare as moments, in the form of `hansa.core.instants.comparable`, whatever their zones."""
+        return self.is_instant and self.operator.has_moments
 
 
 class Test(msgspec.Struct, frozen=True):

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from hansa.business.models import load
 from hansa.business.query import EventQuery, event_query
-from hansa.business.query.evaluation import matches
 from hansa.business.representation import select
 from hansa.core.errors import Refused
 from hansa.core.limits import Limits
 from hansa.store import Filter
+from hansa.store.evaluation import matches
 
 LIMITS = Limits()
 API, _ = load().served("ProductOffering")

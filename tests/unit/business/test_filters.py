@@ -7,12 +7,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hansa.business.query.evaluation import equals, matches, ordered
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
 from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, SortKey, Store
 from hansa.store import Test as StoreTest
+from hansa.store.evaluation import equals, matches, ordered
+from hansa.store.operators import OPERATORS, REGEX
 
 TEXTS = st.sampled_from(["", "a", "b", "A", "5", "5.0", "true", "ü", "a,b", "o'x", '"', "%"])
 REFERENCE = st.fixed_dictionaries({"id": TEXTS}, optional={"name": TEXTS})
@@ -91,10 +92,10 @@ FILTERS = (
         Filter,
         PATHS,
         st.lists(FILTER_TEXTS | MOMENTS, min_size=1, max_size=2).map(tuple),
-        st.sampled_from(["eq", "gt", "gte", "lt", "lte"]),
+        st.sampled_from([one for one in OPERATORS if one is not REGEX]),
         st.booleans(),
     )
-    | st.builds(Filter, PATHS, st.lists(PATTERNS, min_size=1, max_size=2).map(tuple), st.just("regex"))
+    | st.builds(Filter, PATHS, st.lists(PATTERNS, min_size=1, max_size=2).map(tuple), st.just(REGEX))
 )
 SORT_KEYS = st.builds(
     SortKey, PATHS.filter(lambda path: path != ("lastUpdate",)), st.booleans(), st.booleans()

@@ -13,7 +13,7 @@ from hansa.business.hub.filter_index import ListenerGroups
 from hansa.business.hub.listeners import ListenerGroup
 from hansa.business.hub.subscription_filter import SubscriptionFilter
 from hansa.store import AnyOf, Condition, Filter
-from hansa.store.records import Operator
+from hansa.store.operators import EQ, GT, LTE, Operator
 from tests.support.business import Business
 from tests.support.conditions import until
 from tests.support.listeners import Listeners
@@ -22,7 +22,7 @@ from tests.unit.business.test_resources import made
 
 TYPES = ("acreateevent", "adeleteevent")
 TEXTS = ("x", "y", "1", "1.0", "true", "")
-OPERATORS: tuple[Operator, ...] = ("eq", "gt", "lte")
+OPERATORS: tuple[Operator, ...] = (EQ, GT, LTE)
 
 values = st.one_of(st.sampled_from(TEXTS), st.sampled_from([1, 1.5, True, False, None]))
 contents = st.fixed_dictionaries(

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.business.models import load
-from hansa.business.query.evaluation import matches
 from hansa.business.query.jsonpath_conditions import selecting
 from hansa.business.query.jsonpath_text import read
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.store import AllOf, AnyOf, Condition, Filter
 from hansa.store import Test as StoreTest
+from hansa.store.evaluation import matches
+from hansa.store.operators import GT, LT, REGEX
 
 LIMITS = Limits()
 MODELS = load()
@@ -168,9 +169,9 @@ def _equals(path: tuple[str, ...], text: str) -> Filter:
         ("$[?(@.name=='x')]", [_equals(("name",), "x")]),
         ("[?('x'==@.name)]", [_equals(("name",), "x")]),
         ("$[?(@.isBundle==true)]", [_equals(("isBundle",), "true")]),
-        ("$[?(@.name>'x')]", [Filter(("name",), ("x",), "gt")]),
-        ("$[?('x'>@.name)]", [Filter(("name",), ("x",), "lt")]),
-        ("$[?(@.name=~/a|b/i)]", [Filter(("name",), (r"\A(?:(?i)a|b)\z",), "regex")]),
+        ("$[?(@.name>'x')]", [Filter(("name",), ("x",), GT)]),
+        ("$[?('x'>@.name)]", [Filter(("name",), ("x",), LT)]),
+        ("$[?(@.name=~/a|b/i)]", [Filter(("name",), (r"\A(?:(?i)a|b)\z",), REGEX)]),
         ("$[?(@.name=='x' && @.version=='1')]", [_equals(("name",), "x"), _equals(("version",), "1")]),
         (
             "$[?(@.name=='x' || @.version=='1')]",

@@ -6,7 +6,9 @@ import json
 import re
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
+from hansa.store.operators import EQ, OPERATORS
 from tests.support.business import CATALOG, Business, open_business
 
 PAGE: Final = (Path(__file__).parents[3] / "docs/integrators/queries.md").read_text(encoding="utf-8")
@@ -52,6 +54,18 @@ async def test_every_query_finds_what_the_page_says() -> None:
             wrong[query] = found
     assert not wrong
     await business.store.close()
+
+
+def test_the_table_of_operators_has_them_all() -> None:
+    table = {cells[0]: cells[1:] for cells in rows("| Operator | Suffix | Literal | Encoded |")}
+    assert set(table) == {one.title for one in OPERATORS}
+    for one in OPERATORS:
+        literals = ["=", *one.literals] if one is EQ else one.literals
+        encoded = [quote(literal, safe="") for literal in one.literals]
+        named = [f".{suffix}" for suffix in one.suffixes]
+        assert table[one.title] == [
+            ", ".join(f"`{text}`" for text in texts) for texts in (named, literals, encoded)
+        ]
 
 
 async def test_fields_show_what_the_page_says() -> None:

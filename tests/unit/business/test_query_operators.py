@@ -14,6 +14,7 @@ from hansa.business.query.parameters import Assertion, AssertionGroup, groups
 from hansa.core.errors import Refused
 from hansa.core.limits import Limits
 from hansa.store import AllOf, AnyOf, Condition, Filter
+from hansa.store.operators import EQ, GT, GTE, LT, LTE, OPERATORS, REGEX, Operator
 
 LIMITS = Limits()
 MODELS = load()
@@ -26,28 +27,28 @@ def conditions(text: str, collection: str = "ProductOffering") -> list[Condition
     return list(found.query.filters)
 
 
-def updated(*values: str, operator: str = "eq") -> Filter:
-    return Filter(("lastUpdate",), values, operator, is_instant=True)  # type: ignore[arg-type]
+def updated(*values: str, operator: Operator = EQ) -> Filter:
+    return Filter(("lastUpdate",), values, operator, is_instant=True)
 
 
 @pytest.mark.parametrize(
     ("operator", "ways"),
     [
-        ("gt", ["lastUpdate.gt=2013", "lastUpdate%3E2013", "lastUpdate%3e2013", "lastUpdate>2013"]),
+        (GT, ["lastUpdate.gt=2013", "lastUpdate%3E2013", "lastUpdate%3e2013", "lastUpdate>2013"]),
         (
-            "gte",
+            GTE,
             [
                 *("lastUpdate.gte=2013", "lastUpdate%3E%3D2013", "lastUpdate%3e%3d2013"),
                 *("lastUpdate>=2013", "lastUpdate%3E=2013", "lastUpdate>%3D2013"),
             ],
         ),
-        ("lt", ["lastUpdate.lt=2013", "lastUpdate%3C2013", "lastUpdate<2013"]),
+        (LT, ["lastUpdate.lt=2013", "lastUpdate%3C2013", "lastUpdate<2013"]),
         (
-            "lte",
+            LTE,
             ["lastUpdate.lte=2013", "lastUpdate%3C%3D2013", "lastUpdate<=2013", "lastUpdate%3C=2013"],
         ),
         (
-            "eq",
+            EQ,
             [
                 *("lastUpdate=2013", "lastUpdate.eq=2013", "lastUpdate.exact=2013"),
                 *("lastUpdate==2013", "lastUpdate%3D%3D2013"),
@@ -55,7 +56,9 @@ def updated(*values: str, operator: str = "eq") -> Filter:
         ),
     ],
 )
-def test_every_operator_has_a_suffix_and_a_literal_in_either_encoding(operator: str, ways: list[str]) -> None:
+def test_every_operator_has_a_suffix_and_a_literal_in_either_encoding(
+    operator: Operator, ways: list[str]
+) -> None:
     """Section 4.4: the table of operators."""
     for way in ways:
         assert conditions(way) == [updated("2013", operator=operator)], way
@@ -66,7 +69,7 @@ def test_every_operator_has_a_suffix_and_a_literal_in_either_encoding(operator: 
     ["name.regex=^Edge", "name*=^Edge", "name%2A=^Edge", "name*%3D^Edge", "name=~^Edge", "name%3D~^Edge"],
 )
 def test_a_regular_expression_is_asked_for_in_as_many_ways(way: str) -> None:
-    assert conditions(way) == [Filter(("name",), ("^Edge",), "regex")]
+    assert conditions(way) == [Filter(("name",), ("^Edge",), REGEX)]
 
 
 def test_an_encoded_sign_after_an_equals_is_a_value() -> None:
@@ -80,23 +83,23 @@ def test_an_attribute_that_is_called_like_an_operator_is_one() -> None:
     path = ("productSpecCharacteristic", "regex")
     name = "productSpecCharacteristic.regex"
     assert conditions(f"{name}=a", "ProductSpecification") == [Filter(path, ("a",))]
-    assert conditions(f"{name}.regex=a", "ProductSpecification") == [Filter(path, ("a",), "regex")]
+    assert conditions(f"{name}.regex=a", "ProductSpecification") == [Filter(path, ("a",), REGEX)]
     assert conditions(f"{name}.eq=a", "ProductSpecification") == [Filter(path, ("a",))]
 
 
 def test_below_an_open_attribute_a_last_part_that_is_an_operator_is_one() -> None:
     name = "prodSpecCharValueUse.productSpecCharacteristicValue.value"
     path = tuple(name.split("."))
-    assert conditions(f"{name}.gt=5") == [Filter(path, ("5",), "gt")]
-    assert conditions(f"{name}.size.gt=5") == [Filter((*path, "size"), ("5",), "gt")]
+    assert conditions(f"{name}.gt=5") == [Filter(path, ("5",), GT)]
+    assert conditions(f"{name}.size.gt=5") == [Filter((*path, "size"), ("5",), GT)]
     assert conditions(f"{name}.eq.eq=5") == [Filter((*path, "eq"), ("5",))]
 
 
 def test_a_range_is_two_assertions() -> None:
     """Section 4.4: dateTime%3E2013-04-20&dateTime%3C2017-04-20."""
     assert conditions("lastUpdate%3E2013-04-20&lastUpdate%3C2017-04-20") == [
-        updated("2013-04-20", operator="gt"),
-        updated("2017-04-20", operator="lt"),
+        updated("2013-04-20", operator=GT),
+        updated("2017-04-20", operator=LT),
     ]
 
 
@@ -119,13 +122,13 @@ def test_the_ways_of_alternatives_are_one_filter(text: str) -> None:
 def test_commas_make_alternatives_beside_the_whole() -> None:
     assert conditions("version=a,b") == [Filter(("version",), ("a,b", "a", "b"))]
     assert conditions("version.eq=a,b") == [Filter(("version",), ("a,b", "a", "b"))]
-    assert conditions("name.regex=a{1,2}") == [Filter(("name",), ("a{1,2}",), "regex")]
+    assert conditions("name.regex=a{1,2}") == [Filter(("name",), ("a{1,2}",), REGEX)]
 
 
 def test_alternatives_of_several_attributes_are_any_of_them() -> None:
     """Section 4.4: dateTime%3C2013-04-20;dateTime%3C2017-04-20, and with different attributes."""
     assert conditions("lastUpdate%3C2013-04-20;lastUpdate%3C2017-04-20") == [
-        updated("2013-04-20", "2017-04-20", operator="lt")
+        updated("2013-04-20", "2017-04-20", operator=LT)
     ]
     assert conditions("name=a;version=1") == [
         AnyOf((Filter(("name",), ("a",)), Filter(("version",), ("1",))))
@@ -155,7 +158,7 @@ def test_blanks_around_names_mean_nothing() -> None:
 
 def test_the_sign_of_a_zone_may_have_arrived_as_a_blank() -> None:
     assert conditions("lastUpdate.gt=2026-01-31T12:00:00+02:00") == [
-        updated("2026-01-31T12:00:00+02:00", operator="gt")
+        updated("2026-01-31T12:00:00+02:00", operator=GT)
     ]
 
 
@@ -208,10 +211,8 @@ def test_every_object_may_be_asked_for_its_type() -> None:
 NAMES = st.sampled_from(["name", "a.b", "@type", "relatedParty.id"])
 VALUES = st.text(max_size=8).filter(lambda value: not value.startswith(("=", "~")))
 """What begins so behind a sign would be read as a longer sign."""
-SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "regex": "*=", "eq": "==", None: "="}
-ASSERTIONS = st.builds(
-    Assertion, NAMES, st.sampled_from([None, "gt", "gte", "lt", "lte", "regex", "eq"]), VALUES
-)
+SIGNS: dict[Operator | None, str] = {None: "=", **{one: one.literals[0] for one in OPERATORS}}
+ASSERTIONS = st.builds(Assertion, NAMES, st.sampled_from([None, *OPERATORS]), VALUES)
 
 
 @given(st.lists(st.lists(ASSERTIONS, min_size=1, max_size=3).map(tuple), min_size=1, max_size=3), st.data())

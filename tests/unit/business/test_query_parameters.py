@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from hansa.business.models import load
 from hansa.business.query import ListRequest, OneRequest, fields_of, list_request, paging, taken_out
-from hansa.business.query.evaluation import matches
 from hansa.business.representation import Representation, Selection, select, selection
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.store import Filter, SortKey
+from hansa.store.evaluation import matches
+from hansa.store.operators import GT
 
 LIMITS = Limits()
 MODELS = load()
@@ -74,7 +75,7 @@ def one(text: str) -> OneRequest:
         ('name="Edge, new"', [Filter(("name",), ('"Edge, new"', "Edge, new"))]),
         (
             'lastUpdate.gt="2026-01-31"',
-            [Filter(("lastUpdate",), ("2026-01-31",), "gt", is_instant=True)],
+            [Filter(("lastUpdate",), ("2026-01-31",), GT, is_instant=True)],
         ),
     ],
 )

@@ -12,6 +12,7 @@ import msgspec
 
 from hansa.core.instants import comparable
 from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, Store, records
+from hansa.store.operators import EQ, GTE, REGEX
 from tests.unit.store.drafts import draft
 
 REAL = ("Launched", "Retired", "In design")
@@ -34,7 +35,7 @@ def offerings(count: int) -> list[EntityDraft]:
 
 
 LAUNCHED = Filter(("lifecycleStatus",), ("Launched",))
-SINCE = Filter(("lastUpdate",), ("2026-01-05T00:00:00Z",), "gte", is_instant=True)
+SINCE = Filter(("lastUpdate",), ("2026-01-05T00:00:00Z",), GTE, is_instant=True)
 
 
 def reached(document: Any, path: Sequence[str]) -> list[Any]:
@@ -58,22 +59,22 @@ ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 def compares(value: Any, text: str, filter: Filter) -> bool:
     """Whether a value and the text of a query compare so."""
-    if filter.operator == "regex":
+    if filter.operator is REGEX:
         return isinstance(value, str) and re.search(text, value) is not None
     match value:
         case bool():
-            return filter.operator == "eq" and text == ("true" if value else "false")
+            return filter.operator is EQ and text == ("true" if value else "false")
         case str():
             if filter.is_instant:
                 value, text = comparable(value), comparable(text)
-            return ORDERS[filter.operator](value, text)
+            return ORDERS[filter.operator.name](value, text)
         case int() | float():
             try:
                 number = msgspec.json.decode(text)
             except msgspec.DecodeError:
                 return False
             is_number = not isinstance(number, bool) and isinstance(number, int | float)
-            return is_number and ORDERS[filter.operator](value, number)
+            return is_number and ORDERS[filter.operator.name](value, number)
         case _:
             return False
 

@@ -21,6 +21,7 @@ from hansa.store import (
     SortKey,
     records,
 )
+from hansa.store.operators import EQ, GT, GTE, OPERATORS, REGEX
 from hansa.store.sqlite.connection import Parameter, Row
 from hansa.store.sqlite.lists import lists
 from hansa.store.sqlite.lists.planner import Statement
@@ -102,9 +103,9 @@ filters = st.builds(
         min_size=1,
         max_size=3,
     ).map(tuple),
-    st.sampled_from(("eq", "eq", "gt", "gte", "lt", "lte", "regex")),
+    st.sampled_from((EQ, *OPERATORS)),
     st.booleans(),
-).filter(lambda one: one.operator != "regex" or not set(one.values) & {"a\\b"})
+).filter(lambda one: one.operator is not REGEX or not set(one.values) & {"a\\b"})
 tests = st.builds(
     lambda name: records.Test(f"has {name}", lambda body: name in body), st.sampled_from(("a", "category"))
 )
@@ -227,7 +228,7 @@ async def test_frequent_lists_stream_from_an_index(query: Query, monkeypatch: py
         (Query(OFFERING, (Filter(("version",), ("3.0",)),)), ("version",)),
         (Query(OFFERING, (LAUNCHED, Filter(("version",), ("3.0",)))), ("version",)),
         (
-            Query(OFFERING, (Filter(("category", "id"), ("c1", "c2")), Filter(("name",), ("n1",), "regex"))),
+            Query(OFFERING, (Filter(("category", "id"), ("c1", "c2")), Filter(("name",), ("n1",), REGEX))),
             ("name",),
         ),
         (Query(OFFERING, (records.Test("a test", lambda body: body["version"] > "1.0"),)), ("a test",)),
@@ -284,7 +285,7 @@ async def test_a_value_with_hundreds_of_alternatives_is_no_error() -> None:
     async with opened() as store:
         await put(store, *offerings(10))
         for path in (("id",), ("name",), ("lifecycleStatus",), ("category", "id"), ("version",), ("a", "b")):
-            for order in ("eq", "gt", "regex"):
+            for order in (EQ, GT, REGEX):
                 query = Query(OFFERING, (Filter(path, (*many, "e1"), order),))
                 await check_list(store, offerings(10), query)
 
@@ -296,7 +297,7 @@ async def test_a_search_that_takes_too_long_is_stopped_with_advice() -> None:
         clock._elapsed_s += 0.01
         return True
 
-    query = Query(OFFERING, (Filter(("version",), ("3.0",), "gte"), records.Test("a test", slow)))
+    query = Query(OFFERING, (Filter(("version",), ("3.0",), GTE), records.Test("a test", slow)))
     async with opened(limits=Limits(search_timeout_s=0.5), clock=clock) as store:
         await put(store, *offerings(3000))
         with pytest.raises(Unavailable, match="indexed_attributes") as failure:

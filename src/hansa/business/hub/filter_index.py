@@ -12,8 +12,10 @@ from typing import Any
 
 from hansa.business.hub.events import Event
 from hansa.business.hub.listeners import GroupKey, ListenerGroup
-from hansa.business.query.evaluation import equals, values_at
 from hansa.store import Filter
+from hansa.store.evaluation import equals
+from hansa.store.index.paths import values_at
+from hansa.store.operators import EQ
 
 Path = tuple[str, ...]
 
@@ -81,7 +83,7 @@ class FilterIndex:
 def _decisive_filter(group: ListenerGroup) -> Filter | None:
     """The comparison for equality by which a group is indexed."""
     for condition in group.filter.conditions:
-        if isinstance(condition, Filter) and condition.operator == "eq" and not condition.is_instant:
+        if isinstance(condition, Filter) and condition.operator is EQ and not condition.is_instant:
             return condition
     return None
 

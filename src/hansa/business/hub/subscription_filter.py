@@ -15,7 +15,6 @@ import msgspec
 from hansa.business.hub.events import Event, is_published_event
 from hansa.business.models import Api
 from hansa.business.query import event_fields, event_query
-from hansa.business.query.evaluation import matches
 from hansa.business.query.filters import FilterCompiler, conditions
 from hansa.business.query.parameters import AssertionGroup, groups
 from hansa.business.query.paths import follow
@@ -23,6 +22,7 @@ from hansa.business.representation import Selection, select
 from hansa.core.errors import Refused
 from hansa.core.limits import Limits
 from hansa.store import Condition, Entity
+from hansa.store.evaluation import matches
 
 ALWAYS_SENT: Final = ("eventId", "eventTime", "eventType")
 """Of the envelope, whatever `fields` selects."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import Final
 
 from hansa.business.models import Api, Resource
 from hansa.business.openapi.parts import PARAMETERS, Part
-from hansa.store.records import Operator
+from hansa.store.operators import OPERATORS
 
-OPERATORS: Final[tuple[str, ...]] = get_args(Operator)
+OPERATOR_NAMES: Final = tuple(operator.name for operator in OPERATORS)
 
 
 def filters(api: Api, resource: Resource) -> list[Part]:
@@ -25,8 +25,8 @@ def filters(api: Api, resource: Resource) -> list[Part]:
         if item.type not in api.types and item.type not in {"any", "object"} and item.name not in PARAMETERS
     ]
     names = "|".join(attributes)
-    operators = "|".join(OPERATORS)
-    suffixes = ", ".join(f"`.{name}`" for name in OPERATORS)
+    operators = "|".join(OPERATOR_NAMES)
+    suffixes = ", ".join(f"`.{name}`" for name in OPERATOR_NAMES)
     further: Part = {
         "name": "attributes",
         "in": "query",

@@ -10,10 +10,10 @@ import msgspec
 from hansa.business.context import Context, ServedResource
 from hansa.business.http.messages import CONTENT_TYPE, Request, Response
 from hansa.business.query import list_request
-from hansa.business.query.evaluation import matches, ordered
 from hansa.business.representation import Representation
 from hansa.core.access import Caller
 from hansa.store import Entity
+from hansa.store.evaluation import matches, ordered
 
 
 class EmbeddedReadHandler:

@@ -24,6 +24,7 @@ from hansa.business.representation import Selection, selection
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.store import AllOf, AnyOf, Condition, Filter, Test
+from hansa.store.operators import EQ
 
 EVENT_TYPE: Final = "eventType"
 EVENT: Final = "event"
@@ -125,7 +126,7 @@ class _Envelope:
 def _named(condition: Condition, offered: Mapping[str, str], api: Api) -> Condition:
     """A condition with the exact names of the events that it names."""
     match condition:
-        case Filter(path=("eventType",), operator="eq"):
+        case Filter(path=("eventType",), operator=operator) if operator is EQ:
             named = (name.strip() for name in condition.values if "," not in name)
             return Filter(condition.path, tuple(_exact(name, offered, api) for name in named))
         case AnyOf(below):
@@ -145,7 +146,7 @@ def _exact(name: str, offered: Mapping[str, str], api: Api) -> str:
 
 
 def _is_of_type(condition: Condition) -> bool:
-    return isinstance(condition, Filter) and condition.path == _EVENT_TYPE_PATH and condition.operator == "eq"
+    return isinstance(condition, Filter) and condition.path == _EVENT_TYPE_PATH and condition.operator is EQ
 
 
 def _types(condition: Condition) -> frozenset[str] | None:

@@ -17,27 +17,25 @@ from typing import Final
 from urllib.parse import unquote
 
 from hansa.business.models import Api
-from hansa.business.query.evaluation import is_number
 from hansa.business.query.parameters import Assertion, AssertionGroup
 from hansa.business.query.paths import NoSuchAttribute, ResolvedPath
 from hansa.core.errors import Code, Refused
 from hansa.core.instants import instant
 from hansa.core.limits import Limits
 from hansa.core.patterns import compiled
-from hansa.store import AllOf, AnyOf, Condition, Filter, Operator
+from hansa.store import AllOf, AnyOf, Condition, Filter
+from hansa.store.index.paths import number_of
+from hansa.store.operators import EQ, OPERATORS, Kind, Operand, Operator
 
-SUFFIXES: Final[dict[str, Operator]] = {
-    "gt": "gt",
-    "gte": "gte",
-    "lt": "lt",
-    "lte": "lte",
-    "eq": "eq",
-    "exact": "eq",
-    "regex": "regex",
-}
+SUFFIXES: Final = {suffix: operator for operator in OPERATORS for suffix in operator.suffixes}
 """Operators as the last part of a name. An attribute that is really called so has precedence."""
 
-_ORDERS: Final = frozenset({"gt", "gte", "lt", "lte"})
+_KINDS: Final[dict[Kind, str]] = {
+    "text": "a text",
+    "number": "a number",
+    "boolean": "a boolean",
+    "object": "an object",
+}
 _NUMBERS: Final = frozenset({"integer", "number"})
 _NO_ZONE_SIGN: Final = re.compile(r"(.+[0-9]) ([0-9]{2}:?[0-9]{2})", re.ASCII)
 _ID: Final = ("id",)
@@ -64,16 +62,13 @@ class FilterCompiler:
         """
         place, operator = self._place(asserted)
         value = asserted.value
-        is_instant = place.type == "date-time" and operator != "regex"
-        if is_instant or operator in _ORDERS:
+        is_instant = place.type == "date-time" and operator.has_moments
+        if is_instant or operator.operand is Operand.TYPED:
             value = unquoted(value)
         if is_instant:
             value = _with_sign(value)
-        if operator == "regex":
-            self._check_pattern(asserted.name, place, value)
-        elif operator in _ORDERS:
-            self._check_order(asserted.name, place, value)
-        values = alternatives(value) if operator == "eq" else (value,)
+        self._check(asserted.name, place, operator, value)
+        values = alternatives(value) if operator.has_alternatives else (value,)
         return Filter(place.path, values, operator, is_instant)
 
     def _place(self, asserted: Assertion) -> tuple[ResolvedPath, Operator]:
@@ -92,34 +87,38 @@ class FilterCompiler:
                 raise _no_path(bare, also, "") from None
         if suffix is not None and not place.is_declared:
             return self._resolve(bare), suffix
-        return place, operator or "eq"
+        return place, operator or EQ
 
-    def _check_pattern(self, name: str, place: ResolvedPath, pattern: str) -> None:
-        if place.type in _NUMBERS or place.type == "boolean" or self._holds_objects(place):
-            raise Refused(
-                Code.INVALID, f"{name}: a regular expression takes text, and this is {_kind(place)}."
-            )
-        check_pattern(name, pattern, self._limits)
+    def _check(self, name: str, place: ResolvedPath, operator: Operator, value: str) -> None:
+        """Refuse an operator that does not apply to the attribute, and what is not its operand."""
+        kind = self._kind(place)
+        if kind not in operator.applies_to:
+            reason = operator.inapplicable.format(kind=_KINDS[kind])
+            raise Refused(Code.INVALID, f"{name}: {reason}.")
+        match operator.operand:
+            case Operand.PATTERN:
+                check_pattern(name, value, self._limits)
+            case Operand.TYPED:
+                _check_type(name, place, value)
+            case Operand.ANY:
+                pass
 
-    def _check_order(self, name: str, place: ResolvedPath, value: str) -> None:
-        if place.type == "boolean" or self._holds_objects(place):
-            raise Refused(
-                Code.INVALID, f"{name}: there is no order among values of this attribute ({_kind(place)})."
-            )
-        if place.type in _NUMBERS and not is_number(value):
-            raise Refused(Code.INVALID, f"{name}: {value[:60]!r} is no number; this attribute holds numbers.")
-        if place.type == "date-time" and instant(value) is None:
-            raise Refused(
-                Code.INVALID,
-                f"{name}: {value[:60]!r} is no date-time; write it as 2026-01-31T12:00:00Z or a beginning of that.",
-            )
-
-    def _holds_objects(self, place: ResolvedPath) -> bool:
-        return place.type == "object" or place.type in self._api.types
+    def _kind(self, place: ResolvedPath) -> Kind:
+        if place.type in _NUMBERS:
+            return "number"
+        if place.type == "boolean":
+            return "boolean"
+        return "object" if place.type == "object" or place.type in self._api.types else "text"
 
 
-def _kind(place: ResolvedPath) -> str:
-    return {"integer": "a number", "number": "a number", "boolean": "a boolean"}.get(place.type, "an object")
+def _check_type(name: str, place: ResolvedPath, value: str) -> None:
+    if place.type in _NUMBERS and number_of(value) is None:
+        raise Refused(Code.INVALID, f"{name}: {value[:60]!r} is no number; this attribute holds numbers.")
+    if place.type == "date-time" and instant(value) is None:
+        raise Refused(
+            Code.INVALID,
+            f"{name}: {value[:60]!r} is no date-time; write it as 2026-01-31T12:00:00Z or a beginning of that.",
+        )
 
 
 def _no_path(name: str, wrong: NoSuchAttribute, operator: str) -> Refused:
@@ -189,7 +188,7 @@ def conditions(
 
 def merged(filters: Iterable[Filter]) -> tuple[Filter, ...]:
     """Filters, of which those that differ in their values alone are one with all values."""
-    found: dict[tuple[tuple[str, ...], str], list[Filter]] = {}
+    found: dict[tuple[tuple[str, ...], Operator], list[Filter]] = {}
     for one in filters:
         found.setdefault((one.path, one.operator), []).append(one)
     return tuple(map(_as_one, found.values()))
@@ -209,8 +208,8 @@ def href_as_id(condition: Filter, collection: str) -> Filter:
     Raises:
         Refused: `Code.INVALID`, for another operator than equality.
     """
-    if condition.operator != "eq":
-        raise Refused(Code.INVALID, f"href compares for equality only, not with .{condition.operator}.")
+    if condition.operator is not EQ:
+        raise Refused(Code.INVALID, f"href compares for equality only, not with .{condition.operator.name}.")
     start = collection + "/"
     ids = tuple(unquote(value.removeprefix(start)) for value in condition.values if value.startswith(start))
     return Filter(_ID, ids or (_NOTHING,))

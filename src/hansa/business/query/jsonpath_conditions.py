@@ -29,12 +29,13 @@ from hansa.business.query.jsonpath import (
 from hansa.business.query.jsonpath_text import read
 from hansa.business.query.paths import NoSuchAttribute, Path, ResolvedPath, follow
 from hansa.core.limits import Limits
-from hansa.store import AllOf, AnyOf, Condition, Filter, Operator, Test
+from hansa.store import AllOf, AnyOf, Condition, Filter, Test
+from hansa.store.operators import OPERATORS, REGEX, Operator
 
 _TEXTS: Final = frozenset({"string", "uri", "base64", "date-time"})
 _NUMBERS: Final = frozenset({"integer", "number"})
-_OPERATORS: Final[dict[str, Operator]] = {"==": "eq", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
-_MIRRORED: Final = {"==": "==", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
+_OPERATORS: Final = {one.relation: one for one in OPERATORS if one.relation is not None}
+_MIRRORED: Final = {one.mirrored: one for one in OPERATORS if one.mirrored is not None}
 
 
 class _Part(NamedTuple):
@@ -127,9 +128,9 @@ class _Translation:
             case Compared(Steps() as steps, relation, Constant(value)) if relation in _OPERATORS:
                 return self._filter(steps, _OPERATORS[relation], value, base)
             case Compared(Constant(value), relation, Steps() as steps) if relation in _MIRRORED:
-                return self._filter(steps, _OPERATORS[_MIRRORED[relation]], value, base)
+                return self._filter(steps, _MIRRORED[relation], value, base)
             case Matching(steps, pattern):
-                return self._filter(steps, "regex", rf"\A(?:{pattern})\z", base)
+                return self._filter(steps, REGEX, rf"\A(?:{pattern})\z", base)
             case _:
                 return _UNKNOWN
 
@@ -146,7 +147,7 @@ class _Translation:
         place = self._place((*base, *names))
         if place is None:
             return _UNKNOWN
-        if isinstance(value, bool) and operator != "eq":
+        if isinstance(value, bool) and "boolean" not in operator.applies_to:
             return _UNKNOWN
         text = value if isinstance(value, str) else json.dumps(value)
         is_exact = self._is_of_type(place, value) and not any(place.lists[len(base) :])

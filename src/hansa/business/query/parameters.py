@@ -12,24 +12,66 @@ assertion counts. A literal that has `=` for its last character is complete with
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
-from hansa.store import Operator
+from hansa.store.operators import OPERATORS, Operator
 
-_PLAIN: Final = re.compile(rb"([A-Za-z0-9_.@]+)=([^%+=~][^%+]*)")
-"""An assertion in which nothing is encoded, which most are."""
+_UNRESERVED: Final = frozenset("-._~")
+"""What encoders leave as it is, beside letters and digits (RFC 3986)."""
 
-_LITERAL: Final = re.compile(
-    rb"(?P<gt>>|%3[Ee])(?P<gte>=|%3[Dd])?"
-    rb"|(?P<lt><|%3[Cc])(?P<lte>=|%3[Dd])?"
-    rb"|(?P<regex>(?:\*|%2[Aa])(?:=|%3[Dd])|=~|%3[Dd](?:~|%7[Ee]))"
-    rb"|(?P<eq>==|%3[Dd]%3[Dd])"
-    rb"|(?P<plain>=)"
-)
+
+class Literals:
+    """How the literals of operators are recognised."""
+
+    def __init__(self, operators: Iterable[Operator]) -> None:
+        spellings = {
+            literal: (operator, _spelling(literal)) for operator in operators for literal in operator.literals
+        }
+        longest_first = [spellings[literal] for literal in sorted(spellings, key=len, reverse=True)]
+        self._operators = [None, *(operator for operator, _ in longest_first), None]
+        """By the number of the group of `pattern`; the last stands for a plain `=`."""
+        self.pattern: Final = re.compile(
+            "|".join([*(f"({spelling})" for _, spelling in longest_first), "(=)"]).encode()
+        )
+        followers = "".join(literal[1:2] for literal in spellings if literal.startswith("="))
+        self.plain: Final = re.compile(f"([A-Za-z0-9_.@]+)=([^%+{re.escape(followers)}][^%+]*)".encode())
+        """An assertion in which nothing is encoded, which most are; it has no other sign than a plain `=`."""
+
+    def operator(self, group: int | None) -> Operator | None:
+        """The operator of a group of `pattern`; None for the plain `=`."""
+        assert group is not None, "every alternative is a group"
+        return self._operators[group]
+
+
+def _spelling(literal: str) -> str:
+    """A regular expression of the ways to write a literal: each character plain or percent-encoded.
+
+    What follows a plain `=` and is encoded belongs to the value, so that `name=%3Db` compares with `=b`. A literal that
+    begins with `=` is therefore plain or encoded as a whole.
+    """
+    assert literal.isascii(), "in a query string"
+    assert not re.match(r"[A-Za-z0-9_.@%+&;]", literal), "not what a name or the query itself may hold"
+    if literal.startswith("="):
+        rest = "".join(_either(sign) if sign in _UNRESERVED else _encoded(sign) for sign in literal[1:])
+        return f"{re.escape(literal)}|{_encoded('=')}{rest}"
+    return "".join(map(_either, literal))
+
+
+def _either(sign: str) -> str:
+    return f"(?:{re.escape(sign)}|{_encoded(sign)})"
+
+
+def _encoded(sign: str) -> str:
+    return "%" + "".join(
+        f"[{digit}{digit.lower()}]" if digit.isalpha() else digit for digit in f"{ord(sign):02X}"
+    )
+
+
+LITERALS: Final = Literals(OPERATORS)
 
 
 class Assertion(NamedTuple):
@@ -62,7 +104,7 @@ def groups(query_string: bytes, limits: Limits) -> tuple[AssertionGroup, ...]:
         for number, piece in enumerate(part.split(b";")):
             if not piece:
                 continue
-            if before is not None and _LITERAL.search(piece) is None:
+            if before is not None and LITERALS.pattern.search(piece) is None:
                 before = before._replace(value=decoded(piece))
             else:
                 before = assertion(piece)
@@ -103,14 +145,13 @@ def assertion(piece: bytes) -> Assertion:
     Raises:
         Refused: `Code.MALFORMED`, when it is not UTF-8.
     """
-    plain = _PLAIN.fullmatch(piece)
+    plain = LITERALS.plain.fullmatch(piece)
     if plain is not None:
         return Assertion(plain[1].decode(), None, _text(plain[2]))
-    literal = _LITERAL.search(piece)
+    literal = LITERALS.pattern.search(piece)
     if literal is None:
         return Assertion(decoded(piece).strip(), None, "")
-    kind = literal.lastgroup
-    operator: Operator | None = None if kind == "plain" else kind  # type: ignore[assignment]
+    operator = LITERALS.operator(literal.lastindex)
     return Assertion(decoded(piece[: literal.start()]).strip(), operator, decoded(piece[literal.end() :]))
 
 

@@ -7,7 +7,7 @@ JSON functions of SQLite, or asks Python (`hansa.store.sqlite.functions`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -15,11 +15,10 @@ from hansa.core.instants import comparable
 from hansa.core.patterns import compiled
 from hansa.store.index.extraction import CollectionIndex
 from hansa.store.index.paths import AttributePath, all_candidates, number_of
+from hansa.store.operators import IndexUse, Operand
 from hansa.store.records import AllOf, AnyOf, Condition, Filter, Test
 from hansa.store.sqlite.connection import Parameter
 from hansa.store.sqlite.index_tail import AFTER
-
-SIGNS: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -55,20 +54,16 @@ class Conditions:
 
     def column(self, filter: Filter) -> str | None:
         """The column in which a filter can look."""
-        if filter.path == ("id",):
-            return None if filter.is_instant else "id"
-        column = self._index.columns.get(filter.path)
-        is_moment = column == "last_update"
-        if is_moment and filter.operator == "regex":
-            return None  # the column has another form
-        return column if is_moment == filter.is_instant or filter.operator == "regex" else None
+        column = "id" if filter.path == ("id",) else self._index.columns.get(filter.path)
+        holds_moments = column == "last_update"
+        return column if holds_moments == filter.has_moments else None
 
     def names(self, condition: Condition) -> tuple[str, ...]:
         """What a condition compares that has no index."""
         match condition:
             case Filter(path, _, operator):
-                has_column = self.column(condition) is not None and condition.operator != "regex"
-                is_indexed = operator == "eq" and not condition.is_instant and path in self._index.numbers
+                has_column = operator.index is not IndexUse.NONE and self.column(condition) is not None
+                is_indexed = path in self._index.numbers and _has_postings(condition)
                 return () if has_column or is_indexed else (".".join(path),)
             case Test(name):
                 return (name,)
@@ -79,9 +74,9 @@ class Conditions:
         column = self.column(filter)
         if column is not None:
             return column_part(f"e.{column}", filter)
-        meanings = all_candidates(filter.values)
-        number = self._index.numbers.get(filter.path)
-        if filter.operator == "eq" and not filter.is_instant:
+        if _has_postings(filter):
+            meanings = all_candidates(filter.values)
+            number = self._index.numbers.get(filter.path)
             if number is None:
                 return equality(filter.path, meanings)
             self.looks_in_index = True
@@ -108,37 +103,41 @@ class Conditions:
 
 def column_part(column: str, filter: Filter) -> Part:
     """A filter on a column of texts."""
-    values = tuple(comparable(text) for text in filter.values) if filter.is_instant else filter.values
-    if filter.operator == "regex":
-        return joined(
-            " OR ", [Part(f"hansa_matches(?, {column})", (_checked(text),)) for text in values], "0"
-        )
-    if filter.operator == "eq":
+    operator = filter.operator
+    values = tuple(map(comparable, filter.values)) if filter.has_moments else filter.values
+    if operator.index is IndexUse.POSTINGS:
         return Part(f"{column} IN ({marks(values)})", values)
-    # At least one of the values: the one that asks least.
-    bound = min(values) if filter.operator in {"gt", "gte"} else max(values)
-    return Part(f"{column} {SIGNS[filter.operator]} ?", (bound,))
+    if operator.weakest is not None:
+        return Part(operator.sql.format(value=column), (operator.weakest(values),))
+    test = operator.sql.format(value=column)
+    return joined(" OR ", [Part(test, (_checked(filter, text),)) for text in values], "0")
 
 
-def _checked(pattern: str) -> str:
-    compiled(pattern)
-    return pattern
+def _has_postings(filter: Filter) -> bool:
+    """Whether it is an equality of values as the index holds them."""
+    return filter.operator.index is IndexUse.POSTINGS and not filter.has_moments
+
+
+def _checked(filter: Filter, text: str) -> str:
+    if filter.operator.operand is Operand.PATTERN:
+        compiled(text)
+    return text
 
 
 def _comparison(node: str, filter: Filter, text: str) -> Part:
-    is_text = f"{node}.type = 'text'"
-    if filter.operator == "regex":
-        return Part(f"({is_text} AND hansa_matches(?, {node}.atom))", (_checked(text),))
-    sign = SIGNS.get(filter.operator, "=")
-    value, wanted = (
-        (f"hansa_instant({node}.atom)", comparable(text)) if filter.is_instant else (f"{node}.atom", text)
-    )
-    tests = [Part(f"({is_text} AND {value} {sign} ?)", (wanted,))]
-    number = number_of(text)
+    """Whether the value of a node compares with a text, by the type of the value."""
+    operator = filter.operator
+    value, operand = f"{node}.atom", _checked(filter, text)
+    if filter.has_moments:
+        value, operand = f"hansa_instant({value})", comparable(text)
+    tests = [Part(f"({node}.type = 'text' AND {operator.sql.format(value=value)})", (operand,))]
+    number = number_of(text) if "number" in operator.applies_to else None
     if number is not None:
-        tests.append(Part(f"({node}.type IN ('integer', 'real') AND {node}.atom {sign} ?)", (number,)))
-    if filter.operator == "eq" and text in {"true", "false"}:
-        tests.append(Part(f"{node}.type = ?", (text,)))
+        test = operator.sql.format(value=f"{node}.atom")
+        tests.append(Part(f"({node}.type IN ('integer', 'real') AND {test})", (number,)))
+    if "boolean" in operator.applies_to:
+        test = operator.sql.format(value=f"{node}.type")
+        tests.append(Part(f"({node}.type IN ('true', 'false') AND {test})", (text,)))
     return joined(" OR ", tests, "0")
 
 

@@ -30,6 +30,7 @@ import msgspec
 from hansa.core.instants import comparable
 from hansa.store.index.extraction import CollectionIndex, IndexKey
 from hansa.store.index.paths import AttributePath, candidates
+from hansa.store.operators import IndexUse
 from hansa.store.records import AllOf, AnyOf, Condition, Filter, Query, SortKey, Test
 from hansa.store.sqlite.connection import Parameter
 from hansa.store.sqlite.index_tail import AFTER
@@ -286,8 +287,9 @@ def plan_query(query: Query, index: CollectionIndex, *, has_tail: bool) -> Plan:
         unindexed += conditions.names(one)
         if isinstance(one, Filter):
             column = conditions.column(one)
-            has_ids |= column == "id" and one.operator == "eq" and len(one.values) <= IDS_MAX
-            if column in INDEX_OF and one.operator not in {"eq", "regex"} and len(flat) == 1:
+            use = one.operator.index
+            has_ids |= column == "id" and use is IndexUse.POSTINGS and len(one.values) <= IDS_MAX
+            if column in INDEX_OF and use is IndexUse.RANGE and len(flat) == 1:
                 ranged = column
     columns = [index.columns.get(key.path) for key in query.sort]
     keys = tuple(_sort_value(key, column) for key, column in zip(query.sort, columns, strict=True))
@@ -315,7 +317,7 @@ def plan_query(query: Query, index: CollectionIndex, *, has_tail: bool) -> Plan:
 def _is_slow(condition: Condition) -> bool:
     match condition:
         case Filter(operator=operator):
-            return operator == "regex"
+            return operator.is_slow
         case Test():
             return True
         case AnyOf(below) | AllOf(below):
@@ -355,14 +357,14 @@ def _lead(
 
 def _sources(filter: Filter, query: Query, conditions: Conditions, index: CollectionIndex) -> list[Posting]:
     """The postings of an equality; none when no index serves it."""
-    if filter.operator != "eq":
+    if filter.operator.index is not IndexUse.POSTINGS:
         return []
     column = conditions.column(filter)
     if column in INDEX_OF:
-        values = (comparable(text) for text in filter.values) if filter.is_instant else filter.values
+        values = map(comparable, filter.values) if filter.has_moments else filter.values
         return [_column_source(column, value, query, index) for value in dict.fromkeys(values)]
     number = index.numbers.get(filter.path)
-    if number is None or filter.is_instant:
+    if number is None or filter.has_moments:
         return []
     meanings = dict.fromkeys(meaning for text in filter.values for meaning in candidates(text))
     has_tail = conditions.has_tail
