@@ -49,13 +49,17 @@ def served() -> frozenset[str]:
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             if source.dotted(node.func) in ROUTE_MAKERS:
-                first, name = node.args[0], source.dotted(node.args[0]) or ""
-                path = (
-                    first.value
-                    if isinstance(first, ast.Constant)
-                    else texts.get(name) or texts[f"{module}.{name}"]
-                )
-                found.add(without_parameters(str(path)))
+                parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else node.args[:1]
+                path = ""
+                for part in parts:
+                    expression = part.value if isinstance(part, ast.FormattedValue) else part
+                    name = source.dotted(expression) or ""
+                    path += (
+                        str(expression.value)
+                        if isinstance(expression, ast.Constant)
+                        else texts.get(name) or texts[f"{module}.{name}"]
+                    )
+                found.add(without_parameters(path))
     return frozenset(found)
 
 

@@ -15,6 +15,7 @@ import msgspec
 from tests.tidy.source import Source, Violation
 
 MODULE_LINES_MAX: Final = 500
+PACKAGE_MODULES_MAX: Final = 12
 FUNCTION_LINES_MAX: Final = 70
 NAMES_WITHOUT_MEANING: Final = frozenset(
     {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc", "shared", "stuff"}
@@ -299,6 +300,23 @@ def _holds_tests(source: Source) -> bool:
 def functions(tree: ast.Module) -> Iterator[Function]:
     """Every function of a module, methods and inner ones too."""
     return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def package_size(sources: list[Source]) -> Iterator[Violation]:
+    """Packages of the product with more modules than a reader can take in at a glance."""
+    modules: dict[str, int] = {}
+    for source in sources:
+        folder, _, name = source.path.rpartition("/")
+        if source.is_python and source.area == "src" and name not in {"__init__.py", "__main__.py"}:
+            modules[folder] = modules.get(folder, 0) + 1
+    for folder, count in modules.items():
+        if count > PACKAGE_MODULES_MAX:
+            yield Violation(
+                f"{folder}/__init__.py",
+                1,
+                "package-size",
+                f"{count} modules, {PACKAGE_MODULES_MAX} at most: group those that belong together in packages",
+            )
 
 
 def unused_modules(sources: list[Source], entry_points: frozenset[str]) -> Iterator[Violation]:

@@ -29,6 +29,19 @@ class Exemption(msgspec.Struct, frozen=True):
         )
 
 
+class Ratchet(msgspec.Struct, frozen=True):
+    """A rule that a part of the project does not keep yet: there may be so many violations, and never more."""
+
+    rule: str
+    path: str
+    """Shell pattern from the top of the checkout; `*` crosses folders."""
+    at_most: int
+
+    def covers(self, violation: Violation) -> bool:
+        """Whether it counts this violation."""
+        return violation.rule == self.rule and fnmatchcase(violation.path, self.path)
+
+
 EXEMPTIONS: Final = (
     Exemption("sleep", "src/hansa/core/clock.py", "this is the clock that everyone else is handed"),
     Exemption("clock", "src/hansa/core/clock.py", "this is the clock that everyone else is handed"),
@@ -55,4 +68,67 @@ EXEMPTIONS: Final = (
     Exemption(
         "registry-host", "tests/tidy/*_rules.py", "the rule spells what it looks for, its test shows it"
     ),
+    Exemption("package-size", "src/hansa/core/*", "the floor: leaf modules that everyone imports by name"),
+    Exemption("dialect", "src/hansa/api/responses.py", "410 Gone is HTTP's own word", containing="GONE: "),
+    Exemption("unused-definition", "src/hansa/core/clock.py", "the clock of tests and of the simulation"),
+    Exemption(
+        "unused-definition",
+        "src/hansa/core/merkle.py",
+        "the proofs that receipts will carry, held to RFC 6962",
+    ),
+    Exemption(
+        "unused-definition",
+        "src/hansa/node/http/server.py",
+        "uvicorn and httptools call these methods",
+        containing="the method",
+    ),
+    Exemption(
+        "unused-definition",
+        "src/hansa/business/query/jsonpath_text.py",
+        "the JSONPath library calls these methods",
+        containing="the method",
+    ),
+    Exemption(
+        "unused-definition",
+        "src/hansa/pubsub/named_connector.py",
+        "aiohttp calls this method",
+        containing="_create_connection",
+    ),
+)
+
+RATCHETS: Final = (
+    Ratchet("class-name", "src/hansa/*", 2),
+    Ratchet("dialect", "benchmarks/*", 12),
+    Ratchet("dialect", "engine/*", 10),
+    Ratchet("dialect", "src/hansa/api/*", 16),
+    Ratchet("dialect", "src/hansa/business/*", 270),
+    Ratchet("dialect", "src/hansa/cli/*", 5),
+    Ratchet("dialect", "src/hansa/core/*", 8),
+    Ratchet("dialect", "src/hansa/node/*", 29),
+    Ratchet("dialect", "src/hansa/portal/*", 8),
+    Ratchet("dialect", "src/hansa/pubsub/*", 26),
+    Ratchet("dialect", "src/hansa/replication/*", 27),
+    Ratchet("dialect", "src/hansa/store/*", 115),
+    Ratchet("dialect", "tools/*", 10),
+    Ratchet("log-event", "src/hansa/business/*", 3),
+    Ratchet("log-event", "src/hansa/node/*", 5),
+    Ratchet("log-event", "src/hansa/pubsub/*", 14),
+    Ratchet("log-event", "src/hansa/replication/*", 8),
+    Ratchet("package-size", "src/hansa/*", 2),
+    Ratchet("prose-length", "benchmarks/*", 22),
+    Ratchet("prose-length", "engine/*", 5),
+    Ratchet("prose-length", "hatch_build.py", 4),
+    Ratchet("prose-length", "src/hansa/api/*", 15),
+    Ratchet("prose-length", "src/hansa/business/*", 230),
+    Ratchet("prose-length", "src/hansa/cli/*", 32),
+    Ratchet("prose-length", "src/hansa/core/*", 43),
+    Ratchet("prose-length", "src/hansa/identity/*", 10),
+    Ratchet("prose-length", "src/hansa/node/*", 54),
+    Ratchet("prose-length", "src/hansa/portal/*", 8),
+    Ratchet("prose-length", "src/hansa/pubsub/*", 77),
+    Ratchet("prose-length", "src/hansa/replication/*", 48),
+    Ratchet("prose-length", "src/hansa/store/*", 149),
+    Ratchet("prose-length", "tests/*", 84),
+    Ratchet("prose-length", "tools/*", 10),
+    Ratchet("unused-definition", "src/hansa/*", 9),
 )

@@ -19,6 +19,10 @@ REGISTRY_HOSTS: Final = re.compile(
     r"|proxy\.golang\.org|sum\.golang\.org)\b"
     r"|--(?:extra-)?index-url|https?://[^\s\"')>]+/(?:simple|pypi)/"
 )
+PROSE_COLUMNS_MAX: Final = 110
+TOKEN_COLUMNS_MAX: Final = 60
+TOOL_NOTE: Final = re.compile(r"\s*#\s*(?:noqa|type: ignore|fmt: ).*$")
+"""What is written for a tool stands on its line, however long that becomes."""
 FENCE: Final = re.compile(r"^\s*(?:```|~~~)")
 AVOIDED_ROW: Final = re.compile(r"^\|\s*([^|]+?)\s*\|\s*([^|]+?)\s*\|", re.MULTILINE)
 
@@ -131,6 +135,20 @@ def avoided_words(source: Source, avoided: Mapping[str, str]) -> Iterator[Violat
             yield source.wrong("wording", number, f"{found[0]!r}: say {instead} (docs/glossary.md)")
 
 
+def prose_length(source: Source) -> Iterator[Violation]:
+    """Comments and docstrings that are wider than code may be. An address that nothing can break stays whole."""
+    if not source.is_python:
+        return
+    for number, _ in written_in_code(source):
+        line = TOOL_NOTE.sub("", source.lines[number - 1])
+        if len(line) > PROSE_COLUMNS_MAX and not any(
+            len(token) > TOKEN_COLUMNS_MAX for token in line.split()
+        ):
+            yield source.wrong(
+                "prose-length", number, f"{len(line)} columns, {PROSE_COLUMNS_MAX} at most: break the line"
+            )
+
+
 def written_in_code(source: Source) -> Iterator[tuple[int, str]]:
     """Numbered lines of comments and of strings that stand as statements, which is what docstrings are."""
     previous = tokenize.NEWLINE
@@ -152,4 +170,5 @@ TEXT_RULES: Final = (
     scripts_are_executable,
     line_ends,
     one_title,
+    prose_length,
 )
