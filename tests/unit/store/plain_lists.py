@@ -12,7 +12,7 @@ import msgspec
 
 from hansa.core.instants import comparable
 from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, Store, records
-from hansa.store.operators import EQ, GTE, REGEX
+from hansa.store.operators import GTE, REGEX
 from tests.unit.store.drafts import draft
 
 REAL = ("Launched", "Retired", "In design")
@@ -61,20 +61,22 @@ def compares(value: Any, text: str, filter: Filter) -> bool:
     """Whether a value and the text of a query compare so."""
     if filter.operator is REGEX:
         return isinstance(value, str) and re.search(text, value) is not None
+    applies_to = filter.operator.applies_to
+    compare = ORDERS.get(filter.operator.name, filter.operator.holds)
     match value:
         case bool():
-            return filter.operator is EQ and text == ("true" if value else "false")
+            return "boolean" in applies_to and compare("true" if value else "false", text)
         case str():
-            if filter.is_instant:
+            if filter.has_moments:
                 value, text = comparable(value), comparable(text)
-            return ORDERS[filter.operator.name](value, text)
+            return compare(value, text)
         case int() | float():
             try:
                 number = msgspec.json.decode(text)
             except msgspec.DecodeError:
                 return False
             is_number = not isinstance(number, bool) and isinstance(number, int | float)
-            return is_number and ORDERS[filter.operator.name](value, number)
+            return "number" in applies_to and is_number and compare(value, number)
         case _:
             return False
 
