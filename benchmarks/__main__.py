@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: what this machine makes of it."""
+"""`python -m benchmarks`: measures Hansa on this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARTS: Final = ("api", "hub", "bus", "league")
 
 
 def main() -> int:
-    """Measure, print, and write JSON when asked to."""
+    """Measure, print, and write JSON when an option says so."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
     parser.add_argument(

@@ -1,8 +1,8 @@
 """The TM Forum API of one marketplace: get, filtered list and create, each as a ratio to the bare server.
 
-Every measured round stands between two rounds of the baseline, and its ratio is to the mean of these two; what is
-printed is the median of the rounds' ratios. So a machine that slows down for a minute does not change the result.
-Reading is measured first, because creating makes the store larger.
+Every measured round stands between two rounds of the baseline, and its ratio is to the mean of these two;
+what is printed is the median of the rounds' ratios. So a machine that slows down for a minute does not change
+the result. Reading is measured first, because creating makes the store larger.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from benchmarks.report import Figure, Row, Table
 from hansa.core.clock import SystemClock
 
 SAMPLES_MAX: Final = 2000
-MORE_THAN_KEPT: Final = 30_000
-"""So many entities that the store cannot have all of them at hand."""
+MORE_THAN_CACHED: Final = 30_000
+"""More entities than the caches of the store hold."""
 PAGE: Final = 20
 
 
@@ -39,7 +39,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 async def rounds(plan: Plan, load: LoadGenerator, base: Job, kinds: Sequence[Measured]) -> list[Row]:
-    """Measure kinds of request in turn, with the baseline in between."""
+    """Measure kinds of request alternately, each between two rounds of the baseline."""
     ratios: dict[str, list[float]] = {kind.name: [] for kind in kinds}
     results: dict[str, list[Result]] = {kind.name: [] for kind in kinds}
     for job in (base, *(kind.job for kind in kinds)):
@@ -72,28 +72,32 @@ def list_of(attribute: str) -> str:
     return f"{PATH}?{filters()[attribute].query}&limit={PAGE}"
 
 
-def check_answers(port: int, seeded: Seeded) -> None:
-    """What is going to be measured is right: one entity, and of each list its page and the exact total."""
+def check_responses(port: int, seeded: Seeded) -> None:
+    """Check what will be measured: one entity, and the page and exact total of each list.
+
+    Raises:
+        BenchmarkError: when a response is wrong.
+    """
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Authorization": f"Bearer {seeded.token}"}
     connection.request("GET", f"{PATH}/{quote(identifier(0))}", headers=headers)
-    answer = connection.getresponse()
-    entity = msgspec.json.decode(answer.read())
-    if answer.status != 200 or entity["id"] != identifier(0):
-        raise BenchmarkError(f"An offering is not what was stored: {answer.status} {entity}.")
+    response = connection.getresponse()
+    entity = msgspec.json.decode(response.read())
+    if response.status != 200 or entity["id"] != identifier(0):
+        raise BenchmarkError(f"An offering is not what was stored: {response.status} {entity}.")
     for attribute, total in seeded.matches.items():
         connection.request("GET", list_of(attribute), headers=headers)
         page = connection.getresponse()
-        found = msgspec.json.decode(page.read())
+        entities = msgspec.json.decode(page.read())
         right = (
             page.status == list_status(total)
-            and len(found) == min(PAGE, total)
+            and len(entities) == min(PAGE, total)
             and page.headers["X-Total-Count"] == str(total)
-            and all(map(filters()[attribute].matches, found))
+            and all(map(filters()[attribute].matches, entities))
         )
         if not right:
             raise BenchmarkError(
-                f"The list by {attribute} is not what was stored: {page.status}, {len(found)} of "
+                f"The list by {attribute} is not what was stored: {page.status}, {len(entities)} of "
                 f"{page.headers['X-Total-Count']}, stored {total}."
             )
     connection.close()
@@ -117,13 +121,13 @@ async def measure(plan: Plan, folder: Path) -> list[Table]:
         ceiling = await ceiling_of(load, plan, log)
         base = Job(base_port, (get("/"),), plan.connections, plan.round_s)
         for count in plan.stored:
-            place = folder / f"stored-{count}"
-            place.mkdir()
-            seeded = await fill(place, count, SystemClock())
+            store_folder = folder / f"stored-{count}"
+            store_folder.mkdir()
+            seeded = await fill(store_folder, count, SystemClock())
             disk.append(disk_row(seeded))
             port = free_port()
-            async with started("benchmarks.marketplace", str(place), str(port), port=port, log=log):
-                check_answers(port, seeded)
+            async with started("benchmarks.marketplace", str(store_folder), str(port), port=port, log=log):
+                check_responses(port, seeded)
                 reading, writing = kinds_of_request(plan, port, seeded)
                 rows = await rounds(plan, load, base, reading)
                 rows += await rounds(plan, load, base, writing)
@@ -159,7 +163,7 @@ def kinds_of_request(plan: Plan, port: int, seeded: Seeded) -> tuple[list[Measur
 
     reading = [
         measured("get by id", gets(SAMPLES_MAX), 200),
-        measured("get by id, more than are kept", gets(MORE_THAN_KEPT), 200),
+        measured("get by id, more than are cached", gets(MORE_THAN_CACHED), 200),
     ]
     reading += [
         measured(f"20 by {attribute}, total", (get(list_of(attribute), seeded.token),), list_status(total))
@@ -170,7 +174,7 @@ def kinds_of_request(plan: Plan, port: int, seeded: Seeded) -> tuple[list[Measur
 
 
 async def ceiling_of(load: LoadGenerator, plan: Plan, log: Path) -> float:
-    """Requests a second that the generator makes of a server that does nothing."""
+    """Requests a second of the generator against a server that does nothing."""
     port = free_port()
     async with started("benchmarks.fixed", "raw", str(port), port=port, log=log):
         result = await load.run(Job(port, (get("/"),), plan.connections, plan.round_s))
@@ -178,7 +182,7 @@ async def ceiling_of(load: LoadGenerator, plan: Plan, log: Path) -> float:
 
 
 def disk_row(seeded: Seeded) -> Row:
-    """What an entity takes on the disk, indexes and its row of the feed included."""
+    """Disk space of an entity, with its part of the indexes and its row of the feed."""
     return Row(
         f"{seeded.stored:,} offerings",
         (

@@ -1,7 +1,7 @@
-"""The bus alone: four validators with their ledger applications on this machine, and no marketplace above them.
+"""The bus alone: four validators with their ledger applications on this machine, without marketplaces.
 
-Commit latency is from handing one event to a member's bus until `publish` returns there, and until a follower at
-another member has it. The rate is that of members which all publish full batches, a few at a time.
+Commit latency is from handing one event to a member's bus until `publish` returns there, and until a follower
+at another member received it. The rate is that of members which all publish full batches, a few at a time.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ START_TIMEOUT_S: Final = 60.0
 
 
 class Issuer:
-    """A member that signs first versions of entities that exist in its imagination only."""
+    """A member that signs first versions of entities that do not exist."""
 
     def __init__(self, name: str) -> None:
         self.key = SigningKey.generate()
@@ -122,7 +122,7 @@ async def ledgers(folder: Path, issuers: Sequence[Issuer]) -> AsyncIterator[tupl
 
 
 async def settled(buses: Sequence[CometBftBus]) -> None:
-    """Wait until every validator sees all others and takes part: until then it drops what is gossiped to it."""
+    """Wait until every validator is connected to all others and takes part; before, it drops gossip."""
     async with asyncio.timeout(START_TIMEOUT_S):
         for bus in buses:
             while True:
@@ -156,11 +156,11 @@ async def _start(stack: contextlib.AsyncExitStack, home: Path) -> None:
 
 
 class Watch:
-    """When a follower of a member's bus came to which position."""
+    """When a follower of a member's bus received each position."""
 
     def __init__(self) -> None:
         self._seen_at: dict[int, float] = {}
-        self._news = asyncio.Event()
+        self._received = asyncio.Event()
 
     async def follow(self, bus: CometBftBus) -> None:
         """Follow for ever."""
@@ -168,18 +168,18 @@ class Watch:
             now = perf_counter()
             for committed in page.events:
                 self._seen_at[committed.position] = now
-            self._news.set()
+            self._received.set()
 
     async def seen_at(self, position: int) -> float:
-        """The moment at which the follower had that position; waits for it."""
+        """Wait until the follower received a position; the time of that."""
         while position not in self._seen_at:
-            self._news.clear()
-            await self._news.wait()
+            self._received.clear()
+            await self._received.wait()
         return self._seen_at[position]
 
 
 async def latency(plan: Plan, issuers: Sequence[Issuer], buses: Sequence[CometBftBus]) -> Row:
-    """One event at a time, at each member in turn, with a pause between them."""
+    """One event at a time, at one member after the other, with a pause between them."""
     committed: list[float] = []
     seen: list[float] = []
     watches = [Watch() for _ in buses]

@@ -1,4 +1,4 @@
-"""A small HTTP client on one kept connection: quick enough to ask every few milliseconds."""
+"""A small HTTP client on one keep-alive connection: fast enough to poll every few milliseconds."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import msgspec
 
 from benchmarks.load import END_OF_HEADERS, content_length
 
-ANSWER_TIMEOUT_S: Final = 30.0
+RESPONSE_TIMEOUT_S: Final = 30.0
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What came back."""
+class Response(msgspec.Struct, frozen=True):
+    """A response."""
 
     status: int
     headers: dict[str, str]
@@ -42,12 +42,12 @@ class Client:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def send(self, request: bytes) -> Answer:
-        """Send a ready-made request (`benchmarks.load.get`, `post`) and wait for the whole answer."""
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+    async def send(self, request: bytes) -> Response:
+        """Send a ready-made request (`benchmarks.load.get`, `post`) and wait for the whole response."""
+        async with asyncio.timeout(RESPONSE_TIMEOUT_S):
             self._writer.write(request)
             head = await self._reader.readuntil(END_OF_HEADERS)
             body = await self._reader.readexactly(content_length(head, len(head) - 4))
         status, *lines = head[:-4].decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        return Answer(int(status.split(" ", 2)[1]), headers, body)
+        return Response(int(status.split(" ", 2)[1]), headers, body)

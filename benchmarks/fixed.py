@@ -1,8 +1,8 @@
-"""Servers that answer every request with the same bytes: what the measured figures are compared with.
+"""Servers that send the same response to every request: the baseline of the measured figures.
 
-`python -m benchmarks.fixed uvicorn PORT` is the baseline: the least that an ASGI application can do, under uvicorn
-with the settings that a marketplace runs with. `raw` writes the same answer without parsing anything, and shows how
-much load the generator can make.
+`python -m benchmarks.fixed uvicorn PORT` is the baseline: the least that an ASGI application can do, under
+uvicorn with the settings that a marketplace runs with. `raw` writes the same response without parsing anything,
+and shows how much load the generator can make.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ async def application(
     receive: Callable[[], Awaitable[Message]],  # noqa: ARG001  ASGI's signature
     send: Callable[[Message], Awaitable[None]],
 ) -> None:
-    """Answer with fixed bytes."""
+    """Send the fixed response."""
     if scope["type"] != "http":
         return
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
     await send({"type": "http.response.body", "body": BODY})
 
 
-class RawAnswer(asyncio.Protocol):
-    """The same answer for whatever comes; good for one request at a time and nothing else."""
+class RawServer(asyncio.Protocol):
+    """Sends the same response for whatever it receives; right for one request at a time alone."""
 
-    ANSWER = b"HTTP/1.1 200 OK\r\n" + b"".join(k + b": " + v + b"\r\n" for k, v in HEADERS) + b"\r\n" + BODY
+    RESPONSE = b"HTTP/1.1 200 OK\r\n" + b"".join(k + b": " + v + b"\r\n" for k, v in HEADERS) + b"\r\n" + BODY
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        """Store the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit from it
 
     def data_received(self, data: bytes) -> None:  # noqa: ARG002  asyncio's signature
-        """Answer."""
-        self._transport.write(self.ANSWER)
+        """Send the fixed response."""
+        self._transport.write(self.RESPONSE)
 
 
 async def serve_raw(port: int) -> None:
     """Serve until killed."""
-    server = await asyncio.get_running_loop().create_server(RawAnswer, "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(RawServer, "127.0.0.1", port)
     await server.serve_forever()
 
 

@@ -1,8 +1,8 @@
 """Creates at a marketplace with very many hub listeners, half of them dead, as a ratio to one without any.
 
-The two are measured in turn, each round with listeners between two without; the one that is not measured is stopped,
-since it would deliver at full speed as soon as nobody writes. All listeners want every event that is made. The living
-ones are a server that answers at once; nobody listens at the port of the dead ones.
+The two are measured alternately, each round with listeners between two without; the one that is not measured
+is stopped, since it would deliver at full speed as soon as nobody writes. All listeners are registered for
+every create. The living ones are a server that responds at once; nothing listens at the port of the dead ones.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ QUERY: Final = "eventType=productOfferingCreateEvent"
 
 
 async def register(folder: Path, living: list[str], dead: list[str], clock: Clock) -> None:
-    """Register listeners, living and dead ones in turn."""
+    """Register listeners, living and dead ones alternately."""
     store = await Store.open(folder / STORE, clock, Limits(), synchronous="normal", plan=index_plan(load()))
     async with store.transaction() as tx:
         for callbacks in zip(living, dead, strict=True):
@@ -52,26 +52,26 @@ async def register(folder: Path, living: list[str], dead: list[str], clock: Cloc
 
 
 async def delivered(folder: Path, clock: Clock) -> tuple[int, int]:
-    """Events that listeners took so far, and listeners that were found dead."""
+    """Events delivered so far, and listeners that failed."""
     store = await Store.open(folder / STORE, clock, Limits(), plan=index_plan(load()))
-    ((taken, failing),) = store.fetch("SELECT sum(delivered), sum(failures > 0) FROM subscription")
+    ((delivered_count, failing),) = store.fetch("SELECT sum(delivered), sum(failures > 0) FROM subscription")
     await store.close()
-    return int(taken), int(failing)
+    return int(delivered_count), int(failing)
 
 
 async def measure(plan: Plan, folder: Path) -> list[Table]:
     """A table with one row."""
     clock, log, half = SystemClock(), folder / "log", plan.listeners // 2
     listener_port, dead_port = free_port(), free_port()
-    with_them, without = folder / "with", folder / "without"
+    with_listeners, without = folder / "with", folder / "without"
     jobs: dict[Path, Job] = {}
-    for place in (with_them, without):
-        place.mkdir()
-        seeded = await fill(place, plan.stored[0], clock)
+    for marketplace in (with_listeners, without):
+        marketplace.mkdir()
+        seeded = await fill(marketplace, plan.stored[0], clock)
         requests = tuple(post(PATH, msgspec.json.encode(offering(n)), seeded.token) for n in range(2000))
-        jobs[place] = Job(free_port(), requests, plan.connections, plan.round_s, 201)
+        jobs[marketplace] = Job(free_port(), requests, plan.connections, plan.round_s, 201)
     await register(
-        with_them,
+        with_listeners,
         [f"http://127.0.0.1:{listener_port}/{n}" for n in range(half)],
         [f"http://127.0.0.1:{dead_port}/{n}" for n in range(half)],
         clock,
@@ -79,34 +79,34 @@ async def measure(plan: Plan, folder: Path) -> list[Table]:
     async with (
         LoadGenerator.running() as generator,
         started("benchmarks.fixed", "uvicorn", str(listener_port), port=listener_port, log=log),
-        _marketplace(with_them, jobs[with_them], log) as process,
+        _marketplace(with_listeners, jobs[with_listeners], log) as process,
         _marketplace(without, jobs[without], log),
     ):
-        found: list[Result] = []
+        results: list[Result] = []
         bases: list[Result] = []
         for _ in range(plan.rounds):
             os.kill(process, signal.SIGSTOP)
             bases.append(await _round(generator, jobs[without]))
             os.kill(process, signal.SIGCONT)
-            found.append(await _round(generator, jobs[with_them]))
+            results.append(await _round(generator, jobs[with_listeners]))
         os.kill(process, signal.SIGSTOP)
         bases.append(await _round(generator, jobs[without]))
         os.kill(process, signal.SIGCONT)
-    taken, failing = await delivered(with_them, clock)
+    delivered_count, failing = await delivered(with_listeners, clock)
     ratios = [
-        2 * one.rate / (before.rate + after.rate)
-        for one, before, after in zip(found, bases[:-1], bases[1:], strict=True)
+        2 * result.rate / (before.rate + after.rate)
+        for result, before, after in zip(results, bases[:-1], bases[1:], strict=True)
     ]
     row = Row(
         f"durable create, {plan.listeners:,} listeners",
         (
             Figure("ratio", median(ratios), "ratio"),
-            Figure("requests", median([one.rate for one in found]), "per second"),
-            Figure("p99", median([one.p99_s for one in found]), "seconds"),
-            Figure("without", median([one.rate for one in bases]), "per second"),
-            Figure("its p99", median([one.p99_s for one in bases]), "seconds"),
-            Figure("delivered", taken, "count"),
-            Figure("found dead", failing, "count"),
+            Figure("requests", median([result.rate for result in results]), "per second"),
+            Figure("p99", median([result.p99_s for result in results]), "seconds"),
+            Figure("without", median([result.rate for result in bases]), "per second"),
+            Figure("its p99", median([result.p99_s for result in bases]), "seconds"),
+            Figure("delivered", delivered_count, "count"),
+            Figure("failing", failing, "count"),
         ),
     )
     return [Table(f"Hub, half of the listeners dead, {plan.connections} connections", (row,))]

@@ -1,8 +1,8 @@
-"""The whole: four marketplaces on this machine, each with its ledger application and its validator.
+"""The league: four marketplaces on this machine, each with its ledger application and its validator.
 
-Replication latency is from sending a `POST` to one member until the entity can be read at all others, which are
-asked every few milliseconds. Sustained change is all members accepting creates as fast as they can, and ends when
-everyone has everything. Memory is looked at right after that.
+Replication latency is from sending a `POST` to one member until the entity can be read at all others, which
+are polled every few milliseconds. Sustained change is all members accepting creates as fast as they can, and
+ends when every member has every entity. Memory is measured right after that.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from benchmarks.plan import Plan
 from benchmarks.processes import (
     BenchmarkError,
     LoadGenerator,
-    children_of,
     command_of,
+    descendants_of,
     free_base_port,
     memory_of,
     stop,
@@ -38,7 +38,7 @@ from benchmarks.report import Figure, Row, Table
 from hansa.core.clock import SystemClock
 from hansa.node.demo_league import create_or_resume_league
 
-ASK_EVERY_S: Final = 0.003
+POLL_INTERVAL_S: Final = 0.003
 READY_TIMEOUT_S: Final = 120.0
 VISIBLE_TIMEOUT_S: Final = 120.0
 CAUGHT_UP_TIMEOUT_S: Final = 900.0
@@ -58,26 +58,26 @@ class RunningMember(msgspec.Struct, frozen=True):
 
 @contextlib.asynccontextmanager
 async def running_league(folder: Path, members: int) -> AsyncIterator[list[RunningMember]]:
-    """A new league, from when every member is ready until the block ends."""
+    """A new league, from the readiness of every member until the block ends."""
     base_port = free_base_port(members)
     folders = create_or_resume_league(folder, members, base_port, SystemClock(), os.urandom)
     async with contextlib.AsyncExitStack() as stack:
         league = []
-        for number, place in enumerate(folders, 1):
-            log = folder / f"{place.name}.log"
+        for number, member_folder in enumerate(folders, 1):
+            log = folder / f"{member_folder.name}.log"
             with log.open("ab") as output:
                 process = await asyncio.create_subprocess_exec(
                     str(Path(sys.executable).with_name("hansa")),
                     "serve",
-                    str(place),
+                    str(member_folder),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
                 )
             stack.push_async_callback(stop, process)
             await wait_for_port(base_port + number, process, log)
-            token = (place / "token").read_text().strip()
-            league.append(RunningMember(place, base_port + number, process.pid, token))
+            token = (member_folder / "token").read_text().strip()
+            league.append(RunningMember(member_folder, base_port + number, process.pid, token))
         async with asyncio.timeout(READY_TIMEOUT_S):
             for member in league:
                 await ready(member)
@@ -85,7 +85,7 @@ async def running_league(folder: Path, members: int) -> AsyncIterator[list[Runni
 
 
 async def ready(member: RunningMember) -> None:
-    """Wait until a member calls itself ready."""
+    """Wait until a member is ready."""
     async with Client.connected(member.port) as client:
 
         async def is_ready() -> bool:
@@ -95,41 +95,41 @@ async def ready(member: RunningMember) -> None:
 
 
 async def create(client: Client, member: RunningMember, number: int) -> str:
-    """Post an offering that is public; its identifier."""
+    """Create a public offering; its identifier."""
     body = msgspec.json.encode({**offering(number), "lifecycleStatus": "Launched"})
-    answer = await client.send(post(PATH, body, member.token))
-    if answer.status != 201:
-        raise BenchmarkError(f"A create was answered {answer.status}: {answer.body[:400]!r}")
-    return str(msgspec.json.decode(answer.body)["id"])
+    response = await client.send(post(PATH, body, member.token))
+    if response.status != 201:
+        raise BenchmarkError(f"A create was answered {response.status}: {response.body[:400]!r}")
+    return str(msgspec.json.decode(response.body)["id"])
 
 
 async def visible(client: Client, identifier: str) -> float:
-    """The moment at which a member has an entity."""
+    """Wait until a member has an entity; the time of that."""
     request = get(f"{PATH}/{identifier}")
 
     async def is_visible() -> bool:
         return (await client.send(request)).status == 200
 
-    await until(is_visible, ASK_EVERY_S)
+    await until(is_visible, POLL_INTERVAL_S)
     return perf_counter()
 
 
 async def latency(plan: Plan, league: Sequence[RunningMember]) -> Row:
-    """One change at a time on an idle league, at each member in turn."""
+    """One change at a time on an idle league, at one member after the other."""
     accepted: list[float] = []
     everywhere: list[float] = []
     async with contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(Client.connected(member.port)) for member in league]
         for number in range(plan.league_changes + len(league)):
-            at = number % len(league)
+            origin = number % len(league)
             started = perf_counter()
-            identifier = await create(clients[at], league[at], number)
-            answered = perf_counter() - started
-            others = [client for other, client in enumerate(clients) if other != at]
+            identifier = await create(clients[origin], league[origin], number)
+            accepted_s = perf_counter() - started
+            others = [client for other, client in enumerate(clients) if other != origin]
             async with asyncio.timeout(VISIBLE_TIMEOUT_S):
                 seen = await asyncio.gather(*(visible(client, identifier) for client in others))
             if number >= len(league):  # the first change of every member opens its connections to the others
-                accepted.append(answered)
+                accepted.append(accepted_s)
                 everywhere.append(max(seen) - started)
             await asyncio.sleep(4 * plan.pause_s)
     return Row(
@@ -144,20 +144,20 @@ async def latency(plan: Plan, league: Sequence[RunningMember]) -> Row:
 
 
 async def totals(league: Sequence[RunningMember]) -> list[int]:
-    """How many offerings each member has, without its private ones."""
-    found = []
+    """The number of public offerings at each member."""
+    counts = []
     for member in league:
         async with Client.connected(member.port) as client:
-            found.append(int((await client.send(get(COUNT))).headers["x-total-count"]))
-    return found
+            counts.append(int((await client.send(get(COUNT))).headers["x-total-count"]))
+    return counts
 
 
 async def sustained(plan: Plan, league: Sequence[RunningMember]) -> Row:
-    """All members take creates as fast as they can; it ends when everyone has everything."""
+    """All members take creates as fast as they can; ends when every member has every entity."""
     each = plan.sustained_changes // len(league)
     expected = max(await totals(league)) + each * len(league)
 
-    async def everyone_has_everything() -> bool:
+    async def has_everything_everywhere() -> bool:
         return min(await totals(league)) >= expected
 
     jobs = [
@@ -184,7 +184,7 @@ async def sustained(plan: Plan, league: Sequence[RunningMember]) -> Row:
         results = await asyncio.gather(*(load.run(job) for load, job in zip(loads, jobs, strict=True)))
         accepted_s = perf_counter() - started
         async with asyncio.timeout(CAUGHT_UP_TIMEOUT_S):
-            await until(everyone_has_everything, 0.1)
+            await until(has_everything_everywhere, 0.1)
         everywhere_s = perf_counter() - started
     changes = each * len(league)
     return Row(
@@ -199,16 +199,16 @@ async def sustained(plan: Plan, league: Sequence[RunningMember]) -> Row:
 
 
 def memory(league: Sequence[RunningMember]) -> Table | None:
-    """What each process takes; None where the system does not tell."""
-    found: dict[str, list[tuple[int, int]]] = {}
+    """Memory of each process; None where the system does not report it."""
+    by_role: dict[str, list[tuple[int, int]]] = {}
     for member in league:
-        for pid in (member.pid, *children_of(member.pid)):
+        for pid in (member.pid, *descendants_of(member.pid)):
             command = command_of(pid)
             role = next((name for part, name in ROLES.items() if part in command), "hansa serve")
-            taken = memory_of(pid)
-            if taken is not None and command:
-                found.setdefault(role, []).append((taken.pss_bytes, taken.rss_bytes))
-    if not found:
+            size = memory_of(pid)
+            if size is not None and command:
+                by_role.setdefault(role, []).append((size.pss_bytes, size.rss_bytes))
+    if not by_role:
         return None
     rows = [
         Row(
@@ -220,15 +220,15 @@ def memory(league: Sequence[RunningMember]) -> Table | None:
                 Figure("processes", len(sizes), "count"),
             ),
         )
-        for role, sizes in found.items()
+        for role, sizes in by_role.items()
     ]
-    whole = sum(pss for sizes in found.values() for pss, _ in sizes) / len(league)
+    whole = sum(pss for sizes in by_role.values() for pss, _ in sizes) / len(league)
     rows.append(Row("a member, all its processes", (Figure("PSS", whole, "bytes"),)))
     return Table("Memory after that, by process", tuple(rows))
 
 
 def disk(league: Sequence[RunningMember], entities: int) -> Table:
-    """What an entity takes at a member, on average: in the store, and in the ledger's state and blocks."""
+    """Disk space of an entity at a member, on average: in the store, and in the ledger's state and blocks."""
     member = league[0]
     parts = {"store.db": "store", "ledger/state.db": "ledger's state", "ledger/data": "blocks and engine"}
     rows = []
@@ -244,9 +244,9 @@ async def measure(plan: Plan, folder: Path) -> list[Table]:
     """The league's tables."""
     async with running_league(folder / "league", plan.members) as league:
         rows = (await latency(plan, league), await sustained(plan, league))
-        taken = memory(league)
+        sizes = memory(league)
         entities = min(await totals(league))
     tables = [Table(f"League of {plan.members} on this machine", rows)]
-    if taken is not None:
-        tables.append(taken)
+    if sizes is not None:
+        tables.append(sizes)
     return [*tables, disk(league, entities)]

@@ -1,12 +1,13 @@
 """The load generator: keep-alive connections over raw sockets, in a process of its own.
 
-A job names a server, a set of ready-made requests and a time. Each connection has one request under way; when the
-whole answer is there, the next request goes out. Answers are looked at for their status and length alone, so that
-the generator costs a fraction of what the server costs. Its ceiling is measured against `benchmarks.fixed raw`, a
-server that does nothing, and printed with the results: a figure near the ceiling says little about the server.
+A job names a server, a set of ready-made requests and a time. Each connection has one request under way; when
+the whole response is there, the next request is sent. Of a response, only status and length are read,
+so that the generator costs a fraction of what the server costs. Its ceiling is measured against
+`benchmarks.fixed raw`, a server that does nothing, and printed with the results: a figure near the ceiling
+says little about the server.
 
-Run as `python -m benchmarks.load`, it reads jobs from standard input, a JSON object a line, and writes a result for
-each to standard output.
+Run as `python -m benchmarks.load`, it reads jobs from standard input, a JSON object a line, and writes a
+result for each to standard output.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import uvloop
 from benchmarks.figures import quantile
 
 CONNECT_TIMEOUT_S: Final = 10.0
-ANSWER_TIMEOUT_S: Final = 30.0
+RESPONSE_TIMEOUT_S: Final = 30.0
 END_OF_HEADERS: Final = b"\r\n\r\n"
 LENGTH: Final = b"content-length:"
 
@@ -34,20 +35,20 @@ class Job(msgspec.Struct, frozen=True):
 
     port: int
     requests: tuple[bytes, ...]
-    """Sent in turn, from the first."""
+    """Sent one after the other, and again from the first."""
     connections: int
     seconds: float
     status: int = 200
-    """What every answer has to say; another one is an error."""
+    """Expected status of every response; another one is an error."""
     count_max: int = 0
-    """End after that many answers, even before the time is over; 0 for no bound."""
+    """End after that many responses, even before the time is over; 0 for no bound."""
     host: str = "127.0.0.1"
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of a job."""
+    """The result of a job."""
 
-    answers: int
+    responses: int
     errors: int
     seconds: float
     p50_s: float
@@ -56,12 +57,12 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def rate(self) -> float:
-        """Good answers a second."""
-        return self.answers / self.seconds if self.seconds else 0.0
+        """Responses with the expected status, per second."""
+        return self.responses / self.seconds if self.seconds else 0.0
 
 
 class Tally:
-    """What all connections of a job count together."""
+    """The counts of all connections of a job."""
 
     def __init__(self, job: Job) -> None:
         self.latencies = array("d")
@@ -72,7 +73,7 @@ class Tally:
         self._sent = 0
 
     def next_request(self, now: float) -> bytes | None:
-        """What to send next; None when the job is over."""
+        """The next request; None when the job is over."""
         job = self._job
         if now >= self.deadline or (job.count_max and self._sent >= job.count_max):
             return None
@@ -93,8 +94,8 @@ class Connection(asyncio.Protocol):
         self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport; the job starts all connections at once."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        """Store the transport; the job starts all connections at once."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit from it
 
     def send_next(self, now: float) -> None:
         """Send the next request, or end."""
@@ -107,7 +108,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        """Collect until the answer is whole."""
+        """Collect until the response is complete."""
         buffer = self._buffer + data if self._buffer else data
         end = buffer.find(END_OF_HEADERS)
         if end < 0 or len(buffer) < end + 4 + content_length(buffer, end):
@@ -123,7 +124,7 @@ class Connection(asyncio.Protocol):
         self.send_next(now)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The server hung up in the middle of a job: an error."""
+        """The server closed the connection in the middle of a job: an error."""
         if not self.done.done():
             self._tally.errors += 1
             self._tally.example_error = f"connection lost: {exc}"
@@ -161,11 +162,11 @@ async def run(job: Job) -> Result:
     tally.deadline = started + job.seconds
     for connection in connections:
         connection.send_next(perf_counter())
-    async with asyncio.timeout(job.seconds + ANSWER_TIMEOUT_S):
+    async with asyncio.timeout(job.seconds + RESPONSE_TIMEOUT_S):
         await asyncio.gather(*(connection.done for connection in connections))
     latencies: Sequence[float] = tally.latencies
     return Result(
-        answers=len(latencies),
+        responses=len(latencies),
         errors=tally.errors,
         seconds=perf_counter() - started,
         p50_s=quantile(latencies, 0.5),

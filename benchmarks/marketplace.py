@@ -1,7 +1,7 @@
-"""One marketplace's API by itself, as `hansa serve` runs it: front door, tokens, validation and store, and no league around it.
+"""One marketplace's API as `hansa serve` runs it: front door, tokens, validation and store, but no league.
 
-`fill` makes its folder; `python -m benchmarks.marketplace FOLDER PORT [hub]` serves it, with the delivery of
-notifications if `hub` is there.
+`fill` makes its folder; `python -m benchmarks.marketplace FOLDER PORT [hub]` serves it, with the argument `hub`
+with the delivery of notifications.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ async def fill(folder: Path, count: int, clock: Clock) -> Seeded:
     token = issue_token(key, DID, "benchmark", ["operator"], TOKEN_EXPIRES_IN_S, clock, os.urandom)
     store = await Store.open(folder / STORE, clock, Limits(), synchronous="normal", plan=index_plan(load()))
     offerings = stored_offerings(count)
-    body_bytes, wanted = 0, filters()
-    matches = dict.fromkeys(wanted, 0)
-    while part := list(islice(offerings, PUTS_IN_TRANSACTION)):
+    body_bytes, by_attribute = 0, filters()
+    matches = dict.fromkeys(by_attribute, 0)
+    while batch := list(islice(offerings, PUTS_IN_TRANSACTION)):
         async with store.transaction() as tx:
-            for entity in part:
+            for entity in batch:
                 body = canonical_json(entity)
                 body_bytes += len(body)
-                for attribute, one in wanted.items():
-                    matches[attribute] += one.matches(entity)
+                for attribute, filter in by_attribute.items():
+                    matches[attribute] += filter.matches(entity)
                 await tx.put(EntityDraft(entity["id"], TYPE, body, hashlink(body), is_public(entity)))
     await store.close()
     disk_bytes = sum(file.stat().st_size for file in folder.glob(f"{STORE}*"))
@@ -67,7 +67,7 @@ async def fill(folder: Path, count: int, clock: Clock) -> Seeded:
 
 
 async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
-    """Serve until told to stop."""
+    """Serve until a signal."""
     clock, limits = SystemClock(), Limits()
     models = load()
     store = await Store.open(folder / STORE, clock, limits, plan=index_plan(models))

@@ -63,19 +63,19 @@ WORDS: Final = [
 
 
 class Seeded(msgspec.Struct, frozen=True):
-    """A marketplace's store, filled for a run: as it was filled."""
+    """What the store of a marketplace was filled with."""
 
     token: str
     stored: int
     matches: dict[str, int]
-    """How many offerings each of the filters finds."""
+    """Offerings that match each filter, by its attribute."""
     body_bytes: int
     """All bodies together."""
     disk_bytes: int
 
 
 def offering(number: int) -> dict[str, Any]:
-    """Offering number so-and-so, as a client sends it; about a kilobyte of JSON."""
+    """An offering as a client sends it, drawn from its number; about a kilobyte of JSON."""
     draw = random.Random(number)
 
     def words(count: int) -> str:
@@ -130,7 +130,7 @@ def filters() -> dict[str, Filter]:
 
 
 def stored_offerings(count: int) -> Iterator[dict[str, Any]]:
-    """The same as they are stored: with what a marketplace adds."""
+    """Offerings as they are stored: with what a marketplace adds."""
     for number in range(count):
         yield {
             **offering(number),

@@ -1,4 +1,4 @@
-"""Processes of a benchmark: started on a free port, waited for, always stopped, and what they take of memory."""
+"""Processes of a benchmark: start on a free port, readiness, stop, and memory."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class BenchmarkError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port that nobody listened on a moment ago."""
+    """A free TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def free_base_port(count: int) -> int:
-    """A port after which so many are free: those of a league whose member k serves on base + k."""
+    """A port P such that P + 1 to P + count are free: member k of a league serves on P + k."""
     for base in range(18_000, 60_000, 100):
-        with contextlib.ExitStack() as held:
+        with contextlib.ExitStack() as stack:
             try:
                 for number in range(1, count + 1):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", base + number))
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", base + number))
             except OSError:
                 continue
             return base
@@ -65,15 +65,15 @@ async def started(module: str, *arguments: str, port: int, log: Path) -> AsyncIt
 
 
 async def wait_for_port(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
-    """Wait until something listens."""
+    """Wait until a process listens on a port."""
     deadline = perf_counter() + START_TIMEOUT_S
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
             if process.returncode is not None or perf_counter() > deadline:
-                said = log.read_text(errors="replace")[-2000:]
-                raise BenchmarkError(f"A server did not come up on port {port}:\n{said}") from None
+                output = log.read_text(errors="replace")[-2000:]
+                raise BenchmarkError(f"A server did not come up on port {port}:\n{output}") from None
             await asyncio.sleep(0.05)
         else:
             writer.close()
@@ -81,7 +81,7 @@ async def wait_for_port(port: int, process: asyncio.subprocess.Process, log: Pat
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:
-    """End a process, by force when it does not listen."""
+    """End a process, by SIGKILL when SIGTERM does not end it in time."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):
@@ -95,7 +95,7 @@ async def stop(process: asyncio.subprocess.Process) -> None:
 
 
 async def until(condition: Callable[[], Awaitable[bool]], every_s: float) -> None:
-    """Ask again and again until something holds in another process, which can set no event here."""
+    """Poll until a condition is true; it depends on another process, which can set no event here."""
     while not await condition():  # noqa: ASYNC110
         await asyncio.sleep(every_s)
 
@@ -124,7 +124,7 @@ class LoadGenerator:
             await stop(process)
 
     async def run(self, job: Job) -> Result:
-        """Do a job; an answer other than the expected is an error of the benchmark."""
+        """Do a job; an unexpected response is an error of the benchmark."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(msgspec.json.encode(job) + b"\n")
@@ -133,24 +133,24 @@ class LoadGenerator:
         if not line:
             raise BenchmarkError("The load generator ended.")
         result = msgspec.json.decode(line, type=Result)
-        if result.errors or not result.answers:
+        if result.errors or not result.responses:
             raise BenchmarkError(
-                f"{result.errors} of the answers were errors, the last one:\n{result.example_error}"
+                f"{result.errors} of the responses were errors, the last one:\n{result.example_error}"
             )
         return result
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """What a process takes of memory."""
+    """Memory of a process."""
 
     rss_bytes: int
-    """Everything it has mapped and resident."""
+    """Resident pages."""
     pss_bytes: int
     """The same, with shared pages divided among those that share them."""
 
 
 def memory_of(pid: int) -> Memory | None:
-    """Memory of a process, as Linux tells it; None elsewhere, or when it is gone."""
+    """Memory of a process from Linux; None on another system, or when the process ended."""
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
@@ -159,18 +159,18 @@ def memory_of(pid: int) -> Memory | None:
     return Memory(rss_bytes=sizes["Rss"], pss_bytes=sizes["Pss"])
 
 
-def children_of(pid: int) -> list[int]:
-    """Processes below a process, at any depth."""
-    found = []
+def descendants_of(pid: int) -> list[int]:
+    """Children of a process, and theirs, at any depth."""
+    descendants = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in map(int, task.read_text().split()):
-                found += [child, *children_of(child)]
-    return found
+                descendants += [child, *descendants_of(child)]
+    return descendants
 
 
 def command_of(pid: int) -> str:
-    """The command line of a process; empty when it is gone."""
+    """The command line of a process; empty when it ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a benchmark found, as a table for people and as JSON for programs."""
+"""The result of a benchmark, as a table for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.figures import megabytes, milliseconds, rate
 
 Unit = Literal["per second", "seconds", "bytes", "ratio", "count"]
 
-WRITTEN: Final[dict[str, Callable[[float], str]]] = {
+FORMATS: Final[dict[str, Callable[[float], str]]] = {
     "per second": rate,
     "seconds": milliseconds,
     "bytes": lambda value: megabytes(value) if value >= 100_000 else f"{value:,.0f} B",
@@ -30,8 +30,8 @@ class Figure(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """As it stands in the table."""
-        return "-" if math.isnan(self.value) else WRITTEN[self.unit](self.value)
+        """As it is written in the table."""
+        return "-" if math.isnan(self.value) else FORMATS[self.unit](self.value)
 
 
 class Row(msgspec.Struct, frozen=True):

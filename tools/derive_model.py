@@ -1,10 +1,11 @@
 """Derive a first form of a model from an official TM Forum document (Swagger 2.0).
 
-    python -m tools.derive_model DOCUMENT --base-path /tmf-api/party/v4/ > src/hansa/business/models/tmf632.toml
+    python -m tools.derive_model DOCUMENT --base-path /tmf-api/party/v4/ > tmf632.toml
 
-Facts alone are taken: names, types, what is required, paths, methods, events. What the document cannot say is left
-to the person who reviews the result: which resources are catalogue (all come out private), which status is initial,
-what the marketplace's own systems may write, what a task does. What could not be derived is reported on stderr.
+Facts alone are taken: names, types, what is required, paths, methods, events. What the document cannot say is
+left to the reviewer of the result: which resources are catalogue (all are written as private), which status
+is initial, what the marketplace's own systems may write, what a task does. What could not be derived is
+reported on stderr.
 """
 
 from __future__ import annotations
@@ -39,25 +40,25 @@ STAMPED_ON_STATUS: Final = ("statusChangeDate", "stateChangeDate", "statusDate")
 IDENTITY: Final = ("id", "href")
 """A client never has to give these for a resource, whatever the document requires: the server does."""
 VALUE: Final = "RefOrValue"
-"""How the names of types end that hold a reference or a value; a value has no identity yet, and needs none."""
+"""Ending of the names of types that hold a reference or a value; a value needs no identity."""
 FORMATS: Final = {"uri": "uri", "date-time": "date-time", "base64": "base64"}
 
 
 class Document:
-    """An official document, asked for the facts that a model holds."""
+    """An official document, read for the facts of a model."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.raw = raw
         self.definitions: Mapping[str, Definition] = raw["definitions"]
         self.doubts: list[str] = []
         self.enumerations: dict[str, list[str]] = {}
-        """Values that the document lists in place, by the name that they get."""
+        """Values that the document lists in place, by the name of their enumeration."""
         self.roots: set[str] = set()
         """Types of resources."""
 
     def operations(self) -> dict[str, dict[str, set[str]]]:
         """Verbs at the collection and at the item of each resource path, hub and listeners apart."""
-        found: dict[str, dict[str, set[str]]] = {}
+        operations: dict[str, dict[str, set[str]]] = {}
         for path, verbs in self.raw["paths"].items():
             parts = path.strip("/").split("/")
             if parts[0] == "listener" or "hub" in parts:
@@ -67,9 +68,9 @@ class Document:
                 continue
             is_item = parts[-1].startswith("{")
             key = "/".join(parts[:-1] if is_item else parts)
-            place = found.setdefault(key, {"collection": set(), "item": set()})
-            place["item" if is_item else "collection"] |= {v.upper() for v in verbs if v.upper() in VERBS}
-        return found
+            verbs_at = operations.setdefault(key, {"collection": set(), "item": set()})
+            verbs_at["item" if is_item else "collection"] |= {v.upper() for v in verbs if v.upper() in VERBS}
+        return operations
 
     def doubt(self, text: str) -> None:
         """Report, once, what could not be derived."""
@@ -77,7 +78,7 @@ class Document:
             self.doubts.append(text)
 
     def hubs(self) -> list[str]:
-        """Hubs below a resource, which the form has no words for."""
+        """Hubs below a resource, which the form cannot express."""
         return [path for path in self.raw["paths"] if path.strip("/").partition("/")[2].endswith("/hub")]
 
     def methods(self, path: str) -> list[str]:
@@ -85,9 +86,9 @@ class Document:
         at = self.operations()[path]
         for verb in (at["collection"] - {"GET", "POST"}) | (at["item"] & {"POST"}):
             self.doubt(f"{verb} of /{path} has no word in the form")
-        answers = self.raw["paths"].get(f"/{path}", {}).get("post", {}).get("responses", {"201": {}})
-        if "201" not in answers:
-            self.doubt(f"POST of /{path} answers {', '.join(answers)}; here it answers 201")
+        responses = self.raw["paths"].get(f"/{path}", {}).get("post", {}).get("responses", {"201": {}})
+        if "201" not in responses:
+            self.doubt(f"POST of /{path} responds {', '.join(responses)}; here it responds 201")
         words = (
             ("list", "collection", "GET"),
             ("create", "collection", "POST"),
@@ -102,8 +103,8 @@ class Document:
         """Name of the type that a resource serves."""
         for template in (f"/{path}", f"/{path}/{{id}}"):
             for operation in self.raw["paths"].get(template, {}).values():
-                for status, answer in operation["responses"].items():
-                    schema = answer.get("schema", {})
+                for status, response in operation["responses"].items():
+                    schema = response.get("schema", {})
                     target = schema.get("$ref") or schema.get("items", {}).get("$ref")
                     if status < "300" and target:
                         return str(target.rpartition("/")[2].removesuffix("_Create"))
@@ -125,11 +126,11 @@ class Document:
     def properties(self, name: str) -> dict[str, Definition]:
         """Attributes that a definition itself has, those of inlined parts of an `allOf` too."""
         definition = self.definitions.get(name, {})
-        found: dict[str, Definition] = {}
+        attributes: dict[str, Definition] = {}
         for part in definition.get("allOf", ()):
-            found |= part.get("properties", {})
-        found |= definition.get("properties", {})
-        return found
+            attributes |= part.get("properties", {})
+        attributes |= definition.get("properties", {})
+        return attributes
 
     def parent(self, name: str) -> str | None:
         """The definition that an `allOf` refers to."""
@@ -185,19 +186,19 @@ class Document:
         for name in self.definitions:
             if parent := self.parent(name):
                 children.setdefault(parent, set()).add(name)
-        todo, found = list(roots), set[str]()
+        todo, reached = list(roots), set[str]()
         while todo:
             name = todo.pop()
-            if name in found or name not in self.definitions or name == "Any":
+            if name in reached or name not in self.definitions or name == "Any":
                 continue
-            found.add(name)
+            reached.add(name)
             todo += re.findall(r"#/definitions/([\w-]+)", json.dumps(self.definitions[name]))
             todo += children.get(name, ())
             for suffix in ("_Create", "_Update"):
                 todo += re.findall(
                     r"#/definitions/([\w-]+)", json.dumps(self.definitions.get(name + suffix, {}))
                 )
-        return sorted(name for name in found if not name.endswith(("_Create", "_Update")))
+        return sorted(name for name in reached if not name.endswith(("_Create", "_Update")))
 
 
 def bounded(own: Definition | None, created: Definition | None) -> Definition | None:
@@ -256,8 +257,8 @@ def type_lines(document: Document, name: str) -> list[str]:
 
 def stamped_on_create(document: Document, name: str, type_name: str) -> list[str]:
     """Dates that the document, by name and access, leaves to the server when a resource is created."""
-    given = {*document.properties(type_name + "_Create")}
-    own = {f"{name}Date"} - given | ({"orderDate"} if name.endswith("Order") else set())
+    in_create = {*document.properties(type_name + "_Create")}
+    own = {f"{name}Date"} - in_create | ({"orderDate"} if name.endswith("Order") else set())
     return [
         attribute
         for attribute, schema in document.properties(type_name).items()
@@ -302,7 +303,7 @@ def derive(
 ) -> tuple[str, list[str]]:
     """The written form of a model, and what could not be derived.
 
-    `taken` holds the collections of other APIs: a resource of such a type gets a collection of its own.
+    `taken` are the collections of other APIs: a resource of such a type gets a collection of its own.
     """
     document = Document(raw)
     title = re.sub(r"^API\s+", "", raw["info"]["title"])
@@ -358,7 +359,7 @@ def main() -> None:
     arguments = parser.parse_args()
     raw = json.loads(arguments.document.read_text(encoding="utf-8"))
     api = arguments.document.name[:6]
-    taken = {resource.collection for found in load().apis if found.id < api for resource in found.resources}
+    taken = {resource.collection for other in load().apis if other.id < api for resource in other.resources}
     text, doubts = derive(raw, arguments.base_path, api, taken)
     sys.stdout.write(text)
     for doubt in doubts:

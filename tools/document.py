@@ -1,4 +1,4 @@
-"""Writes the pages that follow from the code: `python -m tools.document`. tests/docs finds them out of date."""
+"""Generates pages of docs/ from the code: `python -m tools.document`. A test compares them with the code."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def commands_page() -> str:
     lines = [
         "# Commands",
         "",
-        "Data goes to stdout, messages to stderr. Exit status 0 means done; the others are in [errors](errors.md).",
-        "A command that talks to a marketplace takes its token from `--token`, else from the environment variable",
-        "`HANSA_TOKEN`. `hansa COMMAND --help` says the same as this page.",
+        "Data goes to stdout, messages to stderr. Exit status 0 means done; the others are in",
+        "[errors](errors.md). A command that talks to a marketplace takes its token from `--token`, else from",
+        "the environment variable `HANSA_TOKEN`. `hansa COMMAND --help` says the same as this page.",
         "",
         "Written by `python -m tools.document`; a test keeps it in step with the code.",
     ]

@@ -1,4 +1,4 @@
-"""The page about state machines, docs/integrators/states.md, from the machines and the models that follow them."""
+"""The page about state machines, docs/integrators/states.md, from the machines and the models that use them."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.__main__ import PARTS
 from benchmarks.client import Client
 from benchmarks.figures import median, milliseconds, quantile, rate
-from benchmarks.fixed import RawAnswer
+from benchmarks.fixed import RawServer
 from benchmarks.load import END_OF_HEADERS, Job, content_length, get, post, run
 from benchmarks.offerings import identifier, offering, stored_offerings
 from benchmarks.report import Figure, Row, Table
@@ -57,8 +57,8 @@ def test_a_table_aligns_its_columns_and_leaves_out_what_a_row_has_not() -> None:
     "header", [b"content-length: 12", b"Content-Length:12", b"x: 1\r\ncontent-length:  12"]
 )
 def test_the_length_of_an_answer_is_read_from_its_headers(header: bytes) -> None:
-    answer = b"HTTP/1.1 200 OK\r\n" + header + END_OF_HEADERS
-    assert content_length(answer, len(answer) - 4) == 12
+    response = b"HTTP/1.1 200 OK\r\n" + header + END_OF_HEADERS
+    assert content_length(response, len(response) - 4) == 12
 
 
 def test_the_same_offerings_are_stored_in_every_run() -> None:
@@ -68,7 +68,7 @@ def test_the_same_offerings_are_stored_in_every_run() -> None:
 
 
 async def raw_server() -> tuple[asyncio.Server, int]:
-    server = await asyncio.get_running_loop().create_server(RawAnswer, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(RawServer, "127.0.0.1", 0)
     return server, server.sockets[0].getsockname()[1]
 
 
@@ -76,7 +76,7 @@ async def test_a_job_ends_after_its_count_and_counts_every_answer() -> None:
     server, port = await raw_server()
     result = await run(Job(port, (get("/a"), get("/b")), connections=3, seconds=20.0, count_max=100))
     server.close()
-    assert (result.answers, result.errors) == (100, 0)
+    assert (result.responses, result.errors) == (100, 0)
     assert 0 < result.p50_s <= result.p99_s
 
 
@@ -84,7 +84,7 @@ async def test_an_unexpected_status_is_an_error_with_an_example() -> None:
     server, port = await raw_server()
     result = await run(Job(port, (get("/"),), connections=1, seconds=20.0, status=201, count_max=5))
     server.close()
-    assert (result.answers, result.errors) == (0, 5)
+    assert (result.responses, result.errors) == (0, 5)
     assert result.example_error.startswith("HTTP/1.1 200 OK")
 
 
@@ -92,8 +92,8 @@ async def test_the_client_reads_one_answer_after_the_other() -> None:
     server, port = await raw_server()
     async with Client.connected(port) as client:
         for _ in range(2):
-            answer = await client.send(post("/", b"{}", token="t"))
-            assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+            response = await client.send(post("/", b"{}", token="t"))
+            assert (response.status, response.headers["content-type"]) == (200, "application/json")
     server.close()
 
 

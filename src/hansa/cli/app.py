@@ -1,4 +1,4 @@
-"""Assembles the command line from the commands of `hansa.cli.commands`, in the order in which help lists them."""
+"""Assembles the command line from the commands of `hansa.cli.commands`, in the order of the help."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hansa.cli.commands import demo, league, marketplace, remote
 COMMANDS: Final = (
     demo.demo,
     marketplace.init,
-    league.found,
+    league.found_league,
     marketplace.serve,
     marketplace.token,
     marketplace.doctor,

@@ -1,7 +1,7 @@
 """The commands' HTTP client: one marketplace, its token, bounded responses, errors that say what to do.
 
-It sends requests to the address that the user gave, private networks included, and to no other: redirects are not
-followed. The reason in a response is shown as a quotation of the marketplace.
+It sends requests to the address that the user gave, private networks included, and to no other: redirects are
+not followed. The reason in a response is shown as a quotation of the marketplace.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def reason_of(response: ClientResponse) -> tuple[str, str]:
 
 
 def retry_after_s(response: ClientResponse) -> float:
-    """Seconds that an overloaded marketplace asks to wait; bounded, 1 where it does not say."""
+    """Seconds that an overloaded marketplace requests as a pause; bounded, 1 by default."""
     text = response.headers.get("retry-after", "1")
     return min(float(text), RETRY_AFTER_MAX_S) if text.isascii() and text.isdigit() else 1.0
 

@@ -1,6 +1,7 @@
 """`hansa events`: shows committed events page by page, or follows them as they are committed.
 
-A followed stream that breaks is opened again after its last event, with growing pauses, until the user stops it.
+A followed stream that breaks is opened again after its last event, with growing pauses, until the user stops
+it.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def run_events(url: str, selection: EventSelection, is_followed: bool, output: O
 
 
 def time_of(text: str, now: datetime) -> str:
-    """A time, as RFC 3339: from RFC 3339, a date, or a duration before `now`; UTC where no zone is given.
+    """A time, as RFC 3339: from RFC 3339, a date, or a duration before `now`; UTC by default.
 
     Raises:
         Refused: `Code.INVALID`.

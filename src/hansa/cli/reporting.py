@@ -1,4 +1,4 @@
-"""Turns what a command raises into a message of one sentence and an exit status."""
+"""Converts what a command raises into a message of one sentence and an exit status."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The catalogue of a marketplace over HTTP: its listing, its export, and how the catalogues of members differ."""
+"""The catalogue of a marketplace over HTTP: its listing, its export, and the comparison of members."""

@@ -1,7 +1,7 @@
 """`hansa diff`: compares the public catalogues of members by identifier, hash and origin.
 
-The listings of all members are read side by side in the order of identifiers and merged, so that memory does not grow
-with the size of the catalogues.
+The listings of all members are read side by side in the order of identifiers and merged, so that memory does
+not grow with the size of the catalogues.
 """
 
 from __future__ import annotations

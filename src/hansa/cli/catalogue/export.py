@@ -1,4 +1,4 @@
-"""`hansa export`: a catalogue as JSON Lines, read from the TM Forum lists, in the form that `hansa import` takes."""
+"""`hansa export`: writes a catalogue as JSON Lines, in the form that `hansa import` reads."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def types_to_export(models: Models, requested: Sequence[str]) -> list[str]:
 
 
 def _is_listed(models: Models, name: str) -> bool:
-    """Whether there is one list of all entities of a type; a sub-resource has one below each parent instead."""
+    """Whether one list holds all entities of a type; a sub-resource has a list for each parent instead."""
     _, resource = models.served(name)
     return "list" in resource.methods and resource.parent_name is None
 

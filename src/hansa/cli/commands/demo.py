@@ -28,9 +28,9 @@ def demo(
 ) -> None:
     """Run a league of marketplaces on this machine, with sample data.
 
-    Creates the league in D, or resumes it. Prints `league ready` with the addresses and a token for each member when
-    all are ready, then shows how they are: live on a terminal, else a line whenever something changes. Ctrl-C or
-    SIGTERM stops all of it. A member that dies stays down until you start it.
+    Creates the league in D, or resumes it. Prints `league ready` with the addresses and a token for each
+    member when all are ready, then shows how they are: live on a terminal, else a line whenever something
+    changes. Ctrl-C or SIGTERM stops all of it. A member that dies stays down until you start it.
     """
     from hansa.cli.demo.league import DemoOptions, run_demo
     from hansa.cli.local import CLOCK, ENTROPY

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 @command(
     "Found a league from its members' cards.",
     "hansa found lubeck.json bergen.json riga.json bruges.json --into market",
+    name="found",
 )
-def found(
+def found_league(
     cards: Annotated[
         list[Path], typer.Argument(metavar="CARD…", help="`member.json` of every member, this one's too.")
     ],
@@ -39,8 +40,8 @@ def found(
 ) -> None:
     """Found a league from its members' cards.
 
-    One member runs this, with --into or with its output in a file, and sends the genesis to the others; each of them
-    puts the same genesis into its folder, with --genesis FILE --into D, before its first start.
+    One member runs this, with --into or with its output in a file, and sends the genesis to the others; each
+    of them puts the same genesis into its folder, with --genesis FILE --into D, before its first start.
     """
     from hansa.cli.local import CLOCK
     from hansa.cli.output import Output
@@ -66,7 +67,7 @@ def _genesis_of(path: Path, cards: Sequence[MemberCard]) -> bytes:
     """The genesis that another member made.
 
     Raises:
-        HansaError: when it cannot be read, or lacks a member whose card was given.
+        HansaError: when it cannot be read, or lacks the member of a card.
     """
     from hansa.node.folder import read_genesis
 

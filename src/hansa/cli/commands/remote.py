@@ -39,8 +39,8 @@ def import_(
 ) -> int:
     """Bring entities into a marketplace, one a line with its `@type`.
 
-    Can be interrupted and repeated: what is there already in the same form is left alone. Bad lines are reported with
-    file, line and reason, and the others are imported; exit status 1 when there was one.
+    Can be interrupted and repeated: what is there already in the same form is left alone. Bad lines are
+    reported with file, line and reason, and the others are imported; exit status 1 when there was one.
     """
     from hansa.cli.imports.run import run_import
     from hansa.cli.local import CLOCK
@@ -128,7 +128,8 @@ def events(
 ) -> None:
     """Show committed events in ledger order: position, time, name, issuer, version, status, entity key.
 
-    With --follow, new events alone unless --after or --from says otherwise; a broken connection is taken up again.
+    With --follow, new events alone unless --after or --from says otherwise; a broken connection is taken up
+    again.
     """
     from hansa.cli.events import EventSelection, run_events
     from hansa.cli.local import CLOCK

@@ -1,8 +1,8 @@
 """`hansa demo`: a league on this machine, created or resumed, with sample data, until a signal stops it.
 
-All members are started together. When all are ready, the sample data is loaded, once in the life of a league, and
-`league ready` is printed. A failure before that stops everything again; afterwards a member that dies stays down until
-the user starts it.
+All members are started together. When all are ready, the sample data is loaded, once in the life of a league,
+and `league ready` is printed. A failure before that stops everything again; afterwards a member that dies
+stays down until the user starts it.
 """
 
 from __future__ import annotations

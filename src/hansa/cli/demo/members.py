@@ -1,8 +1,8 @@
 """The processes of a demo league: one `hansa serve` for each member, started and stopped together.
 
-Each runs in a session of its own, so that Ctrl-C reaches the demo alone, and ends when the demo ends, however that
-happens. Its log is `serve.log` in its folder. A process that dies is not restarted, so that the effect of a failure
-can be observed.
+Each runs in a session of its own, so that Ctrl-C reaches the demo alone, and ends when the demo ends, however
+that happens. Its log is `serve.log` in its folder. A process that dies is not restarted, so that the effect
+of a failure can be observed.
 """
 
 from __future__ import annotations

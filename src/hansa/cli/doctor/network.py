@@ -1,4 +1,4 @@
-"""The checks of `hansa doctor` over the network: the running marketplace, the other members, the certificates."""
+"""The checks of `hansa doctor` over the network: the running marketplace, other members, certificates."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def check_indexes(searches: object) -> CheckResult:
 
 
 async def check_peers(settings: Settings, others: Sequence[Member], clock: Clock) -> list[CheckResult]:
-    """Whether the other members can be reached, over HTTP and by the engine, and their clocks agree with ours."""
+    """Whether the other members can be reached, over HTTP and by the engine, with clocks that agree."""
     members = await asyncio.gather(*(_check_member(member) for member in others[:MEMBERS_CHECKED_MAX]))
     engines = await asyncio.gather(
         *(_check_engine(peer) for peer in settings.persistent_peers[:MEMBERS_CHECKED_MAX])
@@ -148,7 +148,7 @@ async def check_certificates(settings: Settings, others: Sequence[Member], clock
 async def check_certificate(
     endpoint: str, clock: Clock, context: ssl.SSLContext | None = None
 ) -> CheckResult:
-    """The certificate of one endpoint; `context` holds the trusted authorities, by default those of the system."""
+    """The certificate of one endpoint; `context`: the trusted authorities, by default those of the system."""
     parts = urlsplit(endpoint)
     check = f"certificate of {parts.netloc}"
     try:

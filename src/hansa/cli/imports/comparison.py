@@ -1,7 +1,7 @@
 """Compares an entity of a file with the one at a marketplace; the difference is a merge patch (RFC 7396).
 
-Left out of the comparison is what the marketplace sets: `href`, time stamps, and, where the file does not mention
-them, the lifecycle status and defaults. A null and an absent attribute are equal.
+Left out of the comparison is what the marketplace sets: `href`, time stamps, and, where the file does not
+mention them, the lifecycle status and defaults. A null and an absent attribute are equal.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How many requests of an import run at once, and how long it goes on while a marketplace does not respond.
 
-The limit of requests in flight grows by one for each full round of responses, and is halved when the marketplace is
-overloaded (429, 503): additive increase, multiplicative decrease. No request starts before the time that the
-marketplace asked for (`Retry-After`) has passed. `Patience` bounds the attempts while nobody answers.
+The limit of requests in flight grows by one for each full round of responses, and is halved when the
+marketplace is overloaded (429, 503): additive increase, multiplicative decrease. No request starts before the
+time that the marketplace requested (`Retry-After`) has passed. `Patience` bounds the attempts while nobody
+answers.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@
            ├─ 401, 403 ── the import stops: every other line would be refused too
            └─ any other ───────────────────────────────────────► refused, with the marketplace's reason
 
-Where the marketplace never responded, the import stops at the first failure. A request whose response was lost may
-have been carried out: the repeated one meets 409, and the comparison shows nothing to change.
+Where the marketplace never responded, the import stops at the first failure. A request whose response was
+lost may have been carried out: the repeated one meets 409, and the comparison shows nothing to change.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Importer:
         return await self._reconcile(line, f"{base}{path}/{quote(line.id, safe=':')}", reason)
 
     def _path(self, line: EntityLine) -> tuple[str, str]:
-        """Base path and path of the collection of a type; an extension type is in that of the type it extends."""
+        """Base path of the API and path of the collection; that of the base type for an extension type."""
         base_type = line.body.get("@baseType")
         if line.type not in self._models.types and base_type in self._models.types:
             return self._models.path_of(str(base_type))

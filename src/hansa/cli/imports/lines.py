@@ -25,7 +25,7 @@ _NAMESPACE: Final = uuid.UUID("7f1c3b7e-6a7f-5f0e-9a0d-2f1f0e6b8c11")
 
 
 class EntityLine(msgspec.Struct, frozen=True):
-    """A line that holds an entity."""
+    """A line with an entity."""
 
     file: str
     number: int
@@ -51,8 +51,8 @@ class BadLine(msgspec.Struct, frozen=True):
 def read_lines(files: Sequence[Path]) -> Iterator[EntityLine | BadLine]:
     """The lines of several files in order; empty ones are skipped.
 
-    An identifier may occur once; the second line with it is bad, because lines are imported concurrently and the order
-    of two writes to one entity would be undefined.
+    An identifier may occur once; the second line with it is bad, because lines are imported concurrently and
+    the order of two writes to one entity would be undefined.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when a file cannot be read.

@@ -1,4 +1,4 @@
-"""`hansa import`: runs an import with a progress bar, and says how to go on with one that was not finished."""
+"""`hansa import`: runs an import with a progress bar, and shows how to resume it."""
 
 from __future__ import annotations
 
