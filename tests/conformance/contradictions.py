@@ -1,10 +1,11 @@
 """Where a conformance kit contradicts the official document of its API, or TMF630, request by request.
 
-The kits of 2018 speak of versions 2 and 3; some later ones were not brought in line with the document either. A request
-that is not listed here has to pass. One that is listed has to fail, and what the document says has to be true.
+The kits of 2018 speak of versions 2 and 3; some later ones were not brought in line with the document either.
+A request that is not listed here has to pass. One that is listed has to fail, and what the document says has
+to be true.
 
-Where a request that contradicts should have created what others then read, these fail without a fault of their own. For
-such a kit there is a correction: with it, those have to pass.
+Where a request that contradicts should have created what others then read, these fail without a fault of
+their own. For such a kit there is a correction: with it, those have to pass.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ class Contradiction(NamedTuple):
     attribute: str
     """What they send or ask for: an attribute, or a path."""
     document: str
-    """A sentence of the document (`official.py`); with `no` in front, one that it does not say; or a rule of TMF630."""
+    """A sentence of the document (`official.py`); with `no` in front, one that it does not say.
+
+    Or a rule of TMF630.
+    """
     shows: Literal["always", "until corrected", "once corrected"] = "always"
     """When the requests fail: the correction takes some away, and lets others come to what they check."""
 

@@ -1,7 +1,7 @@
 """Where models differ from their documents, and why.
 
-`left_out` is what a document says and its model does not, `added` the other way round; both in the sentences of
-`official.py`. A model that differs otherwise fails, and so does a difference that is there no more.
+`left_out` is what a document says and its model does not, `added` the other way round; both in the sentences
+of `official.py`. A model that differs otherwise fails, and so does a difference that is there no more.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A client as somebody would generate it from an official document: pydantic models and the calls that there are.
+"""A client as somebody would generate it from an official document.
+
+Pydantic models and the calls that there are.
 
 The documents are Swagger 2.0; their definitions are taken over as they are into an OpenAPI 3 document, which
 datamodel-code-generator reads. Values come from the generated models alone.
@@ -61,8 +63,8 @@ CORRECTIONS: Final[Mapping[str, Mapping[tuple[str, str], tuple[str, str]]]] = {
 }
 """Where a document contradicts itself: an attribute (definition and name) that is taken as another says.
 
-The identifier of an alarm is an integer there, and a string in its path and in references to it. An association is
-created with one role, and is answered with a list of two or more.
+The identifier of an alarm is an integer there, and a string in its path and in references to it. An
+association is created with one role, and is answered with a list of two or more.
 """
 
 
@@ -194,7 +196,10 @@ def _name(schema: Mapping[str, Any]) -> str:
 
 
 def values(found: type[BaseModel], shown: type[BaseModel], *, full: bool) -> dict[str, Any]:
-    """Values for a body: what is required, or (`full`) everything. An `@type` is one that answers may have."""
+    """Values for a body: what is required, or (`full`) everything.
+
+    An `@type` is one that answers may have.
+    """
     kind = shown.model_fields.get("field_type")
     type_name = shown.__name__ if kind is None else _type_value(kind, shown.__name__)
     return _values(found, type_name, FULL_DEPTH_MAX if full else 0, ())

@@ -1,9 +1,10 @@
 """What is served against its description: schemathesis draws requests from each, and every answer has to fit.
 
-Some requests keep to the description, others break it on purpose; what they are answered has to be described as well.
+Some requests keep to the description, others break it on purpose; what they are answered has to be described
+as well.
 
-The number of requests for each operation is bounded; `SCHEMATHESIS_EXAMPLES` asks for more. Requests are drawn in a
-fixed order, so that a failure comes again.
+The number of requests for each operation is bounded; `SCHEMATHESIS_EXAMPLES` asks for more. Requests are
+drawn in a fixed order, so that a failure comes again.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 def sharpened(api: Api, document: dict[str, Any]) -> dict[str, Any]:
     """The same document with requests narrowed to what reaches the store; answers are left as they are.
 
-    Bodies hold no further attributes and are not deep, and parameters name attributes of the type: what the door
-    refuses at once needs no hundred examples.
+    Bodies hold no further attributes and are not deep, and parameters name attributes of the type: what the
+    door refuses at once needs no hundred examples.
     """
     sharp: dict[str, Any] = json.loads(json.dumps(document))
     attributes = {resource.name: sorted(api.attributes_of(resource.type)) for resource in api.resources}
@@ -111,7 +112,7 @@ def shallow(document: dict[str, Any], schema: Any, depth: int) -> Any:
 
 
 async def seeded(business: Business, api: Api, document: dict[str, Any]) -> dict[str, str]:
-    """An identifier for each path of a collection, of an entity that was created from the document's own example."""
+    """An identifier for each path of a collection, of an entity created from the document's own example."""
     ids: dict[str, str] = {}
     base = api.base_path.rstrip("/")
     for path, method, operation in sorted(operations(document), key=lambda one: one[0].count("/")):
@@ -125,7 +126,10 @@ async def seeded(business: Business, api: Api, document: dict[str, Any]) -> dict
 
 
 def filled(path: str, ids: dict[str, str]) -> str:
-    """A path with the identifiers of what was created: of an item that of its collection, of a parent that of its."""
+    """A path with the identifiers of what was created.
+
+    Of an item that of its collection, of a parent that of its.
+    """
     for found in re.finditer(r"\{(\w+)\}", path):
         collection = path[: found.start()].rstrip("/")
         path = path.replace(found[0], ids.get(collection, "nothing"), 1)

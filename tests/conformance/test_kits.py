@@ -1,7 +1,7 @@
 """TM Forum's conformance kits against a bare business application, on an empty store and on a full one.
 
-Some kits only read, and check what they find: records of the types that they read are created first, from the models.
-`make kits` prints the table.
+Some kits only read, and check what they find: records of the types that they read are created first, from the
+models. `make kits` prints the table.
 """
 
 from __future__ import annotations
@@ -99,7 +99,10 @@ def run(runner: Path, kits: Path, origin: str, folder: Path) -> list[dict[str, A
 
 
 def failing(result: dict[str, Any], known: frozenset[str]) -> set[str]:
-    """Names of the requests that failed, as they are known; the runner writes each failure as `name: message`."""
+    """Names of the requests that failed, as they are known.
+
+    The runner writes each failure as `name: message`.
+    """
     found = set()
     for failure in result["failures"]:
         names = [name for name in known if failure.startswith(f"{name}: ")]

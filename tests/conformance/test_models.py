@@ -1,6 +1,9 @@
-"""Models against the official documents: paths, methods, types, attributes, what is required, enumerations, events.
+"""Models against the official documents.
 
-Every difference is listed with its reason in `differences.py`; one that is listed and no longer there fails as well.
+Paths, methods, types, attributes, what is required, enumerations, events.
+
+Every difference is listed with its reason in `differences.py`; one that is listed and no longer there fails
+as well.
 """
 
 from __future__ import annotations

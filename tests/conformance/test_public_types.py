@@ -78,7 +78,7 @@ NEVER_PUBLIC = (
     ),
     *("Risk", "Role", "Stock", "Ticket", "Topic", "Usage", "Userinfo"),
 )
-"""Words in the names of types that are about people, accounts, orders, agreements, inventory, bills, documents, …"""
+"""Words in names of types about people, accounts, orders, agreements, inventory, bills, documents, …"""
 BRACES = re.compile(r"\{\w+\}")
 COLLECTIONS = [(api.base_path + resource.path, resource) for api in MODELS.apis for resource in api.resources]
 

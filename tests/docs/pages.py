@@ -51,7 +51,10 @@ def code_blocks(text: str, *languages: str) -> list[str]:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """Command lines that a page asks its reader to type, as words; comments and continued lines are resolved."""
+    """Command lines that a page asks its reader to type, as words.
+
+    Comments and continued lines are resolved.
+    """
     for block in code_blocks(text, "console", "sh", "bash"):
         for line in block.replace("\\\n", " ").splitlines():
             words = line.removeprefix("$ ").split("#")[0].split()

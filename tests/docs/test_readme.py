@@ -20,7 +20,10 @@ TARGETS = set(re.findall(r"^([a-z]+):.*##", MAKEFILE, re.MULTILINE))
 
 
 def typed(path: str) -> list[list[str]]:
-    """Command lines of a page, word by word; what a shell would fill in is a word, what it pipes on is left out."""
+    """Command lines of a page, word by word.
+
+    What a shell would fill in is a word, what it pipes on is left out.
+    """
     lines = [re.sub(r"\$\([^)]*\)|\$\w+", "FILLED-IN", " ".join(words)) for words in commands(page(path))]
     found = [shlex.split(part) for line in lines for part in re.split(r" [|>] ", line)[:1]]
     return [words for words in found if words]

@@ -1,7 +1,7 @@
 """A league of real processes for tests: made in a folder, started, looked at, killed, started again.
 
-Every member is `hansa serve` with its two children. Its log is in `<name>.log` beside its folder, and the end of it is
-part of the message when waiting for something takes too long.
+Every member is `hansa serve` with its two children. Its log is in `<name>.log` beside its folder, and the end
+of it is part of the message when waiting for something takes too long.
 """
 
 from __future__ import annotations

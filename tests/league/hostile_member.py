@@ -1,7 +1,9 @@
-"""A member of a league of real processes that lies: the test itself, with that member's keys and at its endpoint.
+"""A member of a league of real processes that lies.
 
-Its `hansa serve` does not run. What it publishes goes to the engine of another member, as anybody's transaction may;
-what the others ask for is answered by a small HTTP server of the test.
+The test itself, with that member's keys and at its endpoint.
+
+Its `hansa serve` does not run. What it publishes goes to the engine of another member, as anybody's
+transaction may; what the others ask for is answered by a small HTTP server of the test.
 """
 
 from __future__ import annotations
@@ -125,7 +127,10 @@ class HostileMember:
         return event
 
     async def submit(self, transaction: bytes) -> Mapping[str, Any]:
-        """What the engine answers to a transaction that no code of ours has looked at before: result, or error."""
+        """What the engine answers to a transaction that no code of ours has looked at before.
+
+        Result, or error.
+        """
         params = {"tx": base64.b64encode(transaction).decode()}
         call = {"jsonrpc": "2.0", "id": 0, "method": "broadcast_tx_sync", "params": params}
         sent = io.BytesIO(msgspec.json.encode(call))

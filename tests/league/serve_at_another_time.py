@@ -1,4 +1,6 @@
-"""`hansa serve` on a machine whose clock is wrong: `python -m tests.league.serve_at_another_time SECONDS FOLDER`.
+"""`hansa serve` on a machine whose clock is wrong.
+
+`python -m tests.league.serve_at_another_time SECONDS FOLDER`.
 
 The time of day is shifted for the whole process; its child processes keep the machine's.
 """

@@ -1,4 +1,7 @@
-"""`hansa demo` and the commands that speak to a marketplace, as a person uses them: real processes, real sockets."""
+"""`hansa demo` and the commands that speak to a marketplace, as a person uses them.
+
+Real processes, real sockets.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A member whose disk is really full: a small file system of its own, filled to the last byte while everything runs."""
+"""A member whose disk is really full.
+
+A small file system of its own, filled to the last byte while everything runs.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A league of real processes with a member that lies: refused with a reason, nothing stored, nobody harmed.
 
-One league serves all tests of this file. After each of them the honest members must be ready, with the processes that
-they had before, and share a fresh offering.
+One league serves all tests of this file. After each of them the honest members must be ready, with the
+processes that they had before, and share a fresh offering.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""`kill -9` in the middle of a thousand creates over HTTP: what was acknowledged is there, with its event, and nothing by half."""
+"""`kill -9` in the middle of a thousand creates over HTTP.
+
+What was acknowledged is there, with its event, and nothing by half.
+"""
 
 from __future__ import annotations
 

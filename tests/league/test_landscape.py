@@ -1,4 +1,7 @@
-"""A real catalogue in four parts, brought in at four members at once; whatever is killed meanwhile, all end alike."""
+"""A real catalogue in four parts, brought in at four members at once.
+
+Whatever is killed meanwhile, all end alike.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A running marketplace against what should never be sent: over HTTP, and on the sockets of its ledger.
 
-Every route with every malformed body is tried in one process (tests/unit/node/test_every_route.py); here the same goes
-through a real server, and whoever sends too much or too slowly meets it too.
+Every route with every malformed body is tried in one process (tests/unit/node/test_every_route.py); here the
+same goes through a real server, and whoever sends too much or too slowly meets it too.
 """
 
 from __future__ import annotations

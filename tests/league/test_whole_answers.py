@@ -18,7 +18,10 @@ BODIES = {"small": b"{}", "large": b"x" * (2 * JOINED_MAX_BYTES), "none": b""}
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """`/whole/STATUS/BODY` and `/parts/STATUS/BODY` are the same answer; `/bad` has a line break in a header."""
+    """`/whole/STATUS/BODY` and `/parts/STATUS/BODY` are the same answer.
+
+    `/bad` has a line break in a header.
+    """
     _, way, status_text, body_name = (scope["path"] + "//").split("/")[:4]
     await receive()
     whole = scope["extensions"][EXTENSION]

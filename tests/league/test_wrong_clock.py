@@ -1,4 +1,7 @@
-"""A machine whose clock is two hours off: the marketplace says so and does not start, and nothing is damaged."""
+"""A machine whose clock is two hours off.
+
+The marketplace says so and does not start, and nothing is damaged.
+"""
 
 from __future__ import annotations
 

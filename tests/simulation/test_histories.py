@@ -1,7 +1,8 @@
 """Whatever happens, in whatever order: when it is over, all catalogues are the same.
 
-The production code of a whole league runs in one process, on a ledger, stores, a network and clocks in memory. A
-history that fails is shrunk and printed with the line that replays it. `make sim` tries many (variable HISTORIES).
+The production code of a whole league runs in one process, on a ledger, stores, a network and clocks in
+memory. A history that fails is shrunk and printed with the line that replays it. `make sim` tries many
+(variable HISTORIES).
 """
 
 from __future__ import annotations

@@ -49,7 +49,10 @@ class AsgiClient:
         chunks: Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send one request: with `json`, with raw `body` bytes, or with a body in `chunks` of unknown length."""
+        """Send one request.
+
+        With `json`, with raw `body` bytes, or with a body in `chunks` of unknown length.
+        """
         sent = {**self._headers, **{name.lower(): value for name, value in (headers or {}).items()}}
         if json is not msgspec.UNSET:
             body = msgspec.json.encode(json)

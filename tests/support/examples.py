@@ -23,7 +23,9 @@ VALUES: Final[dict[str, object]] = {
 
 
 def full_body(api: Api, resource: Resource, number: int = 1, *, server_set: bool = False) -> dict[str, Any]:
-    """The body of a create with everything that it may hold; `number` tells the texts of one body from another's.
+    """The body of a create with everything that it may hold.
+
+    `number` tells the texts of one body from another's.
 
     `server_set` adds what only the marketplace's own systems may say.
     """

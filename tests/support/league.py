@@ -1,4 +1,7 @@
-"""A whole league in one process: the production code of replication on a ledger, stores and a network in memory."""
+"""A whole league in one process.
+
+The production code of replication on a ledger, stores and a network in memory.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A network in one process: every marketplace's HTTP application by its endpoint, and what can go wrong between."""
+"""A network in one process.
+
+Every marketplace's HTTP application by its endpoint, and what can go wrong between.
+"""
 
 from __future__ import annotations
 

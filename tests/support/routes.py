@@ -11,7 +11,10 @@ from hansa.business.models import Models, Resource
 T = TypeVar("T")
 
 FULLY_TRIED = ("/tmf-api/productCatalogManagement/", "/tmf-api/party/", "/league/")
-"""Where every trial is made. One handler serves all resources, so that elsewhere a share of them is enough."""
+"""Where every trial is made.
+
+One handler serves all resources, so that elsewhere a share of them is enough.
+"""
 SHARE = 2
 
 

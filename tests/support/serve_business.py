@@ -1,6 +1,9 @@
-"""Serves a bare business application on a port: `python -m tests.support.serve_business STORE [JSON_LINES …]`.
+"""Serves a bare business application on a port.
 
-Loads the entities of the files first, through the API, and prints its origin when it is ready. The token is `operator`.
+`python -m tests.support.serve_business STORE [JSON_LINES …]`.
+
+Loads the entities of the files first, through the API, and prints its origin when it is ready. The token is
+`operator`.
 """
 
 from __future__ import annotations

@@ -140,7 +140,10 @@ def _is_banned(dotted: str, ban: Ban) -> bool:
 
 
 def _harmless_references(source: Source) -> set[int]:
-    """`asyncio.sleep(0)` only lets others run; `random.Random(seed)` is repeatable, and an annotation draws nothing."""
+    """`asyncio.sleep(0)` only lets others run.
+
+    `random.Random(seed)` is repeatable, and an annotation draws nothing.
+    """
     harmless: set[int] = set()
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call):

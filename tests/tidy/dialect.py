@@ -1,8 +1,10 @@
-"""The field's words, and ours that they replaced: the glossary's second table, which the rule `dialect` reads from here.
+"""The field's words, and ours that they replaced.
 
-An old word is refused in the names of definitions. It is written in lower case with underscores, and matches as a run of
-words in any style: `kept_rows` is in `kept_rows_max`, `KeptRows` and `_kept_rows`. One in quotation marks is refused as a
-whole name alone, in exactly this spelling.
+The glossary's second table, which the rule `dialect` reads from here.
+
+An old word is refused in the names of definitions. It is written in lower case with underscores, and matches
+as a run of words in any style: `kept_rows` is in `kept_rows_max`, `KeptRows` and `_kept_rows`. One in
+quotation marks is refused as a whole name alone, in exactly this spelling.
 """
 
 from __future__ import annotations

@@ -71,7 +71,10 @@ def _named(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 
 def log_events(source: Source) -> Iterator[Violation]:
-    """A log event that nobody can filter by: it is a constant in snake_case, and what varies stands in fields."""
+    """A log event that nobody can filter by.
+
+    It is a constant in snake_case, and what varies stands in fields.
+    """
     if source.area != "src":
         return
     for node in ast.walk(source.tree):
@@ -97,8 +100,8 @@ def log_events(source: Source) -> Iterator[Violation]:
 def unused_definitions(sources: Iterable[Source], templates: Iterable[str] = ()) -> Iterator[Violation]:
     """Functions, classes, methods and constants of the product that nothing but tests uses.
 
-    A name is used where it is read, in the product, its tools or its benchmarks, outside of what it names. Names are
-    compared without types: one that is also the name of something else counts as used.
+    A name is used where it is read, in the product, its tools or its benchmarks, outside of what it names.
+    Names are compared without types: one that is also the name of something else counts as used.
 
     Args:
         sources: Of all areas.

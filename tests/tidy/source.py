@@ -107,7 +107,10 @@ class Source:
         return names
 
     def dotted(self, node: ast.expr) -> str | None:
-        """The full name that an expression refers to, through the module's imports: `datetime.datetime.now`."""
+        """The full name that an expression refers to, through the module's imports.
+
+        `datetime.datetime.now`.
+        """
         if isinstance(node, ast.Name):
             return self.imports.get(node.id, node.id)
         if isinstance(node, ast.Attribute):

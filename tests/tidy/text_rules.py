@@ -1,4 +1,7 @@
-"""Rules about any text of the project: pages, code, manifests. Each takes one file and yields what it does not allow."""
+"""Rules about any text of the project: pages, code, manifests.
+
+Each takes one file and yields what it does not allow.
+"""
 
 from __future__ import annotations
 
@@ -136,10 +139,15 @@ def avoided_words(source: Source, avoided: Mapping[str, str]) -> Iterator[Violat
 
 
 def prose_length(source: Source) -> Iterator[Violation]:
-    """Comments and docstrings that are wider than code may be. An address that nothing can break stays whole."""
+    """Comments and docstrings that are wider than code may be.
+
+    An address that nothing can break stays whole.
+    """
     if not source.is_python:
         return
-    for number, _ in written_in_code(source):
+    for number, text in written_in_code(source):
+        if TOOL_NOTE.match(text):
+            continue
         line = TOOL_NOTE.sub("", source.lines[number - 1])
         if len(line) > PROSE_COLUMNS_MAX and not any(
             len(token) > TOKEN_COLUMNS_MAX for token in line.split()

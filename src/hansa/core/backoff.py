@@ -1,7 +1,7 @@
 """Back-off: how long to wait before the next attempt after failures in a row.
 
-The pause doubles with every failure from a first one up to a longest one. With a source of randomness ("jitter") half of
-it is drawn, so that members that failed together do not repeat together.
+The pause doubles with every failure from a first one up to a longest one. With a source of randomness
+("jitter") half of it is drawn, so that members that failed together do not repeat together.
 
     backoff_s   the pause after a number of failures that somebody else counts, as in a row of the store
     Backoff     counts the failures of one loop
@@ -34,7 +34,8 @@ def backoff_s(failures: int, min_s: float, max_s: float, entropy: Entropy | None
         failures: How many, 1 and more.
         min_s: Pause after the first failure.
         max_s: Longest pause.
-        entropy: Source of the jitter; the pause lies between half of the plain one and all of it. None: no jitter.
+        entropy: Source of the jitter; the pause lies between half of the plain one and all of it. None: no
+            jitter.
     """
     assert failures >= 1, "a pause follows a failure"
     assert 0 <= min_s <= max_s, "the first pause is the shortest"
@@ -66,7 +67,8 @@ class Backoff:
         """Count a failure; the pause before the next attempt.
 
         Args:
-            at_least_s: What the other side asked for (`Unavailable.retry_after_s`); it counts up to the longest pause.
+            at_least_s: What the other side asked for (`Unavailable.retry_after_s`); it counts up to the
+                longest pause.
         """
         self.failures += 1
         pause_s = backoff_s(self.failures, self._min_s, self._max_s, self._entropy)

@@ -1,4 +1,4 @@
-"""JSON of others, decoded within bounds: depth, length of arrays and strings, and no name twice in one object."""
+"""JSON of others, decoded within bounds on depth and lengths, and with no name twice in one object."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def read_json(raw: bytes, limits: Limits) -> Any:
         limits: `body_depth_max`, `array_length_max_items`, `string_length_max_chars`.
 
     Raises:
-        Refused: `Code.MALFORMED`, when it is not JSON, nested too deeply, or names a member twice; `Code.INVALID`, when an
-            array or a string is too long.
+        Refused: `Code.MALFORMED`, when it is not JSON, nested too deeply, or names a member twice;
+            `Code.INVALID`, when an array or a string is too long.
     """
     try:
         value = msgspec.json.decode(raw)
@@ -53,8 +53,8 @@ def read_json(raw: bytes, limits: Limits) -> Any:
         raise Refused(Code.MALFORMED, f"The body is nested deeper than {limits.body_depth_max} levels.")
     if len(raw) > min(limits.string_length_max_chars, 2 * limits.array_length_max_items):
         _check_lengths(value, limits)
-    # Of several values under one name every parser picks its own (RFC 8259, section 4). What is the same when it is
-    # written again has none; only other spellings are read by a parser that looks.
+    # Of several values under one name every parser picks its own (RFC 8259, section 4). What is the same when
+    # it is written again has none; only other spellings are read by a parser that looks.
     if _encode(value) == raw:
         return value
     try:
@@ -91,7 +91,7 @@ def _check_lengths(value: Any, limits: Limits) -> None:
 
 
 def is_deeper_than(value: Any, depth_max: int) -> bool:
-    """Whether objects and arrays of a decoded JSON value stand within each other in more levels than `depth_max`."""
+    """Whether a decoded JSON value has more than `depth_max` levels of objects and arrays."""
     level = [value] if type(value) is dict or type(value) is list else []
     for _ in range(depth_max):
         if not level:

@@ -1,4 +1,7 @@
-"""A bounded cache: by the size of its values or by their number; the oldest leave first. Counts its hits and misses."""
+"""A bounded cache: by the size of its values or by their number; the oldest leave first.
+
+Counts its hits and misses.
+"""
 
 from __future__ import annotations
 

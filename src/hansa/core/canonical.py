@@ -32,8 +32,8 @@ _sorted_encoder = msgspec.json.Encoder(order="sorted")
 def _is_plain(value: Any, *, is_ascii: bool) -> bool:
     """Whether msgspec's sorted output of `value`, all ASCII or not, is already RFC 8785.
 
-    It is, except for keys beyond ASCII (which RFC 8785 sorts by UTF-16 code units), integers that a double cannot carry,
-    floats outside the range in which both write plain decimals, and values that are not JSON's.
+    It is, except for keys beyond ASCII (which RFC 8785 sorts by UTF-16 code units), integers that a double
+    cannot carry, floats outside the range in which both write plain decimals, and values that are not JSON's.
     """
     todo: list[Iterable[Any]] = [(value,)]
     while todo:
@@ -64,8 +64,9 @@ def _is_plain_number(value: Any) -> bool:
 def _exact(value: object) -> object:
     """`value` with integers beyond 2^53 as the floats that they stand for.
 
-    Canonical JSON writes a large float without fraction as an integer, and what we wrote we must be able to read:
-    such an integer is accepted when it is the canonical spelling of a float. Any other would lose digits.
+    Canonical JSON writes a large float without fraction as an integer, and what we wrote we must be able to
+    read: such an integer is accepted when it is the canonical spelling of a float. Any other would lose
+    digits.
     """
     if isinstance(value, list):
         return [_exact(element) for element in value]
@@ -81,8 +82,8 @@ def canonical_json(value: object) -> bytes:
     """The RFC 8785 form of a JSON value (dict, list, str, int, float, bool, None).
 
     Raises:
-        Refused: `Code.INVALID`, when the value has no such form (an integer that a double cannot carry, NaN, a lone
-            surrogate).
+        Refused: `Code.INVALID`, when the value has no such form (an integer that a double cannot carry, NaN,
+            a lone surrogate).
     """
     try:
         encoded = _sorted_encoder.encode(value)
@@ -104,7 +105,7 @@ def hashlink(canonical: bytes) -> str:
 def is_hashlink(text: str) -> bool:
     """Whether `text` is a well-formed hashlink of ours.
 
-    Base58btc keeps the order of numbers of one length, so a digest of our kind is what lies between the first and
-    the last of them; nothing needs to be decoded.
+    Base58btc keeps the order of numbers of one length, so a digest of our kind is what lies between the first
+    and the last of them; nothing needs to be decoded.
     """
     return _HASHLINK.fullmatch(text) is not None and _HASHLINK_FIRST <= text <= _HASHLINK_LAST

@@ -30,7 +30,10 @@ class SystemClock:
         self._last = (0, datetime.fromtimestamp(0, UTC))
 
     def now(self) -> datetime:
-        """The time of day, UTC, in milliseconds; the same object within one of them, which is written once then."""
+        """The time of day, UTC, in milliseconds.
+
+        The same object within one of them, which is written once then.
+        """
         time_ms = time.time_ns() // 1_000_000
         last_ms, moment = self._last
         if time_ms != last_ms:

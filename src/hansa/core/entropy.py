@@ -1,7 +1,7 @@
 """Random bytes of the operating system, some thousand at a time.
 
-Each request to the system lets other threads have the interpreter and wakes those that wait for it, which costs more than
-the bytes when every create takes ten of them.
+Each request to the system lets other threads have the interpreter and wakes those that wait for it, which
+costs more than the bytes when every create takes ten of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ FETCHED_BYTES: Final = 4096
 
 
 class BufferedEntropy:
-    """An `Entropy` that hands out each byte of its source once; threads may share it, forked processes may not."""
+    """An `Entropy` that hands out each byte of its source once.
+
+    Threads may share it, forked processes may not.
+    """
 
     def __init__(self, source: Entropy, fetched_bytes: int = FETCHED_BYTES) -> None:
         self._source = source

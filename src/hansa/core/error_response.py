@@ -1,7 +1,9 @@
-"""How an error is reported over HTTP, whichever interface meets it: TM Forum's error body (TMF630 Part 1, chapter 3).
+"""How an error is reported over HTTP, whichever interface meets it.
 
-`error_response` is the one place where an error becomes status, headers and body. A face that has a response class of
-its own fills it from that; nothing else about an error is decided there.
+TM Forum's error body (TMF630 Part 1, chapter 3).
+
+`error_response` is the one place where an error becomes status, headers and body. A face that has a response
+class of its own fills it from that; nothing else about an error is decided there.
 """
 
 from __future__ import annotations

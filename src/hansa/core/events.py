@@ -188,7 +188,10 @@ def read_event(compact: str) -> tuple[LifecycleEvent, str]:
 
 
 def verified_event(compact: str) -> LifecycleEvent:
-    """The event inside a JWS that this member's own ledger has verified and committed: read, not checked again."""
+    """The event inside a JWS that this member's own ledger has verified and committed.
+
+    Read, not checked again.
+    """
     payload = compact.split(".", 2)[1]
     return _decoder.decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 

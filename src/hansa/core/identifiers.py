@@ -13,7 +13,10 @@ Entropy = Callable[[int], bytes]
 """A source of random bytes, as `os.urandom`."""
 
 PLAIN_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@!$&'()*+=-]*")
-"""Identifiers of entities that stand in a path and in JSON as they are. Every one that is made here is such."""
+"""Identifiers of entities that stand in a path and in JSON as they are.
+
+Every one that is made here is such.
+"""
 
 _CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _ENTITY_KEY: Final = re.compile(r"[0-9a-f]{64}")
@@ -39,7 +42,10 @@ def kebab(type_name: str) -> str:
 
 
 def new_entity_id(type_name: str, now: datetime, entropy: Entropy) -> str:
-    """`urn:ngsi-ld:<kebab-type>:<uuid>` with a time-ordered UUID: what is made together stands together in an index."""
+    """`urn:ngsi-ld:<kebab-type>:<uuid>` with a time-ordered UUID.
+
+    What is made together stands together in an index.
+    """
     return f"urn:ngsi-ld:{kebab(type_name)}:{uuid7(now, entropy)}"
 
 

@@ -1,8 +1,9 @@
 """Date-times as keys that order as the moments do, whatever zone they are written in.
 
-TM Forum's date-times are those of RFC 3339, section 5.6. A client also writes parts of one in a filter, as `2026-01`
-for the beginning of that month; without a zone a time is UTC. The key is the moment in UTC without the `Z`, and its
-fraction of a second, of any length, without zeros at the end: such texts compare by code point as the moments do.
+TM Forum's date-times are those of RFC 3339, section 5.6. A client also writes parts of one in a filter, as
+`2026-01` for the beginning of that month; without a zone a time is UTC. The key is the moment in UTC without
+the `Z`, and its fraction of a second, of any length, without zeros at the end: such texts compare by code
+point as the moments do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Signing keys (ES256 on P-256, Ed25519 (the fully specified EdDSA name of RFC 9864)), their public JWKs, did:key, and compact JWS over them."""
+"""Signing keys, their public JSON Web Keys, did:key, and compact JWS over them.
+
+Algorithms are ES256 on P-256, and Ed25519, the fully specified name of EdDSA (RFC 9864).
+"""
 
 from __future__ import annotations
 

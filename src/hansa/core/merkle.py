@@ -1,7 +1,7 @@
 """The Merkle tree of RFC 6962 (Certificate Transparency), section 2.1: roots, proofs, and a growing frontier.
 
-A `Frontier` keeps only the roots of the complete subtrees, one hash per set bit of the size, so that appending
-to a log of any length and taking its root cost O(log n).
+A `Frontier` keeps only the roots of the complete subtrees, one hash per set bit of the size, so that
+appending to a log of any length and taking its root cost O(log n).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Regular expressions that others send: those of RE2, whose time is linear in the length of the text.
 
-No pattern makes RE2 try again and again as backtracking does. What a step through the text costs grows with the compiled
-form of the pattern, which is why the memory for that is bounded too: a few kilobytes are usual, and a pattern that
-needs more than a client's search is likely to need is refused.
+No pattern makes RE2 try again and again as backtracking does. What a step through the text costs grows with
+the compiled form of the pattern, which is why the memory for that is bounded too: a few kilobytes are usual,
+and a pattern that needs more than a client's search is likely to need is refused.
 """
 
 from __future__ import annotations

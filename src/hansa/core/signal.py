@@ -8,7 +8,10 @@ from hansa.core.clock import Clock
 
 
 class Signal:
-    """Counts notifications. Whoever waits says which count they saw last, so that no notification is missed."""
+    """Counts notifications.
+
+    Whoever waits says which count they saw last, so that no notification is missed.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

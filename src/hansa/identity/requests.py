@@ -1,16 +1,17 @@
 """Signed requests between members: who asks is proved anew with every request.
 
-The header `Member-Token` carries a JWT that the asking member signs with a key that the ledger's registry holds
-for it. It is bound to one request: to the member asked (`aud`), the method (`htm`), the whole URL with its query
-(`htu`), the body (`digest`), and a short time (`iat`, `exp`); `jti` lets it be used once. The names are those of
-DPoP (RFC 9449). docs/decisions/0004-requests-between-members.md says why it is not an HTTP message signature.
+The header `Member-Token` carries a JWT that the asking member signs with a key that the ledger's registry
+holds for it. It is bound to one request: to the member asked (`aud`), the method (`htm`), the whole URL with
+its query (`htu`), the body (`digest`), and a short time (`iat`, `exp`); `jti` lets it be used once. The names
+are those of DPoP (RFC 9449). docs/decisions/0004-requests-between-members.md says why it is not an HTTP
+message signature.
 
 The member asked compares `htu` with its own registered endpoint, not with the `Host` header: whatever stands
 before it may change the host, but not path and query.
 
-Used `jti`s are remembered until their tokens expire, which is at most twice `request_age_max_s` from now. They
-are remembered per member, so a member that asks too often locks out itself alone; and only after the signature
-held, so that nobody else can fill the memory.
+Used `jti`s are remembered until their tokens expire, which is at most twice `request_age_max_s` from now.
+They are remembered per member, so a member that asks too often locks out itself alone; and only after the
+signature held, so that nobody else can fill the memory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bearer tokens for this marketplace's own API (RFC 6750), in the form of RFC 9068.
 
-A token is a JWT that this marketplace signs for itself: issuer and audience are its DID. It is verified without
-a look-up, so it cannot be taken back before it expires; a new `token.jwk` ends all of them.
+A token is a JWT that this marketplace signs for itself: issuer and audience are its DID. It is verified
+without a look-up, so it cannot be taken back before it expires; a new `token.jwk` ends all of them.
 
 | role | may |
 |---|---|
@@ -101,8 +101,8 @@ def issue_token(
 class TokenAuthenticate:
     """The `Authenticate` of this marketplace.
 
-    A header whose token was verified is remembered, the oldest forgotten first; its times are looked at on every use.
-    Nobody can fill the memory with tokens that do not hold.
+    A header whose token was verified is remembered, the oldest forgotten first; its times are looked at on
+    every use. Nobody can fill the memory with tokens that do not hold.
     """
 
     def __init__(

@@ -1,4 +1,7 @@
-"""An operator is one value: a new one is parsed, checked, planned, run and described without anything else."""
+"""An operator is one value.
+
+A new one is parsed, checked, planned, run and described without anything else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operators of filters, how assertions are joined, and what may be compared (TMF630 Part 1, section 4.4)."""
+"""Operators of filters, how assertions are joined, what may be compared (TMF630 Part 1, section 4.4)."""
 
 from __future__ import annotations
 

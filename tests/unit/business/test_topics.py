@@ -1,4 +1,7 @@
-"""Topics: events that are published into them, and the listeners at their hubs (TMF688, and TMF915 likewise)."""
+"""Topics.
+
+Events that are published into them, and the listeners at their hubs (TMF688, and TMF915 likewise).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A whole marketplace, put together as `hansa serve` does, against malformed requests on every route that it has.
+"""A whole marketplace, as `hansa serve` runs it, against malformed requests on every route that it has.
 
-Routes are taken from the models and from the application itself, so that a new one is tried without anybody thinking
-of it.
+Routes are taken from the models and from the application itself, so that a new one is tried without anybody
+thinking of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Keeping a child process running. The children are real; time is a manual clock where pauses are at stake."""
+"""Keeping a child process running. The children are real.
+
+Time is a manual clock where pauses are at stake.
+"""
 
 from __future__ import annotations
 

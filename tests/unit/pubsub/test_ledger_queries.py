@@ -1,4 +1,7 @@
-"""Questions to the ledger: bounds, and forms that are refused. What they answer is the bus contract's business."""
+"""Questions to the ledger: bounds, and forms that are refused.
+
+What they answer is the bus contract's business.
+"""
 
 from __future__ import annotations
 

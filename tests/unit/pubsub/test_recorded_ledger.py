@@ -1,7 +1,8 @@
 """A ledger that was recorded once gives the same hashes and the same verdicts for ever.
 
-`recorded_ledger.json` holds a genesis, blocks with valid and invalid transactions, and what the state machine made of
-them when it was recorded. A change that alters any of it would split a league whose members run different versions.
+`recorded_ledger.json` holds a genesis, blocks with valid and invalid transactions, and what the state machine
+made of them when it was recorded. A change that alters any of it would split a league whose members run
+different versions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Creates that wait for no turn: they join whatever group is open, and are as durable and ordered as all other writes."""
+"""Creates that wait for no turn.
+
+They join whatever group is open, and are as durable and ordered as all other writes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The tail of the index: whatever waits there, lists say the same, and nothing is lost when a store is opened again."""
+"""The tail of the index.
+
+Whatever waits there, lists say the same, and nothing is lost when a store is opened again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Lists: the SQL agrees with a plain evaluation, frequent ones stream from an index, the others hold up nobody."""
+"""Lists.
+
+The SQL agrees with a plain evaluation, frequent ones stream from an index, the others hold up nobody.
+"""
 
 from __future__ import annotations
 

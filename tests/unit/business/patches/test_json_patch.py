@@ -136,9 +136,12 @@ def test_the_examples_of_the_rfc_hold(target: dict[str, Any], patch: Patch, resu
 @pytest.mark.parametrize(
     ("target", "patch", "told"),
     [
-        ({"baz": "qux"}, [{"op": "test", "path": "/baz", "value": "bar"}], '[0].value: /baz must equal it, not "bar"'),  # A.9
-        ({"foo": "bar"}, [{"op": "add", "path": "/baz/bat", "value": "qux"}], '[0].path: leads to nothing at /baz, not "/baz/bat"'),  # A.12
-        ({"/": 9, "~1": 10}, [{"op": "test", "path": "/~01", "value": "10"}], "[0].value: /~01 must equal it"),  # A.15
+        # A.9
+        ({"baz": "qux"}, [{"op": "test", "path": "/baz", "value": "bar"}], '[0].value: /baz must equal it, not "bar"'),
+        # A.12
+        ({"foo": "bar"}, [{"op": "add", "path": "/baz/bat", "value": "qux"}], '[0].path: leads to nothing at /baz, not "/baz/bat"'),
+        # A.15
+        ({"/": 9, "~1": 10}, [{"op": "test", "path": "/~01", "value": "10"}], "[0].value: /~01 must equal it"),
         ({"a": 1}, [{"op": "test", "path": "/a", "value": 1}, {"op": "test", "path": "/a", "value": True}], "[1].value"),
         ({"a": []}, [{"op": "add", "path": "/a/1", "value": 1}], "[0].path"),
         ({"a": [1]}, [{"op": "add", "path": "/a/00", "value": 1}], "[0].path"),

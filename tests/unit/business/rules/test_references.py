@@ -1,4 +1,7 @@
-"""References, with the outcomes found, not (yet) here and wrong type; deletion; the list of what is not here."""
+"""References, with the outcomes found, not (yet) here and wrong type; deletion.
+
+The list of what is not here.
+"""
 
 from __future__ import annotations
 
