@@ -1,8 +1,8 @@
 """Servers that send the same response to every request: the baseline of the measured figures.
 
 `python -m benchmarks.fixed uvicorn PORT` is the baseline: the least that an ASGI application can do, under
-uvicorn with the settings that a marketplace runs with. `raw` writes the same response without parsing anything,
-and shows how much load the generator can make.
+uvicorn with the settings that a marketplace runs with. `raw` writes the same response without parsing
+anything, and shows how much load the generator can make.
 """
 
 from __future__ import annotations

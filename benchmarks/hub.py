@@ -2,7 +2,8 @@
 
 The two are measured alternately, each round with listeners between two without; the one that is not measured
 is stopped, since it would deliver at full speed as soon as nobody writes. All listeners are registered for
-every create. The living ones are a server that responds at once; nothing listens at the port of the dead ones.
+every create. The living ones are a server that responds at once; nothing listens at the port of the dead
+ones.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One marketplace's API as `hansa serve` runs it: front door, tokens, validation and store, but no league.
 
-`fill` makes its folder; `python -m benchmarks.marketplace FOLDER PORT [hub]` serves it, with the argument `hub`
-with the delivery of notifications.
+`fill` makes its folder; `python -m benchmarks.marketplace FOLDER PORT [hub]` serves it, with the argument
+`hub` with the delivery of notifications.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page about state machines, docs/integrators/states.md, from the machines and the models that use them."""
+"""The page about state machines, docs/integrators/states.md, from the machines and their models."""
 
 from __future__ import annotations
 

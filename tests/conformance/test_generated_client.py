@@ -61,7 +61,7 @@ class Client:
         return self.parse(offered, answer.json())["id"]
 
     async def fill(self, offered: Calls) -> None:
-    """Let the marketplace's own systems make an entity that clients only read, unless a parent has it."""
+        """Let the marketplace's own systems make an entity that clients only read, unless it has a parent."""
         answer = await self.operator.post(
             self.address(offered.path), self.body(offered, offered.shown, full=True)
         )

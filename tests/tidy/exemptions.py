@@ -101,18 +101,13 @@ EXEMPTIONS: Final = (
 
 RATCHETS: Final = (
     Ratchet("class-name", "src/hansa/*", 2),
-    Ratchet("dialect", "benchmarks/*", 12),
-    Ratchet("dialect", "engine/*", 10),
     Ratchet("dialect", "src/hansa/api/*", 16),
     Ratchet("dialect", "src/hansa/business/*", 270),
-    Ratchet("dialect", "src/hansa/cli/*", 5),
-    Ratchet("dialect", "src/hansa/core/*", 8),
     Ratchet("dialect", "src/hansa/node/*", 29),
     Ratchet("dialect", "src/hansa/portal/*", 8),
     Ratchet("dialect", "src/hansa/pubsub/*", 26),
     Ratchet("dialect", "src/hansa/replication/*", 27),
     Ratchet("dialect", "src/hansa/store/*", 115),
-    Ratchet("dialect", "tools/*", 10),
     Ratchet("log-event", "src/hansa/business/*", 3),
     Ratchet("log-event", "src/hansa/node/*", 5),
     Ratchet("log-event", "src/hansa/pubsub/*", 14),

@@ -18,8 +18,8 @@ _DATE_TIME: Final = re.compile(
     re.ASCII,
 )
 _LENGTH_MAX: Final = 64
-KEPT_MAX: Final = 1024
-"""Many entities have the same few moments in them."""
+CACHED_MAX: Final = 1024
+"""Date-times whose keys are cached: many entities have the same few."""
 _USUAL: Final = re.compile(
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII
 )
@@ -31,13 +31,13 @@ def instant(text: str) -> str | None:
     return None if len(text) > _LENGTH_MAX else _instant(text)
 
 
-@lru_cache(KEPT_MAX)
+@lru_cache(CACHED_MAX)
 def _instant(text: str) -> str | None:
     if _USUAL.fullmatch(text) and not text.startswith("0000"):
         return text[:-1].rstrip("0").rstrip(".") if text.endswith("0Z") else text[:-1]
-    if (found := _DATE_TIME.fullmatch(text)) is None:
+    if (match := _DATE_TIME.fullmatch(text)) is None:
         return None
-    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
     seconds = int(second or 0)
     try:
         moment = datetime(  # a leap second is the one after it

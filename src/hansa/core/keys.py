@@ -142,7 +142,7 @@ class SigningKey:
         return VerifyingKey(self.public)
 
     def sign(self, payload: bytes, **header: Any) -> str:
-        """A compact JWS (RFC 7515) with `alg`, `kid` and the given header parameters."""
+        """A compact JWS (RFC 7515) with `alg`, `kid` and further header parameters."""
         protected = {"alg": self.public.algorithm, "kid": self.kid, **header}
         return jws.serialize_compact(protected, payload, self._key, [self.public.algorithm], _registry)
 
@@ -162,7 +162,7 @@ def split_compact(compact: str) -> tuple[JwsHeader, bytes]:
         Refused: `Code.MALFORMED`.
     """
     try:
-        found = jws.extract_compact(compact.encode("ascii"), registry=_registry)
-        return msgspec.convert(found.headers(), JwsHeader), found.payload
+        token = jws.extract_compact(compact.encode("ascii"), registry=_registry)
+        return msgspec.convert(token.headers(), JwsHeader), token.payload
     except (JoseError, ValueError, TypeError, KeyError, msgspec.ValidationError) as error:
         raise Refused(Code.MALFORMED, "This is not a compact JSON Web Signature.") from error

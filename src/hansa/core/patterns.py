@@ -28,10 +28,10 @@ def compiled(pattern: str) -> Any:
     try:
         return re2.compile(pattern, options)
     except UnicodeEncodeError:
-        told = "it is not UTF-8"
+        message = "it is not UTF-8"
     except re2.error as error:
         reason = error.args[0] if error.args else b""
-        told = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        message = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
     raise Refused(
-        Code.INVALID, f"{pattern[:60]!r} is no regular expression in the syntax of RE2: {told[:120]}."
+        Code.INVALID, f"{pattern[:60]!r} is no regular expression in the syntax of RE2: {message[:120]}."
     )
