@@ -170,7 +170,7 @@ async def test_every_command_does_what_it_says(tmp_path: Path) -> None:
         file.write_text("".join(f"{json.dumps(line)}\n" for line in lines) + "{not json\n")
         first = await hansa("import", str(file), "--to", one, "--token", token)
         assert (first.status, f"{file}:11: not JSON" in first.err) == (1, True)
-        assert "10 created, 0 changed, 0 there already, 1 refused" in first.out
+        assert "10 created, 0 changed, 0 unchanged, 1 refused" in first.out
         again = await hansa("import", "-", "--to", one, "--token", token, "--json", stdin=file.read_text())
         assert (again.json()["unchanged"], again.json()["bad"][0]["line"]) == (10, 11)
 

@@ -46,7 +46,7 @@ def _show_version(is_requested: bool) -> None:
 def _top(
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end."),
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """A league of independent marketplaces with one shared, verified catalogue."""

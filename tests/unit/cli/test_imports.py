@@ -100,7 +100,7 @@ async def test_a_second_import_changes_nothing(client: InProcessClient, business
     assert first.created > 150
     again = await imported(client, business, *files)
     assert counts(again) == (0, 0, first.created, 0)
-    assert "there already" in summary(again)
+    assert "unchanged" in summary(again)
 
 
 async def test_a_line_that_changed_changes_the_entity(

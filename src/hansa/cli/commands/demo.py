@@ -18,19 +18,19 @@ def demo(
         int, typer.Option("--base-port", metavar="P", help="Member k serves on port P + k.")
     ] = 8100,
     directory: Annotated[
-        Path, typer.Option("--dir", metavar="D", help="Folder of the league; made when it is not there.")
+        Path, typer.Option("--dir", metavar="D", help="Folder of the league; created if absent.")
     ] = Path("league"),
-    empty: Annotated[bool, typer.Option("--empty", help="Without sample data.")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Start without sample data.")] = False,
     no_follow: Annotated[
-        bool, typer.Option("--no-follow", help="Show nothing after `league ready`; run on until stopped.")
+        bool, typer.Option("--no-follow", help="Show nothing after `league ready`; run until stopped.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a league of marketplaces on this machine, with sample data.
 
     Creates the league in D, or resumes it. Prints `league ready` with the addresses and a token for each
-    member when all are ready, then shows how they are: live on a terminal, else a line whenever something
-    changes. Ctrl-C or SIGTERM stops all of it. A member that dies stays down until you start it.
+    member when all are ready, then shows their state: live on a terminal, else a line for every change.
+    Ctrl-C or SIGTERM stops the league. A member that dies stays down until you start it.
     """
     from hansa.cli.demo.league import DemoOptions, run_demo
     from hansa.cli.local import CLOCK, ENTROPY

@@ -34,7 +34,7 @@ def found_league(
     ] = None,
     genesis: Annotated[
         Path | None,
-        typer.Option("--genesis", metavar="FILE", help="Take this genesis, made by another member."),
+        typer.Option("--genesis", metavar="FILE", help="Use this genesis, made by another member."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

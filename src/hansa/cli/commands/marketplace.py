@@ -18,34 +18,36 @@ if TYPE_CHECKING:
 
 
 @command(
-    "Make the folder of a new marketplace.",
+    "Create the folder of a new marketplace.",
     "hansa init market --name lubeck --endpoint https://market.example",
 )
 def init(
     folder: Folder,
-    name: Annotated[str, typer.Option("--name", help="What the marketplace is called.")],
-    endpoint: Annotated[str, typer.Option("--endpoint", metavar="URL", help="Where others reach it.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the marketplace.")],
+    endpoint: Annotated[
+        str, typer.Option("--endpoint", metavar="URL", help="Address at which others reach it.")
+    ],
     did: Annotated[
         str | None,
-        typer.Option("--did", help="Who it is on the ledger; the did:key of its new key unless given."),
+        typer.Option("--did", help="Its DID on the ledger. [default: the did:key of its new key]"),
     ] = None,
     p2p_host: Annotated[
         str, typer.Option("--p2p-host", help="Address of this machine for other members' engines.")
     ] = "127.0.0.1",
     p2p_port: Annotated[
         int | None,
-        typer.Option("--p2p-port", help="Port for other members' engines; a free one unless given."),
+        typer.Option("--p2p-port", help="Port for other members' engines. [default: a free one]"),
     ] = None,
     listen_host: Annotated[
         str | None, typer.Option("--listen-host", help="Address of this machine that HTTP is served on.")
     ] = None,
     listen_port: Annotated[
         int | None,
-        typer.Option("--listen-port", help="Port that HTTP is served on; the endpoint's unless given."),
+        typer.Option("--listen-port", help="Port that HTTP is served on. [default: that of the endpoint]"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the folder of a new marketplace: keys, settings, and the card for the other members.
+    """Create the folder of a new marketplace: keys, settings, and the card for the other members.
 
     Until a league is founded it is a league of one, and can be served at once.
     """
@@ -103,22 +105,22 @@ def serve(folder: Folder, as_json: AsJson = False) -> None:
 
 
 @command(
-    "Make a bearer token for the API.",
+    "Create a bearer token for the API.",
     "hansa token market --subject anna@market.example --role provider --expires 12h",
 )
 def token(
     folder: Folder,
-    subject: Annotated[str, typer.Option("--subject", help="Who uses it, for the records.")],
+    subject: Annotated[str, typer.Option("--subject", help="Who uses the token, for the records.")],
     role: Annotated[
         list[str] | None,
         typer.Option("--role", help="operator, provider or reader; may be repeated. [default: provider]"),
     ] = None,
     expires: Annotated[
-        str, typer.Option("--expires", metavar="DURATION", help="How long it is good: 15m, 12h, 30d.")
+        str, typer.Option("--expires", metavar="DURATION", help="How long it is valid: 15m, 12h, 30d.")
     ] = "30d",
     as_json: AsJson = False,
 ) -> None:
-    """Make a bearer token for a marketplace's API, for scripts and tests."""
+    """Create a bearer token for a marketplace's API, for scripts and tests."""
     from hansa.cli.durations import duration_text, seconds_of
     from hansa.cli.local import CLOCK, ENTROPY
     from hansa.cli.output import Output
@@ -133,14 +135,16 @@ def token(
         return
     output.data(issued)
     if sys.stdout.isatty():
-        output.message(f"Good for {duration_text(expires_in_s)}. Keep it to yourself.")
+        output.message(f"Valid for {duration_text(expires_in_s)}. Keep it secret.")
 
 
 @command("Check a machine and a marketplace; say what to do.", "hansa doctor market")
 def doctor(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[D]", help="A marketplace's folder; the machine alone without it."),
+        typer.Argument(
+            metavar="[D]", help="A marketplace's folder; without it, the machine alone is checked."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:

@@ -21,7 +21,7 @@ def status(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False)
 
 
 @command(
-    "Bring entities in, from JSON Lines.",
+    "Import entities from JSON Lines.",
     "hansa import catalogue.jsonl --to http://localhost:8101 --token $(cat market/token)",
     name="import",
 )
@@ -31,15 +31,13 @@ def import_(
     token: Token = None,
     patience: Annotated[
         str,
-        typer.Option(
-            "--patience", metavar="DURATION", help="How long to wait for a marketplace that is away."
-        ),
+        typer.Option("--patience", metavar="DURATION", help="How long to repeat failing requests."),
     ] = "30s",
     as_json: AsJson = False,
 ) -> int:
-    """Bring entities into a marketplace, one a line with its `@type`.
+    """Import entities into a marketplace, one a line with its `@type`.
 
-    Can be interrupted and repeated: what is there already in the same form is left alone. Bad lines are
+    Can be interrupted and repeated: existing entities that are equal are left unchanged. Bad lines are
     reported with file, line and reason, and the others are imported; exit status 1 when there was one.
     """
     from hansa.cli.imports.run import run_import
@@ -56,7 +54,9 @@ def import_(
 def export(
     url: Url = DEFAULT_URL,
     type_: Types = None,
-    own: Annotated[bool, typer.Option("--own", help="Only what this marketplace is the origin of.")] = False,
+    own: Annotated[
+        bool, typer.Option("--own", help="Only entities whose origin is this marketplace.")
+    ] = False,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
@@ -77,9 +77,11 @@ def diff(
     urls: Annotated[list[str], typer.Argument(metavar="URL URL…", help="Addresses of the marketplaces.")],
     type_: Types = None,
     wait: Annotated[
-        str, typer.Option("--wait", metavar="DURATION", help="Look again for so long while they differ.")
+        str, typer.Option("--wait", metavar="DURATION", help="Repeat for this long while they differ.")
     ] = "0s",
-    limit: Annotated[int, typer.Option("--limit", metavar="N", help="Differences to show.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", help="Maximum number of differences to show.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> int:
     """Compare the public catalogues of members: identifiers, hashes and origins.
@@ -99,37 +101,38 @@ def diff(
 )
 def events(
     url: Url = DEFAULT_URL,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with new events until Ctrl-C.")
-    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow new events until Ctrl-C.")] = False,
     type_: Annotated[
         list[str] | None,
         typer.Option("--type", metavar="EVENT", help="Only events of this name; may be repeated."),
     ] = None,
     from_: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME", help="From then on: RFC 3339, or how long ago, as 2h."),
+        typer.Option(
+            "--from", metavar="TIME", help="Events from this time: RFC 3339, or how long ago, as 2h."
+        ),
     ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Until then, not including it.")
-    ] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Events before this time.")] = None,
     issuer: Annotated[
         list[str] | None,
-        typer.Option("--issuer", help="Only of this member, by name or DID; may be repeated."),
+        typer.Option("--issuer", help="Only events of this member, by name or DID; may be repeated."),
     ] = None,
     entity: Annotated[
-        list[str] | None, typer.Option("--entity", metavar="ID", help="Only of this entity; may be repeated.")
+        list[str] | None,
+        typer.Option("--entity", metavar="ID", help="Only events of this entity; may be repeated."),
     ] = None,
     after: Annotated[
-        int | None, typer.Option("--after", metavar="POSITION", help="Only later ones; 0 for all.")
+        int | None,
+        typer.Option("--after", metavar="POSITION", help="Only events after this position; 0 for all."),
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="At most so many.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", help="Maximum number of events.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show committed events in ledger order: position, time, name, issuer, version, status, entity key.
 
-    With --follow, new events alone unless --after or --from says otherwise; a broken connection is taken up
-    again.
+    With --follow, new events alone unless --after or --from says otherwise; a broken connection is opened again.
     """
     from hansa.cli.events import EventSelection, run_events
     from hansa.cli.local import CLOCK

@@ -110,8 +110,8 @@ async def _check_engine(peer: str) -> CheckResult:
             _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
         writer.close()
     except (OSError, TimeoutError, ValueError):
-        return look(check, "cannot be connected to", "Is that member running? Does a firewall stand between?")
-    return ok(check, "can be connected to")
+        return look(check, "not reachable", "Is that member running? Does a firewall stand between?")
+    return ok(check, "reachable")
 
 
 async def _check_clock(settings: Settings, others: Sequence[Member], clock: Clock) -> CheckResult:
@@ -161,7 +161,7 @@ async def check_certificate(
             check, f"is invalid: {printable(error.verify_message)}", "Renew it, or complete its chain."
         )
     except (OSError, TimeoutError):
-        return look(check, "the endpoint cannot be connected to", "Ask its operator.")
+        return look(check, "the endpoint is not reachable", "Ask its operator.")
     try:
         encoded = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     finally:

@@ -195,7 +195,7 @@ def summary(report: ImportReport) -> str:
         for outcome, word in (
             (Outcome.CREATED, "created"),
             (Outcome.CHANGED, "changed"),
-            (Outcome.UNCHANGED, "there already"),
+            (Outcome.UNCHANGED, "unchanged"),
             (Outcome.REFUSED, "refused"),
         )
     ]

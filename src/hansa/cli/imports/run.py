@@ -80,4 +80,4 @@ def _say_how_to_resume(
     of_total = f" of {total:,}" if total is not None else ""
     output.message(f"Not finished: {report.lines:,}{of_total} lines are done.")
     if is_repeatable:
-        output.message("Run the same command again to go on; what is done is left alone.")
+        output.message("Run the same command again to continue; what is done is left alone.")
