@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hansa.business.models import Api, load
-from hansa.business.models.form import read
+from hansa.business.models.form import read_model
 from tests.conformance.differences import DIFFERENCES, added, left_out
 from tests.conformance.official import base_paths, document, documents, said_by_document, said_by_model
 from tools.derive_model import derive
@@ -25,7 +25,7 @@ APIS = load().apis
 def official(shared: Path, api_id: str) -> Api:
     """The model that a document alone gives."""
     text, _ = derive(document(shared, api_id), base_paths(shared)[api_id], api_id)
-    return read(text, api_id)
+    return read_model(text, api_id)
 
 
 def differences(api: Api, shared: Path) -> tuple[set[str], set[str]]:
@@ -85,7 +85,7 @@ def test_a_changed_model_is_noticed(
 ) -> None:
     text = (MODELS / "tmf632.toml").read_text()
     assert before in text
-    changed = read(text.replace(before, after, 1), "changed")
+    changed = read_model(text.replace(before, after, 1), "changed")
     assert differences(changed, shared) == ({missing}, {new} if new else set())
 
 

@@ -267,7 +267,7 @@ class Marketplace:
         )
         follower = Follower(store, self.bus, did, types, backlog, clock, entropy, limits)
         retriever = Retriever(
-            store, self.bus, self.to_members, signer, did, backlog, clock, entropy, limits, models.is_of
+            store, self.bus, self.to_members, signer, did, backlog, clock, entropy, limits, models.belongs_to
         )
 
         # What runs in the background.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hansa.business.models import Models, load
-from hansa.business.models.form import attribute, read
+from hansa.business.models.form import attribute, read_model
 from hansa.core.errors import Code, Fatal, Refused
 
 SMALL = """
@@ -51,7 +51,7 @@ priority = "integer default=5"
 
 
 def test_a_model_says_what_its_form_says() -> None:
-    api = read(SMALL, "small")
+    api = read_model(SMALL, "small")
     task, corner = api.resources
     assert (task.name, task.methods) == ("task", ("create", "retrieve"))
     assert task.events == ("taskCreateEvent", "taskStatusChangeEvent", "taskDoneEvent")
@@ -85,7 +85,7 @@ def test_a_model_says_what_its_form_says() -> None:
 def test_a_broken_model_is_refused_with_its_name_and_reason(before: str, after: str, told: str) -> None:
     assert before in SMALL
     with pytest.raises(Fatal) as caught:
-        read(SMALL.replace(before, after), "small.toml")
+        read_model(SMALL.replace(before, after), "small.toml")
     assert caught.value.code is Code.SETTINGS_INVALID
     assert "small.toml" in caught.value.message
     assert told in caught.value.message
@@ -131,6 +131,6 @@ def test_type_and_exact_status_decide_what_is_public(
 
 
 def test_a_new_type_is_private_unless_it_is_marked() -> None:
-    models = Models((read(SMALL, "small"),))
+    models = Models((read_model(SMALL, "small"),))
     assert models.catalogue_types == {"Corner"}
     assert not models.is_public("Task", "Launched")

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.business.models import Api
-from hansa.business.models.form import read
+from hansa.business.models.form import read_model
 from hansa.business.openapi import openapi_document
 from tests.support.business import CATALOG, ENDPOINT, MODELS, PARTY, Business
 
@@ -52,7 +52,7 @@ from = "date-time"
 
 
 def small() -> Api:
-    return read(SMALL, "small")
+    return read_model(SMALL, "small")
 
 
 def described() -> Any:

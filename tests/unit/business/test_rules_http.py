@@ -25,8 +25,8 @@ async def ordered(business: Business, **attributes: Any) -> dict[str, Any]:
     body = {"productOrderItem": [{"id": "1", "action": "add"}], **attributes}
     answer = await business.provider.post(ORDERS, body)
     assert answer.status == 201, answer.body
-    found: dict[str, Any] = answer.json()
-    return found
+    entity: dict[str, Any] = answer.json()
+    return entity
 
 
 async def test_an_order_goes_through_its_states_and_not_back(business: Business) -> None:
@@ -73,7 +73,7 @@ async def test_an_item_has_a_state_of_its_own(business: Business) -> None:
     assert "productOrderItem[0].state" in answer.json()["message"]
 
 
-async def test_a_reference_to_what_comes_later_is_told_in_a_header(business: Business) -> None:
+async def test_a_reference_to_what_comes_later_is_reported_in_a_header(business: Business) -> None:
     answer = await business.provider.post(
         OFFERINGS, {"name": "a", "category": [{"id": "c 7"}], "relatedParty": [{"id": "p\r\nX: y", "@referredType": "Organization"}]}
     )  # fmt: skip

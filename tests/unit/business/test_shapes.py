@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.business.models import Api, Attribute, load
-from hansa.business.models.form import read
+from hansa.business.models.form import read_model
 from hansa.business.validation.validator import Validator
 
 MODELS = load()
@@ -125,7 +125,7 @@ def test_what_is_plainly_right_fits(data: st.DataObject) -> None:
     assert validator.shapes.fits(type_name, given_body)
 
 
-PROBE: Final = read(
+PROBE: Final = read_model(
     """
 api = "TMF999"
 title = "Probe"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hansa.business.models import load
-from hansa.business.models.form import read
+from hansa.business.models.form import read_model
 from hansa.business.validation.validator import VIOLATIONS_MAX, Validator
 from hansa.core.errors import Code, Refused
 from tests.unit.business.test_model_form import SMALL
@@ -113,12 +113,12 @@ def test_a_long_value_is_cut_in_the_message() -> None:
 )
 def test_a_type_may_hold_itself(body: Any, message: str) -> None:
     with pytest.raises(Refused) as caught:
-        Validator(read(SMALL, "small")).check("Task", body)
+        Validator(read_model(SMALL, "small")).check("Task", body)
     assert caught.value.message == message
 
 
 def test_what_a_create_must_carry_is_not_asked_of_a_value_of_the_type_within_another_entity() -> None:
-    Validator(read(SMALL, "small")).check("Task", {"step": [{"step": [{}]}]})
+    Validator(read_model(SMALL, "small")).check("Task", {"step": [{"step": [{}]}]})
 
 
 def test_attributes_that_are_null_are_taken_away_at_every_depth() -> None:
@@ -142,7 +142,7 @@ def test_attributes_that_are_null_are_taken_away_at_every_depth() -> None:
     ],
 )
 def test_list_types_are_bounded(at: Any, message: str) -> None:
-    validator = Validator(read(SMALL, "small"))
+    validator = Validator(read_model(SMALL, "small"))
     if not message:
         validator.check("Corner", {"at": at})
         return

@@ -1,4 +1,4 @@
-"""Compact models of the TM Forum Open APIs: a file per API, read once when a marketplace starts."""
+"""Compact models of the TM Forum Open APIs: one file per API, read once when a marketplace starts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from importlib.resources import files
 from typing import Final
 
-from hansa.business.models.form import read
+from hansa.business.models.form import read_model
 from hansa.business.models.lifecycles import Items, Lifecycle, load_lifecycles
 from hansa.business.models.records import (
     LIFECYCLE_STATUS,
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 MODEL_NAME: Final = re.compile(r"tmf\d+\.toml")
-"""File names of models; what all of them share stands in `states.toml` and `references.toml`."""
+"""File names of models; `states.toml` and `references.toml` are shared by all of them."""
 
 
 def load() -> Models:
@@ -46,9 +46,9 @@ def load() -> Models:
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when a model is not in the form.
     """
-    written = sorted(
+    entries = sorted(
         (entry for entry in files(__name__).iterdir() if MODEL_NAME.fullmatch(entry.name)),
         key=lambda entry: entry.name,
     )
-    apis = tuple(read(entry.read_text(encoding="utf-8"), entry.name) for entry in written)
+    apis = tuple(read_model(entry.read_text(encoding="utf-8"), entry.name) for entry in entries)
     return Models(apis, load_lifecycles(), references_text())

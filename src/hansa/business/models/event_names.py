@@ -1,8 +1,9 @@
-"""How events are called: which name of a resource's document, or else the usual one, stands for what happened.
+"""The names of events: for each operation the name in the resource's document, or else the usual one.
 
-Documents differ: some tell of a change with `…AttributeValueChangeEvent`, some with `…ChangeEvent`; a new state is a
-`…StateChangeEvent`, a `…StatusChangeEvent` or just a change. Where a document has no event for what happened, the
-usual name is sent: nobody who registered for certain events gets it, and who registered for all misses nothing.
+Documents differ: a change is a `…AttributeValueChangeEvent` in some and a `…ChangeEvent` in others; a new
+state is a `…StateChangeEvent`, a `…StatusChangeEvent` or a change. Where a document has no event for an
+operation, the usual name is sent: a listener that registered for certain events does not receive it, and one
+that registered for all does.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ SUFFIXES: Final[Mapping[Operation, tuple[str, ...]]] = {
     "state": ("StateChangeEvent", "StatusChangeEvent", "ExecutionStateChangeEvent", *_CHANGE),
     "delete": ("DeleteEvent", "RemoveEvent"),
 }
-"""Endings of event names by what happened, in the order in which they are looked for; the first is the usual one."""
+"""Suffixes of event names by operation, in the order of preference; the first is the usual one."""
 
 STATES: Final[Mapping[str, frozenset[str]]] = {
     "ResolvedEvent": frozenset({"resolved"}),
@@ -29,28 +30,30 @@ STATES: Final[Mapping[str, frozenset[str]]] = {
     "FailureEvent": frozenset({"failed"}),
     "ApprovalRequiredEvent": frozenset({"waitForApproval"}),
 }
-"""Events that tell of reaching a state, beside the one of the change. Only where the document has them."""
+"""Suffixes of events about reaching a state, sent beside that of the change where the document has them."""
 
 
 def event_name(resource: Resource, operation: Operation) -> str:
-    """Name of the event that tells what happened to an entity of this resource."""
-    found = (_named(resource, suffix) for suffix in SUFFIXES[operation])
-    return next((name for name in found if name), resource.name + SUFFIXES[operation][0])
+    """Name of the event for an operation on an entity of this resource."""
+    documented = (_documented_name(resource, suffix) for suffix in SUFFIXES[operation])
+    return next((name for name in documented if name), resource.name + SUFFIXES[operation][0])
 
 
 def reached_names(resource: Resource, state: str | None = None) -> tuple[str, ...]:
-    """Names of the events that tell of reaching a state; of reaching any, when none is given."""
+    """Names of the events about reaching a state; without a state, of all such events."""
     names = (
-        _named(resource, suffix) for suffix, states in STATES.items() if state is None or state in states
+        _documented_name(resource, suffix)
+        for suffix, states in STATES.items()
+        if state is None or state in states
     )
     return tuple(name for name in names if name)
 
 
 def offered_names(resource: Resource) -> frozenset[str]:
-    """Every name that a listener can register for: those of the document, and those that are sent."""
+    """Every name for which a listener can register: those of the document, and those that are sent."""
     return frozenset((*resource.events, *(event_name(resource, operation) for operation in SUFFIXES)))
 
 
-def _named(resource: Resource, suffix: str) -> str | None:
-    wanted = (resource.name + suffix).lower()
-    return next((name for name in resource.events if name.lower() == wanted), None)
+def _documented_name(resource: Resource, suffix: str) -> str | None:
+    expected = (resource.name + suffix).lower()
+    return next((name for name in resource.events if name.lower() == expected), None)

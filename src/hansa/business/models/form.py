@@ -1,24 +1,24 @@
-"""Reads the written form of a model: one TOML file per API, meant to be read and changed by people.
+"""Reads the text form of a model: one TOML file per API, meant to be read and changed by people.
 
     api = "TMF620"
     title = "Product Catalog Management"
     version = "4.1.0"
     base_path = "/tmf-api/productCatalogManagement/v4/"
 
-    [resource.category]                     # the key is the path below the base path, unless `path` says otherwise
+    [resource.category]                     # the key is the path below the base path, unless `path` is set
     type = "Category"
     methods = ["list", "create", "retrieve", "patch", "delete"]      # and "replace" (PUT)
     visibility = "catalogue"                # left out: private
-    status = "lifecycleStatus"              # the attribute that holds the state, whatever the document calls it
+    status = "lifecycleStatus"              # the attribute that holds the state
     initial_status = "In study"             # left out: the marketplace sets none
     stamped_on_create = ["creationDate"]    # date-times that the marketplace sets
     stamped_on_write = ["lastUpdate"]
     stamped_on_status = ["statusChangeDate"]
-    events = ["Create", "StateChange"]      # categoryCreateEvent, …; a name that ends in Event stands for itself
-    lifecycle = "catalogue"                 # the state machine of `states.toml` that the status follows; left out: none
-    collection = "TMF908Alarm"              # where an earlier API has a type of that name; left out: the type
-    embedded = "geographicSubAddress"       # of a sub-resource that stands in this attribute of its parent
-    operator_methods = ["create", "patch", "delete"]     # beyond the document, for the marketplace's own systems
+    events = ["Create", "StateChange"]      # categoryCreateEvent, …; a name in …Event is used as it is
+    lifecycle = "catalogue"                 # the state machine in `states.toml`; left out: none
+    collection = "TMF908Alarm"              # where an earlier API has that type; left out: the type
+    embedded = "geographicSubAddress"       # of a sub-resource held in this attribute of its parent
+    operator_methods = ["create", "patch", "delete"]     # beyond the document, for own systems
     [resource.cancelProductOrder.task]      # what a task does once it is created (`records.Task`)
     done = "done"
     failed = "terminatedWithError"
@@ -36,11 +36,12 @@
     lastUpdate = "date-time create-only"
     "@" = "type baseType schemaLocation"
 
-An attribute is a type, `[]` for a list (`[1..]` and `[2..4]` bound it), and words: `required`, `returned` (answers
-hold it, a create need not), `create-only`, `update-only`, `read-only`, `default=<JSON>` (of the document), `initial=<JSON>` (ours, set when
-a create does not carry it), `private` (at the top of a catalogue type: never without a token, never to other members). `"@"` lists the meta-attributes
-of TMF630 Part 2 that the type has; of a resource, `@type` and `@baseType` can be given only when it is created, which
-needs no words. `"@extends"` names the type whose attributes it inherits.
+An attribute is a type, `[]` for a list (`[1..]` and `[2..4]` bound it), and words: `required`, `returned`
+(responses hold it, a create need not), `create-only`, `update-only`, `read-only`, `default=<JSON>` (of the
+document), `initial=<JSON>` (ours, set when a create does not carry it), `private` (at the top of a catalogue
+type: never without a token, never to other members). `"@"` lists the meta-attributes of TMF630 Part 2 that
+the type has; of a resource, `@type` and `@baseType` can be set only when it is created, which needs no words.
+`"@extends"` names the type whose attributes it inherits.
 """
 
 from __future__ import annotations
@@ -111,8 +112,8 @@ class _ApiForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     list: dict[str, str] = {}
 
 
-def read(text: str, source: str) -> Api:
-    """The API that a written model describes.
+def read_model(text: str, source: str) -> Api:
+    """The API that a model describes.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, naming `source` and what is wrong in it.
@@ -146,32 +147,32 @@ def attribute(name: str, written: str) -> Attribute:
         ValueError: The line is not in the form.
     """
     head, *words = written.split(" ")
-    found = _ATTRIBUTE.fullmatch(head)
-    if found is None:
+    parts = _ATTRIBUTE.fullmatch(head)
+    if parts is None:
         raise ValueError(f"{name} = {written!r}: begin with a type, as in `CategoryRef[]`")
-    facts: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
     for word in words:
         if word == "required":
-            facts["is_required"] = True
+            properties["is_required"] = True
         elif word == "returned":
-            facts["is_always_returned"] = True
+            properties["is_always_returned"] = True
         elif word == "private":
-            facts["is_private"] = True
+            properties["is_private"] = True
         elif word in _ACCESS:
-            facts["access"] = _ACCESS[word]
+            properties["access"] = _ACCESS[word]
         elif word.startswith("default="):
-            facts["default"] = msgspec.json.decode(word.removeprefix("default="))
+            properties["default"] = msgspec.json.decode(word.removeprefix("default="))
         elif word.startswith("initial="):
-            facts["initial"] = msgspec.json.decode(word.removeprefix("initial="))
+            properties["initial"] = msgspec.json.decode(word.removeprefix("initial="))
         else:
             raise ValueError(f"{name} = {written!r}: {word!r} is not a word of the form")
     return Attribute(
         name=name,
-        type=found["type"],
-        is_list=found["list"] is not None,
-        items_min=int(found["min"] or 0),
-        items_max=int(found["max"]) if found["max"] else None,
-        **facts,
+        type=parts["type"],
+        is_list=parts["list"] is not None,
+        items_min=int(parts["min"] or 0),
+        items_max=int(parts["max"]) if parts["max"] else None,
+        **properties,
     )
 
 
@@ -211,36 +212,36 @@ def _type(name: str, written: Mapping[str, str], is_resource: bool) -> EntityTyp
 
 
 def _check(api: Api) -> None:
-    """Refuse a model that speaks of types which it does not define."""
+    """Refuse a model that refers to types or attributes that it does not define."""
     if not (api.base_path.startswith("/") and api.base_path.endswith("/")):
         raise ValueError(f"base_path {api.base_path!r} needs a slash at both ends")
     known = PRIMITIVES | api.types.keys() | api.enumerations.keys() | api.lists.keys()
-    used = [(name, item) for name, found in api.types.items() for item in found.attributes.values()]
+    used = [(name, item) for name, one in api.types.items() for item in one.attributes.values()]
     used += [("list", item) for item in api.lists.values()]
     for owner, item in used:
         if item.type not in known:
             raise ValueError(f"{owner}.{item.name} is of type {item.type!r}, which is not defined")
-    for found in api.types.values():
-        if found.extends is not None and found.extends not in api.types:
-            raise ValueError(f"{found.name} extends {found.extends!r}, which is not defined")
+    for entity_type in api.types.values():
+        if entity_type.extends is not None and entity_type.extends not in api.types:
+            raise ValueError(f"{entity_type.name} extends {entity_type.extends!r}, which is not defined")
     for resource in api.resources:
         if resource.type not in api.types:
             raise ValueError(f"resource {resource.path} is of type {resource.type!r}, which is not defined")
         attributes = api.attributes_of(resource.type)
-        for name in _spoken_of(resource):
+        for name in _attributes_named_by(resource):
             if name not in attributes:
                 raise ValueError(
-                    f"resource {resource.path} speaks of {name!r}, which {resource.type} does not have"
+                    f"resource {resource.path} names {name!r}, which {resource.type} does not have"
                 )
 
 
-def _spoken_of(resource: Resource) -> tuple[str, ...]:
-    """The attributes of its type that a resource speaks of."""
-    found = (*resource.stamped_on_create, *resource.stamped_on_write, *resource.stamped_on_status)
+def _attributes_named_by(resource: Resource) -> tuple[str, ...]:
+    """The attributes of its type that the declaration of a resource names."""
+    names = (*resource.stamped_on_create, *resource.stamped_on_write, *resource.stamped_on_status)
     if resource.status_attribute:
-        found += (resource.status_attribute,)
+        names += (resource.status_attribute,)
     if (task := resource.task) is not None:
-        named = (task.reason, task.completed, task.due, task.outcome)
-        found += tuple(name for name in named if name is not None)
-        found += tuple(effect.about.partition(".")[0] for effect in task.effects)
-    return found
+        optional = (task.reason, task.completed, task.due, task.outcome)
+        names += tuple(name for name in optional if name is not None)
+        names += tuple(effect.about.partition(".")[0] for effect in task.effects)
+    return names

@@ -1,18 +1,18 @@
-"""State machines: in which states an entity can be, and which can follow which. Facts stand in `states.toml`.
+"""State machines: the states of an entity, and the transitions between them, as `states.toml` defines them.
 
-    [productOrder]                           # the name, by which the models speak of it: lifecycle = "productOrder"
+    [productOrder]                           # the name by which models refer to it
     initial = ["acknowledged"]               # where an entity usually begins
     open = true                              # the document enumerates no states; left out: it does
-    public = ["release"]                     # of a catalogue type, where it is public beside Launched, Retired, Obsolete
+    public = ["release"]                     # of a catalogue type: public beside Launched, Retired, Obsolete
     items = [{ path = "productOrderItem", status = "state", lifecycle = "productOrderItem" }]
-    next.acknowledged = ["inProgress"]       # what may follow each state; nothing follows a final one
+    next.acknowledged = ["inProgress"]       # the successors of each state; a final one has none
     next.inProgress = ["completed"]
     next.completed = []
 
     [serviceOrder]
     like = "productOrder"                    # states and successors of another machine
 
-States are compared without regard to case: documents, and those who use them, write `In Study` and `In study`.
+States are compared without regard to case: documents, and their users, write `In Study` and `In study`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Lifecycle(msgspec.Struct, frozen=True):
 
     name: str
     initial: tuple[str, ...]
-    """States in which an entity usually begins. An entity that is brought along from elsewhere may begin in any."""
+    """States in which an entity usually begins. An imported entity may begin in any."""
     next: Mapping[str, tuple[str, ...]]
     """By state, the states that may follow it."""
     is_open: bool = False
@@ -59,45 +59,40 @@ class Lifecycle(msgspec.Struct, frozen=True):
         """All states, in the order of the file."""
         return tuple(self.next)
 
-    @property
-    def final(self) -> tuple[str, ...]:
-        """States that nothing follows."""
-        return tuple(state for state, following in self.next.items() if not following)
-
-    def known(self, state: str) -> str | None:
-        """The state as the machine spells it; None when it does not know it."""
+    def spelling_of(self, state: str) -> str | None:
+        """The state as the machine spells it; None for an unknown state."""
         if state in self.next:
             return state
-        wanted = _plain(state)
-        return next((each for each in self.next if _plain(each) == wanted), None)
+        normalized = _normalized(state)
+        return next((one for one in self.next if _normalized(one) == normalized), None)
 
-    def following(self, state: str) -> tuple[str, ...]:
-        """States that may follow one that the machine knows."""
+    def successors(self, state: str) -> tuple[str, ...]:
+        """States that may follow a state, which is spelt as the machine does."""
         return self.next[state]
 
     def is_final(self, state: str) -> bool:
-        """Whether it knows the state as one that nothing follows."""
-        known = self.known(state)
+        """Whether a state is known and has no successors."""
+        known = self.spelling_of(state)
         return known is not None and not self.next[known]
 
     def allows(self, before: str, after: str) -> bool:
         """Whether an entity may go from one state to another; staying is always possible.
 
-        From a state that an open machine does not know every state may follow, and to such a state every one but
-        a final one may lead.
+        A state that the machine does not know may be followed by every state. Where the machine is open, it
+        may follow every state but a final one.
         """
-        known_before, known_after = self.known(before), self.known(after)
+        known_before, known_after = self.spelling_of(before), self.spelling_of(after)
         if before == after or (known_before is not None and known_before == known_after):
             return True
         if known_before is None:
             return True
-        following = self.next[known_before]
+        successors = self.next[known_before]
         if known_after is None:
-            return self.is_open and bool(following)
-        return known_after in following
+            return self.is_open and bool(successors)
+        return known_after in successors
 
 
-class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _LifecycleForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     initial: tuple[str, ...] = ()
     open: bool = False
     like: str | None = None
@@ -110,7 +105,8 @@ def load_lifecycles() -> Mapping[str, Lifecycle]:
     """The state machines, by name.
 
     Raises:
-        Fatal: `Code.SETTINGS_INVALID`, when one is not in the form or speaks of a state that it does not have.
+        Fatal: `Code.SETTINGS_INVALID`, when one is not in the form or refers to a state that it does not
+            have.
     """
     return lifecycles(files(__package__).joinpath(FILE_NAME).read_text(encoding="utf-8"))
 
@@ -122,16 +118,16 @@ def lifecycles(text: str) -> Mapping[str, Lifecycle]:
         Fatal: `Code.SETTINGS_INVALID`.
     """
     try:
-        forms = msgspec.convert(tomllib.loads(text), dict[str, _Form])
-        found = {name: _lifecycle(name, form, forms) for name, form in forms.items()}
-        for machine in found.values():
-            _check(machine, found)
+        forms = msgspec.convert(tomllib.loads(text), dict[str, _LifecycleForm])
+        machines = {name: _lifecycle(name, form, forms) for name, form in forms.items()}
+        for machine in machines.values():
+            _check(machine, machines)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
         raise Fatal(Code.SETTINGS_INVALID, f"{FILE_NAME} holds no state machines: {error}") from error
-    return found
+    return machines
 
 
-def _lifecycle(name: str, form: _Form, forms: Mapping[str, _Form]) -> Lifecycle:
+def _lifecycle(name: str, form: _LifecycleForm, forms: Mapping[str, _LifecycleForm]) -> Lifecycle:
     base = form
     if form.like is not None:
         if form.like not in forms or forms[form.like].like is not None:
@@ -144,21 +140,21 @@ def _lifecycle(name: str, form: _Form, forms: Mapping[str, _Form]) -> Lifecycle:
 def _check(machine: Lifecycle, machines: Mapping[str, Lifecycle]) -> None:
     if not machine.next or not machine.initial:
         raise ValueError(f"{machine.name} needs states, and one to begin in")
-    spoken_of = {
+    mentioned = {
         *machine.initial,
         *machine.public,
         *(state for states in machine.next.values() for state in states),
     }
-    if strangers := spoken_of - machine.next.keys():
+    if unknown := mentioned - machine.next.keys():
         raise ValueError(
-            f"{machine.name} speaks of states that it does not have: {', '.join(sorted(strangers))}"
+            f"{machine.name} refers to states that it does not have: {', '.join(sorted(unknown))}"
         )
-    if len({_plain(state) for state in machine.next}) < len(machine.next):
+    if len({_normalized(state) for state in machine.next}) < len(machine.next):
         raise ValueError(f"{machine.name} has a state twice")
     for items in machine.items:
         if items.lifecycle not in machines:
             raise ValueError(f"{machine.name}.{items.path} follows {items.lifecycle!r}, which is no machine")
 
 
-def _plain(state: str) -> str:
+def _normalized(state: str) -> str:
     return state.strip().casefold()

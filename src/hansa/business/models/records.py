@@ -1,4 +1,4 @@
-"""What a model says about an API: its resources, their types, attributes, methods and events."""
+"""The records of a model: an API, its resources, their types, attributes, methods and events."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hansa.business.models.references import References
 from hansa.core.errors import Code, Fatal, Refused
 
 Access = Literal["any", "create-only", "update-only", "read-only"]
-"""In which bodies of a client an attribute may appear: a create, an update, both or neither."""
+"""The bodies of a client in which an attribute may appear: a create, an update, both or neither."""
 
 Visibility = Literal["catalogue", "private"]
-"""`catalogue`: readable without a token and published, unless the lifecycle says that it is a draft. Else `private`."""
+"""`catalogue`: readable without a token and published, unless the lifecycle says that it is a draft."""
 
 Method = Literal["list", "retrieve", "create", "patch", "replace", "delete"]
 
@@ -28,7 +28,10 @@ LIFECYCLE_STATUS: Final = "lifecycleStatus"
 """The status attribute that decides what is public; `status` and `state` of other types do not."""
 
 PUBLIC_STATUSES: Final = frozenset({"Launched", "Retired", "Obsolete"})
-"""Lifecycle statuses of public entities of every catalogue, spelt exactly so; a state machine may have further ones."""
+"""Lifecycle statuses of public entities of every catalogue, spelt exactly so.
+
+A state machine may have further ones.
+"""
 
 
 class Attribute(msgspec.Struct, frozen=True):
@@ -43,14 +46,14 @@ class Attribute(msgspec.Struct, frozen=True):
     is_required: bool = False
     """A create must carry it (of a type that is no resource: whoever writes such a value)."""
     is_always_returned: bool = False
-    """The document requires it of answers although a create need not carry it."""
+    """The document requires it in responses although a create need not carry it."""
     access: Access = "any"
     is_private: bool = False
     """At the top of a catalogue type: only callers with a token see it, and it stays in this marketplace."""
     default: object = None
-    """Value that the document gives to an attribute that a create does not carry."""
+    """Value that the document defines for when a create does not carry the attribute."""
     initial: object = None
-    """Value that this marketplace gives to such an attribute where the document gives none, yet has it in answers."""
+    """Value that this marketplace sets then, where the document defines none but has it in responses."""
 
     @property
     def on_create(self) -> object:
@@ -67,43 +70,46 @@ class EntityType(msgspec.Struct, frozen=True):
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a task does to the entities that it refers to."""
+    """The effect of a task on the entities to which it refers."""
 
     about: str
-    """Dotted path to their references in the task, through arrays too, as `adjustProductStockItem.productStockTarget`."""
+    """Dotted path to their references in the task, also through arrays, as `stockItem.productStockTarget`."""
     sets: Mapping[str, object]
-    """Attributes that are set there, dotted for those within. A value is taken as it is, but `{from = "ackUserId"}` from
-    the task (or from the item of it that holds the reference); `add` and `subtract` change a quantity by one there;
-    `append` puts one more element into an array, `refer` a reference, and `unrefer` takes that out again."""
+    """Attributes that are set, dotted for nested ones.
+
+    A value is used as it is, except these: `{from = "ackUserId"}` is the value in the task (or in its item
+    that holds the reference); `add` and `subtract` change a quantity by the one there; `append` adds an
+    element to an array, `refer` a reference, and `unrefer` removes that again.
+    """
 
 
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the entities of a task resource do once they are created: TMF630 Part 1, chapter 8."""
+    """What the entities of a task resource do when they are created (TMF630 Part 1, chapter 8)."""
 
     effects: tuple[Effect, ...] = ()
     done: str | None = None
-    """State of a task that was carried out; None when tasks have no state."""
+    """State of a task that was performed; None when tasks have no state."""
     failed: str | None = None
-    """State of a task that could not be."""
+    """State of a task that could not be performed."""
     reason: str | None = None
-    """Attribute that says why it could not be."""
+    """Attribute for the reason why it could not."""
     completed: str | None = None
-    """Date-time that is set when it was carried out."""
+    """Date-time attribute that is set when it was performed."""
     due: str | None = None
-    """Date-time before which it is not carried out."""
+    """Date-time attribute before which it is not performed."""
     outcome: str | None = None
-    """Attribute that lists the entities which were changed."""
+    """Attribute for the list of the entities that were changed."""
     items: Mapping[str, object] = {}
-    """Attributes that are set in the items which hold the references, when it was carried out."""
+    """Attributes that are set in the items that hold the references, when it was performed."""
     matches: str | None = None
-    """Collection of which the references are patterns: each means every entity with these attributes."""
+    """Collection in which references are patterns: each matches every entity with its attributes."""
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """What is served at one path of an API."""
+    """A resource: what is served at one path of an API."""
 
     path: str
-    """Below the base path, as `productOffering` or `geographicAddress/{geographicAddressId}/geographicSubAddress`."""
+    """Below the base path, as `productOffering` or `topic/{topicId}/event`."""
     type: str
     methods: tuple[Method, ...]
     visibility: Visibility = "private"
@@ -112,19 +118,22 @@ class Resource(msgspec.Struct, frozen=True):
     lifecycle: str | None = None
     """Name of the state machine (`states.toml`) that its status attribute follows."""
     collection: str = ""
-    """Name under which the store and the ledger keep its entities: that of the type, unless another API has that too."""
+    """Name of its entities' collection in store and ledger: the type, unless another API has that too."""
     embedded: str | None = None
-    """Attribute of the parent that holds the entities of this sub-resource; None when they are stored by themselves."""
+    """Attribute of the parent that holds the entities of this sub-resource.
+
+    None when they are stored by themselves.
+    """
     operator_methods: tuple[Method, ...] = ()
-    """Methods that the document does not have, for records which the marketplace's own systems write (role operator)."""
+    """Methods beyond the document, for records that the marketplace's own systems write (role operator)."""
     task: Task | None = None
-    """What a task resource does."""
+    """Of a task resource, its effects."""
     stamped_on_create: tuple[str, ...] = ()
     """Date-times that this marketplace sets when the entity is created."""
     stamped_on_write: tuple[str, ...] = ()
     """Date-times that this marketplace sets whenever the entity changes."""
     stamped_on_status: tuple[str, ...] = ()
-    """Date-times that this marketplace sets when the entity gets its status, and whenever that changes."""
+    """Date-times that this marketplace sets when the entity gets a status, and whenever that changes."""
     events: tuple[str, ...] = ()
     """Exact names, as `productOfferingStateChangeEvent`."""
 
@@ -135,7 +144,7 @@ class Resource(msgspec.Struct, frozen=True):
 
     @property
     def parent_name(self) -> str | None:
-        """For a sub-resource, the name of the resource that it belongs to; its path has that, `/{…Id}/` and its own."""
+        """Of a sub-resource, the name of its parent, which its path begins with."""
         return self.path.split("/", 1)[0] if "{" in self.path else None
 
     @property
@@ -161,27 +170,27 @@ class Api(msgspec.Struct, frozen=True):
 
     def attributes_of(self, type_name: str) -> Mapping[str, Attribute]:
         """All attributes of a type, inherited ones too."""
-        found = self.types[type_name]
-        if found.extends is None:
-            return found.attributes
-        return {**self.attributes_of(found.extends), **found.attributes}
+        entity_type = self.types[type_name]
+        if entity_type.extends is None:
+            return entity_type.attributes
+        return {**self.attributes_of(entity_type.extends), **entity_type.attributes}
 
     def required_of(self, type_name: str, *, is_whole: bool) -> tuple[str, ...]:
-        """What a value of a type must carry.
+        """The attributes that a value of a type must have.
 
-        Of a type that is served: what a create must carry, which is not asked of a value within another entity; `id` and
-        `href` are made here.
+        Of a type that is served, a create must carry them, but not a value within another entity; `id` and
+        `href` are set by this marketplace.
         """
         is_served = any(resource.type == type_name for resource in self.resources)
         if is_served and not is_whole:
             return ()
-        made_here = {"id", "href"} if is_served else set()
+        set_here = {"id", "href"} if is_served else set()
         attributes = self.attributes_of(type_name)
-        return tuple(name for name, one in attributes.items() if one.is_required and name not in made_here)
+        return tuple(name for name, one in attributes.items() if one.is_required and name not in set_here)
 
 
 class Models:
-    """All APIs that are served, and questions that other parts have about types."""
+    """All APIs that are served, and look-ups by type and collection."""
 
     def __init__(
         self,
@@ -189,15 +198,15 @@ class Models:
         lifecycles: Mapping[str, Lifecycle] | None = None,
         references: str = "",
     ) -> None:
-        """Put models together.
+        """Combine models.
 
         Args:
             apis: What is served.
             lifecycles: State machines, by the names that the resources use.
-            references: Text of `references.toml`; without it, references go by their names alone.
+            references: Text of `references.toml`; without it, only names decide.
 
         Raises:
-            Fatal: `Code.SETTINGS_INVALID`, when these do not fit together.
+            Fatal: `Code.SETTINGS_INVALID`, when they contradict each other.
         """
         self.apis = apis
         self._lifecycles = lifecycles or {}
@@ -209,9 +218,9 @@ class Models:
                 if resource.lifecycle is not None and lifecycles is not None:
                     _check_lifecycle(api, resource, lifecycles)
         self.references = References(
-            references, ((found.type, name) for name, (_, found) in self._served.items())
+            references, ((resource.type, name) for name, (_, resource) in self._served.items())
         )
-        """What references refer to."""
+        """The targets of references."""
         self.catalogue_types = frozenset(
             name for name, (_, resource) in self._served.items() if resource.visibility == "catalogue"
         )
@@ -227,7 +236,7 @@ class Models:
                 )
             )
         }
-        """By collection, the attributes that are no part of what is public; only those that have any."""
+        """By collection, the attributes that are not public; only for collections that have any."""
         self.type_names = frozenset(resource.type for _, resource in self._served.values())
         """All types that are served."""
 
@@ -237,22 +246,24 @@ class Models:
         Raises:
             Refused: `Code.INVALID`, when none does.
         """
-        found = self._served.get(type_name)
-        if found is None:
+        served = self._served.get(type_name)
+        if served is None:
             raise Refused(Code.INVALID, f"No API of this marketplace serves the type {type_name!r}.")
-        return found
+        return served
 
-    def is_of(self, collection: str, said: object) -> bool:
-        """Whether an entity that calls itself so (`@type`) belongs to a collection.
+    def belongs_to(self, collection: str, type_name: object) -> bool:
+        """Whether an entity with this `@type` belongs to a collection.
 
-        It does when that is the type of the resource, or a type of somebody's own, derived from it.
+        It does when that is the type of the resource, or an extension, which no API serves.
         """
-        if collection not in self.types or not isinstance(said, str):
+        if collection not in self.types or not isinstance(type_name, str):
             return False
-        return said == self._served[collection][1].type or said not in self.type_names
+        return type_name == self._served[collection][1].type or type_name not in self.type_names
 
     def path_of(self, type_name: str) -> tuple[str, str]:
-        """Base path and resource path of a type; base path + resource path + `/` + id is the path of an entity.
+        """Base path and resource path of a type.
+
+        Base path + resource path + `/` + id is the path of an entity.
 
         Raises:
             Refused: `Code.INVALID`, when no API serves it.
@@ -265,7 +276,7 @@ class Models:
         return self._lifecycles.get(resource.lifecycle) if resource.lifecycle is not None else None
 
     def named_lifecycle(self, name: str) -> Lifecycle:
-        """The state machine of that name, as parts of an entity follow it."""
+        """The state machine of that name, which parts of an entity follow."""
         return self._lifecycles[name]
 
     def is_public(self, type_name: str, status: str | None) -> bool:
@@ -280,7 +291,7 @@ class Models:
 
 
 def _check_lifecycle(api: Api, resource: Resource, lifecycles: Mapping[str, Lifecycle]) -> None:
-    """Refuse a resource that follows an unknown state machine, or one for parts that its type does not have."""
+    """Refuse a resource with an unknown state machine, or one for parts that its type does not have."""
     machine = lifecycles.get(resource.lifecycle or "")
     attributes = api.attributes_of(resource.type)
     if machine is None or resource.status_attribute is None:

@@ -1,4 +1,4 @@
-"""Checks values that no model can describe: periods and prices. Nothing but the body is needed for it."""
+"""Checks values that a model cannot describe, periods and prices, from the body alone."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hansa.business.validation.validator import Violation, refuse
 Kind = Literal["period", "money", "price"]
 
 
-class Content:
-    """Checks the values of all APIs."""
+class ContentRules:
+    """Checks periods and prices in the bodies of all APIs."""
 
     def __init__(self, models: Models) -> None:
         self._models = models
         self._walks: dict[str, Walk[Kind]] = {}
 
     def check(self, resource: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
-        """Check what a write changes.
+        """Check the values that a write changes.
 
         Raises:
             Refused: `Code.INVALID`, with path, rule and value.
@@ -31,12 +31,12 @@ class Content:
         walk = self._walks.get(api.id)
         if walk is None:
             walk = self._walks[api.id] = Walk(api, lambda type_name: _kind(api, type_name))
-        found = [
+        violations = [
             violation
             for path, value, kind in walk.values(resource.type, after, before)
             for violation in _violations(kind, path, value)
         ]
-        refuse(found)
+        refuse(violations)
 
 
 def _kind(api: Api, type_name: str) -> Kind | None:

@@ -1,4 +1,4 @@
-"""Currency codes of ISO 4217: those in use, those of funds and metals, and those given up since 1999."""
+"""Currency codes of ISO 4217: those in use, those of funds and metals, and those withdrawn since 1999."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV 
 XBD XCD XCG XDR XOF XPD XPF XPT XSU XUA YER ZAR ZMW ZWG
 """
 
-_GIVEN_UP: Final = """
+_WITHDRAWN: Final = """
 ADP AFA ANG ATS AZM BEF BGL BYB BYR CSD CUC CYP DEM ECS EEK ESP FIM FRF GHC GRD GWP HRK IEP ITL LTL LUF LVL
 MGF MRO MTL MXP MZM NLG PTE ROL RUR SDD SIT SKK SLL SRG STD TMM TPE TRL UAK USS VEB VEF XEU YUM ZMK ZWD ZWL
 ZWN ZWR
 """
 
-CURRENCIES: Final = frozenset(f"{_IN_USE} {_GIVEN_UP}".split())
+CURRENCIES: Final = frozenset(f"{_IN_USE} {_WITHDRAWN}".split())

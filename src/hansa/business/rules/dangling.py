@@ -1,4 +1,4 @@
-"""Lists references to what is not here: in a league it may still arrive, or it was deleted, or was never there."""
+"""Lists dangling references: their entity was deleted, never existed, or is still to be replicated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hansa.store.tables.references import missing, referring
 
 
 class DanglingReference(msgspec.Struct, frozen=True):
-    """A reference to what is not here."""
+    """A reference to an entity that is not in the store."""
 
     type: str
     """Collection of the entity that refers."""
@@ -21,35 +21,35 @@ class DanglingReference(msgspec.Struct, frozen=True):
     origin: str | None
     """DID of its origin when it is a replica."""
     path: str
-    """Where it does, as `category[0].id`."""
+    """Attribute that refers, as `category[0].id`."""
     target: str
-    """The identifier of which nothing is here."""
+    """Identifier of the missing entity."""
     targets: tuple[str, ...]
-    """Collections in which that would be; none when in any."""
+    """Collections to which that can belong; empty for any."""
 
 
 async def dangling_references(
     store: Store, models: Models, references: ReferenceRules, clock: Clock, limit: int
 ) -> tuple[DanglingReference, ...]:
-    """References to what is not here, `limit` at most."""
-    found: list[DanglingReference] = []
+    """The dangling references of all entities, `limit` at most."""
+    dangling: list[DanglingReference] = []
     async for part in referring(store, clock):
-        ends = [
+        pairs = [
             (referrer, reference)
             for referrer in part
             for reference in references.references(
                 models.served(referrer.collection)[1], msgspec.json.decode(referrer.body)
             )
         ]
-        gone = await missing(store, tuple({reference.target_id for _, reference in ends}))
-        found += [
+        absent = await missing(store, tuple({reference.target_id for _, reference in pairs}))
+        dangling += [
             DanglingReference(
                 *(referrer.collection, referrer.id, referrer.origin),
                 *(reference.path, reference.target_id, reference.collections or ()),
             )
-            for referrer, reference in ends
-            if reference.target_id in gone
+            for referrer, reference in pairs
+            if reference.target_id in absent
         ]
-        if len(found) >= limit:
+        if len(dangling) >= limit:
             break
-    return tuple(found[:limit])
+    return tuple(dangling[:limit])

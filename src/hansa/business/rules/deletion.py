@@ -1,9 +1,10 @@
-"""Refuses to delete what other entities of this marketplace refer to.
+"""Refuses to delete entities that other entities of this marketplace refer to.
 
-Only what still matters, and can be changed, stands in the way. What does not: replicas, whose origin alone could change
-them, and who is told of the deletion as everybody is; entities in a final state, as completed orders and tasks that are
-done; entities that nobody can change or delete, as their document has no such methods. Neither do references deep within an entity. An operator who would rather have
-loose ends than refusals says so (`warn`); these can be listed (`hansa.business.rules.dangling`).
+Only a reference that still matters and can be changed prevents a deletion. These do not: those of replicas,
+which only their origin can change, and which learns of the deletion as everybody does; of entities in a final
+state, as completed orders and finished tasks; of entities that nobody can change or delete, as their document
+has no such methods; and references deep within an entity. An operator who prefers dangling references to
+refusals says so (`warn`); these can be listed (`hansa.business.rules.dangling`).
 """
 
 from __future__ import annotations
@@ -13,50 +14,50 @@ from typing import Final, Literal
 import msgspec
 
 from hansa.business.models import Models
-from hansa.business.rules.paths import reference_places
+from hansa.business.rules.paths import reference_index_paths
 from hansa.business.rules.references import ReferenceRules
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity, Transaction
 from hansa.store.tables.references import collection_numbers, referrers
 
-Deletion = Literal["refuse", "warn"]
-"""What becomes of the deletion of an entity that others refer to."""
+DeletionPolicy = Literal["refuse", "warn"]
+"""Outcome of deleting an entity that others refer to."""
 
 CHANGING: Final = frozenset({"patch", "replace", "delete"})
 REFERRERS_SHOWN_MAX: Final = 5
 REFERRERS_READ_MAX: Final = 500
-"""Referrers that are looked at, to see whether they stand in the way; where there are so many, it is taken for granted."""
+"""Referrers that are examined; where there are as many, one of them is assumed to prevent the deletion."""
 
 
 class DeletionRules:
     """Checks deletions."""
 
-    def __init__(self, models: Models, references: ReferenceRules, choice: Deletion) -> None:
+    def __init__(self, models: Models, references: ReferenceRules, policy: DeletionPolicy) -> None:
         self._models = models
         self._references = references
-        self._choice = choice
+        self._policy = policy
         referring: dict[str, set[str]] = {name: set() for name in models.types}
-        for place in reference_places(models):
-            for collection in models.types if place.collections is None else place.collections:
-                referring[collection].add(place.collection)
-        self._referring = {name: collection_numbers(sorted(found)) for name, found in referring.items()}
-        """By collection, in which collections its entities can be referred to."""
+        for path in reference_index_paths(models):
+            for collection in models.types if path.collections is None else path.collections:
+                referring[collection].add(path.collection)
+        self._referring = {name: collection_numbers(sorted(names)) for name, names in referring.items()}
+        """By collection, the collections whose entities can refer to its entities."""
 
     async def check(self, tx: Transaction, entity: Entity) -> None:
-        """Check that nothing refers to an entity.
+        """Check that no entity that matters refers to an entity.
 
         Raises:
             Refused: `Code.STILL_REFERENCED`, naming some that do.
         """
-        if self._choice == "warn":
+        if self._policy == "warn":
             return
-        found = await referrers(tx, self._referring[entity.type], entity.id, REFERRERS_READ_MAX)
+        examined = await referrers(tx, self._referring[entity.type], entity.id, REFERRERS_READ_MAX)
         names = [
             f"{referrer.collection} {referrer.id!r}"
-            for referrer in found
-            if self._stands_in_the_way(referrer.collection, referrer.body, entity.id)
+            for referrer in examined
+            if self._prevents_deletion(referrer.collection, referrer.body, entity.id)
         ]
-        if not names and len(found) == REFERRERS_READ_MAX:
+        if not names and len(examined) == REFERRERS_READ_MAX:
             raise Refused(
                 Code.STILL_REFERENCED,
                 f"{entity.id!r} is referred to by {REFERRERS_READ_MAX} entities or more; change or delete these first.",
@@ -69,7 +70,7 @@ class DeletionRules:
                 "change or delete these first.",
             )
 
-    def _stands_in_the_way(self, collection: str, body: bytes, target_id: str) -> bool:
+    def _prevents_deletion(self, collection: str, body: bytes, target_id: str) -> bool:
         _, resource = self._models.served(collection)
         if CHANGING.isdisjoint((*resource.methods, *resource.operator_methods)):
             return False

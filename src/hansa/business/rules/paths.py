@@ -1,8 +1,8 @@
-"""At which paths references stand: for the store's index, from which it is known who refers to whom.
+"""The paths of references, for the store's index, which answers who refers to an entity.
 
-Each indexed value costs a row when it is written. So the paths reach the references of an entity and of its parts,
-as `productOrderItem.productOffering.id`, two levels of parts at most and none within one of its own kind; and
-those to entities of any type whatever only at the top.
+Each indexed value costs a row when it is written. So the paths cover the references of an entity and of its
+parts, as `productOrderItem.productOffering.id`, two levels of parts at most and none within one of its own
+type; and references to entities of any type only at the top.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ DEPTH_MAX: Final = 3
 
 
 class ReferencePath(msgspec.Struct, frozen=True):
-    """Where references of a collection stand."""
+    """A path at which entities of a collection refer to others."""
 
     collection: str
     path: AttributePath
     """Down to the identifier, as `("category", "id")`."""
     collections: tuple[str, ...] | None
-    """What they refer to; None for anything."""
+    """Collections to which they refer; None for any."""
 
 
-def reference_places(models: Models) -> tuple[ReferencePath, ...]:
+def reference_index_paths(models: Models) -> tuple[ReferencePath, ...]:
     """All indexed paths of references."""
 
     def mark(type_name: str) -> Target | None:
@@ -38,28 +38,28 @@ def reference_places(models: Models) -> tuple[ReferencePath, ...]:
         return target if target is not None and target.is_checkable else None
 
     return tuple(
-        place
+        path
         for api in models.apis
         for walk in (Walk(api, mark),)
         for resource in api.resources
         if resource.embedded is None
-        for place in _places(walk, resource)
+        for path in _paths_of(walk, resource)
     )
 
 
 def reference_paths(models: Models) -> Mapping[str, tuple[AttributePath, ...]]:
-    """By collection, the paths that the store has to index so that references can be followed backwards."""
-    found: dict[str, tuple[AttributePath, ...]] = {}
-    for place in reference_places(models):
-        found[place.collection] = (*found.get(place.collection, ()), place.path)
-    return found
+    """By collection, the paths that the store indexes so that referrers can be looked up."""
+    paths: dict[str, tuple[AttributePath, ...]] = {}
+    for one in reference_index_paths(models):
+        paths[one.collection] = (*paths.get(one.collection, ()), one.path)
+    return paths
 
 
-def _places(walk: Walk[Target], resource: Resource) -> tuple[ReferencePath, ...]:
-    found: dict[AttributePath, ReferencePath] = {}
+def _paths_of(walk: Walk[Target], resource: Resource) -> tuple[ReferencePath, ...]:
+    paths: dict[AttributePath, ReferencePath] = {}
     for names, target in walk.paths(resource.type, DEPTH_MAX, (resource.type,)):
         path = (*names, target.attribute)
         if not target.is_any or len(names) == 1:
             allowed = None if target.is_any else target.collections
-            found.setdefault(path, ReferencePath(resource.collection, path, allowed))
-    return tuple(found.values())
+            paths.setdefault(path, ReferencePath(resource.collection, path, allowed))
+    return tuple(paths.values())

@@ -1,4 +1,4 @@
-"""Refuses money that is none: amounts that cannot be carried exactly, misspelt currencies, prices of two currencies."""
+"""Refuses invalid money: amounts that are not exact, misspelt currencies, prices in two currencies."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def is_price(api: Api, type_name: str) -> bool:
 
 
 def money_violations(path: str, value: Mapping[str, Any]) -> Iterator[Violation]:
-    """What is wrong with an amount of money.
+    """The violations of an amount of money.
 
-    Its `unit` is a currency of ISO 4217, which has three capital letters. A marketplace may count in something else,
-    as points; what has three letters is taken for a code.
+    Its `unit` is a currency of ISO 4217, which has three capital letters. A marketplace may use another unit,
+    as points; a unit of three letters is assumed to be a currency code.
     """
     number, unit = value.get("value"), value.get("unit")
     if number is not None and not is_exact(number):
@@ -44,7 +44,7 @@ def money_violations(path: str, value: Mapping[str, Any]) -> Iterator[Violation]
 
 
 def price_violations(path: str, value: Mapping[str, Any]) -> Iterator[Violation]:
-    """What is wrong with a price: its two amounts are of one currency, and tax adds to an amount."""
+    """The violations of a price: its two amounts are in one currency, and tax adds to an amount."""
     without, including = value.get(WITHOUT_TAX) or {}, value.get(WITH_TAX) or {}
     units = without.get("unit"), including.get("unit")
     if None not in units and units[0] != units[1]:

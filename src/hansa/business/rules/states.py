@@ -1,8 +1,8 @@
-"""Refuses a state that cannot follow the one before: of an entity, and of the items of an order.
+"""Refuses a state that cannot follow the previous one: of an entity, and of the items of an order.
 
-The machines are those of `hansa.business.models.lifecycles`. An entity may be created in any state of its machine,
-since a marketplace takes over catalogues and inventories that began elsewhere; after that it moves by the transitions
-alone, and a state once given is not taken away.
+The machines are those of `hansa.business.models.lifecycles`. An entity may be created in any state of its
+machine, since a marketplace imports catalogues and inventories that began elsewhere; after that it moves
+along the transitions only, and a state that is set cannot be removed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from hansa.core.errors import Code, Refused
 VALUE_SHOWN_MAX_CHARS: Final = 60
 
 
-class States:
-    """The state machines of all resources."""
+class StateRules:
+    """Checks the states of all resources."""
 
     def __init__(self, models: Models) -> None:
         self._models = models
@@ -27,8 +27,8 @@ class States:
         """Check the state of an entity, and those of its items.
 
         Raises:
-            Refused: `Code.TRANSITION_REFUSED`, with the states that can follow; `Code.INVALID` for a state that the
-                machine does not know although the document enumerates them.
+            Refused: `Code.TRANSITION_REFUSED`, with the states that can follow; `Code.INVALID` for a state
+                that is unknown where the document enumerates the states.
         """
         machine = self._models.lifecycle(resource)
         if machine is None or resource.status_attribute is None:
@@ -47,7 +47,7 @@ class States:
 
 
 def _by_identifier(parts: Any, status: str) -> dict[Any, Any]:
-    """States of parts by their identifiers; those without one are new each time."""
+    """States of parts by their identifiers; a part without one is new in every write."""
     return {part["id"]: part.get(status) for part in parts or () if isinstance(part.get("id"), str)}
 
 
@@ -55,16 +55,16 @@ def _check_step(machine: Lifecycle, path: str, before: object, after: object) ->
     if before == after:
         return
     if not isinstance(after, str):
-        if isinstance(before, str) and machine.known(before) is not None:
-            raise Refused(Code.TRANSITION_REFUSED, f"{path} cannot be taken away: it is {_shown(before)}.")
+        if isinstance(before, str) and machine.spelling_of(before) is not None:
+            raise Refused(Code.TRANSITION_REFUSED, f"{path} cannot be removed: it is {_shown(before)}.")
         return
-    if machine.known(after) is None and not machine.is_open:
+    if machine.spelling_of(after) is None and not machine.is_open:
         refuse([Violation(path, f"must be one of {', '.join(machine.states)}", after)])
     if not isinstance(before, str) or machine.allows(before, after):
         return
-    known = machine.known(before) or before
-    following = machine.following(known)
-    then = f"after it can come {', '.join(following)}" if following else "it is final"
+    known = machine.spelling_of(before) or before
+    successors = machine.successors(known)
+    then = f"it can be followed by {', '.join(successors)}" if successors else "it is final"
     raise Refused(
         Code.TRANSITION_REFUSED, f"{path} cannot become {_shown(after)}: it is {_shown(before)}, and {then}."
     )

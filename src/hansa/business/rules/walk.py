@@ -1,7 +1,7 @@
-"""Finds the values of some types within a body, without looking where there are none.
+"""Collects the values of certain types within a body, without visiting parts that cannot hold any.
 
-For each type of an API it is worked out once which attributes hold such values or lead to them; a walk follows these
-alone. Types that contain themselves end no walk: a body ends.
+For each type of an API it is computed once which attributes hold such values or lead to them; a walk follows
+only these. Types that contain themselves are no problem: a body is finite.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Mark = TypeVar("Mark")
 
 
 class _Step(msgspec.Struct, frozen=True):
-    """An attribute to look at."""
+    """An attribute to visit."""
 
     name: str
     type: str
     mark: Any
-    """What its type is marked with; None when it only leads on."""
+    """Mark of its type; None when it only leads to others."""
     leads_on: bool
 
 
@@ -34,9 +34,9 @@ class Walk(Generic[Mark]):
 
         Args:
             api: Whose bodies.
-            mark: Says of a type whether its values are wanted, and as what.
+            mark: The mark of a type whose values are collected; None for other types.
         """
-        wanted = {name: mark(name) for name in api.types}
+        marks = {name: mark(name) for name in api.types}
         attributes = {name: api.attributes_of(name) for name in api.types}
         leading: set[str] = set()
         known = -1
@@ -45,13 +45,13 @@ class Walk(Generic[Mark]):
             leading |= {
                 name
                 for name, items in attributes.items()
-                if any(item.type in leading or wanted.get(item.type) is not None for item in items.values())
+                if any(item.type in leading or marks.get(item.type) is not None for item in items.values())
             }
         self._steps: Mapping[str, tuple[_Step, ...]] = {
             name: tuple(
-                _Step(item.name, item.type, wanted.get(item.type), item.type in leading)
+                _Step(item.name, item.type, marks.get(item.type), item.type in leading)
                 for item in items.values()
-                if item.type in leading or wanted.get(item.type) is not None
+                if item.type in leading or marks.get(item.type) is not None
             )
             for name, items in attributes.items()
             if name in leading
@@ -60,45 +60,45 @@ class Walk(Generic[Mark]):
     def values(
         self, type_name: str, body: Mapping[str, Any], before: Mapping[str, Any] | None = None
     ) -> list[tuple[str, Mapping[str, Any], Mark]]:
-        """Path, value and mark of what is found.
+        """Path, value and mark of each value of a marked type.
 
         Args:
             type_name: Type of the body.
             body: Checked against the model.
-            before: An older body; attributes at the top that are the same in both are left out.
+            before: An older body; attributes at the top that are the same in both are skipped.
         """
-        found: list[tuple[str, Mapping[str, Any], Mark]] = []
+        values: list[tuple[str, Mapping[str, Any], Mark]] = []
         for step in self._steps.get(type_name, ()):
             value = body.get(step.name)
             if value and (before is None or before.get(step.name) != value):
-                self._take(step, step.name, value, found)
-        return found
+                self._collect(step, step.name, value, values)
+        return values
 
-    def _take(
-        self, step: _Step, path: str, value: Any, found: list[tuple[str, Mapping[str, Any], Mark]]
+    def _collect(
+        self, step: _Step, path: str, value: Any, values: list[tuple[str, Mapping[str, Any], Mark]]
     ) -> None:
-        """Note the objects that an attribute holds, and what is within them."""
+        """Add the objects that an attribute holds, and those within them."""
         is_list = type(value) is list
         for index, element in enumerate(value if is_list else (value,)):
             if type(element) is not dict:
                 continue
-            place = f"{path}[{index}]" if is_list else path
+            element_path = f"{path}[{index}]" if is_list else path
             if step.mark is not None:
-                found.append((place, element, step.mark))
+                values.append((element_path, element, step.mark))
             if step.leads_on:
                 for inner in self._steps[step.type]:
-                    if held := element.get(inner.name):
-                        self._take(inner, f"{place}.{inner.name}", held, found)
+                    if inner_value := element.get(inner.name):
+                        self._collect(inner, f"{element_path}.{inner.name}", inner_value, values)
 
     def paths(
         self, type_name: str, depth_max: int, within: tuple[str, ...] = ()
     ) -> Iterator[tuple[tuple[str, ...], Mark]]:
-        """Where values can be: attribute names from the top, and the mark.
+        """The paths at which such values can be: attribute names from the top, and the mark.
 
         Args:
             type_name: Type of the body.
-            depth_max: How many names a path has at most.
-            within: Types that the path comes through; none is entered twice.
+            depth_max: Names in a path, at most.
+            within: Types that the path already passed through; none is entered twice.
         """
         for step in self._steps.get(type_name, ()) if depth_max > 0 else ():
             if step.mark is not None:

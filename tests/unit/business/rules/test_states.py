@@ -1,4 +1,4 @@
-"""State machines: what the models say of them, and what is refused because of them."""
+"""State machines: the states that the models define, and the transitions that are refused."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_machine_has_the_states_that_the_document_enumerates(
     for enumerated, follows in enumerations(api, resource, machine):
         assert set(enumerated) == (set() if follows.is_open else set(follows.states)), follows.name
     initial = resource.status_initial
-    assert initial is None or machine.known(initial) is not None
+    assert initial is None or machine.spelling_of(initial) is not None
 
 
 def test_every_enumerated_status_follows_a_machine_but_for_those_that_are_listed() -> None:
@@ -90,7 +90,7 @@ def test_every_machine_is_followed() -> None:
 def test_every_state_of_a_machine_can_be_reached_from_where_it_begins(machine: Lifecycle) -> None:
     reached, newest = set(machine.initial), set(machine.initial)
     while newest:
-        newest = {state for each in newest for state in machine.following(each)} - reached
+        newest = {state for each in newest for state in machine.successors(each)} - reached
         reached |= newest
     assert reached == set(machine.states)
 
@@ -103,14 +103,14 @@ def test_only_what_a_machine_allows_passes_and_nothing_leaves_a_final_state(
     name = resource.status_attribute or ""
     before = data.draw(st.sampled_from(machine.states))
     after = data.draw(st.sampled_from(machine.states))
-    found = refusal(resource, {name: before}, {name: after})
-    if after == before or after in machine.following(before):
-        assert found is None
+    refused = refusal(resource, {name: before}, {name: after})
+    if after == before or after in machine.successors(before):
+        assert refused is None
     else:
-        assert found is not None
-        assert found.code is Code.TRANSITION_REFUSED
-    if before in machine.final:
-        assert found is not None or after == before
+        assert refused is not None
+        assert refused.code is Code.TRANSITION_REFUSED
+    if machine.is_final(before):
+        assert refused is not None or after == before
 
 
 @given(st.sampled_from(FOLLOWING), st.data())
@@ -124,15 +124,15 @@ def test_an_entity_is_created_in_any_state_of_its_machine(
 
 def test_a_refusal_names_the_state_and_those_that_can_follow() -> None:
     order = resource_of("ProductOrder")
-    found = refusal(order, {"state": "pendingCancellation"}, {"state": "completed"})
-    assert found is not None
-    assert found.http_status == 409
-    assert found.message == (
-        "state cannot become “completed”: it is “pendingCancellation”, and after it can come cancelled, failed."
+    refused = refusal(order, {"state": "pendingCancellation"}, {"state": "completed"})
+    assert refused is not None
+    assert refused.http_status == 409
+    assert refused.message == (
+        "state cannot become “completed”: it is “pendingCancellation”, and it can be followed by cancelled, failed."
     )
-    found = refusal(order, {"state": "completed"}, {"state": "inProgress"})
-    assert found is not None
-    assert found.message == "state cannot become “inProgress”: it is “completed”, and it is final."
+    refused = refusal(order, {"state": "completed"}, {"state": "inProgress"})
+    assert refused is not None
+    assert refused.message == "state cannot become “inProgress”: it is “completed”, and it is final."
 
 
 def test_what_was_launched_is_not_designed_again() -> None:
@@ -155,16 +155,16 @@ def test_a_state_of_ones_own_is_possible_where_the_document_enumerates_none() ->
     assert refusal(offering, {"lifecycleStatus": "Launched"}, {"lifecycleStatus": "On hold"}) is None
     assert refusal(offering, {"lifecycleStatus": "On hold"}, {"lifecycleStatus": "Launched"}) is None
     assert refusal(offering, {"lifecycleStatus": "Obsolete"}, {"lifecycleStatus": "On hold"}) is not None
-    found = refusal(resource_of("ProductOrder"), None, {"state": "on hold"})
-    assert found is not None
-    assert found.code is Code.INVALID
+    refused = refusal(resource_of("ProductOrder"), None, {"state": "on hold"})
+    assert refused is not None
+    assert refused.code is Code.INVALID
 
 
 def test_a_state_cannot_be_taken_away() -> None:
     order = resource_of("ProductOrder")
-    found = refusal(order, {"state": "completed"}, {})
-    assert found is not None
-    assert found.code is Code.TRANSITION_REFUSED
+    refused = refusal(order, {"state": "completed"}, {})
+    assert refused is not None
+    assert refused.code is Code.TRANSITION_REFUSED
     assert refusal(order, {}, {"state": "completed"}) is None
 
 
@@ -178,18 +178,18 @@ def test_items_of_an_order_have_states_of_their_own_whatever_their_place() -> No
     order = resource_of("ProductOrder")
     before = items(("1", "completed"), ("2", "inProgress"))
     assert refusal(order, before, items(("2", "completed"), ("1", "completed"))) is None
-    found = refusal(order, before, items(("2", "inProgress"), ("1", "inProgress")))
-    assert found is not None
-    assert found.code is Code.TRANSITION_REFUSED
-    assert found.message.startswith("productOrderItem[1].state cannot become “inProgress”")
+    refused = refusal(order, before, items(("2", "inProgress"), ("1", "inProgress")))
+    assert refused is not None
+    assert refused.code is Code.TRANSITION_REFUSED
+    assert refused.message.startswith("productOrderItem[1].state cannot become “inProgress”")
     assert refusal(order, before, items((None, "pending"), ("3", "held"))) is None
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ('[a]\ninitial = ["x"]\nnext.x = ["y"]', "a speaks of states that it does not have: y"),
-        ('[a]\ninitial = ["y"]\nnext.x = []', "a speaks of states that it does not have: y"),
+        ('[a]\ninitial = ["x"]\nnext.x = ["y"]', "a refers to states that it does not have: y"),
+        ('[a]\ninitial = ["y"]\nnext.x = []', "a refers to states that it does not have: y"),
         ("[a]\nnext.x = []", "a needs states, and one to begin in"),
         ('[a]\ninitial = ["x"]\nnext.x = []\nnext.X = []', "a has a state twice"),
         ('[a]\nlike = "b"', "a is like 'b', which is no machine with states of its own"),
@@ -208,6 +208,7 @@ def test_a_machine_that_is_not_in_the_form_is_refused(text: str, reason: str) ->
 
 def test_a_machine_like_another_has_its_states_and_items_of_its_own() -> None:
     text = '[a]\ninitial = ["x"]\nnext.x = ["y"]\nnext.y = []\n[b]\nlike = "a"\nopen = true\nitems = [{path="p", status="s", lifecycle="a"}]'
-    found = lifecycles(text)["b"]
-    assert (found.states, found.initial, found.final, found.is_open) == (("x", "y"), ("x",), ("y",), True)
-    assert found.items == (Items("p", "s", "a"),)
+    machine = lifecycles(text)["b"]
+    assert (machine.states, machine.initial, machine.is_open) == (("x", "y"), ("x",), True)
+    assert [state for state in machine.states if machine.is_final(state)] == ["y"]
+    assert machine.items == (Items("p", "s", "a"),)
