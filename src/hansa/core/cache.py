@@ -1,11 +1,11 @@
 """A bounded cache: by the size of its values or by their number; the oldest leave first.
 
-Counts its hits and misses.
+Counts its hits and misses. `docs/caches.md` says of every cache what it holds and what makes that invalid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ V = TypeVar("V")
 class CacheFigures(msgspec.Struct, frozen=True):
     """What a cache did since it was made, and what it holds."""
 
+    name: str
     hits: int
     misses: int
     entries: int
@@ -29,6 +30,7 @@ class Cache(Generic[K, V]):
 
     def __init__(
         self,
+        name: str,
         size_max: int,
         value_max: int | None = None,
         size_of: Callable[[V], int] | None = None,
@@ -37,12 +39,14 @@ class Cache(Generic[K, V]):
         """An empty cache.
 
         Args:
+            name: In the metrics; no two caches of a process have the same.
             size_max: Of all values together: entries, or whatever `size_of` counts, as bytes.
             value_max: A larger value is not put into the cache; default: no bound but `size_max`.
             size_of: Size of a value; default: each counts one.
             evicted: Called with each value that leaves.
         """
         assert size_max > 0, "a cache has room"
+        self.name = name
         self._size_max = size_max
         self._value_max = size_max if value_max is None else value_max
         self._size_of = size_of
@@ -60,6 +64,25 @@ class Cache(Generic[K, V]):
         else:
             self.hits += 1
         return value
+
+    def get_many(self, keys: Iterable[K]) -> list[V | None]:
+        """The values of some keys, None for each that is not here."""
+        values = list(map(self._values.get, keys))
+        misses = values.count(None)
+        self.misses += misses
+        self.hits += len(values) - misses
+        return values
+
+    def peek(self, key: K) -> V | None:
+        """The value of a key, or None, for whoever brings the cache up to date: neither a hit nor a miss."""
+        return self._values.get(key)
+
+    def reject(self, key: K) -> None:
+        """Remove the value of a key that has just been a hit, since it is out of date: that was a miss."""
+        assert self.hits > 0, "get gave the value out"
+        self.hits -= 1
+        self.misses += 1
+        self.discard(key)
 
     def put(self, key: K, value: V) -> None:
         """Keep a value, in place of the one that the key had, and as the newest."""
@@ -91,4 +114,4 @@ class Cache(Generic[K, V]):
     @property
     def figures(self) -> CacheFigures:
         """What it did since it was made, and what it holds."""
-        return CacheFigures(self.hits, self.misses, len(self._values), self._size)
+        return CacheFigures(self.name, self.hits, self.misses, len(self._values), self._size)

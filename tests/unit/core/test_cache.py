@@ -16,7 +16,7 @@ steps = st.lists(
 @given(steps)
 def test_the_newest_values_stay_as_far_as_there_is_room(taken: list[tuple[str, bytes | None]]) -> None:
     evicted: list[bytes] = []
-    cache: Cache[str, bytes] = Cache(SIZE_MAX, VALUE_MAX, len, evicted.append)
+    cache: Cache[str, bytes] = Cache("few", SIZE_MAX, VALUE_MAX, len, evicted.append)
     expected: dict[str, bytes] = {}
     put: list[bytes] = []
     for key, value in taken:
@@ -36,10 +36,22 @@ def test_the_newest_values_stay_as_far_as_there_is_room(taken: list[tuple[str, b
 
 
 def test_without_sizes_a_cache_is_bounded_by_the_number_of_its_values() -> None:
-    cache: Cache[int, str] = Cache(2)
+    cache: Cache[int, str] = Cache("few", 2)
     for number in range(5):
         cache.put(number, str(number))
     assert [cache.get(number) for number in range(5)] == [None, None, None, "3", "4"]
-    assert cache.figures == CacheFigures(hits=2, misses=3, entries=2, size=2)
+    assert cache.figures == CacheFigures("few", hits=2, misses=3, entries=2, size=2)
     cache.clear()
     assert len(cache) == 0
+
+
+def test_what_brings_it_up_to_date_is_neither_hit_nor_miss_and_what_is_out_of_date_is_a_miss() -> None:
+    cache: Cache[int, str] = Cache("few", 3)
+    cache.put(1, "old")
+    cache.put(2, "new")
+    assert (cache.peek(1), cache.peek(3)) == ("old", None)
+    assert cache.get_many([2, 3]) == ["new", None]
+    assert cache.get(1) == "old"
+    cache.reject(1)
+    assert cache.peek(1) is None
+    assert cache.figures == CacheFigures("few", hits=1, misses=2, entries=1, size=1)

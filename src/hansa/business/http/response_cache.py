@@ -33,7 +33,7 @@ class ResponseCache:
 
     def __init__(self, size_max_bytes: int = SIZE_MAX_BYTES) -> None:
         self._cache: Cache[ListKey, tuple[int, Response]] = Cache(
-            size_max_bytes, ANSWER_SIZE_MAX_BYTES + OVERHEAD_BYTES, _size_bytes
+            "responses", size_max_bytes, ANSWER_SIZE_MAX_BYTES + OVERHEAD_BYTES, _size_bytes
         )
 
     def of(self, key: ListKey, revision: int) -> Response | None:

@@ -31,9 +31,11 @@ class EventFeed:
         self._store = store
         self._models = models
         self._endpoint = endpoint
-        self._chunks: Cache[int, tuple[Rows, int]] = Cache(CHUNKS_MAX)
+        self._chunks: Cache[int, tuple[Rows, int]] = Cache("hub_chunks", CHUNKS_MAX)
         """By number of the chunk, its rows and the last row up to which it was read."""
-        self._events: Cache[int, tuple[Event, ...]] = Cache(EVENTS_SIZE_MAX_BYTES, size_of=_size_bytes)
+        self._events: Cache[int, tuple[Event, ...]] = Cache(
+            "hub_events", EVENTS_SIZE_MAX_BYTES, size_of=_size_bytes
+        )
         """By number of the row."""
 
     async def chunk(self, number: int, head: int) -> Rows:

@@ -135,8 +135,10 @@ class PendingNotifications:
     def __init__(self, feed: EventFeed, models: Models) -> None:
         self._feed = feed
         self._models = models
-        self._names: Cache[tuple[str, Operation, str | None], tuple[str, ...]] = Cache(NAMES_MAX)
-        self._matches: Cache[tuple[GroupKey, int], ChunkMatches] = Cache(GROUP_CHUNKS_MAX)
+        self._names: Cache[tuple[str, Operation, str | None], tuple[str, ...]] = Cache(
+            "hub_event_names", NAMES_MAX
+        )
+        self._matches: Cache[tuple[GroupKey, int], ChunkMatches] = Cache("hub_matches", GROUP_CHUNKS_MAX)
         """By group and number of the chunk."""
 
     def notifications_of(self, change: Change) -> Notifications | None:

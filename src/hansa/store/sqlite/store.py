@@ -68,7 +68,7 @@ class Store:
         # During a group each has its own: the log cannot begin anew while somebody holds a view of it.
         self._may_hold = self._is_holding = False
         self._cache: Cache[str, Entity] = Cache(
-            KEPT_MAX_BYTES, KEPT_BODY_MAX_BYTES + KEPT_OVERHEAD_BYTES, _kept_size_bytes
+            "entities", KEPT_MAX_BYTES, KEPT_BODY_MAX_BYTES + KEPT_OVERHEAD_BYTES, _kept_size_bytes
         )
         self._searches = SearchPool(path, clock, limits.search_timeout_s)
         self._indexes = Indexes(plan)

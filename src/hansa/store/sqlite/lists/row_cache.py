@@ -31,7 +31,7 @@ class RowCache:
 
     def __init__(self, size_max_bytes: int) -> None:
         self._rows: Cache[int, ShownRow] = Cache(
-            size_max_bytes, size_max_bytes // 16, _size_bytes, self._gone
+            "rows", size_max_bytes, size_max_bytes // 16, _size_bytes, self._gone
         )
         self._numbers: dict[str, int] = {}
 
