@@ -56,7 +56,7 @@ def test_a_table_aligns_its_columns_and_leaves_out_what_a_row_has_not() -> None:
 @pytest.mark.parametrize(
     "header", [b"content-length: 12", b"Content-Length:12", b"x: 1\r\ncontent-length:  12"]
 )
-def test_the_length_of_an_answer_is_read_from_its_headers(header: bytes) -> None:
+def test_the_length_of_a_response_is_read_from_its_headers(header: bytes) -> None:
     response = b"HTTP/1.1 200 OK\r\n" + header + END_OF_HEADERS
     assert content_length(response, len(response) - 4) == 12
 
@@ -72,7 +72,7 @@ async def raw_server() -> tuple[asyncio.Server, int]:
     return server, server.sockets[0].getsockname()[1]
 
 
-async def test_a_job_ends_after_its_count_and_counts_every_answer() -> None:
+async def test_a_job_ends_after_its_count_and_counts_every_response() -> None:
     server, port = await raw_server()
     result = await run(Job(port, (get("/a"), get("/b")), connections=3, seconds=20.0, count_max=100))
     server.close()
@@ -88,7 +88,7 @@ async def test_an_unexpected_status_is_an_error_with_an_example() -> None:
     assert result.example_error.startswith("HTTP/1.1 200 OK")
 
 
-async def test_the_client_reads_one_answer_after_the_other() -> None:
+async def test_the_client_reads_one_response_after_the_other() -> None:
     server, port = await raw_server()
     async with Client.connected(port) as client:
         for _ in range(2):

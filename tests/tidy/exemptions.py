@@ -121,7 +121,6 @@ RATCHETS: Final = (
     Ratchet("package-size", "src/hansa/*", 2),
     Ratchet("prose-length", "src/hansa/api/*", 15),
     Ratchet("prose-length", "src/hansa/business/*", 230),
-    Ratchet("prose-length", "src/hansa/cli/*", 32),
     Ratchet("prose-length", "src/hansa/node/*", 54),
     Ratchet("prose-length", "src/hansa/portal/*", 8),
     Ratchet("prose-length", "src/hansa/pubsub/*", 77),

@@ -85,7 +85,7 @@ async def test_a_marketplace_that_went_away_is_waited_for_but_not_for_ever() -> 
     assert 30 <= clock.monotonic() < 35
 
 
-async def test_each_answer_gives_new_patience() -> None:
+async def test_each_success_renews_the_patience() -> None:
     clock = ManualClock()
     patience = Patience(clock, 30.0)
     patience.on_success()

@@ -145,7 +145,7 @@ def response(status: int, body: object, **headers: str) -> ClientResponse:
     return ClientResponse(status, headers, json.dumps(body).encode())
 
 
-def test_answers_become_errors_that_say_what_to_do() -> None:
+def test_error_responses_become_errors_that_say_what_to_do() -> None:
     body = {"code": "conflict", "message": "There is one already."}
     assert "HANSA_TOKEN" in refusal(response(401, body), "http://m").message
     assert refusal(response(403, body), "http://m").exit_status == 13

@@ -1,7 +1,7 @@
 """The commands, their options, help and examples; `hansa.cli.app` assembles them.
 
-A command imports what it runs when it is called, so that `hansa --help` and a wrong command line answer at
-once.
+A command imports what it runs when it is called, so that `hansa --help` and the report of a wrong command
+line are fast.
 """
 
 from __future__ import annotations

@@ -132,7 +132,8 @@ def events(
 ) -> None:
     """Show committed events in ledger order: position, time, name, issuer, version, status, entity key.
 
-    With --follow, new events alone unless --after or --from says otherwise; a broken connection is opened again.
+    With --follow, new events alone unless --after or --from says otherwise; a broken connection is opened
+    again.
     """
     from hansa.cli.events import EventSelection, run_events
     from hansa.cli.local import CLOCK

@@ -1,7 +1,7 @@
 """`hansa doctor`: checks a machine and the folder of a marketplace, and says how to correct what is wrong.
 
-It changes nothing and can be run while the marketplace runs; what the folder does not show then comes
-from the marketplace's status.
+It changes nothing and can be run while the marketplace runs; what the folder does not show is then
+read from the marketplace's status.
 """
 
 from __future__ import annotations

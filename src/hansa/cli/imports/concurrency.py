@@ -2,8 +2,8 @@
 
 The limit of requests in flight grows by one for each full round of responses, and is halved when the
 marketplace is overloaded (429, 503): additive increase, multiplicative decrease. No request starts before the
-time that the marketplace requested (`Retry-After`) has passed. `Patience` bounds the attempts while nobody
-answers.
+time that the marketplace requested (`Retry-After`) has passed. `Patience` bounds the attempts while there is
+no response.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ConcurrencyLimit:
                 self._changed.notify()
 
     def on_success(self) -> None:
-        """The marketplace answered: raise the limit a little."""
+        """The marketplace responded: raise the limit a little."""
         self._limit = min(self._requests_max, self._limit + 1 / self._limit)
 
     def on_overload(self, hold_s: float) -> None:
@@ -79,28 +79,28 @@ class Patience:
         self._clock = clock
         self._patience_s = patience_s
         self._failing_since_s: float | None = None
-        self._has_answered = False
+        self._has_responded = False
 
     def on_success(self) -> None:
         """A request succeeded: the next failure is the first of its row."""
-        self._has_answered = True
+        self._has_responded = True
         self._failing_since_s = None
 
-    async def wait(self, failures: int, error: HansaError, *, has_answered: bool = False) -> None:
+    async def wait(self, failures: int, error: HansaError, *, has_responded: bool = False) -> None:
         """Wait before the next attempt of a request.
 
         Args:
             failures: Attempts of the request that failed, 1 and more.
             error: Why the last one failed.
-            has_answered: Whether the marketplace did respond, though it could not serve the request.
+            has_responded: Whether the marketplace did respond, though it could not serve the request.
 
         Raises:
             HansaError: `error`, when no further attempt is to be made.
         """
-        self._has_answered = self._has_answered or has_answered
+        self._has_responded = self._has_responded or has_responded
         now_s = self._clock.monotonic()
         if self._failing_since_s is None:
             self._failing_since_s = now_s
-        if not self._has_answered or now_s - self._failing_since_s >= self._patience_s:
+        if not self._has_responded or now_s - self._failing_since_s >= self._patience_s:
             raise error
         await self._clock.sleep(backoff_s(failures, BACKOFF_MIN_S, BACKOFF_MAX_S))

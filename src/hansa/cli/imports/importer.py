@@ -180,7 +180,7 @@ class Importer:
                 if response.status in {429, 503}:
                     self._concurrency.on_overload(retry_after_s(response))
                     overload = refusal(response, self._client.url)
-                    await self._patience.wait(attempt, overload, has_answered=True)
+                    await self._patience.wait(attempt, overload, has_responded=True)
                 elif response.status < 500 or attempt >= SERVER_ERRORS_MAX:
                     self._concurrency.on_success()
                     self._patience.on_success()
