@@ -29,12 +29,12 @@ from hansa.core.entropy import BufferedEntropy
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.identity import TokenAuthenticate, issue_token
+from hansa.node.allowed_origins import ListenerOrigins
 from hansa.node.disk import DiskWatch
 from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.server import http_server, listening_socket, settle
 from hansa.node.http.traffic import Traffic
 from hansa.node.outbound import OutboundClient
-from hansa.node.wiring import ListenerOrigins
 from hansa.store import EntityDraft, Store
 
 KEY: Final = "token.jwk"

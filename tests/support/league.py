@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-from starlette.applications import Starlette
 
-from hansa.api import routes
+from hansa.api import LeagueContext, routes
+from hansa.business.rules import DanglingReference
+from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.events import CREATE, EntityVersion, LifecycleEvent, event_name, event_time, sign_event
@@ -23,10 +24,12 @@ from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.identity import MemberCallerCheck, MemberSigner
+from hansa.node.http.application import rest_application
 from hansa.pubsub.bus import Bus
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
 from hansa.replication.follower import ConsumeCondition, everything
+from hansa.replication.registry import MemberRegistry
 from hansa.store import EntityDraft, Store
 from hansa.store.tables import retrievals
 from tests.support.asgi import AsgiClient
@@ -36,6 +39,17 @@ TYPES = frozenset({"Category", "ProductOffering", "ProductSpecification"})
 PUBLIC_STATUSES = frozenset({"Launched", "Retired", "Obsolete"})
 TURNS_PER_CHECK = 20
 STEP_S = 0.05
+
+
+def authenticate(headers: Mapping[bytes, bytes]) -> Caller:
+    """No client has a token here."""
+    del headers
+    return ANONYMOUS
+
+
+async def no_dangling_references(_: int) -> tuple[DanglingReference, ...]:
+    """Nothing here has rules about references."""
+    return ()
 
 
 class Marketplace:
@@ -66,7 +80,18 @@ class Marketplace:
         check = MemberCallerCheck(
             self.did, self.endpoint, lambda: league.registered, league.clock, league.limits
         )
-        application = Starlette(routes=routes(self.store, self.bus, check, league.clock, league.limits))
+        context = LeagueContext(
+            store=self.store,
+            bus=self.bus,
+            registry=MemberRegistry(self.bus, league.clock),
+            caller_check=check,
+            authenticate=authenticate,
+            dangling_references=no_dangling_references,
+            did=self.did,
+            clock=league.clock,
+            limits=league.limits,
+        )
+        application = rest_application(routes(context))
         league.network.applications[self.endpoint] = application
         self.client = AsgiClient(application)
         self.view = ReplicationView(self.store)
@@ -74,16 +99,25 @@ class Marketplace:
     def start(self) -> None:
         """Begin to replicate."""
         league, clock, limits = self.league, self.league.clock, self.league.limits
-        backlog = Backlog(clock)
+        backlog, registry = Backlog(clock), MemberRegistry(self.bus, clock)
         signer = MemberSigner(self.key, self.did, clock, self.entropy, limits)
         self.publisher = Publisher(
             self.store, self.bus, self.key, self.did, self.endpoint, TYPES, clock, self.entropy, limits
         )
         self.follower = Follower(
-            self.store, self.bus, self.did, TYPES, backlog, clock, self.entropy, limits, self.wants
+            self.store, self.bus, registry, self.did, TYPES, backlog, clock, self.entropy, limits, self.wants
         )
         self.retriever = Retriever(
-            self.store, self.bus, league.network, signer, self.did, backlog, clock, self.entropy, limits
+            self.store,
+            self.bus,
+            registry,
+            league.network,
+            signer,
+            self.did,
+            backlog,
+            clock,
+            self.entropy,
+            limits,
         )
         self._tasks = asyncio.create_task(self._run())
 

@@ -1,88 +1,84 @@
-"""What members and clients of the league ask a marketplace over HTTP: `/league/v1/…`.
+"""What members and clients of the league request of a marketplace over HTTP: `/league/v1/…`.
 
-    GET  /league/v1/entities/{id}?hl=…    an entity's exact bytes
-    POST /league/v1/entities              many at a time, for members
-    GET  /league/v1/events                committed events, a page at a time
-    GET  /league/v1/events/stream         the same as server-sent events
-    GET  /league/v1/members               the member registry
-    GET  /league/v1/ledger                where the ledger stands
+    method and path                       what                                   caller
+    GET  /league/v1/entities/{id}?hl=…    an entity's exact bytes                anybody, or a signing member
+    POST /league/v1/entities              many of them in one request            anybody, or a signing member
+    GET  /league/v1/events                committed events, a page at a time     anybody
+    GET  /league/v1/events/stream         the same as server-sent events         anybody
+    GET  /league/v1/members               the member registry                    anybody
+    GET  /league/v1/ledger                the state of the ledger                anybody
+    GET  /league/v1/catalogue             what is public here, without content   anybody
+    GET  /league/v1/references            references to what is not here         a client with a token
 
-Errors have TM Forum's body. While the ledger cannot be reached the answer is 503 with `Retry-After`; entities are
-served all the same.
+`GET /league/v1/status` is the node's own (`hansa.node.http.own_routes`): it reports on the process too.
+
+Each path has a module with a class whose methods are the handlers. A handler reads its parameters with
+`Parameters`, learns who calls from `callers`, and answers with `json_response`; an error it raises, and the
+application that serves the routes makes it a response in TM Forum's form. While the ledger cannot be reached,
+what depends on it is answered with 503 and `Retry-After`; entities and the catalogue are served all the same.
 """
 
 from __future__ import annotations
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
+from hansa.api.catalogue import CatalogueApi
 from hansa.api.entities import EntitiesApi
 from hansa.api.events import EventsApi
-from hansa.api.parameters import Parameters
-from hansa.api.responses import Endpoint, json_answer
+from hansa.api.ledger import LedgerApi
+from hansa.api.members import MembersApi
+from hansa.api.references import DanglingReferences, ReferencesApi
+from hansa.core.access import Authenticate
 from hansa.core.clock import Clock
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus
-from hansa.replication.registry import Registry
+from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, Store
 
-
-class _LeagueApi:
-    """Who is in the league, and where its ledger stands."""
-
-    def __init__(self, bus: Bus, registry: Registry, limits: Limits) -> None:
-        self._bus = bus
-        self._registry = registry
-        self._limits = limits
-
-    async def members(self, request: Request) -> Response:
-        """`GET /league/v1/members`."""
-        Parameters(request, (), self._limits)
-        return json_answer(await self._registry.members())
-
-    async def ledger(self, request: Request) -> Response:
-        """`GET /league/v1/ledger`."""
-        Parameters(request, (), self._limits)
-        status = msgspec.to_builtins(await self._bus.ledger())
-        members = await self._registry.members()
-        status["validators"] = [
-            {"did": m.did, "name": m.name, "power": m.power} for m in members if m.power > 0
-        ]
-        return json_answer(status)
+__all__ = ["LeagueContext", "routes"]
 
 
-def routes(
-    store: Store,
-    bus: Bus,
-    check: CallerCheck,
-    clock: Clock,
-    limits: Limits,
-    distribution: Distribution[Entity] = WHOLE_ENTITIES,
-) -> list[Route]:
-    """The routes, for the marketplace's HTTP application.
+class LeagueContext(msgspec.Struct, frozen=True):
+    """What the handlers work with."""
 
-    Args:
-        store: Entities and what has been published of them.
-        bus: Events, members, the ledger.
-        check: Finds out which member signed a request.
-        clock: For streams.
-        limits: See the parts.
-        distribution: Which part of an entity other members get.
-    """
-    registry = Registry(bus, clock)
-    entities = EntitiesApi(store, check, limits, distribution)
-    events = EventsApi(bus, registry, clock, limits)
-    league = _LeagueApi(bus, registry, limits)
+    store: Store
+    """Entities, and what has been published of them."""
+    bus: Bus
+    """Events and the ledger."""
+    registry: MemberRegistry
+    caller_check: CallerCheck
+    """Finds out which member signed a request."""
+    authenticate: Authenticate
+    """Finds out which client a token belongs to."""
+    dangling_references: DanglingReferences
+    did: str
+    """This marketplace's own."""
+    clock: Clock
+    limits: Limits
+    distribution: Distribution[Entity] = WHOLE_ENTITIES
+    """Which part of an entity other members get."""
+
+
+def routes(context: LeagueContext) -> list[Route]:
+    """All routes, for the application that makes responses of the errors that they raise."""
+    limits, registry = context.limits, context.registry
+    entities = EntitiesApi(context.store, context.caller_check, limits, context.distribution)
+    events = EventsApi(context.bus, registry, context.clock, limits)
+    members = MembersApi(registry, limits)
+    ledger = LedgerApi(context.bus, registry, limits)
+    catalogue = CatalogueApi(context.store, context.did, limits, context.distribution)
+    references = ReferencesApi(context.dangling_references, context.authenticate, limits)
     return [
-        Route(ENTITIES_PATH, Endpoint(POST=entities.many)),
-        Route(f"{ENTITIES_PATH}/{{id:path}}", Endpoint(GET=entities.one)),
-        Route("/league/v1/events", Endpoint(GET=events.page)),
-        Route("/league/v1/events/stream", Endpoint(GET=events.stream)),
-        Route("/league/v1/members", Endpoint(GET=league.members)),
-        Route("/league/v1/ledger", Endpoint(GET=league.ledger)),
+        Route(ENTITIES_PATH, entities.many, methods=["POST"]),
+        Route(f"{ENTITIES_PATH}/{{id:path}}", entities.one, methods=["GET"]),
+        Route("/league/v1/events", events.page, methods=["GET"]),
+        Route("/league/v1/events/stream", events.stream, methods=["GET"]),
+        Route("/league/v1/members", members.list, methods=["GET"]),
+        Route("/league/v1/ledger", ledger.get, methods=["GET"]),
+        Route("/league/v1/catalogue", catalogue.page, methods=["GET"]),
+        Route("/league/v1/references", references.list, methods=["GET"]),
     ]

@@ -1,9 +1,9 @@
-"""`GET /league/v1/catalogue`: the public entities that are here, without their content, for comparing members.
+"""`GET /league/v1/catalogue`: the public entities that are here, without content, for comparing members.
 
     {"entities": [{"id": …, "type": …, "hashlink": …, "origin": <DID>}, …], "next": <id, or null at the end>}
 
-in the order of identifiers, a page at a time: `after` continues where a page ended, `limit` bounds it, `type` (may be
-repeated) selects.
+in the order of identifiers, a page at a time: `after` continues where a page ended, `limit` bounds it, `type`
+(may be repeated) selects.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ from typing import Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from hansa.api.parameters import Parameters
+from hansa.api.responses import json_response
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.limits import Limits
 from hansa.store import Entity, Store
 
-PATH: Final = "/league/v1/catalogue"
-LIMIT_MAX: Final = 999_999_999
-"""What may be asked for; a page has `list_limit_max` at most."""
 PARAMETERS: Final = frozenset({"after", "limit", "type"})
 
 
@@ -44,27 +41,37 @@ class CataloguePage(msgspec.Struct, frozen=True):
     next: str | None
 
 
-def catalogue_routes(
-    store: Store, did: str, limits: Limits, distribution: Distribution[Entity] = WHOLE_ENTITIES
-) -> list[Route]:
-    """The routes of this module; `did` is this marketplace's own."""
+class CatalogueApi:
+    """Serves the catalogue.
 
-    async def catalogue(request: Request) -> Response:
-        asked = Parameters(request, PARAMETERS, limits)
-        types = asked.texts("type")
-        size = min(asked.number("limit", limits.list_limit_max, 1, LIMIT_MAX), limits.list_limit_max)
-        after_id = asked.text("after") or ""
-        found = tuple(map(distribution.published, await _page(store, types, after_id, size)))
-        entries = tuple(
-            CatalogueEntry(entity.id, entity.type, entity.hashlink, entity.origin or did) for entity in found
-        )
-        page = CataloguePage(entries, entries[-1].id if len(entries) == size else None)
-        return Response(msgspec.json.encode(page), media_type="application/json")
+    Args:
+        store: Where the entities are.
+        did: This marketplace's own.
+        limits: `list_limit_max`.
+        distribution: Which part of an entity other members get.
+    """
 
-    return [Route(PATH, catalogue, methods=["GET"])]
+    def __init__(
+        self, store: Store, did: str, limits: Limits, distribution: Distribution[Entity] = WHOLE_ENTITIES
+    ) -> None:
+        self._store = store
+        self._did = did
+        self._limits = limits
+        self._distribution = distribution
 
+    async def page(self, request: Request) -> Response:
+        """`GET /league/v1/catalogue`."""
+        parameters = Parameters(request, PARAMETERS, self._limits)
+        types = parameters.texts("type")
+        size = parameters.page_size(self._limits.list_limit_max)
+        entities = await self._entities(types, parameters.text("after") or "", size)
+        entries = tuple(self._entry(self._distribution.published(entity)) for entity in entities)
+        return json_response(CataloguePage(entries, entries[-1].id if len(entries) == size else None))
 
-async def _page(store: Store, types: Sequence[str], after_id: str, size: int) -> tuple[Entity, ...]:
-    async for page in store.scan(types, public_only=True, after_id=after_id, limit=size):
-        return page
-    return ()
+    def _entry(self, entity: Entity) -> CatalogueEntry:
+        return CatalogueEntry(entity.id, entity.type, entity.hashlink, entity.origin or self._did)
+
+    async def _entities(self, types: Sequence[str], after_id: str, size: int) -> tuple[Entity, ...]:
+        async for page in self._store.scan(types, public_only=True, after_id=after_id, limit=size):
+            return page
+        return ()

@@ -1,19 +1,21 @@
 """`/league/v1/entities`: the exact bytes of entities, one at a time or many.
 
-Everyone gets what is public. Who signed the request is checked when a signature is there; one that does not hold is
-refused, so that a member notices that its keys or its clock are wrong.
+Everybody gets what is public. A signature of the request is verified when there is one; one that does not
+verify is refused, so that a member notices that its keys or its clock are wrong.
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hansa.api.callers import signing_member
 from hansa.api.parameters import Parameters
-from hansa.api.responses import GONE, JSON, error_answer
+from hansa.api.responses import JSON, response_of
 from hansa.core.canonical import is_hashlink
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.errors import Code, Refused
@@ -39,7 +41,7 @@ class EntitiesApi:
 
     Args:
         store: Where they are.
-        check: Finds out which member asks.
+        check: Finds out which member calls.
         limits: `retrieval_entities_max`, `retrieval_size_max_bytes`.
         distribution: Which part of an entity other members get.
     """
@@ -57,47 +59,47 @@ class EntitiesApi:
         self._limits = limits
 
     async def one(self, request: Request) -> Response:
-        """`GET /league/v1/entities/{id}?hl=…`: an entity by its identifier, or one of ours by its ledger key."""
-        await self._caller(request, b"")
-        wanted = Parameters(request, {HASHLINK_PARAMETER}, self._limits).text(HASHLINK_PARAMETER)
-        if wanted is not None and not is_hashlink(wanted):
+        """`GET /league/v1/entities/{id}?hl=…`: one by its identifier, or one of ours by its ledger key."""
+        await signing_member(self._check, request, b"")
+        hashlink = Parameters(request, {HASHLINK_PARAMETER}, self._limits).text(HASHLINK_PARAMETER)
+        if hashlink is not None and not is_hashlink(hashlink):
             raise Refused(Code.INVALID, f"{HASHLINK_PARAMETER} is not a hashlink.")
-        entity, published = await self._find(request.path_params["id"])
+        entity, published = await self._public_part_of(request.path_params["id"])
         if entity is None:
             if published is not None and published.version > 0:
-                return _gone("The entity has been deleted or withdrawn.")
-            raise Refused(Code.NOT_FOUND, "There is no such public entity here.")
-        if wanted is not None and wanted != entity.hashlink:
-            return _gone(f"This version is not here any more; the current one is {entity.hashlink}.")
+                return _was_removed("The entity has been deleted or withdrawn.")
+            raise Refused(Code.NOT_FOUND, "There is no public entity with this identifier or key.")
+        if hashlink is not None and hashlink != entity.hashlink:
+            return _was_removed(f"This version is not here any more; the current one is {entity.hashlink}.")
         return Response(entity.body, media_type=JSON, headers={"etag": f'"{entity.hashlink}"'})
 
     async def many(self, request: Request) -> Response:
-        """`POST /league/v1/entities`: entities of ours by ledger key and hashlink; see `hansa.replication.exchange`."""
+        """`POST /league/v1/entities`: many of ours by key and hashlink (`hansa.replication.exchange`)."""
         body = await self._body(request)
-        await self._caller(request, body)
+        await signing_member(self._check, request, body)
         Parameters(request, (), self._limits)
-        wanted = self._wanted(body)
-        published = await publications.by_keys(self._store, tuple(one.key for one in wanted))
+        requested = self._requested(body)
+        published = await publications.by_keys(self._store, tuple(one.key for one in requested))
         lines: list[bytes] = []
         size_bytes = 0
-        later = [encode_line(one.key, "later") for one in wanted]
+        later = [encode_line(one.key, "later") for one in requested]
         room_bytes = self._limits.retrieval_size_max_bytes - sum(map(len, later))
-        for start in range(0, len(wanted), ENTITIES_PER_READ):
-            part = wanted[start : start + ENTITIES_PER_READ]
+        for start in range(0, len(requested), ENTITIES_PER_READ):
+            part = requested[start : start + ENTITIES_PER_READ]
             for line in await self._lines(part, published):
                 size_bytes += len(line) - len(later[len(lines)])
                 if size_bytes > room_bytes:
-                    return _lines_answer(lines + later[len(lines) :])
+                    return _lines_response(lines + later[len(lines) :])
                 lines.append(line)
-        return _lines_answer(lines)
+        return _lines_response(lines)
 
     async def _lines(
-        self, wanted: tuple[WantedEntity, ...], published: dict[str, Publication]
+        self, requested: tuple[WantedEntity, ...], published: dict[str, Publication]
     ) -> list[bytes]:
-        ids = [published[one.key].entity_id for one in wanted if one.key in published]
+        ids = [published[one.key].entity_id for one in requested if one.key in published]
         entities = await self._store.entities(ids)
         lines: list[bytes] = []
-        for one in wanted:
+        for one in requested:
             publication = published.get(one.key)
             entity = entities.get(publication.entity_id) if publication is not None else None
             if entity is not None and _is_ours(entity):
@@ -108,31 +110,21 @@ class EntitiesApi:
                 lines.append(encode_line(one.key, _absence(entity, publication)))
         return lines
 
-    async def _find(self, name: str) -> tuple[Entity | None, Publication | None]:
+    async def _public_part_of(self, name: str) -> tuple[Entity | None, Publication | None]:
         """The public part of a public entity, and what has been published of it."""
         if is_entity_key(name):
             publication = (await publications.by_keys(self._store, (name,))).get(name)
             entity = await self._store.entity(publication.entity_id) if publication is not None else None
-            is_found = entity is not None and _is_ours(entity)
+            is_served = entity is not None and _is_ours(entity)
         else:
             publication = None
             entity = await self._store.entity(name)
-            is_found = entity is not None and entity.public
-        if entity is not None and is_found:
+            is_served = entity is not None and entity.public
+        if entity is not None and is_served:
             return self._distribution.published(entity), publication
         if publication is None:
             publication = (await publications.states(self._store, (name,))).get(name)
         return None, publication
-
-    async def _caller(self, request: Request, body: bytes) -> str | None:
-        """The member that asks; None for anybody else. What is not public will depend on it."""
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]
-        }
-        query = request.scope["query_string"].decode("latin-1")
-        path = request.scope.get("raw_path", b"").decode("latin-1") or request.url.path
-        url = f"{path}?{query}" if query else path
-        return await self._check.member(request.method, url, headers, body)
 
     async def _body(self, request: Request) -> bytes:
         media_type = request.headers.get("content-type", JSON).partition(";")[0]
@@ -146,20 +138,20 @@ class EntitiesApi:
                 raise Refused(Code.TOO_LARGE, f"A request has at most {size_max} bytes.")
         return bytes(body)
 
-    def _wanted(self, body: bytes) -> tuple[WantedEntity, ...]:
+    def _requested(self, body: bytes) -> tuple[WantedEntity, ...]:
         try:
-            wanted = _decoder.decode(body).entities
+            requested = _decoder.decode(body).entities
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(
                 Code.MALFORMED, 'The body is not of the form {"entities": [{"key": …, "hashlink": …}]}.'
             ) from error
-        if not 1 <= len(wanted) <= self._limits.retrieval_entities_max:
+        if not 1 <= len(requested) <= self._limits.retrieval_entities_max:
             raise Refused(
                 Code.INVALID, f"A request asks for 1 to {self._limits.retrieval_entities_max} entities."
             )
-        if not all(is_entity_key(one.key) and is_hashlink(one.hashlink) for one in wanted):
+        if not all(is_entity_key(one.key) and is_hashlink(one.hashlink) for one in requested):
             raise Refused(Code.INVALID, "A key is a SHA-256 in hex, a hashlink begins with hl:.")
-        return wanted
+        return requested
 
 
 def _is_ours(entity: Entity) -> bool:
@@ -175,9 +167,9 @@ def _absence(entity: Entity | None, publication: Publication | None) -> Status:
     return "unknown"
 
 
-def _gone(message: str) -> Response:
-    return error_answer(Refused(Code.NOT_FOUND, message), GONE)
+def _was_removed(message: str) -> Response:
+    return response_of(Refused(Code.NOT_FOUND, message), status=HTTPStatus.GONE)
 
 
-def _lines_answer(lines: list[bytes]) -> Response:
+def _lines_response(lines: list[bytes]) -> Response:
     return Response(b"".join(lines), media_type=JSON_LINES)

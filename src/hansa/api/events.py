@@ -1,9 +1,9 @@
-"""`/league/v1/events`: what is on the ledger, a page at a time or as it comes.
+"""`/league/v1/events`: what is on the ledger, a page at a time or as it arrives.
 
-A page is JSON, or a batch of CloudEvents 1.0 when `Accept` asks for them. The stream is made of server-sent events
-(HTML Living Standard, section 9.2); the `id` of each is its position on the ledger, so a client that comes back with
-`Last-Event-ID` misses nothing. Stretches without a match move the `id` along, too. Comments keep the connection
-alive, and find out that nobody is there any more.
+A page is JSON, or a batch of CloudEvents 1.0 when `Accept` asks for them. The stream is made of server-sent
+events (HTML Living Standard, section 9.2); the `id` of each is its position on the ledger, so a client that
+reconnects with `Last-Event-ID` misses nothing. Stretches without a match advance the `id`, too. Comments keep
+the connection alive, and detect that the client has gone away.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
-from hansa.api.responses import json_answer
+from hansa.api.responses import json_response
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.core.identifiers import entity_key, is_entity_key
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
-from hansa.replication.registry import Registry
+from hansa.replication.registry import MemberRegistry
 
 KEEP_ALIVE_S: Final = 15.0
 CLOUD_EVENT: Final = "application/cloudevents+json"
@@ -41,7 +41,7 @@ class EventsApi:
         limits: `events_page_max`, `streams_max`.
     """
 
-    def __init__(self, bus: Bus, registry: Registry, clock: Clock, limits: Limits) -> None:
+    def __init__(self, bus: Bus, registry: MemberRegistry, clock: Clock, limits: Limits) -> None:
         self._bus = bus
         self._registry = registry
         self._clock = clock
@@ -57,8 +57,8 @@ class EventsApi:
         page = await self._bus.search(after, await self._filter(parameters), limit)
         headers = {"x-scanned-to": str(page.scanned_to), "x-last-position": str(page.last_position)}
         if not wants_cloud_events(request):
-            return json_answer(page, headers=headers)
-        return json_answer([cloud_event(event) for event in page.events], CLOUD_EVENTS, headers)
+            return json_response(page, headers=headers)
+        return json_response([cloud_event(event) for event in page.events], CLOUD_EVENTS, headers)
 
     async def stream(self, request: Request) -> Response:
         """`GET /league/v1/events/stream`."""
@@ -68,7 +68,7 @@ class EventsApi:
         after = parameters.number("after", 0, 0, POSITION_MAX)
         after = whole_number("Last-Event-ID", request.headers.get("last-event-id"), after, 0, POSITION_MAX)
         filter = await self._filter(parameters)
-        await self._bus.search(POSITION_MAX, filter, 1)  # a filter that the ledger refuses is refused here
+        await self._bus.search(POSITION_MAX, filter, 1)  # refuses here what the ledger refuses
         return StreamingResponse(
             self._server_sent(after, filter, wants_cloud_events(request)),
             media_type="text/event-stream",

@@ -14,6 +14,8 @@ from hansa.core.limits import Limits
 
 POSITION_MAX: Final = 2**53
 PARAMETERS_MAX: Final = 64
+SIZE_MAX: Final = 999_999_999
+"""The largest page that may be requested; the response has `list_limit_max` entries at most."""
 
 
 class Parameters:
@@ -36,22 +38,23 @@ class Parameters:
             )
         except ValueError as error:
             raise Refused(Code.MALFORMED, "The query cannot be read.") from error
+        self._limits = limits
         self._values: dict[str, list[str]] = {}
         for name, value in pairs:
             if name not in allowed:
                 known = ", ".join(sorted(allowed)) or "none"
-                raise Refused(Code.INVALID, f"There is no parameter {name[:64]!r}; there are: {known}.")
+                raise Refused(Code.INVALID, f"Unknown parameter {name[:64]!r}; known here: {known}.")
             self._values.setdefault(name, []).append(value)
 
     def text(self, name: str) -> str | None:
-        """A parameter that may be given once."""
+        """A parameter that may occur once; None when it does not."""
         values = self._values.get(name, [])
         if len(values) > 1:
-            raise Refused(Code.INVALID, f"{name} is given more than once.")
+            raise Refused(Code.INVALID, f"{name} occurs more than once.")
         return values[0] if values else None
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A parameter that may be given several times, or as a list with commas."""
+        """A parameter that may occur several times, or hold a list with commas."""
         values = tuple(part for value in self._values.get(name, []) for part in value.split(","))
         if any(not value for value in values):
             raise Refused(Code.INVALID, f"{name} is empty.")
@@ -62,6 +65,10 @@ class Parameters:
     def number(self, name: str, default: int, minimum: int, maximum: int) -> int:
         """A whole number."""
         return whole_number(name, self.text(name), default, minimum, maximum)
+
+    def page_size(self, default: int) -> int:
+        """How many entries the page has at most: the parameter `limit`, but no more than `list_limit_max`."""
+        return min(self.number("limit", default, 1, SIZE_MAX), self._limits.list_limit_max)
 
     def moment(self, name: str) -> str | None:
         """An RFC 3339 time with its zone."""

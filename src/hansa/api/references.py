@@ -1,54 +1,57 @@
 """`GET /league/v1/references`: references to entities that are not here.
 
-    {"references": [{"type": …, "id": …, "origin": <DID, of a replica>, "path": …, "target": …, "targets": […]}, …]}
+    {"references": [
+        {"type": …, "id": …, "origin": <DID, of a replica>, "path": …, "target": …, "targets": […]}, …
+    ]}
 
-`state=unresolved` has to be said, `limit` bounds the answer. It needs a token, since entities of private types are
+`state=unresolved` is required, `limit` bounds the page. It needs a token, since entities of private types are
 among those that refer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from hansa.api.callers import require_token
 from hansa.api.parameters import Parameters
-from hansa.business.rules import DanglingReference, Rules
+from hansa.api.responses import json_response
+from hansa.business.rules import DanglingReference
 from hansa.core.access import Authenticate
-from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
-from hansa.store import Store
 
-PATH: Final = "/league/v1/references"
 STATE: Final = "unresolved"
-LIMIT_MAX: Final = 999_999_999
-"""What may be asked for; an answer has `list_limit_max` at most."""
+
+DanglingReferences = Callable[[int], Awaitable[tuple[DanglingReference, ...]]]
+"""The references to entities that are not here, so many at most."""
 
 
 class UnresolvedReferences(msgspec.Struct, frozen=True):
-    """The answer."""
+    """The body of the response."""
 
     references: tuple[DanglingReference, ...]
 
 
-def reference_routes(
-    store: Store, rules: Rules, authenticate: Authenticate, clock: Clock, limits: Limits
-) -> list[Route]:
-    """The routes of this module."""
+class ReferencesApi:
+    """Serves dangling references to clients with a token."""
 
-    async def references(request: Request) -> Response:
-        headers = {name.lower(): value for name, value in request.headers.raw}
-        if not authenticate(headers).is_authenticated:
-            raise Refused(Code.UNAUTHENTICATED, "Who refers to whom is private: send a bearer token.")
-        asked = Parameters(request, {"state", "limit"}, limits)
-        if asked.text("state") != STATE:
-            raise Refused(Code.INVALID, f"state has to be {STATE}.")
-        size = min(asked.number("limit", limits.list_limit_default, 1, LIMIT_MAX), limits.list_limit_max)
-        found = UnresolvedReferences(await rules.dangling_references(store, clock, size))
-        return Response(msgspec.json.encode(found), media_type="application/json")
+    def __init__(
+        self, dangling_references: DanglingReferences, authenticate: Authenticate, limits: Limits
+    ) -> None:
+        self._dangling_references = dangling_references
+        self._authenticate = authenticate
+        self._limits = limits
 
-    return [Route(PATH, references, methods=["GET"])]
+    async def list(self, request: Request) -> Response:
+        """`GET /league/v1/references?state=unresolved`."""
+        require_token(self._authenticate, request)
+        parameters = Parameters(request, {"state", "limit"}, self._limits)
+        if parameters.text("state") != STATE:
+            raise Refused(Code.INVALID, f"state must be {STATE}.")
+        size = parameters.page_size(self._limits.list_limit_default)
+        return json_response(UnresolvedReferences(await self._dangling_references(size)))

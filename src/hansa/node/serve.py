@@ -28,12 +28,12 @@ from hansa.core.errors import Code, Fatal
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.node import preflight
+from hansa.node.allowed_origins import MemberOrigins
 from hansa.node.folder import LOCK, MEMBER_KEY, GenesisDocument, load_genesis
 from hansa.node.http.server import http_server, listening_socket, settle
 from hansa.node.lock import FolderLock
 from hansa.node.logs import configure_logs
 from hansa.node.outbound import OutboundClient
-from hansa.node.registry import MemberRegistry
 from hansa.node.settings.loading import Settings, load_settings
 from hansa.node.wiring import Marketplace, assemble
 from hansa.pubsub.engine import engine_binary
@@ -84,8 +84,8 @@ async def _preflight(
     preflight.check_clock_by_ledger(last_block, clock, limits)
     await preflight.wait_for_port(http_port(settings), "HTTP", settings.listen_host, clock)
     await preflight.wait_for_port(settings.p2p_port, "p2p_port", settings.p2p_host, clock)
-    registry = MemberRegistry(members)
-    http = OutboundClient(registry.has_origin, allow_private_networks=settings.allow_private_networks)
+    origins = MemberOrigins(lambda: members)
+    http = OutboundClient(origins.has_origin, allow_private_networks=settings.allow_private_networks)
     try:
         others = [member for member in members if member.did != settings.did]
         await preflight.check_clock_by_members(http, others, clock, limits)

@@ -13,12 +13,12 @@ from hansa.core.clock import Clock, rfc3339
 from hansa.node.disk import DiskWatch
 from hansa.node.ledger_view import LedgerView
 from hansa.node.preflight import free_bytes
-from hansa.node.registry import MemberRegistry
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks, TaskState
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import ChildState, Supervised
 from hansa.replication import OriginProgress, ReplicationCounters, ReplicationView
+from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.tables.retrievals import Evidence
 
@@ -164,7 +164,7 @@ class StatusReporter:
         reasons = await self.reasons()
         ledger: LedgerStatus | None = await self._ledger.refresh()
         gauges = await self._replication.gauges()
-        origins = await self._replication.origins(self._registry.members(), ledger)
+        origins = await self._replication.origins(self._registry.known(), ledger)
         return StatusReport(
             name=self._settings.name,
             did=self._settings.did,

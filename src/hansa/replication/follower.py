@@ -34,7 +34,7 @@ from hansa.core.identifiers import Entropy, entity_key
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
 from hansa.replication.backlog import Backlog
-from hansa.replication.registry import Registry
+from hansa.replication.registry import MemberRegistry
 from hansa.store import Store, Transaction
 from hansa.store.tables import publications, retrievals
 from hansa.store.tables.retrievals import FOLLOWER_CURSOR, Retrieval
@@ -69,6 +69,7 @@ class Follower:
     Args:
         store: Where to.
         bus: Where from.
+        registry: The members.
         did: This member.
         types: The types that may be public; an event of any other is refused.
         backlog: Shared with the retriever.
@@ -82,6 +83,7 @@ class Follower:
         self,
         store: Store,
         bus: Bus,
+        registry: MemberRegistry,
         did: str,
         types: frozenset[str],
         backlog: Backlog,
@@ -97,7 +99,7 @@ class Follower:
         self._backlog = backlog
         self._limits = limits
         self._wants = wants
-        self._registry = Registry(bus, clock)
+        self._registry = registry
         self._insist = Retry("follower", clock, entropy, BACKOFF_MIN_S, BACKOFF_MAX_S)
         self._counters = FollowerCounters()
 

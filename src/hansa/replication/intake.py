@@ -35,7 +35,7 @@ from hansa.core.identifiers import Entropy, entity_key
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus
 from hansa.replication.exchange import AnswerLine
-from hansa.replication.registry import Registry
+from hansa.replication.registry import MemberRegistry
 from hansa.store import EntityDraft, Store, Transaction
 from hansa.store.tables import retrievals
 from hansa.store.tables.retrievals import Retrieval
@@ -137,7 +137,7 @@ class Intake:
         self,
         store: Store,
         bus: Bus,
-        registry: Registry,
+        registry: MemberRegistry,
         did: str,
         clock: Clock,
         entropy: Entropy,

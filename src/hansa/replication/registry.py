@@ -1,38 +1,54 @@
-"""The members of the league as the ledger's registry has them, remembered for a while."""
+"""The members of the league: a copy of the ledger's registry, which every part of a marketplace shares.
+
+`known` is the copy as it is, for those that cannot wait. `members` and `member` read the registry again when the copy
+is too old, and fail when that is impossible. `follow` keeps the copy fresh in the background.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from hansa.core.clock import Clock
+from hansa.core.errors import Unavailable
 from hansa.core.members import Member
 from hansa.pubsub.bus import Bus
 
 AGE_MAX_S: Final = 30.0
 UNKNOWN_AGE_MAX_S: Final = 1.0
-"""How old the registry may be when a member is not in it."""
+"""How old the copy may be when a member is not in it."""
+RETRY_S: Final = 2.0
+"""Pause before `follow` reads again from a bus that did not answer."""
 
 
-class Registry:
-    """Asks the bus, but not for every retrieval."""
+class MemberRegistry:
+    """The members as the bus last reported them.
 
-    def __init__(self, bus: Bus, clock: Clock) -> None:
+    Args:
+        bus: Has the registry.
+        clock: For the age of the copy.
+        known: The copy before the bus has answered for the first time.
+    """
+
+    def __init__(self, bus: Bus, clock: Clock, known: Iterable[Member] = ()) -> None:
         self._bus = bus
         self._clock = clock
-        self._members: dict[str, Member] = {}
+        self._known = tuple(known)
         self._read_at_s: float | None = None
 
+    def known(self) -> tuple[Member, ...]:
+        """All members, suspended ones too, as they were when the registry was last read."""
+        return self._known
+
     async def members(self, age_max_s: float = AGE_MAX_S) -> tuple[Member, ...]:
-        """All members.
+        """All members, suspended ones too, as they were `age_max_s` ago or later.
 
         Raises:
             Unavailable: The bus does not answer.
         """
-        now_s = self._clock.monotonic()
-        if self._read_at_s is None or now_s - self._read_at_s > age_max_s:
-            self._members = {member.did: member for member in await self._bus.members()}
-            self._read_at_s = now_s
-        return tuple(self._members.values())
+        if self._read_at_s is None or self._clock.monotonic() - self._read_at_s > age_max_s:
+            await self._read()
+        return self._known
 
     async def member(self, did: str) -> Member | None:
         """A member; None when the league does not know it.
@@ -40,7 +56,24 @@ class Registry:
         Raises:
             Unavailable: The bus does not answer.
         """
-        await self.members()
-        if did not in self._members:
-            await self.members(UNKNOWN_AGE_MAX_S)
-        return self._members.get(did)
+        member = _by_did(await self.members(), did)
+        return member or _by_did(await self.members(UNKNOWN_AGE_MAX_S), did)
+
+    async def follow(self) -> None:
+        """Keep the copy fresh, until cancelled."""
+        while True:
+            try:
+                await self._read()
+            except Unavailable:
+                await self._clock.sleep(RETRY_S)
+            else:
+                await self._clock.sleep(AGE_MAX_S)
+
+    async def _read(self) -> None:
+        started_at_s = self._clock.monotonic()
+        self._known = await self._bus.members()
+        self._read_at_s = started_at_s
+
+
+def _by_did(members: tuple[Member, ...], did: str) -> Member | None:
+    return next((member for member in members if member.did == did), None)

@@ -38,7 +38,7 @@ from hansa.pubsub.bus import Bus
 from hansa.replication.backlog import Backlog
 from hansa.replication.exchange import AnswerLine, OriginClient
 from hansa.replication.intake import Intake, TypeCheck, is_of_that_name, now_ms
-from hansa.replication.registry import Registry
+from hansa.replication.registry import MemberRegistry
 from hansa.store import Store, Transaction
 from hansa.store.tables import retrievals
 from hansa.store.tables.retrievals import Origin, Retrieval
@@ -75,7 +75,8 @@ class Retriever:
 
     Args:
         store: What is wanted, and where replicas go.
-        bus: Where origins are, and who claimed what first.
+        bus: Who claimed what first.
+        registry: Where origins are.
         http: To the origins.
         signer: Says who is asking.
         did: This member.
@@ -90,6 +91,7 @@ class Retriever:
         self,
         store: Store,
         bus: Bus,
+        registry: MemberRegistry,
         http: HttpClient,
         signer: RequestSigner,
         did: str,
@@ -104,7 +106,7 @@ class Retriever:
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
-        self._registry = Registry(bus, clock)
+        self._registry = registry
         self._client = OriginClient(http, signer, limits)
         self._intake = Intake(store, bus, self._registry, did, clock, entropy, limits, is_of)
         self._lanes: dict[str, _OriginLane] = {}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
+from starlette.routing import Route
 
-from hansa.api.references import reference_routes
+from hansa.api.references import ReferencesApi
 from hansa.business.rules import Rules
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.node.http.own_routes import rest_application
+from hansa.node.http.application import rest_application
 from tests.support.asgi import AsgiClient
 from tests.support.business import CATALOG, PARTY, Business, authenticate
 from tests.unit.business.test_resources import check_refused, made
@@ -130,8 +132,9 @@ async def test_what_was_refused_left_nothing_behind(business: Business) -> None:
 async def test_token_holders_get_the_list_of_what_is_not_here(business: Business) -> None:
     offering = await made(business, category=[{"id": "later"}])
     assert isinstance(business.clock, ManualClock)
-    routes = reference_routes(business.store, Rules(business.models), authenticate, business.clock, Limits())
-    anonymous = AsgiClient(rest_application(routes))
+    dangling = partial(Rules(business.models).dangling_references, business.store, business.clock)
+    references = ReferencesApi(dangling, authenticate, Limits())
+    anonymous = AsgiClient(rest_application([Route("/league/v1/references", references.list)]))
     reader = anonymous.with_headers(authorization="Bearer reader")
     address = "/league/v1/references"
     check_refused(await anonymous.get(f"{address}?state=unresolved"), 401, "unauthenticated")

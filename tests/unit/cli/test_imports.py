@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
-from hansa.api.catalogue import catalogue_routes
+from hansa.api.catalogue import CatalogueApi
 from hansa.cli.catalogue.export import SkippedType, export_lines, types_to_export
 from hansa.cli.catalogue.listing import entries
 from hansa.cli.client import ClientResponse
@@ -44,8 +44,12 @@ async def business() -> AsyncIterator[Business]:
 
 @pytest.fixture
 def client(business: Business) -> InProcessClient:
-    routes = [*catalogue_routes(business.store, OWN_DID, Limits()), Mount("/", business.app)]
+    routes = [catalogue_route(business), Mount("/", business.app)]
     return InProcessClient(Starlette(routes=routes), "operator")
+
+
+def catalogue_route(business: Business) -> Route:
+    return Route("/league/v1/catalogue", CatalogueApi(business.store, OWN_DID, Limits()).page)
 
 
 def lines_file(folder: Path, *entities: dict[str, Any] | str, name: str = "in.jsonl") -> Path:
@@ -322,8 +326,7 @@ async def test_the_catalogue_lists_public_entities_with_their_origin_in_pages(
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=-1", "limit=%D9%A3"])
 async def test_an_invalid_limit_is_refused(business: Business, query: str) -> None:
-    (route,) = catalogue_routes(business.store, OWN_DID, Limits())
-    client = InProcessClient(Starlette(routes=[route]))
+    client = InProcessClient(Starlette(routes=[catalogue_route(business)]))
     with pytest.raises(Refused) as caught:
         await client.request("GET", f"/league/v1/catalogue?{query}")
     assert caught.value.code is Code.INVALID

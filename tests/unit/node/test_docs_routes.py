@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from hansa.core.errors import HTTP_STATUS
-from hansa.node.http.own_routes import rest_application
+from hansa.node.http.application import rest_application
 from hansa.portal.routes import DocsRoutes
 from tests.support.asgi import AsgiClient
 from tests.support.business import ENDPOINT, MODELS

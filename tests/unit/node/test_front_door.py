@@ -14,8 +14,8 @@ from starlette.routing import Route
 from hansa.business.http.messages import Response as BusinessResponse
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
+from hansa.node.http.application import rest_application
 from hansa.node.http.front_door import FrontDoor
-from hansa.node.http.own_routes import rest_application
 from hansa.node.http.traffic import Traffic
 
 Message = MutableMapping[str, Any]

@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
-from hansa.api.catalogue import PATH, CatalogueEntry, CataloguePage
+from hansa.api.catalogue import CatalogueEntry, CataloguePage
 from hansa.cli.client import Client, refusal
 
+PATH: Final = "/league/v1/catalogue"
 PAGE_SIZE: Final = 1000
 
 

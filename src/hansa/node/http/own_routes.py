@@ -1,28 +1,23 @@
-"""The routes that are the node's own: health, figures, status, the front page, and errors of all the others."""
+"""The routes that are the node's own: health, figures, status and the front page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hansa import __version__
-from hansa.api.responses import error_answer
 from hansa.business.hub import HubDispatcher
-from hansa.core.errors import Code, HansaError, Refused
 from hansa.node.http.traffic import Traffic
 from hansa.node.ledger_view import LedgerView
 from hansa.node.metrics import CONTENT_TYPE, metrics_text
-from hansa.node.registry import MemberRegistry
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
 from hansa.portal import FrontPage, front_page, page_headers
+from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.tables import subscriptions
 
@@ -39,7 +34,7 @@ class OwnRoutes:
         store: Store,
         ledger: LedgerView,
         registry: MemberRegistry,
-        desk: StatusReporter,
+        reporter: StatusReporter,
         traffic: Traffic,
         apis: int,
         hub: HubDispatcher,
@@ -49,7 +44,7 @@ class OwnRoutes:
         self._store = store
         self._ledger = ledger
         self._registry = registry
-        self._desk = desk
+        self._reporter = reporter
         self._traffic = traffic
         self._apis = apis
         self._hub = hub
@@ -70,13 +65,13 @@ class OwnRoutes:
 
     async def readyz(self, _: Request) -> Response:
         """Ready to take traffic, or why not."""
-        reasons = await self._desk.reasons()
+        reasons = await self._reporter.reasons()
         body = {"status": "not ready" if reasons else "ready", "reasons": reasons}
         return Response(msgspec.json.encode(body), 503 if reasons else 200, media_type=JSON, headers=FRESH)
 
     async def metrics(self, _: Request) -> Response:
         """Figures."""
-        report = await self._desk.report()
+        report = await self._reporter.report()
         deliveries = await subscriptions.delivery_totals(self._store)
         text = metrics_text(
             report, self._traffic, self._store.writes_waiting, self._hub.counts_by_state(), deliveries
@@ -85,13 +80,13 @@ class OwnRoutes:
 
     async def status(self, _: Request) -> Response:
         """Everything about this marketplace and its view of the league."""
-        return Response(msgspec.json.encode(await self._desk.report()), media_type=JSON, headers=FRESH)
+        return Response(msgspec.json.encode(await self._reporter.report()), media_type=JSON, headers=FRESH)
 
     async def front_page(self, _: Request) -> Response:
         """The portal."""
         ledger = await self._ledger.refresh()
         counts: dict[str, list[int]] = {}
-        for entity in await self._desk.entities():
+        for entity in await self._reporter.entities():
             if entity.public:
                 counts.setdefault(entity.type, [0, 0])[not entity.own] += entity.count
         page = FrontPage(
@@ -100,45 +95,8 @@ class OwnRoutes:
             version=__version__,
             counts=tuple((kind, own, others) for kind, (own, others) in sorted(counts.items())),
             apis=self._apis,
-            members=self._registry.members(),
+            members=self._registry.known(),
             height=ledger.height if ledger else None,
             position=ledger.position if ledger else None,
         )
         return Response(front_page(page), media_type="text/html", headers=page_headers())
-
-
-def rest_application(routes: Sequence[BaseRoute]) -> Starlette:
-    """Everything but the TM Forum APIs, with errors in the one form that they have."""
-    return Starlette(
-        routes=list(routes),
-        exception_handlers={HansaError: _on_error, HTTPException: _on_http_exception, Exception: _on_crash},
-    )
-
-
-async def _on_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HansaError)
-    return _as_response(error)
-
-
-async def _on_crash(_: Request, error: Exception) -> Response:
-    """Starlette raises the error again after this answer, and the front door logs it."""
-    del error
-    return _as_response(HansaError(Code.INTERNAL, "internal"))
-
-
-async def _on_http_exception(_: Request, error: Exception) -> Response:
-    """What Starlette itself refuses: an unknown path, a method that a path does not have."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        return _as_response(Refused(Code.NOT_FOUND, "There is nothing at this path."))
-    if error.status_code == 405:
-        return _as_response(Refused(Code.METHOD_NOT_ALLOWED, "This path has no such method."), error.headers)
-    if error.status_code >= 500:
-        return _as_response(HansaError(Code.INTERNAL, "internal"))
-    return _as_response(Refused(Code.MALFORMED, "The request cannot be understood."))
-
-
-def _as_response(error: HansaError, further: Mapping[str, str] | None = None) -> Response:
-    answer = error_answer(error)
-    answer.headers.update(further or {})
-    return answer

@@ -1,0 +1,34 @@
+"""Who calls `/league/v1`: a member that signed the request, or a client with a bearer token."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from hansa.core.access import Authenticate, Caller
+from hansa.core.errors import Code, Refused
+from hansa.core.http import CallerCheck
+
+
+async def signing_member(check: CallerCheck, request: Request, body: bytes) -> str | None:
+    """DID of the member that signed the request; None when it is not signed.
+
+    Raises:
+        Refused: `Code.UNAUTHENTICATED`, when it carries a signature that does not verify.
+    """
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+    query = request.scope["query_string"].decode("latin-1")
+    path = request.scope.get("raw_path", b"").decode("latin-1") or request.url.path
+    url = f"{path}?{query}" if query else path
+    return await check.member(request.method, url, headers, body)
+
+
+def require_token(authenticate: Authenticate, request: Request) -> Caller:
+    """The client behind the request's bearer token.
+
+    Raises:
+        Refused: `Code.UNAUTHENTICATED`, when there is no token or it does not verify.
+    """
+    caller = authenticate({name.lower(): value for name, value in request.headers.raw})
+    if not caller.is_authenticated:
+        raise Refused(Code.UNAUTHENTICATED, "This needs a bearer token.")
+    return caller

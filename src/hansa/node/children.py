@@ -1,0 +1,108 @@
+"""The child processes of a marketplace: the ledger application and the engine.
+
+The engine is started after the application that it talks to, and stopped before it. Both are started again when they
+end; an engine whose application has ended is killed, because it is of no use alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from hansa.core.clock import Clock
+from hansa.node.folder import LEDGER, LEDGER_STATE
+from hansa.node.settings.loading import Settings
+from hansa.pubsub.engine import (
+    ABCI_SOCKET,
+    ChildSpec,
+    EngineProgress,
+    EngineSettings,
+    EngineWatch,
+    Exit,
+    Supervised,
+    engine_environment,
+    engine_spec,
+    json_relay,
+    supervised_engine,
+    write_home,
+)
+
+log = structlog.get_logger("hansa.node")
+
+
+class Children:
+    """The two child processes; `settings`, `genesis` and `environment` of the process decide how they run."""
+
+    def __init__(
+        self, settings: Settings, genesis: bytes, environment: Mapping[str, str], clock: Clock
+    ) -> None:
+        limits = settings.limits
+        self._clock, self._engine_stall_s = clock, limits.engine_stall_s
+        write_home(LEDGER, _engine_settings(settings), genesis)
+        engine = engine_spec(
+            LEDGER,
+            environment,
+            stop_timeout_s=limits.stop_timeout_s,
+            restart_backoff_max_s=limits.restart_backoff_max_s,
+        )
+        self.engine = supervised_engine(engine, clock, log)
+        self.application = Supervised(
+            _application_spec(settings, environment),
+            clock,
+            log,
+            json_relay(structlog.get_logger("hansa.ledger").bind(child="ledger")),
+            on_exit=self._kill_engine,
+        )
+
+    def all(self) -> tuple[Supervised, ...]:
+        """Both, in the order in which they start."""
+        return self.application, self.engine
+
+    async def run_application(self) -> None:
+        """Keep the ledger application running, until cancelled."""
+        await self.application.start()
+        await self.application.wait_until_ended()
+
+    async def run_engine(self) -> None:
+        """Keep the engine running, until cancelled."""
+        await self.engine.start()
+        await self.engine.wait_until_ended()
+
+    async def watch_engine(self, progress: Callable[[], Awaitable[EngineProgress]]) -> None:
+        """Restart an engine that makes no progress, until cancelled."""
+        await EngineWatch(self.engine, progress, self._engine_stall_s, self._clock, log).run()
+
+    async def stop(self) -> None:
+        """Stop both, the engine first: it ends badly when its application ends before it."""
+        await self.engine.stop()
+        await self.application.stop()
+
+    def _kill_engine(self, _: Exit) -> None:
+        """An engine ends by itself when its application has ended, but sometimes hangs in the attempt."""
+        self.engine.kill()
+
+
+def _engine_settings(settings: Settings) -> EngineSettings:
+    return EngineSettings(
+        name=settings.name,
+        p2p_port=settings.p2p_port,
+        p2p_host=settings.p2p_host,
+        p2p_external_address=settings.p2p_external_address,
+        persistent_peers=settings.persistent_peers,
+        is_single_machine=settings.single_machine,
+    )
+
+
+def _application_spec(settings: Settings, environment: Mapping[str, str]) -> ChildSpec:
+    command = (sys.executable, "-m", "hansa.pubsub.ledger")
+    return ChildSpec(
+        name="ledger",
+        argv=(*command, "--state", LEDGER_STATE.name, "--socket", ABCI_SOCKET),
+        folder=LEDGER,
+        environment={**engine_environment(environment), "PYTHONPATH": os.pathsep.join(sys.path)},
+        stop_timeout_s=settings.limits.stop_timeout_s,
+        restart_backoff_max_s=settings.limits.restart_backoff_max_s,
+    )

@@ -1,0 +1,66 @@
+"""The Starlette application: routes everything but the TM Forum APIs, and makes responses of all errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from hansa.api.responses import response_of
+from hansa.core.errors import Code, HansaError, Refused
+
+CLIENT_CLOSED: Final = 400
+
+
+def rest_application(routes: Sequence[BaseRoute]) -> Starlette:
+    """An application whose handlers raise `HansaError` for whatever they refuse."""
+    return Starlette(
+        routes=list(routes),
+        exception_handlers={
+            HansaError: _on_error,
+            HTTPException: _on_http_exception,
+            ClientDisconnect: _on_disconnect,
+            Exception: _on_crash,
+        },
+    )
+
+
+async def _on_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HansaError)
+    return response_of(error)
+
+
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: an unknown path, a method that a path does not have."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return response_of(Refused(Code.NOT_FOUND, "There is no resource at this path."))
+    if error.status_code == 405:
+        return _method_not_allowed(error.headers or {})
+    if error.status_code >= 500:
+        return response_of(HansaError(Code.INTERNAL, "internal"))
+    return response_of(Refused(Code.MALFORMED, "The request cannot be parsed."))
+
+
+def _method_not_allowed(headers: Mapping[str, str]) -> Response:
+    """405 with the methods that there are (RFC 9110, section 15.5.6)."""
+    allowed = ", ".join(sorted(headers.get("Allow", "").split(", ")))
+    response = response_of(Refused(Code.METHOD_NOT_ALLOWED, f"Allowed here: {allowed}."))
+    response.headers["allow"] = allowed
+    return response
+
+
+async def _on_disconnect(_: Request, __: Exception) -> Response:
+    """Nobody is there to read it."""
+    return Response(status_code=CLIENT_CLOSED)
+
+
+async def _on_crash(_: Request, error: Exception) -> Response:
+    """Starlette raises the error again after this response, and the front door logs it."""
+    del error
+    return response_of(HansaError(Code.INTERNAL, "internal"))

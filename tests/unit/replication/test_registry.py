@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hansa.core.clock import ManualClock
+from hansa.core.errors import Unavailable
+from hansa.core.members import Member
+from hansa.pubsub.memory import MemoryBus
+from hansa.replication.registry import AGE_MAX_S, RETRY_S, UNKNOWN_AGE_MAX_S, MemberRegistry
+from tests.support.league import League
+
+
+class Counting:
+    """A bus that counts how often its registry is read."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self.bus = bus
+        self.reads = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.bus, name)
+
+    async def members(self) -> tuple[Member, ...]:
+        self.reads += 1
+        return await self.bus.members()
+
+
+def registry_of(league: League, known: tuple[Member, ...] = ()) -> tuple[MemberRegistry, Counting]:
+    bus = Counting(league.ledger.bus())
+    return MemberRegistry(bus, league.clock, known), bus
+
+
+async def pass_time(clock: ManualClock, seconds: float) -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await clock.advance(seconds)
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_the_copy_is_what_it_was_made_with_until_the_bus_has_been_read(league: League) -> None:
+    registry, _ = registry_of(league, league.registered[:1])
+    assert registry.known() == league.registered[:1]
+    assert set(await registry.members()) == set(league.registered)
+    assert set(registry.known()) == set(league.registered)
+
+
+async def test_a_member_is_known_by_its_did_and_nobody_else_is(league: League) -> None:
+    registry, _ = registry_of(league)
+    member = league.registered[1]
+    assert await registry.member(member.did) == member
+    assert await registry.member("did:key:zNobody") is None
+
+
+async def test_the_registry_is_read_again_only_when_the_copy_is_too_old(league: League) -> None:
+    registry, bus = registry_of(league)
+    await registry.members()
+    await pass_time(league.clock, AGE_MAX_S)
+    await registry.members()
+    assert bus.reads == 1
+    await pass_time(league.clock, 0.1)
+    await registry.members()
+    assert bus.reads == 2
+
+
+async def test_an_unknown_member_is_looked_up_again_but_not_for_every_request(league: League) -> None:
+    registry, bus = registry_of(league)
+    await registry.members()
+    await registry.member("did:key:zNobody")
+    assert bus.reads == 1
+    await pass_time(league.clock, UNKNOWN_AGE_MAX_S + 0.1)
+    await registry.member("did:key:zNobody")
+    assert bus.reads == 2
+
+
+async def test_a_copy_that_is_too_old_is_not_given_out_when_the_bus_does_not_answer(league: League) -> None:
+    registry, bus = registry_of(league, league.registered)
+    bus.bus.is_connected = False
+    with pytest.raises(Unavailable):
+        await registry.members()
+    assert registry.known() == league.registered
+
+
+async def test_following_keeps_the_copy_fresh_also_after_the_bus_was_away(league: League) -> None:
+    registry, bus = registry_of(league)
+    bus.bus.is_connected = False
+    following = asyncio.create_task(registry.follow())
+    await pass_time(league.clock, 0.0)
+    assert registry.known() == ()
+    bus.bus.is_connected = True
+    await pass_time(league.clock, RETRY_S)
+    assert set(registry.known()) == set(league.registered)
+    await pass_time(league.clock, AGE_MAX_S)
+    assert bus.reads == 3
+    following.cancel()
