@@ -51,8 +51,8 @@ class BusinessApp:
         self._bases = frozenset(api.base_path.rstrip("/") for api in context.models.apis)
         self._routes: dict[str, Route] = {}
         self._sub_routes: dict[str, Route] = {}
-        kept = ResponseCache()
-        self.resources = {api.id: ApiResources(api, context, kept) for api in context.models.apis}
+        response_cache = ResponseCache()
+        self.resources = {api.id: ApiResources(api, context, response_cache) for api in context.models.apis}
         """By API."""
         for found in self.resources.values():
             described = Description(found.api, context.endpoint)

@@ -41,14 +41,14 @@ class Route(msgspec.Struct, frozen=True):
 class ApiResources:
     """The resources of one API: their routes and their writers."""
 
-    def __init__(self, api: Api, context: Context, kept: ResponseCache) -> None:
+    def __init__(self, api: Api, context: Context, cache: ResponseCache) -> None:
         self.api = api
         self.routes: dict[str, Route] = {}
         """By path; `{…Id}` stands for the identifier of a parent."""
         self.writers: dict[str, WriteHandler] = {}
         """By collection."""
         self._context = context
-        self._kept = kept
+        self._response_cache = cache
         validator = Validator(api, context.policies.unknown_attributes)
         served = [ServedResource(api, resource, validator, context) for resource in api.resources]
         self.served = {one.resource.collection: one for one in served}
@@ -68,7 +68,7 @@ class ApiResources:
         reader = (
             EmbeddedReadHandler(served, self._context)
             if resource.embedded
-            else ReadHandler(served, self._context, self._kept)
+            else ReadHandler(served, self._context, self._response_cache)
         )
 
         def writing(handle: Handle) -> Handle:

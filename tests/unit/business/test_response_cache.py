@@ -1,4 +1,4 @@
-"""Answers that are cache: right as long as the collection stands, and within their bound."""
+"""Cached responses: right while the collection does not change, and within their bound."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ def key(query: str) -> ListKey:
     return ListKey("ProductOffering", query.encode(), True, None, None)
 
 
-def test_an_answer_is_good_for_its_revision_alone() -> None:
+def test_a_response_is_valid_for_its_revision_alone() -> None:
     cache = ResponseCache()
     cache.put(key("a"), 3, Response(200, b"[]"))
-    assert cache.of(key("a"), 3) == Response(200, b"[]")
-    assert cache.of(key("a"), 4) is None
-    assert cache.of(key("b"), 3) is None
-    assert cache.of(key("a")._replace(public_only=False), 3) is None
+    assert cache.get(key("a"), 3) == Response(200, b"[]")
+    assert cache.get(key("a"), 4) is None
+    assert cache.get(key("b"), 3) is None
+    assert cache.get(key("a")._replace(public_only=False), 3) is None
 
 
-def test_the_newest_answers_are_kept_as_far_as_there_is_room() -> None:
+def test_the_newest_responses_stay_as_far_as_there_is_room() -> None:
     cache = ResponseCache(5 * (1000 + OVERHEAD_BYTES))
     for turn in range(2):
         for number in range(20):
             cache.put(key(str(number)), turn, Response(200, b"x" * 1000))
-    assert [number for number in range(20) if cache.of(key(str(number)), 1)] == [15, 16, 17, 18, 19]
+    assert [number for number in range(20) if cache.get(key(str(number)), 1)] == [15, 16, 17, 18, 19]
     cache.put(key("large"), 1, Response(200, b"x" * 300_000))
-    assert cache.of(key("large"), 1) is None
+    assert cache.get(key("large"), 1) is None

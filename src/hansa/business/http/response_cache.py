@@ -1,7 +1,7 @@
-"""Answers to lists, kept for who asks the same again while nothing has changed.
+"""Responses to lists, for clients that request the same again while nothing has changed.
 
-An answer is good as long as the collection stands at the revision at which it was made. All resources share the room;
-when there is none left, the oldest answers go.
+A response is valid while its collection is at the revision at which the response was made. All resources share the
+room; when there is none left, the oldest responses leave.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from hansa.business.http.messages import Response
 from hansa.core.cache import Cache
 
 SIZE_MAX_BYTES: Final = 16_777_216
-"""Of all kept answers together."""
-ANSWER_SIZE_MAX_BYTES: Final = 262_144
+"""Of all responses together."""
+BODY_SIZE_MAX_BYTES: Final = 262_144
+"""A larger response is not cached."""
 OVERHEAD_BYTES: Final = 2048
-"""What keeping one takes beside its body, roughly."""
+"""What an entry takes beside the body, roughly."""
 
 
 class ListKey(NamedTuple):
-    """What an answer depends on beside what is stored."""
+    """What a response depends on, beside what is stored."""
 
     collection: str
     query_string: bytes
@@ -28,23 +29,35 @@ class ListKey(NamedTuple):
     parent_id: str | None
 
 
+class CachedResponse(NamedTuple):
+    """A response, and the revision of its collection at which it was made."""
+
+    revision: int
+    response: Response
+
+
 class ResponseCache:
-    """The answers, each with the revision at which it was made."""
+    """The responses to lists, by what they depend on."""
 
     def __init__(self, size_max_bytes: int = SIZE_MAX_BYTES) -> None:
-        self._cache: Cache[ListKey, tuple[int, Response]] = Cache(
-            "responses", size_max_bytes, ANSWER_SIZE_MAX_BYTES + OVERHEAD_BYTES, _size_bytes
+        self.cache: Final[Cache[ListKey, CachedResponse]] = Cache(
+            "responses", size_max_bytes, BODY_SIZE_MAX_BYTES + OVERHEAD_BYTES, _size_bytes
         )
 
-    def of(self, key: ListKey, revision: int) -> Response | None:
-        """The answer made at this revision of its collection, if it is kept."""
-        found = self._cache.get(key)
-        return found[1] if found is not None and found[0] == revision else None
+    def get(self, key: ListKey, revision: int) -> Response | None:
+        """The response that was made at this revision of its collection, or None."""
+        cached = self.cache.get(key)
+        if cached is None:
+            return None
+        if cached.revision != revision:
+            self.cache.reject(key)
+            return None
+        return cached.response
 
-    def put(self, key: ListKey, revision: int, answer: Response) -> None:
-        """Keep an answer, unless it is too large."""
-        self._cache.put(key, (revision, answer))
+    def put(self, key: ListKey, revision: int, response: Response) -> None:
+        """Put a response into the cache, unless it is too large."""
+        self.cache.put(key, CachedResponse(revision, response))
 
 
-def _size_bytes(made: tuple[int, Response]) -> int:
-    return len(made[1].body) + OVERHEAD_BYTES
+def _size_bytes(cached: CachedResponse) -> int:
+    return len(cached.response.body) + OVERHEAD_BYTES

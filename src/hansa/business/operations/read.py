@@ -36,7 +36,7 @@ UNINDEXED: Final = b"hansa-unindexed"
 class ReadHandler:
     """Answers GET for one resource."""
 
-    def __init__(self, served: ServedResource, context: Context, kept: ResponseCache) -> None:
+    def __init__(self, served: ServedResource, context: Context, cache: ResponseCache) -> None:
         self._served = served
         self._store = context.store
         self._limits = context.limits
@@ -44,7 +44,7 @@ class ReadHandler:
         self._expansion = Expansion(context)
         parts = PublicParts(context.models)
         self._parts = parts if parts.has_private(self._collection) else None
-        self._cache = kept
+        self._cache = cache
         self._asked = lru_cache(REQUESTS_REMEMBERED)(self._read_request)
         self._read = lru_cache(REQUESTS_REMEMBERED)(self._read_query)
 
@@ -92,9 +92,9 @@ class ReadHandler:
         named = (request.query_string, public_only, request.headers.get(b"range"), request.parent_id)
         key = ListKey(self._collection, *named)
         revision = self._store.revision(self._collection)
-        kept = self._cache.of(key, revision)
-        if kept is not None:
-            return kept
+        cached = self._cache.get(key, revision)
+        if cached is not None:
+            return cached
         asked = self._asked(*named)
         page = await self._store.list(asked.query)
         if asked.is_range and asked.query.offset >= page.total:
@@ -119,8 +119,8 @@ class ReadHandler:
             headers.append((UNINDEXED, ", ".join(page.unindexed).encode()))
         answer = Response(206 if is_part and asked.is_paged else 200, body, tuple(headers))
         # What depends on other collections, or is counted each time it is asked for, is made anew.
-        is_kept = not (asked.expand or asked.depth or page.unindexed)
-        if is_kept and revision == self._store.revision(self._collection):
+        is_cacheable = not (asked.expand or asked.depth or page.unindexed)
+        if is_cacheable and revision == self._store.revision(self._collection):
             self._cache.put(key, revision, answer)
         return answer
 

@@ -37,14 +37,14 @@ class RowCache:
 
     def of(self, numbers: Iterable[int]) -> list[ShownRow | None]:
         """The rows of some entities, None for each that is not kept."""
-        return list(map(self._rows.get, numbers))
+        return self._rows.get_many(numbers)
 
     def put(self, number: int, row: ShownRow) -> None:
         """Keep a row that has just been read."""
         self.discard(row.identifier)
         self._numbers[row.identifier] = number
         self._rows.put(number, row)
-        if self._rows.get(number) is None:
+        if self._rows.peek(number) is None:
             self._numbers.pop(row.identifier, None)
 
     def discard(self, identifier: str) -> None:
