@@ -13,6 +13,7 @@ from hansa.cli.catalogue.listing import entries
 from hansa.cli.client import Client, refusal
 from hansa.cli.imports.lines import COLLECTION
 from hansa.cli.output import Output
+from hansa.cli.status import fetch_status
 from hansa.core.errors import Code, HansaError, Refused
 
 PAGE_SIZE: Final = 500
@@ -123,8 +124,7 @@ async def _listed(client: Client, path: str) -> AsyncIterator[dict[str, Any]]:
 
 async def _replicas(client: Client) -> frozenset[str]:
     """Identifiers of other members' entities; these are always public, so the catalogue lists all of them."""
-    status = await client.get("/league/v1/status")
-    own = status.get("did") if isinstance(status, dict) else None
+    own = (await fetch_status(client)).get("did")
     if not isinstance(own, str):
         raise client.not_a_marketplace()
     return frozenset([entry.id async for entry in entries(client) if entry.origin != own])
