@@ -2,8 +2,9 @@
 
 References can be followed backwards without an index of theirs (`hansa.store.index.extraction`).
 
-`id`, `name`, `lastUpdate`, `@type` and the status are indexed everywhere; here are the others. An operator names more
-in the setting `indexed_attributes`: `ProductOffering.version`, or `externalId` for every type that has it.
+`id`, `name`, `lastUpdate`, `@type` and the status are indexed everywhere; here are the others. An operator
+names more in the setting `indexed_attributes`: `ProductOffering.version`, or `externalId` for every type that
+has it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The public part of entities whose type has private attributes, as an organization's credit rating.
+"""What of an entity a caller may see: its public part, where its type has private attributes.
 
-The model marks such attributes of a catalogue type with the word `private`. Who has no token sees the entity without
-them, cannot filter or sort by them, and gets an ETag of that part. What is announced on the ledger, hashed and served to
-other members is that part alone; a change of a private attribute is no new version there. A replica holds what its
-origin published.
+The model marks such attributes of a catalogue type with the word `private`. A caller who may read only what
+is public sees the entity without them, cannot filter or sort by them, and gets the hashlink of that part. The
+same part is what is announced on the ledger, hashed and served to other members (`hansa.core.distribution`);
+a change of a private attribute is no new version there. A replica holds what its origin published.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hansa.store import AllOf, AnyOf, Condition, Entity, Filter, Query, Test
 
 
 class PublicParts:
-    """Tells the public part of entities."""
+    """Separates the public part of entities."""
 
     def __init__(self, models: Models) -> None:
         self._private = models.private_attributes
@@ -31,9 +31,9 @@ class PublicParts:
 
     def published(self, entity: Entity) -> Entity:
         """An entity as other members get it."""
-        return entity if entity.origin is not None else self.of(entity)
+        return entity if entity.origin is not None else self.public_part(entity)
 
-    def of(self, entity: Entity) -> Entity:
+    def public_part(self, entity: Entity) -> Entity:
         """An entity as everybody may see it."""
         body = self.body(entity.type, entity.body)
         if body is entity.body:
@@ -55,7 +55,7 @@ class PublicParts:
         return tuple(self.body(collection, body) for body in bodies)
 
     def confined(self, query: Query) -> Query:
-        """A query that looks at public parts alone.
+        """A query on the public parts alone.
 
         Raises:
             Refused: `Code.INVALID`, when it filters or sorts by a private attribute.
@@ -76,14 +76,14 @@ def _confined(condition: Condition, private: frozenset[str]) -> Condition:
             _check_public(condition.path, private)
             return condition
         case Test(name, holds):
-            return Test(name, _within(holds, private))
+            return Test(name, _on_public_part(holds, private))
         case AnyOf(conditions):
             return AnyOf(tuple(_confined(one, private) for one in conditions))
         case AllOf(conditions):
             return AllOf(tuple(_confined(one, private) for one in conditions))
 
 
-def _within(holds: Callable[[Any], bool], private: frozenset[str]) -> Callable[[Any], bool]:
+def _on_public_part(holds: Callable[[Any], bool], private: frozenset[str]) -> Callable[[Any], bool]:
     def holds_of_public_part(entity: Any) -> bool:
         return holds({name: value for name, value in entity.items() if name not in private})
 

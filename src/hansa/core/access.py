@@ -1,11 +1,26 @@
-"""Who is calling an API of ours, as far as it has been proved."""
+"""Who is calling, as far as it has been proved, and what that caller may do.
+
+Two questions, two protocols. *Authentication* is asked by a face, which knows how its callers identify
+themselves: headers become a `Caller`. *Authorization* is asked by operations, whoever called them: caller,
+action and target become a `Decision`, which says why when it refuses. An operation hands out a `Grant` for a
+decision that allows, and takes nothing else: there is no way to an operation around the question.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from enum import StrEnum, unique
+from typing import Final, Protocol
 
 import msgspec
+
+from hansa.core.errors import Code, Refused
+
+OPERATOR: Final = "operator"
+"""The role of the marketplace's own people and systems."""
+PROVIDER: Final = "provider"
+"""The role of those who offer something here."""
+WRITERS: Final = frozenset({OPERATOR, PROVIDER})
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -22,7 +37,7 @@ class Caller(msgspec.Struct, frozen=True):
     @property
     def may_write(self) -> bool:
         """Whether the caller may change this marketplace's entities."""
-        return bool(self.roles & {"operator", "provider"})
+        return not self.roles.isdisjoint(WRITERS)
 
 
 ANONYMOUS = Caller()
@@ -37,3 +52,99 @@ class Authenticate(Protocol):
         Raises:
             Refused: `Code.UNAUTHENTICATED`, when a token is there and does not hold.
         """
+
+
+@unique
+class Action(StrEnum):
+    """What can be done with the entities of a collection."""
+
+    READ = "read"
+    """Read one, or a list."""
+    EXPORT = "export"
+    """Read what an export wrote."""
+    CREATE = "create"
+    CHANGE = "change"
+    DELETE = "delete"
+
+
+class AccessTarget(msgspec.Struct, frozen=True):
+    """What an action is done to: the entities of one collection."""
+
+    collection: str
+    """Under which the store has them."""
+    type: str
+    """Name of their type, for messages."""
+    is_private: bool
+    """Whether none of them is for everybody."""
+    operator_actions: frozenset[Action] = frozenset()
+    """Actions that exist for operators alone."""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Whether a caller may do something."""
+
+    refusal: Code | None = None
+    """None when it is allowed."""
+    reason: str = ""
+    """Of a refusal, for the person who has to act on it."""
+    public_only: bool = False
+    """Reading is limited to what is public."""
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether the caller may."""
+        return self.refusal is None
+
+
+class Authorize(Protocol):
+    """Decides what a caller may do; asked once for each operation."""
+
+    def __call__(self, caller: Caller, action: Action, target: AccessTarget, /) -> Decision:
+        """The decision. It depends on nothing that the operation reads, so it can precede reading a body."""
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """An action that was authorized, for one caller at one collection."""
+
+    caller: Caller
+    action: Action
+    collection: str
+    public_only: bool = False
+    """Reading is limited to what is public."""
+
+
+def request_grant(authorize: Authorize, caller: Caller, action: Action, target: AccessTarget) -> Grant:
+    """The grant of an action.
+
+    Raises:
+        Refused: With code and reason of the decision.
+    """
+    decision = authorize(caller, action, target)
+    if decision.refusal is not None:
+        assert decision.reason, "a refusal says why"
+        raise Refused(decision.refusal, decision.reason)
+    return Grant(caller, action, target.collection, decision.public_only)
+
+
+_ALLOWED: Final = Decision()
+_PUBLIC_ONLY: Final = Decision(public_only=True)
+_NO_TOKEN: Final = Decision(Code.UNAUTHENTICATED, "Writing needs a bearer token.")
+_NO_TOKEN_FOR_EXPORT: Final = Decision(Code.UNAUTHENTICATED, "Reading an export needs a bearer token.")
+_READ_ONLY: Final = Decision(Code.FORBIDDEN, "This token gives no right to write.")
+_OPERATORS_ONLY: Final = Decision(Code.METHOD_NOT_ALLOWED, "This is for the marketplace's own systems.")
+
+
+def authorize_by_role(caller: Caller, action: Action, target: AccessTarget, /) -> Decision:
+    """Everybody reads what is public; any token reads all; operators and providers write."""
+    if action in target.operator_actions and OPERATOR not in caller.roles:
+        return _OPERATORS_ONLY
+    if action is Action.READ:
+        if caller.is_authenticated:
+            return _ALLOWED
+        if not target.is_private:
+            return _PUBLIC_ONLY
+        reason = f"Entities of type {target.type} are private: send a bearer token."
+        return Decision(Code.UNAUTHENTICATED, reason)
+    if not caller.is_authenticated:
+        return _NO_TOKEN_FOR_EXPORT if action is Action.EXPORT else _NO_TOKEN
+    return _ALLOWED if action is Action.EXPORT or caller.may_write else _READ_ONLY

@@ -143,7 +143,9 @@ def replication_parts(
     return Replication(
         Publisher(store, bus, member_key, did, settings.endpoint, types, clock, entropy, limits, parts),
         Follower(store, bus, registry, did, types, backlog, clock, entropy, limits),
-        Retriever(store, bus, registry, http, signer, did, backlog, clock, entropy, limits, models.belongs_to),
+        Retriever(
+            store, bus, registry, http, signer, did, backlog, clock, entropy, limits, models.belongs_to
+        ),
     )
 
 
@@ -172,7 +174,7 @@ class Marketplace:
         authenticate = TokenAuthenticate(SigningKey.load(TOKEN_KEY).verifying_key(), did, clock)
         context, job_files = business_context(settings, store, models, authenticate, clock, entropy)
         business = BusinessApp(context)
-        jobs = JobRunner(context, job_files, business.resources, self.clients.to_files)
+        jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)
         hub = HubDispatcher(store, models, self.clients.to_listeners, clock, entropy, limits, endpoint)
 
         # Replication.

@@ -52,7 +52,7 @@ class Marketplace:
         desk = JobFiles(folder, business.models, business.limits)
         context = msgspec.structs.replace(business.context, jobs=desk)
         app = BusinessApp(context)
-        self.runner = JobRunner(context, desk, app.resources, self.files)
+        self.runner = JobRunner(context, desk, app.operations, self.files)
         self.client = AsgiClient(app).with_headers(authorization="Bearer provider")
         self.anonymous = AsgiClient(app)
 

@@ -1,7 +1,7 @@
-"""Versions of entities in requests and answers (RFC 9110, sections 8.8 and 13.1).
+"""Versions of entities in requests and responses (RFC 9110, sections 8.8 and 13.1).
 
-An ETag names the exact content. `Last-Modified` says when the entity was last written here, to the second; conditions on
-it count only where the request has none on the ETag.
+An ETag names the exact content. `Last-Modified` says when the entity was last written here, to the second;
+conditions on it count only where the request has none on the ETag.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
-from hansa.core.errors import Code, Refused
+from hansa.business.operations.preconditions import NO_PRECONDITIONS, Preconditions, is_as_of
 from hansa.store import Entity
 
+ANY: Final = b"*"
+"""In If-Match and If-None-Match: any version."""
 SECOND_LENGTH_CHARS: Final = len("2026-01-31T12:00:00")
 
 
@@ -24,8 +26,8 @@ def etag(entity: Entity) -> bytes:
 
 
 def is_named(header: bytes, tag: bytes) -> bool:
-    """Whether If-Match or If-None-Match names a version."""
-    return header.strip() == b"*" or tag in (one.strip().removeprefix(b"W/") for one in header.split(b","))
+    """Whether If-None-Match names a version."""
+    return header.strip() == ANY or tag in (one.strip().removeprefix(b"W/") for one in header.split(b","))
 
 
 def last_modified(moment: str) -> bytes:
@@ -39,44 +41,42 @@ def _http_date(second: str) -> bytes:
 
 
 def is_known(headers: Mapping[bytes, bytes], entity: Entity, tag: bytes) -> bool:
-    """Whether a reader has this version already."""
+    """Whether a reader has this version already (If-None-Match, If-Modified-Since)."""
     unless = headers.get(b"if-none-match")
     if unless is not None:
         return is_named(unless, tag)
     since = headers.get(b"if-modified-since")
-    return since is not None and _is_as_of(since, entity)
+    date = _date(since) if since is not None else None
+    return date is not None and is_as_of(entity, date)
 
 
-def check_unchanged(headers: Mapping[bytes, bytes], entity: Entity) -> None:
-    """Let a write through only when the entity is in the version that the client expects.
-
-    Raises:
-        Refused: `Code.PRECONDITION_FAILED`.
-    """
-    tag = etag(entity)
+def preconditions(headers: Mapping[bytes, bytes]) -> Preconditions:
+    """What a write expects of the entity that it changes."""
     expected = headers.get(b"if-match")
     since = headers.get(b"if-unmodified-since")
-    if expected is not None:
-        is_other = not is_named(expected, tag)
-    else:
-        is_other = since is not None and _date(since) is not None and not _is_as_of(since, entity)
-    if is_other:
-        raise Refused(
-            Code.PRECONDITION_FAILED, f"The entity stands at version {tag.decode()}; read it again."
-        )
-    unwanted = headers.get(b"if-none-match")
-    if unwanted is not None and is_named(unwanted, tag):
-        raise Refused(Code.PRECONDITION_FAILED, f"The entity stands at version {tag.decode()} already.")
+    unless = headers.get(b"if-none-match")
+    if expected is None and since is None and unless is None:
+        return NO_PRECONDITIONS
+    return Preconditions(
+        None if expected is None or expected.strip() == ANY else _versions(expected),
+        _date(since) if expected is None and since is not None else None,
+        _versions(unless) if unless is not None else frozenset(),
+        unless is not None and unless.strip() == ANY,
+    )
 
 
-def _is_as_of(header: bytes, entity: Entity) -> bool:
-    """Whether the entity has not been written after a date; a header that is no date says nothing."""
-    date = _date(header)
-    written = datetime.fromisoformat(entity.modified).replace(microsecond=0)
-    return date is not None and written <= date
+def _versions(header: bytes) -> frozenset[str]:
+    """The hashlinks that ETags name; what is no ETag names none."""
+    tags = (one.strip().removeprefix(b"W/") for one in header.split(b","))
+    return frozenset(
+        tag[1:-1].decode("latin-1")
+        for tag in tags
+        if len(tag) > 1 and tag.startswith(b'"') and tag.endswith(b'"')
+    )
 
 
 def _date(header: bytes) -> datetime | None:
+    """The moment that a header names; None when it is no date, and so says nothing."""
     try:
         return parsedate_to_datetime(header.decode("latin-1")).astimezone(UTC)
     except (ValueError, TypeError, OverflowError):

@@ -1,8 +1,9 @@
 """Requests as they are read, and answers as they are written (TMF630 Part 1, chapter 3).
 
-Bodies are JSON in UTF-8 and bounded in size, depth and length of arrays and strings before anything looks at them. A
-body whose media type is left out, or is the `text/plain` that tools say when nobody told them, is taken as JSON, the
-default. Every answer that is not a success carries TM Forum's error body, with the address of the page on its code.
+Bodies are JSON in UTF-8 and bounded in size, depth and length of arrays and strings before anything looks at
+them. A body whose media type is left out, or is the `text/plain` that tools say when nobody told them, is
+taken as JSON, the default. Every answer that is not a success carries TM Forum's error body, with the address
+of the page on its code.
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ def _too_large(size_max: int) -> Refused:
 
 
 def _takes_json(accept: bytes) -> bool:
-    """Whether an Accept header takes application/json (RFC 9110, section 12.5.1): the most specific range decides."""
+    """Whether an Accept header takes application/json: the most specific range decides (RFC 9110, 12.5.1)."""
     quality: dict[bytes, float] = {}
     for part in accept.lower().split(b","):
         media_range, *parameters = (piece.strip() for piece in part.split(b";"))

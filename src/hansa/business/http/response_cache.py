@@ -1,7 +1,7 @@
 """Responses to lists, for clients that request the same again while nothing has changed.
 
-A response is valid while its collection is at the revision at which the response was made. All resources share the
-room; when there is none left, the oldest responses leave.
+A response is valid while its collection is at the revision at which the response was made. All resources
+share the room; when there is none left, the oldest responses leave.
 """
 
 from __future__ import annotations

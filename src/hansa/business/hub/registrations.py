@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from hansa.business.context import OPERATOR, Context
+from hansa.business.context import Context
 from hansa.business.http.messages import CONTENT_TYPE, JSON_TYPES, Header, Request, Response
+from hansa.business.http.routing import Route, route
 from hansa.business.hub.events import TOPIC
 from hansa.business.hub.subscription_filter import api_filter, topic_filter
 from hansa.business.models import Api
@@ -23,9 +24,8 @@ from hansa.business.query import pairs
 from hansa.business.query.paging import paging
 from hansa.business.query.selecting import selection_of
 from hansa.business.representation import Selection, select
-from hansa.business.routes import Route, route
 from hansa.business.validation.validator import Violation, refuse
-from hansa.core.access import Caller
+from hansa.core.access import OPERATOR, Caller
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.store import Entity

@@ -1,8 +1,8 @@
-"""What import and export jobs share: their kinds, their files, and the bell that tells the runner of new work.
+"""What import and export jobs share: their kinds, their files, and the signal of new work.
 
-The content of a job is one file in a folder of the marketplace, under a name made of the job's identifier. It is
-written beside its place and moved there when it is whole, so a file that is there is a whole one. Files are bounded in
-size and number: the oldest ones of finished jobs make room.
+The content of a job is one file in a folder of the marketplace, under a name made of the job's identifier. It
+is written beside its place and moved there when it is whole, so a file that is there is a whole one. Files
+are bounded in size and number: the oldest ones of finished jobs make room.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
 """Requests that arrive together go through their stages together.
 
-A request that is worked off alone runs through much different code, and each part of it finds the processor's caches full of
-the others. So the requests of one turn of the event loop form a *batch*; then every stage does its work for all of them,
-one after the other, before the next stage begins.
+A request that is worked off alone runs through much different code, and each part of it finds the processor's
+caches full of the others. So the requests of one turn of the event loop form a *batch*; then every stage does
+its work for all of them, one after the other, before the next stage begins.
 
 States of a pipeline: *idle*; *filling*, while every turn of the loop adds requests and the batch is not full
-(`hansa.core.batching`); *running*. A request leaves the pipeline with the outcome that a stage returns, or with its error,
-which touches no other request.
+(`hansa.core.batching`); *running*. A request leaves the pipeline with the outcome that a stage returns, or
+with its error, which touches no other request.
 
-Stages are coroutines, awaited in place. With SQLite none of them suspends, so that a batch runs within one step of the event
-loop: nothing else happens between two stages, and what one of them read from the store still holds in the next. A store
-that does suspend has to hold by its own means what a later stage relies on (a transaction or a snapshot around the batch, or
-a check at the write); requests that arrive meanwhile form the next batch, which begins when this one is through.
+Stages are coroutines, awaited in place. With SQLite none of them suspends, so that a batch runs within one
+step of the event loop: nothing else happens between two stages, and what one of them read from the store
+still holds in the next. A store that does suspend has to hold by its own means what a later stage relies on
+(a transaction or a snapshot around the batch, or a check at the write); requests that arrive meanwhile form
+the next batch, which begins when this one is through.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Outcome(Enum):
     CONTINUE = auto()
     """The next stage follows."""
     DONE = auto()
-    """No stage follows. The stage has completed the item's `done`, or has handed it to whoever completes it."""
+    """No stage follows. The stage has completed the item's `done`, or has handed it to whoever completes it.
+    """
     SLOW_PATH = auto()
     """No stage follows, and nothing is completed: the request needs what cannot be done for many together."""
 
@@ -80,7 +82,7 @@ class BatchPipeline(Generic[Item]):
         return item.outcome
 
     async def _run_batches(self) -> None:
-        """Run batches until nobody waits. The first step is taken one turn of the loop after the first request."""
+        """Run batches until nobody waits; the first step is one turn of the loop after the first request."""
         batch: list[Item] = []
         try:
             while True:

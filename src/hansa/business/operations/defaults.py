@@ -1,8 +1,8 @@
-"""What this marketplace sets in an entity, whoever writes it: values that answers need, first states, dates.
+"""What this marketplace sets in an entity, whoever writes it: defaults, initial states, dates.
 
-Where a client may give such a value in a create, and does, its word stands: a record may be brought along from elsewhere
-with its dates. The date of the last write is never the client's to say. What is set here is in nobody's way: a body that
-holds it, since it was read before, is accepted, and what it says is set anew.
+Where a client may set such a value in a create, and does, its value stays: a record may be imported from
+elsewhere with its dates. The date of the last write is never set by a client. A body that holds such a value,
+because it was read before, is accepted, and the value is replaced.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from hansa.core.clock import Clock, rfc3339
 
 Fields = dict[str, Any]
 
-GIVEN: Final = frozenset({"any", "create-only"})
-"""Access of attributes that a create may hold."""
+SETTABLE: Final = frozenset({"any", "create-only"})
+"""Access of attributes that a client may set in a create."""
 
 
 class ServerFields:
-    """Completes the entities of one resource."""
+    """Sets the server's fields in the entities of one resource."""
 
     def __init__(
         self, resource: Resource, attributes: Mapping[str, Attribute], models: Models, clock: Clock
@@ -36,8 +36,8 @@ class ServerFields:
             (items.path, items.status, models.named_lifecycle(items.lifecycle).initial[0])
             for items in (lifecycle.items if lifecycle is not None else ())
         )
-        self._first_dates = tuple(
-            (name, attributes[name].access in GIVEN)
+        self._initial_dates = tuple(
+            (name, attributes[name].access in SETTABLE)
             for name in (*resource.stamped_on_create, *resource.stamped_on_status)
         )
         self.dates = frozenset(
@@ -45,30 +45,30 @@ class ServerFields:
         )
         """Attributes that hold dates which are set here."""
 
-    def new(self, entity: Fields) -> None:
-        """Complete a new entity in place."""
+    def set_in_new(self, entity: Fields) -> None:
+        """Set them in a new entity, in place."""
         for name, value in self._values.items():
             if name not in entity:
                 entity[name] = copy.copy(value)
-        self._begin_items(entity, {})
+        self._set_initial_states(entity, {})
         if self.dates:
             now = rfc3339(self._clock.now())
-            for name, may_be_given in self._first_dates:
-                if not may_be_given or name not in entity:
+            for name, is_settable in self._initial_dates:
+                if not is_settable or name not in entity:
                     entity[name] = now
             entity.update(dict.fromkeys(self._resource.stamped_on_write, now))
 
-    def keep(self, before: Fields, after: Fields) -> None:
-        """Take the dates of an entity that is written from what it was before, whatever the body says."""
+    def restore_dates(self, before: Fields, after: Fields) -> None:
+        """Take the dates of an entity from its current content, whatever the new content says."""
         for name in self.dates:
             if name in before:
                 after[name] = before[name]
             else:
                 after.pop(name, None)
 
-    def changed(self, before: Fields, after: Fields) -> None:
-        """Complete changed content in place."""
-        self._begin_items(after, before)
+    def set_in_changed(self, before: Fields, after: Fields) -> None:
+        """Set them in changed content, in place."""
+        self._set_initial_states(after, before)
         resource = self._resource
         dates = resource.stamped_on_write
         if resource.stamped_on_status and resource.status_attribute is not None:
@@ -78,8 +78,8 @@ class ServerFields:
         if dates:
             after.update(dict.fromkeys(dates, rfc3339(self._clock.now())))
 
-    def _begin_items(self, after: Fields, before: Fields) -> None:
-        """Give items that are new, and have no state, their first one."""
+    def _set_initial_states(self, after: Fields, before: Fields) -> None:
+        """Set the initial state of items that are new and have none."""
         for path, status, initial in self._items:
             items = after.get(path)
             if type(items) is not list or items == before.get(path):

@@ -1,17 +1,18 @@
-"""What an entity has to be before the store takes it: checked against the model of its type, canonical, and indexed."""
+"""What the store takes of an entity: checked against the model of its type, canonical, indexed."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from hansa.business.context import Context, ServedResource
+from hansa.business.context import Context
+from hansa.business.served_resource import ServedResource
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity, EntityDraft
 
 Fields = dict[str, Any]
 
-FIXED: Final = frozenset({"id", "href"})
+IMMUTABLE: Final = frozenset({"id", "href"})
 """Attributes that no write changes; `href` follows from `id`."""
 
 
@@ -34,7 +35,7 @@ class DraftBuilder:
         return self.indexed(entity, body, hashlink(body), parent_id)
 
     def check(self, entity: Fields) -> None:
-        """Hold an entity to its model and to the schemas of the operator; attributes that are null are taken away.
+        """Check an entity against its model and the operator's schemas; attributes that are null are removed.
 
         Raises:
             Refused: `Code.INVALID`, naming what is wrong.
@@ -57,8 +58,8 @@ class DraftBuilder:
         )
 
 
-def check_own(entity: Entity, subject: str) -> None:
-    """Refuse to write a replica; `subject` says whose the entity is.
+def check_is_own(entity: Entity, subject: str) -> None:
+    """Refuse to write a replica; `subject` begins the message.
 
     Raises:
         Refused: `Code.READ_ONLY_REPLICA`.

@@ -1,13 +1,14 @@
 """Task resources carried out: what `cancelProductOrder` does to the order (TMF630 Part 1, chapter 8).
 
-The model of a task resource says what its entities do to those that they refer to (`records.Task`). It is done in the
-transaction that creates the task: the feed has the task's creation, the changes, and the task's new state, or none of
-it. What a task changes is held to the rules as any write is. A task that cannot be carried out (the order is completed,
-the balance too small, the alarm not here) is kept, changes nothing, and ends in the failed state of its document with
-the reason where the document has an attribute for it; tasks that have no state are refused instead.
+The model of a task resource says what its entities do to those that they refer to (`records.Task`). It is
+done in the transaction that creates the task: the feed has the task's creation, the changes, and the task's
+new state, or none of it. What a task changes is checked against the rules as any write is. A task that cannot
+be carried out (the order is completed, the balance too small, the alarm not here) is stored, changes nothing,
+and ends in the failed state of its document with the reason where the document has an attribute for it; tasks
+that have no state are refused instead.
 
-A task whose time has not come, and one that refers to nothing that is ours, stays in its first state: the marketplace's
-own systems complete it.
+A task that is not due yet, and one that refers to nothing that is ours, stays in its initial state: the
+marketplace's own systems complete it.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from hansa.store import Entity, EntityDraft, Filter, Query, Store, Transaction
 
 Fields = dict[str, Any]
 REFERENCE: Final = ("id", "href", "name", "@referredType")
-"""What an entity keeps of a reference that a task gives it."""
+"""Attributes of a reference that an entity gets from a task."""
 
 
-class Amends(Protocol):
+class Updates(Protocol):
     """Changes entities of one collection on behalf of the marketplace."""
 
-    def amended(self, tx: Transaction, standing: Entity, after: Fields) -> EntityDraft:
+    def amended(self, tx: Transaction, current: Entity, after: Fields) -> EntityDraft:
         """What an entity becomes with that content.
 
         Raises:
@@ -48,7 +49,7 @@ class Amends(Protocol):
 class _Target(msgspec.Struct):
     """An entity that a task changes."""
 
-    standing: Entity
+    current: Entity
     after: Fields
 
 
@@ -65,78 +66,85 @@ class Tasks:
         self,
         resource: Resource,
         attributes: Mapping[str, Attribute],
-        amends: Mapping[str, Amends],
+        updates: Mapping[str, Updates],
         store: Store,
         clock: Clock,
         limits: Limits,
     ) -> None:
-        """`amends`: by collection, those of the same API."""
+        """`updates`: by collection, of all resources of the same API."""
         assert resource.task is not None, "only task resources have tasks"
         self._task: Task = resource.task
         self._status = resource.status_attribute
         self._attributes = attributes
-        self._amends = amends
+        self._updates = updates
         self._store = store
         self._clock = clock
         self._limits = limits
 
-    async def matched(self, task: Mapping[str, Any]) -> tuple[str, ...]:
-        """Identifiers of what the patterns of a task mean; asked before the transaction, since it may search.
+    async def matched_ids(self, task: Mapping[str, Any]) -> tuple[str, ...]:
+        """Identifiers of what the patterns of a task select; before the transaction, since it may search.
 
         Raises:
             Refused: `Code.INVALID`, when that is too much.
         """
         if self._task.matches is None:
             return ()
-        most, found = self._limits.task_targets_max, list[str]()
+        targets_max, ids = self._limits.task_targets_max, list[str]()
         for effect in self._task.effects:
             for reference in _references(task, effect):
                 conditions = tuple(_conditions(reference.value))
                 if not conditions or len(conditions) > self._limits.filter_count_max:
-                    raise Refused(Code.INVALID, f"{effect.about}: a pattern has 1 to {self._limits.filter_count_max} attributes.")  # fmt: skip
-                query = Query(self._task.matches, conditions, limit=most + 1, public_only=False)
-                found += (await self._store.list(query)).ids
-                if len(found) > most:
-                    raise Refused(Code.INVALID, f"The task is about more than {most} entities.")
-        return tuple(dict.fromkeys(found))
+                    raise Refused(
+                        Code.INVALID,
+                        f"{effect.about}: a pattern has 1 to {self._limits.filter_count_max} attributes.",
+                    )
+                query = Query(self._task.matches, conditions, limit=targets_max + 1, public_only=False)
+                ids += (await self._store.list(query)).ids
+                if len(ids) > targets_max:
+                    raise Refused(Code.INVALID, f"The task is about more than {targets_max} entities.")
+        return tuple(dict.fromkeys(ids))
 
-    async def carry_out(self, tx: Transaction, task: Fields, matched: tuple[str, ...] = ()) -> Fields:
-        """Do what a new task says; the attributes of the task that this changes.
+    async def carry_out(self, tx: Transaction, task: Fields, matched_ids: tuple[str, ...] = ()) -> Fields:
+        """Do what a new task says; returns the attributes of the task that this changes.
 
         Raises:
             Refused: It cannot be carried out, and tasks of this kind have no state that says so.
         """
         form = self._task
+        assert form.matches is not None or not matched_ids, "only patterns select entities"
         if form.due is not None and _is_ahead(task.get(form.due), rfc3339(self._clock.now())):
             return {}
         try:
-            targets = await self._planned(tx, task, matched)
+            targets = await self._planned(tx, task, matched_ids)
             drafts = [
-                self._amends[target.standing.type].amended(tx, target.standing, target.after)
+                self._updates[target.current.type].amended(tx, target.current, target.after)
                 for target in targets
             ]
         except Refused as error:
             if form.failed is None or self._status is None:
                 raise
-            return {self._status: form.failed, **self._told(error)}
+            return {self._status: form.failed, **self._reason_of(error)}
         if not targets and form.matches is None:
             return {}
         for draft in drafts:
             await tx.put(draft)
         return self._outcome(task, targets)
 
-    async def _planned(self, tx: Transaction, task: Fields, matched: tuple[str, ...]) -> list[_Target]:
+    async def _planned(self, tx: Transaction, task: Fields, matched_ids: tuple[str, ...]) -> list[_Target]:
+        """The entities that a task changes, with their new content."""
         targets: dict[str, _Target] = {}
         for effect in self._task.effects:
-            asked: list[tuple[str, tuple[Fields, ...]]] = [(entity_id, (task,)) for entity_id in matched]
+            referenced: list[tuple[str, tuple[Fields, ...]]] = [(one, (task,)) for one in matched_ids]
             if self._task.matches is None:
                 references = _references(task, effect)
-                asked = [(str(one.value["id"]), one.holders) for one in references if one.value.get("id")]
-            if len(asked) > self._limits.task_targets_max:
+                referenced = [
+                    (str(one.value["id"]), one.holders) for one in references if one.value.get("id")
+                ]
+            if len(referenced) > self._limits.task_targets_max:
                 raise Refused(
                     Code.INVALID, f"A task is about at most {self._limits.task_targets_max} entities."
                 )
-            for entity_id, holders in asked:
+            for entity_id, holders in referenced:
                 target = targets.get(entity_id) or await self._target(tx, entity_id)
                 if target is not None:
                     targets[entity_id] = target
@@ -145,12 +153,12 @@ class Tasks:
         return list(targets.values())
 
     async def _target(self, tx: Transaction, entity_id: str) -> _Target | None:
-        found = await tx.entity(entity_id)
-        if found is None or found.type not in self._amends:
+        entity = await tx.entity(entity_id)
+        if entity is None or entity.type not in self._updates:
             if self._task.failed is None:
-                return None  # the unresolved reference is told as of any write
+                return None  # the unresolved reference is reported as of any write
             raise Refused(Code.NOT_FOUND, f"There is no {entity_id[:300]!r} here that the task can change.")
-        return _Target(found, msgspec.json.decode(found.body))
+        return _Target(entity, msgspec.json.decode(entity.body))
 
     def _outcome(self, task: Fields, targets: list[_Target]) -> Fields:
         form, changes = self._task, Fields()
@@ -161,8 +169,8 @@ class Tasks:
         if form.outcome is not None:
             changes[form.outcome] = [
                 {
-                    "id": target.standing.id,
-                    "href": self._amends[target.standing.type].address(target.standing.id),
+                    "id": target.current.id,
+                    "href": self._updates[target.current.type].address(target.current.id),
                 }
                 for target in targets
             ]
@@ -173,14 +181,14 @@ class Tasks:
                     holders = reference.holders
                     for path, value in form.items.items():
                         if len(holders) > 1 and (
-                            type(value) is not dict or _given(value, holders) is not None
+                            type(value) is not dict or _source_value(value, holders) is not None
                         ):
                             _set(holders[0], path.split("."), value, holders)
                 name = effect.about.partition(".")[0]
                 changes[name] = after[name]
         return changes
 
-    def _told(self, error: Refused) -> Fields:
+    def _reason_of(self, error: Refused) -> Fields:
         name = self._task.reason
         if name is None:
             return {}
@@ -201,15 +209,15 @@ def _references(task: Mapping[str, Any], effect: Effect) -> Iterator[_Reference]
             yield _Reference(value, holders)
 
 
-def _given(value: Mapping[str, str], holders: tuple[Fields, ...]) -> Any:
+def _source_value(value: Mapping[str, str], holders: tuple[Fields, ...]) -> Any:
     """The value that a form like `{from = "…"}` means, from the innermost object that has it."""
     (path,) = value.values()
     for holder in holders:
-        found: Any = holder
+        current: Any = holder
         for name in path.split("."):
-            found = found.get(name) if type(found) is dict else None
-        if found is not None:
-            return found
+            current = current.get(name) if type(current) is dict else None
+        if current is not None:
+            return current
     return None
 
 
@@ -226,49 +234,53 @@ def _set(target: Fields, path: list[str], value: Any, holders: tuple[Fields, ...
         target[name] = value
         return
     (kind,) = value
-    given = _given(value, holders)
-    if given is not None:
-        target[name] = _KINDS[kind](target.get(name), given)
+    source = _source_value(value, holders)
+    if source is not None:
+        target[name] = _KINDS[kind](target.get(name), source)
 
 
-def _added(standing: Any, given: Any, sign: int = 1) -> Fields:
+def _added(current: Any, change: Any, sign: int = 1) -> Fields:
     """A quantity changed by another one (decimal-exact), which must be of the same unit.
 
     Raises:
         Refused: `Code.CONFLICT`, when the units differ or less than nothing would be left.
     """
-    before, change = standing or {}, given if type(given) is dict else {"amount": given}
-    units = [one["units"] for one in (before, change) if one.get("units") is not None]
+    before, added = current or {}, change if type(change) is dict else {"amount": change}
+    units = [one["units"] for one in (before, added) if one.get("units") is not None]
     if len(set(units)) > 1:
         raise Refused(Code.CONFLICT, f"The quantity is in {units[0]}, and the task says {units[1]}.")
-    held = Decimal(str(before.get("amount", 0)))
+    available = Decimal(str(before.get("amount", 0)))
     # The documents give a quantity without an amount the amount 1.
-    left = held + sign * Decimal(str(change.get("amount", 1)))
+    left = available + sign * Decimal(str(added.get("amount", 1)))
     if left < 0:
-        raise Refused(Code.CONFLICT, f"There is {held} only, which is not enough.")
+        raise Refused(Code.CONFLICT, f"There is {available} only, which is not enough.")
     amount = int(left) if left == left.to_integral_value() else float(left)
     return {**before, **({"units": units[0]} if units else {}), "amount": amount}
 
 
-def _referring(standing: Any, given: Any) -> list[Any]:
-    found = list(standing or [])
-    known = {str(one.get("id")) for one in found}
-    come = [one for one in (given if type(given) is list else [given]) if str(one.get("id")) not in known]
-    return found + [{name: one[name] for name in REFERENCE if name in one} for one in come]
+def _with_references(current: Any, change: Any) -> list[Any]:
+    references = list(current or [])
+    known = {str(one.get("id")) for one in references}
+    added = [one for one in _as_list(change) if str(one.get("id")) not in known]
+    return references + [{name: one[name] for name in REFERENCE if name in one} for one in added]
 
 
-def _unreferring(standing: Any, given: Any) -> list[Any]:
-    gone = {str(one.get("id")) for one in (given if type(given) is list else [given])}
-    return [one for one in standing or [] if str(one.get("id")) not in gone]
+def _without_references(current: Any, change: Any) -> list[Any]:
+    removed = {str(one.get("id")) for one in _as_list(change)}
+    return [one for one in current or [] if str(one.get("id")) not in removed]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if type(value) is list else [value]
 
 
 _KINDS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
-    "from": lambda _, given: given,
+    "from": lambda _, change: change,
     "add": _added,
-    "subtract": lambda standing, given: _added(standing, given, -1),
-    "append": lambda standing, given: [*(standing or []), given],
-    "refer": _referring,
-    "unrefer": _unreferring,
+    "subtract": lambda current, change: _added(current, change, -1),
+    "append": lambda current, change: [*(current or []), change],
+    "refer": _with_references,
+    "unrefer": _without_references,
 }
 
 

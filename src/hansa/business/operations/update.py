@@ -1,8 +1,8 @@
-"""Writing: replace, patch and delete entities of one resource (TMF630 Part 1, chapters 5 to 7); for creates see `creating`.
+"""Changing: replace or patch an entity (TMF630 Part 1, chapters 5 to 7).
 
-Every way of writing ends in the same few steps, in one transaction of the store: the entity is completed with what this
-marketplace sets, checked against the model of its type and against the rules of the business, and put. Writing needs a
-caller who may write, and is refused for replicas: their origin, another marketplace, is their only writer.
+Every change ends in the same few steps, in one transaction of the store: the server's fields are set, the
+content is checked against the model of its type and the rules of the business, and put. Replicas are not
+changed: their origin, another marketplace, is their only writer.
 """
 
 from __future__ import annotations
@@ -12,29 +12,46 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.business.context import Context, ServedResource
-from hansa.business.http.conditional import check_unchanged
-from hansa.business.http.messages import Request, Response
-from hansa.business.http.response import WriteResponses, WriteResult
+from hansa.business.context import Context
 from hansa.business.models.records import Access
 from hansa.business.operations.create import CreateOperation
 from hansa.business.operations.defaults import ServerFields
-from hansa.business.operations.draft import FIXED, DraftBuilder, check_own
-from hansa.business.patches import MEDIA_TYPES, apply_patch, check_patch
+from hansa.business.operations.draft import IMMUTABLE, DraftBuilder, check_is_own
+from hansa.business.operations.preconditions import NO_PRECONDITIONS, Preconditions
+from hansa.business.operations.results import WriteResult
+from hansa.business.patches import apply_patch, check_patch
 from hansa.business.rules import UnresolvedReference
+from hansa.business.served_resource import ServedResource
 from hansa.business.validation.validator import Violation, refuse
+from hansa.core.access import Action, Caller, Grant
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity, EntityDraft, Transaction
-from hansa.store.tables.references import below
 
-META_FIXED: Final = frozenset({"@type", "@baseType"})
-"""What an entity is does not change (TMF630 Part 2)."""
+TYPE_ATTRIBUTES: Final = frozenset({"@type", "@baseType"})
+"""The type of an entity does not change (TMF630 Part 2)."""
 
 Fields = dict[str, Any]
 
 
-class WriteHandler:
-    """Answers POST, PUT, PATCH and DELETE for one resource."""
+async def current_entity(
+    tx: Transaction, served: ServedResource, entity_id: str, parent_id: str | None, expected: Preconditions
+) -> Entity:
+    """The entity that a write is about, after every check that does not need its content.
+
+    Raises:
+        Refused: `Code.NOT_FOUND`, `Code.READ_ONLY_REPLICA` or `Code.PRECONDITION_FAILED`.
+    """
+    entity = await tx.entity(entity_id)
+    if entity is None or entity.type != served.resource.collection or entity.parent != parent_id:
+        raise served.not_found(entity_id)
+    check_is_own(entity, "The entity")
+    if expected is not NO_PRECONDITIONS:
+        expected.check(entity)
+    return entity
+
+
+class UpdateOperation:
+    """Changes the entities of one resource."""
 
     def __init__(self, served: ServedResource, context: Context) -> None:
         self._served = served
@@ -42,107 +59,121 @@ class WriteHandler:
         self._attributes = served.attributes
         self._context = context
         self._store = context.store
-        self._completion = ServerFields(self._resource, self._attributes, context.models, context.clock)
-        self._drafting = DraftBuilder(served, context)
-        self._answers = WriteResponses(served)
-        self.creating = CreateOperation(served, context, self._completion, self._drafting, self.amended)
-        # Methods for operators alone are those of the marketplace's own systems: they say what others only read.
-        self._unchanging = frozenset((*FIXED, *META_FIXED)) | (
+        self._server_fields = ServerFields(self._resource, self._attributes, context.models, context.clock)
+        self._drafts = DraftBuilder(served, context)
+        self.create = CreateOperation(served, context, self._server_fields, self._drafts, self.amended)
+        # Methods for operators alone are those of the marketplace's own systems: they say what others only
+        # read.
+        self._immutable = frozenset((*IMMUTABLE, *TYPE_ATTRIBUTES)) | (
             self._with_access("create-only")
             if "patch" in self._resource.operator_methods
             else self._with_access("create-only", "read-only")
         )
-        self._below = tuple(
-            one.collection
-            for one in served.api.resources
-            if one.parent_name == self._resource.path and one.embedded is None
-        )
 
-    # -- the methods ------------------------------------------------------------------------------------------
+    def authorize(self, caller: Caller) -> Grant:
+        """The grant to change entities here.
 
-    async def replace(self, request: Request, entity_id: str) -> Response:
-        """PUT of one entity: 200, 400, 401, 403, 404, 409, 412, 413 or 415."""
-        self._context.writer(request.headers)
-        request.accept_json()
-        chosen = self._served.chosen(request)
-        body = await request.json()
+        Raises:
+            Refused: `Code.UNAUTHENTICATED`, `Code.FORBIDDEN` or `Code.METHOD_NOT_ALLOWED`.
+        """
+        return self._served.authorize(caller, Action.CHANGE)
+
+    async def replace(
+        self,
+        grant: Grant,
+        entity_id: str,
+        body: Fields,
+        parent_id: str | None = None,
+        expected: Preconditions = NO_PRECONDITIONS,
+    ) -> WriteResult:
+        """Replace the content of an entity.
+
+        Args:
+            grant: From `authorize`.
+            entity_id: Its identifier.
+            body: All of its new content; what only this marketplace sets, or a create, stays as it is when
+                left out.
+            parent_id: The parent of a sub-resource.
+            expected: What the entity has to be like now.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`, `Code.READ_ONLY_REPLICA`, `Code.PRECONDITION_FAILED`, `Code.INVALID` or
+                a code of the rules.
+            Unavailable: `Code.OVERLOADED`, `Code.DISK_FULL` or `Code.UNAVAILABLE`; nothing was written.
+        """
+        assert self._served.is_granted(grant, Action.CHANGE), "a grant is used where it was made"
         if body.get("id", entity_id) != entity_id:
             refuse([Violation("id", "must be the identifier in the path", body["id"])])
         async with self._store.transaction() as tx:
-            standing = await self._standing(tx, entity_id, request)
-            written = await self._change(tx, standing, self._replacement(standing, body))
-        return self._answers.changed(written, chosen)
+            current = await current_entity(tx, self._served, entity_id, parent_id, expected)
+            return await self._change(tx, current, self._replacement(current, body))
 
-    async def patch(self, request: Request, entity_id: str) -> Response:
-        """PATCH of one entity, in any of four forms: 200, 400, 401, 403, 404, 409, 412, 413 or 415."""
-        self._context.writer(request.headers)
-        request.accept_json()
-        chosen = self._served.chosen(request)
-        media_type = request.media_type(MEDIA_TYPES)
-        patch = await request.value()
-        check_patch(media_type, patch, request.limits)
-        async with self._store.transaction() as tx:
-            standing = await self._standing(tx, entity_id, request)
-            before = msgspec.json.decode(standing.body)
-            after = apply_patch(media_type, before, patch, request.limits)
-            written = await self._change(tx, standing, after)
-        return self._answers.changed(written, chosen)
+    async def patch(
+        self,
+        grant: Grant,
+        entity_id: str,
+        form: str,
+        patch: Any,
+        parent_id: str | None = None,
+        expected: Preconditions = NO_PRECONDITIONS,
+    ) -> WriteResult:
+        """Patch an entity.
 
-    async def delete(self, request: Request, entity_id: str) -> Response:
-        """DELETE of one entity: 204, 401, 403, 404, 409 or 412."""
-        self._context.writer(request.headers)
-        async with self._store.transaction() as tx:
-            standing = await self._standing(tx, entity_id, request)
-            await self._context.rules.check_delete(tx, self._resource, standing)
-            await self._delete_below(tx, entity_id)
-            await tx.delete(entity_id)
-        return Response(204)
-
-    async def write(self, tx: Transaction, body: Mapping[str, Any]) -> Entity:
-        """Create an entity, or replace the one with its identifier, within a transaction; for jobs.
+        Args:
+            grant: From `authorize`.
+            entity_id: Its identifier.
+            form: What the patch is; one of `hansa.business.patches.MEDIA_TYPES`.
+            patch: The patch, a JSON value.
+            parent_id: The parent of a sub-resource.
+            expected: What the entity has to be like now.
 
         Raises:
-            Refused: as the methods do.
+            Refused: As `replace` does; also `Code.CONFLICT`, when the patch does not fit the entity.
+            Unavailable: As `replace` does.
         """
-        standing = await tx.entity(str(body.get("id", "")))
-        if standing is None:
-            return await self.creating.write(tx, dict(body))
-        self._check_collection(standing)
-        check_own(standing, "The entity")
-        return (await self._change(tx, standing, self._replacement(standing, dict(body)))).entity
+        assert self._served.is_granted(grant, Action.CHANGE), "a grant is used where it was made"
+        limits = self._context.limits
+        check_patch(form, patch, limits)
+        async with self._store.transaction() as tx:
+            current = await current_entity(tx, self._served, entity_id, parent_id, expected)
+            after = apply_patch(form, msgspec.json.decode(current.body), patch, limits)
+            return await self._change(tx, current, after)
 
-    async def _delete_below(self, tx: Transaction, entity_id: str) -> None:
-        """Delete the sub-resources of an entity, which without it would be at no path."""
-        if not self._below:
-            return
-        most = self._context.limits.sub_resources_deleted_max
-        found = await below(tx, self._below, entity_id, most + 1)
-        if len(found) > most:
+    async def create_or_replace_within(self, tx: Transaction, body: Mapping[str, Any]) -> Entity:
+        """Create an entity, or replace the one with its identifier, on behalf of the marketplace; for jobs.
+
+        Raises:
+            Refused: As the other operations do.
+        """
+        current = await tx.entity(str(body.get("id", "")))
+        if current is None:
+            return await self.create.create_within(tx, dict(body))
+        if current.type != self._resource.collection:
             raise Refused(
-                Code.CONFLICT,
-                f"More than {most} entities are below {entity_id!r}; too many to delete at once.",
+                Code.CONFLICT, f"{current.id!r} is here already, as an entity of type {current.type}."
             )
-        for each in found:
-            await tx.delete(each)
+        check_is_own(current, "The entity")
+        return (await self._change(tx, current, self._replacement(current, dict(body)))).entity
 
-    def amended(self, tx: Transaction, standing: Entity, after: Fields) -> EntityDraft:
-        """What an entity becomes when this marketplace itself changes it, also what no client may set.
+    def amended(self, tx: Transaction, current: Entity, after: Fields) -> EntityDraft:
+        """What an entity becomes when this marketplace itself changes it, including what no client may set.
 
         Raises:
             Refused: Model or rules do not allow it, or it is a replica.
         """
-        check_own(standing, "The entity")
-        return self._checked(tx, standing, msgspec.json.decode(standing.body), dict(after))[0]
+        check_is_own(current, "The entity")
+        return self._checked(tx, current, msgspec.json.decode(current.body), dict(after))[0]
 
     def address(self, entity_id: str) -> str:
         """Where an entity of a resource without parent is served."""
-        return self._served.shown(None).address(entity_id)
+        return self._served.representation(None).address(entity_id)
 
-    # -- the steps --------------------------------------------------------------------------------------------
+    # -- the steps
+    # --------------------------------------------------------------------------------------------
 
-    def _replacement(self, standing: Entity, body: Fields) -> Fields:
+    def _replacement(self, current: Entity, body: Fields) -> Fields:
         """The new content of an entity that is replaced: what only this marketplace sets, or a create, stays."""
-        before = msgspec.json.decode(standing.body)
+        before = msgspec.json.decode(current.body)
         after = {name: value for name, value in body.items() if value is not None and name != "href"}
         for name, value in before.items():
             attribute = self._attributes.get(name)
@@ -152,23 +183,24 @@ class WriteHandler:
                 after.setdefault(name, value)
         return after
 
-    async def _change(self, tx: Transaction, standing: Entity, after: Fields) -> WriteResult:
-        """Put new content of an entity that is here."""
-        before = msgspec.json.decode(standing.body)
+    async def _change(self, tx: Transaction, current: Entity, after: Fields) -> WriteResult:
+        """Put new content of an entity that is here; the same content is not written."""
+        before = msgspec.json.decode(current.body)
         after = {name: value for name, value in after.items() if value is not None and name != "href"}
         self._check_change(before, after)
-        self._completion.keep(before, after)
+        self._server_fields.restore_dates(before, after)
         if after == before:
-            return WriteResult(standing)
-        draft, unresolved = self._checked(tx, standing, before, after)
+            return WriteResult(current)
+        draft, unresolved = self._checked(tx, current, before, after)
         return WriteResult(await tx.put(draft), unresolved)
 
     def _checked(
-        self, tx: Transaction, standing: Entity, before: Fields, after: Fields
+        self, tx: Transaction, current: Entity, before: Fields, after: Fields
     ) -> tuple[EntityDraft, tuple[UnresolvedReference, ...]]:
-        """New content of an entity, stamped and held to model and rules."""
-        self._completion.changed(before, after)
-        draft = self._drafting.draft(after, standing.parent)
+        """New content of an entity with the server's fields, checked against model and rules."""
+        self._server_fields.set_in_changed(before, after)
+        draft = self._drafts.draft(after, current.parent)
+        assert draft.id == current.id, "an entity keeps its identifier"
         rules = self._context.rules
         rules.check_content(self._resource, before, after)
         return draft, rules.check_references(tx, self._resource, before, after)
@@ -177,27 +209,12 @@ class WriteHandler:
         return frozenset(name for name, one in self._attributes.items() if one.access in kinds)
 
     def _check_change(self, before: Fields, after: Fields) -> None:
-        come = {name: value for name, value in after.items() if name not in before}
-        self._served.validator.unknown(self._resource.type, come, after)
+        added = {name: value for name, value in after.items() if name not in before}
+        self._served.validator.unknown(self._resource.type, added, after)
         refuse(
             [
                 Violation(name, "cannot be changed", after.get(name))
-                for name in self._unchanging - self._completion.dates
+                for name in self._immutable - self._server_fields.dates
                 if after.get(name) != before.get(name)
             ]
         )
-
-    async def _standing(self, tx: Transaction, entity_id: str, request: Request) -> Entity:
-        """The entity that a write is about, after every check that does not need its content."""
-        entity = await tx.entity(entity_id)
-        if entity is None or entity.type != self._resource.collection or entity.parent != request.parent_id:
-            raise self._served.not_found(entity_id)
-        check_own(entity, "The entity")
-        check_unchanged(request.headers, entity)
-        return entity
-
-    def _check_collection(self, entity: Entity) -> None:
-        if entity.type != self._resource.collection:
-            raise Refused(
-                Code.CONFLICT, f"{entity.id!r} is here already, as an entity of type {entity.type}."
-            )

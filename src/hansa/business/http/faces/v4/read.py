@@ -1,0 +1,173 @@
+"""GET of one entity and of lists in version 4 (TMF630 Part 1, chapter 4).
+
+A page that a client named (`limit`, `offset`, `Range`) and that is not everything is answered 206. One that
+is cut because nobody named a limit is answered 200, as in the guideline's own example; both say in
+`Content-Range` what they are part of.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from hansa.business.context import Context
+from hansa.business.http.conditional import etag, is_known, last_modified
+from hansa.business.http.faces.v4.requested import requested_of
+from hansa.business.http.messages import CONTENT_TYPE, Header, Request, Response, error_response
+from hansa.business.http.response_cache import ListKey, ResponseCache
+from hansa.business.operations.read import ReadOperation
+from hansa.business.query import ListRequest, list_request, paging, taken_out
+from hansa.business.representation import Representation
+from hansa.business.served_resource import ServedResource
+from hansa.core.errors import Code, Refused
+from hansa.store import Page
+
+PARSED_REQUESTS_MAX: Final = 256
+"""Queries of lists that are parsed once."""
+ACCEPT_RANGES: Final = (b"accept-ranges", b"items")
+UNINDEXED: Final = b"hansa-unindexed"
+
+
+class ReadHandler:
+    """Answers GET for one resource."""
+
+    def __init__(
+        self, served: ServedResource, operation: ReadOperation, context: Context, cache: ResponseCache
+    ) -> None:
+        self._served = served
+        self._operation = operation
+        self._authenticate = context.authenticate
+        self._limits = context.limits
+        self._collection = served.resource.collection
+        self._cache = cache
+        self._parsed = lru_cache(PARSED_REQUESTS_MAX)(self._parse)
+        self._parsed_query = lru_cache(PARSED_REQUESTS_MAX)(self._parse_query)
+
+    async def retrieve(self, request: Request, entity_id: str) -> Response:
+        """GET of one entity: 200, 304, 400, 401, 404 or 406."""
+        request.accept_json()
+        scope = await self._operation.scope(self._authenticate(request.headers), request.parent_id)
+        requested = requested_of(self._served, request)
+        entity = await self._operation.one(scope, entity_id)
+        representation = self._served.representation(request.parent_id)
+        if requested is not None:
+            if requested.expand or requested.depth:
+                bodies = await self._operation.expand(
+                    scope, (entity.body,), requested.expand, requested.depth
+                )
+                body = representation.listed((entity.id,), bodies, requested.fields)[1:-1]
+                return Response(200, body, (CONTENT_TYPE,))
+            if requested.fields is not None:
+                body = representation.part(entity.id, entity.body, requested.fields)
+                return Response(200, body, (CONTENT_TYPE,))
+        tag = etag(entity)
+        modified = (b"last-modified", last_modified(entity.modified))
+        if is_known(request.headers, entity, tag):
+            return Response(304, b"", ((b"etag", tag), modified))
+        body = representation.whole(entity.id, entity.body)
+        return Response(200, body, (CONTENT_TYPE, (b"etag", tag), modified))
+
+    async def list(self, request: Request, _: str) -> Response:
+        """GET of the collection: 200, 206, 400, 401, 404, 406, 416, 501 or 503."""
+        request.accept_json()
+        operation = self._operation
+        scope = await operation.scope(self._authenticate(request.headers), request.parent_id)
+        named = (
+            request.query_string, scope.public_only, request.headers.get(b"range"), request.parent_id,
+        )  # fmt: skip
+        key = ListKey(self._collection, *named)
+        revision = operation.revision()
+        cached = self._cache.get(key, revision)
+        if cached is not None:
+            return cached
+        requested = self._parsed(*named)
+        page = await operation.page(scope, requested.query)
+        if requested.is_range and requested.query.offset >= page.total:
+            return _unsatisfiable(page.total)
+        representation = self._served.representation(request.parent_id)
+        if requested.expand or requested.depth:
+            bodies = await operation.expand(scope, page.bodies, requested.expand, requested.depth)
+            body = representation.listed(page.ids, bodies, requested.fields)
+        elif requested.fields is not None:
+            body = representation.listed(page.ids, page.bodies, requested.fields)
+        else:
+            body = representation.page(page)
+        response = _list_response(requested, page, representation, body)
+        # What depends on other collections, or is counted at every request, is made anew.
+        is_cacheable = not (requested.expand or requested.depth or page.unindexed)
+        if is_cacheable and revision == operation.revision():
+            self._cache.put(key, revision, response)
+        return response
+
+    def _parse(
+        self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None
+    ) -> ListRequest:
+        """What a request asks for; of pages of the same list, all but the page is parsed once."""
+        parts = taken_out(query_string)
+        if parts is None:
+            return self._parsed_query(query_string, public_only, range_header, parent_id)
+        rest, page = parts
+        return self._parsed_query(rest, public_only, None, parent_id).at(
+            paging(page.get(b"offset"), page.get(b"limit"), None, self._limits)
+        )
+
+    def _parse_query(
+        self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None
+    ) -> ListRequest:
+        return list_request(
+            query_string,
+            self._served.api,
+            self._served.resource,
+            self._served.representation(parent_id).collection,
+            self._limits,
+            public_only=public_only,
+            range_header=range_header,
+            parent=parent_id,
+        )
+
+
+def _list_response(
+    requested: ListRequest, page: Page, representation: Representation, body: bytes
+) -> Response:
+    is_part = len(page.ids) < page.total
+    headers = [
+        CONTENT_TYPE,
+        (b"x-total-count", b"%d" % page.total),
+        (b"x-result-count", b"%d" % len(page.ids)),
+        ACCEPT_RANGES,
+    ]
+    if is_part:
+        headers += _part_headers(requested, page, representation)
+    if page.unindexed:
+        headers.append((UNINDEXED, ", ".join(page.unindexed).encode()))
+    return Response(206 if is_part and requested.is_paged else 200, body, tuple(headers))
+
+
+def _part_headers(requested: ListRequest, page: Page, representation: Representation) -> list[Header]:
+    """Content-Range, and the Link header (RFC 8288) to this, the first, previous, next and last page."""
+    offset, limit = requested.query.offset, requested.query.limit
+    count = len(page.ids)
+    span = f"{offset + 1}-{offset + count}" if count else "*"
+    headers: list[Header] = [(b"content-range", f"items {span}/{page.total}".encode())]
+    if limit == 0:
+        return headers
+    start = f"<{representation.collection}?{requested.kept}{'&' if requested.kept else ''}offset="
+    last = max(0, (page.total - 1) // limit * limit)
+    links = [f'{start}{offset}&limit={limit}>; rel="self"', f'{start}0&limit={limit}>; rel="first"']
+    if offset > 0:
+        links.append(f'{start}{max(0, min(offset - limit, last))}&limit={limit}>; rel="prev"')
+    if offset + limit < page.total:
+        links.append(f'{start}{offset + limit}&limit={limit}>; rel="next"')
+    links.append(f'{start}{last}&limit={limit}>; rel="last"')
+    headers.append((b"link", ", ".join(links).encode()))
+    return headers
+
+
+def _unsatisfiable(total: int) -> Response:
+    """416 with the number of elements (RFC 9110, section 15.5.17)."""
+    refused = error_response(
+        Refused(Code.RANGE_NOT_SATISFIABLE, f"The list has {total} elements; the range begins beyond them.")
+    )
+    return Response(
+        refused.status, refused.body, (*refused.headers, (b"content-range", f"items */{total}".encode()))
+    )

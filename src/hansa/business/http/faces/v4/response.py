@@ -1,0 +1,77 @@
+"""The response to a write in version 4: the entity, its address, its version, unresolved references."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+from urllib.parse import quote
+
+from hansa.business.http.conditional import etag, last_modified
+from hansa.business.http.messages import CONTENT_TYPE, Header, Response
+from hansa.business.operations.results import WriteResult
+from hansa.business.representation import Selection
+from hansa.business.rules import UnresolvedReference
+from hansa.business.served_resource import ServedResource
+
+UNRESOLVED: Final = b"hansa-unresolved"
+REFERENCES_SHOWN_MAX: Final = 20
+ID_SHOWN_MAX_CHARS: Final = 100
+PLAIN_IN_HEADER: Final = (string.ascii_letters + string.digits + "._~:@!$&'()*+=-").encode()
+"""What stands in identifiers in a header as it is."""
+
+
+class WriteResponses:
+    """Responses to writes of the entities of one resource."""
+
+    def __init__(self, served: ServedResource) -> None:
+        self._served = served
+
+    def created(self, result: WriteResult, fields: Selection | None = None) -> Response:
+        """201, and where the entity is now."""
+        entity = result.entity
+        location = self._served.representation(entity.parent).address(entity.id).encode()
+        return self._one(201, result, fields, (b"location", location))
+
+    def created_with(self, fields: Selection) -> Callable[[WriteResult], Response]:
+        """A function for the same with some attributes of the entity."""
+        return partial(self.created, fields=fields)
+
+    def changed(self, result: WriteResult, fields: Selection | None) -> Response:
+        """200."""
+        return self._one(200, result, fields)
+
+    def several(
+        self, results: list[WriteResult], parent_id: str | None, fields: Selection | None
+    ) -> Response:
+        """200, with all that was written."""
+        representation = self._served.representation(parent_id)
+        entities = [result.entity for result in results]
+        body = representation.listed([one.id for one in entities], [one.body for one in entities], fields)
+        unresolved = tuple(reference for result in results for reference in result.unresolved)
+        return Response(200, body, (CONTENT_TYPE, *_unresolved(unresolved)))
+
+    def _one(self, status: int, result: WriteResult, fields: Selection | None, *headers: Header) -> Response:
+        entity = result.entity
+        representation = self._served.representation(entity.parent)
+        headers = (CONTENT_TYPE, *headers, *_unresolved(result.unresolved))
+        if fields is not None:
+            return Response(status, representation.part(entity.id, entity.body, fields), headers)
+        return Response(
+            status,
+            representation.whole(entity.id, entity.body),
+            (*headers, (b"etag", etag(entity)), (b"last-modified", last_modified(entity.modified))),
+        )
+
+
+def _unresolved(references: tuple[UnresolvedReference, ...]) -> tuple[Header, ...]:
+    """The header with references to what is not (yet) here; identifiers in it are percent-encoded."""
+    if not references:
+        return ()
+    shown = references[:REFERENCES_SHOWN_MAX]
+    ids = [one.target_id[:ID_SHOWN_MAX_CHARS] for one in shown]
+    if "".join(ids).encode(errors="replace").translate(None, PLAIN_IN_HEADER):
+        ids = [quote(each, safe=":") for each in ids]
+    text = ", ".join([f"{one.path}={each}" for one, each in zip(shown, ids, strict=True)])
+    return ((UNRESOLVED, text.encode()),)

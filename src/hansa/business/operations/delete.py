@@ -1,0 +1,74 @@
+"""Deleting an entity, with the sub-resources below it (TMF630 Part 1, chapter 5)."""
+
+from __future__ import annotations
+
+from hansa.business.context import Context
+from hansa.business.operations.preconditions import NO_PRECONDITIONS, Preconditions
+from hansa.business.operations.update import current_entity
+from hansa.business.served_resource import ServedResource
+from hansa.core.access import Action, Caller, Grant
+from hansa.core.errors import Code, Refused
+from hansa.store import Transaction
+from hansa.store.tables.references import below
+
+
+class DeleteOperation:
+    """Deletes the entities of one resource."""
+
+    def __init__(self, served: ServedResource, context: Context) -> None:
+        self._served = served
+        self._context = context
+        self._sub_collections = tuple(
+            one.collection
+            for one in served.api.resources
+            if one.parent_name == served.resource.path and one.embedded is None
+        )
+
+    def authorize(self, caller: Caller) -> Grant:
+        """The grant to delete entities here.
+
+        Raises:
+            Refused: `Code.UNAUTHENTICATED`, `Code.FORBIDDEN` or `Code.METHOD_NOT_ALLOWED`.
+        """
+        return self._served.authorize(caller, Action.DELETE)
+
+    async def delete(
+        self,
+        grant: Grant,
+        entity_id: str,
+        parent_id: str | None = None,
+        expected: Preconditions = NO_PRECONDITIONS,
+    ) -> None:
+        """Delete an entity and what is below it.
+
+        Args:
+            grant: From `authorize`.
+            entity_id: Its identifier.
+            parent_id: The parent of a sub-resource.
+            expected: What the entity has to be like now.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`, `Code.READ_ONLY_REPLICA`, `Code.PRECONDITION_FAILED`,
+                `Code.STILL_REFERENCED`; `Code.CONFLICT`, when too much is below it.
+            Unavailable: `Code.OVERLOADED`, `Code.DISK_FULL` or `Code.UNAVAILABLE`; nothing was deleted.
+        """
+        assert self._served.is_granted(grant, Action.DELETE), "a grant is used where it was made"
+        async with self._context.store.transaction() as tx:
+            current = await current_entity(tx, self._served, entity_id, parent_id, expected)
+            await self._context.rules.check_delete(tx, self._served.resource, current)
+            await self._delete_below(tx, entity_id)
+            await tx.delete(entity_id)
+
+    async def _delete_below(self, tx: Transaction, entity_id: str) -> None:
+        """Delete the sub-resources of an entity, which without it would be at no path."""
+        if not self._sub_collections:
+            return
+        count_max = self._context.limits.sub_resources_deleted_max
+        ids = await below(tx, self._sub_collections, entity_id, count_max + 1)
+        if len(ids) > count_max:
+            raise Refused(
+                Code.CONFLICT,
+                f"More than {count_max} entities are below {entity_id!r}; too many to delete at once.",
+            )
+        for each in ids:
+            await tx.delete(each)
