@@ -35,7 +35,7 @@ from hansa.node.demo_league import HOST
 from hansa.node.folder import CARD, LEDGER, MEMBER_KEY, MemberCard
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
-from hansa.pubsub.ledger.transactions import encode_events
+from hansa.pubsub.ledger.rules.events import encode_events
 from hansa.replication.exchange import encode_line
 from tests.league.harness import CLOCK, RunningMember
 

@@ -20,7 +20,8 @@ from hansa.core.identifiers import entity_key
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.pubsub.bus import EventFilter
-from hansa.pubsub.ledger.transactions import NUMBERED_CODES, encode_events
+from hansa.pubsub.ledger.rules import NUMBERED_CODES
+from hansa.pubsub.ledger.rules.events import encode_events
 from tests.league.harness import OFFERINGS, ROLES, League, RunningMember, league, wait_until
 from tests.league.hostile_member import TYPE, HostileMember, evidence_of, offering
 

@@ -120,7 +120,6 @@ RATCHETS: Final = (
     Ratchet("prose-length", "src/hansa/business/*", 230),
     Ratchet("prose-length", "src/hansa/node/*", 54),
     Ratchet("prose-length", "src/hansa/portal/*", 8),
-    Ratchet("prose-length", "src/hansa/pubsub/*", 77),
     Ratchet("prose-length", "src/hansa/replication/*", 48),
     Ratchet("prose-length", "src/hansa/store/*", 149),
     Ratchet("unused-definition", "src/hansa/*", 9),

@@ -86,8 +86,9 @@ class Bus(Protocol):
     async def publish(self, events: Sequence[str]) -> tuple[int, ...]:
         """Commit a batch of one issuer's events (compact JWS), all or none; returns their positions.
 
-        Publishing events that are already on the bus returns the positions they have, so a publisher that does not
-        know the outcome of an attempt repeats it. A caller publishes at most one version of an entity at a time.
+        Publishing events that are already on the bus returns the positions they have, so a publisher that
+        does not know the outcome of an attempt repeats it. A caller publishes at most one version of an
+        entity at a time.
 
         Raises:
             Refused: a code of the ledger's rules (`EVENT_…`, `TRANSACTION_…`); repeating is no use.

@@ -5,9 +5,9 @@
     look     status, …           where the engine and its peers stand
     bell     NewBlockHeader      one WebSocket subscription wakes everybody who waits for a block
 
-The subscription is made again, with a growing pause, whenever it breaks; it rings once when it stands, because
-blocks may have gone by meanwhile. Everything else fails with `Unavailable` while the engine is down, and its
-callers come back.
+The subscription is made again, with a growing pause, whenever it breaks; it rings once when it stands,
+because blocks may have gone by meanwhile. Everything else fails with `Unavailable` while the engine is down,
+and its callers come back.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import EngineProgress, SocketFolder
 from hansa.pubsub.ledger.methods import AHEAD
 from hansa.pubsub.ledger.queries import time_text
-from hansa.pubsub.ledger.transactions import CODESPACE, NUMBERED_CODES
+from hansa.pubsub.ledger.results import CODESPACE
+from hansa.pubsub.ledger.rules import NUMBERED_CODES
 from hansa.pubsub.ledger_bus import BACKOFF_MIN_S, LedgerBus
 from hansa.pubsub.named_connector import NamedUnixConnector
 
@@ -38,7 +39,8 @@ CALL_TIMEOUT_S: Final = 15.0
 CONNECTIONS_MAX: Final = 16
 HEARTBEAT_S: Final = 20.0
 LISTEN_BACKOFF_MAX_S: Final = 1.0
-"""Short: the engine is on this machine, and until it is listened to, its blocks are noticed by the safety poll."""
+"""Short: the engine is on this machine, and until it is listened to, its blocks are noticed by the safety
+poll."""
 
 SUBSCRIPTION: Final = {
     "jsonrpc": "2.0",
@@ -129,7 +131,7 @@ class CometBftBus(LedgerBus):
             await self._session.close()
         self._folder.close()
 
-    # -- submitting and asking --------------------------------------------------------------------------------
+    # -- submitting and asking -------------------------------------------------------------------------------
 
     async def _submit(self, transaction: bytes) -> None:
         self._listen()
@@ -150,7 +152,8 @@ class CometBftBus(LedgerBus):
             raise Unavailable(Code.UNAVAILABLE, "The engine did not accept the submission now.") from error
         self._raise_refusal(result)
         if isinstance(result, dict) and result.get("log") == AHEAD:
-            # It waits, in case its predecessor is on its way from elsewhere; but here nothing of the kind is known.
+            # It waits, in case its predecessor is on its way from elsewhere; but here nothing of the kind is
+            # known.
             raise Refused(Code.EVENT_VERSION_BROKEN, "A version between this one and the last is missing.")
 
     async def _query(self, path: str, data: bytes) -> bytes:
@@ -209,7 +212,7 @@ class CometBftBus(LedgerBus):
             )
         return self._session
 
-    # -- the bell ---------------------------------------------------------------------------------------------
+    # -- the bell --------------------------------------------------------------------------------------------
 
     async def _wait(self, seen: int, timeout_s: float | None) -> None:
         self._listen()

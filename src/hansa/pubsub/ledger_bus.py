@@ -1,13 +1,14 @@
 """The `Bus` on a ledger: what all ways of reaching a ledger application have in common.
 
-Publishing is submitting a transaction and looking, after each new block, whether its events have positions. What
-becomes of a submission can be unknown (the engine restarted and forgot it, the connection broke, a peer that was
-starting dropped it), so while the positions are missing it is submitted again from time to time, as another attempt
-that is gossiped anew: the ledger accepts an event once, and what is left of other attempts falls out of the mempool. When another has
-put some of a batch on the ledger (an event is public as soon as it is sent), the others are submitted alone.
+Publishing is submitting a transaction and looking, after each new block, whether its events have positions.
+What becomes of a submission can be unknown (the engine restarted and forgot it, the connection broke, a peer
+that was starting dropped it), so while the positions are missing it is submitted again from time to time, as
+another attempt that is gossiped anew: the ledger accepts an event once, and what is left of other attempts
+falls out of the mempool. When another has put some of a batch on the ledger (an event is public as soon as it
+is sent), the others are submitted alone.
 
-Following is reading pages until there are no more, then waiting for the signal. A slow safety poll stands in for
-rings that were lost with a connection.
+Following is reading pages until there are no more, then waiting for the signal. A slow safety poll stands in
+for rings that were lost with a connection.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from hansa.pubsub.ledger.queries import (
     PositionsQuery,
     signed_content,
 )
-from hansa.pubsub.ledger.transactions import decode_transaction, encode_events
+from hansa.pubsub.ledger.rules.events import encode_events
+from hansa.pubsub.ledger.transactions import TransactionReader
 
 SUBMIT_AGAIN_S: Final = 2.0
 BACKOFF_MIN_S: Final = 0.1
@@ -55,13 +57,15 @@ class LedgerBus(ABC):
         self._limits = limits
         self._signal = signal
         self._closed = False
-        self._params = LedgerParams(
-            event_size_max_bytes=limits.event_size_max_bytes,
-            events_per_transaction_max=limits.events_per_transaction_max,
-            transaction_size_max_bytes=limits.transaction_size_max_bytes,
+        self._reader = TransactionReader(
+            LedgerParams(
+                event_size_max_bytes=limits.event_size_max_bytes,
+                events_per_transaction_max=limits.events_per_transaction_max,
+                transaction_size_max_bytes=limits.transaction_size_max_bytes,
+            )
         )
 
-    # -- what an implementation provides ----------------------------------------------------------------------
+    # -- what an implementation provides ---------------------------------------------------------------------
 
     @abstractmethod
     async def _query(self, path: str, data: bytes) -> bytes:
@@ -75,13 +79,13 @@ class LedgerBus(ABC):
     async def ledger(self) -> LedgerStatus:
         """Where the ledger stands."""
 
-    # -- publishing -------------------------------------------------------------------------------------------
+    # -- publishing ------------------------------------------------------------------------------------------
 
     async def publish(self, events: Sequence[str]) -> tuple[int, ...]:
         """Commit a batch of one issuer's events, all or none; returns their positions. See `Bus.publish`."""
         if not events:
             return ()
-        decode_transaction(encode_events(events), self._params)
+        self._reader.read_form(encode_events(events))
         read = {jws: read_event(jws)[0] for jws in events}
         deadline_s = self._clock.monotonic() + self._limits.publish_timeout_s
         found: dict[str, int] = {}
@@ -138,7 +142,7 @@ class LedgerBus(ABC):
             found[jws] = entry.position
         return found
 
-    # -- reading ----------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
 
     async def follow(self, after: int, filter: EventFilter | None = None) -> AsyncIterator[EventPage]:
         """Pages of matching events after position `after`, for ever. See `Bus.follow`."""
@@ -188,7 +192,7 @@ class LedgerBus(ABC):
         self._closed = True
         self._signal.notify()
 
-    # -- asking -----------------------------------------------------------------------------------------------
+    # -- asking ----------------------------------------------------------------------------------------------
 
     async def _head(self) -> LedgerHead:
         return await self._ask("/status", None, LedgerHead)

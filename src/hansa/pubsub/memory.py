@@ -55,7 +55,7 @@ class MemoryLedger:
         self.signal = Signal(clock)
         self.application = LedgerApplication(SqliteState(MEMORY))
         genesis = AppState(tuple(members), params or LedgerParams())
-        self.application.begin(msgspec.json.encode(genesis), self._time_ms())
+        self.application.init_chain(msgspec.json.encode(genesis), self._time_ms())
 
     def bus(self) -> MemoryBus:
         """A member's handle."""
@@ -67,10 +67,10 @@ class MemoryLedger:
         Raises:
             Refused: the code of the rule that the transaction breaks; then there is no block.
         """
-        self.application.check(transaction, is_recheck=True)
+        self.application.check_tx(transaction, is_recheck=True)
         height = self.application.state.head.height + 1
         time_ms = max(self._time_ms(), self.application.state.head.time_ms)
-        self.application.finalize(Block(height, time_ms, (transaction,)))
+        self.application.finalize_block(Block(height, time_ms, (transaction,)))
         self.application.commit()
         self.signal.notify()
 

@@ -1,8 +1,8 @@
 """A client of a unix socket whose connections have names of their own.
 
 CometBFT tells the subscribers of its events apart by their remote address. Clients of a unix socket have none
-unless they ask for one: without it all of them are one subscriber to CometBFT, the second subscription is refused,
-and the end of any connection silently ends everybody's.
+unless they ask for one: without it all of them are one subscriber to CometBFT, the second subscription is
+refused, and the end of any connection silently ends everybody's.
 """
 
 from __future__ import annotations

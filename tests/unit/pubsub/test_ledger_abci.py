@@ -21,8 +21,9 @@ from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, message_class
 from hansa.pubsub.ledger.methods import AHEAD, AbciMethods
+from hansa.pubsub.ledger.rules import NUMBERED_CODES
+from hansa.pubsub.ledger.rules.events import encode_events
 from hansa.pubsub.ledger.sqlite_state import SqliteState
-from hansa.pubsub.ledger.transactions import CODE_NUMBERS, encode_events
 from tests.contract.origins import Origin
 
 ORIGIN = Origin("lubeck")
@@ -173,7 +174,7 @@ async def test_a_malicious_proposal_is_rejected_and_without_effect_if_decided(cl
     prepared = await client.ask("prepare_proposal", txs=[forged, good], max_tx_bytes=100_000)
     assert list(prepared.txs) == [good]
     finalized = await commit(client, 1, forged)
-    assert [result.code for result in finalized.tx_results] == [CODE_NUMBERS[Code.EVENT_SIGNATURE_INVALID]]
+    assert [NUMBERED_CODES[result.code] for result in finalized.tx_results] == [Code.EVENT_SIGNATURE_INVALID]
     assert finalized.app_hash == before
 
 
@@ -183,20 +184,20 @@ async def test_check_tx_tells_what_may_wait(client: Client) -> None:
     assert (await client.ask("check_tx", tx=first)).code == 0
     ahead = await client.ask("check_tx", tx=second)
     assert (ahead.code, ahead.log) == (0, AHEAD)
-    assert (await client.ask("check_tx", tx=second, type=1)).code == CODE_NUMBERS[Code.EVENT_VERSION_BROKEN]
+    assert NUMBERED_CODES[(await client.ask("check_tx", tx=second, type=1)).code] is Code.EVENT_VERSION_BROKEN
     refused = await client.ask("check_tx", tx=b"x" * 10_000_000)
-    assert (refused.code, refused.codespace) == (CODE_NUMBERS[Code.TRANSACTION_TOO_LARGE], "hansa")
+    assert (NUMBERED_CODES[refused.code], refused.codespace) == (Code.TRANSACTION_TOO_LARGE, "hansa")
     await commit(client, 1, first)
-    assert (await client.ask("check_tx", tx=first, type=1)).code == CODE_NUMBERS[Code.EVENT_DUPLICATE]
+    assert NUMBERED_CODES[(await client.ask("check_tx", tx=first, type=1)).code] is Code.EVENT_DUPLICATE
 
 
 async def test_queries_are_answered_with_json_or_a_code(client: Client) -> None:
     unborn = await client.ask("query", path="/status")
-    assert unborn.code == CODE_NUMBERS[Code.NOT_FOUND]
+    assert NUMBERED_CODES[unborn.code] is Code.NOT_FOUND
     await begin(client)
     status = await client.ask("query", path="/status")
     assert msgspec.json.decode(status.value)["position"] == 0
-    assert (await client.ask("query", path="/events", data=b"{")).code == CODE_NUMBERS[Code.INVALID]
+    assert NUMBERED_CODES[(await client.ask("query", path="/events", data=b"{")).code] is Code.INVALID
 
 
 async def test_snapshots_and_vote_extensions_are_not_offered(client: Client) -> None:
@@ -241,7 +242,7 @@ async def test_a_malformed_message_is_logged_and_its_connection_closed(
     client.writer.write(b"\x03\xff\xff\xff")
     assert await client.is_closed_by_server()
     assert [record["event"] for record in server.log if record["level"] == "warning"] == [
-        "abci connection closed"
+        "abci_connection_closed"
     ]
 
 

@@ -11,9 +11,9 @@ import pytest
 from hansa.core.errors import EXIT_STATUS, Code, Fatal
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState
+from hansa.pubsub.ledger.rules.events import encode_events
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state_machine import Block
-from hansa.pubsub.ledger.transactions import encode_events
 from tests.contract.origins import Origin
 
 ORIGIN = Origin("lubeck")
@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def application(path: Path) -> LedgerApplication:
     made = LedgerApplication(SqliteState(path))
-    made.begin(GENESIS, 0)
+    made.init_chain(GENESIS, 0)
     return made
 
 
@@ -49,7 +49,7 @@ def test_a_finalized_block_is_not_there_until_it_is_committed(
     application: LedgerApplication, path: Path
 ) -> None:
     before = application.state.head
-    effects = application.finalize(block(1))
+    effects = application.finalize_block(block(1))
     assert application.state.head == before
     application.commit()
     assert application.state.head == effects.head
@@ -60,25 +60,25 @@ def test_a_finalized_block_is_not_there_until_it_is_committed(
 def test_a_crash_between_finalize_and_commit_loses_the_pending_block_alone(
     application: LedgerApplication, path: Path
 ) -> None:
-    application.finalize(block(1))
+    application.finalize_block(block(1))
     application.commit()
     committed = application.state.head
     again = block(2)
-    expected = application.finalize(again).head
+    expected = application.finalize_block(again).head
     application.state.close()
     reopened = LedgerApplication(SqliteState(path))
     assert reopened.state.head == committed
-    assert reopened.finalize(again).head == expected
+    assert reopened.finalize_block(again).head == expected
 
 
 def test_a_genesis_can_begin_again_from_nothing(application: LedgerApplication) -> None:
     """CometBFT asks for that whenever the application says that it has no block."""
     first = application.state.head
-    application.begin(GENESIS, 0)
+    application.init_chain(GENESIS, 0)
     assert application.state.head == first
-    application.finalize(block(1))
+    application.finalize_block(block(1))
     application.commit()
-    application.begin(GENESIS, 0)
+    application.init_chain(GENESIS, 0)
     assert application.state.head == first
     assert application.state.claims_on(ORIGIN.key_of("e")) == ()
 
@@ -88,7 +88,7 @@ def test_an_empty_state_has_no_head(path: Path) -> None:
 
 
 def test_two_processes_on_one_file_are_told_apart(application: LedgerApplication, path: Path) -> None:
-    application.finalize(block(1))
+    application.finalize_block(block(1))
     application.commit()
     expect_fatal(path, Code.FOLDER_IN_USE)
 
@@ -118,7 +118,7 @@ def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
 def test_a_state_that_contradicts_itself_is_refused(
     application: LedgerApplication, path: Path, tampering: str
 ) -> None:
-    application.finalize(block(1))
+    application.finalize_block(block(1))
     application.commit()
     application.state.connection.execute(tampering)
     application.state.close()
@@ -126,12 +126,12 @@ def test_a_state_that_contradicts_itself_is_refused(
 
 
 def test_a_full_disk_ends_the_process_without_damage(application: LedgerApplication, path: Path) -> None:
-    application.finalize(block(1))
+    application.finalize_block(block(1))
     application.commit()
     committed = application.state.head
     pages = application.state.connection.pragma("page_count")
     application.state.connection.pragma("max_page_count", pages)
-    application.finalize(block(2, events=100))
+    application.finalize_block(block(2, events=100))
     with pytest.raises(Fatal) as fatal:
         application.commit()
     assert fatal.value.code is Code.DISK_FULL

@@ -19,10 +19,12 @@ from hansa.core.events import EntityVersion
 from hansa.core.merkle import leaf_hash, root
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
+from hansa.pubsub.ledger.rules import NUMBERED_CODES, RULES
+from hansa.pubsub.ledger.rules.events import encode_events
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
-from hansa.pubsub.ledger.state_machine import Block, Overlay, execute, members_root
-from hansa.pubsub.ledger.transactions import CODE_NUMBERS, encode_events
-from hansa.pubsub.ledger.verification import TransactionReader
+from hansa.pubsub.ledger.state import Overlay, members_root
+from hansa.pubsub.ledger.state_machine import Block, finalize_block
+from hansa.pubsub.ledger.transactions import TransactionReader
 from tests.contract.origins import Origin
 
 TIME_MS = 1_767_225_600_000
@@ -39,7 +41,7 @@ class Ledger:
         self.riga = Origin("riga", status="suspended")
         self.genesis = AppState((self.lubeck.member, self.bergen.member, self.riga.member), PARAMS)
         self.application = LedgerApplication(SqliteState(path))
-        self.application.begin(msgspec.json.encode(self.genesis), TIME_MS)
+        self.application.init_chain(msgspec.json.encode(self.genesis), TIME_MS)
 
     @property
     def state(self) -> SqliteState:
@@ -50,7 +52,7 @@ class Ledger:
         return Block(height, TIME_MS + 1000 * height, transactions)
 
     def commit(self, *transactions: bytes) -> list[Code | None]:
-        effects = self.application.finalize(self.block(*transactions))
+        effects = self.application.finalize_block(self.block(*transactions))
         self.application.commit()
         return [None if refusal is None else refusal.code for refusal in effects.refusals]
 
@@ -215,22 +217,22 @@ def test_what_breaks_a_rule_is_refused_everywhere(
     good = transaction(ledger.bergen.event("good"))
     for is_recheck in (False, True):
         with pytest.raises(Refused) as refused:
-            ledger.application.check(bad, is_recheck=is_recheck)
+            ledger.application.check_tx(bad, is_recheck=is_recheck)
         assert refused.value.code is code
-    assert ledger.application.prepare([bad, good], 400_000) == [good]
-    rejection = ledger.application.judge([good, bad])
+    assert ledger.application.prepare_proposal([bad, good], 400_000) == [good]
+    rejection = ledger.application.process_proposal([good, bad])
     assert rejection is not None
     assert rejection.code is code
-    assert ledger.application.judge([good]) is None
+    assert ledger.application.process_proposal([good]) is None
     assert ledger.state.head == before
     assert ledger.commit(bad, good) == [code, None]
     assert ledger.state.head.position == before.position + 1
 
 
-def test_every_code_of_a_refusal_has_a_number_of_its_own() -> None:
-    assert {code for code, _ in REFUSALS.values()} <= set(CODE_NUMBERS)
-    assert len(set(CODE_NUMBERS.values())) == len(CODE_NUMBERS)
-    assert 0 not in CODE_NUMBERS.values()
+def test_every_rule_has_a_number_of_its_own() -> None:
+    assert {code for code, _ in REFUSALS.values()} <= set(NUMBERED_CODES.values())
+    assert len({rule.number for rule in RULES}) == len(RULES)
+    assert 0 not in NUMBERED_CODES
 
 
 @settings(max_examples=200)
@@ -238,7 +240,7 @@ def test_every_code_of_a_refusal_has_a_number_of_its_own() -> None:
 def test_bytes_from_strangers_are_refused_and_never_crash(raw: bytes) -> None:
     with pytest.raises(Refused) as refused:
         TransactionReader(PARAMS).read(raw)
-    assert refused.value.code in CODE_NUMBERS
+    assert refused.value.code in NUMBERED_CODES.values()
 
 
 @settings(max_examples=200)
@@ -246,7 +248,7 @@ def test_bytes_from_strangers_are_refused_and_never_crash(raw: bytes) -> None:
 def test_texts_from_strangers_are_refused_and_never_crash(events: list[str]) -> None:
     with pytest.raises(Refused) as refused:
         TransactionReader(PARAMS).read(msgspec.json.encode({"kind": "events", "events": events}))
-    assert refused.value.code in CODE_NUMBERS
+    assert refused.value.code in NUMBERED_CODES.values()
 
 
 # -- chains and claims ------------------------------------------------------------------------------------------
@@ -282,30 +284,30 @@ def test_a_version_may_wait_one_ahead_but_not_when_it_is_checked_again(ledger: L
     first = transaction(ledger.lubeck.event("e"))
     second = transaction(ledger.lubeck.event("e", "StateChange"))
     third = transaction(ledger.lubeck.event("e", "StateChange"))
-    assert ledger.application.check(second, is_recheck=False) is False
+    assert ledger.application.check_tx(second, is_recheck=False) is False
     with pytest.raises(Refused):
-        ledger.application.check(second, is_recheck=True)
+        ledger.application.check_tx(second, is_recheck=True)
     with pytest.raises(Refused):
-        ledger.application.check(third, is_recheck=False)
-    assert ledger.application.prepare([second, first], 400_000) == [first]
-    assert ledger.application.prepare([first, second, third], 400_000) == [first, second, third]
+        ledger.application.check_tx(third, is_recheck=False)
+    assert ledger.application.prepare_proposal([second, first], 400_000) == [first]
+    assert ledger.application.prepare_proposal([first, second, third], 400_000) == [first, second, third]
     ledger.commit(first)
-    assert ledger.application.check(second, is_recheck=True) is True
+    assert ledger.application.check_tx(second, is_recheck=True) is True
 
 
 def test_a_proposal_keeps_within_its_size(ledger: Ledger) -> None:
     candidates = [transaction(ledger.lubeck.event(f"e{n}")) for n in range(5)]
     size = sum(len(raw) + 3 for raw in candidates[:3])
-    assert ledger.application.prepare(candidates, size) == candidates[:3]
-    assert ledger.application.prepare(candidates, size - 1) == candidates[:2]
-    assert ledger.application.prepare(candidates, 0) == []
+    assert ledger.application.prepare_proposal(candidates, size) == candidates[:3]
+    assert ledger.application.prepare_proposal(candidates, size - 1) == candidates[:2]
+    assert ledger.application.prepare_proposal(candidates, 0) == []
 
 
 def test_a_block_that_is_not_the_next_is_fatal(ledger: Ledger) -> None:
     ledger.commit()
     for height in (1, 3):
         with pytest.raises(Fatal) as fatal:
-            ledger.application.finalize(Block(height, TIME_MS, ()))
+            ledger.application.finalize_block(Block(height, TIME_MS, ()))
         assert fatal.value.code is Code.STORE_DAMAGED
 
 
@@ -384,11 +386,11 @@ def test_the_same_blocks_give_the_same_hashes_also_with_a_restart_at_every_block
     for number, transactions in enumerate(blocks):
         application = LedgerApplication(SqliteState(path))
         if number == 0:
-            application.begin(msgspec.json.encode(ledger.genesis), TIME_MS)
+            application.init_chain(msgspec.json.encode(ledger.genesis), TIME_MS)
         else:
             assert application.state.head.app_hash == hashes[number - 1]
         block = Block(number + 1, TIME_MS + 1000 * (number + 1), transactions)
-        once, effects = application.finalize(block), application.finalize(block)
+        once, effects = application.finalize_block(block), application.finalize_block(block)
         assert (once.head, once.events, once.claims) == (effects.head, effects.events, effects.claims)
         application.commit()
         assert [refusal and refusal.code for refusal in effects.refusals] == refusals[number]
@@ -401,8 +403,8 @@ def test_the_same_blocks_give_the_same_hashes_also_with_a_restart_at_every_block
 def test_what_an_honest_proposer_selects_is_accepted_and_takes_effect_as_a_whole(seed: int) -> None:
     ledger = Ledger()
     for transactions in blocks_of(ledger, seed):
-        selected = ledger.application.prepare(transactions, 400_000)
-        assert ledger.application.judge(selected) is None
+        selected = ledger.application.prepare_proposal(transactions, 400_000)
+        assert ledger.application.process_proposal(selected) is None
         assert ledger.commit(*selected) == [None] * len(selected)
 
 
@@ -411,8 +413,8 @@ def test_what_is_remembered_changes_no_result(ledger: Ledger) -> None:
     remembering = TransactionReader(PARAMS)
     for transactions in blocks:
         block = ledger.block(*transactions)
-        with_memory = execute(ledger.state, block, remembering)
-        without = execute(ledger.state, block, TransactionReader(PARAMS, remembered_events_max=0))
+        with_memory = finalize_block(ledger.state, block, remembering)
+        without = finalize_block(ledger.state, block, TransactionReader(PARAMS, steps_cached_max=0))
         assert with_memory.head == without.head
         ledger.commit(*transactions)
 
@@ -420,19 +422,19 @@ def test_what_is_remembered_changes_no_result(ledger: Ledger) -> None:
 def test_a_remembered_verification_counts_only_for_the_same_key(ledger: Ledger) -> None:
     """A member that changes its key under the same name has its old signatures refused."""
     reader = TransactionReader(PARAMS)
-    (signed,) = reader.read(transaction(ledger.lubeck.event("e")))
-    reader.verify(signed, ledger.lubeck.key.public)
+    (signed,) = reader.read(transaction(ledger.lubeck.event("e"))).steps
+    signed.verify(ledger.lubeck.key.public, reader.strict.keys)
     impostor = msgspec.structs.replace(Origin("x").key.public, kid=ledger.lubeck.key.kid)
     with pytest.raises(Refused):
-        reader.verify(signed, impostor)
+        signed.verify(impostor, reader.strict.keys)
 
 
 def test_an_overlay_leaves_the_state_below_as_it_is(ledger: Ledger) -> None:
     reader = TransactionReader(PARAMS)
-    (signed,) = reader.read(transaction(ledger.lubeck.event("e")))
+    (signed,) = reader.read(transaction(ledger.lubeck.event("e"))).steps
     below = Overlay(ledger.state)
     upper = Overlay(below)
-    upper.append(signed)
+    upper.append_event(signed.jws, signed.event)
     assert (below.events, below.head) == ((), ledger.state.head)
     below.absorb(upper)
     assert below.events == upper.events

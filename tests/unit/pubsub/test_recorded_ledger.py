@@ -52,10 +52,10 @@ def test_a_recorded_ledger_replays_to_the_same_hashes_and_verdicts(
 ) -> None:
     path = tmp_path / "state.db"
     application = LedgerApplication(SqliteState(path))
-    assert application.begin(recorded.app_state.encode(), recorded.time_ms).hex() == recorded.app_hash
+    assert application.init_chain(recorded.app_state.encode(), recorded.time_ms).hex() == recorded.app_hash
     for block in recorded.blocks:
         transactions = tuple(text.encode() for text in block.transactions)
-        effects = application.finalize(Block(block.height, block.time_ms, transactions))
+        effects = application.finalize_block(Block(block.height, block.time_ms, transactions))
         application.commit()
         assert tuple(refusal and refusal.code for refusal in effects.refusals) == block.codes
         assert application.state.head.app_hash.hex() == block.app_hash
@@ -67,13 +67,13 @@ def test_a_recorded_ledger_replays_to_the_same_hashes_and_verdicts(
 
 def test_a_recorded_block_is_accepted_or_rejected_as_it_was(recorded: RecordedLedger) -> None:
     application = LedgerApplication(SqliteState(MEMORY))
-    application.begin(recorded.app_state.encode(), recorded.time_ms)
+    application.init_chain(recorded.app_state.encode(), recorded.time_ms)
     for block in recorded.blocks:
         transactions = tuple(text.encode() for text in block.transactions)
-        rejection = application.judge(transactions)
+        rejection = application.process_proposal(transactions)
         first_code = next((code for code in block.codes if code is not None), None)
         assert (rejection and rejection.code) == first_code
-        application.finalize(Block(block.height, block.time_ms, transactions))
+        application.finalize_block(Block(block.height, block.time_ms, transactions))
         application.commit()
     application.state.close()
 

@@ -1,7 +1,7 @@
 """The consensus engine, CometBFT: its folder, its keys, its process.
 
-A member's engine is made with `write_home` from `EngineSettings`, a `genesis_document` and two `EngineKey`s, and
-run with `supervised_engine`. The application behind it runs as a second `Supervised` child.
+A member's engine is made with `write_home` from `EngineSettings`, a `genesis_document` and two `EngineKey`s,
+and run with `supervised_engine`. The application behind it runs as a second `Supervised` child.
 """
 
 from hansa.pubsub.engine.binary import EngineBuild, engine_binary, engine_build

@@ -14,7 +14,7 @@ FOLDER: Final = Path(__file__).with_name("bin")
 
 
 class EngineBuild(msgspec.Struct, frozen=True):
-    """What the binary was made from. The binary of v0.40.0 itself prints another version, so it is not asked."""
+    """What the binary was made from: the binary of v0.40.0 itself prints another version."""
 
     cometbft: str
     """The pinned version, such as `v0.40.0`."""

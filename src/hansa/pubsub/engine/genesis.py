@@ -20,16 +20,17 @@ CHAIN_ID_LENGTH_MAX: Final = 50
 """CometBFT refuses a longer one."""
 
 BLOCK_SIZE_MAX_BYTES: Final = 400_000
-"""Bounded so that a full block is gossiped and verified well within the propose timeout. With blocks of several
-megabytes an overloaded league collapses: every round times out before its block has been looked at."""
+"""Bounded so that a full block is gossiped and verified well within the propose timeout. With blocks of
+several megabytes an overloaded league collapses: every round times out before its block has been looked
+at."""
 
 EVIDENCE_SIZE_MAX_BYTES: Final = 100_000
 """Must be below the block's size; a piece of evidence (two votes) has some 500 bytes."""
 
 EVIDENCE_AGE_MAX_BLOCKS: Final = 100_000
 EVIDENCE_AGE_MAX: Final = timedelta(days=21)
-"""Misbehaviour older than both is no longer punished; three weeks leave time to notice it. An idle league makes
-no blocks, so the blocks alone would not do."""
+"""Misbehaviour older than both is no longer punished; three weeks leave time to notice it. An idle league
+makes no blocks, so the blocks alone would not do."""
 
 
 class GenesisValidator(msgspec.Struct, frozen=True):
@@ -94,7 +95,7 @@ def check_arguments(chain_id: str, validators: Sequence[GenesisValidator]) -> No
 
 
 def consensus_params() -> dict[str, Any]:
-    """The consensus parameters of a league; CometBFT writes 64-bit numbers as strings, and durations in ns."""
+    """The consensus parameters of a league. CometBFT writes 64-bit numbers as strings, durations in ns."""
     age_ns = int(EVIDENCE_AGE_MAX.total_seconds()) * 1_000_000_000
     return {
         "block": {"max_bytes": str(BLOCK_SIZE_MAX_BYTES), "max_gas": "-1"},

@@ -7,8 +7,8 @@
     <home>/data/priv_validator_state.json   the engine's own memory of what it signed; only ever created
 
 The engine runs with the home as its working folder, and meets its neighbours on unix sockets there
-(`abci.sock`: the application; `rpc.sock`: queries and submissions). Socket names are relative because a socket's
-address holds 108 bytes and a home may lie deep. The peer-to-peer port is the only TCP port.
+(`abci.sock`: the application; `rpc.sock`: queries and submissions). Socket names are relative because a
+socket's address holds 108 bytes and a home may lie deep. The peer-to-peer port is the only TCP port.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class EngineSettings(msgspec.Struct, frozen=True):
     persistent_peers: tuple[str, ...] = ()
     """`<node id>@host:port` of the other members."""
     is_single_machine: bool = False
-    """Whether several members share this machine: loopback addresses and many peers of one address are right."""
+    """Whether several members share this machine: loopback addresses and many peers of one address are
+    right."""
     proxy_app: str = f"unix://{ABCI_SOCKET}"
     rpc_address: str = f"unix://{RPC_SOCKET}"
     log_level: str = LOG_LEVEL
@@ -59,8 +60,9 @@ class EngineSettings(msgspec.Struct, frozen=True):
     transaction_size_max_bytes: int = 262_144
 
     propose_timeout_s: float = 1.0
-    """How long the others wait for a block of the one whose turn it is. It has to cover making and gossiping a
-    full block on a busy machine; while a member is down it is also the pause at every block whose turn was its."""
+    """How long the others wait for a block of the one whose turn it is. It has to cover making and gossiping
+    a full block on a busy machine; while a member is down it is also the pause at every block whose turn was
+    its."""
     propose_timeout_step_s: float = 0.5
     """By how much it grows with every failed round: too short a timeout heals itself."""
     vote_timeout_s: float = 0.3
@@ -89,7 +91,8 @@ def write_home(
     Keys and genesis of an existing home stay; keys that are not given and not there are generated.
 
     Raises:
-        Fatal: `Code.SETTINGS_INVALID`, when the home was made with another genesis or other keys, or is damaged.
+        Fatal: `Code.SETTINGS_INVALID`, when the home was made with another genesis or other keys, or is
+            damaged.
     """
     config, data = folder / "config", folder / "data"
     for part in (folder, config, data):
@@ -115,8 +118,8 @@ def configuration(settings: EngineSettings) -> dict[str, Any]:
             "laddr": settings.rpc_address,
             "max_body_bytes": 2 * settings.transaction_size_max_bytes + 65_536,
             "max_open_connections": 64,
-            # A reader that falls behind is disconnected and reads on from its cursor; the default drops events
-            # without a word.
+            # A reader that falls behind is disconnected and reads on from its cursor; the default drops
+            # events without a word.
             "experimental_close_on_slow_client": True,
             "experimental_subscription_buffer_size": 1000,
             "experimental_websocket_write_buffer_size": 1000,
@@ -126,7 +129,8 @@ def configuration(settings: EngineSettings) -> dict[str, Any]:
             "laddr": f"tcp://{bracketed(settings.p2p_host)}:{settings.p2p_port}",
             "external_address": settings.p2p_external_address,
             "persistent_peers": ",".join(settings.persistent_peers),
-            # Without it the pause between attempts grows to hours, and a member that was down for a day stays away.
+            # Without it the pause between attempts grows to hours, and a member that was down for a day stays
+            # away.
             "persistent_peers_max_dial_period": "30s",
             "addr_book_strict": not settings.is_single_machine,
             "allow_duplicate_ip": settings.is_single_machine,

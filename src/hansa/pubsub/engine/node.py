@@ -1,12 +1,12 @@
 """The CometBFT process of a member.
 
 It ends when the connection to its application breaks (the application crashed or was stopped), and is then
-started again by its supervisor. Every start waits for the application first, because CometBFT itself would look
-for it only every three seconds; and removes the socket that a killed predecessor left, on which it could not
-listen.
+started again by its supervisor. Every start waits for the application first, because CometBFT itself would
+look for it only every three seconds; and removes the socket that a killed predecessor left, on which it could
+not listen.
 
-When its consensus fails, as it does on a full disk, CometBFT logs that, takes no part in the league any more, and
-stays alive. It is killed then, so that it is started again.
+When its consensus fails, as it does on a full disk, CometBFT logs that, takes no part in the league any more,
+and stays alive. It is killed then, so that it is started again.
 """
 
 from __future__ import annotations

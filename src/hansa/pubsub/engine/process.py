@@ -6,15 +6,16 @@
                                                   └── failed too often ──▶ failed
 
 A child that exits, for whatever reason, is started again. The pause before that doubles from
-`restart_backoff_min_s` to `restart_backoff_max_s` while starts keep failing, and begins anew after the child ran
-for `stable_after_s`. With `failures_max` set, so many failures in a row end the attempts.
+`restart_backoff_min_s` to `restart_backoff_max_s` while starts keep failing, and begins anew after the child
+ran for `stable_after_s`. With `failures_max` set, so many failures in a row end the attempts.
 
 To stop, the child gets SIGTERM and, when it has not gone after `stop_timeout_s`, SIGKILL with everything it
 started. A child never outlives this process, however this process ends (on Linux the kernel sees to it).
 It runs in a session of its own, so that Ctrl-C in a terminal reaches the parent alone, which then stops its
 children in the right order.
 
-The child's output is read here line by line. The pipe is large, so that a busy parent does not hold up the child.
+The child's output is read here line by line. The pipe is large, so that a busy parent does not hold up the
+child.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ PIPE_SIZE_BYTES: Final = 1_048_576
 LINE_SIZE_MAX_BYTES: Final = 16_384
 LAST_LINES_MAX: Final = 20
 OUTPUT_END_TIMEOUT_S: Final = 1.0
-"""How long to read on after the child has gone: a process that escaped its group may hold the pipe for ever."""
+"""How long to read on after the child has gone: a process that escaped its group may hold the pipe for
+ever."""
 
 PR_SET_PDEATHSIG: Final = 1
 """`prctl(2)`."""
@@ -196,7 +198,7 @@ class Supervised:
         if self._state is ChildState.FAILED:
             raise self._failure()
 
-    # -- the supervising task -----------------------------------------------------------------------------------
+    # -- the supervising task --------------------------------------------------------------------------------
 
     async def _supervise(self) -> None:
         try:
@@ -321,7 +323,7 @@ class Supervised:
         )
 
 
-# -- output -----------------------------------------------------------------------------------------------------
+# -- output --------------------------------------------------------------------------------------------------
 
 
 class OutputLines(asyncio.Protocol):
@@ -388,7 +390,7 @@ class OutputLines(asyncio.Protocol):
         self._take_line(line)
 
 
-# -- the operating system ---------------------------------------------------------------------------------------
+# -- the operating system ------------------------------------------------------------------------------------
 
 
 def large_pipe() -> tuple[BinaryIO, int]:
@@ -401,7 +403,7 @@ def large_pipe() -> tuple[BinaryIO, int]:
 
 
 def dying_with(parent_pid: int) -> Callable[[], None] | None:
-    """What a new child does first: ask the kernel to kill it when its parent ends. Linux alone offers that."""
+    """What a new child does first: ask the kernel to kill it when its parent ends; Linux only."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl

@@ -1,7 +1,8 @@
 """A child's output as structured log lines of this process.
 
-CometBFT and the ledger application write one JSON object a line. What is not JSON (a crash's stack, a library's
-complaint) is passed on as text. What a child says is bounded here: length of a line, number of fields.
+CometBFT and the ledger application write one JSON object a line. What is not JSON (a crash's stack, a
+library's complaint) is passed on as text. What a child says is bounded here: length of a line, number of
+fields.
 """
 
 from __future__ import annotations

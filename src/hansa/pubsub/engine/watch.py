@@ -1,23 +1,27 @@
-"""Notices an engine that lives but does not go on, and has it started again.
+"""Detects an engine that runs but makes no progress, and has it restarted.
 
-An engine can be alive and healthy by its own account, and yet never get another block: it waits for something that each of
-its peers believes to have sent, or its peers wait for something that it believes to have sent. Nothing that it does by
-itself ends that, and it logs nothing. A new start does end it, because then all of them tell one another anew where they
-stand.
+An engine can run and be healthy by its own account, and yet never get another block: it waits for something
+that each of its peers believes to have sent, or its peers wait for something that it believes to have sent.
+It never recovers from that by itself, and it logs nothing. A restart helps, because then all peers exchange
+their states anew.
 
-States, found out every `CHECK_S`:
+States, checked every `CHECK_S`:
 
-    going on     it has moved since the last look, by a block or by a step towards one, or there is nothing to move for
+    progressing  it has moved since the last check, by a block or by a step towards one, or there is nothing
+                 to move for
     behind       others have blocks that it lacks, and it does not move
-    waiting      transactions wait for a block, and it does not move. That is so as well while the league has no quorum
-    silent       it does not answer, although it has answered since its start. Before its first answer it may be working
-                 through blocks for as long as it likes
+    waiting      transactions wait for a block, and it does not move. It is the same while the league has no
+                 quorum
+    silent       it does not answer, although it has answered since its start. Before its first answer it may
+                 replay blocks for any length of time
 
-Behind or silent for `stall_s`, or waiting for twice that, it is killed, and its supervisor starts it. When that did not
-help, the time until the next attempt doubles, up to `PATIENCE_MAX_S`, and begins anew with its next block.
+Behind or silent for `stall_s`, or waiting for twice that, it is killed, and its supervisor starts it. When
+that did not help, the time until the next attempt doubles, up to `STALL_MAX_S`, and is reset by its next
+block.
 
-Where the others are is what they say. One that exaggerates gains nothing: what counts is the height that more than a third
-of the peers claim to have reached, and the worst that several could do is a new start now and then.
+Peers report their heights themselves. One that exaggerates gains nothing: what counts is the height that more
+than a third of the peers claim to have reached, and the worst that several could cause is a restart now and
+then.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ from hansa.pubsub.engine.process import Supervised
 
 CHECK_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 5.0
-PATIENCE_MAX_S: Final = 3600.0
+STALL_MAX_S: Final = 3600.0
 
 
 class EngineProgress(msgspec.Struct, frozen=True):
@@ -104,7 +108,7 @@ class EngineWatch:
             stalled_for_s=round(stalled_for_s, 3),
             said_last=msgspec.to_builtins(self._before),
         )
-        self._patience_s = min(2 * self._patience_s, PATIENCE_MAX_S)
+        self._patience_s = min(2 * self._patience_s, STALL_MAX_S)
         self._engine.kill()
 
     async def _ask(self) -> EngineProgress | None:

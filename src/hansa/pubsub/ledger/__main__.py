@@ -1,4 +1,4 @@
-"""The ledger application as a process: `python -m hansa.pubsub.ledger --state state.db --socket abci.sock`."""
+"""The ledger application as a process: `python -m hansa.pubsub.ledger --state FILE --socket FILE`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         uvloop.run(_serve(options.state, options.socket, logger))
     except HansaError as error:
-        logger.error("ledger application ends", code=error.code, reason=error.message)
+        logger.error("ledger_application_ends", code=error.code, reason=error.message)
         return error.exit_status
     return 0
 

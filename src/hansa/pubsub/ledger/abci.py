@@ -1,13 +1,13 @@
 """The ABCI server: CometBFT's side of the ledger application, on a unix socket.
 
-CometBFT opens four connections (consensus, mempool, snapshots, queries). On each it sends requests, every one a
-protobuf `Request` behind its length as an unsigned varint, and expects as many `Response`s in the same order. It
-does not wait for one answer before it sends the next request.
+CometBFT opens four connections (consensus, mempool, snapshots, queries). On each it sends requests, every one
+a protobuf `Request` behind its length as an unsigned varint, and expects as many `Response`s in the same
+order. It does not wait for one answer before it sends the next request.
 
-Everything is answered on one event loop, one request at a time, so no two requests see the state change between
-them. What is not a request (an overlong or malformed message) ends that connection with a log line and touches
-nothing else. An application that cannot go on ends the server (`serve` raises): an unanswered request is what
-tells CometBFT that the application is gone.
+Everything is answered on one event loop, one request at a time, so no two requests see the state change
+between them. What is not a request (an overlong or malformed message) ends that connection with a log line
+and touches nothing else. An application that cannot go on ends the server (`serve` raises): an unanswered
+request is what tells CometBFT that the application is gone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from hansa.pubsub.engine.sockets import remove_stale_socket
 from hansa.pubsub.ledger.methods import AbciMethods, parse_request
 
 MESSAGE_SIZE_MAX_BYTES: Final = 33_554_432
-"""A genesis document with thousands of members, or a block with all that CometBFT sends along, is far smaller."""
+"""A genesis document with thousands of members, or a block with all that CometBFT sends along, is far
+smaller."""
 
 READ_SIZE_BYTES: Final = 262_144
 LENGTH_SIZE_MAX_BYTES: Final = 5
@@ -50,7 +51,7 @@ class Frames:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take in some bytes; the messages that are whole now.
+        """Add received bytes; the messages that are complete now.
 
         Raises:
             Refused: `Code.TOO_LARGE` or `Code.MALFORMED`; the stream is of no use any more.
@@ -58,8 +59,8 @@ class Frames:
         self._buffer += data
         messages: list[bytes] = []
         start = 0
-        while (found := self._length(start)) is not None:
-            length, begin = found
+        while (frame := self._length(start)) is not None:
+            length, begin = frame
             if length > self._size_max_bytes:
                 raise Refused(
                     Code.TOO_LARGE, f"A message of {length} bytes; {self._size_max_bytes} are allowed."
@@ -72,7 +73,7 @@ class Frames:
         return messages
 
     def _length(self, start: int) -> tuple[int, int] | None:
-        """The length that stands at `start`, and where the message begins; None when it is not all there."""
+        """The length written at `start`, and where its message begins; None when it is not complete yet."""
         length = 0
         for index in range(LENGTH_SIZE_MAX_BYTES):
             if start + index >= len(self._buffer):
@@ -96,7 +97,8 @@ class AbciServer:
         """Listen on a unix socket that its owner alone can use, until cancelled.
 
         Raises:
-            Fatal: what made the application give up; or `Code.SETTINGS_INVALID`, when nobody can listen there.
+            Fatal: what made the application give up; or `Code.SETTINGS_INVALID`, when nobody can listen
+                there.
         """
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -105,7 +107,7 @@ class AbciServer:
             try:
                 await self._converse(reader, writer)
             except (ConnectionError, asyncio.CancelledError):
-                pass  # the other side is gone, or we are going; either way there is nobody to answer
+                pass  # the other side has closed, or the server is closing: there is nobody to answer
             except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the server, not one connection
                 if not ended.done():
                     ended.set_exception(error)
@@ -114,7 +116,7 @@ class AbciServer:
                 writer.close()
 
         server = await asyncio.start_unix_server(handle, sock=_listening_socket(path))
-        self._logger.info("ledger application listens", socket=str(path))
+        self._logger.info("ledger_application_listens", socket=str(path))
         if ready is not None:
             ready.set()
         try:
@@ -132,7 +134,7 @@ class AbciServer:
                 for message in frames.feed(data):
                     self._send(writer, self._methods.answer(parse_request(message)))
             except (DecodeError, Refused) as error:
-                self._logger.warning("abci connection closed", reason=str(error)[:200])
+                self._logger.warning("abci_connection_closed", reason=str(error)[:200])
                 return
             await writer.drain()
 

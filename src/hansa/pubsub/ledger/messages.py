@@ -1,7 +1,7 @@
 """The protobuf messages that CometBFT and its application exchange (ABCI 2.0).
 
-The build writes `abci.binpb`, a FileDescriptorSet made from the pinned CometBFT's own `.proto` files, beside this
-module (docs/decisions/0001). The messages live in a descriptor pool of their own, so they meet no other
+The build writes `abci.binpb`, a FileDescriptorSet made from the pinned CometBFT's own `.proto` files, beside
+this module (docs/decisions/0001). The messages live in a descriptor pool of their own, so they meet no other
 library's idea of `tendermint` or `gogoproto` in the global one.
 
 Every request arrives as a `Request` and is answered with a `Response`; each holds exactly one of the messages
@@ -53,7 +53,8 @@ def load_pool(descriptors: Path = DESCRIPTORS) -> DescriptorPool:
 def message_class(name: str) -> type[Any]:
     """The class of a message by its full protobuf name, such as `tendermint.abci.RequestCheckTx`.
 
-    The classes are made at run time; hence the type. An unknown name is an error of the programmer (`KeyError`).
+    The classes are made at run time; hence the type. An unknown name is an error of the programmer
+    (`KeyError`).
 
     Raises:
         Fatal: `Code.ENGINE_MISSING`.

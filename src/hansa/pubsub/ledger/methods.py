@@ -1,7 +1,7 @@
 """ABCI 2.0 methods: each request's message to the ledger application, its answer to a response's message.
 
-Codes, data and gas of a transaction's result are part of consensus; `log` is for people and is not. Vote extensions
-are not enabled, snapshots are not offered.
+Codes, data and gas of a transaction's result are part of consensus; `log` is for people and is not. Vote
+extensions are not enabled, snapshots are not offered.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from structlog.typing import FilteringBoundLogger
 from hansa.core.errors import Code, Fatal, HansaError, Refused
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, enum_values, message_class
+from hansa.pubsub.ledger.results import CODESPACE, QUERY_NUMBERS, RuleBroken
 from hansa.pubsub.ledger.state_machine import Block
-from hansa.pubsub.ledger.transactions import CODE_NUMBERS, CODESPACE
 
 APP_VERSION: Final = 1
 """Of the state machine's rules: part of every block's header."""
@@ -86,9 +86,9 @@ class AbciMethods:
             raise Fatal(
                 Code.SETTINGS_INVALID, "A ledger begins at height 1; the genesis document says otherwise."
             )
-        app_hash = self._application.begin(request.app_state_bytes, _milliseconds(request.time))
+        app_hash = self._application.init_chain(request.app_state_bytes, _milliseconds(request.time))
         self._logger.info(
-            "ledger begins", chain_id=request.chain_id, members=len(self._application.state.members)
+            "chain_initialized", chain_id=request.chain_id, members=len(self._application.state.members)
         )
         return self._message("ResponseInitChain", app_hash=app_hash)
 
@@ -100,26 +100,26 @@ class AbciMethods:
         except Exception as error:
             if isinstance(error, HansaError):
                 raise
-            self._logger.exception("query failed", path=request.path[:64])
-            return self._message("ResponseQuery", code=CODE_NUMBERS[Code.INTERNAL], codespace=CODESPACE)
+            self._logger.exception("query_failed", path=request.path[:64])
+            return self._message("ResponseQuery", code=QUERY_NUMBERS[Code.INTERNAL], codespace=CODESPACE)
         return self._message("ResponseQuery", value=value, height=self._application.state.head.height)
 
     def _check_tx(self, request: Any) -> Any:
         try:
-            in_order = self._application.check(request.tx, is_recheck=request.type == self._recheck)
+            in_order = self._application.check_tx(request.tx, is_recheck=request.type == self._recheck)
         except Refused as refusal:
             return self._message("ResponseCheckTx", **_refused(refusal))
         return self._message("ResponseCheckTx", log="" if in_order else AHEAD)
 
     def _prepare_proposal(self, request: Any) -> Any:
-        transactions = self._application.prepare(request.txs, request.max_tx_bytes)
+        transactions = self._application.prepare_proposal(request.txs, request.max_tx_bytes)
         return self._message("ResponsePrepareProposal", txs=transactions)
 
     def _process_proposal(self, request: Any) -> Any:
-        refusal = self._application.judge(request.txs)
+        refusal = self._application.process_proposal(request.txs)
         if refusal is not None:
             self._logger.warning(
-                "proposed block rejected",
+                "proposal_rejected",
                 height=request.height,
                 proposer=request.proposer_address.hex(),
                 code=refusal.code,
@@ -130,7 +130,7 @@ class AbciMethods:
 
     def _finalize_block(self, request: Any) -> Any:
         block = Block(request.height, _milliseconds(request.time), tuple(request.txs))
-        effects = self._application.finalize(block)
+        effects = self._application.finalize_block(block)
         results = [
             self._message("ExecTxResult", **({} if refusal is None else _refused(refusal)))
             for refusal in effects.refusals
@@ -145,7 +145,7 @@ class AbciMethods:
 
 def _refused(refusal: Refused) -> dict[str, Any]:
     return {
-        "code": CODE_NUMBERS[refusal.code],
+        "code": refusal.rule.number if isinstance(refusal, RuleBroken) else QUERY_NUMBERS[refusal.code],
         "codespace": CODESPACE,
         "log": refusal.message[:LOG_LENGTH_MAX_CHARS],
     }

@@ -1,14 +1,14 @@
-"""Questions to the ledger application: ABCI queries whose data and answers are JSON.
+"""Queries to the ledger application: ABCI queries whose data and results are JSON.
 
-    /status      LedgerHead                       where the ledger stands
+    /status      LedgerHead                       the ledger in short
     /members     members                          the registry
     /events      EventsQuery    -> EventsAnswer   a page of events after a position
     /claims      ClaimsQuery    -> claims         what is known of some entity keys
     /positions   PositionsQuery -> positions      where an issuer's events are
     /check       a transaction  -> nothing        whether it would be valid now, and if not, why
 
-The application answers consensus on the same loop, so the work for one question is bounded: in events, in bytes
-and in positions looked at (`scanned_to` says how far). A time becomes a position by the blocks' times, which
+The application answers consensus on the same loop, so the work for one query is bounded: in events, in bytes
+and in positions scanned (`scanned_to` says how far). A time becomes a position by the blocks' times, which
 never decrease.
 """
 
@@ -26,8 +26,9 @@ from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import is_entity_key
 from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.sqlite_state import SqliteState, event_id_bytes
-from hansa.pubsub.ledger.state_machine import Overlay, apply_transaction
-from hansa.pubsub.ledger.verification import TransactionReader
+from hansa.pubsub.ledger.state import Overlay
+from hansa.pubsub.ledger.state_machine import apply_transaction
+from hansa.pubsub.ledger.transactions import TransactionReader
 
 SCANNED_POSITIONS_MAX: Final = 20_000
 ANSWER_SIZE_MAX_BYTES: Final = 1_048_576
@@ -48,8 +49,8 @@ class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: int = EVENTS_MAX
 
 
-class EventRow(msgspec.Struct, frozen=True, array_like=True):
-    """An event on the ledger."""
+class ReportedEvent(msgspec.Struct, frozen=True, array_like=True):
+    """An event of the answer."""
 
     position: int
     height: int
@@ -60,7 +61,7 @@ class EventRow(msgspec.Struct, frozen=True, array_like=True):
 class EventsAnswer(msgspec.Struct, frozen=True):
     """The page."""
 
-    events: tuple[EventRow, ...]
+    events: tuple[ReportedEvent, ...]
     scanned_to: int
     last_position: int
 
@@ -79,7 +80,7 @@ class PositionsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EventPosition(msgspec.Struct, frozen=True, array_like=True):
-    """Where an event is, and which."""
+    """The position of an event."""
 
     id: str
     position: int
@@ -88,7 +89,7 @@ class EventPosition(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LedgerHead(msgspec.Struct, frozen=True):
-    """Where the ledger stands."""
+    """The ledger after its last block, in short."""
 
     height: int
     position: int
@@ -100,7 +101,7 @@ _Query = TypeVar("_Query")
 
 
 def signed_content(jws: str) -> str:
-    """Names what an event's issuer signed: SHA-256, hex, of the JWS without its signature.
+    """Identifies what an event's issuer signed: SHA-256, hex, of the JWS without its signature.
 
     Anybody can turn a valid ES256 signature into another valid one of the same content.
     """
@@ -128,12 +129,12 @@ def time_number(text: str) -> int:
 
 
 class LedgerQueries:
-    """Answers questions from the committed state."""
+    """Answers queries from the committed state."""
 
     def __init__(self, state: SqliteState, reader: Callable[[], TransactionReader]) -> None:
         self._state = state
         self._reader = reader
-        self._answers: Mapping[str, Callable[[bytes], Any]] = {
+        self._queries: Mapping[str, Callable[[bytes], Any]] = {
             "/status": self._status,
             "/members": self._members,
             "/events": self._events,
@@ -146,14 +147,15 @@ class LedgerQueries:
         """The JSON answer.
 
         Raises:
-            Refused: `Code.NOT_FOUND` (no such path), `Code.INVALID`, `Code.TOO_LARGE`; of `/check` the ledger's codes.
+            Refused: `Code.NOT_FOUND` (no such path), `Code.INVALID`, `Code.TOO_LARGE`; of `/check` the
+                ledger's codes.
         """
-        ask = self._answers.get(path)
-        if ask is None:
+        query = self._queries.get(path)
+        if query is None:
             raise Refused(Code.NOT_FOUND, "There is no such query.")
         if self._state.is_empty:
             raise Refused(Code.NOT_FOUND, "The ledger has not begun.")
-        return msgspec.json.encode(ask(data))
+        return msgspec.json.encode(query(data))
 
     def _status(self, _: bytes) -> LedgerHead:
         head = self._state.head
@@ -167,21 +169,21 @@ class LedgerQueries:
 
     def _claims(self, data: bytes) -> Any:
         keys = _decode(data, ClaimsQuery).keys
-        _bound(len(keys), KEYS_MAX, "keys")
+        _check_count(len(keys), KEYS_MAX, "keys")
         if not all(map(is_entity_key, keys)):
             raise Refused(Code.INVALID, "An entity key is a SHA-256 in hex.")
         return tuple(claim for key in dict.fromkeys(keys) for claim in self._state.claims_on(key))
 
     def _positions(self, data: bytes) -> tuple[EventPosition, ...]:
         query = _decode(data, PositionsQuery)
-        _bound(len(query.ids), IDS_MAX, "ids")
-        found: list[EventPosition] = []
+        _check_count(len(query.ids), IDS_MAX, "ids")
+        positions: list[EventPosition] = []
         for id in query.ids:
             event_id_bytes(id)
             position = self._state.position_of(query.issuer, id)
             if position is not None:
-                found.append(EventPosition(id, position, signed_content(self._jws(position))))
-        return tuple(found)
+                positions.append(EventPosition(id, position, signed_content(self._jws(position))))
+        return tuple(positions)
 
     def _jws(self, position: int) -> str:
         row = self._state.connection.execute(
@@ -190,20 +192,20 @@ class LedgerQueries:
         assert row is not None, "every event is stored"
         return str(row[0])
 
-    # -- events -----------------------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------------------
 
     def _events(self, data: bytes) -> EventsAnswer:
         query = _decode(data, EventsQuery)
         filter, last = query.filter, self._state.head.position
         if query.after < 0 or query.limit < 1:
             raise Refused(Code.INVALID, "after is 0 or more, limit 1 or more.")
-        _bound(len(filter.keys), KEYS_MAX, "keys")
-        _bound(len(filter.types) + len(filter.issuers), NAMES_MAX, "types and issuers")
+        _check_count(len(filter.keys), KEYS_MAX, "keys")
+        _check_count(len(filter.types) + len(filter.issuers), NAMES_MAX, "types and issuers")
         first, end = self._range(query.after, filter, last)
         if first > end:
             return EventsAnswer((), max(query.after, last), last)
         rows, scanned_to = self._scan(first, end, filter, min(query.limit, EVENTS_MAX))
-        # What lies behind the range is too late for the filter: it has been looked at, too.
+        # What lies behind the range is too late for the filter, so it counts as scanned.
         return EventsAnswer(rows, last if scanned_to >= end else scanned_to, last)
 
     def _range(self, after: int, filter: EventFilter, last: int) -> tuple[int, int]:
@@ -225,45 +227,49 @@ class LedgerQueries:
 
     def _scan(
         self, first: int, end: int, filter: EventFilter, limit: int
-    ) -> tuple[tuple[EventRow, ...], int]:
+    ) -> tuple[tuple[ReportedEvent, ...], int]:
         conditions, bindings = self._conditions(filter)
-        order = "INDEXED BY event_claim"  # finds the events of some keys, however far apart they are
+        index = "INDEXED BY event_claim"  # leads to the events of some keys, however far apart they are
         if not filter.keys:
-            order = "NOT INDEXED"
+            index = "NOT INDEXED"
             end = min(end, first + SCANNED_POSITIONS_MAX - 1)
-        found = self._state.connection.execute(
-            f"SELECT event.position, event.height, block.time_ms, event_jws.jws FROM event {order}"  # noqa: S608
+        matches = self._state.connection.execute(
+            f"SELECT event.position, event.height, block.time_ms, event_jws.jws FROM event {index}"  # noqa: S608
             " JOIN event_jws USING (position) JOIN block ON block.height = event.height"
             f" WHERE event.position BETWEEN ? AND ?{conditions} ORDER BY event.position LIMIT ?",
             (first, end, *bindings, limit),
         )
-        rows: list[EventRow] = []
+        rows: list[ReportedEvent] = []
         size_bytes = 0
-        for position, height, time_ms, jws in found:
+        for position, height, time_ms, jws in matches:
             size_bytes += len(jws)
             if rows and size_bytes > ANSWER_SIZE_MAX_BYTES:
                 return tuple(rows), rows[-1].position
-            rows.append(EventRow(position, height, time_text(time_ms), jws))
+            rows.append(ReportedEvent(position, height, time_text(time_ms), jws))
         return tuple(rows), rows[-1].position if len(rows) == limit else end
 
     def _conditions(self, filter: EventFilter) -> tuple[str, tuple[Any, ...]]:
         sql = ""
         bindings: list[Any] = []
         if filter.keys:
-            sql += f" AND event.claim IN (SELECT number FROM claim WHERE key IN ({_marks(filter.keys)}))"  # noqa: S608
+            sql += (
+                f" AND event.claim IN (SELECT number FROM claim WHERE key IN ({_placeholders(filter.keys)}))"  # noqa: S608
+            )
             bindings += [bytes.fromhex(key) if is_entity_key(key) else b"" for key in filter.keys]
         for column, names in (("issuer", filter.issuers), ("type", filter.types)):
             if names:
-                sql += f" AND event.{column} IN (SELECT number FROM name WHERE text IN ({_marks(names)}))"  # noqa: S608
+                sql += (
+                    f" AND event.{column} IN (SELECT number FROM name WHERE text IN ({_placeholders(names)}))"  # noqa: S608
+                )
                 bindings += names
         return sql, tuple(bindings)
 
 
-def _marks(values: Sequence[object]) -> str:
+def _placeholders(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _bound(count: int, maximum: int, what: str) -> None:
+def _check_count(count: int, maximum: int, what: str) -> None:
     if count > maximum:
         raise Refused(Code.TOO_LARGE, f"{count} {what} at once; {maximum} are allowed.")
 

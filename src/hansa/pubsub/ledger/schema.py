@@ -1,17 +1,20 @@
-"""The tables of the ledger's state.
+"""The tables of the ledger's state, and their rows.
 
-head         one row: where the ledger stands. Written in the transaction of its block.
+head         one row: the ledger in short. Written in the transaction of its block
 member       the registry
 block        time of each block that has events
 event        what is filtered on, a small row per event, so that scanning a window of positions is cheap
 event_jws    the events themselves
 claim        the last version per (issuer, entity key)
 name         issuers and event names, by number
+
+A row type has the columns that are read or written, in the order of its fields; `select_sql` and `insert_sql`
+name them.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 APPLICATION_ID: Final = 0x48414E4C
 """`HANL` in the file's header: this is a ledger's state and nothing else."""
@@ -56,3 +59,89 @@ CREATE TABLE claim (
 ) STRICT;
 CREATE UNIQUE INDEX claim_key ON claim (key, issuer);
 """
+
+TABLES: Final = ("event_jws", "event", "claim", "block", "name", "member", "head")
+"""All of them; a table comes before those that it refers to."""
+
+
+class HeadRow(NamedTuple):
+    """The row of `head`."""
+
+    height: int
+    time_ms: int
+    events: int
+    """Their number."""
+    peaks: bytes
+    """Of the Merkle tree's frontier, one hash after another."""
+    members_root: bytes
+    app_hash: bytes
+    params: bytes
+    """JSON of `LedgerParams`."""
+
+
+class MemberRow(NamedTuple):
+    """A row of `member`."""
+
+    did: str
+    body: bytes
+    """JSON of `Member`."""
+
+
+class BlockRow(NamedTuple):
+    """A row of `block`."""
+
+    height: int
+    time_ms: int
+    first_position: int
+
+
+class EventRow(NamedTuple):
+    """A row of `event`."""
+
+    position: int
+    height: int
+    id: bytes
+    issuer: int
+    """Number of its name."""
+    type: int
+    """Number of its name."""
+    claim: int
+    """Number of the claim."""
+
+
+class EventJwsRow(NamedTuple):
+    """A row of `event_jws`."""
+
+    position: int
+    jws: str
+
+
+class ClaimRow(NamedTuple):
+    """A row of `claim`, without its number."""
+
+    key: bytes
+    issuer: int
+    """Number of its name."""
+    first_position: int
+    last_position: int
+    version: int
+    hashlink: str
+    is_deleted: int
+
+
+RowType = type[HeadRow | MemberRow | BlockRow | EventRow | EventJwsRow | ClaimRow]
+
+
+def columns(row: RowType) -> str:
+    """The columns of a row type, in the order of its fields."""
+    return ", ".join(row._fields)
+
+
+def select_sql(table: str, row: RowType) -> str:
+    """SQL that reads rows of a table, to be made into `row` with `_make`."""
+    return f"SELECT {columns(row)} FROM {table}"  # noqa: S608
+
+
+def insert_sql(table: str, row: RowType) -> str:
+    """SQL that writes a row; its bindings are the row itself."""
+    return f"INSERT INTO {table} ({columns(row)}) VALUES ({', '.join('?' * len(row._fields))})"  # noqa: S608

@@ -20,17 +20,41 @@ from hansa.core.members import Member
 from hansa.core.merkle import Frontier
 from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
-from hansa.pubsub.ledger.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
-from hansa.pubsub.ledger.state_machine import BlockEffects, Head, genesis_head
+from hansa.pubsub.ledger.schema import (
+    APPLICATION_ID,
+    SCHEMA,
+    SCHEMA_VERSION,
+    TABLES,
+    BlockRow,
+    ClaimRow,
+    EventJwsRow,
+    EventRow,
+    HeadRow,
+    MemberRow,
+    insert_sql,
+    select_sql,
+)
+from hansa.pubsub.ledger.state import BlockEffects, Head, genesis_effects, members_root
 
 MEMORY: Final = ":memory:"
 _HASH_SIZE_BYTES: Final = 32
 _BUSY_TIMEOUT_MS: Final = 200
-_CLAIM_COLUMNS: Final = "first_position, last_position, version, hashlink, is_deleted"
+
+_SELECT_CLAIM: Final = f"{select_sql('claim', ClaimRow)} WHERE key = ? AND issuer = ?"
+_SELECT_CLAIMS_ON: Final = f"{select_sql('claim', ClaimRow)} WHERE key = ? ORDER BY first_position"
+_WRITE_CLAIM: Final = (
+    f"{insert_sql('claim', ClaimRow)} ON CONFLICT (key, issuer) DO UPDATE SET"
+    " last_position = excluded.last_position, version = excluded.version,"
+    " hashlink = excluded.hashlink, is_deleted = excluded.is_deleted RETURNING number"
+)
+_WRITE_MEMBER: Final = (
+    f"{insert_sql('member', MemberRow)} ON CONFLICT (did) DO UPDATE SET body = excluded.body"
+)
+_WRITE_HEAD: Final = f"UPDATE head SET {', '.join(f'{name} = ?' for name in HeadRow._fields)}"  # noqa: S608
 
 
 class SqliteState:
-    """The committed state of a ledger; a `LedgerView` of the last whole block."""
+    """The committed state of a ledger; a `StateView` of the last whole block."""
 
     def __init__(self, path: Path | str) -> None:
         """Open or create.
@@ -48,9 +72,11 @@ class SqliteState:
         self._members: dict[str, Member] = {}
         self._issuers: dict[str, int] = {}
         """Numbers of those members that have events."""
+        self._issuer_dids: dict[int, str] = {}
+        """The same the other way round."""
         self._load()
 
-    # -- what the state is ------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
 
     @property
     def is_empty(self) -> bool:
@@ -59,9 +85,14 @@ class SqliteState:
 
     @property
     def head(self) -> Head:
-        """Where the ledger stands."""
-        assert self._head is not None, "a ledger stands nowhere before its genesis"
+        """The ledger in short, after the last whole block."""
+        assert self._head is not None, "a ledger has no head before its genesis"
         return self._head
+
+    @property
+    def tree(self) -> Frontier:
+        """The Merkle tree over all events' bytes."""
+        return self.head.tree
 
     @property
     def params(self) -> LedgerParams:
@@ -97,37 +128,30 @@ class SqliteState:
         if number is None:
             return None
         row = self._row(
-            f"SELECT {_CLAIM_COLUMNS} FROM claim WHERE key = ? AND issuer = ?",  # noqa: S608
+            _SELECT_CLAIM,
             (bytes.fromhex(key), number),
         )
-        return None if row is None else _claim(key, issuer, row)
+        return None if row is None else _as_claim(key, issuer, ClaimRow._make(row))
 
     def claims_on(self, key: str) -> tuple[Claim, ...]:
         """Every issuer's claim on an entity key."""
-        rows = self.connection.execute(
-            f"SELECT name.text, {_CLAIM_COLUMNS} FROM claim JOIN name ON name.number = claim.issuer"  # noqa: S608
-            " WHERE key = ? ORDER BY first_position",
-            (bytes.fromhex(key),),
-        )
-        return tuple(_claim(key, row[0], row[1:]) for row in rows)
+        rows = self.connection.execute(_SELECT_CLAIMS_ON, (bytes.fromhex(key),)).fetchall()
+        claims = map(ClaimRow._make, rows)
+        return tuple(_as_claim(key, self._issuer_dids[claim.issuer], claim) for claim in claims)
 
-    # -- how it changes ---------------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------------
 
-    def begin(self, app_state: AppState, time_ms: int) -> None:
-        """Write the genesis over whatever is there; the engine asks for it only when it starts from nothing."""
-        head = genesis_head(app_state.members, time_ms)
+    def write_genesis(self, app_state: AppState, time_ms: int) -> None:
+        """Write the genesis over any state; the engine asks for it only when it has no blocks."""
+        effects = genesis_effects(app_state, time_ms)
         with self._failures(), self.connection:
-            for table in ("event_jws", "event", "claim", "block", "name", "member", "head"):
+            for table in TABLES:
                 self.connection.execute(f"DELETE FROM {table}")  # noqa: S608
-            self.connection.executemany(
-                "INSERT INTO member (did, body) VALUES (?, ?)",
-                [(member.did, msgspec.json.encode(member)) for member in app_state.members],
-            )
-            self.connection.execute(
-                "INSERT INTO head VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
-                (*_head_row(head), msgspec.json.encode(app_state.params)),
-            )
+            self._write_members(effects.members)
+            self.connection.execute(insert_sql("head", HeadRow), _head_row(effects.head, app_state.params))
         self._load()
+        assert self.head == effects.head, "what was written is what is read"
+        assert self._params == app_state.params, "what was written is what is read"
 
     def persist(self, effects: BlockEffects) -> None:
         """Write a block's effects, durably, as one transaction.
@@ -136,23 +160,32 @@ class SqliteState:
             Fatal: `Code.DISK_FULL` or `Code.STORE_DAMAGED`; nothing of the block is written.
         """
         assert effects.head.height > self.head.height, "blocks are persisted in order"
+        assert effects.head.position == self.head.position + len(effects.events), "positions have no gaps"
         issuers: dict[str, int] = {}
         with self._failures(), self.connection:
             if effects.events:
                 issuers = self._write_events(effects)
-            self.connection.execute(
-                "UPDATE head SET height = ?, time_ms = ?, events = ?, peaks = ?, members_root = ?, app_hash = ?",
-                _head_row(effects.head),
-            )
+            if effects.members:
+                self._write_members(effects.members)
+            self.connection.execute(_WRITE_HEAD, _head_row(effects.head, self._params))
         self._head = effects.head
         self._issuers |= issuers
+        self._issuer_dids |= {number: did for did, number in issuers.items()}
+        if effects.members:
+            changed = self._members | {member.did: member for member in effects.members}
+            self._members = {did: changed[did] for did in sorted(changed)}
+
+    def _write_members(self, members: Sequence[Member]) -> None:
+        self.connection.executemany(
+            _WRITE_MEMBER, [MemberRow(member.did, msgspec.json.encode(member)) for member in members]
+        )
 
     def _write_events(self, effects: BlockEffects) -> dict[str, int]:
         """Write the events of a block; the numbers of their issuers."""
         height = effects.head.height
         self.connection.execute(
-            "INSERT INTO block (height, time_ms, first_position) VALUES (?, ?, ?)",
-            (height, effects.head.time_ms, effects.events[0].position),
+            insert_sql("block", BlockRow),
+            BlockRow(height, effects.head.time_ms, effects.events[0].position),
         )
         names = {new.event.issuer for new in effects.events} | {new.event.type for new in effects.events}
         self.connection.executemany(
@@ -164,45 +197,42 @@ class SqliteState:
         claims: dict[tuple[str, str], int] = {}
         for claim in effects.claims:
             claims[claim.issuer, claim.key] = self._number(
-                "INSERT INTO claim (key, issuer, first_position, last_position, version, hashlink, is_deleted)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, issuer) DO UPDATE SET"
-                " last_position = excluded.last_position, version = excluded.version,"
-                " hashlink = excluded.hashlink, is_deleted = excluded.is_deleted RETURNING number",
-                (
-                    bytes.fromhex(claim.key),
-                    numbers[claim.issuer],
-                    claim.first_position,
-                    claim.last_position,
-                    claim.version,
-                    claim.hashlink,
-                    int(claim.is_deleted),
+                _WRITE_CLAIM,
+                ClaimRow(
+                    key=bytes.fromhex(claim.key),
+                    issuer=numbers[claim.issuer],
+                    first_position=claim.first_position,
+                    last_position=claim.last_position,
+                    version=claim.version,
+                    hashlink=claim.hashlink,
+                    is_deleted=int(claim.is_deleted),
                 ),
             )
         self.connection.executemany(
-            "INSERT INTO event (position, height, id, issuer, type, claim) VALUES (?, ?, ?, ?, ?, ?)",
+            insert_sql("event", EventRow),
             [
-                (
-                    new.position,
-                    height,
-                    uuid.UUID(new.event.id).bytes,
-                    numbers[new.event.issuer],
-                    numbers[new.event.type],
-                    claims[new.event.issuer, new.event.entity.key],
+                EventRow(
+                    position=new.position,
+                    height=height,
+                    id=uuid.UUID(new.event.id).bytes,
+                    issuer=numbers[new.event.issuer],
+                    type=numbers[new.event.type],
+                    claim=claims[new.event.issuer, new.event.entity.key],
                 )
                 for new in effects.events
             ],
         )
         self.connection.executemany(
-            "INSERT INTO event_jws (position, jws) VALUES (?, ?)",
-            [(new.position, new.jws) for new in effects.events],
+            insert_sql("event_jws", EventJwsRow),
+            [EventJwsRow(new.position, new.jws) for new in effects.events],
         )
         return {new.event.issuer: numbers[new.event.issuer] for new in effects.events}
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.connection.close()
 
-    # -- the file ---------------------------------------------------------------------------------------------
+    # -- the file --------------------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
         version = self._number("PRAGMA user_version", ())
@@ -214,7 +244,7 @@ class SqliteState:
             )
         if application not in {0, APPLICATION_ID}:
             raise Fatal(Code.STORE_DAMAGED, f"{self.path} is not the state of a ledger.")
-        # One process has it for itself; a second one on the same file is told so (`FOLDER_IN_USE`).
+        # One process at a time: a second one on the same file fails with `FOLDER_IN_USE`.
         self.connection.pragma("locking_mode", "exclusive")
         self.connection.pragma("journal_mode", "wal")
         self.connection.pragma("synchronous", "full")
@@ -227,29 +257,32 @@ class SqliteState:
 
     def _load(self) -> None:
         with self._failures():
-            row = self._row(
-                "SELECT height, time_ms, events, peaks, members_root, app_hash, params FROM head", ()
-            )
+            row = self._row(select_sql("head", HeadRow), ())
             if row is None:
                 return
-            height, time_ms, events, peaks, members, app_hash, params = row
+            head = HeadRow._make(row)
+            members = self.connection.execute(f"{select_sql('member', MemberRow)} ORDER BY did").fetchall()
             self._members = {
-                did: msgspec.json.decode(body, type=Member)
-                for did, body in self.connection.execute("SELECT did, body FROM member ORDER BY did")
+                member.did: msgspec.json.decode(member.body, type=Member)
+                for member in map(MemberRow._make, members)
             }
             self._issuers = dict(
                 self.connection.execute(
                     "SELECT text, number FROM name WHERE text IN (SELECT did FROM member)"
                 )
             )
+            self._issuer_dids = {number: did for did, number in self._issuers.items()}
             newest = self._number("SELECT coalesce(max(position), 0) FROM event", ())
-        tree = Frontier(
-            events, tuple(peaks[i : i + _HASH_SIZE_BYTES] for i in range(0, len(peaks), _HASH_SIZE_BYTES))
+        starts = range(0, len(head.peaks), _HASH_SIZE_BYTES)
+        tree = Frontier(head.events, tuple(head.peaks[start : start + _HASH_SIZE_BYTES] for start in starts))
+        self._head = Head(head.height, head.time_ms, tree, head.members_root)
+        self._params = msgspec.json.decode(head.params, type=LedgerParams)
+        is_consistent = (
+            self._head.app_hash == head.app_hash
+            and head.members_root == members_root(self.members)
+            and head.events == newest
         )
-        self._head = Head(height, time_ms, tree, members)
-        self._params = msgspec.json.decode(params, type=LedgerParams)
-        expected = genesis_head(self.members, time_ms).members_root
-        if self._head.app_hash != app_hash or members != expected or newest != events:
+        if not is_consistent:
             raise Fatal(Code.STORE_DAMAGED, f"{self.path} contradicts itself. {_REBUILD}")
 
     def _row(self, sql: str, bindings: Sequence[Any]) -> tuple[Any, ...] | None:
@@ -262,7 +295,7 @@ class SqliteState:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Say what a failure of SQLite means to the operator."""
+        """Turn a failure of SQLite into the `Fatal` that tells the operator what to do."""
         try:
             yield
         except (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
@@ -278,20 +311,28 @@ class SqliteState:
 _REBUILD: Final = "Remove it (with its -wal and -shm): the ledger is rebuilt from the engine's blocks."
 
 
-def _head_row(head: Head) -> tuple[int, int, int, bytes, bytes, bytes]:
-    return (
-        head.height,
-        head.time_ms,
-        head.tree.size,
-        b"".join(head.tree.peaks),
-        head.members_root,
-        head.app_hash,
+def _head_row(head: Head, params: LedgerParams) -> HeadRow:
+    return HeadRow(
+        height=head.height,
+        time_ms=head.time_ms,
+        events=head.tree.size,
+        peaks=b"".join(head.tree.peaks),
+        members_root=head.members_root,
+        app_hash=head.app_hash,
+        params=msgspec.json.encode(params),
     )
 
 
-def _claim(key: str, issuer: str, row: tuple[Any, ...]) -> Claim:
-    first_position, last_position, version, hashlink, is_deleted = row
-    return Claim(key, issuer, first_position, last_position, version, hashlink, bool(is_deleted))
+def _as_claim(key: str, issuer: str, row: ClaimRow) -> Claim:
+    return Claim(
+        key=key,
+        issuer=issuer,
+        first_position=row.first_position,
+        last_position=row.last_position,
+        version=row.version,
+        hashlink=row.hashlink,
+        is_deleted=bool(row.is_deleted),
+    )
 
 
 def event_id_bytes(event_id: str) -> bytes:

@@ -1,183 +1,34 @@
-"""The rules of the ledger: a pure function of the blocks.
+"""The state machine of the ledger: a pure function of the blocks.
 
-`execute` takes the state before a block (a `StateView`), the block, and gives the state's changes
-(`BlockEffects`); it reads no clock, no file and no setting. The same code decides in four places:
+`finalize_block` takes the state before a block (a `StateView`) and the block, and gives the state's changes
+(`BlockEffects`); it reads no clock, no file and no setting. The same rules (`hansa.pubsub.ledger.rules`)
+decide in four methods of ABCI:
 
 - CheckTx: one transaction against the committed state, before it may wait in the mempool;
 - PrepareProposal: the waiting transactions one after another, invalid ones left out;
-- ProcessProposal: a proposed block, refused when any of its transactions is invalid;
+- ProcessProposal: a proposed block, rejected when any of its transactions is invalid;
 - FinalizeBlock: the decided block; an invalid transaction gets its code and has no effect.
-
-What is checked of an event, in this order: size and form (`transactions`, `hansa.core.events`), its issuer is an
-active member, the named key is one of the issuer's, the signature verifies with that key's one algorithm, the
-issuer has not used the event's id before, the location lies where the issuer serves that entity, and the version
-continues the chain.
-
-Ids and entity keys are bound to their issuer. A ledger cannot check that an entity key is the hash of the
-issuer's DID and an identifier it does not know; were a key (or an id) taken by whoever commits it first, seeing
-an event on its way would be enough to take it from its rightful owner (docs/decisions/0003).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
 
-from hansa.core.canonical import canonical_json
-from hansa.core.errors import Code, Refused
-from hansa.core.events import ENTITIES_PATH, LifecycleEvent, entity_location
-from hansa.core.members import Member
-from hansa.core.merkle import Frontier, leaf_hash, root
-from hansa.pubsub.bus import Claim
-from hansa.pubsub.ledger.verification import SignedEvent, TransactionReader
-
-
-class Head(msgspec.Struct, frozen=True):
-    """Where the ledger stands after a block."""
-
-    height: int
-    time_ms: int
-    """Block time, milliseconds since 1970."""
-    tree: Frontier
-    """The Merkle tree over all events' bytes."""
-    members_root: bytes
-
-    @property
-    def position(self) -> int:
-        """Position of the newest event."""
-        return self.tree.size
-
-    @property
-    def app_hash(self) -> bytes:
-        """What the validators sign: commits to all events and to the member registry."""
-        return root([leaf_hash(b"events" + self.tree.root()), leaf_hash(b"members" + self.members_root)])
-
-
-class NewEvent(msgspec.Struct, frozen=True):
-    """An event that takes its position."""
-
-    position: int
-    jws: str
-    event: LifecycleEvent
+from hansa.core.errors import Refused
+from hansa.pubsub.ledger.results import RuleBroken
+from hansa.pubsub.ledger.state import BlockEffects, Overlay, StateView
+from hansa.pubsub.ledger.transactions import TransactionReader
 
 
 class Block(msgspec.Struct, frozen=True):
-    """What the state machine is told of a block."""
+    """A decided block."""
 
     height: int
     time_ms: int
+    """Milliseconds since 1970."""
     transactions: tuple[bytes, ...]
-
-
-class BlockEffects(msgspec.Struct, frozen=True):
-    """Everything that a block changes."""
-
-    head: Head
-    events: tuple[NewEvent, ...]
-    claims: tuple[Claim, ...]
-    """Claims that are new or changed, in the order of their first change."""
-    refusals: tuple[Refused | None, ...]
-    """One for each transaction; None when it took effect."""
-
-
-class StateView(Protocol):
-    """The state as the rules see it."""
-
-    @property
-    def head(self) -> Head:
-        """Where the ledger stands."""
-
-    def member(self, did: str) -> Member | None:
-        """The member with that DID."""
-
-    def has_event(self, issuer: str, event_id: str) -> bool:
-        """Whether the issuer has used that event id."""
-
-    def claim(self, issuer: str, key: str) -> Claim | None:
-        """The issuer's claim on an entity key."""
-
-
-class Overlay:
-    """A state with events on top that are not (yet) part of it. The state below stays as it is."""
-
-    def __init__(self, below: StateView) -> None:
-        self._below = below
-        self._tree = below.head.tree
-        self._ids: set[tuple[str, str]] = set()
-        self._claims: dict[tuple[str, str], Claim] = {}
-        self._events: list[NewEvent] = []
-        self._found: dict[tuple[str, str], Claim | None] = {}
-
-    @property
-    def head(self) -> Head:
-        """Where the ledger would stand."""
-        return msgspec.structs.replace(self._below.head, tree=self._tree)
-
-    @property
-    def events(self) -> tuple[NewEvent, ...]:
-        """What was put on top."""
-        return tuple(self._events)
-
-    @property
-    def claims(self) -> tuple[Claim, ...]:
-        """The claims that this changed."""
-        return tuple(self._claims.values())
-
-    def member(self, did: str) -> Member | None:
-        """The member with that DID."""
-        return self._below.member(did)
-
-    def has_event(self, issuer: str, event_id: str) -> bool:
-        """Whether the issuer has used that event id."""
-        return (issuer, event_id) in self._ids or self._below.has_event(issuer, event_id)
-
-    def claim(self, issuer: str, key: str) -> Claim | None:
-        """The issuer's claim on an entity key."""
-        changed = self._claims.get((issuer, key))
-        if changed is not None:
-            return changed
-        if (issuer, key) not in self._found:
-            self._found[issuer, key] = self._below.claim(issuer, key)
-        return self._found[issuer, key]
-
-    def append(self, signed: SignedEvent) -> None:
-        """Put a checked event on top."""
-        event = signed.event
-        self._tree = self._tree.append(leaf_hash(signed.jws.encode()))
-        position = self._tree.size
-        before = self.claim(event.issuer, event.entity.key)
-        self._claims[event.issuer, event.entity.key] = Claim(
-            key=event.entity.key,
-            issuer=event.issuer,
-            first_position=before.first_position if before else position,
-            last_position=position,
-            version=event.entity.version,
-            hashlink=event.hashlink,
-            is_deleted=event.is_delete,
-        )
-        self._ids.add((event.issuer, event.id))
-        self._events.append(NewEvent(position, signed.jws, event))
-
-    def absorb(self, upper: Overlay) -> None:
-        """Take over everything from an overlay that lies on this one."""
-        assert upper._below is self, "only what was checked on top of this state can become part of it"
-        self._tree = upper._tree
-        self._ids |= upper._ids
-        self._claims |= upper._claims
-        self._events += upper._events
-
-
-def members_root(members: Sequence[Member]) -> bytes:
-    """Merkle root over the member registry: canonical JSON of each, ordered by DID."""
-    ordered = sorted(members, key=lambda member: member.did)
-    return root([leaf_hash(canonical_json(msgspec.to_builtins(member))) for member in ordered])
-
-
-def genesis_head(members: Sequence[Member], time_ms: int) -> Head:
-    """Where a ledger stands before its first block."""
-    return Head(height=0, time_ms=time_ms, tree=Frontier(), members_root=members_root(members))
 
 
 def apply_transaction(
@@ -188,66 +39,44 @@ def apply_transaction(
     Args:
         state: Changed when the transaction is valid, else not.
         raw: The transaction.
-        reader: Reads and verifies.
-        may_be_ahead: Lets a version pass whose predecessor alone is missing. Only for deciding what may wait: a
-            publisher whose member is one block ahead sends the next version before we have seen the one before.
+        reader: Reads it.
+        may_be_ahead: See `CheckContext`.
 
     Raises:
-        Refused: the code of the first rule that the transaction breaks.
+        RuleBroken: the first rule that the transaction breaks.
     """
+    transaction = reader.read(raw)
+    context = reader.lenient if may_be_ahead else reader.strict
     upper = Overlay(state)
-    for signed in reader.read(raw):
-        check_event(upper, signed, reader, may_be_ahead=may_be_ahead)
-        upper.append(signed)
+    for step in transaction.steps:
+        transaction.kind.check(upper, step, context)
+        transaction.kind.apply(upper, step)
     state.absorb(upper)
 
 
-def check_event(
-    state: StateView, signed: SignedEvent, reader: TransactionReader, *, may_be_ahead: bool = False
-) -> None:
-    """Check one well-formed event against the state.
+def check_tx(view: StateView, raw: bytes, reader: TransactionReader, *, is_recheck: bool) -> bool:
+    """Whether a transaction is valid now; False when it is not, and may wait for a block all the same.
+
+    The latter when it is one version ahead of what is committed, as happens to honest publishers: their
+    member is a block ahead of this one. When it is checked again after the next block, it has to be in order.
 
     Raises:
-        Refused: the code of the first rule that the event breaks.
+        RuleBroken: the first rule that the transaction breaks.
     """
-    event = signed.event
-    member = state.member(event.issuer)
-    if member is None or member.status != "active":
-        raise Refused(Code.EVENT_ISSUER_UNKNOWN, f"{event.issuer} is not an active member of this league.")
-    jwk = member.key(signed.kid)
-    if jwk is None:
-        raise Refused(Code.EVENT_SIGNATURE_INVALID, f"{event.issuer} has no key {signed.kid!r}.")
-    reader.verify(signed, jwk)
-    if state.has_event(event.issuer, event.id):
-        raise Refused(Code.EVENT_DUPLICATE, f"Event {event.id} is on the ledger already.")
-    if event.location != entity_location(member.endpoint, event.entity.key, event.hashlink):
-        raise Refused(
-            Code.EVENT_LOCATION_FOREIGN,
-            f"The location is not where {event.issuer} serves the entity: under {member.endpoint}{ENTITIES_PATH}/.",
-        )
-    _check_chain(state.claim(event.issuer, event.entity.key), event, may_be_ahead=may_be_ahead)
+    try:
+        apply_transaction(Overlay(view), raw, reader)
+    except RuleBroken as refusal:
+        if is_recheck or not refusal.rule.may_be_ahead:
+            raise
+        apply_transaction(Overlay(view), raw, reader, may_be_ahead=True)
+        return False
+    return True
 
 
-def _check_chain(last: Claim | None, event: LifecycleEvent, *, may_be_ahead: bool) -> None:
-    """The version follows the last one, and `previous` is that one's hashlink.
-
-    The recorded hashlink of a deletion is that of the version it deleted, so a re-creation continues the chain.
-    """
-    expected, version = (last.version + 1 if last else 1), event.entity.version
-    if may_be_ahead and version == expected + 1:
-        return
-    if version != expected:
-        raise Refused(Code.EVENT_VERSION_BROKEN, f"Version {version} does not follow; {expected} would.")
-    if event.previous != (last.hashlink if last else None):
-        raise Refused(Code.EVENT_VERSION_BROKEN, "`previous` is not the hashlink of the version before.")
-    if event.is_delete and event.hashlink != event.previous:
-        raise Refused(Code.EVENT_VERSION_BROKEN, "A deletion's location names the version that is deleted.")
-
-
-def select_transactions(
+def prepare_proposal(
     view: StateView, candidates: Sequence[bytes], size_max_bytes: int, reader: TransactionReader
 ) -> list[bytes]:
-    """The candidates that can stand in one block, in their order (PrepareProposal)."""
+    """The candidates that are valid in one block, in their order, within its size."""
     state = Overlay(view)
     selected: list[bytes] = []
     size_bytes = 0
@@ -258,9 +87,10 @@ def select_transactions(
         try:
             apply_transaction(state, raw, reader)
         except Refused:
-            continue  # it stays with its submitter, who was or will be told when it is checked again
+            continue  # CheckTx reports the reason to the submitter when the transaction is checked again
         selected.append(raw)
         size_bytes += framed_bytes
+    assert size_bytes <= size_max_bytes, "a proposal keeps within its size"
     return selected
 
 
@@ -269,8 +99,10 @@ def _framing_bytes(size: int) -> int:
     return 1 + max(1, (size.bit_length() + 6) // 7)
 
 
-def find_invalid(view: StateView, transactions: Sequence[bytes], reader: TransactionReader) -> Refused | None:
-    """The reason to reject a proposed block with these transactions; None when there is none (ProcessProposal)."""
+def process_proposal(
+    view: StateView, transactions: Sequence[bytes], reader: TransactionReader
+) -> Refused | None:
+    """The reason to reject a proposed block with these transactions; None when there is none."""
     state = Overlay(view)
     for raw in transactions:
         try:
@@ -280,9 +112,10 @@ def find_invalid(view: StateView, transactions: Sequence[bytes], reader: Transac
     return None
 
 
-def execute(view: StateView, block: Block, reader: TransactionReader) -> BlockEffects:
-    """The effects of a decided block on the state before it (FinalizeBlock)."""
-    assert block.height > view.head.height, "blocks are executed in order"
+def finalize_block(view: StateView, block: Block, reader: TransactionReader) -> BlockEffects:
+    """The effects of a decided block on the state before it."""
+    before = view.head
+    assert block.height > before.height, "blocks are executed in order"
     state = Overlay(view)
     refusals: list[Refused | None] = []
     for raw in block.transactions:
@@ -291,5 +124,6 @@ def execute(view: StateView, block: Block, reader: TransactionReader) -> BlockEf
             refusals.append(None)
         except Refused as refusal:
             refusals.append(refusal)
-    head = msgspec.structs.replace(state.head, height=block.height, time_ms=block.time_ms)
-    return BlockEffects(head, state.events, state.claims, tuple(refusals))
+    effects = state.effects(block.height, block.time_ms, refusals)
+    assert effects.head.position == before.position + len(effects.events), "every event has a position"
+    return effects

@@ -1,108 +1,106 @@
-"""Ledger transactions: their bytes, and the codes by which the ledger refuses them.
+"""Reading transactions of any kind.
 
-A transaction is JSON, tagged by its `kind`. There is exactly one byte string for a transaction and attempt (the one
-that our encoder writes), so that nobody can flood the ledger with look-alikes of one transaction.
+There is exactly one byte string for a transaction (the one that the encoder writes), so that nobody can flood
+the ledger with look-alikes of one transaction.
+
+A transaction is read at least four times: in CheckTx, PrepareProposal, ProcessProposal and FinalizeBlock. The
+outcome depends on its bytes alone, so `TransactionReader` caches it by the hash of the bytes. The cache is
+bounded.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import Annotated, Final
+import functools
+import hashlib
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
-from hansa.core.errors import Code, Refused
+from hansa.core.cache import Cache
 from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.results import CANONICAL, FORM, SIZE
+from hansa.pubsub.ledger.rules import KINDS
+from hansa.pubsub.ledger.rules.kind import CheckContext, Kind
+from hansa.pubsub.ledger.rules.signatures import VerifyingKeys
 
-ATTEMPT_MAX: Final = 255
-"""Of `EventsTransaction.attempt`: bounds the look-alikes of one batch."""
-
-
-class EventsTransaction(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag_field="kind",
-    tag="events",
-):
-    """A batch of one issuer's lifecycle events: all of them or none."""
-
-    events: tuple[str, ...]
-    """Compact JWS, in the order in which they take their positions."""
-    attempt: Annotated[int, msgspec.Meta(ge=0, le=ATTEMPT_MAX)] = 0
-    """Which submission of the batch this is. CometBFT gossips the same bytes to a peer once only, and a peer that was
-    starting then has dropped them; other bytes travel again."""
+STEPS_CACHED_MAX: Final = 10_000
+"""Some 40 MB of events; several times what the members of a league have under way at once."""
 
 
-Transaction = EventsTransaction
-"""Every kind of transaction; becomes a union with the next kind."""
+class LedgerTransaction(msgspec.Struct, frozen=True):
+    """A transaction that was read: its form is right, its steps are not checked against any state."""
 
-CODE_NUMBERS: Final = {
-    Code.EVENT_MALFORMED: 1,
-    Code.EVENT_TOO_LARGE: 2,
-    Code.EVENT_ISSUER_UNKNOWN: 3,
-    Code.EVENT_SIGNATURE_INVALID: 4,
-    Code.EVENT_DUPLICATE: 5,
-    Code.EVENT_LOCATION_FOREIGN: 6,
-    Code.EVENT_VERSION_BROKEN: 7,
-    Code.TRANSACTION_MALFORMED: 8,
-    Code.TRANSACTION_TOO_LARGE: 9,
-    # Of queries alone.
-    Code.INVALID: 100,
-    Code.NOT_FOUND: 101,
-    Code.TOO_LARGE: 102,
-    Code.INTERNAL: 103,
-}
-"""ABCI result codes (0 is success). The results' hash is part of the next block, so a number never changes."""
-
-NUMBERED_CODES: Final = {number: code for code, number in CODE_NUMBERS.items()}
-
-CODESPACE: Final = "hansa"
-
-# Base64url without padding; both algorithms' signatures have 64 bytes. Base64 decoders overlook foreign characters.
-_COMPACT_JWS: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}")
-
-_decoder = msgspec.json.Decoder(Transaction)
-_encoder = msgspec.json.Encoder()
+    kind: Kind[Any, Any]
+    steps: tuple[Any, ...]
 
 
-def encode_events(events: Sequence[str], attempt: int = 0) -> bytes:
-    """The bytes of an `events` transaction."""
-    return _encoder.encode(EventsTransaction(tuple(events), attempt % (ATTEMPT_MAX + 1)))
+class TransactionReader:
+    """Turns bytes into transactions of some kinds.
 
-
-def decode_transaction(raw: bytes, params: LedgerParams) -> Transaction:
-    """A transaction within the ledger's limits; cheapest checks first, because strangers' bytes come here.
-
-    Raises:
-        Refused: `Code.TRANSACTION_TOO_LARGE`, `Code.TRANSACTION_MALFORMED`, `Code.EVENT_TOO_LARGE` or
-            `Code.EVENT_MALFORMED`.
+    Args:
+        params: The ledger's limits.
+        kinds: Every kind of transaction.
+        steps_cached_max: How many steps of transactions are cached; 0: none.
     """
-    if len(raw) > params.transaction_size_max_bytes:
-        raise Refused(
-            Code.TRANSACTION_TOO_LARGE,
-            f"The transaction has {len(raw)} bytes; {params.transaction_size_max_bytes} are allowed.",
+
+    def __init__(
+        self,
+        params: LedgerParams,
+        kinds: Sequence[Kind[Any, Any]] = KINDS,
+        steps_cached_max: int = STEPS_CACHED_MAX,
+    ) -> None:
+        self._params = params
+        self._kinds: Mapping[type, Kind[Any, Any]] = {kind.wire: kind for kind in kinds}
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+            functools.reduce(operator.or_, self._kinds)
         )
-    try:
-        transaction = _decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Refused(Code.TRANSACTION_MALFORMED, f"This is not a transaction: {error}.") from error
-    count = len(transaction.events)
-    if not 1 <= count <= params.events_per_transaction_max:
-        raise Refused(
-            Code.TRANSACTION_MALFORMED if count == 0 else Code.TRANSACTION_TOO_LARGE,
-            f"The transaction has {count} events; 1 to {params.events_per_transaction_max} are allowed.",
+        self._encoder = msgspec.json.Encoder()
+        self._cache: Cache[bytes, LedgerTransaction] = Cache(
+            "ledger_transactions",
+            max(1, steps_cached_max),
+            steps_cached_max,
+            lambda transaction: len(transaction.steps),
         )
-    for compact in transaction.events:
-        if len(compact) > params.event_size_max_bytes:
-            raise Refused(
-                Code.EVENT_TOO_LARGE,
-                f"The event has {len(compact)} bytes; {params.event_size_max_bytes} are allowed.",
+        keys = VerifyingKeys()
+        self.strict = CheckContext(keys)
+        """For checking what takes effect."""
+        self.lenient = CheckContext(keys, may_be_ahead=True)
+        """For checking what may wait in the mempool."""
+
+    def read(self, raw: bytes) -> LedgerTransaction:
+        """A transaction within the ledger's limits, its signatures not verified yet.
+
+        Raises:
+            RuleBroken: a rule of transactions or of the kind's form.
+        """
+        digest = hashlib.sha256(raw).digest()
+        cached = self._cache.get(digest)
+        if cached is not None:
+            return cached
+        wire = self.read_form(raw)
+        kind = self._kinds[type(wire)]
+        transaction = LedgerTransaction(kind, tuple(kind.decode(wire)))
+        assert transaction.steps, "a transaction has a step"
+        self._cache.put(digest, transaction)
+        return transaction
+
+    def read_form(self, raw: bytes) -> msgspec.Struct:
+        """What a transaction's bytes say, within the ledger's limits; cheapest checks first.
+
+        Raises:
+            RuleBroken: a rule of transactions or of the kind's form.
+        """
+        if len(raw) > self._params.transaction_size_max_bytes:
+            raise SIZE.broken(
+                f"The transaction has {len(raw)} bytes; {self._params.transaction_size_max_bytes} are allowed."
             )
-        if _COMPACT_JWS.fullmatch(compact) is None:
-            raise Refused(Code.EVENT_MALFORMED, "An event is not a compact JSON Web Signature.")
-    if _encoder.encode(transaction) != raw:
-        raise Refused(Code.TRANSACTION_MALFORMED, "The transaction is not in its one canonical form.")
-    return transaction
+        try:
+            wire: msgspec.Struct = self._decoder.decode(raw)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise FORM.broken(f"This is not a transaction: {error}.") from error
+        self._kinds[type(wire)].check_form(wire, self._params)
+        if self._encoder.encode(wire) != raw:
+            raise CANONICAL.broken("The transaction is not in its one canonical form.")
+        return wire

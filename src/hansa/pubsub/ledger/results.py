@@ -1,0 +1,70 @@
+"""Results of transactions and queries: every rule of the ledger has an ABCI result code of its own.
+
+A `Rule` is one reason to refuse a transaction. It has two codes: the number that CometBFT carries, which no
+other rule has, and the `Code` that clients act on, which several rules may share. The hash of a block's
+results is part of the next block's header, so the number of a rule never changes and is never used again.
+
+Numbers from 1 to 99 belong to transactions, those from 100 on to queries; 0 is success. docs/errors.md lists
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from hansa.core.errors import Code, Refused
+
+CODESPACE: Final = "hansa"
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One reason to refuse a transaction."""
+
+    number: int
+    """ABCI result code."""
+    code: Code
+    """What clients act on."""
+    meaning: str
+    """When it is broken; for docs/errors.md."""
+    may_be_ahead: bool = False
+    """Whether CheckTx lets a transaction wait that breaks this rule alone: what it needs may be on its
+    way."""
+
+    def broken(self, message: str) -> RuleBroken:
+        """The error to raise when a transaction breaks the rule."""
+        return RuleBroken(self, message)
+
+
+class RuleBroken(Refused):
+    """A transaction is refused because it breaks a rule of the ledger."""
+
+    def __init__(self, rule: Rule, message: str) -> None:
+        super().__init__(rule.code, message)
+        self.rule = rule
+
+
+FORM: Final = Rule(8, Code.TRANSACTION_MALFORMED, "the bytes are not the JSON of a known kind of transaction")
+SIZE: Final = Rule(9, Code.TRANSACTION_TOO_LARGE, "the transaction exceeds `transaction_size_max_bytes`")
+CANONICAL: Final = Rule(
+    14, Code.TRANSACTION_MALFORMED, "the transaction is not in the one form that the encoder writes"
+)
+TRANSACTION_RULES: Final = (FORM, SIZE, CANONICAL)
+"""Of transactions of every kind."""
+
+QUERY_NUMBERS: Final[Mapping[Code, int]] = MappingProxyType(
+    {Code.INVALID: 100, Code.NOT_FOUND: 101, Code.TOO_LARGE: 102, Code.INTERNAL: 103}
+)
+"""ABCI result codes of queries."""
+
+
+def number_codes(rules: tuple[Rule, ...]) -> Mapping[int, Code]:
+    """What clients make of each number, of these rules and of queries."""
+    numbers = [rule.number for rule in rules]
+    assert len(set(numbers)) == len(numbers), "a number belongs to one rule"
+    assert all(0 < number < min(QUERY_NUMBERS.values()) for number in numbers), "numbers of transactions"
+    codes = {rule.number: rule.code for rule in rules}
+    return MappingProxyType(codes | {number: code for code, number in QUERY_NUMBERS.items()})

@@ -1,0 +1,56 @@
+"""What a kind of ledger transaction is.
+
+A transaction is JSON, tagged with its kind's name. It passes through four functions of its kind, in this
+order:
+
+    check_form   limits and shape of what was read, cheapest first, because strangers' bytes come here
+    decode       the transaction's steps; what needs no state is checked here
+    check        one step against the state after the steps before it
+    apply        the changes of a checked step
+
+All steps take effect or none does. The functions are pure: they read no clock, no file and no setting. Each
+raises `RuleBroken` with a rule of its kind. Results of `check_form` and `decode` depend on the bytes alone
+and are cached.
+
+To add a kind: write its module here, with a value of `Kind`, and name that value in
+`hansa.pubsub.ledger.rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.results import Rule
+from hansa.pubsub.ledger.rules.signatures import VerifyingKeys
+from hansa.pubsub.ledger.state import Overlay, StateView
+
+WireT = TypeVar("WireT", bound=msgspec.Struct)
+StepT = TypeVar("StepT")
+
+
+class CheckContext(msgspec.Struct, frozen=True):
+    """What a check needs beside the state."""
+
+    keys: VerifyingKeys
+    may_be_ahead: bool = False
+    """Lets a step pass that lacks its predecessor alone. Only for deciding what may wait in the mempool: a
+    publisher whose member is one block ahead sends the next version before this member has seen the one
+    before."""
+
+
+class Kind(msgspec.Struct, Generic[WireT, StepT], frozen=True):
+    """One kind of ledger transaction."""
+
+    wire: type[WireT]
+    """Its form: a struct with `tag_field="kind"`, the kind's name as `tag`, and no unknown fields."""
+    rules: tuple[Rule, ...]
+    """Every rule that its functions refuse with."""
+    check_form: Callable[[WireT, LedgerParams], None]
+    decode: Callable[[WireT], Sequence[StepT]]
+    """At least one step."""
+    check: Callable[[StateView, StepT, CheckContext], None]
+    apply: Callable[[Overlay, StepT], None]

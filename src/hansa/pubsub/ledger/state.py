@@ -1,0 +1,233 @@
+"""The ledger's state as the rules see it: what is committed, and changes on top that are not committed yet.
+
+    StateView     what rules read: the members, the claims, the events' ids
+    Overlay       a view with changes on top; the view below stays as it is. There is one for a block, and on
+                  it one for each transaction, which the block's absorbs when the transaction is valid
+    BlockEffects  all changes of a block, for the store
+
+Rules change an overlay through `append_event` and `put_member` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from hansa.core.canonical import canonical_json
+from hansa.core.errors import Refused
+from hansa.core.events import LifecycleEvent
+from hansa.core.members import Member
+from hansa.core.merkle import Frontier, leaf_hash, root
+from hansa.pubsub.bus import Claim
+from hansa.pubsub.ledger.genesis import AppState
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The ledger after a block, in short."""
+
+    height: int
+    """Of the block; 0 before the first."""
+    time_ms: int
+    """Block time, milliseconds since 1970."""
+    tree: Frontier
+    """The Merkle tree over all events' bytes."""
+    members_root: bytes
+    """See `members_root`."""
+
+    @property
+    def position(self) -> int:
+        """Position of the newest event; 0 before the first."""
+        return self.tree.size
+
+    @property
+    def app_hash(self) -> bytes:
+        """What the validators sign: commits to all events and to the member registry."""
+        return root([leaf_hash(b"events" + self.tree.root()), leaf_hash(b"members" + self.members_root)])
+
+
+class NewEvent(msgspec.Struct, frozen=True):
+    """An event with the position that it takes."""
+
+    position: int
+    jws: str
+    event: LifecycleEvent
+
+
+class BlockEffects(msgspec.Struct, frozen=True):
+    """Everything that a block changes."""
+
+    head: Head
+    events: tuple[NewEvent, ...]
+    claims: tuple[Claim, ...]
+    """Claims that are new or changed, in the order of their first change."""
+    members: tuple[Member, ...]
+    """Members that are new or changed, in the order of their first change."""
+    refusals: tuple[Refused | None, ...]
+    """One for each transaction; None when it took effect."""
+
+
+class StateView(Protocol):
+    """The state as the rules see it."""
+
+    @property
+    def head(self) -> Head:
+        """The ledger in short."""
+
+    @property
+    def tree(self) -> Frontier:
+        """The Merkle tree over all events' bytes."""
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The registry, ordered by DID."""
+
+    def member(self, did: str) -> Member | None:
+        """The member with that DID."""
+
+    def has_event(self, issuer: str, event_id: str) -> bool:
+        """Whether the issuer has used that event id."""
+
+    def claim(self, issuer: str, key: str) -> Claim | None:
+        """The issuer's claim on an entity key."""
+
+
+class EmptyState:
+    """The state before the genesis: no members, no events."""
+
+    def __init__(self, time_ms: int) -> None:
+        self.head = Head(0, time_ms, Frontier(), members_root(()))
+        self.tree = self.head.tree
+        self.members: tuple[Member, ...] = ()
+
+    def member(self, did: str) -> Member | None:
+        """Nobody."""
+        del did
+        return None
+
+    def has_event(self, issuer: str, event_id: str) -> bool:
+        """False."""
+        del issuer, event_id
+        return False
+
+    def claim(self, issuer: str, key: str) -> Claim | None:
+        """None."""
+        del issuer, key
+        return None
+
+
+class Overlay:
+    """A state with changes on top that are not (yet) part of it. The state below stays as it is."""
+
+    def __init__(self, below: StateView) -> None:
+        self._below = below
+        self._tree = below.tree
+        self._ids: set[tuple[str, str]] = set()
+        self._claims: dict[tuple[str, str], Claim] = {}
+        self._members: dict[str, Member] = {}
+        self._events: list[NewEvent] = []
+        self._claims_below: dict[tuple[str, str], Claim | None] = {}
+        """Those that were read of the state below, so that each is read once."""
+
+    @property
+    def head(self) -> Head:
+        """The head of the state below, with these changes."""
+        below = self._below.head
+        if not self._members:
+            return msgspec.structs.replace(below, tree=self._tree)
+        return Head(below.height, below.time_ms, self._tree, members_root(self.members))
+
+    @property
+    def tree(self) -> Frontier:
+        """The Merkle tree over all events' bytes, with those on top."""
+        return self._tree
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The registry, ordered by DID."""
+        if not self._members:
+            return self._below.members
+        by_did = {member.did: member for member in self._below.members} | self._members
+        return tuple(by_did[did] for did in sorted(by_did))
+
+    @property
+    def events(self) -> tuple[NewEvent, ...]:
+        """The events on top."""
+        return tuple(self._events)
+
+    def member(self, did: str) -> Member | None:
+        """The member with that DID."""
+        return self._members.get(did) or self._below.member(did)
+
+    def has_event(self, issuer: str, event_id: str) -> bool:
+        """Whether the issuer has used that event id."""
+        return (issuer, event_id) in self._ids or self._below.has_event(issuer, event_id)
+
+    def claim(self, issuer: str, key: str) -> Claim | None:
+        """The issuer's claim on an entity key."""
+        changed = self._claims.get((issuer, key))
+        if changed is not None:
+            return changed
+        if (issuer, key) not in self._claims_below:
+            self._claims_below[issuer, key] = self._below.claim(issuer, key)
+        return self._claims_below[issuer, key]
+
+    def append_event(self, jws: str, event: LifecycleEvent) -> None:
+        """Put a checked event at the end of the ledger."""
+        before = self.claim(event.issuer, event.entity.key)
+        self._tree = self._tree.append(leaf_hash(jws.encode()))
+        position = self._tree.size
+        assert before is None or before.last_position < position, "positions grow"
+        assert (event.issuer, event.id) not in self._ids, "an event is on the ledger once"
+        self._claims[event.issuer, event.entity.key] = Claim(
+            key=event.entity.key,
+            issuer=event.issuer,
+            first_position=before.first_position if before else position,
+            last_position=position,
+            version=event.entity.version,
+            hashlink=event.hashlink,
+            is_deleted=event.is_delete,
+        )
+        self._ids.add((event.issuer, event.id))
+        self._events.append(NewEvent(position, jws, event))
+
+    def put_member(self, member: Member) -> None:
+        """Add a member to the registry, or put it in place of the one with its DID."""
+        assert member.keys, "a member has a key"
+        assert member.power >= 0, "voting power is not negative"
+        self._members[member.did] = member
+
+    def absorb(self, upper: Overlay) -> None:
+        """Take over everything from an overlay that lies on this one."""
+        assert upper._below is self, "only what was checked on top of this state can become part of it"
+        assert upper._tree.size == self._tree.size + len(upper._events), "every event has a position"
+        self._tree = upper._tree
+        self._ids |= upper._ids
+        self._claims |= upper._claims
+        self._members |= upper._members
+        self._events += upper._events
+
+    def effects(self, height: int, time_ms: int, refusals: Sequence[Refused | None]) -> BlockEffects:
+        """The changes as those of a block."""
+        return BlockEffects(
+            head=msgspec.structs.replace(self.head, height=height, time_ms=time_ms),
+            events=tuple(self._events),
+            claims=tuple(self._claims.values()),
+            members=tuple(self._members.values()),
+            refusals=tuple(refusals),
+        )
+
+
+def members_root(members: Sequence[Member]) -> bytes:
+    """Merkle root over the member registry: canonical JSON of each, ordered by DID."""
+    ordered = sorted(members, key=lambda member: member.did)
+    return root([leaf_hash(canonical_json(msgspec.to_builtins(member))) for member in ordered])
+
+
+def genesis_effects(app_state: AppState, time_ms: int) -> BlockEffects:
+    """The state before the first block, as changes of nothing."""
+    state = Overlay(EmptyState(time_ms))
+    for member in app_state.members:
+        state.put_member(member)
+    return state.effects(height=0, time_ms=time_ms, refusals=())
