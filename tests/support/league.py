@@ -28,7 +28,7 @@ from hansa.node.http.application import rest_application
 from hansa.pubsub.bus import Bus
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
-from hansa.replication.follower import ConsumeCondition, everything
+from hansa.replication.follower import ConsumeCondition, consume_all
 from hansa.replication.registry import MemberRegistry
 from hansa.store import EntityDraft, Store
 from hansa.store.tables import retrievals
@@ -64,7 +64,7 @@ class Marketplace:
         self.endpoint = f"https://{name}.example"
         self.member = Member(self.did, name, self.endpoint, (self.key.public,), 1)
         self.entropy = random.Random(name).randbytes
-        self.wants: ConsumeCondition = everything
+        self.consumes: ConsumeCondition = consume_all
         self.bus: Bus
         self.store: Store
         self.publisher: Publisher
@@ -105,7 +105,16 @@ class Marketplace:
             self.store, self.bus, self.key, self.did, self.endpoint, TYPES, clock, self.entropy, limits
         )
         self.follower = Follower(
-            self.store, self.bus, registry, self.did, TYPES, backlog, clock, self.entropy, limits, self.wants
+            self.store,
+            self.bus,
+            registry,
+            self.did,
+            TYPES,
+            backlog,
+            clock,
+            self.entropy,
+            limits,
+            self.consumes,
         )
         self.retriever = Retriever(
             self.store,

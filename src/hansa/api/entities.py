@@ -23,7 +23,7 @@ from hansa.core.events import HASHLINK_PARAMETER
 from hansa.core.http import CallerCheck
 from hansa.core.identifiers import is_entity_key
 from hansa.core.limits import Limits
-from hansa.replication.exchange import JSON_LINES, EntitiesRequest, Status, WantedEntity, encode_line
+from hansa.replication.exchange import JSON_LINES, EntitiesRequest, RequestedEntity, Status, encode_line
 from hansa.store import Entity, Store
 from hansa.store.tables import publications
 from hansa.store.tables.publications import Publication
@@ -94,7 +94,7 @@ class EntitiesApi:
         return _lines_response(lines)
 
     async def _lines(
-        self, requested: tuple[WantedEntity, ...], published: dict[str, Publication]
+        self, requested: tuple[RequestedEntity, ...], published: dict[str, Publication]
     ) -> list[bytes]:
         ids = [published[one.key].entity_id for one in requested if one.key in published]
         entities = await self._store.entities(ids)
@@ -138,7 +138,7 @@ class EntitiesApi:
                 raise Refused(Code.TOO_LARGE, f"A request has at most {size_max} bytes.")
         return bytes(body)
 
-    def _requested(self, body: bytes) -> tuple[WantedEntity, ...]:
+    def _requested(self, body: bytes) -> tuple[RequestedEntity, ...]:
         try:
             requested = _decoder.decode(body).entities
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,9 +1,17 @@
-"""Catalogue replication: publishes what changed here, retrieves and verifies what changed elsewhere.
+"""Catalogue replication: publishes what changed here, retrieves and verifies what changed at other members.
 
-`Publisher` goes from the store's feed to the ledger, `Follower` from the ledger to the list of what is wanted,
-`Retriever` from that list to the origins and into the store. Each is a coroutine of its own with a durable cursor or
-list, so that any of them can stop at any point. `hansa.api` serves what the other members ask for, and
-`ReplicationView` tells how it goes.
+The middle of the life of one change happens here:
+
+    publisher    at the origin: from the store's change feed to signed events in committed ledger transactions
+    follower     at every member: from committed events to the pending retrievals in the store
+    retriever    from pending retrievals to requests to the origins; `exchange` is the protocol of these
+    requests intake       from an origin's response to verified replicas in the store, or to evidence against
+    the origin
+
+`announcement` decides which event a change calls for, `registry` caches the league's members, and `status`
+reports progress. Publisher, follower and retriever are tasks of their own with durable cursors and queues, so
+that each can stop at any instruction and continue after a restart. `hansa.api` serves what other members
+request.
 """
 
 from hansa.replication.backlog import Backlog

@@ -1,11 +1,13 @@
-"""From the state of an entity to the lifecycle event that tells the others of it.
+"""Announcements: which lifecycle event brings the ledger up to date on an entity, built and signed.
 
-published before      public now    event
-no, or withdrawn      yes           Create
-yes                   yes           StateChange when the lifecycle status differs, else AttributeValueChange;
-none when the hashlink is the same
-yes                   no, or gone   Delete (a withdrawal is a deletion to everyone else)
-no, or withdrawn      no, or gone   none
+| on the ledger | public here | event |
+|---|---|---|
+| no, or deleted | yes | Create |
+| yes | yes, same hashlink | none |
+| yes | yes, other lifecycle status | StateChange |
+| yes | yes, else | AttributeValueChange |
+| yes | no, or deleted | Delete: to the other members a withdrawal is a deletion |
+| no, or deleted | no, or deleted | none |
 """
 
 from __future__ import annotations
@@ -43,7 +45,15 @@ _SIGNING_OVERHEAD_BYTES: Final = 512
 
 
 class Announcer:
-    """Builds and signs the events of one member."""
+    """Builds and signs the events of one member.
+
+    Args:
+        signing_key: Of the member; the ledger's registry holds its public half.
+        did: The member.
+        endpoint: Its registered endpoint, under which the events' locations lie.
+        entropy: For event ids.
+        limits: `event_size_max_bytes`.
+    """
 
     def __init__(
         self, signing_key: SigningKey, did: str, endpoint: str, entropy: Entropy, limits: Limits
@@ -56,60 +66,64 @@ class Announcer:
         self._payload_max_bytes = (limits.event_size_max_bytes - _SIGNING_OVERHEAD_BYTES) * 3 // 4
 
     def key_of(self, entity_id: str) -> str:
-        """The ledger's key of an entity of ours."""
+        """The ledger key of one of our entities, in hex."""
         return entity_key(self._did, entity_id)
 
     def announce(
-        self, entity_id: str, entity: Entity | None, before: Publication | None, now: datetime
+        self, entity_id: str, entity: Entity | None, publication: Publication | None, now: datetime
     ) -> Outgoing | None:
-        """The signed event that brings the ledger up to date on an entity; None when it is.
+        """The signed event that brings the ledger up to date on an entity; None when it is up to date.
 
         Args:
             entity_id: Which entity.
-            entity: Its state, when it is ours and may be published; else None.
-            before: What has been published of it.
+            entity: Its published part, when it is ours and may be published; else None.
+            publication: The end of its version chain; None when it was never announced.
             now: Time of the event.
         """
-        is_out = before is not None and before.version > 0 and not before.is_withdrawn
+        assert entity is None or entity.id == entity_id, "an announcement is about one entity"
+        assert publication is None or publication.entity_id == entity_id, "with its own chain"
+        is_published = publication is not None and publication.version > 0 and not publication.is_withdrawn
+        current = publication if is_published else None
         if entity is None:
-            return self._withdrawal(before, now) if before is not None and is_out else None
-        if (
-            is_out
-            and before is not None
-            and before.hashlink == entity.hashlink
-            and before.type == entity.type
-        ):
+            return self._withdrawal(current, now) if current is not None else None
+        if current is not None and (current.hashlink, current.type) == (entity.hashlink, entity.type):
             return None
         body = msgspec.json.decode(entity.body)
-        status = _short(body.get("lifecycleStatus"))
+        status = _if_short(body.get("lifecycleStatus"))
         change = CREATE
-        if is_out and before is not None:
-            is_same = before.lifecycle_status in {None, status}
-            change = ATTRIBUTE_VALUE_CHANGE if is_same else STATE_CHANGE
-        event = self._event(self.key_of(entity_id), entity.type, change, entity.hashlink, before, now)
+        if current is not None:
+            is_same_status = current.lifecycle_status in {None, status}
+            change = ATTRIBUTE_VALUE_CHANGE if is_same_status else STATE_CHANGE
+        event = self._event(self.key_of(entity_id), entity.type, change, entity.hashlink, publication, now)
         event = self._with_metadata(event, _metadata(body, status))
         return self._outgoing(entity_id, event, status, now)
 
-    def _withdrawal(self, before: Publication, now: datetime) -> Outgoing:
-        assert before.hashlink is not None, "it has been published"
-        event = self._event(before.key, before.type, DELETE, before.hashlink, before, now)
-        return self._outgoing(before.entity_id, event, None, now)
+    def _withdrawal(self, publication: Publication, now: datetime) -> Outgoing:
+        assert publication.hashlink is not None, "a withdrawal follows a published version"
+        event = self._event(publication.key, publication.type, DELETE, publication.hashlink, publication, now)
+        return self._outgoing(publication.entity_id, event, None, now)
 
     def _event(
-        self, key: str, type_name: str, change: str, hashlink: str, before: Publication | None, now: datetime
+        self,
+        key: str,
+        type_name: str,
+        change: str,
+        hashlink: str,
+        publication: Publication | None,
+        now: datetime,
     ) -> LifecycleEvent:
         return LifecycleEvent(
             id=uuid7(now, self._entropy),
             type=event_name(type_name, change),
             time=event_time(now),
             issuer=self._did,
-            entity=EntityVersion(key, type_name, (before.version if before else 0) + 1),
+            entity=EntityVersion(key, type_name, (publication.version if publication else 0) + 1),
             location=entity_location(self._endpoint, key, hashlink),
-            previous=before.hashlink if before else None,
+            previous=publication.hashlink if publication else None,
         )
 
     def _with_metadata(self, event: LifecycleEvent, metadata: Metadata) -> LifecycleEvent:
-        """The event with as much of the metadata as fits: categories give way, last ones first."""
+        """The event with its metadata; when it would become too large, without the last categories."""
         while True:
             full = msgspec.structs.replace(event, metadata=metadata)
             if not metadata.categories or len(msgspec.json.encode(full)) <= self._payload_max_bytes:
@@ -135,18 +149,20 @@ def _metadata(body: dict[str, Any], status: str | None) -> Metadata:
     period = body.get("validFor")
     valid_for = None
     if isinstance(period, dict):
-        valid_for = ValidityPeriod(_short(period.get("startDateTime")), _short(period.get("endDateTime")))
+        valid_for = ValidityPeriod(
+            _if_short(period.get("startDateTime")), _if_short(period.get("endDateTime"))
+        )
     return Metadata(status, valid_for if valid_for != ValidityPeriod() else None, _categories(body))
 
 
 def _categories(body: dict[str, Any]) -> tuple[str, ...]:
-    found = body.get("category")
-    if not isinstance(found, list):
+    references = body.get("category")
+    if not isinstance(references, list):
         return ()
-    ids = (_short(element.get("id")) for element in found if isinstance(element, dict))
+    ids = (_if_short(reference.get("id")) for reference in references if isinstance(reference, dict))
     return tuple(dict.fromkeys(id for id in ids if id))[:CATEGORIES_MAX]
 
 
-def _short(value: object) -> str | None:
-    """A text that is short enough for an event."""
+def _if_short(value: object) -> str | None:
+    """A text that is short enough for an event; None for every other value."""
     return value if isinstance(value, str) and len(value) <= METADATA_TEXT_MAX_CHARS else None

@@ -1,4 +1,4 @@
-"""How the follower and the retriever of a member tell each other that the pending retrievals grew or shrank."""
+"""Signals between follower and retriever: the pending retrievals in the store became more, or fewer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from hansa.core.signal import Signal
 
 
 class Backlog:
-    """Two bells. What is pending stands in the store; these only say when to look."""
+    """Says when to look at the pending retrievals; the store has them.
+
+    Args:
+        clock: For waits with a time limit.
+    """
 
     def __init__(self, clock: Clock) -> None:
-        self.grew = Signal(clock)
-        self.shrank = Signal(clock)
+        self.added = Signal(clock)
+        """There may be a retrieval that can start: a new one, or room for one."""
+        self.removed = Signal(clock)
+        """An exchange ended: some retrievals may be settled."""

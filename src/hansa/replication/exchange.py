@@ -1,13 +1,18 @@
-"""How members get entities from one another: `POST /league/v1/entities`, as it is asked and answered.
+"""The exchange of entities between members: the request `POST /league/v1/entities` and its response.
 
-The request names entities by their ledger key and the hashlink that is wanted. The answer is JSON Lines, one line for
-each entity asked for, in the same order, so that the exact bytes of an entity stand in the answer as they are:
+The request names entities by their ledger key and the hashlink of the version. The response is JSON Lines:
+one line for each requested entity, in the same order, so that the exact bytes of an entity are a part of the
+response as they are:
 
-    {"key":"…","status":"found","entity":{…}}      the wanted version
-    {"key":"…","status":"superseded"}              there is a newer one; its event is on its way
+    {"key":"…","status":"found","entity":{…}}      the requested version
+    {"key":"…","status":"superseded"}              there is a newer version; its event is on its way
     {"key":"…","status":"gone"}                    deleted or withdrawn; its event is on its way
     {"key":"…","status":"unknown"}                 never published here
-    {"key":"…","status":"later"}                   the answer would become too large: ask again
+    {"key":"…","status":"later"}                   the response would become too large: request it again
+
+Failures: an origin that cannot be reached or is overloaded is `Unavailable` and tried again with back-off; a
+response in any other form is `Refused`, and evidence against the origin. Nothing in a response is believed
+before its hash was compared (`hansa.replication.intake`).
 """
 
 from __future__ import annotations
@@ -29,66 +34,69 @@ JSON_LINES: Final = "application/jsonl"
 Status = Literal["found", "superseded", "gone", "unknown", "later"]
 
 
-class WantedEntity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RequestedEntity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One version of one entity."""
 
     key: str
+    """Ledger key, hex."""
     hashlink: str
 
 
 class EntitiesRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of the request."""
 
-    entities: tuple[WantedEntity, ...]
+    entities: tuple[RequestedEntity, ...]
 
 
-class AnswerLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of the answer."""
+class ResponseLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of the response: an entity, or why it is not there."""
 
     key: str
     status: Status
     entity: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    """The exact bytes, when found."""
+    """The exact bytes; there if, and only if, the status is `found`."""
 
 
-_line_decoder = msgspec.json.Decoder(AnswerLine)
+_line_decoder = msgspec.json.Decoder(ResponseLine)
 
 
 def encode_line(key: str, status: Status, body: bytes | None = None) -> bytes:
-    """A line of the answer, with its end."""
+    """A line of the response, with its line feed."""
+    assert (status == "found") == (body is not None), "a line has an entity when its status says so"
     entity = msgspec.UNSET if body is None else msgspec.Raw(body)
-    return msgspec.json.encode(AnswerLine(key, status, entity)) + b"\n"
+    return msgspec.json.encode(ResponseLine(key, status, entity)) + b"\n"
 
 
-def read_answer(body: bytes, wanted: Sequence[Retrieval]) -> tuple[AnswerLine, ...]:
-    """The lines of an answer, one for each wanted entity.
+def read_response(body: bytes, requested: Sequence[Retrieval]) -> tuple[ResponseLine, ...]:
+    """The lines of a response, one for each requested entity.
 
     Raises:
         Refused: `Code.RETRIEVAL_ANSWER_INVALID`, saying what is wrong.
     """
-    lines = body.removesuffix(b"\n").split(b"\n")
-    if len(lines) != len(wanted):
-        raise _invalid(f"{len(wanted)} entities were asked for, {len(lines)} lines came")
+    assert requested, "a request names an entity at least"
+    raw_lines = body.removesuffix(b"\n").split(b"\n")
+    if len(raw_lines) != len(requested):
+        raise _invalid(f"{len(requested)} entities were requested, {len(raw_lines)} lines came")
     try:
-        answers = tuple(map(_line_decoder.decode, lines))
+        lines = tuple(map(_line_decoder.decode, raw_lines))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _invalid("a line is not of the form of an answer") from error
-    for answer, retrieval in zip(answers, wanted, strict=True):
-        if answer.key != retrieval.key:
-            raise _invalid("a line is about another entity than was asked for")
-        if (answer.status == "found") != (answer.entity is not msgspec.UNSET):
-            raise _invalid("an entity is there without being found, or found without being there")
-    if answers[0].status == "later":
+        raise _invalid("a line is not of the form of a response") from error
+    for line, retrieval in zip(lines, requested, strict=True):
+        if line.key != retrieval.key:
+            raise _invalid("a line is about another entity than was requested")
+        if (line.status == "found") != (line.entity is not msgspec.UNSET):
+            raise _invalid("the status of a line contradicts whether it has an entity")
+    if lines[0].status == "later":
         raise _invalid("not even the first entity was sent")
-    return answers
+    return lines
 
 
 class OriginClient:
-    """Asks origins for entities.
+    """Requests entities from their origins.
 
     Args:
         http: Sends; keeps to the allowed hosts and the limits.
-        signer: Says who is asking.
+        signer: Proves to the origin which member asks.
         limits: `retrieval_timeout_s`, `retrieval_size_max_bytes`.
     """
 
@@ -97,16 +105,16 @@ class OriginClient:
         self._signer = signer
         self._limits = limits
 
-    async def fetch(self, origin: Member, wanted: Sequence[Retrieval]) -> tuple[AnswerLine, ...]:
-        """What the origin answers, a line for each of the wanted versions.
+    async def fetch(self, origin: Member, requested: Sequence[Retrieval]) -> tuple[ResponseLine, ...]:
+        """The origin's response, a line for each of the requested versions.
 
         Raises:
-            Unavailable: `Code.RETRIEVAL_UNREACHABLE` or `Code.RETRIEVAL_TIMEOUT`: it may answer later.
+            Unavailable: `Code.RETRIEVAL_UNREACHABLE` or `Code.RETRIEVAL_TIMEOUT`: it may respond later.
             Refused: `Code.RETRIEVAL_TOO_LARGE`, `Code.RETRIEVAL_ANSWER_INVALID` or `Code.HOST_NOT_ALLOWED`.
         """
         url = origin.endpoint + ENTITIES_PATH
-        asked = EntitiesRequest(tuple(WantedEntity(one.key, one.hashlink) for one in wanted))
-        body = msgspec.json.encode(asked)
+        entities = tuple(RequestedEntity(one.key, one.hashlink) for one in requested)
+        body = msgspec.json.encode(EntitiesRequest(entities))
         headers = {"content-type": "application/json", "accept": JSON_LINES}
         request = HttpRequest(
             "POST",
@@ -116,23 +124,25 @@ class OriginClient:
             self._limits.retrieval_timeout_s,
             self._limits.retrieval_size_max_bytes,
         )
-        answer = await self._http.send(request)
-        if len(answer.body) > self._limits.retrieval_size_max_bytes:
-            raise Refused(Code.RETRIEVAL_TOO_LARGE, "The answer is larger than any may be.")
-        if answer.status != 200:
-            raise _not_served(answer)
-        return read_answer(answer.body, wanted)
+        response = await self._http.send(request)
+        if len(response.body) > self._limits.retrieval_size_max_bytes:
+            raise Refused(Code.RETRIEVAL_TOO_LARGE, "The response is larger than any may be.")
+        if response.status != 200:
+            raise _as_error(response)
+        return read_response(response.body, requested)
 
 
-def _not_served(answer: HttpResponse) -> Refused | Unavailable:
-    """What an answer other than 200 means; the text in it is the other side's and stays there."""
-    if answer.status in {429, 500, 502, 503, 504}:
-        text = answer.headers.get("retry-after", "")
+def _as_error(response: HttpResponse) -> Refused | Unavailable:
+    """What a status other than 200 means. The body is the other side's text and is not passed on."""
+    if response.status in {429, 500, 502, 503, 504}:
+        text = response.headers.get("retry-after", "")
         retry_after_s = float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0
-        message = f"The origin answered with status {answer.status}."
+        message = f"The origin responded with status {response.status}."
         return Unavailable(Code.RETRIEVAL_UNREACHABLE, message, retry_after_s)
-    return _invalid(f"the status is {answer.status}")
+    return _invalid(f"the status is {response.status}")
 
 
 def _invalid(what: str) -> Refused:
-    return Refused(Code.RETRIEVAL_ANSWER_INVALID, f"The origin's answer is not of the expected form: {what}.")
+    return Refused(
+        Code.RETRIEVAL_ANSWER_INVALID, f"The origin's response is not of the expected form: {what}."
+    )

@@ -1,19 +1,26 @@
-"""The follower: from the ledger to the list of what is wanted here.
+"""The follower: from committed events on the ledger to pending retrievals in the store.
 
-It reads committed events in ledger order from the cursor `follower`. For each page one store transaction notes the
-wanted versions, forgets what is gone, and moves the cursor: every event is taken in exactly once.
+It reads committed events in ledger order from the cursor `follower`. For each page one store transaction puts
+the versions to retrieve into the queue of retrievals, deletes the replicas of deleted entities, and moves the
+cursor: every event is applied exactly once, whatever is killed when.
 
-Of several events of an entity on a page only the last one counts. A deletion takes effect at once; a retrieval of
-that entity that is under way will find that it is not wanted any more. An entity whose metadata no longer meets the
-consume conditions is treated as if it were gone.
+Of several events of one entity on a page only the last one counts. A deletion takes effect at once; a
+retrieval of that entity that is in flight finds itself outdated when its response arrives. An entity whose
+metadata does not meet the consume condition any more is treated as a deleted one.
 
-A member may publish faster than its entities can be retrieved, or publish and never serve. When too many of its
-retrievals wait it is *deferred*: its events are passed over, and the position is noted. When enough retrievals have
-been settled, its events are read from that position by themselves until they have caught up with the follower. The
-other members' events go on meanwhile.
+An origin is in one of two states:
 
-What must not arrive is recorded as evidence against its issuer: types that are private everywhere. Events of this
-member tell it nothing new, but for one thing: whether somebody else claimed the identifier before.
+    followed    its events are applied as they come
+    deferred    more than `retrievals_pending_max` of its retrievals are pending, because it publishes faster
+                than its entities can be retrieved, or publishes and never serves. Its events are skipped, and
+                the position is stored. When half of them are settled, its events are read again from that
+                position, by a task of their own, until it has reached the follower's cursor. Other origins
+                are not held up
+
+Failures: when store or bus are unavailable the step is repeated with back-off (`Retry`), from its beginning.
+An event of a type that is private everywhere is recorded as evidence against its issuer. This member's own
+events are read for one purpose: whether another member claimed the identifier of a new entity earlier, which
+is recorded as a conflict.
 """
 
 from __future__ import annotations
@@ -43,18 +50,18 @@ BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
 
 ConsumeCondition = Callable[[LifecycleEvent], bool]
-"""Whether this marketplace wants the entity of an event, by its metadata."""
+"""Whether this marketplace retrieves the entity of an event; decided by the event alone."""
 
 log = structlog.get_logger()
 
 
-def everything(event: LifecycleEvent) -> bool:
+def consume_all(event: LifecycleEvent) -> bool:
     """The consume condition of a marketplace that offers the whole shared catalogue."""
     del event
     return True
 
 
-class FollowerCounters(msgspec.Struct):
+class FollowerCounters(msgspec.Struct, frozen=True):
     """What a follower has done since it started."""
 
     events_read: int = 0
@@ -64,11 +71,11 @@ class FollowerCounters(msgspec.Struct):
 
 
 class Follower:
-    """Takes in the events of the league. One per store.
+    """Applies the committed events of the league. One per store.
 
     Args:
-        store: Where to.
-        bus: Where from.
+        store: Has the cursor and the retrievals.
+        bus: Has the events.
         registry: The members.
         did: This member.
         types: The types that may be public; an event of any other is refused.
@@ -76,7 +83,7 @@ class Follower:
         clock: For back-off.
         entropy: For back-off.
         limits: `retrievals_pending_max` (for each origin), `evidence_rows_max`, `events_page_max`.
-        wants: The consume condition.
+        consumes: The consume condition.
     """
 
     def __init__(
@@ -90,7 +97,7 @@ class Follower:
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
-        wants: ConsumeCondition = everything,
+        consumes: ConsumeCondition = consume_all,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -98,15 +105,15 @@ class Follower:
         self._types = types
         self._backlog = backlog
         self._limits = limits
-        self._wants = wants
+        self._consumes = consumes
         self._registry = registry
-        self._insist = Retry("follower", clock, entropy, BACKOFF_MIN_S, BACKOFF_MAX_S)
+        self._retry = Retry("follower", clock, entropy, BACKOFF_MIN_S, BACKOFF_MAX_S)
         self._counters = FollowerCounters()
 
     @property
     def counters(self) -> FollowerCounters:
         """What has been done since the start."""
-        return msgspec.structs.replace(self._counters)
+        return self._counters
 
     async def run(self) -> None:
         """Follow until cancelled or until the bus is closed. After it ended it may be called again.
@@ -115,35 +122,42 @@ class Follower:
             Fatal: The store is damaged.
         """
         async with asyncio.TaskGroup() as tasks:
-            making_up = tasks.create_task(self._make_up_forever())
+            catching_up = tasks.create_task(self._catch_up_deferred())
             await self._follow()
-            making_up.cancel()
+            catching_up.cancel()
+
+    def _count(self, **added: int) -> None:
+        assert all(count >= 0 for count in added.values()), "counters only grow"
+        current = {name: getattr(self._counters, name) + count for name, count in added.items()}
+        self._counters = msgspec.structs.replace(self._counters, **current)
 
     async def _follow(self) -> None:
         cursor = await self._store.cursor(FOLLOWER_CURSOR)
         async for page in self._bus.follow(cursor):
-            conflicts = await self._insist(partial(self._conflicts, page.events))
-            await self._insist(partial(self._take_in, page, conflicts))
-            self._counters.events_read += len(page.events)
-            self._backlog.grew.notify()
+            assert page.scanned_to >= cursor, "the bus follows in ledger order"
+            cursor = page.scanned_to
+            conflicts = await self._retry(partial(self._find_conflicts, page.events))
+            await self._retry(partial(self._apply_page, page, conflicts))
+            self._count(events_read=len(page.events))
+            self._backlog.added.notify()
 
-    async def _take_in(self, page: EventPage, conflicts: list[tuple[str, str, int]]) -> None:
+    async def _apply_page(self, page: EventPage, conflicts: list[tuple[str, str, int]]) -> None:
         async with self._store.transaction() as tx:
-            deferred = await self._defer_busy(tx, page)
-            news = [
+            deferred = await self._defer_overloading(tx, page)
+            applied = [
                 committed
                 for committed in page.events
                 if committed.event.issuer != self._did and committed.event.issuer not in deferred
             ]
-            await self._apply(tx, news)
+            await self._apply(tx, applied)
             await retrievals.record_conflicts(tx, conflicts)
             await tx.set_cursor(FOLLOWER_CURSOR, page.scanned_to)
-        self._counters.conflicts += len(conflicts)
+        self._count(conflicts=len(conflicts))
 
-    async def _apply(self, tx: Transaction, news: Iterable[CommittedEvent]) -> None:
-        """Note what is wanted and forget what is gone."""
+    async def _apply(self, tx: Transaction, events: Iterable[CommittedEvent]) -> None:
+        """Queue retrievals of what was published, and delete what was deleted."""
         latest: dict[tuple[str, str], CommittedEvent] = {}
-        for committed in news:
+        for committed in events:
             event = committed.event
             if event.entity.type not in self._types:
                 await self._refuse(tx, committed)
@@ -152,16 +166,16 @@ class Follower:
             latest[event.issuer, event.entity.key] = committed
         for committed in latest.values():
             event = committed.event
-            if event.is_delete or not self._wants(event):
+            if event.is_delete or not self._consumes(event):
                 await retrievals.forget(tx, event.issuer, event.entity.key)
-                self._counters.deletions += 1
+                self._count(deletions=1)
             else:
                 await retrievals.want(tx, _retrieval(committed))
 
     async def _refuse(self, tx: Transaction, committed: CommittedEvent) -> None:
         event = committed.event
-        self._counters.events_refused += 1
-        reason = f"Entities of type {event.entity.type} are private; no event may tell of one."
+        self._count(events_refused=1)
+        reason = f"Entities of type {event.entity.type} are private; no event may announce one."
         await retrievals.record_evidence(
             tx,
             event.issuer,
@@ -170,12 +184,21 @@ class Follower:
             self._limits.evidence_rows_max,
             _retrieval(committed),
         )
-        log.warning("an event of a private type", issuer=event.issuer, position=committed.position)
+        log.warning(
+            "private_event_refused",
+            issuer=event.issuer,
+            type=event.entity.type,
+            position=committed.position,
+        )
 
     # -- our own identifiers ----------------------------------------------------------------------------------
 
-    async def _conflicts(self, events: Iterable[CommittedEvent]) -> list[tuple[str, str, int]]:
-        """Earlier claims of others on identifiers that we have just published for the first time."""
+    async def _find_conflicts(self, events: Iterable[CommittedEvent]) -> list[tuple[str, str, int]]:
+        """Earlier claims of others on identifiers that we published for the first time with these events.
+
+        Returns:
+            (our entity, the other member's DID, position of its claim) of each.
+        """
         first = {
             committed.event.entity.key: committed.position
             for committed in events
@@ -185,22 +208,22 @@ class Follower:
             return []
         ours = await publications.by_keys(self._store, tuple(first))
         others = [member.did for member in await self._registry.members() if member.did != self._did]
-        wanted: dict[str, tuple[str, str, int]] = {
+        candidates: dict[str, tuple[str, str, int]] = {
             entity_key(did, publication.entity_id): (publication.entity_id, did, first[key])
             for key, publication in ours.items()
             for did in others
         }
-        found = []
-        for claim in await self._bus.claims(tuple(wanted)) if wanted else ():
-            entity_id, did, position = wanted[claim.key]
+        conflicts = []
+        for claim in await self._bus.claims(tuple(candidates)) if candidates else ():
+            entity_id, did, position = candidates[claim.key]
             if claim.issuer == did and claim.first_position < position:
-                found.append((entity_id, did, claim.first_position))
-        return found
+                conflicts.append((entity_id, did, claim.first_position))
+        return conflicts
 
     # -- deferred origins -------------------------------------------------------------------------------------
 
-    async def _defer_busy(self, tx: Transaction, page: EventPage) -> frozenset[str]:
-        """Origins whose events are passed over for now."""
+    async def _defer_overloading(self, tx: Transaction, page: EventPage) -> frozenset[str]:
+        """Origins whose events are skipped, after those with too many pending retrievals became such."""
         origins = await retrievals.origins(tx)
         deferred = {origin.did for origin in origins if origin.deferred_after is not None}
         for origin in origins:
@@ -210,19 +233,19 @@ class Follower:
             if positions:
                 await retrievals.defer(tx, origin.did, positions[0] - 1)
                 deferred.add(origin.did)
-                log.warning("an origin is deferred", issuer=origin.did, pending=origin.pending)
+                log.warning("origin_deferred", issuer=origin.did, pending=origin.pending)
         return frozenset(deferred)
 
-    async def _make_up_forever(self) -> None:
-        """Read what was passed over, whenever enough retrievals have been settled."""
+    async def _catch_up_deferred(self) -> None:
+        """Apply the skipped events of deferred origins, whenever enough of their retrievals are settled."""
         while True:
-            seen = self._backlog.shrank.count
-            while await self._insist(self._make_up):
-                self._backlog.grew.notify()
-            await self._backlog.shrank.wait(seen, None)
+            seen = self._backlog.removed.count
+            while await self._retry(self._catch_up_page):
+                self._backlog.added.notify()
+            await self._backlog.removed.wait(seen, None)
 
-    async def _make_up(self) -> bool:
-        """Take in one page of a deferred origin; False when there is none that can be."""
+    async def _catch_up_page(self) -> bool:
+        """Apply one page of a deferred origin's events; False when no origin is ready for it."""
         for origin in await retrievals.origins(self._store):
             after = origin.deferred_after
             if after is None or origin.pending > self._limits.retrievals_pending_max // 2:

@@ -1,23 +1,26 @@
-"""What becomes of an entity that came from its origin: verified, and stored as a replica, or not.
+"""The intake: verifies the entities that an origin sent, and stores them as replicas.
 
-In this order:
+An entity has to pass in this order:
 
 1. its bytes have the hash that the event on the ledger names (whoever sent them);
 2. they are the canonical form of a JSON object with an identifier, of the event's type, and without `href`;
 3. the issuer's DID and the identifier give the event's key: the event was for this entity;
-4. no other member claimed the identifier before the issuer did. The ledger's order decides, so all members decide
-   alike, whenever they retrieve;
-5. it is still wanted: no newer event, and no deletion, has come meanwhile;
-6. the identifier is not one of our own entities.
+4. no other member claimed the identifier earlier than the issuer. The ledger's order decides, so all members
+   decide alike, whenever they retrieve;
+5. the retrieval is still current: no newer event of the entity, and no deletion, was applied meanwhile;
+6. the identifier is not that of one of our own entities.
 
-A wrong hash may be the work of a moment, so the version is wanted again later; what is wrong after that stays wrong
-until there is another event. Either leaves evidence against the issuer. One transaction stores all entities of an
-answer with their provenance.
+Outcomes: an entity that passes is stored with its provenance, and its retrieval is settled; one transaction
+stores all entities of a response. A missing entity or a wrong hash can be temporary, so the version is
+requested again with a back-off of its own, up to `retrieval_attempts_max` times. What fails at a later step
+is final: nothing is requested until there is another event. Failures are recorded as evidence against the
+issuer, except for an absence that another event explains.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
@@ -34,7 +37,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, entity_key
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus
-from hansa.replication.exchange import AnswerLine
+from hansa.replication.exchange import ResponseLine
 from hansa.replication.registry import MemberRegistry
 from hansa.store import EntityDraft, Store, Transaction
 from hansa.store.tables import retrievals
@@ -42,8 +45,8 @@ from hansa.store.tables.retrievals import Retrieval
 
 ENTITIES_PER_TURN: Final = 32
 """Entities verified before others on the event loop get their turn."""
-MEANWHILE: Final = frozenset({"superseded", "gone"})
-"""Answers that another event on its way explains."""
+EXPECTED_ABSENCES: Final = frozenset({"superseded", "gone"})
+"""Statuses of a response that an event explains which is on its way."""
 
 log = structlog.get_logger()
 
@@ -53,13 +56,15 @@ class Rejection(msgspec.Struct, frozen=True):
 
     code: Code
     reason: str
+    """A sentence for the operator."""
     is_final: bool
-    """Whether the version will not be asked for again."""
+    """Whether the version will not be requested again."""
     is_evidence: bool = True
+    """Whether it is recorded against the issuer."""
 
 
-class IntakeCounters(msgspec.Struct):
-    """What has been taken in since the start."""
+class IntakeCounters(msgspec.Struct, frozen=True):
+    """What was stored and rejected since the start."""
 
     entities_stored: int = 0
     entities_rejected: int = 0
@@ -67,18 +72,25 @@ class IntakeCounters(msgspec.Struct):
 
 
 TypeCheck: TypeAlias = Callable[[str, object], bool]
-"""Whether an entity that calls itself so (`@type`) belongs to a collection."""
+"""Takes a collection and an entity's `@type`: whether an entity of that type belongs to the collection."""
 
 
-def is_of_that_name(collection: str, said: object) -> bool:
-    """Whether an entity that says to be of a type belongs to a collection: here, when it says that very name."""
-    return said == collection
+def is_same_type(collection: str, type_name: object) -> bool:
+    """The `TypeCheck` without subtypes: the names are equal."""
+    return type_name == collection
 
 
 def verify(
-    body: bytes, retrieval: Retrieval, limits: Limits, is_of: TypeCheck = is_of_that_name
+    body: bytes, retrieval: Retrieval, limits: Limits, is_of: TypeCheck = is_same_type
 ) -> EntityDraft | Rejection:
-    """The replica that these bytes are, if they hold (steps 1 to 3)."""
+    """The replica that a body is, or why it is none (steps 1 to 3).
+
+    Args:
+        body: As the origin sent it.
+        retrieval: The version that was requested.
+        limits: `entity_size_max_bytes`, `body_depth_max`, `identifier_length_max_chars`.
+        is_of: Whether an entity of a type belongs to a collection.
+    """
     if len(body) > limits.entity_size_max_bytes:
         return _final(Code.RETRIEVAL_TOO_LARGE, f"The entity has {len(body)} bytes.")
     link = hashlink(body)
@@ -120,17 +132,17 @@ def _final(code: Code, reason: str) -> Rejection:
 
 
 class Intake:
-    """Takes in the answers of origins.
+    """Verifies and stores what origins sent.
 
     Args:
         store: Where replicas go.
-        bus: Knows who claimed an identifier first.
+        bus: Has the claims of all members on identifiers.
         registry: The members.
         did: This member.
         clock: For back-off.
         entropy: For back-off.
         limits: `entity_size_max_bytes`, `retrieval_…`, `evidence_rows_max`.
-        is_of: Tells whether what an entity calls itself belongs to the collection that its event names.
+        is_of: Whether an entity of a type belongs to a collection.
     """
 
     def __init__(
@@ -142,7 +154,7 @@ class Intake:
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
-        is_of: TypeCheck = is_of_that_name,
+        is_of: TypeCheck = is_same_type,
     ) -> None:
         self._is_of = is_of
         self._store = store
@@ -153,41 +165,57 @@ class Intake:
         self._entropy = entropy
         self._limits = limits
         backoff_max_s = limits.retrieval_backoff_max_s
-        self._insist = Retry("intake", clock, entropy, limits.retrieval_backoff_min_s, backoff_max_s)
-        self.counters = IntakeCounters()
+        self._retry = Retry("intake", clock, entropy, limits.retrieval_backoff_min_s, backoff_max_s)
+        self._counters = IntakeCounters()
 
-    async def take(self, issuer: str, wanted: Sequence[Retrieval], lines: Sequence[AnswerLine]) -> None:
-        """Store or reject what an origin answered, a line for each of the wanted versions."""
+    @property
+    def counters(self) -> IntakeCounters:
+        """What was stored and rejected since the start."""
+        return self._counters
+
+    async def process(
+        self, issuer: str, requested: Sequence[Retrieval], lines: Sequence[ResponseLine]
+    ) -> None:
+        """Store or reject what an origin sent.
+
+        Args:
+            issuer: DID of the origin.
+            requested: Versions of its entities.
+            lines: Its response, a line for each of them.
+        """
+        assert len(lines) == len(requested), "a response has a line for each requested version"
+        assert all(retrieval.issuer == issuer for retrieval in requested), "an origin serves its own entities"
         drafts: dict[Retrieval, EntityDraft] = {}
         rejections: dict[Retrieval, Rejection] = {}
-        for n, (retrieval, line) in enumerate(zip(wanted, lines, strict=True), 1):
-            outcome = self._judge(retrieval, line)
+        for n, (retrieval, line) in enumerate(zip(requested, lines, strict=True), 1):
+            outcome = self._verify_line(retrieval, line)
             if isinstance(outcome, EntityDraft):
                 drafts[retrieval] = outcome
             elif outcome is not None:
                 rejections[retrieval] = outcome
             if n % ENTITIES_PER_TURN == 0:
                 await asyncio.sleep(0)
-        claimed = await self._insist(partial(self._claimed, issuer, drafts))
+        claimed = await self._retry(partial(self._reject_claimed, issuer, drafts))
         rejections |= claimed
         accepted = {retrieval: draft for retrieval, draft in drafts.items() if retrieval not in claimed}
-        await self._insist(partial(self._apply, accepted, rejections))
+        await self._retry(partial(self._apply, accepted, rejections))
 
-    def _judge(self, retrieval: Retrieval, line: AnswerLine) -> EntityDraft | Rejection | None:
-        """None when it has to be asked for again at once."""
+    def _verify_line(self, retrieval: Retrieval, line: ResponseLine) -> EntityDraft | Rejection | None:
+        """What becomes of a line; None when the version is to be requested again at once."""
         if isinstance(line.entity, msgspec.Raw):
             return verify(bytes(line.entity), retrieval, self._limits, self._is_of)
         if line.status == "later":
             return None
         reason = f"The origin says that the version is {line.status}."
-        return Rejection(
-            Code.RETRIEVAL_MISSING, reason, is_final=False, is_evidence=line.status not in MEANWHILE
-        )
+        is_evidence = line.status not in EXPECTED_ABSENCES
+        return Rejection(Code.RETRIEVAL_MISSING, reason, is_final=False, is_evidence=is_evidence)
 
     # -- claims -----------------------------------------------------------------------------------------------
 
-    async def _claimed(self, issuer: str, drafts: dict[Retrieval, EntityDraft]) -> dict[Retrieval, Rejection]:
-        """Entities that are new here and whose identifier another member claimed before the issuer did."""
+    async def _reject_claimed(
+        self, issuer: str, drafts: dict[Retrieval, EntityDraft]
+    ) -> dict[Retrieval, Rejection]:
+        """Rejections of entities that are new here and whose identifier another member claimed earlier."""
         known = await retrievals.known_keys(self._store, issuer, [retrieval.key for retrieval in drafts])
         new = {retrieval: draft for retrieval, draft in drafts.items() if retrieval.key not in known}
         if not new:
@@ -220,7 +248,7 @@ class Intake:
                     continue
                 local = await tx.entity(draft.id)
                 if local is not None and local.origin is None:
-                    await self._keep_ours(tx, retrieval, draft.id)
+                    await self._record_conflict(tx, retrieval, draft.id)
                     rejected += 1
                     continue
                 await tx.put(draft)
@@ -232,15 +260,22 @@ class Intake:
                 if await retrievals.is_current(tx, retrieval):
                     await self._reject(tx, retrieval, rejection)
                     rejected += 1
-        self.counters.entities_stored += stored
-        self.counters.entities_rejected += rejected
-        self.counters.bytes_stored += size_bytes
+        assert stored <= len(accepted), "an accepted entity is stored once at most"
+        assert stored + rejected <= len(accepted) + len(rejections), "a retrieval has one outcome at most"
+        self._counters = IntakeCounters(
+            self._counters.entities_stored + stored,
+            self._counters.entities_rejected + rejected,
+            self._counters.bytes_stored + size_bytes,
+        )
 
-    async def _keep_ours(self, tx: Transaction, retrieval: Retrieval, entity_id: str) -> None:
-        """The issuer's claim is the earliest on the ledger, but the entity is ours here: a person has to decide."""
+    async def _record_conflict(self, tx: Transaction, retrieval: Retrieval, entity_id: str) -> None:
+        """Keep our entity, although the issuer's claim is the earliest on the ledger.
+
+        A person has to decide.
+        """
         await retrievals.record_conflicts(tx, [(entity_id, retrieval.issuer, retrieval.position)])
         await retrievals.settle(tx, retrieval)
-        log.warning("another member claims an entity of ours", entity=entity_id, issuer=retrieval.issuer)
+        log.warning("own_identifier_claimed", entity=entity_id, issuer=retrieval.issuer)
 
     async def _reject(self, tx: Transaction, retrieval: Retrieval, rejection: Rejection) -> None:
         attempts = retrieval.attempts + 1
@@ -254,9 +289,9 @@ class Intake:
                 self._limits.evidence_rows_max,
                 retrieval,
             )
-            write = log.warning if attempts == 1 or is_last else log.debug
-            write(
-                "an entity does not hold",
+            log.log(
+                logging.WARNING if attempts == 1 or is_last else logging.DEBUG,
+                "entity_rejected",
                 code=str(rejection.code),
                 issuer=retrieval.issuer,
                 position=retrieval.position,
@@ -268,7 +303,7 @@ class Intake:
         await retrievals.postpone(tx, retrieval, self.due_ms(attempts), str(rejection.code))
 
     def due_ms(self, attempts: int) -> int:
-        """When to try again after so many failures."""
+        """When to request an entity again after failures in a row, in milliseconds since 1970."""
         limits = self._limits
         pause_s = backoff_s(
             attempts, limits.retrieval_backoff_min_s, limits.retrieval_backoff_max_s, self._entropy

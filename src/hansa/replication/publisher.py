@@ -1,30 +1,37 @@
-"""The publisher: from the change feed to the ledger.
+"""The publisher: from the store's change feed to committed events on the ledger.
 
-Three steps, each picking up where the last transaction left off, so that a crash between any two loses nothing:
+Three steps, each of which continues where its last store transaction ended, so that a crash between any two
+of them loses nothing:
 
-1. *Announce.* Read the feed after the cursor `publisher`. For each entity of ours among the changes, compare its
-   state with what was published of it, and sign the event that makes up the difference, if there is one. One
-   transaction puts the events into the outbox and moves the cursor. An entity whose last event is still under way is
-   marked as due instead, and looked at again when that one has been committed: then all that happened meanwhile
-   becomes one event.
-2. *Submit.* Take batches from the outbox, oldest first, and hand them to the bus. Full batches go at once, some at a
-   time. A batch with room left goes when nothing else is under way, so it holds what accumulated meanwhile; and when
-   the last one held several events, which is a burst, it waits for the next tick of the clock. Ticks are the same at
-   all members, so their batches share blocks: blocks are what a burst costs. On an idle league an event travels alone
-   and at once. As an entity has one event in the outbox at most, no two versions of it are under way.
-3. *Conclude.* When a batch is committed, one transaction removes it from the outbox and moves on the chains.
+1. *Announce.* Reads the feed after the cursor `publisher`. For each of our entities among the changes,
+   compares its state with what was published of it, and signs the event that makes up the difference, if
+   there is one. One transaction puts the events into the outbox and moves the cursor. An entity whose last
+   event is still in the outbox is marked as due instead, and compared again when that event was committed:
+   all that happened meanwhile becomes one event.
+2. *Submit.* Takes batches from the outbox, oldest events first, and hands them to the bus,
+   `publish_in_flight_max` at a time. A full batch is submitted at once. A batch with room left is submitted
+   when no other is in flight, so it holds what accumulated meanwhile; and when the last one held several
+   events, which is a burst, it waits for the next tick of the clock. Ticks (`publish_tick_s`) are the same at
+   all members, so their batches share blocks: blocks are what a burst costs. In an idle league an event
+   travels alone and at once. An entity has one event in the outbox at most, so no two versions of it are in
+   flight.
+3. *Conclude.* When a batch was committed, one transaction removes it from the outbox and appends to the
+   version chains.
 
-After a crash the outbox is submitted as it is; what had been committed is found by its event ids.
+After a crash the outbox is submitted as it is; the ledger recognizes by their ids the events that had been
+committed.
 
-What can go wrong with a batch:
+Failures of a batch:
 
-- the outcome is unknown or the bus does not answer (`Unavailable`): the batch waits and is submitted again, for ever;
-  so does everything while the ledger does not know this member (`EVENT_ISSUER_UNKNOWN`), as after a suspension;
-- `EVENT_VERSION_BROKEN`: the ledger's chains are not ours, because a store was lost or restored. The ends of the
-  chains are read from the ledger, and what does not continue them is announced anew;
-- any other refusal: the batch is halved until the event that is refused stands alone. That one is announced anew
-  once (a lost key, a new endpoint or an id that exists heal by that); if it is refused again, the entity's row keeps
-  the code, others go on, and the entity's next change or the next start tries again.
+- the outcome is unknown or the bus does not answer (`Unavailable`): it is submitted again with back-off,
+  without end; so is everything while the ledger does not know this member (`EVENT_ISSUER_UNKNOWN`), as after
+  a suspension;
+- `EVENT_VERSION_BROKEN`: the ledger's version chains are not those of the store, because a store was lost or
+  restored. The ends of the chains are read from the ledger, and what does not continue them is announced anew
+  (*rebased*);
+- any other refusal: the batch is halved until the refused event is alone. That one is rebased once, which
+  cures a lost key, a new endpoint or an id that exists. When it is refused again, the refusal is recorded
+  with the entity, the others go on, and the entity's next change or the next start tries again.
 """
 
 from __future__ import annotations
@@ -37,7 +44,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from hansa.core.backoff import Retry, backoff_s
+from hansa.core.backoff import Backoff, Retry
 from hansa.core.clock import Clock
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.errors import Code, Refused, Unavailable
@@ -54,18 +61,18 @@ from hansa.store.tables.publications import ChainEnd, Outgoing
 PUBLISHER_CURSOR: Final = "publisher"
 BACKOFF_MIN_S: Final = 0.1
 SIGNATURES_PER_TURN: Final = 16
-"""Events signed before others on the event loop get their turn."""
+"""Events signed before other tasks on the event loop get their turn."""
 CHANGES_SKIPPED_MAX: Final = 1000
-"""Rows of the feed about replicas, after which the cursor is written all the same."""
+"""Rows of the feed that call for no event, after which the cursor is stored all the same."""
 OUTBOX_BATCHES_MAX: Final = 4
-"""Full batches that may wait in the outbox beside those under way."""
+"""Full batches that may wait in the outbox beside those in flight."""
 _FRAME_BYTES: Final = 256
 _SEPARATOR_BYTES: Final = 3
 
 log = structlog.get_logger()
 
 
-class PublisherCounters(msgspec.Struct):
+class PublisherCounters(msgspec.Struct, frozen=True):
     """What a publisher has done since it started."""
 
     events_committed: int = 0
@@ -78,8 +85,8 @@ class Publisher:
     """Publishes this member's public entities. One per store.
 
     Args:
-        store: With the feed, the outbox and the chains.
-        bus: Where to.
+        store: Has the feed, the outbox and the version chains.
+        bus: Takes the events.
         signing_key: Of this member; the ledger's registry holds its public half.
         did: This member.
         endpoint: Its registered endpoint.
@@ -112,23 +119,23 @@ class Publisher:
         self._entropy = entropy
         self._limits = limits
         self._announcer = Announcer(signing_key, did, endpoint, entropy, limits)
-        self._news = Signal(clock)
-        self._taken_to = 0
-        self._under_way = 0
+        self._changed = Signal(clock)
+        self._submitted_to = 0
+        self._in_flight = 0
         self._is_burst = False
         self._rebased: set[str] = set()
         self._counters = PublisherCounters()
-        self._insist = Retry("publisher", clock, entropy, BACKOFF_MIN_S, limits.publish_backoff_max_s)
+        self._retry = Retry("publisher", clock, entropy, BACKOFF_MIN_S, limits.publish_backoff_max_s)
         self._problem: Code | None = None
 
     @property
     def counters(self) -> PublisherCounters:
         """What has been done since the start."""
-        return msgspec.structs.replace(self._counters)
+        return self._counters
 
     @property
     def problem(self) -> Code | None:
-        """Why the last submission did not succeed; None when it did."""
+        """Code of the last submission's failure; None when it succeeded."""
         return self._problem
 
     async def run(self) -> None:
@@ -137,12 +144,17 @@ class Publisher:
         Raises:
             Fatal: The store is damaged.
         """
-        self._taken_to = self._under_way = 0  # what an earlier run left under way is in the outbox
-        await self._insist(self._retry_refused)
+        self._submitted_to = self._in_flight = 0  # what an earlier run left in flight is in the outbox
+        await self._retry(self._retry_refused)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_feed())
             tasks.create_task(self._announce_forever())
             tasks.create_task(self._submit_forever(tasks))
+
+    def _count(self, **added: int) -> None:
+        assert all(count >= 0 for count in added.values()), "counters only grow"
+        current = {name: getattr(self._counters, name) + count for name, count in added.items()}
+        self._counters = msgspec.structs.replace(self._counters, **current)
 
     async def _retry_refused(self) -> None:
         if await publications.refusal_counts(self._store):
@@ -152,97 +164,110 @@ class Publisher:
     # -- announcing -------------------------------------------------------------------------------------------
 
     async def _watch_feed(self) -> None:
-        """Ring whenever the feed grew."""
+        """Notify the other tasks of every change in the feed."""
         seen = await self._store.last_change()
         while True:
             await self._store.wait_for_change(seen)
             seen = await self._store.last_change()
-            self._news.notify()
+            self._changed.notify()
 
     async def _announce_forever(self) -> None:
-        cursor = written = await self._store.cursor(PUBLISHER_CURSOR)
+        cursor = stored_cursor = await self._store.cursor(PUBLISHER_CURSOR)
         size_max = (
             self._limits.publish_in_flight_max + OUTBOX_BATCHES_MAX
         ) * self._limits.events_per_transaction_max
         while True:
-            seen = self._news.count
+            seen = self._changed.count
             if await publications.outbox_size(self._store) >= size_max:
-                await self._news.wait(seen, None)
+                await self._changed.wait(seen, None)
                 continue
             limit = self._limits.events_per_transaction_max
             changes = await self._store.changes(cursor, limit)
             due = await publications.due(self._store, limit)
             if not changes and not due:
-                await self._news.wait(seen, None)
+                await self._changed.wait(seen, None)
                 continue
             ids = [change.entity_id for change in changes if change.origin is None]
+            assert not changes or changes[-1].seq > cursor, "the feed goes on after the cursor"
             cursor = changes[-1].seq if changes else cursor
-            step = partial(self._announce, tuple(dict.fromkeys((*ids, *due))), cursor, written)
-            written = cursor if await self._insist(step) else written
+            step = partial(self._announce, tuple(dict.fromkeys((*ids, *due))), cursor, stored_cursor)
+            stored_cursor = cursor if await self._retry(step) else stored_cursor
 
-    async def _announce(self, entity_ids: Sequence[str], cursor: int, written: int) -> bool:
-        """Put what the ledger has to be told of these entities into the outbox; whether the cursor was written."""
+    async def _announce(self, entity_ids: Sequence[str], cursor: int, stored_cursor: int) -> bool:
+        """Put the events that these entities call for into the outbox.
+
+        Args:
+            entity_ids: Entities of ours that changed or are due.
+            cursor: Row of the feed up to which they are considered then.
+            stored_cursor: The cursor in the store.
+
+        Returns:
+            Whether the cursor was stored.
+        """
+        assert cursor >= stored_cursor, "the cursor never goes back"
         entities = await self._store.entities(entity_ids)
-        before = await publications.states(self._store, entity_ids)
+        publication_of = await publications.states(self._store, entity_ids)
         events: list[Outgoing] = []
-        later: list[str] = []
+        deferred: list[str] = []
         for n, entity_id in enumerate(entity_ids, 1):
-            publication = before.get(entity_id)
+            publication = publication_of.get(entity_id)
             if publication is not None and publication.is_under_way:
-                later.append(entity_id)
+                deferred.append(entity_id)
                 continue
             entity = entities.get(entity_id)
-            if entity is not None and not (
-                entity.origin is None and entity.public and entity.type in self._types
-            ):
-                entity = None
             if entity is not None:
-                entity = self._distribution.published(entity)
+                may_leave = entity.origin is None and entity.public and entity.type in self._types
+                entity = self._distribution.published(entity) if may_leave else None
             event = self._announcer.announce(entity_id, entity, publication, self._clock.now())
             if event is not None:
                 events.append(event)
             if n % SIGNATURES_PER_TURN == 0:
                 await asyncio.sleep(0)
-        announced = {event.entity_id for event in events} | set(later)
-        done = [id for id, state in before.items() if state.is_due and id not in announced]
-        if not entity_ids and cursor - written < CHANGES_SKIPPED_MAX:
+        assert len(events) + len(deferred) <= len(entity_ids), "an entity has one outcome at most"
+        pending = {event.entity_id for event in events} | set(deferred)
+        settled = [id for id, state in publication_of.items() if state.is_due and id not in pending]
+        if not entity_ids and cursor - stored_cursor < CHANGES_SKIPPED_MAX:
             return False
-        self._rebased.difference_update(done)
+        self._rebased.difference_update(settled)
         async with self._store.transaction() as tx:
             await publications.enqueue(tx, events)
-            await publications.mark_due(tx, later)
-            await publications.mark_due(tx, done, is_due=False)
+            await publications.mark_due(tx, deferred)
+            await publications.mark_due(tx, settled, is_due=False)
             await tx.set_cursor(PUBLISHER_CURSOR, cursor)
-        self._news.notify()
+        self._changed.notify()
         return True
 
     # -- submitting -------------------------------------------------------------------------------------------
 
     async def _submit_forever(self, tasks: asyncio.TaskGroup) -> None:
         while True:
-            seen = self._news.count
-            while self._under_way < self._limits.publish_in_flight_max:
+            seen = self._changed.count
+            while self._in_flight < self._limits.publish_in_flight_max:
                 batch, is_full = await self._next_batch()
-                if not batch or (self._under_way and not is_full):
+                if not batch or (self._in_flight and not is_full):
                     break
                 if self._is_burst and not is_full:
                     self._is_burst = False
                     await self._clock.sleep(self._until_tick_s())
                     continue
                 self._is_burst = len(batch) > 1
-                self._taken_to = batch[-1].seq
-                self._under_way += 1
-                tasks.create_task(self._carry(batch))
-            await self._news.wait(seen, None)
+                assert batch[0].seq > self._submitted_to, "an event is submitted once"
+                self._submitted_to = batch[-1].seq
+                self._in_flight += 1
+                tasks.create_task(self._deliver_batch(batch))
+            await self._changed.wait(seen, None)
 
     def _until_tick_s(self) -> float:
         tick_s = self._limits.publish_tick_s
         return tick_s - self._clock.now().timestamp() % tick_s if tick_s > 0 else 0.0
 
     async def _next_batch(self) -> tuple[tuple[Outgoing, ...], bool]:
-        """The oldest events that are not under way, as many as fit into a transaction; whether that is full."""
+        """The oldest events that are not in flight, as many as fit into one ledger transaction.
+
+        Whether it is full.
+        """
         events = await publications.outgoing(
-            self._store, self._taken_to, self._limits.events_per_transaction_max
+            self._store, self._submitted_to, self._limits.events_per_transaction_max
         )
         room_bytes = self._limits.transaction_size_max_bytes - _FRAME_BYTES
         for n, event in enumerate(events):
@@ -251,11 +276,12 @@ class Publisher:
                 return events[:n], True
         return events, len(events) == self._limits.events_per_transaction_max
 
-    async def _carry(self, batch: tuple[Outgoing, ...]) -> None:
-        """See a batch through, whatever happens to it."""
+    async def _deliver_batch(self, batch: tuple[Outgoing, ...]) -> None:
+        """Submit a batch until each of its events is committed, rebased or recorded as refused."""
         await self._deliver(batch)
-        self._under_way -= 1
-        self._news.notify()
+        assert 0 < self._in_flight <= self._limits.publish_in_flight_max, "this batch was in flight"
+        self._in_flight -= 1
+        self._changed.notify()
 
     async def _deliver(self, batch: tuple[Outgoing, ...]) -> None:
         if not batch:
@@ -265,44 +291,46 @@ class Publisher:
         except Refused as refusal:
             self._problem = refusal.code
             if refusal.code is Code.EVENT_VERSION_BROKEN:
-                left = await self._rebase_broken(batch)
-                if len(left) < len(batch):
-                    await self._deliver(left)
+                remaining = await self._rebase_broken(batch)
+                if len(remaining) < len(batch):
+                    await self._deliver(remaining)
                     return
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._deliver(batch[:middle])
                 await self._deliver(batch[middle:])
             else:
-                await self._give_up(batch[0], refusal)
+                await self._rebase_or_record(batch[0], refusal)
             return
         self._problem = None
-        self._counters.events_committed += len(batch)
-        self._counters.batches_committed += 1
-        await self._insist(partial(self._conclude, batch, positions))
+        assert len(positions) == len(batch), "every committed event has a position"
+        self._count(events_committed=len(batch), batches_committed=1)
+        await self._retry(partial(self._conclude, batch, positions))
 
     async def _publish(self, batch: tuple[Outgoing, ...]) -> tuple[int, ...]:
         """Positions of the batch on the ledger; submits until the outcome is known.
 
         Raises:
-            Refused: The ledger does not take it.
+            Refused: The ledger refuses the batch as a whole.
         """
-        failures = 0
+        backoff = Backoff(BACKOFF_MIN_S, self._limits.publish_backoff_max_s, self._entropy)
         while True:
             try:
                 return await self._bus.publish([event.jws for event in batch])
             except Refused as refusal:
                 if refusal.code is not Code.EVENT_ISSUER_UNKNOWN:
                     raise
-                self._problem, wait_s = refusal.code, 0.0
+                self._problem, retry_after_s = refusal.code, 0.0
             except Unavailable as error:
-                self._problem, wait_s = error.code, error.retry_after_s
-            failures += 1
-            self._counters.submissions_failed += 1
-            max_s = self._limits.publish_backoff_max_s
-            pause_s = max(backoff_s(failures, BACKOFF_MIN_S, max_s, self._entropy), min(wait_s, max_s))
+                self._problem, retry_after_s = error.code, error.retry_after_s
+            self._count(submissions_failed=1)
+            pause_s = backoff.next_s(retry_after_s)
             log.info(
-                "publishing waits", code=str(self._problem), events=len(batch), pause_s=round(pause_s, 3)
+                "publish_retried",
+                code=str(self._problem),
+                events=len(batch),
+                failures=backoff.failures,
+                pause_s=round(pause_s, 3),
             )
             await self._clock.sleep(pause_s)
 
@@ -315,8 +343,12 @@ class Publisher:
     # -- refusals ---------------------------------------------------------------------------------------------
 
     async def _rebase_broken(self, batch: tuple[Outgoing, ...]) -> tuple[Outgoing, ...]:
-        """Announce anew what does not continue the ledger's chains; the rest of the batch."""
-        ends = await self._insist(partial(self._chain_ends, [event.key for event in batch]))
+        """Announce anew what does not continue the ledger's version chains.
+
+        Returns:
+            The rest of the batch.
+        """
+        ends = await self._retry(partial(self._chain_ends, [event.key for event in batch]))
         broken = [
             event
             for event in batch
@@ -324,8 +356,8 @@ class Publisher:
             and (ends[event.key].version + 1, ends[event.key].hashlink) != (event.version, event.previous)
         ]
         if broken:
-            log.warning("the ledger's chains are ahead of the store", entities=len(broken))
-            await self._insist(partial(self._rebase, broken, ends))
+            log.warning("version_chains_rebased", entities=len(broken))
+            await self._retry(partial(self._rebase, broken, ends))
         return tuple(event for event in batch if event not in broken)
 
     async def _chain_ends(self, keys: Sequence[str]) -> dict[str, ChainEnd]:
@@ -342,24 +374,27 @@ class Publisher:
             for event in events:
                 await publications.rebase(tx, event, ends[event.key])
         self._rebased.update(event.entity_id for event in events)
-        self._news.notify()
+        self._changed.notify()
 
-    async def _give_up(self, event: Outgoing, refusal: Refused) -> None:
-        """Announce an event anew that was refused alone; the second time, leave it with the reason."""
+    async def _rebase_or_record(self, event: Outgoing, refusal: Refused) -> None:
+        """Announce an event anew that was refused alone.
+
+        The second time, record the refusal with the entity.
+        """
         if event.entity_id not in self._rebased:
-            ends = await self._insist(partial(self._chain_ends, [event.key]))
-            await self._insist(partial(self._rebase, [event], ends))
+            ends = await self._retry(partial(self._chain_ends, [event.key]))
+            await self._retry(partial(self._rebase, [event], ends))
             return
         self._rebased.discard(event.entity_id)
-        self._counters.events_refused += 1
+        self._count(events_refused=1)
         log.error(
-            "the ledger refuses an event",
+            "event_refused",
             entity=event.entity_id,
             code=str(refusal.code),
             reason=refusal.message,
         )
-        await self._insist(partial(self._leave, event, refusal))
+        await self._retry(partial(self._record_refusal, event, refusal))
 
-    async def _leave(self, event: Outgoing, refusal: Refused) -> None:
+    async def _record_refusal(self, event: Outgoing, refusal: Refused) -> None:
         async with self._store.transaction() as tx:
             await publications.refused(tx, event, str(refusal.code), refusal.message)

@@ -1,7 +1,7 @@
 """The members of the league: a copy of the ledger's registry, which every part of a marketplace shares.
 
-`known` is the copy as it is, for those that cannot wait. `members` and `member` read the registry again when the copy
-is too old, and fail when that is impossible. `follow` keeps the copy fresh in the background.
+`known` is the copy as it is, for those that cannot wait. `members` and `member` read the registry again when
+the copy is too old, and fail when that is impossible. `follow` keeps the copy fresh in the background.
 """
 
 from __future__ import annotations

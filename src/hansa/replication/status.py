@@ -1,4 +1,4 @@
-"""How replication is doing: for `hansa status`, `/league/v1/status` and `/metrics`."""
+"""The progress of replication, for `hansa status`, `/league/v1/status` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hansa.store.tables.retrievals import FOLLOWER_CURSOR, Conflict, Evidence
 
 
 class OriginProgress(msgspec.Struct, frozen=True):
-    """How far this marketplace is with another member's entities."""
+    """The progress of this marketplace with another member's entities."""
 
     did: str
     name: str
     pending: int
-    """Retrievals that wait or are under way."""
+    """Retrievals that wait or are in flight."""
     failed: int
     """Those of them whose last attempt failed for a reason of their own."""
     oldest_position: int | None
@@ -33,22 +33,22 @@ class OriginProgress(msgspec.Struct, frozen=True):
     lag: int
     """Positions of the ledger from that event to the newest; 0 when nothing is pending."""
     failing_since: str | None
-    """Since when the member does not answer; None while it does."""
+    """Since when exchanges with it fail, RFC 3339; None while they succeed."""
     attempts: int
     """Failures in a row."""
     problem: str | None
     """Code of the last failure."""
     is_deferred: bool
-    """Whether its events are passed over until some of its retrievals are settled."""
+    """Whether its events are skipped until some of its retrievals are settled."""
 
 
 class ReplicationCounters(msgspec.Struct, frozen=True):
-    """Plain numbers since the start, for metrics."""
+    """Counts since the start, for metrics."""
 
     events_published: int
     batches_published: int
     events_refused: int
-    """Own events that the ledger does not take."""
+    """Own events that the ledger refused."""
     submissions_failed: int
     events_followed: int
     exchanges: int
@@ -59,7 +59,7 @@ class ReplicationCounters(msgspec.Struct, frozen=True):
 
 
 class ReplicationGauges(msgspec.Struct, frozen=True):
-    """Plain numbers as they stand, for metrics."""
+    """Current sizes, for metrics."""
 
     followed_to: int
     unpublished: int
@@ -72,7 +72,7 @@ class ReplicationGauges(msgspec.Struct, frozen=True):
 
 
 class ReplicationView:
-    """Reads how replication is doing from the store.
+    """Reads the progress of replication from the store.
 
     Args:
         store: Of this marketplace.
@@ -82,13 +82,13 @@ class ReplicationView:
         self._store = store
 
     async def followed_to(self) -> int:
-        """Position up to which events have been taken in."""
+        """Ledger position up to which events were applied."""
         return await self._store.cursor(FOLLOWER_CURSOR)
 
     async def unpublished(self) -> int:
-        """Changes of own entities that have not been looked at, and events that are not committed yet."""
-        seen = await self._store.cursor(PUBLISHER_CURSOR)
-        return await publications.changes_not_seen(self._store, seen) + await self.outbox_size()
+        """Changes of own entities that were not announced yet, and events that are not committed yet."""
+        announced_to = await self._store.cursor(PUBLISHER_CURSOR)
+        return await publications.changes_not_seen(self._store, announced_to) + await self.outbox_size()
 
     async def outbox_size(self) -> int:
         """Signed events that are not committed yet."""
@@ -99,7 +99,7 @@ class ReplicationView:
         return await publications.refusals(self._store, limit)
 
     async def evidence(self) -> int:
-        """Records of what others sent that did not hold."""
+        """How many records there are of wrong things that others sent."""
         return sum((await self.evidence_counts()).values())
 
     async def evidence_counts(self) -> dict[tuple[str, str], int]:
@@ -117,15 +117,20 @@ class ReplicationView:
     async def origins(
         self, members: Sequence[Member], ledger: LedgerStatus | None
     ) -> tuple[OriginProgress, ...]:
-        """How far this marketplace is with each of the other members that have published anything."""
+        """The progress with each of the other members that published anything.
+
+        Args:
+            members: For their names.
+            ledger: For its newest position; None when it is unknown, then the lag is to what was followed.
+        """
         names = {member.did: member.name for member in members}
         oldest = await retrievals.oldest_pending(self._store)
         failed = await retrievals.failed_counts(self._store)
-        found: list[OriginProgress] = []
+        progress: list[OriginProgress] = []
         for origin in await retrievals.origins(self._store):
             position, time = oldest.get(origin.did, (None, None))
             newest = ledger.position if ledger is not None else await self.followed_to()
-            found.append(
+            progress.append(
                 OriginProgress(
                     did=origin.did,
                     name=names.get(origin.did, origin.did),
@@ -140,10 +145,10 @@ class ReplicationView:
                     is_deferred=origin.deferred_after is not None,
                 )
             )
-        return tuple(found)
+        return tuple(progress)
 
     async def gauges(self) -> ReplicationGauges:
-        """Everything as plain numbers."""
+        """All current sizes."""
         origins = await retrievals.origins(self._store)
         return ReplicationGauges(
             followed_to=await self.followed_to(),
@@ -158,7 +163,7 @@ class ReplicationView:
 
 
 def counters(publisher: Publisher, follower: Follower, retriever: Retriever) -> ReplicationCounters:
-    """What the three have done since the start."""
+    """What publisher, follower and retriever have done since the start."""
     published, followed, retrieved = publisher.counters, follower.counters, retriever.counters
     return ReplicationCounters(
         events_published=published.events_committed,

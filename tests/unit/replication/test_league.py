@@ -223,7 +223,7 @@ async def test_an_answer_that_became_stale_is_not_stored(league: League) -> None
 async def test_a_marketplace_may_want_only_some_entities() -> None:
     async with League(["lubeck", "bergen"]) as league:
         lubeck, bergen = league.marketplaces
-        bergen.wants = lambda event: "cloud" in event.metadata.categories
+        bergen.consumes = lambda event: "cloud" in event.metadata.categories
         league.start()
         wanted = await lubeck.put("one", category=[{"id": "cloud"}])
         await lubeck.put("two", category=[{"id": "edge"}])
