@@ -67,7 +67,7 @@ class DeliveryAccounts:
         listener.attempts += 1
         listener.failing_since = listener.failing_since or rfc3339(now)
         if listener.failures == 1:
-            _log("listener_failed", listener)
+            log.warning("listener_failed", **_health(listener))
         is_last_attempt = listener.attempts >= self._limits.notification_attempts_max
         if attempt.is_refusal or (attempt.is_about_event and is_last_attempt):
             self._give_up(listener, event, attempt, now)
@@ -79,7 +79,7 @@ class DeliveryAccounts:
                 return "wait"
         listener.is_paused = True
         listener.is_active = False
-        _log("listener_paused", listener)
+        log.warning("listener_paused", **_health(listener))
         return "stop"
 
     def mark_unsaved(self, listener: Listener) -> None:
@@ -149,12 +149,12 @@ def chunks(items: list[T], length: int) -> Iterator[list[T]]:
     return (items[start : start + length] for start in range(0, len(items), length))
 
 
-def _log(event: str, listener: Listener) -> None:
-    log.warning(
-        event,
-        id=listener.id,
-        host=urlsplit(listener.callback).hostname,
-        problem=listener.problem,
-        answered=listener.answered,
-        failures=listener.failures,
-    )
+def _health(listener: Listener) -> dict[str, object]:
+    """A listener's fields in the log."""
+    return {
+        "id": listener.id,
+        "host": urlsplit(listener.callback).hostname,
+        "problem": listener.problem,
+        "answered": listener.answered,
+        "failures": listener.failures,
+    }

@@ -137,10 +137,10 @@ class HubHandler:
         subscription = await self._visible(request, request.parent_id or "")
         parameters = _parameters(request, {"offset", "limit"})
         page = paging(parameters.get("offset"), parameters.get("limit"), None, request.limits)
-        letters, total = await subscriptions.dead_letters(
+        dead_letters, total = await subscriptions.dead_letters(
             self._store, subscription.id, offset=page.offset, limit=page.limit
         )
-        return _list_response([_dead_letter_body(one) for one in letters], total, is_paged=page.is_asked)
+        return _list_response([_dead_letter_body(one) for one in dead_letters], total, is_paged=page.is_asked)
 
     async def resend(self, request: Request, _: str) -> Response:
         """POST: send dead letters again, all or that of the body's `eventId`: 202, 400, 401 or 404."""

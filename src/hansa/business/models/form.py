@@ -120,7 +120,7 @@ def read_model(text: str, source: str) -> Api:
     """
     try:
         form = msgspec.convert(tomllib.loads(text), _ApiForm)
-        resources = tuple(_resource(path, written) for path, written in form.resource.items())
+        resources = tuple(_resource(path, fields) for path, fields in form.resource.items())
         api = Api(
             id=form.api,
             title=form.title,
@@ -128,11 +128,11 @@ def read_model(text: str, source: str) -> Api:
             base_path=form.base_path,
             resources=resources,
             types={
-                name: _type(name, written, any(name == resource.type for resource in resources))
-                for name, written in form.type.items()
+                name: _type(name, lines, any(name == resource.type for resource in resources))
+                for name, lines in form.type.items()
             },
             enumerations=form.enum,
-            lists={name: attribute(name, written) for name, written in form.list.items()},
+            lists={name: attribute(name, line) for name, line in form.list.items()},
         )
         _check(api)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
@@ -140,16 +140,16 @@ def read_model(text: str, source: str) -> Api:
     return api
 
 
-def attribute(name: str, written: str) -> Attribute:
+def attribute(name: str, line: str) -> Attribute:
     """The attribute that a line of a type describes.
 
     Raises:
         ValueError: The line is not in the form.
     """
-    head, *words = written.split(" ")
+    head, *words = line.split(" ")
     parts = _ATTRIBUTE.fullmatch(head)
     if parts is None:
-        raise ValueError(f"{name} = {written!r}: begin with a type, as in `CategoryRef[]`")
+        raise ValueError(f"{name} = {line!r}: begin with a type, as in `CategoryRef[]`")
     properties: dict[str, Any] = {}
     for word in words:
         if word == "required":
@@ -165,7 +165,7 @@ def attribute(name: str, written: str) -> Attribute:
         elif word.startswith("initial="):
             properties["initial"] = msgspec.json.decode(word.removeprefix("initial="))
         else:
-            raise ValueError(f"{name} = {written!r}: {word!r} is not a word of the form")
+            raise ValueError(f"{name} = {line!r}: {word!r} is not a word of the form")
     return Attribute(
         name=name,
         type=parts["type"],
@@ -176,31 +176,31 @@ def attribute(name: str, written: str) -> Attribute:
     )
 
 
-def _resource(key: str, written: _ResourceForm) -> Resource:
-    path = written.path or key
+def _resource(key: str, fields: _ResourceForm) -> Resource:
+    path = fields.path or key
     name = path.rpartition("/")[2]
     return Resource(
         path=path,
-        type=written.type,
-        methods=written.methods,
-        visibility=written.visibility,
-        status_attribute=written.status,
-        status_initial=written.initial_status,
-        stamped_on_create=written.stamped_on_create,
-        stamped_on_write=written.stamped_on_write,
-        stamped_on_status=written.stamped_on_status,
-        events=tuple(event if event.endswith("Event") else f"{name}{event}Event" for event in written.events),
-        lifecycle=written.lifecycle,
-        collection=written.collection or written.type,
-        embedded=written.embedded,
-        operator_methods=written.operator_methods,
-        task=written.task,
+        type=fields.type,
+        methods=fields.methods,
+        visibility=fields.visibility,
+        status_attribute=fields.status,
+        status_initial=fields.initial_status,
+        stamped_on_create=fields.stamped_on_create,
+        stamped_on_write=fields.stamped_on_write,
+        stamped_on_status=fields.stamped_on_status,
+        events=tuple(event if event.endswith("Event") else f"{name}{event}Event" for event in fields.events),
+        lifecycle=fields.lifecycle,
+        collection=fields.collection or fields.type,
+        embedded=fields.embedded,
+        operator_methods=fields.operator_methods,
+        task=fields.task,
     )
 
 
-def _type(name: str, written: Mapping[str, str], is_resource: bool) -> EntityType:
+def _type(name: str, lines: Mapping[str, str], is_resource: bool) -> EntityType:
     attributes: dict[str, Attribute] = {}
-    for key, line in written.items():
+    for key, line in lines.items():
         if key == "@":
             for meta in line.split():
                 full = f"@{meta}"
@@ -208,7 +208,7 @@ def _type(name: str, written: Mapping[str, str], is_resource: bool) -> EntityTyp
                 attributes[full] = Attribute(full, META_TYPES[meta], access=access)
         elif key != "@extends":
             attributes[key] = attribute(key, line)
-    return EntityType(name, attributes, written.get("@extends"))
+    return EntityType(name, attributes, lines.get("@extends"))
 
 
 def _check(api: Api) -> None:

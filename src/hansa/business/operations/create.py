@@ -177,7 +177,7 @@ class CreateOperation:
         if None in entity.values():
             new.entity = entity = {name: value for name, value in entity.items() if value is not None}
         entity.setdefault("@type", resource.type)
-        self._served.validator.unknown(resource.type, entity, entity)
+        self._served.validator.check_names(resource.type, entity, entity)
         violations: list[Violation] = []
         new.has_new_id = "id" not in entity
         if new.has_new_id:

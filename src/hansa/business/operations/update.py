@@ -210,7 +210,7 @@ class UpdateOperation:
 
     def _check_change(self, before: Fields, after: Fields) -> None:
         added = {name: value for name, value in after.items() if name not in before}
-        self._served.validator.unknown(self._resource.type, added, after)
+        self._served.validator.check_names(self._resource.type, added, after)
         refuse(
             [
                 Violation(name, "cannot be changed", after.get(name))

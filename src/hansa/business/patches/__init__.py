@@ -1,4 +1,4 @@
-"""The forms in which a client says what to change: merge patch, JSON Patch and JSON Patch Query (TMF630 Part 1, 5.3)."""
+"""The forms of a patch: merge patch, JSON Patch and JSON Patch Query (TMF630 Part 1, 5.3)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MEDIA_TYPES: Final = (MERGE_PATCH, "application/json", JSON_PATCH, JSON_PATCH_QU
 
 
 def apply_patch(media_type: str, target: dict[str, Any], patch: Any, limits: Limits) -> dict[str, Any]:
-    """The entity that a patch of that media type makes of another; neither argument is changed.
+    """The entity that results from a patch of that media type; neither argument is changed.
 
     Raises:
-        Refused: `Code.INVALID`, naming operation, member, rule and value; `Code.CONFLICT`, when the entity has no
-            such place or a `test` fails; `Code.TOO_LARGE`; `Code.UNSUPPORTED_MEDIA_TYPE`.
+        Refused: `Code.INVALID`, naming operation, member, rule and value; `Code.CONFLICT`, when a path leads
+            to nothing or a `test` fails; `Code.TOO_LARGE`; `Code.UNSUPPORTED_MEDIA_TYPE`.
     """
     if media_type == JSON_PATCH:
         return json_patch(target, patch, limits)
@@ -37,7 +37,7 @@ def apply_patch(media_type: str, target: dict[str, Any], patch: Any, limits: Lim
 
 
 def check_patch(media_type: str, patch: Any, limits: Limits) -> None:
-    """Check the form of a patch, as far as it can be without the entity.
+    """Check the form of a patch, as far as is possible without the entity.
 
     Raises:
         Refused: `Code.INVALID`, naming operation, member, rule and value.
@@ -48,19 +48,19 @@ def check_patch(media_type: str, patch: Any, limits: Limits) -> None:
         refuse([Violation("The body", "must be an object (RFC 7396)", patch)])
 
 
-def creations(patch: Any, limits: Limits) -> list[dict[str, Any]]:
-    """The entities that a JSON Patch on a collection creates (TMF630 Part 1, 6.2): `add` at `/`, nothing else.
+def created_entities(patch: Any, limits: Limits) -> list[dict[str, Any]]:
+    """The entities that a JSON Patch on a collection creates (TMF630 Part 1, 6.2): only `add` at `/`.
 
     Raises:
         Refused: `Code.INVALID`, naming operation, member, rule and value.
     """
-    found = []
+    entities = []
     for one in operations(patch, limits):
         if one.op != "add":
-            raise one.invalid("must be the operation add; a collection can be added to alone")
+            raise one.invalid("must be the operation add; on a collection there is no other")
         if one.path not in {"/", "/-", ""}:
             raise one.invalid("must be /")
         if type(one.value) is not dict:
             raise one.invalid("must be an object", "value")
-        found.append(one.value)
-    return found
+        entities.append(one.value)
+    return entities

@@ -1,11 +1,11 @@
 """JSON Patch (RFC 6902): a list of operations, applied one after another, all or none.
 
-Written here because the libraries at hand change what they are given, take `true` for 1 in `test`, and bound
-nothing. A document is never changed in place unless this module made the object or array itself: what a path leads
-through is copied the first time, the rest is shared with the original.
+Written here because the available libraries change their arguments, treat `true` as 1 in `test`, and have no
+limits. A document is never changed in place unless this module made the object or array itself: what is on a
+path is copied the first time, the rest is shared with the original.
 
-Two ways to let a small patch make a large document are closed: what `copy` adds is counted while it goes on, since
-copies of copies double; size and depth of the result are checked at the end.
+Two ways in which a small patch could make a large document are closed: the size that `copy` adds is counted
+meanwhile, since copies of copies double; size and depth of the result are checked at the end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from hansa.business.patches.pointer import (
     END,
-    NoPlace,
+    PathNotFound,
     Pointer,
     index_of,
     parse_pointer,
@@ -37,10 +37,10 @@ WITH_FROM: Final = frozenset({"move", "copy"})
 
 
 class PatchOperation(msgspec.Struct, frozen=True):
-    """One operation as it was sent, its form checked."""
+    """One operation of a patch, its form checked."""
 
     index: int
-    """Its place in the patch, from 0."""
+    """Within the patch, from 0."""
     op: Op
     path: str
     source: str = ""
@@ -48,18 +48,18 @@ class PatchOperation(msgspec.Struct, frozen=True):
     value: Any = None
 
     def conflict(self, rule: str, member: str = "path") -> Refused:
-        """The error for an operation that the document as it stands does not allow (RFC 5789, section 2.2)."""
+        """The error for an operation that the current document does not allow (RFC 5789, section 2.2)."""
         value = {"path": self.path, "from": self.source}.get(member, self.value)
         return Refused(Code.CONFLICT, f"{Violation(f'[{self.index}].{member}', rule, value)}.")
 
     def invalid(self, rule: str, member: str = "path") -> Refused:
-        """The error for an operation that is wrong whatever the document."""
+        """The error for an operation that is invalid for every document."""
         value = {"path": self.path, "from": self.source}.get(member, self.value)
         return Refused(Code.INVALID, f"{Violation(f'[{self.index}].{member}', rule, value)}.")
 
 
 def operations(patch: Any, limits: Limits) -> list[PatchOperation]:
-    """The operations of a patch, in their form (RFC 6902, section 4).
+    """The operations of a patch, their form checked (RFC 6902, section 4).
 
     Raises:
         Refused: `Code.INVALID`, naming operation, member, rule and value.
@@ -80,14 +80,14 @@ def _operation(index: int, item: Any) -> PatchOperation:
     op = item.get("op")
     if type(op) is not str or op not in OPS:
         refuse([Violation(f"{at}.op", f"must be one of {', '.join(get_args(Op))}", op)])
-    found = [
+    violations = [
         Violation(f"{at}.{name}", "must be a string", item.get(name))
         for name in (("path", "from") if op in WITH_FROM else ("path",))
         if type(item.get(name)) is not str
     ]
     if op in WITH_VALUE and "value" not in item:
-        found.append(Violation(f"{at}.value", "is required"))
-    refuse(found)
+        violations.append(Violation(f"{at}.value", "is required"))
+    refuse(violations)
     return PatchOperation(index, op, item["path"], item["from"] if op in WITH_FROM else "", item.get("value"))
 
 
@@ -98,38 +98,39 @@ class Editor:
         self.document = document
         self._limits = limits
         self._own: dict[int, Any] = {}
-        """The objects and arrays made here, which nothing else refers to; kept, so that no number is used anew."""
+        """By `id`, the objects and arrays made here, to which nothing else refers; no `id` is reused
+        meanwhile."""
         self._copied = 0
 
     def add(self, pointer: Pointer, value: Any) -> None:
         """RFC 6902, section 4.1.
 
         Raises:
-            NoPlace: There is no object or array to add to.
+            PathNotFound: There is no object or array to add to.
         """
         if not pointer:
             self.document = value
             return
-        parent, last = self._opened(pointer[:-1]), pointer[-1]
+        parent, last = self._editable_at(pointer[:-1]), pointer[-1]
         if type(parent) is dict:
             parent[last] = value
             return
-        place = len(parent) if last == END else index_of(last, len(parent) + 1)
-        if place is None:
-            raise NoPlace(f"leads to nothing: the array has {len(parent)} element(s)")
-        parent.insert(place, value)
+        index = len(parent) if last == END else index_of(last, len(parent) + 1)
+        if index is None:
+            raise PathNotFound(f"leads to nothing: the array has {len(parent)} element(s)")
+        parent.insert(index, value)
 
     def remove(self, pointer: Pointer) -> Any:
-        """Section 4.2; what was there.
+        """Section 4.2; returns the removed value.
 
         Raises:
-            NoPlace: There is nothing.
+            PathNotFound: The pointer leads to nothing.
         """
         value = value_at(self.document, pointer)
         if not pointer:
             self.document = None
             return value
-        parent, last = self._opened(pointer[:-1]), pointer[-1]
+        parent, last = self._editable_at(pointer[:-1]), pointer[-1]
         del parent[last if type(parent) is dict else int(last)]
         return value
 
@@ -137,20 +138,20 @@ class Editor:
         """Section 4.3.
 
         Raises:
-            NoPlace: There is nothing to replace.
+            PathNotFound: There is nothing to replace.
         """
         value_at(self.document, pointer)
         if not pointer:
             self.document = value
             return
-        parent, last = self._opened(pointer[:-1]), pointer[-1]
+        parent, last = self._editable_at(pointer[:-1]), pointer[-1]
         parent[last if type(parent) is dict else int(last)] = value
 
     def move(self, source: Pointer, pointer: Pointer) -> None:
         """Section 4.4.
 
         Raises:
-            NoPlace: There is nothing at the source, or no place at the target.
+            PathNotFound: The source does not exist, or there is nothing to add to.
         """
         self.add(pointer, self.remove(source))
 
@@ -158,28 +159,28 @@ class Editor:
         """Section 4.5.
 
         Raises:
-            NoPlace: There is nothing at the source, or no place at the target.
+            PathNotFound: The source does not exist, or there is nothing to add to.
             Refused: `Code.TOO_LARGE`.
         """
         value = value_at(self.document, source)
         size_max = self._limits.body_size_max_bytes
-        self._copied += _weight(value, size_max - self._copied)
+        self._copied += _approximate_size_bytes(value, size_max - self._copied)
         if self._copied > size_max:
             raise Refused(Code.TOO_LARGE, f"The patch copies more than {size_max} bytes.")
-        self._own.clear()  # from now on the copied value is in two places
+        self._own.clear()  # from now on the copied value is shared
         self.add(pointer, value)
 
     def test(self, pointer: Pointer, value: Any) -> bool:
         """Section 4.6.
 
         Raises:
-            NoPlace: There is nothing to compare with.
+            PathNotFound: There is nothing to compare with.
         """
-        return equal(value_at(self.document, pointer), value)
+        return is_equal(value_at(self.document, pointer), value)
 
-    def _opened(self, pointer: Pointer) -> Any:
-        """The object or array at a pointer, made our own with everything on the way to it."""
-        current = self.document = self._owned(self.document)
+    def _editable_at(self, pointer: Pointer) -> Any:
+        """The object or array at a pointer, copied with everything on the path to it."""
+        current = self.document = self._editable(self.document)
         for depth, token in enumerate(pointer):
             key: str | int | None = token
             if type(current) is list:
@@ -189,28 +190,28 @@ class Editor:
                 or (type(current) is dict and key not in current)
                 or type(current) not in {dict, list}
             ):
-                raise NoPlace(f"leads to nothing at {print_pointer(pointer[: depth + 1])}")
-            child = current[key] = self._owned(current[key])
+                raise PathNotFound(f"leads to nothing at {print_pointer(pointer[: depth + 1])}")
+            child = current[key] = self._editable(current[key])
             current = child
         if type(current) not in {dict, list}:
-            raise NoPlace(
+            raise PathNotFound(
                 f"leads into {print_pointer(pointer) or 'the whole'}, which is neither object nor array"
             )
         return current
 
-    def _owned(self, value: Any) -> Any:
+    def _editable(self, value: Any) -> Any:
         if type(value) not in {dict, list} or id(value) in self._own:
             return value
-        made = value.copy()
-        self._own[id(made)] = made
-        return made
+        copied = value.copy()
+        self._own[id(copied)] = copied
+        return copied
 
 
 def apply_operation(editor: Editor, operation: PatchOperation, source: Pointer, pointer: Pointer) -> None:
-    """Apply one operation at the places that its paths mean.
+    """Apply one operation at the given pointers.
 
     Raises:
-        Refused: `Code.CONFLICT`, when the document has no such place or a test fails; `Code.TOO_LARGE`;
+        Refused: `Code.CONFLICT`, when a pointer leads to nothing or a test fails; `Code.TOO_LARGE`;
             `Code.INVALID`, when it moves a value into itself.
     """
     steps: dict[str, Callable[[], object]] = {
@@ -225,7 +226,7 @@ def apply_operation(editor: Editor, operation: PatchOperation, source: Pointer, 
         raise operation.invalid("must not move a value into itself", "from")
     try:
         outcome = steps[operation.op]()
-    except NoPlace as error:
+    except PathNotFound as error:
         raise operation.conflict(str(error)) from None
     if outcome is False and operation.op == "test":
         raise operation.conflict(f"{print_pointer(pointer) or 'the whole'} must equal it", "value")
@@ -251,7 +252,7 @@ def json_patch(target: dict[str, Any], patch: Any, limits: Limits) -> dict[str, 
 
 
 def checked_result(document: Any, limits: Limits) -> dict[str, Any]:
-    """The patched document, when it still is an entity within the limits.
+    """The patched document, which must still be an entity within the limits.
 
     Raises:
         Refused: `Code.INVALID` or `Code.TOO_LARGE`.
@@ -268,28 +269,28 @@ def checked_result(document: Any, limits: Limits) -> dict[str, Any]:
     return result
 
 
-def equal(one: Any, other: Any) -> bool:
-    """Equality of JSON (RFC 6902, section 4.6): numbers by their value, and true is no number."""
+def is_equal(one: Any, other: Any) -> bool:
+    """Equality of JSON (RFC 6902, section 4.6): numbers by value, and `true` is no number."""
     if type(one) is dict and type(other) is dict:
-        return one.keys() == other.keys() and all(equal(value, other[name]) for name, value in one.items())
+        return one.keys() == other.keys() and all(is_equal(value, other[name]) for name, value in one.items())
     if type(one) is list and type(other) is list:
-        return len(one) == len(other) and all(map(equal, one, other))
+        return len(one) == len(other) and all(map(is_equal, one, other))
     if type(one) is bool or type(other) is bool:
         return one is other
     return bool(one == other)
 
 
-def _weight(value: Any, stop: int) -> int:
-    """About the size of a value in bytes; counting ends soon after `stop`."""
-    weight, todo = 0, [value]
-    while todo and weight <= stop:
+def _approximate_size_bytes(value: Any, stop: int) -> int:
+    """Approximately the size of a value in bytes; counting ends soon after `stop`."""
+    size, todo = 0, [value]
+    while todo and size <= stop:
         current = todo.pop()
         if type(current) is dict:
-            weight += 2 + sum(map(len, current))
+            size += 2 + sum(map(len, current))
             todo += current.values()
         elif type(current) is list:
-            weight += 2
+            size += 2
             todo += current
         else:
-            weight += len(current) if type(current) is str else 4
-    return weight
+            size += len(current) if type(current) is str else 4
+    return size

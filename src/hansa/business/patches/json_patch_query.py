@@ -1,16 +1,19 @@
-"""JSON Patch Query (TMF630 Part 5): a JSON Patch whose paths say which elements of an array they mean.
+"""JSON Patch Query (TMF630 Part 5): a JSON Patch whose paths select elements of arrays.
 
-A path is a JSON Pointer with conditions, or a JSONPath. `/note/text?note.author=John` leads to the text of every
-note of that author: a path goes through all elements of the arrays on its way, and conditions keep some of them.
+A path is a JSON Pointer with conditions, or a JSONPath. `/note/text?note.author=John` leads to the text of
+every note of that author: a path goes through all elements of the arrays on its way, and conditions select
+some of them.
 
-- A condition names an attribute from the top (`note.author`) or from the elements (`/note?author=John`). What it has
-  in common with the path is the same element; what goes beyond holds when any element there has the value.
-- Several conditions are joined by `&`, or by a comma where `name=` follows; else a comma parts alternative values.
-- Conditions may stand at any segment: `/orderItem?id=1/product`. A `/` in a value is written `%2F` or `~1`.
+- A condition names an attribute from the top (`note.author`) or from the elements (`/note?author=John`).
+  Where it shares a part with the path, it is about the same element; beyond that, it holds when any element
+  has the value.
+- Several conditions are joined by `&`, or by a comma where `name=` follows; other commas separate alternative
+  values.
+- Conditions may follow any segment: `/orderItem?id=1/product`. A `/` in a value is written `%2F` or `~1`.
 - A path that ends at an array means the array; with a condition on its elements it means these.
-- An operation is applied at every place that is meant; when there is none the patch fails.
-- `add` to an array appends (an array: each of its elements), to an object sets the attributes of the value, and else
-  does what RFC 6902 says. `move` and `copy` go from one place to one place.
+- An operation is applied at every location that the path selects; when there is none the patch fails.
+- `add` to an array appends (an array: each of its elements), to an object sets the attributes of the value,
+  and otherwise does what RFC 6902 says. `move` and `copy` need one source and one target.
 - The later form is a JSONPath: `$.note[?(@.author=='John')].text`; the leading `$.` may be left out.
 """
 
@@ -29,15 +32,15 @@ from hansa.business.patches.json_patch import (
     checked_result,
     operations,
 )
-from hansa.business.patches.json_path import json_path_places
-from hansa.business.patches.pointer import END, NoPlace, Pointer, index_of, value_at
+from hansa.business.patches.json_path import json_path_pointers
+from hansa.business.patches.pointer import END, PathNotFound, Pointer, index_of, value_at
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 
 _BETWEEN_CONDITIONS: Final = re.compile(r"&|,(?=[^,&=]+=)")
 
 JSON_PATH_STEPS: Final = 1000
-"""What looking up a JSONPath counts for: how many elements it compares is not told."""
+"""The cost of a JSONPath: how many elements it compares is unknown."""
 
 
 class _Condition(msgspec.Struct, frozen=True):
@@ -50,81 +53,86 @@ class _Segment(msgspec.Struct, frozen=True):
     conditions: tuple[_Condition, ...]
 
 
-class _Place(msgspec.Struct, frozen=True):
-    """How far a path has been followed, in one of the ways that there are."""
+class _Location(msgspec.Struct, frozen=True):
+    """One of the values to which a path, or its first segments, lead."""
 
     pointer: Pointer
-    way: tuple[Any, ...]
-    """The document, and the value after each name of the path; of arrays, the element that was taken."""
+    values: tuple[Any, ...]
+    """The document, and the value after each name of the path; of arrays, the selected element."""
     names: tuple[str, ...] = ()
     is_exact: bool = False
-    """The path itself gives the index."""
-    near: int = 0
-    """Where in `way` the last element of an array stands."""
+    """The path itself contains the index."""
+    element_at: int = 0
+    """Index in `values` of the last element of an array."""
 
     @property
     def value(self) -> Any:
-        return self.way[-1]
+        return self.values[-1]
 
-    def element(self, token: str, value: Any, *, is_exact: bool) -> _Place:
-        return _Place(
-            (*self.pointer, token), (*self.way[:-1], value), self.names, is_exact, len(self.way) - 1
+    def element(self, token: str, value: Any, *, is_exact: bool) -> _Location:
+        return _Location(
+            (*self.pointer, token), (*self.values[:-1], value), self.names, is_exact, len(self.values) - 1
         )
 
-    def attribute(self, name: str, value: Any) -> _Place:
-        return _Place((*self.pointer, name), (*self.way, value), (*self.names, name), near=self.near)
+    def attribute(self, name: str, value: Any) -> _Location:
+        return _Location(
+            (*self.pointer, name), (*self.values, value), (*self.names, name), element_at=self.element_at
+        )
 
 
 def json_patch_query(target: dict[str, Any], patch: Any, limits: Limits) -> dict[str, Any]:
     """The result of a JSON Patch Query; neither argument is changed.
 
     Raises:
-        Refused: `Code.INVALID`; `Code.CONFLICT`, when a path leads to nothing or a test fails; `Code.TOO_LARGE`.
+        Refused: `Code.INVALID`; `Code.CONFLICT`, when a path leads to nothing or a test fails;
+            `Code.TOO_LARGE`.
     """
     editor = Editor(target, limits)
-    finder = _Finder(limits)
+    resolver = _PathResolver(limits)
     for operation in operations(patch, limits):
-        places = finder.places(editor.document, operation, "path")
+        locations = resolver.locations(editor.document, operation, "path")
         source: Pointer = ()
         if operation.op in {"move", "copy"}:
-            sources = finder.places(editor.document, operation, "from")
+            sources = resolver.locations(editor.document, operation, "from")
             if len(sources) != 1:
-                raise operation.conflict(f"must lead to one place, there are {len(sources)}", "from")
-            if len(places) != 1:
-                raise operation.conflict(f"must lead to one place, there are {len(places)}")
+                raise operation.conflict(f"must lead to one value, there are {len(sources)}", "from")
+            if len(locations) != 1:
+                raise operation.conflict(f"must lead to one value, there are {len(locations)}")
             source = sources[0].pointer
-        for place in reversed(places):  # from the end, so that the indexes of the others stay right
-            for step, pointer in _steps(editor.document, operation, place):
+        for location in reversed(locations):  # from the end, so that the indexes of the others stay valid
+            for step, pointer in _steps(editor.document, operation, location):
                 apply_operation(editor, step, source, pointer)
     return checked_result(editor.document, limits)
 
 
-def _steps(document: Any, operation: PatchOperation, place: _Place) -> list[tuple[PatchOperation, Pointer]]:
-    """What an operation is in terms of RFC 6902."""
+def _steps(
+    document: Any, operation: PatchOperation, location: _Location
+) -> list[tuple[PatchOperation, Pointer]]:
+    """An operation as operations of RFC 6902, with their pointers."""
     value = operation.value
-    if operation.op != "add" or place.is_exact:
-        return [(operation, place.pointer)]
+    if operation.op != "add" or location.is_exact:
+        return [(operation, location.pointer)]
     try:
-        standing = value_at(document, place.pointer)
-    except NoPlace:
-        standing = None
-    added: list[tuple[Pointer, Any]] = [(place.pointer, value)]
-    if type(standing) is list:
-        added = [((*place.pointer, END), item) for item in (value if type(value) is list else [value])]
-    elif type(standing) is dict and type(value) is dict:
-        added = [((*place.pointer, name), item) for name, item in value.items()]
+        existing = value_at(document, location.pointer)
+    except PathNotFound:
+        existing = None
+    added: list[tuple[Pointer, Any]] = [(location.pointer, value)]
+    if type(existing) is list:
+        added = [((*location.pointer, END), item) for item in (value if type(value) is list else [value])]
+    elif type(existing) is dict and type(value) is dict:
+        added = [((*location.pointer, name), item) for name, item in value.items()]
     return [(msgspec.structs.replace(operation, value=item), pointer) for pointer, item in added]
 
 
-class _Finder:
-    """Finds the places that paths mean, within a bound for one patch."""
+class _PathResolver:
+    """Resolves paths to locations, within a bound for one patch."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._steps_left = limits.patch_steps_max
 
-    def places(self, document: Any, operation: PatchOperation, member: str) -> list[_Place]:
-        """The places that a path of an operation means, in the order of the document; at least one.
+    def locations(self, document: Any, operation: PatchOperation, member: str) -> list[_Location]:
+        """The locations to which a path of an operation leads, in the order of the document; at least one.
 
         Raises:
             Refused: `Code.INVALID`, `Code.CONFLICT` or `Code.TOO_LARGE`.
@@ -133,74 +141,78 @@ class _Finder:
         try:
             if text and not text.startswith("/"):
                 self._count(JSON_PATH_STEPS)
-                pointers = json_path_places(document, text, self._limits, may_be_new=operation.op == "add")
+                pointers = json_path_pointers(document, text, self._limits, may_be_new=operation.op == "add")
                 self._count(len(pointers))
-                found = [_Place(pointer, ()) for pointer in pointers]
+                locations = [_Location(pointer, ()) for pointer in pointers]
             else:
                 segments = _segments(text)
                 if sum(len(segment.conditions) for segment in segments) > self._limits.filter_count_max:
                     raise ValueError(f"must have at most {self._limits.filter_count_max} conditions")
-                found = self._by_query(document, segments)
+                locations = self._by_query(document, segments)
         except ValueError as error:
             raise operation.invalid(str(error), member) from None
-        if not found:
+        if not locations:
             raise operation.conflict("leads to nothing", member)
-        return found
+        return locations
 
-    def _by_query(self, document: Any, segments: list[_Segment]) -> list[_Place]:
-        places = [_Place((), (document,))]
+    def _by_query(self, document: Any, segments: list[_Segment]) -> list[_Location]:
+        locations = [_Location((), (document,))]
         for depth, segment in enumerate(segments):
             is_last = depth == len(segments) - 1
-            places = [
-                after for place in places for after in self._follow(place, segment.token, is_last=is_last)
+            locations = [
+                after for one in locations for after in self._follow(one, segment.token, is_last=is_last)
             ]
             if segment.conditions:
-                places = [kept for place in places for kept in self._kept(place, segment.conditions)]
-        return places
+                locations = [match for one in locations for match in self._matches(one, segment.conditions)]
+        return locations
 
-    def _follow(self, place: _Place, token: str, *, is_last: bool) -> list[_Place]:
-        value = place.value
+    def _follow(self, location: _Location, token: str, *, is_last: bool) -> list[_Location]:
+        value = location.value
         if type(value) is list:
             if token == END and is_last:
-                return [place.element(token, None, is_exact=True)]
+                return [location.element(token, None, is_exact=True)]
             index = index_of(token, len(value) + 1)
             if index is not None:
                 element = value[index] if index < len(value) else None
-                return [place.element(token, element, is_exact=True)] if index < len(value) or is_last else []
-            elements = self._elements(place)
+                if index < len(value) or is_last:
+                    return [location.element(token, element, is_exact=True)]
+                return []
+            elements = self._elements(location)
         else:
-            elements = [place]
-        found = []
+            elements = [location]
+        locations = []
         for one in elements:
             inner = one.value
             if type(inner) is dict and (token in inner or is_last):
-                found.append(one.attribute(token, inner.get(token)))
-        return found
+                locations.append(one.attribute(token, inner.get(token)))
+        return locations
 
-    def _elements(self, place: _Place) -> list[_Place]:
-        self._count(len(place.value))
-        return [place.element(str(index), item, is_exact=False) for index, item in enumerate(place.value)]
+    def _elements(self, location: _Location) -> list[_Location]:
+        self._count(len(location.value))
+        return [
+            location.element(str(index), item, is_exact=False) for index, item in enumerate(location.value)
+        ]
 
-    def _kept(self, place: _Place, conditions: tuple[_Condition, ...]) -> list[_Place]:
-        """The place when it meets the conditions; of an array that they are about, the elements that do."""
-        depth = len(place.names)
+    def _matches(self, location: _Location, conditions: tuple[_Condition, ...]) -> list[_Location]:
+        """The location if it meets the conditions; of an array that they are about, its elements that do."""
+        depth = len(location.names)
         about = [
-            condition.names[:depth] == place.names or condition.names[:1] != place.names[:1]
+            condition.names[:depth] == location.names or condition.names[:1] != location.names[:1]
             for condition in conditions
         ]
-        candidates = self._elements(place) if type(place.value) is list and any(about) else [place]
+        candidates = self._elements(location) if type(location.value) is list and any(about) else [location]
         return [one for one in candidates if all(self._meets(one, condition) for condition in conditions)]
 
-    def _meets(self, place: _Place, condition: _Condition) -> bool:
-        if condition.names[0] == place.names[0]:
+    def _meets(self, location: _Location, condition: _Condition) -> bool:
+        if condition.names[0] == location.names[0]:
             shared = 0
-            for ours, theirs in zip(place.names, condition.names, strict=False):
+            for ours, theirs in zip(location.names, condition.names, strict=False):
                 if ours != theirs:
                     break
                 shared += 1
-            start = place.way[shared]
+            start = location.values[shared]
         else:
-            shared, start = 0, place.way[place.near]
+            shared, start = 0, location.values[location.element_at]
         return self._holds(start, condition.names[shared:], condition.values)
 
     def _holds(self, value: Any, names: tuple[str, ...], values: tuple[str, ...]) -> bool:
@@ -211,7 +223,7 @@ class _Finder:
             return (
                 type(value) is dict and names[0] in value and self._holds(value[names[0]], names[1:], values)
             )
-        return any(_says(value, text) for text in values)
+        return any(_equals_text(value, text) for text in values)
 
     def _count(self, steps: int) -> None:
         self._steps_left -= steps
@@ -234,17 +246,19 @@ def _segment(text: str) -> _Segment:
         if not name or not equals:
             raise ValueError("must have conditions of the form name=value")
         conditions.append(
-            _Condition(tuple(_plain(name).split(".")), tuple(_plain(value) for value in values.split(",")))
+            _Condition(
+                tuple(_unescaped(name).split(".")), tuple(_unescaped(value) for value in values.split(","))
+            )
         )
     return _Segment(token.replace("~1", "/").replace("~0", "~"), tuple(conditions))
 
 
-def _plain(text: str) -> str:
+def _unescaped(text: str) -> str:
     return unquote(text).replace("~1", "/").replace("~0", "~")
 
 
-def _says(value: Any, text: str) -> bool:
-    """Whether a text stands for a value, by the type of the value, as in filters (TMF630 Part 1, chapter 4)."""
+def _equals_text(value: Any, text: str) -> bool:
+    """Whether a value equals a text, compared by the type of the value (TMF630 Part 1, chapter 4)."""
     if type(value) is str:
         return value == text
     if type(value) is bool:

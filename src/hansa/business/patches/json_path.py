@@ -1,4 +1,4 @@
-"""JSONPath (TMF630 Part 6) as the path of a patch: the places that it leads to."""
+"""JSONPath (TMF630 Part 6) as the path of a patch, resolved to pointers."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from hansa.core.errors import Refused
 from hansa.core.limits import Limits
 
 _LAST_NAME: Final = re.compile(r"(?:\.([A-Za-z_]\w*)|\['([^'\\]*)'\])\Z")
-"""A name at the end of a path: what `add` may set although it is not there."""
+"""A name at the end of a path, which `add` may set although it does not exist."""
 
 
-def json_path_places(document: Any, path: str, limits: Limits, *, may_be_new: bool) -> list[Pointer]:
-    """The places that a path leads to, in the order of the document; the leading `$.` may be left out.
+def json_path_pointers(document: Any, path: str, limits: Limits, *, may_be_new: bool) -> list[Pointer]:
+    """The values to which a path leads, in the order of the document; the leading `$.` may be left out.
 
     Raises:
-        ValueError: It cannot be read, or costs too much; the message says why, without a full stop.
+        ValueError: It is malformed, or costs too much; the message says why, without a full stop.
     """
     whole = path if path.startswith("$") else f"${path}" if path.startswith("[") else f"$.{path}"
     new = _LAST_NAME.search(whole) if may_be_new else None
     if new is None:
-        return _places(document, whole, limits)
+        return _pointers(document, whole, limits)
     name = new.group(1) or new.group(2)
     above = whole[: new.start()]
-    parents = [()] if above == "$" else _places(document, above, limits)
+    parents = [()] if above == "$" else _pointers(document, above, limits)
     return [(*parent, name) for parent in parents if type(value_at(document, parent)) is dict]
 
 
-def _places(document: Any, path: str, limits: Limits) -> list[Pointer]:
+def _pointers(document: Any, path: str, limits: Limits) -> list[Pointer]:
     try:
         return [tuple(map(str, place)) for place in read("path", path, limits).locations(document)]
     except Refused as error:

@@ -1,4 +1,4 @@
-"""JSON Pointer (RFC 6901): how a patch names a place in a document."""
+"""JSON Pointer (RFC 6901): how a patch refers to a value in a document."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ Pointer: TypeAlias = tuple[str, ...]
 """The reference tokens, unescaped."""
 
 END: Final = "-"
-"""The token for the place after the last element of an array (RFC 6901, section 4)."""
+"""The token for the position after the last element of an array (RFC 6901, section 4)."""
 
 
-class NoPlace(Exception):
-    """A pointer does not lead to a place; the message says what is wrong, without a full stop."""
+class PathNotFound(Exception):
+    """A pointer does not lead to a value; the message says why, without a full stop."""
 
 
 def parse_pointer(text: str) -> Pointer:
@@ -38,7 +38,7 @@ def print_pointer(pointer: Pointer) -> str:
 
 
 def index_of(token: str, length: int) -> int | None:
-    """The index that a token means in an array of that length; None when it means no element of it."""
+    """The index that a token denotes in an array of that length; None when it is no index of it."""
     if (
         not (token.isascii() and token.isdigit())
         or (len(token) > 1 and token.startswith("0"))
@@ -52,7 +52,7 @@ def value_at(document: Any, pointer: Pointer) -> Any:
     """The value that a pointer leads to.
 
     Raises:
-        NoPlace: There is none.
+        PathNotFound: There is none.
     """
     for depth, token in enumerate(pointer):
         if type(document) is dict and token in document:
@@ -60,5 +60,5 @@ def value_at(document: Any, pointer: Pointer) -> Any:
         elif type(document) is list and (index := index_of(token, len(document))) is not None:
             document = document[index]
         else:
-            raise NoPlace(f"leads to nothing at {print_pointer(pointer[: depth + 1])}")
+            raise PathNotFound(f"leads to nothing at {print_pointer(pointer[: depth + 1])}")
     return document

@@ -36,7 +36,7 @@ class Walk(Generic[Mark]):
             api: Whose bodies.
             mark: The mark of a type whose values are collected; None for other types.
         """
-        marks = {name: mark(name) for name in api.types}
+        mark_by_type = {name: mark(name) for name in api.types}
         attributes = {name: api.attributes_of(name) for name in api.types}
         leading: set[str] = set()
         known = -1
@@ -45,13 +45,15 @@ class Walk(Generic[Mark]):
             leading |= {
                 name
                 for name, items in attributes.items()
-                if any(item.type in leading or marks.get(item.type) is not None for item in items.values())
+                if any(
+                    item.type in leading or mark_by_type.get(item.type) is not None for item in items.values()
+                )
             }
         self._steps: Mapping[str, tuple[_Step, ...]] = {
             name: tuple(
-                _Step(item.name, item.type, marks.get(item.type), item.type in leading)
+                _Step(item.name, item.type, mark_by_type.get(item.type), item.type in leading)
                 for item in items.values()
-                if item.type in leading or marks.get(item.type) is not None
+                if item.type in leading or mark_by_type.get(item.type) is not None
             )
             for name, items in attributes.items()
             if name in leading

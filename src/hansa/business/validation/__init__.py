@@ -1,1 +1,1 @@
-"""Bodies held to the models of their types."""
+"""Checks bodies against the models of their types, and extensions against registered schemas."""

@@ -1,11 +1,13 @@
 """Extensions of TM Forum types, by JSON Schemas that the operator registers (TMF630 Part 2).
 
-A folder holds one file per type, `<Type>.json` or `<Type>.schema.json` (JSON Schema, draft 2020-12 unless `$schema`
-says otherwise). Whatever says that it is of such a type, by `@type` or by an `@schemaLocation` that is the `$id` of
-its schema, at the top of a body or within, has to be as the schema says. Schemas may refer to each other by `$id`;
-nothing is ever fetched. Regular expressions are those of a linear engine: no look-context, no back-references.
+A folder holds one file per type, `<Type>.json` or `<Type>.schema.json` (JSON Schema, draft 2020-12 unless
+`$schema` says otherwise). An object that names such a type, by `@type` or by an `@schemaLocation` that is the
+`$id` of its schema, at the top of a body or within, has to be valid against the schema. Schemas may refer to
+each other by `$id`; nothing is ever fetched. Regular expressions are those of a linear engine: no
+look-around, no back-references.
 
-A schema in TM Forum's own form holds its types under `definitions`; that of the file's name is meant then.
+A schema in TM Forum's own form holds its types under `definitions`; there, the one of the file's name
+applies.
 """
 
 from __future__ import annotations
@@ -28,10 +30,10 @@ UnknownExtensions = Literal["keep", "refuse"]
 
 _FILE_NAME: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?:\.schema)?\.json")
 _OF_THE_WHOLE: Final = frozenset({"required", "additionalProperties", "unevaluatedProperties", "type"})
-"""Keywords whose message says what is wrong without the value, which would be the whole object."""
+"""Keywords whose message is clear without the value, which would be the whole object."""
 
 
-class Schema(msgspec.Struct, frozen=True):
+class ExtensionSchema(msgspec.Struct, frozen=True):
     """A registered schema."""
 
     type_name: str
@@ -40,33 +42,35 @@ class Schema(msgspec.Struct, frozen=True):
     validator: jsonschema_rs.Validator
 
     def violations(self, value: Any, path: str) -> Iterator[Violation]:
-        """What is wrong in a value that is of the type."""
+        """The violations of a value of the type."""
         for error in self.validator.iter_errors(value):
             rule = f"must be as the schema of {self.type_name} says ({error.message})"
-            place = path + "".join(
+            location = path + "".join(
                 f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path
             )
-            tells_itself = isinstance(error.instance, dict) and error.kind.name in _OF_THE_WHOLE
+            is_clear = isinstance(error.instance, dict) and error.kind.name in _OF_THE_WHOLE
             yield Violation(
-                place.removeprefix(".") or "The body", rule, msgspec.UNSET if tells_itself else error.instance
+                location.removeprefix(".") or "The body", rule, msgspec.UNSET if is_clear else error.instance
             )
 
 
 class Extensions:
     """The registered schemas."""
 
-    def __init__(self, schemas: Collection[Schema] = (), unknown: UnknownExtensions = "keep") -> None:
-        """`unknown`: what becomes of a body that announces an extension without a schema here."""
+    def __init__(
+        self, schemas: Collection[ExtensionSchema] = (), unknown: UnknownExtensions = "keep"
+    ) -> None:
+        """`unknown`: the outcome for a body that announces an extension without a registered schema."""
         self._by_type = {schema.type_name: schema for schema in schemas}
         self._by_location = {schema.location: schema for schema in schemas if schema.location}
         self._refuses_unknown = unknown == "refuse"
 
     @classmethod
     def load(cls, folder: Path, unknown: UnknownExtensions = "keep") -> Self:
-        """The schemas in a folder; none, when there is no folder.
+        """The schemas in a folder; none when there is no folder.
 
         Raises:
-            Fatal: `Code.SETTINGS_INVALID`, naming the file and what is wrong with it.
+            Fatal: `Code.SETTINGS_INVALID`, naming the file and the problem.
         """
         documents: dict[Path, dict[str, Any]] = {}
         for file in sorted(folder.glob("*.json")) if folder.is_dir() else ():
@@ -91,28 +95,28 @@ class Extensions:
         Raises:
             Refused: `Code.INVALID`, naming path, rule and value.
         """
-        found: list[Violation] = []
+        violations: list[Violation] = []
         if self._refuses_unknown:
-            found += self._unknown(type_name, body, known)
+            violations += self._unknown_extensions(type_name, body, known)
         if self._by_type:
             for path, value in _objects(body):
                 for schema in self._schemas_of(value):
-                    found += schema.violations(value, path)
-                if len(found) > VIOLATIONS_MAX:
+                    violations += schema.violations(value, path)
+                if len(violations) > VIOLATIONS_MAX:
                     break
-        refuse(found)
+        refuse(violations)
 
-    def _schemas_of(self, value: Mapping[str, Any]) -> list[Schema]:
+    def _schemas_of(self, value: Mapping[str, Any]) -> list[ExtensionSchema]:
         by_type = self._by_type.get(_text(value.get("@type")))
         by_location = self._by_location.get(_text(value.get("@schemaLocation")))
         return [schema for schema in (by_type, by_location if by_location is not by_type else None) if schema]
 
-    def _unknown(
+    def _unknown_extensions(
         self, type_name: str, body: Mapping[str, Any], known: Collection[str]
     ) -> Iterator[Violation]:
-        said, location = body.get("@type", type_name), body.get("@schemaLocation")
-        if said != type_name and said not in known and said not in self._by_type:
-            yield Violation("@type", f"must be {type_name} or a type that is registered here", said)
+        named, location = body.get("@type", type_name), body.get("@schemaLocation")
+        if named != type_name and named not in known and named not in self._by_type:
+            yield Violation("@type", f"must be {type_name} or a type that is registered here", named)
         if location is not None and not self._schemas_of(body):
             yield Violation("@schemaLocation", "must be that of a schema that is registered here", location)
 
@@ -151,21 +155,21 @@ def _read(file: Path) -> dict[str, Any]:
     return document
 
 
-def _schema(file: Path, document: dict[str, Any], registry: jsonschema_rs.Registry) -> Schema:
-    named = _FILE_NAME.fullmatch(file.name)
-    assert named is not None, "it was read"
-    type_name = named[1]
-    meant = document
+def _schema(file: Path, document: dict[str, Any], registry: jsonschema_rs.Registry) -> ExtensionSchema:
+    matched = _FILE_NAME.fullmatch(file.name)
+    assert matched is not None, "the name was checked when the file was read"
+    type_name = matched[1]
+    root = document
     definitions = document.get("definitions")
     if (
         isinstance(definitions, dict)
         and type_name in definitions
         and not document.keys() & {*("$ref", "allOf", "anyOf", "oneOf", "properties", "type")}
     ):
-        meant = {**document, "$ref": f"#/definitions/{type_name}"}
+        root = {**document, "$ref": f"#/definitions/{type_name}"}
     try:
         validator = jsonschema_rs.validator_for(
-            meant,
+            root,
             mask="it",
             offline=True,
             pattern_options=jsonschema_rs.RegexOptions(),
@@ -174,7 +178,7 @@ def _schema(file: Path, document: dict[str, Any], registry: jsonschema_rs.Regist
         )
     except ValueError as error:
         raise _wrong(file, _first_line(error)) from None
-    return Schema(type_name, document.get("$id"), validator)
+    return ExtensionSchema(type_name, document.get("$id"), validator)
 
 
 def _first_line(error: Exception) -> str:

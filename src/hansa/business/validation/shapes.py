@@ -1,8 +1,8 @@
-"""Types of an API as msgspec checks them: whether a body is right, in a microsecond or two, without saying what is wrong.
+"""The types of an API as msgspec types, which decide in a microsecond or two whether a body is valid.
 
-Most bodies are right, and for those nothing has to be said. So a type of the model is also a *shape*, a msgspec type that
-accepts nothing which `hansa.business.validation.validator` would find anything in, or take anything away from. It may accept less: a
-body that does not fit its shape is walked, and may still turn out to be right.
+Most bodies are valid, and need no explanation. So each type of the model is also a *shape*, a msgspec type
+that accepts only values in which `hansa.business.validation.validator` would find no violation and remove
+nothing. It may accept fewer: a body that does not fit its shape is walked by the validator, which decides.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from hansa.business.models import Api, Attribute
 
 NO_URI: Final = r"\x00-\x20\x7f<>\"{}|\\^`"
-"""What a URI does not hold, as in the brackets of a pattern."""
+"""Characters that a URI does not contain, as in the brackets of a pattern."""
 _DAY: Final = (
     r"(?!0000)[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
@@ -32,7 +32,7 @@ _NAMES: Final = {
     "Anything": Union[bool, int, float, str, dict[str, Any], list[Any]],  # noqa: UP007
     "Object": dict[str, Any],
 }
-"""What the annotations below are written with."""
+"""Names in the annotations below."""
 _PRIMITIVES: Final = {
     "string": "str",
     "base64": "str",
@@ -47,18 +47,18 @@ _PRIMITIVES: Final = {
 
 
 class Shapes:
-    """The shapes of one API, made when they are first needed."""
+    """The shapes of one API, compiled when they are first needed."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._whole: dict[str, type[msgspec.Struct]] = {}
-        self._held: dict[str, type[msgspec.Struct]] = {}
+        self._nested: dict[str, type[msgspec.Struct]] = {}
 
     def fits(self, type_name: str, body: dict[str, Any]) -> bool:
-        """Whether a whole entity is right; if not, it may be so all the same."""
+        """Whether a whole entity is valid for certain; when False, the validator decides."""
         shape = self._whole.get(type_name)
         if shape is None:
-            shape = self._whole[type_name] = self._made(type_name, is_whole=True)
+            shape = self._whole[type_name] = self._compiled(type_name, is_whole=True)
         try:
             msgspec.convert(body, shape)
         except msgspec.ValidationError:
@@ -66,14 +66,14 @@ class Shapes:
         return True
 
     def __getitem__(self, type_name: str) -> type[msgspec.Struct]:
-        """The shape of a value of a type within an entity; annotations refer to others, and to themselves, by it."""
-        shape = self._held.get(type_name)
+        """The shape of a value of a type within an entity, by which annotations refer to types."""
+        shape = self._nested.get(type_name)
         if shape is None:
-            shape = self._held[type_name] = self._made(type_name, is_whole=False)
+            shape = self._nested[type_name] = self._compiled(type_name, is_whole=False)
         return shape
 
-    def _made(self, type_name: str, *, is_whole: bool) -> type[msgspec.Struct]:
-        """A type whose fields have names of their own, since those of attributes may be no names of Python."""
+    def _compiled(self, type_name: str, *, is_whole: bool) -> type[msgspec.Struct]:
+        """The shape of a type; its fields are numbered, as names of attributes may not be valid in Python."""
         required = self._api.required_of(type_name, is_whole=is_whole)
         fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
         renamed: dict[str, str] = {}
@@ -87,7 +87,7 @@ class Shapes:
         )
 
     def _annotation(self, item: Attribute) -> str:
-        """What an attribute takes, to be evaluated when the shape is first used: types refer to themselves."""
+        """The annotation of an attribute, evaluated on first use of the shape: types refer to themselves."""
         one = self._named(item.type)
         if not item.is_list:
             return one

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.business.patches import JSON_PATCH, apply_patch, creations
+from hansa.business.patches import JSON_PATCH, apply_patch, created_entities
 from hansa.business.patches.pointer import parse_pointer, print_pointer
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
@@ -270,7 +270,7 @@ def test_what_is_added_and_removed_leaves_no_trace(
 
 def test_a_patch_on_a_collection_gives_the_entities_to_create() -> None:
     patch = [{"op": "add", "path": "/", "value": {"id": "42"}}, {"op": "add", "path": "/", "value": {}}]
-    assert creations(patch, LIMITS) == [{"id": "42"}, {}]
+    assert created_entities(patch, LIMITS) == [{"id": "42"}, {}]
 
 
 @pytest.mark.parametrize(
@@ -283,5 +283,5 @@ def test_a_patch_on_a_collection_gives_the_entities_to_create() -> None:
 )
 def test_a_collection_can_be_added_to_alone(operation: dict[str, Any]) -> None:
     with pytest.raises(Refused, match=r"^\[0\]") as caught:
-        creations([operation], LIMITS)
+        created_entities([operation], LIMITS)
     assert caught.value.code is Code.INVALID

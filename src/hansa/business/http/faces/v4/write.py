@@ -8,7 +8,7 @@ from hansa.business.http.faces.v4.requested import requested_fields
 from hansa.business.http.faces.v4.response import WriteResponses
 from hansa.business.http.messages import JSON_TYPES, Request, Response
 from hansa.business.operations.api_operations import ResourceOperations
-from hansa.business.patches import JSON_PATCH, MEDIA_TYPES, creations
+from hansa.business.patches import JSON_PATCH, MEDIA_TYPES, created_entities
 
 
 class WriteHandler:
@@ -37,7 +37,7 @@ class WriteHandler:
         request.accept_json()
         fields = requested_fields(self._served, request)
         request.media_type((JSON_PATCH,))
-        bodies = creations(await request.value(), request.limits)
+        bodies = created_entities(await request.value(), request.limits)
         results = await self._create.several(grant, bodies, request.parent_id)
         return self._responses.several(results, request.parent_id, fields)
 
