@@ -20,8 +20,8 @@ class InProcessClient(Client):
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._asgi = AsgiClient(application, headers)
         self.faults: list[Fault] = []
-        self.lost_answers = 0
-        """So many of the next requests are carried out, and their answers lost."""
+        self.lost_responses = 0
+        """So many of the next requests are carried out, and their responses lost."""
         self.requests: list[tuple[str, str]] = []
 
     async def request(
@@ -46,7 +46,7 @@ class InProcessClient(Client):
         target = f"{path}?{urlencode(list(parameters))}" if parameters else path
         headers = {"content-type": content_type} if body is not None else {}
         answer = await self._asgi.request(method, target, body=body, headers=headers)
-        if self.lost_answers > 0:
-            self.lost_answers -= 1
+        if self.lost_responses > 0:
+            self.lost_responses -= 1
             raise self.unreachable()
         return ClientResponse(answer.status, answer.headers, answer.body)

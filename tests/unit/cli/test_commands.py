@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -237,3 +239,11 @@ def test_an_invalid_address_is_reported(address: str) -> None:
 
 def test_errors_without_a_status_of_their_own_end_with_1() -> None:
     assert HansaError(Code.CONFLICT, "").exit_status == 1
+
+
+def test_the_help_is_fast_because_it_loads_no_other_layer() -> None:
+    code = "import sys, hansa.cli.app; print(*(name for name in sys.modules if '.' not in name))"
+    shell = [sys.executable, "-c", f"{code}; print(*(n for n in sys.modules if n.startswith('hansa.')))"]
+    tops, own = subprocess.run(shell, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert not {"asyncio", "aiohttp", "apsw", "cryptography", "starlette"} & set(tops.split())
+    assert {name.split(".")[1] for name in own.split()} == {"cli", "core"}

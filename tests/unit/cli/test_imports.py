@@ -209,7 +209,7 @@ async def test_a_response_that_was_lost_does_not_double_or_lose_an_entity(
 
     def lose_some(_: str, __: str) -> None:
         if len(client.requests) in {40, 60}:  # more than run at once, so some have been answered
-            client.lost_answers = 10
+            client.lost_responses = 10
 
     client.faults.append(lose_some)
     report = await at_once(asyncio.create_task(importer.run([lines_file(tmp_path, *entities)])), clock)
