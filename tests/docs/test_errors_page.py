@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hansa.core.errors import EXIT_STATUS, Code, HansaError
+from hansa.pubsub.ledger.rules import RULES
 from tests.docs.pages import page, table_rows
 
 
@@ -24,6 +25,12 @@ def test_the_documented_statuses_are_those_of_the_code(code: Code) -> None:
     error = HansaError(code, "for its statuses")
     assert (int(http), int(exit_status)) == (error.http_status, error.exit_status)
     assert len(meaning) > 20
+
+
+def test_every_rule_of_the_ledger_is_documented_with_its_number() -> None:
+    rows = [row for row in table_rows(page("docs/errors.md")) if row[0].isdigit()]
+    rules = sorted(RULES, key=lambda rule: rule.number)
+    assert rows == [[str(rule.number), f"`{rule.code}`", rule.meaning] for rule in rules]
 
 
 def test_no_two_causes_of_a_failed_start_share_an_exit_status() -> None:

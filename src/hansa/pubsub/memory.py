@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -21,6 +21,8 @@ from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.queries import time_text
+from hansa.pubsub.ledger.rules import KINDS
+from hansa.pubsub.ledger.rules.kind import Kind
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger_bus import LedgerBus
@@ -39,6 +41,7 @@ class MemoryLedger:
         *,
         params: LedgerParams | None = None,
         commit_delay_s: float = 0.0,
+        kinds: Sequence[Kind[Any, Any]] = KINDS,
     ) -> None:
         """Begin a ledger of these members.
 
@@ -48,12 +51,13 @@ class MemoryLedger:
             limits: Limits of the handles.
             params: The ledger's own limits.
             commit_delay_s: How long a submission waits for its block.
+            kinds: Every kind of transaction.
         """
         self.clock = clock
         self.limits = limits or Limits()
         self.commit_delay_s = commit_delay_s
         self.signal = Signal(clock)
-        self.application = LedgerApplication(SqliteState(MEMORY))
+        self.application = LedgerApplication(SqliteState(MEMORY), kinds)
         genesis = AppState(tuple(members), params or LedgerParams())
         self.application.init_chain(msgspec.json.encode(genesis), self._time_ms())
 

@@ -19,6 +19,7 @@ from hansa.core.events import EntityVersion
 from hansa.core.merkle import leaf_hash, root
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
+from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.rules import NUMBERED_CODES, RULES
 from hansa.pubsub.ledger.rules.events import encode_events
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
@@ -94,6 +95,12 @@ def second_first_version(ledger: Ledger) -> str:
     again = ledger.lubeck.describe("twice")
     ledger.commit(transaction(ledger.lubeck.event("twice")))
     return ledger.lubeck.sign(again)
+
+
+def fork(ledger: Ledger) -> str:
+    ledger.commit(transaction(ledger.lubeck.event("forked")))
+    other = ledger.lubeck.describe("other").hashlink
+    return ledger.lubeck.sign(ledger.lubeck.describe("forked", "AttributeValueChange", previous=other))
 
 
 def deletion_of_another_version(ledger: Ledger) -> str:
@@ -177,6 +184,10 @@ REFUSALS: dict[str, tuple[Code, Callable[[Ledger], bytes]]] = {
         Code.EVENT_VERSION_BROKEN,
         lambda ledger: transaction(second_first_version(ledger)),
     ),
+    "a version with another predecessor": (
+        Code.EVENT_VERSION_BROKEN,
+        lambda ledger: transaction(fork(ledger)),
+    ),
     "a deletion that names another version": (
         Code.EVENT_VERSION_BROKEN,
         lambda ledger: transaction(deletion_of_another_version(ledger)),
@@ -227,6 +238,16 @@ def test_what_breaks_a_rule_is_refused_everywhere(
     assert ledger.state.head == before
     assert ledger.commit(bad, good) == [code, None]
     assert ledger.state.head.position == before.position + 1
+
+
+def test_every_rule_is_broken_by_one_of_these() -> None:
+    broken = set()
+    for _, make in REFUSALS.values():
+        ledger = Ledger()
+        with pytest.raises(RuleBroken) as refused:
+            ledger.application.check_tx(make(ledger), is_recheck=True)
+        broken.add(refused.value.rule)
+    assert broken == set(RULES)
 
 
 def test_every_rule_has_a_number_of_its_own() -> None:

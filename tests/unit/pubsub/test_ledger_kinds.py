@@ -1,0 +1,278 @@
+"""A further kind of transaction is one value: everything but that value knows kinds by their registry alone.
+
+The kind here, `endpoint`, moves a member to another endpoint. Its statement is signed by that member, and
+names the endpoint before, so that it takes effect once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+import structlog
+
+from hansa.core.clock import ManualClock
+from hansa.core.errors import Code, Refused
+from hansa.core.events import CREATE, entity_location
+from hansa.core.keys import split_compact
+from hansa.core.members import normal_endpoint
+from hansa.pubsub.bus import CommittedEvent
+from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.genesis import AppState, LedgerParams
+from hansa.pubsub.ledger.messages import PACKAGE, Request, message_class
+from hansa.pubsub.ledger.methods import AbciMethods
+from hansa.pubsub.ledger.results import FORM, Rule
+from hansa.pubsub.ledger.rules import KINDS, RULES
+from hansa.pubsub.ledger.rules.events import encode_events
+from hansa.pubsub.ledger.rules.kind import CheckContext, Kind
+from hansa.pubsub.ledger.rules.signatures import SignedText
+from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
+from hansa.pubsub.ledger.state import Overlay, StateView, members_root
+from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger.transactions import TransactionReader
+from hansa.pubsub.memory import MemoryLedger
+from tests.contract.origins import Origin
+
+TIME_MS: Final = 1_767_225_600_000
+MOVED: Final = "https://moved.example"
+
+# -- a kind
+# ----------------------------------------------------------------------------------------------------
+
+STATEMENT: Final = Rule(90, Code.TRANSACTION_MALFORMED, "the statement cannot be read")
+SIGNER: Final = Rule(91, Code.FORBIDDEN, "the statement is not signed by the member")
+BEFORE: Final = Rule(92, Code.CONFLICT, "the member is at another endpoint than the statement says")
+
+
+class EndpointTransaction(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="endpoint"
+):
+    """A member's move to another endpoint."""
+
+    statement: str
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """What the member signs."""
+
+    did: str
+    before: str
+    after: str
+
+
+class SignedStatement(SignedText):
+    """A statement as it was submitted."""
+
+    def __init__(self, jws: str) -> None:
+        try:
+            header, payload = split_compact(jws)
+            self.content = msgspec.json.decode(payload, type=Statement)
+            normal_endpoint(self.content.after)
+        except (Refused, msgspec.DecodeError) as error:
+            raise STATEMENT.broken(str(error)) from error
+        super().__init__(jws, header.kid)
+
+
+def check_form(transaction: EndpointTransaction, params: LedgerParams) -> None:
+    if len(transaction.statement) > params.event_size_max_bytes:
+        raise STATEMENT.broken("The statement is too long.")
+
+
+def decode(transaction: EndpointTransaction) -> tuple[SignedStatement]:
+    return (SignedStatement(transaction.statement),)
+
+
+def check(state: StateView, signed: SignedStatement, context: CheckContext) -> None:
+    member = state.member(signed.content.did)
+    jwk = member.key(signed.kid) if member is not None else None
+    if member is None or jwk is None:
+        raise SIGNER.broken("Nobody has that key.")
+    try:
+        signed.verify(jwk, context.keys)
+    except Refused as error:
+        raise SIGNER.broken(error.message) from error
+    if member.endpoint != signed.content.before:
+        raise BEFORE.broken(f"{member.did} is at {member.endpoint}.")
+
+
+def apply(state: Overlay, signed: SignedStatement) -> None:
+    member = state.member(signed.content.did)
+    assert member is not None
+    state.put_member(msgspec.structs.replace(member, endpoint=signed.content.after))
+
+
+ENDPOINT: Final = Kind(
+    wire=EndpointTransaction,
+    rules=(STATEMENT, SIGNER, BEFORE),
+    check_form=check_form,
+    decode=decode,
+    check=check,
+    apply=apply,
+)
+
+
+def move(origin: Origin, before: str, after: str, signer: Origin | None = None) -> bytes:
+    """The transaction that moves a member."""
+    statement = msgspec.json.encode(Statement(origin.did, before, after))
+    return msgspec.json.encode(EndpointTransaction((signer or origin).key.sign(statement)))
+
+
+# -- what the ledger makes of it
+# -------------------------------------------------------------------------------
+
+
+class Ledger:
+    """An application that knows the kind."""
+
+    def __init__(self, path: Path | str = MEMORY) -> None:
+        self.lubeck, self.bergen = Origin("lubeck"), Origin("bergen", "Ed25519")
+        self.genesis = AppState((self.lubeck.member, self.bergen.member))
+        self.application = LedgerApplication(SqliteState(path), (*KINDS, ENDPOINT))
+        self.application.init_chain(msgspec.json.encode(self.genesis), TIME_MS)
+
+    def move(self, after: str = MOVED) -> bytes:
+        return move(self.lubeck, self.lubeck.endpoint, after)
+
+    def event_at(self, endpoint: str, entity_id: str) -> bytes:
+        """An event of an entity that is served at an endpoint."""
+        event = self.lubeck.describe(entity_id, CREATE)
+        location = entity_location(endpoint, event.entity.key, event.hashlink)
+        return encode_events([self.lubeck.event(entity_id, location=location)])
+
+    def commit(self, *transactions: bytes) -> list[Code | None]:
+        height = self.application.state.head.height + 1
+        effects = self.application.finalize_block(Block(height, TIME_MS + height, transactions))
+        self.application.commit()
+        return [None if refusal is None else refusal.code for refusal in effects.refusals]
+
+    @property
+    def endpoint(self) -> str:
+        member = self.application.state.member(self.lubeck.did)
+        assert member is not None
+        return member.endpoint
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+def test_a_change_of_a_member_takes_effect_and_is_committed_to(ledger: Ledger) -> None:
+    before = ledger.application.state.head
+    assert ledger.commit(ledger.move()) == [None]
+    assert ledger.endpoint == MOVED
+    head = ledger.application.state.head
+    assert head.members_root == members_root(ledger.application.state.members) != before.members_root
+    assert head.app_hash != before.app_hash
+    assert head.tree == before.tree
+
+
+def test_later_transactions_of_a_block_see_the_change(ledger: Ledger) -> None:
+    early, late = ledger.event_at(MOVED, "early"), ledger.event_at(MOVED, "late")
+    move_once = ledger.move()
+    assert ledger.application.prepare_proposal([early, move_once, late], 100_000) == [move_once, late]
+    assert ledger.application.process_proposal([move_once, late]) is None
+    rejection = ledger.application.process_proposal([late, move_once])
+    assert rejection is not None
+    assert rejection.code is Code.EVENT_LOCATION_FOREIGN
+    assert ledger.commit(early, move_once, late) == [Code.EVENT_LOCATION_FOREIGN, None, None]
+
+
+def test_what_breaks_a_rule_of_the_kind_changes_nothing(ledger: Ledger) -> None:
+    forged = move(ledger.lubeck, ledger.lubeck.endpoint, MOVED, signer=ledger.bergen)
+    elsewhere = move(ledger.lubeck, MOVED, "https://third.example")
+    unreadable = msgspec.json.encode(EndpointTransaction("x"))
+    before = ledger.application.state.head
+    assert ledger.commit(forged, elsewhere, unreadable) == [
+        Code.FORBIDDEN,
+        Code.CONFLICT,
+        Code.TRANSACTION_MALFORMED,
+    ]
+    assert ledger.application.state.head.app_hash == before.app_hash
+    assert ledger.endpoint == ledger.lubeck.endpoint
+
+
+def test_a_statement_takes_effect_once(ledger: Ledger) -> None:
+    statement = ledger.move()
+    assert ledger.commit(statement, statement) == [None, Code.CONFLICT]
+    with pytest.raises(Refused) as refused:
+        ledger.application.check_tx(statement, is_recheck=True)
+    assert refused.value.code is Code.CONFLICT
+
+
+def test_a_changed_member_is_there_after_a_restart(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "state.db")
+    ledger.commit(ledger.move())
+    head = ledger.application.state.head
+    ledger.application.state.close()
+    state = SqliteState(tmp_path / "state.db")
+    assert (state.head, [member.endpoint for member in state.members if member.did == ledger.lubeck.did]) == (
+        head,
+        [MOVED],
+    )
+    state.close()
+
+
+def test_the_engine_gets_the_number_of_the_rule(ledger: Ledger) -> None:
+    methods = AbciMethods(ledger.application, structlog.get_logger())
+
+    def check_tx(raw: bytes) -> Any:
+        request = message_class(f"{PACKAGE}.RequestCheckTx")(tx=raw)
+        return methods.answer(Request(check_tx=request)).check_tx
+
+    assert check_tx(ledger.move()).code == 0
+    forged = move(ledger.lubeck, ledger.lubeck.endpoint, MOVED, signer=ledger.bergen)
+    assert check_tx(forged).code == SIGNER.number
+
+
+async def test_on_the_bus_members_move_and_publish_from_where_they_are() -> None:
+    lubeck = Origin("lubeck")
+    ledger = MemoryLedger([lubeck.member], ManualClock(), kinds=(*KINDS, ENDPOINT))
+    bus = ledger.bus()
+    await bus.publish([lubeck.event("before")])
+    ledger.submit(move(lubeck, lubeck.endpoint, MOVED))
+    assert [member.endpoint for member in await bus.members()] == [MOVED]
+    event = lubeck.describe("after")
+    location = entity_location(MOVED, event.entity.key, event.hashlink)
+    await bus.publish([lubeck.event("after", location=location)])
+    events: tuple[CommittedEvent, ...] = (await bus.search(0)).events
+    assert [committed.position for committed in events] == [1, 2]
+    ledger.close()
+
+
+def test_a_kind_that_is_not_registered_is_no_transaction() -> None:
+    lubeck = Origin("lubeck")
+    with pytest.raises(Refused) as refused:
+        TransactionReader(LedgerParams()).read(move(lubeck, lubeck.endpoint, MOVED))
+    assert getattr(refused.value, "rule", None) is FORM
+
+
+# -- the registry
+# ----------------------------------------------------------------------------------------------
+
+
+def test_names_and_numbers_of_kinds_and_rules_are_their_own() -> None:
+    names = [kind.wire.__struct_config__.tag for kind in KINDS]
+    assert len(set(names)) == len(names)
+    assert len({rule.number for rule in RULES}) == len(RULES)
+
+
+def test_the_number_of_a_rule_never_changes() -> None:
+    """The hash of a block's results is part of the next block."""
+    assert {rule.number: rule.code.value for rule in RULES if rule.number < 10} == {
+        1: "event-malformed",
+        2: "event-too-large",
+        3: "event-issuer-unknown",
+        4: "event-signature-invalid",
+        5: "event-duplicate",
+        6: "event-location-foreign",
+        7: "event-version-broken",
+        8: "transaction-malformed",
+        9: "transaction-too-large",
+    }
+
+
+def test_only_a_version_that_is_ahead_may_wait() -> None:
+    assert [rule.code for rule in RULES if rule.may_be_ahead] == [Code.EVENT_VERSION_BROKEN]
