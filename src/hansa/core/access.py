@@ -50,7 +50,7 @@ class Authenticate(Protocol):
         """The caller behind a request with these headers (lower-case names).
 
         Raises:
-            Refused: `Code.UNAUTHENTICATED`, when a token is there and does not hold.
+            Refused: `Code.UNAUTHENTICATED`, when there is a token and it does not verify.
         """
 
 

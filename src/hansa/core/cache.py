@@ -26,7 +26,7 @@ class CacheFigures(msgspec.Struct, frozen=True):
 
 
 class Cache(Generic[K, V]):
-    """Values by keys. Never None, which `get` returns of a key that is not here."""
+    """Values by keys. A value is never None, by which `get` reports a miss."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Cache(Generic[K, V]):
         self.discard(key)
 
     def put(self, key: K, value: V) -> None:
-        """Keep a value, in place of the one that the key had, and as the newest."""
+        """Put a value in place of the one that the key had, as the newest; the oldest are evicted for it."""
         self.discard(key)
         size = 1 if self._size_of is None else self._size_of(value)
         if size > self._value_max:

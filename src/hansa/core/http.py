@@ -54,5 +54,5 @@ class CallerCheck(Protocol):
         """DID of the member whose registered key signed the request; None when it is not signed.
 
         Raises:
-            Refused: `Code.UNAUTHENTICATED`, when a signature is there and does not hold.
+            Refused: `Code.UNAUTHENTICATED`, when there is a signature and it does not verify.
         """

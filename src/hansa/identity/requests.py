@@ -1,17 +1,17 @@
 """Signed requests between members: who asks is proved anew with every request.
 
-The header `Member-Token` carries a JWT that the asking member signs with a key that the ledger's registry
-holds for it. It is bound to one request: to the member asked (`aud`), the method (`htm`), the whole URL with
-its query (`htu`), the body (`digest`), and a short time (`iat`, `exp`); `jti` lets it be used once. The names
+The header `Member-Token` carries a JWT that the calling member signs with a key that the ledger's registry
+holds for it. It is bound to one request: to the member called (`aud`), the method (`htm`), the whole URL with
+its query (`htu`), the body (`digest`), and a short time (`iat`, `exp`); `jti` makes it valid once. The names
 are those of DPoP (RFC 9449). docs/decisions/0004-requests-between-members.md says why it is not an HTTP
 message signature.
 
-The member asked compares `htu` with its own registered endpoint, not with the `Host` header: whatever stands
-before it may change the host, but not path and query.
+The called member compares `htu` with its own registered endpoint, not with the `Host` header: a proxy in
+front of it may change the host, but not path and query.
 
 Used `jti`s are remembered until their tokens expire, which is at most twice `request_age_max_s` from now.
-They are remembered per member, so a member that asks too often locks out itself alone; and only after the
-signature held, so that nobody else can fill the memory.
+They are remembered per member, so that a member that calls too often locks out itself alone; and only after
+the signature was verified, so that nobody else can fill the memory.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy, uuid7
@@ -37,9 +37,9 @@ MEMBER_TOKEN_HEADER: Final = "Member-Token"  # noqa: S105 - the name of a header
 _HEADER_LOWER: Final = MEMBER_TOKEN_HEADER.lower()
 TOKEN_TYPE: Final = "member-request+jwt"  # noqa: S105 - a media type, not a secret
 TOKEN_SIZE_MAX_BYTES: Final = 8192
-KEYS_MAX: Final = 1024
+KEYS_CACHED_MAX: Final = 1024
 USED_PER_MEMBER_MAX: Final = 50_000
-"""More than a member can have a use for within the time a token is good."""
+"""Tokens of one member within the time that one is valid; more than a member has a use for."""
 
 
 class RequestClaims(msgspec.Struct, frozen=True):
@@ -97,7 +97,7 @@ class MemberCallerCheck:
     Args:
         did: This member.
         endpoint: Its registered endpoint.
-        members: The ledger's registry, as it stands now.
+        members: The current members.
         clock: For the age of requests.
         limits: `request_age_max_s`.
     """
@@ -117,8 +117,12 @@ class MemberCallerCheck:
         self._clock = clock
         self._age_max_s = limits.request_age_max_s
         self._used_per_member_max = used_per_member_max
-        self._used: dict[str, OrderedDict[str, int]] = {}
-        self._keys: OrderedDict[PublicJwk, VerifyingKey] = OrderedDict()
+        self._used: dict[str, dict[str, int]] = {}
+        """By member.
+
+        The `jti`s of its tokens in the order of their receipt, with when each may be forgotten.
+        """
+        self.key_cache: Final[Cache[PublicJwk, VerifyingKey]] = Cache("member_keys", KEYS_CACHED_MAX)
 
     async def member(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> str | None:
         """DID of the member whose registered key signed the request; None when it is not signed.
@@ -130,8 +134,8 @@ class MemberCallerCheck:
             body: As received.
 
         Raises:
-            Refused: `Code.UNAUTHENTICATED`, when a signature is there and does not hold.
-            Unavailable: `Code.OVERLOADED`, when this member has asked more often than can be remembered.
+            Refused: `Code.UNAUTHENTICATED`, when there is a signature and it does not verify.
+            Unavailable: `Code.OVERLOADED`, when that member sent more tokens than are remembered.
         """
         compact = headers.get(_HEADER_LOWER)
         if compact is None:
@@ -152,7 +156,7 @@ class MemberCallerCheck:
             raise _refused("is malformed") from error
         if header.typ != TOKEN_TYPE:
             raise _refused("is not for a request between members")
-        member = next((known for known in self._members() if known.did == issuer), None)
+        member = next((one for one in self._members() if one.did == issuer), None)
         if member is None or member.status != "active":
             raise _refused("is not of an active member of the league")
         jwk = member.key(header.kid)
@@ -164,11 +168,10 @@ class MemberCallerCheck:
             raise _refused("has a wrong signature") from error
 
     def _key(self, jwk: PublicJwk) -> VerifyingKey:
-        key = self._keys.get(jwk)
+        key = self.key_cache.get(jwk)
         if key is None:
-            key = self._keys[jwk] = VerifyingKey(jwk)
-            while len(self._keys) > KEYS_MAX:
-                self._keys.popitem(last=False)
+            key = VerifyingKey(jwk)
+            self.key_cache.put(jwk, key)
         return key
 
     def _check_binding(self, claims: RequestClaims, method: str, url: str, body: bytes) -> None:
@@ -189,19 +192,22 @@ class MemberCallerCheck:
 
     def _check_unused(self, claims: RequestClaims) -> None:
         """Refuse a token that was used before, and remember this one."""
-        used = self._used.setdefault(claims.iss, OrderedDict())
+        used = self._used.setdefault(claims.iss, {})
         now = self._clock.now().timestamp()
         while used and next(iter(used.values())) <= now:
-            used.popitem(last=False)
+            del used[next(iter(used))]
         if claims.jti in used:
             raise _refused("was used before")
         if len(used) >= self._used_per_member_max:
             raise Unavailable(
                 Code.OVERLOADED, "Too many requests of this member.", retry_after_s=self._age_max_s
             )
-        # Kept in the order of arrival and dropped from the front, so each must stay at least until the latest
-        # moment at which any token that arrives now can expire.
-        used[claims.jti] = int(now + 2 * self._age_max_s) + 1
+        # They are forgotten in the order of receipt, so each must stay at least until the latest moment at
+        # which any token that is received now can expire.
+        forget_at = int(now + 2 * self._age_max_s) + 1
+        assert forget_at > claims.exp, "a token is remembered for longer than it is valid"
+        used[claims.jti] = forget_at
+        assert len(used) <= self._used_per_member_max, "the memory is bounded"
 
 
 def _refused(what: str) -> Refused:

@@ -1,7 +1,7 @@
 """Bearer tokens for this marketplace's own API (RFC 6750), in the form of RFC 9068.
 
 A token is a JWT that this marketplace signs for itself: issuer and audience are its DID. It is verified
-without a look-up, so it cannot be taken back before it expires; a new `token.jwk` ends all of them.
+without a look-up, so it cannot be revoked before it expires; a new `token.jwk` revokes all of them.
 
 | role | may |
 |---|---|
@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.access import ANONYMOUS, Caller
+from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, uuid7
@@ -31,7 +32,7 @@ SUBJECT_LENGTH_MAX_CHARS: Final = 256
 EXPIRES_IN_MAX_S: Final = 10 * 366 * 86_400
 CLOCK_LEEWAY_S: Final = 30
 """By how much the clock of the machine that issued a token may be ahead of ours."""
-VERIFIED_TOKENS_MAX: Final = 1024
+TOKENS_CACHED_MAX: Final = 1024
 
 
 class TokenClaims(msgspec.Struct, frozen=True):
@@ -47,8 +48,8 @@ class TokenClaims(msgspec.Struct, frozen=True):
     roles: tuple[str, ...] = ()
 
 
-class _Verified(msgspec.Struct, frozen=True):
-    """What is kept of a token whose signature and audience held."""
+class _VerifiedToken(msgspec.Struct, frozen=True):
+    """A token whose signature, form and audience were verified; times are seconds since 1970."""
 
     caller: Caller
     nbf: int
@@ -101,34 +102,38 @@ def issue_token(
 class TokenAuthenticate:
     """The `Authenticate` of this marketplace.
 
-    A header whose token was verified is remembered, the oldest forgotten first; its times are looked at on
-    every use. Nobody can fill the memory with tokens that do not hold.
+    A header whose token was verified is cached; its times are checked at every use. Tokens that do not verify
+    are never cached, so that nobody can evict those of others with them.
+
+    Args:
+        key: Verifies the tokens.
+        audience: DID of this marketplace, which is issuer and audience of its tokens.
+        clock: For the times of tokens.
+        cached_max: Verified tokens in the cache.
     """
 
     def __init__(
-        self, key: VerifyingKey, audience: str, clock: Clock, remembered_max: int = VERIFIED_TOKENS_MAX
+        self, key: VerifyingKey, audience: str, clock: Clock, cached_max: int = TOKENS_CACHED_MAX
     ) -> None:
         self._key = key
         self._audience = audience
         self._clock = clock
-        self._remembered_max = remembered_max
-        self._remembered: dict[bytes, _Verified] = {}
+        self.cache: Final[Cache[bytes, _VerifiedToken]] = Cache("tokens", cached_max)
+        """By the value of the Authorization header."""
 
     def __call__(self, headers: Mapping[bytes, bytes]) -> Caller:
         """The caller behind a request with these headers (lower-case names).
 
         Raises:
-            Refused: `Code.UNAUTHENTICATED`, saying why the token does not hold.
+            Refused: `Code.UNAUTHENTICATED`, saying why the token does not verify.
         """
         credentials = headers.get(b"authorization")
         if credentials is None:
             return ANONYMOUS
-        verified = self._remembered.get(credentials)
+        verified = self.cache.get(credentials)
         if verified is None:
             verified = self._verify(_token(credentials))
-            if len(self._remembered) >= self._remembered_max:
-                del self._remembered[next(iter(self._remembered))]
-            self._remembered[credentials] = verified
+            self.cache.put(credentials, verified)
         now = self._now()
         if now >= verified.exp:
             raise _unauthenticated("The bearer token has expired.")
@@ -136,8 +141,8 @@ class TokenAuthenticate:
             raise _unauthenticated("The bearer token is not good yet.")
         return verified.caller
 
-    def _verify(self, token: bytes) -> _Verified:
-        """What a token says, after its signature, form and audience were checked."""
+    def _verify(self, token: bytes) -> _VerifiedToken:
+        """A token, after its signature, form and audience were verified."""
         try:
             compact = token.decode("ascii")
             header, _ = split_compact(compact)
@@ -158,7 +163,7 @@ class TokenAuthenticate:
         if claims.iat > self._now() + CLOCK_LEEWAY_S:
             raise _unauthenticated("The bearer token was issued in the future.")
         caller = Caller(subject=claims.sub, roles=frozenset(claims.roles) & ROLES)
-        return _Verified(caller=caller, nbf=claims.nbf, exp=claims.exp)
+        return _VerifiedToken(caller=caller, nbf=claims.nbf, exp=claims.exp)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

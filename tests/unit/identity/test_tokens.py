@@ -127,10 +127,10 @@ async def test_a_token_from_the_future_is_refused(clock: ManualClock) -> None:
 
 
 def test_the_memory_of_verified_tokens_is_bounded(clock: ManualClock) -> None:
-    authenticate = TokenAuthenticate(KEY.verifying_key(), DID, clock, remembered_max=2)
+    authenticate = TokenAuthenticate(KEY.verifying_key(), DID, clock, cached_max=2)
     for _ in range(5):
         authenticate(bearer(token(clock)))
-    assert len(authenticate._remembered) == 2
+    assert len(authenticate.cache) == 2
 
 
 def test_a_token_that_could_not_be_used_is_not_issued(clock: ManualClock) -> None:
