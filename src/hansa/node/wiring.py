@@ -75,7 +75,7 @@ def business_context(
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when an extension schema cannot be used.
     """
-    job_files = JobFiles(JOBS, models, settings.limits)
+    job_files = JobFiles(JOBS, models, clock, settings.limits)
     context = Context(
         store=store,
         models=models,

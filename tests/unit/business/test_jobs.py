@@ -49,25 +49,25 @@ class Marketplace:
         self.store = business.store
         self.files = Files()
         self.folder = folder
-        desk = JobFiles(folder, business.models, business.limits)
-        context = msgspec.structs.replace(business.context, jobs=desk)
+        files = JobFiles(folder, business.models, business.clock, business.limits)
+        context = msgspec.structs.replace(business.context, jobs=files)
         app = BusinessApp(context)
-        self.runner = JobRunner(context, desk, app.operations, self.files)
+        self.runner = JobRunner(context, files, app.operations, self.files)
         self.client = AsgiClient(app).with_headers(authorization="Bearer provider")
         self.anonymous = AsgiClient(app)
 
     async def created(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = await self.client.post(path, body)
         assert answer.status == 201, answer.body
-        found: dict[str, Any] = answer.json()
-        return found
+        job: dict[str, Any] = answer.json()
+        return job
 
     async def finished(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """A job that was created and has ended."""
         job = await self.created(path, body)
         await self.ended(job)
-        found: dict[str, Any] = (await self.client.get(job["href"])).json()
-        return found
+        current: dict[str, Any] = (await self.client.get(job["href"])).json()
+        return current
 
     async def ended(self, job: dict[str, Any]) -> None:
         async def is_ended() -> bool:
@@ -155,7 +155,7 @@ async def test_a_client_can_bring_the_content(market: Marketplace) -> None:
     assert (await market.client.get(f"{OFFERINGS}/1")).status == 200
 
 
-async def test_what_is_refused_is_told_and_the_rest_is_there(market: Marketplace) -> None:
+async def test_what_is_refused_is_reported_and_the_rest_is_there(market: Marketplace) -> None:
     market.files.contents["https://files.example/x"] = lines(
         {"name": "a"}, {"name": 5}, b"no JSON", {"name": "b", "unheardOf": 1}, {"name": "c"}
     )
@@ -163,9 +163,9 @@ async def test_what_is_refused_is_told_and_the_rest_is_there(market: Marketplace
         job = await market.finished(IMPORTS, {"url": "https://files.example/x", "path": "/productOffering"})
     assert job["status"] == "Failed"
     assert job["progress"] == {"done": 2, "failed": 3, "total": 5}
-    told = job["errorLog"].splitlines()
-    assert told[0] == "3 of 5 records were refused."
-    assert [line.partition(":")[0] for line in told[1:]] == ["Record 2", "Record 3", "Record 4"]
+    reports = job["errorLog"].splitlines()
+    assert reports[0] == "3 of 5 records were refused."
+    assert [line.partition(":")[0] for line in reports[1:]] == ["Record 2", "Record 3", "Record 4"]
     assert await names(market) == ["a", "c"]
 
 
@@ -180,7 +180,7 @@ async def test_content_that_cannot_be_had_fails_the_job(market: Marketplace, url
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ({"path": "/nothing"}, "path: must be a resource of this API"),
         ({"contentType": "text/csv"}, "contentType: must be application/x-ndjson or"),
@@ -189,11 +189,11 @@ async def test_content_that_cannot_be_had_fails_the_job(market: Marketplace, url
     ],
 )
 async def test_a_job_that_means_nothing_is_refused_at_once(
-    market: Marketplace, body: dict[str, Any], told: str
+    market: Marketplace, body: dict[str, Any], message: str
 ) -> None:
     answer = await market.client.post(EXPORTS, {"url": "content", **body})
     assert answer.status == 400
-    assert told in answer.json()["message"]
+    assert message in answer.json()["message"]
 
 
 async def test_too_many_jobs_are_refused_until_some_are_done(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ async def test_an_interrupted_import_goes_on_behind_its_last_batch(tmp_path: Pat
     await again.store.close()
 
 
-async def test_progress_is_told_while_a_job_runs(tmp_path: Path) -> None:
+async def test_progress_is_reported_while_a_job_runs(tmp_path: Path) -> None:
     clock = ManualClock()
     business = await open_business(clock=clock, limits=Limits(job_batch_max_entities=1))
     market = Marketplace(business, tmp_path / "jobs")
@@ -287,12 +287,12 @@ async def test_progress_is_told_while_a_job_runs(tmp_path: Path) -> None:
     content = lines(*({"name": str(n)} for n in range(30)))
     await market.client.request("PUT", f"{job['href']}/content", body=content, headers={"content-type": "application/x-ndjson"})  # fmt: skip
 
-    async def told() -> bool:
+    async def is_reported() -> bool:
         await clock.advance(2)
         return "progress" in (await market.client.get(job["href"])).json()
 
     async with market.running():
-        await eventually(told)
+        await eventually(is_reported)
         shown = (await market.client.get(job["href"])).json()
         assert shown["progress"]["total"] == 30
         await market.ended(job)

@@ -1,8 +1,8 @@
-"""What import and export jobs share: their kinds, their files, and the signal of new work.
+"""The kinds, states and files of import and export jobs, and the signal that one may have become ready.
 
-The content of a job is one file in a folder of the marketplace, under a name made of the job's identifier. It
-is written beside its place and moved there when it is whole, so a file that is there is a whole one. Files
-are bounded in size and number: the oldest ones of finished jobs make room.
+The content of a job is one file in a folder of the marketplace, named by a hash of the job's identifier. It
+is written under a temporary name and renamed when it is complete, so that a file with the final name is
+complete. Files are bounded in size and number: the oldest ones of finished jobs are removed first.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from hansa.business.models import Models, Resource
+from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
+from hansa.core.signal import Signal
 
 IMPORT: Final = "ImportJob"
 EXPORT: Final = "ExportJob"
@@ -42,33 +44,28 @@ def is_job(resource: Resource) -> bool:
 
 
 class JobFiles:
-    """The files of jobs, and the bell of the runner."""
+    """The files of all jobs, and the signal for the runner."""
 
-    def __init__(self, folder: Path, models: Models, limits: Limits) -> None:
+    def __init__(self, folder: Path, models: Models, clock: Clock, limits: Limits) -> None:
         self._folder = folder
         self._limits = limits
-        self.signal = asyncio.Event()
-        """The next ring: set when a job may have become ready. Who waits takes it before looking for work."""
+        self.signal = Signal(clock)
+        """Notified when a job may have become ready."""
         self.collections = {
             one.collection: (api, one) for api in models.apis for one in api.resources if is_job(one)
         }
         """API and resource of each collection of jobs."""
 
-    def notify(self) -> None:
-        """Tell the runner that there may be work."""
-        self.signal.set()
-        self.signal = asyncio.Event()
-
     def file(self, job_id: str) -> Path:
-        """Where the content of a job is, when there is any."""
+        """Path of the content of a job, whether or not there is one."""
         return self._folder / hashlib.sha256(job_id.encode()).hexdigest()[:40]
 
     def has_content(self, job_id: str) -> bool:
-        """Whether the content of a job is here."""
+        """Whether there is a content for a job."""
         return self.file(job_id).is_file()
 
     async def read(self, job_id: str) -> bytes | None:
-        """The content of a job; None when it is not here."""
+        """The content of a job; None when there is none."""
 
         def read() -> bytes | None:
             try:
@@ -79,7 +76,7 @@ class JobFiles:
         return await asyncio.to_thread(read)
 
     def open(self, job_id: str) -> ContentFile:
-        """A new content for a job.
+        """A new, empty content for a job.
 
         Raises:
             Unavailable: `Code.DISK_FULL`, when it cannot be written.
@@ -87,23 +84,23 @@ class JobFiles:
         return ContentFile(self._folder, self.file(job_id), self._limits.job_content_max_bytes)
 
     def remove(self, job_id: str) -> None:
-        """Remove the content of a job, when there is any."""
+        """Remove the content of a job, if there is one."""
         self.file(job_id).unlink(missing_ok=True)
 
-    def make_room(self, needed_by: Collection[str]) -> None:
-        """Remove the oldest files beyond the limit, but those of jobs that are not finished."""
-        kept = {self.file(job_id) for job_id in needed_by}
+    def make_room(self, unfinished: Collection[str]) -> None:
+        """Remove the oldest files beyond the limit, except those of unfinished jobs."""
+        needed = {self.file(job_id) for job_id in unfinished}
         files = sorted(
-            (path for path in self._files() if path not in kept), key=lambda path: path.stat().st_mtime
+            (path for path in self._files() if path not in needed), key=lambda path: path.stat().st_mtime
         )
         for path in files[: max(0, len(files) + 1 - self._limits.job_files_max)]:
             path.unlink(missing_ok=True)
 
-    def keep_only(self, job_ids: Iterable[str]) -> None:
-        """Remove the files that belong to no job, as those of a crash."""
-        kept = {self.file(job_id) for job_id in job_ids}
+    def remove_orphans(self, job_ids: Iterable[str]) -> None:
+        """Remove the files that belong to none of these jobs, as a crash may leave them."""
+        expected = {self.file(job_id) for job_id in job_ids}
         for path in self._files():
-            if path not in kept:
+            if path not in expected:
                 path.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
@@ -111,7 +108,7 @@ class JobFiles:
 
 
 class ContentFile:
-    """A content that is being written; it takes its place when `finish` is called."""
+    """A content that is being written; it becomes that of the job when `finish` is called."""
 
     def __init__(self, folder: Path, path: Path, size_max_bytes: int) -> None:
         self._path = path
@@ -125,7 +122,7 @@ class ContentFile:
             raise _not_written() from error
 
     def write(self, data: bytes) -> None:
-        """Write on.
+        """Append data.
 
         Raises:
             Refused: `Code.TOO_LARGE`.
@@ -140,7 +137,7 @@ class ContentFile:
             raise _not_written() from error
 
     def finish(self) -> None:
-        """Put the file in its place, durably.
+        """Rename the file to its final name, durably.
 
         Raises:
             Unavailable: `Code.DISK_FULL`.
@@ -154,7 +151,7 @@ class ContentFile:
             raise _not_written() from error
 
     def close(self) -> None:
-        """Let go of it; what was not finished is gone."""
+        """Close the file; one that was not finished is removed."""
         self._file.close()
         self._part.unlink(missing_ok=True)
 

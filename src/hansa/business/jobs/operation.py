@@ -114,7 +114,7 @@ class JobOperation:
 
     def notify(self) -> None:
         """Tell the runner that there may be work."""
-        self._files.notify()
+        self._files.signal.notify()
 
     async def _job(self, job_id: str) -> Entity:
         job = await self._context.store.entity(job_id)

@@ -92,15 +92,15 @@ class JobRunner:
         ids: list[str] = []
         async for page in self._store.scan(tuple(self._files.collections), public_only=False):
             ids += [entity.id for entity in page]
-        self._files.keep_only(ids)
+        self._files.remove_orphans(ids)
 
     async def _serve(self, api: Api) -> None:
         while True:
-            signal = self._files.signal
+            seen = self._files.signal.count
             try:
                 job = await self._next(api)
                 if job is None:
-                    await signal.wait()
+                    await self._files.signal.wait(seen)
                 else:
                     await self._run(job)
             except Unavailable as error:
@@ -138,8 +138,7 @@ class JobRunner:
         api, _ = self._files.collections[collection]
         return self._operations[api.id][collection].served
 
-    # -- one job
-    # ----------------------------------------------------------------------------------------------
+    # -- one job --------------------------------------------------------------------------------------------
 
     async def _run(self, job: Entity) -> None:
         try:
@@ -183,8 +182,7 @@ class JobRunner:
         after = msgspec.json.decode(current.body) | changes
         await tx.put(self._operations[api.id][current.type].update.amended(tx, current, after))
 
-    # -- export
-    # -----------------------------------------------------------------------------------------------
+    # -- export ---------------------------------------------------------------------------------------------
 
     async def _export(self, job_id: str, api: Api, scope: JobScope) -> dict[str, Any]:
         unfinished = [job for one in self._apis.values() for job in await self._unfinished(one)]
@@ -242,8 +240,7 @@ class JobRunner:
             offset += len(page.ids)
             await self._context.clock.sleep(0)
 
-    # -- import
-    # -----------------------------------------------------------------------------------------------
+    # -- import ---------------------------------------------------------------------------------------------
 
     async def _import(self, job_id: str, api: Api, scope: JobScope) -> dict[str, Any]:
         if not self._files.has_content(job_id):

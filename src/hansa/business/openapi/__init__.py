@@ -1,4 +1,4 @@
-"""What this marketplace serves for an API, described in OpenAPI 3.1, made from the same model as the handlers."""
+"""OpenAPI 3.1 documents of what this marketplace serves, made from the models that the operations use."""
 
 from __future__ import annotations
 

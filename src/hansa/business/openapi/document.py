@@ -1,4 +1,4 @@
-"""The description of one API as a document: paths, components, and what is said once for all of them."""
+"""The OpenAPI document of one API: its paths, components, and general parts."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 def openapi_document(api: Api, endpoint: str) -> bytes:
-    """The OpenAPI 3.1 document of what is served for an API, always the same bytes for the same model.
+    """The OpenAPI 3.1 document of what is served of an API; the same bytes for the same model.
 
-    `endpoint` is where this marketplace is reached, without a trailing slash.
+    `endpoint` is the address of this marketplace, without a trailing slash.
     """
     schemas = Schemas(api)
     error = schemas.add("Error", ERROR_SCHEMA)
@@ -64,43 +64,43 @@ def openapi_document(api: Api, endpoint: str) -> bytes:
 
 
 def _paths(api: Api, resource: Resource, schemas: Schemas) -> dict[str, Part]:
-    """The path of the collection, and that of one entity, with the operations that are served there."""
+    """The paths of a resource: of the collection, of one entity, and of the content of a job."""
     operations = Operations(api, resource, schemas)
     parents = [
         path_parameter(name, f"Identifier of the {resource.parent_name}.")
         for name in re.findall(r"\{(\w+)\}", resource.path)
     ]
     own = path_parameter("id", f"Identifier of the {resource.name}.")
-    found: dict[str, Part] = {}
-    for path, parameters, here in (
+    paths: dict[str, Part] = {}
+    for path, parameters, served in (
         (f"/{resource.path}", parents, operations.at_collection()),
         (f"/{resource.path}/{{id}}", [*parents, own], operations.at_item()),
         (f"/{resource.path}/{{id}}/content", [*parents, own], operations.at_content()),
     ):
-        if here:
-            found[path] = {**({"parameters": parameters} if parameters else {}), **here}
-    return found
+        if served:
+            paths[path] = {**({"parameters": parameters} if parameters else {}), **served}
+    return paths
 
 
 class Description:
-    """Serves the document of one API; it is made when it is first asked for."""
+    """Serves the document of one API, which is made on the first request."""
 
     def __init__(self, api: Api, endpoint: str) -> None:
         self.path = api.base_path + DOCUMENT_NAME
         self._api = api
         self._endpoint = endpoint.rstrip("/")
-        self._answer: Response | None = None
+        self._response: Response | None = None
 
     async def retrieve(self, request: Request, _: str) -> Response:
         """GET: 200, 304 or 406. It needs no token."""
         request.accept_json()
-        if self._answer is None:
+        if self._response is None:
             body = openapi_document(self._api, self._endpoint)
             tag = b'"%b"' % hashlib.sha256(body).hexdigest().encode()
-            self._answer = Response(
+            self._response = Response(
                 200, body, (CONTENT_TYPE, (b"etag", tag), (b"cache-control", b"no-cache"))
             )
-        tag = dict(self._answer.headers)[b"etag"]
+        tag = dict(self._response.headers)[b"etag"]
         if request.headers.get(b"if-none-match") == tag:
             return Response(304, b"", ((b"etag", tag),))
-        return self._answer
+        return self._response

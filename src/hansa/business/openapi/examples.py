@@ -1,4 +1,4 @@
-"""An example body for a create: what is required, filled with plain values that the marketplace takes."""
+"""An example body of a create: the required attributes, with plain values that are valid."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, Final
 from hansa.business.models import Api, Attribute, Resource
 
 DEPTH_MAX: Final = 6
-"""Within each other, required attributes stand this deep at most."""
-SHOWN_TOO: Final = ("name", "description")
-"""Attributes that make an example readable though nothing requires them."""
+"""Depth to which required attributes are filled in."""
+READABLE: Final = ("name", "description")
+"""Attributes that make an example readable although they are optional."""
 
 _VALUES: Final[Mapping[str, Any]] = {
     "string": "example",
@@ -28,14 +28,14 @@ _VALUES: Final[Mapping[str, Any]] = {
 
 def create_example(api: Api, resource: Resource) -> dict[str, Any]:
     """A body that creates an entity of a resource."""
-    open_to_clients = {
+    writable = {
         name: item
         for name, item in api.attributes_of(resource.type).items()
         if item.access in {"any", "create-only"} and name not in {"id", "href"}
     }
-    shown = [name for name in SHOWN_TOO if name in open_to_clients and open_to_clients[name].type == "string"]
-    wanted = [name for name, item in open_to_clients.items() if item.is_required or name in shown]
-    return {name: _value(api, open_to_clients[name], 1) for name in wanted}
+    shown = [name for name in READABLE if name in writable and writable[name].type == "string"]
+    names = [name for name, item in writable.items() if item.is_required or name in shown]
+    return {name: _value(api, writable[name], 1) for name in names}
 
 
 def _value(api: Api, item: Attribute, depth: int) -> Any:
@@ -54,11 +54,11 @@ def _one(api: Api, item: Attribute, depth: int) -> Any:
         return {}
     attributes = api.attributes_of(item.type).values()
     required = {one.name: _value(api, one, depth + 1) for one in attributes if one.is_required}
-    return required or {one.name: _value(api, one, depth + 1) for one in _telling(attributes)}
+    return required or {one.name: _value(api, one, depth + 1) for one in _one_plain(attributes)}
 
 
-def _telling(attributes: Iterable[Attribute]) -> list[Attribute]:
-    """An attribute for an object of which nothing is required, so that it is not empty."""
+def _one_plain(attributes: Iterable[Attribute]) -> list[Attribute]:
+    """One attribute for an object without required ones, so that it is not empty."""
     plain = (
         one for one in attributes if one.type == "string" and not one.name.startswith(("@", "id", "href"))
     )

@@ -1,4 +1,4 @@
-"""The query parameters that filter a list, which are the attributes of its type (TMF630 Part 1, section 4.4)."""
+"""The query parameters that filter a list: the attributes of its type (TMF630 Part 1, section 4.4)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ OPERATOR_NAMES: Final = tuple(operator.name for operator in OPERATORS)
 
 
 def filters(api: Api, resource: Resource) -> list[Part]:
-    """A parameter for each plain attribute, and one that stands for all further paths and operators."""
+    """A parameter for each plain attribute, and one for all further paths and operators."""
     attributes = api.attributes_of(resource.type)
-    found = [
+    plain = [
         {
             "name": item.name,
             "in": "query",
@@ -41,4 +41,4 @@ def filters(api: Api, resource: Resource) -> list[Part]:
             "additionalProperties": {"type": "string"},
         },
     }
-    return [*found, further]
+    return [*plain, further]

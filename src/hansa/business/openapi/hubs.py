@@ -1,4 +1,4 @@
-"""The paths of hubs: of the API, and of each of its topics; registrations, their delivery, and what listeners get."""
+"""The paths of hubs, of the API and of its topics: registrations, their delivery, and the events sent."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ SUBSCRIPTION: Final[Part] = {
         "query": _TEXT,
         "delivery": {
             "type": "object",
-            "description": "How its delivery goes.",
+            "description": "The state of its delivery.",
             "properties": {
                 "state": _STATES,
-                "delivered": {**_COUNT, "description": "Events that the listener took."},
-                "failures": {**_COUNT, "description": "Attempts that failed since the last that did not."},
+                "delivered": {**_COUNT, "description": "Events that the listener accepted."},
+                "failures": {**_COUNT, "description": "Failed attempts since the last successful one."},
                 "failingSince": {"type": "string", "format": "date-time"},
                 "problem": {"type": "string", "description": "Why the last attempt failed."},
                 "answered": {
                     "type": "integer",
-                    "description": "Status that the listener answered with last.",
+                    "description": "HTTP status of the listener's last answer.",
                 },
-                "pending": {**_COUNT, "description": "Changes that are still to be looked at for it."},
-                "deadLetters": {**_COUNT, "description": "Events that were given up and are kept."},
+                "pending": {**_COUNT, "description": "Changes that are still to be searched for its events."},
+                "deadLetters": {**_COUNT, "description": "Events that were given up and can be sent again."},
                 "deadLettersDropped": {
                     **_COUNT,
-                    "description": "Events that were given up and are kept no more.",
+                    "description": "Events that were given up and are no longer available.",
                 },
             },
         },
@@ -58,7 +58,7 @@ SUBSCRIPTION: Final[Part] = {
 
 SUBSCRIPTION_INPUT: Final[Part] = {
     "type": "object",
-    "description": "Who is to be told of which events.",
+    "description": "Which events are posted to which address.",
     "required": ["callback"],
     "properties": {
         "callback": {
@@ -69,15 +69,15 @@ SUBSCRIPTION_INPUT: Final[Part] = {
         },
         "query": {
             "type": "string",
-            "description": "Which events, in the language of filters, as `eventType=productOfferingCreateEvent`; "
-            "`fields` chooses what they hold.",
+            "description": "Which events, in the query language of lists, as `eventType=productOfferingCreateEvent`; "
+            "`fields` selects their attributes.",
         },
     },
 }
 
 DEAD_LETTER: Final[Part] = {
     "type": "object",
-    "description": "An event that the listener did not take.",
+    "description": "An event that the listener did not accept.",
     "required": ["eventId", "eventType", "time", "attempts"],
     "properties": {
         "eventId": _TEXT,
@@ -92,7 +92,7 @@ DEAD_LETTER: Final[Part] = {
 
 RESEND: Final[Part] = {
     "type": "object",
-    "description": "Which dead letter is sent again; all of them when none is named.",
+    "description": "Which dead letter is sent again; without `eventId`, all of them.",
     "properties": {"eventId": _TEXT},
     "additionalProperties": False,
 }
@@ -109,14 +109,14 @@ class HubPaths:
     def paths(self) -> dict[str, Part]:
         """All of them."""
         item = [path_parameter("id", "Identifier of the registration.")]
-        found = self._registrations("/hub", [], "")
-        found["/hub/{id}/deadLetter"] = {"parameters": item, "get": self._dead_letters()}
-        found["/hub/{id}/resend"] = {"parameters": item, "post": self._resend()}
-        found["/hub/{id}/resume"] = {"parameters": item, "post": self._resume()}
+        paths = self._registrations("/hub", [], "")
+        paths["/hub/{id}/deadLetter"] = {"parameters": item, "get": self._dead_letters()}
+        paths["/hub/{id}/resend"] = {"parameters": item, "post": self._resend()}
+        paths["/hub/{id}/resume"] = {"parameters": item, "post": self._resume()}
         if any(resource.path == TOPIC for resource in self._api.resources):
             topic = [path_parameter("topicId", "Identifier of the topic.")]
-            found |= self._registrations(f"/{TOPIC}/{{topicId}}/hub", topic, "Topic")
-        return found
+            paths |= self._registrations(f"/{TOPIC}/{{topicId}}/hub", topic, "Topic")
+        return paths
 
     def _registrations(self, path: str, parents: list[Part], place: str) -> dict[str, Part]:
         own = path_parameter("id", "Identifier of the registration.")
@@ -139,23 +139,23 @@ class HubPaths:
             f"list{place}Listeners",
             "List registrations",
             {
-                "200": _answer("Registrations of this caller; an operator sees all.", page, *_COUNTED),
-                "206": _answer("The part of the list that was asked for.", page, *_COUNTED),
+                "200": _response("Registrations of this caller; an operator sees all.", page, *_COUNTED),
+                "206": _response("The requested part of the list.", page, *_COUNTED),
                 **error_references((400, 404, 406, 414, *_USUAL)),
             },
             parameters=[*map(parameter_reference, ("fields", *_PAGED)), states],
         )
 
     def _register(self, place: str) -> Part:
-        given = self._schemas.add("EventSubscriptionInput", SUBSCRIPTION_INPUT)
+        schema = self._schemas.add("EventSubscriptionInput", SUBSCRIPTION_INPUT)
         return self._operation(
             f"register{place}Listener",
             "Register a listener",
             {
-                "201": _answer("The registration.", self._one, "Location"),
+                "201": _response("The registration.", self._one, "Location"),
                 **error_references((400, 404, 406, 409, 413, 415, 501, *_USUAL)),
             },
-            requestBody={"required": True, "content": {JSON: {"schema": given, "example": _EXAMPLE}}},
+            requestBody={"required": True, "content": {JSON: {"schema": schema, "example": _EXAMPLE}}},
             callbacks={"event": {"{$request.body#/callback}": {"post": self._event(place)}}},
         )
 
@@ -164,26 +164,28 @@ class HubPaths:
             f"retrieve{place}Listener",
             "Read a registration",
             {
-                "200": _answer("The registration.", self._one),
+                "200": _response("The registration.", self._one),
                 **error_references((400, 404, 406, 414, *_USUAL)),
             },
             parameters=[parameter_reference("fields")],
         )
 
     def _end(self, place: str) -> Part:
-        gone = {"204": {"description": "The registration is gone."}}
+        removed = {"204": {"description": "The registration has ended."}}
         return self._operation(
-            f"unregister{place}Listener", "End a registration", {**gone, **error_references((404, *_USUAL))}
+            f"unregister{place}Listener",
+            "End a registration",
+            {**removed, **error_references((404, *_USUAL))},
         )
 
     def _dead_letters(self) -> Part:
         page = {"type": "array", "items": self._schemas.add("DeadLetter", DEAD_LETTER)}
         return self._operation(
             "listDeadLetters",
-            "List events that the listener did not take, oldest first",
+            "List events that the listener did not accept, oldest first",
             {
-                "200": _answer("Dead letters.", page, *_COUNTED),
-                "206": _answer("The part of the list that was asked for.", page, *_COUNTED),
+                "200": _response("Dead letters.", page, *_COUNTED),
+                "206": _response("The requested part of the list.", page, *_COUNTED),
                 **error_references((400, 404, 406, 414, *_USUAL)),
             },
             parameters=[*map(parameter_reference, _PAGED)],
@@ -194,7 +196,7 @@ class HubPaths:
             "resendDeadLetters",
             "Send dead letters again",
             {
-                "202": _answer("They are sent again; the registration as it stands.", self._one),
+                "202": _response("They will be sent again; the current registration.", self._one),
                 **error_references((400, 404, 406, 413, 415, *_USUAL)),
             },
             requestBody={"required": True, "content": {JSON: {"schema": RESEND, "example": {}}}},
@@ -205,13 +207,13 @@ class HubPaths:
             "resumeListener",
             "Serve a paused listener again",
             {
-                "200": _answer("The registration as it stands.", self._one),
+                "200": _response("The current registration.", self._one),
                 **error_references((404, 406, *_USUAL)),
             },
         )
 
     def _event(self, place: str) -> Part:
-        """What a listener is sent."""
+        """The request that a listener receives."""
         resources = [resource for resource in self._api.resources if resource.events]
         names = dict.fromkeys(event for resource in resources for event in resource.events)
         schema = {
@@ -223,16 +225,20 @@ class HubPaths:
                 "eventType": {"type": "string", **({"examples": list(names)} if names else {})},
                 "event": {
                     "type": "object",
-                    "properties": {resource.name: self._schemas.answered(resource) for resource in resources},
+                    "properties": {resource.name: self._schemas.response(resource) for resource in resources},
                 },
             },
         }
         content = {JSON: {"schema": self._schemas.add("EventNotification", schema)}}
         return {
             "operationId": f"receive{place}Event",
-            "summary": "Take an event",
+            "summary": "Receive an event",
             "requestBody": {"required": True, "content": content},
-            "responses": {"2XX": {"description": "The listener has it; anything else is sent again."}},
+            "responses": {
+                "2XX": {
+                    "description": "The listener accepted the event; after other answers it is sent again."
+                }
+            },
         }
 
     def _operation(self, name: str, summary: str, responses: dict[str, Part], **more: Any) -> Part:
@@ -250,7 +256,7 @@ _COUNTED: Final = ("X-Total-Count", "X-Result-Count")
 _EXAMPLE: Final = {"callback": "https://example.com/listener", "query": ""}
 
 
-def _answer(text: str, schema: Part, *headers: str) -> Part:
+def _response(text: str, schema: Part, *headers: str) -> Part:
     return {
         "description": text,
         **({"headers": {name: header_reference(name) for name in headers}} if headers else {}),

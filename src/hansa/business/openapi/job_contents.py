@@ -1,4 +1,4 @@
-"""The paths at which the contents of import and export jobs are, in a description."""
+"""The paths of the contents of import and export jobs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _FAILURES: Final = (429, 500, 503)
 
 
 def content_paths(api: Api) -> dict[str, Part]:
-    """The paths of the contents of an API's jobs; none, when it has no jobs."""
-    found: dict[str, Part] = {}
+    """The paths of the contents of an API's jobs; none when it has no jobs."""
+    paths: dict[str, Part] = {}
     records: Part = {media_type: {"schema": {}} for media_type in CONTENT_TYPES}
     for resource in filter(is_job, api.resources):
         if resource.type == EXPORT:
@@ -28,7 +28,7 @@ def content_paths(api: Api) -> dict[str, Part]:
         else:
             operation = {
                 "operationId": f"bringContentOf{resource.type}",
-                "summary": "Bring what an import job is to read",
+                "summary": "Upload what an import job reads",
                 "requestBody": {"required": True, "content": records},
                 "responses": {
                     "204": {"description": "The job has its content and will run."},
@@ -37,8 +37,8 @@ def content_paths(api: Api) -> dict[str, Part]:
             }
         parameter = path_parameter("id", f"Identifier of the {resource.name}.")
         verb = "get" if resource.type == EXPORT else "put"
-        found[f"/{resource.path}/{{id}}/{CONTENT}"] = {
+        paths[f"/{resource.path}/{{id}}/{CONTENT}"] = {
             "parameters": [parameter],
             verb: {"tags": [resource.name], **operation},
         }
-    return found
+    return paths

@@ -1,4 +1,4 @@
-"""The operations at the paths of one resource: what each takes, and every answer that its handler can give."""
+"""The operations at the paths of one resource: parameters, bodies, and every response."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BODY_ERRORS: Final = (400, 401, 403, 404, 406, 409, 413, 414, 415, 501, *_FAILU
 _AT_VERSION: Final = ("If-Match", "If-Unmodified-Since")
 _WRITTEN: Final = ("ETag", "Last-Modified", "Hansa-Unresolved")
 MONITOR: Final = "Monitor"
-"""In an API with a resource of this type, writes can be answered before they are done (TMF630 Part 1, chapter 9)."""
+"""In an API with a resource of this type, writes can be asynchronous (TMF630 Part 1, chapter 9)."""
 
 
 class Operations:
@@ -43,7 +43,7 @@ class Operations:
         self._is_monitored = any(one.type == MONITOR for one in api.resources)
 
     def at_collection(self) -> dict[str, Part]:
-        """Operations by HTTP method, as the handlers offer them."""
+        """Operations by HTTP method."""
         return self._offered(
             ("get", ("list",), self._list),
             ("post", ("create",), self._create),
@@ -51,7 +51,7 @@ class Operations:
         )
 
     def at_item(self) -> dict[str, Part]:
-        """Operations by HTTP method, as the handlers offer them."""
+        """Operations by HTTP method."""
         return self._offered(
             ("get", ("retrieve",), self._retrieve),
             ("patch", ("patch",), self._patch),
@@ -70,24 +70,24 @@ class Operations:
             }
         if self._resource.type == IMPORT:
             file = {media: {"schema": {"type": "string", "format": "binary"}} for media in CONTENT_TYPES}
-            taken = {"204": {"description": "The job has it and begins."}}
+            accepted = {"204": {"description": "The job has its content and starts."}}
             errors = error_references((400, 401, 403, 404, 409, 413, 415, *_FAILURES))
-            summary = "Bring what an import is to read"
-            return {"put": self._operation("bringContent", summary, [], {**taken, **errors}, file)}
+            summary = "Upload what an import reads"
+            return {"put": self._operation("bringContent", summary, [], {**accepted, **errors}, file)}
         return {}
 
     def _offered(self, *ways: tuple[str, tuple[Method, ...], Callable[[], Part]]) -> dict[str, Part]:
-        found: dict[str, Part] = {}
+        operations: dict[str, Part] = {}
         for verb, methods, describe in ways:
             if not {*self._resource.methods, *self._resource.operator_methods}.isdisjoint(methods):
-                found[verb] = describe()
+                operations[verb] = describe()
                 if set(self._resource.methods).isdisjoint(methods):
-                    found[verb] = _operators_only(found[verb])
-        return found
+                    operations[verb] = _operators_only(operations[verb])
+        return operations
 
     def _list(self) -> Part:
         """GET of the collection."""
-        page = {"type": "array", "items": self._schemas.answered(self._resource)}
+        page = {"type": "array", "items": self._schemas.response(self._resource)}
         counted = (
             "X-Total-Count",
             "X-Result-Count",
@@ -103,8 +103,8 @@ class Operations:
             f"List {self._type} entities",
             parameters=[*map(parameter_reference, shared), *filters(self._api, self._resource)],
             responses={
-                "200": _answer("Entities, all or as many as one answer holds.", page, counted),
-                "206": _answer("The part of the list that was asked for.", page, counted),
+                "200": _response("Entities: all, or as many as one response holds.", page, counted),
+                "206": _response("The requested part of the list.", page, counted),
                 **error_references((400, 401, 406, 414, 416, 501, *_FAILURES, *below)),
             },
         )
@@ -118,8 +118,8 @@ class Operations:
                 *map(parameter_reference, ("fields", "expand", "depth", "If-None-Match", "If-Modified-Since"))
             ],
             responses={
-                "200": _answer(
-                    "The entity.", self._schemas.answered(self._resource), ("ETag", "Last-Modified")
+                "200": _response(
+                    "The entity.", self._schemas.response(self._resource), ("ETag", "Last-Modified")
                 ),
                 "304": {
                     "description": "The entity is still in the version that the client has.",
@@ -132,20 +132,20 @@ class Operations:
     def _create(self) -> Part:
         """POST to the collection."""
         body = {
-            "schema": self._schemas.created(self._resource),
+            "schema": self._schemas.create_body(self._resource),
             "example": create_example(self._api, self._resource),
         }
-        entity = self._schemas.answered(self._resource)
+        entity = self._schemas.response(self._resource)
         return self._write(
             "create",
             f"Create {self._type}",
             {JSON: body},
-            {"201": _answer("The entity as it stands now.", entity, (*_WRITTEN, "Location"))},
+            {"201": _response("The new entity.", entity, (*_WRITTEN, "Location"))},
         )
 
     def _create_several(self) -> Part:
         """PATCH of the collection (TMF630 Part 1, section 6.2)."""
-        created = self._schemas.created(self._resource)
+        created = self._schemas.create_body(self._resource)
         patch = {
             "type": "array",
             "minItems": 1,
@@ -159,36 +159,38 @@ class Operations:
                 },
             },
         }
-        made = {"type": "array", "items": self._schemas.answered(self._resource)}
-        answer = _answer("The new entities, in the order of the operations.", made, ("Hansa-Unresolved",))
+        entities = {"type": "array", "items": self._schemas.response(self._resource)}
+        response = _response(
+            "The new entities, in the order of the operations.", entities, ("Hansa-Unresolved",)
+        )
         return self._operation(
             "createSeveral",
             f"Create several {self._type} entities, all of them or none",
             parameters=[parameter_reference("fields")],
             body={JSON_PATCH: {"schema": patch}},
-            responses={"200": answer, **error_references(_BODY_ERRORS)},
+            responses={"200": response, **error_references(_BODY_ERRORS)},
         )
 
     def _patch(self) -> Part:
         """PATCH of one entity."""
-        update = {"schema": self._schemas.updated(self._resource)}
+        update = {"schema": self._schemas.update_body(self._resource)}
         operations = {"schema": self._schemas.add("JsonPatch", JSON_PATCH_SCHEMA)}
         body = {MERGE_PATCH: update, JSON: update, JSON_PATCH: operations, JSON_PATCH_QUERY: operations}
         return self._write("patch", f"Change {self._type}", body, self._changed(), _AT_VERSION)
 
     def _replace(self) -> Part:
         """PUT of one entity."""
-        body = {JSON: {"schema": self._schemas.created(self._resource)}}
+        body = {JSON: {"schema": self._schemas.create_body(self._resource)}}
         return self._write("replace", f"Replace {self._type}", body, self._changed(), _AT_VERSION)
 
     def _changed(self) -> dict[str, Part]:
-        entity = self._schemas.answered(self._resource)
-        return {"200": _answer("The entity as it stands now.", entity, _WRITTEN)}
+        entity = self._schemas.response(self._resource)
+        return {"200": _response("The entity after the change.", entity, _WRITTEN)}
 
     def _delete(self) -> Part:
         """DELETE of one entity."""
-        gone = {"204": {"description": "The entity is gone."}}
-        return self._write("delete", f"Delete {self._type}", None, gone, _AT_VERSION)
+        deleted = {"204": {"description": "The entity was deleted."}}
+        return self._write("delete", f"Delete {self._type}", None, deleted, _AT_VERSION)
 
     def _write(
         self,
@@ -238,12 +240,12 @@ def operation_id(name: str, resource: Resource) -> str:
 
 
 def _operators_only(operation: Part) -> Part:
-    """Of a method that exists for the marketplace's own systems alone: for others it is 405."""
+    """An operation for the marketplace's own systems alone: others get 405."""
     responses = dict(sorted({**operation["responses"], **error_references((405,))}.items()))
     return {**operation, "x-hansa-role": OPERATOR, "responses": responses}
 
 
-def _answer(text: str, schema: Part, headers: tuple[str, ...]) -> Part:
+def _response(text: str, schema: Part, headers: tuple[str, ...]) -> Part:
     return {
         "description": text,
         "headers": {name: header_reference(name) for name in headers},

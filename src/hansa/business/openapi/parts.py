@@ -1,4 +1,4 @@
-"""What many operations of a description share: the error body, headers, parameters and answers that report an error."""
+"""Components that operations share: the error body, headers, parameters and error responses."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ Part = dict[str, Any]
 
 ERROR_SCHEMA: Final[Part] = {
     "type": "object",
-    "description": "What went wrong, for a program (code) and for a person (message).",
+    "description": "An error, for programs (code) and for people (message).",
     "required": ["code", "reason"],
     "properties": {
         "code": {"type": "string", "description": "One of the codes of this product, as `invalid`."},
         "reason": {"type": "string", "description": "The code in a sentence."},
-        "message": {"type": "string", "description": "What is wrong in this request, and what to do."},
+        "message": {
+            "type": "string",
+            "description": "What is wrong in this request, and what to do about it.",
+        },
         "status": {"type": "string", "description": "The HTTP status."},
         "referenceError": {"type": "string", "format": "uri-reference", "description": "Explains the code."},
         "@type": {"type": "string"},
@@ -33,7 +36,7 @@ HEADERS: Final[Mapping[str, Part]] = {
         "schema": {"type": "integer", "minimum": 0},
     },
     "X-Result-Count": {
-        "description": "How many entities this answer holds.",
+        "description": "How many entities this response holds.",
         "required": True,
         "schema": {"type": "integer", "minimum": 0},
     },
@@ -46,24 +49,24 @@ HEADERS: Final[Mapping[str, Part]] = {
         "schema": {"type": "string", "pattern": r"^items (\*|\d+-\d+)/\d+$"},
     },
     "Link": {
-        "description": "Addresses of the pages around this one (RFC 8288): self, first, prev, next, last.",
+        "description": "Addresses of this and other pages (RFC 8288): self, first, prev, next, last.",
         "schema": {"type": "string"},
     },
     "Hansa-Unindexed": {
-        "description": "Filters of this request that had no index to use; the operator can add one.",
+        "description": "Filters of this request without an index; the operator can add one.",
         "schema": {"type": "string"},
     },
     "Hansa-Unresolved": {
-        "description": "References in the entity to something that is not here, or not yet.",
+        "description": "References in the entity to entities that are not, or not yet, in this marketplace.",
         "schema": {"type": "string"},
     },
     "ETag": {
-        "description": "Names this version of the entity. Absent when `fields`, `expand` or `depth` shape the answer.",
+        "description": "Identifies this version of the entity. Absent with `fields`, `expand` or `depth`.",
         "schema": {"type": "string", "pattern": '^"[^"]+"$'},
     },
     "Last-Modified": {"description": "When the entity was last written.", "schema": {"type": "string"}},
     "Location": {
-        "description": "Where the entity is.",
+        "description": "Address of the entity.",
         "required": True,
         "schema": {"type": "string", "format": "uri"},
     },
@@ -73,47 +76,47 @@ HEADERS: Final[Mapping[str, Part]] = {
     },
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
     "Accept-Patch": {
-        "description": "Media types that a PATCH takes (RFC 5789).",
+        "description": "Media types of a PATCH (RFC 5789).",
         "schema": {"type": "string"},
     },
     "Preference-Applied": {
-        "description": "The preference that was followed (RFC 7240).",
+        "description": "The preference that was applied (RFC 7240).",
         "schema": {"type": "string"},
     },
 }
 
 ERRORS: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
     400: (
-        "The request cannot be read, or breaks a rule of the type; the message names path, rule and value.",
+        "The request is malformed or breaks a rule of the type; the message names path, rule and value.",
         (),
     ),
     401: ("A valid token is needed.", ("WWW-Authenticate",)),
-    403: ("The token gives no right to do this.", ()),
-    404: ("There is no such entity, or not for this caller.", ()),
-    405: ("The path has no such method.", ()),
-    406: ("Answers are JSON, and the request takes none.", ()),
-    409: ("The request conflicts with what is here, as an impossible change of state.", ()),
+    403: ("The token does not grant this.", ()),
+    404: ("No such entity exists, or this caller may not see it.", ()),
+    405: ("The path does not support this method.", ()),
+    406: ("Responses are JSON, which the request does not accept.", ()),
+    409: ("The request conflicts with the current state, as an impossible change of status.", ()),
     412: ("The entity is not in the version that the request expects.", ()),
     413: ("The body is too large.", ()),
     414: ("The query is too long.", ()),
-    415: ("The body is in a form that is not understood here.", ("Accept-Patch",)),
+    415: ("The media type of the body is not supported.", ("Accept-Patch",)),
     416: ("The list ends before the range begins.", ("Content-Range",)),
-    429: ("Too many requests are in work.", ("Retry-After",)),
-    500: ("The marketplace failed.", ()),
-    501: ("The request asks for a part of the language that is not offered.", ()),
+    429: ("Too many requests; try again later.", ("Retry-After",)),
+    500: ("An internal error.", ()),
+    501: ("The request uses a part of the query language that is not supported.", ()),
     503: (
-        "It does not work at the moment, as a search that takes too long without an index.",
+        "Temporarily unavailable, as a search that takes too long without an index.",
         ("Retry-After",),
     ),
 }
-"""What an error status means, and the headers that come with it."""
+"""The meaning of an error status, and the headers that are sent with it."""
 
 PARAMETERS: Final[Mapping[str, Part]] = {
     "fields": {
         "name": "fields",
         "in": "query",
-        "description": "Attributes to show, separated by commas; dotted paths go into objects and arrays. "
-        "`id` and `href` are always shown; `none` shows nothing else.",
+        "description": "Attributes to return, separated by commas; dotted paths lead into objects and arrays. "
+        "`id` and `href` are always returned; `none` returns nothing else.",
         "schema": {"type": "string"},
     },
     "offset": {
@@ -125,13 +128,13 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "limit": {
         "name": "limit",
         "in": "query",
-        "description": "How many entities to show at most.",
+        "description": "How many entities to return at most.",
         "schema": {"type": "integer", "minimum": 0, "maximum": OFFSET_MAX},
     },
     "sort": {
         "name": "sort",
         "in": "query",
-        "description": "Attributes to sort by, separated by commas; `-` before one sorts it downwards.",
+        "description": "Attributes to sort by, separated by commas; `-` before one sorts it in descending order.",
         "schema": {"type": "string"},
     },
     "filter": {
@@ -143,13 +146,13 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "expand": {
         "name": "expand",
         "in": "query",
-        "description": "Paths of references to fill with what they refer to, separated by commas.",
+        "description": "Paths of references to replace by the entities to which they refer, separated by commas.",
         "schema": {"type": "string"},
     },
     "depth": {
         "name": "depth",
         "in": "query",
-        "description": "In how many rounds all references are filled.",
+        "description": "Levels to which all references are replaced.",
         "schema": {"type": "integer", "minimum": 0},
     },
     "Range": {
@@ -161,7 +164,7 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "If-Match": {
         "name": "If-Match",
         "in": "header",
-        "description": "Do it only while the entity is in this version.",
+        "description": "Only while the entity is in this version.",
         "schema": {"type": "string"},
     },
     "If-None-Match": {
@@ -173,25 +176,25 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "If-Modified-Since": {
         "name": "If-Modified-Since",
         "in": "header",
-        "description": "Answer 304 when the entity was not written after this time (RFC 9110).",
+        "description": "Answer 304 if the entity was not written after this time (RFC 9110).",
         "schema": {"type": "string"},
     },
     "If-Unmodified-Since": {
         "name": "If-Unmodified-Since",
         "in": "header",
-        "description": "Do it only when the entity was not written after this time (RFC 9110).",
+        "description": "Only if the entity was not written after this time (RFC 9110).",
         "schema": {"type": "string"},
     },
     "Prefer": {
         "name": "Prefer",
         "in": "header",
-        "description": "`respond-async` asks for an answer before the work is done (RFC 7240).",
+        "description": "`respond-async` requests a response before the work is done (RFC 7240).",
         "schema": {"type": "string"},
     },
 }
 
 ACCEPTED: Final[Part] = {
-    "description": "The request is recorded; Link leads to its monitor, which tells the outcome.",
+    "description": "The request is recorded; Link leads to its monitor, which reports the outcome.",
     "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("Link", "Preference-Applied")},
 }
 

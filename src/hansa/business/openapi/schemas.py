@@ -1,13 +1,13 @@
-"""JSON schemas of what an API takes and gives, made from its model.
+"""JSON schemas of the bodies of an API's requests and responses, made from its model.
 
-A type has up to three forms, named as TM Forum names them:
+A type has up to four forms, named as TM Forum names them:
 
-    Category          as it is answered; nothing but `id` and `href` is required, since `fields` can leave out the rest
+    Category          in a response; only `id` and `href` are required, since `fields` can omit the others
     Category_Create   the body of a create, and of a replacement
-    Category_Update   the body of a merge patch: nothing is required, and null takes an attribute away
+    Category_Update   the body of a merge patch: nothing is required, and null removes an attribute
     CategoryRef_FVO   a whole value within such a body, where the document requires parts of it
 
-Objects may hold attributes that are not named: types are extended (TMF630 Part 2), and what is not known is kept.
+Objects may have further attributes: types are extended (TMF630 Part 2), and unknown attributes are stored.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PRIMITIVE_SCHEMAS: Final[Mapping[str, Schema]] = {
     "any": {},
 }
 ADDRESSED: Final = ("id", "href")
-"""What every answered entity has."""
+"""Attributes of every entity in a response."""
 
 
 def reference(name: str) -> Schema:
@@ -47,12 +47,12 @@ class Schemas:
         self._made: dict[str, Schema] = {}
         self._strict = _strict(api)
         self._served = frozenset(resource.type for resource in api.resources)
-        self._nested = {item.type for found in api.types for item in api.attributes_of(found).values()} | {
+        self._nested = {item.type for name in api.types for item in api.attributes_of(name).values()} | {
             item.type for item in api.lists.values()
         }
 
     def components(self) -> dict[str, Schema]:
-        """All that was referred to, by name."""
+        """All schemas that were referred to, by name."""
         return dict(sorted(self._made.items()))
 
     def add(self, name: str, schema: Schema) -> Schema:
@@ -62,17 +62,15 @@ class Schemas:
         self._made.setdefault(name, schema)
         return reference(name)
 
-    def answered(self, resource: Resource) -> Schema:
-        """An entity as it is answered."""
-        found = self._shown(resource.type)
-        if (
-            resource.type in self._nested
-        ):  # where a value of the type stands in another entity it has no address
-            return {**found, "required": list(ADDRESSED)}
+    def response(self, resource: Resource) -> Schema:
+        """An entity in a response."""
+        schema = self._response_type(resource.type)
+        if resource.type in self._nested:  # as a value in another entity it has no address
+            return {**schema, "required": list(ADDRESSED)}
         self._made[resource.type].setdefault("required", list(ADDRESSED))
-        return found
+        return schema
 
-    def created(self, resource: Resource) -> Schema:
+    def create_body(self, resource: Resource) -> Schema:
         """The body of a create."""
         attributes = self._settable(resource, {"read-only", "update-only"}, {"href"}, {"id"})
         required = [item.name for item in attributes if item.is_required]
@@ -82,7 +80,7 @@ class Schemas:
         }
         return self.add(f"{resource.type}_Create", {**schema, **({"required": required} if required else {})})
 
-    def updated(self, resource: Resource) -> Schema:
+    def update_body(self, resource: Resource) -> Schema:
         """The body of a merge patch (RFC 7396)."""
         attributes = self._settable(resource, {"read-only", "create-only"}, {"id", "href"}, set())
         properties = {
@@ -102,17 +100,17 @@ class Schemas:
             or (item.access not in closed and item.name not in stamped and item.name not in never)
         ]
 
-    def _shown(self, name: str) -> Schema:
-        """The type as it is answered."""
+    def _response_type(self, name: str) -> Schema:
+        """A type in a response."""
         if name not in self._made:
             self._made[name] = {}  # types refer to each other, and to themselves
             self._made[name] = self._definition(name, whole=False)
         return reference(name)
 
-    def _whole(self, name: str) -> Schema:
+    def _request_type(self, name: str) -> Schema:
         """The type as a whole value within the body of a request."""
-        if name not in self._strict or name in self._served:  # what a create must carry is not asked there
-            return self._shown(name)
+        if name not in self._strict or name in self._served:  # attributes of a create are not required there
+            return self._response_type(name)
         component = f"{name}_FVO"
         if component not in self._made:
             self._made[component] = {}
@@ -126,7 +124,7 @@ class Schemas:
         if name in self._api.lists:
             return self._value(self._api.lists[name], whole=whole)
         attributes = self._api.attributes_of(name)
-        properties = {item.name: self._shown_attribute(item, whole=whole) for item in attributes.values()}
+        properties = {item.name: self._attribute(item, whole=whole) for item in attributes.values()}
         required = [item.name for item in attributes.values() if item.is_required] if whole else []
         return {
             "type": "object",
@@ -134,7 +132,7 @@ class Schemas:
             **({"required": required} if required else {}),
         }
 
-    def _shown_attribute(self, item: Attribute, *, whole: bool) -> Schema:
+    def _attribute(self, item: Attribute, *, whole: bool) -> Schema:
         schema = self._value(item, whole=whole)
         if whole:
             return schema
@@ -144,12 +142,12 @@ class Schemas:
         return {**schema, **more}
 
     def _value(self, item: Attribute, *, whole: bool) -> Schema:
-        """An attribute's value. The bounds of arrays are those of whole values: `fields` can leave elements out."""
+        """The value of an attribute; only whole values bound arrays, since `fields` can omit elements."""
         primitive = PRIMITIVE_SCHEMAS.get(item.type)
         if primitive is not None:
             one = dict(primitive)
         else:
-            one = self._whole(item.type) if whole else self._shown(item.type)
+            one = self._request_type(item.type) if whole else self._response_type(item.type)
         if not item.is_list:
             return one
         schema: Schema = {"type": "array", "items": one}
@@ -169,7 +167,7 @@ def _nullable(schema: Schema) -> Schema:
 
 
 def _strict(api: Api) -> frozenset[str]:
-    """Types of which a whole value must hold something that a part of it need not."""
+    """Types of which a whole value has required parts."""
     strict = {
         name
         for name in api.types

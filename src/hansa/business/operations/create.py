@@ -162,8 +162,7 @@ class CreateOperation:
         new = await self._prepared(body, None)
         return (await self._create(tx, new, await self._matched_ids(new))).entity
 
-    # -- the stages
-    # -------------------------------------------------------------------------------------------
+    # -- the stages -----------------------------------------------------------------------------------------
 
     async def _parse(self, new: NewEntity[Any]) -> Outcome:
         body = new.body
@@ -231,8 +230,7 @@ class CreateOperation:
         new.output = new.present(WriteResult(entity, new.unresolved))
         return Outcome.DONE
 
-    # -- the slow path
-    # ----------------------------------------------------------------------------------------
+    # -- the slow path --------------------------------------------------------------------------------------
 
     async def _prepared(self, body: Fields, parent_id: str | None) -> NewEntity[WriteResult]:
         """A new entity after everything that needs no transaction, outside a batch."""

@@ -168,8 +168,7 @@ class UpdateOperation:
         """Where an entity of a resource without parent is served."""
         return self._served.representation(None).address(entity_id)
 
-    # -- the steps
-    # --------------------------------------------------------------------------------------------
+    # -- the steps ------------------------------------------------------------------------------------------
 
     def _replacement(self, current: Entity, body: Fields) -> Fields:
         """The new content of an entity that is replaced: what only this marketplace sets, or a create, stays."""
