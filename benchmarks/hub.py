@@ -28,7 +28,7 @@ from hansa.business.index_plan import index_plan
 from hansa.business.models import load
 from hansa.core.clock import Clock, SystemClock
 from hansa.core.limits import Limits
-from hansa.store import Store
+from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import subscriptions
 
 API: Final = "TMF620"
@@ -37,7 +37,9 @@ QUERY: Final = "eventType=productOfferingCreateEvent"
 
 async def register(folder: Path, living: list[str], dead: list[str], clock: Clock) -> None:
     """Register listeners, living and dead ones alternately."""
-    store = await Store.open(folder / STORE, clock, Limits(), synchronous="normal", plan=index_plan(load()))
+    store = await SqliteStore.open(
+        folder / STORE, clock, Limits(), synchronous="normal", plan=index_plan(load())
+    )
     async with store.transaction() as tx:
         for callbacks in zip(living, dead, strict=True):
             for callback in callbacks:
@@ -54,8 +56,10 @@ async def register(folder: Path, living: list[str], dead: list[str], clock: Cloc
 
 async def delivered(folder: Path, clock: Clock) -> tuple[int, int]:
     """Events delivered so far, and listeners that failed."""
-    store = await Store.open(folder / STORE, clock, Limits(), plan=index_plan(load()))
-    ((delivered_count, failing),) = store.fetch("SELECT sum(delivered), sum(failures > 0) FROM subscription")
+    store = await SqliteStore.open(folder / STORE, clock, Limits(), plan=index_plan(load()))
+    ((delivered_count, failing),) = await store.sql.fetch(
+        "SELECT sum(delivered), sum(failures > 0) FROM subscription"
+    )
     await store.close()
     return int(delivered_count), int(failing)
 

@@ -35,7 +35,8 @@ from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.server import http_server, listening_socket, settle
 from hansa.node.http.traffic import Traffic
 from hansa.node.outbound import OutboundClient
-from hansa.store import EntityDraft, Store
+from hansa.store import EntityDraft
+from hansa.store.sqlite.store import SqliteStore
 
 KEY: Final = "token.jwk"
 STORE: Final = "store.db"
@@ -49,7 +50,9 @@ async def fill(folder: Path, count: int, clock: Clock) -> Seeded:
     key = SigningKey.generate()
     key.save(folder / KEY)
     token = issue_token(key, DID, "benchmark", ["operator"], TOKEN_EXPIRES_IN_S, clock, os.urandom)
-    store = await Store.open(folder / STORE, clock, Limits(), synchronous="normal", plan=index_plan(load()))
+    store = await SqliteStore.open(
+        folder / STORE, clock, Limits(), synchronous="normal", plan=index_plan(load())
+    )
     offerings = stored_offerings(count)
     body_bytes, by_attribute = 0, filters()
     matches = dict.fromkeys(by_attribute, 0)
@@ -70,7 +73,7 @@ async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
     """Serve until a signal."""
     clock, limits = SystemClock(), Limits()
     models = load()
-    store = await Store.open(folder / STORE, clock, limits, plan=index_plan(models))
+    store = await SqliteStore.open(folder / STORE, clock, limits, plan=index_plan(models))
     authenticate = TokenAuthenticate(SigningKey.load(folder / KEY).verifying_key(), DID, clock)
     endpoint = f"http://127.0.0.1:{port}"
     business = BusinessApp(

@@ -16,6 +16,7 @@ from hansa.core.clock import Clock, ManualClock
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.store import Store
+from hansa.store.sqlite.store import SqliteStore
 from tests.support.asgi import AsgiClient
 
 ENDPOINT = "http://market.example:8101"
@@ -72,5 +73,5 @@ async def open_business(
     """A business application on a store at `path`, or in memory."""
     clock, limits = clock or ManualClock(), limits or Limits()
     models = models or MODELS
-    store = await Store.open(path, clock, limits, plan=index_plan(models))
+    store = await SqliteStore.open(path, clock, limits, plan=index_plan(models))
     return Business(store, clock, limits, models, endpoint)

@@ -31,6 +31,7 @@ from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Ret
 from hansa.replication.follower import ConsumeCondition, consume_all
 from hansa.replication.registry import MemberRegistry
 from hansa.store import EntityDraft, Store
+from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import retrievals
 from tests.support.asgi import AsgiClient
 from tests.support.network import Network
@@ -76,7 +77,7 @@ class Marketplace:
         """Open the store, and be reachable."""
         league = self.league
         self.bus = league.ledger.bus()
-        self.store = await Store.open(self.path, league.clock, league.limits)
+        self.store = await SqliteStore.open(self.path, league.clock, league.limits)
         check = MemberCallerCheck(
             self.did, self.endpoint, lambda: league.registered, league.clock, league.limits
         )

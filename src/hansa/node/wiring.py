@@ -58,6 +58,7 @@ from hansa.pubsub.engine import RPC_SOCKET
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
+from hansa.store.sqlite.store import SqliteStore
 
 log = structlog.get_logger("hansa.node")
 
@@ -206,7 +207,7 @@ class Marketplace:
             registry=registry,
             caller_check=MemberCallerCheck(did, endpoint, registry.known, clock, limits),
             authenticate=authenticate,
-            dangling_references=partial(context.rules.dangling_references, store, clock),
+            dangling_references=partial(context.rules.dangling_references, store),
             did=did,
             clock=clock,
             limits=limits,
@@ -242,7 +243,7 @@ async def assemble(
     children = Children(settings, genesis, environment, clock)
     models = load_models()
     plan = index_plan(models, settings.indexed_attributes)
-    store = await Store.open(Path(STORE), clock, settings.limits, plan=plan)
+    store = await SqliteStore.open(Path(STORE), clock, settings.limits, plan=plan)
     try:
         return Marketplace(settings, store, models, members, children, clock, entropy)
     except BaseException:

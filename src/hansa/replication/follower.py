@@ -252,7 +252,7 @@ class Follower:
                 continue
             page = await self._bus.search(after, EventFilter(issuers=(origin.did,)))
             async with self._store.transaction() as tx:
-                followed_to = await retrievals.followed_to(tx)
+                followed_to = await tx.cursor(FOLLOWER_CURSOR)
                 await self._apply(tx, [c for c in page.events if c.position <= followed_to])
                 is_done = page.scanned_to >= followed_to
                 await retrievals.defer(tx, origin.did, None if is_done else page.scanned_to)

@@ -88,7 +88,7 @@ class ReplicationView:
     async def unpublished(self) -> int:
         """Changes of own entities that were not announced yet, and events that are not committed yet."""
         announced_to = await self._store.cursor(PUBLISHER_CURSOR)
-        return await publications.changes_not_seen(self._store, announced_to) + await self.outbox_size()
+        return await self._store.own_changes(announced_to) + await self.outbox_size()
 
     async def outbox_size(self) -> int:
         """Signed events that are not committed yet."""

@@ -1,5 +1,11 @@
-"""The catalogue store: entities as stored bytes, the feed of their changes, cursors. See `Store`."""
+"""The catalogue store: entities as stored bytes, the feed of their changes, cursors, and tables of other layers.
 
+What a store is: `interface`. What it holds and returns: `records`. What of an entity is indexed: `index`. The domain tables:
+`tables`, in portable SQL (`sql`). One package for each engine: `sqlite`, which marketplaces run on, and `memory`, its plain
+twin for tests and simulations. Only `hansa.node` and tests open an engine; all others know `Store`.
+"""
+
+from hansa.store.interface import Store, Transaction
 from hansa.store.operators import Operator
 from hansa.store.records import (
     AllOf,
@@ -12,11 +18,10 @@ from hansa.store.records import (
     Operation,
     Page,
     Query,
+    Referrer,
     SortKey,
     Test,
 )
-from hansa.store.sqlite.commit.transaction import Transaction
-from hansa.store.sqlite.store import Store
 
 __all__ = [
     "AllOf",
@@ -30,6 +35,7 @@ __all__ = [
     "Operator",
     "Page",
     "Query",
+    "Referrer",
     "SortKey",
     "Store",
     "Test",

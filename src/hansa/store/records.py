@@ -65,6 +65,16 @@ class Change(msgspec.Struct, frozen=True):
     """Identifier of the entity below whose path a sub-resource is served."""
 
 
+class Referrer(msgspec.Struct, frozen=True):
+    """An entity that refers to others."""
+
+    id: str
+    collection: str
+    body: bytes
+    origin: str | None = None
+    """DID of the origin of a replica."""
+
+
 class Filter(msgspec.Struct, frozen=True):
     """A comparison: the attribute at `path` compares so with at least one of `values`.
 

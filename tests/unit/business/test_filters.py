@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, SortKey, Store
+from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, SortKey
 from hansa.store import Test as StoreTest
 from hansa.store.evaluation import equals, matches, ordered
 from hansa.store.operators import OPERATORS, REGEX
+from hansa.store.sqlite.store import SqliteStore
 
 TEXTS = st.sampled_from(["", "a", "b", "A", "5", "5.0", "true", "ü", "a,b", "o'x", '"', "%"])
 REFERENCE = st.fixed_dictionaries({"id": TEXTS}, optional={"name": TEXTS})
@@ -128,7 +129,7 @@ CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
 async def test_the_store_and_a_plain_evaluation_agree(
     bodies: list[dict[str, Any]], filters: list[Condition], sort: list[SortKey], offset: int, limit: int
 ) -> None:
-    store = await Store.open(None, ManualClock(), Limits())
+    store = await SqliteStore.open(None, ManualClock(), Limits())
     entities = [{"id": f"o{n}", "@type": "ProductOffering", **body} for n, body in enumerate(bodies)]
     async with store.transaction() as tx:
         for entity in entities:

@@ -244,7 +244,7 @@ async def test_a_registration_takes_its_dead_letters_with_it(business: Business)
         await until(lambda: listeners.attempts[ONE] == 1)
         assert len(await dead_letters(business, subscription)) == 1
         await business.reader.delete(f"{HUB}/{subscription}")
-    assert business.store.fetch("SELECT count(*) FROM dead_letter") == [(0,)]
+    assert await business.store.sql.fetch("SELECT count(*) FROM dead_letter") == [(0,)]
 
 
 async def test_order_is_kept_between_listeners_that_want_the_same(business: Business) -> None:

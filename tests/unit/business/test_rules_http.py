@@ -132,7 +132,7 @@ async def test_what_was_refused_left_nothing_behind(business: Business) -> None:
 async def test_token_holders_get_the_list_of_what_is_not_here(business: Business) -> None:
     offering = await made(business, category=[{"id": "later"}])
     assert isinstance(business.clock, ManualClock)
-    dangling = partial(Rules(business.models).dangling_references, business.store, business.clock)
+    dangling = partial(Rules(business.models).dangling_references, business.store)
     references = ReferencesApi(dangling, authenticate, Limits())
     anonymous = AsgiClient(rest_application([Route("/league/v1/references", references.list)]))
     reader = anonymous.with_headers(authorization="Bearer reader")

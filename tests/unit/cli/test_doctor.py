@@ -18,7 +18,7 @@ from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
 from hansa.node.folder import init_member
 from hansa.node.settings.loading import load_settings
-from hansa.store import Store
+from hansa.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_little_disk_is_reported_early(tmp_path: Path) -> None:
 
 async def test_a_store_is_well_until_it_is_damaged_or_too_new(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    await (await Store.open(path, ManualClock(), Limits())).close()
+    await (await SqliteStore.open(path, ManualClock(), Limits())).close()
     assert check_store(path).state == "ok"
     connection = apsw.Connection(str(path))
     connection.execute("PRAGMA user_version = 999")

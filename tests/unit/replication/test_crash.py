@@ -117,7 +117,7 @@ def start_crashing(member: Marketplace, at_step: int) -> Crashing:
     """Start a member that will crash."""
     crashing = Crashing(at_step)
     store, bus, network = member.store, member.bus, member.league.network
-    member.store = CrashingStore(store, crashing)  # type: ignore[assignment]
+    member.store = CrashingStore(store, crashing)
     member.bus = CrashingBus(bus, crashing)
     member.league.network = CrashingNetwork(network, crashing)  # type: ignore[assignment]
     member.start()

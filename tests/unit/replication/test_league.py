@@ -12,6 +12,7 @@ from hansa.core.limits import Limits
 from hansa.store.tables import retrievals
 from tests.support.conditions import until
 from tests.support.league import League, Marketplace, draft
+from tests.support.stored import provenance as provenance_of
 
 
 async def events_of(league: League) -> list[LifecycleEvent]:
@@ -58,13 +59,13 @@ async def test_a_replica_knows_where_it_comes_from(league: League) -> None:
     await league.settle()
     await lubeck.put("one", name="changed")
     await league.settle()
-    provenance = await retrievals.provenance(bergen.store, entity_id)
+    provenance = await provenance_of(bergen.store, entity_id)
     ours = await lubeck.store.entity(entity_id)
     assert provenance is not None
     assert ours is not None
     assert (provenance.issuer, provenance.version, provenance.position) == (lubeck.did, 2, 2)
     assert provenance.hashlink == ours.hashlink
-    assert await retrievals.provenance(lubeck.store, entity_id) is None
+    assert await provenance_of(lubeck.store, entity_id) is None
 
 
 async def test_changes_state_changes_and_deletions_follow_one_another(league: League) -> None:
@@ -83,7 +84,7 @@ async def test_changes_state_changes_and_deletions_follow_one_another(league: Le
     assert [event.entity.version for event in events] == [1, 2, 3, 4]
     assert [event.previous for event in events] == [None, *(event.hashlink for event in events[:3])]
     assert await bergen.store.entity(entity_id) is None
-    assert await retrievals.provenance(bergen.store, entity_id) is None
+    assert await provenance_of(bergen.store, entity_id) is None
 
 
 async def test_what_leaves_the_public_statuses_is_withdrawn_and_may_come_back(league: League) -> None:

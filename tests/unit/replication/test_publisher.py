@@ -256,7 +256,7 @@ async def test_a_store_that_is_full_is_waited_for() -> None:
                 return self._store.transaction()
 
         real = lubeck.store, bergen.store
-        lubeck.store, bergen.store = FullStore(lubeck.store), FullStore(bergen.store)  # type: ignore[assignment]
+        lubeck.store, bergen.store = FullStore(lubeck.store), FullStore(bergen.store)
         league.start()
         lubeck.store, bergen.store = real
         await lubeck.put("one")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from hansa.core.clock import SystemClock
 from hansa.core.limits import Limits
-from hansa.store import Store
+from hansa.store.sqlite.store import SqliteStore
 from tests.unit.store.drafts import draft
 
 
-async def write(store: Store, worker: int) -> None:
+async def write(store: SqliteStore, worker: int) -> None:
     """Two entities and a cursor per transaction."""
     n = await store.cursor(f"worker-{worker}") + 1
     while True:
@@ -27,7 +27,7 @@ async def write(store: Store, worker: int) -> None:
 
 async def main() -> None:
     """Eight writers at once."""
-    store = await Store.open(Path(sys.argv[1]), SystemClock(), Limits())
+    store = await SqliteStore.open(Path(sys.argv[1]), SystemClock(), Limits())
     await asyncio.gather(*(write(store, k) for k in range(8)))
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock, ManualClock
 from hansa.core.limits import Limits
-from hansa.store import EntityDraft, Store
+from hansa.store import EntityDraft
 from hansa.store.index.plan import IndexPlan
+from hansa.store.sqlite.store import SqliteStore
 
 OFFERING = "ProductOffering"
 
@@ -37,23 +38,23 @@ async def opened(
     *,
     plan: IndexPlan | None = None,
     clock: Clock | None = None,
-) -> AsyncIterator[Store]:
+) -> AsyncIterator[SqliteStore]:
     """A store that is closed at the end."""
-    store = await Store.open(path, clock or ManualClock(), limits or Limits(), plan=plan or {})
+    store = await SqliteStore.open(path, clock or ManualClock(), limits or Limits(), plan=plan or {})
     try:
         yield store
     finally:
         await store.close()
 
 
-async def put(store: Store, *drafts: EntityDraft) -> None:
+async def put(store: SqliteStore, *drafts: EntityDraft) -> None:
     """Write entities in one transaction."""
     async with store.transaction() as tx:
         for one in drafts:
             await tx.put(one)
 
 
-async def fill_index(store: Store) -> None:
+async def fill_index(store: SqliteStore) -> None:
     """Have the rows of the index that wait put into their table."""
     while store._tail:
         await store._fill()

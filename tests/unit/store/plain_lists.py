@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from hansa.core.instants import comparable
-from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, Store, records
+from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, records
 from hansa.store.operators import GTE, REGEX
+from hansa.store.sqlite.store import SqliteStore
 from tests.unit.store.drafts import draft
 
 REAL = ("Launched", "Retired", "In design")
@@ -124,7 +125,7 @@ def expected(drafts: Sequence[EntityDraft], query: Query) -> tuple[tuple[str, ..
     return tuple(ids[query.offset : query.offset + query.limit]), len(ids)
 
 
-async def check_list(store: Store, drafts: Sequence[EntityDraft], query: Query) -> None:
+async def check_list(store: SqliteStore, drafts: Sequence[EntityDraft], query: Query) -> None:
     page = await store.list(query)
     assert (page.ids, page.total) == expected(drafts, query)
     bodies = {one.id: one.body for one in drafts}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa.store.sql import Parameter, Row
 from hansa.store.sqlite.commit.group import KNOWN_MAX, CollectionCache
-from hansa.store.sqlite.connection import Parameter, Row
 
 OFFERING = "ProductOffering"
 

@@ -16,20 +16,21 @@ import pytest
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.core.limits import Limits
-from hansa.store import Filter, Query, Store
+from hansa.store import Filter, Query
+from hansa.store.sqlite.store import SqliteStore
 from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
 
 CATEGORY = Query(OFFERING, (Filter(("category", "id"), ("c",)),), limit=1)
 
 
-async def create(store: Store, name: str) -> None:
+async def create(store: SqliteStore, name: str) -> None:
     committed: asyncio.Future[HansaError | None] = asyncio.get_running_loop().create_future()
-    store.create(draft(name, category=[{"id": "c"}]), committed)
+    await store.create(draft(name, category=[{"id": "c"}]), committed)
     if (failure := await committed) is not None:
         raise failure
 
 
-async def fail(store: Store, name: str, *, waits: int) -> None:
+async def fail(store: SqliteStore, name: str, *, waits: int) -> None:
     """A transaction that reads and writes, and is undone."""
     try:
         async with store.transaction() as tx:
@@ -47,8 +48,8 @@ async def test_a_create_joins_the_group_of_a_transaction_that_runs() -> None:
         async with asyncio.TaskGroup() as tasks, store.transaction() as tx:
             created = tasks.create_task(create(store, "a"))
             await asyncio.sleep(0)
-            assert store.collections_of(("a", "b")) == {"a": OFFERING}
-            assert tx.collections_of(("a",)) == {"a": OFFERING}
+            assert await store.collections_of(("a", "b")) == {"a": OFFERING}
+            assert await tx.collections_of(("a",)) == {"a": OFFERING}
             assert (await tx.put(draft("a", name="put"))).revision == 2
             assert not created.done()
         assert [(c.entity_id, c.operation) for c in await store.changes(0, 9)] == [
@@ -64,7 +65,7 @@ async def test_a_create_survives_that_a_transaction_of_its_group_is_undone() -> 
             await asyncio.sleep(0)
             tasks.create_task(create(store, "a"))
         assert set(await store.entities(("a", "void"))) == {"a"}
-        assert store.collections_of(("a", "void")) == {"a": OFFERING}
+        assert await store.collections_of(("a", "void")) == {"a": OFFERING}
 
 
 async def test_creates_of_a_group_whose_commit_fails_hear_it() -> None:
@@ -73,7 +74,7 @@ async def test_creates_of_a_group_whose_commit_fails_hear_it() -> None:
         results = await asyncio.gather(*(create(store, f"e{n}") for n in range(3)), return_exceptions=True)
         assert all(isinstance(result, Unavailable) for result in results)
         store._write.set_commit_hook(None)
-        assert store.collections_of(("e0", "e1", "e2")) == {}
+        assert await store.collections_of(("e0", "e1", "e2")) == {}
         await create(store, "later")
         assert [change.seq for change in await store.changes(0, 9)] == [1]
 
@@ -103,7 +104,7 @@ async def test_whoever_writes_how_readers_see_a_feed_without_anything_behind_the
     tmp_path: Path, seed: int
 ) -> None:
     draw = random.Random(seed)
-    store = await Store.open(tmp_path / "store.db", ManualClock(), Limits())
+    store = await SqliteStore.open(tmp_path / "store.db", ManualClock(), Limits())
     is_over = False
     seen: list[int] = []
 

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.store import EntityDraft, Filter, Query, Store
+from hansa.store import EntityDraft, Filter, Query
 from hansa.store.records import AllOf, AnyOf, SortKey
 from hansa.store.sqlite import index_tail as tail
+from hansa.store.sqlite.store import SqliteStore
 from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
 from tests.unit.store.plain_lists import check_list, offerings
 
@@ -71,13 +72,13 @@ writes = st.builds(
 others = st.sampled_from((Step("fill"), Step("list"), Step("open again")))
 
 
-async def check_lists(store: Store, standing: dict[str, EntityDraft]) -> None:
+async def check_lists(store: SqliteStore, standing: dict[str, EntityDraft]) -> None:
     """Every list says what stands."""
     for query in QUERIES:
         await check_list(store, list(standing.values()), query)
 
 
-async def write(store: Store, step: Step, standing: dict[str, EntityDraft]) -> None:
+async def write(store: SqliteStore, step: Step, standing: dict[str, EntityDraft]) -> None:
     """Carry out a write, and note what stands afterwards, in the order of a list."""
     if step.action == "undone put":
         transaction = store.transaction()
@@ -101,13 +102,13 @@ async def test_lists_agree_with_a_plain_evaluation_whatever_waits(
     standing: dict[str, EntityDraft] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "store.db")
-        store = await Store.open(path, ManualClock(), Limits(), synchronous="normal")
+        store = await SqliteStore.open(path, ManualClock(), Limits(), synchronous="normal")
         for step in (*steps, Step("list"), Step("fill"), Step("list")):
             if step.action == "fill":
                 await fill_index(store)
             elif step.action == "open again":
                 await store.close()
-                store = await Store.open(path, ManualClock(), Limits(), synchronous="normal")
+                store = await SqliteStore.open(path, ManualClock(), Limits(), synchronous="normal")
             elif step.action != "list":
                 await write(store, step, standing)
             if lists_often or step.action == "list":
@@ -123,7 +124,7 @@ async def test_what_waited_when_a_store_ended_is_indexed_at_its_next_opening(tmp
         for file in tmp_path.glob("store.db*"):
             shutil.copy(file, there)
     async with opened(there / "store.db") as again:
-        assert again.fetch("SELECT count(DISTINCT entity) FROM entity_index") == [(5,)]
+        assert await again.sql.fetch("SELECT count(DISTINCT entity) FROM entity_index") == [(5,)]
         await check_list(again, offerings(5), QUERIES[0])
         await put(again, draft("later", category=[{"id": "c1"}]))
         assert (await again.list(QUERIES[0])).ids[-1] == "later"
@@ -134,7 +135,7 @@ async def test_many_rows_are_put_into_the_index_though_nobody_asks(monkeypatch: 
     async with opened() as store:
         for one in offerings(50):
             await put(store, one)
-        ((indexed,),) = store.fetch("SELECT count(DISTINCT entity) FROM entity_index")
+        ((indexed,),) = await store.sql.fetch("SELECT count(DISTINCT entity) FROM entity_index")
         assert 40 <= indexed < 50
         await check_list(store, offerings(50), QUERIES[0])
 
@@ -144,11 +145,11 @@ async def test_a_list_that_meets_the_tail_has_it_put_into_the_index_though_nobod
         await put(store, *offerings(5))
         await store.list(Query(OFFERING, (Filter(("name",), ("n1",)),)))  # looks in a column
         await asyncio.sleep(0)
-        assert store.fetch("SELECT count(*) FROM entity_index") == [(0,)]
+        assert await store.sql.fetch("SELECT count(*) FROM entity_index") == [(0,)]
         await store.list(QUERIES[0])
         for _ in range(100):
             await asyncio.sleep(0)
-            if store.fetch("SELECT count(DISTINCT entity) FROM entity_index") == [(5,)]:
+            if await store.sql.fetch("SELECT count(DISTINCT entity) FROM entity_index") == [(5,)]:
                 break
         else:
             pytest.fail("The index was not filled.")
@@ -161,7 +162,7 @@ async def test_when_the_index_cannot_be_filled_lists_look_at_the_entities() -> N
         ((pages,),) = store._write.execute("PRAGMA page_count").fetchall()
         store._write.execute(f"PRAGMA max_page_count = {pages}")
         await check_list(store, offerings(300), QUERIES[0])
-        assert store.fetch("SELECT count(*) FROM entity_index") == [(0,)]
+        assert await store.sql.fetch("SELECT count(*) FROM entity_index") == [(0,)]
         store._write.execute("PRAGMA max_page_count = 4294967294")
         await put(store, draft("later", category=[{"id": "c1"}]))
         assert (await store.list(QUERIES[0])).ids[-1] == "later"
@@ -173,10 +174,10 @@ async def test_a_list_waits_until_a_long_tail_is_in_the_index(monkeypatch: pytes
         await put(store, *offerings(5))
         async with store.transaction() as tx:  # where it cannot wait, it looks at the entities
             await check_list(store, offerings(5), QUERIES[0])
-            assert store.fetch("SELECT count(*) FROM entity_index") == [(0,)]
+            assert await store.sql.fetch("SELECT count(*) FROM entity_index") == [(0,)]
             await tx.put(offerings(6)[5])
         await check_list(store, offerings(6), QUERIES[0])
         await fill_index(store)
         await put(store, *offerings(11)[6:])
         await check_list(store, offerings(11), QUERIES[0])
-        assert store.fetch("SELECT count(DISTINCT entity) FROM entity_index") == [(11,)]
+        assert await store.sql.fetch("SELECT count(DISTINCT entity) FROM entity_index") == [(11,)]

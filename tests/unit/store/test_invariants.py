@@ -9,9 +9,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hansa.store import Filter, Query, Store
+from hansa.store import Filter, Query
 from hansa.store.index.extraction import CollectionIndex
 from hansa.store.index.plan import CollectionPlan
+from hansa.store.sqlite.store import SqliteStore
 from tests.unit.store.drafts import draft, fill_index, opened
 
 
@@ -44,7 +45,7 @@ def json_status(status: str) -> str:
     return "null" if status == "null" else f'"{status}"'
 
 
-async def written(store: Store, contents: list[tuple[list[Step], bool]]) -> dict[str, int]:
+async def written(store: SqliteStore, contents: list[tuple[list[Step], bool]]) -> dict[str, int]:
     """Write; the revision of each entity that must be there afterwards."""
     revisions: dict[str, int] = {}
     for group, fails in contents:
@@ -92,7 +93,7 @@ def questions(public_only: bool) -> list[Query]:
     ]
 
 
-async def kept_totals_agree(store: Store) -> None:
+async def kept_totals_agree(store: SqliteStore) -> None:
     """Every total that is kept is what counting what is listed gives."""
     for query in (*questions(True), *questions(False)):
         page = await store.list(query)
@@ -106,10 +107,13 @@ async def test_counts_index_and_feed_agree_with_the_entities(contents: list[tupl
         await kept_totals_agree(store)  # from here on the totals are kept
         revisions = await written(store, contents)
         await kept_totals_agree(store)
-        rows = store.fetch("SELECT type, origin IS NULL, public, ifnull(status, 'null') FROM entity")
+        rows = await store.sql.fetch(
+            "SELECT type, origin IS NULL, public, ifnull(status, 'null') FROM entity"
+        )
         counted = Counter((t, own, public, json_status(status)) for t, own, public, status in rows)
         kept = {
-            tuple(key): count for *key, count in store.fetch("SELECT * FROM entity_count WHERE count <> 0")
+            tuple(key): count
+            for *key, count in await store.sql.fetch("SELECT * FROM entity_count WHERE count <> 0")
         }
         assert kept == dict(counted)
         assert await store.counts() == Counter((t, own == 1, p == 1) for t, own, p, _ in counted.elements())
@@ -117,12 +121,14 @@ async def test_counts_index_and_feed_agree_with_the_entities(contents: list[tupl
         # The index holds what an index made anew would hold.
         await fill_index(store)
         await kept_totals_agree(store)
-        held = sorted(store.fetch("SELECT * FROM entity_index"))
+        held = sorted(await store.sql.fetch("SELECT * FROM entity_index"))
         async with store.transaction() as tx:
             for collection in ("ProductOffering", "Category"):
                 tx.reindex(collection, CollectionIndex(collection, CollectionPlan()).description)
-        assert held == sorted(store.fetch("SELECT * FROM entity_index"))
-        assert kept == {tuple(key): count for *key, count in store.fetch("SELECT * FROM entity_count")}
+        assert held == sorted(await store.sql.fetch("SELECT * FROM entity_index"))
+        assert kept == {
+            tuple(key): count for *key, count in await store.sql.fetch("SELECT * FROM entity_count")
+        }
 
         changes = await store.changes(0, 1000)
         assert [change.seq for change in changes] == list(range(1, len(changes) + 1))

@@ -25,7 +25,7 @@ from hansa.store import (
     records,
 )
 from hansa.store.operators import EQ, GT, GTE, OPERATORS, REGEX
-from hansa.store.sqlite.connection import Parameter, Row
+from hansa.store.sql import Parameter, Row
 from hansa.store.sqlite.lists import lists
 from hansa.store.sqlite.lists.planner import Statement
 from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
@@ -211,7 +211,7 @@ async def test_frequent_lists_stream_from_an_index(query: Query, monkeypatch: py
         await put(store, *drafts)
         await check_list(store, drafts, query)  # from here on the totals are kept
         asked: list[tuple[str, tuple[Parameter, ...]]] = []
-        fetch = store.fetch
+        fetch = store._reader.rows
 
         def noting(sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
             asked.append((sql, parameters))
@@ -323,7 +323,7 @@ async def test_a_changed_or_deleted_entity_is_found_under_what_it_is_now() -> No
         assert (await store.list(query)).ids == ("c",)
         await fill_index(store)
         assert (await store.list(query)).ids == ("c",)
-        assert store.fetch("SELECT count(*) FROM entity_index") == [(5,)]  # each has its @type
+        assert await store.sql.fetch("SELECT count(*) FROM entity_index") == [(5,)]  # each has its @type
 
 
 async def test_too_many_searches_are_refused() -> None:

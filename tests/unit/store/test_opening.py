@@ -10,11 +10,13 @@ import pytest
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
-from hansa.store import Filter, Query, Store
+from hansa.store import Filter, Query
 from hansa.store.index.plan import CollectionPlan
 from hansa.store.sqlite.commit import checkpoints
 from hansa.store.sqlite.connection import PAGE_SIZE_BYTES
 from hansa.store.sqlite.schema import MIGRATIONS
+from hansa.store.sqlite.store import SqliteStore
+from tests.support.stored import damage
 from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
 
 SECOND = "ALTER TABLE cursor ADD COLUMN note TEXT; CREATE TABLE second (n INTEGER PRIMARY KEY) STRICT;"
@@ -22,7 +24,7 @@ SECOND = "ALTER TABLE cursor ADD COLUMN note TEXT; CREATE TABLE second (n INTEGE
 
 async def refused(path: Path) -> Fatal:
     with pytest.raises(Fatal) as failure:
-        await Store.open(path, ManualClock(), Limits())
+        await SqliteStore.open(path, ManualClock(), Limits())
     return failure.value
 
 
@@ -35,7 +37,7 @@ async def test_a_store_that_is_reopened_goes_on_where_it_was(tmp_path: Path) -> 
         assert await store.last_change() == 1
         await put(store, draft("b"))
         assert [c.seq for c in await store.changes(0, 9)] == [1, 2]
-        assert await store.damage() == ()
+        assert await damage(store) == []
 
 
 async def test_the_file_has_the_settings_that_were_chosen(tmp_path: Path) -> None:
@@ -51,9 +53,9 @@ async def test_an_older_store_is_migrated(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     async with opened(path) as store:
         await put(store, draft("a"))
-    newer = await Store.open(path, ManualClock(), Limits(), migrations=(*MIGRATIONS, SECOND))
-    assert newer.fetch("SELECT count(*) FROM second") == [(0,)]
-    assert newer.fetch("PRAGMA user_version") == [(len(MIGRATIONS) + 1,)]
+    newer = await SqliteStore.open(path, ManualClock(), Limits(), migrations=(*MIGRATIONS, SECOND))
+    assert await newer.sql.fetch("SELECT count(*) FROM second") == [(0,)]
+    assert await newer.sql.fetch("PRAGMA user_version") == [(len(MIGRATIONS) + 1,)]
     assert await newer.entity("a") is not None
     await newer.close()
 
@@ -64,17 +66,17 @@ async def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path)
         await put(store, draft("a"))
     broken = (*MIGRATIONS, SECOND, "DROP TABLE second; INSERT INTO nowhere VALUES (1);")
     with pytest.raises(apsw.SQLError):
-        await Store.open(path, ManualClock(), Limits(), migrations=broken)
-    store = await Store.open(path, ManualClock(), Limits(), migrations=broken[:-1])
-    assert store.fetch("PRAGMA user_version") == [(len(MIGRATIONS) + 1,)]
-    assert store.fetch("SELECT count(*) FROM second") == [(0,)]
+        await SqliteStore.open(path, ManualClock(), Limits(), migrations=broken)
+    store = await SqliteStore.open(path, ManualClock(), Limits(), migrations=broken[:-1])
+    assert await store.sql.fetch("PRAGMA user_version") == [(len(MIGRATIONS) + 1,)]
+    assert await store.sql.fetch("SELECT count(*) FROM second") == [(0,)]
     assert await store.entity("a") is not None
     await store.close()
 
 
 async def test_a_newer_store_is_refused_with_the_way_out(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    await (await Store.open(path, ManualClock(), Limits(), migrations=(*MIGRATIONS, SECOND))).close()
+    await (await SqliteStore.open(path, ManualClock(), Limits(), migrations=(*MIGRATIONS, SECOND))).close()
     before = path.read_bytes()
     failure = await refused(path)
     assert failure.code is Code.STORE_NEWER
@@ -113,7 +115,7 @@ async def test_a_page_that_is_overwritten_is_reported_where_it_is_met(tmp_path: 
     path = tmp_path / "store.db"
     async with opened(path) as store:
         await put(store, *(draft(f"e{n:03}", description="x" * 3000) for n in range(200)))
-        ((root,),) = store.fetch(
+        ((root,),) = await store.sql.fetch(
             "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_entity_1'"
         )
     with path.open("r+b") as file:
@@ -123,7 +125,7 @@ async def test_a_page_that_is_overwritten_is_reported_where_it_is_met(tmp_path: 
         with pytest.raises(Fatal) as failure:
             await store.entity("e007")
         assert failure.value.code is Code.STORE_DAMAGED
-        assert await store.damage() != ()
+        assert await damage(store) != []
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -149,7 +151,7 @@ async def test_a_store_opened_with_another_plan_is_indexed_anew(tmp_path: Path) 
             draft("d", "Category", state="done"),
         )
         await fill_index(store)
-        rows = store.fetch("SELECT * FROM entity_index ORDER BY attribute, value, entity")
+        rows = await store.sql.fetch("SELECT * FROM entity_index ORDER BY attribute, value, entity")
         assert len(rows) == 5
     for plan in (OTHER, OTHER):
         async with opened(path, plan=plan) as other:
@@ -159,10 +161,10 @@ async def test_a_store_opened_with_another_plan_is_indexed_anew(tmp_path: Path) 
                 ("a",),
             ]
             assert (await other.list(category)).total == 1
-            assert other.fetch("SELECT count(*) FROM entity WHERE status = 'done'") == [(1,)]
+            assert await other.sql.fetch("SELECT count(*) FROM entity WHERE status = 'done'") == [(1,)]
             assert await other.counts() == {(OFFERING, True, True): 3, ("Category", True, True): 1}
     async with opened(path) as again:
-        assert again.fetch("SELECT * FROM entity_index ORDER BY attribute, value, entity") == rows
+        assert await again.sql.fetch("SELECT * FROM entity_index ORDER BY attribute, value, entity") == rows
 
 
 async def test_a_plan_that_stays_the_same_indexes_nothing_anew(tmp_path: Path) -> None:
@@ -172,7 +174,7 @@ async def test_a_plan_that_stays_the_same_indexes_nothing_anew(tmp_path: Path) -
         await fill_index(store)
         store._write.execute("DELETE FROM entity_index")
     async with opened(path, plan=OTHER) as store:
-        assert store.fetch("SELECT * FROM entity_index") == []
+        assert await store.sql.fetch("SELECT * FROM entity_index") == []
 
 
 async def test_a_collection_that_gets_a_plan_only_later_is_indexed_by_it(tmp_path: Path) -> None:
@@ -199,5 +201,5 @@ async def test_the_log_stays_bounded_while_others_write(
     assert max(sizes) < 120 * 4200
     assert not (tmp_path / "store.db-wal").exists()
     async with opened(path) as store:
-        assert await store.damage() == ()
+        assert await damage(store) == []
         assert await store.counts() == {(OFFERING, True, True): 150}

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hansa.store import Filter, Query
-from hansa.store.sqlite.connection import Parameter, Row
+from hansa.store.sql import Parameter, Row
 from hansa.store.sqlite.lists.row_cache import RowCache, shown_row
 from tests.unit.store.drafts import OFFERING, draft, opened, put
 from tests.unit.store.plain_lists import LAUNCHED, check_list, offerings

@@ -10,7 +10,8 @@ import msgspec
 
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.store import Change, Entity, Store
+from hansa.store import Change, Entity
+from hansa.store.sqlite.store import SqliteStore
 from tests.unit.store.drafts import OFFERING, draft, opened, put
 
 
@@ -86,7 +87,7 @@ async def test_an_identifier_used_again_after_a_delete_goes_on_counting() -> Non
         assert found is not None
         assert found.revision == 2
         assert [c.operation for c in await store.changes(0, 10)] == ["create", "delete", "create"]
-        assert store.fetch("SELECT count(*) FROM tombstone") == [(0,)]
+        assert await store.sql.fetch("SELECT count(*) FROM tombstone") == [(0,)]
 
 
 async def test_a_transaction_sees_its_own_writes_and_others_see_them_after_the_commit() -> None:
@@ -144,8 +145,9 @@ async def test_who_waits_for_a_change_is_woken_by_it() -> None:
 
 
 async def test_the_store_in_memory_leaves_nothing_behind() -> None:
-    store = await Store.open(None, ManualClock(), Limits())
-    folder = store.fetch("SELECT file FROM pragma_database_list")[0][0].rsplit("/", 1)[0]
+    store = await SqliteStore.open(None, ManualClock(), Limits())
+    ((file,),) = await store.sql.fetch("SELECT file FROM pragma_database_list")
+    folder = file.rsplit("/", 1)[0]
     await store.close()
     assert not Path(folder).exists()
 

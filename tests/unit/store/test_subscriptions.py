@@ -8,20 +8,20 @@ import pytest
 
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.store import Store
+from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import subscriptions
 from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress, DeliveryTotals, State
 
 
 @pytest.fixture
-async def store() -> AsyncIterator[Store]:
+async def store() -> AsyncIterator[SqliteStore]:
     """A store in memory."""
-    opened = await Store.open(None, ManualClock(), Limits())
+    opened = await SqliteStore.open(None, ManualClock(), Limits())
     yield opened
     await opened.close()
 
 
-async def registered(store: Store, *ids: str, topic: str = "") -> None:
+async def registered(store: SqliteStore, *ids: str, topic: str = "") -> None:
     """Registrations of these identifiers."""
     async with store.transaction() as tx:
         for id in ids:
@@ -37,7 +37,7 @@ def letter(place: int, event_id: str = "e") -> DeadLetter:
     )
 
 
-async def test_what_happens_to_registrations_makes_the_revision_grow(store: Store) -> None:
+async def test_what_happens_to_registrations_makes_the_revision_grow(store: SqliteStore) -> None:
     first = await subscriptions.revision(store)
     await registered(store, "a", "b")
     second = await subscriptions.revision(store)
@@ -56,7 +56,7 @@ async def test_what_happens_to_registrations_makes_the_revision_grow(store: Stor
     assert (await subscriptions.revision(store)).ended == 1
 
 
-async def test_a_position_never_goes_back_when_a_listener_is_passed_by(store: Store) -> None:
+async def test_a_position_never_goes_back_when_a_listener_is_passed_by(store: SqliteStore) -> None:
     await registered(store, "a", "b", "c")
     async with store.transaction() as tx:
         await subscriptions.save(
@@ -67,7 +67,7 @@ async def test_a_position_never_goes_back_when_a_listener_is_passed_by(store: St
     assert found == {"a": (10, True), "b": (7, False), "c": (0, False)}
 
 
-async def test_letters_of_the_same_event_are_one_and_the_newest_stay(store: Store) -> None:
+async def test_letters_of_the_same_event_are_one_and_the_newest_stay(store: SqliteStore) -> None:
     await registered(store, "a")
     async with store.transaction() as tx:
         kept = tuple(letter(place, f"e{place}") for place in range(5))
@@ -91,7 +91,7 @@ async def test_letters_of_the_same_event_are_one_and_the_newest_stay(store: Stor
     assert (await subscriptions.dead_letters(store, "a"))[1] == 2
 
 
-async def test_listeners_are_listed_by_state_and_their_deliveries_added_up(store: Store) -> None:
+async def test_listeners_are_listed_by_state_and_their_deliveries_added_up(store: SqliteStore) -> None:
     await registered(store, "a", "b", "c")
     async with store.transaction() as tx:
         await subscriptions.save(

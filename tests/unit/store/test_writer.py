@@ -13,16 +13,17 @@ import pytest
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.core.limits import Limits
-from hansa.store import Filter, Query, Store
+from hansa.store import Filter, Query
 from hansa.store.sqlite.commit.thread import Ended
 from hansa.store.sqlite.commit.writer import GROUP_MEMBERS_MAX
+from hansa.store.sqlite.store import SqliteStore
 from tests.unit.store.drafts import OFFERING, draft, opened, put
 
 
 class Trace:
     """Counts the commits of a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SqliteStore) -> None:
         self.commits = 0
         store._write.set_commit_hook(self._commit)
 
@@ -44,12 +45,12 @@ async def test_one_in_a_group_sees_what_the_ones_before_it_wrote() -> None:
 
     async def look() -> None:
         async with store.transaction() as tx:
-            seen.append(tx.collections_of(["a", "b", "c", "none"]))
+            seen.append(await tx.collections_of(["a", "b", "c", "none"]))
             seen.append([one and one.id for one in (await tx.entity("a"), await tx.entity("none"))])
-            seen.append(tx.execute("SELECT id FROM entity ORDER BY number"))
+            seen.append(await tx.sql.execute("SELECT id FROM entity ORDER BY number"))
             await tx.put(draft("a", name="changed"))
             await tx.delete("c")
-            seen.append(tx.collections_of(["a", "b", "c"]))
+            seen.append(await tx.collections_of(["a", "b", "c"]))
             seen.append(await tx.entity("c"))
 
     async with opened() as store:
@@ -79,12 +80,12 @@ async def test_rows_that_cannot_be_inserted_are_noticed_though_the_one_who_notic
         async with store.transaction() as tx:
             await tx.put(draft("b"))
             with pytest.raises(apsw.ConstraintError):
-                tx.execute("SELECT 1")  # what waits is inserted before
+                await tx.sql.execute("SELECT 1")  # what waits is inserted before
             await tx.put(draft("c"))
 
     async with opened() as store:
         async with store.transaction() as tx:
-            tx.execute(
+            await tx.sql.execute(
                 "CREATE TRIGGER no_a BEFORE INSERT ON entity WHEN NEW.id = 'a' BEGIN SELECT raise(ABORT, 'no'); END"
             )
         results = await asyncio.gather(
@@ -103,7 +104,7 @@ async def test_what_an_undone_transaction_created_is_not_known_afterwards() -> N
 
     async def look() -> dict[str, str]:
         async with store.transaction() as tx:
-            return tx.collections_of(["x", "a"])
+            return await tx.collections_of(["x", "a"])
 
     async with opened() as store:
         results = await asyncio.gather(fail(), put(store, draft("a")), look(), return_exceptions=True)
@@ -113,7 +114,7 @@ async def test_what_an_undone_transaction_created_is_not_known_afterwards() -> N
 
 
 async def test_a_durable_store_commits_one_group_while_the_next_gathers(tmp_path: Path) -> None:
-    store = await Store.open(tmp_path / "store.db", ManualClock(), Limits())
+    store = await SqliteStore.open(tmp_path / "store.db", ManualClock(), Limits())
     trace = Trace(store)
     await asyncio.gather(*(put(store, draft(f"e{n}", name="same")) for n in range(100)))
     assert 100 / GROUP_MEMBERS_MAX <= trace.commits <= 20
@@ -127,7 +128,7 @@ async def test_a_count_that_sees_a_commit_before_the_loop_hears_of_it_is_not_kep
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = Query(OFFERING, (Filter(("name",), ("same",)),), limit=1)
-    store = await Store.open(tmp_path / "store.db", ManualClock(), Limits())
+    store = await SqliteStore.open(tmp_path / "store.db", ManualClock(), Limits())
     thread = store._writer._thread
     assert thread is not None
     commit, start = thread._commit, thread.start
@@ -173,7 +174,7 @@ async def test_a_violated_constraint_can_be_handled_within_the_transaction() -> 
         async with store.transaction() as tx:
             await tx.put(draft("a"))
             with pytest.raises(apsw.ConstraintError):
-                tx.execute("INSERT INTO cursor VALUES (NULL, NULL)")
+                await tx.sql.execute("INSERT INTO cursor VALUES (NULL, NULL)")
         assert await store.entity("a") is not None
 
 
@@ -266,7 +267,7 @@ async def test_too_many_waiting_writes_are_refused() -> None:
         assert await store.last_change() == 4
 
 
-def fill_up(store: Store) -> None:
+def fill_up(store: SqliteStore) -> None:
     """Let the database grow no further."""
     ((pages,),) = store._write.execute("PRAGMA page_count").fetchall()
     store._write.execute(f"PRAGMA max_page_count = {pages}")
@@ -341,7 +342,7 @@ async def test_one_that_wrote_before_it_failed_leaves_no_trace_in_counts_index_a
         page = await store.list(query)
         assert (page.ids, page.total) == (("b", "a", "c"), 3)
         assert await store.counts() == {(OFFERING, True, True): 3}
-        assert store.fetch("SELECT sum(count) FROM entity_count") == [(3,)]
+        assert await store.sql.fetch("SELECT sum(count) FROM entity_count") == [(3,)]
         assert [(c.seq, c.entity_id) for c in await store.changes(0, 9)] == [(1, "b"), (2, "a"), (3, "c")]
 
 
@@ -350,7 +351,7 @@ async def test_when_sqlite_undoes_the_group_and_it_cannot_be_written_again_every
         async with store.transaction() as tx:
             await tx.put(draft("large", description="x" * 1_000_000))
             with suppress(Unavailable):
-                tx.execute("SELECT 1")  # what waits is inserted before
+                await tx.sql.execute("SELECT 1")  # what waits is inserted before
             assert not store._write.in_transaction  # the disk is full
             other.execute("BEGIN IMMEDIATE")
             with suppress(Unavailable):
@@ -382,7 +383,7 @@ async def test_everyone_in_a_group_hears_that_its_commit_failed() -> None:
 
 
 async def test_closing_commits_what_waits_and_refuses_what_comes_later() -> None:
-    store = await Store.open(None, ManualClock(), Limits())
+    store = await SqliteStore.open(None, ManualClock(), Limits())
     writing = asyncio.create_task(put(store, draft("a")))
     await asyncio.sleep(0)
     closing = asyncio.create_task(store.close())

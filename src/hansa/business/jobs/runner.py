@@ -180,7 +180,8 @@ class JobRunner:
             raise _Deleted
         api, _ = self._files.collections[current.type]
         after = msgspec.json.decode(current.body) | changes
-        await tx.put(self._operations[api.id][current.type].update.amended(tx, current, after))
+        draft = await self._operations[api.id][current.type].update.amended(tx, current, after)
+        await tx.put(draft)
 
     # -- export ---------------------------------------------------------------------------------------------
 

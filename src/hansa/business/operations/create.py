@@ -11,7 +11,7 @@ the client, which may be in use; a sub-resource, whose parent has to stay; and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from hansa.business.context import Context
@@ -31,7 +31,7 @@ from hansa.core.identifiers import PLAIN_IDENTIFIER, new_entity_id
 from hansa.store import Entity, EntityDraft, Transaction
 
 Fields = dict[str, Any]
-Amend = Callable[[Transaction, Entity, Fields], EntityDraft]
+Amend = Callable[[Transaction, Entity, Fields], Awaitable[EntityDraft]]
 """What an entity becomes when this marketplace itself changes it."""
 Output = TypeVar("Output")
 Present = Callable[[WriteResult], Output]
@@ -221,12 +221,12 @@ class CreateOperation:
         if not new.has_new_id or self.tasks is not None or self._served.parent is not None:
             return Outcome.SLOW_PATH
         rules = self._context.rules
-        new.unresolved = rules.check_references(self._store, self._resource, None, new.entity)
+        new.unresolved = await rules.check_references(self._store, self._resource, None, new.entity)
         return Outcome.CONTINUE
 
     async def _put(self, new: NewEntity[Any]) -> Outcome:
         """Hand it to the store, and make the output that is returned when it has been committed."""
-        entity = self._store.create(new.draft, new.done)
+        entity = await self._store.create(new.draft, new.done)
         new.output = new.present(WriteResult(entity, new.unresolved))
         return Outcome.DONE
 
@@ -253,11 +253,11 @@ class CreateOperation:
         if existing is not None:
             check_is_own(existing, "An entity with this identifier is here already, and")
             raise Refused(Code.CONFLICT, f"There is an entity {existing.id!r} already; change it with PATCH.")
-        unresolved = self._context.rules.check_references(tx, self._resource, None, new.entity)
-        entity = tx.create(new.draft) if new.has_new_id else await tx.add(new.draft)
+        unresolved = await self._context.rules.check_references(tx, self._resource, None, new.entity)
+        entity = await tx.create(new.draft) if new.has_new_id else await tx.add(new.draft)
         changes = await self.tasks.carry_out(tx, new.entity, matched_ids) if self.tasks is not None else None
         if changes:
-            entity = await tx.put(self._amend(tx, entity, {**new.entity, **changes}))
+            entity = await tx.put(await self._amend(tx, entity, {**new.entity, **changes}))
         return WriteResult(entity, unresolved)
 
 

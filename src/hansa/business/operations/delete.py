@@ -9,7 +9,6 @@ from hansa.business.served_resource import ServedResource
 from hansa.core.access import Action, Caller, Grant
 from hansa.core.errors import Code, Refused
 from hansa.store import Transaction
-from hansa.store.tables.references import below
 
 
 class DeleteOperation:
@@ -64,7 +63,7 @@ class DeleteOperation:
         if not self._sub_collections:
             return
         count_max = self._context.limits.sub_resources_deleted_max
-        ids = await below(tx, self._sub_collections, entity_id, count_max + 1)
+        ids = await tx.below(self._sub_collections, entity_id, count_max + 1)
         if len(ids) > count_max:
             raise Refused(
                 Code.CONFLICT,

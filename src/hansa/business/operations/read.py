@@ -78,9 +78,9 @@ class ReadOperation:
             return self._parts.public_part(entity)
         return entity
 
-    def revision(self) -> int:
+    async def revision(self) -> int:
         """A number that changes whenever a list of this collection may."""
-        return self._store.revision(self._collection)
+        return await self._store.revision(self._collection)
 
     async def page(self, scope: ReadScope, query: Query) -> Page:
         """A page of the entities that a query selects, as the caller may see them.

@@ -35,7 +35,7 @@ REFERENCE: Final = ("id", "href", "name", "@referredType")
 class Updates(Protocol):
     """Changes entities of one collection on behalf of the marketplace."""
 
-    def amended(self, tx: Transaction, current: Entity, after: Fields) -> EntityDraft:
+    async def amended(self, tx: Transaction, current: Entity, after: Fields) -> EntityDraft:
         """What an entity becomes with that content.
 
         Raises:
@@ -117,7 +117,7 @@ class Tasks:
         try:
             targets = await self._planned(tx, task, matched_ids)
             drafts = [
-                self._updates[target.current.type].amended(tx, target.current, target.after)
+                await self._updates[target.current.type].amended(tx, target.current, target.after)
                 for target in targets
             ]
         except Refused as error:

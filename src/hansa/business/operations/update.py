@@ -155,14 +155,15 @@ class UpdateOperation:
         check_is_own(current, "The entity")
         return (await self._change(tx, current, self._replacement(current, dict(body)))).entity
 
-    def amended(self, tx: Transaction, current: Entity, after: Fields) -> EntityDraft:
+    async def amended(self, tx: Transaction, current: Entity, after: Fields) -> EntityDraft:
         """What an entity becomes when this marketplace itself changes it, including what no client may set.
 
         Raises:
             Refused: Model or rules do not allow it, or it is a replica.
         """
         check_is_own(current, "The entity")
-        return self._checked(tx, current, msgspec.json.decode(current.body), dict(after))[0]
+        draft, _ = await self._checked(tx, current, msgspec.json.decode(current.body), dict(after))
+        return draft
 
     def address(self, entity_id: str) -> str:
         """Where an entity of a resource without parent is served."""
@@ -190,10 +191,10 @@ class UpdateOperation:
         self._server_fields.restore_dates(before, after)
         if after == before:
             return WriteResult(current)
-        draft, unresolved = self._checked(tx, current, before, after)
+        draft, unresolved = await self._checked(tx, current, before, after)
         return WriteResult(await tx.put(draft), unresolved)
 
-    def _checked(
+    async def _checked(
         self, tx: Transaction, current: Entity, before: Fields, after: Fields
     ) -> tuple[EntityDraft, tuple[UnresolvedReference, ...]]:
         """New content of an entity with the server's fields, checked against model and rules."""
@@ -202,7 +203,7 @@ class UpdateOperation:
         assert draft.id == current.id, "an entity keeps its identifier"
         rules = self._context.rules
         rules.check_content(self._resource, before, after)
-        return draft, rules.check_references(tx, self._resource, before, after)
+        return draft, await rules.check_references(tx, self._resource, before, after)
 
     def _with_access(self, *kinds: Access) -> frozenset[str]:
         return frozenset(name for name, one in self._attributes.items() if one.access in kinds)

@@ -22,7 +22,6 @@ from hansa.business.rules.references import (
     UnresolvedReference,
 )
 from hansa.business.rules.states import StateRules
-from hansa.core.clock import Clock
 from hansa.core.limits import Limits
 from hansa.store import Entity, Store, Transaction
 
@@ -77,7 +76,7 @@ class Rules:
         self._states.check(resource, before, after)
         self._content.check(resource, before, after)
 
-    def check_references(
+    async def check_references(
         self,
         lookup: CollectionLookup,
         resource: Resource,
@@ -90,7 +89,7 @@ class Rules:
             Refused: `Code.REFERENCE_WRONG_TYPE`, `Code.REFERENCE_UNRESOLVED` (when the operator chose so), or
                 `Code.INVALID` when there are too many.
         """
-        return self._references.check(lookup, resource, before, after)
+        return await self._references.check(lookup, resource, before, after)
 
     async def check_delete(self, tx: Transaction, resource: Resource, entity: Entity) -> None:
         """Check that an entity can be deleted.
@@ -101,8 +100,6 @@ class Rules:
         del resource
         await self._deletion.check(tx, entity)
 
-    async def dangling_references(
-        self, store: Store, clock: Clock, limit: int
-    ) -> tuple[DanglingReference, ...]:
+    async def dangling_references(self, store: Store, limit: int) -> tuple[DanglingReference, ...]:
         """Indexed references to entities that are not in the store, `limit` at most."""
-        return await dangling_references(store, self._models, self._references, clock, limit)
+        return await dangling_references(store, self._models, self._references, limit)

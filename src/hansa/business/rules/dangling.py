@@ -6,9 +6,7 @@ import msgspec
 
 from hansa.business.models import Models
 from hansa.business.rules.references import ReferenceRules
-from hansa.core.clock import Clock
 from hansa.store import Store
-from hansa.store.tables.references import missing, referring
 
 
 class DanglingReference(msgspec.Struct, frozen=True):
@@ -29,11 +27,11 @@ class DanglingReference(msgspec.Struct, frozen=True):
 
 
 async def dangling_references(
-    store: Store, models: Models, references: ReferenceRules, clock: Clock, limit: int
+    store: Store, models: Models, references: ReferenceRules, limit: int
 ) -> tuple[DanglingReference, ...]:
     """The dangling references of all entities, `limit` at most."""
     dangling: list[DanglingReference] = []
-    async for part in referring(store, clock):
+    async for part in store.referring():
         pairs = [
             (referrer, reference)
             for referrer in part
@@ -41,7 +39,7 @@ async def dangling_references(
                 models.served(referrer.collection)[1], msgspec.json.decode(referrer.body)
             )
         ]
-        absent = await missing(store, tuple({reference.target_id for _, reference in pairs}))
+        absent = await store.missing(tuple({reference.target_id for _, reference in pairs}))
         dangling += [
             DanglingReference(
                 *(referrer.collection, referrer.id, referrer.origin),

@@ -18,7 +18,6 @@ from hansa.business.rules.paths import reference_index_paths
 from hansa.business.rules.references import ReferenceRules
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity, Transaction
-from hansa.store.tables.references import collection_numbers, referrers
 
 DeletionPolicy = Literal["refuse", "warn"]
 """Outcome of deleting an entity that others refer to."""
@@ -40,7 +39,7 @@ class DeletionRules:
         for path in reference_index_paths(models):
             for collection in models.types if path.collections is None else path.collections:
                 referring[collection].add(path.collection)
-        self._referring = {name: collection_numbers(sorted(names)) for name, names in referring.items()}
+        self._referring = {name: tuple(sorted(names)) for name, names in referring.items()}
         """By collection, the collections whose entities can refer to its entities."""
 
     async def check(self, tx: Transaction, entity: Entity) -> None:
@@ -51,7 +50,7 @@ class DeletionRules:
         """
         if self._policy == "warn":
             return
-        examined = await referrers(tx, self._referring[entity.type], entity.id, REFERRERS_READ_MAX)
+        examined = await tx.referrers(self._referring[entity.type], entity.id, REFERRERS_READ_MAX)
         names = [
             f"{referrer.collection} {referrer.id!r}"
             for referrer in examined

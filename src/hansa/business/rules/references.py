@@ -73,7 +73,7 @@ class Reference(msgspec.Struct, frozen=True):
 class CollectionLookup(Protocol):
     """The store, or a transaction including what it wrote."""
 
-    def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
+    async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The collections of the entities that exist, by identifier."""
 
 
@@ -86,7 +86,7 @@ class ReferenceRules:
         self._references_max = references_max
         self._walks: dict[str, Walk[Target]] = {}
 
-    def check(
+    async def check(
         self,
         lookup: CollectionLookup,
         resource: Resource,
@@ -104,7 +104,7 @@ class ReferenceRules:
             return ()
         if len(added) > self._references_max:
             raise Refused(Code.INVALID, f"A body has at most {self._references_max} references.")
-        collections = lookup.collections_of([reference.target_id for reference in added])
+        collections = await lookup.collections_of([reference.target_id for reference in added])
         collections[str(after.get("id"))] = resource.collection
         missing, wrong = _missing_and_wrong(added, collections)
         if wrong:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import apsw
 
@@ -13,8 +13,6 @@ from hansa.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
 Synchronous = Literal["full", "normal", "off"]
 Role = Literal["writing", "reading", "searching"]
-Parameter = str | int | float | bytes | None
-Row = tuple[Any, ...]
 
 PAGE_SIZE_BYTES: Final = 4096
 """A write touches half a dozen pages in as many places: what it costs is their size."""

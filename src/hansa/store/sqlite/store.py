@@ -27,20 +27,22 @@ import msgspec
 
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.core.errors import HansaError
 from hansa.core.limits import Limits
+from hansa.core.signal import Signal
 from hansa.store.index.extraction import IndexedFields, Indexes
 from hansa.store.index.plan import IndexPlan
-from hansa.store.records import Change, Entity, EntityDraft, Page, Query
+from hansa.store.records import Change, Entity, EntityDraft, Page, Query, Referrer
+from hansa.store.sql import SqlRead, statements_for
 from hansa.store.sqlite.commit.checkpoints import Checkpoints
 from hansa.store.sqlite.commit.group import CollectionCache, CommitGroup, RowNumbers
-from hansa.store.sqlite.commit.transaction import ENTITY_COLUMNS, Transaction, entity_of
+from hansa.store.sqlite.commit.transaction import ENTITY_COLUMNS, SqliteTransaction, entity_of
 from hansa.store.sqlite.commit.writer import GroupWriter, TransactionScope
-from hansa.store.sqlite.connection import Parameter, Row, Synchronous, as_ours, connect, open_for_writing
+from hansa.store.sqlite.connection import Synchronous, open_for_writing
 from hansa.store.sqlite.index_tail import IndexTail
 from hansa.store.sqlite.lists.lists import Lists
 from hansa.store.sqlite.lists.search_pool import SearchPool
-from hansa.store.sqlite.lookups import rows_with
+from hansa.store.sqlite.reader import Reader
 from hansa.store.sqlite.schema import MIGRATIONS
 from hansa.store.sqlite.totals import Totals
 
@@ -51,11 +53,17 @@ KEPT_OVERHEAD_BYTES: Final = 700
 KEPT_BODY_MAX_BYTES: Final = 16_384
 NO_PLAN: Final[IndexPlan] = MappingProxyType({})
 
+_REFERRING_AT_ONCE: Final = 200
+_REFERRING: Final = (
+    "SELECT r.collection, r.entity, e.id, e.type, e.body, e.origin FROM entity_reference AS r "
+    "JOIN entity AS e ON e.number = r.entity WHERE (r.collection, r.entity) > (?, ?) "
+    "ORDER BY r.collection, r.entity LIMIT ?"
+)
 _ENTITY: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S608 - a constant
 
 
-class Store:
-    """The entities of a marketplace and the feed of what happened to them. Open it with `Store.open`."""
+class SqliteStore:
+    """A `hansa.store.interface.Store` in one file. Open it with `SqliteStore.open`."""
 
     def __init__(
         self, write: apsw.Connection, path: Path, clock: Clock, limits: Limits, plan: IndexPlan
@@ -63,20 +71,17 @@ class Store:
         self._write = write
         self._path = str(path)
         self._clock = clock
-        self._read = connect(path, "reading")
-        # Between two groups nothing changes, so reads share one view of the file, which spares two system calls each.
-        # During a group each has its own: the log cannot begin anew while somebody holds a view of it.
-        self._may_hold = self._is_holding = False
+        self._reader = Reader(path)
         self._cache: Cache[str, Entity] = Cache(
             "entities", KEPT_MAX_BYTES, KEPT_BODY_MAX_BYTES + KEPT_OVERHEAD_BYTES, _kept_size_bytes
         )
         self._searches = SearchPool(path, clock, limits.search_timeout_s)
         self._indexes = Indexes(plan)
         self._remove_file: Callable[[], object] | None = None
-        self._heard = asyncio.Event()
-        self._last_change = int(self.fetch("SELECT ifnull(max(seq), 0) FROM change")[0][0])
+        self._changed = Signal(clock)
+        self._last_change = int(self._reader.rows("SELECT ifnull(max(seq), 0) FROM change")[0][0])
         self._fill_index()
-        counts = self.fetch("SELECT type, own, public, status, count FROM entity_count")
+        counts = self._reader.rows("SELECT type, own, public, status, count FROM entity_count")
         tail = IndexTail(write)
         totals = Totals(
             (
@@ -93,18 +98,24 @@ class Store:
             limits.writes_waiting_max,
             totals,
             tail,
-            self._let_go,
+            self._reader.release_view,
             self._checkpoints.commit,
             self._hear,
             has_thread=bool(synchronous),  # where the disk is never waited for, a thread would gain nothing
         )
         self._lists = Lists(
-            self._read, self.fetch, self._searches, self._indexes, totals, tail, self._index_filled
+            self._reader.connection,
+            self._reader.rows,
+            self._searches,
+            self._indexes,
+            totals,
+            tail,
+            self._index_filled,
         )
         self._totals = totals
         self._tail = tail
         self._filling: asyncio.Task[None] | None = None
-        self._may_hold = True
+        self._reader.share_view()
 
     @classmethod
     async def open(
@@ -138,27 +149,27 @@ class Store:
     def _fill_index(self) -> None:
         """Bring the columns and the index in line with the plan, and put what was the tail into the index."""
         tail = IndexTail(self._write)
-        standing: dict[str, str] = dict(self.fetch("SELECT type, description FROM index_plan"))
+        standing: dict[str, str] = dict(self._reader.rows("SELECT type, description FROM index_plan"))
         default = self._indexes.of("").description
         wanted = {name: self._indexes.of(name).description for name in ("", *self._indexes.planned)}
-        filled = {row[0] for row in self.fetch("SELECT DISTINCT type FROM entity_count")}
+        filled = {row[0] for row in self._reader.rows("SELECT DISTINCT type FROM entity_count")}
         changed: list[tuple[str, str]] = [
             (name, before)
             for name in sorted(filled)
             if (before := standing.get(name, standing.get("", default))) != self._indexes.of(name).description
         ]
-        newest = self.fetch("SELECT ifnull(max(number), 0) FROM entity")[0][0]
+        newest = self._reader.rows("SELECT ifnull(max(number), 0) FROM entity")[0][0]
         if wanted == standing and not changed and newest <= tail.after:
             return
         with self._write:
             group = CommitGroup(self._write, CollectionCache(), RowNumbers(self._write))
-            transaction = Transaction(group, self._path, self._clock, self._indexes)
+            transaction = SqliteTransaction(group, self._path, self._clock, self._indexes)
             transaction.index_after(tail.after, newest, {name for name, _ in changed})
             for name, before in changed:
                 transaction.reindex(name, before)
-            transaction.execute("DELETE FROM index_plan")
+            transaction.run("DELETE FROM index_plan")
             for name, description in wanted.items():
-                transaction.execute("INSERT INTO index_plan VALUES (?, ?)", (name, description))
+                transaction.run("INSERT INTO index_plan VALUES (?, ?)", (name, description))
             group.flush()
 
     async def close(self) -> None:
@@ -167,7 +178,7 @@ class Store:
             await self._filling
         await self._writer.close()
         self._searches.close()
-        self._read.close()
+        self._reader.close()
         self._write.close()
         self._checkpoints.close()
         if self._remove_file is not None:
@@ -175,31 +186,17 @@ class Store:
 
     # Reading.
 
-    def fetch(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
-        """Run SQL that reads what is committed; for modules of `hansa.store` alone."""
-        try:
-            if self._may_hold and not self._is_holding:
-                self._read.execute("BEGIN")
-                self._is_holding = True
-            return self._read.execute(sql, parameters).fetchall()
-        except apsw.IOError as error:
-            raise Unavailable(Code.UNAVAILABLE, "The catalogue store cannot be read.", 30.0) from error
-        except apsw.Error as error:
-            raise as_ours(error, self._path) from error
-
-    def _let_go(self) -> None:
-        """A group begins: end the view that reads share."""
-        self._may_hold = False
-        self._is_holding = False
-        if self._read.in_transaction:
-            self._read.execute("ROLLBACK")
+    @property
+    def sql(self) -> SqlRead:
+        """The domain tables."""
+        return self._reader
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity by its identifier; the same object again while it is not written, if there is room."""
         kept = self._cache.get(entity_id)
         if kept is not None:
             return kept
-        rows = self.fetch(_ENTITY, (entity_id,))
+        rows = self._reader.rows(_ENTITY, (entity_id,))
         if not rows:
             return None
         entity = entity_of(rows[0])
@@ -208,8 +205,13 @@ class Store:
 
     async def entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
         """Those of the entities that are here, by identifier."""
-        rows = rows_with(self.fetch, f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id", entity_ids)  # noqa: S608 - a constant
-        return {row[0]: entity_of(row) for row in rows}
+        statements = statements_for(f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id", entity_ids)  # noqa: S608 - a constant
+        return {row[0]: entity_of(row) for each in statements for row in self._reader.rows(*each)}
+
+    async def missing(self, ids: Sequence[str]) -> frozenset[str]:
+        """Those of some identifiers of which no entity exists."""
+        statements = statements_for("SELECT id FROM entity WHERE id", ids)
+        return frozenset(ids).difference(row[0] for each in statements for row in self._reader.rows(*each))
 
     async def list(self, query: Query) -> Page:
         """A page of the entities of one type and the exact total; for the order see `hansa.store.sqlite.lists.planner`.
@@ -221,7 +223,7 @@ class Store:
         """
         return await self._lists.answer(query)
 
-    def revision(self, collection: str) -> int:
+    async def revision(self, collection: str) -> int:
         """A number that is another after every commit that touches a collection."""
         return self._totals.revision(collection)
 
@@ -250,9 +252,17 @@ class Store:
         if public_only:
             conditions.append("public = 1")
         sql = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?"  # noqa: S608 - placeholders only
-        while rows := self.fetch(sql, (after_id, *types, limit)):
+        while rows := self._reader.rows(sql, (after_id, *types, limit)):
             after_id = rows[-1][0]
             yield tuple(map(entity_of, rows))
+            await self._clock.sleep(0)  # let others in
+
+    async def referring(self) -> AsyncIterator[tuple[Referrer, ...]]:
+        """A walk over all entities that refer to others at a path of the plan, some at a time."""
+        collection, number = 0, 0
+        while rows := self._reader.rows(_REFERRING, (collection, number, _REFERRING_AT_ONCE)):
+            collection, number = rows[-1][:2]
+            yield tuple(Referrer(*row[2:]) for row in rows)
             await self._clock.sleep(0)  # let others in
 
     async def counts(self) -> dict[tuple[str, bool, bool], int]:
@@ -261,12 +271,17 @@ class Store:
 
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
         """The feed after a row."""
-        rows = self.fetch(
+        rows = self._reader.rows(
             "SELECT seq, time, entity_id, type, operation, origin, status, parent FROM change "
             "WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, limit),
         )
         return tuple(Change(*row) for row in rows)
+
+    async def own_changes(self, after: int) -> int:
+        """How many rows of the feed after a number are of entities whose origin is this marketplace."""
+        sql = "SELECT count(*) FROM change WHERE seq > ? AND origin IS NULL"
+        return int(self._reader.rows(sql, (after,))[0][0])
 
     async def last_change(self) -> int:
         """Number of the newest row of the feed; 0 before the first."""
@@ -275,24 +290,12 @@ class Store:
     async def wait_for_change(self, after: int) -> None:
         """Return as soon as the feed has a row beyond `after`."""
         while self._last_change <= after:
-            await self._heard.wait()
+            await self._changed.wait(self._changed.count)
 
     async def cursor(self, name: str) -> int:
         """Where a cursor stands; 0 when it has not moved yet."""
-        rows = self.fetch("SELECT position FROM cursor WHERE name = ?", (name,))
+        rows = self._reader.rows("SELECT position FROM cursor WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else 0
-
-    async def damage(self) -> tuple[str, ...]:
-        """What SQLite finds wrong with the file, at most a hundred findings; nothing when it is sound.
-
-        Reads the whole file, in a worker thread.
-        """
-        found = await self._searches.run(
-            lambda connection: [
-                str(row[0]) for row in connection.execute("PRAGMA quick_check(100)").fetchall()
-            ]
-        )
-        return () if found == ["ok"] else tuple(found)
 
     @property
     def writes_waiting(self) -> int:
@@ -305,11 +308,11 @@ class Store:
         """What of an entity that is about to be written is indexed: the part of writing that needs no transaction."""
         return self._indexes.of(collection).fields(entity, parent)
 
-    def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
+    async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The collections of those of some entities that are here, or are about to be, by identifier."""
-        return self._writer.known.of(self.fetch, ids)
+        return self._writer.known.of(self._reader.rows, ids)
 
-    def create(self, draft: EntityDraft, committed: asyncio.Future[HansaError | None]) -> Entity:
+    async def create(self, draft: EntityDraft, committed: asyncio.Future[HansaError | None]) -> Entity:
         """Write an entity whose identifier nothing can have had, because it was made just now.
 
         What a transaction of its own would do, without waiting for a turn: what was found out about others in the same
@@ -322,8 +325,8 @@ class Store:
         Raises:
             Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; nothing was written, and `committed` is not touched.
         """
-        transaction = Transaction(self._writer.gathering(), self._path, self._clock, self._indexes)
-        entity = transaction.create(draft)
+        transaction = SqliteTransaction(self._writer.gathering(), self._path, self._clock, self._indexes)
+        entity = transaction.create_now(draft)
         transaction.is_open = False
         self._writer.join(transaction.written, committed)
         return entity
@@ -362,14 +365,13 @@ class Store:
         for entity_id in ids:
             self._cache.discard(entity_id)
             self._lists.forget(entity_id)
-        self._may_hold = True
+        self._reader.share_view()
         self._checkpoints.look()
         if self._tail.is_full:
             self._fill()
         if last_change > self._last_change:
             self._last_change = last_change
-            self._heard.set()
-            self._heard = asyncio.Event()
+            self._changed.notify()
 
 
 def _kept_size_bytes(entity: Entity) -> int:

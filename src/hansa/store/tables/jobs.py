@@ -6,10 +6,12 @@ goes on behind the last batch that was committed.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from hansa.store.sqlite.commit.transaction import Transaction
-from hansa.store.sqlite.store import Store
+from hansa.store.interface import Store, Transaction
+from hansa.store.sql import upsert
 
 
 class JobProgress(msgspec.Struct, frozen=True):
@@ -26,27 +28,36 @@ class JobProgress(msgspec.Struct, frozen=True):
     """What was wrong with the first of them."""
 
 
+_COLUMNS: Final = JobProgress.__struct_fields__
+_SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE id = ?"  # noqa: S608 - constants
+_SAVE: Final = upsert("job", _COLUMNS, ("id",))
+
+
 async def get(store: Store, id: str) -> JobProgress | None:
     """How far a job has got; None when it is not known."""
-    rows = store.fetch("SELECT id, position, done, failed, errors FROM job WHERE id = ?", (id,))
+    rows = await store.sql.fetch(_SELECT, (id,))
     if not rows:
         return None
-    found, position, done, failed, errors = rows[0]
-    return JobProgress(found, position, done, failed, msgspec.json.decode(errors, type=tuple[str, ...]))
+    progress = dict(zip(_COLUMNS, rows[0], strict=True))
+    return JobProgress(
+        **{**progress, "errors": msgspec.json.decode(progress["errors"], type=tuple[str, ...])}
+    )
 
 
 async def identifiers(store: Store) -> frozenset[str]:
     """Identifiers of the jobs that are known."""
-    return frozenset(id for (id,) in store.fetch("SELECT id FROM job"))
+    return frozenset(row[0] for row in await store.sql.fetch("SELECT id FROM job"))
 
 
 async def save(tx: Transaction, progress: JobProgress) -> None:
     """Note how far a job has got."""
-    tx.execute(
-        "INSERT INTO job VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position, "
-        "done = excluded.done, failed = excluded.failed, errors = excluded.errors",
+    await tx.sql.execute(
+        _SAVE,
         (
-            *(progress.id, progress.position, progress.done, progress.failed),
+            progress.id,
+            progress.position,
+            progress.done,
+            progress.failed,
             msgspec.json.encode(progress.errors).decode(),
         ),
     )
@@ -54,4 +65,4 @@ async def save(tx: Transaction, progress: JobProgress) -> None:
 
 async def remove(tx: Transaction, id: str) -> None:
     """Forget a job."""
-    tx.execute("DELETE FROM job WHERE id = ?", (id,))
+    await tx.sql.execute("DELETE FROM job WHERE id = ?", (id,))

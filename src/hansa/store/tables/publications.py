@@ -11,19 +11,13 @@ Rows are never removed when entities are: a re-created entity continues its chai
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Final
 
 import msgspec
 
-from hansa.store.sqlite.commit.transaction import Transaction
-from hansa.store.sqlite.lookups import rows_with
-from hansa.store.sqlite.store import Store
-
-_COLUMNS = (
-    "publication.entity_id, key, type, publication.version, publication.hashlink, publication.lifecycle_status, "
-    "first_position, last_position, is_withdrawn, refusal_code, refusal_message, is_due, outbox.seq IS NOT NULL"
-)
-_STATES = f"SELECT {_COLUMNS} FROM publication LEFT JOIN outbox USING (entity_id)"  # noqa: S608 - constants
+from hansa.store.interface import Store, Transaction
+from hansa.store.sql import Parameter, insert, statements_for, upsert
+from hansa.store.tables.columns import RecordColumns
 
 
 class Publication(msgspec.Struct, frozen=True):
@@ -76,24 +70,53 @@ class ChainEnd(msgspec.Struct, frozen=True):
     is_withdrawn: bool = False
 
 
+_PUBLICATION: Final = RecordColumns(
+    Publication,
+    entity_id="publication.entity_id",
+    version="publication.version",
+    hashlink="publication.hashlink",
+    lifecycle_status="publication.lifecycle_status",
+    is_under_way="outbox.seq IS NOT NULL",
+)
+_PUBLICATIONS: Final = (
+    f"SELECT {_PUBLICATION.sql} FROM publication "  # noqa: S608 - constants
+    "LEFT JOIN outbox ON outbox.entity_id = publication.entity_id"
+)
+_OUTGOING: Final = RecordColumns(
+    Outgoing,
+    entity_id="outbox.entity_id",
+    version="outbox.version",
+    hashlink="outbox.hashlink",
+    lifecycle_status="outbox.lifecycle_status",
+    previous="publication.hashlink",
+)
+_PREPARE: Final = upsert(
+    "publication",
+    ("entity_id", "key", "type"),
+    ("entity_id",),
+    *("is_due = 0", "refusal_code = NULL", "refusal_message = NULL"),
+)
+_ENQUEUE: Final = insert(
+    "outbox", ("entity_id", "version", "hashlink", "lifecycle_status", "is_delete", "jws")
+)
+
+
 # -- reading --------------------------------------------------------------------------------------------------
 
 
 async def states(store: Store, entity_ids: Sequence[str]) -> dict[str, Publication]:
-    """Publications of these entities, by identifier; entities never looked at have none."""
-    rows = rows_with(store.fetch, f"{_STATES} WHERE publication.entity_id", entity_ids)
-    return {row[0]: _publication(row) for row in rows}
+    """Publications of some entities, by identifier; entities never looked at have none."""
+    return {one.entity_id: one for one in await _with(store, "publication.entity_id", entity_ids)}
 
 
 async def by_keys(store: Store, keys: Sequence[str]) -> dict[str, Publication]:
     """Publications by the entities' ledger keys (hex)."""
-    rows = rows_with(store.fetch, f"{_STATES} WHERE key", [bytes.fromhex(key) for key in keys])
-    return {one.key: one for one in map(_publication, rows)}
+    return {one.key: one for one in await _with(store, "key", [bytes.fromhex(key) for key in keys])}
 
 
 async def due(store: Store, limit: int) -> tuple[str, ...]:
     """Identifiers of entities that have to be looked at again, and have nothing under way."""
-    rows = store.fetch(
+    rows = await store.sql.fetch(
         "SELECT entity_id FROM publication WHERE is_due = 1 "
         "AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.entity_id = publication.entity_id) LIMIT ?",
         (limit,),
@@ -103,38 +126,29 @@ async def due(store: Store, limit: int) -> tuple[str, ...]:
 
 async def outgoing(store: Store, after: int, limit: int) -> tuple[Outgoing, ...]:
     """Events of the outbox after a sequence number, oldest first."""
-    rows = store.fetch(
-        "SELECT seq, outbox.entity_id, key, type, outbox.version, outbox.hashlink, outbox.lifecycle_status, is_delete, "
-        "jws, publication.hashlink FROM outbox JOIN publication USING (entity_id) WHERE seq > ? ORDER BY seq LIMIT ?",
+    rows = await store.sql.fetch(
+        f"SELECT {_OUTGOING.sql} FROM outbox "  # noqa: S608 - a constant
+        "JOIN publication ON publication.entity_id = outbox.entity_id WHERE seq > ? ORDER BY seq LIMIT ?",
         (after, limit),
     )
-    return tuple(
-        Outgoing(seq, entity_id, key.hex(), type, version, hashlink, status, bool(is_delete), jws, previous)
-        for seq, entity_id, key, type, version, hashlink, status, is_delete, jws, previous in rows
-    )
+    return tuple(map(_OUTGOING.record, rows))
 
 
 async def outbox_size(store: Store) -> int:
     """How many events are under way."""
-    ((count,),) = store.fetch("SELECT count(*) FROM outbox")
-    return int(count)
-
-
-async def changes_not_seen(store: Store, after: int) -> int:
-    """Changes of our own entities after a row of the feed."""
-    ((count,),) = store.fetch("SELECT count(*) FROM change WHERE seq > ? AND origin IS NULL", (after,))
+    ((count,),) = await store.sql.fetch("SELECT count(*) FROM outbox")
     return int(count)
 
 
 async def refusals(store: Store, limit: int) -> tuple[Publication, ...]:
     """Entities whose last event the ledger refused."""
-    rows = store.fetch(f"{_STATES} WHERE refusal_code IS NOT NULL LIMIT ?", (limit,))
-    return tuple(map(_publication, rows))
+    rows = await store.sql.fetch(f"{_PUBLICATIONS} WHERE refusal_code IS NOT NULL LIMIT ?", (limit,))
+    return tuple(map(_PUBLICATION.record, rows))
 
 
 async def refusal_counts(store: Store) -> dict[str, int]:
     """How many entities' last events were refused, by code."""
-    rows = store.fetch(
+    rows = await store.sql.fetch(
         "SELECT refusal_code, count(*) FROM publication WHERE refusal_code IS NOT NULL GROUP BY refusal_code"
     )
     return {str(code): int(count) for code, count in rows}
@@ -146,14 +160,12 @@ async def refusal_counts(store: Store) -> dict[str, int]:
 async def enqueue(tx: Transaction, events: Iterable[Outgoing]) -> None:
     """Put signed events into the outbox; their `seq` is given here."""
     for event in events:
-        tx.execute(
-            "INSERT INTO publication (entity_id, key, type) VALUES (?, ?, ?) ON CONFLICT (entity_id) DO UPDATE SET "
-            "key = excluded.key, type = excluded.type, is_due = 0, refusal_code = NULL, refusal_message = NULL",
+        await tx.sql.execute(
+            _PREPARE,
             (event.entity_id, bytes.fromhex(event.key), event.type),
         )
-        tx.execute(
-            "INSERT INTO outbox (entity_id, version, hashlink, lifecycle_status, is_delete, jws) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
+        await tx.sql.execute(
+            _ENQUEUE,
             (
                 event.entity_id,
                 event.version,
@@ -168,15 +180,17 @@ async def enqueue(tx: Transaction, events: Iterable[Outgoing]) -> None:
 async def mark_due(tx: Transaction, entity_ids: Iterable[str], is_due: bool = True) -> None:
     """Note that entities have to be looked at again, or that they have been."""
     for entity_id in entity_ids:
-        tx.execute("UPDATE publication SET is_due = ? WHERE entity_id = ?", (int(is_due), entity_id))
+        await tx.sql.execute(
+            "UPDATE publication SET is_due = ? WHERE entity_id = ?", (int(is_due), entity_id)
+        )
 
 
 async def committed(tx: Transaction, event: Outgoing, position: int) -> bool:
     """Move an event from the outbox to the chain; whether the entity is due again."""
-    tx.execute("DELETE FROM outbox WHERE seq = ?", (event.seq,))
-    rows = tx.execute(
+    await tx.sql.execute("DELETE FROM outbox WHERE seq = ?", (event.seq,))
+    rows = await tx.sql.execute(
         "UPDATE publication SET version = ?, hashlink = ?, lifecycle_status = ?, is_withdrawn = ?, last_position = ?, "
-        "first_position = ifnull(first_position, ?) WHERE entity_id = ? RETURNING is_due",
+        "first_position = coalesce(first_position, ?) WHERE entity_id = ? RETURNING is_due",
         (
             event.version,
             event.hashlink,
@@ -192,8 +206,8 @@ async def committed(tx: Transaction, event: Outgoing, position: int) -> bool:
 
 async def refused(tx: Transaction, event: Outgoing, code: str, message: str) -> None:
     """Take an event out of the outbox, noting why the ledger does not take it."""
-    tx.execute("DELETE FROM outbox WHERE seq = ?", (event.seq,))
-    tx.execute(
+    await tx.sql.execute("DELETE FROM outbox WHERE seq = ?", (event.seq,))
+    await tx.sql.execute(
         "UPDATE publication SET refusal_code = ?, refusal_message = ? WHERE entity_id = ?",
         (code, message, event.entity_id),
     )
@@ -201,8 +215,8 @@ async def refused(tx: Transaction, event: Outgoing, code: str, message: str) -> 
 
 async def rebase(tx: Transaction, event: Outgoing, end: ChainEnd) -> None:
     """Drop an event that does not continue the chain; the entity is due on the chain as the ledger has it."""
-    tx.execute("DELETE FROM outbox WHERE seq = ?", (event.seq,))
-    tx.execute(
+    await tx.sql.execute("DELETE FROM outbox WHERE seq = ?", (event.seq,))
+    await tx.sql.execute(
         "UPDATE publication SET version = ?, hashlink = ?, lifecycle_status = NULL, first_position = ?, "
         "last_position = ?, is_withdrawn = ?, is_due = 1 WHERE entity_id = ?",
         (
@@ -218,27 +232,11 @@ async def rebase(tx: Transaction, event: Outgoing, end: ChainEnd) -> None:
 
 async def retry_refused(tx: Transaction) -> None:
     """Make everything due that was refused."""
-    tx.execute(
+    await tx.sql.execute(
         "UPDATE publication SET is_due = 1, refusal_code = NULL, refusal_message = NULL WHERE refusal_code IS NOT NULL"
     )
 
 
-def _publication(row: tuple[Any, ...]) -> Publication:
-    entity_id, key, type, version, hashlink, status, first, last, withdrawn, code, message, due, under_way = (
-        row
-    )
-    return Publication(
-        entity_id,
-        key.hex(),
-        type,
-        version,
-        hashlink,
-        status,
-        first,
-        last,
-        bool(withdrawn),
-        code,
-        message,
-        bool(due),
-        bool(under_way),
-    )
+async def _with(store: Store, column: str, values: Sequence[Parameter]) -> list[Publication]:
+    statements = statements_for(f"{_PUBLICATIONS} WHERE {column}", values)
+    return [_PUBLICATION.record(row) for each in statements for row in await store.sql.fetch(*each)]

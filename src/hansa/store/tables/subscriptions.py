@@ -16,14 +16,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from hansa.store.sqlite.commit.transaction import Transaction
-from hansa.store.sqlite.store import Store
-
-_COLUMNS: Final = (
-    "serial, id, api, topic, callback, query, subscriber, position, is_behind, delivered, failures, refusals, "
-    "problem, answered, failing_since, is_paused, letters_dropped, revision"
-)
-_LETTER_COLUMNS: Final = "event_id, event_type, place, time, attempts, problem, answered, is_due"
+from hansa.store.interface import Store, Transaction
+from hansa.store.sql import insert, statements_for
+from hansa.store.tables.columns import RecordColumns
 
 State = Literal["active", "failing", "paused"]
 
@@ -128,58 +123,61 @@ class Revision(msgspec.Struct, frozen=True):
     ended: int
 
 
-def _subscription(row: Sequence[object]) -> Subscription:
-    return msgspec.convert(
-        dict(zip(Subscription.__struct_fields__, row, strict=True)), Subscription, strict=False
-    )
-
-
-def _letter(row: Sequence[object]) -> DeadLetter:
-    return msgspec.convert(
-        dict(zip(DeadLetter.__struct_fields__, row, strict=True)), DeadLetter, strict=False
-    )
+_SUBSCRIPTION: Final = RecordColumns(Subscription, dead_letters_dropped="letters_dropped")
+_LETTER: Final = RecordColumns(DeadLetter)
+_ADD: Final = (
+    f"{insert('subscription', ('id', 'api', 'topic', 'callback', 'query', 'subscriber', 'position'))} "
+    f"ON CONFLICT DO NOTHING RETURNING {_SUBSCRIPTION.sql}"
+)
+_SAVE: Final = (
+    "UPDATE subscription SET position = ?, is_behind = ?, delivered = ?, failures = ?, refusals = ?, problem = ?, "
+    "answered = ?, failing_since = ?, is_paused = ? WHERE id = ? RETURNING id"
+)
+_SAVE_LETTER: Final = (
+    "INSERT INTO dead_letter (subscription, event_id, event_type, place, time, attempts, problem, answered) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (subscription, place) DO UPDATE SET time = excluded.time, "
+    "attempts = dead_letter.attempts + excluded.attempts, problem = excluded.problem, "
+    "answered = excluded.answered, is_due = 0"
+)
 
 
 async def add(
     tx: Transaction, *, id: str, api: str, callback: str, query: str, subscriber: str, topic: str = ""
 ) -> Subscription | None:
     """Register; served from what happens next on. None when the same registration is there already."""
-    ((position,),) = tx.execute("SELECT ifnull(max(seq), 0) FROM change")
-    rows = tx.execute(
-        "INSERT INTO subscription (id, api, topic, callback, query, subscriber, position) "  # noqa: S608 - a constant
-        f"VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING {_COLUMNS}",
-        (id, api, topic, callback, query, subscriber, position),
-    )
-    return _subscription(rows[0]) if rows else None
+    position = await tx.feed_end()
+    rows = await tx.sql.execute(_ADD, (id, api, topic, callback, query, subscriber, position))
+    return _SUBSCRIPTION.record(rows[0]) if rows else None
 
 
 async def remove(tx: Transaction, id: str) -> bool:
     """End a registration; whether there was one."""
-    return bool(tx.execute("DELETE FROM subscription WHERE id = ? RETURNING id", (id,)))
+    return bool(await tx.sql.execute("DELETE FROM subscription WHERE id = ? RETURNING id", (id,)))
 
 
 async def resume(tx: Transaction, id: str) -> None:
     """Let a paused listener be served again, as if it had never failed."""
-    tx.execute(
+    await tx.sql.execute(
         "UPDATE subscription SET is_paused = 0, failures = 0, refusals = 0, failing_since = NULL WHERE id = ?",
         (id,),
     )
-    _revise(tx, id)
+    await _revise(tx, id)
 
 
 async def resend(tx: Transaction, id: str, event_id: str | None = None) -> int:
     """Have dead letters sent again, all of them or one; how many that are."""
-    due = tx.execute(
-        "UPDATE dead_letter SET is_due = 1 WHERE subscription = ? AND ifnull(event_id = ?, 1) RETURNING 1",
-        (id, event_id),
+    condition, parameters = ("", (id,)) if event_id is None else (" AND event_id = ?", (id, event_id))
+    due = await tx.sql.execute(
+        f"UPDATE dead_letter SET is_due = 1 WHERE subscription = ?{condition} RETURNING 1",  # noqa: S608 - a constant
+        parameters,
     )
-    _revise(tx, id)
+    await _revise(tx, id)
     return len(due)
 
 
-def _revise(tx: Transaction, id: str) -> None:
-    tx.execute("UPDATE subscription_revision SET revision = revision + 1")
-    tx.execute(
+async def _revise(tx: Transaction, id: str) -> None:
+    await tx.sql.execute("UPDATE subscription_revision SET revision = revision + 1")
+    await tx.sql.execute(
         "UPDATE subscription SET revision = (SELECT revision FROM subscription_revision) WHERE id = ?", (id,)
     )
 
@@ -187,55 +185,68 @@ def _revise(tx: Transaction, id: str) -> None:
 async def save(tx: Transaction, progress: Iterable[DeliveryProgress], dead_letters_max: int = 1000) -> None:
     """Write the state of deliveries; of each listener, the newest `dead_letters_max` dead letters."""
     for one in progress:
-        tx.execute(
-            "UPDATE subscription SET position = ?, is_behind = ?, delivered = ?, failures = ?, refusals = ?, "
-            "problem = ?, answered = ?, failing_since = ?, is_paused = ? WHERE id = ?",
+        rows = await tx.sql.execute(
+            _SAVE,
             (
-                *(one.position, one.is_behind, one.delivered, one.failures, one.refusals),
-                *(one.problem, one.answered, one.failing_since, one.is_paused, one.id),
+                one.position,
+                one.is_behind,
+                one.delivered,
+                one.failures,
+                one.refusals,
+                one.problem,
+                one.answered,
+                one.failing_since,
+                one.is_paused,
+                one.id,
             ),
         )
+        if not rows:  # it has ended, and its letters with it
+            continue
         for place in one.dead_letters_resolved:
-            tx.execute("DELETE FROM dead_letter WHERE subscription = ? AND place = ?", (one.id, place))
+            await tx.sql.execute(
+                "DELETE FROM dead_letter WHERE subscription = ? AND place = ?", (one.id, place)
+            )
         for letter in one.dead_letters_added:
-            tx.execute(
-                "INSERT INTO dead_letter (subscription, event_id, event_type, place, time, attempts, problem, answered) "
-                "SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM subscription WHERE id = ?) "
-                "ON CONFLICT DO UPDATE SET time = excluded.time, attempts = attempts + excluded.attempts, "
-                "problem = excluded.problem, answered = excluded.answered, is_due = 0",
+            await tx.sql.execute(
+                _SAVE_LETTER,
                 (
-                    *(one.id, letter.event_id, letter.event_type, letter.place, letter.time),
-                    *(letter.attempts, letter.problem, letter.answered, one.id),
+                    one.id,
+                    letter.event_id,
+                    letter.event_type,
+                    letter.place,
+                    letter.time,
+                    letter.attempts,
+                    letter.problem,
+                    letter.answered,
                 ),
             )
         if one.dead_letters_added:
-            _make_room(tx, one.id, dead_letters_max)
+            await _make_room(tx, one.id, dead_letters_max)
 
 
-def _make_room(tx: Transaction, id: str, dead_letters_max: int) -> None:
-    dropped = tx.execute(
-        "DELETE FROM dead_letter WHERE subscription = ?1 AND serial <= "
-        "(SELECT serial FROM dead_letter WHERE subscription = ?1 ORDER BY serial DESC LIMIT 1 OFFSET ?2) RETURNING 1",
-        (id, dead_letters_max),
+async def _make_room(tx: Transaction, id: str, dead_letters_max: int) -> None:
+    dropped = await tx.sql.execute(
+        "DELETE FROM dead_letter WHERE subscription = ? AND serial <= "
+        "(SELECT serial FROM dead_letter WHERE subscription = ? ORDER BY serial DESC LIMIT 1 OFFSET ?) RETURNING 1",
+        (id, id, dead_letters_max),
     )
     if dropped:
-        tx.execute(
+        await tx.sql.execute(
             "UPDATE subscription SET letters_dropped = letters_dropped + ? WHERE id = ?", (len(dropped), id)
         )
 
 
 async def pass_by(tx: Transaction, ids: Sequence[str], position: int) -> None:
     """Note that there is nothing for these listeners up to a row of the feed."""
-    tx.execute(
-        "UPDATE subscription SET position = ?, is_behind = 0 WHERE id IN (SELECT value FROM json_each(?)) AND position < ?",
-        (position, msgspec.json.encode(ids).decode(), position),
-    )
+    sql = "UPDATE subscription SET position = ?, is_behind = 0 WHERE position < ? AND id"
+    for statement in statements_for(sql, ids, (position, position)):
+        await tx.sql.execute(*statement)
 
 
 async def get(store: Store, id: str) -> Subscription | None:
     """A registration."""
-    rows = store.fetch(f"SELECT {_COLUMNS} FROM subscription WHERE id = ?", (id,))  # noqa: S608 - a constant
-    return _subscription(rows[0]) if rows else None
+    rows = await store.sql.fetch(f"SELECT {_SUBSCRIPTION.sql} FROM subscription WHERE id = ?", (id,))  # noqa: S608 - a constant
+    return _SUBSCRIPTION.record(rows[0]) if rows else None
 
 
 async def page(
@@ -255,37 +266,37 @@ async def page(
         conditions, values = f"{conditions} AND subscriber = ?", (*values, subscriber)
     if state is not None:
         conditions = f"{conditions} AND {_IN_STATE[state]}"
-    rows = store.fetch(
-        f"SELECT {_COLUMNS} FROM subscription WHERE {conditions} ORDER BY serial LIMIT ? OFFSET ?",  # noqa: S608 - constants
+    rows = await store.sql.fetch(
+        f"SELECT {_SUBSCRIPTION.sql} FROM subscription WHERE {conditions} ORDER BY serial LIMIT ? OFFSET ?",  # noqa: S608 - constants
         (*values, limit, offset),
     )
-    ((total,),) = store.fetch(f"SELECT count(*) FROM subscription WHERE {conditions}", values)  # noqa: S608 - constants
-    return tuple(map(_subscription, rows)), int(total)
+    ((total,),) = await store.sql.fetch(f"SELECT count(*) FROM subscription WHERE {conditions}", values)  # noqa: S608 - constants
+    return tuple(map(_SUBSCRIPTION.record, rows)), int(total)
 
 
 async def since(store: Store, revision: int) -> tuple[Subscription, ...]:
     """Registrations that were made, or requests for which arrived, after a revision."""
-    rows = store.fetch(
-        f"SELECT {_COLUMNS} FROM subscription WHERE revision > ? ORDER BY revision",  # noqa: S608 - a constant
+    rows = await store.sql.fetch(
+        f"SELECT {_SUBSCRIPTION.sql} FROM subscription WHERE revision > ? ORDER BY revision",  # noqa: S608 - a constant
         (revision,),
     )
-    return tuple(map(_subscription, rows))
+    return tuple(map(_SUBSCRIPTION.record, rows))
 
 
 async def identifiers(store: Store) -> frozenset[str]:
     """Identifiers of all registrations."""
-    return frozenset(id for (id,) in store.fetch("SELECT id FROM subscription"))
+    return frozenset(row[0] for row in await store.sql.fetch("SELECT id FROM subscription"))
 
 
 async def count(tx: Transaction) -> int:
     """How many registrations there are."""
-    ((found,),) = tx.execute("SELECT count(*) FROM subscription")
-    return int(found)
+    ((total,),) = await tx.sql.fetch("SELECT count(*) FROM subscription")
+    return int(total)
 
 
 async def revision(store: Store) -> Revision:
     """How much has happened to registrations."""
-    ((revision, ended),) = store.fetch("SELECT revision, ended FROM subscription_revision")
+    ((revision, ended),) = await store.sql.fetch("SELECT revision, ended FROM subscription_revision")
     return Revision(int(revision), int(ended))
 
 
@@ -294,23 +305,25 @@ async def dead_letters(
 ) -> tuple[tuple[DeadLetter, ...], int]:
     """Dead letters of a registration, oldest first, and their number; `due_only`: those to be sent again."""
     conditions = "subscription = ? AND is_due = 1" if due_only else "subscription = ?"
-    rows = store.fetch(
-        f"SELECT {_LETTER_COLUMNS} FROM dead_letter WHERE {conditions} ORDER BY serial LIMIT ? OFFSET ?",  # noqa: S608 - constants
+    rows = await store.sql.fetch(
+        f"SELECT {_LETTER.sql} FROM dead_letter WHERE {conditions} ORDER BY serial LIMIT ? OFFSET ?",  # noqa: S608 - constants
         (id, limit, offset),
     )
-    ((total,),) = store.fetch(f"SELECT count(*) FROM dead_letter WHERE {conditions}", (id,))  # noqa: S608 - constants
-    return tuple(_letter(row) for row in rows), int(total)
+    ((total,),) = await store.sql.fetch(f"SELECT count(*) FROM dead_letter WHERE {conditions}", (id,))  # noqa: S608 - constants
+    return tuple(map(_LETTER.record, rows)), int(total)
 
 
 async def delivery_totals(store: Store) -> DeliveryTotals:
     """Notifications that were accepted, and dead letters, of all registrations together."""
-    ((delivered, dead_letters),) = store.fetch(
-        "SELECT (SELECT total(delivered) FROM subscription), (SELECT count(*) FROM dead_letter)"
+    ((delivered, dead_letters),) = await store.sql.fetch(
+        "SELECT (SELECT coalesce(sum(delivered), 0) FROM subscription), (SELECT count(*) FROM dead_letter)"
     )
     return DeliveryTotals(int(delivered), int(dead_letters))
 
 
 async def callbacks(store: Store, after_revision: int = -1) -> frozenset[str]:
     """Addresses of the registrations of later revisions, to which notifications may be sent."""
-    rows = store.fetch("SELECT DISTINCT callback FROM subscription WHERE revision > ?", (after_revision,))
+    rows = await store.sql.fetch(
+        "SELECT DISTINCT callback FROM subscription WHERE revision > ?", (after_revision,)
+    )
     return frozenset(callback for (callback,) in rows)

@@ -11,20 +11,21 @@ next; it includes every entity that a waiting row is of, so this question never 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import apsw
 
-from hansa.store.sqlite.connection import Parameter
+from hansa.store.sql import Parameter, Row, statements_for
 from hansa.store.sqlite.index_tail import IndexRow, IndexTail
-from hansa.store.sqlite.lookups import Execute, rows_with
 from hansa.store.sqlite.totals import Delta
 
 KNOWN_MAX: Final = 10_000
 """So many identifiers are remembered, or a few more, before they are the older generation."""
 _NEXT: Final = "SELECT (SELECT ifnull(max(number), 0) FROM entity), (SELECT ifnull(max(seq), 0) FROM change)"  # of both, the last
 
+Execute = Callable[[str, tuple[Parameter, ...]], Iterable[Row]]
+"""What runs SQL and gives its rows."""
 Runs = Sequence[tuple[Parameter, ...]]
 
 
@@ -94,8 +95,9 @@ class CollectionCache:
         if unknown := [each for each in ids if each not in known]:
             known.update({each: older[each] for each in unknown if each in older})
             if asked := [each for each in unknown if each not in older]:
-                rows = rows_with(execute, "SELECT id, type FROM entity WHERE id", asked)
-                known.update({**dict.fromkeys(asked), **dict(rows)})
+                known.update(dict.fromkeys(asked))
+                for statement in statements_for("SELECT id, type FROM entity WHERE id", asked):
+                    known.update(execute(*statement))
         return {each: found for each in ids if (found := known[each]) is not None}
 
     def _found(self, entity_id: str, otherwise: str | None) -> str | None:

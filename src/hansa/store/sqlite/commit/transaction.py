@@ -11,10 +11,11 @@ import msgspec
 
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import HansaError
-from hansa.store.index.extraction import IndexedFields, Indexes, IndexKey, described_numbers
-from hansa.store.records import Entity, EntityDraft, Operation
+from hansa.store.index.extraction import IndexedFields, Indexes, IndexKey, described_numbers, mark_of
+from hansa.store.records import Entity, EntityDraft, Operation, Referrer
+from hansa.store.sql import Parameter, Row, SqlWrite, placeholders
 from hansa.store.sqlite.commit.group import CommitGroup
-from hansa.store.sqlite.connection import Parameter, Row, as_ours
+from hansa.store.sqlite.connection import as_ours
 from hansa.store.sqlite.index_tail import (
     INSERT_ROW,
     INSERT_ROWS,
@@ -51,8 +52,8 @@ def entity_of(row: Row) -> Entity:
     return Entity(identifier, type_name, body, hashlink, public == 1, origin, revision, parent, modified)
 
 
-class Transaction:
-    """An open transaction. Made by `Store.transaction`; not to be used after it ended."""
+class SqliteTransaction:
+    """An open transaction (`hansa.store.interface.Transaction`), which is its own `SqlWrite`."""
 
     def __init__(self, group: CommitGroup, path: str, clock: Clock, indexes: Indexes) -> None:
         self._group = group
@@ -83,8 +84,21 @@ class Transaction:
         """Whether SQLite has anything to undo when this transaction is."""
         return self.written.run > 0 or self._group.is_spoilt
 
-    def execute(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
-        """Run SQL; for modules of `hansa.store` alone."""
+    @property
+    def sql(self) -> SqlWrite:
+        """The domain tables."""
+        return self
+
+    async def fetch(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
+        """The rows of a SELECT, with what this transaction wrote; does not suspend."""
+        return self.run(sql, parameters)
+
+    async def execute(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
+        """Run a statement that writes; does not suspend."""
+        return self.run(sql, parameters)
+
+    def run(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
+        """Run SQL at once."""
         self._check_open()
         try:
             self._group.flush()
@@ -96,8 +110,8 @@ class Transaction:
             self._note_run(sql, (parameters,))
         return rows
 
-    def execute_all(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
-        """Run SQL that writes, once for each tuple of parameters; for modules of `hansa.store` alone."""
+    def _run_all(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
+        """Run SQL that writes, once for each tuple of parameters."""
         self._check_open()
         try:
             self._group.flush()
@@ -143,7 +157,7 @@ class Transaction:
         rows = self._look(_SELECT, entity_id)
         return entity_of(rows[0]) if rows else None
 
-    def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
+    async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The collections of those of the entities that are here, by identifier."""
         self._check_open()
         try:
@@ -162,7 +176,7 @@ class Transaction:
         type_before, body_before, _, public_before, origin_before, parent_before = before
         old = self._indexes.of(type_before).fields(_decoded(body_before), parent_before)
         new = self._indexed(draft)
-        self.execute(
+        self.run(
             _UPDATE,
             (
                 *(draft.type, draft.parent, draft.origin, draft.public, revision + 1, self.time),
@@ -190,11 +204,15 @@ class Transaction:
         revision = 1
         if buried := self._look(_BURIED, draft.id):
             revision += buried[0][0]
-            self.execute("DELETE FROM tombstone WHERE id = ?", (draft.id,))
+            self.run("DELETE FROM tombstone WHERE id = ?", (draft.id,))
         return self._add(draft, revision)
 
-    def create(self, draft: EntityDraft) -> Entity:
-        """The same where no entity can ever have had the identifier, because it was made just now: nothing is read."""
+    async def create(self, draft: EntityDraft) -> Entity:
+        """Write an entity whose identifier can never have been used, because it was made just now: nothing is read."""
+        return self.create_now(draft)
+
+    def create_now(self, draft: EntityDraft) -> Entity:
+        """The same, at once."""
         return self._add(draft, 1)
 
     def _add(self, draft: EntityDraft, revision: int) -> Entity:
@@ -228,7 +246,7 @@ class Transaction:
 
     async def delete(self, entity_id: str) -> Entity | None:
         """Remove an entity, leaving a tombstone and a row of the feed; what it was, or None."""
-        rows = self.execute(
+        rows = self.run(
             f"DELETE FROM entity WHERE id = ? RETURNING {ENTITY_COLUMNS}, number",  # noqa: S608 - a constant
             (entity_id,),
         )
@@ -241,7 +259,7 @@ class Transaction:
         self._unrefer(entity.type, number, fields.marks)
         kind = (entity.type, entity.origin is None, entity.public, fields.status)
         self.written.deltas.append(Delta(kind, fields.postings, -1))
-        self.execute(
+        self.run(
             "INSERT INTO tombstone VALUES (?, ?, ?, ?, ?)",
             (entity.id, entity.type, entity.origin, entity.revision, self.time),
         )
@@ -249,9 +267,40 @@ class Transaction:
         self._append_change(entity, "delete", fields.status)
         return entity
 
+    async def referrers(self, collections: Sequence[str], target_id: str, limit: int) -> tuple[Referrer, ...]:
+        """Entities of this marketplace with the mark of an identifier; see `hansa.store.index.extraction`."""
+        numbers = [self._indexes.of(collection).number for collection in collections]
+        rows = self.run(
+            "SELECT entity.id, entity.type, entity.body FROM entity_reference "  # noqa: S608 - placeholders only
+            "JOIN entity ON entity.number = entity_reference.entity "
+            f"WHERE entity_reference.collection IN ({placeholders(len(numbers))}) "
+            "AND instr(entity_reference.marks, ?) "
+            "AND entity.origin IS NULL AND entity.id <> ? AND entity.parent IS NOT ? LIMIT ?",
+            (*numbers, mark_of(target_id), target_id, target_id, limit),
+        )
+        return tuple(Referrer(*row) for row in rows)
+
+    async def below(self, collections: Sequence[str], parent_id: str, limit: int) -> tuple[str, ...]:
+        """Identifiers of the sub-resources of an entity, in some collections; `limit` at most."""
+        rows = self.run(
+            f"SELECT id FROM entity WHERE type IN ({placeholders(len(collections))}) "  # noqa: S608 - placeholders only
+            "AND parent = ? LIMIT ?",
+            (*collections, parent_id, limit),
+        )
+        return tuple(row[0] for row in rows)
+
+    async def feed_end(self) -> int:
+        """Number of the newest row of the feed, of this transaction or before it."""
+        return int(self.run("SELECT ifnull(max(seq), 0) FROM change")[0][0])
+
+    async def cursor(self, name: str) -> int:
+        """Position of a cursor."""
+        rows = self.run("SELECT position FROM cursor WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else 0
+
     async def set_cursor(self, name: str, position: int) -> None:
         """Move a cursor."""
-        self.execute(
+        self.run(
             "INSERT INTO cursor VALUES (?, ?) ON CONFLICT DO UPDATE SET position = excluded.position",
             (name, position),
         )
@@ -267,18 +316,18 @@ class Transaction:
         """
         index = self._indexes.of(collection)
         for number in described_numbers(collection, standing):
-            self.execute("DELETE FROM entity_index WHERE attribute = ?", (number,))
-        self.execute("DELETE FROM entity_reference WHERE collection = ?", (index.number,))
+            self.run("DELETE FROM entity_index WHERE attribute = ?", (number,))
+        self.run("DELETE FROM entity_reference WHERE collection = ?", (index.number,))
         last = 0
         counts: dict[tuple[bool, bool, str | None], int] = {}
-        while rows := self.execute(
+        while rows := self.run(
             "SELECT number, public, origin, parent, body FROM entity WHERE type = ? AND number > ? "
             "ORDER BY number LIMIT ?",
             (collection, last, _REINDEXED_AT_ONCE),
         ):
             for number, public, origin, parent, body in rows:
                 fields = index.fields(_decoded(body), parent)
-                self.execute(
+                self.run(
                     "UPDATE entity SET status = ?, name = ?, last_update = ? WHERE number = ?",
                     (fields.status, fields.name, fields.last_update, number),
                 )
@@ -287,9 +336,9 @@ class Transaction:
                 kind = (origin is None, public == 1, fields.status)
                 counts[kind] = counts.get(kind, 0) + 1
                 last = number
-        self.execute("DELETE FROM entity_count WHERE type = ?", (collection,))
+        self.run("DELETE FROM entity_count WHERE type = ?", (collection,))
         for (own, public, status), count in counts.items():
-            self.execute(
+            self.run(
                 "INSERT INTO entity_count VALUES (?, ?, ?, ?, ?)",
                 (collection, own, public, msgspec.json.encode(status).decode(), count),
             )
@@ -302,9 +351,9 @@ class Transaction:
             last: That of the last entity; there is no tail of the index afterwards.
             left_out: The collections.
         """
-        self.execute(MOVE_TAIL, (last,))
+        self.run(MOVE_TAIL, (last,))
         self._group.tail_after = last
-        while rows := self.execute(
+        while rows := self.run(
             "SELECT number, type, public, parent, body FROM entity WHERE number > ? ORDER BY number LIMIT ?",
             (after, _REINDEXED_AT_ONCE),
         ):
@@ -321,10 +370,10 @@ class Transaction:
             part = rows[start : start + _INDEXED_AT_ONCE]
             single = len(part) % ROWS_TOGETHER
             together = [part[at : at + ROWS_TOGETHER] for at in range(single, len(part), ROWS_TOGETHER)]
-            self.execute_all(INSERT_ROW, part[:single])
-            self.execute_all(INSERT_ROWS, [tuple(chain.from_iterable(each)) for each in together])
+            self._run_all(INSERT_ROW, part[:single])
+            self._run_all(INSERT_ROWS, [tuple(chain.from_iterable(each)) for each in together])
             await self._clock.sleep(0)
-        self.execute(MOVE_TAIL, (last,))
+        self.run(MOVE_TAIL, (last,))
         self._group.tail_after = self.written.tail_after = last
 
     def _append_change(self, of: Entity | EntityDraft, operation: Operation, status: str | None) -> None:
@@ -359,7 +408,7 @@ class Transaction:
         if gone := [
             (attribute, value, number) for attribute, value in before if (attribute, value) not in standing
         ]:
-            self.execute_all(_UNINDEX, gone)
+            self._run_all(_UNINDEX, gone)
         if rows := index_rows(number, [one for one in postings if one not in standing], public=public):
             self._insert(INSERT_ROW, *rows)
 
@@ -369,7 +418,7 @@ class Transaction:
 
     def _unrefer(self, collection: str, number: int, marks: bytes) -> None:
         if marks:
-            self.execute(_UNREFER, (self._indexes.of(collection).number, number))
+            self.run(_UNREFER, (self._indexes.of(collection).number, number))
 
 
 def _stored(draft: EntityDraft, revision: int, modified: str) -> Entity:

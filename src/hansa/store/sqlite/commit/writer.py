@@ -51,7 +51,7 @@ from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.store.index.extraction import Indexes
 from hansa.store.sqlite.commit.group import Changes, CollectionCache, CommitGroup, RowNumbers
 from hansa.store.sqlite.commit.thread import CommitThread
-from hansa.store.sqlite.commit.transaction import Transaction
+from hansa.store.sqlite.commit.transaction import SqliteTransaction
 from hansa.store.sqlite.commit.write_lock import WriteLock
 from hansa.store.sqlite.connection import as_ours
 from hansa.store.sqlite.index_tail import IndexTail
@@ -356,9 +356,9 @@ class TransactionScope:
         self._clock = clock
         self._indexes = indexes
 
-    async def __aenter__(self) -> Transaction:
+    async def __aenter__(self) -> SqliteTransaction:
         group = await self._writer.begin(self)
-        self._transaction = Transaction(group, self._path, self._clock, self._indexes)
+        self._transaction = SqliteTransaction(group, self._path, self._clock, self._indexes)
         return self._transaction
 
     async def __aexit__(

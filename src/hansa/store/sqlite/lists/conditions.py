@@ -17,7 +17,7 @@ from hansa.store.index.extraction import CollectionIndex
 from hansa.store.index.paths import AttributePath, all_candidates, number_of
 from hansa.store.operators import IndexUse, Operand
 from hansa.store.records import AllOf, AnyOf, Condition, Filter, Test
-from hansa.store.sqlite.connection import Parameter
+from hansa.store.sql import Parameter
 from hansa.store.sqlite.index_tail import AFTER
 
 

@@ -17,7 +17,7 @@ import msgspec
 from hansa.core.errors import Code, Unavailable
 from hansa.store.index.extraction import Indexes
 from hansa.store.records import Page, Query
-from hansa.store.sqlite.connection import Row
+from hansa.store.sql import Row
 from hansa.store.sqlite.functions import Functions
 from hansa.store.sqlite.index_tail import IndexTail
 from hansa.store.sqlite.lists.planner import STRETCH, IndexScan, Plan, Posting, Statement, plan_query

@@ -32,7 +32,7 @@ from hansa.store.index.extraction import CollectionIndex, IndexKey
 from hansa.store.index.paths import AttributePath, candidates
 from hansa.store.operators import IndexUse
 from hansa.store.records import AllOf, AnyOf, Condition, Filter, Query, SortKey, Test
-from hansa.store.sqlite.connection import Parameter
+from hansa.store.sql import Parameter
 from hansa.store.sqlite.index_tail import AFTER
 from hansa.store.sqlite.lists.conditions import Conditions, Part, equality, joined, walked
 

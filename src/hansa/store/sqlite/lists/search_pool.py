@@ -16,7 +16,8 @@ import apsw
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
-from hansa.store.sqlite.connection import Row, as_ours, connect
+from hansa.store.sql import Row
+from hansa.store.sqlite.connection import as_ours, connect
 from hansa.store.sqlite.functions import Functions
 from hansa.store.sqlite.lists.planner import Statement
 

@@ -76,7 +76,7 @@ class ReadHandler:
             request.query_string, scope.public_only, request.headers.get(b"range"), request.parent_id,
         )  # fmt: skip
         key = ListKey(self._collection, *named)
-        revision = operation.revision()
+        revision = await operation.revision()
         cached = self._cache.get(key, revision)
         if cached is not None:
             return cached
@@ -95,7 +95,7 @@ class ReadHandler:
         response = _list_response(requested, page, representation, body)
         # What depends on other collections, or is counted at every request, is made anew.
         is_cacheable = not (requested.expand or requested.depth or page.unindexed)
-        if is_cacheable and revision == operation.revision():
+        if is_cacheable and revision == await operation.revision():
             self._cache.put(key, revision, response)
         return response
 
