@@ -1,34 +1,37 @@
-"""The `Store`: the entities of a marketplace as stored bytes, the feed of their changes, cursors, and the tables of others.
+"""The `Store`: the entities of a marketplace as bytes, the feed of their changes, cursors, domain tables.
 
 Every implementation keeps the same contract (tests/contract/test_store.py):
 
-Atomicity. What one transaction writes becomes visible together, or not at all: the entities, the rows of the feed, the
-counts, the cursors, and the domain tables (`hansa.store.tables`). An exception that leaves the body of a transaction undoes
-it and reaches the caller; it undoes no other transaction.
+Atomicity. What one transaction writes becomes visible together, or not at all: the entities, the rows of the
+feed, the counts, the cursors, and the domain tables (`hansa.store.tables`). An exception that leaves the body
+of a transaction undoes it and reaches the caller; it undoes no other transaction.
 
-Durability. Leaving a transaction, and `committed` of a create, wait until what was written survives a crash of the process
-and of the machine. An error instead means that nothing was written. A cancelled caller does not learn which of the two
-happened.
+Durability. Leaving a transaction, and `committed` of a create, wait until what was written survives a crash
+of the process and of the machine. An error instead means that nothing was written. A cancelled caller does
+not learn which of the two happened.
 
-Isolation. Transactions run one after the other. A transaction reads what it wrote itself and what was committed before it;
-`Store` reads only what is committed. Exception: `collections_of` also knows entities whose commit is under way, since a
-create that refers to one of them cannot become durable before it.
+Isolation. Transactions run one after the other. A transaction reads what it wrote itself and what was
+committed before it; `Store` reads only what is committed. Exception: `collections_of` also knows entities
+whose commit is under way, since a create that refers to one of them cannot become durable before it.
 
-Order. Every write of an entity is one row of the feed. Rows are numbered upwards and become visible in this order: whoever
-has read up to a row never finds a row before it later. Numbers may have gaps, where a write failed. Entities of a list
-without a sort key are in the order in which they were created.
+Order. Every write of an entity is one row of the feed. Rows are numbered upwards and become visible in this
+order: whoever has read up to a row never finds a row before it later. Numbers may have gaps, where a write
+failed. Entities of a list without a sort key are in the order in which they were created.
 
-Revisions. An entity counts its writes from 1; an identifier that is used again after a delete goes on counting. Putting an
-entity as it is already writes nothing. `Store.revision` of a collection is another number after every commit that touches it.
+Revisions. An entity counts its writes from 1; an identifier that is used again after a delete goes on
+counting. Putting an entity as it is already writes nothing. `Store.revision` of a collection is another
+number after every commit that touches it.
 
 Totals. A list has the exact number of all matches, of the same moment as its page.
 
-Errors. `Unavailable` with `Code.OVERLOADED` (too many writes or searches wait: `Limits.writes_waiting_max`), `Code.DISK_FULL`,
-`Code.SEARCH_TOO_SLOW` (`Limits.search_timeout_s`) or `Code.UNAVAILABLE` (closing, locked, unreachable); `Fatal` when the data
-are damaged. Programmer errors are assertions: a transaction within a transaction, and the use of one that has ended.
+Errors. `Unavailable` with `Code.OVERLOADED` (too many writes or searches wait: `Limits.writes_waiting_max`),
+`Code.DISK_FULL`, `Code.SEARCH_TOO_SLOW` (`Limits.search_timeout_s`) or `Code.UNAVAILABLE` (closing, locked,
+unreachable); `Fatal` when the data are damaged. Programmer errors are assertions: a transaction within a
+transaction, and the use of one that has ended.
 
-Suspension. Methods that may wait are coroutines. An engine in this process (SQLite, memory) does not suspend in `entity`,
-`collections_of`, `create`, `revision` or the methods of a transaction, so that awaiting them costs no turn of the event loop.
+Suspension. Methods that may wait are coroutines. An engine in this process (SQLite, memory) does not suspend
+in `entity`, `collections_of`, `create`, `revision` or the methods of a transaction, so that awaiting them
+costs no turn of the event loop.
 """
 
 from __future__ import annotations
@@ -47,8 +50,8 @@ from hansa.store.sql import SqlRead, SqlWrite
 class Transaction(Protocol):
     """An open transaction, made by `Store.transaction`. It must not be used after it has ended.
 
-    Every method raises `Unavailable` when the store fails; that is final: whatever follows in this transaction fails likewise,
-    and nothing of it is written.
+    Every method raises `Unavailable` when the store fails; that is final: whatever follows in this
+    transaction fails likewise, and nothing of it is written.
     """
 
     @property
@@ -84,21 +87,22 @@ class Transaction(Protocol):
         """Identifiers of the sub-resources of an entity, in some collections; `limit` at most."""
 
     async def put(self, draft: EntityDraft) -> Entity:
-        """Write an entity and its row of the feed: `create`, `state` when its status or type changes, otherwise `change`.
+        """Write an entity and its row of the feed, unless the entity is already as the draft says.
 
-        Writes nothing when the entity is already as the draft says.
+        The row says `create`, `state` when the status or the type changes, otherwise `change`.
         """
 
     async def add(self, draft: EntityDraft) -> Entity:
         """Write an entity whose identifier is known to be free now, but may have been used before."""
 
     async def create(self, draft: EntityDraft) -> Entity:
-        """Write an entity whose identifier can never have been used, because it was made just now: nothing is read."""
+        """Write an entity whose identifier was made just now, so that it can never have been used."""
 
     async def delete(self, entity_id: str) -> Entity | None:
         """Remove an entity and append its row of the feed; the entity as it was, or None when there was none.
 
-        Registrations at the hub of a topic (`hansa.store.tables.subscriptions`) end with the entity of that topic.
+        Registrations at the hub of a topic (`hansa.store.tables.subscriptions`) end with the entity of that
+        topic.
         """
 
     async def feed_end(self) -> int:
@@ -123,9 +127,10 @@ class Store(Protocol):
         """Transactions and creates that run, or wait for their turn or their commit."""
 
     async def close(self) -> None:
-        """Commit what waits for its commit, refuse everything that follows, and let go of files and connections."""
+        """Commit what waits, refuse everything that follows, and close files and connections."""
 
-    # -- reading entities -------------------------------------------------------------------------------------
+    # -- reading entities
+    # -------------------------------------------------------------------------------------
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity by its identifier."""
@@ -134,7 +139,7 @@ class Store(Protocol):
         """Those of some entities that exist, by identifier."""
 
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
-        """The collections of those of some entities that exist or whose commit is under way, by identifier."""
+        """The collections of those of some entities that exist or are being committed, by identifier."""
 
     async def missing(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of some identifiers of which no entity exists."""
@@ -142,18 +147,20 @@ class Store(Protocol):
     async def list(self, query: Query) -> Page:
         """A page of the entities of one collection, and the exact total.
 
-        Order: the sort keys, the first decides before the second. Values of one key: absent (null and objects too), then
-        numbers, then strings by code point; `descending` turns this around. Entities that are equal in all keys are in the
-        order in which they were created, or the opposite when the last key is descending.
+        Order: the sort keys, the first decides before the second. Values of one key: absent (null and objects
+            too), then numbers, then strings by code point; `descending` turns this around. Entities that are
+            equal in all keys are in the order in which they were created, or the opposite when the last key
+            is descending.
 
         Raises:
             Refused: `Code.INVALID`, for a pattern that is no regular expression.
-            Unavailable: `Code.OVERLOADED`, when too many lists without an index wait; `Code.SEARCH_TOO_SLOW`, when this
+            Unavailable: `Code.OVERLOADED`, when too many lists without an index wait; `Code.SEARCH_TOO_SLOW`,
+                when this
                 one took too long.
         """
 
     async def revision(self, collection: str) -> int:
-        """A number that is another after every commit that touches a collection. It is not durable."""
+        """A number that every commit which touches a collection changes. It is not durable."""
 
     async def counts(self) -> dict[tuple[str, bool, bool], int]:
         """How many entities there are, by (collection, is ours, is public); no entry is 0."""
@@ -167,18 +174,20 @@ class Store(Protocol):
         after_id: str = "",
         limit: int = 500,
     ) -> AsyncIterator[tuple[Entity, ...]]:
-        """A walk over all entities (of some collections) in the order of their identifiers, `limit` at a time.
+        """A walk over all entities (of some collections) in order of their identifiers, `limit` at a time.
 
-        Each page is read when it is requested: what is written during the walk appears if its place is still to come.
+        Each page is read when it is requested: what is written during the walk appears if its place is still
+        to come.
         """
 
     def referring(self) -> AsyncIterator[tuple[Referrer, ...]]:
-        """A walk over all entities, replicas too, that refer to others at a path of the plan, some at a time."""
+        """A walk over all entities, replicas too, that refer to others at a path of the plan."""
 
     def unindexed_searches(self) -> dict[tuple[str, str], int]:
-        """How often lists since opening have compared or sorted by what has no index, by (collection, path)."""
+        """How often lists compared or sorted by what has no index, by (collection, path), since opening."""
 
-    # -- the feed ---------------------------------------------------------------------------------------------
+    # -- the feed
+    # ---------------------------------------------------------------------------------------------
 
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
         """Rows of the feed after a number, oldest first."""
@@ -195,10 +204,11 @@ class Store(Protocol):
     async def cursor(self, name: str) -> int:
         """Position of a cursor; 0 before its first move."""
 
-    # -- writing ----------------------------------------------------------------------------------------------
+    # -- writing
+    # ----------------------------------------------------------------------------------------------
 
     def indexed(self, collection: str, entity: dict[str, Any], parent: str | None) -> IndexedFields:
-        """What of an entity that is about to be written is indexed: the part of a write that needs no engine."""
+        """What of an entity that is about to be written is indexed; this part of a write needs no engine."""
 
     async def create(self, draft: EntityDraft, committed: asyncio.Future[HansaError | None]) -> Entity:
         """Write an entity whose identifier can never have been used, because it was made just now.
@@ -207,15 +217,18 @@ class Store(Protocol):
 
         Args:
             draft: The entity.
-            committed: Completed when the entity is durable, or with the reason why nothing was written: `Unavailable`.
+            committed: Completed when the entity is durable, or with the reason why nothing was written:
+                `Unavailable`.
 
         Raises:
-            Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; nothing was written, and `committed` is not touched.
+            Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; nothing was written, and `committed` is not
+                touched.
         """
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """A transaction, from entering to the durable commit on leaving.
 
-        Its body should wait for nothing but the transaction: all other transactions wait for it. Entering raises
-        `Unavailable` (`Code.OVERLOADED`, `Code.DISK_FULL`, `Code.UNAVAILABLE`); so does leaving, and then nothing was written.
+        Its body should wait for nothing but the transaction: all other transactions wait for it. Entering
+        raises `Unavailable` (`Code.OVERLOADED`, `Code.DISK_FULL`, `Code.UNAVAILABLE`); so does leaving, and
+        then nothing was written.
         """

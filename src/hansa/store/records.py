@@ -19,7 +19,7 @@ class EntityDraft(msgspec.Struct, frozen=True):
 
     id: str
     type: str
-    """Name of its collection: the TM Forum type name, as `ProductOffering`, unless several APIs have one of that name."""
+    """Its collection: the TM Forum type, as `ProductOffering`, unless several APIs have one of that name."""
     body: bytes
     """Canonical JSON without `href`: what is hashed, and what is served after `href` is spliced in."""
     hashlink: str
@@ -30,7 +30,7 @@ class EntityDraft(msgspec.Struct, frozen=True):
     parent: str | None = None
     """Identifier of the entity below whose path a sub-resource is served."""
     indexed: IndexedFields | None = None
-    """What of the body is indexed, as `Store.indexed` says it before the transaction; without it, that is found in there."""
+    """What `Store.indexed` returned for the body; None: the transaction works it out."""
 
 
 class Entity(msgspec.Struct, frozen=True):
@@ -78,12 +78,13 @@ class Referrer(msgspec.Struct, frozen=True):
 class Filter(msgspec.Struct, frozen=True):
     """A comparison: the attribute at `path` compares so with at least one of `values`.
 
-    Compared by the JSON type of the attribute's value: a number with texts that are JSON numbers, `true` and `false`
-    with these words, a string by code point, each if the operator applies to it. Null and objects compare with nothing.
+    Compared by the JSON type of the attribute's value: a number with texts that are JSON numbers, `true` and
+    `false` with these words, a string by code point, each if the operator applies to it. Null and objects
+    compare with nothing.
     """
 
     path: tuple[str, ...]
-    """Attribute names from the top, as `("category", "id")`; arrays on the way match when any element does."""
+    """Attribute names from the top, as `("category", "id")`; an array matches when any element does."""
     values: tuple[str, ...]
     """As in the query string."""
     operator: Operator = EQ
@@ -92,7 +93,7 @@ class Filter(msgspec.Struct, frozen=True):
 
     @property
     def has_moments(self) -> bool:
-        """Whether strings compare as moments, in the form of `hansa.core.instants.comparable`, whatever their zones."""
+        """Whether strings compare as moments (`hansa.core.instants.comparable`), whatever their zones."""
         return self.is_instant and self.operator.has_moments
 
 
@@ -154,7 +155,7 @@ class Page(msgspec.Struct, frozen=True):
     unindexed: tuple[str, ...] = ()
     """Attributes (dotted) and tests for which every entity of the type had to be looked at."""
     is_plain: bool = True
-    """Whether all identifiers stand in a path and in JSON as they are (`PLAIN_IDENTIFIER`): only then tails can be shown."""
+    """Whether no identifier needs an escape in a path or in JSON: only then tails can be shown."""
 
     @property
     def bodies(self) -> tuple[bytes, ...]:
@@ -165,5 +166,5 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def tail_of(identifier: str, body: bytes) -> bytes:
-    """An entity as it is shown behind `{"href":"…/`: its identifier ends the address, and the rest of its body follows."""
+    """What follows `{"href":"…/` where an entity is shown: the end of the address, the rest of the body."""
     return b'%b",%b' % (identifier.encode(), body[1:])

@@ -1,9 +1,10 @@
 """SQL as the domain tables write it: portable, with `?` for parameters. For modules of `hansa.store` alone.
 
-The statements of `hansa.store.tables` keep to what SQLite (3.39) and PostgreSQL (15) both run with the same meaning: `coalesce`,
-`ON CONFLICT (columns) DO UPDATE SET … = excluded.…`, `RETURNING`, `IS DISTINCT FROM`, every column of a result aggregated or
-grouped by, truth values as the integers 0 and 1, times as text, keys as bytes. An implementation translates the parameters
-where its driver numbers them. The tables themselves, with their triggers, are each engine's own (`hansa.store.sqlite.schema`).
+The statements of `hansa.store.tables` keep to what SQLite (3.39) and PostgreSQL (15) both run with the same
+meaning: `coalesce`, `ON CONFLICT (columns) DO UPDATE SET … = excluded.…`, `RETURNING`, `IS DISTINCT FROM`,
+every column of a result aggregated or grouped by, truth values as the integers 0 and 1, times as text, keys
+as bytes. An implementation translates the parameters where its driver numbers them. The tables themselves,
+with their triggers, are each engine's own (`hansa.store.sqlite.schema`).
 """
 
 from __future__ import annotations

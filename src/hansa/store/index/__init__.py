@@ -1,1 +1,1 @@
-"""What of an entity is indexed: the plan of each collection, the paths into a body, and the extraction of their values."""
+"""What of an entity is indexed: the plan of each collection, paths into a body, and extraction of values."""

@@ -1,18 +1,20 @@
 """What of an entity is in columns and in the index, by the plan of its collection.
 
-`name`, `lastUpdate` and the status have columns of strings; where an entity has something else there, it counts as
-absent. `lastUpdate` is held as `hansa.core.instants.comparable` writes it, so that moments order and compare. Every
-scalar that an indexed path reaches is a row of `entity_index`, in canonical JSON. The index calls an attribute by a
-number, made from the names of its collection and its path: 47 bits of a hash, which no two attributes of a
-marketplace share (among ten thousand of them the chance is one in three million).
+`name`, `lastUpdate` and the status have columns of strings; where an entity has something else there, it
+counts as absent. `lastUpdate` is held as `hansa.core.instants.comparable` writes it, so that moments order
+and compare. Every scalar that an indexed path reaches is a row of `entity_index`, in canonical JSON. The
+index calls an attribute by a number, made from the names of its collection and its path: 47 bits of a hash,
+which no two attributes of a marketplace share (among ten thousand of them the chance is one in three
+million).
 
-Who refers to an entity is found in another way. A row for each identifier that an entity refers to would be a page to
-be written for nearly each of them; yet it is asked for when something is deleted, and then only. So there is one short
-row for each entity that refers to any: the *marks* of what it refers to, eight bytes of a hash each. All of them are
-looked through, some ten million a second, and what is found is looked at itself, since marks may be alike.
+Who refers to an entity is found in another way. A row for each identifier that an entity refers to would be a
+page to be written for nearly each of them; yet it is asked for when something is deleted, and then only. So
+there is one short row for each entity that refers to any: the *marks* of what it refers to, eight bytes of a
+hash each. All of them are looked through, some ten million a second, and what is found is looked at itself,
+since marks may be alike.
 
-A *posting* is an attribute (column or path) with one of its values: what entities are found by, and what totals are
-kept of.
+A *posting* is an attribute (column or path) with one of its values: what entities are found by, and what
+totals are kept of.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Paths through an entity, and how the values that they reach are told apart.
 
-A path is a tuple of attribute names from the top of an entity. After each name an array stands for its elements
-and anything else for itself; so `("category", "id")` reaches every category's identifier, and it makes no
-difference whether `category` is one object or a list of them. An array within an array has no attributes.
+A path is a tuple of attribute names from the top of an entity. After each name an array stands for its
+elements and anything else for itself; so `("category", "id")` reaches every category's identifier, and it
+makes no difference whether `category` is one object or a list of them. An array within an array has no
+attributes.
 
-Values are compared by their JSON type: the text of a query matches a string that is equal to it, a number when it
-is written as a JSON number of the same value, and `true` or `false`. Each such meaning is one *candidate*, written
-in canonical JSON, which is also how the index holds values.
+Values are compared by their JSON type: the text of a query matches a string that is equal to it, a number
+when it is written as a JSON number of the same value, and `true` or `false`. Each such meaning is one
+*candidate*, written in canonical JSON, which is also how the index holds values.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the store keeps an index of, by collection. The wiring makes it from the models and the operator's setting."""
+"""What is indexed, by collection. The wiring makes the plan from the models and the operator's setting."""
 
 from __future__ import annotations
 

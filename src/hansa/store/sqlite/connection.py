@@ -63,10 +63,11 @@ def connect(path: Path, role: Role) -> apsw.Connection:
 def open_for_writing(
     path: Path, synchronous: Synchronous, migrations: Sequence[str] = MIGRATIONS
 ) -> apsw.Connection:
-    """The writing connection of a store, made or brought up to date. A file of something else stays untouched.
+    """The writing connection of a store, created or migrated. A file of something else stays untouched.
 
     Raises:
-        Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, or `Code.SETTINGS_INVALID` when the file
+        Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, or `Code.SETTINGS_INVALID` when the
+            file
             cannot be opened at all.
     """
     try:

@@ -1,7 +1,7 @@
 """What SQLite asks us for while it searches: moments, regular expressions, and tests in Python.
 
-Regular expressions are those of `hansa.core.patterns`, whose time is linear in the length of the text, so that no
-pattern can hold up a search for ever.
+Regular expressions are those of `hansa.core.patterns`, whose time is linear in the length of the text, so
+that no pattern can hold up a search for ever.
 """
 
 from __future__ import annotations

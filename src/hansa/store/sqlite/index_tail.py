@@ -1,14 +1,15 @@
 """The tail of the index: the newest entities, whose rows of `entity_index` are not in the table yet.
 
-The rows of one entity belong to as many places of the index as it has values, each on a page of its own, and each of
-these pages would be written for that entity alone. So they are kept here, and put into the table together, by a
-transaction of the store's own: when there are many of them, or when a list that looks in the index has met any. Such a list
-looks at the entities of a short tail themselves (`hansa.store.sqlite.lists.planner`), and waits for that transaction when the tail is long.
-Whoever reads while others write therefore meets a short tail, and who only writes pays for the index once in thousands
-of entities.
+The rows of one entity belong to as many places of the index as it has values, each on a page of its own, and
+each of these pages would be written for that entity alone. So they are kept here, and put into the table
+together, by a transaction of the store's own: when there are many of them, or when a list that looks in the
+index has met any. Such a list looks at the entities of a short tail themselves
+(`hansa.store.sqlite.lists.planner`), and waits for that transaction when the tail is long. Whoever reads
+while others write therefore meets a short tail, and who only writes pays for the index once in thousands of
+entities.
 
-The table `index_tail` says after which number the tail begins; a row of the index is of that number or a lower one. It
-is all that has to be durable: at opening, the tail is made into rows again from the entities.
+The table `index_tail` says after which number the tail begins; a row of the index is of that number or a
+lower one. It is all that has to be durable: at opening, the tail is made into rows again from the entities.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import apsw
 from hansa.store.index.extraction import IndexKey
 
 TAIL_ROWS_MAX: Final = 20_000
-"""So many rows are put into the table though nobody looks for them; that takes as long as some two hundred creates."""
+"""So many rows are put into the table though nobody looks for them; takes as long as 200 creates."""
 
 TAIL_WALKED_MAX: Final = 100
 """So many entities of the tail are looked at for a list; that takes half a millisecond, or two."""

@@ -1,7 +1,8 @@
 """The connection that reads what is committed, on the event loop.
 
-Between two commit groups nothing changes, so reads share one view of the file, which spares two system calls each. During a
-group each read has its own view: the write-ahead log cannot begin anew while somebody holds a view of it.
+Between two commit groups nothing changes, so reads share one view of the file, which spares two system calls
+each. During a group each read has its own view: the write-ahead log cannot begin anew while somebody holds a
+view of it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hansa.store.sqlite.connection import as_ours, connect
 
 
 class Reader:
-    """Runs SQL that reads. `fetch` is for the domain tables (`hansa.store.sql.SqlRead`), `rows` for the store itself."""
+    """Runs SQL that reads: `fetch` for the domain tables (`SqlRead`), `rows` for the store itself."""
 
     def __init__(self, path: Path) -> None:
         self.connection = connect(path, "reading")

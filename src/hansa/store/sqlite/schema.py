@@ -1,7 +1,8 @@
 """The schema of the store, as numbered migrations.
 
-A database carries the number of its last migration in `PRAGMA user_version`. Opening runs the missing ones, each
-in a transaction of its own; a database with a higher number was written by a newer release and is refused.
+A database carries the number of its last migration in `PRAGMA user_version`. Opening runs the missing ones,
+each in a transaction of its own; a database with a higher number was written by a newer release and is
+refused.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """The catalogue store: SQLite on the event loop, one writer, stored bytes served as they are.
 
-Reads answer inline from a connection of their own, in microseconds, and see what is committed. Lists are answered by
-`hansa.store.sqlite.lists.lists`, with totals that are kept (`hansa.store.sqlite.totals`). Writes are grouped (`hansa.store.sqlite.commit.writer`). The
-write-ahead log is copied into the database by a worker thread (`hansa.store.sqlite.commit.checkpoints`), and at closing.
+Reads answer inline from a connection of their own, in microseconds, and see what is committed. Lists are
+answered by `hansa.store.sqlite.lists.lists`, with totals that are kept (`hansa.store.sqlite.totals`). Writes
+are grouped (`hansa.store.sqlite.commit.writer`). The write-ahead log is copied into the database by a worker
+thread (`hansa.store.sqlite.commit.checkpoints`), and at closing.
 
-"In memory" means a file in the system's folder for temporary files that is never synchronised and is removed at
-closing: SQLite's own memory databases have neither a log nor readers beside the writer, so tests would run against
-something else than what is served from.
+"In memory" means a file in the system's folder for temporary files that is never synchronised and is removed
+at
+closing: SQLite's own memory databases have neither a log nor readers beside the writer, so tests would run
+    against something else than what is served from.
 """
 
 from __future__ import annotations
@@ -133,7 +135,8 @@ class SqliteStore:
         Collections that were filled for another plan than `plan` are indexed anew.
 
         Raises:
-            Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, or `Code.SETTINGS_INVALID` when the
+            Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, or `Code.SETTINGS_INVALID` when
+                the
                 file cannot be opened at all.
         """
         durability: Synchronous = synchronous
@@ -214,7 +217,7 @@ class SqliteStore:
         return frozenset(ids).difference(row[0] for each in statements for row in self._reader.rows(*each))
 
     async def list(self, query: Query) -> Page:
-        """A page of the entities of one type and the exact total; for the order see `hansa.store.sqlite.lists.planner`.
+        """A page of the entities of one collection, and the exact total.
 
         Raises:
             Refused: `Code.INVALID`, for what is no regular expression.
@@ -224,11 +227,11 @@ class SqliteStore:
         return await self._lists.answer(query)
 
     async def revision(self, collection: str) -> int:
-        """A number that is another after every commit that touches a collection."""
+        """A number that every commit which touches a collection changes."""
         return self._totals.revision(collection)
 
     def unindexed_searches(self) -> dict[tuple[str, str], int]:
-        """How often lists since opening have compared or sorted by what has no index, by (collection, path)."""
+        """How often lists compared or sorted by what has no index, by (collection, path), since opening."""
         return self._lists.unindexed_searches()
 
     async def scan(
@@ -242,7 +245,8 @@ class SqliteStore:
     ) -> AsyncIterator[tuple[Entity, ...]]:
         """A walk over all entities (of some types) in the order of their identifiers, `limit` at a time.
 
-        Each page is read when it is asked for; what is written during the walk appears if its place is still to come.
+        Each page is read when it is asked for; what is written during the walk appears if its place is still
+        to come.
         """
         conditions = ["id > ?"]
         if types:
@@ -305,7 +309,7 @@ class SqliteStore:
     # Writing.
 
     def indexed(self, collection: str, entity: dict[str, Any], parent: str | None) -> IndexedFields:
-        """What of an entity that is about to be written is indexed: the part of writing that needs no transaction."""
+        """What of an entity that is about to be written is indexed; this part of a write needs no engine."""
         return self._indexes.of(collection).fields(entity, parent)
 
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
@@ -315,15 +319,16 @@ class SqliteStore:
     async def create(self, draft: EntityDraft, committed: asyncio.Future[HansaError | None]) -> Entity:
         """Write an entity whose identifier nothing can have had, because it was made just now.
 
-        What a transaction of its own would do, without waiting for a turn: what was found out about others in the same
-        turn of the event loop still holds.
+        What a transaction of its own would do, without waiting for a turn: what was found out about others in
+        the same turn of the event loop still holds.
 
         Args:
             draft: The entity.
             committed: Done when it is durable, or with the reason why nothing was written: `Unavailable`.
 
         Raises:
-            Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; nothing was written, and `committed` is not touched.
+            Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; nothing was written, and `committed` is not
+                touched.
         """
         transaction = SqliteTransaction(self._writer.gathering(), self._path, self._clock, self._indexes)
         entity = transaction.create_now(draft)

@@ -13,7 +13,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 class RecordColumns(Generic[T]):
     """The columns from which a record is read.
 
-    A truth value is an integer in its column, and a ledger key (a field named `key`) is bytes there and hex in the record.
+    A truth value is an integer in its column, and a ledger key (a field named `key`) is bytes there and hex
+    in the record.
     """
 
     def __init__(self, record: type[T], **expressions: str) -> None:

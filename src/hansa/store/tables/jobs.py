@@ -1,7 +1,7 @@
 """How far import and export jobs have got.
 
-A job itself is an entity. What is here moves in the same transaction as what it accounts for: a job that is interrupted
-goes on behind the last batch that was committed.
+A job itself is an entity. What is here moves in the same transaction as what it accounts for: a job that is
+interrupted goes on behind the last batch that was committed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What this marketplace has said on the ledger, and what it is about to say.
 
-A row of `publication` is the end of an entity's version chain: its last committed version. A row of `outbox` is a
-signed event on its way; an entity has one at most, so no two versions of it are ever under way together. What
-changes meanwhile makes the publication *due*: looked at again when the one under way has been committed. An event
-that the ledger refused leaves its code here.
+A row of `publication` is the end of an entity's version chain: its last committed version. A row of `outbox`
+is a signed event on its way; an entity has one at most, so no two versions of it are ever under way together.
+What changes meanwhile makes the publication *due*: looked at again when the one under way has been committed.
+An event that the ledger refused leaves its code here.
 
 Rows are never removed when entities are: a re-created entity continues its chain.
 """
@@ -101,7 +101,8 @@ _ENQUEUE: Final = insert(
 )
 
 
-# -- reading --------------------------------------------------------------------------------------------------
+# -- reading
+# --------------------------------------------------------------------------------------------------
 
 
 async def states(store: Store, entity_ids: Sequence[str]) -> dict[str, Publication]:
@@ -154,7 +155,8 @@ async def refusal_counts(store: Store) -> dict[str, int]:
     return {str(code): int(count) for code, count in rows}
 
 
-# -- writing --------------------------------------------------------------------------------------------------
+# -- writing
+# --------------------------------------------------------------------------------------------------
 
 
 async def enqueue(tx: Transaction, events: Iterable[Outgoing]) -> None:

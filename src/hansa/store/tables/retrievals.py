@@ -1,11 +1,11 @@
 """What this marketplace has heard of on the ledger and has yet to get, what it got, and what did not hold.
 
-`origin` has a row for every member that this one follows: how many retrievals wait, since when it fails and when it
-is tried again, and how far its events have been taken in when there were too many of them at once.
+`origin` has a row for every member that this one follows: how many retrievals wait, since when it fails and
+when it is tried again, and how far its events have been taken in when there were too many of them at once.
 `retrieval` has a row for the newest wanted version of an entity, as long as that is not here; a newer event
-replaces it. `provenance` tells of each replica where it comes from and which event proves it. `evidence` counts what
-members sent that did not hold, and `conflict` names our entities whose identifier another member has claimed.
-Times that are compared are milliseconds since 1970.
+replaces it. `provenance` tells of each replica where it comes from and which event proves it. `evidence`
+counts what members sent that did not hold, and `conflict` names our entities whose identifier another member
+has claimed. Times that are compared are milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ _CONFLICT_NEW: Final = (
 )
 
 
-# -- reading --------------------------------------------------------------------------------------------------
+# -- reading
+# --------------------------------------------------------------------------------------------------
 
 
 async def origins(source: Readable) -> tuple[Origin, ...]:
@@ -192,7 +193,8 @@ async def conflict_count(store: Store) -> int:
     return int(count)
 
 
-# -- writing: what the ledger said ------------------------------------------------------------------------------
+# -- writing: what the ledger said
+# ------------------------------------------------------------------------------
 
 
 async def want(tx: Transaction, retrieval: Retrieval) -> None:
@@ -230,13 +232,14 @@ async def forget(tx: Transaction, issuer: str, key: str) -> None:
 
 
 async def defer(tx: Transaction, did: str, after: int | None) -> None:
-    """From this position on the origin's events have been passed over; None when they have been made up for."""
+    """The origin's events after a position have been passed over; None: they have been taken in since."""
     await tx.sql.execute(
         "UPDATE origin SET deferred_after = ? WHERE number = ?", (after, await _number(tx, did))
     )
 
 
-# -- writing: what the origins answered ---------------------------------------------------------------------------
+# -- writing: what the origins answered
+# ---------------------------------------------------------------------------
 
 
 async def is_current(tx: Transaction, retrieval: Retrieval) -> bool:
@@ -319,7 +322,7 @@ async def record_evidence(
 
 
 async def record_conflicts(tx: Transaction, conflicts: Iterable[tuple[str, str, int]]) -> None:
-    """Note (entity, issuer, first position) of claims of others on identifiers of ours, up to `CONFLICTS_MAX`."""
+    """Note (entity, issuer, first position) of others' claims on our identifiers; `CONFLICTS_MAX` at most."""
     for entity_id, issuer, first_position in conflicts:
         ((count,),) = await tx.sql.fetch("SELECT count(*) FROM conflict")
         if count >= CONFLICTS_MAX:

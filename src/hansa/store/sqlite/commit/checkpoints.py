@@ -1,20 +1,21 @@
 """The write-ahead log, copied into the database beside the event loop.
 
-A commit appends to the log; a *checkpoint* copies what is in it into the database, synchronises that, and lets the log
-begin anew. For a log of some megabytes it takes tens of milliseconds, so a worker thread does it with a connection of
-its own while the loop goes on reading and writing.
+A commit appends to the log; a *checkpoint* copies what is in it into the database, synchronises that, and
+lets the log begin anew. For a log of some megabytes it takes tens of milliseconds, so a worker thread does it
+with a connection of its own while the loop goes on reading and writing.
 
-States: *idle*; *copying*, from the commit that makes the log long. Only a log that has been copied to its end begins
-anew, and while the thread copies, more is appended. So the log is looked at after each commit. When the thread is done
-and little is left, the next commit copies that itself; when more is left, the thread goes on; and when the log is very
-long, the next commit waits for the thread and copies the rest, so that the log is bounded under any load.
+States: *idle*; *copying*, from the commit that makes the log long. Only a log that has been copied to its end
+    begins anew, and while the thread copies, more is appended. So the log is looked at after each commit.
+    When the thread is done and little is left, the next commit copies that itself; when more is left, the
+    thread goes on; and when the log is very long, the next commit waits for the thread and copies the rest,
+    so that the log is bounded under any load.
 
-SQLite synchronises the database only when it has come to the end of the log, and that is in the commit that copies the
-rest. So the thread has the system write down what it has copied: the commit then waits for a few pages instead of
-thousands.
+SQLite synchronises the database only when it has come to the end of the log, and that is in the commit that
+copies the rest. So the thread has the system write down what it has copied: the commit then waits for a few
+pages instead of thousands.
 
-Failure: a checkpoint that fails (the disk is full) leaves everything in the log, where it is safe, and a later commit
-tries again.
+Failure: a checkpoint that fails (the disk is full) leaves everything in the log, where it is safe, and a
+    later commit tries again.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Checkpoints:
 
     def __init__(self, writing: apsw.Connection, path: Path) -> None:
         self._writing = writing
-        # Whoever closes a file lets go of all locks that the process has on it (POSIX), so this stays open to the end.
+        # Whoever closes a file lets go of all locks that the process has on it (POSIX), so this stays open to
+        # the end.
         self._file = os.open(path, os.O_RDONLY)
         self._copying = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         self._copying.set_busy_timeout(BUSY_TIMEOUT_MS)

@@ -1,12 +1,13 @@
 """What the transactions of one commit share: rows that wait to be inserted, numbers, and who is in which collection.
 
-A create inserts a dozen rows. Inserted one create after the other, between all the work that a request is, each of them
-finds SQLite's code and pages out of the processor's caches. So such rows *wait* here, and are inserted together: at the
-commit, or before a transaction runs SQL of its own, which may look for them. Numbers of entities and of the feed are
-given away here for that reason.
+A create inserts a dozen rows. Inserted one create after the other, between all the work that a request is,
+each of them finds SQLite's code and pages out of the processor's caches. So such rows *wait* here, and are
+inserted together: at the commit, or before a transaction runs SQL of its own, which may look for them.
+Numbers of entities and of the feed are given away here for that reason.
 
-What most creates ask the store is whether the entities that they refer to are here. That is kept from one group to the
-next; it includes every entity that a waiting row is of, so this question never has to insert anything.
+What most creates ask the store is whether the entities that they refer to are here. That is kept from one
+group to the next; it includes every entity that a waiting row is of, so this question never has to insert
+anything.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ class Changes:
 class CollectionCache:
     """In which collection an entity is, by identifier, as the running transaction sees it.
 
-    Two generations: what is asked for is remembered in the younger one; when that is full it becomes the older one, and what
-    nobody asked for meanwhile is forgotten. Many entities refer to a few others, and those stay.
+    Two generations: what is asked for is remembered in the younger one; when that is full it becomes the
+    older one, and what nobody asked for meanwhile is forgotten. Many entities refer to a few others, and
+    those stay.
     """
 
     def __init__(self) -> None:
@@ -137,8 +139,9 @@ class RowNumbers:
 class CommitGroup:
     """One group, from its first member to its commit.
 
-    Those who only create join it while another group has the connection, so it may have members before it *begins*: before
-    SQLite does anything for it. Every method that runs SQL raises what SQLite raises; then the group has to be rolled back.
+    Those who only create join it while another group has the connection, so it may have members before it
+    *begins*: before SQLite does anything for it. Every method that runs SQL raises what SQLite raises; then
+    the group has to be rolled back.
     """
 
     def __init__(self, connection: apsw.Connection, known: CollectionCache, numbers: RowNumbers) -> None:

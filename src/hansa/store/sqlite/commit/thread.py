@@ -1,7 +1,7 @@
 """The thread that commits while the event loop goes on.
 
-Handing over costs as much as several creates where it goes through futures and their locks, and is done for every
-sixteen of them; so a queue leads to the thread, and a call of the loop back.
+Handing over costs as much as several creates where it goes through futures and their locks, and is done for
+every sixteen of them; so a queue leads to the thread, and a call of the loop back.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Who has the writing connection: one at a time, in the order of asking.
 
-States: *free*; *taken*, by a transaction or by a commit. When it becomes free, those who wait are *called*, a number of
-them together, and take it one after the other within one turn of the event loop: a turn of the loop for each would let
-all that arrives meanwhile in between. Who is called and finds it taken, because one called before waits for something
-while it has it, waits on in its old place.
+States: *free*; *taken*, by a transaction or by a commit. When it becomes free, those who wait are *called*, a
+    number of them together, and take it one after the other within one turn of the event loop: a turn of the
+    loop for each would let all that arrives meanwhile in between. Who is called and finds it taken, because
+    one called before waits for something while it has it, waits on in its old place.
 """
 
 from __future__ import annotations

@@ -1,34 +1,37 @@
 """Group commit: many coroutines write, one commit makes them durable.
 
-Transactions run one after the other on the one writing connection (`hansa.store.sqlite.commit.write_lock`). The first of a group begins the
-SQLite transaction; what other coroutines write joins it, until a turn of the event loop passes in which nobody has joined,
-or the group is full; then it is committed, with the counts that the whole group changed. Everyone in the group is released
-after that commit, or gets its error. With `synchronous=FULL` the commit is where the disk is waited for, so under load the
-wait is shared. The commit of more than a few is done by a thread: meanwhile the loop reads, checks and answers other
-requests, and those who wait for their turn take it together as soon as the thread is done. That is why a group is full at
-a number that many clients reach: half of them get ready while the other half is committed. Handing over a small group
-would take longer than its commit.
+Transactions run one after the other on the one writing connection (`hansa.store.sqlite.commit.write_lock`).
+The first of a group begins the SQLite transaction; what other coroutines write joins it, until a turn of the
+event loop passes in which nobody has joined, or the group is full; then it is committed, with the counts that
+the whole group changed. Everyone in the group is released after that commit, or gets its error. With
+`synchronous=FULL` the commit is where the disk is waited for, so under load the wait is shared. The commit of
+more than a few is done by a thread: meanwhile the loop reads, checks and answers other requests, and those
+who wait for their turn take it together as soon as the thread is done. That is why a group is full at a
+number that many clients reach: half of them get ready while the other half is committed. Handing over a small
+group would take longer than its commit.
 
-Who only creates an entity under an identifier made just now needs nothing from SQLite until the commit. So it waits for no
-turn: it *joins* the group that is open, even while the one before is being committed, or while a transaction runs. Its
-numbers are given away and it is a member within one step of the loop; so whatever is committed later has higher numbers in
-the feed, and a reader of the feed misses nothing.
+Who only creates an entity under an identifier made just now needs nothing from SQLite until the commit. So it
+waits for no
+turn: it *joins* the group that is open, even while the one before is being committed, or while a transaction
+    runs. Its numbers are given away and it is a member within one step of the loop; so whatever is committed
+    later has higher numbers in the feed, and a reader of the feed misses nothing.
 
 One that fails takes nothing else with it. There is no savepoint for that: SQLite would copy every page that a
-transaction touches, which costs as much as the writing itself, and a transaction that has written hardly ever fails.
-Instead each member of a group notes its statements. Rows that it inserts wait for the others' (`hansa.store.sqlite.commit.group`); when
-it fails before they were inserted, they are left out. When one fails after SQLite has written for it, the whole group is
-rolled back and the statements of the others are run once more, in their order: on the same state, by the only writer, they
-do the same.
+transaction touches, which costs as much as the writing itself, and a transaction that has written hardly ever
+fails. Instead each member of a group notes its statements. Rows that it inserts wait for the others'
+(`hansa.store.sqlite.commit.group`); when it fails before they were inserted, they are left out. When one
+fails after SQLite has written for it, the whole group is rolled back and the statements of the others are run
+once more, in their order: on the same state, by the only writer, they do the same.
 
-States: *idle* (no group), *open* (a group without a running transaction: its commit is due unless it grows), *running*
-(a transaction, or the commit in its thread, has the connection; others queue for their turn). While a group is committed,
-the next one is already open to those who join; SQLite begins it when the connection is free. A transaction that waits
-for something else than the store while it runs holds up every other: its body should not.
+States: *idle* (no group), *open* (a group without a running transaction: its commit is due unless it grows),
+    *running* (a transaction, or the commit in its thread, has the connection; others queue for their turn).
+    While a group is committed, the next one is already open to those who join; SQLite begins it when the
+    connection is free. A transaction that waits for something else than the store while it runs holds up
+    every other: its body should not.
 
-Failure: an error of SQLite within a transaction undoes that transaction. When SQLite has thereby undone the whole group
-(it does when the disk is full), the others' statements are run again too; when they fail, the whole group gets the
-error. Nobody is told that a write is durable before the commit returned.
+Failure: an error of SQLite within a transaction undoes that transaction. When SQLite has thereby undone the
+    whole group (it does when the disk is full), the others' statements are run again too; when they fail, the
+    whole group gets the error. Nobody is told that a write is durable before the commit returned.
 """
 
 from __future__ import annotations
@@ -315,7 +318,8 @@ class GroupWriter:
     def _finish(self, reason: BaseException | None, last_change: int = 0) -> None:
         """End the group, with the reason why nothing of it was written or None when it is durable, and pass the turn on.
 
-        Who waits for the connection goes before those who wait for this commit, so that the next one begins early.
+        Who waits for the connection goes before those who wait for this commit, so that the next one begins
+        early.
         """
         self._owner = None
         members, self._committing = self._committing, []
@@ -325,7 +329,8 @@ class GroupWriter:
             self.known.forget(id for written, _ in members for id in written.ids)
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            # A gap in the numbers does no harm: it remains where others have taken some after these, or nobody can read.
+            # A gap in the numbers does no harm: it remains where others have taken some after these, or
+            # nobody can read.
             if self._group is None:
                 with suppress(apsw.Error):
                     self._numbers = RowNumbers(self._connection)
