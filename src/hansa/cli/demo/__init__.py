@@ -1,1 +1,1 @@
-"""`hansa demo`: a league on this machine."""
+"""`hansa demo`: a league on this machine; its processes, its sample data, and its live view."""

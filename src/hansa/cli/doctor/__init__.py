@@ -1,1 +1,1 @@
-"""`hansa doctor`: what is wrong with a marketplace, and what to do about it."""
+"""`hansa doctor`: checks a machine and a marketplace, and says how to correct what is wrong."""

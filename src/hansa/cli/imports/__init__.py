@@ -1,1 +1,1 @@
-"""`hansa import`: files of JSON Lines into a marketplace."""
+"""`hansa import`: reads JSON Lines, and creates or changes entities at a marketplace to match them."""
