@@ -1,6 +1,7 @@
-"""Conditions and orders evaluated on a JSON value in memory, as `hansa.store.Filter` and `SortKey` define them.
+"""Conditions and orders evaluated on a JSON value in memory.
 
-For events and what is embedded in an entity, and as the measure of the store's SQL, which gives the same answers.
+They are defined at `hansa.store.Filter` and `hansa.store.Query`; this is the plain form of that. For events
+and what is embedded in an entity, and as the measure of the store's SQL, which gives the same answers.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ def equals(value: Any, text: str) -> bool:
 
 
 def ordered(values: Iterable[Any], sort: Sequence[SortKey]) -> list[Any]:
-    """Values in an order (`hansa.store.Query`); where all keys are equal, the order in which they are passed decides."""
+    """Values in an order; those that are equal in all keys stay in the order in which they are passed.
+
+    Where the last key descends, these are turned around too.
+    """
     result = list(values)
     if sort and sort[-1].descending:
         result.reverse()

@@ -1,12 +1,12 @@
-"""The operators of filters (TMF630 Part 1, section 4.4): each is one value, and everything that is peculiar to it.
+"""The operators of filters (TMF630 Part 1, section 4.4): each is one value.
 
-How a client writes an operator, what it compares, what it means in Python and in SQL, and which index serves it stand
-here and nowhere else: the parser of query strings, the compiler of filters, the query planner, the evaluation in
-memory, JSONPath and the OpenAPI description read it from `OPERATORS`. A new operator is one more of these values, a row
-of the table in `docs/integrators/queries.md` and its tests.
+How a client writes an operator, what it compares, what it means in Python and in SQL, and which index serves
+it stand here and nowhere else: the parser of query strings, the compiler of filters, the query planner, the
+evaluation in memory, JSONPath and the OpenAPI description read it from `OPERATORS`. A new operator is one
+more of these values, a row of the table in `docs/integrators/queries.md` and its tests.
 
-An attribute compares with the text of a query by the JSON type of the attribute's value: strings with the text itself,
-numbers with the number that the text is in JSON's notation, `true` and `false` with these words.
+An attribute compares with the text of a query by the JSON type of the attribute's value: strings with the
+text itself, numbers with the number that the text is in JSON's notation, `true` and `false` with these words.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Operator(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     aliases: tuple[str, ...] = ()
     """Further suffixes."""
     literals: tuple[str, ...] = ()
-    """Written between name and value, plain or percent-encoded: `>` in `name>x`. ASCII, and no letter, digit or any of `_.@`."""
+    """Written between name and value, plain or percent-encoded: `>` in `name>x`. ASCII, and no letter, digit
+    or any of `_.@`."""
     relation: str | None = None
     """The comparison of JSONPath that means the same."""
     mirrored: str | None = None
@@ -74,7 +75,8 @@ class Operator(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     holds: Callable[[Any, Any], bool]
     """Whether a value compares so with an operand: two strings, or two numbers where it applies to these."""
     sql: str
-    """The same, with `{value}` for the value and one `?` for the operand. An engine provides `hansa_matches(pattern, text)`."""
+    """The same, with `{value}` for the value and one `?` for the operand. An engine provides
+    `hansa_matches(pattern, text)`."""
     index: IndexUse = IndexUse.NONE
     weakest: Callable[[Iterable[str]], str] | None = None
     """Of several operands, of which one is enough, the one that decides; None where each has to be tried."""
@@ -183,6 +185,7 @@ REGEX: Final = Operator(
     sql="hansa_matches(?, {value})",
     is_slow=True,
 )
-"""Looks for a match anywhere in a string, in the syntax of RE2: its time is linear in the length of the text."""
+"""Looks for a match anywhere in a string, in the syntax of RE2: its time is linear in the length of the text.
+"""
 
 OPERATORS: Final[tuple[Operator, ...]] = (GT, GTE, LT, LTE, EQ, REGEX)

@@ -26,8 +26,8 @@ from hansa.store import (
 )
 from hansa.store.operators import EQ, GT, GTE, OPERATORS, REGEX
 from hansa.store.sql import Parameter, Row
-from hansa.store.sqlite.lists import lists
-from hansa.store.sqlite.lists.planner import Statement
+from hansa.store.sqlite.lists import counting, planner
+from hansa.store.sqlite.lists.statements import Statement
 from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
 from tests.unit.store.plain_lists import LAUNCHED, SINCE, check_list, offerings
 
@@ -156,8 +156,12 @@ async def test_any_list_agrees_with_a_plain_evaluation(
 @pytest.fixture
 def few_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever looks at more than two entities is a matter for a worker thread."""
-    for name in ("ENTITIES_INLINE_MAX", "BODIES_INLINE_MAX", "COUNTED_INLINE_MAX"):
-        monkeypatch.setattr(lists, name, 2)
+    for module, name in (
+        (planner, "ENTITIES_INLINE_MAX"),
+        (planner, "BODIES_INLINE_MAX"),
+        (counting, "COUNTED_INLINE_MAX"),
+    ):
+        monkeypatch.setattr(module, name, 2)
 
 
 @given(
@@ -205,7 +209,7 @@ STREAMED = (
 @pytest.mark.parametrize("query", STREAMED)
 @pytest.mark.usefixtures("few_inline")
 async def test_frequent_lists_stream_from_an_index(query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "ENTITIES_INLINE_MAX", 6)
+    monkeypatch.setattr(planner, "ENTITIES_INLINE_MAX", 6)
     drafts = offerings(100)
     async with opened() as store:
         await put(store, *drafts)

@@ -63,10 +63,10 @@ def test_what_lists_show_is_kept_within_its_bound() -> None:
     rows = RowCache(16_000)
     for number in range(100):
         rows.put(number, shown_row(f"e{number}", b"x" * 296))
-    assert rows.of([98, 99]) == [shown_row("e98", b"x" * 296), shown_row("e99", b"x" * 296)]
-    assert rows.of([0]) == [None]
-    assert sum(row is not None for row in rows.of(range(100))) == 20
+    assert rows.get_many([98, 99]) == [shown_row("e98", b"x" * 296), shown_row("e99", b"x" * 296)]
+    assert rows.get_many([0]) == [None]
+    assert sum(row is not None for row in rows.get_many(range(100))) == 20
     rows.discard("e99")
-    assert rows.of([99]) == [None]
+    assert rows.get_many([99]) == [None]
     rows.put(200, shown_row("large", b"x" * 10_000))
-    assert rows.of([200]) == [None]
+    assert rows.get_many([200]) == [None]

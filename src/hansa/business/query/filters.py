@@ -1,12 +1,13 @@
 """From assertions to the store's conditions: operators, and what may be compared with what.
 
-The model decides: a name must be an attribute path, an order needs a type that has one, and date-times are compared as
-moments. An equality with a value that an attribute can never have holds for nothing and is no error; an order with one
-is an error, since it has no answer.
+The model decides: a name must be an attribute path, an order needs a type that has one, and date-times are
+compared as moments. An equality with a value that an attribute can never have holds for nothing and is no
+error; an order with one is an error, since it has no answer.
 
-A repeated name makes alternatives, as long as the operator is the same: `date.gt=x&date.lt=y` is a range. Commas make
-alternatives for equality alone. Since names of real things hold commas as well, the value as a whole is one too.
-Many clients write a value as it stands in JSON, `state="active"`: then what is between the quotation marks is meant.
+A repeated name makes alternatives, as long as the operator is the same: `date.gt=x&date.lt=y` is a range.
+Commas make alternatives for equality alone. Since names of real things hold commas as well, the value as a
+whole is one too. Many clients write a value as it stands in JSON, `state="active"`: then what is between the
+quotation marks is meant.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ Resolve = Callable[[str], ResolvedPath]
 
 
 class FilterCompiler:
-    """How an assertion's name and value become a filter of one kind of thing: entities of a collection, or events."""
+    """Makes filters of assertions on one kind of value: entities of a collection, or events."""
 
     def __init__(self, api: Api, limits: Limits, resolve: Resolve) -> None:
         self._api = api
@@ -72,7 +73,10 @@ class FilterCompiler:
         return Filter(place.path, values, operator, is_instant)
 
     def _place(self, asserted: Assertion) -> tuple[ResolvedPath, Operator]:
-        """Where the name leads, and the operator; a suffix that is an operator counts when no attribute has its name."""
+        """Where the name leads, and the operator.
+
+        A suffix that is an operator counts when no attribute has its name.
+        """
         name, operator, _ = asserted
         bare, _, last = name.rpartition(".")
         suffix = SUFFIXES.get(last) if operator is None and bare else None
@@ -148,7 +152,10 @@ def check_pattern(name: str, pattern: str, limits: Limits) -> None:
 
 
 def alternatives(value: str) -> tuple[str, ...]:
-    """The values that an equality accepts: the whole, what is between its quotation marks, or its parts between commas."""
+    """The values that an equality accepts.
+
+    The whole, what is between its quotation marks, or its parts between commas.
+    """
     bare = unquoted(value)
     if bare is not value:
         return value, bare

@@ -1,12 +1,14 @@
 """A query string as it comes: groups of assertions, each a name, an operator and a value.
 
-`&` joins assertions that must all hold, `;` joins alternatives, and a comma within a value joins values: a comma binds
-most tightly, then `&`, then `;`. So `a=1&b=2;c=3` asks for (a=1 and b=2) or c=3. What follows a `;` without an operator
-of its own is one more value of the assertion before it, so that `status=a;b` is `status=a,b`.
+`&` joins assertions that must all hold, `;` joins alternatives, and a comma within a value joins values: a
+comma binds most tightly, then `&`, then `;`. So `a=1&b=2;c=3` asks for (a=1 and b=2) or c=3. What follows a
+`;` without an operator of its own is one more value of the assertion before it, so that `status=a;b` is
+`status=a,b`.
 
-Operators are written as a suffix of the name (`.gt`, read in `hansa.business.query.filters`, since an attribute may
-have such a name) or as a literal, plain or percent-encoded (TMF630 Part 1, section 4.4). The first literal of an
-assertion counts. A literal that has `=` for its last character is complete with it: `a>=5` compares with 5.
+Operators are written as a suffix of the name (`.gt`, read in `hansa.business.query.filters`, since an
+attribute may have such a name) or as a literal, plain or percent-encoded (TMF630 Part 1, section 4.4). The
+first literal of an assertion counts. A literal that has `=` for its last character is complete with it:
+`a>=5` compares with 5.
 """
 
 from __future__ import annotations
@@ -50,8 +52,8 @@ class Literals:
 def _spelling(literal: str) -> str:
     """A regular expression of the ways to write a literal: each character plain or percent-encoded.
 
-    What follows a plain `=` and is encoded belongs to the value, so that `name=%3Db` compares with `=b`. A literal that
-    begins with `=` is therefore plain or encoded as a whole.
+    What follows a plain `=` and is encoded belongs to the value, so that `name=%3Db` compares with `=b`. A
+    literal that begins with `=` is therefore plain or encoded as a whole.
     """
     assert literal.isascii(), "in a query string"
     assert not re.match(r"[A-Za-z0-9_.@%+&;]", literal), "not what a name or the query itself may hold"

@@ -4,7 +4,7 @@ The rows of one entity belong to as many places of the index as it has values, e
 each of these pages would be written for that entity alone. So they are kept here, and put into the table
 together, by a transaction of the store's own: when there are many of them, or when a list that looks in the
 index has met any. Such a list looks at the entities of a short tail themselves
-(`hansa.store.sqlite.lists.planner`), and waits for that transaction when the tail is long. Whoever reads
+(`hansa.store.sqlite.lists`), and waits for that transaction when the tail is long. Whoever reads
 while others write therefore meets a short tail, and who only writes pays for the index once in thousands of
 entities.
 

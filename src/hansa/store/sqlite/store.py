@@ -271,7 +271,7 @@ class SqliteStore:
 
     async def counts(self) -> dict[tuple[str, bool, bool], int]:
         """How many entities there are, by (type, is ours, is public)."""
-        return self._totals.counts()
+        return self._totals.counts_by_type()
 
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
         """The feed after a row."""
@@ -369,7 +369,7 @@ class SqliteStore:
     def _hear(self, last_change: int, ids: Iterable[str]) -> None:
         for entity_id in ids:
             self._cache.discard(entity_id)
-            self._lists.forget(entity_id)
+            self._lists.evict(entity_id)
         self._reader.share_view()
         self._checkpoints.look()
         if self._tail.is_full:

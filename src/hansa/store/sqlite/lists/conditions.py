@@ -1,7 +1,7 @@
 """Conditions on one entity, as SQL.
 
-A condition on a column or on the index looks there. Every other one walks along its path through the body with the
-JSON functions of SQLite, or asks Python (`hansa.store.sqlite.functions`).
+A condition on a column or on the index reads that. Every other one walks along its path through the body with
+the JSON functions of SQLite, or calls Python (`hansa.store.sqlite.functions`).
 """
 
 from __future__ import annotations
@@ -17,49 +17,60 @@ from hansa.store.index.extraction import CollectionIndex
 from hansa.store.index.paths import AttributePath, all_candidates, number_of
 from hansa.store.operators import IndexUse, Operand
 from hansa.store.records import AllOf, AnyOf, Condition, Filter, Test
-from hansa.store.sql import Parameter
+from hansa.store.sql import Parameter, placeholders
 from hansa.store.sqlite.index_tail import AFTER
 
 
-class Part(msgspec.Struct, frozen=True):
-    """A piece of SQL with the parameters in it."""
+class Fragment(msgspec.Struct, frozen=True):
+    """A piece of SQL with its parameters."""
 
     sql: str
     parameters: tuple[Parameter, ...] = ()
 
 
-class Conditions:
-    """The conditions of one query, for an entity `e`."""
+class ConditionCompiler:
+    """The conditions of one query as SQL on an entity `e`."""
 
     def __init__(self, index: CollectionIndex, *, has_tail: bool) -> None:
+        """A compiler for one query.
+
+        Args:
+            index: What its collection has an index of.
+            has_tail: There may be entities whose rows are not in the index yet
+                (`hansa.store.sqlite.index_tail`).
+        """
         self._index = index
         self.has_tail = has_tail
-        self.looks_in_index = False
-        """Whether any of them does, where the tail makes a difference."""
+        self.reads_index = False
+        """Whether a condition reads the index, where the tail makes a difference."""
         self.tests: list[Callable[[Any], bool]] = []
-        """What `hansa_test` calls, by its place."""
+        """The functions that `hansa_test` calls, by position."""
 
-    def part(self, condition: Condition) -> Part:
-        """A condition as SQL."""
+    def compile(self, condition: Condition) -> Fragment:
+        """A condition as SQL.
+
+        Raises:
+            Refused: `Code.INVALID`, for what is no regular expression.
+        """
         match condition:
             case Filter():
                 return self._filter(condition)
             case Test(holds=holds):
                 self.tests.append(holds)
-                return Part("hansa_test(?, e.body)", (len(self.tests) - 1,))
+                return Fragment("hansa_test(?, e.body)", (len(self.tests) - 1,))
             case AnyOf(conditions):
-                return joined(" OR ", [self.part(one) for one in conditions], "0")
+                return joined(" OR ", [self.compile(one) for one in conditions], "0")
             case AllOf(conditions):
-                return joined(" AND ", [self.part(one) for one in conditions], "1")
+                return joined(" AND ", [self.compile(one) for one in conditions], "1")
 
     def column(self, filter: Filter) -> str | None:
-        """The column in which a filter can look."""
+        """The column of `entity` that has what a filter compares."""
         column = "id" if filter.path == ("id",) else self._index.columns.get(filter.path)
         holds_moments = column == "last_update"
         return column if holds_moments == filter.has_moments else None
 
-    def names(self, condition: Condition) -> tuple[str, ...]:
-        """What a condition compares that has no index."""
+    def unindexed(self, condition: Condition) -> tuple[str, ...]:
+        """The attributes (dotted) and tests of a condition that no index serves."""
         match condition:
             case Filter(path, _, operator):
                 has_column = operator.index is not IndexUse.NONE and self.column(condition) is not None
@@ -68,54 +79,57 @@ class Conditions:
             case Test(name):
                 return (name,)
             case AnyOf(conditions) | AllOf(conditions):
-                return tuple(name for one in conditions for name in self.names(one))
+                return tuple(name for one in conditions for name in self.unindexed(one))
 
-    def _filter(self, filter: Filter) -> Part:
+    def _filter(self, filter: Filter) -> Fragment:
         column = self.column(filter)
         if column is not None:
-            return column_part(f"e.{column}", filter)
+            return _column_comparison(f"e.{column}", filter)
         if _has_postings(filter):
-            meanings = all_candidates(filter.values)
-            number = self._index.numbers.get(filter.path)
-            if number is None:
-                return equality(filter.path, meanings)
-            self.looks_in_index = True
-            indexed = Part(
-                "EXISTS (SELECT 1 FROM entity_index AS x WHERE x.attribute = ? "  # noqa: S608 - placeholders only
-                f"AND x.value IN ({marks(meanings)}) AND x.entity = e.number)",
-                (number, *meanings),
-            )
-            if not self.has_tail:
-                return indexed
-            walk = equality(filter.path, meanings)
-            return Part(
-                f"CASE WHEN e.number > {AFTER} THEN {walk.sql} ELSE {indexed.sql} END",
-                (*walk.parameters, *indexed.parameters),
-            )
-        walk = walked(filter.path)
+            return self._equality(filter)
+        nodes = path_nodes(filter.path)
         node = f"n{len(filter.path)}"
-        test = joined(" OR ", [_comparison(node, filter, text) for text in filter.values], "0")
-        return Part(
-            f"EXISTS (SELECT 1 FROM {walk.sql} WHERE {test.sql})",  # noqa: S608 - no input
-            (*walk.parameters, *test.parameters),
+        test = joined(" OR ", [_node_comparison(node, filter, text) for text in filter.values], "0")
+        return Fragment(
+            f"EXISTS (SELECT 1 FROM {nodes.sql} WHERE {test.sql})",  # noqa: S608 - no input
+            (*nodes.parameters, *test.parameters),
+        )
+
+    def _equality(self, filter: Filter) -> Fragment:
+        candidates = all_candidates(filter.values)
+        in_body = body_equality(filter.path, candidates)
+        number = self._index.numbers.get(filter.path)
+        if number is None:
+            return in_body
+        self.reads_index = True
+        in_index = Fragment(
+            "EXISTS (SELECT 1 FROM entity_index AS x WHERE x.attribute = ? "  # noqa: S608 - placeholders only
+            f"AND x.value IN ({placeholders(len(candidates))}) AND x.entity = e.number)",
+            (number, *candidates),
+        )
+        if not self.has_tail:
+            return in_index
+        return Fragment(
+            f"CASE WHEN e.number > {AFTER} THEN {in_body.sql} ELSE {in_index.sql} END",
+            (*in_body.parameters, *in_index.parameters),
         )
 
 
-def column_part(column: str, filter: Filter) -> Part:
+def _has_postings(filter: Filter) -> bool:
+    """Whether a filter is an equality of values as the index has them."""
+    return filter.operator.index is IndexUse.POSTINGS and not filter.has_moments
+
+
+def _column_comparison(column: str, filter: Filter) -> Fragment:
     """A filter on a column of texts."""
     operator = filter.operator
     values = tuple(map(comparable, filter.values)) if filter.has_moments else filter.values
     if operator.index is IndexUse.POSTINGS:
-        return Part(f"{column} IN ({marks(values)})", values)
-    if operator.weakest is not None:
-        return Part(operator.sql.format(value=column), (operator.weakest(values),))
+        return Fragment(f"{column} IN ({placeholders(len(values))})", values)
     test = operator.sql.format(value=column)
-    return joined(" OR ", [Part(test, (_checked(filter, text),)) for text in values], "0")
-
-
-def _has_postings(filter: Filter) -> bool:
-    """Whether it is an equality of values as the index holds them."""
-    return filter.operator.index is IndexUse.POSTINGS and not filter.has_moments
+    if operator.weakest is not None:
+        return Fragment(test, (operator.weakest(values),))
+    return joined(" OR ", [Fragment(test, (_checked(filter, text),)) for text in values], "0")
 
 
 def _checked(filter: Filter, text: str) -> str:
@@ -124,56 +138,56 @@ def _checked(filter: Filter, text: str) -> str:
     return text
 
 
-def _comparison(node: str, filter: Filter, text: str) -> Part:
-    """Whether the value of a node compares with a text, by the type of the value."""
+def _node_comparison(node: str, filter: Filter, text: str) -> Fragment:
+    """Whether the value of a node of the body compares with a text, by the type of the value."""
     operator = filter.operator
     value, operand = f"{node}.atom", _checked(filter, text)
     if filter.has_moments:
         value, operand = f"hansa_instant({value})", comparable(text)
-    tests = [Part(f"({node}.type = 'text' AND {operator.sql.format(value=value)})", (operand,))]
+    tests = [Fragment(f"({node}.type = 'text' AND {operator.sql.format(value=value)})", (operand,))]
     number = number_of(text) if "number" in operator.applies_to else None
     if number is not None:
         test = operator.sql.format(value=f"{node}.atom")
-        tests.append(Part(f"({node}.type IN ('integer', 'real') AND {test})", (number,)))
+        tests.append(Fragment(f"({node}.type IN ('integer', 'real') AND {test})", (number,)))
     if "boolean" in operator.applies_to:
         test = operator.sql.format(value=f"{node}.type")
-        tests.append(Part(f"({node}.type IN ('true', 'false') AND {test})", (text,)))
+        tests.append(Fragment(f"({node}.type IN ('true', 'false') AND {test})", (text,)))
     return joined(" OR ", tests, "0")
 
 
-def equality(path: AttributePath, meanings: Sequence[str]) -> Part:
-    """Whether a path of the body reaches one of the meanings.
+def body_equality(path: AttributePath, candidates: Sequence[str]) -> Fragment:
+    """Whether a path of the body reaches one of some values in canonical JSON.
 
-    The body is canonical JSON, so that a value that is in it stands there byte for byte: looking for these bytes
-    first spares parsing most bodies.
+    The body is canonical JSON too, so that a value that is in it stands there byte for byte: looking for
+    these bytes first spares parsing most bodies.
     """
-    walk = walked(path)
+    nodes = path_nodes(path)
     last = f"n{len(path)}"
-    tests: list[Part] = []
-    for meaning in meanings:
-        if meaning in {"true", "false"}:
+    tests: list[Fragment] = []
+    for candidate in candidates:
+        if candidate in {"true", "false"}:
             sql = f"{last}.type = ?"
-        elif meaning.startswith('"'):
+        elif candidate.startswith('"'):
             sql = f"({last}.type = 'text' AND {last}.atom = json_extract(?, '$'))"
         else:
             sql = f"({last}.type IN ('integer', 'real') AND {last}.atom = json_extract(?, '$'))"
-        tests.append(Part(sql, (meaning,)))
-    occurs = joined(" OR ", [Part("instr(e.body, ?)", (meaning.encode(),)) for meaning in meanings], "0")
+        tests.append(Fragment(sql, (candidate,)))
+    occurs = joined(" OR ", [Fragment("instr(e.body, ?)", (one.encode(),)) for one in candidates], "0")
     reached = joined(" OR ", tests, "0")
-    return Part(
-        f"({occurs.sql} AND EXISTS (SELECT 1 FROM {walk.sql} WHERE {reached.sql}))",  # noqa: S608 - no input
-        (*occurs.parameters, *walk.parameters, *reached.parameters),
+    return Fragment(
+        f"({occurs.sql} AND EXISTS (SELECT 1 FROM {nodes.sql} WHERE {reached.sql}))",  # noqa: S608 - no input
+        (*occurs.parameters, *nodes.parameters, *reached.parameters),
     )
 
 
-def walked(path: AttributePath) -> Part:
+def path_nodes(path: AttributePath) -> Fragment:
     """Table functions that follow a path through the body; `n<k>` are the nodes after k names.
 
-    What a name leads to is made a list (itself, when it is one), whose elements are the nodes. As text the body
-    is parsed once per row: SQLite keeps what it parsed last, but not of blobs.
+    What a name leads to is made a list (itself, when it is one), whose elements are the nodes. As text the
+    body is parsed once per row: SQLite caches what it parsed last, but not of blobs.
     """
     tables: list[str] = []
-    values: list[Parameter] = []
+    parameters: list[Parameter] = []
     parent = "CAST(e.body AS TEXT)"
     for depth, name in enumerate(path, start=1):
         tables.append(
@@ -182,22 +196,25 @@ def walked(path: AttributePath) -> Part:
         )
         # A name in a path of SQLite is quoted as in JSON.
         step = "$." + msgspec.json.encode(name).decode()
-        values += [step, step, step]
+        parameters += [step, step, step]
         parent = f"CASE n{depth}.type WHEN 'object' THEN n{depth}.value ELSE '{{}}' END"
-    return Part(" CROSS JOIN ".join(tables), tuple(values))
+    return Fragment(" CROSS JOIN ".join(tables), tuple(parameters))
 
 
-def joined(word: str, parts: Sequence[Part], without: str) -> Part:
-    """Parts with a word between them, in brackets: as a balanced tree, for SQLite bounds the depth of one."""
-    if not parts:
-        return Part(without)
-    if len(parts) == 1:
-        return parts[0]
-    half = len(parts) // 2
-    one, other = joined(word, parts[:half], without), joined(word, parts[half:], without)
-    return Part(f"({one.sql}{word}{other.sql})", one.parameters + other.parameters)
+def joined(word: str, fragments: Sequence[Fragment], empty: str) -> Fragment:
+    """Fragments with a word between them, in brackets.
 
+    They form a balanced tree, for SQLite bounds the depth of an expression.
 
-def marks(values: Sequence[object]) -> str:
-    """A placeholder for each value."""
-    return ", ".join("?" * len(values))
+    Args:
+        word: ` AND ` or ` OR `.
+        fragments: In their order.
+        empty: The SQL for no fragments.
+    """
+    if not fragments:
+        return Fragment(empty)
+    if len(fragments) == 1:
+        return fragments[0]
+    half = len(fragments) // 2
+    left, right = joined(word, fragments[:half], empty), joined(word, fragments[half:], empty)
+    return Fragment(f"({left.sql}{word}{right.sql})", left.parameters + right.parameters)

@@ -1,61 +1,55 @@
-"""Lists: the choice of the way to answer one, by the totals; see `hansa.store.sqlite.lists.planner` for the ways.
-
-What looks at few entities runs on the event loop; everything else in a worker thread, where it may take
-`limits.search_timeout_s` and is refused afterwards with the advice to add an index. What a search found is kept until
-its collection changes, so that turning pages back and forth, or many who ask the same, search once.
-"""
+"""Answers lists: analysis, numbers, way, rows; `hansa.store.sqlite.lists` tells how."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import apsw
 import msgspec
 
+from hansa.core.cache import Cache
 from hansa.core.errors import Code, Unavailable
 from hansa.store.index.extraction import Indexes
 from hansa.store.records import Page, Query
 from hansa.store.sql import Row
 from hansa.store.sqlite.functions import Functions
 from hansa.store.sqlite.index_tail import IndexTail
-from hansa.store.sqlite.lists.planner import STRETCH, IndexScan, Plan, Posting, Statement, plan_query
+from hansa.store.sqlite.lists import planner, statements
+from hansa.store.sqlite.lists.analysis import Analysis, IndexScan, analyse
+from hansa.store.sqlite.lists.counting import PostingCounter
+from hansa.store.sqlite.lists.page_memory import STRETCH, Numbers, PageMemory
+from hansa.store.sqlite.lists.planner import MatchCounts, Plan, Way
 from hansa.store.sqlite.lists.row_cache import RowCache, shown_row
 from hansa.store.sqlite.lists.search_pool import SearchPool, TooSlow
-from hansa.store.sqlite.totals import Counted, SearchResult, Totals
+from hansa.store.sqlite.lists.statements import Statement
+from hansa.store.sqlite.totals import Totals
 
-ENTITIES_INLINE_MAX: Final = 500
-"""So many entities are looked at on the event loop; more are a matter for a worker thread."""
-BODIES_INLINE_MAX: Final = 50
-"""The same where their bodies have to be parsed."""
-COUNTED_INLINE_MAX: Final = 2000
-"""So many rows of an index are counted on the event loop."""
-COMPILED_KEPT_MAX: Final = 512
-UNINDEXED_KEPT_MAX: Final = 1000
-
-ROWS_KEPT_MAX_BYTES: Final = 16_777_216
+ANALYSES_MAX: Final = 512
+UNINDEXED_MAX: Final = 1000
+"""So many attributes without an index are counted."""
+ROWS_SIZE_MAX_BYTES: Final = 16_777_216
 
 _ROWS: Final = "SELECT number, id, body FROM entity WHERE number IN (SELECT value FROM json_each(?))"
-_EMPTY: Final = ((), ())
-_COUNT: Final = "SELECT count(*), ifnull(sum(public), 0), (SELECT ifnull(max(seq), 0) FROM change)"
+_decode_numbers: Final = msgspec.json.Decoder(list[int]).decode
 
 
 class FillIndex(Protocol):
-    """Has the tail of the index put into its table."""
+    """Starts to put the tail of the index into its table."""
 
     async def __call__(self, *, wait: bool) -> None:
-        """Begin, and wait for it or not."""
+        """Start, and return when it is done, or at once."""
 
 
 class Lists:
-    """Answers queries."""
+    """Answers queries, and remembers what helps to answer the next ones."""
 
     def __init__(
         self,
         connection: apsw.Connection,
         fetch: Callable[..., list[Row]],
-        searches: SearchPool,
+        search_pool: SearchPool,
         indexes: Indexes,
         totals: Totals,
         tail: IndexTail,
@@ -63,163 +57,207 @@ class Lists:
     ) -> None:
         self._functions = Functions(connection)
         self._fetch = fetch
-        self._searches = searches
+        self._search_pool = search_pool
         self._indexes = indexes
         self._totals = totals
-        self._tail = tail
+        self._counter = PostingCounter(fetch, search_pool, totals)
+        self._index_tail = tail
         self._fill_index = fill_index
-        self._compiled: dict[tuple[Query, bool], Plan] = {}
+        self._analyses: Cache[tuple[Query, bool], Analysis] = Cache("analyses", ANALYSES_MAX)
+        """By query without its page, and whether the index has a tail."""
+        self._pages = PageMemory()
+        self._row_cache = RowCache(ROWS_SIZE_MAX_BYTES)
         self._unindexed: dict[tuple[str, str], int] = {}
-        self._shown = RowCache(ROWS_KEPT_MAX_BYTES)
-
-    def forget(self, entity_id: str) -> None:
-        """An entity has been written or deleted."""
-        self._shown.discard(entity_id)
 
     async def answer(self, query: Query) -> Page:
-        """A page and the exact total."""
-        compiled = await self._taken_apart(query)
-        if compiled.has_ids:
-            return await self._searched(compiled, None) if compiled.is_slow else self._named(compiled)
-        if compiled.conditions == 0:
-            total = self._totals.of_collection(query.type, public_only=query.public_only)
-            return await self._known(compiled, None, total)
-        if compiled.ranged is not None:
-            return await self._ranged(compiled)
-        if not compiled.leads:
-            return await self._searched(compiled, None)
-        return await self._led(compiled)
+        """A page and the exact total.
+
+        Raises:
+            Refused: `Code.INVALID`, for what is no regular expression.
+            Unavailable: `Code.OVERLOADED`, `Code.SEARCH_TOO_SLOW` or `Code.UNAVAILABLE`.
+        """
+        analysis = await self._analysis(query)
+        scan = analysis.only_scan
+        is_first_page = not query.sort and query.offset == 0
+        if scan is not None and is_first_page and not analysis.has_ids and not self._counter.is_counted(scan):
+            page = await self._uncounted(analysis, query, scan)
+            if page is not None:
+                return page
+        plan = planner.choose(analysis, query, await self._counts(analysis, query))
+        return await self._run(plan, analysis, query)
+
+    def evict(self, entity_id: str) -> None:
+        """An entity has been written or deleted."""
+        self._row_cache.discard(entity_id)
 
     def unindexed_searches(self) -> dict[tuple[str, str], int]:
-        """How often something without an index was compared or sorted by."""
+        """How often pool searches have compared or sorted by what has no index, by (collection, path)."""
         return dict(self._unindexed)
 
-    # -- the ways ---------------------------------------------------------------------------------------------
+    @property
+    def caches(self) -> tuple[Cache[Any, Any], ...]:
+        """For the metrics."""
+        return (self._analyses, self._pages.cache, self._row_cache.cache)
 
-    def _named(self, compiled: Plan) -> Page:
-        """The answer where identifiers say it all."""
-        query = compiled.query
-        if query.sort:
-            return self._searched_here(compiled, None)
-        found = self._numbers(compiled.named())
-        return self._paged(found[query.offset : query.offset + query.limit], len(found))
+    # -- analysis and numbers
+    # ---------------------------------------------------------------------------------
 
-    async def _led(self, compiled: Plan) -> Page:
-        """The answer where an index knows the entities of at least one condition: the one with the fewest leads."""
-        query = compiled.query
-        is_one = compiled.conditions == 1
-        if is_one and not query.sort and query.offset == 0 and not self._is_counted(compiled.leads[0]):
-            numbers = self._numbers(compiled.stream(0, query.limit))
-            if len(numbers) < query.limit:  # that was all
-                return self._paged(numbers, len(numbers))
-            revision = self._totals.revision(query.type)
-            total = await self._count(compiled.leads[0], query)
-            if compiled.leads[0].is_disjoint and revision == self._totals.revision(query.type):
-                return self._paged(numbers, total)
-        counts = [await self._count(lead, query) for lead in compiled.leads]
-        fewest = min(counts)
-        leading = compiled.leads[counts.index(fewest)]
-        if is_one and leading.is_disjoint:
-            return await self._known(compiled, leading, fewest)
-        if fewest == 0:
-            return Page(*_EMPTY, 0)
-        inline_max = BODIES_INLINE_MAX if compiled.unindexed else ENTITIES_INLINE_MAX
-        if fewest <= inline_max and not compiled.is_slow:
-            return self._searched_here(compiled, leading)
-        return await self._searched(compiled, leading)
+    async def _analysis(self, query: Query) -> Analysis:
+        every_page = msgspec.structs.replace(query, offset=0, limit=0)
+        analysis = self._analysed(every_page, has_tail=False)
+        if analysis.reads_index and self._index_tail:
+            await self._fill_index(wait=self._index_tail.is_long)
+            if self._index_tail:
+                analysis = self._analysed(every_page, has_tail=True)
+        return analysis
 
-    async def _known(self, compiled: Plan, lead: IndexScan | None, total: int) -> Page:
-        """The answer where the total is kept: no condition, or one."""
-        query = compiled.query
-        if total <= query.offset or query.limit == 0:
-            return Page(*_EMPTY, total)
-        if not query.sort:
-            return self._streamed(compiled, total)
-        if lead is not None and total <= (BODIES_INLINE_MAX if compiled.unindexed else ENTITIES_INLINE_MAX):
-            return self._searched_here(compiled, lead)
-        if compiled.sorted_column is not None:
-            whole = self._totals.of_collection(query.type, public_only=query.public_only)
-            looked_at = (query.offset + query.limit) * whole / total
-            if lead is None or looked_at <= ENTITIES_INLINE_MAX:
-                return self._paged(self._numbers(compiled.walk()), total)
-        return await self._searched(compiled, lead)
+    def _analysed(self, every_page: Query, *, has_tail: bool) -> Analysis:
+        key = (every_page, has_tail)
+        analysis = self._analyses.get(key)
+        if analysis is None:
+            analysis = analyse(every_page, self._indexes.of(every_page.type), has_tail=has_tail)
+            self._analyses.put(key, analysis)
+        return analysis
 
-    async def _ranged(self, compiled: Plan) -> Page:
-        """The answer to a range of a column."""
-        probe = compiled.range_count(ENTITIES_INLINE_MAX + 1)
-        ((count,),) = self._fetch(probe.sql, probe.parameters)
-        if count <= ENTITIES_INLINE_MAX:
-            return self._searched_here(compiled, None)
-        query = compiled.query
-        if not query.sort or compiled.sorted_column != compiled.ranged:
-            return await self._searched(compiled, None)
-        kept = msgspec.structs.replace(query, offset=0, limit=0, sort=())
-        answer = self._totals.answer(kept)
-        if answer is None:
-            revision = self._totals.revision(query.type)
-            ((total,),) = await self._in_time(compiled, compiled.range_count())
-            answer = SearchResult(total, ())
-            self._totals.keep_answer(kept, revision, answer)
-        return self._paged(self._numbers(compiled.walk()), answer.total)
+    async def _counts(self, analysis: Analysis, query: Query) -> MatchCounts:
+        """The numbers that decide about the way."""
+        if analysis.has_ids:
+            return MatchCounts(0)
+        in_range = 0
+        if analysis.range_column is not None:
+            probe = statements.range_count(analysis, planner.ENTITIES_INLINE_MAX + 1)
+            ((in_range,),) = self._rows(probe)
+        scans = [await self._counter.count(scan, query) for scan in analysis.scans]
+        # Last, and without waiting until the page is read: it is of the same moment.
+        collection = self._totals.of_collection(query.type, public_only=query.public_only)
+        return MatchCounts(collection, tuple(scans), in_range)
 
-    def _streamed(self, compiled: Plan, total: int) -> Page:
-        """A page in the order of numbers: the first one by itself, later ones from stretches that are read ahead."""
-        query, order = compiled.query, compiled.order
-        state = self._totals.removals(query.type)
+    # -- the ways
+    # ---------------------------------------------------------------------------------------------
+
+    async def _uncounted(self, analysis: Analysis, query: Query, scan: IndexScan) -> Page | None:
+        """The first page of an index scan that has not been counted yet; None when it has to be planned.
+
+        A page that is not full has all there is. Otherwise the count may take a while, but a page that was
+        read before and is still right need not be read again.
+        """
+        numbers = self._numbers(statements.stream(analysis, 0, query.limit, None))
+        if len(numbers) < query.limit:
+            return self._page(numbers, len(numbers))
+        revision = self._totals.revision(query.type)
+        total = await self._counter.count(scan, query)
+        if scan.is_disjoint and revision == self._totals.revision(query.type):
+            return self._page(numbers, total)
+        return None
+
+    async def _run(self, plan: Plan, analysis: Analysis, query: Query) -> Page:
+        match plan.way:
+            case Way.STREAM:
+                return self._page(self._streamed(analysis, query), plan.total)
+            case Way.NOTHING:
+                return Page((), (), plan.total)
+            case Way.SEARCH:
+                ((total, numbers),) = self._rows(statements.search(analysis, query, plan.scan))
+                return self._page(_decode_numbers(numbers), total)
+            case Way.NAMED:
+                numbers = self._numbers(statements.named(analysis))
+                return self._page(numbers[query.offset : query.offset + query.limit], len(numbers))
+            case Way.WALK:
+                return self._page(self._numbers(statements.walk(analysis, query)), plan.total)
+            case Way.WALK_RANGE:
+                total = await self._range_total(analysis, query)
+                return self._page(self._numbers(statements.walk(analysis, query)), total)
+            case Way.POOL_SEARCH:
+                self._count_unindexed(query.type, analysis.unindexed)
+                numbers, total = await self._pool_search(analysis, query, plan.scan)
+                return self._page(numbers, total, analysis.unindexed)
+
+    def _streamed(self, analysis: Analysis, query: Query) -> Sequence[int]:
+        """A page in the order of numbers; but for the first one it is read ahead, in stretches."""
+        removals = self._totals.removals(query.type)
         if query.offset > 0 and query.limit <= STRETCH:
-            return self._paged(self._from_stretches(compiled, state), total)
-        behind = order.number_before(query.offset, state)
-        numbers = self._numbers(compiled.stream(query.offset, query.limit, behind))
-        if len(numbers) == query.limit:
-            order.note_page(query.offset + query.limit, numbers[-1], state)
-        return self._paged(numbers, total)
+            return self._from_stretches(analysis, query, removals)
+        before = self._pages.number_before(analysis, query.offset, removals)
+        numbers = self._numbers(statements.stream(analysis, query.offset, query.limit, before))
+        if len(numbers) == query.limit >= STRETCH:
+            self._pages.note_end(analysis, query.offset + query.limit, numbers[-1], removals)
+        return numbers
 
-    def _from_stretches(self, compiled: Plan, state: int) -> Sequence[int]:
-        query, order = compiled.query, compiled.order
+    def _from_stretches(self, analysis: Analysis, query: Query, removals: int) -> Sequence[int]:
         first, last = query.offset // STRETCH, (query.offset + query.limit - 1) // STRETCH
-        found: list[int] = []
+        numbers: list[int] = []
         for place in range(first, last + 1):
-            numbers = order.stretch(place, state)
-            if numbers is None:
-                behind = order.number_before(place * STRETCH, state)
-                numbers = array("q", self._numbers(compiled.stream(place * STRETCH, STRETCH, behind)))
-                if len(numbers) == STRETCH:
-                    order.note_stretch(place, numbers, state)
-            found += numbers
-            if len(numbers) < STRETCH:
+            stretch = self._pages.stretch(analysis, place, removals)
+            if stretch is None:
+                stretch = self._read_stretch(analysis, place, removals)
+            numbers += stretch
+            if len(stretch) < STRETCH:
                 break
-        begin = query.offset - first * STRETCH
-        return found[begin : begin + query.limit]
+        start = query.offset - first * STRETCH
+        return numbers[start : start + query.limit]
+
+    def _read_stretch(self, analysis: Analysis, place: int, removals: int) -> Numbers:
+        before = self._pages.number_before(analysis, place * STRETCH, removals)
+        stretch = array("q", self._numbers(statements.stream(analysis, place * STRETCH, STRETCH, before)))
+        if len(stretch) == STRETCH:
+            self._pages.note_stretch(analysis, place, stretch, removals)
+        return stretch
+
+    async def _pool_search(
+        self, analysis: Analysis, query: Query, scan: IndexScan | None
+    ) -> tuple[Sequence[int], int]:
+        """The numbers of the page, and the total."""
+        revision = self._totals.revision(query.type)
+        result = self._pages.result(query, revision)
+        if result is not None:
+            return result.numbers, result.total
+        ((total, text),) = await self._in_time(analysis, statements.search(analysis, query, scan))
+        numbers = array("q", _decode_numbers(text))
+        if revision == self._totals.revision(query.type):
+            self._pages.note_result(query, revision, numbers, total)
+        return numbers, total
+
+    async def _range_total(self, analysis: Analysis, query: Query) -> int:
+        """How many entities a range has."""
+        every_page = msgspec.structs.replace(query, offset=0, limit=0, sort=())
+        revision = self._totals.revision(query.type)
+        result = self._pages.result(every_page, revision)
+        if result is not None:
+            return result.total
+        ((total,),) = await self._in_time(analysis, statements.range_count(analysis))
+        if revision == self._totals.revision(query.type):
+            self._pages.note_result(every_page, revision, array("q"), total)
+        return int(total)
+
+    # -- running statements
+    # -----------------------------------------------------------------------------------
+
+    def _rows(self, statement: Statement) -> list[Row]:
+        self._functions.prepare(statement.tests)
+        return self._fetch(statement.sql, statement.parameters)
 
     def _numbers(self, statement: Statement) -> list[int]:
         return [row[0] for row in self._rows(statement)]
 
-    def _rows(self, statement: Statement) -> list[Row]:
-        self._functions.tests = statement.tests
-        return self._fetch(statement.sql, statement.parameters)
+    async def _in_time(self, analysis: Analysis, statement: Statement) -> list[Row]:
+        """The rows of a statement that runs in a worker thread."""
+        try:
+            return await self._search_pool.fetch(statement)
+        except TooSlow:
+            names = ", ".join(analysis.unindexed)
+            advice = (
+                f"add {names} to the setting indexed_attributes, or filter by an attribute with an index first"
+                if names
+                else "filter by something that fewer entities have"
+            )
+            raise Unavailable(
+                Code.SEARCH_TOO_SLOW,
+                f"This list has to look at too many entities of {analysis.query.type}: {advice}.",
+            ) from None
 
-    def _searched_here(self, compiled: Plan, leading: IndexScan | None) -> Page:
-        ((total, numbers),) = self._rows(compiled.search(leading))
-        return self._paged(msgspec.json.decode(numbers, type=tuple[int, ...]), total)
-
-    async def _searched(self, compiled: Plan, leading: IndexScan | None) -> Page:
-        self._note_unindexed(compiled.query, compiled.unindexed)
-        answer = await self._search_answer(compiled, leading)
-        return self._paged(answer.numbers, answer.total, compiled.unindexed)
-
-    async def _search_answer(self, compiled: Plan, leading: IndexScan | None) -> SearchResult:
-        query = compiled.query
-        answer = self._totals.answer(query)
-        if answer is None:
-            revision = self._totals.revision(query.type)
-            ((total, numbers),) = await self._in_time(compiled, compiled.search(leading))
-            answer = SearchResult(total, msgspec.json.decode(numbers, type=tuple[int, ...]))
-            self._totals.keep_answer(query, revision, answer)
-        return answer
-
-    def _paged(self, numbers: Sequence[int], total: int, unindexed: tuple[str, ...] = ()) -> Page:
-        """A page of the entities with some numbers, in this order."""
-        rows = self._shown.of(numbers)
+    def _page(self, numbers: Sequence[int], total: int, unindexed: tuple[str, ...] = ()) -> Page:
+        """The page of the entities with some numbers, in this order."""
+        rows = self._row_cache.get_many(numbers)
         if None in rows:
             missing = [number for number, row in zip(numbers, rows, strict=True) if row is None]
             read = {
@@ -227,92 +265,16 @@ class Lists:
                 for number, identifier, body in self._fetch(_ROWS, (msgspec.json.encode(missing).decode(),))
             }
             for number, row in read.items():
-                self._shown.put(number, row)
+                self._row_cache.put(number, row)
             rows = [row or read.get(number) for number, row in zip(numbers, rows, strict=True)]
-        shown = [row for row in rows if row is not None]  # what was deleted since a search is left out
-        if not shown:
-            return Page(*_EMPTY, total, unindexed)
-        identifiers, tails, plain = zip(*shown, strict=True)
+        present = [row for row in rows if row is not None]  # not what was deleted since a search
+        if not present:
+            return Page((), (), total, unindexed)
+        identifiers, tails, plain = zip(*present, strict=True)
         return Page(tails, identifiers, total, unindexed, all(plain))
 
-    async def _in_time(self, compiled: Plan, statement: Statement) -> list[Row]:
-        try:
-            return await self._searches.fetch(statement)
-        except TooSlow:
-            query = compiled.query
-            names = ", ".join(compiled.unindexed)
-            advice = (
-                f"add {names} to the setting indexed_attributes, or filter by an attribute with an index first"
-                if names
-                else "filter by something that fewer entities have"
-            )
-            raise Unavailable(
-                Code.SEARCH_TOO_SLOW, f"This list has to look at too many entities of {query.type}: {advice}."
-            ) from None
-
-    def _note_unindexed(self, query: Query, names: tuple[str, ...]) -> None:
+    def _count_unindexed(self, collection: str, names: tuple[str, ...]) -> None:
         for name in names:
-            key = (query.type, name)
-            if key in self._unindexed or len(self._unindexed) < UNINDEXED_KEPT_MAX:
+            key = (collection, name)
+            if key in self._unindexed or len(self._unindexed) < UNINDEXED_MAX:
                 self._unindexed[key] = self._unindexed.get(key, 0) + 1
-
-    async def _taken_apart(self, query: Query) -> Plan:
-        whole = msgspec.structs.replace(query, offset=0, limit=0)  # all pages of a list are taken apart alike
-        compiled = self._compiled_for(whole, has_tail=False)
-        if compiled.looks_in_index and self._tail:
-            await self._fill_index(wait=self._tail.is_long)
-            if self._tail:
-                compiled = self._compiled_for(whole, has_tail=True)
-        return msgspec.structs.replace(compiled, query=query)
-
-    def _compiled_for(self, query: Query, *, has_tail: bool) -> Plan:
-        key = (query, has_tail)
-        compiled = self._compiled.get(key)
-        if compiled is None:
-            compiled = plan_query(query, self._indexes.of(query.type), has_tail=has_tail)
-            if len(self._compiled) >= COMPILED_KEPT_MAX:
-                self._compiled.clear()
-            self._compiled[key] = compiled
-        return compiled
-
-    # -- totals -----------------------------------------------------------------------------------------------
-
-    def _is_counted(self, lead: IndexScan) -> bool:
-        return all(
-            source.posting is None or self._totals.of_posting(source.posting) is not None
-            for source in lead.sources
-        )
-
-    async def _count(self, lead: IndexScan, query: Query) -> int:
-        """How many entities the postings of a lead have together."""
-        total = 0
-        for source in lead.sources:
-            if source.posting is None:
-                total += self._totals.of_status(query.type, source.value, public_only=query.public_only)
-                continue
-            pair = self._totals.of_posting(source.posting)
-            if pair is None:
-                pair = await self._counted(source)
-            total += pair[1] if query.public_only else sum(pair)
-        return total
-
-    async def _counted(self, source: Posting) -> tuple[int, int]:
-        posting, counted = source.posting, source.counted
-        assert posting is not None
-        ((count, public, seq),) = self._fetch(
-            f"{_COUNT} FROM ({counted.sql} LIMIT ?)", (*counted.parameters, COUNTED_INLINE_MAX)
-        )
-        if count < COUNTED_INLINE_MAX:
-            self._totals.keep(posting, Counted(count - public, public, seq))
-            return (count - public, public)
-
-        async def elsewhere() -> Counted:
-            rows: list[Row] = await self._searches.run(
-                lambda connection: connection.execute(
-                    f"{_COUNT} FROM ({counted.sql})", counted.parameters
-                ).fetchall()
-            )
-            ((count, public, seq),) = rows
-            return Counted(count - public, public, seq)
-
-        return await self._totals.count(posting, elsewhere)

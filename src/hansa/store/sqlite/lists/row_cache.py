@@ -1,4 +1,4 @@
-"""What lists show of entities, kept at hand: lists of all kinds show the same entities again and again."""
+"""What lists show of entities: lists of all kinds show the same entities again and again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hansa.core.identifiers import PLAIN_IDENTIFIER
 from hansa.store.records import tail_of
 
 OVERHEAD_BYTES: Final = 500
-"""What keeping one takes beside its tail, roughly."""
+"""What an entry takes beside its tail, roughly."""
 
 
 class ShownRow(NamedTuple):
@@ -18,7 +18,9 @@ class ShownRow(NamedTuple):
 
     identifier: str
     tail: bytes
+    """See `hansa.store.records.tail_of`."""
     is_plain: bool
+    """Whether the identifier stands in a path and in JSON as it is."""
 
 
 def shown_row(identifier: str, body: bytes) -> ShownRow:
@@ -30,30 +32,30 @@ class RowCache:
     """Rows by the numbers of their entities."""
 
     def __init__(self, size_max_bytes: int) -> None:
-        self._rows: Cache[int, ShownRow] = Cache(
-            "rows", size_max_bytes, size_max_bytes // 16, _size_bytes, self._gone
+        self.cache: Final[Cache[int, ShownRow]] = Cache(
+            "rows", size_max_bytes, size_max_bytes // 16, _size_bytes, self._evicted
         )
         self._numbers: dict[str, int] = {}
 
-    def of(self, numbers: Iterable[int]) -> list[ShownRow | None]:
-        """The rows of some entities, None for each that is not kept."""
-        return self._rows.get_many(numbers)
+    def get_many(self, numbers: Iterable[int]) -> list[ShownRow | None]:
+        """The rows of some entities, None for each that is not cached."""
+        return self.cache.get_many(numbers)
 
     def put(self, number: int, row: ShownRow) -> None:
-        """Keep a row that has just been read."""
+        """Put a row that has just been read into the cache, unless it is too large."""
         self.discard(row.identifier)
         self._numbers[row.identifier] = number
-        self._rows.put(number, row)
-        if self._rows.peek(number) is None:
+        self.cache.put(number, row)
+        if self.cache.peek(number) is None:
             self._numbers.pop(row.identifier, None)
 
     def discard(self, identifier: str) -> None:
-        """An entity has been written or deleted."""
+        """Remove the row of an entity that has been written or deleted."""
         number = self._numbers.get(identifier)
         if number is not None:
-            self._rows.discard(number)
+            self.cache.discard(number)
 
-    def _gone(self, row: ShownRow) -> None:
+    def _evicted(self, row: ShownRow) -> None:
         self._numbers.pop(row.identifier, None)
 
 

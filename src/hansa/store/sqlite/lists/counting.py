@@ -1,0 +1,73 @@
+"""How many entities an index scan has: exactly, from memory, or counted in the index the first time.
+
+Few rows are counted on the event loop, many in a worker thread, while others go on writing;
+`hansa.store.sqlite.totals` adds what they wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from hansa.store.records import Query
+from hansa.store.sql import Row
+from hansa.store.sqlite.lists.analysis import IndexScan, Posting
+from hansa.store.sqlite.lists.search_pool import SearchPool
+from hansa.store.sqlite.totals import EntityCount, PostingCount, Totals
+
+COUNTED_INLINE_MAX: Final = 2000
+"""So many rows of an index are counted on the event loop."""
+_COUNT: Final = "SELECT count(*), ifnull(sum(public), 0), (SELECT ifnull(max(seq), 0) FROM change)"
+
+
+class PostingCounter:
+    """Counts the entities of postings, once."""
+
+    def __init__(self, fetch: Callable[..., list[Row]], search_pool: SearchPool, totals: Totals) -> None:
+        self._fetch = fetch
+        self._search_pool = search_pool
+        self._totals = totals
+
+    def is_counted(self, scan: IndexScan) -> bool:
+        """Whether all numbers are in memory."""
+        return all(posting.key is None or self._totals.has_posting(posting.key) for posting in scan.postings)
+
+    async def count(self, scan: IndexScan, query: Query) -> int:
+        """How many entities the postings of a scan have together.
+
+        Raises:
+            Unavailable: `Code.OVERLOADED`, when too many searches are waiting.
+        """
+        has_waited = False
+        total = 0
+        for posting in scan.postings:
+            if posting.key is None:
+                total += self._totals.of_status(query.type, posting.value, public_only=query.public_only)
+                continue
+            count = self._totals.of_posting(posting.key)
+            if count is None:
+                count = await self._count(posting)
+                has_waited = True
+            total += count.public if query.public_only else count.private + count.public
+        # While one was counted, others may have changed; by now all are in memory, unless there are too many.
+        return await self.count(scan, query) if has_waited and self.is_counted(scan) else total
+
+    async def _count(self, posting: Posting) -> EntityCount:
+        key, publicity = posting.key, posting.publicity
+        assert key is not None, "a status is never counted"
+        ((count, public, seq),) = self._fetch(
+            f"{_COUNT} FROM ({publicity.sql} LIMIT ?)", (*publicity.parameters, COUNTED_INLINE_MAX)
+        )
+        if count < COUNTED_INLINE_MAX:
+            return self._totals.put_posting(key, PostingCount(count - public, public, seq))
+
+        async def count_in_pool() -> PostingCount:
+            rows: list[Row] = await self._search_pool.run(
+                lambda connection: connection.execute(
+                    f"{_COUNT} FROM ({publicity.sql})", publicity.parameters
+                ).fetchall()
+            )
+            ((count, public, seq),) = rows
+            return PostingCount(count - public, public, seq)
+
+        return await self._totals.count_posting(key, count_in_pool)
