@@ -82,13 +82,13 @@ async def end(bus: Bus) -> int:
 
 async def all_events(bus: Bus, after: int, filter: EventFilter | None = None) -> list[CommittedEvent]:
     """Every matching event, page by page."""
-    found: list[CommittedEvent] = []
+    events: list[CommittedEvent] = []
     while True:
         page = await bus.search(after, filter)
-        found += page.events
+        events += page.events
         after = page.scanned_to
         if after >= page.last_position:
-            return found
+            return events
 
 
 async def first_page(pages: AsyncIterator[EventPage]) -> EventPage:
@@ -262,14 +262,14 @@ async def test_all_members_read_the_same_events_in_the_same_order(buses: MakeBus
 async def test_a_committed_event_says_where_it_is(bus: Bus, league: League) -> None:
     (jws,) = league.lubeck.events(1)
     (position,) = await bus.publish([jws])
-    (found,) = (await bus.search(position - 1)).events
+    (committed,) = (await bus.search(position - 1)).events
     status = await bus.ledger()
-    assert (found.position, found.jws, found.event) == (position, jws, read_event(jws)[0])
-    assert 1 <= found.height <= status.height
-    assert found.time.endswith("Z")
+    assert (committed.position, committed.jws, committed.event) == (position, jws, read_event(jws)[0])
+    assert 1 <= committed.height <= status.height
+    assert committed.time.endswith("Z")
 
 
-async def test_a_page_has_at_most_as_many_events_as_asked_for(bus: Bus, league: League) -> None:
+async def test_a_page_has_at_most_as_many_events_as_requested(bus: Bus, league: League) -> None:
     start = await end(bus)
     await bus.publish(league.lubeck.events(5))
     page = await bus.search(start, limit=2)
@@ -290,15 +290,15 @@ async def test_filters_select_by_type_issuer_and_key(bus: Bus, league: League) -
     (bergen,) = league.bergen.events(1)
     await bus.publish([bergen])
 
-    async def found(**fields: tuple[str, ...]) -> list[str]:
+    async def matches(**fields: tuple[str, ...]) -> list[str]:
         return [event.jws for event in await all_events(bus, start, EventFilter(**fields))]  # type: ignore[arg-type]
 
-    assert await found(types=("productOfferingStateChangeEvent",)) == lubeck[1:]
-    assert await found(issuers=(league.bergen.did,)) == [bergen]
-    assert await found(keys=(league.lubeck.key_of("filtered"),)) == lubeck
-    assert await found(keys=(league.lubeck.key_of("filtered"),), issuers=(league.bergen.did,)) == []
-    assert await found(types=("productOfferingCreateEvent",)) == [lubeck[0], bergen]
-    assert await found(keys=("no key",)) == await found(types=("noSuchEvent",)) == []
+    assert await matches(types=("productOfferingStateChangeEvent",)) == lubeck[1:]
+    assert await matches(issuers=(league.bergen.did,)) == [bergen]
+    assert await matches(keys=(league.lubeck.key_of("filtered"),)) == lubeck
+    assert await matches(keys=(league.lubeck.key_of("filtered"),), issuers=(league.bergen.did,)) == []
+    assert await matches(types=("productOfferingCreateEvent",)) == [lubeck[0], bergen]
+    assert await matches(keys=("no key",)) == await matches(types=("noSuchEvent",)) == []
 
 
 async def test_a_search_between_times_finds_the_blocks_of_that_time(bus: Bus, league: League) -> None:
@@ -325,7 +325,7 @@ async def test_claims_tell_the_last_version_of_each_key(bus: Bus, league: League
     assert (claim.first_position, claim.last_position, claim.version) == (first, last, 2)
 
 
-async def test_many_claims_are_asked_for_in_parts(bus: Bus, league: League) -> None:
+async def test_many_claims_are_requested_in_parts(bus: Bus, league: League) -> None:
     events = league.lubeck.events(3)
     await bus.publish(events)
     keys = [read_event(jws)[0].entity.key for jws in events]

@@ -21,7 +21,7 @@ ROUTE_MAKERS = {"starlette.routing.Route", "starlette.routing.WebSocketRoute", "
 
 def constants() -> dict[str, str]:
     """Text constants of the product's modules, by their dotted name."""
-    found: dict[str, Any] = {}
+    texts: dict[str, Any] = {}
     for source in product():
         module = source.path.removeprefix("src/").removesuffix(".py").replace("/", ".")
         for statement in source.tree.body:
@@ -29,8 +29,8 @@ def constants() -> dict[str, str]:
                 statement.value, ast.Constant
             ):
                 targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-                found |= {f"{module}.{ast.unparse(target)}": statement.value.value for target in targets}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+                texts |= {f"{module}.{ast.unparse(target)}": statement.value.value for target in targets}
+    return {name: value for name, value in texts.items() if isinstance(value, str)}
 
 
 def product() -> Iterator[Source]:
@@ -42,7 +42,7 @@ def product() -> Iterator[Source]:
 def served() -> frozenset[str]:
     """Paths of all routes, without their parameters' names."""
     texts = constants()
-    found = set()
+    paths = set()
     for source in product():
         module = source.path.removeprefix("src/").removesuffix(".py").replace("/", ".")
         for node in ast.walk(source.tree):
@@ -59,8 +59,8 @@ def served() -> frozenset[str]:
                         if isinstance(expression, ast.Constant)
                         else texts.get(name) or texts[f"{module}.{name}"]
                     )
-                found.add(without_parameters(path))
-    return frozenset(found)
+                paths.add(without_parameters(path))
+    return frozenset(paths)
 
 
 def without_samples(text: str) -> str:
@@ -83,9 +83,9 @@ def test_every_route_is_documented() -> None:
 
 def test_the_pages_name_no_route_that_is_not_served() -> None:
     named = {
-        without_parameters(found.partition("?")[0])
+        without_parameters(route.partition("?")[0])
         for path in pages()
-        for found in re.findall(
+        for route in re.findall(
             r"(/league/v1/[\w{}/-]+|/livez|/readyz|/metrics\b)(?!\.)", without_samples(page(path))
         )
     }

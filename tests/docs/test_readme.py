@@ -25,8 +25,8 @@ def typed(path: str) -> list[list[str]]:
     What a shell would fill in is a word, what it pipes on is left out.
     """
     lines = [re.sub(r"\$\([^)]*\)|\$\w+", "FILLED-IN", " ".join(words)) for words in commands(page(path))]
-    found = [shlex.split(part) for line in lines for part in re.split(r" [|>] ", line)[:1]]
-    return [words for words in found if words]
+    parts = [shlex.split(part) for line in lines for part in re.split(r" [|>] ", line)[:1]]
+    return [words for words in parts if words]
 
 
 def test_the_readme_shows_the_two_commands_first() -> None:

@@ -161,12 +161,12 @@ class RunningMember:
     async def wait_until_ready(self) -> None:
         """Wait until it calls itself ready."""
 
-        async def is_ready_or_gone() -> bool:
+        async def is_ready_or_ended() -> bool:
             assert self.process is not None
             assert self.process.returncode is None, f"{self.name} ended:\n{self.log_tail()}"
             return await self.is_ready()
 
-        await wait_until(is_ready_or_gone, f"{self.name} is ready", READY_TIMEOUT_S, [self])
+        await wait_until(is_ready_or_ended, f"{self.name} is ready", READY_TIMEOUT_S, [self])
 
     async def run_to_end(
         self, environment: Mapping[str, str] | None = None, command: Sequence[str] = SERVE
@@ -222,7 +222,7 @@ class RunningMember:
                 raise AssertionError(f"{self.name} does not stop:\n{self.log_tail()}") from None
         return process.returncode
 
-    async def standing(self) -> str:
+    async def state_text(self) -> str:
         """Where it stands, in one line."""
         try:
             status = await self.status()
@@ -280,9 +280,9 @@ async def wait_until(
     deadline_s = CLOCK.monotonic() + timeout_s
     while not await condition():
         if CLOCK.monotonic() > deadline_s:
-            standing = [await member.standing() for member in members]
+            states = [await member.state_text() for member in members]
             tails = [f"--- {member.name}\n{member.log_tail()}" for member in members]
-            raise AssertionError("\n".join((f"not so after {timeout_s:g} s: {what}", *standing, *tails)))
+            raise AssertionError("\n".join((f"not so after {timeout_s:g} s: {what}", *states, *tails)))
         await CLOCK.sleep(POLL_S)
 
 

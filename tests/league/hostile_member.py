@@ -65,8 +65,8 @@ class HostileMember:
         self.bus = CometBftBus(through.folder / LEDGER / RPC_SOCKET, CLOCK, Limits())
         self.bodies: dict[str, bytes] = {}
         """What is served, by ledger key."""
-        self.asked: list[str] = []
-        """Ledger keys that others asked for, in that order."""
+        self.requested_keys: list[str] = []
+        """Ledger keys that others requested, in that order."""
         self.is_endless = False
         """Whether answers begin and never end."""
         self.is_silent = False
@@ -148,7 +148,7 @@ class HostileMember:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         keys = [one["key"] for one in msgspec.json.decode(await request.read())["entities"]]
-        self.asked += keys
+        self.requested_keys += keys
         if self.is_silent:
             await self._ended.wait()
         if self.is_endless:

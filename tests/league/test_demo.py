@@ -114,7 +114,7 @@ async def demo(folder: Path, base_port: int, *further: str) -> AsyncIterator[Dem
             await process.wait()
 
 
-async def wait_until_gone(pid: int) -> None:
+async def wait_until_ended(pid: int) -> None:
     """Wait for the end of a process that is not ours to wait for."""
     async with asyncio.timeout(END_TIMEOUT_S):
         while Path(f"/proc/{pid}").exists():
@@ -154,7 +154,7 @@ async def test_members_end_with_a_demo_that_is_killed(tmp_path: Path) -> None:
         assert all(pids)
         made.process.kill()
         for pid in pids:
-            await wait_until_gone(pid)
+            await wait_until_ended(pid)
     assert all(serving_process(tmp_path / "league" / name) is None for name in ("lubeck", "bergen"))
 
 
@@ -198,8 +198,8 @@ async def test_every_command_does_what_it_says(tmp_path: Path) -> None:
         refused_token = await hansa("import", str(file), "--to", one, "--token", "nonsense")
         assert (refused_token.status, "HANSA_TOKEN" in refused_token.err) == (13, True)
         os.kill(made.pid(1), signal.SIGKILL)
-        gone = await hansa("diff", one, two)
-        assert (gone.status, "hansa serve" in gone.err) == (12, True)
+        diff = await hansa("diff", one, two)
+        assert (diff.status, "hansa serve" in diff.err) == (12, True)
         unfinished = (await hansa("import", str(file), "--to", two, "--token", token, "--json")).json()
         assert (unfinished["is_complete"], unfinished["error"]["code"]) == (False, "unavailable")
         assert await made.end(signal.SIGTERM) == 0

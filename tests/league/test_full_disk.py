@@ -52,15 +52,15 @@ def mount_disk() -> Iterator[MountDisk]:
     mounted: list[Path] = []
 
     def mount(folder: Path) -> Disk:
-        kept = folder.with_name(f"{folder.name}.kept")
-        folder.rename(kept)
+        original = folder.with_name(f"{folder.name}.kept")
+        folder.rename(original)
         folder.mkdir(mode=0o700)
         command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE_MB}m,mode=700", "hansa-test", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
         mounted.append(folder)
-        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        shutil.copytree(original, folder, dirs_exist_ok=True)
         return Disk(folder)
 
     yield mount

@@ -330,16 +330,16 @@ async def test_an_identifier_that_another_member_owns_cannot_be_claimed(scene: S
     assert (await scene.lubeck.status())["conflicts"] == 0
 
 
-async def test_the_earlier_claim_wins_everywhere_and_the_later_one_is_told(scene: Scene) -> None:
+async def test_the_earlier_claim_wins_everywhere_and_the_later_one_is_reported(scene: Scene) -> None:
     key, body = entity_key(scene.hostile.did, "urn:x:both"), offering("urn:x:both", name="earlier")
     await scene.hostile.announce("urn:x:both", body)
     await scene.all_accuse(key, Code.RETRIEVAL_MISSING)
     await scene.lubeck.create_offering(id="urn:x:both", name="later")
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return bool((await scene.lubeck.status())["conflicts"] == 1)
 
-    await wait_until(is_told, "lubeck knows of the conflict", PATIENCE_S, [scene.lubeck])
+    await wait_until(is_reported, "lubeck knows of the conflict", PATIENCE_S, [scene.lubeck])
     scene.hostile.bodies[key] = body
 
     async def has_earlier(member: RunningMember) -> bool:
@@ -363,7 +363,7 @@ async def test_an_event_of_a_private_type_is_refused_without_asking_for_the_pers
         location=scene.hostile.location(key, body),
     )
     await scene.all_accuse(key, Code.ENTITY_INVALID)
-    assert key not in scene.hostile.asked
+    assert key not in scene.hostile.requested_keys
     for member in scene.honest.members:
         assert (await member.get(f"{INDIVIDUALS}/urn:x:person", with_token=True)).status == 404
 

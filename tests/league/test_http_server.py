@@ -70,7 +70,7 @@ async def test_a_head_without_end_is_refused(running: Running) -> None:
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel",
     ],
 )
-async def test_a_request_that_does_not_arrive_is_given_up(running: Running, sent: bytes) -> None:
+async def test_a_request_that_does_not_arrive_is_aborted(running: Running, sent: bytes) -> None:
     async with asyncio.timeout(5):
         assert await running.exchange(sent) == b""
 

@@ -91,13 +91,13 @@ async def check(store: SqliteStore, acknowledged: set[str]) -> None:
         assert canonical_json(msgspec.json.decode(entity.body)) == entity.body
         assert hashlink(entity.body) == entity.hashlink
     assert sum((await store.counts()).values()) == len(entities)
-    found = 0
+    total = 0
     for number in range(CATEGORIES):
         category = Filter(("category", "id"), (f"category-{number}",))
         page = await store.list(Query("ProductOffering", (category,), limit=CREATES))
         assert page.total == len(page.ids)
-        found += page.total
-    assert found == len(entities)
+        total += page.total
+    assert total == len(entities)
 
 
 async def test_every_acknowledged_create_survives_kill_9_with_its_event(tmp_path: Path) -> None:

@@ -58,10 +58,10 @@ async def test_an_import_that_was_killed_goes_on_where_it_was(tmp_path: Path) ->
         await member.wait_until_ready()
 
         async def is_done() -> bool:
-            found = await member.request("GET", path, with_token=True)
-            return bool(found.json()["status"] == "Succeeded")
+            response = await member.request("GET", path, with_token=True)
+            return bool(response.json()["status"] == "Succeeded")
 
         await wait_until(is_done, "the import is done", 60, [member])
         assert await offerings(member) == RECORDS
-        told = (await member.request("GET", path, with_token=True)).json()["progress"]
-        assert told == {"done": RECORDS, "failed": 0, "total": RECORDS}
+        progress = (await member.request("GET", path, with_token=True)).json()["progress"]
+        assert progress == {"done": RECORDS, "failed": 0, "total": RECORDS}

@@ -73,8 +73,8 @@ async def test_a_kill_during_publishing_loses_nothing_and_repeats_nothing(
         await CLOCK.sleep(0.01 * cycle)
         validator.kill(application=victim != "engine", engine=victim != "application")
         await validator.start()
-        for found in await publishing:
-            positions += found
+        for published in await publishing:
+            positions += published
     assert sorted(positions) == list(range(1, 151))
     while sum(len(page.events) for page in followed) < 150:
         await CLOCK.sleep(0.02)
@@ -143,7 +143,7 @@ async def test_a_full_disk_ends_the_application_with_its_status_and_no_damage(
     assert (await bus.ledger()).position == before.position + 2000
 
 
-def test_a_second_application_on_the_same_state_is_told_so(validator: Validator) -> None:
+def test_a_second_application_on_the_same_state_is_refused(validator: Validator) -> None:
     command = [sys.executable, "-m", "hansa.pubsub.ledger", "--state", STATE, "--socket", "other.sock"]
     second = subprocess.run(
         command, cwd=validator.folder, capture_output=True, text=True, timeout=30, check=False

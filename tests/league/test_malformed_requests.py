@@ -90,7 +90,7 @@ async def test_every_route_refuses_malformed_bodies(lubeck: RunningMember) -> No
         headers = {"Content-Type": media_type}
         answer = await lubeck.request(method, target, b'{"name":"x"}', with_token=True, headers=headers)
         complaints.append(complaint(method, target, what, answer.status, answer.body, [415]))
-    assert [found for found in complaints if found] == []
+    assert [complaint for complaint in complaints if complaint] == []
 
 
 async def test_every_list_refuses_parameters_that_mean_nothing(lubeck: RunningMember) -> None:
@@ -104,7 +104,7 @@ async def test_every_list_refuses_parameters_that_mean_nothing(lubeck: RunningMe
     for query in ("type=%FF", "after=-1", "from=yesterday", "to=2026-01-01", "entity=", "issuer=,"):
         answer = await lubeck.get(f"/league/v1/events?{query}")
         complaints.append(complaint("GET", "events", query, answer.status, answer.body, [400]))
-    assert [found for found in complaints if found] == []
+    assert [complaint for complaint in complaints if complaint] == []
 
 
 @pytest.mark.parametrize("is_announced", [True, False], ids=["announced", "in chunks"])

@@ -118,10 +118,10 @@ async def test_everything_that_was_started_ends_with_it(lubeck: RunningMember) -
     pids = [await lubeck.pid(name) for name in ROLES]
     await lubeck.kill("serve")
 
-    async def are_gone() -> bool:
+    async def have_ended() -> bool:
         return not any(is_running(pid) for pid in pids)
 
-    await wait_until(are_gone, "its processes have ended", 10, [lubeck])
+    await wait_until(have_ended, "its processes have ended", 10, [lubeck])
     assert not await lubeck.is_ready()
 
 

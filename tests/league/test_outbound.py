@@ -133,7 +133,7 @@ async def test_nobody_there_counts_as_unreachable(client: OutboundClient) -> Non
     assert await failure(client, HttpRequest("GET", "http://127.0.0.1:1/")) is Code.RETRIEVAL_UNREACHABLE
 
 
-async def test_cookies_are_not_kept(peer: Peer, client: OutboundClient) -> None:
+async def test_cookies_are_not_stored(peer: Peer, client: OutboundClient) -> None:
     peer.answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
     await client.send(HttpRequest("GET", peer.url))
     await client.send(HttpRequest("GET", peer.url))

@@ -33,12 +33,12 @@ TOKENS = {
 
 def authenticate(headers: Mapping[bytes, bytes]) -> Caller:
     """Know the three tokens."""
-    given = headers.get(b"authorization")
-    if given is None:
+    authorization = headers.get(b"authorization")
+    if authorization is None:
         return ANONYMOUS
-    if given not in TOKENS:
+    if authorization not in TOKENS:
         raise Refused(Code.UNAUTHENTICATED, "The token does not hold.")
-    return TOKENS[given]
+    return TOKENS[authorization]
 
 
 class Business:

@@ -29,19 +29,19 @@ def full_body(api: Api, resource: Resource, number: int = 1, *, server_set: bool
 
     `server_set` adds what only the marketplace's own systems may say.
     """
-    given = {"any", "create-only"} | ({"read-only", "update-only"} if server_set else set())
+    access = {"any", "create-only"} | ({"read-only", "update-only"} if server_set else set())
     body = _object(api, resource.type, (), number)
     attributes = api.attributes_of(resource.type)
     return {
         name: value
         for name, value in body.items()
-        if name not in {"id", "href"} and attributes[name].access in given
+        if name not in {"id", "href"} and attributes[name].access in access
     }
 
 
 def _object(api: Api, type_name: str, above: tuple[str, ...], number: int) -> dict[str, Any]:
     path = (*above, type_name)
-    found: dict[str, Any] = {}
+    body: dict[str, Any] = {}
     for name, attribute in api.attributes_of(type_name).items():
         if (name in META and not attribute.is_required) or (
             (attribute.type in path or len(path) >= DEPTH_MAX)
@@ -50,15 +50,15 @@ def _object(api: Api, type_name: str, above: tuple[str, ...], number: int) -> di
         ):
             continue
         if name == "@type":
-            found[name] = type_name
+            body[name] = type_name
         elif name == "@referredType":
-            found[name] = type_name.removesuffix("RefOrValue").removesuffix("Ref")
+            body[name] = type_name.removesuffix("RefOrValue").removesuffix("Ref")
         elif name in {"unit", "units"} and type_name in MONEY_TYPES:
-            found[name] = CURRENCY
+            body[name] = CURRENCY
         else:
             value = _value(api, attribute, path, number)
-            found[name] = [value] * max(1, attribute.items_min) if attribute.is_list else value
-    return found
+            body[name] = [value] * max(1, attribute.items_min) if attribute.is_list else value
+    return body
 
 
 def _value(api: Api, attribute: Attribute, path: tuple[str, ...], number: int) -> object:

@@ -198,10 +198,10 @@ class Marketplace:
 
     async def catalogue(self) -> dict[str, tuple[str, str]]:
         """What is public here: identifier to (hashlink, DID of the origin)."""
-        found: dict[str, tuple[str, str]] = {}
+        entities: dict[str, tuple[str, str]] = {}
         async for page in self.store.scan():
-            found |= {entity.id: (entity.hashlink, entity.origin or self.did) for entity in page}
-        return found
+            entities |= {entity.id: (entity.hashlink, entity.origin or self.did) for entity in page}
+        return entities
 
     async def evidence(self) -> set[tuple[str, str]]:
         """(issuer, code) of what did not hold."""
@@ -271,14 +271,14 @@ class League:
     async def run(self, seconds: float) -> None:
         """Let time pass."""
         for _ in range(round(seconds / STEP_S)):
-            await self._turns()
+            await self._loop_turns()
             await self.clock.advance(STEP_S)
-        await self._turns()
+        await self._loop_turns()
 
     async def until(self, condition: Callable[[], Any], timeout_s: float = 600.0) -> None:
         """Let time pass until a condition holds (a function, or one that gives something to await)."""
         for _ in range(round(timeout_s / STEP_S)):
-            await self._turns()
+            await self._loop_turns()
             holds = condition()
             if await holds if hasattr(holds, "__await__") else holds:
                 return
@@ -302,7 +302,7 @@ class League:
         """What is public at each."""
         return [await marketplace.catalogue() for marketplace in self.marketplaces]
 
-    async def _turns(self) -> None:
+    async def _loop_turns(self) -> None:
         for _ in range(TURNS_PER_CHECK):
             await asyncio.sleep(0)
 

@@ -25,9 +25,9 @@ def collections(models: Models) -> list[str]:
 
 def writes(models: Models) -> list[tuple[str, str]]:
     """Method and path wherever a body is taken."""
-    found = [("POST", path) for path, resource in _paths(models) if "create" in resource.methods]
-    found += [("PATCH", f"{path}/x") for path, resource in _paths(models) if "patch" in resource.methods]
-    return [*found, *(("POST", path) for path in hubs(models))]
+    routes = [("POST", path) for path, resource in _paths(models) if "create" in resource.methods]
+    routes += [("PATCH", f"{path}/x") for path, resource in _paths(models) if "patch" in resource.methods]
+    return [*routes, *(("POST", path) for path in hubs(models))]
 
 
 def hubs(models: Models) -> list[str]:

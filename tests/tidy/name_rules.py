@@ -112,14 +112,14 @@ def unused_definitions(sources: Iterable[Source], templates: Iterable[str] = ())
     for source in shipped:
         for name, line in _read(source.tree):
             used.setdefault(name, []).append((source.path, line))
-    written = {word for text in templates for word in re.findall(r"\w+", text)}
+    template_words = {word for text in templates for word in re.findall(r"\w+", text)}
     for source in shipped:
         for one in _definitions(source.tree) if source.area == "src" else ():
             places = used.get(one.name, ())
             is_used = any(
                 path != source.path or not one.line <= line <= one.end_line for path, line in places
             )
-            if not is_used and one.name not in written:
+            if not is_used and one.name not in template_words:
                 yield source.wrong(
                     "unused-definition",
                     one.line,

@@ -172,10 +172,10 @@ def test_a_module_that_nobody_imports_is_found() -> None:
     also_used = Source.of("src/hansa/store/rows.py", "")
     started = Source.of("src/hansa/cli/door.py", "")
     forgotten = Source.of("src/hansa/store/old.py", "import hansa.store.old\n")
-    found = code_rules.unused_modules(
+    unused = code_rules.unused_modules(
         [package, used, also_used, started, forgotten], frozenset({"hansa.cli.door"})
     )
-    assert [violation.path for violation in found] == ["src/hansa/store/old.py"]
+    assert [violation.path for violation in unused] == ["src/hansa/store/old.py"]
 
 
 def test_a_leftover_mark_is_found_in_any_text() -> None:

@@ -40,19 +40,19 @@ def page_templates() -> tuple[str, ...]:
 def violations() -> tuple[Violation, ...]:
     """Everything that some rule does not allow, exempted or not."""
     avoided = words_to_avoid((CHECKOUT / "docs" / "glossary.md").read_text())
-    found: list[Violation] = []
+    broken_rules: list[Violation] = []
     for source in files():
         for text_rule in TEXT_RULES:
-            found.extend(text_rule(source))
-        found.extend(avoided_words(source, avoided))
+            broken_rules.extend(text_rule(source))
+        broken_rules.extend(avoided_words(source, avoided))
         if source.is_python:
             for code_rule in (*CODE_RULES, *NAME_RULES):
-                found.extend(code_rule(source))
-    found.extend(unused_modules(list(files()), entry_points()))
-    found.extend(package_size(list(files())))
-    found.extend(repeated_classes(files()))
-    found.extend(unused_definitions(files(), page_templates()))
-    return tuple(sorted(found))
+                broken_rules.extend(code_rule(source))
+    broken_rules.extend(unused_modules(list(files()), entry_points()))
+    broken_rules.extend(package_size(list(files())))
+    broken_rules.extend(repeated_classes(files()))
+    broken_rules.extend(unused_definitions(files(), page_templates()))
+    return tuple(sorted(broken_rules))
 
 
 def unexempted() -> list[Violation]:

@@ -33,29 +33,29 @@ AVOIDED_ROW: Final = re.compile(r"^\|\s*([^|]+?)\s*\|\s*([^|]+?)\s*\|", re.MULTI
 def leftover_marks(source: Source) -> Iterator[Violation]:
     """Notes to self that should have become code, an issue or nothing."""
     for number, line in enumerate(source.lines, 1):
-        for found in MARKS.finditer(line):
+        for match in MARKS.finditer(line):
             yield source.wrong(
-                "leftover", number, f"{found[0]}: do it now, or open an issue and name it in a sentence"
+                "leftover", number, f"{match[0]}: do it now, or open an issue and name it in a sentence"
             )
 
 
 def machine_paths(source: Source) -> Iterator[Violation]:
     """Places that exist on one machine only."""
     for number, line in enumerate(source.lines, 1):
-        for found in MACHINE_PATHS.finditer(line):
+        for match in MACHINE_PATHS.finditer(line):
             yield source.wrong(
-                "machine-path", number, f"{found[0]}: no other machine has this; take it as a parameter"
+                "machine-path", number, f"{match[0]}: no other machine has this; take it as a parameter"
             )
 
 
 def registry_hosts(source: Source) -> Iterator[Violation]:
     """Hosts of package registries; which one is used is the business of whoever builds."""
     for number, line in enumerate(source.lines, 1):
-        for found in REGISTRY_HOSTS.finditer(line):
+        for match in REGISTRY_HOSTS.finditer(line):
             yield source.wrong(
                 "registry-host",
                 number,
-                f"{found[0]}: pip, uv and go know their registries from their own settings",
+                f"{match[0]}: pip, uv and go know their registries from their own settings",
             )
 
 
@@ -73,8 +73,8 @@ def scripts_are_executable(source: Source) -> Iterator[Violation]:
     """A script that cannot be run, or a file that pretends to be one."""
     is_script = source.data.startswith(b"#!")
     if is_script != source.is_executable:
-        told = "has a #! line but is not executable" if is_script else "is executable but has no #! line"
-        yield source.wrong("permissions", 1, told)
+        problem = "has a #! line but is not executable" if is_script else "is executable but has no #! line"
+        yield source.wrong("permissions", 1, problem)
 
 
 def line_ends(source: Source) -> Iterator[Violation]:
@@ -133,9 +133,9 @@ def avoided_words(source: Source, avoided: Mapping[str, str]) -> Iterator[Violat
     else:
         return
     for number, line in prose:
-        for found in pattern.finditer(re.sub(r"`[^`]*`|\]\([^)]*\)", "", line)):
-            instead = avoided[found[0].lower()]
-            yield source.wrong("wording", number, f"{found[0]!r}: say {instead} (docs/glossary.md)")
+        for match in pattern.finditer(re.sub(r"`[^`]*`|\]\([^)]*\)", "", line)):
+            instead = avoided[match[0].lower()]
+            yield source.wrong("wording", number, f"{match[0]!r}: say {instead} (docs/glossary.md)")
 
 
 def prose_length(source: Source) -> Iterator[Violation]:

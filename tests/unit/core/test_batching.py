@@ -27,10 +27,10 @@ def test_a_batch_that_is_full_is_ready_although_it_grows() -> None:
 
 @given(st.lists(st.integers(0, 40), min_size=1), st.integers(1, 40))
 def test_a_batch_waits_for_no_more_turns_than_it_has_room(added: list[int], size_max: int) -> None:
-    growth, size, turns = BatchGrowth(size_max), 0, 0
+    growth, size, waits = BatchGrowth(size_max), 0, 0
     for count in added:
         size += count
         if not growth.is_growing(size):
             break
-        turns += 1
-    assert turns < size_max
+        waits += 1
+    assert waits < size_max

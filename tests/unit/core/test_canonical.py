@@ -50,8 +50,8 @@ def test_a_number_is_written_alike(value: float) -> None:
 @given(json_values)
 @example([2.0**53, 2.0**60, -1e20, 1e21])
 def test_reading_it_back_and_writing_it_again_changes_nothing(value: Any) -> None:
-    written = canonical_json(value)
-    assert canonical_json(json.loads(written)) == written
+    canonical = canonical_json(value)
+    assert canonical_json(json.loads(canonical)) == canonical
 
 
 @pytest.mark.parametrize(
@@ -103,5 +103,5 @@ def test_every_hashlink_is_well_formed(data: bytes) -> None:
         "hl:zé",
     ],
 )
-def test_what_is_no_hashlink_is_told_apart(text: str) -> None:
+def test_what_is_no_hashlink_is_recognized(text: str) -> None:
     assert not is_hashlink(text)

@@ -18,10 +18,12 @@ def numbered() -> Iterator[bytes]:
 
 @given(st.lists(st.integers(0, 12), max_size=60))
 def test_nothing_is_handed_out_twice_and_sizes_are_right(words: list[int]) -> None:
-    pieces = numbered()
-    entropy = BufferedEntropy(lambda size: b"".join(next(pieces) for _ in range(size // 4)), fetched_bytes=32)
+    numbers = numbered()
+    entropy = BufferedEntropy(
+        lambda size: b"".join(next(numbers) for _ in range(size // 4)), fetched_bytes=32
+    )
     taken = [entropy(4 * size) for size in words]
     assert [len(one) for one in taken] == [4 * size for size in words]
     whole = b"".join(taken)
-    found = [whole[at : at + 4] for at in range(0, len(whole), 4)]
-    assert len(set(found)) == len(found)
+    draws = [whole[at : at + 4] for at in range(0, len(whole), 4)]
+    assert len(set(draws)) == len(draws)

@@ -65,9 +65,9 @@ def test_a_signed_event_is_read_back() -> None:
 
 def test_absent_fields_are_not_written() -> None:
     _, payload = split_compact(sign_event(EVENT, SigningKey.generate(), NOW))
-    written = msgspec.json.decode(payload)
-    assert "previous" not in written
-    assert written["metadata"] == {
+    encoded = msgspec.json.decode(payload)
+    assert "previous" not in encoded
+    assert encoded["metadata"] == {
         "lifecycleStatus": "Launched",
         "validFor": {"startDateTime": "2026-01-01T00:00:00Z"},
         "region": ["EU"],
@@ -158,9 +158,11 @@ def test_names_follow_tm_forum() -> None:
 
 def test_a_deletion_says_so_and_names_the_version_before() -> None:
     version = EntityVersion(KEY, "ProductOffering", 2)
-    gone = msgspec.structs.replace(EVENT, type="productOfferingDeleteEvent", entity=version, previous=LINK)
-    assert decode_event(msgspec.json.encode(gone)).is_delete
-    assert (gone.hashlink, EVENT.is_delete) == (LINK, False)
+    deletion = msgspec.structs.replace(
+        EVENT, type="productOfferingDeleteEvent", entity=version, previous=LINK
+    )
+    assert decode_event(msgspec.json.encode(deletion)).is_delete
+    assert (deletion.hashlink, EVENT.is_delete) == (LINK, False)
 
 
 @given(st.binary(max_size=50), st.from_regex(r"https://[a-z]{1,20}(\?hl=)?[a-z]{0,5}", fullmatch=True))

@@ -157,7 +157,7 @@ async def check_end(league: League) -> None:
     versions: dict[str, list[int]] = {}
     for committed in events:
         versions.setdefault(committed.event.entity.key, []).append(committed.event.entity.version)
-    assert all(found == list(range(1, len(found) + 1)) for found in versions.values())
+    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in versions.values())
     assert len(events) <= 10, "nothing is said twice"
     for member in league.marketplaces:
         assert await member.view.evidence() == 0

@@ -48,7 +48,7 @@ async def expect_refusal(league: League, liar: Marketplace, code: Code) -> None:
     assert len(await honest[1].catalogue()) == 1
 
 
-async def test_wrong_bytes_are_not_stored_and_are_asked_for_again(league: League) -> None:
+async def test_wrong_bytes_are_not_stored_and_are_requested_again(league: League) -> None:
     lubeck, bergen, riga = league.marketplaces
     league.network.faults[lubeck.endpoint] = replaced(b"Edge node", b"Evil node")
     entity_id = await lubeck.put("one", name="Edge node")
@@ -253,7 +253,7 @@ async def test_one_entity_that_spoils_every_answer_does_not_keep_the_others_away
     assert league.clock.monotonic() - started_s <= 3.0
 
 
-async def test_what_an_origin_never_had_is_given_up_in_the_end() -> None:
+async def test_what_an_origin_never_had_is_requested_for_a_bounded_time() -> None:
     async with League(["lubeck", "bergen"], Limits(retrieval_attempts_max=5)) as league:
         lubeck, bergen = league.marketplaces
         league.start()
@@ -264,7 +264,7 @@ async def test_what_an_origin_never_had_is_given_up_in_the_end() -> None:
         assert len(league.network.requests) == 5
 
 
-async def test_an_entity_that_cannot_even_stand_in_an_answer_is_given_up_in_the_end() -> None:
+async def test_an_entity_too_large_for_a_response_is_requested_for_a_bounded_time() -> None:
     async with League(["lubeck", "bergen"], Limits(retrieval_attempts_max=5)) as league:
         lubeck, bergen = league.marketplaces
         league.start()

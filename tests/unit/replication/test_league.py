@@ -87,7 +87,9 @@ async def test_changes_state_changes_and_deletions_follow_one_another(league: Le
     assert await provenance_of(bergen.store, entity_id) is None
 
 
-async def test_what_leaves_the_public_statuses_is_withdrawn_and_may_come_back(league: League) -> None:
+async def test_what_leaves_the_public_statuses_is_withdrawn_and_may_be_published_again(
+    league: League,
+) -> None:
     lubeck, bergen, _ = league.marketplaces
     entity_id = await lubeck.put("one")
     await league.settle()
@@ -226,10 +228,10 @@ async def test_a_marketplace_may_want_only_some_entities() -> None:
         lubeck, bergen = league.marketplaces
         bergen.consumes = lambda event: "cloud" in event.metadata.categories
         league.start()
-        wanted = await lubeck.put("one", category=[{"id": "cloud"}])
+        cloud = await lubeck.put("one", category=[{"id": "cloud"}])
         await lubeck.put("two", category=[{"id": "edge"}])
         await league.settle()
-        assert set(await bergen.catalogue()) == {wanted}
+        assert set(await bergen.catalogue()) == {cloud}
         await lubeck.put("one", category=[{"id": "edge"}])
         await league.settle()
         assert await bergen.catalogue() == {}
@@ -270,7 +272,7 @@ async def test_an_origin_that_is_slow_delays_only_its_own(league: League, delay_
     assert league.clock.monotonic() - started_s <= 0.1
 
 
-async def test_an_origin_that_is_down_is_asked_ever_more_rarely_and_little(league: League) -> None:
+async def test_an_origin_that_is_down_gets_fewer_and_smaller_requests(league: League) -> None:
     lubeck, bergen, riga = league.marketplaces
     league.network.down.add(lubeck.endpoint)
     await lubeck.put_many([(lubeck.id(str(n)), "Launched", "ProductOffering", {}) for n in range(50)])

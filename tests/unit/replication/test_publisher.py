@@ -53,8 +53,8 @@ class WatchedBus:
         self.under_way += 1
         self.under_way_max = max(self.under_way, self.under_way_max)
         try:
-            found: tuple[int, ...] = await self._bus.publish(events)
-            return found
+            positions: tuple[int, ...] = await self._bus.publish(events)
+            return positions
         finally:
             self.under_way -= 1
 
@@ -112,7 +112,7 @@ async def test_two_versions_of_an_entity_are_never_under_way_together() -> None:
         assert all(chain.version < 12 for chain in (await chains(lubeck)).values())
 
 
-async def test_a_refused_event_is_told_apart_and_the_others_go_on() -> None:
+async def test_a_refused_event_is_isolated_and_the_others_are_committed() -> None:
     async with League(["lubeck", "bergen"]) as league:
         lubeck, bergen = league.marketplaces
         bus = watched(lubeck)

@@ -76,7 +76,7 @@ async def test_an_unknown_member_is_looked_up_again_but_not_for_every_request(le
     assert bus.reads == 2
 
 
-async def test_a_copy_that_is_too_old_is_not_given_out_when_the_bus_does_not_answer(league: League) -> None:
+async def test_a_copy_that_is_too_old_is_not_returned_when_the_bus_does_not_answer(league: League) -> None:
     registry, bus = registry_of(league, league.registered)
     bus.bus.is_connected = False
     with pytest.raises(Unavailable):
