@@ -1,4 +1,4 @@
-"""What the store is to index of each collection: what the documents filter by, and the operator's choice.
+"""What the store indexes of each collection: what the documents filter by, and the operator's choice.
 
 References can be followed backwards without an index of theirs (`hansa.store.index.extraction`).
 
@@ -23,27 +23,27 @@ COMMON: Final[tuple[AttributePath, ...]] = (("category", "id"), ("relatedParty",
 _OPEN_TYPES: Final = frozenset({"any", "object"})
 
 
-def index_plan(models: Models, chosen: Sequence[str] = ()) -> IndexPlan:
-    """The plan for every collection; `chosen` is the operator's setting.
+def index_plan(models: Models, setting: Sequence[str] = ()) -> IndexPlan:
+    """The plan for every collection; `setting` is the operator's `indexed_attributes`.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, naming what no type has.
     """
     references = reference_paths(models)
-    wanted = {text: _chosen(text) for text in chosen}
+    requested = {text: _parse_entry(text) for text in setting}
     used: set[str] = set()
     plan: dict[str, CollectionPlan] = {}
     for api in models.apis:
         for resource in api.resources:
             paths = dict.fromkeys(path for path in COMMON if _has(api, resource, path))
-            for text, (collection, path) in wanted.items():
+            for text, (collection, path) in requested.items():
                 if collection in {None, resource.collection} and _has(api, resource, path):
                     paths[path] = None
                     used.add(text)
             plan[resource.collection] = CollectionPlan(
                 resource.status_attribute, tuple(paths), references.get(resource.collection, ())
             )
-    for text in wanted.keys() - used:
+    for text in requested.keys() - used:
         raise Fatal(
             Code.SETTINGS_INVALID,
             f"indexed_attributes: {text!r} is no attribute path of a type, as ProductOffering.version or externalId.",
@@ -51,7 +51,7 @@ def index_plan(models: Models, chosen: Sequence[str] = ()) -> IndexPlan:
     return plan
 
 
-def _chosen(text: str) -> tuple[str | None, tuple[str, ...]]:
+def _parse_entry(text: str) -> tuple[str | None, tuple[str, ...]]:
     """Collection (None for all) and path of one entry of the setting."""
     first, _, rest = text.partition(".")
     if first[:1].isupper() and rest:

@@ -1,4 +1,4 @@
-"""How an entity is shown: stored bytes with its address in front, or the attributes that were asked for.
+"""How an entity is shown: stored bytes with its address in front, or the attributes that were requested.
 
 Stored bytes hold everything but `href`, which is spliced in; a read decodes nothing unless `fields` selects.
 """
@@ -40,7 +40,7 @@ class Selection(msgspec.Struct, frozen=True):
     names: Names = {}
     locators: tuple[Locator, ...] = ()
 
-    def selecting(self) -> Callable[[Any], Any]:
+    def selector(self) -> Callable[[Any], Any]:
         """A function that selects from the entities of one answer.
 
         Raises:
@@ -54,9 +54,9 @@ class Selection(msgspec.Struct, frozen=True):
 
 def selection(paths: Iterable[str], locators: Iterable[Locator] = ()) -> Selection:
     """What `fields=a,b.c` selects; a longer path beside a shorter one adds nothing."""
-    chosen: dict[str, Any] = {}
+    names: dict[str, Any] = {}
     for path in sorted(paths, key=lambda path: path.count(".")):
-        place = chosen
+        place = names
         parts = path.split(".")
         for depth, part in enumerate(parts):
             if part in place and not place[part]:
@@ -64,12 +64,12 @@ def selection(paths: Iterable[str], locators: Iterable[Locator] = ()) -> Selecti
             place = place.setdefault(part, {})
             if depth == len(parts) - 1:
                 place.clear()
-    return Selection(chosen, tuple(locators))
+    return Selection(names, tuple(locators))
 
 
-def select(entity: Any, chosen: Selection) -> Any:
-    """The chosen parts of an entity; arrays on the way are entered."""
-    return chosen.selecting()(entity)
+def select(entity: Any, fields: Selection) -> Any:
+    """The selected parts of an entity; arrays on the way are entered."""
+    return fields.selector()(entity)
 
 
 def _located(entity: Any, names: Names | None, locating: Iterable[Locations]) -> Any:
@@ -145,15 +145,15 @@ class Representation:
             return self._start + tail_of(entity_id, body)
         return b'{"href":%b,%b' % (_encode(self.address(entity_id)), body[1:])
 
-    def part(self, entity_id: str, body: bytes, chosen: Selection | None) -> bytes:
-        """`id`, `href` and the chosen attributes of an entity."""
-        if chosen is None:
+    def part(self, entity_id: str, body: bytes, fields: Selection | None) -> bytes:
+        """`id`, `href` and the selected attributes of an entity."""
+        if fields is None:
             return self.whole(entity_id, body)
-        return self._part(entity_id, body, chosen.selecting())
+        return self._part(entity_id, body, fields.selector())
 
-    def _part(self, entity_id: str, body: bytes, selecting: Callable[[Any], Any]) -> bytes:
-        shown = selecting(msgspec.json.decode(body))
-        return _encode({"href": self.address(entity_id), "id": entity_id, **shown})
+    def _part(self, entity_id: str, body: bytes, selector: Callable[[Any], Any]) -> bytes:
+        selected = selector(msgspec.json.decode(body))
+        return _encode({"href": self.address(entity_id), "id": entity_id, **selected})
 
     def page(self, page: Page) -> bytes:
         """A page of whole entities as a JSON array."""
@@ -161,13 +161,13 @@ class Representation:
             return self.listed(page.ids, page.bodies, None)
         return b"[%b%b]" % (self._start, self._next.join(page.tails)) if page.tails else b"[]"
 
-    def listed(self, ids: Iterable[str], bodies: Iterable[bytes], chosen: Selection | None) -> bytes:
+    def listed(self, ids: Iterable[str], bodies: Iterable[bytes], fields: Selection | None) -> bytes:
         """What is shown of some entities as a JSON array."""
-        if chosen is None:
+        if fields is None:
             return b"[%b]" % b",".join(map(self.whole, ids, bodies))
-        selecting = chosen.selecting()
+        selector = fields.selector()
         return b"[%b]" % b",".join(
-            self._part(one, body, selecting) for one, body in zip(ids, bodies, strict=True)
+            self._part(one, body, selector) for one, body in zip(ids, bodies, strict=True)
         )
 
 

@@ -1,9 +1,9 @@
 """Who is calling, as far as it has been proved, and what that caller may do.
 
-Two questions, two protocols. *Authentication* is asked by a face, which knows how its callers identify
-themselves: headers become a `Caller`. *Authorization* is asked by operations, whoever called them: caller,
+Two questions, two protocols. *Authentication* belongs to a face, which knows how its callers identify
+themselves: headers become a `Caller`. *Authorization* belongs to operations, whoever calls them: caller,
 action and target become a `Decision`, which says why when it refuses. An operation hands out a `Grant` for a
-decision that allows, and takes nothing else: there is no way to an operation around the question.
+decision that allows, and takes nothing else: an operation cannot be called without the decision.
 """
 
 from __future__ import annotations

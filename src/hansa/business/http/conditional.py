@@ -12,7 +12,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
-from hansa.business.operations.preconditions import NO_PRECONDITIONS, Preconditions, is_as_of
+from hansa.business.operations.writes import NO_PRECONDITIONS, Preconditions, is_as_of
 from hansa.store import Entity
 
 ANY: Final = b"*"

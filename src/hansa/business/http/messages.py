@@ -1,9 +1,9 @@
-"""Requests as they are read, and answers as they are written (TMF630 Part 1, chapter 3).
+"""Requests as they are read, and responses as they are written (TMF630 Part 1, chapter 3).
 
-Bodies are JSON in UTF-8 and bounded in size, depth and length of arrays and strings before anything looks at
-them. A body whose media type is left out, or is the `text/plain` that tools say when nobody told them, is
-taken as JSON, the default. Every answer that is not a success carries TM Forum's error body, with the address
-of the page on its code.
+Bodies are JSON in UTF-8 and bounded in size, depth and length of arrays and strings before anything else
+looks at them. A body without a media type, or with the `text/plain` that tools send by default, is taken as
+JSON. Every response that is not a success carries TM Forum's error body, with the address of the page on its
+code.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ Header = tuple[bytes, bytes]
 
 CONTENT_TYPE: Final = (b"content-type", b"application/json;charset=utf-8")
 JSON: Final = "application/json"
-UNSAID: Final = "text/plain"
+DEFAULT_OF_TOOLS: Final = "text/plain"
+"""What tools send as the media type of a body when their user named none."""
 JSON_TYPES: Final = (JSON,)
 BODILESS: Final = frozenset({204, 304})
-"""Statuses whose answers have neither body nor length (RFC 9110, section 8.6)."""
+"""Statuses whose responses have neither body nor length (RFC 9110, section 8.6)."""
 ACCEPT_PATCH: Final = (b"accept-patch", ", ".join(MEDIA_TYPES).encode())
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A whole answer."""
+    """A complete response."""
 
     status: int
     body: bytes = b""
@@ -80,16 +81,16 @@ class Request:
         Raises:
             Refused: `Code.UNSUPPORTED_MEDIA_TYPE`.
         """
-        given = self.headers.get(b"content-type")
-        if given is None or given == b"application/json":
+        content_type = self.headers.get(b"content-type")
+        if content_type is None or content_type == b"application/json":
             return self._offered(JSON, offered)
-        name, _, parameters = given.partition(b";")
+        name, _, parameters = content_type.partition(b";")
         for parameter in parameters.lower().split(b";"):
             key, _, value = parameter.partition(b"=")
             if key.strip() == b"charset" and value.strip().strip(b'"') not in {b"utf-8", b"utf8"}:
                 raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, "JSON is sent in UTF-8.")
-        said = name.strip().lower().decode("latin-1")
-        return self._offered(JSON if said == UNSAID else said, offered)
+        media_type = name.strip().lower().decode("latin-1")
+        return self._offered(JSON if media_type == DEFAULT_OF_TOOLS else media_type, offered)
 
     def _offered(self, media_type: str, offered: tuple[str, ...]) -> str:
         if media_type not in offered:
@@ -173,7 +174,7 @@ def _takes_json(accept: bytes) -> bool:
     """Whether an Accept header takes application/json: the most specific range decides (RFC 9110, 12.5.1)."""
     quality: dict[bytes, float] = {}
     for part in accept.lower().split(b","):
-        media_range, *parameters = (piece.strip() for piece in part.split(b";"))
+        media_range, *parameters = (one.strip() for one in part.split(b";"))
         weight = 1.0
         for parameter in parameters:
             if parameter.startswith(b"q="):
@@ -189,10 +190,10 @@ def _takes_json(accept: bytes) -> bool:
 
 
 def error_response(error: HansaError) -> Response:
-    """The answer that reports an error; see `hansa.core.error_response`."""
-    answer = core_error_response(error)
+    """The response that reports an error; see `hansa.core.error_response`."""
+    response = core_error_response(error)
     further = (ACCEPT_PATCH,) if error.code is Code.UNSUPPORTED_MEDIA_TYPE else ()
-    return Response(answer.status, answer.body, answer.headers + further)
+    return Response(response.status, response.body, response.headers + further)
 
 
 def method_not_allowed(allowed: tuple[str, ...]) -> Response:
@@ -206,10 +207,10 @@ def allow(methods: tuple[str, ...]) -> Header:
     return b"allow", ", ".join(methods).encode()
 
 
-async def send_response(send: Send, answer: Response, *, with_body: bool) -> None:
-    """Write an answer to an ASGI server."""
-    headers = list(answer.headers)
-    if answer.status not in BODILESS:
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
+async def send_response(send: Send, response: Response, *, with_body: bool) -> None:
+    """Write a response to an ASGI server."""
+    headers = list(response.headers)
+    if response.status not in BODILESS:
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body if with_body else b""})

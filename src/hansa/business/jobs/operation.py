@@ -11,7 +11,7 @@ from hansa.business.context import Context
 from hansa.business.jobs.files import LINES, NOT_STARTED, SUCCEEDED, UNFINISHED, ContentFile, JobFiles
 from hansa.business.jobs.scope import scope_of
 from hansa.business.operations.api_operations import ResourceOperations
-from hansa.business.operations.preconditions import NO_PRECONDITIONS, Preconditions
+from hansa.business.operations.writes import NO_PRECONDITIONS, Preconditions
 from hansa.core.access import Action, Caller, Grant
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.store import Entity, Filter, Query

@@ -26,7 +26,7 @@ from hansa.core.batching import BATCH_SIZE_MAX, BatchGrowth
 from hansa.core.errors import HansaError
 
 
-class Outcome(Enum):
+class StageOutcome(Enum):
     """What becomes of a request after a stage."""
 
     CONTINUE = auto()
@@ -45,11 +45,11 @@ class BatchItem:
 
     done: asyncio.Future[HansaError | None]
     """Completed when the request has left the pipeline and is durable; with its error, when it failed."""
-    outcome: Outcome
+    outcome: StageOutcome
 
 
 Item = TypeVar("Item", bound=BatchItem)
-Stage = Callable[[Item], Awaitable[Outcome]]
+Stage = Callable[[Item], Awaitable[StageOutcome]]
 
 
 class BatchPipeline(Generic[Item]):
@@ -62,7 +62,7 @@ class BatchPipeline(Generic[Item]):
         self._growth = BatchGrowth()
         self._runner: asyncio.Task[None] | None = None
 
-    async def run(self, item: Item) -> Outcome:
+    async def run(self, item: Item) -> StageOutcome:
         """Take a request through the stages, together with others that arrive; `DONE` or `SLOW_PATH`.
 
         Raises:
@@ -70,7 +70,7 @@ class BatchPipeline(Generic[Item]):
         """
         loop = asyncio.get_running_loop()
         item.done = loop.create_future()
-        item.outcome = Outcome.CONTINUE
+        item.outcome = StageOutcome.CONTINUE
         self._filling.append(item)
         if self._runner is None:
             self._growth.restart(1)
@@ -78,7 +78,7 @@ class BatchPipeline(Generic[Item]):
         failure = await item.done
         if failure is not None:
             raise failure
-        assert item.outcome is not Outcome.CONTINUE, "a request leaves with an outcome"
+        assert item.outcome is not StageOutcome.CONTINUE, "a request leaves with an outcome"
         return item.outcome
 
     async def _run_batches(self) -> None:
@@ -99,7 +99,7 @@ class BatchPipeline(Generic[Item]):
         ):  # the loop is closing: nobody is left waiting for a stage that never runs
             abandoned, self._filling = (*batch, *self._filling), []
             for item in abandoned:
-                if item.outcome is Outcome.CONTINUE:
+                if item.outcome is StageOutcome.CONTINUE:
                     item.done.cancel()
             raise
         finally:
@@ -108,15 +108,15 @@ class BatchPipeline(Generic[Item]):
     async def _run_stages(self, batch: Sequence[Item]) -> None:
         for stage in self._stages:
             for item in batch:
-                if item.outcome is not Outcome.CONTINUE or item.done.done():
+                if item.outcome is not StageOutcome.CONTINUE or item.done.done():
                     continue
                 try:
                     item.outcome = await stage(item)
                 except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits gets it
-                    item.outcome = Outcome.DONE
+                    item.outcome = StageOutcome.DONE
                     _fail(item.done, error)
                 else:
-                    if item.outcome is Outcome.SLOW_PATH and not item.done.done():
+                    if item.outcome is StageOutcome.SLOW_PATH and not item.done.done():
                         item.done.set_result(None)
 
 

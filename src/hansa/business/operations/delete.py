@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from hansa.business.context import Context
-from hansa.business.operations.preconditions import NO_PRECONDITIONS, Preconditions
-from hansa.business.operations.update import current_entity
+from hansa.business.operations.writes import NO_PRECONDITIONS, Preconditions, current_entity
 from hansa.business.served_resource import ServedResource
 from hansa.core.access import Action, Caller, Grant
 from hansa.core.errors import Code, Refused

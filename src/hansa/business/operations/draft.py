@@ -7,8 +7,7 @@ from typing import Any, Final
 from hansa.business.context import Context
 from hansa.business.served_resource import ServedResource
 from hansa.core.canonical import canonical_json, hashlink
-from hansa.core.errors import Code, Refused
-from hansa.store import Entity, EntityDraft
+from hansa.store import EntityDraft
 
 Fields = dict[str, Any]
 
@@ -55,17 +54,4 @@ class DraftBuilder:
             public=context.models.is_public(resource.collection, status),
             parent=parent_id,
             indexed=context.store.indexed(resource.collection, entity, parent_id),
-        )
-
-
-def check_is_own(entity: Entity, subject: str) -> None:
-    """Refuse to write a replica; `subject` begins the message.
-
-    Raises:
-        Refused: `Code.READ_ONLY_REPLICA`.
-    """
-    if entity.origin is not None:
-        raise Refused(
-            Code.READ_ONLY_REPLICA,
-            f"{subject} is a replica: its origin is {entity.origin}, the only marketplace that can change it.",
         )

@@ -1,4 +1,4 @@
-"""Reading of sub-resources that stand in an attribute of their parent, as the parts of a geographic address."""
+"""Reading of sub-resources that stand in an attribute of their parent, as parts of a geographic address."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class EmbeddedReadOperation:
         raise self._served.not_found(entity_id)
 
     def page(self, scope: ReadScope, query: Query) -> ElementPage:
-        """A page of the elements that a query selects; in the order of the parent, unless the query sorts."""
+        """A page of the elements that a query selects; in the parent's order, unless the query sorts."""
         selected = ordered(
             (element for element in self._elements(scope) if matches(element, query.filters)), query.sort
         )

@@ -16,9 +16,14 @@ from hansa.business.context import Context
 from hansa.business.models.records import Access
 from hansa.business.operations.create import CreateOperation
 from hansa.business.operations.defaults import ServerFields
-from hansa.business.operations.draft import IMMUTABLE, DraftBuilder, check_is_own
-from hansa.business.operations.preconditions import NO_PRECONDITIONS, Preconditions
-from hansa.business.operations.results import WriteResult
+from hansa.business.operations.draft import IMMUTABLE, DraftBuilder
+from hansa.business.operations.writes import (
+    NO_PRECONDITIONS,
+    Preconditions,
+    WriteResult,
+    check_is_own,
+    current_entity,
+)
 from hansa.business.patches import apply_patch, check_patch
 from hansa.business.rules import UnresolvedReference
 from hansa.business.served_resource import ServedResource
@@ -31,23 +36,6 @@ TYPE_ATTRIBUTES: Final = frozenset({"@type", "@baseType"})
 """The type of an entity does not change (TMF630 Part 2)."""
 
 Fields = dict[str, Any]
-
-
-async def current_entity(
-    tx: Transaction, served: ServedResource, entity_id: str, parent_id: str | None, expected: Preconditions
-) -> Entity:
-    """The entity that a write is about, after every check that does not need its content.
-
-    Raises:
-        Refused: `Code.NOT_FOUND`, `Code.READ_ONLY_REPLICA` or `Code.PRECONDITION_FAILED`.
-    """
-    entity = await tx.entity(entity_id)
-    if entity is None or entity.type != served.resource.collection or entity.parent != parent_id:
-        raise served.not_found(entity_id)
-    check_is_own(entity, "The entity")
-    if expected is not NO_PRECONDITIONS:
-        expected.check(entity)
-    return entity
 
 
 class UpdateOperation:
@@ -172,7 +160,7 @@ class UpdateOperation:
     # -- the steps ------------------------------------------------------------------------------------------
 
     def _replacement(self, current: Entity, body: Fields) -> Fields:
-        """The new content of an entity that is replaced: what only this marketplace sets, or a create, stays."""
+        """The new content of a replaced entity: what only this marketplace sets, or a create, stays."""
         before = msgspec.json.decode(current.body)
         after = {name: value for name, value in body.items() if value is not None and name != "href"}
         for name, value in before.items():

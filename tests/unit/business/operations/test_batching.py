@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hansa.business.operations.batching import BatchItem, BatchPipeline, Outcome
+from hansa.business.operations.batching import BatchItem, BatchPipeline, StageOutcome
 from hansa.core.batching import BATCH_SIZE_MAX
 from hansa.core.errors import Code, Refused
 
@@ -27,33 +27,33 @@ class Log:
         self.failing: dict[str, Exception] = {}
         self.pipeline = BatchPipeline((self.first, self.last))
 
-    async def first(self, item: Named) -> Outcome:
+    async def first(self, item: Named) -> StageOutcome:
         self.seen.append(f"first {item.name}")
         if item.name in self.failing:
             raise self.failing[item.name]
-        return Outcome.CONTINUE
+        return StageOutcome.CONTINUE
 
-    async def last(self, item: Named) -> Outcome:
+    async def last(self, item: Named) -> StageOutcome:
         self.seen.append(f"last {item.name}")
         item.done.set_result(None)
-        return Outcome.DONE
+        return StageOutcome.DONE
 
 
-async def together(log: Log, *names: str) -> list[Outcome | BaseException]:
+async def together(log: Log, *names: str) -> list[StageOutcome | BaseException]:
     """Take some that come in one turn of the loop; what each fails with."""
     return await asyncio.gather(*(log.pipeline.run(Named(name)) for name in names), return_exceptions=True)
 
 
 async def test_all_are_through_a_stage_before_one_is_in_the_next() -> None:
     log = Log()
-    assert await together(log, "a", "b") == [Outcome.DONE, Outcome.DONE]
+    assert await together(log, "a", "b") == [StageOutcome.DONE, StageOutcome.DONE]
     assert log.seen == ["first a", "first b", "last a", "last b"]
 
 
 async def test_those_that_come_in_the_next_turn_come_along() -> None:
     log = Log()
     loop = asyncio.get_running_loop()
-    later: list[asyncio.Task[Outcome]] = []
+    later: list[asyncio.Task[StageOutcome]] = []
     loop.call_soon(lambda: later.append(loop.create_task(log.pipeline.run(Named("c")))))
     await together(log, "a", "b")
     await asyncio.gather(*later)
@@ -93,7 +93,7 @@ async def test_no_more_than_enough_go_together() -> None:
 async def test_one_that_fails_leaves_with_its_error_and_alone(failure: Exception) -> None:
     log = Log()
     log.failing["b"] = failure
-    assert await together(log, "a", "b", "c") == [Outcome.DONE, failure, Outcome.DONE]
+    assert await together(log, "a", "b", "c") == [StageOutcome.DONE, failure, StageOutcome.DONE]
     assert log.seen == ["first a", "first b", "first c", "last a", "last c"]
 
 
@@ -103,14 +103,14 @@ async def test_a_mistake_after_the_end_is_recorded_and_touches_nobody() -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, told: recorded.append(told["exception"]))
     mistake = ZeroDivisionError("a mistake of ours")
 
-    async def end_and_fail(item: Named) -> Outcome:
+    async def end_and_fail(item: Named) -> StageOutcome:
         if item.name == "a":
             item.done.set_result(None)
             raise mistake
-        return Outcome.CONTINUE
+        return StageOutcome.CONTINUE
 
     log.pipeline = BatchPipeline((log.first, end_and_fail, log.last))
-    assert await together(log, "a", "b") == [Outcome.DONE, Outcome.DONE]
+    assert await together(log, "a", "b") == [StageOutcome.DONE, StageOutcome.DONE]
     assert recorded == [mistake]
     assert log.seen == ["first a", "first b", "last b"]
 
@@ -128,9 +128,9 @@ async def test_one_that_is_cancelled_is_left_out() -> None:
 async def test_nothing_else_happens_between_two_stages(step: str) -> None:
     log = Log()
     loop = asyncio.get_running_loop()
-    stage: Callable[[Named], Awaitable[Outcome]] = getattr(log, step)
+    stage: Callable[[Named], Awaitable[StageOutcome]] = getattr(log, step)
 
-    async def schedule_something_else(item: Named) -> Outcome:
+    async def schedule_something_else(item: Named) -> StageOutcome:
         outcome = await stage(item)
         loop.call_soon(log.seen.append, "something else")
         return outcome
@@ -144,11 +144,11 @@ async def test_nothing_else_happens_between_two_stages(step: str) -> None:
 async def test_one_that_leaves_for_the_slow_path_passes_no_further_stage() -> None:
     log = Log()
 
-    async def divide(item: Named) -> Outcome:
-        return Outcome.SLOW_PATH if item.name == "a" else Outcome.CONTINUE
+    async def divide(item: Named) -> StageOutcome:
+        return StageOutcome.SLOW_PATH if item.name == "a" else StageOutcome.CONTINUE
 
     log.pipeline = BatchPipeline((log.first, divide, log.last))
-    assert await together(log, "a", "b") == [Outcome.SLOW_PATH, Outcome.DONE]
+    assert await together(log, "a", "b") == [StageOutcome.SLOW_PATH, StageOutcome.DONE]
     assert log.seen == ["first a", "first b", "last b"]
 
 
@@ -156,9 +156,9 @@ async def test_those_that_arrive_while_a_stage_waits_form_the_next_batch() -> No
     log = Log()
     gate = asyncio.Event()
 
-    async def wait(_: Named) -> Outcome:
+    async def wait(_: Named) -> StageOutcome:
         await gate.wait()
-        return Outcome.CONTINUE
+        return StageOutcome.CONTINUE
 
     log.pipeline = BatchPipeline((log.first, wait, log.last))
     early = asyncio.create_task(together(log, "a", "b"))
@@ -174,11 +174,11 @@ async def test_those_that_arrive_while_a_stage_waits_form_the_next_batch() -> No
 async def test_nobody_waits_for_a_pipeline_that_is_cancelled() -> None:
     log = Log()
 
-    async def cancel(_: Named) -> Outcome:
+    async def cancel(_: Named) -> StageOutcome:
         raise asyncio.CancelledError
 
     log.pipeline = BatchPipeline((log.first, cancel, log.last))
     outcomes = await together(log, "a", "b")
     assert [type(one) for one in outcomes] == [asyncio.CancelledError, asyncio.CancelledError]
     log.pipeline = BatchPipeline((log.first, log.last))
-    assert await together(log, "c") == [Outcome.DONE]
+    assert await together(log, "c") == [StageOutcome.DONE]

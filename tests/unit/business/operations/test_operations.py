@@ -10,8 +10,7 @@ import pytest
 
 from hansa.business import BusinessApp
 from hansa.business.operations.api_operations import ResourceOperations
-from hansa.business.operations.preconditions import Preconditions
-from hansa.business.operations.results import WriteResult
+from hansa.business.operations.writes import Preconditions, WriteResult
 from hansa.business.patches import JSON_PATCH, MERGE_PATCH
 from hansa.core.access import ANONYMOUS, AccessTarget, Action, Caller, Decision
 from hansa.core.canonical import canonical_json, hashlink

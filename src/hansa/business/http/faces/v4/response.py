@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from hansa.business.http.conditional import etag, last_modified
 from hansa.business.http.messages import CONTENT_TYPE, Header, Response
-from hansa.business.operations.results import WriteResult
+from hansa.business.operations.writes import WriteResult
 from hansa.business.representation import Selection
 from hansa.business.rules import UnresolvedReference
 from hansa.business.served_resource import ServedResource

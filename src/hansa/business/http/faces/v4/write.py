@@ -32,7 +32,7 @@ class WriteHandler:
         return await self._create.one_as(grant, await request.content(), request.parent_id, present)
 
     async def create_several(self, request: Request, _: str) -> Response:
-        """PATCH of the collection, a JSON Patch that adds entities: all of them or none (TMF630 Part 1, 6.2)."""
+        """PATCH of the collection, a JSON Patch that adds entities: all or none (TMF630 Part 1, 6.2)."""
         grant = self._create.authorize(self._authenticate(request.headers))
         request.accept_json()
         fields = requested_fields(self._served, request)

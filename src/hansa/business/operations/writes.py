@@ -1,0 +1,90 @@
+"""What all writes share: what they expect of an entity, what they return, that replicas are not written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from hansa.business.rules import UnresolvedReference
+from hansa.business.served_resource import ServedResource
+from hansa.core.errors import Code, Refused
+from hansa.store import Entity, Transaction
+
+
+class WriteResult(msgspec.Struct, frozen=True):
+    """The entity as it was written."""
+
+    entity: Entity
+    unresolved: tuple[UnresolvedReference, ...] = ()
+    """References to what is not (yet) here."""
+
+
+class Preconditions(msgspec.Struct, frozen=True):
+    """Conditions on the current state of an entity: that it is still as it was read (RFC 9110, section 13.1).
+
+    A write goes through only when all of them hold.
+    """
+
+    versions: frozenset[str] | None = None
+    """Hashlinks of which the entity has one; None when any will do."""
+    unmodified_since: datetime | None = None
+    """The entity was last written at this second or before."""
+    other_versions: frozenset[str] = frozenset()
+    """Hashlinks of which the entity has none."""
+    is_absent: bool = False
+    """There is no entity at all."""
+
+    def check(self, entity: Entity) -> None:
+        """Check the conditions.
+
+        Raises:
+            Refused: `Code.PRECONDITION_FAILED`, naming the version that is here.
+        """
+        if self.versions is not None:
+            is_other = entity.hashlink not in self.versions
+        else:
+            is_other = self.unmodified_since is not None and not is_as_of(entity, self.unmodified_since)
+        version = f'The entity stands at version "{entity.hashlink}"'
+        if is_other:
+            raise Refused(Code.PRECONDITION_FAILED, f"{version}; read it again.")
+        if self.is_absent or entity.hashlink in self.other_versions:
+            raise Refused(Code.PRECONDITION_FAILED, f"{version} already.")
+
+
+NO_PRECONDITIONS = Preconditions()
+
+
+def is_as_of(entity: Entity, moment: datetime) -> bool:
+    """Whether the entity has not been written after a moment, to the second."""
+    return datetime.fromisoformat(entity.modified).replace(microsecond=0) <= moment
+
+
+async def current_entity(
+    tx: Transaction, served: ServedResource, entity_id: str, parent_id: str | None, expected: Preconditions
+) -> Entity:
+    """The entity that a write is about, after every check that does not need its content.
+
+    Raises:
+        Refused: `Code.NOT_FOUND`, `Code.READ_ONLY_REPLICA` or `Code.PRECONDITION_FAILED`.
+    """
+    entity = await tx.entity(entity_id)
+    if entity is None or entity.type != served.resource.collection or entity.parent != parent_id:
+        raise served.not_found(entity_id)
+    check_is_own(entity, "The entity")
+    if expected is not NO_PRECONDITIONS:
+        expected.check(entity)
+    return entity
+
+
+def check_is_own(entity: Entity, subject: str) -> None:
+    """Refuse to write a replica; `subject` begins the message.
+
+    Raises:
+        Refused: `Code.READ_ONLY_REPLICA`.
+    """
+    if entity.origin is not None:
+        raise Refused(
+            Code.READ_ONLY_REPLICA,
+            f"{subject} is a replica: its origin is {entity.origin}, the only marketplace that can change it.",
+        )
