@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hansa.cli.imports.concurrency import ConcurrencyLimit, Patience
 from hansa.core.clock import ManualClock
@@ -94,3 +96,13 @@ async def test_each_success_renews_the_patience() -> None:
     before_s = clock.monotonic()
     await attempts_until_given_up(patience, clock)
     assert clock.monotonic() - before_s >= 30
+
+
+@given(st.lists(st.sampled_from(["success", "overload"]), max_size=200))
+def test_the_limit_stays_between_one_and_the_maximum(responses: list[str]) -> None:
+    limit = ConcurrencyLimit(ManualClock(), requests_max=32)
+    for response in responses:
+        before = limit.current
+        limit.on_success() if response == "success" else limit.on_overload(0.0)
+        assert 1 <= limit.current <= 32
+        assert limit.current >= before if response == "success" else limit.current <= before
