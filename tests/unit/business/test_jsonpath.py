@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.business.models import load
-from hansa.business.query.jsonpath_conditions import selecting
-from hansa.business.query.jsonpath_text import read
+from hansa.business.query.jsonpath_conditions import jsonpath_conditions
+from hansa.business.query.jsonpath_text import read_jsonpath
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.store import AllOf, AnyOf, Condition, Filter
@@ -41,7 +41,7 @@ TICKET = {
 
 def reached(path: str, entity: Any = TICKET) -> list[Any]:
     found = []
-    for location in read("filter", path, LIMITS).locations(entity):
+    for location in read_jsonpath("filter", path, LIMITS).locations(entity):
         value = entity
         for key in location:
             value = value[key]
@@ -95,7 +95,7 @@ def reached(path: str, entity: Any = TICKET) -> list[Any]:
 )
 def test_paths_reach_values(path: str, values: list[Any]) -> None:
     assert reached(path) == values
-    assert read("filter", path, LIMITS).holds(TICKET) is bool(values)
+    assert read_jsonpath("filter", path, LIMITS).holds(TICKET) is bool(values)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_paths_reach_values(path: str, values: list[Any]) -> None:
 )
 def test_what_is_no_jsonpath_is_refused(path: str, told: str) -> None:
     with pytest.raises(Refused) as caught:
-        read("filter", path, LIMITS)
+        read_jsonpath("filter", path, LIMITS)
     assert told in caught.value.message
     assert caught.value.message.startswith("filter: ")
     assert caught.value.code is Code.INVALID
@@ -145,7 +145,7 @@ def test_what_is_no_jsonpath_is_refused(path: str, told: str) -> None:
 )
 def test_what_is_not_supported_says_so(path: str, told: str) -> None:
     with pytest.raises(Refused) as caught:
-        read("filter", path, LIMITS)
+        read_jsonpath("filter", path, LIMITS)
     assert told in caught.value.message
     assert caught.value.http_status == 501
 
@@ -154,7 +154,7 @@ def test_a_path_visits_a_bounded_number_of_values() -> None:
     nested: Any = {}
     for _ in range(40):
         nested = {"a": [nested, 1, 2], "b": {}}
-    path = read("filter", "$..*..*..*..x", LIMITS)
+    path = read_jsonpath("filter", "$..*..*..*..x", LIMITS)
     with pytest.raises(Refused, match="visits more than 100000 values"):
         path.holds(nested)
 
@@ -187,7 +187,7 @@ def _equals(path: tuple[str, ...], text: str) -> Filter:
 )
 def test_simple_paths_are_filters(path: str, conditions: list[Condition] | None) -> None:
     api, _ = MODELS.served("ProductOffering")
-    found = list(selecting("filter", path, api, "ProductOffering", LIMITS))
+    found = list(jsonpath_conditions("filter", path, api, "ProductOffering", LIMITS))
     if conditions is None:
         assert not any(isinstance(one, StoreTest) for one in found)
     else:
@@ -211,7 +211,7 @@ def test_simple_paths_are_filters(path: str, conditions: list[Condition] | None)
 )
 def test_other_paths_are_tests_narrowed_by_what_is_necessary(path: str, necessary: list[Condition]) -> None:
     api, _ = MODELS.served("ProductOffering")
-    *found, test = selecting("filter", path, api, "ProductOffering", LIMITS)
+    *found, test = jsonpath_conditions("filter", path, api, "ProductOffering", LIMITS)
     assert found == necessary
     assert isinstance(test, StoreTest)
     assert test.name == "filter"
@@ -275,12 +275,12 @@ PATHS = st.builds(
 def test_a_path_and_its_conditions_hold_for_the_same_entities(path: str, entity: dict[str, Any]) -> None:
     api, _ = MODELS.served("ProductOffering")
     try:
-        conditions = selecting("filter", path, api, "ProductOffering", LIMITS)
+        conditions = jsonpath_conditions("filter", path, api, "ProductOffering", LIMITS)
     except Refused as error:
         if error.http_status != 501:
             raise
         return
-    assert matches(entity, conditions) is read("filter", path, LIMITS).holds(entity)
+    assert matches(entity, conditions) is read_jsonpath("filter", path, LIMITS).holds(entity)
 
 
 class Library(jsonpath.JSONPathEnvironment):
@@ -295,7 +295,7 @@ class Library(jsonpath.JSONPathEnvironment):
 def test_paths_reach_what_the_library_reaches(path: str, entity: dict[str, Any]) -> None:
     """The evaluation here is our own; RFC 9535 as python-jsonpath understands it is the measure."""
     try:
-        ours = read("filter", path, LIMITS)
+        ours = read_jsonpath("filter", path, LIMITS)
     except Refused as error:
         if error.http_status != 501:
             raise
@@ -310,7 +310,7 @@ def test_paths_reach_what_the_library_reaches(path: str, entity: dict[str, Any])
 def test_conditions_of_one_element_are_not_split_among_several() -> None:
     api, _ = MODELS.served("ProductOffering")
     path = "category[?(@.id=='a' && @.name=='b')]"
-    conditions = selecting("filter", path, api, "ProductOffering", LIMITS)
+    conditions = jsonpath_conditions("filter", path, api, "ProductOffering", LIMITS)
     split = {"id": "o", "category": [{"id": "a", "name": "x"}, {"id": "y", "name": "b"}]}
     together = {"id": "o", "category": [{"id": "a", "name": "b"}]}
     assert matches(split, [AllOf(conditions[:-1])])

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.business.models import load
-from hansa.business.query import ListRequest, OneRequest, fields_of, list_request, paging, taken_out
+from hansa.business.query import (
+    EntityRequest,
+    ListRequest,
+    entity_request,
+    list_request,
+    paging,
+    split_paging,
+)
 from hansa.business.representation import Representation, Selection, select, selection
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
@@ -30,9 +37,9 @@ def asked(text: str | bytes) -> ListRequest:
     return list_request(raw, api, resource, COLLECTION, LIMITS, public_only=True)
 
 
-def one(text: str) -> OneRequest:
+def one(text: str) -> EntityRequest:
     api, resource = MODELS.served("ProductOffering")
-    return fields_of(text.encode(), api, resource, LIMITS)
+    return entity_request(text.encode(), api, resource, LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +220,7 @@ PARTS = (
 @given(st.lists(st.sampled_from(PARTS), max_size=5))
 def test_what_is_read_without_its_page_and_then_given_one_is_the_same(parts: list[str]) -> None:
     text = "&".join(parts)
-    taken = taken_out(text.encode())
+    taken = split_paging(text.encode())
 
     def whole() -> ListRequest:
         return asked(text)
@@ -221,7 +228,7 @@ def test_what_is_read_without_its_page_and_then_given_one_is_the_same(parts: lis
     def in_two() -> ListRequest:
         assert taken is not None
         rest, page = taken
-        return asked(rest).at(paging(page.get(b"offset"), page.get(b"limit"), None, LIMITS))
+        return asked(rest).with_page(paging(page.get(b"offset"), page.get(b"limit"), None, LIMITS))
 
     if taken is None:
         return
@@ -235,19 +242,22 @@ def test_what_is_read_without_its_page_and_then_given_one_is_the_same(parts: lis
 
 
 def test_the_page_of_an_ordinary_list_is_taken_out() -> None:
-    assert taken_out(b"lifecycleStatus=Launched&offset=20&limit=10") == (
+    assert split_paging(b"lifecycleStatus=Launched&offset=20&limit=10") == (
         b"lifecycleStatus=Launched",
         {b"offset": ["20"], b"limit": ["10"]},
     )
-    assert taken_out(b"lifecycleStatus=Launched") is None
+    assert split_paging(b"lifecycleStatus=Launched") is None
 
 
 def test_links_repeat_everything_but_the_paging() -> None:
-    assert asked("name=a%20b&offset=3&fields=id&limit=2&sort=-name").kept == "name=a%20b&fields=id&sort=-name"
-    assert asked("offset=1").kept == ""
-    assert asked("name=x&limit=3;name=y").kept == "name=x&;name=y"
-    assert asked('lastUpdate>2013&name="x"').kept == "lastUpdate%3E2013&name=%22x%22"
-    assert asked("name=ü").kept == "name=%C3%BC"
+    assert (
+        asked("name=a%20b&offset=3&fields=id&limit=2&sort=-name").link_query
+        == "name=a%20b&fields=id&sort=-name"
+    )
+    assert asked("offset=1").link_query == ""
+    assert asked("name=x&limit=3;name=y").link_query == "name=x&;name=y"
+    assert asked('lastUpdate>2013&name="x"').link_query == "lastUpdate%3E2013&name=%22x%22"
+    assert asked("name=ü").link_query == "name=%C3%BC"
 
 
 @given(st.sampled_from(["name=x", "name=y", "limit=3", "offset=2", "version=1", "sort=name"]), st.data())
@@ -265,7 +275,7 @@ def test_what_links_repeat_asks_for_the_same_list(first: str, data: st.DataObjec
     )
     text = first + "".join(joint + part for joint, part in more)
     query = asked(text).query
-    again = asked(f"{asked(text).kept}&offset={query.offset}&limit={query.limit}").query
+    again = asked(f"{asked(text).link_query}&offset={query.offset}&limit={query.limit}").query
     assert again == query
 
 
@@ -320,12 +330,12 @@ def test_jsonpaths_of_fields_visit_a_bounded_number_of_values_for_one_answer() -
 
 
 def test_one_entity_takes_fields_expand_and_depth() -> None:
-    assert one("") == OneRequest(None)
-    assert one("fields=") == OneRequest(None)
+    assert one("") == EntityRequest(None)
+    assert one("fields=") == EntityRequest(None)
     assert one("fields=none").fields == Selection()
     assert one("fields=name%2Cid&fields=href").fields == Selection({"name": {}, "id": {}})
     assert one(".fields=name").fields == Selection({"name": {}})
-    assert one("expand=category,productSpecification&depth=2") == OneRequest(
+    assert one("expand=category,productSpecification&depth=2") == EntityRequest(
         None, (("category",), ("productSpecification",)), 2
     )
     for wrong in ("name=x", "sort=name", "filter=$.name", "fields.gt=name", "limit=3"):
@@ -381,7 +391,7 @@ def test_a_directive_may_have_a_dot_in_front() -> None:
     ).__class__(
         query=asked("sort=name&limit=3&offset=2").query,
         fields=Selection({"name": {}}),
-        kept=".sort=name&.fields=name&.depth=1&.expand=category",
+        link_query=".sort=name&.fields=name&.depth=1&.expand=category",
         expand=(("category",),),
         depth=1,
         is_paged=True,

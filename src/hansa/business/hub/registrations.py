@@ -111,7 +111,7 @@ class HubHandler:
         )
         selection = selection_of(parameters.get("fields", []), request.limits)
         bodies = [await self._body(one, selection) for one in matches]
-        return _list_response(bodies, total, is_paged=page.is_asked)
+        return _list_response(bodies, total, is_paged=page.is_requested)
 
     async def retrieve(self, request: Request, subscription_id: str) -> Response:
         """GET of one registration: 200, 400, 401 or 404."""
@@ -140,7 +140,9 @@ class HubHandler:
         dead_letters, total = await subscriptions.dead_letters(
             self._store, subscription.id, offset=page.offset, limit=page.limit
         )
-        return _list_response([_dead_letter_body(one) for one in dead_letters], total, is_paged=page.is_asked)
+        return _list_response(
+            [_dead_letter_body(one) for one in dead_letters], total, is_paged=page.is_requested
+        )
 
     async def resend(self, request: Request, _: str) -> Response:
         """POST: send dead letters again, all or that of the body's `eventId`: 202, 400, 401 or 404."""

@@ -17,7 +17,7 @@ from hansa.business.models import Api
 from hansa.business.query import event_fields, event_query
 from hansa.business.query.filters import FilterCompiler, conditions
 from hansa.business.query.parameters import AssertionGroup, groups
-from hansa.business.query.paths import follow
+from hansa.business.query.paths import resolve_path
 from hansa.business.representation import Selection, select
 from hansa.core.errors import Refused
 from hansa.core.limits import Limits
@@ -99,7 +99,7 @@ def _published_event_conditions(
         stripped = tuple(one._replace(value=one.value.strip()) for one in group)
         fields += [one.value for one in stripped if one.name == "fields"]
         asserted.append(tuple(one for one in stripped if one.name != "fields"))
-    compiler = FilterCompiler(api, limits, partial(follow, api=api, type_name=event_type))
+    compiler = FilterCompiler(api, limits, partial(resolve_path, api=api, type_name=event_type))
     try:
         return conditions(asserted, compiler, limits)
     except Refused as error:

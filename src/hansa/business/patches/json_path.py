@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from hansa.business.patches.pointer import Pointer, value_at
-from hansa.business.query.jsonpath_text import read
+from hansa.business.query.jsonpath_text import read_jsonpath
 from hansa.core.errors import Refused
 from hansa.core.limits import Limits
 
@@ -32,7 +32,7 @@ def json_path_pointers(document: Any, path: str, limits: Limits, *, may_be_new: 
 
 def _pointers(document: Any, path: str, limits: Limits) -> list[Pointer]:
     try:
-        return [tuple(map(str, place)) for place in read("path", path, limits).locations(document)]
+        return [tuple(map(str, place)) for place in read_jsonpath("path", path, limits).locations(document)]
     except Refused as error:
         raise ValueError(
             f"must be a JSON Pointer with conditions, or a JSONPath ({error.message.rstrip('.')})"

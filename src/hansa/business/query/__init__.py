@@ -1,20 +1,20 @@
-"""The query language of TMF630: what the query string of a list, of one entity or of a hub registration asks for."""
+"""The query language of TMF630, in requests for lists and for entities, and in hub registrations."""
 
 from hansa.business.query.events import EventQuery, event_fields, event_query
-from hansa.business.query.paging import paging, taken_out
+from hansa.business.query.paging import paging, split_paging
 from hansa.business.query.parameters import pairs
-from hansa.business.query.requests import DIRECTIVES, ListRequest, OneRequest, fields_of, list_request
+from hansa.business.query.requests import DIRECTIVES, EntityRequest, ListRequest, entity_request, list_request
 
 __all__ = [
     "DIRECTIVES",
+    "EntityRequest",
     "EventQuery",
     "ListRequest",
-    "OneRequest",
+    "entity_request",
     "event_fields",
     "event_query",
-    "fields_of",
     "list_request",
     "paging",
     "pairs",
-    "taken_out",
+    "split_paging",
 ]

@@ -1,8 +1,9 @@
-"""What a listener asks of a hub: the same language on the envelope of an event (TMF630 Part 1, chapter 10).
+"""The query of a hub registration: the same language on the envelope of an event (TMF630 Part 1, chapter 10).
 
-`eventType=…` names events, `event.<resource>.<path>` asks about what they carry, `fields` chooses what is told, and
-`filter` is a JSONPath over the envelope. Names of events count without regard to case, and may end with `Notification`
-where the documents say `Event`: the guideline's own examples do that. Blanks around names and values mean nothing.
+`eventType=…` names events, `event.<resource>.<path>` filters by their payload, `fields` selects what is sent,
+and `filter` is a JSONPath on the envelope. Names of events are compared without regard to case, and may end
+with `Notification` where the documents say `Event`, as in the guideline's own examples. Blanks around names
+and values are ignored.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import msgspec
 from hansa.business.models import Api, Resource
 from hansa.business.models.event_names import offered_names
 from hansa.business.query.filters import FilterCompiler, conditions
-from hansa.business.query.jsonpath import Lenient
-from hansa.business.query.jsonpath_text import read
+from hansa.business.query.jsonpath import EventJsonPath
+from hansa.business.query.jsonpath_text import read_jsonpath
 from hansa.business.query.parameters import Assertion, groups
-from hansa.business.query.paths import NoSuchAttribute, ResolvedPath, follow
+from hansa.business.query.paths import NoSuchAttribute, ResolvedPath, resolve_path
 from hansa.business.query.selecting import parts_of
 from hansa.business.representation import Selection, selection
 from hansa.core.errors import Code, Refused
@@ -45,14 +46,14 @@ _ENVELOPE: Final[Mapping[str, str]] = {
     "@type": "string",
     "@baseType": "string",
 }
-"""Attributes of an event beside its payload; `timeOcurred` is how the documents of version 4 write it."""
+"""Types of an event's attributes beside the payload; `timeOcurred` is the spelling of version 4."""
 
 
 class EventQuery(msgspec.Struct, frozen=True):
-    """Which events a listener wants, and what of them."""
+    """Which events a listener receives, and which of their attributes."""
 
     event_types: frozenset[str] | None
-    """Exact names, of which a wanted event has one; None when the query leaves that open."""
+    """Exact names, of which an event must have one; None when the query does not limit them."""
     conditions: tuple[Condition, ...]
     """On the envelope; they include those on `eventType` whenever `event_types` alone does not decide."""
     fields: Selection | None
@@ -63,7 +64,8 @@ def event_query(text: str, api: Api, limits: Limits) -> EventQuery:
     """The query of a registration.
 
     Raises:
-        Refused: `Code.INVALID`, `Code.MALFORMED`, `Code.NOT_IMPLEMENTED` or `Code.URI_TOO_LONG`, naming what is wrong.
+        Refused: `Code.INVALID`, `Code.MALFORMED`, `Code.NOT_IMPLEMENTED` or `Code.URI_TOO_LONG`, naming the
+            problem.
     """
     try:
         raw = text.encode()
@@ -84,29 +86,29 @@ def event_query(text: str, api: Api, limits: Limits) -> EventQuery:
                 rest.append(Assertion(name, operator, value))
         asserted.append(tuple(rest))
     try:
-        found = conditions(asserted, FilterCompiler(api, limits, _Envelope(api).place), limits)
+        filters = conditions(asserted, FilterCompiler(api, limits, _Envelope(api).resolve), limits)
     except Refused as error:
         raise Refused(error.code, f"query: {error.message}") from None
     offered = {name.lower(): name for resource in api.resources for name in offered_names(resource)}
-    exact = tuple(_named(one, offered, api) for one in found)
-    event_types = [types for one in exact if (types := _types(one)) is not None]
-    tests = [Test("filter", _lenient("filter", path, limits).holds) for path in paths]
+    exact = tuple(_with_exact_names(one, offered, api) for one in filters)
+    event_types = [types for one in exact if (types := _event_types(one)) is not None]
+    tests = [Test("filter", _event_path("filter", path, limits).holds) for path in paths]
     return EventQuery(
         frozenset.intersection(*event_types) if event_types else None,
-        (*(one for one in exact if not _is_of_type(one)), *tests),
-        event_fields([_fields(value, api) for value in fields], limits),
+        (*(one for one in exact if not _is_on_event_type(one)), *tests),
+        event_fields([_with_exact_resources(value, api) for value in fields], limits),
     )
 
 
 class _Envelope:
-    """Follows dotted names through the envelope of an API's events."""
+    """Resolves dotted names in the envelope of an API's events."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._resources = {resource.name.lower(): resource for resource in api.resources}
 
-    def place(self, text: str) -> ResolvedPath:
-        """Where a name leads."""
+    def resolve(self, text: str) -> ResolvedPath:
+        """Resolve a dotted name."""
         path = text.split(".")
         if path[0] in _ENVELOPE and len(path) == 1:
             return ResolvedPath((text,), _ENVELOPE[text], (False,), is_declared=True)
@@ -117,61 +119,63 @@ class _Envelope:
         start = (EVENT, resource.name)
         if len(path) == 2:
             return ResolvedPath(start, "object", (False, False), is_declared=True)
-        below = follow(".".join(path[2:]), self._api, resource.type)
+        below = resolve_path(".".join(path[2:]), self._api, resource.type)
         return ResolvedPath(
             (*start, *below.path), below.type, (False, False, *below.lists), below.is_declared
         )
 
 
-def _named(condition: Condition, offered: Mapping[str, str], api: Api) -> Condition:
-    """A condition with the exact names of the events that it names."""
+def _with_exact_names(condition: Condition, offered: Mapping[str, str], api: Api) -> Condition:
+    """A condition with names of events spelt as in the model."""
     match condition:
         case Filter(path=("eventType",), operator=operator) if operator is EQ:
             named = (name.strip() for name in condition.values if "," not in name)
-            return Filter(condition.path, tuple(_exact(name, offered, api) for name in named))
+            return Filter(condition.path, tuple(_exact_name(name, offered, api) for name in named))
         case AnyOf(below):
-            return AnyOf(tuple(_named(one, offered, api) for one in below))
+            return AnyOf(tuple(_with_exact_names(one, offered, api) for one in below))
         case AllOf(below):
-            return AllOf(tuple(_named(one, offered, api) for one in below))
+            return AllOf(tuple(_with_exact_names(one, offered, api) for one in below))
         case _:
             return condition
 
 
-def _exact(name: str, offered: Mapping[str, str], api: Api) -> str:
+def _exact_name(name: str, offered: Mapping[str, str], api: Api) -> str:
     plain = name.lower().removesuffix("notification")
-    found = offered.get(plain if plain.endswith("event") else plain + "event")
-    if found is None:
+    exact = offered.get(plain if plain.endswith("event") else plain + "event")
+    if exact is None:
         raise Refused(Code.INVALID, f"query: {api.id} has no event {name[:60]!r}.")
-    return found
+    return exact
 
 
-def _is_of_type(condition: Condition) -> bool:
+def _is_on_event_type(condition: Condition) -> bool:
     return isinstance(condition, Filter) and condition.path == _EVENT_TYPE_PATH and condition.operator is EQ
 
 
-def _types(condition: Condition) -> frozenset[str] | None:
+def _event_types(condition: Condition) -> frozenset[str] | None:
     """The event types to which a condition limits; None when it does not."""
     match condition:
-        case Filter() if _is_of_type(condition):
+        case Filter() if _is_on_event_type(condition):
             return frozenset(condition.values)
         case AllOf(below):
-            limits = [types for one in below if (types := _types(one)) is not None]
+            limits = [types for one in below if (types := _event_types(one)) is not None]
             return frozenset.intersection(*limits) if limits else None
         case AnyOf(below):
-            found = [_types(one) for one in below]
-            return frozenset().union(*(types or () for types in found)) if None not in found else None
+            alternatives = [_event_types(one) for one in below]
+            if None in alternatives:
+                return None
+            return frozenset().union(*(types or () for types in alternatives))
         case _:
             return None
 
 
-def _lenient(parameter: str, text: str, limits: Limits) -> Lenient:
-    return Lenient(read(parameter, text, limits, nodes_max=limits.event_path_nodes_max))
+def _event_path(parameter: str, text: str, limits: Limits) -> EventJsonPath:
+    return EventJsonPath(read_jsonpath(parameter, text, limits, nodes_max=limits.event_path_nodes_max))
 
 
 def event_fields(values: list[str], limits: Limits) -> Selection | None:
-    """What `fields` selects of events; None for all of them.
+    """The selection of `fields` from events; None for whole events.
 
-    Selecting raises nothing: an event in which a JSONPath would visit too much is shown whole.
+    Selecting raises nothing: an event in which a JSONPath would visit too many values is sent whole.
 
     Raises:
         Refused: `Code.INVALID` or `Code.NOT_IMPLEMENTED`, for a JSONPath.
@@ -179,11 +183,11 @@ def event_fields(values: list[str], limits: Limits) -> Selection | None:
     plain, paths = parts_of(values, limits)
     if not plain and not paths:
         return None
-    return selection(plain, [_lenient("fields", path, limits) for path in paths])
+    return selection(plain, [_event_path("fields", path, limits) for path in paths])
 
 
-def _fields(value: str, api: Api) -> str:
-    """Names with the resource spelt as in the model: the guideline's own example writes `event.TroubleTicket.name`."""
+def _with_exact_resources(value: str, api: Api) -> str:
+    """Names with the resource spelt as in the model; the guideline writes `event.TroubleTicket.name`."""
     exact = {resource.name.lower(): resource.name for resource in api.resources}
     parts = [name.strip().split(".") for name in value.split(",")]
     for part in parts:

@@ -1,4 +1,4 @@
-"""`depth` and `expand`: which references an answer shows with what they refer to (TMF630 Part 2)."""
+"""`depth` and `expand`: the references that a response replaces by their entities (TMF630 Part 2)."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from hansa.core.limits import Limits
 PATHS_MAX: Final = 16
 
 
-def depth_of(found: list[str] | None, limits: Limits) -> int:
-    """How many rounds of references are filled.
+def depth_of(values: list[str] | None, limits: Limits) -> int:
+    """The levels to which references are expanded.
 
     Raises:
         Refused: `Code.INVALID`.
     """
-    return number("depth", found, 0, limits.expansion_depth_max)
+    return number("depth", values, 0, limits.expansion_depth_max)
 
 
-def expand_paths(found: list[str], api: Api, resource: Resource) -> tuple[Path, ...]:
-    """The paths whose references are filled.
+def expand_paths(values: list[str], api: Api, resource: Resource) -> tuple[Path, ...]:
+    """The paths whose references are expanded.
 
     Raises:
         Refused: `Code.INVALID`, for a path that is no attribute, or one that holds no references.
     """
-    names = dict.fromkeys(name.strip() for value in found for name in value.split(",") if name.strip())
+    names = dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip())
     if len(names) > PATHS_MAX:
         raise Refused(Code.INVALID, f"expand: at most {PATHS_MAX} paths.")
     paths: list[Path] = []
     for name in names:
-        place = attribute_path(name, api, resource, "expand")
-        if not _is_reference(place.type, api):
+        resolved = attribute_path(name, api, resource, "expand")
+        if not _is_reference(resolved.type, api):
             raise Refused(
                 Code.INVALID,
                 f"expand: {name[:60]!r} refers to nothing; it takes attributes that hold references.",
             )
-        paths.append(place.path)
+        paths.append(resolved.path)
     return tuple(paths)
 
 
 def _is_reference(type_name: str, api: Api) -> bool:
-    """Whether values of a type say which entity they mean."""
+    """Whether values of a type refer to an entity."""
     while type_name in api.lists:
         type_name = api.lists[type_name].type
     if type_name not in api.types:

@@ -1,14 +1,14 @@
-"""JSONPaths (TMF630 Part 6) as a tree, and what they reach in a JSON value.
+"""JSONPaths (TMF630 Part 6) as a tree, and the values that they select in a JSON value.
 
-`hansa.business.query.jsonpath_text` reads the text; here is what it means. The elements of the language are those of
-Part 6: names, wildcards, indices, slices, descent (`..`), predicates with comparisons, `=~` and logic, and the
-functions min, max, avg, stddev and length, which may also stand at the end of a path (`@.note.length()`).
+`hansa.business.query.jsonpath_text` parses the text; this module evaluates. The language is that of Part 6:
+names, wildcards, indices, slices, descendants (`..`), predicates with comparisons, `=~` and logic, and the
+functions min, max, avg, stddev and length, which may also end a path (`@.note.length()`).
 
-`$` is the entity; where a path begins with a predicate (`$[?(@.name=='x')]`) or `[*]`, `$` is the list of entities.
-`=~` matches whole strings. A comparison has an answer among numbers and among strings; among other values there is
-equality alone, and true is not 1.
+`$` is the entity; where a path begins with a predicate (`$[?(@.name=='x')]`) or `[*]`, `$` is the list of
+entities. `=~` matches whole strings. Numbers and strings are ordered among themselves; other values can only
+be equal, and `true` is not 1.
 
-What one evaluation may visit is bounded, since `..` several times over takes a time that multiplies.
+The number of values that one evaluation may visit is bounded, since several `..` multiply the time.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _EQUALITIES: Final[dict[str, Callable[[Any, Any], bool]]] = {"==": eq, "!=": ne,
 
 
 class _Nothing:
-    """The value of a path that reaches none."""
+    """The value of a path that selects none (as Nothing in RFC 9535)."""
 
 
 NOTHING: Final = _Nothing()
 
 
-class Visits:
-    """How many more values may be visited."""
+class VisitBudget:
+    """The number of values that may still be visited."""
 
     def __init__(self, nodes_max: int) -> None:
         self._nodes_max = nodes_max
@@ -57,19 +57,19 @@ class Visits:
         if self._left < 0:
             raise Refused(
                 Code.INVALID,
-                f"The JSONPath visits more than {self._nodes_max} values: be more exact.",
+                f"The JSONPath visits more than {self._nodes_max} values; use a more specific path.",
             )
 
 
-class Run:
-    """One evaluation."""
+class Evaluation:
+    """One evaluation of a path."""
 
-    def __init__(self, root: Any, visits: Visits) -> None:
+    def __init__(self, root: Any, budget: VisitBudget) -> None:
         self.root = root
-        self.visit = visits.visit
+        self.visit = budget.visit
 
 
-# -- selectors and segments -----------------------------------------------------------------------------------
+# -- selectors and segments ----------------------------------------------------------------------------------
 
 
 class Name(msgspec.Struct, frozen=True):
@@ -77,8 +77,8 @@ class Name(msgspec.Struct, frozen=True):
 
     name: str
 
-    def select(self, value: Any, location: Location, _: Run) -> Iterator[tuple[Any, Location]]:
-        """What it selects of a value."""
+    def select(self, value: Any, location: Location, _: Evaluation) -> Iterator[tuple[Any, Location]]:
+        """The selected children of a value, and their locations."""
         if isinstance(value, dict) and self.name in value:
             yield value[self.name], (*location, self.name)
 
@@ -88,8 +88,8 @@ class Index(msgspec.Struct, frozen=True):
 
     index: int
 
-    def select(self, value: Any, location: Location, _: Run) -> Iterator[tuple[Any, Location]]:
-        """What it selects of a value."""
+    def select(self, value: Any, location: Location, _: Evaluation) -> Iterator[tuple[Any, Location]]:
+        """The selected children of a value, and their locations."""
         if isinstance(value, list) and -len(value) <= self.index < len(value):
             yield value[self.index], (*location, self.index % len(value))
 
@@ -101,29 +101,29 @@ class Slice(msgspec.Struct, frozen=True):
     stop: int | None
     step: int | None
 
-    def select(self, value: Any, location: Location, _: Run) -> Iterator[tuple[Any, Location]]:
-        """What it selects of a value."""
+    def select(self, value: Any, location: Location, _: Evaluation) -> Iterator[tuple[Any, Location]]:
+        """The selected children of a value, and their locations."""
         if isinstance(value, list) and self.step != 0:
             for index in range(*slice(self.start, self.stop, self.step).indices(len(value))):
                 yield value[index], (*location, index)
 
 
 class Wildcard(msgspec.Struct, frozen=True):
-    """Everything in an array or object."""
+    """All children of an array or object."""
 
-    def select(self, value: Any, location: Location, _: Run) -> Iterator[tuple[Any, Location]]:
-        """What it selects of a value."""
+    def select(self, value: Any, location: Location, _: Evaluation) -> Iterator[tuple[Any, Location]]:
+        """The selected children of a value, and their locations."""
         for key, child in _children(value):
             yield child, (*location, key)
 
 
 class Where(msgspec.Struct, frozen=True):
-    """What a predicate holds for, in an array or object."""
+    """The children of an array or object for which a predicate holds."""
 
     predicate: Predicate
 
-    def select(self, value: Any, location: Location, run: Run) -> Iterator[tuple[Any, Location]]:
-        """What it selects of a value."""
+    def select(self, value: Any, location: Location, run: Evaluation) -> Iterator[tuple[Any, Location]]:
+        """The selected children of a value, and their locations."""
         for key, child in _children(value):
             run.visit()
             if self.predicate.holds(child, run):
@@ -138,13 +138,15 @@ class Segment(msgspec.Struct, frozen=True):
 
     selectors: tuple[Selector, ...]
     is_descent: bool = False
-    """From a value and everything below it."""
+    """It selects from a value and all of its descendants."""
 
-    def select(self, value: Any, location: Location, run: Run) -> Iterator[tuple[Any, Location]]:
-        """What it selects of a value, in the order of the document."""
-        for node, place in _descendants(value, location, run) if self.is_descent else ((value, location),):
+    def select(self, value: Any, location: Location, run: Evaluation) -> Iterator[tuple[Any, Location]]:
+        """The values that it selects from a value, in the order of the document, and their locations."""
+        for node, node_location in (
+            _descendants(value, location, run) if self.is_descent else ((value, location),)
+        ):
             for selector in self.selectors:
-                yield from selector.select(node, place, run)
+                yield from selector.select(node, node_location, run)
 
 
 def _children(value: Any) -> Iterator[tuple[str | int, Any]]:
@@ -154,16 +156,16 @@ def _children(value: Any) -> Iterator[tuple[str | int, Any]]:
         yield from enumerate(value)
 
 
-def _descendants(value: Any, location: Location, run: Run) -> Iterator[tuple[Any, Location]]:
+def _descendants(value: Any, location: Location, run: Evaluation) -> Iterator[tuple[Any, Location]]:
     waiting = [(value, location)]
     while waiting:
-        node, place = waiting.pop()
+        node, node_location = waiting.pop()
         run.visit()
-        yield node, place
-        waiting += [(child, (*place, key)) for key, child in _children(node)][::-1]
+        yield node, node_location
+        waiting += [(child, (*node_location, key)) for key, child in _children(node)][::-1]
 
 
-# -- operands -------------------------------------------------------------------------------------------------
+# -- operands ------------------------------------------------------------------------------------------------
 
 
 class Constant(msgspec.Struct, frozen=True):
@@ -171,22 +173,22 @@ class Constant(msgspec.Struct, frozen=True):
 
     value: str | int | float | bool | None
 
-    def of(self, _: Any, __: Run) -> Any:
+    def evaluate(self, _: Any, __: Evaluation) -> Any:
         """Its value."""
         return self.value
 
 
-class Steps(msgspec.Struct, frozen=True):
-    """A path within a predicate, from the value that is looked at (`@`) or from the root (`$`)."""
+class SubPath(msgspec.Struct, frozen=True):
+    """A path within a predicate, from the current value (`@`) or from the root (`$`)."""
 
     segments: tuple[Segment, ...]
     function: Function | None = None
-    """Applied to what the path reaches."""
+    """Applied to the values that the path selects."""
     is_from_root: bool = False
 
     @property
     def is_singular(self) -> bool:
-        """Whether it reaches one value at most."""
+        """Whether it selects one value at most."""
         return all(
             not segment.is_descent
             and len(segment.selectors) == 1
@@ -194,13 +196,13 @@ class Steps(msgspec.Struct, frozen=True):
             for segment in self.segments
         )
 
-    def reached(self, current: Any, run: Run) -> Iterator[tuple[Any, Location]]:
-        """The values at the path, and where they are."""
-        return reach(run.root if self.is_from_root else current, self.segments, run)
+    def select(self, current: Any, run: Evaluation) -> Iterator[tuple[Any, Location]]:
+        """The values that it selects, and their locations."""
+        return select(run.root if self.is_from_root else current, self.segments, run)
 
-    def of(self, current: Any, run: Run) -> Any:
-        """Its value; NOTHING when there is none."""
-        values = [value for value, _ in self.reached(current, run)]
+    def evaluate(self, current: Any, run: Evaluation) -> Any:
+        """Its value; NOTHING if there is none."""
+        values = [value for value, _ in self.select(current, run)]
         if self.function is None:
             return values[0] if values else NOTHING
         return apply(self.function, values[0] if self.is_singular and values else values)
@@ -210,25 +212,25 @@ class Call(msgspec.Struct, frozen=True):
     """A function of a path, written in front of it."""
 
     function: Function
-    argument: Steps
+    argument: SubPath
 
-    def of(self, current: Any, run: Run) -> Any:
-        """Its value; NOTHING when there is none."""
-        values = [value for value, _ in self.argument.reached(current, run)]
+    def evaluate(self, current: Any, run: Evaluation) -> Any:
+        """Its value; NOTHING if there is none."""
+        values = [value for value, _ in self.argument.select(current, run)]
         if self.argument.is_singular:
             return apply(self.function, values[0]) if values else NOTHING
         return apply(self.function, values)
 
 
-Operand: TypeAlias = Constant | Steps | Call
+Operand: TypeAlias = Constant | SubPath | Call
 
 
 def apply(function: Function, value: Any) -> Any:
-    """A function of an array (or, for length, a string or object); NOTHING where it has no value."""
+    """The result of a function of an array (or, for length, a string or object); NOTHING if undefined."""
     if function == "length":
         return len(value) if isinstance(value, list | dict | str) else NOTHING
-    given = value if isinstance(value, list) else [value]
-    numbers = [float(n) for n in given if isinstance(n, int | float) and not isinstance(n, bool)]
+    values = value if isinstance(value, list) else [value]
+    numbers = [float(n) for n in values if isinstance(n, int | float) and not isinstance(n, bool)]
     if not numbers:
         return NOTHING
     if function == "min":
@@ -244,80 +246,80 @@ def apply(function: Function, value: Any) -> Any:
         return NOTHING
 
 
-# -- predicates -----------------------------------------------------------------------------------------------
+# -- predicates ----------------------------------------------------------------------------------------------
 
 
-class Compared(msgspec.Struct, frozen=True):
+class Comparison(msgspec.Struct, frozen=True):
     """A comparison of two operands."""
 
     left: Operand
     relation: Relation
     right: Operand
 
-    def holds(self, current: Any, run: Run) -> bool:
+    def holds(self, current: Any, run: Evaluation) -> bool:
         """Whether it holds for a value."""
-        return compare(self.left.of(current, run), self.relation, self.right.of(current, run))
+        return compare(self.left.evaluate(current, run), self.relation, self.right.evaluate(current, run))
 
 
-class Matching(msgspec.Struct, frozen=True):
-    """Whether a whole string matches a regular expression of RE2."""
+class RegexMatch(msgspec.Struct, frozen=True):
+    """Whether a whole string matches a regular expression (RE2)."""
 
-    left: Steps
+    left: SubPath
     pattern: str
 
-    def holds(self, current: Any, run: Run) -> bool:
+    def holds(self, current: Any, run: Evaluation) -> bool:
         """Whether it holds for a value."""
-        value = self.left.of(current, run)
+        value = self.left.evaluate(current, run)
         return isinstance(value, str) and compiled(self.pattern).fullmatch(value) is not None
 
 
 class Exists(msgspec.Struct, frozen=True):
-    """Whether a path reaches anything."""
+    """Whether a path selects anything."""
 
-    path: Steps
+    path: SubPath
 
-    def holds(self, current: Any, run: Run) -> bool:
+    def holds(self, current: Any, run: Evaluation) -> bool:
         """Whether it holds for a value."""
-        return next(self.path.reached(current, run), None) is not None
+        return next(self.path.select(current, run), None) is not None
 
 
 class Not(msgspec.Struct, frozen=True):
-    """The contrary."""
+    """Negation."""
 
     predicate: Predicate
 
-    def holds(self, current: Any, run: Run) -> bool:
+    def holds(self, current: Any, run: Evaluation) -> bool:
         """Whether it holds for a value."""
         return not self.predicate.holds(current, run)
 
 
-class Both(msgspec.Struct, frozen=True):
-    """Two predicates that must hold."""
+class And(msgspec.Struct, frozen=True):
+    """Conjunction of two predicates."""
 
     left: Predicate
     right: Predicate
 
-    def holds(self, current: Any, run: Run) -> bool:
+    def holds(self, current: Any, run: Evaluation) -> bool:
         """Whether it holds for a value."""
         return self.left.holds(current, run) and self.right.holds(current, run)
 
 
-class Either(msgspec.Struct, frozen=True):
-    """Two predicates of which one must hold."""
+class Or(msgspec.Struct, frozen=True):
+    """Disjunction of two predicates."""
 
     left: Predicate
     right: Predicate
 
-    def holds(self, current: Any, run: Run) -> bool:
+    def holds(self, current: Any, run: Evaluation) -> bool:
         """Whether it holds for a value."""
         return self.left.holds(current, run) or self.right.holds(current, run)
 
 
-Predicate: TypeAlias = Compared | Matching | Exists | Not | Both | Either
+Predicate: TypeAlias = Comparison | RegexMatch | Exists | Not | And | Or
 
 
 def compare(left: Any, relation: Relation, right: Any) -> bool:
-    """Whether two values, of which either may be NOTHING, are so related."""
+    """Whether a relation holds between two values, of which either may be NOTHING."""
     if isinstance(left, bool) is not isinstance(right, bool):
         return relation == "!="
     order = _ORDERS.get(relation)
@@ -333,23 +335,23 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-# -- whole paths ----------------------------------------------------------------------------------------------
+# -- whole paths ---------------------------------------------------------------------------------------------
 
 
-def reach(value: Any, segments: tuple[Segment, ...], run: Run) -> Iterator[tuple[Any, Location]]:
-    """What the segments reach from a value, and where it is, in the order of the document."""
-    return _reach(value, (), segments, run)
+def select(value: Any, segments: tuple[Segment, ...], run: Evaluation) -> Iterator[tuple[Any, Location]]:
+    """The values that segments select from a value, in the order of the document, and their locations."""
+    return _select(value, (), segments, run)
 
 
-def _reach(
-    value: Any, location: Location, segments: tuple[Segment, ...], run: Run
+def _select(
+    value: Any, location: Location, segments: tuple[Segment, ...], run: Evaluation
 ) -> Iterator[tuple[Any, Location]]:
     if not segments:
         yield value, location
         return
-    for node, place in segments[0].select(value, location, run):
+    for node, node_location in segments[0].select(value, location, run):
         run.visit()
-        yield from _reach(node, place, segments[1:], run)
+        yield from _select(node, node_location, segments[1:], run)
 
 
 class JsonPath(msgspec.Struct, frozen=True):
@@ -358,61 +360,61 @@ class JsonPath(msgspec.Struct, frozen=True):
     text: str
     segments: tuple[Segment, ...]
     nodes_max: int
-    """How many values an evaluation may visit."""
+    """Number of values that an evaluation may visit."""
 
     @property
     def is_on_list(self) -> bool:
-        """Whether its root is the list of entities, of which it sees one."""
+        """Whether its root is the list of entities, which is evaluated with one at a time."""
         return bool(self.segments) and all(
             isinstance(selector, Where | Wildcard) and not self.segments[0].is_descent
             for selector in self.segments[0].selectors
         )
 
     def holds(self, entity: Any) -> bool:
-        """Whether it reaches anything in an entity.
+        """Whether it selects anything in an entity.
 
         Raises:
-            Refused: `Code.INVALID`, when that takes too many steps.
+            Refused: `Code.INVALID`, when too many values would be visited.
         """
-        return next(self._reached(entity, Visits(self.nodes_max)), None) is not None
+        return next(self._selected(entity, VisitBudget(self.nodes_max)), None) is not None
 
     def locations(self, entity: Any) -> Iterator[Location]:
-        """Where in an entity the values are that it reaches.
+        """The locations of the values that it selects in an entity.
 
         Raises:
-            Refused: `Code.INVALID`, when that takes too many steps.
+            Refused: `Code.INVALID`, when too many values would be visited.
         """
         return self.locating()(entity)
 
     def locating(self) -> Callable[[Any], Iterator[Location]]:
-        """As `locations`, for several entities that share the bound."""
-        visits = Visits(self.nodes_max)
+        """`locations` for several entities that share the bound."""
+        budget = VisitBudget(self.nodes_max)
 
         def locations(entity: Any) -> Iterator[Location]:
-            for _, location in self._reached(entity, visits):
+            for _, location in self._selected(entity, budget):
                 yield location[1:] if self.is_on_list else location
 
         return locations
 
-    def _reached(self, entity: Any, visits: Visits) -> Iterator[tuple[Any, Location]]:
+    def _selected(self, entity: Any, budget: VisitBudget) -> Iterator[tuple[Any, Location]]:
         root = [entity] if self.is_on_list else entity
-        return reach(root, self.segments, Run(root, visits))
+        return select(root, self.segments, Evaluation(root, budget))
 
 
-class Lenient(msgspec.Struct, frozen=True):
-    """A path over events, of which one too many is better than one too few."""
+class EventJsonPath(msgspec.Struct, frozen=True):
+    """A path on events; where it would visit too many values, it selects the whole event."""
 
     path: JsonPath
 
     def holds(self, event: Any) -> bool:
-        """Whether it reaches anything in an event, or would take too many steps to tell."""
+        """Whether it selects anything in an event, or would visit too many values."""
         try:
             return self.path.holds(event)
         except Refused:
             return True
 
     def locating(self) -> Callable[[Any], Iterator[Location]]:
-        """Where in an event the values are that it reaches: everywhere, when that takes too many steps."""
+        """The locations of the values that it selects; the whole event, where it would visit too many."""
 
         def locations(event: Any) -> Iterator[Location]:
             try:

@@ -1,9 +1,9 @@
-"""Reads JSONPaths: the text into the tree of `hansa.business.query.jsonpath`.
+"""Parses JSONPaths: from text to the tree of `hansa.business.query.jsonpath`.
 
-The library python-jsonpath splits and parses the text; its own evaluation is not used, because it has no bound and
-matches regular expressions by backtracking. What it parses beyond TMF630 Part 6 is told apart here: a construct that is
-no JSONPath is an error (400), one that Part 6 has and this marketplace does not, or that other dialects have, is not
-supported (501).
+The library python-jsonpath tokenizes and parses the text; its own evaluation is not used, because it has no
+bound and matches regular expressions by backtracking. What it accepts beyond TMF630 Part 6 is handled here: a
+construct that is no JSONPath is an error (400); one of Part 6 that this marketplace lacks, or one of other
+dialects, is not supported (501).
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from jsonpath.token import TOKEN_DOT, TOKEN_LPAREN, TOKEN_NAME, TOKEN_RPAREN, TO
 
 from hansa.business.query.filters import check_pattern
 from hansa.business.query.jsonpath import (
-    Both,
+    And,
     Call,
-    Compared,
+    Comparison,
     Constant,
-    Either,
     Exists,
     Function,
     Index,
     JsonPath,
-    Matching,
     Name,
     Not,
     Operand,
+    Or,
     Predicate,
+    RegexMatch,
     Relation,
     Segment,
     Selector,
     Slice,
-    Steps,
+    SubPath,
     Where,
     Wildcard,
 )
@@ -60,11 +60,11 @@ CONDITIONS_MAX: Final = 64
 
 
 class _Unsupported(Exception):
-    """A construct that is not supported; the message names it."""
+    """A construct is not supported; the message names it."""
 
 
-class _Names(Lexer):
-    """Names may begin with `@` as TM Forum's do, and a function may end a path."""
+class _PathLexer(Lexer):
+    """Allows names that begin with `@`, as TM Forum's, and a function at the end of a path."""
 
     key_pattern = r"@?[\u0080-\uFFFFa-zA-Z_][\u0080-\uFFFFa-zA-Z0-9_-]*"
     logical_not_pattern = r"!"
@@ -72,7 +72,7 @@ class _Names(Lexer):
     logical_or_pattern = r"\|\|"
 
     def tokenize(self, path: str) -> Iterator[Token]:
-        """The tokens; `.length()` is a name, told apart by its parentheses."""
+        """The tokens; `.length()` is a name with parentheses."""
         tokens = list(super().tokenize(path))
         position = 0
         while position < len(tokens):
@@ -89,15 +89,15 @@ class _Names(Lexer):
 
 
 class _Pattern:
-    """Stands for a regular expression, which the library would compile for itself."""
+    """A regular expression, in place of the one that the library would compile."""
 
     def __init__(self, pattern: str, flags: str) -> None:
         self.pattern = pattern
         self.flags = flags
 
 
-class _Reading(Parser):
-    """Leaves regular expressions as text, and knows a script when it sees one."""
+class _PathParser(Parser):
+    """Leaves regular expressions as text, and recognizes script expressions."""
 
     def parse_regex(self, stream: TokenStream) -> parsed.BaseExpression:
         """A literal that holds the pattern and its flags."""
@@ -105,7 +105,7 @@ class _Reading(Parser):
         return parsed.FilterExpressionLiteral(value=_Pattern(pattern.value, flags.value))
 
     def parse_bracketed_selection(self, stream: TokenStream) -> list[JSONPathSelector]:
-        """What stands between brackets."""
+        """The selectors in brackets."""
         ahead = stream.peek()
         if ahead.kind == TOKEN_WHITESPACE:
             ahead = stream.peek(2)
@@ -115,10 +115,10 @@ class _Reading(Parser):
 
 
 class _AnyArguments:
-    """A function of the language; its arguments are checked when the tree is made."""
+    """A function of the language; its arguments are checked when the tree is built."""
 
     def validate(self, _: Any, arguments: list[Any], __: Token) -> list[Any]:
-        """Take them all."""
+        """Accept all arguments."""
         return arguments
 
     def __call__(self, *_: object) -> None:
@@ -126,42 +126,44 @@ class _AnyArguments:
 
 
 class _Environment(JSONPathEnvironment):
-    lexer_class = _Names
-    parser_class = _Reading
+    lexer_class = _PathLexer
+    parser_class = _PathParser
 
     def setup_function_extensions(self) -> None:
-        """Those of Part 6."""
+        """The functions of Part 6."""
         self.function_extensions = dict.fromkeys(FUNCTIONS, _AnyArguments())
 
 
 _ENVIRONMENT: Final = _Environment(well_typed=False)
 
 
-def read(parameter: str, text: str, limits: Limits, *, nodes_max: int | None = None) -> JsonPath:
-    """A JSONPath; the leading `$` may be missing. It may visit `path_nodes_max` values unless told.
+def read_jsonpath(parameter: str, text: str, limits: Limits, *, nodes_max: int | None = None) -> JsonPath:
+    """A JSONPath; the leading `$` may be left out.
+
+    It may visit `nodes_max` values, by default `path_nodes_max`.
 
     Raises:
-        Refused: `Code.INVALID` when it is none, `Code.NOT_IMPLEMENTED` for what is not supported; both name the
-            parameter.
+        Refused: `Code.INVALID` when it is malformed, `Code.NOT_IMPLEMENTED` for an unsupported construct;
+            both name the parameter.
     """
-    wrong = _too_much(text)
-    if not wrong:
+    problem = _limit_exceeded(text)
+    if not problem:
         try:
             path = _ENVIRONMENT.compile(text.strip())
             if not isinstance(path, JSONPath):
                 raise _Unsupported("a union or intersection of paths")
             if path.pseudo_root:
                 raise _Unsupported("a root other than $")
-            steps = _Maker(parameter, limits).steps(path)
-            if steps.function is not None:
+            sub_path = _TreeBuilder(parameter, limits).sub_path(path)
+            if sub_path.function is not None:
                 raise _Unsupported("a function at the end of the whole path")
-            return _checked(JsonPath(text.strip(), steps.segments, nodes_max or limits.path_nodes_max))
+            return _checked(JsonPath(text.strip(), sub_path.segments, nodes_max or limits.path_nodes_max))
         except _Unsupported as error:
             raise Refused(
                 Code.NOT_IMPLEMENTED, f"{parameter}: {text[:80]!r} uses {error}, which is not supported here."
             ) from None
         except JSONPathError as error:
-            wrong = str(error.args[0] if error.args else "it cannot be read")
+            problem = str(error.args[0] if error.args else "it cannot be read")
         except (
             ValueError,
             OverflowError,
@@ -171,12 +173,12 @@ def read(parameter: str, text: str, limits: Limits, *, nodes_max: int | None = N
             IndexError,
             AssertionError,
         ):
-            wrong = "it cannot be read"
-    raise Refused(Code.INVALID, f"{parameter}: {text[:80]!r} is no JSONPath: {wrong[:120]}.")
+            problem = "it cannot be read"
+    raise Refused(Code.INVALID, f"{parameter}: {text[:80]!r} is no JSONPath: {problem[:120]}.")
 
 
-def _too_much(text: str) -> str:
-    """Why a text is not even looked at; empty when it is."""
+def _limit_exceeded(text: str) -> str:
+    """Why a text is not parsed at all; empty when it is."""
     if len(text) > LENGTH_MAX_CHARS:
         return f"it is longer than {LENGTH_MAX_CHARS} characters"
     if _nesting(text) > DEPTH_MAX:
@@ -187,13 +189,13 @@ def _too_much(text: str) -> str:
 
 
 def attribute_names(parameter: str, text: str, limits: Limits) -> tuple[str, ...]:
-    """The names of a JSONPath that does nothing else than name attributes, through arrays too.
+    """The names of a JSONPath that only names attributes, also through arrays.
 
     Raises:
-        Refused: `Code.INVALID` when it is no JSONPath, `Code.NOT_IMPLEMENTED` when it does more.
+        Refused: `Code.INVALID` when it is no JSONPath, `Code.NOT_IMPLEMENTED` when it selects elements.
     """
     names: list[str] = []
-    for segment in read(parameter, text, limits).segments:
+    for segment in read_jsonpath(parameter, text, limits).segments:
         match segment:
             case Segment((Name(name),), False):
                 names.append(name)
@@ -202,7 +204,7 @@ def attribute_names(parameter: str, text: str, limits: Limits) -> tuple[str, ...
             case _:
                 raise Refused(
                     Code.NOT_IMPLEMENTED,
-                    f"{parameter}: {text[:80]!r} chooses elements; only names and [*] are supported.",
+                    f"{parameter}: {text[:80]!r} selects elements; only names and [*] are supported.",
                 )
     return tuple(names)
 
@@ -223,15 +225,15 @@ def _checked(path: JsonPath) -> JsonPath:
     return path
 
 
-class _Maker:
-    """Makes the tree."""
+class _TreeBuilder:
+    """Builds the tree from that of the library."""
 
     def __init__(self, parameter: str, limits: Limits) -> None:
         self._parameter = parameter
         self._limits = limits
 
-    def steps(self, path: JSONPath, *, is_from_root: bool = False) -> Steps:
-        """A path."""
+    def sub_path(self, path: JSONPath, *, is_from_root: bool = False) -> SubPath:
+        """A path, whole or within a predicate."""
         segments = list(path.segments)
         if len(segments) > self._limits.body_depth_max:
             raise JSONPathError("it is longer than entities are deep")
@@ -242,14 +244,14 @@ class _Maker:
             if function not in FUNCTIONS:
                 raise _Unsupported(f"the function {function}()")
             segments.pop()
-        made = tuple(
+        converted = tuple(
             Segment(
                 tuple(map(self._selector, segment.selectors)),
                 isinstance(segment, JSONPathRecursiveDescentSegment),
             )
             for segment in segments
         )
-        return Steps(made, function, is_from_root)
+        return SubPath(converted, function, is_from_root)
 
     def _selector(self, selector: JSONPathSelector) -> Selector:
         match selector:
@@ -273,14 +275,14 @@ class _Maker:
             case parsed.PrefixExpression(operator="!"):
                 return Not(self._predicate(expression.right))
             case parsed.InfixExpression(operator="&&"):
-                return Both(self._predicate(expression.left), self._predicate(expression.right))
+                return And(self._predicate(expression.left), self._predicate(expression.right))
             case parsed.InfixExpression(operator="||"):
-                return Either(self._predicate(expression.left), self._predicate(expression.right))
+                return Or(self._predicate(expression.left), self._predicate(expression.right))
             case parsed.InfixExpression(operator="=~"):
-                return self._matching(expression)
+                return self._regex_match(expression)
             case parsed.InfixExpression(operator=operator) if operator in RELATIONS:
                 relation: Any = operator
-                return Compared(self._operand(expression.left), relation, self._operand(expression.right))
+                return Comparison(self._operand(expression.left), relation, self._operand(expression.right))
             case parsed.InfixExpression():
                 raise _Unsupported(f"the operator {expression.operator}")
             case parsed.FilterQuery():
@@ -293,10 +295,10 @@ class _Maker:
             case _:
                 raise _Unsupported("that condition")
 
-    def _matching(self, expression: parsed.InfixExpression) -> Matching:
+    def _regex_match(self, expression: parsed.InfixExpression) -> RegexMatch:
         left = self._operand(expression.left)
         right = expression.right
-        if not isinstance(left, Steps):
+        if not isinstance(left, SubPath):
             raise JSONPathError("`=~` compares a path")
         if isinstance(right, parsed.StringLiteral):
             pattern = _text(right.value)
@@ -307,7 +309,7 @@ class _Maker:
         else:
             raise JSONPathError("`=~` compares with a pattern")
         check_pattern(self._parameter, pattern, self._limits)
-        return Matching(left, pattern)
+        return RegexMatch(left, pattern)
 
     def _operand(self, expression: parsed.BaseExpression) -> Operand:
         match expression:
@@ -335,12 +337,12 @@ class _Maker:
             case _:
                 raise _Unsupported("that operand")
 
-    def _path(self, query: parsed.FilterQuery) -> Steps:
+    def _path(self, query: parsed.FilterQuery) -> SubPath:
         match query:
             case parsed.RelativeFilterQuery():
-                return self.steps(query.path)
+                return self.sub_path(query.path)
             case parsed.RootFilterQuery() if not query.path.pseudo_root:
-                return self.steps(query.path, is_from_root=True)
+                return self.sub_path(query.path, is_from_root=True)
             case _:
                 raise _Unsupported("a root other than $ and @")
 
@@ -350,10 +352,10 @@ def _is_function(selector: parsed_selectors.NameSelector) -> bool:
 
 
 def _text(value: str) -> str:
-    """A text that can be written as UTF-8.
+    """A text, checked to be encodable as UTF-8.
 
     Raises:
-        ValueError: when it cannot.
+        ValueError: It is not.
     """
     value.encode()
     return value

@@ -1,8 +1,8 @@
-"""Attribute paths: a dotted name of a query, followed through the model.
+"""Attribute paths: a dotted name in a query, resolved in the model.
 
-A path may go through arrays, and below an attribute of type `any` or `object` it may go anywhere: there the model does
-not know what an entity holds. Every object may carry `@type` and its companions (TMF630 Part 2, polymorphism), and
-every entity has `id` and `href`, whether or not the document lists them.
+A path may go through arrays. Below an attribute of type `any` or `object` it may have any names, since the
+model does not say what is there. Every object may have `@type` and its companions (TMF630 Part 2,
+polymorphism), and every entity has `id` and `href`, whether or not the document lists them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hansa.core.errors import Code, Refused
 Path = tuple[str, ...]
 
 OPEN_TYPES: Final = frozenset({"any", "object"})
-"""Types below which a path may go anywhere."""
+"""Types below which a path may have any names."""
 
 _OF_EVERY_OBJECT: Final = {
     name: Attribute(name, "string") for name in ("@type", "@baseType", "@schemaLocation", "@referredType")
@@ -26,19 +26,19 @@ _OF_EVERY_ENTITY: Final = {"id": Attribute("id", "string"), "href": Attribute("h
 
 
 class ResolvedPath(NamedTuple):
-    """Where a path leads."""
+    """A path in the model."""
 
     path: Path
     type: str
-    """Type of the attribute there; `any` below an open one."""
+    """Type of the attribute at its end; `any` below an attribute of an open type."""
     lists: tuple[bool, ...]
-    """For each name of the path, whether it holds an array; shorter than the path when that leaves the model."""
+    """For each name of the path, whether it holds an array; ends where the path goes beyond the model."""
     is_declared: bool
     """Whether the model has every name of the path."""
 
 
 class NoSuchAttribute(Exception):
-    """A path that leaves the model."""
+    """A path has a name that the model does not."""
 
     def __init__(self, name: str, where: str, nearest: list[str]) -> None:
         super().__init__(name)
@@ -51,11 +51,11 @@ class NoSuchAttribute(Exception):
         return f"{self.where} has no {self.name!r}.{suggestion}"
 
 
-def follow(text: str, api: Api, type_name: str) -> ResolvedPath:
-    """Where a dotted name leads from an entity of that type.
+def resolve_path(text: str, api: Api, type_name: str) -> ResolvedPath:
+    """Resolve a dotted name, from an entity of that type.
 
     Raises:
-        NoSuchAttribute: when the model has no such path.
+        NoSuchAttribute: The model has no such path.
     """
     path = tuple(text.split("."))
     current = type_name
@@ -69,22 +69,22 @@ def follow(text: str, api: Api, type_name: str) -> ResolvedPath:
         if current in OPEN_TYPES:
             is_end = depth == len(path) - 1
             if not is_end and ("" in path or not text.isprintable()):
-                # Paths are told in headers and metrics.
+                # Paths appear in headers and metrics.
                 raise NoSuchAttribute(text[-60:], ".".join(path[: depth + 1]), [])
             return ResolvedPath(path, current if is_end else "any", tuple(lists), is_declared=is_end)
     return ResolvedPath(path, current, tuple(lists), is_declared=True)
 
 
 def attribute_path(text: str, api: Api, resource: Resource, parameter: str) -> ResolvedPath:
-    """Where a dotted name leads, for a directive.
+    """Resolve a dotted name in a directive.
 
     Raises:
         Refused: `Code.INVALID`, naming the part that is no attribute.
     """
     try:
-        return follow(text, api, resource.type)
-    except NoSuchAttribute as wrong:
-        raise Refused(Code.INVALID, f"{parameter}: {text[:60]!r} is no attribute path: {wrong}") from None
+        return resolve_path(text, api, resource.type)
+    except NoSuchAttribute as error:
+        raise Refused(Code.INVALID, f"{parameter}: {text[:60]!r} is no attribute path: {error}") from None
 
 
 def _attributes(api: Api, type_name: str) -> Mapping[str, Attribute]:
@@ -95,12 +95,12 @@ def _attributes(api: Api, type_name: str) -> Mapping[str, Attribute]:
 
 def _attribute(name: str, api: Api, type_name: str, *, is_top: bool) -> Attribute | None:
     attributes = _attributes(api, type_name)
-    found = attributes.get(name)
-    if found is None and (attributes or is_top):
-        found = _OF_EVERY_OBJECT.get(name)
-        if found is None and is_top:
-            found = _OF_EVERY_ENTITY.get(name)
-    return found
+    attribute = attributes.get(name)
+    if attribute is None and (attributes or is_top):
+        attribute = _OF_EVERY_OBJECT.get(name)
+        if attribute is None and is_top:
+            attribute = _OF_EVERY_ENTITY.get(name)
+    return attribute
 
 
 def _no_such(path: Path, depth: int, api: Api, type_name: str) -> NoSuchAttribute:

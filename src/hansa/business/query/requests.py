@@ -1,6 +1,6 @@
-"""The query of a request for a list, or for one entity, as a whole.
+"""The whole query of a request for a list, or for one entity.
 
-Results are immutable and depend on nothing but the arguments, so that callers may keep them.
+Results are immutable and depend only on the arguments, so that callers may cache them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import msgspec
 from hansa.business.models import Api, Resource
 from hansa.business.query.expanding import depth_of, expand_paths
 from hansa.business.query.filters import FilterCompiler, conditions, href_as_id
-from hansa.business.query.jsonpath_conditions import selecting
+from hansa.business.query.jsonpath_conditions import jsonpath_conditions
 from hansa.business.query.paging import Paging, paging
 from hansa.business.query.parameters import Assertion, AssertionGroup, assertion, groups
-from hansa.business.query.paths import Path, ResolvedPath, follow
+from hansa.business.query.paths import Path, ResolvedPath, resolve_path
 from hansa.business.query.selecting import selection_of
 from hansa.business.query.sorting import sort_keys
 from hansa.business.representation import Selection
@@ -31,7 +31,7 @@ DIRECTIVES: Final = frozenset({"fields", "offset", "limit", "sort", "filter", "d
 
 _DOTTED: Final = {"." + name: name for name in DIRECTIVES}
 _NAMES: Final = {**{name: name for name in DIRECTIVES}, **_DOTTED}
-_OF_ONE: Final = frozenset({"fields", "depth", "expand"})
+_OF_ENTITY: Final = frozenset({"fields", "depth", "expand"})
 _PAGING: Final = frozenset({"offset", "limit"})
 _HREF: Final = ("href",)
 _SAFE_IN_LINK: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*")
@@ -39,8 +39,8 @@ _SAFE_IN_LINK: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*")
 Directives = dict[str, list[str]]
 
 
-class OneRequest(msgspec.Struct, frozen=True):
-    """What is asked of one entity."""
+class EntityRequest(msgspec.Struct, frozen=True):
+    """A request for one entity."""
 
     fields: Selection | None
     """None for the whole entity."""
@@ -49,13 +49,13 @@ class OneRequest(msgspec.Struct, frozen=True):
 
 
 class ListRequest(msgspec.Struct, frozen=True):
-    """What a list was asked for."""
+    """A request for a list."""
 
     query: Query
     fields: Selection | None
     """None for whole entities."""
-    kept: str
-    """The parameters apart from paging, as they came: what links to other pages repeat."""
+    link_query: str
+    """The parameters without paging, as received, for links to other pages."""
     expand: tuple[Path, ...] = ()
     depth: int = 0
     is_paged: bool = False
@@ -63,31 +63,31 @@ class ListRequest(msgspec.Struct, frozen=True):
     is_range: bool = False
     """The client named it in the header Range."""
 
-    def at(self, page: Paging) -> ListRequest:
-        """The same for another page."""
+    def with_page(self, page: Paging) -> ListRequest:
+        """The same request for another page."""
         query = msgspec.structs.replace(self.query, offset=page.offset, limit=page.limit)
-        return msgspec.structs.replace(self, query=query, is_paged=page.is_asked, is_range=page.is_range)
+        return msgspec.structs.replace(self, query=query, is_paged=page.is_requested, is_range=page.is_range)
 
 
-def fields_of(query_string: bytes, api: Api, resource: Resource, limits: Limits) -> OneRequest:
-    """What the query of a request for one entity asks for.
+def entity_request(query_string: bytes, api: Api, resource: Resource, limits: Limits) -> EntityRequest:
+    """The request for one entity with that query.
 
     Raises:
-        Refused: `Code.INVALID`, naming a parameter that means nothing here, `Code.MALFORMED`,
+        Refused: `Code.INVALID`, naming a parameter that is not allowed, `Code.MALFORMED`,
             `Code.NOT_IMPLEMENTED` or `Code.URI_TOO_LONG`.
     """
     directives: Directives = {}
     for group in groups(query_string, limits):
         for asserted in group:
             name = _NAMES.get(asserted.name)
-            if name not in _OF_ONE or asserted.operator is not None:
+            if name not in _OF_ENTITY or asserted.operator is not None:
                 raise Refused(
                     Code.INVALID,
                     f"{asserted.name[:60]!r} is no parameter of a single entity; "
                     "there are `fields`, `expand` and `depth`.",
                 )
             directives.setdefault(name, []).append(asserted.value)
-    return OneRequest(
+    return EntityRequest(
         selection_of(directives.get("fields", []), limits),
         expand_paths(directives.get("expand", []), api, resource),
         depth_of(directives.get("depth"), limits),
@@ -105,13 +105,13 @@ def list_request(
     range_header: bytes | None = None,
     parent: str | None = None,
 ) -> ListRequest:
-    """What the query of a list, and its header Range, ask for.
+    """The request for a list with that query and that header Range.
 
-    `collection_address` is the address of the list, for filters on `href`; `parent` the entity whose sub-resources
-    are listed.
+    `collection_address` is the address of the list, for filters on `href`; `parent` the entity whose
+    sub-resources are listed.
 
     Raises:
-        Refused: `Code.INVALID` or `Code.MALFORMED`, naming the parameter and what is wrong with it;
+        Refused: `Code.INVALID` or `Code.MALFORMED`, naming the parameter and the problem;
             `Code.NOT_IMPLEMENTED` for a JSONPath beyond what is supported; `Code.URI_TOO_LONG`.
     """
     if not query_string and range_header is None:
@@ -123,18 +123,18 @@ def list_request(
     asserted = [_without_directives(group, directives) for group in groups(query_string, limits)]
 
     def resolve(text: str) -> ResolvedPath:
-        return follow(text, api, resource.type)
+        return resolve_path(text, api, resource.type)
 
-    found = conditions(asserted, FilterCompiler(api, limits, resolve), limits)
+    filters = conditions(asserted, FilterCompiler(api, limits, resolve), limits)
     for text in directives.get("filter", ()):
-        found = (*found, *selecting("filter", text, api, resource.type, limits))
+        filters = (*filters, *jsonpath_conditions("filter", text, api, resource.type, limits))
     page = paging(directives.get("offset"), directives.get("limit"), range_header, limits)
     fields = directives.get("fields")
     sort = directives.get("sort")
     expand = directives.get("expand")
     query = Query(
         type=resource.collection,
-        filters=tuple(_stored(one, collection_address) for one in found),
+        filters=tuple(_stored(one, collection_address) for one in filters),
         sort=sort_keys(sort, api, resource, limits) if sort else (),
         offset=page.offset,
         limit=page.limit,
@@ -144,16 +144,16 @@ def list_request(
     return ListRequest(
         query,
         selection_of(fields, limits) if fields else None,
-        kept(query_string),
+        _without_paging(query_string),
         expand_paths(expand, api, resource) if expand else (),
         depth_of(directives.get("depth"), limits),
-        page.is_asked,
+        page.is_requested,
         page.is_range,
     )
 
 
 def _without_directives(group: Iterable[Assertion], directives: Directives) -> AssertionGroup:
-    """The filters of a group; its directives are collected, since they hold for the request as a whole."""
+    """The filters of a group; its directives, which are about the whole request, go to `directives`."""
     rest: list[Assertion] = []
     for asserted in group:
         name = _NAMES.get(asserted.name) if asserted.operator is None else None
@@ -165,7 +165,7 @@ def _without_directives(group: Iterable[Assertion], directives: Directives) -> A
 
 
 def _stored(condition: Condition, collection: str) -> Condition:
-    """A condition on what is stored, which `href` is not."""
+    """A condition on stored attributes; `href` is not stored, and becomes `id`."""
     if isinstance(condition, Filter):
         return href_as_id(condition, collection) if condition.path == _HREF else condition
     conditions_below = getattr(condition, "conditions", None)
@@ -174,22 +174,22 @@ def _stored(condition: Condition, collection: str) -> Condition:
     return type(condition)(tuple(_stored(one, collection) for one in conditions_below))  # type: ignore[call-arg,arg-type]
 
 
-def kept(query_string: bytes) -> str:
-    """A query string without its page, fit to stand in a Link header (RFC 8288)."""
-    parts = [part for part in map(_without_page, query_string.split(b"&")) if part]
+def _without_paging(query_string: bytes) -> str:
+    """A query string without paging, encoded for a Link header (RFC 8288)."""
+    parts = [part for part in map(_part_without_paging, query_string.split(b"&")) if part]
     rest = b"&".join(parts)
     if _SAFE_IN_LINK.fullmatch(rest):
         return rest.decode()
     return quote(rest, safe="._~!$&'()*+,;=:@/?%-")
 
 
-def _without_page(part: bytes) -> bytes:
-    """A part of a query string without paging; what follows a `;` stays an alternative."""
-    return b";".join(b"" if _is_page(piece) else piece for piece in part.split(b";"))
+def _part_without_paging(part: bytes) -> bytes:
+    """A part of a query string without paging; alternatives separated by `;` remain so."""
+    return b";".join(b"" if _is_paging(one) else one for one in part.split(b";"))
 
 
-def _is_page(piece: bytes) -> bool:
-    if b"=" not in piece:
+def _is_paging(text: bytes) -> bool:
+    if b"=" not in text:
         return False
-    name, operator, _ = assertion(piece)
+    name, operator, _ = assertion(text)
     return operator is None and _NAMES.get(name) in _PAGING

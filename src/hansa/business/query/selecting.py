@@ -1,15 +1,16 @@
-"""`fields`: which attributes of an entity are shown (TMF630 Part 1, section 4.3).
+"""`fields`: the attributes of an entity in a response (TMF630 Part 1, section 4.3).
 
-Names of first and nested levels, and JSONPaths (Part 6), as `fields=name,note[?(@.author=='X')].text`. `none` is the
-identity alone: `id` and `href`, which are always shown. A name that no entity has selects nothing; it is no error,
-because entities hold more than the model knows and clients ask for what other servers have.
+Names of first and nested levels, and JSONPaths (Part 6), as `fields=name,note[?(@.author=='X')].text`. `none`
+selects only the identity: `id` and `href`, which are always returned. A name that no entity has selects
+nothing; it is no error, because entities have more attributes than the model, and clients name those that
+other servers have.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from hansa.business.query.jsonpath_text import read
+from hansa.business.query.jsonpath_text import read_jsonpath
 from hansa.business.representation import Selection, selection
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
@@ -20,7 +21,7 @@ _CLOSING: Final = {"[": "]", "(": ")"}
 
 
 def selection_of(values: list[str], limits: Limits) -> Selection | None:
-    """What `fields` selects; None for the whole entity, when it names nothing.
+    """The selection of `fields`; None for the whole entity, when it is empty.
 
     Raises:
         Refused: `Code.INVALID` or `Code.NOT_IMPLEMENTED`, for a JSONPath.
@@ -28,11 +29,11 @@ def selection_of(values: list[str], limits: Limits) -> Selection | None:
     plain, paths = parts_of(values, limits)
     if not plain and not paths:
         return None
-    # Answers are made on the event loop, so that what all paths cost for one of them is bounded.
+    # Responses are made on the event loop, so the cost of all paths for one of them is bounded.
     nodes_max = limits.answer_path_nodes_max // max(1, len(paths))
     return selection(
         (name for name in plain if name not in _NOT_STORED),
-        [read("fields", path, limits, nodes_max=nodes_max) for path in paths],
+        [read_jsonpath("fields", path, limits, nodes_max=nodes_max) for path in paths],
     )
 
 
@@ -55,7 +56,7 @@ def parts_of(values: list[str], limits: Limits) -> tuple[list[str], list[str]]:
 
 
 def names_of(text: str) -> list[str]:
-    """The parts of a list separated by commas, of which those within brackets or quotes separate nothing."""
+    """The parts of a list that is separated by commas outside of brackets and quotes."""
     if "[" not in text:
         return [name for name in map(str.strip, text.split(",")) if name]
     names: list[str] = []

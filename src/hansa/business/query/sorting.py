@@ -1,7 +1,7 @@
 """`sort`: the order of a list (TMF630 Part 1, section 4.7).
 
-`sort=-lastUpdate,note.date` sorts by several attributes, nested ones too, ascending unless a `-` stands before the
-name. A key may be written as a JSONPath that does nothing else than name attributes, as `attachment[*].name`.
+`sort=-lastUpdate,note.date` sorts by several attributes, also nested ones, ascending unless the name has the
+prefix `-`. A key may be a JSONPath that only names attributes, as `attachment[*].name`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def sort_keys(values: list[str], api: Api, resource: Resource, limits: Limits) -
     """The keys of an order, the most significant first.
 
     Raises:
-        Refused: `Code.INVALID`, naming what is no attribute; `Code.NOT_IMPLEMENTED` for a JSONPath that chooses.
+        Refused: `Code.INVALID`, naming what is no attribute; `Code.NOT_IMPLEMENTED` for a JSONPath that
+            selects elements.
     """
     names = [name.strip() for value in values for name in value.split(",")]
     if len(names) > KEYS_MAX:
@@ -31,7 +32,7 @@ def sort_keys(values: list[str], api: Api, resource: Resource, limits: Limits) -
 
 
 def _sort_key(text: str, api: Api, resource: Resource, limits: Limits) -> SortKey:
-    # "+" arrives as a blank when the client did not encode it, and is gone by now.
+    # An unencoded "+" is decoded to a blank, which was stripped.
     bare = text.removeprefix("+")
     is_descending = bare.startswith("-")
     bare = bare.removeprefix("-").strip()
@@ -39,7 +40,7 @@ def _sort_key(text: str, api: Api, resource: Resource, limits: Limits) -> SortKe
         raise Refused(Code.INVALID, "sort names attributes, as `sort=-lastUpdate,name`.")
     if "[" in bare or bare.startswith("$"):
         bare = ".".join(attribute_names("sort", bare, limits))
-    place = attribute_path(bare, api, resource, "sort")
+    resolved = attribute_path(bare, api, resource, "sort")
     # `href` is not stored: it is the address of the collection and `id`.
-    path = ("id",) if place.path == ("href",) else place.path
-    return SortKey(path, is_descending, is_instant=place.type == "date-time")
+    path = ("id",) if resolved.path == ("href",) else resolved.path
+    return SortKey(path, is_descending, is_instant=resolved.type == "date-time")

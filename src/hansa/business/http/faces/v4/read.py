@@ -16,7 +16,7 @@ from hansa.business.http.faces.v4.requested import requested_of
 from hansa.business.http.messages import CONTENT_TYPE, Header, Request, Response, error_response
 from hansa.business.http.response_cache import ListKey, ResponseCache
 from hansa.business.operations.read import ReadOperation
-from hansa.business.query import ListRequest, list_request, paging, taken_out
+from hansa.business.query import ListRequest, list_request, paging, split_paging
 from hansa.business.representation import Representation
 from hansa.business.served_resource import ServedResource
 from hansa.core.errors import Code, Refused
@@ -103,11 +103,11 @@ class ReadHandler:
         self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None
     ) -> ListRequest:
         """What a request asks for; of pages of the same list, all but the page is parsed once."""
-        parts = taken_out(query_string)
+        parts = split_paging(query_string)
         if parts is None:
             return self._parsed_query(query_string, public_only, range_header, parent_id)
         rest, page = parts
-        return self._parsed_query(rest, public_only, None, parent_id).at(
+        return self._parsed_query(rest, public_only, None, parent_id).with_page(
             paging(page.get(b"offset"), page.get(b"limit"), None, self._limits)
         )
 
@@ -151,7 +151,7 @@ def _part_headers(requested: ListRequest, page: Page, representation: Representa
     headers: list[Header] = [(b"content-range", f"items {span}/{page.total}".encode())]
     if limit == 0:
         return headers
-    start = f"<{representation.collection}?{requested.kept}{'&' if requested.kept else ''}offset="
+    start = f"<{representation.collection}?{requested.link_query}{'&' if requested.link_query else ''}offset="
     last = max(0, (page.total - 1) // limit * limit)
     links = [f'{start}{offset}&limit={limit}>; rel="self"', f'{start}0&limit={limit}>; rel="first"']
     if offset > 0:

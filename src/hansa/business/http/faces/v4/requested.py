@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from hansa.business.http.messages import Request
-from hansa.business.query import OneRequest, fields_of
+from hansa.business.query import EntityRequest, entity_request
 from hansa.business.representation import Selection
 from hansa.business.served_resource import ServedResource
 
 
-def requested_of(served: ServedResource, request: Request) -> OneRequest | None:
+def requested_of(served: ServedResource, request: Request) -> EntityRequest | None:
     """What a request for one entity asks for; None when it has no query string.
 
     Raises:
@@ -16,7 +16,7 @@ def requested_of(served: ServedResource, request: Request) -> OneRequest | None:
     """
     if not request.query_string:
         return None
-    return fields_of(request.query_string, served.api, served.resource, request.limits)
+    return entity_request(request.query_string, served.api, served.resource, request.limits)
 
 
 def requested_fields(served: ServedResource, request: Request) -> Selection | None:
