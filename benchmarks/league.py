@@ -36,7 +36,7 @@ from benchmarks.processes import (
 )
 from benchmarks.report import Figure, Row, Table
 from hansa.core.clock import SystemClock
-from hansa.node.demo_league import create_or_resume_league
+from hansa.node.folder.demo_league import create_or_resume_league
 
 POLL_INTERVAL_S: Final = 0.003
 READY_TIMEOUT_S: Final = 120.0

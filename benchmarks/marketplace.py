@@ -30,9 +30,9 @@ from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.identity import TokenAuthenticate, issue_token
 from hansa.node.allowed_origins import ListenerOrigins
-from hansa.node.disk import DiskWatch
+from hansa.node.folder.disk import DiskWatch
 from hansa.node.http.front_door import FrontDoor
-from hansa.node.http.server import http_server, listening_socket, settle
+from hansa.node.http.server import http_server, listening_socket, tune_interpreter
 from hansa.node.http.traffic import Traffic
 from hansa.node.outbound import OutboundClient
 from hansa.store import EntityDraft
@@ -95,7 +95,7 @@ async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
     to_listeners = OutboundClient(ListenerOrigins(store).has_origin, allow_private_networks=True)
     hub = HubDispatcher(store, models, to_listeners, clock, os.urandom, limits, endpoint)
     delivery = asyncio.create_task(hub.run()) if with_hub else None
-    settle()
+    tune_interpreter()
     try:
         await server.serve(sockets=[listening_socket("127.0.0.1", port)])
     finally:

@@ -20,7 +20,7 @@ import aiohttp
 import msgspec
 
 from hansa.core.clock import SystemClock
-from hansa.node.demo_league import HOST, create_or_resume_league
+from hansa.node.folder.demo_league import HOST, create_or_resume_league
 from hansa.node.settings.schema import Value
 
 CLOCK: Final = SystemClock()

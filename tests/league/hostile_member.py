@@ -31,8 +31,8 @@ from hansa.core.events import (
 from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
-from hansa.node.demo_league import HOST
 from hansa.node.folder import CARD, LEDGER, MEMBER_KEY, MemberCard
+from hansa.node.folder.demo_league import HOST
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
 from hansa.pubsub.ledger.rules.events import encode_events

@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 
 from hansa.business.models import load
-from hansa.node.demo_league import HOST
 from hansa.node.folder import LEDGER
+from hansa.node.folder.demo_league import HOST
 from hansa.pubsub.engine import ABCI_SOCKET, RPC_SOCKET
 from hansa.pubsub.engine.sockets import SocketFolder
 from hansa.pubsub.ledger.abci import MESSAGE_SIZE_MAX_BYTES, encode_varint

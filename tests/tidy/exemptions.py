@@ -107,12 +107,11 @@ EXEMPTIONS: Final = (
 RATCHETS: Final = (
     Ratchet("class-name", "src/hansa/*", 2),
     Ratchet("dialect", "src/hansa/business/*", 270),
-    Ratchet("dialect", "src/hansa/node/*", 29),
+    Ratchet("dialect", "src/hansa/node/*", 3),
     Ratchet("dialect", "src/hansa/portal/*", 8),
     Ratchet("dialect", "src/hansa/pubsub/*", 26),
     Ratchet("dialect", "src/hansa/store/*", 115),
     Ratchet("log-event", "src/hansa/business/*", 3),
-    Ratchet("log-event", "src/hansa/node/*", 5),
     Ratchet("log-event", "src/hansa/pubsub/*", 14),
     Ratchet("package-size", "src/hansa/*", 2),
     Ratchet("prose-length", "src/hansa/business/*", 230),

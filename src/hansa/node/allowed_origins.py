@@ -1,7 +1,7 @@
 """Where requests may go: the origins of members, of hub listeners and of import files.
 
-An `OutboundClient` has one of these, so that a request for one purpose cannot go where only another may. Origins are
-written as `hansa.node.outbound.origin_of` writes them.
+An `OutboundClient` has one of these, so that a request for one purpose cannot go where only another may.
+Origins are written as `hansa.node.outbound.origin_of` writes them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The child processes of a marketplace: the ledger application and the engine.
 
-The engine is started after the application that it talks to, and stopped before it. Both are started again when they
-end; an engine whose application has ended is killed, because it is of no use alone.
+The engine is started after the application that it talks to, and stopped before it. Both are started again
+when they end; an engine whose application has ended is killed, because it is of no use alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the ledger stands, for pages and figures that ask often: the engine is asked once a second at most."""
+"""The state of the ledger, for pages and figures: the engine is queried every `FRESH_FOR_S` at most."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class LedgerView:
     def __init__(self, bus: Bus, clock: Clock) -> None:
         self._bus = bus
         self._clock = clock
-        self._asking = asyncio.Lock()
-        self._asked_at_s: float | None = None
+        self._refreshing = asyncio.Lock()
+        self._read_at_s: float | None = None
         self.status: LedgerStatus | None = None
-        self.problem: str | None = "the ledger has not been asked yet"
+        self.problem: str | None = "the ledger has not been queried yet"
 
     async def refresh(self) -> LedgerStatus | None:
-        """The ledger's state now; None while it cannot be had."""
-        async with self._asking:
+        """The ledger's state now; None while it is not available."""
+        async with self._refreshing:
             now_s = self._clock.monotonic()
-            if self._asked_at_s is None or now_s - self._asked_at_s >= FRESH_FOR_S:
-                await self._ask()
-                self._asked_at_s = self._clock.monotonic()
+            if self._read_at_s is None or now_s - self._read_at_s >= FRESH_FOR_S:
+                await self._read()
+                self._read_at_s = self._clock.monotonic()
         return self.status if self.problem is None else None
 
-    async def _ask(self) -> None:
+    async def _read(self) -> None:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 self.status = await self._bus.ledger()

@@ -1,8 +1,8 @@
 """Logs: JSON lines on stderr (`timestamp`, `level`, `event`, and values), or coloured text on a terminal.
 
-What libraries write through Python's `logging` comes out in the same form. Stack traces show no values of variables,
-which may be secrets. A line that cannot be written (the disk that the logs go to is full, the reader of the pipe is gone)
-is lost, and whoever wrote it goes on.
+What libraries write through Python's `logging` comes out in the same form. Stack traces show no values of
+variables, which may be secrets. A line that cannot be written (the disk that the logs go to is full, the
+reader of the pipe is gone) is lost, and whoever wrote it goes on.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The `HttpClient` of this marketplace: everything it sends to the outside goes through here.
 
-What other members and hub listeners name as an address is theirs to choose, so it is not trusted. A request goes
-only to an origin (scheme, host, port) that is registered, and only to an address that is public unless private
-networks are allowed. The address that was looked at is the one that is connected to: names are resolved by the
-connector, once for each connection, and there is no cache that could change between look and use. No redirects,
-no cookies, no proxies of the environment, no decompression; the whole exchange has one time limit, and the answer
-a size limit that is kept while it arrives. What the other side says in an error is never passed on.
+Other members and hub listeners choose the addresses that they name, so these are not trusted. A request goes
+only to an origin (scheme, host, port) that is registered, and only to an address that is public, unless
+private networks are allowed. The address that was checked is the one that is connected to: the connector
+resolves names, once for each connection, without a cache that could change in between. No redirects, no
+cookies, no proxies of the environment, no decompression. The whole exchange has one time limit; the response
+has a size limit, enforced while it arrives. What the other side writes in an error is never passed on.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def origin_of(url: str) -> str:
 def is_allowed_address(address: IpAddress, allow_private_networks: bool) -> bool:
     """Whether a request may be sent to this address.
 
-    Addresses that stand for IPv4 ones (mapped, 6to4, Teredo, NAT64) are judged by what they stand for. Link-local
-    addresses, where clouds keep their machines' credentials, and multicast are never allowed.
+    Addresses that stand for IPv4 ones (mapped, 6to4, Teredo, NAT64) are judged by what they stand for.
+    Link-local addresses, where clouds keep their machines' credentials, and multicast are never allowed.
     """
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
@@ -79,21 +79,21 @@ class CheckedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Addresses of `host`; raises `_AddressRefused` when it has some and none is allowed."""
-        found = await self._resolver.resolve(host, port, family)
+        """The allowed addresses of `host`; raises `_AddressRefusedError` when none of several is."""
+        results = await self._resolver.resolve(host, port, family)
         allowed = [
             result
-            for result in found
+            for result in results
             if is_allowed_address(
                 ipaddress.ip_address(result["host"].partition("%")[0]), self._allow_private_networks
             )
         ]
-        if found and not allowed:
+        if results and not allowed:
             raise _AddressRefusedError
         return allowed
 
     async def close(self) -> None:
-        """Close the resolver behind."""
+        """Close the resolver that is wrapped."""
         await self._resolver.close()
 
 
@@ -105,9 +105,9 @@ class OutboundClient:
     """The `HttpClient` on aiohttp. To be used on one event loop, and closed.
 
     Args:
-        is_registered: Whether an origin, as `origin_of` writes it, is one that this marketplace has to do with.
+        is_registered: Whether requests may go to an origin, as `origin_of` writes it.
         allow_private_networks: Whether private and loopback addresses may be connected to.
-        resolver: Of host names; the system's unless given.
+        resolver: Of host names; by default the system's.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class OutboundClient:
             raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The other side cannot be reached.") from error
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -153,7 +153,7 @@ class OutboundClient:
         try:
             address = ipaddress.ip_address(host.partition("%")[0])
         except ValueError:
-            return  # a name: the resolver looks at its addresses
+            return  # a name: the resolver checks its addresses
         if not is_allowed_address(address, self._allow_private_networks):
             raise _not_allowed("the address is not a public one")
 
@@ -164,22 +164,18 @@ class OutboundClient:
             headers={"Accept-Encoding": "identity", **request.headers},
             data=request.body or None,
             allow_redirects=False,
-        ) as answer:
-            announced = answer.content_length
-            if (
-                announced is not None
-                and announced > request.answer_size_max_bytes
-                and request.method != "HEAD"
-            ):
+        ) as response:
+            declared = response.content_length
+            if declared is not None and declared > request.answer_size_max_bytes and request.method != "HEAD":
                 raise _too_large(request)
             body = bytearray()
-            async for chunk in answer.content.iter_chunked(CHUNK_SIZE_BYTES):
+            async for chunk in response.content.iter_chunked(CHUNK_SIZE_BYTES):
                 body += chunk
                 if len(body) > request.answer_size_max_bytes:
-                    answer.close()
+                    response.close()
                     raise _too_large(request)
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            return HttpResponse(status=answer.status, headers=headers, body=bytes(body))
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return HttpResponse(status=response.status, headers=headers, body=bytes(body))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -206,9 +202,9 @@ class OutboundClient:
 
 
 def _parsed(text: str) -> URL:
-    """A URL that may be looked at further, parsed as the client will parse it and sent as it is written.
+    """A well-formed URL, parsed as the client will parse it and sent as it is written.
 
-    The signature of a request between members covers the URL, so nothing may be encoded anew.
+    The signature of a request between members covers the URL, so nothing may be encoded again.
     """
     if not _URL.fullmatch(text):
         raise _not_allowed("it is too long or has characters that no web address has")

@@ -1,9 +1,8 @@
-"""What is looked at before a marketplace starts: better no start than a start that does damage."""
+"""Checks before a marketplace starts: no start is better than one that does damage."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,12 +16,13 @@ from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.node.folder import CARD, GENESIS, LEDGER_STATE, GenesisDocument
+from hansa.node.folder.disk import free_bytes
 from hansa.node.settings.loading import FILE_NAME, Settings
 from hansa.pubsub.engine import require_free_port
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 
 CLOCK_TIMEOUT_S: Final = 1.5
-CLOCK_ASKED_MAX: Final = 16
+CLOCK_MEMBERS_MAX: Final = 16
 PORT_WAIT_S: Final = 3.0
 """How long a port may still be held by a predecessor that is just ending."""
 PORT_POLL_S: Final = 0.1
@@ -36,11 +36,6 @@ def check_disk(folder: Path, limits: Limits) -> None:
             Code.DISK_FULL,
             f"{folder} has {free:,} bytes free; {limits.disk_free_min_bytes:,} are needed (disk_free_min_bytes).",
         )
-
-
-def free_bytes(folder: Path) -> int:
-    """Free space on a folder's disk."""
-    return shutil.disk_usage(folder).free
 
 
 def check_registered(settings: Settings, genesis: GenesisDocument, folder: Path, kid: str) -> Member:
@@ -117,15 +112,15 @@ def check_clock_by_ledger(last_block: datetime | None, clock: Clock, limits: Lim
 async def check_clock_by_members(
     http: HttpClient, others: Sequence[Member], clock: Clock, limits: Limits
 ) -> float | None:
-    """By how many seconds this machine's clock is ahead of the other members' (median); None when nobody says.
+    """Seconds by which this machine's clock is ahead of the other members' (median); None: none answered.
 
-    One answer alone decides nothing in a league where more could answer: its clock may be the wrong one.
+    A single answer decides nothing in a league with more members: its clock may be the wrong one.
 
     Raises:
         Fatal: `Code.CLOCK_WRONG`, naming the offset.
     """
-    asked = [_ahead_of(http, member, clock) for member in others[:CLOCK_ASKED_MAX]]
-    offsets = [offset for offset in await asyncio.gather(*asked) if offset is not None]
+    requests = [_ahead_of(http, member, clock) for member in others[:CLOCK_MEMBERS_MAX]]
+    offsets = [offset for offset in await asyncio.gather(*requests) if offset is not None]
     if not offsets:
         return None
     median_s = statistics.median(offsets)
@@ -148,13 +143,13 @@ async def _ahead_of(http: HttpClient, member: Member, clock: Clock) -> float | N
     before = clock.now()
     try:
         answer = await http.send(request)
-        told = parsedate_to_datetime(answer.headers["date"])
+        reported = parsedate_to_datetime(answer.headers["date"])
     except (HansaError, KeyError, ValueError):
-        return None  # whoever does not answer says nothing about the time
-    if told.tzinfo is None:
+        return None  # a member that does not answer decides nothing
+    if reported.tzinfo is None:
         return None
     middle = before + (clock.now() - before) / 2
-    return (middle - told).total_seconds()
+    return (middle - reported).total_seconds()
 
 
 def _span(seconds: float) -> str:

@@ -1,12 +1,12 @@
 """Running one marketplace: `hansa serve D`.
 
-Before anything is started it is looked at whether it may be: settings, lock, disk, ports, clock. Then the HTTP
-interface opens at once, so that the catalogue is served whatever the league does, and the child processes and
-background tasks come up behind it; `/readyz` says when all of it is there.
+Before anything is started it is checked whether it may be: settings, lock, disk, ports, clock. Then the
+HTTP interface opens at once, so that the catalogue is served whatever the league does, and the child
+processes and background tasks come up behind it; `/readyz` says when all of it is there.
 
-SIGTERM or SIGINT: requests under way are finished, tasks and children end, the store is closed. A second signal cuts
-the waiting short. A crash, or SIGKILL, leaves nothing behind that hinders the next start: the lock is the kernel's,
-children end with this process, and stale sockets are replaced.
+SIGTERM or SIGINT: requests under way are finished, tasks and children end, the store is closed. A second
+signal cuts the waiting short. A crash, or SIGKILL, leaves nothing behind that hinders the next start: the
+lock is the kernel's, children end with this process, and stale sockets are replaced.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from hansa.core.members import Member
 from hansa.node import preflight
 from hansa.node.allowed_origins import MemberOrigins
 from hansa.node.folder import LOCK, MEMBER_KEY, GenesisDocument, load_genesis
-from hansa.node.http.server import http_server, listening_socket, settle
-from hansa.node.lock import FolderLock
+from hansa.node.folder.lock import FolderLock
+from hansa.node.http.server import http_server, listening_socket, tune_interpreter
 from hansa.node.logs import configure_logs
 from hansa.node.outbound import OutboundClient
 from hansa.node.settings.loading import Settings, load_settings
@@ -73,7 +73,7 @@ async def _serve(settings: Settings, shown: str, environment: Mapping[str, str],
 async def _preflight(
     settings: Settings, shown: str, clock: Clock
 ) -> tuple[bytes, GenesisDocument, tuple[Member, ...]]:
-    """Everything that may speak against a start. Returns the genesis and the registry as far as it is known."""
+    """Check whether it may start. Returns the genesis and the registry as far as it is known."""
     here, limits = Path(), settings.limits
     engine_binary()
     genesis, document = load_genesis(here)
@@ -123,7 +123,7 @@ async def _run(marketplace: Marketplace, settings: Settings) -> None:
             "serving", name=settings.name, endpoint=settings.endpoint, pid=os.getpid(), version=__version__
         )
         marketplace.tasks.start()
-        settle()
+        tune_interpreter()
         await server.serve(sockets=[listener])
 
 

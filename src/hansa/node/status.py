@@ -1,4 +1,4 @@
-"""What `/readyz` and `/league/v1/status` say, gathered from the parts."""
+"""What `/readyz` and `/league/v1/status` report, collected from the parts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import msgspec
 
 from hansa import __version__
 from hansa.core.clock import Clock, rfc3339
-from hansa.node.disk import DiskWatch
+from hansa.node.folder.disk import DiskWatch, free_bytes
 from hansa.node.ledger_view import LedgerView
-from hansa.node.preflight import free_bytes
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks, TaskState
 from hansa.pubsub.bus import LedgerStatus
@@ -37,7 +36,7 @@ class EntityCount(msgspec.Struct, frozen=True):
 
 
 class ChildStatus(msgspec.Struct, frozen=True):
-    """How a child process is."""
+    """The state of a child process."""
 
     name: str
     state: ChildState
@@ -46,7 +45,7 @@ class ChildStatus(msgspec.Struct, frozen=True):
 
 
 class UnindexedSearch(msgspec.Struct, frozen=True):
-    """Lists that had to look at every entity of a type, because an attribute has no index."""
+    """List requests that had to read every entity of a type, because an attribute has no index."""
 
     type: str
     path: str
@@ -68,18 +67,18 @@ class StatusReport(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...]
     """Why it is not ready."""
     height: int | None
-    """Of the ledger; None while it cannot be asked."""
+    """Of the ledger; None while it is not available."""
     position: int | None
     """Newest event on the ledger."""
     app_hash: str | None
     peers: int | None
     catching_up: bool | None
     followed_to: int
-    """Events up to this position have been looked at here."""
+    """Events up to this position have been processed here."""
     lag: int | None
-    """Events on the ledger that have not been looked at here yet."""
+    """Events on the ledger that have not been processed here yet."""
     unpublished: int
-    """Changes that have not been looked at for publication, and events that are not committed yet."""
+    """Changes whose publication is still to be decided, and events that are not committed yet."""
     refused: int
     """Entities of ours whose event the ledger refused."""
     pending: int
@@ -87,7 +86,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     failed: int
     """Those of them whose last attempt failed for a reason of their own."""
     evidence: int
-    """Records of what others sent that did not hold."""
+    """Records of what others sent that failed verification."""
     evidence_newest: tuple[Evidence, ...]
     """The newest of them."""
     conflicts: int
@@ -104,7 +103,7 @@ class StatusReport(msgspec.Struct, frozen=True):
 
 
 class StatusReporter:
-    """Answers how this marketplace is."""
+    """Reports the state of this marketplace."""
 
     def __init__(
         self,
@@ -137,30 +136,30 @@ class StatusReporter:
 
     async def reasons(self) -> tuple[str, ...]:
         """Why this marketplace is not ready; empty when it is."""
-        found = [
+        reasons = [
             f"task {task.name} is not running ({task.problem or 'starting'})"
             for task in self._tasks.states
             if not task.is_running
         ]
         ledger = await self._ledger.refresh()
         if ledger is None:
-            found.append(f"the ledger does not answer: {self._ledger.problem}")
+            reasons.append(f"the ledger does not answer: {self._ledger.problem}")
         else:
             if ledger.catching_up:
-                found.append("the engine is catching up with the other members")
+                reasons.append("the engine is catching up with the other members")
             lag = ledger.position - await self._replication.followed_to()
             if lag > self._settings.ready_lag_max_events:
-                found.append(f"{lag} events behind the ledger (ready_lag_max_events)")
+                reasons.append(f"{lag} events behind the ledger (ready_lag_max_events)")
         if self.is_disk_full():
-            found.append("the disk is nearly full (disk_free_min_bytes)")
-        return tuple(found)
+            reasons.append("the disk is nearly full (disk_free_min_bytes)")
+        return tuple(reasons)
 
     def is_disk_full(self) -> bool:
-        """Whether less space is left than is kept free."""
+        """Whether less space is free than `disk_free_min_bytes`."""
         return self._disk.is_full()
 
     async def report(self) -> StatusReport:
-        """Everything."""
+        """The whole report."""
         reasons = await self.reasons()
         ledger: LedgerStatus | None = await self._ledger.refresh()
         gauges = await self._replication.gauges()
@@ -203,9 +202,9 @@ class StatusReporter:
         return tuple(EntityCount(*key, count) for key, count in sorted(counts.items()))
 
     def unindexed(self) -> tuple[UnindexedSearch, ...]:
-        """The searches without an index that there were most often."""
-        counted = sorted(self._store.unindexed_searches().items(), key=lambda item: (-item[1], item[0]))
-        return tuple(UnindexedSearch(*place, count) for place, count in counted[:UNINDEXED_SHOWN_MAX])
+        """The most frequent searches without an index."""
+        ordered = sorted(self._store.unindexed_searches().items(), key=lambda item: (-item[1], item[0]))
+        return tuple(UnindexedSearch(*place, count) for place, count in ordered[:UNINDEXED_SHOWN_MAX])
 
     def children(self) -> tuple[ChildStatus, ...]:
         """The child processes."""

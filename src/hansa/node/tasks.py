@@ -1,10 +1,10 @@
-"""Background tasks that are kept running.
+"""Background tasks, which are started again when they end.
 
     running ── fails or ends ──▶ waiting ── time is up ──▶ running
 
-A task is a coroutine that runs until it is cancelled. One that fails, or ends by itself, is logged and started again
-after a pause that doubles up to `backoff_max_s`, and begins anew once a task ran for `STABLE_AFTER_S`. All of them are
-shown by `/readyz` and `/metrics`.
+A task is a coroutine that runs until it is cancelled. One that fails, or ends by itself, is logged and
+started again after a pause that doubles up to `backoff_max_s`, and begins anew once a task ran for
+`STABLE_AFTER_S`. All of them are reported by `/readyz` and `/metrics`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
 
@@ -24,7 +25,7 @@ STABLE_AFTER_S: Final = 30.0
 
 
 class TaskState(msgspec.Struct, frozen=True):
-    """How a background task is."""
+    """The state of a background task."""
 
     name: str
     is_running: bool
@@ -45,7 +46,7 @@ class BackgroundTasks:
         self._tasks: list[asyncio.Task[None]] = []
 
     def add(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Have a coroutine kept running from `start` on."""
+        """Add a coroutine that is run from `start` on, and again whenever it ends."""
         assert name not in self._runs, f"there is a task {name} already"
         self._runs[name] = run
         self._states[name] = TaskState(name, is_running=False, restarts=0, problem=None)
@@ -70,16 +71,15 @@ class BackgroundTasks:
         return tuple(self._states.values())
 
     async def _keep_running(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        backoff_s = BACKOFF_MIN_S
+        backoff = Backoff(min(BACKOFF_MIN_S, self._backoff_max_s), self._backoff_max_s)
         while True:
             started_at_s = self._clock.monotonic()
             self._set(name, is_running=True)
             problem = await self._run(name, run)
             if self._clock.monotonic() - started_at_s >= STABLE_AFTER_S:
-                backoff_s = BACKOFF_MIN_S
+                backoff.reset()
             self._set(name, is_running=False, problem=problem)
-            await self._clock.sleep(backoff_s)
-            backoff_s = min(2 * backoff_s, self._backoff_max_s)
+            await self._clock.sleep(backoff.next_s())
             self._set(name, is_restart=True)
 
     async def _run(self, name: str, run: Callable[[], Awaitable[None]]) -> str:
@@ -87,12 +87,12 @@ class BackgroundTasks:
         try:
             await run()
         except HansaError as error:
-            self._logger.error("task failed", task=name, code=error.code, reason=error.message)
+            self._logger.error("task_failed", task=name, code=error.code, reason=error.message)
             return f"{error.code}: {error.message}"
         except Exception as error:
-            self._logger.exception("task crashed", task=name)
+            self._logger.exception("task_crashed", task=name)
             return type(error).__name__
-        self._logger.error("task ended by itself", task=name)
+        self._logger.error("task_ended", task=name)
         return "ended by itself"
 
     def _set(

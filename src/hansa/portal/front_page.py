@@ -1,4 +1,6 @@
-"""The page at `/`: who this marketplace is, what it holds, who its league is, and where its interfaces are."""
+"""The page at `/`: who this marketplace is, what it holds, who its league is, and where its interfaces
+are.
+"""
 
 from __future__ import annotations
 

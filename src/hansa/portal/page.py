@@ -1,6 +1,7 @@
 """The frame of every page: one document, whose policy names its style and its script by their hashes.
 
-Nothing is loaded from anywhere, nothing is framed, and everything that is put into a page is escaped, whoever said it.
+Nothing is loaded from anywhere, nothing is framed, and everything that is put into a page is escaped, whoever
+said it.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def _source(text: str) -> str:
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]], *, numbers: bool = False) -> str:
-    """A table; the cells of `rows` are HTML already. With `numbers`, all columns but the first hold numbers."""
+    """A table; the cells of `rows` are HTML already. With `numbers`, all columns but the first hold
+    numbers.
+    """
 
     def cells(tag: str, contents: Iterable[str]) -> str:
         aligned = " class='number'" if numbers else ""

@@ -11,7 +11,7 @@ from hansa.business.models import PUBLIC_STATUSES, load
 from hansa.business.validation.validator import Validator
 from hansa.cli.demo.league import SAMPLE, sample_files
 from hansa.cli.imports.lines import EntityLine, read_lines
-from hansa.node.demo_league import NAMES
+from hansa.node.folder.demo_league import NAMES
 
 
 @cache

@@ -15,10 +15,10 @@ from hansa.identity import TokenAuthenticate
 from hansa.node import folder as member_folder
 from hansa.node.folder import (
     MemberCard,
-    found_league,
     init_member,
     install_genesis,
     issue_folder_token,
+    league_genesis,
     load_genesis,
     read_card,
 )
@@ -86,21 +86,21 @@ def test_what_could_not_be_registered_is_refused_before_anything_is_made(
 
 def test_the_same_cards_give_the_same_genesis_in_any_order(tmp_path: Path) -> None:
     cards = [make(tmp_path, name) for name in PORTS]
-    genesis = found_league(cards, "hanse", TIME)
-    assert genesis == found_league(cards[::-1], "hanse", TIME)
-    assert genesis != found_league(cards[:2], "hanse", TIME)
+    genesis = league_genesis(cards, "hanse", TIME)
+    assert genesis == league_genesis(cards[::-1], "hanse", TIME)
+    assert genesis != league_genesis(cards[:2], "hanse", TIME)
     assert len(msgspec.json.decode(genesis)["validators"]) == 3
 
 
 def test_cards_of_one_member_twice_make_no_league(tmp_path: Path) -> None:
     card = make(tmp_path)
     with refusal(Fatal, code=Code.SETTINGS_INVALID):
-        found_league([card, card], "hanse", TIME)
+        league_genesis([card, card], "hanse", TIME)
 
 
 def test_a_founded_league_is_installed_with_the_other_members_as_peers(tmp_path: Path) -> None:
     cards = [make(tmp_path, name) for name in PORTS]
-    genesis = found_league(cards, "hanse", TIME)
+    genesis = league_genesis(cards, "hanse", TIME)
     folder = tmp_path / "riga"
     settings_file = folder / "hansa.toml"
     settings_file.write_text(settings_file.read_text() + "# a remark\nlog_level = 'debug'\n")
@@ -118,14 +118,14 @@ def test_a_ledger_that_has_begun_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "riga" / "ledger" / "state.db").touch()
     before = (tmp_path / "riga" / "genesis.json").read_bytes()
     with refusal(Refused, code=Code.CONFLICT):
-        install_genesis(tmp_path / "riga", found_league(cards, "hanse", TIME), [])
+        install_genesis(tmp_path / "riga", league_genesis(cards, "hanse", TIME), [])
     assert (tmp_path / "riga" / "genesis.json").read_bytes() == before
 
 
 def test_a_league_without_this_member_is_not_installed(tmp_path: Path) -> None:
     cards = [make(tmp_path, name) for name in PORTS]
     with refusal(Fatal, code=Code.SETTINGS_INVALID):
-        install_genesis(tmp_path / "riga", found_league(cards[:1], "hanse", TIME), [])
+        install_genesis(tmp_path / "riga", league_genesis(cards[:1], "hanse", TIME), [])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.node import preflight
 from hansa.node.folder import init_member, load_genesis
-from hansa.node.lock import FolderLock
+from hansa.node.folder.lock import FolderLock
 from hansa.node.settings.loading import load_settings
 
 LIMITS = Limits()

@@ -50,7 +50,7 @@ def found_league(
     output, folders = Output(as_json=as_json), into or []
     members = [folder.read_card(path) for path in cards]
     if genesis is None:
-        encoded = folder.found_league(members, folder.chain_id_of(members), CLOCK.now())
+        encoded = folder.league_genesis(members, folder.chain_id_of(members), CLOCK.now())
     else:
         encoded = _genesis_of(genesis, members)
     if genesis is None and not folders:

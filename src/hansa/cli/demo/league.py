@@ -26,7 +26,7 @@ from hansa.cli.output import Output
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.identifiers import Entropy
-from hansa.node.demo_league import HOST, NAMES, create_or_resume_league
+from hansa.node.folder.demo_league import HOST, NAMES, create_or_resume_league
 
 SAMPLE: Final = Path(__file__).parent / "sample"
 SAMPLE_LOADED: Final = "sample-loaded"

@@ -25,6 +25,7 @@ from hansa.core.errors import Fatal, HansaError
 from hansa.core.keys import SigningKey
 from hansa.node import folder as folders
 from hansa.node import preflight
+from hansa.node.folder.disk import free_bytes
 from hansa.node.serve import http_port
 from hansa.node.settings.loading import Settings, load_settings
 from hansa.pubsub.engine import engine_build, require_free_port
@@ -150,7 +151,7 @@ def check_registration(folder: Path, settings: Settings) -> CheckResult:
 def check_disk(folder: Path, free_min_bytes: int) -> CheckResult:
     """Whether there is enough free space on the disk of a folder."""
     try:
-        free = preflight.free_bytes(folder)
+        free = free_bytes(folder)
     except OSError as error:
         return wrong("disk", f"{folder}: {error.strerror}", "Make the folder's disk available.")
     shown = f"{free / 1e9:,.1f} GB free"

@@ -1,13 +1,14 @@
-"""Answers that are complete when they begin, written at once.
+"""The fast path of responses that are complete when they begin: head and body are written at once.
 
-ASGI gives an answer in two messages, its head and its body. uvicorn looks through each header of the head for what may
-mean something to the connection, and writes each message as it comes. Most answers here are one object that is complete
-(`hansa.business.http.messages.Answer`); for those the scope of a request has an extension, `EXTENSION`: a function that writes
-head and body together and ends the request. What no other part of the server may see differently stays as uvicorn has
-it: keep-alive, `Connection: close`, the headers that all answers have, the refusal of control characters in a header.
+ASGI sends a response in two messages, its head and its body. uvicorn inspects each header for what may
+concern the connection, and writes each message on its own. Most responses here are one complete object
+(`hansa.business.http.messages.Response`); for those the scope of a request has an extension, `EXTENSION`: a
+function that writes head and body together and ends the request. What other parts of the server depend on
+stays as uvicorn has it: keep-alive, `Connection: close`, the headers that all responses have, the refusal of
+control characters in a header.
 
-The function is one of the connection, not of the request: a request that were reached from its own scope would wait for
-the collector of cyclic garbage.
+The function belongs to the connection, not to the request: a request that its own scope refers to would stay
+in memory until the collector of cyclic garbage runs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from hansa.business.http.messages import BODILESS
 
-EXTENSION: Final = "hansa.whole_answer"
+EXTENSION: Final = "hansa.fast_path"
 """Name under `extensions` in the scope of a request."""
 JOINED_MAX_BYTES: Final = 65_536
 """A longer body is not copied behind its head."""
@@ -28,11 +29,13 @@ _CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09})
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-class WholeAnswer(Protocol):
-    """Writes a whole answer to one request."""
+class FastPath(Protocol):
+    """Writes a complete response to one request."""
 
     def __call__(self, scope: Any, status: int, headers: Headers, body: bytes, *, with_body: bool) -> bool:
-        """Write it; False when it has to be sent in the ordinary way: the client is slow, gone, or one request ahead.
+        """Write it; False when it must be sent as ASGI messages instead.
+
+        That is so when the client reads slowly, has disconnected, or has sent the next request already.
 
         Args:
             scope: Of the request.
@@ -43,35 +46,35 @@ class WholeAnswer(Protocol):
         """
 
 
-class DefaultHead:
-    """The headers that all answers have, as they are written. uvicorn makes a new list of them every second."""
+class DefaultHeaders:
+    """The headers that all responses have, as bytes. uvicorn makes a new list of them every second."""
 
     def __init__(self) -> None:
-        self._of: object = None
-        self._written = (b"", 0)
+        self._headers: object = None
+        self._lines = (b"", 0)
 
-    def written(self, headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int]:
-        """The lines, and how many they are."""
-        if headers is not self._of:
-            self._of = headers
-            self._written = (b"".join([b"%b: %b\r\n" % header for header in headers]), len(headers))
-        return self._written
+    def lines(self, headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int]:
+        """The lines, and their number; encoded again only for another list."""
+        if headers is not self._headers:
+            self._headers = headers
+            self._lines = (b"".join([b"%b: %b\r\n" % header for header in headers]), len(headers))
+        return self._lines
 
 
-def write_whole(
+def write_response(
     cycle: RequestResponseCycle,
-    default: DefaultHead,
+    default: DefaultHeaders,
     status: int,
     headers: Headers,
     body: bytes,
     *,
     with_body: bool,
 ) -> bool:
-    """Write the answer of a cycle of uvicorn; see `WholeAnswer`."""
+    """Write the response of a cycle of uvicorn; see `FastPath`."""
     if cycle.disconnected or cycle.flow.write_paused:
         return False
-    head, lines = default.written(cycle.default_headers)
-    parts = [STATUS_LINE[status], head]
+    default_lines, lines = default.lines(cycle.default_headers)
+    parts = [STATUS_LINE[status], default_lines]
     for name, value in headers:
         parts += (name, b": ", value, b"\r\n")
         lines += 1
@@ -82,18 +85,18 @@ def write_whole(
         parts.append(b"connection: close\r\n")
         lines += 1
     parts.append(b"\r\n")
-    written = b"".join(parts)
+    head = b"".join(parts)
     # Two characters end each line, the first and the last included; any more would be within a header.
-    if len(written) - len(written.translate(None, _CONTROLS)) != 2 * (lines + 2):
+    if len(head) - len(head.translate(None, _CONTROLS)) != 2 * (lines + 2):
         raise ValueError("A header has a control character.")
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
     if not with_body:
-        cycle.transport.write(written)
+        cycle.transport.write(head)
     elif len(body) <= JOINED_MAX_BYTES:
-        cycle.transport.write(written + body)
+        cycle.transport.write(head + body)
     else:
-        cycle.transport.writelines((written, body))
+        cycle.transport.writelines((head, body))
     cycle.message_event.set()
     if not cycle.keep_alive:
         cycle.transport.close()

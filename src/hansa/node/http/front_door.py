@@ -1,8 +1,8 @@
-"""The ASGI application at the port: hands every request to the part that answers it.
+"""The front door: the ASGI application at the port, which passes every request to the part that answers it.
 
-Paths of the TM Forum APIs go to `hansa.business` by a dictionary look-up; everything else is routed by Starlette. What
-nobody handled is answered here, in the one form that errors have. While the disk is nearly full, writes are answered
-with 503 and reads go on.
+Paths of the TM Forum APIs go to `hansa.business` by a dictionary look-up; everything else is routed by
+Starlette. An exception that no part handled is answered here, in the one form that errors have. While the
+disk is nearly full, writes are answered with 503, and reads go on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import structlog
 from hansa.business.http.messages import Response, error_response, send_response
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
-from hansa.node.http.fast_path import EXTENSION, WholeAnswer
+from hansa.node.http.fast_path import EXTENSION, FastPath
 from hansa.node.http.traffic import Traffic
 
 Message = MutableMapping[str, Any]
@@ -39,7 +39,7 @@ class Business(Protocol):
         """Whether a path is of one of the APIs."""
 
     async def answer(self, scope: Any, receive: Any) -> Response | None:
-        """The answer to a request; None when nobody waits for it any more."""
+        """The response to a request; None when the client has disconnected."""
 
 
 class FrontDoor:
@@ -49,8 +49,8 @@ class FrontDoor:
         business: For the paths that it handles.
         rest: For all others.
         traffic: Counts.
-        is_disk_full: Whether writes have to wait.
-        clock: For the time that requests take.
+        is_disk_full: Whether writes are refused.
+        clock: For the duration of requests.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class FrontDoor:
         self._is_stopping = False
 
     def stop_streams(self) -> None:
-        """End the answers that would never end, so that the server can stop."""
+        """End the responses that have no end of their own, so that the server can stop."""
         self._is_stopping = True
         for task in tuple(self._streams):
             task.cancel()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request (ASGI)."""
-        assert scope["type"] == "http", "the server is told to take nothing else"
+        assert scope["type"] == "http", "the server accepts nothing else"
         path: str = scope["path"]
         started_at_s = self._clock.monotonic()
         self._traffic.in_flight += 1
@@ -90,35 +90,37 @@ class FrontDoor:
                 status = await self._answer_rest(scope, receive, send)
         finally:
             self._traffic.in_flight -= 1
-            self._traffic.note(surface, status, self._clock.monotonic() - started_at_s)
+            self._traffic.count(surface, status, self._clock.monotonic() - started_at_s)
 
     async def _answer_business(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> int:
-        """Answer, and say with which status."""
+        """Answer a request to the TM Forum APIs; the status of the response."""
         answer: Response | None
         if scope["method"] in WRITES and self._is_disk_full():
             full = Unavailable(
-                Code.DISK_FULL, "The disk is nearly full; reading goes on.", DISK_RETRY_AFTER_S
+                Code.DISK_FULL,
+                "The disk is nearly full: writes are refused, reads go on.",
+                DISK_RETRY_AFTER_S,
             )
             answer = error_response(full)
         else:
             try:
                 answer = await self._business.answer(scope, receive)
             except Exception:
-                log.exception("request failed", path=scope["path"][:200], method=scope["method"])
+                log.exception("request_failed", path=scope["path"][:200], method=scope["method"])
                 answer = error_response(HansaError(Code.INTERNAL, "internal"))
         if answer is None:
             return 500
         with_body = scope["method"] != "HEAD"
         extensions = scope.get("extensions")
-        write_whole: WholeAnswer | None = extensions.get(EXTENSION) if extensions else None
-        if write_whole is None or not write_whole(
+        write_response: FastPath | None = extensions.get(EXTENSION) if extensions else None
+        if write_response is None or not write_response(
             scope, answer.status, answer.headers, answer.body, with_body=with_body
         ):
             await send_response(send, answer, with_body=with_body)
         return answer.status
 
     async def _answer_rest(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> int:
-        """Have the rest answered, and say with which status."""
+        """Have Starlette answer any other request; the status of the response."""
         status = 0
 
         async def counting_send(message: Message) -> None:
@@ -133,13 +135,13 @@ class FrontDoor:
             else:
                 await self._rest(scope, receive, counting_send)
         except Exception:
-            log.exception("request failed", path=scope["path"][:200], method=scope["method"])
+            log.exception("request_failed", path=scope["path"][:200], method=scope["method"])
             if status == 0:
                 await _send_error(counting_send, HansaError(Code.INTERNAL, "internal"))
         return status or 500
 
     async def _answer_stream(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """An answer that does not end by itself, but with this marketplace."""
+        """Have a stream answered, which ends with the client or with this marketplace."""
         task = asyncio.current_task()
         assert task is not None
         is_started = False

@@ -1,11 +1,11 @@
-"""uvicorn as this marketplace runs it: bounded in what it reads, stopped by us.
+"""uvicorn as a marketplace runs it: bounded in what it reads, and stopped by its owner.
 
-uvicorn's parser bounds neither the size of a request's head nor the time it takes to arrive; a client that trickles
-headers for ever would keep its connection and the memory for them. Here a head has a size limit, and a request must
-have arrived completely in `REQUEST_ARRIVAL_TIMEOUT_S`. One alarm per connection watches that, and looks at the time
-when it rings, instead of being set and cleared for every request.
+uvicorn's parser bounds neither the size of a request's head nor the time it takes to arrive; a client that
+trickles headers for ever would hold its connection and the memory for them. Here a head has a size limit, and
+a request must have arrived completely in `REQUEST_ARRIVAL_TIMEOUT_S`. One timer per connection enforces that:
+it compares times when it expires, instead of being set and cleared for every request.
 
-An answer that is complete when it begins is written at once (`hansa.node.http.fast_path`).
+A response that is complete when it begins is written at once (`hansa.node.http.fast_path`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hansa.core.errors import Code, Fatal
-from hansa.node.http.fast_path import EXTENSION, DefaultHead, Headers, write_whole
+from hansa.node.http.fast_path import EXTENSION, DefaultHeaders, Headers, write_response
 
 HEAD_SIZE_MAX_BYTES: Final = 65_536
 REQUEST_ARRIVAL_TIMEOUT_S: Final = 30.0
@@ -32,7 +32,7 @@ KEEP_ALIVE_S: Final = 75
 BACKLOG: Final = 2048
 SWITCH_INTERVAL_S: Final = 0.0002
 COLLECTION_THRESHOLDS: Final = (20_000, 20, 50)
-"""Of Python's three generations: requests leave few cycles, so they are looked for seldom."""
+"""Of Python's three generations: requests leave few cycles, so that collections can be rare."""
 
 HEADERS: Final = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin")]
 
@@ -45,24 +45,24 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """Whether a request has begun, or is expected, and has not arrived completely."""
     _open_since = 0.0
     _head_size = 0
-    _alarm: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
     config: ServerConfig
 
     def connection_made(self, transport: Any) -> None:
         """A client has connected."""
         super().connection_made(transport)
         self._open_since = self.loop.time()
-        self._set_alarm(REQUEST_ARRIVAL_TIMEOUT_S)
+        self._set_timer(REQUEST_ARRIVAL_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes have come."""
+        """Some bytes have arrived."""
         super().data_received(data)
         if self._is_open and self._is_in_head:
             self._head_size += len(data)
@@ -79,7 +79,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its head is complete."""
         self._is_in_head = False
-        self.scope["extensions"] = {EXTENSION: self._write_whole}  # type: ignore[dict-item] # what an extension is, is its own matter
+        self.scope["extensions"] = {EXTENSION: self._write_response}  # type: ignore[dict-item] # a server may add its own
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -87,13 +87,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._is_open = False
         super().on_message_complete()
 
-    def _write_whole(
+    def _write_response(
         self, scope: Any, status: int, headers: Headers, body: bytes, *, with_body: bool
     ) -> bool:
         cycle = self.cycle
         if cycle.scope is not scope:  # the client has sent the next request already
             return False
-        return write_whole(cycle, self.config.default_head, status, headers, body, with_body=with_body)
+        return write_response(cycle, self.config.default_headers, status, headers, body, with_body=with_body)
 
     def _refuse(self) -> None:
         if not self.transport.is_closing():
@@ -102,10 +102,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             )
             self.transport.close()
 
-    def _set_alarm(self, delay_s: float) -> None:
-        self._alarm = self.loop.call_later(delay_s, self._look_at_the_time)
+    def _set_timer(self, delay_s: float) -> None:
+        self._timer = self.loop.call_later(delay_s, self._check_arrival)
 
-    def _look_at_the_time(self) -> None:
+    def _check_arrival(self) -> None:
         if self.transport.is_closing():
             return
         left_s = REQUEST_ARRIVAL_TIMEOUT_S
@@ -114,15 +114,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if left_s <= 0:
             self.transport.close()
         else:
-            self._set_alarm(left_s)
+            self._set_timer(left_s)
 
 
-def settle() -> None:
-    """Fit the interpreter to a loop that never rests, once everything is made.
+def tune_interpreter() -> None:
+    """Set the interpreter up for a busy event loop, once everything has been made.
 
-    The collector of cyclic garbage is told that what has been made so far stays, so that it never looks at it again:
-    the models of all APIs are some hundred thousand objects, and walking them cost half of the time of small requests.
-    A thread that has a commit to begin gets the interpreter from a busy loop sooner than Python's five milliseconds.
+    All objects that exist are exempted from the collection of cyclic garbage: the models of all APIs are some
+    hundred thousand objects, and walking them took half of the time of small requests. A thread that has a
+    commit to begin gets the interpreter from a busy loop sooner than after Python's five milliseconds.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.collect()
@@ -131,23 +131,23 @@ def settle() -> None:
 
 
 class ServerConfig(uvicorn.Config):
-    """The settings of uvicorn, with what all its connections share."""
+    """The settings of uvicorn, and what all its connections share."""
 
     def __init__(self, app: Any, **settings: Any) -> None:
         super().__init__(app, **settings)
-        self.default_head = DefaultHead()
+        self.default_headers = DefaultHeaders()
 
 
 class HttpServer(uvicorn.Server):
-    """A server whose signals are handled by whoever runs it."""
+    """A server that leaves signals to its owner."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
+        """Install no handlers."""
         yield
 
     def stop(self) -> None:
-        """End: no new connections, requests under way are finished; at once when asked again."""
+        """Stop: no new connections, requests under way are finished; at once when called again."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
@@ -178,15 +178,15 @@ def listening_socket(host: str, port: int) -> socket.socket:
     Raises:
         Fatal: `Code.PORT_IN_USE`.
     """
-    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-        made.listen(BACKLOG)
-        made.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
     except OSError as error:
-        made.close()
+        listener.close()
         raise Fatal(
             Code.PORT_IN_USE, f"Port {port} (HTTP) cannot be listened on at {host}: {error.strerror}."
         ) from error
-    return made
+    return listener

@@ -1,4 +1,4 @@
-"""What each limit of `hansa.core.limits` means, for docs/settings.md. A test finds a limit without its text."""
+"""What each limit of `hansa.core.limits` means, for docs/settings.md. A test requires a text for each."""
 
 from __future__ import annotations
 

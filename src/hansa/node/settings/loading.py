@@ -1,4 +1,5 @@
-"""The settings of one marketplace: one schema, from which `hansa.toml`, `HANSA_…` and docs/settings.md follow.
+"""The settings of one marketplace: one schema, from which `hansa.toml`, `HANSA_…` and docs/settings.md
+follow.
 
 A setting is read from the environment (`HANSA_` and the key in capitals), else from `hansa.toml` in the
 marketplace's folder, else it has its default. Unknown keys are refused: a misspelt limit would limit nothing.
@@ -35,7 +36,9 @@ NAME_LENGTH_MAX_CHARS: Final = 64
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What an operator decides about one marketplace. The schema (`hansa.node.settings.schema`) says what each means."""
+    """What an operator decides about one marketplace. The schema (`hansa.node.settings.schema`) says what
+    each means.
+    """
 
     name: str
     did: str
@@ -120,7 +123,9 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 
 def _from_text(setting: Setting, text: str) -> Any:
-    """What an environment variable says, as TOML would have it; the text itself when it says nothing of the kind."""
+    """What an environment variable says, as TOML would have it; the text itself when it says nothing of the
+    kind.
+    """
     if setting.kind == "list of texts":
         return [part.strip() for part in text.split(",") if part.strip()]
     if setting.kind == "truth value":
@@ -216,7 +221,8 @@ def _wrong(place: str, key: str, reason: str) -> Fatal:
     return Fatal(Code.SETTINGS_INVALID, f"{place}: {key}: {reason}.")
 
 
-# -- writing ------------------------------------------------------------------------------------------------------
+# -- writing
+# ------------------------------------------------------------------------------------------------------
 
 
 def toml_value(value: Value) -> str:

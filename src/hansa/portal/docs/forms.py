@@ -1,4 +1,6 @@
-"""The form of one operation: a field for each parameter, the body with an example, and room for the answer."""
+"""The form of one operation: a field for each parameter, the body with an example, and room for the
+answer.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The pages below `/docs`: all APIs, each API to read and to try, and what the codes of errors mean.
 
-A page of an API is made from its OpenAPI document alone. It reads without a script; the script sends the requests of
-its forms to this marketplace and shows the answers.
+A page of an API is made from its OpenAPI document alone. It reads without a script; the script sends the
+requests of its forms to this marketplace and shows the answers.
 """
 
 from __future__ import annotations

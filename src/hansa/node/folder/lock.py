@@ -1,7 +1,7 @@
 """One `hansa serve` per folder.
 
-The lock is the kernel's (`flock`), so it ends with the process, however that ends. The file holds the number of the
-process for the message alone.
+The lock is the kernel's (`flock`), so it ends with the process, however that ends. The file holds the number
+of the process for the message alone.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     <folder>/league.json   what the league was made with
     <folder>/<name>/       one marketplace each
 
-All of it is made beside the folder and moved into place at the end, so that an interrupted first start leaves
-nothing that looks like a league.
+All of it is made beside the folder and renamed at the end, so that an interrupted first start leaves nothing
+that looks like a league.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.identifiers import Entropy
 from hansa.node.folder import (
     chain_id_of,
-    found_league,
     init_member,
     install_genesis,
     issue_folder_token,
+    league_genesis,
     unused_ports,
     write_token,
 )
@@ -34,10 +34,10 @@ NAMES: Final = ("lubeck", "bergen", "riga", "bruges")
 MEMBERS_MAX: Final = 32
 HOST: Final = "127.0.0.1"
 P2P_PORTS_ABOVE: Final = 1000
-"""The engines' ports are looked for from this far above the base port on."""
+"""The search for the engines' ports begins this far above the base port."""
 LEAGUE: Final = "league.json"
 TOKEN_EXPIRES_IN_S: Final = 5 * 365 * 86_400.0
-"""The tokens of a demo are kept in its folders, beside the keys that made them."""
+"""The tokens of a demo are in its folders, beside the keys that sign them."""
 
 
 class DemoLeague(msgspec.Struct, frozen=True):
@@ -62,26 +62,26 @@ def create_or_resume_league(
 ) -> list[Path]:
     """The folders of a league's members, made when there is no league in `folder` yet.
 
-    Member k serves on port `base_port` + k. The engines' ports are free ones, chosen once and kept. Each folder
+    Member k serves on port `base_port` + k. The engines' ports are free ones, chosen once. Each folder
     has a bearer token of an operator in `token`.
 
     Raises:
-        Refused: `Code.INVALID` (numbers out of range), `Code.CONFLICT` (the folder holds something else, or a league
-            that was made with other numbers).
+        Refused: `Code.INVALID` (numbers out of range), `Code.CONFLICT` (the folder holds something else, or a
+            league that was made with other numbers).
         Fatal: when something cannot be written.
     """
     if not 1 <= members <= MEMBERS_MAX:
         raise Refused(Code.INVALID, f"A league on one machine has 1 to {MEMBERS_MAX} members.")
     if not 1024 <= base_port <= 65_535 - members:
         raise Refused(Code.INVALID, f"The base port must be between 1024 and {65_535 - members}.")
-    wanted = DemoLeague(members, base_port)
+    requested = DemoLeague(members, base_port)
     folders = [folder / member_name(number) for number in range(1, members + 1)]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        _check_same(folder, wanted)
+        _check_same(folder, requested)
         return folders
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    _create(partial, wanted, clock, entropy, further_settings or {})
+    _create(partial, requested, clock, entropy, further_settings or {})
     try:
         partial.replace(folder)
     except OSError as error:
@@ -89,18 +89,18 @@ def create_or_resume_league(
     return folders
 
 
-def _check_same(folder: Path, wanted: DemoLeague) -> None:
+def _check_same(folder: Path, requested: DemoLeague) -> None:
     try:
-        found = msgspec.json.decode((folder / LEAGUE).read_bytes(), type=DemoLeague)
+        existing = msgspec.json.decode((folder / LEAGUE).read_bytes(), type=DemoLeague)
     except (OSError, msgspec.DecodeError) as error:
         raise Refused(
             Code.CONFLICT, f"{folder} is not empty and holds no league. Choose another folder with --dir."
         ) from error
-    if found != wanted:
+    if existing != requested:
         raise Refused(
             Code.CONFLICT,
-            f"The league in {folder} has {found.members} members from base port {found.base_port}. Resume it with "
-            f"--members {found.members} --base-port {found.base_port}, or choose another folder with --dir.",
+            f"The league in {folder} has {existing.members} members from base port {existing.base_port}. Resume it with "
+            f"--members {existing.members} --base-port {existing.base_port}, or choose another folder with --dir.",
         )
 
 
@@ -121,7 +121,7 @@ def _create(
         )
         for number, each in enumerate(folders, 1)
     ]
-    genesis = found_league(cards, chain_id_of(cards), clock.now())
+    genesis = league_genesis(cards, chain_id_of(cards), clock.now())
     for each in folders:
         install_genesis(each, genesis, [card.p2p_address for card in cards])
         token = issue_folder_token(each, "demo", ["operator"], TOKEN_EXPIRES_IN_S, clock, entropy)

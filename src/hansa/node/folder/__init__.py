@@ -1,0 +1,73 @@
+"""A marketplace's folder: what is in it, how it is made, and how several of them become a league.
+
+    hansa.toml            settings
+    keys/member.jwk       signs events and requests to other members
+    keys/token.jwk        signs API tokens
+    member.json           public card, for the others
+    genesis.json          the ledger's beginning; of a league of one until the league is founded
+    token                 a bearer token of the operator (only where asked for)
+    store.db              the catalogue store
+    schemas/              JSON Schemas of extensions, which the operator puts there
+    jobs/                 contents of import and export jobs
+    ledger/               working folder of the ledger application and the engine
+    lock                  held by the `hansa serve` that runs
+
+Founding: every operator runs `hansa init` and sends `member.json` to the others; `league_genesis` makes the
+    same genesis from the same cards everywhere; `install_genesis` puts it into the folder, before the first
+    start.
+"""
+
+from hansa.node.folder.card import MemberCard, read_card
+from hansa.node.folder.genesis import (
+    GenesisDocument,
+    chain_id_of,
+    install_genesis,
+    league_genesis,
+    load_genesis,
+    read_genesis,
+)
+from hansa.node.folder.layout import (
+    CARD,
+    GENESIS,
+    JOBS,
+    LEDGER,
+    LEDGER_STATE,
+    LOCK,
+    MEMBER_KEY,
+    NODE_KEY,
+    SCHEMAS,
+    STORE,
+    TOKEN,
+    TOKEN_KEY,
+    VALIDATOR_KEY,
+)
+from hansa.node.folder.member import init_member, issue_folder_token, write_token
+from hansa.node.folder.ports import unused_ports
+
+__all__ = [
+    "CARD",
+    "GENESIS",
+    "JOBS",
+    "LEDGER",
+    "LEDGER_STATE",
+    "LOCK",
+    "MEMBER_KEY",
+    "NODE_KEY",
+    "SCHEMAS",
+    "STORE",
+    "TOKEN",
+    "TOKEN_KEY",
+    "VALIDATOR_KEY",
+    "GenesisDocument",
+    "MemberCard",
+    "chain_id_of",
+    "init_member",
+    "install_genesis",
+    "issue_folder_token",
+    "league_genesis",
+    "load_genesis",
+    "read_card",
+    "read_genesis",
+    "unused_ports",
+    "write_token",
+]

@@ -1,0 +1,22 @@
+"""Where in a marketplace's folder everything is: paths below the folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+MEMBER_KEY: Final = Path("keys/member.jwk")
+TOKEN_KEY: Final = Path("keys/token.jwk")
+CARD: Final = Path("member.json")
+GENESIS: Final = Path("genesis.json")
+TOKEN: Final = Path("token")
+STORE: Final = Path("store.db")
+SCHEMAS: Final = Path("schemas")
+"""JSON Schemas of extensions, which the operator puts there."""
+JOBS: Final = Path("jobs")
+"""Contents of import and export jobs."""
+LEDGER: Final = Path("ledger")
+LEDGER_STATE: Final = LEDGER / "state.db"
+LOCK: Final = Path("lock")
+NODE_KEY: Final = LEDGER / "config" / "node_key.json"
+VALIDATOR_KEY: Final = LEDGER / "config" / "priv_validator_key.json"

@@ -1,0 +1,164 @@
+"""A new marketplace's folder, and tokens for its API."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.identifiers import Entropy
+from hansa.core.keys import SigningKey
+from hansa.core.members import Member, normal_endpoint
+from hansa.identity import issue_token
+from hansa.node.folder.card import MemberCard
+from hansa.node.folder.errors import reason_of
+from hansa.node.folder.genesis import chain_id_of, league_genesis
+from hansa.node.folder.layout import (
+    CARD,
+    GENESIS,
+    LEDGER,
+    MEMBER_KEY,
+    NODE_KEY,
+    TOKEN,
+    TOKEN_KEY,
+    VALIDATOR_KEY,
+)
+from hansa.node.folder.ports import unused_ports
+from hansa.node.settings.loading import FILE_NAME, load_settings, toml_document
+from hansa.node.settings.schema import Value
+from hansa.pubsub.engine import EngineKey
+from hansa.pubsub.engine.home import bracketed, write_file
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
+POWER: Final = 10
+"""Voting power of each founding member: equal, and above 1 so that finer weights stay possible."""
+P2P_PORT_FIRST: Final = 26_656
+"""Where the search for a port of the engine begins; CometBFT's own choice."""
+WILDCARD_HOSTS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognized, not listened on
+"""Every address of the machine: none that another member could connect to."""
+
+
+def init_member(
+    folder: Path,
+    name: str,
+    endpoint: str,
+    clock: Clock,
+    *,
+    did: str | None = None,
+    p2p_host: str = "127.0.0.1",
+    p2p_port: int | None = None,
+    listen_host: str | None = None,
+    listen_port: int | None = None,
+    further_settings: dict[str, Value] | None = None,
+) -> MemberCard:
+    """Make the folder of a new marketplace: keys, settings, card, and the genesis of a league of one.
+
+    Args:
+        folder: Does not exist yet, or is empty.
+        name: For people.
+        endpoint: Where others reach it.
+        clock: For the genesis' time.
+        did: Its identity on the ledger; by default the did:key of its new key.
+        p2p_host: Where the engine listens. When that is every address of the machine, the card names the
+            endpoint's host.
+        p2p_port: By default a free one.
+        listen_host: Where HTTP is served, when it is not the default.
+        listen_port: When it is not the endpoint's.
+        further_settings: More keys for `hansa.toml`.
+
+    Raises:
+        Refused: `Code.INVALID` (name, endpoint, DID), `Code.CONFLICT` (the folder is in use).
+        Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`, when the folder cannot be written.
+    """
+    endpoint = normal_endpoint(endpoint)
+    if not NAME.fullmatch(name):
+        raise Refused(
+            Code.INVALID,
+            "A name has 1 to 64 letters, digits, spaces, dots, dashes or underscores, a letter or digit first.",
+        )
+    if did is not None and not re.fullmatch(r"did:[a-z0-9]+:\S{1,240}", did):
+        raise Refused(Code.INVALID, f"{did!r} is not a DID; give one as did:web:market.example.")
+    _make_folders(folder)
+    member_key, node_key, validator_key = SigningKey.generate(), EngineKey.generate(), EngineKey.generate()
+    try:
+        member_key.save(folder / MEMBER_KEY)
+        SigningKey.generate().save(folder / TOKEN_KEY)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    write_file(folder / NODE_KEY, node_key.node_document())
+    write_file(folder / VALIDATOR_KEY, validator_key.validator_document())
+    port = p2p_port or unused_ports(P2P_PORT_FIRST, 1, p2p_host)[0]
+    host = _reachable_host(p2p_host, endpoint)
+    did = did or member_key.verifying_key().did_key()
+    member = Member(did=did, name=name, endpoint=endpoint, keys=(member_key.public,), power=POWER)
+    card = MemberCard(
+        member=member,
+        validator_key=base64.b64encode(validator_key.public).decode(),
+        p2p_address=f"{node_key.node_id}@{bracketed(host)}:{port}",
+    )
+    write_file(folder / CARD, _pretty(card))
+    write_file(folder / GENESIS, league_genesis([card], chain_id_of([card]), clock.now()))
+    listen: dict[str, Value | None] = {"listen_host": listen_host, "listen_port": listen_port}
+    settings: dict[str, Value] = {"name": name, "did": did, "endpoint": endpoint}
+    settings |= {key: value for key, value in listen.items() if value is not None}
+    if host != p2p_host:
+        settings["p2p_external_address"] = f"{bracketed(host)}:{port}"
+    settings |= {"p2p_host": p2p_host, "p2p_port": port, "persistent_peers": ()}
+    settings |= further_settings or {}
+    write_file(folder / FILE_NAME, toml_document(settings).encode())
+    load_settings(folder, {})
+    return card
+
+
+def issue_folder_token(
+    folder: Path, subject: str, roles: Sequence[str], expires_in_s: float, clock: Clock, entropy: Entropy
+) -> str:
+    """A bearer token for the API of the marketplace in `folder`: what `hansa token` prints.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when the folder is not a marketplace's.
+        Refused: `Code.INVALID`, when subject, role or time is not usable.
+    """
+    settings = load_settings(folder, {})
+    key = SigningKey.load(folder / TOKEN_KEY)
+    return issue_token(key, settings.did, subject, roles, expires_in_s, clock, entropy)
+
+
+def write_token(folder: Path, token: str) -> None:
+    """Keep a token in the folder, readable by its owner alone."""
+    write_file(folder / TOKEN, token.encode() + b"\n")
+
+
+def _reachable_host(p2p_host: str, endpoint: str) -> str:
+    """Where other members' engines find ours: the endpoint's host, when it listens on every address."""
+    return (urlsplit(endpoint).hostname or p2p_host) if p2p_host in WILDCARD_HOSTS else p2p_host
+
+
+def _make_folders(folder: Path) -> None:
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise Refused(
+                Code.CONFLICT,
+                f"{folder} exists and is not empty. A new marketplace needs a folder of its own.",
+            )
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        for part in (MEMBER_KEY.parent, LEDGER, NODE_KEY.parent):
+            (folder / part).mkdir(mode=0o700)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _pretty(content: msgspec.Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
+def _unwritable(folder: Path, error: OSError) -> Fatal:
+    return Fatal(Code.SETTINGS_INVALID, f"{folder} cannot be written: {reason_of(error)}.")
