@@ -11,8 +11,8 @@ import typer.main
 
 from hansa.cli.app import app
 from hansa.node.metrics import metrics_page
-from hansa.node.settings.loading import settings_page
 from tools.api_tables import apis_page
+from tools.settings_table import settings_page
 from tools.state_tables import states_page
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent

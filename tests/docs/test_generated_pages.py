@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 from hansa.cli.app import app
-from hansa.node.settings.loading import SCHEMA
+from hansa.node.settings.schema import SCHEMA
 from tests.conftest import CHECKOUT
 from tools.document import PAGES
 

@@ -107,7 +107,6 @@ EXEMPTIONS: Final = (
 RATCHETS: Final = (
     Ratchet("class-name", "src/hansa/*", 2),
     Ratchet("dialect", "src/hansa/business/*", 270),
-    Ratchet("dialect", "src/hansa/node/*", 3),
     Ratchet("dialect", "src/hansa/portal/*", 8),
     Ratchet("dialect", "src/hansa/pubsub/*", 26),
     Ratchet("dialect", "src/hansa/store/*", 115),
@@ -115,8 +114,6 @@ RATCHETS: Final = (
     Ratchet("log-event", "src/hansa/pubsub/*", 14),
     Ratchet("package-size", "src/hansa/*", 2),
     Ratchet("prose-length", "src/hansa/business/*", 230),
-    Ratchet("prose-length", "src/hansa/node/*", 54),
-    Ratchet("prose-length", "src/hansa/portal/*", 8),
     Ratchet("prose-length", "src/hansa/store/*", 149),
     Ratchet("unused-definition", "src/hansa/*", 9),
 )

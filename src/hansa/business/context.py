@@ -8,11 +8,11 @@ from hansa.business.jobs.files import JobFiles
 from hansa.business.models import Models
 from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
-from hansa.business.validation.validator import UnknownAttributes
 from hansa.core.access import Authenticate, Authorize, authorize_by_role
 from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.core.policies import UnknownAttributes
 from hansa.store import Store
 
 

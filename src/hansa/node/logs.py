@@ -16,6 +16,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from hansa.node.settings.schema import LogFormat, LogLevel
+
 
 class LossyStream:
     """A stream whose failures end nobody's work."""
@@ -35,12 +37,12 @@ class LossyStream:
             self._stream.flush()
 
 
-def configure_logs(level: str, style: str) -> None:
+def configure_logs(level: LogLevel, style: LogFormat) -> None:
     """Set up logging for the process.
 
     Args:
-        level: `debug`, `info`, `warning` or `error`.
-        style: `json`, `console`, or `auto`.
+        level: The lowest that is logged.
+        style: `auto` is JSON, but coloured text on a terminal.
     """
     stream: Any = LossyStream(sys.stderr)
     is_console = style == "console" or (style == "auto" and sys.stderr.isatty())

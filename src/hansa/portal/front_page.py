@@ -1,6 +1,4 @@
-"""The page at `/`: who this marketplace is, what it holds, who its league is, and where its interfaces
-are.
-"""
+"""The page at `/`: this marketplace, what its catalogue holds, the members of its league, its interfaces."""
 
 from __future__ import annotations
 

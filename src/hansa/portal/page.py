@@ -73,9 +73,7 @@ def _source(text: str) -> str:
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]], *, numbers: bool = False) -> str:
-    """A table; the cells of `rows` are HTML already. With `numbers`, all columns but the first hold
-    numbers.
-    """
+    """A table; the cells of `rows` are HTML already. `numbers`: all columns but the first hold numbers."""
 
     def cells(tag: str, contents: Iterable[str]) -> str:
         aligned = " class='number'" if numbers else ""

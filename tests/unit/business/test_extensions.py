@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from hansa.business import BusinessApp
-from hansa.business.validation.extensions import Extensions, UnknownExtensions
+from hansa.business.validation.extensions import Extensions
 from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.policies import UnknownExtensions
 from tests.support.asgi import AsgiClient
 from tests.support.business import CATALOG, Business
 

@@ -13,23 +13,21 @@ from typing import Any
 from hansa.business.models import Models, Resource
 from hansa.business.rules.content import ContentRules
 from hansa.business.rules.dangling import DanglingReference, dangling_references
-from hansa.business.rules.deletion import DeletionPolicy, DeletionRules
+from hansa.business.rules.deletion import DeletionRules
 from hansa.business.rules.paths import reference_paths
 from hansa.business.rules.references import (
     CollectionLookup,
     ReferenceRules,
-    UnresolvedPolicy,
     UnresolvedReference,
 )
 from hansa.business.rules.states import StateRules
 from hansa.core.limits import Limits
+from hansa.core.policies import DeletionPolicy, UnresolvedPolicy
 from hansa.store import Entity, Store, Transaction
 
 __all__ = [
     "DanglingReference",
-    "DeletionPolicy",
     "Rules",
-    "UnresolvedPolicy",
     "UnresolvedReference",
     "reference_paths",
 ]

@@ -9,7 +9,7 @@ refusals says so (`warn`); these can be listed (`hansa.business.rules.dangling`)
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -17,9 +17,9 @@ from hansa.business.models import Models
 from hansa.business.rules.paths import reference_index_paths
 from hansa.business.rules.references import ReferenceRules
 from hansa.core.errors import Code, Refused
+from hansa.core.policies import DeletionPolicy
 from hansa.store import Entity, Transaction
 
-DeletionPolicy = Literal["refuse", "warn"]
 """Outcome of deleting an entity that others refer to."""
 
 CHANGING: Final = frozenset({"patch", "replace", "delete"})

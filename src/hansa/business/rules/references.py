@@ -25,8 +25,8 @@ import msgspec
 from hansa.business.models import Api, Models, Resource, Target
 from hansa.business.rules.walk import Walk
 from hansa.core.errors import Code, Refused
+from hansa.core.policies import UnresolvedPolicy
 
-UnresolvedPolicy = Literal["warn", "refuse"]
 """Outcome of a write that refers to an entity that is not in the store."""
 
 REFERENCE_ATTRIBUTES: Final = frozenset(

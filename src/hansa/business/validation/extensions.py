@@ -16,17 +16,17 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 import jsonschema_rs
 import msgspec
 
 from hansa.business.validation.validator import VIOLATIONS_MAX, Violation, refuse
 from hansa.core.errors import Code, Fatal
+from hansa.core.policies import UnknownExtensions
 
 SCHEMAS_MAX: Final = 500
 SCHEMA_SIZE_MAX_BYTES: Final = 1_048_576
-UnknownExtensions = Literal["keep", "refuse"]
 
 _FILE_NAME: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?:\.schema)?\.json")
 _OF_THE_WHOLE: Final = frozenset({"required", "additionalProperties", "unevaluatedProperties", "type"})

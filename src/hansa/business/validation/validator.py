@@ -13,13 +13,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from hansa.business.models import Api, Attribute
 from hansa.business.validation.shapes import NO_URI, Shapes
 from hansa.core.errors import Code, Refused
+from hansa.core.policies import UnknownAttributes
 
 VIOLATIONS_MAX: Final = 10
 META: Final = frozenset({"@type", "@baseType", "@schemaLocation", "@referredType"})
@@ -47,7 +48,6 @@ class Violation(msgspec.Struct, frozen=True):
         return f"{self.path}: {self.rule}, not {shown}"
 
 
-UnknownAttributes = Literal["refuse", "keep"]
 Violations = list[Violation]
 Path = tuple["Path", str | int] | None
 """Path of a value: that of the object or array that holds it, and its name or index there; None at the

@@ -1,7 +1,7 @@
 """The genesis of a league, made from the members' cards.
 
-It is installed in each member's folder before its first start. The same cards give the same bytes, whoever makes
-them, so that nobody has to be trusted with the founding.
+It is installed in each member's folder before its first start. The same cards give the same bytes, whoever
+makes them, so that nobody has to be trusted with the founding.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from hansa.core.errors import Code, Fatal, Refused
 from hansa.node.folder.card import MemberCard, read_card
 from hansa.node.folder.errors import reason_of
 from hansa.node.folder.layout import CARD, GENESIS, LEDGER, LEDGER_STATE
-from hansa.node.settings.loading import FILE_NAME, toml_value
+from hansa.node.settings.loading import FILE_NAME
+from hansa.node.settings.toml import toml_value
 from hansa.pubsub.engine import GenesisValidator, genesis_document
 from hansa.pubsub.engine.home import write_file
 from hansa.pubsub.ledger.genesis import AppState, read_app_state

@@ -31,8 +31,9 @@ from hansa.node.folder.layout import (
     VALIDATOR_KEY,
 )
 from hansa.node.folder.ports import unused_ports
-from hansa.node.settings.loading import FILE_NAME, load_settings, toml_document
+from hansa.node.settings.loading import FILE_NAME, load_settings
 from hansa.node.settings.schema import Value
+from hansa.node.settings.toml import toml_document
 from hansa.pubsub.engine import EngineKey
 from hansa.pubsub.engine.home import bracketed, write_file
 

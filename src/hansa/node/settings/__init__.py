@@ -1,1 +1,1 @@
-"""The settings of a marketplace: schema, loading, and what each limit means."""
+"""The settings of a marketplace: schema, loading, how they are written, and what each limit means."""

@@ -1,15 +1,31 @@
-"""The schema of the settings: every key with its kind, default, meaning and an example."""
+"""The schema of the settings: every key with its kind, choices, default, meaning and an example.
+
+Loading, `hansa.toml`, the environment, the checks of the command line and docs/settings.md all follow from
+it.
+"""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
+
+from hansa.core.limits import Limits
+from hansa.core.policies import DeletionPolicy, UnknownAttributes, UnknownExtensions, UnresolvedPolicy
+from hansa.node.settings.limit_texts import LIMIT_TEXTS
 
 ENVIRONMENT_PREFIX: Final = "HANSA_"
 
 Kind = Literal["text", "whole number", "number", "truth value", "list of texts"]
 Value = str | int | float | bool | tuple[str, ...]
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "json", "console"]
+
+LEDGER_LIMITS: Final = frozenset(
+    {"event_size_max_bytes", "events_per_transaction_max", "transaction_size_max_bytes"}
+)
+"""Limits that all members must share; the genesis has them."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -18,9 +34,20 @@ class Setting(msgspec.Struct, frozen=True):
     key: str
     kind: Kind
     default: Value | None
-    """None: it has to be given."""
+    """None: the setting is required."""
     description: str
+    """A sentence without the choices, which `meaning` adds."""
     example: Value
+    choices: tuple[str, ...] = ()
+    """The only values, if it has a fixed set of them."""
+
+    @property
+    def meaning(self) -> str:
+        """The description, with the choices."""
+        if not self.choices:
+            return self.description
+        *others, last = (f"`{choice}`" for choice in self.choices)
+        return f"{self.description.removesuffix('.')}: {', '.join(others)} or {last}."
 
     @property
     def variable(self) -> str:
@@ -28,33 +55,40 @@ class Setting(msgspec.Struct, frozen=True):
         return ENVIRONMENT_PREFIX + self.key.upper()
 
 
+def _choice(key: str, of: Any, default: str, description: str, example: str) -> Setting:
+    """A setting whose values are those of a `Literal`."""
+    choices = get_args(of)
+    assert {default, example} <= set(choices), f"{key} offers {choices}"
+    return Setting(key, "text", default, description, example, choices)
+
+
 BUSINESS_SETTINGS: Final = (
-    Setting(
+    _choice(
         "unknown_attributes",
-        "text",
+        UnknownAttributes,
         "refuse",
-        "What becomes of attributes that a type does not have, in a body that announces no extension: `refuse` or `keep`.",
+        "What becomes of attributes that a type does not have, in a body that announces no extension.",
         "keep",
     ),
-    Setting(
+    _choice(
         "unknown_extensions",
-        "text",
+        UnknownExtensions,
         "keep",
-        "What becomes of a body that announces an extension whose schema is not registered here: `keep` or `refuse`.",
+        "What becomes of a body that announces an extension whose schema is not registered here.",
         "refuse",
     ),
-    Setting(
+    _choice(
         "unresolved_references",
-        "text",
+        UnresolvedPolicy,
         "warn",
-        "What becomes of a write that refers to an entity which is not (yet) here: `warn` or `refuse`.",
+        "What becomes of a write that refers to an entity which is not (yet) here.",
         "refuse",
     ),
-    Setting(
+    _choice(
         "referenced_deletion",
-        "text",
+        DeletionPolicy,
         "refuse",
-        "What becomes of the deletion of an entity that others refer to: `refuse` or `warn`.",
+        "What becomes of the deletion of an entity that others refer to.",
         "warn",
     ),
     Setting(
@@ -82,7 +116,7 @@ OWN_SETTINGS: Final = (
         "did",
         "text",
         None,
-        "Who the marketplace is on the ledger. `hansa init` writes the did:key of `keys/member.jwk` unless told.",
+        "The marketplace's identity on the ledger. By default `hansa init` writes the did:key of `keys/member.jwk`.",
         "did:web:market.example",
     ),
     Setting(
@@ -131,18 +165,18 @@ OWN_SETTINGS: Final = (
         "listener.",
         True,
     ),
-    Setting(
+    _choice(
         "log_level",
-        "text",
+        LogLevel,
         "info",
-        "What is logged: `debug`, `info`, `warning` or `error`, and above.",
+        "The lowest level that is logged.",
         "debug",
     ),
-    Setting(
+    _choice(
         "log_format",
-        "text",
+        LogFormat,
         "auto",
-        "`json`, `console`, or `auto`: JSON lines, but coloured text on a terminal.",
+        "How log lines are written; `auto` is JSON, but coloured text on a terminal.",
         "json",
     ),
     Setting(
@@ -155,12 +189,18 @@ OWN_SETTINGS: Final = (
     *BUSINESS_SETTINGS,
 )
 
-CHOICES: Final[dict[str, frozenset[str]]] = {
-    "log_level": frozenset({"debug", "info", "warning", "error"}),
-    "log_format": frozenset({"auto", "json", "console"}),
-    "unknown_attributes": frozenset({"refuse", "keep"}),
-    "unknown_extensions": frozenset({"keep", "refuse"}),
-    "unresolved_references": frozenset({"warn", "refuse"}),
-    "referenced_deletion": frozenset({"refuse", "warn"}),
-}
-"""What settings of a few words may say."""
+
+def _limit_settings() -> tuple[Setting, ...]:
+    settings = []
+    for field in msgspec.structs.fields(Limits):
+        if field.name in LEDGER_LIMITS:
+            continue
+        kind: Kind = "whole number" if field.type is int else "number"
+        text = LIMIT_TEXTS.get(field.name, "")
+        settings.append(Setting(field.name, kind, field.default, text, 2 * field.default))
+    return tuple(settings)
+
+
+LIMIT_SETTINGS: Final = _limit_settings()
+SCHEMA: Final = OWN_SETTINGS + LIMIT_SETTINGS
+BY_KEY: Final = {setting.key: setting for setting in SCHEMA}

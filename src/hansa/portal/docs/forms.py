@@ -1,6 +1,4 @@
-"""The form of one operation: a field for each parameter, the body with an example, and room for the
-answer.
-"""
+"""The form that sends one operation: a field for each parameter, the body with an example, the response."""
 
 from __future__ import annotations
 

@@ -12,11 +12,12 @@ import pytest_asyncio
 from hansa.business.index_plan import index_plan
 from hansa.business.models import References, load
 from hansa.business.models.references import references_text
-from hansa.business.rules import DeletionPolicy, Rules, UnresolvedPolicy, UnresolvedReference, reference_paths
+from hansa.business.rules import Rules, UnresolvedReference, reference_paths
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.limits import Limits
+from hansa.core.policies import DeletionPolicy, UnresolvedPolicy
 from hansa.store import EntityDraft, Store
 from hansa.store.sqlite.store import SqliteStore
 
