@@ -1,12 +1,12 @@
 """Catalogue replication: publishes what changed here, retrieves and verifies what changed at other members.
 
-The middle of the life of one change happens here:
+Steps 3 and 5 to 8 of the life of one change happen here:
 
-    publisher    at the origin: from the store's change feed to signed events in committed ledger transactions
-    follower     at every member: from committed events to the pending retrievals in the store
-    retriever    from pending retrievals to requests to the origins; `exchange` is the protocol of these
-    requests intake       from an origin's response to verified replicas in the store, or to evidence against
-    the origin
+    3  publisher    at the origin: from the store's feed to signed events in committed ledger transactions
+    5  follower     at every member: from committed events to pending retrievals in the store
+    6  retriever    from pending retrievals to requests to the origins, in the protocol of `exchange`
+    7  intake       verifies what an origin sent, by its hash first; records evidence of what is wrong
+    8  intake       stores the replicas with their provenance, in one transaction
 
 `announcement` decides which event a change calls for, `registry` caches the league's members, and `status`
 reports progress. Publisher, follower and retriever are tasks of their own with durable cursors and queues, so
