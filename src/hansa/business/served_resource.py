@@ -9,7 +9,7 @@ from hansa.business.context import Context
 from hansa.business.models import Api, Attribute, Resource
 from hansa.business.representation import Representation, collection_address
 from hansa.business.validation.validator import Validator
-from hansa.core.access import AccessTarget, Action, Caller, Grant, request_grant
+from hansa.core.access import AccessTarget, Action, Caller, Grant
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity
 
@@ -55,7 +55,11 @@ class ServedResource:
             Refused: `Code.UNAUTHENTICATED` or `Code.FORBIDDEN`; `Code.METHOD_NOT_ALLOWED`, when the action
                 exists for operators alone.
         """
-        return request_grant(self._context.authorize, caller, action, self._target)
+        decision = self._context.authorize(caller, action, self._target)
+        if decision.refusal is not None:
+            assert decision.reason, "a refusal says why"
+            raise Refused(decision.refusal, decision.reason)
+        return Grant(caller, action, self._target.collection, decision.public_only)
 
     def is_granted(self, grant: Grant, action: Action) -> bool:
         """Whether a grant is for that action here; for assertions."""

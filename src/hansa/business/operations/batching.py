@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from hansa.core.batching import BATCH_SIZE_MAX, BatchGrowth
 from hansa.core.errors import HansaError
@@ -36,6 +36,13 @@ class StageOutcome(Enum):
     """
     SLOW_PATH = auto()
     """No stage follows, and nothing is completed: the request needs what cannot be done for many together."""
+
+
+CONTINUE: Final = StageOutcome.CONTINUE
+DONE: Final = StageOutcome.DONE
+SLOW_PATH: Final = StageOutcome.SLOW_PATH
+# As constants of the module, since every stage of every request returns one: a member of an enumeration is
+# looked up more slowly.
 
 
 class BatchItem:
@@ -70,7 +77,7 @@ class BatchPipeline(Generic[Item]):
         """
         loop = asyncio.get_running_loop()
         item.done = loop.create_future()
-        item.outcome = StageOutcome.CONTINUE
+        item.outcome = CONTINUE
         self._filling.append(item)
         if self._runner is None:
             self._growth.restart(1)
@@ -78,7 +85,7 @@ class BatchPipeline(Generic[Item]):
         failure = await item.done
         if failure is not None:
             raise failure
-        assert item.outcome is not StageOutcome.CONTINUE, "a request leaves with an outcome"
+        assert item.outcome is not CONTINUE, "a request leaves with an outcome"
         return item.outcome
 
     async def _run_batches(self) -> None:
@@ -99,7 +106,7 @@ class BatchPipeline(Generic[Item]):
         ):  # the loop is closing: nobody is left waiting for a stage that never runs
             abandoned, self._filling = (*batch, *self._filling), []
             for item in abandoned:
-                if item.outcome is StageOutcome.CONTINUE:
+                if item.outcome is CONTINUE:
                     item.done.cancel()
             raise
         finally:
@@ -108,15 +115,15 @@ class BatchPipeline(Generic[Item]):
     async def _run_stages(self, batch: Sequence[Item]) -> None:
         for stage in self._stages:
             for item in batch:
-                if item.outcome is not StageOutcome.CONTINUE or item.done.done():
+                if item.outcome is not CONTINUE or item.done.done():
                     continue
                 try:
                     item.outcome = await stage(item)
                 except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits gets it
-                    item.outcome = StageOutcome.DONE
+                    item.outcome = DONE
                     _fail(item.done, error)
                 else:
-                    if item.outcome is StageOutcome.SLOW_PATH and not item.done.done():
+                    if item.outcome is SLOW_PATH and not item.done.done():
                         item.done.set_result(None)
 
 

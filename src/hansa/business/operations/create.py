@@ -15,7 +15,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from hansa.business.context import Context
-from hansa.business.operations.batching import BatchItem, BatchPipeline, StageOutcome
+from hansa.business.operations.batching import (
+    CONTINUE,
+    DONE,
+    SLOW_PATH,
+    BatchItem,
+    BatchPipeline,
+    StageOutcome,
+)
 from hansa.business.operations.defaults import ServerFields
 from hansa.business.operations.draft import IMMUTABLE, DraftBuilder
 from hansa.business.operations.tasks import Tasks
@@ -126,7 +133,7 @@ class CreateOperation:
         """
         assert self._served.is_granted(grant, Action.CREATE), "a grant is used where it was made"
         new = NewEntity(body, parent_id, present)
-        if await self._batches.run(new) is StageOutcome.DONE:
+        if await self._batches.run(new) is DONE:
             return new.output
         matched_ids = await self._matched_ids(new)
         async with self._store.transaction() as tx:
@@ -167,7 +174,7 @@ class CreateOperation:
     async def _parse(self, new: NewEntity[Any]) -> StageOutcome:
         body = new.body
         new.entity = read_object(body, self._context.limits) if isinstance(body, bytes) else body
-        return StageOutcome.CONTINUE
+        return CONTINUE
 
     async def _complete(self, new: NewEntity[Any]) -> StageOutcome:
         """Check what needs no model, and set what this marketplace sets."""
@@ -196,39 +203,39 @@ class CreateOperation:
             ]
         refuse(violations)
         self._server_fields.set_in_new(entity)
-        return StageOutcome.CONTINUE
+        return CONTINUE
 
     async def _check(self, new: NewEntity[Any]) -> StageOutcome:
         self._drafts.check(new.entity)
-        return StageOutcome.CONTINUE
+        return CONTINUE
 
     async def _encode(self, new: NewEntity[Any]) -> StageOutcome:
         new.body = body = canonical_json(new.entity)
         new.hashlink = hashlink(body)
-        return StageOutcome.CONTINUE
+        return CONTINUE
 
     async def _index(self, new: NewEntity[Any]) -> StageOutcome:
         assert isinstance(new.body, bytes), "the body is encoded before"
         new.draft = self._drafts.indexed(new.entity, new.body, new.hashlink, new.parent_id)
-        return StageOutcome.CONTINUE
+        return CONTINUE
 
     async def _check_content(self, new: NewEntity[Any]) -> StageOutcome:
         self._context.rules.check_content(self._resource, None, new.entity)
-        return StageOutcome.CONTINUE
+        return CONTINUE
 
     async def _look_up(self, new: NewEntity[Any]) -> StageOutcome:
         """Look up what it refers to; between this and the next stage nobody else writes."""
         if not new.has_new_id or self.tasks is not None or self._served.parent is not None:
-            return StageOutcome.SLOW_PATH
+            return SLOW_PATH
         rules = self._context.rules
         new.unresolved = await rules.check_references(self._store, self._resource, None, new.entity)
-        return StageOutcome.CONTINUE
+        return CONTINUE
 
     async def _put(self, new: NewEntity[Any]) -> StageOutcome:
         """Hand it to the store, and make the output that is returned when it has been committed."""
         entity = await self._store.create(new.draft, new.done)
         new.output = new.present(WriteResult(entity, new.unresolved))
-        return StageOutcome.DONE
+        return DONE
 
     # -- the slow path --------------------------------------------------------------------------------------
 
@@ -238,7 +245,7 @@ class CreateOperation:
         new.entity = body
         for stage in self._preparing:
             outcome = await stage(new)
-            assert outcome is StageOutcome.CONTINUE, "none of these stages is the last"
+            assert outcome is CONTINUE, "none of these stages is the last"
         return new
 
     async def _matched_ids(self, new: NewEntity[Any]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from hansa.business.operations.read import ReadScope
+from hansa.business.operations.read import ReadScope, scope_below
 from hansa.business.served_resource import ServedResource
 from hansa.core.access import Action, Caller
 from hansa.store import Query
@@ -38,8 +38,7 @@ class EmbeddedReadOperation:
         Raises:
             Refused: `Code.UNAUTHENTICATED`, `Code.FORBIDDEN`; `Code.NOT_FOUND`, when there is no such parent.
         """
-        grant = self._served.authorize(caller, Action.READ)
-        return ReadScope(grant, await self._served.check_parent(parent_id, public_only=grant.public_only))
+        return await scope_below(self._served, self._served.authorize(caller, Action.READ), parent_id)
 
     def one(self, scope: ReadScope, entity_id: str) -> Fields:
         """One element.

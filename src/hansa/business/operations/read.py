@@ -6,7 +6,8 @@ for others they are neither found nor listed nor counted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -18,22 +19,27 @@ from hansa.core.access import Action, Caller, Grant
 from hansa.store import Entity, Page, Query
 from hansa.store.records import tail_of
 
+_READ: Final = Action.READ
+
 
 class ReadScope(msgspec.Struct, frozen=True):
     """What a caller may read: a collection; of a sub-resource, the part below one parent."""
 
     grant: Grant
+    public_only: bool
+    """Whether the caller sees only what is public."""
+    parent_id: str | None = None
     parent: Entity | None = None
 
-    @property
-    def public_only(self) -> bool:
-        """Whether the caller sees only what is public."""
-        return self.grant.public_only
 
-    @property
-    def parent_id(self) -> str | None:
-        """Identifier of the parent."""
-        return None if self.parent is None else self.parent.id
+async def scope_below(served: ServedResource, grant: Grant, parent_id: str | None) -> ReadScope:
+    """What a caller may read below a parent.
+
+    Raises:
+        Refused: `Code.NOT_FOUND`, when there is no such parent.
+    """
+    parent = await served.check_parent(parent_id, public_only=grant.public_only)
+    return ReadScope(grant, grant.public_only, parent_id, parent)
 
 
 class ReadOperation:
@@ -54,10 +60,10 @@ class ReadOperation:
         Raises:
             Refused: `Code.UNAUTHENTICATED`, `Code.FORBIDDEN`; `Code.NOT_FOUND`, when there is no such parent.
         """
-        grant = self._served.authorize(caller, Action.READ)
+        grant = self._served.authorize(caller, _READ)
         if not self._has_parent:
-            return ReadScope(grant)
-        return ReadScope(grant, await self._served.check_parent(parent_id, public_only=grant.public_only))
+            return ReadScope(grant, grant.public_only)
+        return await scope_below(self._served, grant, parent_id)
 
     async def one(self, scope: ReadScope, entity_id: str) -> Entity:
         """An entity, as the caller may see it.
@@ -65,7 +71,7 @@ class ReadOperation:
         Raises:
             Refused: `Code.NOT_FOUND`.
         """
-        assert self._served.is_granted(scope.grant, Action.READ), "a scope is used where it was made"
+        assert scope.grant.collection == self._collection, "a scope is used where it was made"
         entity = await self._store.entity(entity_id)
         if (
             entity is None
@@ -78,9 +84,9 @@ class ReadOperation:
             return self._parts.public_part(entity)
         return entity
 
-    async def revision(self) -> int:
+    def revision(self) -> Awaitable[int]:
         """A number that changes whenever a list of this collection may."""
-        return await self._store.revision(self._collection)
+        return self._store.revision(self._collection)
 
     async def page(self, scope: ReadScope, query: Query) -> Page:
         """A page of the entities that a query selects, as the caller may see them.
@@ -93,7 +99,7 @@ class ReadOperation:
             Refused: `Code.INVALID`, when it filters or sorts by an attribute that the caller may not see.
             Unavailable: `Code.SEARCH_TOO_SLOW` or `Code.OVERLOADED`.
         """
-        assert self._served.is_granted(scope.grant, Action.READ), "a scope is used where it was made"
+        assert scope.grant.collection == self._collection, "a scope is used where it was made"
         assert query.type == self._collection, "a query is of this collection"
         if query.public_only is not scope.public_only or query.parent != scope.parent_id:
             query = msgspec.structs.replace(query, public_only=scope.public_only, parent=scope.parent_id)
