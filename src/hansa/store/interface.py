@@ -152,6 +152,9 @@ class Store(Protocol):
             equal in all keys are in the order in which they were created, or the opposite when the last key
             is descending.
 
+        `name`, `lastUpdate` and the attribute that holds the status are strings; whether any other value of them
+        matches, and where it is sorted, is not defined.
+
         Raises:
             Refused: `Code.INVALID`, for a pattern that is no regular expression.
             Unavailable: `Code.OVERLOADED`, when too many lists without an index wait; `Code.SEARCH_TOO_SLOW`,

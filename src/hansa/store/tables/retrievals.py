@@ -318,7 +318,10 @@ async def record_evidence(
         "count = evidence.count + 1, last_time = excluded.last_time, position = excluded.position, reason = excluded.reason",
         (issuer, code, key, version, position, reason, tx.time, tx.time),
     )
-    await tx.sql.execute("DELETE FROM evidence WHERE seq <= (SELECT max(seq) FROM evidence) - ?", (rows_max,))
+    await tx.sql.execute(
+        "DELETE FROM evidence WHERE seq <= (SELECT seq FROM evidence ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+        (rows_max,),
+    )
 
 
 async def record_conflicts(tx: Transaction, conflicts: Iterable[tuple[str, str, int]]) -> None:
