@@ -6,9 +6,11 @@ Few rows are counted on the event loop, many in a worker thread, while others go
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
+from hansa.store.index.extraction import IndexKey
 from hansa.store.records import Query
 from hansa.store.sql import Row
 from hansa.store.sqlite.lists.analysis import IndexScan, Posting
@@ -17,6 +19,9 @@ from hansa.store.sqlite.totals import EntityCount, PostingCount, Totals
 
 COUNTED_INLINE_MAX: Final = 2000
 """So many rows of an index are counted on the event loop."""
+Counted: TypeAlias = Mapping[IndexKey, EntityCount]
+
+_NOTHING: Final[Counted] = MappingProxyType({})
 _COUNT: Final = "SELECT count(*), ifnull(sum(public), 0), (SELECT ifnull(max(seq), 0) FROM change)"
 
 
@@ -28,29 +33,39 @@ class PostingCounter:
         self._search_pool = search_pool
         self._totals = totals
 
-    def is_counted(self, scan: IndexScan) -> bool:
-        """Whether all numbers are in memory."""
-        return all(posting.key is None or self._totals.has_posting(posting.key) for posting in scan.postings)
+    def known(self, scan: IndexScan, query: Query, counted: Counted = _NOTHING) -> int | None:
+        """How many entities the postings of a scan have together; None when one has to be counted first.
 
-    async def count(self, scan: IndexScan, query: Query) -> int:
-        """How many entities the postings of a scan have together.
-
-        Raises:
-            Unavailable: `Code.OVERLOADED`, when too many searches are waiting.
+        Args:
+            scan: The index scan.
+            query: Says who reads: private entities may count, too.
+            counted: Postings that were counted just now, in case that there is no room for them in memory.
         """
-        has_waited = False
         total = 0
         for posting in scan.postings:
             if posting.key is None:
                 total += self._totals.of_status(query.type, posting.value, public_only=query.public_only)
                 continue
-            count = self._totals.of_posting(posting.key)
+            count = self._totals.of_posting(posting.key) or counted.get(posting.key)
             if count is None:
-                count = await self._count(posting)
-                has_waited = True
+                return None
             total += count.public if query.public_only else count.private + count.public
-        # While one was counted, others may have changed; by now all are in memory, unless there are too many.
-        return await self.count(scan, query) if has_waited and self.is_counted(scan) else total
+        return total
+
+    async def count(self, scan: IndexScan, query: Query) -> int:
+        """The same, counted.
+
+        Raises:
+            Unavailable: `Code.OVERLOADED`, when too many searches are waiting.
+        """
+        counted: dict[IndexKey, EntityCount] = {}
+        while (
+            total := self.known(scan, query, counted)
+        ) is None:  # all are of the moment after the last was counted
+            for posting in scan.postings:
+                if posting.key is not None and not self._totals.has_posting(posting.key):
+                    counted[posting.key] = await self._count(posting)
+        return total
 
     async def _count(self, posting: Posting) -> EntityCount:
         key, publicity = posting.key, posting.publicity

@@ -20,7 +20,7 @@ from hansa.store.sqlite.lists import planner, statements
 from hansa.store.sqlite.lists.analysis import Analysis, IndexScan, analyse
 from hansa.store.sqlite.lists.counting import PostingCounter
 from hansa.store.sqlite.lists.page_memory import STRETCH, Numbers, PageMemory
-from hansa.store.sqlite.lists.planner import MatchCounts, Plan, Way
+from hansa.store.sqlite.lists.planner import NO_COUNTS, MatchCounts, Plan, Way
 from hansa.store.sqlite.lists.row_cache import RowCache, shown_row
 from hansa.store.sqlite.lists.search_pool import SearchPool, TooSlow
 from hansa.store.sqlite.lists.statements import Statement
@@ -76,15 +76,20 @@ class Lists:
             Refused: `Code.INVALID`, for what is no regular expression.
             Unavailable: `Code.OVERLOADED`, `Code.SEARCH_TOO_SLOW` or `Code.UNAVAILABLE`.
         """
-        analysis = await self._analysis(query)
-        scan = analysis.only_scan
-        is_first_page = not query.sort and query.offset == 0
-        if scan is not None and is_first_page and not analysis.has_ids and not self._counter.is_counted(scan):
-            page = await self._uncounted(analysis, query, scan)
+        analysis = self._analysis(query, has_tail=False)
+        if analysis.reads_index and self._index_tail:
+            await self._fill_index(wait=self._index_tail.is_long)
+            analysis = self._analysis(query, has_tail=bool(self._index_tail))
+        counts = self._known_counts(analysis, query)
+        if counts is None:
+            page = await self._first_page(analysis, query)
             if page is not None:
                 return page
-        plan = planner.choose(analysis, query, await self._counts(analysis, query))
-        return await self._run(plan, analysis, query)
+            counts = await self._counts(analysis, query)
+        plan = planner.choose(analysis, query, counts)
+        if plan.way in planner.IN_POOL:
+            return await self._run_in_pool(plan, analysis, query)
+        return self._run(plan, analysis, query)
 
     def evict(self, entity_id: str) -> None:
         """An entity has been written or deleted."""
@@ -102,16 +107,8 @@ class Lists:
     # -- analysis and numbers
     # ---------------------------------------------------------------------------------
 
-    async def _analysis(self, query: Query) -> Analysis:
+    def _analysis(self, query: Query, *, has_tail: bool) -> Analysis:
         every_page = msgspec.structs.replace(query, offset=0, limit=0)
-        analysis = self._analysed(every_page, has_tail=False)
-        if analysis.reads_index and self._index_tail:
-            await self._fill_index(wait=self._index_tail.is_long)
-            if self._index_tail:
-                analysis = self._analysed(every_page, has_tail=True)
-        return analysis
-
-    def _analysed(self, every_page: Query, *, has_tail: bool) -> Analysis:
         key = (every_page, has_tail)
         analysis = self._analyses.get(key)
         if analysis is None:
@@ -119,28 +116,37 @@ class Lists:
             self._analyses.put(key, analysis)
         return analysis
 
-    async def _counts(self, analysis: Analysis, query: Query) -> MatchCounts:
-        """The numbers that decide about the way."""
+    def _known_counts(self, analysis: Analysis, query: Query) -> MatchCounts | None:
+        """The numbers that decide about the way; None when one of them has to be counted first."""
         if analysis.has_ids:
-            return MatchCounts(0)
+            return NO_COUNTS
+        scans: list[int] = []
+        for scan in analysis.scans:
+            count = self._counter.known(scan, query)
+            if count is None:
+                return None
+            scans.append(count)
         in_range = 0
         if analysis.range_column is not None:
-            probe = statements.range_count(analysis, planner.ENTITIES_INLINE_MAX + 1)
-            ((in_range,),) = self._rows(probe)
-        scans = [await self._counter.count(scan, query) for scan in analysis.scans]
-        # Last, and without waiting until the page is read: it is of the same moment.
+            ((in_range,),) = self._rows(statements.range_count(analysis, planner.ENTITIES_INLINE_MAX + 1))
         collection = self._totals.of_collection(query.type, public_only=query.public_only)
         return MatchCounts(collection, tuple(scans), in_range)
 
-    # -- the ways
-    # ---------------------------------------------------------------------------------------------
+    async def _counts(self, analysis: Analysis, query: Query) -> MatchCounts:
+        """The same, counted."""
+        scans = [await self._counter.count(scan, query) for scan in analysis.scans]
+        collection = self._totals.of_collection(query.type, public_only=query.public_only)
+        return MatchCounts(collection, tuple(scans))
 
-    async def _uncounted(self, analysis: Analysis, query: Query, scan: IndexScan) -> Page | None:
-        """The first page of an index scan that has not been counted yet; None when it has to be planned.
+    async def _first_page(self, analysis: Analysis, query: Query) -> Page | None:
+        """The first page of a list that has not been counted yet; None where it has to be planned.
 
-        A page that is not full has all there is. Otherwise the count may take a while, but a page that was
+        A page that is not full has all there is. Otherwise counting may take a while, and a page that was
         read before and is still right need not be read again.
         """
+        scan = analysis.only_scan
+        if scan is None or query.sort or query.offset:
+            return None
         numbers = self._numbers(statements.stream(analysis, 0, query.limit, None))
         if len(numbers) < query.limit:
             return self._page(numbers, len(numbers))
@@ -150,27 +156,34 @@ class Lists:
             return self._page(numbers, total)
         return None
 
-    async def _run(self, plan: Plan, analysis: Analysis, query: Query) -> Page:
+    # -- the ways
+    # ---------------------------------------------------------------------------------------------
+
+    def _run(self, plan: Plan, analysis: Analysis, query: Query) -> Page:
         match plan.way:
             case Way.STREAM:
                 return self._page(self._streamed(analysis, query), plan.total)
-            case Way.NOTHING:
-                return Page((), (), plan.total)
             case Way.SEARCH:
                 ((total, numbers),) = self._rows(statements.search(analysis, query, plan.scan))
                 return self._page(_decode_numbers(numbers), total)
+            case Way.WALK:
+                return self._page(self._numbers(statements.walk(analysis, query)), plan.total)
             case Way.NAMED:
                 numbers = self._numbers(statements.named(analysis))
                 return self._page(numbers[query.offset : query.offset + query.limit], len(numbers))
-            case Way.WALK:
-                return self._page(self._numbers(statements.walk(analysis, query)), plan.total)
-            case Way.WALK_RANGE:
-                total = await self._range_total(analysis, query)
-                return self._page(self._numbers(statements.walk(analysis, query)), total)
-            case Way.POOL_SEARCH:
-                self._count_unindexed(query.type, analysis.unindexed)
-                numbers, total = await self._pool_search(analysis, query, plan.scan)
-                return self._page(numbers, total, analysis.unindexed)
+            case _:
+                assert plan.way is Way.NOTHING, "all other ways wait"
+                return Page((), (), plan.total)
+
+    async def _run_in_pool(self, plan: Plan, analysis: Analysis, query: Query) -> Page:
+        """The ways that wait for a worker thread."""
+        if plan.way is Way.WALK_RANGE:
+            total = await self._range_total(analysis, query)
+            return self._page(self._numbers(statements.walk(analysis, query)), total)
+        assert plan.way is Way.POOL_SEARCH, "no other way waits"
+        self._count_unindexed(query.type, analysis.unindexed)
+        numbers, total = await self._pool_search(analysis, query, plan.scan)
+        return self._page(numbers, total, analysis.unindexed)
 
     def _streamed(self, analysis: Analysis, query: Query) -> Sequence[int]:
         """A page in the order of numbers; but for the first one it is read ahead, in stretches."""

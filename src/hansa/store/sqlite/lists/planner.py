@@ -38,6 +38,10 @@ class Way(Enum):
     """The page is empty; the plan has the total."""
 
 
+IN_POOL: Final = (Way.WALK_RANGE, Way.POOL_SEARCH)
+"""The ways that wait for a worker thread."""
+
+
 class MatchCounts(msgspec.Struct, frozen=True):
     """How many entities there are, as far as the planner needs it."""
 
@@ -46,6 +50,10 @@ class MatchCounts(msgspec.Struct, frozen=True):
     """Of each index scan of the analysis, its postings added up."""
     in_range: int = 0
     """Of the range of a column; more than `ENTITIES_INLINE_MAX` are not counted."""
+
+
+NO_COUNTS: Final = MatchCounts(0)
+"""Where identifiers decide."""
 
 
 class Plan(msgspec.Struct, frozen=True):
