@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,33 @@ async def test_a_dead_letter_that_is_refused_again_stays(business: Business) -> 
         await until(lambda: listeners.attempts[ONE] == 2)
         (letter,) = await dead_letters(business, subscription)
         assert (letter["attempts"], letter["isDue"]) == (2, False)
+
+
+async def test_a_dead_letter_that_is_dropped_while_it_is_sent_again_repeats_nothing(
+    business: Business,
+) -> None:
+    listeners = Listeners()
+    listeners.answers[ONE] = [400]
+    subscription = await registered(business, ONE)
+    async with dispatching(business, listeners):
+        await made(business, name="first")
+        await made(business, name="second")
+        await until(lambda: received_names(listeners) == ["second"])
+        assert len(await dead_letters(business, subscription)) == 1
+        listeners.silent[ONE] = asyncio.Event()
+        await business.reader.post(f"{HUB}/{subscription}/resend", {})
+        await let_positions_be_written(business)
+        await until(lambda: listeners.attempts[ONE] == 3)
+        async with business.store.transaction() as tx:
+            await tx.sql.execute("DELETE FROM dead_letter")
+        await business.reader.post(f"{HUB}/{subscription}/resend", {})
+        await let_positions_be_written(business)
+        listeners.silent.pop(ONE).set()
+        await until(lambda: received_names(listeners) == ["second", "first"])
+        await made(business, name="third")
+        await until(lambda: len(received_names(listeners)) >= 3)
+        assert received_names(listeners) == ["second", "first", "third"]
+        assert (await delivery(business, subscription))["state"] == "active"
 
 
 async def test_the_number_of_dead_letters_is_bounded_and_the_oldest_make_room() -> None:
