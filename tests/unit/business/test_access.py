@@ -101,8 +101,8 @@ async def test_a_body_is_not_read_before_the_caller_may_send_it(business: Busine
 
 async def test_a_replica_is_read_like_any_other_entity(business: Business) -> None:
     address = await replica(business)
-    found = (await business.anonymous.get(address)).json()
-    assert (found["name"], found["href"]) == ("Far", ENDPOINT + address)
+    actual = (await business.anonymous.get(address)).json()
+    assert (actual["name"], actual["href"]) == ("Far", ENDPOINT + address)
 
 
 async def test_a_replica_is_read_only_and_the_reason_names_its_origin(business: Business) -> None:

@@ -80,15 +80,15 @@ SERVED: Final = [(api, resource) for api in MODELS.apis for resource in api.reso
 
 
 @pytest.mark.parametrize(("api", "resource"), SERVED, ids=[f"{a.id}-{r.path}" for a, r in SERVED])
-def test_every_operation_is_told_by_the_name_of_the_document_or_else_the_usual_one(
+def test_every_operation_has_the_name_of_the_document_or_else_the_usual_one(
     api: Api, resource: Resource
 ) -> None:
     expected = {**USUAL, **UNUSUAL.get(api.id, {}).get(resource.name, {})}
-    told = {operation: event_name(resource, operation) for operation in SUFFIXES}
-    assert {operation: name.lower() for operation, name in told.items()} == {
+    names = {operation: event_name(resource, operation) for operation in SUFFIXES}
+    assert {operation: name.lower() for operation, name in names.items()} == {
         operation: (resource.name + suffix).lower() for operation, suffix in expected.items()
     }
-    assert offered_names(resource) == {*resource.events, *told.values()}
+    assert offered_names(resource) == {*resource.events, *names.values()}
 
 
 def test_every_unusual_name_is_in_its_document() -> None:
@@ -97,10 +97,10 @@ def test_every_unusual_name_is_in_its_document() -> None:
             assert event_name(resource, operation) in resource.events
 
 
-def test_states_that_have_an_event_of_their_own_are_told() -> None:
-    found = {resource.name: reached_names(resource) for _, resource in SERVED if reached_names(resource)}
+def test_states_that_have_an_event_of_their_own_are_reported() -> None:
+    names = {resource.name: reached_names(resource) for _, resource in SERVED if reached_names(resource)}
     balances = ("topupBalance", "adjustBalance", "transferBalance", "reserveBalance")
-    assert found == {
+    assert names == {
         "troubleTicket": ("troubleTicketResolvedEvent",),
         "changeRequest": ("changeRequestApprovalRequiredEvent",),
         **{name: (f"{name}CancelEvent", f"{name}FailureEvent") for name in balances},

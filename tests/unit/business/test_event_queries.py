@@ -27,12 +27,12 @@ EVENT = {
 }
 
 
-def asked(text: str) -> EventQuery:
+def parsed(text: str) -> EventQuery:
     return event_query(text, API, LIMITS)
 
 
-def is_wanted(text: str, event: Any = EVENT) -> bool:
-    query = asked(text)
+def is_accepted(text: str, event: Any = EVENT) -> bool:
+    query = parsed(text)
     if query.event_types is not None and event["eventType"] not in query.event_types:
         return False
     return matches(event, query.conditions)
@@ -40,7 +40,7 @@ def is_wanted(text: str, event: Any = EVENT) -> bool:
 
 def test_the_guidelines_own_example_is_read() -> None:
     """Section 10.4, with its line breaks, blanks, and a spelling of its own."""
-    query = asked(
+    query = parsed(
         "eventType =\n  ProductOfferingStateChangeNotification&event.productoffering.lifecycleStatus=Launched"
         "&fields=\n  event.productOffering.id,event.ProductOffering.name"
     )
@@ -69,11 +69,11 @@ def test_the_guidelines_own_example_is_read() -> None:
 def test_types_of_events_are_known_beforehand_where_the_query_says_them(
     text: str, types: set[str] | None
 ) -> None:
-    assert asked(text).event_types == types
+    assert parsed(text).event_types == types
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "accepted"),
     [
         ("", True),
         ("eventType=ProductOfferingStateChangeEvent", True),
@@ -91,12 +91,12 @@ def test_types_of_events_are_known_beforehand_where_the_query_says_them(
         ("eventType*=StateChange", True),
     ],
 )
-def test_an_event_is_wanted_or_not(text: str, *, wanted: bool) -> None:
-    assert is_wanted(text) is wanted
+def test_an_event_is_accepted_or_not(text: str, *, accepted: bool) -> None:
+    assert is_accepted(text) is accepted
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("eventType=TroubleTicketCreateEvent", "TMF620 has no event 'TroubleTicketCreateEvent'"),
         ("event.troubleTicket.id=1", "an event of TMF620 has no 'event.troubleTicket.id'"),
@@ -110,17 +110,17 @@ def test_an_event_is_wanted_or_not(text: str, *, wanted: bool) -> None:
         ("\ud800", "not UTF-8"),
     ],
 )
-def test_what_no_event_has_is_refused(text: str, told: str) -> None:
+def test_what_no_event_has_is_refused(text: str, message: str) -> None:
     with pytest.raises(Refused) as caught:
-        asked(text)
-    assert told in caught.value.message
+        parsed(text)
+    assert message in caught.value.message
 
 
 def test_what_takes_too_long_to_tell_is_sent_whole() -> None:
     event = {**EVENT, "event": {"productOffering": {"id": "o", "note": [{"text": n} for n in range(1000)]}}}
-    assert is_wanted("filter=$..nothing", event)
-    assert not is_wanted("filter=$..nothing")
-    fields = asked("fields=$..text").fields
+    assert is_accepted("filter=$..nothing", event)
+    assert not is_accepted("filter=$..nothing")
+    fields = parsed("fields=$..text").fields
     assert fields is not None
     assert select(event, fields) == event
 
@@ -128,7 +128,7 @@ def test_what_takes_too_long_to_tell_is_sent_whole() -> None:
 @given(st.text(max_size=40) | st.text("eventTyp=.&;,$[]?@'*~<>%", max_size=40))
 def test_no_query_does_more_than_be_refused(text: str) -> None:
     try:
-        query = asked(text)
+        query = parsed(text)
     except Refused as error:
         status = error.http_status
     else:

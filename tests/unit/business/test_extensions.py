@@ -57,7 +57,7 @@ def test_a_body_of_a_registered_type_is_as_its_schema_says(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ({"courses": 0}, "courses: must be as the schema of Banquet says (it is less than the minimum of 1), not 0."),
         ({}, 'The body: must be as the schema of Banquet says ("courses" is a required property).'),
@@ -65,10 +65,10 @@ def test_a_body_of_a_registered_type_is_as_its_schema_says(tmp_path: Path) -> No
     ],
 )  # fmt: skip
 def test_what_is_not_so_is_refused_with_path_rule_and_value(
-    tmp_path: Path, body: dict[str, Any], told: str
+    tmp_path: Path, body: dict[str, Any], message: str
 ) -> None:
     extensions = loaded(tmp_path, Banquet=BANQUET, Guest=GUEST)
-    assert refusal(extensions, {"@type": "Banquet", **body}) == told
+    assert refusal(extensions, {"@type": "Banquet", **body}) == message
 
 
 def test_a_schema_location_names_a_schema_by_its_id(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_objects_within_a_body_are_checked_too(tmp_path: Path) -> None:
     assert refusal(extensions, body).startswith("relatedParty[1].name: ")
 
 
-def test_a_body_that_announces_nothing_registered_is_kept_as_it_is(tmp_path: Path) -> None:
+def test_a_body_that_announces_nothing_registered_is_stored_as_it_is(tmp_path: Path) -> None:
     extensions = loaded(tmp_path, Banquet=BANQUET, Guest=GUEST)
     extensions.check("ProductOffering", {"@type": "Feast", "@schemaLocation": "https://else.example/Feast"})
 

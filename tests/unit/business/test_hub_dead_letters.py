@@ -275,7 +275,7 @@ async def test_a_registration_takes_its_dead_letters_with_it(business: Business)
     assert await business.store.sql.fetch("SELECT count(*) FROM dead_letter") == [(0,)]
 
 
-async def test_order_is_kept_between_listeners_that_want_the_same(business: Business) -> None:
+async def test_events_stay_in_order_for_listeners_with_the_same_query(business: Business) -> None:
     listeners, clock = Listeners(), clock_of(business)
     urls = [f"https://same-{number}.example/" for number in range(20)]
     for number, url in enumerate(urls):

@@ -54,7 +54,7 @@ async def test_under_pressure_steps_take_their_share_and_no_more() -> None:
     assert share == pytest.approx(SHARE / UNSEEN_FACTOR, rel=0.3)
 
 
-async def test_when_the_pressure_is_gone_nothing_is_owed() -> None:
+async def test_when_the_pressure_ends_nothing_is_owed() -> None:
     work = Work()
     work.waiting = 1
     task = asyncio.create_task(work.steps(30))

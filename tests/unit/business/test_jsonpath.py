@@ -40,13 +40,13 @@ TICKET = {
 
 
 def reached(path: str, entity: Any = TICKET) -> list[Any]:
-    found = []
+    result = []
     for location in read_jsonpath("filter", path, LIMITS).locations(entity):
         value = entity
         for key in location:
             value = value[key]
-        found.append(value)
-    return found
+        result.append(value)
+    return result
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_paths_reach_values(path: str, values: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ("", "it is empty"),
         ("note[", "unexpected end of query"),
@@ -118,16 +118,16 @@ def test_paths_reach_values(path: str, values: list[Any]) -> None:
         ("[?(" + "&&".join(["@.a"] * 70) + ")]", "more than 64 conditions"),
     ],
 )
-def test_what_is_no_jsonpath_is_refused(path: str, told: str) -> None:
+def test_what_is_no_jsonpath_is_refused(path: str, message: str) -> None:
     with pytest.raises(Refused) as caught:
         read_jsonpath("filter", path, LIMITS)
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert caught.value.message.startswith("filter: ")
     assert caught.value.code is Code.INVALID
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ("note[(@.length-1)]", "a script expression"),
         ("note[ (@.length-1)]", "a script expression"),
@@ -143,10 +143,10 @@ def test_what_is_no_jsonpath_is_refused(path: str, told: str) -> None:
         ("^.a", "not supported"),
     ],
 )
-def test_what_is_not_supported_says_so(path: str, told: str) -> None:
+def test_what_is_not_supported_says_so(path: str, message: str) -> None:
     with pytest.raises(Refused) as caught:
         read_jsonpath("filter", path, LIMITS)
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert caught.value.http_status == 501
 
 
@@ -187,11 +187,11 @@ def _equals(path: tuple[str, ...], text: str) -> Filter:
 )
 def test_simple_paths_are_filters(path: str, conditions: list[Condition] | None) -> None:
     api, _ = MODELS.served("ProductOffering")
-    found = list(jsonpath_conditions("filter", path, api, "ProductOffering", LIMITS))
+    result = list(jsonpath_conditions("filter", path, api, "ProductOffering", LIMITS))
     if conditions is None:
-        assert not any(isinstance(one, StoreTest) for one in found)
+        assert not any(isinstance(one, StoreTest) for one in result)
     else:
-        assert found == conditions
+        assert result == conditions
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,8 @@ def test_simple_paths_are_filters(path: str, conditions: list[Condition] | None)
 )
 def test_other_paths_are_tests_narrowed_by_what_is_necessary(path: str, necessary: list[Condition]) -> None:
     api, _ = MODELS.served("ProductOffering")
-    *found, test = jsonpath_conditions("filter", path, api, "ProductOffering", LIMITS)
-    assert found == necessary
+    *result, test = jsonpath_conditions("filter", path, api, "ProductOffering", LIMITS)
+    assert result == necessary
     assert isinstance(test, StoreTest)
     assert test.name == "filter"
 
@@ -302,7 +302,7 @@ def test_paths_reach_what_the_library_reaches(path: str, entity: dict[str, Any])
         return
     root = [entity] if ours.is_on_list else entity
     theirs = Library(strict=True).finditer(path, root)
-    locations = [found.parts[1:] if ours.is_on_list else found.parts for found in theirs]
+    locations = [match.parts[1:] if ours.is_on_list else match.parts for match in theirs]
     key = json.dumps
     assert sorted(map(key, ours.locations(entity))) == sorted(map(key, locations))
 

@@ -68,7 +68,7 @@ def test_a_model_says_what_its_form_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "message"),
     [
         ('state = "TaskState"', 'state = "TaskStat"', "'TaskStat', which is not defined"),
         ('type = "Task"\n', 'type = "Tusk"\n', "'Tusk', which is not defined"),
@@ -82,13 +82,13 @@ def test_a_model_says_what_its_form_says() -> None:
         ("[enum]", "[enum", "not a model"),
     ],
 )
-def test_a_broken_model_is_refused_with_its_name_and_reason(before: str, after: str, told: str) -> None:
+def test_a_broken_model_is_refused_with_its_name_and_reason(before: str, after: str, message: str) -> None:
     assert before in SMALL
     with pytest.raises(Fatal) as caught:
         read_model(SMALL.replace(before, after), "small.toml")
     assert caught.value.code is Code.SETTINGS_INVALID
     assert "small.toml" in caught.value.message
-    assert told in caught.value.message
+    assert message in caught.value.message
 
 
 @pytest.mark.parametrize("written", ["", "string!", "string [2]", "string[2]", "string  required"])

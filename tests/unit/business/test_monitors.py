@@ -39,7 +39,7 @@ async def test_a_request_that_nobody_may_make_leaves_no_monitor(business: Busine
     assert (await business.reader.get(f"{API}/monitor")).json() == []
 
 
-async def test_no_secret_of_the_request_is_kept(business: Business) -> None:
+async def test_no_secret_of_the_request_is_stored(business: Business) -> None:
     answer = await business.provider.post(f"{API}/service", SERVICE, headers=ASYNC)
     address = answer.headers["link"].partition(">")[0].removeprefix("<")
     assert b"Bearer" not in (await business.reader.get(address.removeprefix(business.endpoint))).body

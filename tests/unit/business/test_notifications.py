@@ -203,7 +203,7 @@ async def test_a_failed_delivery_is_repeated_with_growing_pauses(business: Busin
     ]
 
 
-async def test_pauses_end_at_the_limit_and_the_number_of_failures_is_kept(business: Business) -> None:
+async def test_pauses_end_at_the_limit_and_the_number_of_failures_is_stored(business: Business) -> None:
     listeners, clock = Listeners(), clock_of(business)
     listeners.dead.add(ONE)
     subscription = await registered(business, ONE)
@@ -349,7 +349,7 @@ async def test_fields_choose_what_a_listener_is_sent(business: Business) -> None
     assert listeners.received[TWO][0].keys() == {"eventId", "eventTime", "eventType"}
 
 
-async def test_a_sub_resource_is_sent_with_its_address_even_when_it_is_gone(business: Business) -> None:
+async def test_a_sub_resource_is_sent_with_its_address_even_when_it_was_deleted(business: Business) -> None:
     base = next(api.base_path for api in business.models.apis if api.id == "TMF688")
     listeners = Listeners()
     await registered(business, ONE, "eventType=eventCreateEvent", f"{base}hub")

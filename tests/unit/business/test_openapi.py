@@ -111,15 +111,15 @@ def test_a_body_has_what_a_client_may_set_and_must_set() -> None:
     assert update["properties"]["name"] == {"type": ["string", "null"]}
 
 
-def test_a_listener_is_told_what_it_gets() -> None:
+def test_notifications_are_described_to_listeners() -> None:
     document = described()
     post = document["paths"]["/hub"]["post"]
     (operation,) = post["callbacks"]["event"].values()
     schema = operation["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/EventNotification"}
-    found = document["components"]["schemas"]["EventNotification"]["properties"]
-    assert found["eventType"]["examples"] == ["thingCreateEvent"]
-    assert found["event"]["properties"].keys() == {"thing"}
+    actual = document["components"]["schemas"]["EventNotification"]["properties"]
+    assert actual["eventType"]["examples"] == ["thingCreateEvent"]
+    assert actual["event"]["properties"].keys() == {"thing"}
 
 
 async def test_the_example_of_a_create_is_one_that_is_taken(business: Business) -> None:
@@ -130,7 +130,9 @@ async def test_the_example_of_a_create_is_one_that_is_taken(business: Business) 
         assert (await business.operator.post(f"{path}/{resource}", example)).status == 201
 
 
-async def test_the_description_is_served_without_a_token_and_told_to_be_unchanged(business: Business) -> None:
+async def test_the_description_is_served_without_a_token_and_answered_304_when_unchanged(
+    business: Business,
+) -> None:
     answer = await business.anonymous.get(f"{CATALOG}/openapi.json")
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json;charset=utf-8"

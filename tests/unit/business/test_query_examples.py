@@ -17,7 +17,7 @@ OFFERINGS: Final = CATALOG + "/productOffering"
 
 def rows(header: str) -> list[list[str]]:
     """The cells of all tables with that header; the first cell is code."""
-    found: list[list[str]] = []
+    cells_of_rows: list[list[str]] = []
     is_inside = False
     for line in PAGE.splitlines():
         if not line.startswith("|"):
@@ -26,8 +26,8 @@ def rows(header: str) -> list[list[str]]:
             is_inside = True
         elif is_inside and not line.startswith("|---"):
             cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-            found.append([cells[0].strip("`"), *cells[1:]])
-    return found
+            cells_of_rows.append([cells[0].strip("`"), *cells[1:]])
+    return cells_of_rows
 
 
 async def shop() -> Business:
@@ -49,9 +49,9 @@ async def test_every_query_finds_what_the_page_says() -> None:
     for query, expected in examples:
         answer = await business.operator.request("GET", f"{OFFERINGS}?{query.replace(' ', '%20')}")
         shown = answer.json()
-        found = ", ".join(one["id"] for one in shown) if answer.status in {200, 206} else shown["message"]
-        if (found or "nothing") != expected:
-            wrong[query] = found
+        ids = ", ".join(one["id"] for one in shown) if answer.status in {200, 206} else shown["message"]
+        if (ids or "nothing") != expected:
+            wrong[query] = ids
     assert not wrong
     await business.store.close()
 

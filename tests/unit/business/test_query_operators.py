@@ -23,8 +23,8 @@ AMOUNT = ("productOfferingTerm", "duration", "amount")
 
 def conditions(text: str, collection: str = "ProductOffering") -> list[Condition]:
     api, resource = MODELS.served(collection)
-    found = list_request(text.encode(), api, resource, "http://market.example/x", LIMITS, public_only=False)
-    return list(found.query.filters)
+    parsed = list_request(text.encode(), api, resource, "http://market.example/x", LIMITS, public_only=False)
+    return list(parsed.query.filters)
 
 
 def updated(*values: str, operator: Operator = EQ) -> Filter:
@@ -68,7 +68,7 @@ def test_every_operator_has_a_suffix_and_a_literal_in_either_encoding(
     "way",
     ["name.regex=^Edge", "name*=^Edge", "name%2A=^Edge", "name*%3D^Edge", "name=~^Edge", "name%3D~^Edge"],
 )
-def test_a_regular_expression_is_asked_for_in_as_many_ways(way: str) -> None:
+def test_a_regular_expression_is_requested_in_as_many_ways(way: str) -> None:
     assert conditions(way) == [Filter(("name",), ("^Edge",), REGEX)]
 
 
@@ -163,7 +163,7 @@ def test_the_sign_of_a_zone_may_have_arrived_as_a_blank() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("isBundle.gt=true", "isBundle.gt: there is no order among values of this attribute (a boolean)"),
         ("category.gt=x", "category.gt: there is no order"),
@@ -184,10 +184,10 @@ def test_the_sign_of_a_zone_may_have_arrived_as_a_blank() -> None:
         ("name.ne=x", "Operators are"),
     ],
 )
-def test_a_comparison_that_can_have_no_answer_is_refused(text: str, told: str) -> None:
+def test_a_comparison_that_can_have_no_answer_is_refused(text: str, message: str) -> None:
     with pytest.raises(Refused) as caught:
         conditions(text)
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert caught.value.http_status == 400
 
 
@@ -197,7 +197,7 @@ def test_an_equality_that_holds_for_nothing_is_an_answer() -> None:
     assert conditions("category=x") == [Filter(("category",), ("x",))]
 
 
-def test_every_object_may_be_asked_for_its_type() -> None:
+def test_every_object_may_be_filtered_by_its_type() -> None:
     """Part 2: polymorphic collections."""
     assert conditions("@type=Special&@baseType=ProductOffering") == [
         Filter(("@type",), ("Special",)),

@@ -31,7 +31,7 @@ MODELS = load()
 COLLECTION = "http://market.example/tmf-api/productCatalogManagement/v4/productOffering"
 
 
-def asked(text: str | bytes) -> ListRequest:
+def requested(text: str | bytes) -> ListRequest:
     api, resource = MODELS.served("ProductOffering")
     raw = text if isinstance(text, bytes) else text.encode()
     return list_request(raw, api, resource, COLLECTION, LIMITS, public_only=True)
@@ -87,11 +87,11 @@ def one(text: str) -> EntityRequest:
     ],
 )
 def test_filters_are_read(text: str, filters: list[Filter]) -> None:
-    assert list(asked(text).query.filters) == filters
+    assert list(requested(text).query.filters) == filters
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("nam=Edge", "'nam' is neither"),
         ("category.idd=c", "category has no 'idd'"),
@@ -123,27 +123,27 @@ def test_filters_are_read(text: str, filters: list[Filter]) -> None:
         ("fields=" + ".".join("a" * 99), "longer than entities are deep"),
     ],
 )
-def test_a_parameter_that_means_nothing_is_refused(text: str, told: str) -> None:
+def test_a_parameter_that_means_nothing_is_refused(text: str, message: str) -> None:
     with pytest.raises(Refused) as caught:
-        asked(text)
+        requested(text)
     assert caught.value.code is Code.INVALID
-    assert told in caught.value.message
+    assert message in caught.value.message
 
 
 def test_bytes_that_are_no_utf8_are_refused() -> None:
     for raw in (b"name=%FF", b"name=\xff", b"%C3=x"):
         with pytest.raises(Refused) as caught:
-            asked(raw)
+            requested(raw)
         assert caught.value.code is Code.MALFORMED
 
 
 def test_queries_are_bounded_in_length_and_number() -> None:
     with pytest.raises(Refused, match="longer than") as caught:
-        asked("name=" + "x" * LIMITS.query_length_max_chars)
+        requested("name=" + "x" * LIMITS.query_length_max_chars)
     assert caught.value.http_status == 414
     many = "&".join(f"prodSpecCharValueUse.productSpecCharacteristicValue.value.a{n}=1" for n in range(40))
     with pytest.raises(Refused, match="at most 32"):
-        asked(many)
+        requested(many)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_queries_are_bounded_in_length_and_number() -> None:
     ],
 )
 def test_pages_have_defaults_and_a_maximum(text: str, offset: int, limit: int) -> None:
-    query = asked(text).query
+    query = requested(text).query
     assert (query.offset, query.limit) == (offset, limit)
 
 
@@ -181,7 +181,7 @@ def test_pages_have_defaults_and_a_maximum(text: str, offset: int, limit: int) -
     ],
 )
 def test_sort_keys_are_read(text: str, keys: list[SortKey]) -> None:
-    assert list(asked(text).query.sort) == keys
+    assert list(requested(text).query.sort) == keys
 
 
 PARTS = (
@@ -218,17 +218,17 @@ PARTS = (
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=5))
-def test_what_is_read_without_its_page_and_then_given_one_is_the_same(parts: list[str]) -> None:
+def test_a_query_parsed_without_its_page_and_then_with_one_is_the_same(parts: list[str]) -> None:
     text = "&".join(parts)
     taken = split_paging(text.encode())
 
     def whole() -> ListRequest:
-        return asked(text)
+        return requested(text)
 
     def in_two() -> ListRequest:
         assert taken is not None
         rest, page = taken
-        return asked(rest).with_page(paging(page.get(b"offset"), page.get(b"limit"), None, LIMITS))
+        return requested(rest).with_page(paging(page.get(b"offset"), page.get(b"limit"), None, LIMITS))
 
     if taken is None:
         return
@@ -251,13 +251,13 @@ def test_the_page_of_an_ordinary_list_is_taken_out() -> None:
 
 def test_links_repeat_everything_but_the_paging() -> None:
     assert (
-        asked("name=a%20b&offset=3&fields=id&limit=2&sort=-name").link_query
+        requested("name=a%20b&offset=3&fields=id&limit=2&sort=-name").link_query
         == "name=a%20b&fields=id&sort=-name"
     )
-    assert asked("offset=1").link_query == ""
-    assert asked("name=x&limit=3;name=y").link_query == "name=x&;name=y"
-    assert asked('lastUpdate>2013&name="x"').link_query == "lastUpdate%3E2013&name=%22x%22"
-    assert asked("name=ü").link_query == "name=%C3%BC"
+    assert requested("offset=1").link_query == ""
+    assert requested("name=x&limit=3;name=y").link_query == "name=x&;name=y"
+    assert requested('lastUpdate>2013&name="x"').link_query == "lastUpdate%3E2013&name=%22x%22"
+    assert requested("name=ü").link_query == "name=%C3%BC"
 
 
 @given(st.sampled_from(["name=x", "name=y", "limit=3", "offset=2", "version=1", "sort=name"]), st.data())
@@ -274,8 +274,8 @@ def test_what_links_repeat_asks_for_the_same_list(first: str, data: st.DataObjec
         )
     )
     text = first + "".join(joint + part for joint, part in more)
-    query = asked(text).query
-    again = asked(f"{asked(text).link_query}&offset={query.offset}&limit={query.limit}").query
+    query = requested(text).query
+    again = requested(f"{requested(text).link_query}&offset={query.offset}&limit={query.limit}").query
     assert again == query
 
 
@@ -356,8 +356,8 @@ def test_one_entity_takes_fields_expand_and_depth() -> None:
 def test_a_range_names_a_page_counted_from_one(header: bytes, offset: int, limit: int) -> None:
     api, resource = MODELS.served("ProductOffering")
     for raw in (b"", b"name=x"):
-        found = list_request(raw, api, resource, COLLECTION, LIMITS, public_only=True, range_header=header)
-        assert (found.query.offset, found.query.limit, found.is_range, found.is_paged) == (
+        result = list_request(raw, api, resource, COLLECTION, LIMITS, public_only=True, range_header=header)
+        assert (result.query.offset, result.query.limit, result.is_range, result.is_paged) == (
             offset,
             limit,
             True,
@@ -371,25 +371,25 @@ def test_a_range_names_a_page_counted_from_one(header: bytes, offset: int, limit
 )
 def test_a_range_that_cannot_be_read_is_as_good_as_none(header: bytes) -> None:
     api, resource = MODELS.served("ProductOffering")
-    found = list_request(b"", api, resource, COLLECTION, LIMITS, public_only=True, range_header=header)
-    assert (found.query.offset, found.query.limit) == (0, LIMITS.list_limit_default)
-    assert not found.is_range
-    assert not found.is_paged
+    result = list_request(b"", api, resource, COLLECTION, LIMITS, public_only=True, range_header=header)
+    assert (result.query.offset, result.query.limit) == (0, LIMITS.list_limit_default)
+    assert not result.is_range
+    assert not result.is_paged
 
 
 def test_offset_and_limit_count_before_a_range() -> None:
     api, resource = MODELS.served("ProductOffering")
-    found = list_request(
+    result = list_request(
         b"limit=3", api, resource, COLLECTION, LIMITS, public_only=True, range_header=b"items=11-20"
     )
-    assert (found.query.offset, found.query.limit, found.is_range) == (0, 3, False)
+    assert (result.query.offset, result.query.limit, result.is_range) == (0, 3, False)
 
 
 def test_a_directive_may_have_a_dot_in_front() -> None:
-    assert asked(".sort=name&.limit=3&.offset=2&.fields=name&.depth=1&.expand=category") == asked(
+    assert requested(".sort=name&.limit=3&.offset=2&.fields=name&.depth=1&.expand=category") == requested(
         "sort=name&limit=3&offset=2&fields=name&depth=1&expand=category"
     ).__class__(
-        query=asked("sort=name&limit=3&offset=2").query,
+        query=requested("sort=name&limit=3&offset=2").query,
         fields=Selection({"name": {}}),
         link_query=".sort=name&.fields=name&.depth=1&.expand=category",
         expand=(("category",),),
@@ -401,11 +401,11 @@ def test_a_directive_may_have_a_dot_in_front() -> None:
 def test_what_is_on_no_list_is_not_implemented() -> None:
     for text in ("sort=category[?(@.id=='x')].name", "sort=category[0].name", "fields=$[(@.length-1)]"):
         with pytest.raises(Refused) as caught:
-            asked(text)
+            requested(text)
         assert caught.value.http_status == 501
 
 
-PIECES = st.sampled_from(
+FRAGMENTS = st.sampled_from(
     [
         *(
             "name",
@@ -462,39 +462,39 @@ PIECES = st.sampled_from(
 )
 
 
-@given(st.binary(max_size=80) | st.lists(PIECES, max_size=12).map(lambda parts: "".join(parts).encode()))
+@given(st.binary(max_size=80) | st.lists(FRAGMENTS, max_size=12).map(lambda parts: "".join(parts).encode()))
 def test_no_query_string_does_more_than_be_refused(raw: bytes) -> None:
     try:
-        limit, status = asked(raw).query.limit, 400
+        limit, status = requested(raw).query.limit, 400
     except Refused as error:
         limit, status = 0, error.http_status
     assert 0 <= limit <= LIMITS.list_limit_max
     assert status in {400, 501}
 
 
-@given(st.lists(PIECES, max_size=12).map("".join))
+@given(st.lists(FRAGMENTS, max_size=12).map("".join))
 def test_no_jsonpath_does_more_than_be_refused(path: str) -> None:
     entity = {"id": "o", "name": "x", "category": [{"id": "c", "name": "C"}], "isBundle": True}
     statuses = set[int]()
     for text in ("filter=" + quote(path), "fields=" + quote(path)):
         try:
-            found = asked(text)
+            result = requested(text)
         except Refused as error:
             statuses.add(error.http_status)
         else:
-            assert matches(entity, found.query.filters) in {True, False}
-            if found.fields is not None:
-                select(entity, found.fields)
+            assert matches(entity, result.query.filters) in {True, False}
+            if result.fields is not None:
+                select(entity, result.fields)
     assert statuses <= {400, 501}
 
 
-def test_every_attribute_of_every_resource_can_be_asked_for() -> None:
+def test_every_attribute_of_every_resource_can_be_filtered_by() -> None:
     for api in MODELS.apis:
         for resource in api.resources:
             for attribute in api.attributes_of(resource.type):
                 text = f"{attribute}=x&fields={attribute}&sort=-{attribute}".encode()
-                found = list_request(text, api, resource, COLLECTION, LIMITS, public_only=True)
+                result = list_request(text, api, resource, COLLECTION, LIMITS, public_only=True)
                 path = ("id",) if attribute == "href" else (attribute,)
-                assert [one.path for one in found.query.filters if isinstance(one, Filter)] == [path]
-                assert found.query.type == resource.collection
-                assert found.query.sort[0].path == path
+                assert [one.path for one in result.query.filters if isinstance(one, Filter)] == [path]
+                assert result.query.type == resource.collection
+                assert result.query.sort[0].path == path

@@ -82,8 +82,8 @@ def body(draw: Draw, api: Api, type_name: str, *, with_odd: bool, depth: int = 0
     held = [*needed, *more]
     if with_odd and needed and draw(st.integers(0, 7)) == 0:
         held = held[1:]
-    found = {one.name: value(draw, api, one, with_odd=with_odd, depth=depth + 1) for one in held}
-    return {**found, "somethingOfTheirs": {"a": None}} if draw(st.booleans()) else found
+    entity = {one.name: value(draw, api, one, with_odd=with_odd, depth=depth + 1) for one in held}
+    return {**entity, "somethingOfTheirs": {"a": None}} if draw(st.booleans()) else entity
 
 
 def value(draw: Draw, api: Api, item: Attribute, *, with_odd: bool, depth: int) -> object:
@@ -110,19 +110,19 @@ def one_value(draw: Draw, api: Api, type_name: str, *, with_odd: bool, depth: in
 @given(st.data())
 def test_nothing_is_wrong_in_what_fits_and_nothing_is_taken_away(data: st.DataObject) -> None:
     validator, api, type_name = data.draw(st.sampled_from(SERVED))
-    given_body = body(data.draw, api, type_name, with_odd=True)
-    walked = copy.deepcopy(given_body)
-    fits = validator.shapes.fits(type_name, given_body)
-    found = validator.violations(type_name, walked)
-    assert not fits or (not found and walked == given_body)
+    sent = body(data.draw, api, type_name, with_odd=True)
+    walked = copy.deepcopy(sent)
+    fits = validator.shapes.fits(type_name, sent)
+    violations = validator.violations(type_name, walked)
+    assert not fits or (not violations and walked == sent)
 
 
 @given(st.data())
 def test_what_is_plainly_right_fits(data: st.DataObject) -> None:
     validator, api, type_name = data.draw(st.sampled_from(SERVED))
-    given_body = body(data.draw, api, type_name, with_odd=False)
-    assert not validator.violations(type_name, copy.deepcopy(given_body))
-    assert validator.shapes.fits(type_name, given_body)
+    sent = body(data.draw, api, type_name, with_odd=False)
+    assert not validator.violations(type_name, copy.deepcopy(sent))
+    assert validator.shapes.fits(type_name, sent)
 
 
 PROBE: Final = read_model(
@@ -149,11 +149,11 @@ methods = ["create"]
 @pytest.mark.parametrize("primitive", sorted(PLAIN))
 def test_what_fits_a_primitive_is_right(primitive: str, odd: object) -> None:
     validator = Validator(PROBE)
-    for given_body in ({f"a {primitive}": odd}, {f"some {primitive}": [odd]}, {f"some {primitive}": odd}):
-        walked = copy.deepcopy(given_body)
-        fits = validator.shapes.fits("Probe", given_body)
-        found = validator.violations("Probe", walked)
-        assert not fits or (not found and walked == given_body)
+    for sent in ({f"a {primitive}": odd}, {f"some {primitive}": [odd]}, {f"some {primitive}": odd}):
+        walked = copy.deepcopy(sent)
+        fits = validator.shapes.fits("Probe", sent)
+        violations = validator.violations("Probe", walked)
+        assert not fits or (not violations and walked == sent)
 
 
 @pytest.mark.parametrize("primitive", sorted(PLAIN))

@@ -1,4 +1,4 @@
-"""Bodies against models: what is told of each kind of mistake."""
+"""Bodies against models: the message for each kind of mistake."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OFFERING = {"id": "o1", "name": "Edge node"}
 PARTY = {"id": "p1", "@referredType": "Organization"}
 
 
-def told(type_name: str, body: Any) -> str:
+def refusal_of(type_name: str, body: Any) -> str:
     """The message for a body; empty when it is valid."""
     api, _ = MODELS.served(type_name)
     try:
@@ -45,7 +45,7 @@ def told(type_name: str, body: Any) -> str:
     ],
 )
 def test_a_body_within_the_model_is_accepted(more: dict[str, Any]) -> None:
-    assert not told("ProductOffering", {**OFFERING, **more})
+    assert not refusal_of("ProductOffering", {**OFFERING, **more})
 
 
 @pytest.mark.parametrize(
@@ -75,27 +75,28 @@ def test_a_body_within_the_model_is_accepted(more: dict[str, Any]) -> None:
         ({"relatedParty": [{"id": "p1"}]}, "relatedParty[0].@referredType: is required."),
     ],
 )
-def test_a_mistake_is_told_with_path_rule_and_value(more: dict[str, Any], message: str) -> None:
-    assert told("ProductOffering", {**OFFERING, **more}) == message
+def test_a_mistake_is_reported_with_path_rule_and_value(more: dict[str, Any], message: str) -> None:
+    assert refusal_of("ProductOffering", {**OFFERING, **more}) == message
 
 
 def test_an_enumeration_names_its_values() -> None:
     body = {"id": "x", "tradingName": "Hanse", "status": "asleep"}
     assert (
-        told("Organization", body) == 'status: must be one of initialized, validated, closed, not "asleep".'
+        refusal_of("Organization", body)
+        == 'status: must be one of initialized, validated, closed, not "asleep".'
     )
 
 
-def test_all_findings_come_in_one_message_up_to_a_bound() -> None:
+def test_all_violations_are_in_one_message_up_to_a_bound() -> None:
     categories = [{"id": number} for number in range(50)]
-    message = told("ProductOffering", {"name": 1, "category": categories})
+    message = refusal_of("ProductOffering", {"name": 1, "category": categories})
     assert "name: must be a string" in message
     assert message.count("must be a string") == VIOLATIONS_MAX
     assert len(message) < 2000
 
 
 def test_a_long_value_is_cut_in_the_message() -> None:
-    message = told("ProductOffering", {**OFFERING, "isBundle": "x" * 10_000})
+    message = refusal_of("ProductOffering", {**OFFERING, "isBundle": "x" * 10_000})
     assert len(message) < 150
     assert "…" in message
 
@@ -117,7 +118,7 @@ def test_a_type_may_hold_itself(body: Any, message: str) -> None:
     assert caught.value.message == message
 
 
-def test_what_a_create_must_carry_is_not_asked_of_a_value_of_the_type_within_another_entity() -> None:
+def test_what_a_create_must_carry_is_not_required_of_a_value_of_the_type_within_another_entity() -> None:
     Validator(read_model(SMALL, "small")).check("Task", {"step": [{"step": [{}]}]})
 
 
@@ -128,7 +129,7 @@ def test_attributes_that_are_null_are_taken_away_at_every_depth() -> None:
         "validFor": {"endDateTime": None},
         "category": [{"id": "1", "name": None}],
     }
-    assert told("ProductOffering", body) == ""
+    assert refusal_of("ProductOffering", body) == ""
     assert body == {"name": "Basic", "validFor": {}, "category": [{"id": "1"}]}
 
 
@@ -159,6 +160,6 @@ def test_no_value_makes_a_check_fail_in_itself(odd: Any) -> None:
         for resource in api.resources:
             attributes = api.attributes_of(resource.type)
             body = dict.fromkeys(attributes, odd)
-            told(resource.type, body)
-            told(resource.type, {name: [odd] for name in attributes})
-            assert told(resource.type, {name: {"x": odd} for name in attributes})
+            refusal_of(resource.type, body)
+            refusal_of(resource.type, {name: [odd] for name in attributes})
+            assert refusal_of(resource.type, {name: {"x": odd} for name in attributes})

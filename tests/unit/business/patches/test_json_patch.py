@@ -134,7 +134,7 @@ def test_the_examples_of_the_rfc_hold(target: dict[str, Any], patch: Patch, resu
 
 
 @pytest.mark.parametrize(
-    ("target", "patch", "told"),
+    ("target", "patch", "message"),
     [
         # A.9
         ({"baz": "qux"}, [{"op": "test", "path": "/baz", "value": "bar"}], '[0].value: /baz must equal it, not "bar"'),
@@ -153,15 +153,15 @@ def test_the_examples_of_the_rfc_hold(target: dict[str, Any], patch: Patch, resu
     ],
 )  # fmt: skip
 def test_what_the_document_does_not_allow_is_a_conflict_that_names_the_operation(
-    target: dict[str, Any], patch: Patch, told: str
+    target: dict[str, Any], patch: Patch, message: str
 ) -> None:
     refused = refusal(target, patch)
     assert refused.code is Code.CONFLICT
-    assert told in refused.message
+    assert message in refused.message
 
 
 @pytest.mark.parametrize(
-    ("patch", "told"),
+    ("patch", "message"),
     [
         ({}, "The body: must be an array"),
         (["remove"], "[0]: must be an object"),
@@ -180,10 +180,10 @@ def test_what_the_document_does_not_allow_is_a_conflict_that_names_the_operation
         ([{"op": "replace", "path": "", "value": []}], "The patched entity: must be an object"),
     ],
 )
-def test_a_patch_that_is_wrong_in_itself_is_invalid(patch: Any, told: str) -> None:
+def test_a_patch_that_is_wrong_in_itself_is_invalid(patch: Any, message: str) -> None:
     refused = refusal({"a": {}}, patch)
     assert refused.code is Code.INVALID
-    assert told in refused.message
+    assert message in refused.message
 
 
 def test_too_many_operations_are_refused() -> None:
@@ -214,24 +214,24 @@ def test_a_pointer_survives_printing_and_parsing(document: dict[str, Any], token
 def difference(one: Any, other: Any, path: tuple[str, ...] = ()) -> Patch:
     """A patch that makes one document of the other, as a simple tool would write it."""
     if isinstance(one, dict) and isinstance(other, dict):
-        found: Patch = [
+        result: Patch = [
             {"op": "remove", "path": print_pointer((*path, name))} for name in one.keys() - other.keys()
         ]
         for name, value in other.items():
             if name in one:
-                found += difference(one[name], value, (*path, name))
+                result += difference(one[name], value, (*path, name))
             else:
-                found.append({"op": "add", "path": print_pointer((*path, name)), "value": value})
-        return found
+                result.append({"op": "add", "path": print_pointer((*path, name)), "value": value})
+        return result
     if isinstance(one, list) and isinstance(other, list):
         shared = min(len(one), len(other))
-        found = [step for i in range(shared) for step in difference(one[i], other[i], (*path, str(i)))]
-        found += [
+        result = [step for i in range(shared) for step in difference(one[i], other[i], (*path, str(i)))]
+        result += [
             {"op": "remove", "path": print_pointer((*path, str(i)))}
             for i in reversed(range(shared, len(one)))
         ]
-        found += [{"op": "add", "path": print_pointer((*path, "-")), "value": v} for v in other[shared:]]
-        return found
+        result += [{"op": "add", "path": print_pointer((*path, "-")), "value": v} for v in other[shared:]]
+        return result
     return [{"op": "replace", "path": print_pointer(path), "value": other}]
 
 
@@ -246,16 +246,16 @@ def test_a_patch_made_of_the_difference_gives_the_other_document(
 
 def places(value: Any, path: tuple[str, ...] = ()) -> list[str]:
     """Where something can be added without replacing anything."""
-    found: list[str] = []
+    pointers: list[str] = []
     if isinstance(value, dict):
-        found.append(print_pointer((*path, "new")))
+        pointers.append(print_pointer((*path, "new")))
         for name, inner in value.items():
-            found += places(inner, (*path, name))
+            pointers += places(inner, (*path, name))
     elif isinstance(value, list):
-        found += [print_pointer((*path, str(i))) for i in range(len(value) + 1)]
+        pointers += [print_pointer((*path, str(i))) for i in range(len(value) + 1)]
         for i, inner in enumerate(value):
-            found += places(inner, (*path, str(i)))
-    return found
+            pointers += places(inner, (*path, str(i)))
+    return pointers
 
 
 @given(DOCUMENT, JSON, st.data())
