@@ -25,7 +25,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -39,6 +39,7 @@ from hansa.business.hub.subscription_filter import api_filter, topic_filter
 from hansa.business.hub.throttle import Throttle
 from hansa.business.models import Api, Models
 from hansa.core.backoff import backoff_s
+from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Refused
 from hansa.core.http import HttpClient
@@ -93,6 +94,11 @@ class HubDispatcher:
         self._idle_saved = (0, 0.0)
         """Row and time at which the positions of idle listeners were last written."""
         self._tasks: asyncio.TaskGroup | None = None
+
+    @property
+    def caches(self) -> tuple[Cache[Any, Any], ...]:
+        """The hub's caches, for their figures."""
+        return (*self._feed.caches, *self._pending.caches)
 
     def counts_by_state(self) -> dict[State, int]:
         """How many registrations are active, failing (the last attempt failed) and paused."""

@@ -7,7 +7,7 @@ begins at a multiple of its length, so that all who read it read the same rows.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from hansa.business.hub.events import Event, events_of
 from hansa.business.models import Models
@@ -37,6 +37,11 @@ class EventFeed:
             "hub_events", EVENTS_SIZE_MAX_BYTES, size_of=_size_bytes
         )
         """By number of the row."""
+
+    @property
+    def caches(self) -> tuple[Cache[Any, Any], ...]:
+        """Its caches, for their figures."""
+        return self._chunks, self._events
 
     async def chunk(self, number: int, head: int) -> Rows:
         """Rows number * CHUNK_ROWS + 1 to (number + 1) * CHUNK_ROWS, as far as `head`."""

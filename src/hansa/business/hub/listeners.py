@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -140,6 +140,11 @@ class PendingNotifications:
         )
         self._matches: Cache[tuple[GroupKey, int], ChunkMatches] = Cache("hub_matches", GROUP_CHUNKS_MAX)
         """By group and number of the chunk."""
+
+    @property
+    def caches(self) -> tuple[Cache[Any, Any], ...]:
+        """Its caches, for their figures."""
+        return self._names, self._matches
 
     def notifications_of(self, change: Change) -> Notifications | None:
         """The events that a row causes; None when no API serves its type."""

@@ -1,4 +1,9 @@
-"""Compact models of the TM Forum Open APIs: one file per API, read once when a marketplace starts."""
+"""Compact models of the TM Forum Open APIs: one file per API, read once when a marketplace starts.
+
+`form` describes the files and reads them into `records`. What all APIs share: `lifecycles`, the state
+machines; `references`, the entities to which references can refer; `event_names`, the events of each
+operation.
+"""
 
 from __future__ import annotations
 

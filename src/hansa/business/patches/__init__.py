@@ -1,4 +1,7 @@
-"""The forms of a patch: merge patch, JSON Patch and JSON Patch Query (TMF630 Part 1, 5.3)."""
+"""The forms of a patch: merge patch, JSON Patch and JSON Patch Query (TMF630 Part 1, 5.3).
+
+Each has a module. `json_path` and `pointer` resolve the paths of the latter two.
+"""
 
 from __future__ import annotations
 

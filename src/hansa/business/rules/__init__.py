@@ -3,6 +3,9 @@
 States follow each other as their state machine allows; references lead to entities of the right type; an
 entity that others refer to is not deleted; periods begin before they end; money is exact. The page
 docs/integrators/rules.md explains them to integrators.
+
+`states`, `content` (with `periods`, `prices` and `amounts`), `references` and `deletion` check one kind each;
+`dangling` lists references to missing entities, and `paths` are the references that the store indexes.
 """
 
 from __future__ import annotations
