@@ -106,7 +106,9 @@ class DeliveryAccounts:
     def _advance(self, listener: Listener, event: Event, *, is_delivered: bool) -> None:
         """Move a listener behind an event."""
         listener.attempts = 0
-        due = next((one for one in listener.dead_letters_due if one.place == event.place), None)
+        due = None
+        if listener.dead_letters_due:
+            due = next((one for one in listener.dead_letters_due if one.place == event.place), None)
         if due is not None or event.place <= listener.place:
             # A dead letter, which may have been dropped from the store while it was sent.
             if due is not None:

@@ -86,6 +86,7 @@ class HubDispatcher:
         self._throttle = Throttle(clock, lambda: store.writes_waiting)
         self._listeners: dict[str, Listener] = {}
         self._revision = Revision(-1, 0)
+        self._refreshing = asyncio.Lock()
         self._head = 0
         """The last row of the feed that the reader has reached."""
         self._proven: asyncio.Queue[Listener] = asyncio.Queue()
@@ -175,20 +176,22 @@ class HubDispatcher:
 
     async def _refresh(self) -> None:
         """Apply changes of registrations: new ones, removed ones, and requests to resume or to send again."""
-        revision = await subscriptions.revision(self._store)
-        if revision == self._revision:
+        if await subscriptions.revision(self._store) == self._revision:
             return
-        before, self._revision = self._revision, revision
-        assert revision.revision >= before.revision, "the revision of registrations only grows"
-        if revision.ended != before.ended:
-            for removed in self._listeners.keys() - await subscriptions.identifiers(self._store):
-                self._end(self._listeners.pop(removed))
-        for subscription in await subscriptions.since(self._store, before.revision):
-            listener = self._listeners.get(subscription.id)
-            if listener is None:
-                listener = await self._begin(subscription)
-            if listener is not None:
-                await self._apply_requests(listener, subscription)
+        async with self._refreshing:
+            revision = await subscriptions.revision(self._store)
+            before, self._revision = self._revision, revision
+            assert revision.revision >= before.revision, "the revision of registrations only grows"
+            assert revision.ended >= before.ended, "registrations do not come back"
+            if revision.ended != before.ended:
+                for removed in self._listeners.keys() - await subscriptions.identifiers(self._store):
+                    self._end(self._listeners.pop(removed))
+            for subscription in await subscriptions.since(self._store, before.revision):
+                listener = self._listeners.get(subscription.id)
+                if listener is None:
+                    listener = await self._begin(subscription)
+                if listener is not None:
+                    await self._apply_requests(listener, subscription)
 
     async def _begin(self, subscription: Subscription) -> Listener | None:
         group = await self._group(subscription)
