@@ -19,7 +19,7 @@ PIN := engine/go.mod engine/go.sum engine/compile_engine.py
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench kits sim fuzz docs lock clean distclean
+.PHONY: help setup demo test lint format bench kits sim fuzz golden docs lock clean distclean
 
 help: ## list what can be done
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -52,8 +52,12 @@ kits: setup ## run TM Forum's conformance kits against a fresh server (needs Nod
 sim: setup ## run a long simulation campaign (HISTORIES of them)
 	@HISTORIES=$(HISTORIES) $(BIN)/pytest tests/simulation --timeout 0 $(ARGS)
 
-fuzz: setup ## draw many requests from the descriptions of the APIs (EXAMPLES for each operation)
+fuzz: setup ## draw many requests to the APIs, and many bytes for the ledger (EXAMPLES for each operation)
+	@FUZZ_EXAMPLES=$$((100 * $(EXAMPLES))) $(BIN)/pytest tests/unit/pubsub/test_hostile_bytes.py --timeout 0 $(ARGS)
 	@SCHEMATHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/conformance/test_descriptions.py --timeout 0 $(ARGS)
+
+golden: setup ## replay the golden corpus of the ledger with every Python that is here
+	@$(BIN)/pytest tests/golden -rs $(ARGS)
 
 docs: setup ## write the generated pages of docs/ anew
 	@$(BIN)/python -m tools.document

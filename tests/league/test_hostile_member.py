@@ -6,6 +6,7 @@ processes that they had before, and share a fresh offering.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -192,7 +193,7 @@ def out_of_order(scene: Scene) -> str:
 
 def too_large(scene: Scene) -> str:
     """More metadata than any event may have."""
-    return own(scene, metadata=Metadata(categories=("x" * 5000,)))
+    return own(scene, metadata=Metadata(categories=("x" * 128,) * 32))
 
 
 REFUSED_EVENTS: dict[str, tuple[Callable[[Scene], str], Code]] = {
@@ -249,6 +250,24 @@ async def test_an_event_of_ten_megabytes_is_refused(scene: Scene) -> None:
         await scene.hostile.bus.publish(["x" * 10_485_760])
     assert refusal.value.code in {Code.TRANSACTION_TOO_LARGE, Code.EVENT_TOO_LARGE}
     assert await scene.position() == position
+
+
+async def test_headers_that_exhaust_a_stack_end_no_process(scene: Scene) -> None:
+    def header(depth: int) -> str:
+        raw = b'{"alg":"ES256","kid":"k","typ":"jose","x":' + b"[" * depth + b"]" * depth + b"}"
+        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+    before = await scene.pids()
+    for depth in (990, 1000, 1100, 1250):
+        for attempt in range(25):
+            answer = await scene.hostile.submit(encode_events([f"{header(depth)}.e30.{'A' * 86}"], attempt))
+            assert NUMBERED_CODES[answer["code"]] in {Code.EVENT_MALFORMED, Code.EVENT_TOO_LARGE}, answer
+        bearer = {"Authorization": f"Bearer {header(depth)}.e30.{'A' * 86}"}
+        refused = await scene.lubeck.request("POST", OFFERINGS, {"name": "x"}, headers=bearer)
+        assert refused.status == 401
+    created = await scene.lubeck.create_offering(name="all the same")
+    await scene.honest.wait_until_visible(f"{OFFERINGS}/{created}")
+    assert await scene.pids() == before
 
 
 async def test_an_event_that_is_replayed_brings_nothing_back(scene: Scene) -> None:

@@ -75,6 +75,7 @@ class Code(StrEnum):
     DISK_FULL = "disk-full"
     CLOCK_WRONG = "clock-wrong"
     STORE_NEWER = "store-newer"
+    LEDGER_OLDER = "ledger-older"
     STORE_DAMAGED = "store-damaged"
     ENGINE_MISSING = "engine-missing"
     ENGINE_FAILED = "engine-failed"
@@ -121,6 +122,7 @@ EXIT_STATUS: Final[dict[Code, int]] = {
     Code.UNAVAILABLE: 12,
     Code.UNAUTHENTICATED: 13,
     Code.FORBIDDEN: 13,
+    Code.LEDGER_OLDER: 14,
 }
 """Exit status of a command that ends with the code; 1 for every other (2 is a wrong command line)."""
 

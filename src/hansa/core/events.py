@@ -8,26 +8,66 @@ before, so the history of an entity is a chain that its issuer alone can prolong
 
 from __future__ import annotations
 
-import re
-import uuid
 from base64 import urlsafe_b64decode
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeGuard
 
 import msgspec
 
 from hansa.core.canonical import is_hashlink
 from hansa.core.clock import rfc3339
+from hansa.core.closed_json import FreeText, Integer, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
-from hansa.core.identifiers import is_entity_key
-from hansa.core.keys import SigningKey, split_compact
+from hansa.core.jws import CompactJws, jades_header, read_compact
+from hansa.core.keys import SigningKey
 
 JWS_TYPE: Final = "jose"
 JWS_CONTENT_TYPE: Final = "application/json"
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-_TYPE_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,63}")
-_EVENT_NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{1,127}Event")
-_LOCATION: Final = re.compile(r"https?://[\x21-\x7e]{1,2000}")
+
+METADATA_TEXT_MAX_CHARS: Final = 128
+METADATA_LIST_MAX: Final = 32
+
+JWS_HEADER: Final = jades_header(JWS_CONTENT_TYPE)
+
+_UUID7: Final = Text("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_DID: Final = Text("did:[a-z0-9]{1,32}:[A-Za-z0-9._:%-]{1,215}")
+_TIME: Final = Text(
+    "(?:19[7-9][0-9]|[2-9][0-9]{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    "T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9][.][0-9]{3}Z"
+)
+_HASHLINK: Final = Text("hl:z[1-9A-HJ-NP-Za-km-z]{46}")
+_METADATA_TEXT: Final = FreeText(METADATA_TEXT_MAX_CHARS)
+_METADATA_LIST: Final = ListOf(_METADATA_TEXT, METADATA_LIST_MAX)
+_EVENT: Final = Record(
+    {
+        "entity": Record(
+            {
+                "key": Text("[0-9a-f]{64}"),
+                "type": Text("[A-Z][A-Za-z0-9]{1,63}"),
+                "version": Integer(1, 2**53 - 1),
+            }
+        ),
+        "id": _UUID7,
+        "issuer": _DID,
+        "location": Text(r"https?://[\x21\x23-\x5b\x5d-\x7e]{1,2000}"),
+        "time": _TIME,
+        "type": Text("[a-z][A-Za-z0-9]{1,127}Event"),
+    },
+    {
+        "metadata": Record(
+            {},
+            {
+                "categories": _METADATA_LIST,
+                "compliance": _METADATA_LIST,
+                "lifecycleStatus": _METADATA_TEXT,
+                "region": _METADATA_LIST,
+                "validFor": Record({}, {"endDateTime": _METADATA_TEXT, "startDateTime": _METADATA_TEXT}),
+            },
+        ),
+        "previous": _HASHLINK,
+    },
+)
+"""The signed content of an event, as every validator reads it."""
 
 ENTITIES_PATH: Final = "/league/v1/entities"
 """Below a member's endpoint: where it serves its entities."""
@@ -111,80 +151,82 @@ def event_name(type_name: str, change: str) -> str:
     return f"{type_name[0].lower()}{type_name[1:]}{change}Event"
 
 
-_decoder = msgspec.json.Decoder(LifecycleEvent)
-_encoder = msgspec.json.Encoder(order="sorted")
+_decoder: Final = msgspec.json.Decoder(LifecycleEvent)
 
 
-def _well_formed(event: LifecycleEvent) -> str | None:
-    """What is wrong with the event's form, or None."""
-    try:
-        if uuid.UUID(event.id).version != 7 or str(uuid.UUID(event.id)) != event.id:
-            return "id is not a version 7 UUID"
-    except ValueError:
-        return "id is not a UUID"
-    type_name = event.entity.type
-    names = (
-        {event_name(type_name, c) for c in (CREATE, STATE_CHANGE, ATTRIBUTE_VALUE_CHANGE, DELETE)}
-        if type_name
-        else set()
-    )
-    checks = (
-        (_EVENT_NAME.fullmatch(event.type), "type is not an event name"),
-        (_TIME.fullmatch(event.time), "time is not RFC 3339 in UTC with milliseconds"),
-        (event.issuer.startswith("did:") and len(event.issuer) <= 256, "issuer is not a DID"),
-        (is_entity_key(event.entity.key), "entity.key is not a SHA-256 in hex"),
-        (_TYPE_NAME.fullmatch(type_name), "entity.type is not a type name"),
-        (event.type in names, "type does not belong to entity.type"),
-        (1 <= event.entity.version < 2**53, "entity.version is not a positive integer"),
-        (_LOCATION.fullmatch(event.location), "location is not a web address"),
-        (is_hashlink(event.hashlink), "location has no hashlink parameter (?hl=)"),
-        (event.previous is None or is_hashlink(event.previous), "previous is not a hashlink"),
-        (
-            (event.previous is None) == (event.entity.version == 1),
-            "previous must be absent for version 1 alone",
-        ),
-        (not (event.is_delete and event.entity.version == 1), "a first version cannot be a deletion"),
-    )
-    return next((reason for holds, reason in checks if not holds), None)
+def encode_event(event: LifecycleEvent) -> bytes:
+    """The one byte string of an event: canonical JSON (RFC 8785), what is absent or empty left out."""
+    fields = msgspec.to_builtins(event)
+    metadata = {name: value for name, value in fields.pop("metadata", {}).items() if value}
+    return _EVENT.write({**fields, "metadata": metadata} if metadata else fields)
 
 
 def decode_event(payload: bytes) -> LifecycleEvent:
-    """A well-formed event from its JSON.
-
-    Raises:
-        Refused: `Code.EVENT_MALFORMED`, saying what is wrong.
-    """
-    try:
-        event = _decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Refused(Code.EVENT_MALFORMED, f"The event is not of the expected form: {error}.") from error
-    wrong = _well_formed(event)
-    if wrong is not None:
-        raise Refused(Code.EVENT_MALFORMED, f"The event is not of the expected form: {wrong}.")
-    return event
-
-
-def sign_event(event: LifecycleEvent, key: SigningKey, now: datetime) -> str:
-    """The event as a compact JWS. `iat` is the claimed signing time (ETSI TS 119 182-1)."""
-    assert _well_formed(event) is None, _well_formed(event)
-    return key.sign(_encoder.encode(event), typ=JWS_TYPE, cty=JWS_CONTENT_TYPE, iat=int(now.timestamp()))
-
-
-def read_event(compact: str) -> tuple[LifecycleEvent, str]:
-    """The event inside a JWS and the `kid` that is said to have signed it: *unverified*.
-
-    The header's `typ` keeps a signature that was made for another purpose from passing as an event.
+    """A well-formed event from its one byte string: `encode_event(decode_event(payload)) == payload`.
 
     Raises:
         Refused: `Code.EVENT_MALFORMED`.
     """
     try:
-        header, payload = split_compact(compact)
+        fields = _EVENT.read(payload)
+    except Refused as error:
+        raise Refused(Code.EVENT_MALFORMED, "The event is not in its one canonical form.") from error
+    metadata = fields.pop("metadata", {})
+    if "validFor" in metadata:
+        metadata["validFor"] = ValidityPeriod(**metadata["validFor"])
+    event = LifecycleEvent(
+        **{**fields, "entity": EntityVersion(**fields["entity"]), "metadata": Metadata(**metadata)}
+    )
+    reason = _contradiction(event)
+    if reason is not None:
+        raise Refused(Code.EVENT_MALFORMED, f"The event contradicts itself: {reason}.")
+    return event
+
+
+def _contradiction(event: LifecycleEvent) -> str | None:
+    """Which of its fields an event's other fields do not allow, or None."""
+    type_name, version = event.entity.type, event.entity.version
+    names = {
+        event_name(type_name, change) for change in (CREATE, STATE_CHANGE, ATTRIBUTE_VALUE_CHANGE, DELETE)
+    }
+    checks = (
+        (_is_date(event.time), "time is no day of the calendar"),
+        (event.type in names, "type does not belong to entity.type"),
+        (is_hashlink(event.hashlink), "location has no hashlink parameter (?hl=)"),
+        (event.previous is None or is_hashlink(event.previous), "previous is not a hashlink"),
+        ((event.previous is None) == (version == 1), "previous must be absent for version 1 alone"),
+        (not (event.is_delete and version == 1), "a first version cannot be a deletion"),
+    )
+    return next((reason for holds, reason in checks if not holds), None)
+
+
+def _is_date(time: str) -> bool:
+    year, month, day = int(time[:4]), int(time[5:7]), int(time[8:10])
+    is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return day <= (29 if is_leap else 28) if month == 2 else day <= (30 if month in {4, 6, 9, 11} else 31)
+
+
+def sign_event(event: LifecycleEvent, key: SigningKey, now: datetime) -> str:
+    """The event as a compact JWS. `iat` is the claimed signing time (ETSI TS 119 182-1)."""
+    assert _contradiction(event) is None, _contradiction(event)
+    return key.sign(
+        encode_event(event), JWS_HEADER, cty=JWS_CONTENT_TYPE, iat=int(now.timestamp()), typ=JWS_TYPE
+    )
+
+
+def read_event(compact: str) -> tuple[LifecycleEvent, CompactJws]:
+    """The event inside a JWS, and the JWS that is still to be verified.
+
+    The header's form keeps a signature that was made for another purpose from passing as an event.
+
+    Raises:
+        Refused: `Code.EVENT_MALFORMED`.
+    """
+    try:
+        jws = read_compact(compact, JWS_HEADER)
     except Refused as error:
         raise Refused(Code.EVENT_MALFORMED, error.message) from error
-    if header.typ != JWS_TYPE:
-        raise Refused(Code.EVENT_MALFORMED, f"The signature is not of type {JWS_TYPE!r}.")
-    return decode_event(payload), header.kid
+    return decode_event(jws.payload), jws
 
 
 def verified_event(compact: str) -> LifecycleEvent:
@@ -194,6 +236,11 @@ def verified_event(compact: str) -> LifecycleEvent:
     """
     payload = compact.split(".", 2)[1]
     return _decoder.decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+
+def is_metadata_text(value: object) -> TypeGuard[str]:
+    """Whether a value may stand in the metadata of an event: a short text without control characters."""
+    return isinstance(value, str) and _METADATA_TEXT.holds(value)
 
 
 def event_time(now: datetime) -> str:

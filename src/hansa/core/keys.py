@@ -5,29 +5,33 @@ Algorithms are ES256 on P-256, and Ed25519, the fully specified name of EdDSA (R
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import based58
 import msgspec
-from cryptography.hazmat.primitives import serialization
-from joserfc import jws
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey
-from joserfc.registry import HeaderParameter
 
+from hansa.core.closed_json import Record
+from hansa.core.curve_points import is_ed25519_point, is_p256_point
 from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.jws import P256_ORDER, CompactJws, compact_jws, signing_input
 
 Algorithm = Literal["ES256", "Ed25519"]
 ALGORITHMS: Final = ("ES256", "Ed25519")
 
 _MULTICODEC: Final = {"ES256": b"\x80\x24", "Ed25519": b"\xed\x01"}
-_HEADER_SIZE_MAX_BYTES: Final = 4096
-
-_signing_time = HeaderParameter("Claimed signing time (ETSI TS 119 182-1)", "int")
-_registry = jws.JWSRegistry({"iat": _signing_time}, algorithms=list(ALGORITHMS))
-_registry.max_header_length = _HEADER_SIZE_MAX_BYTES
+_COORDINATE: Final = re.compile("[A-Za-z0-9_-]{43}", re.ASCII)
+_ECDSA: Final = ec.ECDSA(SHA256())
 
 
 class PublicJwk(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -49,43 +53,48 @@ class VerifyingKey:
     """A public key that checks signatures of its one algorithm."""
 
     def __init__(self, jwk: PublicJwk) -> None:
-        """Raises `Refused` with `Code.INVALID` when the JWK is no usable key."""
-        self.jwk = jwk
-        members = {k: v for k, v in msgspec.to_builtins(jwk).items() if k != "kid"}
-        try:
-            self._key: ECKey | OKPKey = (
-                ECKey.import_key(members) if jwk.kty == "EC" else OKPKey.import_key(members)
-            )
-            self._key.public_key  # noqa: B018 - the library decodes the point on first use
-        except (JoseError, ValueError, KeyError, TypeError) as error:
-            raise Refused(
-                Code.INVALID, f"The public key {jwk.kid!r} is not a valid {jwk.crv} key."
-            ) from error
+        """A key of a point on the curve, written in its one form, of the group of prime order.
 
-    def verify(self, compact: str) -> bytes:
+        Raises:
+            Refused: `Code.INVALID`, for any other JWK.
+        """
+        self.jwk = jwk
+        self._key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+        x, y = _coordinate(jwk.x), _coordinate(jwk.y or "")
+        if jwk.kty == "EC" and jwk.crv == "P-256" and x and y and is_p256_point(x, y):
+            numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(x), int.from_bytes(y), ec.SECP256R1())
+            self._key = numbers.public_key()
+        elif jwk.kty == "OKP" and jwk.crv == "Ed25519" and x and jwk.y is None and is_ed25519_point(x):
+            self._key = ed25519.Ed25519PublicKey.from_public_bytes(x)
+        else:
+            raise Refused(Code.INVALID, f"The public key {jwk.kid!r} is not a valid {jwk.crv} key.")
+
+    def verify(self, jws: CompactJws) -> bytes:
         """The payload of a compact JWS.
 
         Raises:
-            Refused: `Code.EVENT_SIGNATURE_INVALID`, whatever is wrong with it.
+            Refused: `Code.EVENT_SIGNATURE_INVALID`, when this key did not make the signature.
         """
         try:
-            return jws.deserialize_compact(compact, self._key, [self.jwk.algorithm], _registry).payload
-        except (JoseError, ValueError, TypeError, KeyError) as error:
+            if jws.algorithm != self.jwk.algorithm:
+                raise InvalidSignature
+            if isinstance(self._key, ed25519.Ed25519PublicKey):
+                self._key.verify(jws.signature, jws.signing_input)
+            else:
+                r, s = int.from_bytes(jws.signature[:32]), int.from_bytes(jws.signature[32:])
+                self._key.verify(encode_dss_signature(r, s), jws.signing_input, _ECDSA)
+        except InvalidSignature as error:
             raise Refused(
                 Code.EVENT_SIGNATURE_INVALID, f"The signature does not verify with key {self.jwk.kid!r}."
             ) from error
+        return jws.payload
 
     def did_key(self) -> str:
         """The did:key of this key (multibase base58btc of multicodec prefix and public key)."""
-        raw: bytes
-        if self.jwk.kty == "EC":
-            raw = self._key.public_key.public_bytes(
-                serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint
-            )
+        if isinstance(self._key, ed25519.Ed25519PublicKey):
+            raw = self._key.public_bytes_raw()
         else:
-            raw = self._key.public_key.public_bytes(
-                serialization.Encoding.Raw, serialization.PublicFormat.Raw
-            )
+            raw = self._key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
         return "did:key:z" + based58.b58encode(_MULTICODEC[self.jwk.algorithm] + raw).decode()
 
 
@@ -141,28 +150,25 @@ class SigningKey:
         """The public half."""
         return VerifyingKey(self.public)
 
-    def sign(self, payload: bytes, **header: Any) -> str:
-        """A compact JWS (RFC 7515) with `alg`, `kid` and further header parameters."""
-        protected = {"alg": self.public.algorithm, "kid": self.kid, **header}
-        return jws.serialize_compact(protected, payload, self._key, [self.public.algorithm], _registry)
+    def sign(self, payload: bytes, header: Record, **fields: Any) -> str:
+        """A compact JWS (RFC 7515) with a header of that form: `alg`, `kid`, and the fields beside them."""
+        protected = {"alg": self.public.algorithm, "kid": self.kid, **fields}
+        signed = signing_input(header, protected, payload)
+        return compact_jws(signed, self._signature(signed))
+
+    def _signature(self, signed: bytes) -> bytes:
+        private = self._key.private_key
+        if isinstance(private, ed25519.Ed25519PrivateKey):
+            return private.sign(signed)
+        assert isinstance(private, ec.EllipticCurvePrivateKey), "there are two kinds of keys"
+        r, s = decode_dss_signature(private.sign(signed, _ECDSA))
+        return r.to_bytes(32) + min(s, P256_ORDER - s).to_bytes(32)
 
 
-class JwsHeader(msgspec.Struct, frozen=True):
-    """What a verifier reads of a JWS header before it verifies: which key to use."""
-
-    alg: str
-    kid: str
-    typ: str = ""
-
-
-def split_compact(compact: str) -> tuple[JwsHeader, bytes]:
-    """Header and payload of a compact JWS, *unverified*: good for choosing the key, for nothing else.
-
-    Raises:
-        Refused: `Code.MALFORMED`.
-    """
+def _coordinate(text: str) -> bytes:
+    """The 32 bytes of a coordinate (RFC 7518, section 6.2.1.2) in its one form; else nothing."""
     try:
-        token = jws.extract_compact(compact.encode("ascii"), registry=_registry)
-        return msgspec.convert(token.headers(), JwsHeader), token.payload
-    except (JoseError, ValueError, TypeError, KeyError, msgspec.ValidationError) as error:
-        raise Refused(Code.MALFORMED, "This is not a compact JSON Web Signature.") from error
+        raw = base64.urlsafe_b64decode(text + "=") if _COORDINATE.fullmatch(text) else b""
+    except ValueError:
+        return b""
+    return raw if base64.urlsafe_b64encode(raw).rstrip(b"=") == text.encode() else b""

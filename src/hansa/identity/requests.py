@@ -27,15 +27,18 @@ import msgspec
 
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
+from hansa.core.closed_json import FreeText, Integer, Record, Text
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy, uuid7
-from hansa.core.keys import PublicJwk, SigningKey, VerifyingKey, split_compact
+from hansa.core.jws import read_compact, token_header
+from hansa.core.keys import PublicJwk, SigningKey, VerifyingKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 
 MEMBER_TOKEN_HEADER: Final = "Member-Token"  # noqa: S105 - the name of a header, not a secret
 _HEADER_LOWER: Final = MEMBER_TOKEN_HEADER.lower()
 TOKEN_TYPE: Final = "member-request+jwt"  # noqa: S105 - a media type, not a secret
+TOKEN_HEADER: Final = token_header(TOKEN_TYPE)
 TOKEN_SIZE_MAX_BYTES: Final = 8192
 KEYS_CACHED_MAX: Final = 1024
 USED_PER_MEMBER_MAX: Final = 50_000
@@ -56,7 +59,20 @@ class RequestClaims(msgspec.Struct, frozen=True):
     jti: str
 
 
-_decoder = msgspec.json.Decoder(RequestClaims)
+_MOMENT: Final = Integer(0, 253_402_300_799)
+_CLAIMS: Final = Record(
+    {
+        "aud": FreeText(256),
+        "digest": Text("[A-Za-z0-9_-]{43}"),
+        "exp": _MOMENT,
+        "htm": Text("[A-Z]{1,16}"),
+        "htu": FreeText(4096),
+        "iat": _MOMENT,
+        "iss": FreeText(256),
+        "jti": Text("[0-9a-f-]{36}"),
+    }
+)
+"""The payload, as the member that is asked reads it."""
 
 
 def body_digest(body: bytes) -> str:
@@ -88,7 +104,8 @@ class MemberSigner:
             exp=now + int(self._age_max_s),
             jti=uuid7(moment, self._entropy),
         )
-        return {MEMBER_TOKEN_HEADER: self._key.sign(msgspec.json.encode(claims), typ=TOKEN_TYPE)}
+        payload = _CLAIMS.write(msgspec.structs.asdict(claims))
+        return {MEMBER_TOKEN_HEADER: self._key.sign(payload, TOKEN_HEADER, typ=TOKEN_TYPE)}
 
 
 class MemberCallerCheck:
@@ -150,22 +167,21 @@ class MemberCallerCheck:
         if len(compact) > TOKEN_SIZE_MAX_BYTES:
             raise _refused("is too long")
         try:
-            header, unverified = split_compact(compact)
-            issuer = _decoder.decode(unverified).iss
-        except (Refused, msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise _refused("is malformed") from error
-        if header.typ != TOKEN_TYPE:
-            raise _refused("is not for a request between members")
-        member = next((one for one in self._members() if one.did == issuer), None)
+            jws = read_compact(compact, TOKEN_HEADER)
+            claims = RequestClaims(**_CLAIMS.read(jws.payload))
+        except Refused as error:
+            raise _refused("is malformed, or not for a request between members") from error
+        member = next((one for one in self._members() if one.did == claims.iss), None)
         if member is None or member.status != "active":
             raise _refused("is not of an active member of the league")
-        jwk = member.key(header.kid)
+        jwk = member.key(jws.kid)
         if jwk is None:
             raise _refused("names a key that the league does not know for this member")
         try:
-            return _decoder.decode(self._key(jwk).verify(compact))
+            self._key(jwk).verify(jws)
         except Refused as error:
             raise _refused("has a wrong signature") from error
+        return claims
 
     def _key(self, jwk: PublicJwk) -> VerifyingKey:
         key = self.key_cache.get(jwk)

@@ -22,11 +22,13 @@ from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, uuid7
-from hansa.core.keys import SigningKey, VerifyingKey, split_compact
+from hansa.core.jws import read_compact, token_header
+from hansa.core.keys import SigningKey, VerifyingKey
 
 ROLES: Final = frozenset({"operator", "provider", "reader"})
 
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - the media type of RFC 9068, not a secret
+TOKEN_HEADER: Final = token_header(TOKEN_TYPE)
 TOKEN_SIZE_MAX_BYTES: Final = 4096
 SUBJECT_LENGTH_MAX_CHARS: Final = 256
 EXPIRES_IN_MAX_S: Final = 10 * 366 * 86_400
@@ -96,7 +98,7 @@ def issue_token(
         jti=uuid7(moment, entropy),
         roles=tuple(sorted(set(roles))),
     )
-    return key.sign(msgspec.json.encode(claims), typ=TOKEN_TYPE)
+    return key.sign(msgspec.json.encode(claims), TOKEN_HEADER, typ=TOKEN_TYPE)
 
 
 class TokenAuthenticate:
@@ -144,14 +146,11 @@ class TokenAuthenticate:
     def _verify(self, token: bytes) -> _VerifiedToken:
         """A token, after its signature, form and audience were verified."""
         try:
-            compact = token.decode("ascii")
-            header, _ = split_compact(compact)
+            jws = read_compact(token.decode("ascii"), TOKEN_HEADER)
         except (UnicodeDecodeError, Refused) as error:
-            raise _unauthenticated("The bearer token is malformed.") from error
-        if header.typ != TOKEN_TYPE:
-            raise _unauthenticated("The bearer token is not an access token.")
+            raise _unauthenticated("The bearer token is malformed, or not an access token.") from error
         try:
-            payload = self._key.verify(compact)
+            payload = self._key.verify(jws)
         except Refused as error:
             raise _unauthenticated("The bearer token was not issued by this marketplace.") from error
         try:

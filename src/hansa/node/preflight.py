@@ -82,7 +82,7 @@ def ledger_before_start(folder: Path) -> tuple[datetime | None, tuple[Member, ..
     """Time of the last block that is here, and the registry; nothing before the first start.
 
     Raises:
-        Fatal: `Code.STORE_NEWER` or `Code.STORE_DAMAGED`.
+        Fatal: `Code.STORE_NEWER`, `Code.LEDGER_OLDER` or `Code.STORE_DAMAGED`.
     """
     file = folder / LEDGER_STATE
     if not file.exists():

@@ -21,14 +21,17 @@ from hansa.core.events import (
     ATTRIBUTE_VALUE_CHANGE,
     CREATE,
     DELETE,
+    METADATA_LIST_MAX,
     STATE_CHANGE,
     EntityVersion,
     LifecycleEvent,
     Metadata,
     ValidityPeriod,
+    encode_event,
     entity_location,
     event_name,
     event_time,
+    is_metadata_text,
     sign_event,
 )
 from hansa.core.identifiers import Entropy, entity_key, uuid7
@@ -37,9 +40,6 @@ from hansa.core.limits import Limits
 from hansa.store import Entity
 from hansa.store.tables.publications import Outgoing, Publication
 
-METADATA_TEXT_MAX_CHARS: Final = 128
-"""A longer status, time or category identifier is left out of the event."""
-CATEGORIES_MAX: Final = 32
 _SIGNING_OVERHEAD_BYTES: Final = 512
 """Header, signature and separators of the compact JWS, with room for a long key name."""
 
@@ -89,7 +89,7 @@ class Announcer:
         if current is not None and (current.hashlink, current.type) == (entity.hashlink, entity.type):
             return None
         body = msgspec.json.decode(entity.body)
-        status = _if_short(body.get("lifecycleStatus"))
+        status = _metadata_text(body.get("lifecycleStatus"))
         change = CREATE
         if current is not None:
             is_same_status = current.lifecycle_status in {None, status}
@@ -126,7 +126,7 @@ class Announcer:
         """The event with its metadata; when it would become too large, without the last categories."""
         while True:
             full = msgspec.structs.replace(event, metadata=metadata)
-            if not metadata.categories or len(msgspec.json.encode(full)) <= self._payload_max_bytes:
+            if not metadata.categories or len(encode_event(full)) <= self._payload_max_bytes:
                 return full
             metadata = msgspec.structs.replace(metadata, categories=metadata.categories[:-1])
 
@@ -150,7 +150,7 @@ def _metadata(body: dict[str, Any], status: str | None) -> Metadata:
     valid_for = None
     if isinstance(period, dict):
         valid_for = ValidityPeriod(
-            _if_short(period.get("startDateTime")), _if_short(period.get("endDateTime"))
+            _metadata_text(period.get("startDateTime")), _metadata_text(period.get("endDateTime"))
         )
     return Metadata(status, valid_for if valid_for != ValidityPeriod() else None, _categories(body))
 
@@ -159,10 +159,10 @@ def _categories(body: dict[str, Any]) -> tuple[str, ...]:
     references = body.get("category")
     if not isinstance(references, list):
         return ()
-    ids = (_if_short(reference.get("id")) for reference in references if isinstance(reference, dict))
-    return tuple(dict.fromkeys(id for id in ids if id))[:CATEGORIES_MAX]
+    ids = (_metadata_text(reference.get("id")) for reference in references if isinstance(reference, dict))
+    return tuple(dict.fromkeys(id for id in ids if id))[:METADATA_LIST_MAX]
 
 
-def _if_short(value: object) -> str | None:
-    """A text that is short enough for an event; None for every other value."""
-    return value if isinstance(value, str) and len(value) <= METADATA_TEXT_MAX_CHARS else None
+def _metadata_text(value: object) -> str | None:
+    """A text that may stand in an event; None for every other value."""
+    return value if is_metadata_text(value) else None

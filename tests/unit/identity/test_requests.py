@@ -6,6 +6,7 @@ import pytest
 
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.jws import token_header
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -136,7 +137,9 @@ async def test_a_malformed_token_is_refused(pair: Pair, value: str) -> None:
 
 
 async def test_a_signed_jws_of_another_kind_is_refused(pair: Pair) -> None:
-    assert await pair.refusal({"member-token": KEYS["lubeck"].sign(b"{}", typ="jose")})
+    assert await pair.refusal(
+        {"member-token": KEYS["lubeck"].sign(b"{}", token_header("other+jwt"), typ="other+jwt")}
+    )
 
 
 async def test_a_member_that_asks_too_often_waits_until_its_tokens_have_expired(pair: Pair) -> None:

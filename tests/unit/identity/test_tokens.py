@@ -9,6 +9,7 @@ import pytest
 from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
+from hansa.core.jws import token_header
 from hansa.core.keys import SigningKey
 from hansa.identity import TokenAuthenticate, issue_token
 
@@ -102,7 +103,7 @@ def test_the_algorithm_is_not_the_callers_choice(
 
 
 def test_a_jws_of_another_kind_is_no_token(clock: ManualClock, authenticate: TokenAuthenticate) -> None:
-    event = KEY.sign(b"{}", typ="jose")
+    event = KEY.sign(b"{}", token_header("other+jwt"), typ="other+jwt")
     assert "not an access token" in refusal(authenticate, bearer(event))
 
 
@@ -116,7 +117,9 @@ def test_a_malformed_authorization_header_is_refused(authenticate: TokenAuthenti
 
 def test_a_signed_payload_that_is_no_claims_is_refused(authenticate: TokenAuthenticate) -> None:
     for payload in (b"[]", b"{}", b'{"exp":"never"}', b"\xff"):
-        assert "malformed" in refusal(authenticate, bearer(KEY.sign(payload, typ="at+jwt")))
+        assert "malformed" in refusal(
+            authenticate, bearer(KEY.sign(payload, token_header("at+jwt"), typ="at+jwt"))
+        )
 
 
 async def test_a_token_from_the_future_is_refused(clock: ManualClock) -> None:

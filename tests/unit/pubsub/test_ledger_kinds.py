@@ -14,9 +14,10 @@ import pytest
 import structlog
 
 from hansa.core.clock import ManualClock
+from hansa.core.closed_json import FreeText, Record
 from hansa.core.errors import Code, Refused
 from hansa.core.events import CREATE, entity_location
-from hansa.core.keys import split_compact
+from hansa.core.jws import read_compact, token_header
 from hansa.core.members import normal_endpoint
 from hansa.pubsub.bus import CommittedEvent
 from hansa.pubsub.ledger.application import LedgerApplication
@@ -41,14 +42,15 @@ MOVED: Final = "https://moved.example"
 # -- a kind
 # ----------------------------------------------------------------------------------------------------
 
+HEADER: Final = token_header("statement+jwt")
+STATEMENT_FORM: Final = Record({"after": FreeText(256), "before": FreeText(256), "did": FreeText(256)})
+
 STATEMENT: Final = Rule(90, Code.TRANSACTION_MALFORMED, "the statement cannot be read")
 SIGNER: Final = Rule(91, Code.FORBIDDEN, "the statement is not signed by the member")
 BEFORE: Final = Rule(92, Code.CONFLICT, "the member is at another endpoint than the statement says")
 
 
-class EndpointTransaction(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="endpoint"
-):
+class EndpointTransaction(msgspec.Struct, frozen=True):
     """A member's move to another endpoint."""
 
     statement: str
@@ -67,12 +69,12 @@ class SignedStatement(SignedText):
 
     def __init__(self, jws: str) -> None:
         try:
-            header, payload = split_compact(jws)
-            self.content = msgspec.json.decode(payload, type=Statement)
+            parts = read_compact(jws, HEADER)
+            self.content = Statement(**STATEMENT_FORM.read(parts.payload))
             normal_endpoint(self.content.after)
-        except (Refused, msgspec.DecodeError) as error:
-            raise STATEMENT.broken(str(error)) from error
-        super().__init__(jws, header.kid)
+        except Refused as error:
+            raise STATEMENT.broken(error.message) from error
+        super().__init__(jws, parts)
 
 
 def check_form(transaction: EndpointTransaction, params: LedgerParams) -> None:
@@ -104,7 +106,9 @@ def apply(state: Overlay, signed: SignedStatement) -> None:
 
 
 ENDPOINT: Final = Kind(
-    wire=EndpointTransaction,
+    name="endpoint",
+    form=Record({"statement": FreeText(4096)}),
+    fields=EndpointTransaction,
     rules=(STATEMENT, SIGNER, BEFORE),
     check_form=check_form,
     decode=decode,
@@ -115,8 +119,8 @@ ENDPOINT: Final = Kind(
 
 def move(origin: Origin, before: str, after: str, signer: Origin | None = None) -> bytes:
     """The transaction that moves a member."""
-    statement = msgspec.json.encode(Statement(origin.did, before, after))
-    return msgspec.json.encode(EndpointTransaction((signer or origin).key.sign(statement)))
+    statement = STATEMENT_FORM.write({"did": origin.did, "before": before, "after": after})
+    return ENDPOINT.write(statement=(signer or origin).key.sign(statement, HEADER, typ="statement+jwt"))
 
 
 # -- what the ledger makes of it
@@ -183,7 +187,7 @@ def test_later_transactions_of_a_block_see_the_change(ledger: Ledger) -> None:
 def test_what_breaks_a_rule_of_the_kind_changes_nothing(ledger: Ledger) -> None:
     forged = move(ledger.lubeck, ledger.lubeck.endpoint, MOVED, signer=ledger.bergen)
     elsewhere = move(ledger.lubeck, MOVED, "https://third.example")
-    unreadable = msgspec.json.encode(EndpointTransaction("x"))
+    unreadable = ENDPOINT.write(statement="x")
     before = ledger.application.state.head
     assert ledger.commit(forged, elsewhere, unreadable) == [
         Code.FORBIDDEN,
@@ -254,7 +258,7 @@ def test_a_kind_that_is_not_registered_is_no_transaction() -> None:
 
 
 def test_names_and_numbers_of_kinds_and_rules_are_their_own() -> None:
-    names = [kind.wire.__struct_config__.tag for kind in KINDS]
+    names = [kind.name for kind in KINDS]
     assert len(set(names)) == len(names)
     assert len({rule.number for rule in RULES}) == len(RULES)
 

@@ -99,6 +99,14 @@ def test_a_newer_state_is_refused(application: LedgerApplication, path: Path) ->
     expect_fatal(path, Code.STORE_NEWER)
 
 
+def test_a_state_of_older_rules_is_refused_and_left_alone(application: LedgerApplication, path: Path) -> None:
+    application.state.connection.pragma("user_version", 1)
+    application.state.close()
+    before = path.read_bytes()
+    expect_fatal(path, Code.LEDGER_OLDER)
+    assert path.read_bytes() == before
+
+
 def test_another_programs_database_is_refused(path: Path) -> None:
     connection = apsw.Connection(str(path))
     connection.pragma("application_id", 7)

@@ -24,6 +24,7 @@ AHEAD: Final = "ahead"
 """`log` of a CheckTx for a transaction that may wait although it is one version ahead."""
 
 LOG_LENGTH_MAX_CHARS: Final = 300
+FAULTS_LOGGED_MAX: Final = 10
 
 _Method = Callable[[Any], Any]
 
@@ -37,6 +38,7 @@ class AbciMethods:
         statuses = enum_values(f"{PACKAGE}.ResponseProcessProposal.ProposalStatus")
         self._accept, self._reject = statuses["ACCEPT"], statuses["REJECT"]
         self._recheck = enum_values(f"{PACKAGE}.CheckTxType")["RECHECK"]
+        self._faults = 0
         self._methods: Mapping[str, _Method] = {
             "echo": lambda request: self._message("ResponseEcho", message=request.message),
             "flush": lambda _: self._message("ResponseFlush"),
@@ -108,6 +110,7 @@ class AbciMethods:
         try:
             in_order = self._application.check_tx(request.tx, is_recheck=request.type == self._recheck)
         except Refused as refusal:
+            self._note_fault(refusal)
             return self._message("ResponseCheckTx", **_refused(refusal))
         return self._message("ResponseCheckTx", log="" if in_order else AHEAD)
 
@@ -118,6 +121,7 @@ class AbciMethods:
     def _process_proposal(self, request: Any) -> Any:
         refusal = self._application.process_proposal(request.txs)
         if refusal is not None:
+            self._note_fault(refusal)
             self._logger.warning(
                 "proposal_rejected",
                 height=request.height,
@@ -136,6 +140,14 @@ class AbciMethods:
             for refusal in effects.refusals
         ]
         return self._message("ResponseFinalizeBlock", tx_results=results, app_hash=effects.head.app_hash)
+
+    def _note_fault(self, refusal: Refused) -> None:
+        """Log the first faults of this software, and only those, since strangers may cause them."""
+        if refusal.code is not Code.INTERNAL:
+            return
+        self._faults += 1
+        if self._faults <= FAULTS_LOGGED_MAX:
+            self._logger.error("transaction_fault", number=self._faults, exc_info=refusal.__cause__)
 
     def _commit(self, request: Any) -> Any:
         del request

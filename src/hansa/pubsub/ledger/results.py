@@ -47,12 +47,14 @@ class RuleBroken(Refused):
         self.rule = rule
 
 
-FORM: Final = Rule(8, Code.TRANSACTION_MALFORMED, "the bytes are not the JSON of a known kind of transaction")
-SIZE: Final = Rule(9, Code.TRANSACTION_TOO_LARGE, "the transaction exceeds `transaction_size_max_bytes`")
-CANONICAL: Final = Rule(
-    14, Code.TRANSACTION_MALFORMED, "the transaction is not in the one form that the encoder writes"
+FORM: Final = Rule(
+    8, Code.TRANSACTION_MALFORMED, "the bytes are not the one form of a transaction of a known kind"
 )
-TRANSACTION_RULES: Final = (FORM, SIZE, CANONICAL)
+SIZE: Final = Rule(9, Code.TRANSACTION_TOO_LARGE, "the transaction exceeds `transaction_size_max_bytes`")
+FAULT: Final = Rule(
+    18, Code.INTERNAL, "the member failed to judge the transaction, which is a fault of its software"
+)
+TRANSACTION_RULES: Final = (FORM, SIZE, FAULT)
 """Of transactions of every kind."""
 
 QUERY_NUMBERS: Final[Mapping[Code, int]] = MappingProxyType(

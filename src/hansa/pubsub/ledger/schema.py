@@ -19,7 +19,9 @@ from typing import Final, NamedTuple
 APPLICATION_ID: Final = 0x48414E4C
 """`HANL` in the file's header: this is a ledger's state and nothing else."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""2: headers and contents of events in their one canonical form. A ledger of an earlier version cannot go on:
+its history has other verdicts under these rules."""
 
 SCHEMA: Final = """
 CREATE TABLE head (

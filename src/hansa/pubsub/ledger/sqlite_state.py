@@ -60,7 +60,7 @@ class SqliteState:
         """Open or create.
 
         Raises:
-            Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`.
+            Fatal: `Code.STORE_NEWER`, `Code.LEDGER_OLDER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`.
         """
         self.path = str(path)
         with self._failures():
@@ -244,6 +244,13 @@ class SqliteState:
             )
         if application not in {0, APPLICATION_ID}:
             raise Fatal(Code.STORE_DAMAGED, f"{self.path} is not the state of a ledger.")
+        if 0 < version < SCHEMA_VERSION:
+            raise Fatal(
+                Code.LEDGER_OLDER,
+                f"The ledger in {self.path} was founded under the rules of version {version}; this release has those of "
+                f"{SCHEMA_VERSION}. Export the catalogue with the release before, found the league anew, and import it: "
+                "docs/operators/recover.md says how.",
+            )
         # One process at a time: a second one on the same file fails with `FOLDER_IN_USE`.
         self.connection.pragma("locking_mode", "exclusive")
         self.connection.pragma("journal_mode", "wal")

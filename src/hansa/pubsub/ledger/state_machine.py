@@ -8,6 +8,10 @@ decide in four methods of ABCI:
 - PrepareProposal: the waiting transactions one after another, invalid ones left out;
 - ProcessProposal: a proposed block, rejected when any of its transactions is invalid;
 - FinalizeBlock: the decided block; an invalid transaction gets its code and has no effect.
+
+Whatever goes wrong with a transaction in the first three, a fault of this software too, refuses it and
+nothing else, so that no bytes of a stranger end the process. In the last a fault must end it: a member that
+went on alone with its own verdict would have another ledger than the others.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from collections.abc import Sequence
 import msgspec
 
 from hansa.core.errors import Refused
-from hansa.pubsub.ledger.results import RuleBroken
+from hansa.pubsub.ledger.results import FAULT, RuleBroken
 from hansa.pubsub.ledger.state import BlockEffects, Overlay, StateView
 from hansa.pubsub.ledger.transactions import TransactionReader
 
@@ -63,14 +67,29 @@ def check_tx(view: StateView, raw: bytes, reader: TransactionReader, *, is_reche
     Raises:
         RuleBroken: the first rule that the transaction breaks.
     """
+    refusal = _refusal(Overlay(view), raw, reader)
+    if refusal is None:
+        return True
+    if refusal.rule.may_be_ahead and not is_recheck:
+        refusal = _refusal(Overlay(view), raw, reader, may_be_ahead=True)
+        if refusal is None:
+            return False
+    raise refusal
+
+
+def _refusal(
+    state: Overlay, raw: bytes, reader: TransactionReader, *, may_be_ahead: bool = False
+) -> RuleBroken | None:
+    """Apply a transaction to an overlay, or say why not; a fault of ours refuses it too."""
     try:
-        apply_transaction(Overlay(view), raw, reader)
-    except RuleBroken as refusal:
-        if is_recheck or not refusal.rule.may_be_ahead:
-            raise
-        apply_transaction(Overlay(view), raw, reader, may_be_ahead=True)
-        return False
-    return True
+        apply_transaction(state, raw, reader, may_be_ahead=may_be_ahead)
+    except RuleBroken as broken:
+        return broken
+    except Exception as error:  # noqa: BLE001 - no bytes of a stranger may end the process
+        fault = FAULT.broken("This member failed to judge the transaction.")
+        fault.__cause__ = error
+        return fault
+    return None
 
 
 def prepare_proposal(
@@ -84,9 +103,7 @@ def prepare_proposal(
         framed_bytes = len(raw) + _framing_bytes(len(raw))
         if size_bytes + framed_bytes > size_max_bytes:
             continue
-        try:
-            apply_transaction(state, raw, reader)
-        except Refused:
+        if _refusal(state, raw, reader) is not None:
             continue  # CheckTx reports the reason to the submitter when the transaction is checked again
         selected.append(raw)
         size_bytes += framed_bytes
@@ -101,15 +118,11 @@ def _framing_bytes(size: int) -> int:
 
 def process_proposal(
     view: StateView, transactions: Sequence[bytes], reader: TransactionReader
-) -> Refused | None:
+) -> RuleBroken | None:
     """The reason to reject a proposed block with these transactions; None when there is none."""
     state = Overlay(view)
-    for raw in transactions:
-        try:
-            apply_transaction(state, raw, reader)
-        except Refused as refusal:
-            return refusal
-    return None
+    refusals = (_refusal(state, raw, reader) for raw in transactions)
+    return next((refusal for refusal in refusals if refusal is not None), None)
 
 
 def finalize_block(view: StateView, block: Block, reader: TransactionReader) -> BlockEffects:

@@ -1,7 +1,8 @@
 """Reading transactions of any kind.
 
-There is exactly one byte string for a transaction (the one that the encoder writes), so that nobody can flood
-the ledger with look-alikes of one transaction.
+There is exactly one byte string for a transaction, so that nobody can flood the ledger with look-alikes of
+one. Bytes come from strangers, and every member must make the same of them: closed forms read them, no
+library does.
 
 A transaction is read at least four times: in CheckTx, PrepareProposal, ProcessProposal and FinalizeBlock. The
 outcome depends on its bytes alone, so `TransactionReader` caches it by the hash of the bytes. The cache is
@@ -10,17 +11,16 @@ bounded.
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from hansa.core.cache import Cache
+from hansa.core.errors import Refused
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.results import CANONICAL, FORM, SIZE
+from hansa.pubsub.ledger.results import FORM, SIZE
 from hansa.pubsub.ledger.rules import KINDS
 from hansa.pubsub.ledger.rules.kind import CheckContext, Kind
 from hansa.pubsub.ledger.rules.signatures import VerifyingKeys
@@ -52,11 +52,7 @@ class TransactionReader:
         steps_cached_max: int = STEPS_CACHED_MAX,
     ) -> None:
         self._params = params
-        self._kinds: Mapping[type, Kind[Any, Any]] = {kind.wire: kind for kind in kinds}
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
-            functools.reduce(operator.or_, self._kinds)
-        )
-        self._encoder = msgspec.json.Encoder()
+        self._kinds = tuple(kinds)
         self._cache: Cache[bytes, LedgerTransaction] = Cache(
             "ledger_transactions",
             max(1, steps_cached_max),
@@ -79,15 +75,14 @@ class TransactionReader:
         cached = self._cache.get(digest)
         if cached is not None:
             return cached
-        wire = self.read_form(raw)
-        kind = self._kinds[type(wire)]
-        transaction = LedgerTransaction(kind, tuple(kind.decode(wire)))
+        kind, fields = self.read_form(raw)
+        transaction = LedgerTransaction(kind, tuple(kind.decode(fields)))
         assert transaction.steps, "a transaction has a step"
         self._cache.put(digest, transaction)
         return transaction
 
-    def read_form(self, raw: bytes) -> msgspec.Struct:
-        """What a transaction's bytes say, within the ledger's limits; cheapest checks first.
+    def read_form(self, raw: bytes) -> tuple[Kind[Any, Any], Any]:
+        """The kind of a transaction and its fields, within the ledger's limits; cheapest checks first.
 
         Raises:
             RuleBroken: a rule of transactions or of the kind's form.
@@ -96,11 +91,12 @@ class TransactionReader:
             raise SIZE.broken(
                 f"The transaction has {len(raw)} bytes; {self._params.transaction_size_max_bytes} are allowed."
             )
+        kind = next((kind for kind in self._kinds if raw.startswith(kind.prefix)), None)
+        if kind is None:
+            raise FORM.broken("This is not a transaction of a known kind.")
         try:
-            wire: msgspec.Struct = self._decoder.decode(raw)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise FORM.broken(f"This is not a transaction: {error}.") from error
-        self._kinds[type(wire)].check_form(wire, self._params)
-        if self._encoder.encode(wire) != raw:
-            raise CANONICAL.broken("The transaction is not in its one canonical form.")
-        return wire
+            fields = kind.read(raw)
+        except Refused as error:
+            raise FORM.broken(f"The transaction is not in its one form: {error.message}") from error
+        kind.check_form(fields, self._params)
+        return kind, fields

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
+from hansa.core.closed_json import Integer, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
 from hansa.core.events import ENTITIES_PATH, LifecycleEvent, entity_location, read_event
 from hansa.pubsub.bus import Claim
@@ -28,6 +29,8 @@ from hansa.pubsub.ledger.rules.kind import CheckContext, Kind
 from hansa.pubsub.ledger.rules.signatures import SignedText
 from hansa.pubsub.ledger.state import Overlay, StateView
 
+EVENTS_MAX: Final = 65_536
+"""Of any ledger; the parameters of a league say how many there may be in it."""
 ATTEMPT_MAX: Final = 255
 """Of `EventsTransaction.attempt`: bounds the look-alikes of one batch."""
 
@@ -59,7 +62,6 @@ PREVIOUS: Final = Rule(
 DELETION: Final = Rule(
     13, Code.EVENT_VERSION_BROKEN, "the location of a deletion names another version than the last"
 )
-EMPTY: Final = Rule(15, Code.TRANSACTION_MALFORMED, "the transaction has no events")
 COUNT: Final = Rule(
     16, Code.TRANSACTION_TOO_LARGE, "the transaction has more than `events_per_transaction_max` events"
 )
@@ -67,25 +69,19 @@ ISSUERS: Final = Rule(17, Code.TRANSACTION_MALFORMED, "the transaction has event
 
 RULES: Final = (
     *(FORM, SIZE, ISSUER, SIGNATURE, DUPLICATE, LOCATION, VERSION),
-    *(SUSPENDED, KEY, PREVIOUS, DELETION, EMPTY, COUNT, ISSUERS),
+    *(SUSPENDED, KEY, PREVIOUS, DELETION, COUNT, ISSUERS),
 )
 
 
-class EventsTransaction(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag_field="kind",
-    tag="events",
-):
+class EventsTransaction(msgspec.Struct, frozen=True):
     """A batch of one issuer's lifecycle events: all of them or none."""
 
     events: tuple[str, ...]
-    """Compact JWS, in the order in which they take their positions."""
-    attempt: Annotated[int, msgspec.Meta(ge=0, le=ATTEMPT_MAX)] = 0
-    """Which submission of the batch this is. CometBFT gossips the same bytes to a peer once only, and a peer
-    that was starting then has dropped them; other bytes travel again."""
+    """Compact JWS, in the order in which they take their positions; at least one."""
+    attempt: int = 0
+    """Which submission of the batch this is; left out of the first one's bytes. CometBFT gossips the same
+    bytes to a peer once only, and a peer that was starting then has dropped them; other bytes travel
+    again."""
 
 
 class SignedEvent(SignedText):
@@ -96,25 +92,17 @@ class SignedEvent(SignedText):
     def __init__(self, jws: str) -> None:
         """Raises `RuleBroken` with `FORM`."""
         try:
-            event, kid = read_event(jws)
+            event, parts = read_event(jws)
         except Refused as error:
             raise FORM.broken(error.message) from error
-        super().__init__(jws, kid)
+        super().__init__(jws, parts)
         self.event: LifecycleEvent = event
-
-
-_encoder = msgspec.json.Encoder()
-
-
-def encode_events(events: Sequence[str], attempt: int = 0) -> bytes:
-    """The bytes of an `events` transaction."""
-    return _encoder.encode(EventsTransaction(tuple(events), attempt % (ATTEMPT_MAX + 1)))
 
 
 def _check_form(transaction: EventsTransaction, params: LedgerParams) -> None:
     count = len(transaction.events)
-    if not 1 <= count <= params.events_per_transaction_max:
-        raise (EMPTY if count == 0 else COUNT).broken(
+    if count > params.events_per_transaction_max:
+        raise COUNT.broken(
             f"The transaction has {count} events; 1 to {params.events_per_transaction_max} are allowed."
         )
     for compact in transaction.events:
@@ -177,7 +165,12 @@ def _apply(state: Overlay, signed: SignedEvent) -> None:
 
 
 EVENTS: Final = Kind(
-    wire=EventsTransaction,
+    name="events",
+    form=Record(
+        {"events": ListOf(Text(r"[\x20\x21\x23-\x5b\x5d-\x7e]*"), EVENTS_MAX)},
+        {"attempt": Integer(1, ATTEMPT_MAX)},
+    ),
+    fields=EventsTransaction,
     rules=RULES,
     check_form=_check_form,
     decode=_decode,
@@ -185,3 +178,9 @@ EVENTS: Final = Kind(
     apply=_apply,
 )
 """The kind `events`."""
+
+
+def encode_events(events: Sequence[str], attempt: int = 0) -> bytes:
+    """The bytes of an `events` transaction."""
+    number = attempt % (ATTEMPT_MAX + 1)
+    return EVENTS.write(events=tuple(events), **({"attempt": number} if number else {}))

@@ -1,9 +1,11 @@
 """What a kind of ledger transaction is.
 
-A transaction is JSON, tagged with its kind's name. It passes through four functions of its kind, in this
-order:
+A transaction is a closed form (`hansa.core.closed_json`): `{"kind":"<name>",` and the fields of its kind, of
+which each has one byte string. It passes through its form and four functions of its kind, in this order:
 
-    check_form   limits and shape of what was read, cheapest first, because strangers' bytes come here
+    form         the fields, from bytes of strangers; what is not in the form is refused as one that has no
+    kind
+    check_form   limits of what was read, cheapest first
     decode       the transaction's steps; what needs no state is checked here
     check        one step against the state after the steps before it
     apply        the changes of a checked step
@@ -19,10 +21,11 @@ To add a kind: write its module here, with a value of `Kind`, and name that valu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from hansa.core.closed_json import Record
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import Rule
 from hansa.pubsub.ledger.rules.signatures import VerifyingKeys
@@ -45,8 +48,12 @@ class CheckContext(msgspec.Struct, frozen=True):
 class Kind(msgspec.Struct, Generic[WireT, StepT], frozen=True):
     """One kind of ledger transaction."""
 
-    wire: type[WireT]
-    """Its form: a struct with `tag_field="kind"`, the kind's name as `tag`, and no unknown fields."""
+    name: str
+    """In lower case; how a transaction says its kind."""
+    form: Record
+    """The bytes of its fields."""
+    fields: type[WireT]
+    """Its fields, by the names of the form."""
     rules: tuple[Rule, ...]
     """Every rule that its functions refuse with."""
     check_form: Callable[[WireT, LedgerParams], None]
@@ -54,3 +61,20 @@ class Kind(msgspec.Struct, Generic[WireT, StepT], frozen=True):
     """At least one step."""
     check: Callable[[StateView, StepT, CheckContext], None]
     apply: Callable[[Overlay, StepT], None]
+
+    def read(self, raw: bytes) -> WireT:
+        """The fields of a transaction that begins with `prefix`.
+
+        Raises:
+            Refused: `Code.MALFORMED`.
+        """
+        return self.fields(**self.form.read(b"{" + raw[len(self.prefix) :]))
+
+    def write(self, **fields: Any) -> bytes:
+        """The bytes of a transaction."""
+        return self.prefix + self.form.write(fields)[1:]
+
+    @property
+    def prefix(self) -> bytes:
+        """What transactions of the kind begin with, and those of no other."""
+        return b'{"kind":"%b",' % self.name.encode("ascii")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from hansa.core.cache import Cache
+from hansa.core.jws import CompactJws
 from hansa.core.keys import PublicJwk, VerifyingKey
 
 KEYS_CACHED_MAX: Final = 1024
@@ -33,13 +34,17 @@ class VerifyingKeys:
 class SignedText:
     """A compact JWS with the key that its signature has been verified with."""
 
-    __slots__ = ("_verified_with", "jws", "kid")
+    __slots__ = ("_parts", "_verified_with", "jws")
 
-    def __init__(self, jws: str, kid: str) -> None:
+    def __init__(self, jws: str, parts: CompactJws) -> None:
         self.jws = jws
-        self.kid = kid
-        """Name of the key that is said to have signed it."""
+        self._parts = parts
         self._verified_with: PublicJwk | None = None
+
+    @property
+    def kid(self) -> str:
+        """Name of the key that is said to have signed it."""
+        return self._parts.kid
 
     def verify(self, jwk: PublicJwk, keys: VerifyingKeys) -> None:
         """Check the signature against exactly this key.
@@ -49,5 +54,5 @@ class SignedText:
         """
         if self._verified_with == jwk:
             return
-        keys.of_jwk(jwk).verify(self.jws)
+        keys.of_jwk(jwk).verify(self._parts)
         self._verified_with = jwk

@@ -1,0 +1,119 @@
+"""The golden corpus: transactions, valid and not, with what every version and every interpreter must make
+of them.
+
+`python -m tests.golden.corpus` replays it and prints one line; it needs nothing of the test suite, so that
+any interpreter can run it. `tests.golden.record` makes it, which happens when the rules change on purpose
+and never else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.results import RuleBroken
+from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
+from hansa.pubsub.ledger.state_machine import Block
+
+CORPUS: Final = Path(__file__).with_name("corpus.jsonl.xz")
+
+
+class Genesis(msgspec.Struct, frozen=True):
+    """The first line."""
+
+    app_state: str
+    time_ms: int
+    app_hash: str
+    """Before the first block; hex."""
+
+
+class RecordedTransaction(msgspec.Struct, frozen=True, array_like=True):
+    """A transaction and its verdict."""
+
+    name: str
+    """What is right or wrong with it, for messages."""
+    raw: str
+    """Its bytes, each as the character of that number."""
+    number: int
+    """ABCI result code; 0 when it took effect."""
+
+
+class RecordedBlock(msgspec.Struct, frozen=True):
+    """A further line: one block."""
+
+    height: int
+    time_ms: int
+    transactions: tuple[RecordedTransaction, ...]
+    app_hash: str
+    """After the block; hex."""
+
+
+class Corpus(msgspec.Struct, frozen=True):
+    """All of it."""
+
+    genesis: Genesis
+    blocks: tuple[RecordedBlock, ...]
+
+    @property
+    def count(self) -> int:
+        """Transactions in it."""
+        return sum(len(block.transactions) for block in self.blocks)
+
+
+def read_corpus(path: Path = CORPUS) -> Corpus:
+    """The corpus of a file."""
+    first, *lines = lzma.decompress(path.read_bytes()).splitlines()
+    blocks = tuple(msgspec.json.decode(line, type=RecordedBlock) for line in lines)
+    return Corpus(msgspec.json.decode(first, type=Genesis), blocks)
+
+
+def write_corpus(corpus: Corpus, path: Path = CORPUS) -> None:
+    """Write a file that `read_corpus` reads."""
+    lines = [msgspec.json.encode(one) for one in (corpus.genesis, *corpus.blocks)]
+    path.write_bytes(lzma.compress(b"\n".join(lines), preset=9))
+
+
+def differences(corpus: Corpus) -> Iterator[str]:
+    """Replay a corpus; what comes out otherwise than it was recorded."""
+    application = LedgerApplication(SqliteState(MEMORY))
+    genesis = corpus.genesis
+    if application.init_chain(genesis.app_state.encode(), genesis.time_ms).hex() != genesis.app_hash:
+        yield "the application hash of the genesis"
+    for block in corpus.blocks:
+        raw = tuple(transaction.raw.encode("latin-1") for transaction in block.transactions)
+        is_valid = all(transaction.number == 0 for transaction in block.transactions)
+        if (application.process_proposal(raw) is None) != is_valid:
+            yield f"block {block.height}: the verdict of ProcessProposal"
+        effects = application.finalize_block(Block(block.height, block.time_ms, raw))
+        for transaction, refusal in zip(block.transactions, effects.refusals, strict=True):
+            number = refusal.rule.number if isinstance(refusal, RuleBroken) else 0
+            if number != transaction.number:
+                yield f"block {block.height}, {transaction.name}: {number} instead of {transaction.number}"
+        application.commit()
+        if application.state.head.app_hash.hex() != block.app_hash:
+            yield f"block {block.height}: the application hash"
+    application.state.close()
+
+
+def main() -> int:
+    """Replay the corpus that is there; the exit status says whether all of it came out as it was recorded."""
+    corpus = read_corpus()
+    wrong = list(differences(corpus))
+    digest = hashlib.sha256(CORPUS.read_bytes()).hexdigest()[:16]
+    result = "as recorded" if not wrong else f"{len(wrong)} differences, first: {wrong[0]}"
+    sys.stdout.write(
+        f"Python {platform.python_version()}: corpus {digest}, {corpus.count} transactions: {result}\n"
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
