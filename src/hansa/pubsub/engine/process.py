@@ -122,6 +122,8 @@ class Supervised:
         self._task: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._starts = 0
+        self._is_killed = False
+        """Whether the child of this start is to be killed."""
         self._started_at_s = 0.0
         self._failures = 0
         self._last_exit: Exit | None = None
@@ -174,7 +176,8 @@ class Supervised:
             await asyncio.shield(self._task)
 
     def kill(self) -> None:
-        """Kill the child if it runs; it is started again as after any other end."""
+        """Kill the child if it runs or is being started; it is started again as after any other end."""
+        self._is_killed = True
         if self._process is not None:
             self._signal(self._process, signal.SIGKILL)
 
@@ -255,6 +258,7 @@ class Supervised:
             if self._stop.is_set():
                 return
         output, write_end = await OutputLines.open(self._take_line)
+        self._is_killed = False
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self.spec.argv,
@@ -275,6 +279,8 @@ class Supervised:
         finally:
             os.close(write_end)
         self._output = output
+        if self._is_killed:  # by something in its output, which came before the process was known here
+            self._signal(self._process, signal.SIGKILL)
         self._starts += 1
         self._started_at_s = self._clock.monotonic()
         self._state = ChildState.RUNNING
