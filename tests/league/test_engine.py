@@ -121,7 +121,7 @@ async def test_an_idle_league_makes_no_blocks(home: Path, engine: Supervised) ->
 async def test_the_log_arrives_as_records(home: Path, engine: Supervised, records: list[Record]) -> None:
     await commit(home, "ship=cog")
     await engine.stop()
-    started = next(record for record in records if record["event"] == "child started")
+    started = next(record for record in records if record["event"] == "child_started")
     assert started["child"] == "cometbft"
     assert any(record.get("module") == "consensus" for record in records)
     assert not [record for record in records if record["event"] == "output"]

@@ -1,6 +1,6 @@
-"""The `Bus`: what the members of a league say to one another, in one order, for good.
+"""The `Bus`: the signed lifecycle events of the members of a league, in one order, for ever.
 
-Publishers hand in signed lifecycle events; when `publish` returns they are committed and have positions.
+Publishers submit signed lifecycle events; when `publish` returns they are committed and have positions.
 Followers read committed events from a position. Every implementation keeps the same contract
 (tests/contract/test_bus.py): positions count from 1 without gaps, all members see the same order, an event is
 on the bus at most once, and what breaks a rule of the ledger is refused with that rule's code.
@@ -49,13 +49,13 @@ class EventPage(msgspec.Struct, frozen=True):
 
     events: tuple[CommittedEvent, ...]
     scanned_to: int
-    """Everything up to this position has been looked at: the cursor to go on from."""
+    """Everything up to this position has been scanned: the cursor to continue from."""
     last_position: int
     """Position of the newest event on the ledger when the page was made."""
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """What the ledger knows of one entity key."""
+    """An issuer's claim on an entity key: the versions that it has published."""
 
     key: str
     issuer: str
@@ -68,7 +68,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class LedgerStatus(msgspec.Struct, frozen=True):
-    """Where the ledger stands, as this member sees it."""
+    """The state of the ledger, as this member sees it."""
 
     height: int
     position: int
@@ -125,11 +125,11 @@ class Bus(Protocol):
         """
 
     async def ledger(self) -> LedgerStatus:
-        """Where the ledger stands.
+        """The state of the ledger.
 
         Raises:
             Unavailable: `Code.UNAVAILABLE`.
         """
 
     async def close(self) -> None:
-        """End all follows and let go of connections."""
+        """End all follows and close connections."""

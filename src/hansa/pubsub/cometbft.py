@@ -1,13 +1,13 @@
-"""The bus on CometBFT: submissions and questions to this member's own engine, over its RPC socket.
+"""The bus on CometBFT: submissions and queries to this member's own engine, over its RPC socket.
 
     submit   broadcast_tx_sync   answers after CheckTx here, before any block
-    ask      abci_query          passed on to the ledger application
-    look     status, …           where the engine and its peers stand
-    bell     NewBlockHeader      one WebSocket subscription wakes everybody who waits for a block
+    query    abci_query          forwarded to the ledger application
+    state    status, …           how far the engine and its peers are
+    signal   NewBlockHeader      one WebSocket subscription wakes everybody who waits for a block
 
-The subscription is made again, with a growing pause, whenever it breaks; it rings once when it stands,
-because blocks may have gone by meanwhile. Everything else fails with `Unavailable` while the engine is down,
-and its callers come back.
+The subscription is renewed with back-off whenever it ends. Its confirmation counts as a notification, because
+blocks may have been missed meanwhile. Everything else fails with `Unavailable` while the engine is down, and
+its callers repeat it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import aiohttp
 import msgspec
 import structlog
 
+from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
@@ -38,9 +39,8 @@ SAFETY_POLL_S: Final = 5.0
 CALL_TIMEOUT_S: Final = 15.0
 CONNECTIONS_MAX: Final = 16
 HEARTBEAT_S: Final = 20.0
-LISTEN_BACKOFF_MAX_S: Final = 1.0
-"""Short: the engine is on this machine, and until it is listened to, its blocks are noticed by the safety
-poll."""
+SUBSCRIBE_BACKOFF_MAX_S: Final = 1.0
+"""Short: the engine is on this machine, and without a subscription blocks wait for the safety poll."""
 
 SUBSCRIPTION: Final = {
     "jsonrpc": "2.0",
@@ -49,18 +49,18 @@ SUBSCRIPTION: Final = {
     "params": {"query": "tm.event='NewBlockHeader'"},
 }
 
-# What CometBFT says when its mempool refuses; these are its own words for conditions without a code.
+# CometBFT's messages when its mempool refuses: conditions for which it has no code.
 _ALREADY_SUBMITTED: Final = "tx already exists in cache"
 _MEMPOOL_FULL: Final = "mempool is full"
 _TOO_LARGE: Final = "tx too large"
 
 
 class _CallError(Exception):
-    """The engine answered a call with an error; its words, for telling conditions apart."""
+    """The engine answered a call with an error. Its message tells conditions apart."""
 
 
 class CometBftBus(LedgerBus):
-    """One member's bus. To be used on one event loop, and closed."""
+    """One member's bus. Used on one event loop, and closed."""
 
     safety_poll_s = SAFETY_POLL_S
 
@@ -76,11 +76,11 @@ class CometBftBus(LedgerBus):
         self._rpc_socket = rpc_socket
         self._folder = SocketFolder(rpc_socket.parent)
         self._session: aiohttp.ClientSession | None = None
-        self._listener: asyncio.Task[None] | None = None
+        self._subscription: asyncio.Task[None] | None = None
         self._logger = structlog.get_logger("hansa.pubsub").bind(bus="cometbft")
 
     async def ledger(self) -> LedgerStatus:
-        """Where the ledger stands. See `Bus.ledger`."""
+        """The state of the ledger. See `Bus.ledger`."""
         head, status, network = await asyncio.gather(
             self._head(), self._engine("status", {}), self._engine("net_info", {})
         )
@@ -94,7 +94,7 @@ class CometBftBus(LedgerBus):
                 peers=int(network["n_peers"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise _not_understood() from error
+            raise _unexpected_form() from error
 
     async def progress(self) -> EngineProgress:
         """How far the engine is, and how far its peers are.
@@ -112,48 +112,47 @@ class CometBftBus(LedgerBus):
                 height=int(status["sync_info"]["latest_block_height"]),
                 step="/".join(str(consensus["round_state"][name]) for name in ("height", "round", "step")),
                 transactions_waiting=int(mempool["total"]),
-                # A peer tells of the height that it is deciding. It stands at 0 before it has told of any.
+                # A peer reports the height that it is deciding; 0 before its first report.
                 peer_heights=tuple(
                     max(0, int(peer["peer_state"]["round_state"]["height"]) - 1)
                     for peer in consensus["peers"] or ()
                 ),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise _not_understood() from error
+            raise _unexpected_form() from error
 
     async def close(self) -> None:
-        """End all follows and let go of the connections."""
+        """End all follows and close the connections."""
         await super().close()
-        if self._listener is not None:
-            self._listener.cancel()
-            await asyncio.gather(self._listener, return_exceptions=True)
+        if self._subscription is not None:
+            self._subscription.cancel()
+            await asyncio.gather(self._subscription, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
         self._folder.close()
 
-    # -- submitting and asking -------------------------------------------------------------------------------
+    # -- submissions and queries -----------------------------------------------------------------------------
 
     async def _submit(self, transaction: bytes) -> None:
-        self._listen()
+        self._start_subscription()
         try:
             result = await self._call("broadcast_tx_sync", {"tx": base64.b64encode(transaction).decode()})
         except _CallError as error:
-            said = str(error).lower()
-            if _ALREADY_SUBMITTED in said:
+            message = str(error).lower()
+            if _ALREADY_SUBMITTED in message:
                 return
-            if _MEMPOOL_FULL in said:
+            if _MEMPOOL_FULL in message:
                 raise Unavailable(
                     Code.OVERLOADED, "The league has more to commit than it can; wait."
                 ) from error
-            if _TOO_LARGE in said:
+            if _TOO_LARGE in message:
                 raise Refused(
                     Code.TRANSACTION_TOO_LARGE, "The transaction is too large for the engine."
                 ) from error
             raise Unavailable(Code.UNAVAILABLE, "The engine did not accept the submission now.") from error
         self._raise_refusal(result)
         if isinstance(result, dict) and result.get("log") == AHEAD:
-            # It waits, in case its predecessor is on its way from elsewhere; but here nothing of the kind is
-            # known.
+            # It waits in the mempool for its predecessor, which this member has not seen.
             raise Refused(Code.EVENT_VERSION_BROKEN, "A version between this one and the last is missing.")
 
     async def _query(self, path: str, data: bytes) -> bytes:
@@ -164,12 +163,12 @@ class CometBftBus(LedgerBus):
         try:
             return base64.b64decode(response.get("value") or "", validate=True)
         except (TypeError, ValueError) as error:
-            raise _not_understood() from error
+            raise _unexpected_form() from error
 
     def _raise_refusal(self, result: Any) -> None:
         """Raise the ledger's refusal in an answer, if there is one."""
         if not isinstance(result, dict) or not isinstance(result.get("code", 0), int):
-            raise _not_understood()
+            raise _unexpected_form()
         number = result.get("code", 0)
         if number == 0:
             return
@@ -182,7 +181,7 @@ class CometBftBus(LedgerBus):
         try:
             return await self._call(method, params)
         except _CallError as error:
-            self._logger.warning("engine call failed", method=method, reason=str(error)[:200])
+            self._logger.warning("engine_call_failed", method=method, reason=str(error)[:200])
             raise Unavailable(Code.UNAVAILABLE, "The engine cannot answer now.") from error
 
     async def _call(self, method: str, params: dict[str, Any]) -> Any:
@@ -191,11 +190,11 @@ class CometBftBus(LedgerBus):
         try:
             async with self._open().post(
                 "http://engine/", data=request, headers={"Content-Type": "application/json"}
-            ) as answer:
-                body = await answer.read()
+            ) as response:
+                body = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable(Code.UNAVAILABLE, "The engine cannot be reached.") from error
-        decoded = _answer_of(body)
+        decoded = _decode(body)
         failure = decoded.get("error")
         if failure:
             raise _CallError(msgspec.json.encode(failure).decode())
@@ -212,31 +211,30 @@ class CometBftBus(LedgerBus):
             )
         return self._session
 
-    # -- the bell --------------------------------------------------------------------------------------------
+    # -- the signal of new blocks ----------------------------------------------------------------------------
 
     async def _wait(self, seen: int, timeout_s: float | None) -> None:
-        self._listen()
+        self._start_subscription()
         await super()._wait(seen, timeout_s)
 
-    def _listen(self) -> None:
-        if self._listener is None:
-            self._listener = asyncio.create_task(self._keep_listening(), name="new-blocks")
+    def _start_subscription(self) -> None:
+        if self._subscription is None:
+            self._subscription = asyncio.create_task(self._subscribe_repeatedly(), name="new-blocks")
 
-    async def _keep_listening(self) -> None:
-        backoff_s = BACKOFF_MIN_S
+    async def _subscribe_repeatedly(self) -> None:
+        backoff = Backoff(BACKOFF_MIN_S, SUBSCRIBE_BACKOFF_MAX_S)
         while not self._closed:
             seen = self._signal.count
             try:
-                await self._listen_once()
+                await self._subscribe()
             except (aiohttp.ClientError, OSError, TimeoutError, Unavailable) as error:
-                self._logger.info("no news of blocks", reason=type(error).__name__, again_in_s=backoff_s)
-            backoff_s = (
-                BACKOFF_MIN_S if self._signal.count != seen else min(2 * backoff_s, LISTEN_BACKOFF_MAX_S)
-            )
-            await self._clock.sleep(backoff_s)
+                self._logger.info("subscription_failed", reason=type(error).__name__)
+            if self._signal.count != seen:
+                backoff.reset()
+            await self._clock.sleep(backoff.next_s())
 
-    async def _listen_once(self) -> None:
-        """Ring at every block until the connection ends, or falls silent while blocks are made.
+    async def _subscribe(self) -> None:
+        """Notify at every block until the connection ends, or brings nothing while blocks are made.
 
         The engine's first message confirms the subscription. It ends a subscription that it cannot serve fast
         enough with an error, and leaves the connection open.
@@ -248,12 +246,12 @@ class CometBftBus(LedgerBus):
                 try:
                     message = await stream.receive(timeout=SAFETY_POLL_S)
                 except TimeoutError:
-                    known, height = height, await self._height()
-                    if 0 < known < height:
-                        self._logger.warning("the engine no longer tells of blocks", height=height)
+                    before, height = height, await self._height()
+                    if 0 < before < height:
+                        self._logger.warning("subscription_silent", height=height)
                         return
                     continue
-                if message.type is not aiohttp.WSMsgType.TEXT or "error" in _answer_of(message.data):
+                if message.type is not aiohttp.WSMsgType.TEXT or "error" in _decode(message.data):
                     return
                 height = 0
                 self._signal.notify()
@@ -265,12 +263,12 @@ class CometBftBus(LedgerBus):
             return 0
 
 
-def _answer_of(body: str | bytes) -> dict[str, Any]:
+def _decode(body: str | bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise _not_understood() from error
+        raise _unexpected_form() from error
 
 
-def _not_understood() -> Unavailable:
+def _unexpected_form() -> Unavailable:
     return Unavailable(Code.UNAVAILABLE, "The engine's answer is not of the expected form.")

@@ -1,14 +1,14 @@
 """The `Bus` on a ledger: what all ways of reaching a ledger application have in common.
 
-Publishing is submitting a transaction and looking, after each new block, whether its events have positions.
-What becomes of a submission can be unknown (the engine restarted and forgot it, the connection broke, a peer
-that was starting dropped it), so while the positions are missing it is submitted again from time to time, as
+Publishing is submitting a transaction and checking, after each new block, whether its events have positions.
+The outcome of a submission can be unknown (the engine restarted and lost it, the connection broke, a peer
+that was starting dropped it), so while positions are missing it is submitted again from time to time, as
 another attempt that is gossiped anew: the ledger accepts an event once, and what is left of other attempts
-falls out of the mempool. When another has put some of a batch on the ledger (an event is public as soon as it
-is sent), the others are submitted alone.
+falls out of the mempool. When another member has submitted some events of a batch (an event is public as soon
+as it is sent), the others are submitted alone.
 
-Following is reading pages until there are no more, then waiting for the signal. A slow safety poll stands in
-for rings that were lost with a connection.
+Following is reading pages until there are no more, then waiting for the signal of a new block. A slow safety
+poll stands in for notifications that were lost with a connection.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import LifecycleEvent, read_event, verified_event
@@ -39,18 +40,18 @@ from hansa.pubsub.ledger.queries import (
 from hansa.pubsub.ledger.rules.events import encode_events
 from hansa.pubsub.ledger.transactions import TransactionReader
 
-SUBMIT_AGAIN_S: Final = 2.0
+RESUBMIT_S: Final = 2.0
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
 class LedgerBus(ABC):
-    """A `Bus` that asks a ledger application and submits transactions to its engine."""
+    """A `Bus` that queries a ledger application and submits transactions to its engine."""
 
     safety_poll_s: float | None = None
-    """How long to wait for a ring at most; None where rings cannot get lost."""
+    """Longest wait for a notification of a new block; None where none can get lost."""
 
     def __init__(self, clock: Clock, limits: Limits, signal: Signal) -> None:
         self._clock = clock
@@ -69,15 +70,20 @@ class LedgerBus(ABC):
 
     @abstractmethod
     async def _query(self, path: str, data: bytes) -> bytes:
-        """The ledger application's answer. Raises `Refused` or `Unavailable`."""
+        """The result of a query to the ledger application. Raises `Refused` or `Unavailable`."""
 
     @abstractmethod
     async def _submit(self, transaction: bytes) -> None:
-        """Hand in a transaction; one that is waiting already counts. Raises `Refused` or `Unavailable`."""
+        """Submit a transaction; one that waits already counts as submitted.
+
+        Raises:
+            Refused: the code of the rule that it breaks.
+            Unavailable: the outcome is unknown.
+        """
 
     @abstractmethod
     async def ledger(self) -> LedgerStatus:
-        """Where the ledger stands."""
+        """The state of the ledger. See `Bus.ledger`."""
 
     # -- publishing ------------------------------------------------------------------------------------------
 
@@ -88,10 +94,10 @@ class LedgerBus(ABC):
         self._reader.read_form(encode_events(events))
         read = {jws: read_event(jws)[0] for jws in events}
         deadline_s = self._clock.monotonic() + self._limits.publish_timeout_s
-        found: dict[str, int] = {}
+        positions: dict[str, int] = {}
         attempt = 0
-        while len(found) < len(read):
-            missing = [jws for jws in read if jws not in found]
+        while len(positions) < len(read):
+            missing = [jws for jws in read if jws not in positions]
             seen = self._signal.count
             try:
                 await self._submit(encode_events(missing, attempt))
@@ -101,26 +107,27 @@ class LedgerBus(ABC):
                 known = await self._positions(missing, read)
                 if not known:  # the same id twice in this batch, or another event has it
                     raise
-                found |= known
+                positions |= known
                 continue
             attempt += 1
-            found |= await self._committed(missing, read, seen, deadline_s)
-        return tuple(found[jws] for jws in events)
+            positions |= await self._committed(missing, read, seen, deadline_s)
+        assert all(position > 0 for position in positions.values()), "positions count from 1"
+        return tuple(positions[jws] for jws in events)
 
     async def _committed(
         self, missing: Sequence[str], read: dict[str, LifecycleEvent], seen: int, deadline_s: float
     ) -> dict[str, int]:
         """Positions after one of the next blocks; none when it is time to submit again."""
-        again_s = self._clock.monotonic() + SUBMIT_AGAIN_S
+        resubmit_at_s = self._clock.monotonic() + RESUBMIT_S
         while True:
             now_s = self._clock.monotonic()
             if now_s >= deadline_s:
                 raise Unavailable(
                     Code.UNAVAILABLE, "The events are not on the ledger yet; the league may lack a quorum."
                 )
-            if now_s >= again_s:
+            if now_s >= resubmit_at_s:
                 return {}
-            await self._wait(seen, min(again_s, deadline_s) - now_s)
+            await self._wait(seen, min(resubmit_at_s, deadline_s) - now_s)
             self._check_open()
             seen = self._signal.count
             known = await self._positions(missing, read)
@@ -130,32 +137,31 @@ class LedgerBus(ABC):
     async def _positions(self, events: Sequence[str], read: dict[str, LifecycleEvent]) -> dict[str, int]:
         """Positions of those of the events that are on the ledger."""
         query = PositionsQuery(read[events[0]].issuer, tuple(read[jws].id for jws in events))
-        answer = await self._ask("/positions", query, tuple[EventPosition, ...])
+        answer = await self._request("/positions", query, tuple[EventPosition, ...])
         by_id = {entry.id: entry for entry in answer}
-        found: dict[str, int] = {}
+        positions: dict[str, int] = {}
         for jws in events:
             entry = by_id.get(read[jws].id)
             if entry is None:
                 continue
             if entry.content != signed_content(jws):
                 raise Refused(Code.EVENT_DUPLICATE, f"Another event has the id {entry.id}.")
-            found[jws] = entry.position
-        return found
+            positions[jws] = entry.position
+        return positions
 
     # -- reading ---------------------------------------------------------------------------------------------
 
     async def follow(self, after: int, filter: EventFilter | None = None) -> AsyncIterator[EventPage]:
         """Pages of matching events after position `after`, for ever. See `Bus.follow`."""
-        cursor, backoff_s = after, BACKOFF_MIN_S
+        cursor, backoff = after, Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S)
         while not self._closed:
             seen = self._signal.count
             try:
                 page = await self.search(cursor, filter)
             except Unavailable:
-                await self._wait(seen, backoff_s)
-                backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
+                await self._wait(seen, backoff.next_s())
                 continue
-            backoff_s = BACKOFF_MIN_S
+            backoff.reset()
             if page.scanned_to > cursor:
                 cursor = page.scanned_to
                 yield page
@@ -167,7 +173,9 @@ class LedgerBus(ABC):
     ) -> EventPage:
         """One page of matching events after position `after`. See `Bus.search`."""
         limit = min(limit or self._limits.events_page_max, self._limits.events_page_max)
-        answer = await self._ask("/events", EventsQuery(after, filter or EventFilter(), limit), EventsAnswer)
+        answer = await self._request(
+            "/events", EventsQuery(after, filter or EventFilter(), limit), EventsAnswer
+        )
         events = tuple(
             CommittedEvent(row.position, row.height, row.time, row.jws, verified_event(row.jws))
             for row in answer.events
@@ -178,28 +186,30 @@ class LedgerBus(ABC):
         """The claims on these entity keys. See `Bus.claims`."""
         unique = tuple(dict.fromkeys(keys))
         step = self._limits.claims_page_max
-        found: list[Claim] = []
+        claims: list[Claim] = []
         for start in range(0, len(unique), step):
-            found += await self._ask("/claims", ClaimsQuery(unique[start : start + step]), tuple[Claim, ...])
-        return tuple(found)
+            claims += await self._request(
+                "/claims", ClaimsQuery(unique[start : start + step]), tuple[Claim, ...]
+            )
+        return tuple(claims)
 
     async def members(self) -> tuple[Member, ...]:
         """The member registry. See `Bus.members`."""
-        return await self._ask("/members", None, tuple[Member, ...])
+        return await self._request("/members", None, tuple[Member, ...])
 
     async def close(self) -> None:
         """End all follows."""
         self._closed = True
         self._signal.notify()
 
-    # -- asking ----------------------------------------------------------------------------------------------
+    # -- queries ---------------------------------------------------------------------------------------------
 
     async def _head(self) -> LedgerHead:
-        return await self._ask("/status", None, LedgerHead)
+        return await self._request("/status", None, LedgerHead)
 
-    async def _ask(self, path: str, question: msgspec.Struct | None, type: type[_Answer]) -> _Answer:
+    async def _request(self, path: str, query: msgspec.Struct | None, type: type[_Result]) -> _Result:
         self._check_open()
-        answer = await self._query(path, b"" if question is None else msgspec.json.encode(question))
+        answer = await self._query(path, b"" if query is None else msgspec.json.encode(query))
         try:
             return msgspec.json.decode(answer, type=type)
         except msgspec.DecodeError as error:

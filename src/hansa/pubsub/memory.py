@@ -47,7 +47,7 @@ class MemoryLedger:
 
         Args:
             members: The registry.
-            clock: Gives the blocks their times, and passes `commit_delay_s`.
+            clock: Of the blocks' times, and of `commit_delay_s`.
             limits: Limits of the handles.
             params: The ledger's own limits.
             commit_delay_s: How long a submission waits for its block.
@@ -79,7 +79,7 @@ class MemoryLedger:
         self.signal.notify()
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Free the memory."""
         self.application.state.close()
 
     def _time_ms(self) -> int:
@@ -97,7 +97,7 @@ class MemoryBus(LedgerBus):
         """False: as if this member's engine were down; everything is `Unavailable`."""
 
     async def ledger(self) -> LedgerStatus:
-        """Where the ledger stands."""
+        """The state of the ledger. See `Bus.ledger`."""
         head = await self._head()
         return LedgerStatus(
             height=head.height,

@@ -103,7 +103,7 @@ async def test_a_killed_child_is_started_again(child: Callable[..., Supervised],
     os.kill(first, signal.SIGKILL)
     await until(lambda: supervised.starts == 2 and len(lines) == 2)
     assert supervised.pid not in {None, first}
-    assert [(each.status, each.is_wanted) for each in exits] == [(-signal.SIGKILL, False)]
+    assert [(each.status, each.is_requested) for each in exits] == [(-signal.SIGKILL, False)]
     assert lines == ["ready", "ready"]
 
 
@@ -117,15 +117,16 @@ async def test_a_stopped_child_stays_stopped(child: Callable[..., Supervised]) -
     assert supervised.pid is None
     assert not is_alive(pid)
     assert supervised.last_exit is not None
-    assert supervised.last_exit.is_wanted
+    assert supervised.last_exit.is_requested
     await supervised.stop()
 
 
-async def test_a_child_can_be_restarted(child: Callable[..., Supervised]) -> None:
+async def test_a_child_can_be_started_again(child: Callable[..., Supervised]) -> None:
     supervised = child(FOREVER)
-    await supervised.restart()
+    await supervised.start()
     first = supervised.pid
-    await supervised.restart()
+    await supervised.stop()
+    await supervised.start()
     assert supervised.state is ChildState.RUNNING
     assert supervised.pid != first
 

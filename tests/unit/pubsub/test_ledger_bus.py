@@ -11,7 +11,7 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import EventPage
-from hansa.pubsub.ledger_bus import SUBMIT_AGAIN_S
+from hansa.pubsub.ledger_bus import RESUBMIT_S
 from hansa.pubsub.memory import MemoryBus, MemoryLedger
 from tests.contract.origins import Origin
 
@@ -58,7 +58,7 @@ async def test_a_submission_that_was_forgotten_is_repeated(
     publishing = asyncio.create_task(bus.publish(origin.events(1)))
     while not publishing.done():
         await until_waiting(clock)
-        await clock.advance(SUBMIT_AGAIN_S)
+        await clock.advance(RESUBMIT_S)
         for _ in range(10):
             await asyncio.sleep(0)
     assert await publishing == (1,)
@@ -71,10 +71,10 @@ async def test_without_a_quorum_publishing_gives_up_in_time(
     bus = ForgetfulBus(ledger)
     bus.forgotten = 1_000_000
     publishing = asyncio.create_task(bus.publish(origin.events(1)))
-    for _ in range(int(10.0 / SUBMIT_AGAIN_S) + 1):
+    for _ in range(int(10.0 / RESUBMIT_S) + 1):
         if not publishing.done():
             await until_waiting(clock)
-            await clock.advance(SUBMIT_AGAIN_S)
+            await clock.advance(RESUBMIT_S)
             for _ in range(10):
                 await asyncio.sleep(0)
     with pytest.raises(Unavailable) as unavailable:

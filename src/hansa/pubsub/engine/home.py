@@ -6,7 +6,7 @@
     <home>/config/priv_validator_key.json   written once
     <home>/data/priv_validator_state.json   the engine's own memory of what it signed; only ever created
 
-The engine runs with the home as its working folder, and meets its neighbours on unix sockets there
+The engine runs with the home as its working folder, and communicates through unix sockets there
 (`abci.sock`: the application; `rpc.sock`: queries and submissions). Socket names are relative because a
 socket's address holds 108 bytes and a home may lie deep. The peer-to-peer port is the only TCP port.
 """
@@ -35,7 +35,7 @@ LOG_LEVEL: Final = "main:info,p2p:error,*:error"
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
-    """What distinguishes one member's engine from another's, and the bounds it works within."""
+    """What distinguishes one member's engine from another's, and its limits."""
 
     name: str
     """Shown to other operators; no meaning for the protocol."""
@@ -88,7 +88,7 @@ def write_home(
 ) -> Home:
     """Create a home, or bring an existing one up to date with the settings.
 
-    Keys and genesis of an existing home stay; keys that are not given and not there are generated.
+    Keys and genesis of an existing home stay. Keys that are neither passed nor present are generated.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when the home was made with another genesis or other keys, or is
@@ -98,8 +98,8 @@ def write_home(
     for part in (folder, config, data):
         part.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_once(config / "genesis.json", genesis)
-    node = keep_key(config / "node_key.json", node_key, EngineKey.node_document)
-    validator = keep_key(config / "priv_validator_key.json", validator_key, EngineKey.validator_document)
+    node = ensure_key(config / "node_key.json", node_key, EngineKey.node_document)
+    validator = ensure_key(config / "priv_validator_key.json", validator_key, EngineKey.validator_document)
     state = data / "priv_validator_state.json"
     if not state.exists():
         write_file(state, document({"height": "0", "round": 0, "step": 0}))
@@ -157,7 +157,7 @@ def configuration(settings: EngineSettings) -> dict[str, Any]:
             "create_empty_blocks_interval": "0s",
             "peer_gossip_sleep_duration": "5ms",
         },
-        # Nobody asks the engine for transactions by attribute: the application keeps the index.
+        # Nothing queries the engine for transactions by attribute: the application has the index.
         "tx_index": {"indexer": "null"},
     }
 
@@ -192,18 +192,18 @@ def toml_value(value: str | bool | int) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def keep_key(path: Path, given: EngineKey | None, render: Callable[[EngineKey], bytes]) -> EngineKey:
-    """The key at `path`; the given or a new one when there is none yet."""
+def ensure_key(path: Path, expected: EngineKey | None, render: Callable[[EngineKey], bytes]) -> EngineKey:
+    """The key at `path`; when there is none yet, the expected or a new one, written there."""
     if path.exists():
         present = read_key(path)
-        if given is not None and given != present:
+        if expected is not None and expected != present:
             raise Fatal(
                 Code.SETTINGS_INVALID,
-                f"{path} holds another key than the one given. Two keys for one member, or one key in two places, "
+                f"{path} holds another key than the expected one. Two keys for one member, or one key in two places, "
                 "look like misbehaviour to the others; keep the one that the league knows.",
             )
         return present
-    key = given or EngineKey.generate()
+    key = expected or EngineKey.generate()
     write_file(path, render(key))
     return key
 

@@ -1,4 +1,4 @@
-"""TCP ports: finding free ones, and telling early and clearly when one is taken."""
+"""TCP ports: choosing free ones, and reporting early and clearly when one is in use."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> tuple[int, ...]:
-    """Different free ports; all are held until the last is found, so that none comes twice."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(open_socket(host)) for _ in range(count)]
+    """Different free ports; all are bound until the last is chosen, so that none comes twice."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(open_socket(host)) for _ in range(count)]
         for each in sockets:
             each.bind((host, 0))
         return tuple(each.getsockname()[1] for each in sockets)

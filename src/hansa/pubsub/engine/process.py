@@ -9,7 +9,7 @@ A child that exits, for whatever reason, is started again. The pause before that
 `restart_backoff_min_s` to `restart_backoff_max_s` while starts keep failing, and begins anew after the child
 ran for `stable_after_s`. With `failures_max` set, so many failures in a row end the attempts.
 
-To stop, the child gets SIGTERM and, when it has not gone after `stop_timeout_s`, SIGKILL with everything it
+To stop, the child gets SIGTERM and, when it has not ended after `stop_timeout_s`, SIGKILL with everything it
 started. A child never outlives this process, however this process ends (on Linux the kernel sees to it).
 It runs in a session of its own, so that Ctrl-C in a terminal reaches the parent alone, which then stops its
 children in the right order.
@@ -36,6 +36,7 @@ from typing import Any, BinaryIO, Final, cast
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from hansa.core.backoff import backoff_s
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError
 from hansa.pubsub.engine.relay import LineRelay
@@ -44,15 +45,14 @@ PIPE_SIZE_BYTES: Final = 1_048_576
 LINE_SIZE_MAX_BYTES: Final = 16_384
 LAST_LINES_MAX: Final = 20
 OUTPUT_END_TIMEOUT_S: Final = 1.0
-"""How long to read on after the child has gone: a process that escaped its group may hold the pipe for
-ever."""
+"""How long to read on after the child's end: a process that escaped its group may hold the pipe open."""
 
 PR_SET_PDEATHSIG: Final = 1
 """`prctl(2)`."""
 
 
 class ChildState(StrEnum):
-    """Where a supervised child is."""
+    """State of a supervised child."""
 
     STOPPED = "stopped"
     RUNNING = "running"
@@ -61,7 +61,7 @@ class ChildState(StrEnum):
 
 
 class ChildSpec(msgspec.Struct, frozen=True):
-    """What to run, and how long to be patient with it."""
+    """What to run, and its time limits."""
 
     name: str
     argv: tuple[str, ...]
@@ -74,7 +74,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
     restart_backoff_max_s: float = 15.0
     stable_after_s: float = 10.0
     failures_max: int | None = None
-    """Failures in a row after which it is given up; None: never."""
+    """Failures in a row after which it is not started again; None: no limit."""
 
 
 class Exit(msgspec.Struct, frozen=True):
@@ -83,8 +83,8 @@ class Exit(msgspec.Struct, frozen=True):
     status: int
     """Its exit status, or minus the number of the signal that ended it."""
     uptime_s: float
-    is_wanted: bool
-    """Whether it was told to stop."""
+    is_requested: bool
+    """Whether `stop` ended it."""
 
 
 class Supervised:
@@ -97,7 +97,7 @@ class Supervised:
         relay: Gets every line of output.
         before_start: Runs before every start, for what has to be in place first (a stale socket removed, a
             neighbour up). Raising a `HansaError` counts as a failed start.
-        on_exit: Told of every exit.
+        on_exit: Called with every exit.
     """
 
     def __init__(
@@ -126,32 +126,28 @@ class Supervised:
         """Whether the child of this start is to be killed."""
         self._started_at_s = 0.0
         self._failures = 0
-        self._last_exit: Exit | None = None
+        self.last_exit: Exit | None = None
+        """How the latest run ended; None before the first end."""
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES_MAX)
 
     @property
     def state(self) -> ChildState:
-        """Where the child is."""
+        """The state of the child."""
         return self._state
 
     @property
     def pid(self) -> int | None:
-        """Of the running child."""
+        """Process id of the running child; None when it does not run."""
         return self._process.pid if self._process is not None and self._state is ChildState.RUNNING else None
 
     @property
     def starts(self) -> int:
-        """How often it was started."""
+        """Number of starts so far."""
         return self._starts
 
     @property
-    def last_exit(self) -> Exit | None:
-        """How the latest run ended."""
-        return self._last_exit
-
-    @property
     def last_lines(self) -> tuple[str, ...]:
-        """The latest output, for a message about a failure."""
+        """The latest lines of output, for a message about a failure."""
         return tuple(self._last_lines)
 
     async def start(self) -> None:
@@ -170,7 +166,7 @@ class Supervised:
             )
 
     async def stop(self) -> None:
-        """Stop the child and wait until it is gone; harmless when there is none."""
+        """Stop the child and wait until it has ended; without effect when there is none."""
         self._stop.set()
         if self._task is not None:
             await asyncio.shield(self._task)
@@ -181,20 +177,11 @@ class Supervised:
         if self._process is not None:
             self._signal(self._process, signal.SIGKILL)
 
-    async def restart(self) -> None:
-        """Stop the child if it runs, and start it.
-
-        Raises:
-            HansaError: as `start`.
-        """
-        await self.stop()
-        await self.start()
-
     async def wait_until_ended(self) -> None:
         """Wait until the child was stopped, or raise what made it fail for good.
 
         Raises:
-            Fatal: `Code.ENGINE_FAILED`, with the child's last words.
+            Fatal: `Code.ENGINE_FAILED`, with the child's last lines.
         """
         if self._task is not None:
             await asyncio.shield(self._task)
@@ -215,49 +202,48 @@ class Supervised:
                 self._state = ChildState.STOPPED
 
     async def _watch(self) -> None:
-        """Wait until the child has ended, by itself or because it was told to."""
+        """Wait until the child has ended, by itself or on request."""
         process = self._process
         assert process is not None
         await self._unless_stopped(process.wait())
-        is_wanted = self._stop.is_set()
+        is_requested = self._stop.is_set()
         await self._end(signal.SIGTERM)
         uptime_s = self._clock.monotonic() - self._started_at_s
-        self._last_exit = Exit(cast("int", process.returncode), round(uptime_s, 3), is_wanted)
+        self.last_exit = Exit(cast("int", process.returncode), round(uptime_s, 3), is_requested)
         self._failures = 1 if uptime_s >= self.spec.stable_after_s else self._failures + 1
-        log = self._logger.info if is_wanted else self._logger.error
-        log("child ended", status=process.returncode, uptime_s=self._last_exit.uptime_s)
+        log = self._logger.info if is_requested else self._logger.error
+        log("child_ended", status=process.returncode, uptime_s=self.last_exit.uptime_s)
         if self._on_exit is not None:
-            self._on_exit(self._last_exit)
+            self._on_exit(self.last_exit)
 
     async def _begin_again(self) -> bool:
-        """Start the child after a pause, and after longer ones while that fails; False when it is over."""
+        """Start the child after a pause, and after longer ones while that fails; False when it shall end."""
         while True:
             if self.spec.failures_max is not None and self._failures >= self.spec.failures_max:
                 self._state = ChildState.FAILED
-                self._logger.error("child given up", failures=self._failures)
+                self._logger.error("child_given_up", failures=self._failures)
                 return False
             self._state = ChildState.BACKING_OFF
-            await self._unless_stopped(self._clock.sleep(self._backoff_s()))
+            pause_s = backoff_s(
+                self._failures, self.spec.restart_backoff_min_s, self.spec.restart_backoff_max_s
+            )
+            await self._unless_stopped(self._clock.sleep(pause_s))
             if not self._stop.is_set():
                 try:
                     await self._begin()
                 except HansaError as error:
                     self._failures += 1
-                    self._logger.error("child not started", code=error.code, reason=error.message)
+                    self._logger.error("child_not_started", code=error.code, reason=error.message)
                     continue
             return self._process is not None
 
-    def _backoff_s(self) -> float:
-        doublings = min(max(self._failures - 1, 0), 30)
-        return min(self.spec.restart_backoff_min_s * 2.0**doublings, self.spec.restart_backoff_max_s)
-
     async def _begin(self) -> None:
-        """Start the child, unless a stop is asked for meanwhile."""
+        """Start the child, unless a stop is requested meanwhile."""
         if self._before_start is not None:
             await self._unless_stopped(as_coroutine(self._before_start()))
             if self._stop.is_set():
                 return
-        output, write_end = await OutputLines.open(self._take_line)
+        output, write_end = await OutputLines.open(self._receive_line)
         self._is_killed = False
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -284,10 +270,10 @@ class Supervised:
         self._starts += 1
         self._started_at_s = self._clock.monotonic()
         self._state = ChildState.RUNNING
-        self._logger.info("child started", pid=self._process.pid, starts=self._starts)
+        self._logger.info("child_started", pid=self._process.pid, starts=self._starts)
 
     async def _end(self, first_signal: signal.Signals) -> None:
-        """See the child to its end and take in the rest of what it said."""
+        """End the child and read the rest of its output."""
         process, output = self._process, self._output
         if process is None or output is None:
             return
@@ -295,8 +281,8 @@ class Supervised:
             self._signal(process, first_signal)
             await first_of(process.wait(), self._clock.sleep(self.spec.stop_timeout_s))
         if process.returncode is None:
-            self._logger.error("child killed", pid=process.pid, stop_timeout_s=self.spec.stop_timeout_s)
-        # Also after it has gone: whatever it started must not stay behind and hold its ports and sockets.
+            self._logger.error("child_killed", pid=process.pid, stop_timeout_s=self.spec.stop_timeout_s)
+        # Also after its end: processes that it started must not go on and hold its ports and sockets.
         self._signal_group(process, signal.SIGKILL)
         await process.wait()
         await first_of(output.finished(), self._clock.sleep(OUTPUT_END_TIMEOUT_S))
@@ -314,18 +300,16 @@ class Supervised:
     async def _unless_stopped(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         await first_of(coroutine, self._stop.wait())
 
-    def _take_line(self, line: str) -> None:
+    def _receive_line(self, line: str) -> None:
         self._last_lines.append(line)
         self._relay(line)
 
     def _failure(self) -> Fatal:
-        status = (
-            "was not started" if self._last_exit is None else f"ended with status {self._last_exit.status}"
-        )
-        said = "".join(f"\n    {line[:200]}" for line in self.last_lines[-5:])
+        status = "was not started" if self.last_exit is None else f"ended with status {self.last_exit.status}"
+        output = "".join(f"\n    {line[:200]}" for line in self.last_lines[-5:])
         return Fatal(
             Code.ENGINE_FAILED,
-            f"{self.spec.name} {status}, {self._failures} times in a row. Its last words:{said}",
+            f"{self.spec.name} {status}, {self._failures} times in a row. Its last output:{output}",
         )
 
 
@@ -333,21 +317,21 @@ class Supervised:
 
 
 class OutputLines(asyncio.Protocol):
-    """The reading end of a child's output: hands on whole lines; the excess of an overlong one is dropped."""
+    """The reading end of a child's output: passes on complete lines; an overlong one is cut."""
 
-    def __init__(self, take_line: Callable[[str], None]) -> None:
-        self._take_line = take_line
+    def __init__(self, receive_line: Callable[[str], None]) -> None:
+        self._receive_line = receive_line
         self._partial = bytearray()
         self._is_dropping = False
         self._transport: asyncio.ReadTransport | None = None
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @classmethod
-    async def open(cls, take_line: Callable[[str], None]) -> tuple[OutputLines, int]:
-        """A pipe: its reading end at work, and the descriptor of its writing end, for the caller to close."""
+    async def open(cls, receive_line: Callable[[str], None]) -> tuple[OutputLines, int]:
+        """A pipe: its reading end, at work, and the descriptor of its writing end; the caller closes that."""
         read_end, write_end = large_pipe()
         loop = asyncio.get_running_loop()
-        _, protocol = await loop.connect_read_pipe(lambda: cls(take_line), read_end)
+        _, protocol = await loop.connect_read_pipe(lambda: cls(receive_line), read_end)
         return protocol, write_end
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -356,17 +340,17 @@ class OutputLines(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Some output."""
-        *whole, rest = data.split(b"\n")
-        for piece in whole:
-            self._take(piece)
+        *complete, rest = data.split(b"\n")
+        for chunk in complete:
+            self._append(chunk)
             if not self._is_dropping:
                 self._flush()
             self._is_dropping = False
-        self._take(rest)
+        self._append(rest)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Every writer has closed its end."""
-        del exc  # a pipe that breaks has said what it had to say
+        del exc  # nothing more can be read of a broken pipe
         if self._partial:
             self._flush()
         if not self._end.done():
@@ -381,10 +365,10 @@ class OutputLines(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _take(self, piece: bytes) -> None:
+    def _append(self, chunk: bytes) -> None:
         if self._is_dropping:
             return
-        self._partial += piece
+        self._partial += chunk
         if len(self._partial) > LINE_SIZE_MAX_BYTES:
             del self._partial[LINE_SIZE_MAX_BYTES:]
             self._flush()
@@ -393,7 +377,7 @@ class OutputLines(asyncio.Protocol):
     def _flush(self) -> None:
         line = self._partial.decode(errors="replace").rstrip("\r")
         self._partial.clear()
-        self._take_line(line)
+        self._receive_line(line)
 
 
 # -- the operating system ------------------------------------------------------------------------------------
@@ -414,12 +398,12 @@ def dying_with(parent_pid: int) -> Callable[[], None] | None:
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
-    def ask() -> None:
+    def request_signal() -> None:
         prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent_pid:  # it ended before we asked
+        if os.getppid() != parent_pid:  # it ended before the request
             os._exit(1)
 
-    return ask
+    return request_signal
 
 
 async def first_of(*coroutines: Coroutine[Any, Any, Any]) -> None:

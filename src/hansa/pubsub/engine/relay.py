@@ -1,7 +1,7 @@
 """A child's output as structured log lines of this process.
 
 CometBFT and the ledger application write one JSON object a line. What is not JSON (a crash's stack, a
-library's complaint) is passed on as text. What a child says is bounded here: length of a line, number of
+library's complaint) is passed on as text. A child's output is bounded here: length of a line, number of
 fields.
 """
 
@@ -48,13 +48,13 @@ def json_relay(logger: FilteringBoundLogger) -> LineRelay:
             if text:
                 logger.warning("output", text=text[:TEXT_LENGTH_MAX])
             return
-        level = LEVELS.get(str(take(fields, ("level", "lvl")) or "info").lower(), "info")
-        message = str(take(fields, MESSAGE_KEYS) or "output")
-        said_at = take(fields, TIME_KEYS)
-        kept = {field_name(key): bounded(value) for key, value in list(fields.items())[:FIELDS_MAX]}
-        if said_at is not None:
-            kept["said_at"] = bounded(said_at)
-        getattr(logger, level)(message[:TEXT_LENGTH_MAX], **kept)
+        level = LEVELS.get(str(pop_first(fields, ("level", "lvl")) or "info").lower(), "info")
+        message = str(pop_first(fields, MESSAGE_KEYS) or "output")
+        written_at = pop_first(fields, TIME_KEYS)
+        values = {field_name(key): bounded(value) for key, value in list(fields.items())[:FIELDS_MAX]}
+        if written_at is not None:
+            values["said_at"] = bounded(written_at)
+        getattr(logger, level)(message[:TEXT_LENGTH_MAX], **values)
 
     return relay
 
@@ -70,7 +70,7 @@ def parse_line(line: str) -> dict[str, Any] | None:
     return decoded if isinstance(decoded, dict) else None
 
 
-def take(fields: dict[str, Any], names: tuple[str, ...]) -> Any:
+def pop_first(fields: dict[str, Any], names: tuple[str, ...]) -> Any:
     """Remove and return the first of these fields that is there."""
     return next((fields.pop(name) for name in names if name in fields), None)
 

@@ -58,7 +58,7 @@ class SocketFolder:
         return f"{DESCRIPTORS}/{self._descriptor}/{name}"
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -73,10 +73,10 @@ class SocketFolder:
 
 
 async def wait_for_listener(folder: Path, name: str, clock: Clock, timeout_s: float) -> None:
-    """Wait until somebody accepts connections on a socket. It is opened and closed again to find that out.
+    """Wait until a process accepts connections on a socket. The check opens a connection and closes it.
 
     Raises:
-        Unavailable: `Code.UNAVAILABLE`, when nobody does in time.
+        Unavailable: `Code.UNAVAILABLE`, when none does in time.
     """
     deadline_s = clock.monotonic() + timeout_s
     while True:
@@ -86,7 +86,7 @@ async def wait_for_listener(folder: Path, name: str, clock: Clock, timeout_s: fl
             await writer.wait_closed()
             return
         if clock.monotonic() >= deadline_s:
-            raise Unavailable(Code.UNAVAILABLE, f"Nobody listens on {folder / name} after {timeout_s:g} s.")
+            raise Unavailable(Code.UNAVAILABLE, f"Nothing listens on {folder / name} after {timeout_s:g} s.")
         await clock.sleep(LISTENER_POLL_S)
 
 

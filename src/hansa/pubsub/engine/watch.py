@@ -33,6 +33,7 @@ from typing import Final
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from hansa.core.backoff import backoff_s
 from hansa.core.clock import Clock
 from hansa.core.errors import Unavailable
 from hansa.pubsub.engine.process import Supervised
@@ -59,8 +60,8 @@ class EngineProgress(msgspec.Struct, frozen=True):
         """Whether more than a third of its peers have a block that it lacks."""
         return 3 * sum(height > self.height for height in self.peer_heights) > len(self.peer_heights)
 
-    def goes_on_from(self, before: EngineProgress) -> bool:
-        """Whether it has moved since, or has nothing to move for."""
+    def is_progress_from(self, before: EngineProgress) -> bool:
+        """Whether it has moved since an earlier answer, or has nothing to move for."""
         has_moved = (self.height, self.step) != (before.height, before.step)
         return has_moved or not (self.is_behind or self.transactions_waiting)
 
@@ -70,10 +71,10 @@ class EngineWatch:
 
     Args:
         engine: Its process.
-        progress: Asks it how far it is. Raises `Unavailable`.
+        progress: Queries how far it is. Raises `Unavailable`.
         stall_s: How long it may be behind or silent.
         clock: For the pauses.
-        logger: Gets a line whenever it is killed.
+        logger: Gets a record whenever it is killed.
     """
 
     def __init__(
@@ -86,32 +87,34 @@ class EngineWatch:
     ) -> None:
         self._engine = engine
         self._progress = progress
-        self._stall_s = self._patience_s = stall_s
+        self._stall_s = stall_s
+        self._restarts = 0
+        """Since its last new block."""
         self._clock = clock
         self._logger = logger
         self._starts = 0
         self._before: EngineProgress | None = None
-        """What it said last; None before its first answer since its start."""
+        """Its last answer; None before the first since its start."""
         self._stalled_at_s: float | None = None
 
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
             await self._clock.sleep(min(CHECK_S, self._stall_s))
-            stalled_for_s = self._stalled_for_s(await self._ask())
+            stalled_for_s = self._stalled_for_s(await self._query())
             if stalled_for_s is not None:
-                self._start_again(stalled_for_s)
+                self._restart(stalled_for_s)
 
-    def _start_again(self, stalled_for_s: float) -> None:
+    def _restart(self, stalled_for_s: float) -> None:
         self._logger.warning(
-            "the engine does not go on and is started again",
+            "engine_stalled",
             stalled_for_s=round(stalled_for_s, 3),
-            said_last=msgspec.to_builtins(self._before),
+            last_progress=msgspec.to_builtins(self._before),
         )
-        self._patience_s = min(2 * self._patience_s, STALL_MAX_S)
+        self._restarts += 1
         self._engine.kill()
 
-    async def _ask(self) -> EngineProgress | None:
+    async def _query(self) -> EngineProgress | None:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 return await self._progress()
@@ -119,15 +122,15 @@ class EngineWatch:
             return None
 
     def _stalled_for_s(self, progress: EngineProgress | None) -> float | None:
-        """For how long it has not gone on, after what it has just said; None unless that is too long."""
+        """For how long it has made no progress, by its last answer; None unless that is too long."""
         if self._starts != self._engine.starts:
             self._starts, self._before, self._stalled_at_s = self._engine.starts, None, None
         before = self._before
         if progress is not None:
             self._before = progress
             if before is not None and progress.height > before.height:
-                self._patience_s = self._stall_s
-        if before is None or (progress is not None and progress.goes_on_from(before)):
+                self._restarts = 0
+        if before is None or (progress is not None and progress.is_progress_from(before)):
             self._stalled_at_s = None
             return None
         now_s = self._clock.monotonic()
@@ -135,4 +138,5 @@ class EngineWatch:
             self._stalled_at_s = now_s
         stalled_for_s = now_s - self._stalled_at_s
         is_only_waiting = progress is not None and not progress.is_behind
-        return stalled_for_s if stalled_for_s >= self._patience_s * (1 + is_only_waiting) else None
+        limit_s = backoff_s(self._restarts + 1, self._stall_s, max(self._stall_s, STALL_MAX_S))
+        return stalled_for_s if stalled_for_s >= limit_s * (1 + is_only_waiting) else None
