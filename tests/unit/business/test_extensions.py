@@ -59,9 +59,9 @@ def test_a_body_of_a_registered_type_is_as_its_schema_says(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"courses": 0}, "courses: must be as the schema of Banquet says (it is less than the minimum of 1), not 0."),
-        ({}, 'The body: must be as the schema of Banquet says ("courses" is a required property).'),
-        ({"courses": 1, "guest": [{"name": 5}]}, 'guest[0].name: must be as the schema of Banquet says (it is not of type "string"), not 5.'),
+        ({"courses": 0}, "courses: must be valid against the schema of Banquet (it is less than the minimum of 1), not 0."),
+        ({}, 'The body: must be valid against the schema of Banquet ("courses" is a required property).'),
+        ({"courses": 1, "guest": [{"name": 5}]}, 'guest[0].name: must be valid against the schema of Banquet (it is not of type "string"), not 5.'),
     ],
 )  # fmt: skip
 def test_what_is_not_so_is_refused_with_path_rule_and_value(

@@ -185,7 +185,7 @@ async def test_content_that_cannot_be_had_fails_the_job(market: Marketplace, url
         ({"path": "/nothing"}, "path: must be a resource of this API"),
         ({"contentType": "text/csv"}, "contentType: must be application/x-ndjson or"),
         ({"path": "/productOffering", "query": "nothing=1"}, "nothing"),
-        ({"path": "/productOffering", "query": "limit=1"}, "query: must have filters"),
+        ({"path": "/productOffering", "query": "limit=1"}, "query: may have only filters"),
     ],
 )
 async def test_a_job_that_means_nothing_is_refused_at_once(

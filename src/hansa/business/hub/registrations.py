@@ -244,7 +244,7 @@ def _parameters(request: Request, known: set[str]) -> dict[str, list[str]]:
     for name, value in pairs(request.query_string, request.limits):
         if name not in known:
             raise Refused(
-                Code.INVALID, f"{name[:60]!r} is no parameter here; there is {', '.join(sorted(known))}."
+                Code.INVALID, f"{name[:60]!r} is not a parameter here; there are {', '.join(sorted(known))}."
             )
         parameters.setdefault(name, []).append(value)
     return parameters
@@ -256,7 +256,7 @@ def _state(values: list[str] | None) -> State | None:
     states: tuple[State, ...] = get_args(State)
     state = next((one for one in states if values == [one]), None)
     if state is None:
-        raise Refused(Code.INVALID, f"state is one of {', '.join(states)}.")
+        raise Refused(Code.INVALID, f"state must be one of {', '.join(states)}.")
     return state
 
 

@@ -70,5 +70,5 @@ def _list(served: ServedResource, resource: Resource, query: str, context: Conte
     raw = query.removeprefix("?").encode()
     requested = list_request(raw, served.api, resource, address, context.limits, public_only=False)
     if requested.is_paged or requested.expand or requested.depth:
-        refuse([Violation("query", "must have filters, sort and fields alone", query)])
+        refuse([Violation("query", "may have only filters, sort and fields", query)])
     return requested

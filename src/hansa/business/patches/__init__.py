@@ -34,7 +34,9 @@ def apply_patch(media_type: str, target: dict[str, Any], patch: Any, limits: Lim
     if media_type == JSON_PATCH_QUERY:
         return json_patch_query(target, patch, limits)
     if media_type not in MEDIA_TYPES:
-        raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A patch is {', '.join(MEDIA_TYPES)}.")
+        raise Refused(
+            Code.UNSUPPORTED_MEDIA_TYPE, f"The media type of a patch must be one of {', '.join(MEDIA_TYPES)}."
+        )
     patched: dict[str, Any] = merge_patch(target, patch)
     return patched
 

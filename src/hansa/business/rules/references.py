@@ -57,7 +57,7 @@ class UnresolvedReference(msgspec.Struct, frozen=True):
         shown = self.target_id[:VALUE_SHOWN_MAX_CHARS]
         expected = " or ".join(self.targets) or "entity"
         if self.outcome == "missing":
-            return f"{self.path}: no {expected} {shown!r} is here"
+            return f"{self.path}: there is no {expected} {shown!r} here"
         return f"{self.path}: {shown!r} is of type {self.actual}, not {expected}"
 
 

@@ -44,7 +44,7 @@ class ExtensionSchema(msgspec.Struct, frozen=True):
     def violations(self, value: Any, path: str) -> Iterator[Violation]:
         """The violations of a value of the type."""
         for error in self.validator.iter_errors(value):
-            rule = f"must be as the schema of {self.type_name} says ({error.message})"
+            rule = f"must be valid against the schema of {self.type_name} ({error.message})"
             location = path + "".join(
                 f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path
             )

@@ -158,7 +158,7 @@ async def test_what_is_not_here_is_refused_when_the_operator_chose_so(bench: Ben
         await bench.check("ProductOffering", {"category": [{"id": "later"}]}, missing="refuse")
     assert raised.value.code is Code.REFERENCE_UNRESOLVED
     assert raised.value.http_status == 409
-    assert raised.value.message == "category[0].id: no Category 'later' is here."
+    assert raised.value.message == "category[0].id: there is no Category 'later' here."
 
 
 async def test_what_is_here_and_can_never_be_meant_is_refused(bench: Bench) -> None:
