@@ -1,4 +1,4 @@
-"""Lifecycle events: what a member says on the bus about one version of one of its entities.
+"""Lifecycle events: a member's statement on the bus about one version of one of its entities.
 
 An event carries no business data and no personal data: a key, a hash and a place. It travels as a compact
 JWS with a JAdES B-B header (`alg`, `kid`, `typ`, `cty`, `iat`), signed by a key that the ledger's registry
@@ -100,7 +100,7 @@ class ValidityPeriod(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
 
 class Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What others need for deciding whether they want the entity, without retrieving it."""
+    """What consume conditions are evaluated on, without retrieving the entity."""
 
     lifecycleStatus: str | None = None  # noqa: N815 - TM Forum's name
     validFor: ValidityPeriod | None = None  # noqa: N815 - TM Forum's name
@@ -124,7 +124,7 @@ class LifecycleEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
     @property
     def is_delete(self) -> bool:
-        """Whether the entity is gone (deleted, or withdrawn from the public) with this version."""
+        """Whether this version deletes the entity, or withdraws it from the public."""
         return self.type.endswith("DeleteEvent")
 
     @property
@@ -239,7 +239,7 @@ def verified_event(compact: str) -> LifecycleEvent:
 
 
 def is_metadata_text(value: object) -> TypeGuard[str]:
-    """Whether a value may stand in the metadata of an event: a short text without control characters."""
+    """Whether metadata of an event may have this value: a short text without control characters."""
     return isinstance(value, str) and _METADATA_TEXT.holds(value)
 
 

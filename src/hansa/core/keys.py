@@ -45,7 +45,7 @@ class PublicJwk(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
 
     @property
     def algorithm(self) -> Algorithm:
-        """The one algorithm this key is used with; what a signature's header says is not asked."""
+        """The one algorithm this key is used with, whatever a signature's header names."""
         return "ES256" if self.kty == "EC" else "Ed25519"
 
 

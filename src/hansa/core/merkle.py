@@ -134,9 +134,11 @@ class Frontier(msgspec.Struct, frozen=True):
     def append(self, leaf: bytes) -> Frontier:
         """The tree with one more leaf hash."""
         peaks, merging, current = list(self.peaks), self.size, leaf
+        assert len(peaks) == merging.bit_count(), "one peak for each set bit of the size"
         while merging & 1:
             current = node_hash(peaks.pop(), current)
             merging >>= 1
+        assert len(peaks) + 1 == (self.size + 1).bit_count(), "one peak for each set bit of the size"
         return Frontier(self.size + 1, (*peaks, current))
 
     def root(self) -> bytes:

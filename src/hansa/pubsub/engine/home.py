@@ -168,7 +168,7 @@ def duration(seconds: float) -> str:
 
 
 def bracketed(host: str) -> str:
-    """A host as it stands before a port: IPv6 addresses in brackets."""
+    """A host as it is written before a port: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host else host
 
 

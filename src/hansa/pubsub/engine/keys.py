@@ -26,7 +26,7 @@ ADDRESS_SIZE_BYTES: Final = 20
 
 
 class EngineKey(msgspec.Struct, frozen=True):
-    """An Ed25519 key pair. `seed` (RFC 8032) is the secret; it is kept out of representations."""
+    """An Ed25519 key pair. `seed` (RFC 8032) is the secret; representations leave it out."""
 
     seed: bytes
     public: bytes

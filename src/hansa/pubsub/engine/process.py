@@ -1,4 +1,4 @@
-"""A child process that is kept running.
+"""A child process that is restarted whenever it ends.
 
     stopped ── start ──▶ running ── exits ──▶ backing off ── time is up ──▶ running
        ▲                    │                     │

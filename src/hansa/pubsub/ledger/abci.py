@@ -7,7 +7,7 @@ order. It does not wait for one answer before it sends the next request.
 Everything is answered on one event loop, one request at a time, so no two requests see the state change
 between them. What is not a request (an overlong or malformed message) ends that connection with a log line
 and touches nothing else. An application that cannot go on ends the server (`serve` raises): an unanswered
-request is what tells CometBFT that the application is gone.
+request is how CometBFT learns that the application has ended.
 """
 
 from __future__ import annotations

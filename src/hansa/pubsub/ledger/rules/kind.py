@@ -3,8 +3,7 @@
 A transaction is a closed form (`hansa.core.closed_json`): `{"kind":"<name>",` and the fields of its kind, of
 which each has one byte string. It passes through its form and four functions of its kind, in this order:
 
-    form         the fields, from bytes of strangers; what is not in the form is refused as one that has no
-    kind
+    form         the fields, from bytes of strangers; bytes of another form are refused
     check_form   limits of what was read, cheapest first
     decode       the transaction's steps; what needs no state is checked here
     check        one step against the state after the steps before it
