@@ -100,7 +100,7 @@ class Validator:
         self.engine = self.application = None
 
     def output(self, name: str) -> str:
-        """What `application` or `engine` has said."""
+        """The output of `application` or `engine`."""
         return (self.folder / f"{name}.log").read_text()
 
     def _run(self, name: str, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""An engine that lives but does not go on is started again. A small program stands for it."""
+"""An engine that runs but makes no progress is restarted. A small program takes its place."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ HEIGHTS = st.lists(st.integers(0, 1000), min_size=1, max_size=30)
 
 
 def at(height: int, *peer_heights: int, step: str = "8/0/1", waiting: int = 0) -> EngineProgress:
-    """Where an engine and its peers stand."""
+    """Progress of an engine and its peers."""
     return EngineProgress(height, step, waiting, peer_heights)
 
 
-class Standing:
-    """Where the engine and its peers stand; None: it does not answer."""
+class ReportedProgress:
+    """The progress that the engine reports; None: it does not answer."""
 
     def __init__(self) -> None:
         self.now: EngineProgress | None = at(7, 7, 7, 7)
-        self.asked = 0
+        self.queries = 0
 
     async def progress(self) -> EngineProgress:
-        """What the engine answers."""
-        self.asked += 1
+        """The answer of the engine."""
+        self.queries += 1
         if self.now is None:
             raise Unavailable(Code.UNAVAILABLE, "The engine cannot be reached.")
         return self.now
 
 
 class Watched:
-    """An engine, what it says of itself, and the time for which it is watched."""
+    """An engine, the progress that it reports, and the clock of its watch."""
 
     def __init__(self, engine: Supervised) -> None:
         self.engine = engine
         self.clock = ManualClock()
-        self.standing = Standing()
-        self.watch = EngineWatch(engine, self.standing.progress, STALL_S, self.clock, structlog.get_logger())
+        self.reported = ReportedProgress()
+        self.watch = EngineWatch(engine, self.reported.progress, STALL_S, self.clock, structlog.get_logger())
 
     async def for_s(self, seconds: float) -> None:
-        """Let time go by for the watch."""
+        """Advance the clock of the watch."""
         await until(lambda: self.clock.sleepers)
         await self.clock.advance(seconds)
 
@@ -84,40 +84,40 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
 
 
 async def test_an_engine_that_lacks_blocks_and_gets_none_is_started_again(watched: Watched) -> None:
-    watched.standing.now = at(7, 9, 9, 9)
+    watched.reported.now = at(7, 9, 9, 9)
     await watched.for_s(2 * STALL_S)
     await watched.check_starts(2)
 
 
 async def test_an_engine_that_gets_blocks_is_left_alone_however_far_behind(watched: Watched) -> None:
     for height in range(20):
-        watched.standing.now = at(height, 900, 900, 900)
+        watched.reported.now = at(height, 900, 900, 900)
         await watched.for_s(STALL_S - 6)
-    assert watched.standing.asked > 20
+    assert watched.reported.queries > 20
     await watched.check_starts(1)
 
 
 async def test_an_engine_is_left_alone_while_the_whole_league_stands(watched: Watched) -> None:
     await watched.for_s(100 * STALL_S)
-    assert watched.standing.asked > 100
+    assert watched.reported.queries > 100
     await watched.check_starts(1)
 
 
 async def test_an_engine_without_peers_is_left_alone(watched: Watched) -> None:
-    watched.standing.now = at(7)
+    watched.reported.now = at(7)
     await watched.for_s(100 * STALL_S)
     await watched.check_starts(1)
 
 
 async def test_an_engine_that_takes_steps_is_left_alone(watched: Watched) -> None:
     for round_number in range(20):
-        watched.standing.now = at(7, 9, 9, 9, step=f"8/{round_number}/4", waiting=3)
+        watched.reported.now = at(7, 9, 9, 9, step=f"8/{round_number}/4", waiting=3)
         await watched.for_s(STALL_S - 6)
     await watched.check_starts(1)
 
 
 async def test_an_engine_whose_transactions_wait_is_started_again_later(watched: Watched) -> None:
-    watched.standing.now = at(7, 7, 7, 7, waiting=1)
+    watched.reported.now = at(7, 7, 7, 7, waiting=1)
     await watched.for_s(1.9 * STALL_S)
     await watched.check_starts(1)
     await watched.for_s(0.5 * STALL_S)
@@ -126,20 +126,20 @@ async def test_an_engine_whose_transactions_wait_is_started_again_later(watched:
 
 async def test_an_engine_that_falls_silent_is_started_again(watched: Watched) -> None:
     await watched.for_s(STALL_S)
-    watched.standing.now = None
+    watched.reported.now = None
     await watched.for_s(2 * STALL_S)
     await watched.check_starts(2)
 
 
 async def test_an_engine_may_take_its_time_before_its_first_answer(watched: Watched) -> None:
-    watched.standing.now = None
+    watched.reported.now = None
     await watched.for_s(100 * STALL_S)
-    assert watched.standing.asked > 100
+    assert watched.reported.queries > 100
     await watched.check_starts(1)
 
 
 async def test_attempts_that_do_not_help_come_at_growing_distances(watched: Watched) -> None:
-    watched.standing.now = at(7, 9, 9, 9)
+    watched.reported.now = at(7, 9, 9, 9)
     await watched.for_s(2 * STALL_S)
     await watched.check_starts(2)
     await watched.for_s(1.5 * STALL_S)
@@ -149,11 +149,11 @@ async def test_attempts_that_do_not_help_come_at_growing_distances(watched: Watc
 
 
 async def test_after_a_new_block_patience_is_as_at_the_beginning(watched: Watched) -> None:
-    watched.standing.now = at(7, 9, 9, 9)
+    watched.reported.now = at(7, 9, 9, 9)
     await watched.for_s(2 * STALL_S)
     await watched.check_starts(2)
     await watched.for_s(10)
-    watched.standing.now = at(8, 9, 9, 9)
+    watched.reported.now = at(8, 9, 9, 9)
     await watched.for_s(10)
     await watched.for_s(1.2 * STALL_S)
     await watched.check_starts(3)

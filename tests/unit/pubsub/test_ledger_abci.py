@@ -275,8 +275,8 @@ async def test_an_application_that_cannot_go_on_ends_the_server(server: Server, 
 def test_messages_come_out_as_they_went_in_however_they_are_cut(messages: list[bytes], step: int) -> None:
     stream = b"".join(encode_varint(len(message)) + message for message in messages)
     frames = Frames()
-    found = [m for at in range(0, len(stream), step) for m in frames.feed(stream[at : at + step])]
-    assert found == messages
+    received = [m for at in range(0, len(stream), step) for m in frames.feed(stream[at : at + step])]
+    assert received == messages
 
 
 @given(st.binary(max_size=100))

@@ -107,10 +107,10 @@ def fork(ledger: Ledger) -> str:
 
 
 def deletion_of_another_version(ledger: Ledger) -> str:
-    ledger.commit(transaction(ledger.lubeck.event("kept")))
+    ledger.commit(transaction(ledger.lubeck.event("deleted")))
     other = ledger.lubeck.describe("other").hashlink
-    location = ledger.lubeck.location(ledger.lubeck.key_of("kept"), other)
-    return ledger.lubeck.event("kept", "Delete", location=location)
+    location = ledger.lubeck.location(ledger.lubeck.key_of("deleted"), other)
+    return ledger.lubeck.event("deleted", "Delete", location=location)
 
 
 # -- what is refused, in all four places ------------------------------------------------------------------------
