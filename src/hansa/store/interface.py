@@ -152,8 +152,8 @@ class Store(Protocol):
             equal in all keys are in the order in which they were created, or the opposite when the last key
             is descending.
 
-        `name`, `lastUpdate` and the attribute that holds the status are strings; whether any other value of them
-        matches, and where it is sorted, is not defined.
+        `name`, `lastUpdate` and the attribute that holds the status are strings; whether any other value of
+        them matches, and where it is sorted, is not defined.
 
         Raises:
             Refused: `Code.INVALID`, for a pattern that is no regular expression.

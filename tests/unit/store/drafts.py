@@ -56,5 +56,5 @@ async def put(store: SqliteStore, *drafts: EntityDraft) -> None:
 
 async def fill_index(store: SqliteStore) -> None:
     """Have the rows of the index that wait put into their table."""
-    while store._tail:
-        await store._fill()
+    while store._index_tail:
+        await store._start_index_fill()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.store.sql import Parameter, Row
-from hansa.store.sqlite.commit.group import KNOWN_MAX, CollectionCache
+from hansa.store.sqlite.commit.group import GENERATION_MAX, CollectionCache
 
 OFFERING = "ProductOffering"
 
@@ -16,50 +16,50 @@ class Table:
 
     def __init__(self, **entities: str) -> None:
         self.entities = entities
-        self.asked: list[str] = []
+        self.queried: list[str] = []
 
     def execute(self, sql: str, ids: tuple[Parameter, ...]) -> list[Row]:
         assert "entity" in sql
-        wanted = [str(each) for each in ids if each is not None]
-        self.asked += [each for each in wanted if each not in self.asked]
-        return [(each, self.entities[each]) for each in wanted if each in self.entities]
+        expected = [str(each) for each in ids if each is not None]
+        self.queried += [each for each in expected if each not in self.queried]
+        return [(each, self.entities[each]) for each in expected if each in self.entities]
 
 
-def crowd(known: CollectionCache, name: str) -> None:
+def crowd(cache: CollectionCache, name: str) -> None:
     """Remember so many others that there is no more room."""
-    for number in range(KNOWN_MAX + 1):
-        known.note(f"{name}-{number}", OFFERING)
-    known.shrink(())
+    for number in range(GENERATION_MAX + 1):
+        cache.put(f"{name}-{number}", OFFERING)
+    cache.shrink(())
 
 
-def test_what_is_asked_for_now_and_then_stays_known() -> None:
-    known, table = CollectionCache(), Table(a="Category", b="Category")
-    assert known.of(table.execute, ("a", "b", "c")) == {"a": "Category", "b": "Category"}
+def test_what_is_asked_for_now_and_then_stays_cache() -> None:
+    cache, table = CollectionCache(), Table(a="Category", b="Category")
+    assert cache.collections_of(table.execute, ("a", "b", "c")) == {"a": "Category", "b": "Category"}
     for name in ("first", "second", "third"):
-        crowd(known, name)
-        assert known.of(table.execute, ("a", "c")) == {"a": "Category"}
-    assert table.asked == ["a", "b", "c"]
+        crowd(cache, name)
+        assert cache.collections_of(table.execute, ("a", "c")) == {"a": "Category"}
+    assert table.queried == ["a", "b", "c"]
 
 
 def test_what_nobody_asks_for_is_forgotten() -> None:
-    known, table = CollectionCache(), Table(a="Category")
-    known.of(table.execute, ("a",))
-    crowd(known, "first")
-    crowd(known, "second")
+    cache, table = CollectionCache(), Table(a="Category")
+    cache.collections_of(table.execute, ("a",))
+    crowd(cache, "first")
+    crowd(cache, "second")
     table.entities.clear()
-    assert known.of(table.execute, ("a",)) == {}
+    assert cache.collections_of(table.execute, ("a",)) == {}
 
 
 def test_what_is_not_committed_stays_whatever_comes() -> None:
-    known, table = CollectionCache(), Table()
-    known.note("new", OFFERING)
+    cache, table = CollectionCache(), Table()
+    cache.put("new", OFFERING)
     for name in ("first", "second", "third"):
-        for number in range(KNOWN_MAX + 1):
-            known.note(f"{name}-{number}", OFFERING)
-        known.shrink(("new",))
-    assert known.is_here("new")
-    assert known.of(table.execute, ("new",)) == {"new": OFFERING}
-    assert table.asked == []
+        for number in range(GENERATION_MAX + 1):
+            cache.put(f"{name}-{number}", OFFERING)
+        cache.shrink(("new",))
+    assert cache.is_present("new")
+    assert cache.collections_of(table.execute, ("new",)) == {"new": OFFERING}
+    assert table.queried == []
 
 
 NAMES = st.sampled_from("abc")
@@ -76,25 +76,27 @@ NAMES = st.sampled_from("abc")
         max_size=12,
     )
 )
-def test_the_last_that_was_said_of_an_entity_holds_until_it_is_forgotten(
+def test_the_last_that_was_stated_of_an_entity_holds_until_it_is_forgotten(
     steps: list[tuple[str, str, str | None]],
 ) -> None:
-    known, table = CollectionCache(), Table(a="Category")
-    said: dict[str, str | None] = {}
+    cache, table = CollectionCache(), Table(a="Category")
+    stated: dict[str, str | None] = {}
     for number, (step, name, collection) in enumerate(steps):
         match step:
             case "note":
-                known.note(name, collection)
-                said[name] = collection
+                cache.put(name, collection)
+                stated[name] = collection
             case "crowd":
-                for other in range(KNOWN_MAX + 1):
-                    known.note(f"{number}-{other}", OFFERING)
-                known.shrink(tuple(said))
+                for other in range(GENERATION_MAX + 1):
+                    cache.put(f"{number}-{other}", OFFERING)
+                cache.shrink(tuple(stated))
             case "forget":
-                known.forget((name,))
-                said.pop(name, None)
+                cache.discard((name,))
+                stated.pop(name, None)
             case _:
-                wanted = said.get(name, table.entities.get(name))
-                assert known.of(table.execute, (name,)) == ({} if wanted is None else {name: wanted})
-                assert known.is_here(name) == (wanted is not None)
-                assert known.is_absent(name) == (wanted is None)
+                expected = stated.get(name, table.entities.get(name))
+                assert cache.collections_of(table.execute, (name,)) == (
+                    {} if expected is None else {name: expected}
+                )
+                assert cache.is_present(name) == (expected is not None)
+                assert cache.is_absent(name) == (expected is None)

@@ -14,7 +14,7 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.core.limits import Limits
 from hansa.store import Filter, Query
-from hansa.store.sqlite.commit.thread import Ended
+from hansa.store.sqlite.commit.thread import CommitCallback
 from hansa.store.sqlite.commit.writer import GROUP_MEMBERS_MAX
 from hansa.store.sqlite.store import SqliteStore
 from tests.unit.store.drafts import OFFERING, draft, opened, put
@@ -138,7 +138,7 @@ async def test_a_count_that_sees_a_commit_before_the_loop_hears_of_it_is_not_kep
         commit()
         is_committed.set()
 
-    def telling_start(ended: Ended) -> None:
+    def telling_start(ended: CommitCallback) -> None:
         is_asked.set()
         start(ended)
 

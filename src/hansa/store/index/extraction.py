@@ -7,14 +7,14 @@ index calls an attribute by a number, made from the names of its collection and 
 which no two attributes of a marketplace share (among ten thousand of them the chance is one in three
 million).
 
-Who refers to an entity is found in another way. A row for each identifier that an entity refers to would be a
-page to be written for nearly each of them; yet it is asked for when something is deleted, and then only. So
-there is one short row for each entity that refers to any: the *marks* of what it refers to, eight bytes of a
-hash each. All of them are looked through, some ten million a second, and what is found is looked at itself,
-since marks may be alike.
+References have no index. A row for each identifier that an entity refers to would be a page to be written for
+nearly each of them; yet referrers are looked up only when something is deleted. So there is one short row for
+each entity that refers to any: the *fingerprints* of the identifiers to which it refers, a hash of eight
+bytes each. All rows are scanned, some ten million fingerprints a second, and the entities of those that match
+are examined, since two identifiers may have the same fingerprint.
 
-A *posting* is an attribute (column or path) with one of its values: what entities are found by, and what
-totals are kept of.
+A *posting* is an attribute (column or path) with one of its values: what entities are looked up by, and what
+totals are counted of.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from hansa.core.instants import comparable
 from hansa.store.index.paths import AttributePath, index_text, values_below
 from hansa.store.index.plan import DEFAULT_PLAN, TYPE_PATH, CollectionPlan, IndexPlan
 
-MARKS_KEPT_MAX: Final = 8192
+FINGERPRINTS_CACHED_MAX: Final = 8192
 """Many entities refer to a few others."""
-MARKED_KEPT_MAX_CHARS: Final = 256
+FINGERPRINT_CACHED_MAX_CHARS: Final = 256
 """A text that is longer is no identifier of ours, and would take room."""
 
 Column = str
@@ -51,8 +51,8 @@ class IndexedFields(msgspec.Struct, frozen=True):
     last_update: str | None
     index: tuple[IndexKey, ...]
     """Its rows of `entity_index`."""
-    marks: bytes
-    """Of what it refers to, one behind the other."""
+    fingerprints: bytes
+    """Of the identifiers to which it refers, one after the other."""
     postings: tuple[IndexKey, ...]
     """All of them: of the columns too, but for the status."""
 
@@ -79,7 +79,7 @@ class CollectionIndex:
             for path in dict.fromkeys((*self.numbers, *plan.references))
         )
         self.number = attribute_number(collection, ())
-        """What the table of marks calls the collection."""
+        """The number of the collection in the table of fingerprints."""
         self.column_numbers = {
             "name": attribute_number(collection, NAME),
             "last_update": attribute_number(collection, LAST_UPDATE),
@@ -93,18 +93,18 @@ class CollectionIndex:
 
     def fields(self, entity: dict[str, Any], parent: str | None) -> IndexedFields:
         """What of an entity is in columns and in the index."""
-        found: dict[IndexKey, None] = {}
-        referred: dict[str, None] = {}
+        index_keys: dict[IndexKey, None] = {}
+        referenced: dict[str, None] = {}
         for name_at_top, rest, number, is_reference in self._walked:
             top = entity.get(name_at_top)
             if top is None:
                 continue
             for value in values_below(top if type(top) is list else [top], rest):
                 if number is not None and (text := index_text(value)) is not None:
-                    found[number, text] = None
+                    index_keys[number, text] = None
                 if is_reference and type(value) is str:
-                    referred[value] = None
-        index = tuple(found)
+                    referenced[value] = None
+        index = tuple(index_keys)
         name, updated = _text(entity.get("name")), _text(entity.get("lastUpdate"))
         postings = [*index]
         numbers = self.column_numbers
@@ -116,8 +116,8 @@ class CollectionIndex:
         if parent is not None:
             postings.append((numbers["parent"], parent))
         status = None if self.status is None else _text(entity.get(self.status))
-        marks = b"".join(map(mark_of, referred))
-        return IndexedFields(status, name, updated, index, marks, tuple(postings))
+        fingerprints = b"".join(map(fingerprint_of, referenced))
+        return IndexedFields(status, name, updated, index, fingerprints, tuple(postings))
 
 
 class Indexes:
@@ -148,16 +148,20 @@ def attribute_number(collection: str, path: AttributePath) -> int:
     return int.from_bytes(hashlib.sha256(name).digest()[:6]) >> 1
 
 
-def mark_of(entity_id: str) -> bytes:
-    """What stands for an identifier among the marks of who refers to it."""
-    return _kept_mark(entity_id) if len(entity_id) <= MARKED_KEPT_MAX_CHARS else _mark(entity_id)
+def fingerprint_of(entity_id: str) -> bytes:
+    """The hash of an identifier in the rows of the entities that refer to it."""
+    return (
+        _cached_fingerprint(entity_id)
+        if len(entity_id) <= FINGERPRINT_CACHED_MAX_CHARS
+        else _fingerprint(entity_id)
+    )
 
 
-def _mark(entity_id: str) -> bytes:
+def _fingerprint(entity_id: str) -> bytes:
     return hashlib.blake2b(entity_id.encode(), digest_size=8).digest()
 
 
-_kept_mark: Final = lru_cache(MARKS_KEPT_MAX)(_mark)
+_cached_fingerprint: Final = lru_cache(FINGERPRINTS_CACHED_MAX)(_fingerprint)
 
 
 def described_numbers(collection: str, description: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Paths through an entity, and how the values that they reach are told apart.
+"""Paths through an entity, and how the values that they reach are distinguished.
 
 A path is a tuple of attribute names from the top of an entity. After each name an array stands for its
 elements and anything else for itself; so `("category", "id")` reaches every category's identifier, and it
@@ -41,18 +41,18 @@ def values_at(value: Any, path: AttributePath) -> list[Any]:
 
 def values_below(values: list[Any], path: AttributePath) -> list[Any]:
     """Everything that a path reaches from any of some values."""
-    found = values
+    reached = values
     for name in path:
-        reached: list[Any] = []
-        for parent in found:
+        children: list[Any] = []
+        for parent in reached:
             if type(parent) is dict and name in parent:
                 child = parent[name]
                 if type(child) is list:
-                    reached += child
+                    children += child
                 else:
-                    reached.append(child)
-        found = reached
-    return found
+                    children.append(child)
+        reached = children
+    return reached
 
 
 def index_text(value: Any) -> str | None:

@@ -20,7 +20,7 @@ class CollectionPlan(msgspec.Struct, frozen=True):
     indexed: tuple[AttributePath, ...] = INDEXED_PATHS
     """Paths of which every value is in the index."""
     references: tuple[AttributePath, ...] = ()
-    """Paths of identifiers of other entities; who refers to one of them can be found by it."""
+    """Paths of identifiers of other entities, by which referrers are looked up."""
 
 
 IndexPlan: TypeAlias = Mapping[str, CollectionPlan]

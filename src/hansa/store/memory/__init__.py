@@ -1,4 +1,5 @@
 """The plain twin of the store: entities in a dictionary, lists by the plain evaluator, nothing durable.
 
-For tests and simulations, and as the measure of other engines (tests/contract/test_store.py): short rather than fast.
+For tests and simulations, and as the measure of other engines (tests/contract/test_store.py): short rather
+than fast.
 """

@@ -1,4 +1,4 @@
-"""A `Store` in memory. A transaction works on a copy of everything, which replaces the original at the commit."""
+"""A `Store` in memory: a transaction works on a copy, which replaces the original at the commit."""
 
 from __future__ import annotations
 
@@ -169,7 +169,8 @@ class MemoryStore:
         self._write_created()
         self._tables.close()
 
-    # -- reading entities -------------------------------------------------------------------------------------
+    # -- reading entities
+    # -------------------------------------------------------------------------------------
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity by its identifier."""
@@ -254,7 +255,8 @@ class MemoryStore:
         """None are counted here: nothing has an index."""
         return {}
 
-    # -- the feed ---------------------------------------------------------------------------------------------
+    # -- the feed
+    # ---------------------------------------------------------------------------------------------
 
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
         """Rows of the feed after a number, oldest first."""
@@ -277,7 +279,8 @@ class MemoryStore:
         """Position of a cursor."""
         return self._state.cursors.get(name, 0)
 
-    # -- writing ----------------------------------------------------------------------------------------------
+    # -- writing
+    # ----------------------------------------------------------------------------------------------
 
     def indexed(self, collection: str, entity: dict[str, Any], parent: str | None) -> IndexedFields:
         """What of an entity that is about to be written is indexed."""

@@ -1,12 +1,11 @@
 """The tail of the index: the newest entities, whose rows of `entity_index` are not in the table yet.
 
 The rows of one entity belong to as many places of the index as it has values, each on a page of its own, and
-each of these pages would be written for that entity alone. So they are kept here, and put into the table
-together, by a transaction of the store's own: when there are many of them, or when a list that looks in the
-index has met any. Such a list looks at the entities of a short tail themselves
-(`hansa.store.sqlite.lists`), and waits for that transaction when the tail is long. Whoever reads
-while others write therefore meets a short tail, and who only writes pays for the index once in thousands of
-entities.
+each of these pages would be written for that entity alone. So they are held in memory, and put into the table
+together, by a transaction of the store's own: when there are many of them, or when a list that reads the
+index needs any. Such a list examines the entities of a short tail themselves (`hansa.store.sqlite.lists`),
+and waits for that transaction when the tail is long. So reads between writes meet a short tail, and writes
+alone pay for the index once in thousands of entities.
 
 The table `index_tail` says after which number the tail begins; a row of the index is of that number or a
 lower one. It is all that has to be durable: at opening, the tail is made into rows again from the entities.
@@ -22,10 +21,10 @@ import apsw
 from hansa.store.index.extraction import IndexKey
 
 TAIL_ROWS_MAX: Final = 20_000
-"""So many rows are put into the table though nobody looks for them; takes as long as 200 creates."""
+"""So many rows are put into the table though no list needs them; takes as long as 200 creates."""
 
 TAIL_WALKED_MAX: Final = 100
-"""So many entities of the tail are looked at for a list; that takes half a millisecond, or two."""
+"""A list examines so many entities of the tail itself; that takes half a millisecond, or two."""
 
 AFTER: Final = "(SELECT after FROM index_tail)"
 """In SQL, the number after which the tail begins."""
@@ -48,24 +47,24 @@ class IndexTail:
     """The tail, as it is committed."""
 
     def __init__(self, connection: apsw.Connection) -> None:
-        """That of a store without rows that wait, as it is after opening."""
+        """An empty tail, as it is after opening."""
         ((after,),) = connection.execute("SELECT after FROM index_tail").fetchall()
         self.after = int(str(after))
         self._rows: dict[int, tuple[IndexRow, ...]] = {}
         self._count = 0
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Whether it has entities."""
         return bool(self._rows)
 
     @property
     def is_full(self) -> bool:
-        """Whether its rows should be put into the table, though nobody looks for them."""
+        """Whether its rows should be put into the table, though no list needs them."""
         return self._count >= TAIL_ROWS_MAX
 
     @property
     def is_long(self) -> bool:
-        """Whether a list should rather wait until it is in the table than look at its entities."""
+        """Whether a list should rather wait until it is in the table than examine its entities."""
         return len(self._rows) > TAIL_WALKED_MAX
 
     @property
@@ -74,16 +73,20 @@ class IndexTail:
         return max(self._rows, default=self.after)
 
     def rows(self, later: Mapping[int, tuple[IndexRow, ...]]) -> list[IndexRow]:
-        """The rows of its entities, in the order of the table; of some, what has been written since."""
+        """The rows of its entities, in the order of the table.
+
+        Args:
+            later: Rows of some entities that were written since.
+        """
         places: dict[tuple[int, str], list[IndexRow]] = {}
         for number in sorted(self._rows):
             for row in later.get(number, self._rows[number]):
                 places.setdefault(row[:2], []).append(row)
         return [row for place in sorted(places) for row in places[place]]
 
-    def follow(self, written: Mapping[int, tuple[IndexRow, ...]]) -> None:
+    def follow(self, rows_by_entity: Mapping[int, tuple[IndexRow, ...]]) -> None:
         """Entities of the tail were written, or deleted and have no rows any more."""
-        for number, rows in written.items():
+        for number, rows in rows_by_entity.items():
             self._count += len(rows) - len(self._rows.pop(number, ()))
             if rows:
                 self._rows[number] = rows

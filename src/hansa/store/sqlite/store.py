@@ -1,14 +1,12 @@
-"""The catalogue store: SQLite on the event loop, one writer, stored bytes served as they are.
+"""The store on SQLite: on the event loop, one writer, stored bytes served as they are.
 
-Reads answer inline from a connection of their own, in microseconds, and see what is committed. Lists are
-answered by `hansa.store.sqlite.lists.lists`, with totals that are kept (`hansa.store.sqlite.totals`). Writes
-are grouped (`hansa.store.sqlite.commit.writer`). The write-ahead log is copied into the database by a worker
-thread (`hansa.store.sqlite.commit.checkpoints`), and at closing.
+Reads answer inline from a connection of their own (`reader`), in microseconds, and see what is committed.
+Lists are answered by `lists`, with totals in memory (`totals`). Writes are committed in groups (`commit`).
 
 "In memory" means a file in the system's folder for temporary files that is never synchronised and is removed
 at
 closing: SQLite's own memory databases have neither a log nor readers beside the writer, so tests would run
-    against something else than what is served from.
+against something else than what is served from.
 """
 
 from __future__ import annotations
@@ -38,21 +36,22 @@ from hansa.store.records import Change, Entity, EntityDraft, Page, Query, Referr
 from hansa.store.sql import SqlRead, statements_for
 from hansa.store.sqlite.commit.checkpoints import Checkpoints
 from hansa.store.sqlite.commit.group import CollectionCache, CommitGroup, RowNumbers
-from hansa.store.sqlite.commit.transaction import ENTITY_COLUMNS, SqliteTransaction, entity_of
+from hansa.store.sqlite.commit.transaction import SqliteTransaction
 from hansa.store.sqlite.commit.writer import GroupWriter, TransactionScope
 from hansa.store.sqlite.connection import Synchronous, open_for_writing
 from hansa.store.sqlite.index_tail import IndexTail
 from hansa.store.sqlite.lists.lists import Lists
 from hansa.store.sqlite.lists.search_pool import SearchPool
 from hansa.store.sqlite.reader import Reader
+from hansa.store.sqlite.rows import ENTITY_COLUMNS, SELECT_CHANGES, SELECT_ENTITY, entity_of
 from hansa.store.sqlite.schema import MIGRATIONS
 from hansa.store.sqlite.totals import Totals
 
-KEPT_MAX_BYTES: Final = 33_554_432
-"""Entities that were read stay at hand until they are written, or others need the room."""
-KEPT_OVERHEAD_BYTES: Final = 700
-"""What keeping one takes beside its body, roughly."""
-KEPT_BODY_MAX_BYTES: Final = 16_384
+CACHE_SIZE_MAX_BYTES: Final = 33_554_432
+"""Entities that were read are cached until they are written, or others need the room."""
+CACHE_OVERHEAD_BYTES: Final = 700
+"""What an entity in the cache takes beside its body, roughly."""
+CACHED_BODY_MAX_BYTES: Final = 16_384
 NO_PLAN: Final[IndexPlan] = MappingProxyType({})
 
 _REFERRING_AT_ONCE: Final = 200
@@ -61,7 +60,6 @@ _REFERRING: Final = (
     "JOIN entity AS e ON e.number = r.entity WHERE (r.collection, r.entity) > (?, ?) "
     "ORDER BY r.collection, r.entity LIMIT ?"
 )
-_ENTITY: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S608 - a constant
 
 
 class SqliteStore:
@@ -75,17 +73,17 @@ class SqliteStore:
         self._clock = clock
         self._reader = Reader(path)
         self._cache: Cache[str, Entity] = Cache(
-            "entities", KEPT_MAX_BYTES, KEPT_BODY_MAX_BYTES + KEPT_OVERHEAD_BYTES, _kept_size_bytes
+            "entities", CACHE_SIZE_MAX_BYTES, CACHED_BODY_MAX_BYTES + CACHE_OVERHEAD_BYTES, _cached_size_bytes
         )
         self._searches = SearchPool(path, clock, limits.search_timeout_s)
         self._indexes = Indexes(plan)
         self._remove_file: Callable[[], object] | None = None
         self._changed = Signal(clock)
         self._last_change = int(self._reader.rows("SELECT ifnull(max(seq), 0) FROM change")[0][0])
-        self._fill_index()
+        self._index_by_plan()
         counts = self._reader.rows("SELECT type, own, public, status, count FROM entity_count")
-        tail = IndexTail(write)
-        totals = Totals(
+        self._index_tail = IndexTail(write)
+        self._totals = Totals(
             (
                 ((collection, own == 1, public == 1, msgspec.json.decode(status)), count)
                 for collection, own, public, status, count in counts
@@ -98,11 +96,11 @@ class SqliteStore:
             write,
             self._path,
             limits.writes_waiting_max,
-            totals,
-            tail,
+            self._totals,
+            self._index_tail,
             self._reader.release_view,
             self._checkpoints.commit,
-            self._hear,
+            self._on_commit,
             has_thread=bool(synchronous),  # where the disk is never waited for, a thread would gain nothing
         )
         self._lists = Lists(
@@ -110,13 +108,11 @@ class SqliteStore:
             self._reader.rows,
             self._searches,
             self._indexes,
-            totals,
-            tail,
-            self._index_filled,
+            self._totals,
+            self._index_tail,
+            self._fill_index_tail,
         )
-        self._totals = totals
-        self._tail = tail
-        self._filling: asyncio.Task[None] | None = None
+        self._index_fill: asyncio.Task[None] | None = None
         self._reader.share_view()
 
     @classmethod
@@ -130,14 +126,13 @@ class SqliteStore:
         migrations: Sequence[str] = MIGRATIONS,
         plan: IndexPlan = NO_PLAN,
     ) -> Self:
-        """Open a store, made when it is not there; without `path`, one that is gone at closing.
+        """Open a store, created when there is none; without `path`, one that is removed at closing.
 
         Collections that were filled for another plan than `plan` are indexed anew.
 
         Raises:
             Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, or `Code.SETTINGS_INVALID` when
-                the
-                file cannot be opened at all.
+                the file cannot be opened at all.
         """
         durability: Synchronous = synchronous
         folder = None
@@ -149,36 +144,36 @@ class SqliteStore:
             store._remove_file = weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)
         return store
 
-    def _fill_index(self) -> None:
-        """Bring the columns and the index in line with the plan, and put what was the tail into the index."""
-        tail = IndexTail(self._write)
-        standing: dict[str, str] = dict(self._reader.rows("SELECT type, description FROM index_plan"))
+    def _index_by_plan(self) -> None:
+        """Index anew what another plan indexed, and put the tail of the last run into the table."""
+        index_tail = IndexTail(self._write)
+        current: dict[str, str] = dict(self._reader.rows("SELECT type, description FROM index_plan"))
         default = self._indexes.of("").description
-        wanted = {name: self._indexes.of(name).description for name in ("", *self._indexes.planned)}
+        expected = {name: self._indexes.of(name).description for name in ("", *self._indexes.planned)}
         filled = {row[0] for row in self._reader.rows("SELECT DISTINCT type FROM entity_count")}
         changed: list[tuple[str, str]] = [
             (name, before)
             for name in sorted(filled)
-            if (before := standing.get(name, standing.get("", default))) != self._indexes.of(name).description
+            if (before := current.get(name, current.get("", default))) != self._indexes.of(name).description
         ]
         newest = self._reader.rows("SELECT ifnull(max(number), 0) FROM entity")[0][0]
-        if wanted == standing and not changed and newest <= tail.after:
+        if expected == current and not changed and newest <= index_tail.after:
             return
         with self._write:
             group = CommitGroup(self._write, CollectionCache(), RowNumbers(self._write))
             transaction = SqliteTransaction(group, self._path, self._clock, self._indexes)
-            transaction.index_after(tail.after, newest, {name for name, _ in changed})
+            transaction.index_after(index_tail.after, newest, {name for name, _ in changed})
             for name, before in changed:
                 transaction.reindex(name, before)
             transaction.run("DELETE FROM index_plan")
-            for name, description in wanted.items():
+            for name, description in expected.items():
                 transaction.run("INSERT INTO index_plan VALUES (?, ?)", (name, description))
             group.flush()
 
     async def close(self) -> None:
         """Commit what waits for its commit, copy the log into the database, and close the file."""
-        if self._filling is not None:
-            await self._filling
+        if self._index_fill is not None:
+            await self._index_fill
         await self._writer.close()
         self._searches.close()
         self._reader.close()
@@ -187,7 +182,8 @@ class SqliteStore:
         if self._remove_file is not None:
             self._remove_file()
 
-    # Reading.
+    # -- reading
+    # ----------------------------------------------------------------------------------------------
 
     @property
     def sql(self) -> SqlRead:
@@ -195,11 +191,11 @@ class SqliteStore:
         return self._reader
 
     async def entity(self, entity_id: str) -> Entity | None:
-        """An entity by its identifier; the same object again while it is not written, if there is room."""
-        kept = self._cache.get(entity_id)
-        if kept is not None:
-            return kept
-        rows = self._reader.rows(_ENTITY, (entity_id,))
+        """An entity by its identifier; the same object again until it is written, if the cache has room."""
+        cached = self._cache.get(entity_id)
+        if cached is not None:
+            return cached
+        rows = self._reader.rows(SELECT_ENTITY, (entity_id,))
         if not rows:
             return None
         entity = entity_of(rows[0])
@@ -207,7 +203,7 @@ class SqliteStore:
         return entity
 
     async def entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
-        """Those of the entities that are here, by identifier."""
+        """Those of some entities that exist, by identifier."""
         statements = statements_for(f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id", entity_ids)  # noqa: S608 - a constant
         return {row[0]: entity_of(row) for each in statements for row in self._reader.rows(*each)}
 
@@ -243,11 +239,7 @@ class SqliteStore:
         after_id: str = "",
         limit: int = 500,
     ) -> AsyncIterator[tuple[Entity, ...]]:
-        """A walk over all entities (of some types) in the order of their identifiers, `limit` at a time.
-
-        Each page is read when it is asked for; what is written during the walk appears if its place is still
-        to come.
-        """
+        """A walk over all entities (of some collections) in order of their identifiers, `limit` at a time."""
         conditions = ["id > ?"]
         if types:
             conditions.append(f"type IN ({', '.join('?' * len(types))})")
@@ -274,13 +266,8 @@ class SqliteStore:
         return self._totals.counts_by_type()
 
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
-        """The feed after a row."""
-        rows = self._reader.rows(
-            "SELECT seq, time, entity_id, type, operation, origin, status, parent FROM change "
-            "WHERE seq > ? ORDER BY seq LIMIT ?",
-            (after, limit),
-        )
-        return tuple(Change(*row) for row in rows)
+        """Rows of the feed after a number, oldest first."""
+        return tuple(Change(*row) for row in self._reader.rows(SELECT_CHANGES, (after, limit)))
 
     async def own_changes(self, after: int) -> int:
         """How many rows of the feed after a number are of entities whose origin is this marketplace."""
@@ -297,87 +284,87 @@ class SqliteStore:
             await self._changed.wait(self._changed.count)
 
     async def cursor(self, name: str) -> int:
-        """Where a cursor stands; 0 when it has not moved yet."""
+        """Position of a cursor; 0 before its first move."""
         rows = self._reader.rows("SELECT position FROM cursor WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else 0
 
     @property
     def writes_waiting(self) -> int:
-        """Transactions that run, or wait for their turn or their commit."""
+        """Transactions and creates that run, or wait for the lock or their commit."""
         return self._writer.waiting
 
-    # Writing.
+    # -- writing
+    # ----------------------------------------------------------------------------------------------
 
     def indexed(self, collection: str, entity: dict[str, Any], parent: str | None) -> IndexedFields:
         """What of an entity that is about to be written is indexed; this part of a write needs no engine."""
         return self._indexes.of(collection).fields(entity, parent)
 
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
-        """The collections of those of some entities that are here, or are about to be, by identifier."""
-        return self._writer.known.of(self._reader.rows, ids)
+        """The collections of those of some entities that exist or are being committed, by identifier."""
+        return self._writer.collections.collections_of(self._reader.rows, ids)
 
     async def create(self, draft: EntityDraft, committed: asyncio.Future[HansaError | None]) -> Entity:
-        """Write an entity whose identifier nothing can have had, because it was made just now.
+        """Write an entity whose identifier can never have been used, because it was made just now.
 
-        What a transaction of its own would do, without waiting for a turn: what was found out about others in
-        the same turn of the event loop still holds.
+        Does not wait for the write lock: what was read in the same turn of the event loop still holds.
 
         Args:
             draft: The entity.
-            committed: Done when it is durable, or with the reason why nothing was written: `Unavailable`.
+            committed: Completed when the entity is durable, or with the reason why nothing was written.
 
         Raises:
             Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; nothing was written, and `committed` is not
                 touched.
         """
-        transaction = SqliteTransaction(self._writer.gathering(), self._path, self._clock, self._indexes)
+        transaction = SqliteTransaction(
+            self._writer.group_for_create(), self._path, self._clock, self._indexes
+        )
         entity = transaction.create_now(draft)
         transaction.is_open = False
-        self._writer.join(transaction.written, committed)
+        self._writer.add_create(transaction.changes, committed)
         return entity
 
     def transaction(self) -> TransactionScope:
-        """A transaction; leaving it waits until it is durable, an exception undoes it.
-
-        Its body should wait for nothing but the transaction: all other writes wait for it. Entering raises
-        Unavailable (`Code.OVERLOADED`, `Code.DISK_FULL`); so does leaving, and then nothing was written.
-        """
+        """A transaction, from entering to the durable commit on leaving."""
         return TransactionScope(self._writer, self._path, self._clock, self._indexes)
 
-    def _fill(self) -> asyncio.Task[None]:
+    def _start_index_fill(self) -> asyncio.Task[None]:
         """Begin to put the tail of the index into its table, unless that is under way."""
 
         async def fill() -> None:
             try:
-                with contextlib.suppress(HansaError):  # what is wrong, whoever writes will hear
+                with contextlib.suppress(HansaError):  # the next write reports what is wrong
                     async with self.transaction() as tx:
-                        await tx.index_tail(self._tail)
+                        await tx.index_tail(self._index_tail)
             finally:
-                self._filling = None
+                self._index_fill = None
 
-        if self._filling is None:
+        if self._index_fill is None:
             # In a context of its own: it may be begun within a transaction, but is not part of it.
-            self._filling = asyncio.create_task(fill(), context=contextvars.Context())
-        return self._filling
+            self._index_fill = asyncio.create_task(fill(), context=contextvars.Context())
+        return self._index_fill
 
-    async def _index_filled(self, *, wait: bool) -> None:
-        """A list has met the tail: have it put into the index, and wait for that if wanted and possible."""
-        filling = self._fill()
+    async def _fill_index_tail(self, *, wait: bool) -> None:
+        """A list needs the tail: have it put into the table, and wait for that if possible and `wait`."""
+        filling = self._start_index_fill()
         if wait and not self._writer.is_within:
             await asyncio.shield(filling)
 
-    def _hear(self, last_change: int, ids: Iterable[str]) -> None:
+    def _on_commit(self, last_change: int, ids: Iterable[str]) -> None:
+        """A group is durable: evict what it wrote from the caches, and wake whoever waits for changes."""
+        assert last_change == 0 or last_change > self._last_change, "the feed grows at its end"
         for entity_id in ids:
             self._cache.discard(entity_id)
             self._lists.evict(entity_id)
         self._reader.share_view()
-        self._checkpoints.look()
-        if self._tail.is_full:
-            self._fill()
+        self._checkpoints.check()
+        if self._index_tail.is_full:
+            self._start_index_fill()
         if last_change > self._last_change:
             self._last_change = last_change
             self._changed.notify()
 
 
-def _kept_size_bytes(entity: Entity) -> int:
-    return len(entity.body) + KEPT_OVERHEAD_BYTES
+def _cached_size_bytes(entity: Entity) -> int:
+    return len(entity.body) + CACHE_OVERHEAD_BYTES

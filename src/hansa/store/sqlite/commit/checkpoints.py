@@ -29,16 +29,16 @@ from typing import Final
 import apsw
 
 CHECKPOINT_PAGES: Final = 8000
-"""So much that is not copied yet is a matter for the thread."""
+"""From so many pages on that are not copied yet, the thread copies."""
 REST_PAGES_MAX: Final = 1000
-"""So much, a commit or two, is copied by the one who commits."""
+"""So many pages, those of a commit or two, are copied by the commit itself."""
 LOG_PAGES_MAX: Final = 32_000
 """Length at which a commit waits for the thread."""
 BUSY_TIMEOUT_MS: Final = 1000
 
 
 class Checkpoints:
-    """Copies the log of one database, when its writing connection has made it long."""
+    """Copies the log of one database when it is long."""
 
     def __init__(self, writing: apsw.Connection, path: Path) -> None:
         self._writing = writing
@@ -66,12 +66,12 @@ class Checkpoints:
                 self._run.result()
             _copy(self._writing)
 
-    def look(self) -> None:
-        """See how long the log is, after a commit."""
+    def check(self) -> None:
+        """Start copying where the log is long, after a commit."""
         try:
             pages, copied = self._writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
         except apsw.Error:
-            return  # the next look will tell
+            return  # the next check will show it
         if self._run is not None and self._run.done():
             self._run = None
         if pages < CHECKPOINT_PAGES:
@@ -89,13 +89,13 @@ class Checkpoints:
                 os.fsync(self._file)
 
     def close(self) -> None:
-        """Wait for the thread, and copy the rest; all other connections to the database are closed already."""
+        """Wait for the thread, and copy the rest; all other connections to the file are closed already."""
         self._worker.shutdown(wait=True)
         self._copying.close()
         os.close(self._file)
 
 
 def _copy(connection: apsw.Connection) -> None:
-    """Copy what no reader needs in the log any more. If that fails, the log keeps everything for a later commit."""
+    """Copy what no reader needs in the log any more; if that fails, the log retains it for a later commit."""
     with contextlib.suppress(apsw.Error):
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

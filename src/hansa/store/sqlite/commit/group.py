@@ -1,13 +1,13 @@
-"""What the transactions of one commit share: rows that wait to be inserted, numbers, and who is in which collection.
+"""What the transactions of one commit share: deferred rows, numbers, and the collections of entities.
 
 A create inserts a dozen rows. Inserted one create after the other, between all the work that a request is,
-each of them finds SQLite's code and pages out of the processor's caches. So such rows *wait* here, and are
-inserted together: at the commit, or before a transaction runs SQL of its own, which may look for them.
-Numbers of entities and of the feed are given away here for that reason.
+each of them meets cold caches of the processor: SQLite's code and pages have been displaced. So such rows are
+*deferred* and inserted together: at the commit, or before a transaction runs SQL of its own, which may read
+them. For that reason the numbers of entities and of the feed are allocated here.
 
-What most creates ask the store is whether the entities that they refer to are here. That is kept from one
-group to the next; it includes every entity that a waiting row is of, so this question never has to insert
-anything.
+What most creates read from the store is whether the entities that they refer to exist. That is cached from
+one group to the next; the cache includes every entity of which a row is deferred, so this question never has
+to insert anything.
 """
 
 from __future__ import annotations
@@ -21,96 +21,101 @@ from hansa.store.sql import Parameter, Row, statements_for
 from hansa.store.sqlite.index_tail import IndexRow, IndexTail
 from hansa.store.sqlite.totals import Delta
 
-KNOWN_MAX: Final = 10_000
-"""So many identifiers are remembered, or a few more, before they are the older generation."""
-_NEXT: Final = "SELECT (SELECT ifnull(max(number), 0) FROM entity), (SELECT ifnull(max(seq), 0) FROM change)"  # of both, the last
+GENERATION_MAX: Final = 10_000
+"""From so many identifiers on, the younger generation of the cache of collections becomes the older one."""
+_LAST_NUMBERS: Final = (
+    "SELECT (SELECT ifnull(max(number), 0) FROM entity), (SELECT ifnull(max(seq), 0) FROM change)"
+)
 
 Execute = Callable[[str, tuple[Parameter, ...]], Iterable[Row]]
-"""What runs SQL and gives its rows."""
+"""Runs SQL and returns its rows."""
 Runs = Sequence[tuple[Parameter, ...]]
+"""The parameters of each run of one statement."""
 
 
 class Changes:
     """What a transaction has written: its statements, and what follows from them."""
 
-    __slots__ = ("after", "before", "deltas", "ids", "last_change", "run", "statements", "tail", "tail_after")
+    __slots__ = (
+        "deltas", "entity_ids", "executed", "index_rows", "last_change", "numbers_after", "numbers_before",
+        "statements", "tail_moved_to",
+    )  # fmt: skip
 
-    def __init__(self, before: tuple[int, int]) -> None:
-        self.before = self.after = before
-        """The last numbers of entities and of the feed when it began, and when it took the last one."""
+    def __init__(self, numbers_before: tuple[int, int]) -> None:
+        self.numbers_before = self.numbers_after = numbers_before
+        """The last numbers of entities and of the feed when it began, and when it allocated its last."""
         self.statements: list[tuple[str, Runs]] = []
-        """Those that changed something, in their order, each with the parameters of all its runs."""
-        self.run = 0
-        """How many of them have been run; the others wait."""
+        """Those that changed something, in their order."""
+        self.executed = 0
+        """How many of them have been executed; the others are deferred."""
         self.deltas: list[Delta] = []
-        self.ids: list[str] = []
+        self.entity_ids: list[str] = []
         """Of the entities that it wrote or deleted."""
         self.last_change = 0
         """The newest row of the feed."""
-        self.tail: dict[int, tuple[IndexRow, ...]] = {}
-        """Rows of the index, by number of the entity, that are not put into the table yet."""
-        self.tail_after: int | None = None
-        """Where the tail of the index begins from now on."""
+        self.index_rows: dict[int, tuple[IndexRow, ...]] = {}
+        """Rows for the tail of the index, by number of the entity."""
+        self.tail_moved_to: int | None = None
+        """The number after which the tail of the index begins from now on, if this transaction moved it."""
 
 
 class CollectionCache:
-    """In which collection an entity is, by identifier, as the running transaction sees it.
+    """The collection of each entity, by identifier, as the running transaction sees it.
 
-    Two generations: what is asked for is remembered in the younger one; when that is full it becomes the
-    older one, and what nobody asked for meanwhile is forgotten. Many entities refer to a few others, and
-    those stay.
+    Two generations: what is looked up is in the younger one; when that is full it becomes the older one, and
+    what was not looked up meanwhile is evicted. Many entities refer to a few others, and those stay.
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, str | None] = {}
+        self._younger: dict[str, str | None] = {}
         self._older: dict[str, str | None] = {}
 
     def shrink(self, uncommitted: Iterable[str]) -> None:
-        """Make room, but keep what is found here alone, since it is not committed."""
-        if len(self._known) > KNOWN_MAX:
-            older, self._older, self._known = self._older, self._known, {}
+        """Evict, but not what is nowhere else, since it is not committed."""
+        if len(self._younger) > GENERATION_MAX:
+            evicted, self._older, self._younger = self._older, self._younger, {}
             for each in uncommitted:
-                if each not in self._older and each in older:
-                    self._older[each] = older[each]
+                if each not in self._older and each in evicted:
+                    self._older[each] = evicted[each]
 
-    def forget(self, ids: Iterable[str]) -> None:
-        """Forget what a transaction said that is undone."""
+    def discard(self, ids: Iterable[str]) -> None:
+        """Discard what a transaction put here that is undone."""
         for each in ids:
-            self._known.pop(each, None)
+            self._younger.pop(each, None)
             self._older.pop(each, None)
 
-    def note(self, entity_id: str, collection: str | None) -> None:
+    def put(self, entity_id: str, collection: str | None) -> None:
         """An entity is in a collection from now on, or in none."""
-        self._known[entity_id] = collection
+        self._younger[entity_id] = collection
 
-    def is_here(self, entity_id: str) -> bool:
-        """Whether it is known that an entity is here, as one is of which a row waits."""
-        return self._found(entity_id, None) is not None
+    def is_present(self, entity_id: str) -> bool:
+        """Whether the cache says that an entity exists, as every one of which a row is deferred."""
+        return self._cached(entity_id, None) is not None
 
     def is_absent(self, entity_id: str) -> bool:
-        """Whether it is known that an entity is not here."""
-        return self._found(entity_id, "") is None
+        """Whether the cache says that an entity does not exist."""
+        return self._cached(entity_id, "") is None
 
-    def of(self, execute: Execute, ids: Iterable[str]) -> dict[str, str]:
-        """The collections of those of the entities that are here; SQL is asked for what is committed."""
-        known, older = self._known, self._older
-        if unknown := [each for each in ids if each not in known]:
-            known.update({each: older[each] for each in unknown if each in older})
-            if asked := [each for each in unknown if each not in older]:
-                known.update(dict.fromkeys(asked))
-                for statement in statements_for("SELECT id, type FROM entity WHERE id", asked):
-                    known.update(execute(*statement))
-        return {each: found for each in ids if (found := known[each]) is not None}
+    def collections_of(self, execute: Execute, ids: Iterable[str]) -> dict[str, str]:
+        """The collections of those of some entities that exist; what is not cached is read by SQL."""
+        younger, older = self._younger, self._older
+        if others := [each for each in ids if each not in younger]:
+            younger.update({each: older[each] for each in others if each in older})
+            if unknown := [each for each in others if each not in older]:
+                younger.update(dict.fromkeys(unknown))
+                for statement in statements_for("SELECT id, type FROM entity WHERE id", unknown):
+                    younger.update(execute(*statement))
+        return {each: collection for each in ids if (collection := younger[each]) is not None}
 
-    def _found(self, entity_id: str, otherwise: str | None) -> str | None:
-        return self._known.get(entity_id, self._older.get(entity_id, otherwise))
+    def _cached(self, entity_id: str, default: str | None) -> str | None:
+        return self._younger.get(entity_id, self._older.get(entity_id, default))
 
 
 class RowNumbers:
-    """The numbers that were given away last, of entities and of rows of the feed."""
+    """Allocates the numbers of entities and of rows of the feed."""
 
     def __init__(self, connection: apsw.Connection) -> None:
-        (last,) = connection.execute(_NEXT).fetchall()
+        (last,) = connection.execute(_LAST_NUMBERS).fetchall()
         self._entity, self._change = map(int, last)  # type: ignore[arg-type] # SQLite's integers
 
     @property
@@ -118,112 +123,117 @@ class RowNumbers:
         """The last number of an entity, and of a row of the feed."""
         return self._entity, self._change
 
-    def next_entity(self, written: Changes) -> int:
+    def next_entity(self, changes: Changes) -> int:
         """A number for a new entity of a transaction."""
         self._entity += 1
-        written.after = self.last
+        changes.numbers_after = self.last
         return self._entity
 
-    def next_change(self, written: Changes) -> int:
+    def next_change(self, changes: Changes) -> int:
         """A number for a new row of the feed."""
         self._change += 1
-        written.after = self.last
+        changes.numbers_after = self.last
         return self._change
 
-    def give_back(self, written: Changes) -> None:
-        """A transaction is undone: unless others have taken numbers after it, its own are given away anew."""
-        if written.after == self.last:
-            self._entity, self._change = written.before
+    def reclaim(self, changes: Changes) -> None:
+        """A transaction is undone: allocate its numbers anew, unless others have allocated some after it."""
+        assert changes.numbers_before <= changes.numbers_after <= self.last, "numbers only grow"
+        if changes.numbers_after == self.last:
+            self._entity, self._change = changes.numbers_before
 
 
 class CommitGroup:
     """One group, from its first member to its commit.
 
-    Those who only create join it while another group has the connection, so it may have members before it
-    *begins*: before SQLite does anything for it. Every method that runs SQL raises what SQLite raises; then
-    the group has to be rolled back.
+    Creates join it while another group holds the connection, so it may have members before SQLite does
+    anything for it: before it *begins*. Every method that runs SQL raises what SQLite raises; then the group
+    has to be rolled back.
     """
 
-    def __init__(self, connection: apsw.Connection, known: CollectionCache, numbers: RowNumbers) -> None:
+    def __init__(
+        self, connection: apsw.Connection, collections: CollectionCache, numbers: RowNumbers
+    ) -> None:
         self.connection = connection
-        self.known = known
+        self.collections = collections
         self.numbers = numbers
         self.has_begun = False
         self.tail_after = 0
-        """Where the tail of the index begins for the transactions of this group; what is new is in it in any case."""
-        self.tail: dict[int, tuple[IndexRow, ...]] = {}
-        """What its members have written of the tail."""
-        self._waiting: list[Changes] = []
-        self.is_spoilt = False
-        """Whether inserting what waited has failed, so that nothing can be said of what is in the tables."""
+        """The number after which the tail of the index begins for the transactions of this group."""
+        self.tail_rows: dict[int, tuple[IndexRow, ...]] = {}
+        """What its members have written of the tail, by number of the entity."""
+        self._deferred: list[Changes] = []
+        self.has_failed_insert = False
+        """Whether inserting deferred rows has failed, so that it is unknown which are in the tables."""
 
-    def begin(self, tail: IndexTail) -> None:
+    def begin(self, index_tail: IndexTail) -> None:
         """Have SQLite begin."""
+        assert not self.has_begun, "a group begins once"
         self.connection.execute("BEGIN IMMEDIATE")
-        self.tail_after = tail.after
+        self.tail_after = index_tail.after
         self.has_begun = True
 
-    def began(self) -> Changes:
+    def new_changes(self) -> Changes:
         """For a transaction that begins."""
         return Changes(self.numbers.last)
 
-    def insert(self, written: Changes, sql: str, runs: Runs) -> None:
+    def defer_insert(self, changes: Changes, sql: str, runs: Runs) -> None:
         """Have rows inserted later."""
-        if written.run == len(written.statements):
-            self._waiting.append(written)
-        written.statements.append((sql, runs))
+        if changes.executed == len(changes.statements):
+            self._deferred.append(changes)
+        changes.statements.append((sql, runs))
 
     def flush(self) -> None:
-        """Insert what waits."""
-        if not self._waiting:
+        """Insert the deferred rows."""
+        if not self._deferred:
             return
-        together: dict[str, list[tuple[Parameter, ...]]] = {}
-        for written in self._waiting:
-            for sql, runs in written.statements[written.run :]:
-                together.setdefault(sql, []).extend(runs)
-            written.run = len(written.statements)
-        self._waiting.clear()
-        was_spoilt, self.is_spoilt = self.is_spoilt, True
-        for sql, rows in together.items():
+        runs_by_sql: dict[str, list[tuple[Parameter, ...]]] = {}
+        for changes in self._deferred:
+            for sql, runs in changes.statements[changes.executed :]:
+                runs_by_sql.setdefault(sql, []).extend(runs)
+            changes.executed = len(changes.statements)
+        self._deferred.clear()
+        had_failed, self.has_failed_insert = self.has_failed_insert, True
+        for sql, rows in runs_by_sql.items():
             self.connection.executemany(sql, rows)
-        self.is_spoilt = was_spoilt
+        self.has_failed_insert = had_failed
 
-    def drop(self, written: Changes) -> None:
-        """A transaction is undone: what of it waits is not inserted."""
-        if written in self._waiting:
-            self._waiting.remove(written)
-        self.numbers.give_back(written)
-        self.known.forget(written.ids)
+    def discard(self, changes: Changes) -> None:
+        """A transaction is undone: its deferred rows are not inserted."""
+        if changes in self._deferred:
+            self._deferred.remove(changes)
+        self.numbers.reclaim(changes)
+        self.collections.discard(changes.entity_ids)
 
-    def repeat(self, members: Iterable[Changes]) -> None:
-        """After a rollback: run everything once more."""
-        self._waiting.clear()
-        self.is_spoilt = False
-        for written in members:
-            self._run(written)
+    def replay(self, members: Iterable[Changes]) -> None:
+        """Execute everything once more, after a rollback."""
+        self._deferred.clear()
+        self.has_failed_insert = False
+        for changes in members:
+            self._execute(changes)
 
-    def repeat_possible(self, members: Sequence[Changes]) -> dict[int, apsw.Error]:
-        """The same, without those that fail; why they do, by their place."""
-        self._waiting.clear()
-        self.is_spoilt = False
-        failed: dict[int, apsw.Error] = {}
-        for place, written in enumerate(members):
+    def replay_each(self, members: Sequence[Changes]) -> dict[int, apsw.Error]:
+        """The same, without the members that fail; their errors, by their place."""
+        self._deferred.clear()
+        self.has_failed_insert = False
+        failures: dict[int, apsw.Error] = {}
+        for place, changes in enumerate(members):
             self.connection.execute("SAVEPOINT member")
             try:
-                self._run(written)
+                self._execute(changes)
             except apsw.Error as error:
-                failed[place] = error
-                self.known.forget(written.ids)
+                failures[place] = error
+                self.collections.discard(changes.entity_ids)
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK TO member")
                 else:
                     self.connection.execute("BEGIN IMMEDIATE")
-                    self.repeat(one for before, one in enumerate(members[:place]) if before not in failed)
+                    self.replay(one for before, one in enumerate(members[:place]) if before not in failures)
                     continue
             self.connection.execute("RELEASE member")
-        return failed
+        return failures
 
-    def _run(self, written: Changes) -> None:
-        for sql, runs in written.statements:
+    def _execute(self, changes: Changes) -> None:
+        for sql, runs in changes.statements:
             self.connection.executemany(sql, runs).fetchall()
-        written.run = len(written.statements)
+        changes.executed = len(changes.statements)
+        assert changes not in self._deferred, "what is executed is not deferred"

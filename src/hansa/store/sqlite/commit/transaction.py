@@ -1,4 +1,4 @@
-"""What can be written within a transaction."""
+"""What a transaction reads and writes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import msgspec
 
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import HansaError
-from hansa.store.index.extraction import IndexedFields, Indexes, IndexKey, described_numbers, mark_of
+from hansa.store.index.extraction import IndexedFields, Indexes, IndexKey, described_numbers, fingerprint_of
 from hansa.store.records import Entity, EntityDraft, Operation, Referrer
-from hansa.store.sql import Parameter, Row, SqlWrite, placeholders
+from hansa.store.sql import Parameter, Row, SqlWrite, insert, placeholders, upsert
 from hansa.store.sqlite.commit.group import CommitGroup
 from hansa.store.sqlite.connection import as_ours
 from hansa.store.sqlite.index_tail import (
@@ -24,32 +24,32 @@ from hansa.store.sqlite.index_tail import (
     IndexTail,
     index_rows,
 )
+from hansa.store.sqlite.rows import (
+    ENTITY_COLUMNS,
+    INSERT_CHANGE,
+    INSERT_ENTITY,
+    SELECT_CURRENT,
+    SELECT_ENTITY,
+    UPDATE_ENTITY,
+    CurrentRow,
+    entity_of,
+    entity_row,
+    stored,
+)
 from hansa.store.sqlite.totals import Delta
 
-ENTITY_COLUMNS: Final = "id, type, body, hashlink, public, origin, revision, parent, modified"
-
-_SELECT: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S608 - a constant
-_STANDING: Final = "SELECT type, body, hashlink, public, origin, parent, revision, status, number, modified FROM entity WHERE id = ?"
-_BURIED: Final = "SELECT revision FROM tombstone WHERE id = ?"
-_INSERT: Final = "INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_UPDATE: Final = (
-    "UPDATE entity SET type = ?, parent = ?, origin = ?, public = ?, revision = ?, modified = ?, hashlink = ?, "
-    "status = ?, name = ?, last_update = ?, body = ? WHERE number = ?"
-)
-_REFER: Final = "INSERT INTO entity_reference VALUES (?, ?, ?)"
-_UNREFER: Final = "DELETE FROM entity_reference WHERE collection = ? AND entity = ?"
-_UNINDEX: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?"
-_CHANGE: Final = "INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_DELETE_ENTITY: Final = f"DELETE FROM entity WHERE id = ? RETURNING {ENTITY_COLUMNS}, number"  # noqa: S608 - constants
+_SELECT_TOMBSTONE: Final = "SELECT revision FROM tombstone WHERE id = ?"
+_DELETE_TOMBSTONE: Final = "DELETE FROM tombstone WHERE id = ?"
+_INSERT_TOMBSTONE: Final = insert("tombstone", ("id", "type", "origin", "revision", "time"))
+_INSERT_FINGERPRINTS: Final = insert("entity_reference", ("collection", "entity", "marks"))
+_DELETE_FINGERPRINTS: Final = "DELETE FROM entity_reference WHERE collection = ? AND entity = ?"
+_DELETE_INDEX_ROW: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?"
+_SET_CURSOR: Final = upsert("cursor", ("name", "position"), ("name",))
 
 _REINDEXED_AT_ONCE: Final = 1000
 _INDEXED_AT_ONCE: Final = 1000
 """Rows that are put into the index within one turn of the loop; some two milliseconds."""
-
-
-def entity_of(row: Row) -> Entity:
-    """An entity from a row of `ENTITY_COLUMNS`."""
-    identifier, type_name, body, hashlink, public, origin, revision, parent, modified = row
-    return Entity(identifier, type_name, body, hashlink, public == 1, origin, revision, parent, modified)
 
 
 class SqliteTransaction:
@@ -62,14 +62,14 @@ class SqliteTransaction:
         self._clock = clock
         self._indexes = indexes
         self._time: str | None = None
-        self.written = group.began()
+        self.changes = group.new_changes()
         self.is_open = True
         self.failure: HansaError | None = None
-        """What SQLite failed with. It is final: SQLite may have undone what was written before."""
+        """The error of SQLite. It is final: SQLite may have undone what was written before."""
 
     @property
     def time(self) -> str:
-        """Of its first write; RFC 3339."""
+        """When it wrote first; RFC 3339."""
         if self._time is None:
             self._time = rfc3339(self._clock.now())
         return self._time
@@ -77,12 +77,12 @@ class SqliteTransaction:
     @property
     def last_change(self) -> int:
         """The newest row of the feed that this transaction wrote; 0 before the first."""
-        return self.written.last_change
+        return self.changes.last_change
 
     @property
     def has_run(self) -> bool:
-        """Whether SQLite has anything to undo when this transaction is."""
-        return self.written.run > 0 or self._group.is_spoilt
+        """Whether SQLite has to undo something when this transaction is undone."""
+        return self.changes.executed > 0 or self._group.has_failed_insert
 
     @property
     def sql(self) -> SqlWrite:
@@ -105,9 +105,9 @@ class SqliteTransaction:
             before = self._connection.total_changes()
             rows = self._connection.execute(sql, parameters).fetchall()
         except apsw.Error as error:
-            raise self._failed(error) from error
+            raise self._record_failure(error) from error
         if self._connection.total_changes() != before:
-            self._note_run(sql, (parameters,))
+            self._record_statement(sql, (parameters,))
         return rows
 
     def _run_all(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
@@ -117,34 +117,36 @@ class SqliteTransaction:
             self._group.flush()
             self._connection.executemany(sql, runs)
         except apsw.Error as error:
-            raise self._failed(error) from error
-        self._note_run(sql, runs)
+            raise self._record_failure(error) from error
+        self._record_statement(sql, runs)
 
-    def _insert(self, sql: str, *runs: tuple[Parameter, ...]) -> None:
-        """Have rows inserted before anybody looks for them."""
+    def _defer_insert(self, sql: str, *runs: tuple[Parameter, ...]) -> None:
+        """Have rows inserted before they are read."""
         self._check_open()
-        self._group.insert(self.written, sql, runs)
+        self._group.defer_insert(self.changes, sql, runs)
 
-    def _look(self, sql: str, entity_id: str) -> list[Row]:
-        """Run SQL that reads what the tables have of one entity."""
+    def _select_entity(self, sql: str, entity_id: str) -> list[Row]:
+        """Run SQL that reads the rows of one entity."""
         self._check_open()
         try:
-            if self._group.known.is_here(entity_id):  # else no waiting row is of it
+            if self._group.collections.is_present(entity_id):  # else no deferred row is of it
                 self._group.flush()
             return self._connection.execute(sql, (entity_id,)).fetchall()
         except apsw.Error as error:
-            raise self._failed(error) from error
+            raise self._record_failure(error) from error
 
     def _check_open(self) -> None:
         assert self.is_open, "the transaction has ended"
         if self.failure is not None:
             raise self.failure
 
-    def _note_run(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
-        self.written.statements.append((sql, runs))
-        self.written.run += 1
+    def _record_statement(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
+        changes = self.changes
+        assert changes.executed == len(changes.statements), "deferred rows are inserted before other SQL runs"
+        changes.statements.append((sql, runs))
+        changes.executed += 1
 
-    def _failed(self, error: apsw.Error) -> HansaError | apsw.Error:
+    def _record_failure(self, error: apsw.Error) -> HansaError | apsw.Error:
         known = as_ours(error, self._path)
         if isinstance(known, HansaError):
             self.failure = known
@@ -152,63 +154,66 @@ class SqliteTransaction:
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity, with what this transaction wrote."""
-        if self._group.known.is_absent(entity_id):
+        if self._group.collections.is_absent(entity_id):
             return None
-        rows = self._look(_SELECT, entity_id)
+        rows = self._select_entity(SELECT_ENTITY, entity_id)
         return entity_of(rows[0]) if rows else None
 
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
-        """The collections of those of the entities that are here, by identifier."""
+        """The collections of those of some entities that exist, by identifier."""
         self._check_open()
         try:
-            return self._group.known.of(self._connection.execute, ids)
+            return self._group.collections.collections_of(self._connection.execute, ids)
         except apsw.Error as error:
-            raise self._failed(error) from error
+            raise self._record_failure(error) from error
 
     async def put(self, draft: EntityDraft) -> Entity:
-        """Write an entity and the row of the feed that tells of it; writes nothing when it stands there already."""
-        found = [] if self._group.known.is_absent(draft.id) else self._look(_STANDING, draft.id)
-        if not found:
+        """Write an entity and its row of the feed, unless the entity is already as the draft says."""
+        is_absent = self._group.collections.is_absent(draft.id)
+        rows = [] if is_absent else self._select_entity(SELECT_CURRENT, draft.id)
+        if not rows:
             return await self.add(draft)
-        *before, revision, status_before, number, modified = found[0]
-        if before == [draft.type, draft.body, draft.hashlink, draft.public, draft.origin, draft.parent]:
-            return _stored(draft, revision, modified)
-        type_before, body_before, _, public_before, origin_before, parent_before = before
-        old = self._indexes.of(type_before).fields(_decoded(body_before), parent_before)
-        new = self._indexed(draft)
-        self.run(
-            _UPDATE,
-            (
-                *(draft.type, draft.parent, draft.origin, draft.public, revision + 1, self.time),
-                draft.hashlink,
-                *(new.status, new.name, new.last_update, draft.body, number),
-            ),
+        current = CurrentRow(*rows[0])
+        if current[:6] == (
+            draft.type,
+            draft.body,
+            draft.hashlink,
+            draft.public,
+            draft.origin,
+            draft.parent,
+        ):
+            return stored(draft, current.revision, current.modified)
+        number, revision = current.number, current.revision + 1
+        before = self._indexes.of(current.type).fields(_decoded(current.body), current.parent)
+        after = self._indexed_fields(draft)
+        self.run(UPDATE_ENTITY, entity_row(number, draft, after, revision, self.time))
+        self._record_collection(draft.id, draft.type)
+        unchanged = set(before.index) & set(after.index) if current.public == draft.public else ()
+        self._replace_index_rows(
+            number, after.index, public=draft.public, before=before.index, unchanged=unchanged
         )
-        self._note_place(draft.id, draft.type)
-        standing = set(old.index) & set(new.index) if public_before == draft.public else ()
-        self._index(number, new.index, public=draft.public, before=old.index, standing=standing)
-        if (old.marks, type_before) != (new.marks, draft.type):
-            self._unrefer(type_before, number, old.marks)
-            self._refer(draft.type, number, new.marks)
-        kind_before = (type_before, origin_before is None, public_before == 1, status_before)
-        self.written.deltas += (
-            Delta(kind_before, old.postings, -1),
-            Delta((draft.type, draft.origin is None, draft.public, new.status), new.postings, 1),
+        if (before.fingerprints, current.type) != (after.fingerprints, draft.type):
+            self._delete_fingerprints(current.type, number, before.fingerprints)
+            self._insert_fingerprints(draft.type, number, after.fingerprints)
+        kind_before = (current.type, current.origin is None, current.public == 1, current.status)
+        self.changes.deltas += (
+            Delta(kind_before, before.postings, -1),
+            Delta((draft.type, draft.origin is None, draft.public, after.status), after.postings, 1),
         )
-        is_same_state = (new.status, draft.type) == (status_before, type_before)
-        self._append_change(draft, "change" if is_same_state else "state", new.status)
-        return _stored(draft, revision + 1, self.time)
+        has_same_state = (after.status, draft.type) == (current.status, current.type)
+        self._append_change(draft, "change" if has_same_state else "state", after.status)
+        return stored(draft, revision, self.time)
 
     async def add(self, draft: EntityDraft) -> Entity:
-        """Write an entity whose identifier is known to be free, and the row of the feed that tells of it."""
+        """Write an entity whose identifier is known to be free now, but may have been used before."""
         revision = 1
-        if buried := self._look(_BURIED, draft.id):
-            revision += buried[0][0]
-            self.run("DELETE FROM tombstone WHERE id = ?", (draft.id,))
+        if tombstones := self._select_entity(_SELECT_TOMBSTONE, draft.id):
+            revision += tombstones[0][0]
+            self.run(_DELETE_TOMBSTONE, (draft.id,))
         return self._add(draft, revision)
 
     async def create(self, draft: EntityDraft) -> Entity:
-        """Write an entity whose identifier can never have been used, because it was made just now: nothing is read."""
+        """Write an entity whose identifier was made just now, so that nothing has to be read."""
         return self.create_now(draft)
 
     def create_now(self, draft: EntityDraft) -> Entity:
@@ -216,59 +221,37 @@ class SqliteTransaction:
         return self._add(draft, 1)
 
     def _add(self, draft: EntityDraft, revision: int) -> Entity:
-        fields = self._indexed(draft)
-        number = self._group.numbers.next_entity(self.written)
-        self._insert(
-            _INSERT,
-            (
-                *(
-                    number,
-                    draft.id,
-                    draft.type,
-                    draft.parent,
-                    draft.origin,
-                    draft.public,
-                    revision,
-                    self.time,
-                ),
-                draft.hashlink,
-                *(fields.status, fields.name, fields.last_update, draft.body),
-            ),
-        )
-        self._note_place(draft.id, draft.type)
-        self._index(number, fields.index, public=draft.public)
-        self._refer(draft.type, number, fields.marks)
-        self.written.deltas.append(
+        fields = self._indexed_fields(draft)
+        number = self._group.numbers.next_entity(self.changes)
+        self._defer_insert(INSERT_ENTITY, entity_row(number, draft, fields, revision, self.time))
+        self._record_collection(draft.id, draft.type)
+        self._replace_index_rows(number, fields.index, public=draft.public)
+        self._insert_fingerprints(draft.type, number, fields.fingerprints)
+        self.changes.deltas.append(
             Delta((draft.type, draft.origin is None, draft.public, fields.status), fields.postings, 1)
         )
         self._append_change(draft, "create", fields.status)
-        return _stored(draft, revision, self.time)
+        return stored(draft, revision, self.time)
 
     async def delete(self, entity_id: str) -> Entity | None:
-        """Remove an entity, leaving a tombstone and a row of the feed; what it was, or None."""
-        rows = self.run(
-            f"DELETE FROM entity WHERE id = ? RETURNING {ENTITY_COLUMNS}, number",  # noqa: S608 - a constant
-            (entity_id,),
-        )
+        """Remove an entity, leaving a tombstone and a row of the feed; the entity as it was, or None."""
+        rows = self.run(_DELETE_ENTITY, (entity_id,))
         if not rows:
             return None
         *columns, number = rows[0]
         entity = entity_of(tuple(columns))
         fields = self._indexes.of(entity.type).fields(_decoded(entity.body), entity.parent)
-        self._index(number, (), public=entity.public, before=fields.index)
-        self._unrefer(entity.type, number, fields.marks)
+        self._replace_index_rows(number, (), public=entity.public, before=fields.index)
+        self._delete_fingerprints(entity.type, number, fields.fingerprints)
         kind = (entity.type, entity.origin is None, entity.public, fields.status)
-        self.written.deltas.append(Delta(kind, fields.postings, -1))
-        self.run(
-            "INSERT INTO tombstone VALUES (?, ?, ?, ?, ?)",
-            (entity.id, entity.type, entity.origin, entity.revision, self.time),
-        )
-        self._note_place(entity_id, None)
+        self.changes.deltas.append(Delta(kind, fields.postings, -1))
+        self.run(_INSERT_TOMBSTONE, (entity.id, entity.type, entity.origin, entity.revision, self.time))
+        self._record_collection(entity_id, None)
         self._append_change(entity, "delete", fields.status)
         return entity
 
     async def referrers(self, collections: Sequence[str], target_id: str, limit: int) -> tuple[Referrer, ...]:
-        """Entities of this marketplace with the mark of an identifier; see `hansa.store.index.extraction`."""
+        """Entities of this marketplace that have the fingerprint of an identifier."""
         numbers = [self._indexes.of(collection).number for collection in collections]
         rows = self.run(
             "SELECT entity.id, entity.type, entity.body FROM entity_reference "  # noqa: S608 - placeholders only
@@ -276,7 +259,7 @@ class SqliteTransaction:
             f"WHERE entity_reference.collection IN ({placeholders(len(numbers))}) "
             "AND instr(entity_reference.marks, ?) "
             "AND entity.origin IS NULL AND entity.id <> ? AND entity.parent IS NOT ? LIMIT ?",
-            (*numbers, mark_of(target_id), target_id, target_id, limit),
+            (*numbers, fingerprint_of(target_id), target_id, target_id, limit),
         )
         return tuple(Referrer(*row) for row in rows)
 
@@ -300,22 +283,19 @@ class SqliteTransaction:
 
     async def set_cursor(self, name: str, position: int) -> None:
         """Move a cursor."""
-        self.run(
-            "INSERT INTO cursor VALUES (?, ?) ON CONFLICT DO UPDATE SET position = excluded.position",
-            (name, position),
-        )
+        self.run(_SET_CURSOR, (name, position))
 
-    def reindex(self, collection: str, standing: str) -> None:
+    def reindex(self, collection: str, indexed_by: str) -> None:
         """Fill the columns and the index of a collection anew, for another plan than they were filled for.
 
         For opening a store, before the totals are read.
 
         Args:
             collection: Its name.
-            standing: The description of what it was filled for.
+            indexed_by: The description of the plan that it was filled for.
         """
         index = self._indexes.of(collection)
-        for number in described_numbers(collection, standing):
+        for number in described_numbers(collection, indexed_by):
             self.run("DELETE FROM entity_index WHERE attribute = ?", (number,))
         self.run("DELETE FROM entity_reference WHERE collection = ?", (index.number,))
         last = 0
@@ -331,8 +311,8 @@ class SqliteTransaction:
                     "UPDATE entity SET status = ?, name = ?, last_update = ? WHERE number = ?",
                     (fields.status, fields.name, fields.last_update, number),
                 )
-                self._index(number, fields.index, public=public == 1)
-                self._refer(collection, number, fields.marks)
+                self._replace_index_rows(number, fields.index, public=public == 1)
+                self._insert_fingerprints(collection, number, fields.fingerprints)
                 kind = (origin is None, public == 1, fields.status)
                 counts[kind] = counts.get(kind, 0) + 1
                 last = number
@@ -343,13 +323,13 @@ class SqliteTransaction:
                 (collection, own, public, msgspec.json.encode(status).decode(), count),
             )
 
-    def index_after(self, after: int, last: int, left_out: Collection[str]) -> None:
+    def index_after(self, after: int, last: int, excluded: Collection[str]) -> None:
         """Fill the index with the entities after a number, but for some collections; for opening a store.
 
         Args:
             after: The number.
             last: That of the last entity; there is no tail of the index afterwards.
-            left_out: The collections.
+            excluded: The collections.
         """
         self.run(MOVE_TAIL, (last,))
         self._group.tail_after = last
@@ -359,13 +339,13 @@ class SqliteTransaction:
         ):
             for number, collection, public, parent, body in rows:
                 after = number
-                if collection not in left_out:
+                if collection not in excluded:
                     postings = self._indexes.of(collection).fields(_decoded(body), parent).index
-                    self._index(number, postings, public=public == 1)
+                    self._replace_index_rows(number, postings, public=public == 1)
 
-    async def index_tail(self, tail: IndexTail) -> None:
-        """Put the tail of the index, as it is committed, into its table; others get their turn of the loop meanwhile."""
-        rows, last = tail.rows(self._group.tail), tail.last
+    async def index_tail(self, index_tail: IndexTail) -> None:
+        """Put the tail of the index, as it is committed, into its table; yields to the loop between parts."""
+        rows, last = index_tail.rows(self._group.tail_rows), index_tail.last
         for start in range(0, len(rows), _INDEXED_AT_ONCE):
             part = rows[start : start + _INDEXED_AT_ONCE]
             single = len(part) % ROWS_TOGETHER
@@ -374,65 +354,56 @@ class SqliteTransaction:
             self._run_all(INSERT_ROWS, [tuple(chain.from_iterable(each)) for each in together])
             await self._clock.sleep(0)
         self.run(MOVE_TAIL, (last,))
-        self._group.tail_after = self.written.tail_after = last
+        self._group.tail_after = self.changes.tail_moved_to = last
 
     def _append_change(self, of: Entity | EntityDraft, operation: Operation, status: str | None) -> None:
-        seq = self._group.numbers.next_change(self.written)
-        self._insert(_CHANGE, (seq, self.time, of.id, of.type, operation, of.origin, status, of.parent))
-        self.written.last_change = seq
+        seq = self._group.numbers.next_change(self.changes)
+        self._defer_insert(
+            INSERT_CHANGE, (seq, self.time, of.id, of.type, operation, of.origin, status, of.parent)
+        )
+        assert seq > self.changes.last_change, "rows of the feed are numbered upwards"
+        self.changes.last_change = seq
 
-    def _indexed(self, draft: EntityDraft) -> IndexedFields:
+    def _indexed_fields(self, draft: EntityDraft) -> IndexedFields:
         if draft.indexed is not None:
             return draft.indexed
         return self._indexes.of(draft.type).fields(_decoded(draft.body), draft.parent)
 
-    def _note_place(self, entity_id: str, collection: str | None) -> None:
-        """An entity is in a collection, or gone; to be forgotten when this transaction is undone."""
-        self.written.ids.append(entity_id)
-        self._group.known.note(entity_id, collection)
+    def _record_collection(self, entity_id: str, collection: str | None) -> None:
+        """An entity is in a collection, or in none; discarded when this transaction is undone."""
+        self.changes.entity_ids.append(entity_id)
+        self._group.collections.put(entity_id, collection)
 
-    def _index(
+    def _replace_index_rows(
         self,
         number: int,
         postings: Sequence[IndexKey],
         *,
         public: bool,
         before: Sequence[IndexKey] = (),
-        standing: Collection[IndexKey] = (),
+        unchanged: Collection[IndexKey] = (),
     ) -> None:
-        """An entity has some postings, where it had others before; some rows stand as they are."""
+        """An entity has some postings, where it had others before; rows of unchanged ones stay."""
         if number > self._group.tail_after:
             self._check_open()
-            self.written.tail[number] = index_rows(number, postings, public=public)
+            self.changes.index_rows[number] = index_rows(number, postings, public=public)
             return
-        if gone := [
-            (attribute, value, number) for attribute, value in before if (attribute, value) not in standing
+        if removed := [
+            (attribute, value, number) for attribute, value in before if (attribute, value) not in unchanged
         ]:
-            self._run_all(_UNINDEX, gone)
-        if rows := index_rows(number, [one for one in postings if one not in standing], public=public):
-            self._insert(INSERT_ROW, *rows)
+            self._run_all(_DELETE_INDEX_ROW, removed)
+        if rows := index_rows(number, [one for one in postings if one not in unchanged], public=public):
+            self._defer_insert(INSERT_ROW, *rows)
 
-    def _refer(self, collection: str, number: int, marks: bytes) -> None:
-        if marks:
-            self._insert(_REFER, (self._indexes.of(collection).number, number, marks))
+    def _insert_fingerprints(self, collection: str, number: int, fingerprints: bytes) -> None:
+        if fingerprints:
+            self._defer_insert(
+                _INSERT_FINGERPRINTS, (self._indexes.of(collection).number, number, fingerprints)
+            )
 
-    def _unrefer(self, collection: str, number: int, marks: bytes) -> None:
-        if marks:
-            self.run(_UNREFER, (self._indexes.of(collection).number, number))
-
-
-def _stored(draft: EntityDraft, revision: int, modified: str) -> Entity:
-    return Entity(
-        draft.id,
-        draft.type,
-        draft.body,
-        draft.hashlink,
-        draft.public,
-        draft.origin,
-        revision,
-        draft.parent,
-        modified,
-    )
+    def _delete_fingerprints(self, collection: str, number: int, fingerprints: bytes) -> None:
+        if fingerprints:
+            self.run(_DELETE_FINGERPRINTS, (self._indexes.of(collection).number, number))
 
 
 def _decoded(body: bytes) -> dict[str, Any]:

@@ -1,38 +1,4 @@
-"""Group commit: many coroutines write, one commit makes them durable.
-
-Transactions run one after the other on the one writing connection (`hansa.store.sqlite.commit.write_lock`).
-The first of a group begins the SQLite transaction; what other coroutines write joins it, until a turn of the
-event loop passes in which nobody has joined, or the group is full; then it is committed, with the counts that
-the whole group changed. Everyone in the group is released after that commit, or gets its error. With
-`synchronous=FULL` the commit is where the disk is waited for, so under load the wait is shared. The commit of
-more than a few is done by a thread: meanwhile the loop reads, checks and answers other requests, and those
-who wait for their turn take it together as soon as the thread is done. That is why a group is full at a
-number that many clients reach: half of them get ready while the other half is committed. Handing over a small
-group would take longer than its commit.
-
-Who only creates an entity under an identifier made just now needs nothing from SQLite until the commit. So it
-waits for no
-turn: it *joins* the group that is open, even while the one before is being committed, or while a transaction
-    runs. Its numbers are given away and it is a member within one step of the loop; so whatever is committed
-    later has higher numbers in the feed, and a reader of the feed misses nothing.
-
-One that fails takes nothing else with it. There is no savepoint for that: SQLite would copy every page that a
-transaction touches, which costs as much as the writing itself, and a transaction that has written hardly ever
-fails. Instead each member of a group notes its statements. Rows that it inserts wait for the others'
-(`hansa.store.sqlite.commit.group`); when it fails before they were inserted, they are left out. When one
-fails after SQLite has written for it, the whole group is rolled back and the statements of the others are run
-once more, in their order: on the same state, by the only writer, they do the same.
-
-States: *idle* (no group), *open* (a group without a running transaction: its commit is due unless it grows),
-    *running* (a transaction, or the commit in its thread, has the connection; others queue for their turn).
-    While a group is committed, the next one is already open to those who join; SQLite begins it when the
-    connection is free. A transaction that waits for something else than the store while it runs holds up
-    every other: its body should not.
-
-Failure: an error of SQLite within a transaction undoes that transaction. When SQLite has thereby undone the
-    whole group (it does when the disk is full), the others' statements are run again too; when they fail, the
-    whole group gets the error. Nobody is told that a write is durable before the commit returned.
-"""
+"""Who writes on the one connection, and when a group is committed; the package describes the whole."""
 
 from __future__ import annotations
 
@@ -61,20 +27,19 @@ from hansa.store.sqlite.index_tail import IndexTail
 from hansa.store.sqlite.totals import Delta, Totals
 
 THREAD_MEMBERS_MIN: Final = 4
-"""From so many on, a group is committed in a thread."""
+"""A group of so many members or more is committed in a thread."""
 GROUP_MEMBERS_MAX: Final = BATCH_SIZE_MAX
-"""A group of so many is committed at once when a thread does it: meanwhile the loop gets the next one ready."""
-
+"""A full group. With a thread it is committed at once: meanwhile the loop prepares the next one."""
 
 Member = tuple[Changes, "asyncio.Future[HansaError | None]"]
-"""What a transaction wrote, and who waits for its commit."""
+"""What a transaction wrote, and the future that is completed after its commit, with its error."""
 
-_within: ContextVar[TransactionScope | None] = ContextVar("transaction", default=None)
+_current: ContextVar[TransactionScope | None] = ContextVar("transaction", default=None)
 """The transaction that a task has begun last."""
 
 
 class GroupWriter:
-    """The turn-taking on the writing connection."""
+    """Lets transactions write one after the other, and commits their groups."""
 
     def __init__(
         self,
@@ -82,30 +47,44 @@ class GroupWriter:
         path: str,
         waiting_max: int,
         totals: Totals,
-        tail: IndexTail,
-        opening: Callable[[], None],
+        index_tail: IndexTail,
+        before_begin: Callable[[], None],
         commit: Callable[[], None],
-        committed: Callable[[int, Iterable[str]], None],
+        on_commit: Callable[[int, Iterable[str]], None],
         *,
         has_thread: bool,
     ) -> None:
+        """A writer without a group.
+
+        Args:
+            connection: The one that writes.
+            path: Of the file, for messages.
+            waiting_max: More members and transactions that wait are refused.
+            totals: Follow every commit.
+            index_tail: Follows every commit.
+            before_begin: Called before SQLite begins a transaction.
+            commit: Commits durably, in whichever thread; raises what SQLite raises.
+            on_commit: Called after each commit, with the newest row of the feed (0: none was written) and the
+                identifiers of the entities that were written.
+            has_thread: Commits of many members run in a thread.
+        """
         self._loop = asyncio.get_running_loop()
         self._thread = CommitThread(commit, self._loop) if has_thread else None
         self._connection = connection
         self._path = path
         self._waiting_max = waiting_max
         self._totals = totals
-        self._tail = tail
-        self._opening = opening
+        self._index_tail = index_tail
+        self._before_begin = before_begin
         self._commit_durably = commit
-        self._committed = committed
-        self._turns = WriteLock(self._freed, self._room)
+        self._on_commit = on_commit
+        self._write_lock = WriteLock(self._on_free_lock, self._room)
         self._owner: TransactionScope | None = None
         self._is_closed = False
-        self.known = CollectionCache()
+        self.collections = CollectionCache()
         self._numbers = RowNumbers(connection)
         self._group: CommitGroup | None = None
-        self._is_due = False
+        self._is_commit_scheduled = False
         # Full groups are committed at once, where that is of use: growth alone decides here.
         self._growth = BatchGrowth(size_max=sys.maxsize)
         self._members: list[Member] = []
@@ -115,45 +94,45 @@ class GroupWriter:
 
     @property
     def waiting(self) -> int:
-        """Transactions that run, or wait for their turn or their commit."""
-        return len(self._members) + len(self._committing) + len(self._turns)
+        """Transactions and creates that run, or wait for the lock or their commit."""
+        return len(self._members) + len(self._committing) + len(self._write_lock)
 
     @property
     def is_within(self) -> bool:
-        """Whether whoever asks is within the running transaction."""
-        return self._owner is not None and _within.get() is self._owner
+        """Whether the caller is within the running transaction."""
+        return self._owner is not None and _current.get() is self._owner
 
     async def begin(self, scope: TransactionScope) -> CommitGroup:
-        """Wait for a turn; the group to write in.
+        """Wait for the write lock; the group to write in.
 
         Raises:
             Unavailable: `Code.OVERLOADED` when too many wait; `Code.DISK_FULL`; `Code.UNAVAILABLE`.
         """
         assert not self.is_within, "a transaction within a transaction would wait for itself"
         self._check_room()
-        await self._turns.take()
+        await self._write_lock.acquire()
         if self._is_closed:
-            self._turns.release()
+            self._write_lock.release()
             raise Unavailable(Code.UNAVAILABLE, "The catalogue store is closing.")
         self._owner = scope
-        _within.set(scope)
+        _current.set(scope)
         try:
-            group = self._gathering()
-            self._begin(group)
+            group = self._opened_group()
+            self._begin_group(group)
         except apsw.Error as error:
-            self._release()
+            self._end_transaction()
             raise as_ours(error, self._path) from error
         return group
 
-    def _gathering(self) -> CommitGroup:
-        """The group that is open."""
+    def _opened_group(self) -> CommitGroup:
+        """The open group; a new one where there is none."""
         if self._group is None:
-            self.known.shrink(id for written, _ in self._committing for id in written.ids)
-            self._group = CommitGroup(self._connection, self.known, self._numbers)
+            self.collections.shrink(id for changes, _ in self._committing for id in changes.entity_ids)
+            self._group = CommitGroup(self._connection, self.collections, self._numbers)
         return self._group
 
-    def gathering(self) -> CommitGroup:
-        """The same for one who only creates and waits for no turn, since nothing has to be read for it.
+    def group_for_create(self) -> CommitGroup:
+        """The open group for a create, which waits for no lock, since nothing has to be read for it.
 
         Raises:
             Unavailable: `Code.OVERLOADED` when too many wait; `Code.UNAVAILABLE` at closing.
@@ -161,191 +140,204 @@ class GroupWriter:
         if self._is_closed:
             raise Unavailable(Code.UNAVAILABLE, "The catalogue store is closing.")
         self._check_room()
-        return self._gathering()
+        return self._opened_group()
 
-    def join(self, written: Changes, committed: asyncio.Future[HansaError | None]) -> None:
-        """What was created in the open group is complete. The future is done after its commit, with its error."""
-        self._add(written, committed)
-        if not (self._turns.is_taken or self._turns.is_called):
-            self._freed()
+    def add_create(self, changes: Changes, committed: asyncio.Future[HansaError | None]) -> None:
+        """A create in the open group is complete; the future is completed after the commit."""
+        self._add_member(changes, committed)
+        if not (self._write_lock.is_locked or self._write_lock.has_woken):
+            self._on_free_lock()
 
-    def keep(self, written: Changes) -> asyncio.Future[HansaError | None]:
-        """The running transaction is complete. The future is done after the commit of its group, with its error."""
+    def complete(self, changes: Changes) -> asyncio.Future[HansaError | None]:
+        """The running transaction is complete. The future is completed after its commit, with its error."""
         committed: asyncio.Future[HansaError | None] = self._loop.create_future()
-        self._add(written, committed)
-        self._release()
+        self._add_member(changes, committed)
+        self._end_transaction()
         return committed
 
-    def _add(self, written: Changes, committed: asyncio.Future[HansaError | None]) -> None:
-        assert self._group is not None, "whoever has written has done so in a group"
-        self._members.append((written, committed))
-        self._group.tail.update(written.tail)
+    def _add_member(self, changes: Changes, committed: asyncio.Future[HansaError | None]) -> None:
+        assert self._group is not None, "what was written is in a group"
+        self._members.append((changes, committed))
+        self._group.tail_rows.update(changes.index_rows)
 
-    def undo(self, void: Changes, *, has_run: bool) -> None:
-        """The running transaction is void: bring back the state before it."""
+    def undo(self, changes: Changes, *, has_run: bool) -> None:
+        """The running transaction is void: restore the state before it.
+
+        Args:
+            changes: What it wrote.
+            has_run: SQLite has executed something for it.
+        """
         group = self._group
         assert group is not None, "a transaction runs in a group"
-        group.drop(void)
+        group.discard(changes)
         is_undone = not self._connection.in_transaction  # SQLite may have done so itself
         try:
             if has_run and not is_undone:
                 self._connection.execute("ROLLBACK")
             if has_run or is_undone:
                 self._connection.execute("BEGIN IMMEDIATE")
-                group.repeat(written for written, _ in self._members)
+                group.replay(others for others, _ in self._members)
         except apsw.Error as error:
-            self._end_group()
-            self._finish(error)
+            self._close_group()
+            self._release_members(error)
         else:
-            self._release()
+            self._end_transaction()
 
     async def close(self) -> None:
-        """Let the running transaction end and commit; whoever comes later is refused."""
-        await self._turns.take()
+        """Let the running transaction end and commit; everything that follows is refused."""
+        await self._write_lock.acquire()
         self._is_closed = True
         if self._group is not None:
             self._commit(is_last=True)
         else:
-            self._turns.release()
+            self._write_lock.release()
         if self._thread is not None:
             self._thread.close()
 
-    def _release(self) -> None:
-        """A transaction is over."""
+    def _end_transaction(self) -> None:
+        """A transaction has ended."""
+        assert self._write_lock.is_locked, "a transaction holds the lock to its end"
         self._owner = None
         if self._thread is not None and len(self._members) >= GROUP_MEMBERS_MAX:
             self._commit()
         else:
-            self._turns.release()
+            self._write_lock.release()
 
     def _room(self) -> int:
-        """How many more the group takes."""
+        """How many more members the group has room for."""
         return max(1, GROUP_MEMBERS_MAX - len(self._members))
 
-    def _freed(self) -> None:
-        """Nobody has the connection or waits for it."""
+    def _on_free_lock(self) -> None:
+        """Nobody holds the lock or waits for it."""
         if self._group is None:
             return
         if self._thread is not None and len(self._members) >= GROUP_MEMBERS_MAX:
-            self._turns.is_taken = True
+            self._write_lock.acquire_free()
             self._commit()
-        elif not self._is_due:
-            self._is_due = True
+        elif not self._is_commit_scheduled:
+            self._is_commit_scheduled = True
             self._growth.restart(0)
             self._loop.call_soon(self._commit_unless_growing)
 
     def _commit_unless_growing(self) -> None:
-        """Commit, unless others have joined during this turn of the loop: then more may join during the next."""
-        self._is_due = False
-        if self._group is None or self._turns.is_taken or self._turns.is_called:
+        """Commit, unless others have joined during this turn of the loop: more may join in the next."""
+        self._is_commit_scheduled = False
+        if self._group is None or self._write_lock.is_locked or self._write_lock.has_woken:
             return
         if self._growth.is_growing(len(self._members)):
-            self._is_due = True
+            self._is_commit_scheduled = True
             self._loop.call_soon(self._commit_unless_growing)
         else:
-            self._turns.is_taken = True
+            self._write_lock.acquire_free()
             self._commit()
 
-    def _insert(self, group: CommitGroup) -> None:
-        """Insert what waits. Those because of whom that fails leave the group with their error."""
+    def _insert_deferred(self, group: CommitGroup) -> None:
+        """Insert deferred rows. Members whose rows cannot be inserted leave the group with their error."""
         with suppress(apsw.Error):
             group.flush()
-        if not group.is_spoilt:
+        if not group.has_failed_insert:
             return
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self._connection.execute("BEGIN IMMEDIATE")
-        failed = group.repeat_possible([written for written, _ in self._members])
-        for place, error in failed.items():
-            if self._members[place][0].tail_after is not None:
+        failures = group.replay_each([changes for changes, _ in self._members])
+        for place, error in failures.items():
+            if self._members[place][0].tail_moved_to is not None:
                 raise error  # where the tail of the index begins is a premise of all others
-            _tell(self._members[place][1], _told(error, self._path))
-        self._members = [one for place, one in enumerate(self._members) if place not in failed]
+            _complete(self._members[place][1], _as_hansa_error(error, self._path))
+        self._members = [one for place, one in enumerate(self._members) if place not in failures]
 
     def _commit(self, *, is_last: bool = False) -> None:
-        """Commit, for one who has the connection."""
+        """Commit the open group; the caller holds the write lock."""
         assert self._group is not None, "there is a group to commit"
+        assert self._write_lock.is_locked, "whoever commits holds the lock"
         deltas: list[Delta] = []
         try:
-            self._begin(self._group)
-            self._insert(self._group)
-            deltas += (delta for written, _ in self._members for delta in written.deltas)
+            self._begin_group(self._group)
+            self._insert_deferred(self._group)
+            deltas += (delta for changes, _ in self._members for delta in changes.deltas)
             for (collection, own, public, status), count in self._totals.changed(deltas).items():
                 self._connection.execute(
                     "INSERT INTO entity_count VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count",
                     (collection, own, public, msgspec.json.encode(status).decode(), count),
                 )
-            self._end_group()
+            self._close_group()
             if self._thread is not None and len(self._committing) >= THREAD_MEMBERS_MIN and not is_last:
-                self._thread.start(partial(self._committed_by_thread, deltas))
+                self._thread.start(partial(self._on_thread_end, deltas))
                 return
             self._commit_durably()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the group has to hear it
-            self._end_group()
-            self._finish(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the group has to learn it
+            self._close_group()
+            self._release_members(error)
         else:
-            self._note_durable(deltas)
+            self._apply_commit(deltas)
 
-    def _begin(self, group: CommitGroup) -> None:
+    def _begin_group(self, group: CommitGroup) -> None:
         if not group.has_begun:
-            self._opening()
-            group.begin(self._tail)
+            self._before_begin()
+            group.begin(self._index_tail)
 
-    def _end_group(self) -> None:
-        """Whoever comes from now on is a member of the next group."""
+    def _close_group(self) -> None:
+        """Creates and transactions that follow are members of the next group."""
         if self._group is not None:
+            assert not self._committing, "one group is committed after the other"
             self._group, self._committing, self._members = None, self._members, []
 
     def _check_room(self) -> None:
         if self.waiting >= self._waiting_max:
             raise Unavailable(Code.OVERLOADED, "Too many writes are waiting.")
 
-    def _committed_by_thread(self, deltas: list[Delta], reason: BaseException | None) -> None:
+    def _on_thread_end(self, deltas: list[Delta], reason: BaseException | None) -> None:
         if reason is None:
-            self._note_durable(deltas)
+            self._apply_commit(deltas)
         else:
-            self._finish(reason)
+            self._release_members(reason)
 
-    def _note_durable(self, deltas: list[Delta]) -> None:
-        last_change = max((written.last_change for written, _ in self._committing), default=0)
+    def _apply_commit(self, deltas: list[Delta]) -> None:
+        """A group is durable: totals and the tail of the index follow, and its members are released."""
+        last_change = max((changes.last_change for changes, _ in self._committing), default=0)
         self._totals.apply(deltas, last_change)
-        for written, _ in self._committing:
-            if written.tail_after is not None:
-                self._tail.cut(written.tail_after)
-            self._tail.follow(written.tail)
-        self._finish(None, last_change)
+        for changes, _ in self._committing:
+            if changes.tail_moved_to is not None:
+                self._index_tail.cut(changes.tail_moved_to)
+            self._index_tail.follow(changes.index_rows)
+        self._release_members(None, last_change)
 
-    def _finish(self, reason: BaseException | None, last_change: int = 0) -> None:
-        """End the group, with the reason why nothing of it was written or None when it is durable, and pass the turn on.
+    def _release_members(self, reason: BaseException | None, last_change: int = 0) -> None:
+        """Complete the futures of a group and release the write lock.
 
-        Who waits for the connection goes before those who wait for this commit, so that the next one begins
+        Transactions that wait for the lock run before the members of this group, so that the next one begins
         early.
+
+        Args:
+            reason: Why nothing of the group was written; None when it is durable.
+            last_change: The newest row of the feed that it wrote; 0 when it wrote none.
         """
         self._owner = None
         members, self._committing = self._committing, []
         if reason is None:
-            self._committed(last_change, (id for written, _ in members for id in written.ids))
+            self._on_commit(last_change, (id for changes, _ in members for id in changes.entity_ids))
         else:
-            self.known.forget(id for written, _ in members for id in written.ids)
+            self.collections.discard(id for changes, _ in members for id in changes.entity_ids)
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            # A gap in the numbers does no harm: it remains where others have taken some after these, or
-            # nobody can read.
+            # A gap in the numbers does no harm: one remains where others were allocated after these, or the
+            # numbers cannot be read.
             if self._group is None:
                 with suppress(apsw.Error):
                     self._numbers = RowNumbers(self._connection)
-        self._turns.release()
-        told = None if reason is None else _told(reason, self._path)
+        self._write_lock.release()
+        error = None if reason is None else _as_hansa_error(reason, self._path)
         for _, committed in members:
-            _tell(committed, told)
+            _complete(committed, error)
 
 
-def _tell(committed: asyncio.Future[HansaError | None], told: HansaError | None) -> None:
-    if not committed.done():  # who waited may have been cancelled
-        committed.set_result(told)
+def _complete(committed: asyncio.Future[HansaError | None], error: HansaError | None) -> None:
+    if not committed.done():  # the caller may have been cancelled
+        committed.set_result(error)
 
 
-def _told(reason: BaseException, path: str) -> HansaError:
+def _as_hansa_error(reason: BaseException, path: str) -> HansaError:
     known = as_ours(reason, path) if isinstance(reason, apsw.Error) else reason
     if isinstance(known, HansaError):
         return known
@@ -353,7 +345,7 @@ def _told(reason: BaseException, path: str) -> HansaError:
 
 
 class TransactionScope:
-    """What `Store.transaction` gives: a transaction from entering to the durable commit on leaving."""
+    """The result of `Store.transaction`: a transaction from entering to the durable commit on leaving."""
 
     def __init__(self, writer: GroupWriter, path: str, clock: Clock, indexes: Indexes) -> None:
         self._writer = writer
@@ -371,13 +363,13 @@ class TransactionScope:
     ) -> None:
         transaction = self._transaction
         transaction.is_open = False
-        _within.set(None)
+        _current.set(None)
         reason = transaction.failure or error
         if reason is not None:
-            self._writer.undo(transaction.written, has_run=transaction.has_run)
+            self._writer.undo(transaction.changes, has_run=transaction.has_run)
             if error is None:
                 raise reason
             return
-        failure = await self._writer.keep(transaction.written)
+        failure = await self._writer.complete(transaction.changes)
         if failure is not None:
             raise failure
