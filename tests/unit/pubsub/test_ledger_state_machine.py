@@ -299,6 +299,16 @@ def test_texts_from_strangers_are_refused_and_never_crash(events: list[str]) -> 
     assert refused.value.code in NUMBERED_CODES.values()
 
 
+COMPACT_JWS = st.from_regex(r"[A-Za-z0-9_-]{1,20}\.[A-Za-z0-9_-]{1,20}\.[A-Za-z0-9_-]{86}", fullmatch=True)
+
+
+@given(st.lists(COMPACT_JWS, min_size=1, max_size=PARAMS.events_per_transaction_max), st.integers(0, 255))
+def test_a_transaction_is_read_as_it_was_written(events: list[str], attempt: int) -> None:
+    kind, fields = TransactionReader(PARAMS).read_form(encode_events(events, attempt))
+    assert kind is EVENTS
+    assert (list(fields.events), fields.attempt) == (events, attempt)
+
+
 # -- chains and claims ------------------------------------------------------------------------------------------
 
 
