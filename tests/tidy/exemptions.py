@@ -81,6 +81,11 @@ EXEMPTIONS: Final = (
         "`hansa found` founds a league",
         containing="found_league: ",
     ),
+    Exemption(
+        "unused-definition",
+        "src/hansa/store/memory/store.py",
+        "the store of tests, and of simulations to come",
+    ),
     Exemption("unused-definition", "src/hansa/core/clock.py", "the clock of tests and of the simulation"),
     Exemption(
         "unused-definition",

@@ -160,9 +160,8 @@ class Page(msgspec.Struct, frozen=True):
     @property
     def bodies(self) -> tuple[bytes, ...]:
         """The stored bodies."""
-        return tuple(
-            [b"{" + tail[len(tail_of(name, b"{")) :] for name, tail in zip(self.ids, self.tails, strict=True)]
-        )
+        shown = zip(self.ids, self.tails, strict=True)
+        return tuple([b"{" + behind[len(tail_of(name, b"{")) :] for name, behind in shown])
 
 
 def tail_of(identifier: str, body: bytes) -> bytes:
