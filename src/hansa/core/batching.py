@@ -1,6 +1,6 @@
 """When a batch that is filling is ready.
 
-Requests that arrive together are worked off together, and nobody waits for others.
+Requests that arrive together are processed together, and nobody waits for others.
 
 Used where requests are batched before their stages (`hansa.business.operations.batching`) and where
 transactions are committed in groups (`hansa.store.sqlite.commit.writer`). Both wait for growth in turns of

@@ -1,6 +1,6 @@
 """Requests that arrive together go through their stages together.
 
-A request that is worked off alone runs through much different code, and each part of it finds the processor's
+A request that is processed alone runs through much different code, and each part of it finds the processor's
 caches full of the others. So the requests of one turn of the event loop form a *batch*; then every stage does
 its work for all of them, one after the other, before the next stage begins.
 

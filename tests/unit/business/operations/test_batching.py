@@ -100,7 +100,7 @@ async def test_one_that_fails_leaves_with_its_error_and_alone(failure: Exception
 async def test_a_mistake_after_the_end_is_recorded_and_touches_nobody() -> None:
     log = Log()
     recorded: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, told: recorded.append(told["exception"]))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: recorded.append(context["exception"]))
     mistake = ZeroDivisionError("a mistake of ours")
 
     async def end_and_fail(item: Named) -> StageOutcome:
