@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hansa.store.index.extraction import IndexedFields
 from hansa.store.records import Change, Entity, EntityDraft
-from hansa.store.sql import Row, insert
+from hansa.store.sql import Parameter, Row, insert
 
-
-class EntityRow(NamedTuple):
-    """A row of `entity`: the parameters of `INSERT_ENTITY` and `UPDATE_ENTITY`."""
-
-    number: int
-    id: str
-    type: str
-    parent: str | None
-    origin: str | None
-    public: bool
-    revision: int
-    modified: str
-    hashlink: str
-    status: str | None
-    name: str | None
-    last_update: str | None
-    body: bytes
+ENTITY_ROW: Final = (
+    "number", "id", "type", "parent", "origin", "public", "revision", "modified", "hashlink", "status", "name",
+    "last_update", "body",
+)  # fmt: skip
+"""The columns of `entity`, in the order of `entity_row`, `INSERT_ENTITY` and `UPDATE_ENTITY`."""
 
 
 class CurrentRow(NamedTuple):
@@ -43,14 +31,10 @@ class CurrentRow(NamedTuple):
 
 
 _UPDATED: Final = tuple(
-    [
-        f"{column} = ?{place}"
-        for place, column in enumerate(EntityRow._fields, 1)
-        if column not in {"number", "id"}
-    ]
+    [f"{column} = ?{place}" for place, column in enumerate(ENTITY_ROW, 1) if column not in {"number", "id"}]
 )
 ENTITY_COLUMNS: Final = ", ".join(Entity.__struct_fields__)
-INSERT_ENTITY: Final = insert("entity", EntityRow._fields)
+INSERT_ENTITY: Final = insert("entity", ENTITY_ROW)
 UPDATE_ENTITY: Final = f"UPDATE entity SET {', '.join(_UPDATED)} WHERE number = ?1"  # noqa: S608 - constants
 SELECT_ENTITY: Final = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id = ?"  # noqa: S608 - constants
 SELECT_CURRENT: Final = f"SELECT {', '.join(CurrentRow._fields)} FROM entity WHERE id = ?"  # noqa: S608 - constants
@@ -64,9 +48,9 @@ assert UPDATE_ENTITY.endswith("body = ?13 WHERE number = ?1"), "each parameter h
 
 def entity_row(
     number: int, draft: EntityDraft, fields: IndexedFields, revision: int, modified: str
-) -> EntityRow:
-    """The row of a draft."""
-    return EntityRow(
+) -> tuple[Parameter, ...]:
+    """The row of a draft: plain, since every create makes one."""
+    return (
         number,
         draft.id,
         draft.type,
@@ -81,6 +65,18 @@ def entity_row(
         fields.last_update,
         draft.body,
     )
+
+
+def _named_row() -> tuple[Parameter, ...]:
+    """A row in which every value is the name of what it was taken from."""
+    draft: Any = EntityDraft(**{name: name for name in EntityDraft.__struct_fields__})  # type: ignore[arg-type]
+    fields: Any = IndexedFields(**{name: name for name in IndexedFields.__struct_fields__})  # type: ignore[arg-type]
+    number: Any = "number"
+    revision: Any = "revision"
+    return entity_row(number, draft, fields, revision, "modified")
+
+
+assert _named_row() == ENTITY_ROW, "each value has the place of its column"
 
 
 def entity_of(row: Row) -> Entity:
