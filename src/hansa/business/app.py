@@ -21,6 +21,7 @@ from hansa.business.http.messages import (
 )
 from hansa.business.http.response_cache import ResponseCache
 from hansa.business.http.routing import RoutingTable, respond_without_handler
+from hansa.business.jobs.files import JobFiles
 from hansa.business.operations.api_operations import ApiOperations
 from hansa.business.routes import api_routes
 from hansa.core.errors import Code, Fatal, HansaError, Unavailable
@@ -31,7 +32,8 @@ log = structlog.get_logger()
 class BusinessApp:
     """The ASGI application of `hansa.business`."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, job_files: JobFiles | None = None) -> None:
+        """`job_files`: where import and export jobs have their files; None when no jobs run here."""
         self._limits = context.limits
         self._in_flight = 0
         self._bases = frozenset(api.base_path.rstrip("/") for api in context.models.apis)
@@ -40,7 +42,7 @@ class BusinessApp:
         """By API."""
         cache = ResponseCache()
         for operations in self.operations.values():
-            for path, route in api_routes(operations, context, cache).items():
+            for path, route in api_routes(operations, context, cache, job_files).items():
                 self._routing.add(path, route)
 
     def handles(self, path: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from hansa.business.jobs.files import JobFiles
 from hansa.business.models import Models
 from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
@@ -39,7 +38,5 @@ class Context(msgspec.Struct, frozen=True):
     policies: Policies = Policies()
     extensions: Extensions = Extensions()
     """The schemas that the operator registered."""
-    jobs: JobFiles | None = None
-    """Where import and export jobs have their files; None when no jobs run here."""
     authorize: Authorize = authorize_by_role
     """Asked by operations: what a caller may do."""

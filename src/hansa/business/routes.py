@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hansa.business.context import Context
+from hansa.business.http.faces.v4.description import Description
 from hansa.business.http.faces.v4.embedded import EmbeddedReadHandler
+from hansa.business.http.faces.v4.hub import HubHandler
 from hansa.business.http.faces.v4.jobs import JobHandler
 from hansa.business.http.faces.v4.monitors import Monitored, is_monitor
 from hansa.business.http.faces.v4.read import ReadHandler
@@ -18,15 +20,15 @@ from hansa.business.http.faces.v4.write import WriteHandler
 from hansa.business.http.messages import Request, Response, method_not_allowed
 from hansa.business.http.response_cache import ResponseCache
 from hansa.business.http.routing import Handle, Route, in_order, route
-from hansa.business.hub import HubHandler
-from hansa.business.jobs.files import is_job
+from hansa.business.jobs.files import JobFiles, is_job
 from hansa.business.models import Resource
-from hansa.business.openapi import Description
 from hansa.business.operations.api_operations import ApiOperations, ResourceOperations
 from hansa.core.errors import Code, Refused
 
 
-def api_routes(operations: ApiOperations, context: Context, cache: ResponseCache) -> Mapping[str, Route]:
+def api_routes(
+    operations: ApiOperations, context: Context, cache: ResponseCache, job_files: JobFiles | None
+) -> Mapping[str, Route]:
     """The routes of one API by path; `{…Id}` stands for the identifier of a parent."""
     api = operations.api
     description = Description(api, context.endpoint)
@@ -41,8 +43,8 @@ def api_routes(operations: ApiOperations, context: Context, cache: ResponseCache
     for one in operations.by_collection.values():
         writer = WriteHandler(one, context)
         handlers = _handlers(one, context, cache, writer, monitored)
-        if is_job(one.resource) and context.jobs is not None:
-            job = JobHandler(one, writer, context, context.jobs)
+        if is_job(one.resource) and job_files is not None:
+            job = JobHandler(one, writer, context, job_files)
             handlers["create"] = (
                 ("collection", "POST", job.create),
                 ("collection", "PATCH", job.create_several),

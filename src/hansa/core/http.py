@@ -1,11 +1,14 @@
-"""Outgoing HTTP as a parameter: what retrieval, notifications and health checks need of a client."""
+"""HTTP as a parameter: what retrieval, notifications and health checks need of a client."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+JSON: Final = "application/json"
+"""The media type (RFC 8259)."""
 
 
 class HttpRequest(msgspec.Struct, frozen=True):

@@ -93,7 +93,6 @@ def business_context(
         ),
         policies=Policies(settings.unknown_attributes),
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
-        jobs=job_files,
     )
     return context, job_files
 
@@ -174,7 +173,7 @@ class Marketplace:
         # The TM Forum APIs, their jobs and their notifications.
         authenticate = TokenAuthenticate(SigningKey.load(TOKEN_KEY).verifying_key(), did, clock)
         context, job_files = business_context(settings, store, models, authenticate, clock, entropy)
-        business = BusinessApp(context)
+        business = BusinessApp(context, job_files)
         jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)
         hub = HubDispatcher(store, models, self.clients.to_listeners, clock, entropy, limits, endpoint)
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import pytest_asyncio
 
@@ -50,9 +49,8 @@ class Marketplace:
         self.files = Files()
         self.folder = folder
         files = JobFiles(folder, business.models, business.clock, business.limits)
-        context = msgspec.structs.replace(business.context, jobs=files)
-        app = BusinessApp(context)
-        self.runner = JobRunner(context, files, app.operations, self.files)
+        app = BusinessApp(business.context, files)
+        self.runner = JobRunner(business.context, files, app.operations, self.files)
         self.client = AsgiClient(app).with_headers(authorization="Bearer provider")
         self.anonymous = AsgiClient(app)
 

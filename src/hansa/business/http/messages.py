@@ -17,6 +17,7 @@ from hansa.business.patches import MEDIA_TYPES
 from hansa.core.bounded_json import read_json, read_object
 from hansa.core.error_response import error_response as core_error_response
 from hansa.core.errors import Code, HansaError, Refused
+from hansa.core.http import JSON
 from hansa.core.limits import Limits
 
 Scope = MutableMapping[str, Any]
@@ -26,7 +27,6 @@ Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 CONTENT_TYPE: Final = (b"content-type", b"application/json;charset=utf-8")
-JSON: Final = "application/json"
 DEFAULT_OF_TOOLS: Final = "text/plain"
 """What tools send as the media type of a body when their user named none."""
 JSON_TYPES: Final = (JSON,)

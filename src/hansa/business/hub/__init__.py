@@ -1,6 +1,6 @@
-"""The hub: registrations, and the delivery of notifications (TMF630 Part 1, chapter 10).
+"""The hub: the delivery of notifications to registered listeners (TMF630 Part 1, chapter 10).
 
-`registrations` serves the requests at the hubs. A change becomes notifications in these steps:
+`hansa.business.http.faces.v4.hub` serves the requests at the hubs. A change becomes notifications in these steps:
 
 1. `dispatcher` follows the feed and sees the row of the change; `feed` reads rows in chunks.
 2. `filter_index` finds the groups of listeners that may accept one of its `events`, and `subscription_filter`
@@ -14,6 +14,5 @@
 from __future__ import annotations
 
 from hansa.business.hub.dispatcher import HubDispatcher
-from hansa.business.hub.registrations import HubHandler
 
-__all__ = ["HubDispatcher", "HubHandler"]
+__all__ = ["HubDispatcher"]

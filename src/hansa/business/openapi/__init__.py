@@ -6,6 +6,6 @@
 
 from __future__ import annotations
 
-from hansa.business.openapi.document import Description, openapi_document
+from hansa.business.openapi.document import openapi_document
 
-__all__ = ["Description", "openapi_document"]
+__all__ = ["openapi_document"]

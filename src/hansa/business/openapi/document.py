@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Final
 
 import msgspec
 
-from hansa.business.http.messages import CONTENT_TYPE, Request, Response
 from hansa.business.models import Api, Resource
 from hansa.business.openapi.hubs import HubPaths
 from hansa.business.openapi.job_contents import content_paths
@@ -24,7 +22,6 @@ from hansa.business.openapi.parts import (
 from hansa.business.openapi.schemas import Schemas
 
 VERSION: Final = "3.1.0"
-DOCUMENT_NAME: Final = "openapi.json"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -80,27 +77,3 @@ def _paths(api: Api, resource: Resource, schemas: Schemas) -> dict[str, Part]:
         if served:
             paths[path] = {**({"parameters": parameters} if parameters else {}), **served}
     return paths
-
-
-class Description:
-    """Serves the document of one API, which is made on the first request."""
-
-    def __init__(self, api: Api, endpoint: str) -> None:
-        self.path = api.base_path + DOCUMENT_NAME
-        self._api = api
-        self._endpoint = endpoint.rstrip("/")
-        self._response: Response | None = None
-
-    async def retrieve(self, request: Request, _: str) -> Response:
-        """GET: 200, 304 or 406. It needs no token."""
-        request.accept_json()
-        if self._response is None:
-            body = openapi_document(self._api, self._endpoint)
-            tag = b'"%b"' % hashlib.sha256(body).hexdigest().encode()
-            self._response = Response(
-                200, body, (CONTENT_TYPE, (b"etag", tag), (b"cache-control", b"no-cache"))
-            )
-        tag = dict(self._response.headers)[b"etag"]
-        if request.headers.get(b"if-none-match") == tag:
-            return Response(304, b"", ((b"etag", tag),))
-        return self._response

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from hansa.business.http.messages import JSON
 from hansa.business.hub.events import TOPIC
 from hansa.business.models import Api
 from hansa.business.openapi.operations import BEARER
@@ -16,6 +15,7 @@ from hansa.business.openapi.parts import (
     path_parameter,
 )
 from hansa.business.openapi.schemas import Schemas
+from hansa.core.http import JSON
 from hansa.store.tables.subscriptions import State
 
 _COUNT: Final[Part] = {"type": "integer", "minimum": 0}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from hansa.business.http.messages import JSON
 from hansa.business.jobs.files import CONTENT_TYPES, EXPORT, IMPORT
 from hansa.business.models import Api, Resource
 from hansa.business.models.records import Method
@@ -22,6 +21,7 @@ from hansa.business.openapi.parts import (
 from hansa.business.openapi.schemas import Schemas
 from hansa.business.patches import JSON_PATCH, JSON_PATCH_QUERY, MERGE_PATCH
 from hansa.core.access import OPERATOR
+from hansa.core.http import JSON
 
 BEARER: Final[Part] = {"bearer": []}
 _FAILURES: Final = (429, 500, 503)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hansa.business.http.messages import JSON
 from hansa.business.query.paging import OFFSET_MAX
+from hansa.core.http import JSON
 
 Part = dict[str, Any]
 
