@@ -18,10 +18,10 @@ def caches() -> dict[str, str]:
         module = source.path.removeprefix("src/").removesuffix(".py").replace("/", ".")
         for node in ast.walk(source.tree):
             if isinstance(node, ast.Call) and source.dotted(node.func) == "hansa.core.cache.Cache":
-                name = node.args[0]
-                assert isinstance(name, ast.Constant), f"{module}: a cache has a constant name"
-                assert name.value not in owners, f"two caches are called {name.value}"
-                owners[name.value] = module
+                name = ast.literal_eval(node.args[0])
+                assert isinstance(name, str), f"{module}: a cache has a constant name"
+                assert name not in owners, f"two caches are called {name}"
+                owners[name] = module
     return owners
 
 
