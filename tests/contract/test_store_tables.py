@@ -154,7 +154,7 @@ def retrieval(name: str, position: int, issuer: str = "did:x:1") -> Retrieval:
 async def wanted(store: Store, *ones: Retrieval) -> None:
     async with store.transaction() as tx:
         for one in ones:
-            await retrievals.want(tx, one)
+            await retrievals.schedule(tx, one)
 
 
 async def due(store: Store, now_ms: int = 0) -> list[Retrieval]:
@@ -189,7 +189,7 @@ async def test_a_version_that_is_here_is_not_wanted_again(store: Store) -> None:
         await tx.put(draft("a", origin=one.issuer))
         await retrievals.record_provenance(tx, "a", one)
         await retrievals.settle(tx, one)
-        await retrievals.want(tx, one)
+        await retrievals.schedule(tx, one)
         assert [origin.pending for origin in await retrievals.origins(tx)] == [0]
     assert await due(store) == []
     assert await retrievals.known_keys(store, one.issuer, [one.key, "ff"]) == {one.key}
@@ -204,8 +204,8 @@ async def test_what_its_origin_has_deleted_goes_with_its_replica(store: Store) -
     async with store.transaction() as tx:
         await tx.put(draft("a", origin=one.issuer))
         await retrievals.record_provenance(tx, "a", one)
-        await retrievals.forget(tx, one.issuer, one.key)
-        await retrievals.forget(tx, one.issuer, "ff")
+        await retrievals.remove_replica(tx, one.issuer, one.key)
+        await retrievals.remove_replica(tx, one.issuer, "ff")
     assert await store.entity("a") is None
     assert await due(store) == [retrieval("b", 4)]
     assert await retrievals.known_keys(store, one.issuer, [one.key]) == frozenset()

@@ -98,7 +98,7 @@ async def save_job(tx: Transaction, write: Write) -> None:
 
 
 async def want(tx: Transaction, write: Write) -> object:
-    await retrievals.want(tx, write.retrieval)
+    await retrievals.schedule(tx, write.retrieval)
     return await retrievals.is_current(tx, write.retrieval)
 
 
@@ -108,7 +108,7 @@ async def settle(tx: Transaction, write: Write) -> object:
 
 
 async def forget(tx: Transaction, write: Write) -> None:
-    await retrievals.forget(tx, write.retrieval.issuer, write.key)
+    await retrievals.remove_replica(tx, write.retrieval.issuer, write.key)
 
 
 async def record_evidence(tx: Transaction, write: Write) -> None:

@@ -167,10 +167,10 @@ class Follower:
         for committed in latest.values():
             event = committed.event
             if event.is_delete or not self._consumes(event):
-                await retrievals.forget(tx, event.issuer, event.entity.key)
+                await retrievals.remove_replica(tx, event.issuer, event.entity.key)
                 self._count(deletions=1)
             else:
-                await retrievals.want(tx, _retrieval(committed))
+                await retrievals.schedule(tx, _retrieval(committed))
 
     async def _refuse(self, tx: Transaction, committed: CommittedEvent) -> None:
         event = committed.event

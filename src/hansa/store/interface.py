@@ -179,8 +179,8 @@ class Store(Protocol):
     ) -> AsyncIterator[tuple[Entity, ...]]:
         """A walk over all entities (of some collections) in order of their identifiers, `limit` at a time.
 
-        Each page is read when it is requested: what is written during the walk appears if its place is still
-        to come.
+        Each page is read when it is requested: what is written during the walk appears if it is
+        after the last page.
         """
 
     def referring(self) -> AsyncIterator[tuple[Referrer, ...]]:

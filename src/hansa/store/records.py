@@ -148,7 +148,7 @@ class Page(msgspec.Struct, frozen=True):
     """The answer to a `Query`."""
 
     tails: tuple[bytes, ...]
-    """What stands behind the address of each entity where it is shown whole: see `tail_of`."""
+    """What follows the address of each entity where it is shown whole: see `tail_of`."""
     ids: tuple[str, ...]
     total: int
     """All matches, exactly."""

@@ -138,7 +138,7 @@ class MemoryTransaction:
 
 
 class MemoryStore:
-    """A `hansa.store.interface.Store` that is gone at closing."""
+    """A `hansa.store.interface.Store` whose content is lost at closing."""
 
     def __init__(self, clock: Clock, limits: Limits, *, plan: IndexPlan = NO_PLAN) -> None:
         self._clock = clock

@@ -1,8 +1,8 @@
-"""What this marketplace has said on the ledger, and what it is about to say.
+"""What this marketplace has published on the ledger, and events that wait to be published.
 
 A row of `publication` is the end of an entity's version chain: its last committed version. A row of `outbox`
 is a signed event on its way; an entity has one at most, so no two versions of it are ever under way together.
-What changes meanwhile makes the publication *due*: looked at again when the one under way has been committed.
+What changes meanwhile makes the publication *due*: checked again when the event under way has been committed.
 An event that the ledger refused leaves its code here.
 
 Rows are never removed when entities are: a re-created entity continues its chain.
@@ -160,7 +160,7 @@ async def refusal_counts(store: Store) -> dict[str, int]:
 
 
 async def enqueue(tx: Transaction, events: Iterable[Outgoing]) -> None:
-    """Put signed events into the outbox; their `seq` is given here."""
+    """Put signed events into the outbox, which allocates their `seq`."""
     for event in events:
         await tx.sql.execute(
             _PREPARE,

@@ -1,11 +1,11 @@
-"""What this marketplace has heard of on the ledger and has yet to get, what it got, and what did not hold.
+"""Versions of entities of other members that are to be retrieved, provenance of replicas, and evidence.
 
-`origin` has a row for every member that this one follows: how many retrievals wait, since when it fails and
-when it is tried again, and how far its events have been taken in when there were too many of them at once.
-`retrieval` has a row for the newest wanted version of an entity, as long as that is not here; a newer event
-replaces it. `provenance` tells of each replica where it comes from and which event proves it. `evidence`
-counts what members sent that did not hold, and `conflict` names our entities whose identifier another member
-has claimed. Times that are compared are milliseconds since 1970.
+`origin` has a row for every member that this one follows: how many retrievals are pending, since when
+exchanges with it fail and when the next attempt is due, and the position after which its events were passed
+over because too many retrievals were pending. `retrieval` has a row for the newest version of an entity that
+is not stored here yet; a newer event replaces it. `provenance` says of each replica which event proves it.
+`evidence` counts what members sent that was not valid, and `conflict` names our entities whose identifier
+another member has claimed. Times that are compared are milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Origin(msgspec.Struct, frozen=True):
     attempts: int
     """Failures in a row; 0 while it answers."""
     due_ms: int
-    """When it may be asked again."""
+    """When the next attempt is due."""
     failing_since: str | None
     problem: str | None
     """Code of the last failure in a row."""
@@ -43,7 +43,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Retrieval(msgspec.Struct, frozen=True):
-    """A version that is wanted."""
+    """A version that is to be retrieved."""
 
     issuer: str
     key: str
@@ -60,7 +60,7 @@ class Retrieval(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """Something that a member sent and that did not hold."""
+    """Something that a member sent and that was not valid."""
 
     issuer: str
     code: str
@@ -94,7 +94,7 @@ _RETRIEVAL: Final = RecordColumns(
 _EVIDENCE: Final = RecordColumns(Evidence)
 _CONFLICT: Final = RecordColumns(Conflict)
 
-_WANT: Final = (
+_SCHEDULE: Final = (
     upsert(
         "retrieval",
         ("origin", "key", "type", "version", "hashlink", "position", "time"),
@@ -124,7 +124,7 @@ async def origins(source: Readable) -> tuple[Origin, ...]:
 
 
 async def due(store: Store, origin: Origin, now_ms: int, limit: int) -> tuple[Retrieval, ...]:
-    """Retrievals whose time has come, those that have waited longest first."""
+    """Retrievals that are due, those that have waited longest first."""
     rows = await store.sql.fetch(
         f"SELECT {_RETRIEVAL.sql} FROM retrieval JOIN origin ON origin.number = retrieval.origin "  # noqa: S608 - a constant
         "WHERE retrieval.origin = ? AND retrieval.due_ms <= ? ORDER BY retrieval.due_ms, position LIMIT ?",
@@ -134,7 +134,7 @@ async def due(store: Store, origin: Origin, now_ms: int, limit: int) -> tuple[Re
 
 
 async def next_due_ms(store: Store, origin: Origin, after_ms: int) -> int | None:
-    """When the next retrieval comes due after a moment; milliseconds since 1970."""
+    """When the next retrieval is due after a moment; milliseconds since 1970."""
     rows = await store.sql.fetch(
         "SELECT due_ms FROM retrieval WHERE origin = ? AND due_ms > ? ORDER BY due_ms LIMIT 1",
         (origin.number, after_ms),
@@ -170,7 +170,7 @@ async def known_keys(store: Store, issuer: str, keys: Sequence[str]) -> frozense
 
 
 async def evidence(store: Store, limit: int) -> tuple[Evidence, ...]:
-    """What did not hold, newest first."""
+    """Evidence, newest first."""
     rows = await store.sql.fetch(f"SELECT {_EVIDENCE.sql} FROM evidence ORDER BY seq DESC LIMIT ?", (limit,))  # noqa: S608 - a constant
     return tuple(map(_EVIDENCE.record, rows))
 
@@ -193,19 +193,19 @@ async def conflict_count(store: Store) -> int:
     return int(count)
 
 
-# -- writing: what the ledger said
+# -- writing: events of the ledger
 # ------------------------------------------------------------------------------
 
 
-async def want(tx: Transaction, retrieval: Retrieval) -> None:
-    """Note a wanted version in place of an older one; nothing when that version or a newer one is known."""
+async def schedule(tx: Transaction, retrieval: Retrieval) -> None:
+    """Record a version to be retrieved, unless that version or a newer one is stored or recorded already."""
     number = await _number(tx, retrieval.issuer)
     key = bytes.fromhex(retrieval.key)
-    have = await tx.sql.fetch("SELECT position FROM provenance WHERE origin = ? AND key = ?", (number, key))
-    if have and have[0][0] >= retrieval.position:
+    stored = await tx.sql.fetch("SELECT position FROM provenance WHERE origin = ? AND key = ?", (number, key))
+    if stored and stored[0][0] >= retrieval.position:
         return
     await tx.sql.execute(
-        _WANT,
+        _SCHEDULE,
         (
             number,
             key,
@@ -218,8 +218,8 @@ async def want(tx: Transaction, retrieval: Retrieval) -> None:
     )
 
 
-async def forget(tx: Transaction, issuer: str, key: str) -> None:
-    """An entity is gone: want it no more, and remove its replica."""
+async def remove_replica(tx: Transaction, issuer: str, key: str) -> None:
+    """An entity was deleted: remove its retrieval and its replica."""
     number, raw = await _number(tx, issuer), bytes.fromhex(key)
     await tx.sql.execute("DELETE FROM retrieval WHERE origin = ? AND key = ?", (number, raw))
     rows = await tx.sql.execute(
@@ -232,18 +232,18 @@ async def forget(tx: Transaction, issuer: str, key: str) -> None:
 
 
 async def defer(tx: Transaction, did: str, after: int | None) -> None:
-    """The origin's events after a position have been passed over; None: they have been taken in since."""
+    """The origin's events after a position have been passed over; None: they have been read since."""
     await tx.sql.execute(
         "UPDATE origin SET deferred_after = ? WHERE number = ?", (after, await _number(tx, did))
     )
 
 
-# -- writing: what the origins answered
+# -- writing: answers of the origins
 # ---------------------------------------------------------------------------
 
 
 async def is_current(tx: Transaction, retrieval: Retrieval) -> bool:
-    """Whether that version is still wanted."""
+    """Whether that version is still to be retrieved."""
     rows = await tx.sql.fetch(
         "SELECT 1 FROM retrieval WHERE origin = ? AND key = ? AND position = ?",
         (await _number(tx, retrieval.issuer), bytes.fromhex(retrieval.key), retrieval.position),
@@ -252,7 +252,7 @@ async def is_current(tx: Transaction, retrieval: Retrieval) -> bool:
 
 
 async def settle(tx: Transaction, retrieval: Retrieval) -> None:
-    """Want that version no more."""
+    """Remove a retrieval that has its result."""
     await tx.sql.execute(
         "DELETE FROM retrieval WHERE origin = ? AND key = ? AND position = ?",
         (await _number(tx, retrieval.issuer), bytes.fromhex(retrieval.key), retrieval.position),
@@ -260,7 +260,7 @@ async def settle(tx: Transaction, retrieval: Retrieval) -> None:
 
 
 async def postpone(tx: Transaction, retrieval: Retrieval, due_ms: int, problem: str) -> None:
-    """Want that version later."""
+    """Count a failed attempt, and set when the next is due."""
     await tx.sql.execute(
         "UPDATE retrieval SET attempts = attempts + 1, due_ms = ?, problem = ? "
         "WHERE origin = ? AND key = ? AND position = ?",
@@ -275,7 +275,7 @@ async def postpone(tx: Transaction, retrieval: Retrieval, due_ms: int, problem: 
 
 
 async def record_provenance(tx: Transaction, entity_id: str, retrieval: Retrieval) -> None:
-    """Note where a replica comes from."""
+    """Record which event proves a replica."""
     number, key = await _number(tx, retrieval.issuer), bytes.fromhex(retrieval.key)
     await tx.sql.execute(
         _PROVENANCE,
@@ -301,7 +301,7 @@ async def origin_answered(tx: Transaction, did: str) -> None:
 
 
 async def bound_pauses(tx: Transaction, latest_ms: int) -> None:
-    """Let nothing wait beyond a moment."""
+    """Let no retrieval or origin wait beyond a moment."""
     await tx.sql.execute("UPDATE origin SET due_ms = ? WHERE due_ms > ?", (latest_ms, latest_ms))
     await tx.sql.execute("UPDATE retrieval SET due_ms = ? WHERE due_ms > ?", (latest_ms, latest_ms))
 
@@ -309,7 +309,7 @@ async def bound_pauses(tx: Transaction, latest_ms: int) -> None:
 async def record_evidence(
     tx: Transaction, issuer: str, code: str, reason: str, rows_max: int, retrieval: Retrieval | None = None
 ) -> None:
-    """Note what did not hold; the oldest notes go when there are more than `rows_max`."""
+    """Count what was not valid; the oldest rows are removed when there are more than `rows_max`."""
     key = bytes.fromhex(retrieval.key) if retrieval is not None else b""
     version, position = (retrieval.version, retrieval.position) if retrieval is not None else (0, 0)
     await tx.sql.execute(

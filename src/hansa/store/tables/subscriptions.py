@@ -54,7 +54,7 @@ class Subscription(msgspec.Struct, frozen=True):
     refusals: int
     """Events that became dead letters since the last that the listener accepted."""
     problem: str | None
-    """What the last attempt met: a code."""
+    """Code of the failure of the last attempt."""
     answered: int | None
     """HTTP status with which the listener did not accept the event; None without an answer."""
     failing_since: str | None
@@ -80,10 +80,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
     place: int
     """Of the event in the feed, as the hub counts events."""
     time: str
-    """When it was given up."""
+    """When delivery was abandoned."""
     attempts: int
     problem: str
-    """What the last attempt met: a code."""
+    """Code of the failure of the last attempt."""
     answered: int | None = None
     is_due: bool = False
     """It is to be sent again."""
