@@ -4,7 +4,7 @@ The statements of `hansa.store.tables` keep to what SQLite (3.39) and PostgreSQL
 meaning: `coalesce`, `ON CONFLICT (columns) DO UPDATE SET … = excluded.…`, `RETURNING`, `IS DISTINCT FROM`,
 every column of a result aggregated or grouped by, truth values as the integers 0 and 1, times as text, keys
 as bytes. An implementation translates the parameters where its driver numbers them. The tables themselves,
-with their triggers, are each engine's own (`hansa.store.sqlite.schema`).
+with their triggers, are each engine's own (`hansa.store.sqlite.database.schema`).
 """
 
 from __future__ import annotations

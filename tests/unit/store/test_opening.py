@@ -13,8 +13,8 @@ from hansa.core.limits import Limits
 from hansa.store import Filter, Query
 from hansa.store.index.plan import CollectionPlan
 from hansa.store.sqlite.commit import checkpoints
-from hansa.store.sqlite.connection import PAGE_SIZE_BYTES
-from hansa.store.sqlite.schema import MIGRATIONS
+from hansa.store.sqlite.database.connection import PAGE_SIZE_BYTES
+from hansa.store.sqlite.database.schema import MIGRATIONS
 from hansa.store.sqlite.store import SqliteStore
 from tests.support.stored import damage
 from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put

@@ -29,7 +29,7 @@ from hansa.node.folder.disk import free_bytes
 from hansa.node.serve import http_port
 from hansa.node.settings.loading import Settings, load_settings
 from hansa.pubsub.engine import engine_build, require_free_port
-from hansa.store.sqlite.schema import MIGRATIONS
+from hansa.store.sqlite.database.schema import MIGRATIONS
 
 PYTHON_OLDEST: Final = (3, 11)
 DISK_FREE_FACTOR: Final = 4

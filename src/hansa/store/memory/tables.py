@@ -7,7 +7,7 @@ from typing import Final
 import apsw
 
 from hansa.store.sql import Parameter, Row
-from hansa.store.sqlite.schema import MIGRATIONS
+from hansa.store.sqlite.database.schema import MIGRATIONS
 
 _MAIN: Final = "main"
 

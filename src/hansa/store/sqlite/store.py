@@ -38,13 +38,13 @@ from hansa.store.sqlite.commit.checkpoints import Checkpoints
 from hansa.store.sqlite.commit.group import CollectionCache, CommitGroup, RowNumbers
 from hansa.store.sqlite.commit.transaction import SqliteTransaction
 from hansa.store.sqlite.commit.writer import GroupWriter, TransactionScope
-from hansa.store.sqlite.connection import Synchronous, open_for_writing
+from hansa.store.sqlite.database.connection import Synchronous, open_for_writing
+from hansa.store.sqlite.database.reader import Reader
+from hansa.store.sqlite.database.rows import ENTITY_COLUMNS, SELECT_CHANGES, SELECT_ENTITY, entity_of
+from hansa.store.sqlite.database.schema import MIGRATIONS
 from hansa.store.sqlite.index_tail import IndexTail
 from hansa.store.sqlite.lists.lists import Lists
 from hansa.store.sqlite.lists.search_pool import SearchPool
-from hansa.store.sqlite.reader import Reader
-from hansa.store.sqlite.rows import ENTITY_COLUMNS, SELECT_CHANGES, SELECT_ENTITY, entity_of
-from hansa.store.sqlite.schema import MIGRATIONS
 from hansa.store.sqlite.totals import Totals
 
 CACHE_SIZE_MAX_BYTES: Final = 33_554_432

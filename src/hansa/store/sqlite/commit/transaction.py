@@ -15,16 +15,8 @@ from hansa.store.index.extraction import IndexedFields, Indexes, IndexKey, descr
 from hansa.store.records import Entity, EntityDraft, Operation, Referrer
 from hansa.store.sql import Parameter, Row, SqlWrite, insert, placeholders, upsert
 from hansa.store.sqlite.commit.group import CommitGroup
-from hansa.store.sqlite.connection import as_ours
-from hansa.store.sqlite.index_tail import (
-    INSERT_ROW,
-    INSERT_ROWS,
-    MOVE_TAIL,
-    ROWS_TOGETHER,
-    IndexTail,
-    index_rows,
-)
-from hansa.store.sqlite.rows import (
+from hansa.store.sqlite.database.connection import as_ours
+from hansa.store.sqlite.database.rows import (
     ENTITY_COLUMNS,
     INSERT_CHANGE,
     INSERT_ENTITY,
@@ -35,6 +27,14 @@ from hansa.store.sqlite.rows import (
     entity_of,
     entity_row,
     stored,
+)
+from hansa.store.sqlite.index_tail import (
+    INSERT_ROW,
+    INSERT_ROWS,
+    MOVE_TAIL,
+    ROWS_TOGETHER,
+    IndexTail,
+    index_rows,
 )
 from hansa.store.sqlite.totals import Delta
 

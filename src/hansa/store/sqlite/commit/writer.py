@@ -22,7 +22,7 @@ from hansa.store.sqlite.commit.group import Changes, CollectionCache, CommitGrou
 from hansa.store.sqlite.commit.thread import CommitThread
 from hansa.store.sqlite.commit.transaction import SqliteTransaction
 from hansa.store.sqlite.commit.write_lock import WriteLock
-from hansa.store.sqlite.connection import as_ours
+from hansa.store.sqlite.database.connection import as_ours
 from hansa.store.sqlite.index_tail import IndexTail
 from hansa.store.sqlite.totals import Delta, Totals
 

@@ -1,7 +1,7 @@
 """Conditions on one entity, as SQL.
 
 A condition on a column or on the index reads that. Every other one walks along its path through the body with
-the JSON functions of SQLite, or calls Python (`hansa.store.sqlite.functions`).
+the JSON functions of SQLite, or calls Python (`hansa.store.sqlite.database.functions`).
 """
 
 from __future__ import annotations

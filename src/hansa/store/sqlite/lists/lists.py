@@ -14,7 +14,7 @@ from hansa.core.errors import Code, Unavailable
 from hansa.store.index.extraction import Indexes
 from hansa.store.records import Page, Query
 from hansa.store.sql import Row
-from hansa.store.sqlite.functions import Functions
+from hansa.store.sqlite.database.functions import Functions
 from hansa.store.sqlite.index_tail import IndexTail
 from hansa.store.sqlite.lists import planner, statements
 from hansa.store.sqlite.lists.analysis import Analysis, IndexScan, analyse

@@ -17,8 +17,8 @@ import apsw
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.store.sql import Row
-from hansa.store.sqlite.connection import as_ours, connect
-from hansa.store.sqlite.functions import Functions
+from hansa.store.sqlite.database.connection import as_ours, connect
+from hansa.store.sqlite.database.functions import Functions
 from hansa.store.sqlite.lists.statements import Statement
 
 SEARCHES_AT_ONCE: Final = 2

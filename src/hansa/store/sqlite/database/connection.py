@@ -9,7 +9,7 @@ from typing import Final, Literal
 import apsw
 
 from hansa.core.errors import Code, Fatal, HansaError, Unavailable
-from hansa.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
+from hansa.store.sqlite.database.schema import APPLICATION_ID, MIGRATIONS
 
 Synchronous = Literal["full", "normal", "off"]
 Role = Literal["writing", "reading", "searching"]

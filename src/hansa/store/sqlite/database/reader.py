@@ -13,7 +13,7 @@ import apsw
 
 from hansa.core.errors import Code, Unavailable
 from hansa.store.sql import Parameter, Row
-from hansa.store.sqlite.connection import as_ours, connect
+from hansa.store.sqlite.database.connection import as_ours, connect
 
 
 class Reader:
