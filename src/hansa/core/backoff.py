@@ -33,12 +33,12 @@ def backoff_s(failures: int, min_s: float, max_s: float, entropy: Entropy | None
     Args:
         failures: How many, 1 and more.
         min_s: Pause after the first failure.
-        max_s: Longest pause.
+        max_s: Longest pause; also of the first, where that would be longer.
         entropy: Source of the jitter; the pause lies between half of the plain one and all of it. None: no
             jitter.
     """
     assert failures >= 1, "a pause follows a failure"
-    assert 0 <= min_s <= max_s, "the first pause is the shortest"
+    assert min(min_s, max_s) >= 0, "a pause has a length"
     full_s = min(max_s, min_s * 2.0 ** min(failures - 1, DOUBLINGS_MAX))
     if entropy is None:
         return full_s
@@ -56,7 +56,7 @@ class Backoff:
     """
 
     def __init__(self, min_s: float, max_s: float, entropy: Entropy | None = None) -> None:
-        assert 0 <= min_s <= max_s, "the first pause is the shortest"
+        assert min(min_s, max_s) >= 0, "a pause has a length"
         self._min_s = min_s
         self._max_s = max_s
         self._entropy = entropy
@@ -91,7 +91,7 @@ class Retry:
     """
 
     def __init__(self, name: str, clock: Clock, entropy: Entropy, min_s: float, max_s: float) -> None:
-        assert 0 < min_s <= max_s, "without a pause a failing step would occupy the event loop"
+        assert min(min_s, max_s) > 0, "without a pause a failing step would occupy the event loop"
         self._name = name
         self._clock = clock
         self._entropy = entropy

@@ -71,7 +71,7 @@ class BackgroundTasks:
         return tuple(self._states.values())
 
     async def _keep_running(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        backoff = Backoff(min(BACKOFF_MIN_S, self._backoff_max_s), self._backoff_max_s)
+        backoff = Backoff(BACKOFF_MIN_S, self._backoff_max_s)
         while True:
             started_at_s = self._clock.monotonic()
             self._set(name, is_running=True)

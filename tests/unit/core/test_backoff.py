@@ -22,6 +22,11 @@ def test_a_plain_pause_doubles_up_to_its_longest() -> None:
     assert [backoff_s(count, 0.5, 3.0) for count in range(1, 6)] == [0.5, 1.0, 2.0, 3.0, 3.0]
 
 
+def test_no_pause_is_longer_than_its_longest_not_even_the_first() -> None:
+    assert backoff_s(1, 0.5, 0.1) == 0.1
+    assert Backoff(0.5, 0.1).next_s(at_least_s=7.0) == 0.1
+
+
 def test_a_pause_stays_finite_after_any_number_of_failures() -> None:
     assert backoff_s(10**9, 0.001, 1e300) == 0.001 * 2**DOUBLINGS_MAX
 
