@@ -1,1 +1,5 @@
-"""The settings of a marketplace: schema, loading, how they are written, and what each limit means."""
+"""The settings of a marketplace: `hansa.toml` and `HANSA_…` variables.
+
+`schema` declares each setting once, with its kind, default and meaning; `loading` reads and checks them;
+`limit_texts` says what each limit means.
+"""

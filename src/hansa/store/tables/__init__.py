@@ -1,1 +1,10 @@
-"""The rows that other layers keep in the store, beside the entities and in the same transactions."""
+"""The domain tables: rows that other layers keep in the store, in the same transactions as the entities.
+
+    publications     what was published: outbox and version chains   (replication.publisher)
+    retrievals       what is to be retrieved, provenance, evidence   (replication.follower, retriever, intake)
+    subscriptions    hub registrations, their cursors, dead letters  (business.hub)
+    jobs             import and export jobs                          (business.jobs)
+
+Steps 3, 5 and 8 of the life of one change are durable here: a cursor moves in the transaction that stores
+what was read up to it.
+"""
