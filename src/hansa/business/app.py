@@ -6,6 +6,8 @@ others finish.
 
 from __future__ import annotations
 
+from typing import Final
+
 import structlog
 
 from hansa.business.context import Context
@@ -24,6 +26,7 @@ from hansa.business.http.routing import RoutingTable, respond_without_handler
 from hansa.business.jobs.files import JobFiles
 from hansa.business.operations.api_operations import ApiOperations
 from hansa.business.routes import api_routes
+from hansa.core.cache import HasFigures
 from hansa.core.errors import Code, Fatal, HansaError, Unavailable
 
 log = structlog.get_logger()
@@ -41,6 +44,8 @@ class BusinessApp:
         self.operations = {api.id: ApiOperations(api, context) for api in context.models.apis}
         """By API."""
         cache = ResponseCache()
+        self.caches: Final[tuple[HasFigures, ...]] = (cache.cache, cache.requests)
+        """For their figures."""
         for operations in self.operations.values():
             for path, route in api_routes(operations, context, cache, job_files).items():
                 self._routing.add(path, route)

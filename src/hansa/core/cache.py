@@ -6,7 +6,7 @@ Counts its hits and misses. `docs/caches.md` says of every cache what it holds a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -23,6 +23,14 @@ class CacheFigures(msgspec.Struct, frozen=True):
     entries: int
     size: int
     """Bytes, or entries where the cache is bounded by their number."""
+
+
+class HasFigures(Protocol):
+    """A cache, as the metrics need it."""
+
+    @property
+    def figures(self) -> CacheFigures:
+        """What it did since it was made, and what it holds."""
 
 
 class Cache(Generic[K, V]):

@@ -5,13 +5,14 @@ Figures are gathered when they are asked for. Counters start at 0 with the proce
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from hansa.core.cache import CacheFigures
 from hansa.node.http.traffic import Traffic
 from hansa.node.status import StatusReport
 from hansa.pubsub.engine import ChildState
@@ -95,6 +96,15 @@ FIGURES: Final = (
         "gauge",
         "Notifications that listeners did not accept and that can be sent again.",
     ),
+    Figure("hansa_cache_hits_total", "counter", "Look-ups that a [cache](caches.md) answered.", ("cache",)),
+    Figure("hansa_cache_misses_total", "counter", "Look-ups that it did not.", ("cache",)),
+    Figure("hansa_cache_entries", "gauge", "Values in a cache.", ("cache",)),
+    Figure(
+        "hansa_cache_size",
+        "gauge",
+        "Their size: bytes, or values where the cache is bounded by their number.",
+        ("cache",),
+    ),
     Figure("hansa_task_running", "gauge", "1 while a background task runs.", ("task",)),
     Figure(
         "hansa_task_restarts_total", "counter", "How often a background task was started again.", ("task",)
@@ -113,9 +123,14 @@ def metrics_text(
     writes_waiting: int,
     listeners: Mapping[State, int],
     deliveries: DeliveryTotals,
+    caches: Sequence[CacheFigures],
 ) -> bytes:
     """The response to `/metrics`; `listeners` is the number of hub registrations in each state."""
-    samples = {**_samples(report, traffic, writes_waiting), **_hub_samples(listeners, deliveries)}
+    samples = {
+        **_samples(report, traffic, writes_waiting),
+        **_hub_samples(listeners, deliveries),
+        **_cache_samples(caches),
+    }
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(samples))
     return generate_latest(registry)
@@ -184,6 +199,15 @@ def _hub_samples(listeners: Mapping[State, int], deliveries: DeliveryTotals) -> 
         "hansa_hub_listeners": [((state,), count) for state, count in listeners.items()],
         "hansa_hub_delivered": _one(deliveries.delivered),
         "hansa_hub_dead_letters": _one(deliveries.dead_letters),
+    }
+
+
+def _cache_samples(caches: Sequence[CacheFigures]) -> dict[str, list[Sample]]:
+    return {
+        "hansa_cache_hits_total": [((one.name,), one.hits) for one in caches],
+        "hansa_cache_misses_total": [((one.name,), one.misses) for one in caches],
+        "hansa_cache_entries": [((one.name,), one.entries) for one in caches],
+        "hansa_cache_size": [((one.name,), one.size) for one in caches],
     }
 
 

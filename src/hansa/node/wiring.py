@@ -155,7 +155,7 @@ class Marketplace:
     def __init__(
         self,
         settings: Settings,
-        store: Store,
+        store: SqliteStore,
         models: Models,
         members: tuple[Member, ...],
         children: Children,
@@ -200,11 +200,12 @@ class Marketplace:
         reporter = StatusReporter(
             settings, store, ledger, registry, view, done, self.tasks, children.all, clock
         )
+        caller_check = MemberCallerCheck(did, endpoint, registry.known, clock, limits)
         league = LeagueContext(
             store=store,
             bus=self.bus,
             registry=registry,
-            caller_check=MemberCallerCheck(did, endpoint, registry.known, clock, limits),
+            caller_check=caller_check,
             authenticate=authenticate,
             dangling_references=partial(context.rules.dangling_references, store),
             did=did,
@@ -212,7 +213,8 @@ class Marketplace:
             limits=limits,
             distribution=PublicParts(models),
         )
-        own = OwnRoutes(settings, store, ledger, registry, reporter, traffic, len(models.apis), hub)
+        caches = (*store.caches, *business.caches, *hub.caches, authenticate.cache, caller_check.key_cache)
+        own = OwnRoutes(settings, store, ledger, registry, reporter, traffic, len(models.apis), hub, caches)
         docs = DocsRoutes(settings.name, models, endpoint)
         rest = rest_application([*own.routes(), *docs.routes(), *league_routes(league)])
         self.front_door = FrontDoor(business, rest, traffic, reporter.is_disk_full, clock)

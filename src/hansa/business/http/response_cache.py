@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from hansa.business.http.messages import Response
+from hansa.business.query import ListRequest
 from hansa.core.cache import Cache
 
 SIZE_MAX_BYTES: Final = 16_777_216
 """Of all responses together."""
 BODY_SIZE_MAX_BYTES: Final = 262_144
 """A larger response is not cached."""
+REQUESTS_MAX: Final = 8192
+"""So many requests of lists, of all resources, are parsed once."""
 OVERHEAD_BYTES: Final = 2048
 """What an entry takes beside the body, roughly."""
 
@@ -37,12 +40,15 @@ class CachedResponse(NamedTuple):
 
 
 class ResponseCache:
-    """The responses to lists, by what they depend on."""
+    """The responses to lists, by what they depend on; and what their requests say, parsed."""
 
     def __init__(self, size_max_bytes: int = SIZE_MAX_BYTES) -> None:
         self.cache: Final[Cache[ListKey, CachedResponse]] = Cache(
             "responses", size_max_bytes, BODY_SIZE_MAX_BYTES + OVERHEAD_BYTES, _size_bytes
         )
+
+        self.requests: Final[Cache[ListKey, ListRequest]] = Cache("list_requests", REQUESTS_MAX)
+        """Parsed requests. They depend on their key alone, so that nothing makes them invalid."""
 
     def get(self, key: ListKey, revision: int) -> Response | None:
         """The response that was made at this revision of its collection, or None."""

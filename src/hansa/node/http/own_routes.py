@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -11,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from hansa import __version__
 from hansa.business.hub import HubDispatcher
+from hansa.core.cache import HasFigures
 from hansa.node.http.traffic import Traffic
 from hansa.node.ledger_view import LedgerView
 from hansa.node.metrics import CONTENT_TYPE, metrics_text
@@ -38,6 +40,7 @@ class OwnRoutes:
         traffic: Traffic,
         apis: int,
         hub: HubDispatcher,
+        caches: Sequence[HasFigures],
     ) -> None:
         """`apis` is how many TM Forum Open APIs are served."""
         self._settings = settings
@@ -48,6 +51,7 @@ class OwnRoutes:
         self._traffic = traffic
         self._apis = apis
         self._hub = hub
+        self._caches = caches
 
     def routes(self) -> list[BaseRoute]:
         """Everything that this object answers."""
@@ -74,7 +78,12 @@ class OwnRoutes:
         report = await self._reporter.report()
         deliveries = await subscriptions.delivery_totals(self._store)
         text = metrics_text(
-            report, self._traffic, self._store.writes_waiting, self._hub.counts_by_state(), deliveries
+            report,
+            self._traffic,
+            self._store.writes_waiting,
+            self._hub.counts_by_state(),
+            deliveries,
+            [cache.figures for cache in self._caches],
         )
         return Response(text, headers={"Content-Type": CONTENT_TYPE, **FRESH})
 

@@ -25,12 +25,12 @@ from typing import Any, Final, Literal, Self
 import apsw
 import msgspec
 
-from hansa.core.cache import Cache
+from hansa.core.cache import Cache, HasFigures
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
-from hansa.store.index.extraction import IndexedFields, Indexes
+from hansa.store.index.extraction import FINGERPRINTS, IndexedFields, Indexes
 from hansa.store.index.plan import IndexPlan
 from hansa.store.records import Change, Entity, EntityDraft, Page, Query, Referrer
 from hansa.store.sql import SqlRead, statements_for
@@ -184,6 +184,14 @@ class SqliteStore:
 
     # -- reading
     # ----------------------------------------------------------------------------------------------
+
+    @property
+    def caches(self) -> tuple[HasFigures, ...]:
+        """The store's caches, for their figures."""
+        return (
+            *(self._cache, self._totals.cache, self._writer.collections, FINGERPRINTS),
+            *self._lists.caches,
+        )
 
     @property
     def sql(self) -> SqlRead:

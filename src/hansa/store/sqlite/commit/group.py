@@ -17,6 +17,7 @@ from typing import Final
 
 import apsw
 
+from hansa.core.cache import CacheFigures
 from hansa.store.sql import Parameter, Row, statements_for
 from hansa.store.sqlite.index_tail import IndexRow, IndexTail
 from hansa.store.sqlite.totals import Delta
@@ -69,6 +70,14 @@ class CollectionCache:
     def __init__(self) -> None:
         self._younger: dict[str, str | None] = {}
         self._older: dict[str, str | None] = {}
+        self._hits = 0
+        self._misses = 0
+
+    @property
+    def figures(self) -> CacheFigures:
+        """What it did since it was made, and what it holds."""
+        count = len(self._younger) + len(self._older)
+        return CacheFigures("collections", self._hits, self._misses, count, count)
 
     def shrink(self, uncommitted: Iterable[str]) -> None:
         """Evict, but not what is nowhere else, since it is not committed."""
@@ -96,15 +105,19 @@ class CollectionCache:
         """Whether the cache says that an entity does not exist."""
         return self._cached(entity_id, "") is None
 
-    def collections_of(self, execute: Execute, ids: Iterable[str]) -> dict[str, str]:
+    def collections_of(self, execute: Execute, ids: Sequence[str]) -> dict[str, str]:
         """The collections of those of some entities that exist; what is not cached is read by SQL."""
         younger, older = self._younger, self._older
+        misses = 0
         if others := [each for each in ids if each not in younger]:
             younger.update({each: older[each] for each in others if each in older})
             if unknown := [each for each in others if each not in older]:
+                misses = len(unknown)
                 younger.update(dict.fromkeys(unknown))
                 for statement in statements_for("SELECT id, type FROM entity WHERE id", unknown):
                     younger.update(execute(*statement))
+        self._misses += misses
+        self._hits += len(ids) - misses
         return {each: collection for each in ids if (collection := younger[each]) is not None}
 
     def _cached(self, entity_id: str, default: str | None) -> str | None:

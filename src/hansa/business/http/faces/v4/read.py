@@ -7,7 +7,6 @@ is cut because nobody named a limit is answered 200, as in the guideline's own e
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 from hansa.business.context import Context
@@ -22,8 +21,6 @@ from hansa.business.served_resource import ServedResource
 from hansa.core.errors import Code, Refused
 from hansa.store import Page
 
-PARSED_REQUESTS_MAX: Final = 256
-"""Queries of lists that are parsed once."""
 ACCEPT_RANGES: Final = (b"accept-ranges", b"items")
 UNINDEXED: Final = b"hansa-unindexed"
 
@@ -40,8 +37,6 @@ class ReadHandler:
         self._limits = context.limits
         self._collection = served.resource.collection
         self._cache = cache
-        self._parsed = lru_cache(PARSED_REQUESTS_MAX)(self._parse)
-        self._parsed_query = lru_cache(PARSED_REQUESTS_MAX)(self._parse_query)
 
     async def retrieve(self, request: Request, entity_id: str) -> Response:
         """GET of one entity: 200, 304, 400, 401, 404 or 406."""
@@ -72,15 +67,15 @@ class ReadHandler:
         request.accept_json()
         operation = self._operation
         scope = await operation.scope(self._authenticate(request.headers), request.parent_id)
-        named = (
-            request.query_string, scope.public_only, request.headers.get(b"range"), request.parent_id,
-        )  # fmt: skip
-        key = ListKey(self._collection, *named)
+        key = ListKey(
+            *(self._collection, request.query_string, scope.public_only),
+            *(request.headers.get(b"range"), request.parent_id),
+        )
         revision = await operation.revision()
         cached = self._cache.get(key, revision)
         if cached is not None:
             return cached
-        requested = self._parsed(*named)
+        requested = self._parsed(key)
         page = await operation.page(scope, requested.query)
         if requested.is_range and requested.query.offset >= page.total:
             return _unsatisfiable(page.total)
@@ -99,30 +94,35 @@ class ReadHandler:
             self._cache.put(key, revision, response)
         return response
 
-    def _parse(
-        self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None
-    ) -> ListRequest:
-        """What a request asks for; of pages of the same list, all but the page is parsed once."""
-        parts = split_paging(query_string)
+    def _parsed(self, key: ListKey) -> ListRequest:
+        """What a request says; of pages of the same list, all but the page is parsed once."""
+        cached = self._cache.requests.get(key)
+        if cached is not None:
+            return cached
+        parts = split_paging(key.query_string)
         if parts is None:
-            return self._parsed_query(query_string, public_only, range_header, parent_id)
-        rest, page = parts
-        return self._parsed_query(rest, public_only, None, parent_id).with_page(
-            paging(page.get(b"offset"), page.get(b"limit"), None, self._limits)
-        )
+            requested = self._parse(key)
+        else:
+            rest, page = parts
+            every_page = key._replace(query_string=rest, range_header=None)
+            whole = self._cache.requests.get(every_page)
+            if whole is None:
+                whole = self._parse(every_page)
+                self._cache.requests.put(every_page, whole)
+            requested = whole.with_page(paging(page.get(b"offset"), page.get(b"limit"), None, self._limits))
+        self._cache.requests.put(key, requested)
+        return requested
 
-    def _parse_query(
-        self, query_string: bytes, public_only: bool, range_header: bytes | None, parent_id: str | None
-    ) -> ListRequest:
+    def _parse(self, key: ListKey) -> ListRequest:
         return list_request(
-            query_string,
+            key.query_string,
             self._served.api,
             self._served.resource,
-            self._served.representation(parent_id).collection,
+            self._served.representation(key.parent_id).collection,
             self._limits,
-            public_only=public_only,
-            range_header=range_header,
-            parent=parent_id,
+            public_only=key.public_only,
+            range_header=key.range_header,
+            parent=key.parent_id,
         )
 
 
