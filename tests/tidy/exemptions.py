@@ -112,14 +112,4 @@ EXEMPTIONS: Final = (
     ),
 )
 
-RATCHETS: Final = (
-    Ratchet("class-name", "src/hansa/*", 2),
-    Ratchet("dialect", "src/hansa/business/*", 270),
-    Ratchet("dialect", "src/hansa/portal/*", 8),
-    Ratchet("dialect", "src/hansa/store/*", 4),
-    Ratchet("log-event", "src/hansa/business/*", 3),
-    Ratchet("package-size", "src/hansa/*", 2),
-    Ratchet("prose-length", "src/hansa/business/*", 230),
-    Ratchet("prose-length", "src/hansa/store/*", 1),
-    Ratchet("unused-definition", "src/hansa/*", 9),
-)
+RATCHETS: Final[tuple[Ratchet, ...]] = ()

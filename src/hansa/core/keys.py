@@ -27,7 +27,6 @@ from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.jws import P256_ORDER, CompactJws, compact_jws, signing_input
 
 Algorithm = Literal["ES256", "Ed25519"]
-ALGORITHMS: Final = ("ES256", "Ed25519")
 
 _MULTICODEC: Final = {"ES256": b"\x80\x24", "Ed25519": b"\xed\x01"}
 _COORDINATE: Final = re.compile("[A-Za-z0-9_-]{43}", re.ASCII)

@@ -13,11 +13,11 @@ import pytest
 
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.jws import read_compact, token_header
-from hansa.core.keys import ALGORITHMS, Algorithm, PublicJwk, SigningKey, VerifyingKey
+from hansa.core.keys import Algorithm, PublicJwk, SigningKey, VerifyingKey
 
 HEADER = token_header("test+jwt")
 
-algorithms = pytest.mark.parametrize("algorithm", ALGORITHMS)
+algorithms = pytest.mark.parametrize("algorithm", ["ES256", "Ed25519"])
 
 
 def b64(data: bytes) -> str:

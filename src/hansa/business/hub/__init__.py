@@ -1,6 +1,7 @@
 """The hub: the delivery of notifications to registered listeners (TMF630 Part 1, chapter 10).
 
-`hansa.business.http.faces.v4.hub` serves the requests at the hubs. A change becomes notifications in these steps:
+`hansa.business.http.faces.v4.hub` serves the requests at the hubs. A change becomes notifications in these
+steps:
 
 1. `dispatcher` follows the feed and sees the row of the change; `feed` reads rows in chunks.
 2. `filter_index` finds the groups of listeners that may accept one of its `events`, and `subscription_filter`

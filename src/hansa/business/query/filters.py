@@ -169,8 +169,8 @@ def unquoted(value: str) -> str:
 
 def _with_sign(value: str) -> str:
     """A date-time whose zone's `+` arrived as a blank because it was not encoded."""
-    found = _NO_ZONE_SIGN.fullmatch(value) if " " in value else None
-    return f"{found[1]}+{found[2]}" if found is not None and "T" in value else value
+    match = _NO_ZONE_SIGN.fullmatch(value) if " " in value else None
+    return f"{match[1]}+{match[2]}" if match is not None and "T" in value else value
 
 
 def conditions(
@@ -181,24 +181,24 @@ def conditions(
     Raises:
         Refused: `Code.INVALID`.
     """
-    found = [merged(comparison.filter(one) for one in group) for group in groups if group]
-    if sum(map(len, found)) > limits.filter_count_max:
+    filters = [merged(comparison.filter(one) for one in group) for group in groups if group]
+    if sum(map(len, filters)) > limits.filter_count_max:
         raise Refused(Code.INVALID, f"A list takes at most {limits.filter_count_max} filters.")
-    if len(found) < 2:
-        return found[0] if found else ()
+    if len(filters) < 2:
+        return filters[0] if filters else ()
     # Alternatives that are one filter each, on the same path, are one filter with more values.
-    singles = merged(group[0] for group in found if len(group) == 1)
-    several: list[Condition] = [AllOf(group) for group in found if len(group) > 1]
+    singles = merged(group[0] for group in filters if len(group) == 1)
+    several: list[Condition] = [AllOf(group) for group in filters if len(group) > 1]
     either = (*singles, *several)
     return either if len(either) == 1 else (AnyOf(either),)
 
 
 def merged(filters: Iterable[Filter]) -> tuple[Filter, ...]:
     """Filters, of which those that differ in their values alone are one with all values."""
-    found: dict[tuple[tuple[str, ...], Operator], list[Filter]] = {}
+    by_path: dict[tuple[tuple[str, ...], Operator], list[Filter]] = {}
     for one in filters:
-        found.setdefault((one.path, one.operator), []).append(one)
-    return tuple(map(_as_one, found.values()))
+        by_path.setdefault((one.path, one.operator), []).append(one)
+    return tuple(map(_as_one, by_path.values()))
 
 
 def _as_one(alike: list[Filter]) -> Filter:

@@ -96,24 +96,24 @@ def groups(query_string: bytes, limits: Limits) -> tuple[AssertionGroup, ...]:
         Refused: `Code.URI_TOO_LONG` or `Code.MALFORMED`.
     """
     check_length(query_string, limits)
-    found: list[list[Assertion]] = [[]]
-    for part in query_string.split(b"&"):
-        if b";" not in part:
-            if part:
-                found[-1].append(assertion(part))
+    alternatives: list[list[Assertion]] = [[]]
+    for whole in query_string.split(b"&"):
+        if b";" not in whole:
+            if whole:
+                alternatives[-1].append(assertion(whole))
             continue
         before: Assertion | None = None
-        for number, piece in enumerate(part.split(b";")):
-            if not piece:
+        for number, part in enumerate(whole.split(b";")):
+            if not part:
                 continue
-            if before is not None and LITERALS.pattern.search(piece) is None:
-                before = before._replace(value=decoded(piece))
+            if before is not None and LITERALS.pattern.search(part) is None:
+                before = before._replace(value=decoded(part))
             else:
-                before = assertion(piece)
-                if number and found[-1]:
-                    found.append([])
-            found[-1].append(before)
-    return tuple(map(tuple, found))
+                before = assertion(part)
+                if number and alternatives[-1]:
+                    alternatives.append([])
+            alternatives[-1].append(before)
+    return tuple(map(tuple, alternatives))
 
 
 def pairs(query_string: bytes, limits: Limits) -> Iterator[tuple[str, str]]:
@@ -141,20 +141,20 @@ def check_length(query_string: bytes, limits: Limits) -> None:
         )
 
 
-def assertion(piece: bytes) -> Assertion:
+def assertion(part: bytes) -> Assertion:
     """One assertion; without an operator it is a name that equals nothing.
 
     Raises:
         Refused: `Code.MALFORMED`, when it is not UTF-8.
     """
-    plain = LITERALS.plain.fullmatch(piece)
+    plain = LITERALS.plain.fullmatch(part)
     if plain is not None:
         return Assertion(plain[1].decode(), None, _text(plain[2]))
-    literal = LITERALS.pattern.search(piece)
+    literal = LITERALS.pattern.search(part)
     if literal is None:
-        return Assertion(decoded(piece).strip(), None, "")
+        return Assertion(decoded(part).strip(), None, "")
     operator = LITERALS.operator(literal.lastindex)
-    return Assertion(decoded(piece[: literal.start()]).strip(), operator, decoded(piece[literal.end() :]))
+    return Assertion(decoded(part[: literal.start()]).strip(), operator, decoded(part[literal.end() :]))
 
 
 def decoded(raw: bytes) -> str:

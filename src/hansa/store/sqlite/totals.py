@@ -46,7 +46,7 @@ class PostingCount(msgspec.Struct, frozen=True):
     seq: int
 
 
-class EntityCount:
+class MatchCount:
     """How many entities there are; brought up to date in place, by `Totals` alone."""
 
     __slots__ = ("private", "public")
@@ -77,18 +77,18 @@ class Totals:
         """
         self._last_change = last_change
         self._kinds: dict[str, dict[Kind, int]] = {}
-        self._collections: dict[str, EntityCount] = {}
+        self._collections: dict[str, MatchCount] = {}
         for kind, count in counts:
             self._kinds.setdefault(kind[0], {})[kind] = count
-            self._collections.setdefault(kind[0], EntityCount()).add(count, public=kind[2])
-        self._postings: Cache[IndexKey, EntityCount] = Cache("posting_counts", POSTINGS_MAX)
+            self._collections.setdefault(kind[0], MatchCount()).add(count, public=kind[2])
+        self._postings: Cache[IndexKey, MatchCount] = Cache("posting_counts", POSTINGS_MAX)
         self._journals: dict[IndexKey, list[list[tuple[int, int, bool]]]] = {}
         """Of the postings that are being counted: row of the feed, difference, is public."""
         self._revisions: dict[str, int] = {}
         self._removals: dict[str, int] = {}
 
     @property
-    def cache(self) -> Cache[IndexKey, EntityCount]:
+    def cache(self) -> Cache[IndexKey, MatchCount]:
         """The numbers of postings, for the metrics."""
         return self._postings
 
@@ -119,7 +119,7 @@ class Totals:
             count for kind, count in kinds.items() if kind[3] == status and (kind[2] or not public_only)
         )
 
-    def of_posting(self, posting: IndexKey) -> EntityCount | None:
+    def of_posting(self, posting: IndexKey) -> MatchCount | None:
         """How many entities have a posting, if that is known."""
         return self._postings.get(posting)
 
@@ -142,20 +142,20 @@ class Totals:
     # -- counting
     # ---------------------------------------------------------------------------------------------
 
-    def put_posting(self, posting: IndexKey, counted: PostingCount) -> EntityCount:
+    def put_posting(self, posting: IndexKey, counted: PostingCount) -> MatchCount:
         """Take over what was counted on the event loop just now.
 
         It is not remembered if it includes a commit that `apply` has not been called for: that would be added
         once more.
         """
-        count = EntityCount(counted.private, counted.public)
+        count = MatchCount(counted.private, counted.public)
         if counted.seq == self._last_change:
             self._postings.put(posting, count)
         return count
 
     async def count_posting(
         self, posting: IndexKey, count: Callable[[], Awaitable[PostingCount]]
-    ) -> EntityCount:
+    ) -> MatchCount:
         """Take over what is counted elsewhere, with what is committed meanwhile."""
         journal: list[tuple[int, int, bool]] = []
         journals = self._journals.setdefault(posting, [])
@@ -166,7 +166,7 @@ class Totals:
             journals.remove(journal)
             if not journals:
                 self._journals.pop(posting, None)
-        result = EntityCount(counted.private, counted.public)
+        result = MatchCount(counted.private, counted.public)
         for seq, difference, public in journal:
             if seq > counted.seq:
                 result.add(difference, public=public)
@@ -201,7 +201,7 @@ class Totals:
             kinds = self._kinds.setdefault(collection, {})
             kinds[kind] = kinds.get(kind, 0) + difference
             assert kinds[kind] >= 0, "no more entities are removed than there are"
-            self._collections.setdefault(collection, EntityCount()).add(difference, public=public)
+            self._collections.setdefault(collection, MatchCount()).add(difference, public=public)
             self._revisions[collection] = self._revisions.get(collection, 0) + 1
             if difference < 0:
                 self._removals[collection] = self._removals.get(collection, 0) + 1

@@ -15,9 +15,10 @@ The ways, when each is chosen, and what a page costs beside its own rows:
 - *named*: conditions name identifiers. A look-up for each of them.
 - *stream*: the order is that of numbers, and at most one index scan has all conditions. Nothing, whatever the
   size of the catalogue: the total is known, and where the page begins is remembered.
-- *walk*: the order is that of an indexed column, and most of its entities match. The entities before the page.
+- *walk*: the order is that of an indexed column, and most of its entities match. The entities before the
+  page.
 - *search*: the index scan with the fewest entities has few. All of these, on the event loop.
-- *pool search*: everything else. All entities of that index scan, or of the collection, in a worker thread.
+- *pool search*: everything else. All entities of that index scan, or of the collection, in a thread.
 
 A pool search has `limits.search_timeout_s`; one that takes longer is refused with the advice to add an index.
 It yields one row, the total and the numbers of the page: a thread that takes the interpreter's lock once per

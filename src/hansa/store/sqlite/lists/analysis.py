@@ -232,20 +232,20 @@ def _attribute_posting(key: IndexKey, path: AttributePath, query: Query, *, has_
     public = " AND public = 1" if query.public_only else ""
     rows = "FROM entity_index WHERE attribute = ? AND value = ?"
     in_body = body_equality(path, key[1:])
-    tail = (
+    index_tail = (
         "FROM entity AS e INDEXED BY entity_by_type "
         f"WHERE e.type = ? AND e.number > {AFTER} AND {in_body.sql}"
     )
     in_tail = (query.type, *in_body.parameters)
     scans = [NumberScan(Fragment(f"SELECT entity AS n {rows}{public}", key), "entity")]
     if has_tail:
-        scans.append(NumberScan(Fragment(f"SELECT number AS n {tail}{public}", in_tail), "number"))
+        scans.append(NumberScan(Fragment(f"SELECT number AS n {index_tail}{public}", in_tail), "number"))
     return Posting(
         key=key,
         column=None,
         value=key[1],
         scans=tuple(scans),
-        publicity=Fragment(f"SELECT public {rows} UNION ALL SELECT public {tail}", (*key, *in_tail)),
+        publicity=Fragment(f"SELECT public {rows} UNION ALL SELECT public {index_tail}", (*key, *in_tail)),
     )
 
 

@@ -15,11 +15,11 @@ from hansa.store.records import Query
 from hansa.store.sql import Row
 from hansa.store.sqlite.lists.analysis import IndexScan, Posting
 from hansa.store.sqlite.lists.search_pool import SearchPool
-from hansa.store.sqlite.totals import EntityCount, PostingCount, Totals
+from hansa.store.sqlite.totals import MatchCount, PostingCount, Totals
 
 COUNTED_INLINE_MAX: Final = 2000
 """So many rows of an index are counted on the event loop."""
-Counted: TypeAlias = Mapping[IndexKey, EntityCount]
+Counted: TypeAlias = Mapping[IndexKey, MatchCount]
 
 _NOTHING: Final[Counted] = MappingProxyType({})
 _COUNT: Final = "SELECT count(*), ifnull(sum(public), 0), (SELECT ifnull(max(seq), 0) FROM change)"
@@ -58,7 +58,7 @@ class PostingCounter:
         Raises:
             Unavailable: `Code.OVERLOADED`, when too many searches are waiting.
         """
-        counted: dict[IndexKey, EntityCount] = {}
+        counted: dict[IndexKey, MatchCount] = {}
         while (
             total := self.known(scan, query, counted)
         ) is None:  # all are of the moment after the last was counted
@@ -67,7 +67,7 @@ class PostingCounter:
                     counted[posting.key] = await self._count(posting)
         return total
 
-    async def _count(self, posting: Posting) -> EntityCount:
+    async def _count(self, posting: Posting) -> MatchCount:
         key, publicity = posting.key, posting.publicity
         assert key is not None, "a status is never counted"
         ((count, public, seq),) = self._fetch(

@@ -52,7 +52,7 @@ class Lists:
         search_pool: SearchPool,
         indexes: Indexes,
         totals: Totals,
-        tail: IndexTail,
+        index_tail: IndexTail,
         fill_index: FillIndex,
     ) -> None:
         self._functions = Functions(connection)
@@ -61,7 +61,7 @@ class Lists:
         self._indexes = indexes
         self._totals = totals
         self._counter = PostingCounter(fetch, search_pool, totals)
-        self._index_tail = tail
+        self._index_tail = index_tail
         self._fill_index = fill_index
         self._analyses: Cache[tuple[Query, bool], Analysis] = Cache("analyses", ANALYSES_MAX)
         """By query without its page, and whether the index has a tail."""

@@ -10,14 +10,14 @@ from hansa.core.identifiers import PLAIN_IDENTIFIER
 from hansa.store.records import tail_of
 
 OVERHEAD_BYTES: Final = 500
-"""What an entry takes beside its tail, roughly."""
+"""What an entry takes beside its suffix, roughly."""
 
 
 class ShownRow(NamedTuple):
     """What lists show of an entity."""
 
     identifier: str
-    tail: bytes
+    suffix: bytes
     """See `hansa.store.records.tail_of`."""
     is_plain: bool
     """Whether the identifier stands in a path and in JSON as it is."""
@@ -60,4 +60,4 @@ class RowCache:
 
 
 def _size_bytes(row: ShownRow) -> int:
-    return len(row.tail) + OVERHEAD_BYTES
+    return len(row.suffix) + OVERHEAD_BYTES
