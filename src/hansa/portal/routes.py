@@ -50,12 +50,12 @@ class DocsRoutes:
     async def api(self, request: Request) -> Response:
         """One API, by its name, as `TMF620`."""
         name = request.path_params["api"].lower()
-        found = self._apis.get(name)
-        if found is None:
+        api = self._apis.get(name)
+        if api is None:
             raise Refused(Code.NOT_FOUND, "No API of that name is served; /docs lists them.")
         page = self._pages.get(name)
         if page is None:
-            page = self._pages[name] = await asyncio.to_thread(self._made, found)
+            page = self._pages[name] = await asyncio.to_thread(self._made, api)
         return _page(page)
 
     def _made(self, api: Api) -> bytes:

@@ -190,8 +190,8 @@ def _body(operation: Document) -> str:
 def _responses(document: Document, operation: Document) -> str:
     """A row for each success; the errors are the same everywhere and stand in one line."""
     rows, errors = [], []
-    for status, given in operation["responses"].items():
-        response = resolved(document, given)
+    for status, part in operation["responses"].items():
+        response = resolved(document, part)
         if status >= "4":
             errors.append(f'<a href="#status-{escape(status)}">{escape(status)}</a>')
             continue

@@ -17,10 +17,10 @@ def resolved(document: Document, part: Document) -> Document:
     """A part of a document, or what it refers to."""
     if "$ref" not in part:
         return part
-    found: Any = document
+    value: Any = document
     for name in part["$ref"].removeprefix("#/").split("/"):
-        found = found[name]
-    return resolved(document, found)
+        value = value[name]
+    return resolved(document, value)
 
 
 def type_name(schema: Document) -> str:
@@ -57,14 +57,14 @@ def schema_table(schema: Document) -> str:
 
 
 def _notes(name: str, schema: Document, required: tuple[str, ...]) -> list[str]:
-    found = ["required"] if name in required else []
+    notes = ["required"] if name in required else []
     if schema.get("readOnly"):
-        found.append("read only")
+        notes.append("read only")
     if "default" in schema:
-        found.append(f"else {msgspec.json.encode(schema['default']).decode()}")
+        notes.append(f"else {msgspec.json.encode(schema['default']).decode()}")
     for word, text in (("minItems", "at least"), ("maxItems", "at most")):
         if word in schema:
-            found.append(f"{text} {schema[word]}")
+            notes.append(f"{text} {schema[word]}")
     if schema.get("description"):
-        found.append(schema["description"])
-    return found
+        notes.append(schema["description"])
+    return notes
