@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from hansa.core.errors import EXIT_STATUS, Code, HansaError
+from hansa.core.error_meanings import MEANINGS
+from hansa.core.errors import EXIT_STATUS, HTTP_STATUS, Code, HansaError
 from hansa.pubsub.ledger.rules import RULES
 from tests.docs.pages import page, table_rows
 
@@ -31,6 +34,11 @@ def test_every_rule_of_the_ledger_is_documented_with_its_number() -> None:
     rows = [row for row in table_rows(page("docs/errors.md")) if row[0].isdigit()]
     rules = sorted(RULES, key=lambda rule: rule.number)
     assert rows == [[str(rule.number), f"`{rule.code}`", rule.meaning] for rule in rules]
+
+
+@pytest.mark.parametrize("code", HTTP_STATUS)
+def test_the_page_and_the_portal_give_a_code_the_same_meaning(code: Code) -> None:
+    assert re.sub(r" \(\[[^)]*\)\)", "", documented()[code][2]) == MEANINGS[code]
 
 
 def test_no_two_causes_of_a_failed_start_share_an_exit_status() -> None:

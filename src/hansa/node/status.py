@@ -14,6 +14,7 @@ from hansa.node.folder.disk import DiskWatch, free_bytes
 from hansa.node.ledger_view import LedgerView
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks, TaskState
+from hansa.portal import Overview
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import ChildState, Supervised
 from hansa.replication import OriginProgress, ReplicationCounters, ReplicationView
@@ -194,6 +195,23 @@ class StatusReporter:
             tasks=self._tasks.states,
             children=self.children(),
             disk_free_bytes=free_bytes(Path()),
+        )
+
+    async def overview(self) -> Overview:
+        """What the front page shows."""
+        ledger = await self._ledger.refresh()
+        counts: dict[str, list[int]] = {}
+        for entity in await self.entities():
+            if entity.public:
+                counts.setdefault(entity.type, [0, 0])[not entity.own] += entity.count
+        return Overview(
+            name=self._settings.name,
+            did=self._settings.did,
+            version=__version__,
+            counts=tuple((kind, own, others) for kind, (own, others) in sorted(counts.items())),
+            members=self._registry.known(),
+            height=ledger.height if ledger else None,
+            position=ledger.position if ledger else None,
         )
 
     async def entities(self) -> tuple[EntityCount, ...]:

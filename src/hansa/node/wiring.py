@@ -52,7 +52,7 @@ from hansa.node.outbound import OutboundClient
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
 from hansa.node.tasks import BackgroundTasks
-from hansa.portal.routes import DocsRoutes
+from hansa.portal import PortalRoutes
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
@@ -214,9 +214,9 @@ class Marketplace:
             distribution=PublicParts(models),
         )
         caches = (*store.caches, *business.caches, *hub.caches, authenticate.cache, caller_check.key_cache)
-        own = OwnRoutes(settings, store, ledger, registry, reporter, traffic, len(models.apis), hub, caches)
-        docs = DocsRoutes(settings.name, models, endpoint)
-        rest = rest_application([*own.routes(), *docs.routes(), *league_routes(league)])
+        own = OwnRoutes(store, reporter, traffic, hub, caches)
+        portal = PortalRoutes(settings.name, models, endpoint, reporter.overview)
+        rest = rest_application([*own.routes(), *portal.routes(), *league_routes(league)])
         self.front_door = FrontDoor(business, rest, traffic, reporter.is_disk_full, clock)
 
     async def close(self) -> None:

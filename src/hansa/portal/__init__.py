@@ -1,21 +1,15 @@
-"""The web pages of a marketplace: who this is and what it offers, and its APIs to read and to try.
+"""The web pages of a marketplace: who it is and what it holds, and its APIs to read and to try.
 
-`routes` lists the pages; `page` is the frame that all of them share, with its content security policy;
-`front_page` shows the marketplace; `docs` describes the APIs.
+routes       which page is at which path
+front_page   the page at `/`
+docs/        the pages below `/docs`
+page         the frame of every page, and its security policy
+html         templates and escaping
+templates/   bodies of pages
+static/      style and script, which the frame puts into the document
 """
 
-from hansa.portal.docs.pages import ApiEntry, ErrorCode, api_page, docs_headers, errors_page, index_page
-from hansa.portal.front_page import FrontPage, front_page
-from hansa.portal.page import page_headers
+from hansa.portal.front_page import Overview
+from hansa.portal.routes import PortalRoutes
 
-__all__ = [
-    "ApiEntry",
-    "ErrorCode",
-    "FrontPage",
-    "api_page",
-    "docs_headers",
-    "errors_page",
-    "front_page",
-    "index_page",
-    "page_headers",
-]
+__all__ = ["Overview", "PortalRoutes"]

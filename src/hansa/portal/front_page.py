@@ -2,59 +2,53 @@
 
 from __future__ import annotations
 
-from html import escape
+from typing import Final
 
 import msgspec
 
 from hansa.core.members import Member
-from hansa.portal.page import HtmlPage, html_of, link, table
+from hansa.portal.html import Html, fill, link, render, table
+from hansa.portal.page import HtmlPage
+
+FRONT: Final = HtmlPage()
 
 
-class FrontPage(msgspec.Struct, frozen=True):
-    """What the page shows."""
+class Overview(msgspec.Struct, frozen=True):
+    """The state of the marketplace that the page shows."""
 
     name: str
     did: str
     version: str
+    """Of Hansa."""
     counts: tuple[tuple[str, int, int], ...]
-    """Type, how many public entities of ours, how many of other members."""
-    apis: int
-    """How many are served."""
+    """Type, number of public entities of ours, number of those of other members."""
     members: tuple[Member, ...]
     height: int | None
-    """Of the ledger; None while it cannot be asked."""
+    """Of the ledger; None while it is not available."""
     position: int | None
+    """Of the newest event; None while it is not available."""
 
 
-def front_page(page: FrontPage) -> bytes:
-    """The page as HTML."""
+def front_page(overview: Overview, apis: int) -> bytes:
+    """The page; `apis` is how many are served."""
     ledger = (
         "The ledger does not answer now."
-        if page.height is None
-        else f"The ledger is at height {page.height}, with {page.position} events."
+        if overview.height is None
+        else f"The ledger is at height {overview.height}, with {overview.position} events."
     )
-    body = [
-        f"<h1>{escape(page.name)}</h1>",
-        f"<p><code>{escape(page.did)}</code></p>",
-        f"<p>{ledger}</p>",
-        "<h2>Catalogue</h2>",
-        table(
-            ("Type", "Offered here", "From other members"),
-            ((escape(kind), str(own), str(others)) for kind, own, others in page.counts),
-            numbers=True,
-        ),
-        "<h2>League</h2>",
-        table(("Member", "Address", "Status"), map(_member_row, page.members)),
-        "<h2>Interfaces</h2>",
-        f'<p><a href="/docs">{page.apis} TM Forum Open APIs</a>: read what they take and give, and try them.</p>',
-        f"<p>Hansa {escape(page.version)}</p>",
-    ]
-    return html_of(HtmlPage(page.name, "\n".join(body)))
+    body = render(
+        "front",
+        name=overview.name,
+        did=overview.did,
+        ledger=ledger,
+        catalogue=table(("Type", "Offered here", "From other members"), overview.counts, numbers=True),
+        members=table(("Member", "Address", "Status"), map(_member_row, overview.members)),
+        apis=apis,
+        version=overview.version,
+    )
+    return FRONT.document(overview.name, body)
 
 
-def _member_row(member: Member) -> tuple[str, ...]:
-    return (
-        f"<span title='{escape(member.did)}'>{escape(member.name)}</span>",
-        link(member.endpoint),
-        escape(member.status),
-    )
+def _member_row(member: Member) -> tuple[Html | str, ...]:
+    name = fill("<span title='$did'>$name</span>", did=member.did, name=member.name)
+    return name, link(member.endpoint), member.status

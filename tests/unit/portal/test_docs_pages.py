@@ -4,7 +4,7 @@ import base64
 import hashlib
 from typing import Any, Final
 
-from hansa.portal import ApiEntry, ErrorCode, api_page, docs_headers, errors_page, index_page
+from hansa.portal.docs import DOCS, ApiEntry, ErrorEntry, api_page, errors_page, index_page
 from tests.unit.portal.test_front_page import EVIL, Tags
 
 REF: Final = "#/components/schemas/Thing"
@@ -86,14 +86,14 @@ def test_the_list_leads_to_every_api_and_its_description() -> None:
 
 
 def test_every_code_has_a_place_to_refer_to() -> None:
-    html = errors_page("lubeck", [ErrorCode("not-found", 404, "There is no such thing here")]).decode()
+    html = errors_page("lubeck", [ErrorEntry("not-found", 404, "There is no such entity")]).decode()
     assert 'id="not-found"' in html
     assert "404" in html
 
 
 def test_the_policy_allows_the_page_its_own_style_and_script_and_requests_to_this_place() -> None:
     html = api_page("lubeck", document()).decode()
-    policy = docs_headers()["Content-Security-Policy"]
+    policy = DOCS.headers()["Content-Security-Policy"]
     for tag, directive in (("style", "style-src"), ("script", "script-src")):
         text = html.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

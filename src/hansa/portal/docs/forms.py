@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any, Final
 
 import msgspec
+
+from hansa.portal.html import Html, fill, join
 
 Document = Mapping[str, Any]
 
@@ -16,64 +17,73 @@ PATCH_EXAMPLES: Final[Mapping[str, Any]] = {
     "application/json-patch+json": [{"op": "add", "path": "/description", "value": "changed"}],
     "application/json-patch-query+json": [{"op": "add", "path": "/description", "value": "changed"}],
 }
-FILTERS_SHOWN_MIN: Final = 6
-"""From this many filters on, they fold."""
+FILTERS_FOLDED_MIN: Final = 6
+"""From this many filters on, they are folded."""
 _DIRECTIVES: Final = frozenset({"fields", "offset", "limit", "sort", "filter", "expand", "depth"})
 
 
 def is_filter(parameter: Document) -> bool:
-    """Whether a parameter chooses entities by an attribute."""
+    """Whether a parameter selects entities by an attribute."""
     return parameter["in"] == "query" and parameter["name"] not in _DIRECTIVES
 
 
-def try_form(path: str, method: str, parameters: list[Document], operation: Document) -> str:
+def try_form(path: str, method: str, parameters: list[Document], operation: Document) -> Html:
     """The form; it is hidden until the script makes it work."""
     main = [one for one in parameters if not is_filter(one)]
     filters = [one for one in parameters if is_filter(one)]
-    parts = [
-        f'<form class="try" hidden data-path="{escape(path)}" data-method="{method.upper()}"><h3>Try it</h3>',
-        _fields(main),
-    ]
-    if filters:
-        folded = _fields(filters)
-        is_open = " open" if len(filters) < FILTERS_SHOWN_MIN else ""
-        parts.append(f"<details{is_open}><summary>Filters</summary>{folded}</details>")
-    if "requestBody" in operation:
-        parts.append(_body(method, operation["requestBody"]["content"]))
-    parts.append(
+    content = operation["requestBody"]["content"] if "requestBody" in operation else None
+    return fill(
+        '<form class="try" hidden data-path="$path" data-method="$method"><h3>Try it</h3>$fields$filters$body'
         '<div class="send"><button type="submit">Send</button></div>'
-        '<div class="answer" role="status" aria-live="polite"></div></form>'
-    )
-    return "".join(parts)
-
-
-def _fields(parameters: list[Document]) -> str:
-    return f'<div class="fields">{"".join(map(_field, parameters))}</div>' if parameters else ""
-
-
-def _field(one: Document) -> str:
-    schema = one["schema"]
-    where = "raw" if schema.get("type") == "object" else one["in"]
-    number = ' inputmode="numeric" pattern="[0-9]*"' if schema.get("type") == "integer" else ""
-    required = " required" if one.get("required") else ""
-    return (
-        f"<label><span>{escape(one['name'])}{' (required)' if required else ''}</span>"
-        f'<input name="{escape(one["name"])}" data-in="{where}" autocomplete="off" spellcheck="false"'
-        f' title="{escape(one.get("description", ""))}"{number}{required}></label>'
+        '<div class="answer" role="status" aria-live="polite"></div></form>',
+        path=path,
+        method=method.upper(),
+        fields=_fields(main),
+        filters=_filters(filters) if filters else "",
+        body=_body(method, content) if content is not None else "",
     )
 
 
-def _body(method: str, content: Document) -> str:
-    options, first = [], None
-    for media, one in content.items():
-        example = one.get("example", PATCH_EXAMPLES.get(media, {}) if method == "patch" else {})
-        text = msgspec.json.format(msgspec.json.encode(example), indent=2).decode()
-        first = text if first is None else first
-        options.append(
-            f'<option value="{escape(media)}" data-example="{escape(text)}">{escape(media)}</option>'
-        )
-    return (
-        '<div class="fields"><label><span>Content-Type</span>'
-        f'<select class="media">{"".join(options)}</select></label></div>'
-        f'<label><span>Body</span><textarea spellcheck="false">{escape(first or "")}</textarea></label>'
+def _filters(filters: list[Document]) -> Html:
+    return fill(
+        "<details$open><summary>Filters</summary>$fields</details>",
+        open=" open" if len(filters) < FILTERS_FOLDED_MIN else "",
+        fields=_fields(filters),
     )
+
+
+def _fields(parameters: list[Document]) -> Html:
+    fields = join(map(_field, parameters))
+    return fill('<div class="fields">$fields</div>', fields=fields) if parameters else Html()
+
+
+def _field(parameter: Document) -> Html:
+    schema = parameter["schema"]
+    is_required = parameter.get("required")
+    number = Html(' inputmode="numeric" pattern="[0-9]*"')
+    return fill(
+        '<label><span>$name$note</span><input name="$name" data-in="$place" autocomplete="off" spellcheck="false"'
+        ' title="$title"$number$required></label>',
+        name=parameter["name"],
+        note=" (required)" if is_required else "",
+        place="raw" if schema.get("type") == "object" else parameter["in"],
+        title=parameter.get("description", ""),
+        number=number if schema.get("type") == "integer" else "",
+        required=" required" if is_required else "",
+    )
+
+
+def _body(method: str, content: Document) -> Html:
+    examples = {media: _example(method, media, one) for media, one in content.items()}
+    option = '<option value="$media" data-example="$example">$media</option>'
+    return fill(
+        '<div class="fields"><label><span>Content-Type</span><select class="media">$options</select></label></div>'
+        '<label><span>Body</span><textarea spellcheck="false">$first</textarea></label>',
+        options=join(fill(option, media=media, example=example) for media, example in examples.items()),
+        first=next(iter(examples.values()), ""),
+    )
+
+
+def _example(method: str, media: str, content: Document) -> str:
+    example = content.get("example", PATCH_EXAMPLES.get(media, {}) if method == "patch" else {})
+    return msgspec.json.format(msgspec.json.encode(example), indent=2).decode()
