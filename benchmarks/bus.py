@@ -95,7 +95,11 @@ async def ledgers(folder: Path, issuers: Sequence[Issuer]) -> AsyncIterator[tupl
         GenesisValidator(issuer.member.name, validator.public, 1)
         for issuer, (_, validator) in zip(issuers, keys, strict=True)
     ]
-    app_state = {"members": [msgspec.to_builtins(issuer.member) for issuer in issuers]}
+    members = [
+        msgspec.structs.replace(issuer.member, node_ids=(node.node_id,))
+        for issuer, (node, _) in zip(issuers, keys, strict=True)
+    ]
+    app_state = {"members": [msgspec.to_builtins(member) for member in members]}
     genesis = genesis_document("benchmark", datetime.now(UTC), validators, app_state)
     peers = [f"{node.node_id}@127.0.0.1:{port}" for (node, _), port in zip(keys, ports, strict=True)]
     async with contextlib.AsyncExitStack() as stack:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,6 +12,8 @@ from hansa.core.errors import Code, Refused
 from hansa.core.keys import PublicJwk
 
 MemberStatus = Literal["active", "suspended"]
+
+_NODE_ID: Final = re.compile("[0-9a-f]{40}", re.ASCII)
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,10 +27,18 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     power: int
     """Voting power on the ledger; 0 for a member that runs no validator."""
     status: MemberStatus = "active"
+    node_ids: tuple[str, ...] = ()
+    """Of its engines: who they are to the engines of the others, which take no other peers. 40 hexadecimal
+    digits each, lower case."""
 
     def key(self, kid: str) -> PublicJwk | None:
         """The member's key of that name."""
         return next((key for key in self.keys if key.kid == kid), None)
+
+
+def is_node_id(text: str) -> bool:
+    """Whether a text is the node id of an engine: the first 20 bytes of a key's SHA-256, in hex."""
+    return _NODE_ID.fullmatch(text) is not None
 
 
 def normal_endpoint(text: str) -> str:

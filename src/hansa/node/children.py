@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
 from hansa.core.clock import Clock
+from hansa.core.members import Member
 from hansa.node.folder import LEDGER, LEDGER_STATE
 from hansa.node.settings.loading import Settings
 from hansa.pubsub.engine import (
@@ -34,14 +35,19 @@ log = structlog.get_logger("hansa.node")
 
 
 class Children:
-    """The two child processes; `settings`, `genesis` and `environment` of the process decide how they run."""
+    """The two child processes, as `settings`, `genesis` and the `others` in the league decide."""
 
     def __init__(
-        self, settings: Settings, genesis: bytes, environment: Mapping[str, str], clock: Clock
+        self,
+        settings: Settings,
+        genesis: bytes,
+        others: Sequence[Member],
+        environment: Mapping[str, str],
+        clock: Clock,
     ) -> None:
         limits = settings.limits
         self._clock, self._engine_stall_s = clock, limits.engine_stall_s
-        write_home(LEDGER, _engine_settings(settings), genesis)
+        write_home(LEDGER, _engine_settings(settings, others), genesis)
         engine = engine_spec(
             LEDGER,
             environment,
@@ -85,13 +91,14 @@ class Children:
         self.engine.kill()
 
 
-def _engine_settings(settings: Settings) -> EngineSettings:
+def _engine_settings(settings: Settings, others: Sequence[Member]) -> EngineSettings:
     return EngineSettings(
         name=settings.name,
         p2p_port=settings.p2p_port,
         p2p_host=settings.p2p_host,
         p2p_external_address=settings.p2p_external_address,
         persistent_peers=settings.persistent_peers,
+        member_node_ids=tuple(sorted(node_id for member in others for node_id in member.node_ids)),
         is_single_machine=settings.single_machine,
     )
 

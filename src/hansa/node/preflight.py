@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,10 +16,10 @@ from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.limits import Limits
 from hansa.core.members import Member
-from hansa.node.folder import CARD, GENESIS, LEDGER_STATE, GenesisDocument
+from hansa.node.folder import CARD, GENESIS, LEDGER_STATE, NODE_KEY, VALIDATOR_KEY, GenesisDocument
 from hansa.node.folder.disk import free_bytes
 from hansa.node.settings.loading import FILE_NAME, Settings
-from hansa.pubsub.engine import require_free_port
+from hansa.pubsub.engine import read_key, require_free_port
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 
 CLOCK_TIMEOUT_S: Final = 1.5
@@ -62,6 +63,32 @@ def check_registered(settings: Settings, genesis: GenesisDocument, folder: Path,
             f"(see {CARD}).",
         )
     return me
+
+
+def check_engine_keys(me: Member, genesis: GenesisDocument, folder: Path, shown: Path) -> None:
+    """Check that the engine's keys are those that the league knows for this marketplace.
+
+    With another node key the engines of the others refuse it; with another validator key its votes count for
+    nothing. An engine makes a new key where one is missing, so this is looked at before it starts.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, naming the file.
+    """
+    remedy = "Put the file back from a backup of this folder; docs/operators/recover.md says how."
+    for path in (NODE_KEY, VALIDATOR_KEY):
+        if not (folder / path).exists():
+            raise Fatal(Code.SETTINGS_INVALID, f"{shown / path} is missing. {remedy}")
+    if read_key(folder / NODE_KEY).node_id not in me.node_ids:
+        raise Fatal(
+            Code.SETTINGS_INVALID,
+            f"{shown / NODE_KEY} is not the key that the league knows for the engine of this marketplace. {remedy}",
+        )
+    public = base64.b64encode(read_key(folder / VALIDATOR_KEY).public).decode()
+    if me.power > 0 and public not in {validator.pub_key.value for validator in genesis.validators}:
+        raise Fatal(
+            Code.SETTINGS_INVALID,
+            f"{shown / VALIDATOR_KEY} is not the key that the league knows for this validator. {remedy}",
+        )
 
 
 async def wait_for_port(port: int, purpose: str, host: str, clock: Clock) -> None:

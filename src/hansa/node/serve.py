@@ -77,7 +77,8 @@ async def _preflight(
     here, limits = Path(), settings.limits
     engine_binary()
     genesis, document = load_genesis(here)
-    preflight.check_registered(settings, document, Path(shown), SigningKey.load(MEMBER_KEY).kid)
+    me = preflight.check_registered(settings, document, Path(shown), SigningKey.load(MEMBER_KEY).kid)
+    preflight.check_engine_keys(me, document, here, Path(shown))
     preflight.check_disk(here, limits)
     last_block, registered = preflight.ledger_before_start(here)
     members = registered or document.app_state.members

@@ -73,6 +73,9 @@ class StatusReport(msgspec.Struct, frozen=True):
     """Newest event on the ledger."""
     app_hash: str | None
     peers: int | None
+    """Engines of other members that ours is connected to."""
+    peer_names: tuple[str, ...]
+    """The names of these members."""
     catching_up: bool | None
     followed_to: int
     """Events up to this position have been processed here."""
@@ -178,6 +181,7 @@ class StatusReporter:
             position=ledger.position if ledger else None,
             app_hash=ledger.app_hash if ledger else None,
             peers=ledger.peers if ledger else None,
+            peer_names=self._peer_names(ledger),
             catching_up=ledger.catching_up if ledger else None,
             followed_to=gauges.followed_to,
             lag=max(ledger.position - gauges.followed_to, 0) if ledger else None,
@@ -213,6 +217,13 @@ class StatusReporter:
             height=ledger.height if ledger else None,
             position=ledger.position if ledger else None,
         )
+
+    def _peer_names(self, ledger: LedgerStatus | None) -> tuple[str, ...]:
+        connected = frozenset(ledger.peer_ids if ledger else ())
+        names = (
+            member.name for member in self._registry.known() if not connected.isdisjoint(member.node_ids)
+        )
+        return tuple(sorted(names))
 
     async def entities(self) -> tuple[EntityCount, ...]:
         """How many entities there are."""

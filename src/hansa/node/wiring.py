@@ -241,7 +241,8 @@ async def assemble(
     Raises:
         Fatal: of the store, the engine's folder or the keys.
     """
-    children = Children(settings, genesis, environment, clock)
+    others = [member for member in members if member.did != settings.did]
+    children = Children(settings, genesis, others, environment, clock)
     models = load_models()
     plan = index_plan(models, settings.indexed_attributes)
     store = await SqliteStore.open(Path(STORE), clock, settings.limits, plan=plan)

@@ -78,6 +78,9 @@ class LedgerStatus(msgspec.Struct, frozen=True):
     """Time of the last block; None before the first."""
     catching_up: bool
     peers: int
+    """Engines that this member's is connected to."""
+    peer_ids: tuple[str, ...] = ()
+    """Their node ids."""
 
 
 class Bus(Protocol):

@@ -92,6 +92,7 @@ class CometBftBus(LedgerBus):
                 time=time_text(head.time_ms) if head.height else None,
                 catching_up=bool(status["sync_info"]["catching_up"]),
                 peers=int(network["n_peers"]),
+                peer_ids=tuple(str(peer["node_info"]["id"]) for peer in network["peers"] or ()),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected_form() from error

@@ -14,9 +14,10 @@ from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.node import preflight
-from hansa.node.folder import init_member, load_genesis
+from hansa.node.folder import NODE_KEY, VALIDATOR_KEY, init_member, load_genesis
 from hansa.node.folder.lock import FolderLock
 from hansa.node.settings.loading import load_settings
+from hansa.pubsub.engine import EngineKey
 
 LIMITS = Limits()
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -103,6 +104,23 @@ def test_a_marketplace_that_differs_from_its_genesis_is_refused(tmp_path: Path) 
         with pytest.raises(Fatal) as caught:
             preflight.check_registered(changed, genesis, tmp_path, key)
         assert caught.value.code is Code.SETTINGS_INVALID
+
+
+@pytest.mark.parametrize("name", [NODE_KEY, VALIDATOR_KEY])
+@pytest.mark.parametrize("is_replaced", [True, False], ids=["another key", "missing"])
+def test_an_engine_without_the_keys_that_the_league_knows_is_not_started(
+    tmp_path: Path, name: Path, is_replaced: bool
+) -> None:
+    folder = tmp_path / "d"
+    card = init_member(folder, "lubeck", "http://lubeck.example", ManualClock(), p2p_port=26656)
+    _, genesis = load_genesis(folder)
+    preflight.check_engine_keys(card.member, genesis, folder, folder)
+    other = EngineKey.generate()
+    content = other.node_document() if name == NODE_KEY else other.validator_document()
+    (folder / name).write_bytes(content) if is_replaced else (folder / name).unlink()
+    with pytest.raises(Fatal, match=name.name) as caught:
+        preflight.check_engine_keys(card.member, genesis, folder, folder)
+    assert caught.value.code is Code.SETTINGS_INVALID
 
 
 def test_before_the_first_start_the_ledger_says_nothing(tmp_path: Path) -> None:

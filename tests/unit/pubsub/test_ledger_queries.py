@@ -17,6 +17,7 @@ from hansa.core.errors import Code, Refused
 from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger import queries
 from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.queries import EventsAnswer, EventsQuery, time_number, time_text
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.memory import MemoryLedger
@@ -122,3 +123,19 @@ def test_a_time_written_is_the_time_read(time_ms: int) -> None:
 def test_a_fraction_of_a_millisecond_counts_as_the_next() -> None:
     assert time_number("1970-01-01T00:00:00.0001Z") == 1
     assert time_number("1970-01-01T01:00:00.001000+01:00") == 1
+
+
+def test_only_engines_of_active_members_are_peers() -> None:
+    lubeck, bergen = Origin("lubeck"), Origin("bergen", status="suspended")
+    members = (
+        msgspec.structs.replace(lubeck.member, node_ids=("a" * 40, "b" * 40)),
+        msgspec.structs.replace(bergen.member, node_ids=("c" * 40,)),
+    )
+    application = LedgerApplication(SqliteState(MEMORY))
+    application.init_chain(msgspec.json.encode(AppState(members)), 0)
+    for accepted in ("id/" + "a" * 40, "id/" + "b" * 40, "addr/203.0.113.7:26656"):
+        assert application.queries.answer(f"/p2p/filter/{accepted}", b"") == b""
+    for refused in ("id/" + "c" * 40, "id/" + "d" * 40, "id/" + "A" * 40, "id/", "", "other/" + "a" * 40):
+        with pytest.raises(Refused) as refusal:
+            application.queries.answer(f"/p2p/filter/{refused}", b"")
+        assert refusal.value.code is Code.FORBIDDEN

@@ -142,7 +142,8 @@ def check_registration(folder: Path, settings: Settings) -> CheckResult:
     def attempt() -> str:
         _, document = folders.load_genesis(folder)
         kid = SigningKey.load(folder / folders.MEMBER_KEY).kid
-        preflight.check_registered(settings, document, folder, kid)
+        me = preflight.check_registered(settings, document, folder, kid)
+        preflight.check_engine_keys(me, document, folder, folder)
         return f"one of {len(document.app_state.members)} members of {document.chain_id}"
 
     return result_of("league", attempt, "Take genesis, card and settings of the same league.")

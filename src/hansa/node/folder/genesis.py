@@ -28,11 +28,25 @@ from hansa.pubsub.ledger.genesis import AppState, read_app_state
 _PEERS_LINE: Final = re.compile(r"^persistent_peers\s*=\s*\[[^\]]*\][ \t]*\n", re.MULTILINE)
 
 
+class DocumentKey(msgspec.Struct, frozen=True):
+    """A public key, as CometBFT writes it."""
+
+    value: str
+    """Base64."""
+
+
+class DocumentValidator(msgspec.Struct, frozen=True):
+    """What is read of a validator."""
+
+    pub_key: DocumentKey
+
+
 class GenesisDocument(msgspec.Struct, frozen=True):
     """What is read of a genesis."""
 
     chain_id: str
     app_state: AppState
+    validators: tuple[DocumentValidator, ...] = ()
 
 
 def league_genesis(cards: Sequence[MemberCard], chain_id: str, genesis_time: datetime) -> bytes:

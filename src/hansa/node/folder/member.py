@@ -98,7 +98,7 @@ def init_member(
     port = p2p_port or unused_ports(P2P_PORT_FIRST, 1, p2p_host)[0]
     host = _reachable_host(p2p_host, endpoint)
     did = did or member_key.verifying_key().did_key()
-    member = Member(did=did, name=name, endpoint=endpoint, keys=(member_key.public,), power=POWER)
+    member = Member(did, name, endpoint, (member_key.public,), POWER, node_ids=(node_key.node_id,))
     card = MemberCard(
         member=member,
         validator_key=base64.b64encode(validator_key.public).decode(),

@@ -46,6 +46,8 @@ class EngineSettings(msgspec.Struct, frozen=True):
     """`host:port` that other members reach this one at, when it differs from where it listens."""
     persistent_peers: tuple[str, ...] = ()
     """`<node id>@host:port` of the other members."""
+    member_node_ids: tuple[str, ...] = ()
+    """Of the other members: they find a place even when all places for peers are taken."""
     is_single_machine: bool = False
     """Whether several members share this machine: loopback addresses and many peers of one address are
     right."""
@@ -111,6 +113,8 @@ def configuration(settings: EngineSettings) -> dict[str, Any]:
     """The parts of config.toml where a league differs from CometBFT's defaults."""
     return {
         "proxy_app": settings.proxy_app,
+        # The application decides by the registry who may be a peer.
+        "filter_peers": True,
         "moniker": settings.name,
         "log_level": settings.log_level,
         "log_format": "json",
@@ -132,6 +136,9 @@ def configuration(settings: EngineSettings) -> dict[str, Any]:
             # Without it the pause between attempts grows to hours, and a member that was down for a day stays
             # away.
             "persistent_peers_max_dial_period": "30s",
+            # Peers are the members, whose addresses are known; nobody else is looked for, or told of.
+            "pex": False,
+            "unconditional_peer_ids": ",".join(settings.member_node_ids),
             "addr_book_strict": not settings.is_single_machine,
             "allow_duplicate_ip": settings.is_single_machine,
             "flush_throttle_timeout": "2ms",

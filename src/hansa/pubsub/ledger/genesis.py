@@ -10,7 +10,7 @@ import msgspec
 
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.keys import VerifyingKey
-from hansa.core.members import Member, normal_endpoint
+from hansa.core.members import Member, is_node_id, normal_endpoint
 
 
 class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +47,9 @@ def read_app_state(raw: bytes) -> AppState:
         raise _unusable("two members have the same DID")
     if len(set(endpoints)) < len(endpoints):
         raise _unusable("two members have the same endpoint")
+    node_ids = [node_id for member in state.members for node_id in member.node_ids]
+    if len(set(node_ids)) < len(node_ids):
+        raise _unusable("two engines have the same node id")
     if min(msgspec.structs.astuple(state.params)) < 1:
         raise _unusable("every limit must be positive")
     for member in state.members:
@@ -60,6 +63,8 @@ def _check_member(member: Member) -> None:
         raise _unusable(f"member {member.did} needs at least one key, each with a name (kid) of its own")
     if not member.did.startswith("did:") or member.power < 0:
         raise _unusable(f"member {member.did!r} needs a DID and a voting power of 0 or more")
+    if not all(map(is_node_id, member.node_ids)):
+        raise _unusable(f"a node id of {member.did} is not 40 hexadecimal digits in lower case")
     try:
         if normal_endpoint(member.endpoint) != member.endpoint:
             raise _unusable(

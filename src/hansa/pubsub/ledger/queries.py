@@ -128,6 +128,10 @@ def time_number(text: str) -> int:
     return -((_EPOCH - moment) // _MILLISECOND)
 
 
+PEER_FILTER: Final = "/p2p/filter/"
+"""Before what CometBFT asks of every peer (`filter_peers`): its address, and then its proved node id."""
+
+
 class LedgerQueries:
     """Answers queries from the committed state."""
 
@@ -150,12 +154,28 @@ class LedgerQueries:
             Refused: `Code.NOT_FOUND` (no such path), `Code.INVALID`, `Code.TOO_LARGE`; of `/check` the
                 ledger's codes.
         """
+        if path.startswith(PEER_FILTER):
+            return self._admit(path.removeprefix(PEER_FILTER))
         query = self._queries.get(path)
         if query is None:
             raise Refused(Code.NOT_FOUND, "There is no such query.")
         if self._state.is_empty:
             raise Refused(Code.NOT_FOUND, "The ledger has not begun.")
         return msgspec.json.encode(query(data))
+
+    def _admit(self, peer: str) -> bytes:
+        """Let an engine be a peer (`id/<node id>`) when the registry names it; any address may connect.
+
+        Raises:
+            Refused: `Code.FORBIDDEN`.
+        """
+        kind, _, name = peer.partition("/")
+        if kind == "addr":
+            return b""
+        is_active = any(name in one.node_ids for one in self._state.members if one.status == "active")
+        if kind != "id" or not is_active:
+            raise Refused(Code.FORBIDDEN, "No active member of the league has an engine with this node id.")
+        return b""
 
     def _status(self, _: bytes) -> LedgerHead:
         head = self._state.head

@@ -58,7 +58,7 @@ TRANSACTION_RULES: Final = (FORM, SIZE, FAULT)
 """Of transactions of every kind."""
 
 QUERY_NUMBERS: Final[Mapping[Code, int]] = MappingProxyType(
-    {Code.INVALID: 100, Code.NOT_FOUND: 101, Code.TOO_LARGE: 102, Code.INTERNAL: 103}
+    {Code.INVALID: 100, Code.NOT_FOUND: 101, Code.TOO_LARGE: 102, Code.INTERNAL: 103, Code.FORBIDDEN: 104}
 )
 """ABCI result codes of queries."""
 
