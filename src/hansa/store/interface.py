@@ -129,8 +129,7 @@ class Store(Protocol):
     async def close(self) -> None:
         """Commit what waits, refuse everything that follows, and close files and connections."""
 
-    # -- reading entities
-    # -------------------------------------------------------------------------------------
+    # -- reading entities ----------------------------------------------------------------------------------
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity by its identifier."""
@@ -189,8 +188,7 @@ class Store(Protocol):
     def unindexed_searches(self) -> dict[tuple[str, str], int]:
         """How often lists compared or sorted by what has no index, by (collection, path), since opening."""
 
-    # -- the feed
-    # ---------------------------------------------------------------------------------------------
+    # -- the feed ------------------------------------------------------------------------------------------
 
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
         """Rows of the feed after a number, oldest first."""
@@ -207,8 +205,7 @@ class Store(Protocol):
     async def cursor(self, name: str) -> int:
         """Position of a cursor; 0 before its first move."""
 
-    # -- writing
-    # ----------------------------------------------------------------------------------------------
+    # -- writing -------------------------------------------------------------------------------------------
 
     def indexed(self, collection: str, entity: dict[str, Any], parent: str | None) -> IndexedFields:
         """What of an entity that is about to be written is indexed; this part of a write needs no engine."""

@@ -39,8 +39,7 @@ from tests.contract.origins import Origin
 TIME_MS: Final = 1_767_225_600_000
 MOVED: Final = "https://moved.example"
 
-# -- a kind
-# ----------------------------------------------------------------------------------------------------
+# -- a kind ------------------------------------------------------------------------------------------------
 
 HEADER: Final = token_header("statement+jwt")
 STATEMENT_FORM: Final = Record({"after": FreeText(256), "before": FreeText(256), "did": FreeText(256)})
@@ -123,8 +122,7 @@ def move(origin: Origin, before: str, after: str, signer: Origin | None = None) 
     return ENDPOINT.write(statement=(signer or origin).key.sign(statement, HEADER, typ="statement+jwt"))
 
 
-# -- what the ledger makes of it
-# -------------------------------------------------------------------------------
+# -- what the ledger makes of it ---------------------------------------------------------------------------
 
 
 class Ledger:
@@ -253,8 +251,7 @@ def test_a_kind_that_is_not_registered_is_no_transaction() -> None:
     assert getattr(refused.value, "rule", None) is FORM
 
 
-# -- the registry
-# ----------------------------------------------------------------------------------------------
+# -- the registry ------------------------------------------------------------------------------------------
 
 
 def test_names_and_numbers_of_kinds_and_rules_are_their_own() -> None:

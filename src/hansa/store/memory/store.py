@@ -169,8 +169,7 @@ class MemoryStore:
         self._write_created()
         self._tables.close()
 
-    # -- reading entities
-    # -------------------------------------------------------------------------------------
+    # -- reading entities ----------------------------------------------------------------------------------
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity by its identifier."""
@@ -255,8 +254,7 @@ class MemoryStore:
         """None are counted here: nothing has an index."""
         return {}
 
-    # -- the feed
-    # ---------------------------------------------------------------------------------------------
+    # -- the feed ------------------------------------------------------------------------------------------
 
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
         """Rows of the feed after a number, oldest first."""
@@ -279,8 +277,7 @@ class MemoryStore:
         """Position of a cursor."""
         return self._state.cursors.get(name, 0)
 
-    # -- writing
-    # ----------------------------------------------------------------------------------------------
+    # -- writing -------------------------------------------------------------------------------------------
 
     def indexed(self, collection: str, entity: dict[str, Any], parent: str | None) -> IndexedFields:
         """What of an entity that is about to be written is indexed."""

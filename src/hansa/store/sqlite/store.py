@@ -182,8 +182,7 @@ class SqliteStore:
         if self._remove_file is not None:
             self._remove_file()
 
-    # -- reading
-    # ----------------------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------
 
     @property
     def caches(self) -> tuple[HasFigures, ...]:
@@ -301,8 +300,7 @@ class SqliteStore:
         """Transactions and creates that run, or wait for the lock or their commit."""
         return self._writer.waiting
 
-    # -- writing
-    # ----------------------------------------------------------------------------------------------
+    # -- writing -------------------------------------------------------------------------------------------
 
     def indexed(self, collection: str, entity: dict[str, Any], parent: str | None) -> IndexedFields:
         """What of an entity that is about to be written is indexed; this part of a write needs no engine."""

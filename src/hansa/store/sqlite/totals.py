@@ -92,8 +92,7 @@ class Totals:
         """The numbers of postings, for the metrics."""
         return self._postings
 
-    # -- reading
-    # ----------------------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------
 
     def counts_by_type(self) -> dict[tuple[str, bool, bool], int]:
         """How many entities there are, by (collection, is ours, is public); no entry is 0."""
@@ -139,8 +138,7 @@ class Totals:
         """
         return self._removals.get(collection, 0)
 
-    # -- counting
-    # ---------------------------------------------------------------------------------------------
+    # -- counting ------------------------------------------------------------------------------------------
 
     def put_posting(self, posting: IndexKey, counted: PostingCount) -> MatchCount:
         """Take over what was counted on the event loop just now.
@@ -173,8 +171,7 @@ class Totals:
         self._postings.put(posting, result)
         return result
 
-    # -- following the commits
-    # --------------------------------------------------------------------------------
+    # -- following the commits -----------------------------------------------------------------------------
 
     def changed(self, deltas: Iterable[Delta]) -> dict[Kind, int]:
         """The kinds that a commit is about to change, with what `entity_count` has to say of them."""

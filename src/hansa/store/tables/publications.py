@@ -101,8 +101,7 @@ _ENQUEUE: Final = insert(
 )
 
 
-# -- reading
-# --------------------------------------------------------------------------------------------------
+# -- reading -----------------------------------------------------------------------------------------------
 
 
 async def states(store: Store, entity_ids: Sequence[str]) -> dict[str, Publication]:
@@ -155,8 +154,7 @@ async def refusal_counts(store: Store) -> dict[str, int]:
     return {str(code): int(count) for code, count in rows}
 
 
-# -- writing
-# --------------------------------------------------------------------------------------------------
+# -- writing -----------------------------------------------------------------------------------------------
 
 
 async def enqueue(tx: Transaction, events: Iterable[Outgoing]) -> None:

@@ -113,8 +113,7 @@ _CONFLICT_NEW: Final = (
 )
 
 
-# -- reading
-# --------------------------------------------------------------------------------------------------
+# -- reading -----------------------------------------------------------------------------------------------
 
 
 async def origins(source: Readable) -> tuple[Origin, ...]:
@@ -193,8 +192,7 @@ async def conflict_count(store: Store) -> int:
     return int(count)
 
 
-# -- writing: events of the ledger
-# ------------------------------------------------------------------------------
+# -- writing: events of the ledger -------------------------------------------------------------------------
 
 
 async def schedule(tx: Transaction, retrieval: Retrieval) -> None:
@@ -238,8 +236,7 @@ async def defer(tx: Transaction, did: str, after: int | None) -> None:
     )
 
 
-# -- writing: answers of the origins
-# ---------------------------------------------------------------------------
+# -- writing: answers of the origins -----------------------------------------------------------------------
 
 
 async def is_current(tx: Transaction, retrieval: Retrieval) -> bool:

@@ -104,8 +104,7 @@ class Lists:
         """For the metrics."""
         return (self._analyses, self._pages.cache, self._row_cache.cache)
 
-    # -- analysis and numbers
-    # ---------------------------------------------------------------------------------
+    # -- analysis and numbers ------------------------------------------------------------------------------
 
     def _analysis(self, query: Query, *, has_tail: bool) -> Analysis:
         every_page = msgspec.structs.replace(query, offset=0, limit=0)
@@ -156,8 +155,7 @@ class Lists:
             return self._page(numbers, total)
         return None
 
-    # -- the ways
-    # ---------------------------------------------------------------------------------------------
+    # -- the ways ------------------------------------------------------------------------------------------
 
     def _run(self, plan: Plan, analysis: Analysis, query: Query) -> Page:
         match plan.way:
@@ -242,8 +240,7 @@ class Lists:
             self._pages.note_result(every_page, revision, array("q"), total)
         return int(total)
 
-    # -- running statements
-    # -----------------------------------------------------------------------------------
+    # -- running statements --------------------------------------------------------------------------------
 
     def _rows(self, statement: Statement) -> list[Row]:
         self._functions.prepare(statement.tests)
