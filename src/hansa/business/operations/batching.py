@@ -101,9 +101,8 @@ class BatchPipeline(Generic[Item]):
                     return
                 self._growth.restart(len(self._filling))
                 await asyncio.sleep(0)
-        except (
-            asyncio.CancelledError
-        ):  # the loop is closing: nobody is left waiting for a stage that never runs
+        except asyncio.CancelledError:
+            # The loop is closing: nobody is left waiting for a stage that never runs.
             abandoned, self._filling = (*batch, *self._filling), []
             for item in abandoned:
                 if item.outcome is CONTINUE:
