@@ -96,8 +96,10 @@ FIGURES: Final = (
         "gauge",
         "Notifications that listeners did not accept and that can be sent again.",
     ),
-    Figure("hansa_cache_hits_total", "counter", "Look-ups that a [cache](caches.md) answered.", ("cache",)),
-    Figure("hansa_cache_misses_total", "counter", "Look-ups that it did not.", ("cache",)),
+    Figure(
+        "hansa_cache_hits_total", "counter", "Look-ups that a cache answered (docs/caches.md).", ("cache",)
+    ),
+    Figure("hansa_cache_misses_total", "counter", "Look-ups that a cache did not answer.", ("cache",)),
     Figure("hansa_cache_entries", "gauge", "Values in a cache.", ("cache",)),
     Figure(
         "hansa_cache_size",

@@ -74,7 +74,7 @@ def check_engine_keys(me: Member, genesis: GenesisDocument, folder: Path, shown:
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, naming the file.
     """
-    remedy = "Put the file back from a backup of this folder; docs/operators/recover.md says how."
+    remedy = "Put the file back from a backup of this folder; see docs/operators/recover.md."
     for path in (NODE_KEY, VALIDATOR_KEY):
         if not (folder / path).exists():
             raise Fatal(Code.SETTINGS_INVALID, f"{shown / path} is missing. {remedy}")

@@ -84,6 +84,7 @@ def check_folder(folder: Path, environment: Mapping[str, str], clock: Clock) -> 
     yield ok("settings", f"{settings.name} at {settings.endpoint}")
     yield from check_keys(folder)
     yield check_registration(folder, settings)
+    yield check_engine_keys(folder, settings)
     yield check_disk(folder, settings.limits.disk_free_min_bytes)
     yield check_store(folder / folders.STORE)
     process = serving_process(folder)
@@ -142,11 +143,26 @@ def check_registration(folder: Path, settings: Settings) -> CheckResult:
     def attempt() -> str:
         _, document = folders.load_genesis(folder)
         kid = SigningKey.load(folder / folders.MEMBER_KEY).kid
-        me = preflight.check_registered(settings, document, folder, kid)
-        preflight.check_engine_keys(me, document, folder, folder)
+        preflight.check_registered(settings, document, folder, kid)
         return f"one of {len(document.app_state.members)} members of {document.chain_id}"
 
     return result_of("league", attempt, "Take genesis, card and settings of the same league.")
+
+
+def check_engine_keys(folder: Path, settings: Settings) -> CheckResult:
+    """Whether the keys of the engine are those that the league knows."""
+
+    def attempt() -> str:
+        _, document = folders.load_genesis(folder)
+        me = next((one for one in document.app_state.members if one.did == settings.did), None)
+        if me is None:
+            return "not compared: the league does not know this marketplace"
+        preflight.check_engine_keys(me, document, folder, folder)
+        return "those that the league knows"
+
+    return result_of(
+        "engine keys", attempt, "Put the file back from a backup; see docs/operators/recover.md."
+    )
 
 
 def check_disk(folder: Path, free_min_bytes: int) -> CheckResult:
