@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.curve_points import P256_ORDER
 from hansa.core.events import (
     ATTRIBUTE_VALUE_CHANGE,
     CREATE,
@@ -21,7 +22,7 @@ from hansa.core.events import (
     ValidityPeriod,
     encode_event,
 )
-from hansa.core.jws import P256_ORDER, token_header
+from hansa.core.jws import token_header
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.results import RuleBroken

@@ -11,9 +11,10 @@ from typing import Final
 
 _P: Final = 2**255 - 19
 _D: Final = -121665 * pow(121666, -1, _P) % _P
-_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+ED25519_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 _SQRT_MINUS_ONE: Final = pow(2, (_P - 1) // 4, _P)
 
+P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _P256_P: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
 _P256_B: Final = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
@@ -33,7 +34,7 @@ def is_ed25519_point(raw: bytes) -> bool:
     """Whether 32 bytes are the one encoding of a point of prime order, not of the identity."""
     assert len(raw) == 32, "a public key has 32 bytes"
     point = _decompressed(raw)
-    return point is not None and not _is_identity(point) and _is_identity(_times(_ORDER, point))
+    return point is not None and not _is_identity(point) and _is_identity(_times(ED25519_ORDER, point))
 
 
 def _decompressed(raw: bytes) -> _Point | None:

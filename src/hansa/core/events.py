@@ -18,6 +18,7 @@ from hansa.core.canonical import is_hashlink
 from hansa.core.clock import rfc3339
 from hansa.core.closed_json import FreeText, Integer, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
+from hansa.core.identifiers import DID_PATTERN
 from hansa.core.jws import CompactJws, jades_header, read_compact
 from hansa.core.keys import SigningKey
 
@@ -30,7 +31,7 @@ METADATA_LIST_MAX: Final = 32
 JWS_HEADER: Final = jades_header(JWS_CONTENT_TYPE)
 
 _UUID7: Final = Text("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_DID: Final = Text("did:[a-z0-9]{1,32}:[A-Za-z0-9._:%-]{1,215}")
+_DID: Final = Text(DID_PATTERN)
 _TIME: Final = Text(
     "(?:19[7-9][0-9]|[2-9][0-9]{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
     "T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9][.][0-9]{3}Z"

@@ -18,6 +18,9 @@ PLAIN_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@!$&'()*+=-]*")
 Every one that is made here is such.
 """
 
+DID_PATTERN: Final = "did:[a-z0-9]{1,32}:[A-Za-z0-9._:%-]{1,215}"
+"""A decentralized identifier (W3C DID Core, section 3.1), as members have one: at most 256 characters."""
+_DID: Final = re.compile(DID_PATTERN, re.ASCII)
 _CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _ENTITY_KEY: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -52,6 +55,11 @@ def new_entity_id(type_name: str, now: datetime, entropy: Entropy) -> str:
 def entity_key(did: str, entity_id: str) -> str:
     """How the ledger names an entity: SHA-256 of the issuer's DID, a zero byte and the identifier, in hex."""
     return hashlib.sha256(f"{did}\0{entity_id}".encode()).hexdigest()
+
+
+def is_did(text: str) -> bool:
+    """Whether a text is an identifier that a member can have, and an event can name."""
+    return _DID.fullmatch(text) is not None
 
 
 def is_entity_key(text: str) -> bool:

@@ -18,16 +18,15 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.closed_json import Integer, Record, Text
+from hansa.core.curve_points import ED25519_ORDER, P256_ORDER
 from hansa.core.errors import Code, Refused
 
 SIGNATURE_SIZE_BYTES: Final = 64
-P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-ED25519_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 
 KEY_ID: Final = Text(r"[A-Za-z0-9._~:#/+=-]{1,256}")
 """Names of keys: JWK thumbprints (RFC 7638), or fragments of a DID document."""
 _ALGORITHM: Final = Text("ES256|Ed25519")
-_NUMERIC_DATE: Final = Integer(0, 253_402_300_799)
+NUMERIC_DATE: Final = Integer(0, 253_402_300_799)
 """Seconds from 1970 to the end of the year 9999."""
 _BASE64URL: Final = re.compile("[A-Za-z0-9_-]*", re.ASCII)
 
@@ -43,7 +42,7 @@ def jades_header(content_type: str) -> Record:
         {
             "alg": _ALGORITHM,
             "cty": Text(re.escape(content_type)),
-            "iat": _NUMERIC_DATE,
+            "iat": NUMERIC_DATE,
             "kid": KEY_ID,
             "typ": Text("jose"),
         }

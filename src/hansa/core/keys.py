@@ -22,9 +22,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey
 
 from hansa.core.closed_json import Record
-from hansa.core.curve_points import is_ed25519_point, is_p256_point
+from hansa.core.curve_points import P256_ORDER, is_ed25519_point, is_p256_point
 from hansa.core.errors import Code, Fatal, Refused
-from hansa.core.jws import P256_ORDER, CompactJws, compact_jws, signing_input
+from hansa.core.jws import CompactJws, compact_jws, signing_input
 
 Algorithm = Literal["ES256", "Ed25519"]
 

@@ -27,10 +27,10 @@ import msgspec
 
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
-from hansa.core.closed_json import FreeText, Integer, Record, Text
+from hansa.core.closed_json import FreeText, Record, Text
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy, uuid7
-from hansa.core.jws import read_compact, token_header
+from hansa.core.jws import NUMERIC_DATE, read_compact, token_header
 from hansa.core.keys import PublicJwk, SigningKey, VerifyingKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -59,15 +59,14 @@ class RequestClaims(msgspec.Struct, frozen=True):
     jti: str
 
 
-_MOMENT: Final = Integer(0, 253_402_300_799)
 _CLAIMS: Final = Record(
     {
         "aud": FreeText(256),
         "digest": Text("[A-Za-z0-9_-]{43}"),
-        "exp": _MOMENT,
+        "exp": NUMERIC_DATE,
         "htm": Text("[A-Z]{1,16}"),
         "htu": FreeText(4096),
-        "iat": _MOMENT,
+        "iat": NUMERIC_DATE,
         "iss": FreeText(256),
         "jti": Text("[0-9a-f-]{36}"),
     }

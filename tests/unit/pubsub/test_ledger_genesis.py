@@ -60,3 +60,13 @@ def expect_unusable(raw: bytes) -> None:
     with pytest.raises(Fatal, match="genesis") as fatal:
         read_app_state(raw)
     assert fatal.value.code is Code.SETTINGS_INVALID
+
+
+@pytest.mark.parametrize(
+    "did", ["did:web:a/b", "did:web:\u00e9", "did:", "did:x:" + "y" * 216, "did:X:y", "did:x:y z"]
+)
+def test_a_member_whose_events_could_never_be_read_is_no_member(did: str) -> None:
+    member = msgspec.structs.replace(Origin("lubeck").member, did=did)
+    with pytest.raises(Fatal) as caught:
+        read_app_state(msgspec.json.encode(AppState((member,))))
+    assert caught.value.code is Code.SETTINGS_INVALID

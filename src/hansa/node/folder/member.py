@@ -13,7 +13,7 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
-from hansa.core.identifiers import Entropy
+from hansa.core.identifiers import Entropy, is_did
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member, normal_endpoint
 from hansa.identity import issue_token
@@ -84,7 +84,7 @@ def init_member(
             Code.INVALID,
             "A name has 1 to 64 letters, digits, spaces, dots, dashes or underscores, a letter or digit first.",
         )
-    if did is not None and not re.fullmatch(r"did:[a-z0-9]+:\S{1,240}", did):
+    if did is not None and not is_did(did):
         raise Refused(Code.INVALID, f"{did!r} is not a DID; give one as did:web:market.example.")
     _make_folders(folder)
     member_key, node_key, validator_key = SigningKey.generate(), EngineKey.generate(), EngineKey.generate()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.identifiers import is_did
 from hansa.core.keys import VerifyingKey
 from hansa.core.members import Member, is_node_id, normal_endpoint
 
@@ -61,7 +62,7 @@ def _check_member(member: Member) -> None:
     kids = [key.kid for key in member.keys]
     if not kids or len(set(kids)) < len(kids):
         raise _unusable(f"member {member.did} needs at least one key, each with a name (kid) of its own")
-    if not member.did.startswith("did:") or member.power < 0:
+    if not is_did(member.did) or member.power < 0:
         raise _unusable(f"member {member.did!r} needs a DID and a voting power of 0 or more")
     if not all(map(is_node_id, member.node_ids)):
         raise _unusable(f"a node id of {member.did} is not 40 hexadecimal digits in lower case")
