@@ -1,11 +1,8 @@
-"""Every version and every interpreter gives the recorded verdicts and hashes."""
+"""Every version, every interpreter and every allowed dependency gives the recorded verdicts and hashes."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -13,9 +10,18 @@ import pytest
 from hansa.pubsub.ledger.results import FAULT
 from hansa.pubsub.ledger.rules import RULES
 from tests.golden.corpus import Corpus, differences, read_corpus
+from tests.golden.environments import (
+    VERSIONS,
+    PackagesMissing,
+    Resolution,
+    available_versions,
+    locked_environment,
+    resolved_environment,
+    run,
+)
 
-TOP: Final = Path(__file__).parents[2]
-OTHER_VERSIONS: Final = ("3.12", "3.13", "3.14")
+REPLAY: Final = ("-m", "tests.golden.corpus")
+AS_RECORDED: Final = "transactions: as recorded\n"
 
 
 @pytest.fixture(scope="module")
@@ -34,42 +40,34 @@ def test_the_corpus_is_large_and_breaks_every_rule(corpus: Corpus) -> None:
     assert set(numbers) == {0, *(rule.number for rule in RULES if rule is not FAULT)}
 
 
-@pytest.mark.parametrize("version", OTHER_VERSIONS)
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.timeout(300)
-def test_another_interpreter_gives_the_same(version: str) -> None:
-    interpreter = interpreter_of(version)
-    if interpreter is None:
+def test_every_interpreter_gives_the_same(version: str) -> None:
+    if version not in available_versions():
         pytest.skip(f"there is no Python {version} on this machine")
-    environment = TOP / ".venv" / f"golden-{version}"
-    uv = Path(sys.executable).with_name("uv")
-    run(uv, "venv", "--quiet", "--allow-existing", "--python", interpreter, environment)
-    python = environment / "bin" / "python"
-    requirements = TOP / "requirements" / "runtime.txt"
-    run(uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", requirements)
-    shown = run(python, "-m", "tests.golden.corpus")
-    assert shown.startswith(f"Python {version}.")
-    assert shown.endswith("transactions: as recorded\n")
+    try:
+        python = locked_environment(version)
+    except PackagesMissing as error:
+        pytest.skip(f"the packages of Python {version} cannot be fetched: {error}")
+    replayed = run(python, *REPLAY)
+    assert replayed.startswith(f"Python {version}.")
+    assert replayed.endswith(AS_RECORDED)
 
 
-def interpreter_of(version: str) -> Path | None:
-    """An interpreter of a version that can be run: on the path, or where a version manager keeps its own."""
-    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
-    managed = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*"))
-    for candidate in (
-        *(folder / "bin" / "python" for folder in managed),
-        *(f / f"python{version}" for f in folders),
-    ):
-        if (
-            candidate.is_file()
-            and subprocess.run([candidate, "-c", ""], check=False, capture_output=True).returncode == 0
-        ):
-            return candidate
-    return None
+@pytest.mark.skipif("CI" not in os.environ, reason="only continuous integration must have several Pythons")
+def test_two_interpreters_are_there_at_least() -> None:
+    assert len(available_versions()) >= 2, "install a second supported Python: the corpus compares them"
 
 
-def run(*command: str | Path) -> str:
-    """What a command prints; it has to succeed."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TOP), str(TOP / "src")))}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=TOP, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@pytest.mark.parametrize(
+    ("resolution", "which"), [("lowest-direct", 0), ("highest", -1)], ids=["lowest", "newest"]
+)
+@pytest.mark.timeout(300)
+def test_the_lowest_and_the_newest_dependencies_give_the_same(resolution: Resolution, which: int) -> None:
+    version = available_versions()[which]
+    try:
+        python, packages = resolved_environment(version, resolution)
+    except PackagesMissing as error:
+        pytest.skip(f"the {resolution} packages cannot be fetched: {error}")
+    replayed = run(python, *REPLAY)
+    assert replayed.endswith(AS_RECORDED), packages
