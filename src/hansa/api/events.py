@@ -20,6 +20,7 @@ from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
 from hansa.api.responses import json_response
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
+from hansa.core.events import entity_location
 from hansa.core.identifiers import entity_key, is_entity_key
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
@@ -54,11 +55,17 @@ class EventsApi:
         after = parameters.number("after", 0, 0, POSITION_MAX)
         limit_max = self._limits.events_page_max
         limit = parameters.number("limit", limit_max, 1, limit_max)
-        page = await self._bus.search(after, await self._filter(parameters), limit)
+        page = await self._bus.search(after, await self._filter(parameters), limit, with_proofs=True)
+        documents = await self._documents(page)
         headers = {"x-scanned-to": str(page.scanned_to), "x-last-position": str(page.last_position)}
         if not wants_cloud_events(request):
-            return json_response(page, headers=headers)
-        return json_response([cloud_event(event) for event in page.events], CLOUD_EVENTS, headers)
+            body = {
+                "events": documents,
+                "scanned_to": page.scanned_to,
+                "last_position": page.last_position,
+            }
+            return json_response(body, headers=headers)
+        return json_response([cloud_event(document) for document in documents], CLOUD_EVENTS, headers)
 
     async def stream(self, request: Request) -> Response:
         """`GET /league/v1/events/stream`."""
@@ -74,6 +81,11 @@ class EventsApi:
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
+
+    async def _documents(self, page: EventPage) -> list[dict[str, Any]]:
+        """The events of a page as they are handed out, with the locations that their issuers have now."""
+        endpoints = {member.did: member.endpoint for member in await self._registry.members()}
+        return [event_document(committed, endpoints.get(committed.event.issuer)) for committed in page.events]
 
     async def _filter(self, parameters: Parameters) -> EventFilter:
         keys: list[str] = []
@@ -94,7 +106,7 @@ class EventsApi:
         self, after: int, filter: EventFilter, as_cloud_events: bool
     ) -> AsyncIterator[bytes]:
         self._streams += 1
-        pages = self._bus.follow(after, filter)
+        pages = self._bus.follow(after, filter, with_proofs=True)
         next_page = asyncio.create_task(_next(pages))
         try:
             yield b": follows\n\n"
@@ -111,7 +123,7 @@ class EventsApi:
                 if page is None:
                     return
                 next_page = asyncio.create_task(_next(pages))
-                yield _messages(page, as_cloud_events)
+                yield _messages(page, await self._documents(page), as_cloud_events)
         finally:
             self._streams -= 1
             next_page.cancel()
@@ -122,14 +134,13 @@ async def _next(pages: AsyncIterator[EventPage]) -> EventPage | None:
     return await anext(pages, None)
 
 
-def _messages(page: EventPage, as_cloud_events: bool) -> bytes:
+def _messages(page: EventPage, documents: list[dict[str, Any]], as_cloud_events: bool) -> bytes:
     """The server-sent events of a page; the last one carries no data when the page ends without a match."""
     parts: list[bytes] = []
-    for committed in page.events:
-        data = msgspec.json.encode(cloud_event(committed) if as_cloud_events else committed)
-        parts.append(
-            b"id: %d\nevent: %s\ndata: %s\n\n" % (committed.position, committed.event.type.encode(), data)
-        )
+    for document in documents:
+        data = msgspec.json.encode(cloud_event(document) if as_cloud_events else document)
+        name = document["event"]["type"].encode()
+        parts.append(b"id: %d\nevent: %s\ndata: %s\n\n" % (document["position"], name, data))
     if not page.events or page.events[-1].position < page.scanned_to:
         parts.append(b"id: %d\n\n" % page.scanned_to)
     return b"".join(parts)
@@ -141,17 +152,38 @@ def wants_cloud_events(request: Request) -> bool:
     return CLOUD_EVENT in accept or CLOUD_EVENTS in accept
 
 
-def cloud_event(committed: CommittedEvent) -> dict[str, Any]:
+def event_document(committed: CommittedEvent, endpoint: str | None) -> dict[str, Any]:
+    """A committed event as it is handed out: where it is, what it says, and the proof of it.
+
+    The content that was signed is `event` without `issuer` and `location`, as canonical JSON.
+
+    Args:
+        committed: With its proof.
+        endpoint: Of its issuer; None when the registry does not know it any more.
+    """
+    event = msgspec.to_builtins(committed.event)
+    if endpoint is not None:
+        event["location"] = entity_location(endpoint, committed.event.entity.key, committed.event.hashlink)
+    return {
+        "position": committed.position,
+        "height": committed.height,
+        "time": committed.time,
+        "event": event,
+        "proof": msgspec.to_builtins(committed.proof),
+    }
+
+
+def cloud_event(document: dict[str, Any]) -> dict[str, Any]:
     """An event as a CloudEvent 1.0 in JSON, with the `sequence` extension."""
-    event = committed.event
+    event = document["event"]
     return {
         "specversion": "1.0",
-        "id": event.id,
-        "source": event.issuer,
-        "type": event.type,
-        "subject": event.entity.key,
-        "time": event.time,
-        "sequence": f"{committed.position:020d}",
+        "id": event["id"],
+        "source": event["issuer"],
+        "type": event["type"],
+        "subject": event["entity"]["key"],
+        "time": event["time"],
+        "sequence": f"{document['position']:020d}",
         "datacontenttype": "application/json",
-        "data": committed,
+        "data": document,
     }

@@ -139,6 +139,22 @@ class ListOf:
         return b"[" + b",".join(map(self._item.render, value)) + b"]"
 
 
+class WithBytes:
+    """The values of another form, each together with its bytes: `(bytes, value)`."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+
+    def parse(self, raw: bytes, at: int) -> tuple[tuple[bytes, Any], int]:
+        """See `Form.parse`."""
+        value, end = self._form.parse(raw, at)
+        return (raw[at:end], value), end
+
+    def render(self, value: tuple[bytes, Any]) -> bytes:
+        """The bytes, which were rendered before."""
+        return value[0]
+
+
 class Record:
     """An object with fields in the order of their names, of which optional ones may be left out."""
 

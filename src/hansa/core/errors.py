@@ -48,8 +48,9 @@ class Code(StrEnum):
     EVENT_ISSUER_UNKNOWN = "event-issuer-unknown"
     EVENT_SIGNATURE_INVALID = "event-signature-invalid"
     EVENT_DUPLICATE = "event-duplicate"
-    EVENT_LOCATION_FOREIGN = "event-location-foreign"
+    EVENT_TIME_WRONG = "event-time-wrong"
     EVENT_VERSION_BROKEN = "event-version-broken"
+    BATCH_OUTDATED = "batch-outdated"
     TRANSACTION_MALFORMED = "transaction-malformed"
     TRANSACTION_TOO_LARGE = "transaction-too-large"
     # A retrieval from another member.

@@ -30,6 +30,8 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node_ids: tuple[str, ...] = ()
     """Of its engines: who they are to the engines of the others, which take no other peers. 40 hexadecimal
     digits each, lower case."""
+    validator_key: str = ""
+    """Of its validator: Ed25519, 64 hexadecimal digits, lower case; empty when it runs none."""
 
     def key(self, kid: str) -> PublicJwk | None:
         """The member's key of that name."""

@@ -55,6 +55,21 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     return (*inclusion_proof(leaves[k:], index - k), root(leaves[:k]))
 
 
+def inclusion_proofs(leaves: Sequence[bytes]) -> tuple[tuple[bytes, ...], ...]:
+    """The audit paths of all leaves, in their order: what `inclusion_proof` gives for each."""
+
+    def paths(part: Sequence[bytes]) -> tuple[bytes, list[tuple[bytes, ...]]]:
+        if len(part) == 1:
+            return part[0], [()]
+        k = _split(len(part))
+        left, left_paths = paths(part[:k])
+        right, right_paths = paths(part[k:])
+        together = [(*path, right) for path in left_paths] + [(*path, left) for path in right_paths]
+        return node_hash(left, right), together
+
+    return tuple(paths(leaves)[1]) if leaves else ()
+
+
 def verify_inclusion(
     leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes
 ) -> bool:

@@ -34,6 +34,7 @@ from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
 from hansa.business.visibility import PublicParts
 from hansa.core.access import Authenticate
+from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
@@ -141,7 +142,7 @@ def replication_parts(
     backlog, parts = Backlog(clock), PublicParts(models)
     signer = MemberSigner(member_key, did, clock, entropy, limits)
     return Replication(
-        Publisher(store, bus, member_key, did, settings.endpoint, types, clock, entropy, limits, parts),
+        Publisher(store, bus, BatchSigner(member_key, did, clock), types, clock, entropy, limits, parts),
         Follower(store, bus, registry, did, types, backlog, clock, entropy, limits),
         Retriever(
             store, bus, registry, http, signer, did, backlog, clock, entropy, limits, models.belongs_to

@@ -1,6 +1,7 @@
 """The `Bus`: the signed lifecycle events of the members of a league, in one order, for ever.
 
-Publishers submit signed lifecycle events; when `publish` returns they are committed and have positions.
+Publishers submit lifecycle events, which travel in signed batches; when `publish` returns they are committed
+and have positions.
 Followers read committed events from a position. Every implementation keeps the same contract
 (tests/contract/test_bus.py): positions count from 1 without gaps, all members see the same order, an event is
 on the bus at most once, and what breaks a rule of the ledger is refused with that rule's code.
@@ -13,6 +14,7 @@ from typing import Protocol
 
 import msgspec
 
+from hansa.core.batches import BatchSigner, EventProof
 from hansa.core.events import LifecycleEvent
 from hansa.core.members import Member
 
@@ -25,9 +27,12 @@ class CommittedEvent(msgspec.Struct, frozen=True):
     height: int
     """The block that committed it."""
     time: str
-    """That block's time; RFC 3339."""
-    jws: str
+    """That block's time; RFC 3339. The event has a time of its own."""
     event: LifecycleEvent
+    content: bytes
+    """What was signed, with the rest of its batch."""
+    proof: EventProof | None = None
+    """Shows that the issuer signed it; None unless it was asked for."""
 
 
 class EventFilter(msgspec.Struct, frozen=True):
@@ -86,8 +91,8 @@ class LedgerStatus(msgspec.Struct, frozen=True):
 class Bus(Protocol):
     """Trusted publish/subscribe among the members."""
 
-    async def publish(self, events: Sequence[str]) -> tuple[int, ...]:
-        """Commit a batch of one issuer's events (compact JWS), all or none; returns their positions.
+    async def publish(self, contents: Sequence[bytes], signer: BatchSigner) -> tuple[int, ...]:
+        """Commit a batch of the signer's events, all or none; returns their positions.
 
         Publishing events that are already on the bus returns the positions they have, so a publisher that
         does not know the outcome of an attempt repeats it. A caller publishes at most one version of an
@@ -98,14 +103,21 @@ class Bus(Protocol):
             Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; the outcome is unknown, repeat later.
         """
 
-    def follow(self, after: int, filter: EventFilter | None = None) -> AsyncIterator[EventPage]:
+    def follow(
+        self, after: int, filter: EventFilter | None = None, *, with_proofs: bool = False
+    ) -> AsyncIterator[EventPage]:
         """Pages of matching events after position `after`, for ever; waits for new blocks at the end.
 
         Yields also pages without matches, so that cursors advance. Survives interruptions of the connection.
         """
 
     async def search(
-        self, after: int, filter: EventFilter | None = None, limit: int | None = None
+        self,
+        after: int,
+        filter: EventFilter | None = None,
+        limit: int | None = None,
+        *,
+        with_proofs: bool = False,
     ) -> EventPage:
         """One page of matching events after position `after`.
 

@@ -28,7 +28,6 @@ from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import EngineProgress, SocketFolder
-from hansa.pubsub.ledger.methods import AHEAD
 from hansa.pubsub.ledger.queries import time_text
 from hansa.pubsub.ledger.results import CODESPACE
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
@@ -152,9 +151,6 @@ class CometBftBus(LedgerBus):
                 ) from error
             raise Unavailable(Code.UNAVAILABLE, "The engine did not accept the submission now.") from error
         self._raise_refusal(result)
-        if isinstance(result, dict) and result.get("log") == AHEAD:
-            # It waits in the mempool for its predecessor, which this member has not seen.
-            raise Refused(Code.EVENT_VERSION_BROKEN, "A version between this one and the last is missing.")
 
     async def _query(self, path: str, data: bytes) -> bytes:
         result = await self._engine("abci_query", {"path": path, "data": data.hex()})

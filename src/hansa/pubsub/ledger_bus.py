@@ -2,10 +2,10 @@
 
 Publishing is submitting a transaction and checking, after each new block, whether its events have positions.
 The outcome of a submission can be unknown (the engine restarted and lost it, the connection broke, a peer
-that was starting dropped it), so while positions are missing it is submitted again from time to time, as
-another attempt that is gossiped anew: the ledger accepts an event once, and what is left of other attempts
-falls out of the mempool. When another member has submitted some events of a batch (an event is public as soon
-as it is sent), the others are submitted alone.
+that was starting dropped it), so while positions are missing the events are submitted again with growing
+pauses, as another batch with the next `seq`: its bytes are new, so they are gossiped anew. The ledger accepts
+an event once, and what is left of earlier submissions falls out of the mempool. A batch that was overtaken by
+a later one of the same issuer can never be committed, so its events are signed and submitted again at once.
 
 Following is reading pages until there are no more, then waiting for the signal of a new block. A slow safety
 poll stands in for notifications that were lost with a connection.
@@ -20,9 +20,10 @@ from typing import Final, TypeVar
 import msgspec
 
 from hansa.core.backoff import Backoff
+from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.events import LifecycleEvent, read_event, verified_event
+from hansa.core.events import committed_event, decode_event
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.signal import Signal
@@ -30,17 +31,18 @@ from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage, Ledg
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.queries import (
     ClaimsQuery,
-    EventPosition,
     EventsAnswer,
     EventsQuery,
     LedgerHead,
+    PositionsAnswer,
     PositionsQuery,
-    signed_content,
+    content_digest,
 )
-from hansa.pubsub.ledger.rules.events import encode_events
-from hansa.pubsub.ledger.transactions import TransactionReader
+from hansa.pubsub.ledger.results import SIZE
+from hansa.pubsub.ledger.rules.events import check_events, encode_events
 
-RESUBMIT_S: Final = 2.0
+RESUBMIT_MIN_S: Final = 2.0
+RESUBMIT_MAX_S: Final = 30.0
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 
@@ -58,13 +60,15 @@ class LedgerBus(ABC):
         self._limits = limits
         self._signal = signal
         self._closed = False
-        self._reader = TransactionReader(
-            LedgerParams(
-                event_size_max_bytes=limits.event_size_max_bytes,
-                events_per_transaction_max=limits.events_per_transaction_max,
-                transaction_size_max_bytes=limits.transaction_size_max_bytes,
-            )
+        self._params = LedgerParams(
+            event_size_max_bytes=limits.event_size_max_bytes,
+            events_per_transaction_max=limits.events_per_transaction_max,
+            transaction_size_max_bytes=limits.transaction_size_max_bytes,
         )
+        self._seq = 0
+        """Of the last batch that was submitted or seen on the ledger."""
+        self._committed_seq = 0
+        """Of the issuer's last batch on the ledger."""
 
     # -- what an implementation provides ---------------------------------------------------------------------
 
@@ -87,77 +91,98 @@ class LedgerBus(ABC):
 
     # -- publishing ------------------------------------------------------------------------------------------
 
-    async def publish(self, events: Sequence[str]) -> tuple[int, ...]:
-        """Commit a batch of one issuer's events, all or none; returns their positions. See `Bus.publish`."""
-        if not events:
+    async def publish(self, contents: Sequence[bytes], signer: BatchSigner) -> tuple[int, ...]:
+        """Commit a batch of the signer's events, all or none; returns their positions. See `Bus.publish`."""
+        if not contents:
             return ()
-        self._reader.read_form(encode_events(events))
-        read = {jws: read_event(jws)[0] for jws in events}
+        check_events(contents, self._params)
+        ids = {content: decode_event(content, signer.issuer).id for content in contents}
+        if not self._seq:
+            await self._positions(contents, ids, signer.issuer)
         deadline_s = self._clock.monotonic() + self._limits.publish_timeout_s
-        positions: dict[str, int] = {}
-        attempt = 0
-        while len(positions) < len(read):
-            missing = [jws for jws in read if jws not in positions]
+        pauses = Backoff(RESUBMIT_MIN_S, RESUBMIT_MAX_S)
+        positions: dict[bytes, int] = {}
+        while len(positions) < len(ids):
+            missing = [content for content in ids if content not in positions]
             seen = self._signal.count
+            seq = self._seq = self._seq + 1
+            transaction = encode_events(signer.sign(missing, seq), missing)
+            if len(transaction) > self._params.transaction_size_max_bytes:
+                raise SIZE.broken(f"The transaction has {len(transaction)} bytes.")
             try:
-                await self._submit(encode_events(missing, attempt))
+                await self._submit(transaction)
             except Refused as refusal:
-                if refusal.code is not Code.EVENT_DUPLICATE:
+                if refusal.code not in {Code.EVENT_DUPLICATE, Code.BATCH_OUTDATED}:
                     raise
-                known = await self._positions(missing, read)
-                if not known:  # the same id twice in this batch, or another event has it
-                    raise
+                known = await self._positions(missing, ids, signer.issuer)
+                if not known and refusal.code is Code.EVENT_DUPLICATE:
+                    raise  # the same id twice in this batch, or another event has it
                 positions |= known
+                self._check_deadline(deadline_s)
                 continue
-            attempt += 1
-            positions |= await self._committed(missing, read, seen, deadline_s)
+            until_s = min(self._clock.monotonic() + pauses.next_s(), deadline_s)
+            positions |= await self._committed(missing, ids, signer.issuer, seq, seen, until_s)
+            self._check_deadline(deadline_s)
         assert all(position > 0 for position in positions.values()), "positions count from 1"
-        return tuple(positions[jws] for jws in events)
+        return tuple(positions[content] for content in contents)
 
     async def _committed(
-        self, missing: Sequence[str], read: dict[str, LifecycleEvent], seen: int, deadline_s: float
-    ) -> dict[str, int]:
+        self,
+        missing: Sequence[bytes],
+        ids: dict[bytes, str],
+        issuer: str,
+        seq: int,
+        seen: int,
+        until_s: float,
+    ) -> dict[bytes, int]:
         """Positions after one of the next blocks; none when it is time to submit again."""
-        resubmit_at_s = self._clock.monotonic() + RESUBMIT_S
         while True:
             now_s = self._clock.monotonic()
-            if now_s >= deadline_s:
-                raise Unavailable(
-                    Code.UNAVAILABLE, "The events are not on the ledger yet; the league may lack a quorum."
-                )
-            if now_s >= resubmit_at_s:
+            if now_s >= until_s:
                 return {}
-            await self._wait(seen, min(resubmit_at_s, deadline_s) - now_s)
+            await self._wait(seen, until_s - now_s)
             self._check_open()
             seen = self._signal.count
-            known = await self._positions(missing, read)
-            if known:
+            known = await self._positions(missing, ids, issuer)
+            if known or self._committed_seq >= seq:
                 return known
 
-    async def _positions(self, events: Sequence[str], read: dict[str, LifecycleEvent]) -> dict[str, int]:
+    def _check_deadline(self, deadline_s: float) -> None:
+        if self._clock.monotonic() >= deadline_s:
+            raise Unavailable(
+                Code.UNAVAILABLE, "The events are not on the ledger yet; the league may lack a quorum."
+            )
+
+    async def _positions(
+        self, contents: Sequence[bytes], ids: dict[bytes, str], issuer: str
+    ) -> dict[bytes, int]:
         """Positions of those of the events that are on the ledger."""
-        query = PositionsQuery(read[events[0]].issuer, tuple(read[jws].id for jws in events))
-        answer = await self._request("/positions", query, tuple[EventPosition, ...])
-        by_id = {entry.id: entry for entry in answer}
-        positions: dict[str, int] = {}
-        for jws in events:
-            entry = by_id.get(read[jws].id)
+        query = PositionsQuery(issuer, tuple(ids[content] for content in contents))
+        answer = await self._request("/positions", query, PositionsAnswer)
+        self._committed_seq = answer.seq
+        self._seq = max(self._seq, answer.seq)
+        by_id = {entry.id: entry for entry in answer.positions}
+        positions: dict[bytes, int] = {}
+        for content in contents:
+            entry = by_id.get(ids[content])
             if entry is None:
                 continue
-            if entry.content != signed_content(jws):
+            if entry.content != content_digest(content):
                 raise Refused(Code.EVENT_DUPLICATE, f"Another event has the id {entry.id}.")
-            positions[jws] = entry.position
+            positions[content] = entry.position
         return positions
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    async def follow(self, after: int, filter: EventFilter | None = None) -> AsyncIterator[EventPage]:
+    async def follow(
+        self, after: int, filter: EventFilter | None = None, *, with_proofs: bool = False
+    ) -> AsyncIterator[EventPage]:
         """Pages of matching events after position `after`, for ever. See `Bus.follow`."""
         cursor, backoff = after, Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S)
         while not self._closed:
             seen = self._signal.count
             try:
-                page = await self.search(cursor, filter)
+                page = await self.search(cursor, filter, with_proofs=with_proofs)
             except Unavailable:
                 await self._wait(seen, backoff.next_s())
                 continue
@@ -169,16 +194,24 @@ class LedgerBus(ABC):
                 await self._wait(seen, self.safety_poll_s)
 
     async def search(
-        self, after: int, filter: EventFilter | None = None, limit: int | None = None
+        self,
+        after: int,
+        filter: EventFilter | None = None,
+        limit: int | None = None,
+        *,
+        with_proofs: bool = False,
     ) -> EventPage:
         """One page of matching events after position `after`. See `Bus.search`."""
         limit = min(limit or self._limits.events_page_max, self._limits.events_page_max)
         answer = await self._request(
-            "/events", EventsQuery(after, filter or EventFilter(), limit), EventsAnswer
+            "/events", EventsQuery(after, filter or EventFilter(), limit, with_proofs), EventsAnswer
         )
+        contents = [row.content.encode() for row in answer.events]
         events = tuple(
-            CommittedEvent(row.position, row.height, row.time, row.jws, verified_event(row.jws))
-            for row in answer.events
+            CommittedEvent(
+                row.position, row.height, row.time, committed_event(content, row.issuer), content, row.proof
+            )
+            for row, content in zip(answer.events, contents, strict=True)
         )
         return EventPage(events, answer.scanned_to, answer.last_position)
 

@@ -71,7 +71,7 @@ class MemoryLedger:
         Raises:
             Refused: the code of the rule that the transaction breaks; then there is no block.
         """
-        self.application.check_tx(transaction, is_recheck=True)
+        self.application.check_tx(transaction, self._time_ms())
         height = self.application.state.head.height + 1
         time_ms = max(self._time_ms(), self.application.state.head.time_ms)
         self.application.finalize_block(Block(height, time_ms, (transaction,)))

@@ -1,4 +1,4 @@
-"""Announcements: which lifecycle event brings the ledger up to date on an entity, built and signed.
+"""Announcements: which lifecycle event brings the ledger up to date on an entity.
 
 | on the ledger | public here | event |
 |---|---|---|
@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -28,42 +28,29 @@ from hansa.core.events import (
     Metadata,
     ValidityPeriod,
     encode_event,
-    entity_location,
     event_name,
     event_time,
     is_metadata_text,
-    sign_event,
 )
 from hansa.core.identifiers import Entropy, entity_key, uuid7
-from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.store import Entity
 from hansa.store.tables.publications import Outgoing, Publication
 
-_SIGNING_OVERHEAD_BYTES: Final = 512
-"""Header, signature and separators of the compact JWS, with room for a long key name."""
-
 
 class Announcer:
-    """Builds and signs the events of one member.
+    """Builds the events of one member.
 
     Args:
-        signing_key: Of the member; the ledger's registry holds its public half.
         did: The member.
-        endpoint: Its registered endpoint, under which the events' locations lie.
         entropy: For event ids.
         limits: `event_size_max_bytes`.
     """
 
-    def __init__(
-        self, signing_key: SigningKey, did: str, endpoint: str, entropy: Entropy, limits: Limits
-    ) -> None:
-        self._signing_key = signing_key
+    def __init__(self, did: str, entropy: Entropy, limits: Limits) -> None:
         self._did = did
-        self._endpoint = endpoint
         self._entropy = entropy
-        # Base64 makes four characters of three bytes.
-        self._payload_max_bytes = (limits.event_size_max_bytes - _SIGNING_OVERHEAD_BYTES) * 3 // 4
+        self._size_max_bytes = limits.event_size_max_bytes
 
     def key_of(self, entity_id: str) -> str:
         """The ledger key of one of our entities, in hex."""
@@ -72,7 +59,7 @@ class Announcer:
     def announce(
         self, entity_id: str, entity: Entity | None, publication: Publication | None, now: datetime
     ) -> Outgoing | None:
-        """The signed event that brings the ledger up to date on an entity; None when it is up to date.
+        """The event that brings the ledger up to date on an entity; None when it is up to date.
 
         Args:
             entity_id: Which entity.
@@ -96,12 +83,12 @@ class Announcer:
             change = ATTRIBUTE_VALUE_CHANGE if is_same_status else STATE_CHANGE
         event = self._event(self.key_of(entity_id), entity.type, change, entity.hashlink, publication, now)
         event = self._with_metadata(event, _metadata(body, status))
-        return self._outgoing(entity_id, event, status, now)
+        return self._outgoing(entity_id, event, status)
 
     def _withdrawal(self, publication: Publication, now: datetime) -> Outgoing:
         assert publication.hashlink is not None, "a withdrawal follows a published version"
         event = self._event(publication.key, publication.type, DELETE, publication.hashlink, publication, now)
-        return self._outgoing(publication.entity_id, event, None, now)
+        return self._outgoing(publication.entity_id, event, None)
 
     def _event(
         self,
@@ -118,7 +105,7 @@ class Announcer:
             time=event_time(now),
             issuer=self._did,
             entity=EntityVersion(key, type_name, (publication.version if publication else 0) + 1),
-            location=entity_location(self._endpoint, key, hashlink),
+            hashlink=hashlink,
             previous=publication.hashlink if publication else None,
         )
 
@@ -126,11 +113,11 @@ class Announcer:
         """The event with its metadata; when it would become too large, without the last categories."""
         while True:
             full = msgspec.structs.replace(event, metadata=metadata)
-            if not metadata.categories or len(encode_event(full)) <= self._payload_max_bytes:
+            if not metadata.categories or len(encode_event(full)) <= self._size_max_bytes:
                 return full
             metadata = msgspec.structs.replace(metadata, categories=metadata.categories[:-1])
 
-    def _outgoing(self, entity_id: str, event: LifecycleEvent, status: str | None, now: datetime) -> Outgoing:
+    def _outgoing(self, entity_id: str, event: LifecycleEvent, status: str | None) -> Outgoing:
         return Outgoing(
             seq=0,
             entity_id=entity_id,
@@ -140,7 +127,7 @@ class Announcer:
             hashlink=event.hashlink,
             lifecycle_status=status,
             is_delete=event.is_delete,
-            jws=sign_event(event, self._signing_key, now),
+            content=encode_event(event),
             previous=event.previous,
         )
 

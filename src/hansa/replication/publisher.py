@@ -4,7 +4,7 @@ Three steps, each of which continues where its last store transaction ended, so 
 of them loses nothing:
 
 1. *Announce.* Reads the feed after the cursor `publisher`. For each of our entities among the changes,
-   compares its state with what was published of it, and signs the event that makes up the difference, if
+   compares its state with what was published of it, and builds the event that makes up the difference, if
    there is one. One transaction puts the events into the outbox and moves the cursor. An entity whose last
    event is still in the outbox is marked as due instead, and compared again when that event was committed:
    all that happened meanwhile becomes one event.
@@ -45,11 +45,11 @@ import msgspec
 import structlog
 
 from hansa.core.backoff import Backoff, Retry
+from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy
-from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
@@ -60,14 +60,14 @@ from hansa.store.tables.publications import ChainEnd, Outgoing
 
 PUBLISHER_CURSOR: Final = "publisher"
 BACKOFF_MIN_S: Final = 0.1
-SIGNATURES_PER_TURN: Final = 16
-"""Events signed before other tasks on the event loop get their turn."""
+ANNOUNCEMENTS_PER_TURN: Final = 16
+"""Entities looked at before other tasks on the event loop get their turn."""
 CHANGES_SKIPPED_MAX: Final = 1000
 """Rows of the feed that call for no event, after which the cursor is stored all the same."""
 OUTBOX_BATCHES_MAX: Final = 4
 """Full batches that may wait in the outbox beside those in flight."""
-_FRAME_BYTES: Final = 256
-_SEPARATOR_BYTES: Final = 3
+_FRAME_BYTES: Final = 2560
+_SEPARATOR_BYTES: Final = 1
 
 log = structlog.get_logger()
 
@@ -87,9 +87,7 @@ class Publisher:
     Args:
         store: Has the feed, the outbox and the version chains.
         bus: Takes the events.
-        signing_key: Of this member; the ledger's registry holds its public half.
-        did: This member.
-        endpoint: Its registered endpoint.
+        signer: Signs the batches of this member.
         types: The types that may leave this marketplace at all.
         clock: For the events' times and for back-off.
         entropy: For event ids and back-off.
@@ -101,9 +99,7 @@ class Publisher:
         self,
         store: Store,
         bus: Bus,
-        signing_key: SigningKey,
-        did: str,
-        endpoint: str,
+        signer: BatchSigner,
         types: frozenset[str],
         clock: Clock,
         entropy: Entropy,
@@ -113,12 +109,13 @@ class Publisher:
         self._store = store
         self._distribution = distribution
         self._bus = bus
-        self._did = did
+        self._signer = signer
+        self._did = signer.issuer
         self._types = types
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
-        self._announcer = Announcer(signing_key, did, endpoint, entropy, limits)
+        self._announcer = Announcer(signer.issuer, entropy, limits)
         self._changed = Signal(clock)
         self._submitted_to = 0
         self._in_flight = 0
@@ -221,7 +218,7 @@ class Publisher:
             event = self._announcer.announce(entity_id, entity, publication, self._clock.now())
             if event is not None:
                 events.append(event)
-            if n % SIGNATURES_PER_TURN == 0:
+            if n % ANNOUNCEMENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
         assert len(events) + len(deferred) <= len(entity_ids), "an entity has one outcome at most"
         pending = {event.entity_id for event in events} | set(deferred)
@@ -271,7 +268,7 @@ class Publisher:
         )
         room_bytes = self._limits.transaction_size_max_bytes - _FRAME_BYTES
         for n, event in enumerate(events):
-            room_bytes -= len(event.jws) + _SEPARATOR_BYTES
+            room_bytes -= len(event.content) + _SEPARATOR_BYTES
             if room_bytes < 0 and n > 0:
                 return events[:n], True
         return events, len(events) == self._limits.events_per_transaction_max
@@ -316,7 +313,7 @@ class Publisher:
         backoff = Backoff(BACKOFF_MIN_S, self._limits.publish_backoff_max_s, self._entropy)
         while True:
             try:
-                return await self._bus.publish([event.jws for event in batch])
+                return await self._bus.publish([event.content for event in batch], self._signer)
             except Refused as refusal:
                 if refusal.code is not Code.EVENT_ISSUER_UNKNOWN:
                     raise

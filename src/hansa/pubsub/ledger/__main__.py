@@ -13,6 +13,7 @@ import structlog
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
+from hansa.core.clock import SystemClock
 from hansa.core.errors import HansaError
 from hansa.pubsub.ledger.abci import AbciServer
 from hansa.pubsub.ledger.application import LedgerApplication
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _serve(state_file: Path, socket: Path, logger: FilteringBoundLogger) -> None:
     state = SqliteState(state_file)
     try:
-        server = AbciServer(AbciMethods(LedgerApplication(state), logger), logger)
+        server = AbciServer(AbciMethods(LedgerApplication(state), SystemClock(), logger), logger)
         serving = asyncio.create_task(server.serve(socket))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -53,21 +53,21 @@ class LedgerApplication:
         self._pending = None
         return self.state.head.app_hash
 
-    def check_tx(self, raw: bytes, *, is_recheck: bool) -> bool:
-        """Whether a transaction is valid now; False when it may wait although it is one version ahead.
+    def check_tx(self, raw: bytes, now_ms: int) -> None:
+        """Check whether a transaction may wait for a block, by this member's clock.
 
         Raises:
             RuleBroken: the first rule that the transaction breaks.
         """
-        return state_machine.check_tx(self.state, raw, self._reader, is_recheck=is_recheck)
+        state_machine.check_tx(self.state, raw, now_ms, self._reader)
 
-    def prepare_proposal(self, candidates: Sequence[bytes], size_max_bytes: int) -> list[bytes]:
-        """The transactions of a block that this member proposes."""
-        return state_machine.prepare_proposal(self.state, candidates, size_max_bytes, self._reader)
+    def prepare_proposal(self, candidates: Sequence[bytes], time_ms: int, size_max_bytes: int) -> list[bytes]:
+        """The transactions of a block of that time that this member proposes."""
+        return state_machine.prepare_proposal(self.state, candidates, time_ms, size_max_bytes, self._reader)
 
-    def process_proposal(self, transactions: Sequence[bytes]) -> Refused | None:
+    def process_proposal(self, block: Block) -> Refused | None:
         """Why a proposed block must be rejected; None when it is valid."""
-        return state_machine.process_proposal(self.state, transactions, self._reader)
+        return state_machine.process_proposal(self.state, block, self._reader)
 
     def finalize_block(self, block: Block) -> BlockEffects:
         """Execute a decided block; its effects wait for `commit`.

@@ -20,6 +20,18 @@ class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     event_size_max_bytes: int = 4096
     events_per_transaction_max: int = 100
     transaction_size_max_bytes: int = 262_144
+    event_ahead_max_s: int = 300
+    """How far an event's time may lie after that of its block. Block time lags by up to `heartbeat_s`."""
+    event_behind_max_s: int = 86_400
+    """How far an event's time may lie before that of its block."""
+    heartbeat_s: int = 60
+    """Longest time without a block."""
+    issuer_events_per_s: int = 1000
+    """What an issuer may publish over a long time."""
+    issuer_bytes_per_s: int = 1_000_000
+    issuer_burst_s: int = 10
+    """How many seconds' worth of it an issuer may publish at once."""
+    issuer_bytes_per_day: int = 1_073_741_824
 
 
 class AppState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
+from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError, Refused
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, enum_values, message_class
@@ -19,9 +20,6 @@ from hansa.pubsub.ledger.state_machine import Block
 
 APP_VERSION: Final = 1
 """Of the state machine's rules: part of every block's header."""
-
-AHEAD: Final = "ahead"
-"""`log` of a CheckTx for a transaction that may wait although it is one version ahead."""
 
 LOG_LENGTH_MAX_CHARS: Final = 300
 FAULTS_LOGGED_MAX: Final = 10
@@ -32,12 +30,12 @@ _Method = Callable[[Any], Any]
 class AbciMethods:
     """Answers requests, one at a time."""
 
-    def __init__(self, application: LedgerApplication, logger: FilteringBoundLogger) -> None:
+    def __init__(self, application: LedgerApplication, clock: Clock, logger: FilteringBoundLogger) -> None:
         self._application = application
+        self._clock = clock
         self._logger = logger
         statuses = enum_values(f"{PACKAGE}.ResponseProcessProposal.ProposalStatus")
         self._accept, self._reject = statuses["ACCEPT"], statuses["REJECT"]
-        self._recheck = enum_values(f"{PACKAGE}.CheckTxType")["RECHECK"]
         self._faults = 0
         self._methods: Mapping[str, _Method] = {
             "echo": lambda request: self._message("ResponseEcho", message=request.message),
@@ -108,18 +106,21 @@ class AbciMethods:
 
     def _check_tx(self, request: Any) -> Any:
         try:
-            in_order = self._application.check_tx(request.tx, is_recheck=request.type == self._recheck)
+            self._application.check_tx(request.tx, int(self._clock.now().timestamp() * 1000))
         except Refused as refusal:
             self._note_fault(refusal)
             return self._message("ResponseCheckTx", **_refused(refusal))
-        return self._message("ResponseCheckTx", log="" if in_order else AHEAD)
+        return self._message("ResponseCheckTx")
 
     def _prepare_proposal(self, request: Any) -> Any:
-        transactions = self._application.prepare_proposal(request.txs, request.max_tx_bytes)
+        transactions = self._application.prepare_proposal(
+            request.txs, _milliseconds(request.time), request.max_tx_bytes
+        )
         return self._message("ResponsePrepareProposal", txs=transactions)
 
     def _process_proposal(self, request: Any) -> Any:
-        refusal = self._application.process_proposal(request.txs)
+        block = Block(request.height, _milliseconds(request.time), tuple(request.txs))
+        refusal = self._application.process_proposal(block)
         if refusal is not None:
             self._note_fault(refusal)
             self._logger.warning(

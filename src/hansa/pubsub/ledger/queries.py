@@ -17,10 +17,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from hansa.core.batches import EventProof, event_proofs
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import is_entity_key
@@ -47,6 +48,7 @@ class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: int
     filter: EventFilter
     limit: int = EVENTS_MAX
+    with_proofs: bool = False
 
 
 class ReportedEvent(msgspec.Struct, frozen=True, array_like=True):
@@ -55,7 +57,10 @@ class ReportedEvent(msgspec.Struct, frozen=True, array_like=True):
     position: int
     height: int
     time: str
-    jws: str
+    """Of its block."""
+    issuer: str
+    content: str
+    proof: EventProof | None
 
 
 class EventsAnswer(msgspec.Struct, frozen=True):
@@ -85,7 +90,15 @@ class EventPosition(msgspec.Struct, frozen=True, array_like=True):
     id: str
     position: int
     content: str
-    """SHA-256 of what was signed (`signed_content`)."""
+    """SHA-256 of its content (`content_digest`)."""
+
+
+class PositionsAnswer(msgspec.Struct, frozen=True):
+    """Those of the events that are on the ledger, and how far the issuer is."""
+
+    positions: tuple[EventPosition, ...]
+    seq: int
+    """Of the issuer's last batch; 0 before the first."""
 
 
 class LedgerHead(msgspec.Struct, frozen=True):
@@ -97,15 +110,28 @@ class LedgerHead(msgspec.Struct, frozen=True):
     time_ms: int
 
 
+class _Match(NamedTuple):
+    """A row of the SQL that finds events."""
+
+    position: int
+    height: int
+    time_ms: int
+    """Of the block."""
+    issuer: str
+    content: bytes
+    jws: str
+    first_position: int
+    """Of the batch."""
+    events: int
+    """Of the batch."""
+
+
 _Query = TypeVar("_Query")
 
 
-def signed_content(jws: str) -> str:
-    """Identifies what an event's issuer signed: SHA-256, hex, of the JWS without its signature.
-
-    Anybody can turn a valid ES256 signature into another valid one of the same content.
-    """
-    return hashlib.sha256(jws.rpartition(".")[0].encode()).hexdigest()
+def content_digest(content: bytes) -> str:
+    """Identifies an event by all that its issuer signed: SHA-256 of its content, hex."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def time_text(time_ms: int) -> str:
@@ -185,7 +211,8 @@ class LedgerQueries:
         return self._state.members
 
     def _check(self, data: bytes) -> None:
-        apply_transaction(Overlay(self._state), data, self._reader())
+        head = self._state.head
+        apply_transaction(Overlay(self._state, head.height + 1, head.time_ms), data, self._reader())
 
     def _claims(self, data: bytes) -> Any:
         keys = _decode(data, ClaimsQuery).keys
@@ -194,7 +221,7 @@ class LedgerQueries:
             raise Refused(Code.INVALID, "An entity key is a SHA-256 in hex.")
         return tuple(claim for key in dict.fromkeys(keys) for claim in self._state.claims_on(key))
 
-    def _positions(self, data: bytes) -> tuple[EventPosition, ...]:
+    def _positions(self, data: bytes) -> PositionsAnswer:
         query = _decode(data, PositionsQuery)
         _check_count(len(query.ids), IDS_MAX, "ids")
         positions: list[EventPosition] = []
@@ -202,15 +229,17 @@ class LedgerQueries:
             event_id_bytes(id)
             position = self._state.position_of(query.issuer, id)
             if position is not None:
-                positions.append(EventPosition(id, position, signed_content(self._jws(position))))
-        return tuple(positions)
+                (content,) = self._contents(position, 1)
+                positions.append(EventPosition(id, position, content_digest(content)))
+        return PositionsAnswer(tuple(positions), self._state.issuer(query.issuer).seq)
 
-    def _jws(self, position: int) -> str:
-        row = self._state.connection.execute(
-            "SELECT jws FROM event_jws WHERE position = ?", (position,)
-        ).fetchone()
-        assert row is not None, "every event is stored"
-        return str(row[0])
+    def _contents(self, first: int, count: int) -> list[bytes]:
+        rows: list[tuple[Any, ...]] = self._state.connection.execute(
+            "SELECT content FROM event_content WHERE position BETWEEN ? AND ? ORDER BY position",
+            (first, first + count - 1),
+        ).fetchall()
+        assert len(rows) == count, "every event is stored"
+        return [content for (content,) in rows]
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -224,7 +253,7 @@ class LedgerQueries:
         first, end = self._range(query.after, filter, last)
         if first > end:
             return EventsAnswer((), max(query.after, last), last)
-        rows, scanned_to = self._scan(first, end, filter, min(query.limit, EVENTS_MAX))
+        rows, scanned_to = self._scan(first, end, filter, min(query.limit, EVENTS_MAX), query.with_proofs)
         # What lies behind the range is too late for the filter, so it counts as scanned.
         return EventsAnswer(rows, last if scanned_to >= end else scanned_to, last)
 
@@ -246,7 +275,7 @@ class LedgerQueries:
         return last + 1 if row is None else int(row[0])
 
     def _scan(
-        self, first: int, end: int, filter: EventFilter, limit: int
+        self, first: int, end: int, filter: EventFilter, limit: int, with_proofs: bool
     ) -> tuple[tuple[ReportedEvent, ...], int]:
         conditions, bindings = self._conditions(filter)
         index = "INDEXED BY event_claim"  # leads to the events of some keys, however far apart they are
@@ -254,18 +283,28 @@ class LedgerQueries:
             index = "NOT INDEXED"
             end = min(end, first + SCANNED_POSITIONS_MAX - 1)
         matches = self._state.connection.execute(
-            f"SELECT event.position, event.height, block.time_ms, event_jws.jws FROM event {index}"  # noqa: S608
-            " JOIN event_jws USING (position) JOIN block ON block.height = event.height"
+            f"SELECT event.position, batch.height, block.time_ms, name.text, event_content.content, batch.jws,"  # noqa: S608
+            f" batch.first_position, batch.events FROM event {index}"
+            " JOIN event_content USING (position) JOIN batch ON batch.first_position = event.batch"
+            " JOIN block ON block.height = batch.height JOIN name ON name.number = event.issuer"
             f" WHERE event.position BETWEEN ? AND ?{conditions} ORDER BY event.position LIMIT ?",
             (first, end, *bindings, limit),
-        )
+        ).fetchall()
         rows: list[ReportedEvent] = []
         size_bytes = 0
-        for position, height, time_ms, jws in matches:
-            size_bytes += len(jws)
+        proofs: dict[int, tuple[EventProof, ...]] = {}
+        for match in map(_Match._make, matches):
+            size_bytes += len(match.content) + (2 * len(match.jws) if with_proofs else 0)
             if rows and size_bytes > ANSWER_SIZE_MAX_BYTES:
                 return tuple(rows), rows[-1].position
-            rows.append(ReportedEvent(position, height, time_text(time_ms), jws))
+            proof = None
+            if with_proofs:
+                batch = match.first_position
+                if batch not in proofs:
+                    proofs[batch] = event_proofs(match.jws, self._contents(batch, match.events))
+                proof = proofs[batch][match.position - batch]
+            time, content = time_text(match.time_ms), match.content.decode()
+            rows.append(ReportedEvent(match.position, match.height, time, match.issuer, content, proof))
         return tuple(rows), rows[-1].position if len(rows) == limit else end
 
     def _conditions(self, filter: EventFilter) -> tuple[str, tuple[Any, ...]]:

@@ -30,9 +30,6 @@ class Rule(msgspec.Struct, frozen=True):
     """What clients act on."""
     meaning: str
     """When it is broken; for docs/errors.md."""
-    may_be_ahead: bool = False
-    """Whether CheckTx lets a transaction wait that breaks this rule alone: what it needs may be on its
-    way."""
 
     def broken(self, message: str) -> RuleBroken:
         """The error to raise when a transaction breaks the rule."""

@@ -3,8 +3,10 @@
 head         one row: the ledger in short. Written in the transaction of its block
 member       the registry
 block        time of each block that has events
+issuer       the last batch of each issuer
+batch        what issuers signed
 event        what is filtered on, a small row per event, so that scanning a window of positions is cheap
-event_jws    the events themselves
+event_content  the events themselves
 claim        the last version per (issuer, entity key)
 name         issuers and event names, by number
 
@@ -19,9 +21,9 @@ from typing import Final, NamedTuple
 APPLICATION_ID: Final = 0x48414E4C
 """`HANL` in the file's header: this is a ledger's state and nothing else."""
 
-SCHEMA_VERSION: Final = 2
-"""2: headers and contents of events in their one canonical form. A ledger of an earlier version cannot go on:
-its history has other verdicts under these rules."""
+SCHEMA_VERSION: Final = 3
+"""3: one signature a batch, and an `app_hash` over all of the state. A ledger of an earlier version cannot go
+on: its history has other verdicts under these rules."""
 
 SCHEMA: Final = """
 CREATE TABLE head (
@@ -38,17 +40,27 @@ CREATE TABLE member (did TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT R
 CREATE TABLE name (number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE block (height INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, first_position INTEGER NOT NULL) STRICT;
 CREATE INDEX block_time ON block (time_ms, first_position);
+CREATE TABLE issuer (did TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE batch (
+    first_position INTEGER PRIMARY KEY,
+    events INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    issuer INTEGER NOT NULL REFERENCES name,
+    seq INTEGER NOT NULL,
+    jws TEXT NOT NULL
+) STRICT;
 CREATE TABLE event (
     position INTEGER PRIMARY KEY,
-    height INTEGER NOT NULL,
+    batch INTEGER NOT NULL REFERENCES batch,
     id BLOB NOT NULL,
     issuer INTEGER NOT NULL REFERENCES name,
     type INTEGER NOT NULL REFERENCES name,
-    claim INTEGER NOT NULL REFERENCES claim
+    claim INTEGER NOT NULL REFERENCES claim,
+    time_ms INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX event_id ON event (id, issuer);
 CREATE INDEX event_claim ON event (claim);
-CREATE TABLE event_jws (position INTEGER PRIMARY KEY, jws TEXT NOT NULL) STRICT;
+CREATE TABLE event_content (position INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
 CREATE TABLE claim (
     number INTEGER PRIMARY KEY,
     key BLOB NOT NULL,
@@ -62,7 +74,7 @@ CREATE TABLE claim (
 CREATE UNIQUE INDEX claim_key ON claim (key, issuer);
 """
 
-TABLES: Final = ("event_jws", "event", "claim", "block", "name", "member", "head")
+TABLES: Final = ("event_content", "event", "batch", "claim", "block", "issuer", "name", "member", "head")
 """All of them; a table comes before those that it refers to."""
 
 
@@ -101,7 +113,8 @@ class EventRow(NamedTuple):
     """A row of `event`."""
 
     position: int
-    height: int
+    batch: int
+    """First position of its batch."""
     id: bytes
     issuer: int
     """Number of its name."""
@@ -109,13 +122,35 @@ class EventRow(NamedTuple):
     """Number of its name."""
     claim: int
     """Number of the claim."""
+    time_ms: int
+    """The event's own time, milliseconds since 1970."""
 
 
-class EventJwsRow(NamedTuple):
-    """A row of `event_jws`."""
+class EventContentRow(NamedTuple):
+    """A row of `event_content`."""
 
     position: int
+    content: bytes
+
+
+class BatchRow(NamedTuple):
+    """A row of `batch`."""
+
+    first_position: int
+    events: int
+    """Their number."""
+    height: int
+    issuer: int
+    """Number of its name."""
+    seq: int
     jws: str
+
+
+class IssuerRow(NamedTuple):
+    """A row of `issuer`."""
+
+    did: str
+    seq: int
 
 
 class ClaimRow(NamedTuple):
@@ -131,7 +166,7 @@ class ClaimRow(NamedTuple):
     is_deleted: int
 
 
-RowType = type[HeadRow | MemberRow | BlockRow | EventRow | EventJwsRow | ClaimRow]
+RowType = type[HeadRow | MemberRow | BlockRow | IssuerRow | BatchRow | EventRow | EventContentRow | ClaimRow]
 
 
 def columns(row: RowType) -> str:

@@ -16,6 +16,7 @@ import apsw
 import msgspec
 
 from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.events import event_time_ms
 from hansa.core.members import Member
 from hansa.core.merkle import Frontier
 from hansa.pubsub.bus import Claim
@@ -25,16 +26,18 @@ from hansa.pubsub.ledger.schema import (
     SCHEMA,
     SCHEMA_VERSION,
     TABLES,
+    BatchRow,
     BlockRow,
     ClaimRow,
-    EventJwsRow,
+    EventContentRow,
     EventRow,
     HeadRow,
+    IssuerRow,
     MemberRow,
     insert_sql,
     select_sql,
 )
-from hansa.pubsub.ledger.state import BlockEffects, Head, genesis_effects, members_root
+from hansa.pubsub.ledger.state import BlockEffects, Head, IssuerState, genesis_effects, members_root
 
 MEMORY: Final = ":memory:"
 _HASH_SIZE_BYTES: Final = 32
@@ -50,6 +53,7 @@ _WRITE_CLAIM: Final = (
 _WRITE_MEMBER: Final = (
     f"{insert_sql('member', MemberRow)} ON CONFLICT (did) DO UPDATE SET body = excluded.body"
 )
+_WRITE_ISSUER: Final = f"{insert_sql('issuer', IssuerRow)} ON CONFLICT (did) DO UPDATE SET seq = excluded.seq"
 _WRITE_HEAD: Final = f"UPDATE head SET {', '.join(f'{name} = ?' for name in HeadRow._fields)}"  # noqa: S608
 
 
@@ -70,6 +74,7 @@ class SqliteState:
         self._head: Head | None = None
         self._params = LedgerParams()
         self._members: dict[str, Member] = {}
+        self._issuer_states: dict[str, IssuerState] = {}
         self._issuers: dict[str, int] = {}
         """Numbers of those members that have events."""
         self._issuer_dids: dict[int, str] = {}
@@ -100,6 +105,11 @@ class SqliteState:
         return self._params
 
     @property
+    def time_ms(self) -> int:
+        """Time of the last block."""
+        return self.head.time_ms
+
+    @property
     def members(self) -> tuple[Member, ...]:
         """The registry, ordered by DID."""
         return tuple(self._members.values())
@@ -107,6 +117,10 @@ class SqliteState:
     def member(self, did: str) -> Member | None:
         """The member with that DID."""
         return self._members.get(did)
+
+    def issuer(self, did: str) -> IssuerState:
+        """What is remembered of an issuer's batches."""
+        return self._issuer_states.get(did) or IssuerState(did)
 
     def has_event(self, issuer: str, event_id: str) -> bool:
         """Whether the issuer has used that event id."""
@@ -167,8 +181,12 @@ class SqliteState:
                 issuers = self._write_events(effects)
             if effects.members:
                 self._write_members(effects.members)
+            if effects.issuers:
+                rows = [IssuerRow(*msgspec.structs.astuple(issuer)) for issuer in effects.issuers]
+                self.connection.executemany(_WRITE_ISSUER, rows)
             self.connection.execute(_WRITE_HEAD, _head_row(effects.head, self._params))
         self._head = effects.head
+        self._issuer_states |= {issuer.did: issuer for issuer in effects.issuers}
         self._issuers |= issuers
         self._issuer_dids |= {number: did for did, number in issuers.items()}
         if effects.members:
@@ -187,6 +205,7 @@ class SqliteState:
             insert_sql("block", BlockRow),
             BlockRow(height, effects.head.time_ms, effects.events[0].position),
         )
+        first = effects.events[0].position
         names = {new.event.issuer for new in effects.events} | {new.event.type for new in effects.events}
         self.connection.executemany(
             "INSERT INTO name (text) VALUES (?) ON CONFLICT DO NOTHING", [(name,) for name in sorted(names)]
@@ -194,6 +213,13 @@ class SqliteState:
         numbers = {
             name: self._number("SELECT number FROM name WHERE text = ?", (name,)) for name in sorted(names)
         }
+        self.connection.executemany(
+            insert_sql("batch", BatchRow),
+            [
+                BatchRow(new.first_position, new.count, height, numbers[new.issuer], new.seq, new.jws)
+                for new in effects.batches
+            ],
+        )
         claims: dict[tuple[str, str], int] = {}
         for claim in effects.claims:
             claims[claim.issuer, claim.key] = self._number(
@@ -213,18 +239,22 @@ class SqliteState:
             [
                 EventRow(
                     position=new.position,
-                    height=height,
+                    batch=batch.first_position,
                     id=uuid.UUID(new.event.id).bytes,
                     issuer=numbers[new.event.issuer],
                     type=numbers[new.event.type],
                     claim=claims[new.event.issuer, new.event.entity.key],
+                    time_ms=event_time_ms(new.event.time),
                 )
-                for new in effects.events
+                for batch in effects.batches
+                for new in effects.events[
+                    batch.first_position - first : batch.first_position - first + batch.count
+                ]
             ],
         )
         self.connection.executemany(
-            insert_sql("event_jws", EventJwsRow),
-            [EventJwsRow(new.position, new.jws) for new in effects.events],
+            insert_sql("event_content", EventContentRow),
+            [EventContentRow(new.position, new.content) for new in effects.events],
         )
         return {new.event.issuer: numbers[new.event.issuer] for new in effects.events}
 
@@ -273,6 +303,8 @@ class SqliteState:
                 member.did: msgspec.json.decode(member.body, type=Member)
                 for member in map(MemberRow._make, members)
             }
+            issuers = map(IssuerRow._make, self.connection.execute(select_sql("issuer", IssuerRow)))
+            self._issuer_states = {row.did: IssuerState(row.did, row.seq) for row in issuers}
             self._issuers = dict(
                 self.connection.execute(
                     "SELECT text, number FROM name WHERE text IN (SELECT did FROM member)"

@@ -5,23 +5,25 @@
                   it one for each transaction, which the block's absorbs when the transaction is valid
     BlockEffects  all changes of a block, for the store
 
-Rules change an overlay through `append_event` and `put_member` alone.
+Rules change an overlay through `begin_batch`, `append_event` and `put_member` alone.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
+from hansa.core.batches import Batch
 from hansa.core.canonical import canonical_json
 from hansa.core.errors import Refused
 from hansa.core.events import LifecycleEvent
 from hansa.core.members import Member
 from hansa.core.merkle import Frontier, leaf_hash, root
 from hansa.pubsub.bus import Claim
-from hansa.pubsub.ledger.genesis import AppState
+from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -47,11 +49,29 @@ class Head(msgspec.Struct, frozen=True):
         return root([leaf_hash(b"events" + self.tree.root()), leaf_hash(b"members" + self.members_root)])
 
 
+class IssuerState(msgspec.Struct, frozen=True):
+    """What the ledger remembers of an issuer's batches."""
+
+    did: str
+    seq: int = 0
+    """Of its last batch."""
+
+
+class NewBatch(msgspec.Struct, frozen=True):
+    """A batch with the positions that its events take."""
+
+    jws: str
+    issuer: str
+    seq: int
+    first_position: int
+    count: int
+
+
 class NewEvent(msgspec.Struct, frozen=True):
     """An event with the position that it takes."""
 
     position: int
-    jws: str
+    content: bytes
     event: LifecycleEvent
 
 
@@ -59,11 +79,14 @@ class BlockEffects(msgspec.Struct, frozen=True):
     """Everything that a block changes."""
 
     head: Head
+    batches: tuple[NewBatch, ...]
     events: tuple[NewEvent, ...]
     claims: tuple[Claim, ...]
     """Claims that are new or changed, in the order of their first change."""
     members: tuple[Member, ...]
     """Members that are new or changed, in the order of their first change."""
+    issuers: tuple[IssuerState, ...]
+    """Issuers that published, in the order of their first batch."""
     refusals: tuple[Refused | None, ...]
     """One for each transaction; None when it took effect."""
 
@@ -86,6 +109,17 @@ class StateView(Protocol):
     def member(self, did: str) -> Member | None:
         """The member with that DID."""
 
+    @property
+    def params(self) -> LedgerParams:
+        """The ledger's limits."""
+
+    @property
+    def time_ms(self) -> int:
+        """The time by which rules judge: that of the block which is judged."""
+
+    def issuer(self, did: str) -> IssuerState:
+        """What is remembered of an issuer's batches."""
+
     def has_event(self, issuer: str, event_id: str) -> bool:
         """Whether the issuer has used that event id."""
 
@@ -96,15 +130,21 @@ class StateView(Protocol):
 class EmptyState:
     """The state before the genesis: no members, no events."""
 
-    def __init__(self, time_ms: int) -> None:
+    def __init__(self, params: LedgerParams, time_ms: int) -> None:
         self.head = Head(0, time_ms, Frontier(), members_root(()))
         self.tree = self.head.tree
         self.members: tuple[Member, ...] = ()
+        self.params = params
+        self.time_ms = time_ms
 
     def member(self, did: str) -> Member | None:
         """Nobody."""
         del did
         return None
+
+    def issuer(self, did: str) -> IssuerState:
+        """Nothing."""
+        return IssuerState(did)
 
     def has_event(self, issuer: str, event_id: str) -> bool:
         """False."""
@@ -118,11 +158,22 @@ class EmptyState:
 
 
 class Overlay:
-    """A state with changes on top that are not (yet) part of it. The state below stays as it is."""
+    """A state with changes on top that are not (yet) part of it. The state below stays as it is.
 
-    def __init__(self, below: StateView) -> None:
+    Args:
+        below: What it lies on.
+        height: Of the block that is judged.
+        time_ms: Time of that block, milliseconds since 1970.
+    """
+
+    def __init__(self, below: StateView, height: int, time_ms: int) -> None:
         self._below = below
+        self.height = height
+        self._time_ms = time_ms
         self._tree = below.tree
+        self._issuers: dict[str, IssuerState] = {}
+        self._batches: list[NewBatch] = []
+        self._batch_digest = b""
         self._ids: set[tuple[str, str]] = set()
         self._claims: dict[tuple[str, str], Claim] = {}
         self._members: dict[str, Member] = {}
@@ -144,6 +195,16 @@ class Overlay:
         return self._tree
 
     @property
+    def params(self) -> LedgerParams:
+        """The ledger's limits."""
+        return self._below.params
+
+    @property
+    def time_ms(self) -> int:
+        """Time of the block that is judged."""
+        return self._time_ms
+
+    @property
     def members(self) -> tuple[Member, ...]:
         """The registry, ordered by DID."""
         if not self._members:
@@ -160,6 +221,14 @@ class Overlay:
         """The member with that DID."""
         return self._members.get(did) or self._below.member(did)
 
+    def issuer(self, did: str) -> IssuerState:
+        """What is remembered of an issuer's batches."""
+        return self._issuers.get(did) or self._below.issuer(did)
+
+    def upper(self) -> Overlay:
+        """An empty overlay on this one, for a transaction."""
+        return Overlay(self, self.height, self._time_ms)
+
     def has_event(self, issuer: str, event_id: str) -> bool:
         """Whether the issuer has used that event id."""
         return (issuer, event_id) in self._ids or self._below.has_event(issuer, event_id)
@@ -173,10 +242,24 @@ class Overlay:
             self._claims_below[issuer, key] = self._below.claim(issuer, key)
         return self._claims_below[issuer, key]
 
-    def append_event(self, jws: str, event: LifecycleEvent) -> None:
-        """Put a checked event at the end of the ledger."""
+    def begin_batch(self, jws: str, batch: Batch) -> None:
+        """Begin a checked batch; its events follow."""
+        issuer = self.issuer(batch.issuer)
+        assert batch.seq > issuer.seq, "the batches of an issuer are in order"
+        assert batch.count > 0, "a batch has an event"
+        self._issuers[batch.issuer] = msgspec.structs.replace(issuer, seq=batch.seq)
+        self._batches.append(NewBatch(jws, batch.issuer, batch.seq, self._tree.size + 1, batch.count))
+        self._batch_digest = hashlib.sha256(jws.encode("ascii")).digest()
+
+    def append_event(self, content: bytes, event: LifecycleEvent) -> None:
+        """Put a checked event of the last batch at the end of the ledger."""
         before = self.claim(event.issuer, event.entity.key)
-        self._tree = self._tree.append(leaf_hash(jws.encode()))
+        batch = self._batches[-1]
+        index = self._tree.size + 1 - batch.first_position
+        assert 0 <= index < batch.count, "the event is one of the last batch"
+        self._tree = self._tree.append(
+            leaf_hash(event_leaf(self.height, self._time_ms, index, self._batch_digest))
+        )
         position = self._tree.size
         assert before is None or before.last_position < position, "positions grow"
         assert (event.issuer, event.id) not in self._ids, "an event is on the ledger once"
@@ -190,7 +273,7 @@ class Overlay:
             is_deleted=event.is_delete,
         )
         self._ids.add((event.issuer, event.id))
-        self._events.append(NewEvent(position, jws, event))
+        self._events.append(NewEvent(position, content, event))
 
     def put_member(self, member: Member) -> None:
         """Add a member to the registry, or put it in place of the one with its DID."""
@@ -206,17 +289,33 @@ class Overlay:
         self._ids |= upper._ids
         self._claims |= upper._claims
         self._members |= upper._members
+        self._issuers |= upper._issuers
+        self._batches += upper._batches
         self._events += upper._events
 
-    def effects(self, height: int, time_ms: int, refusals: Sequence[Refused | None]) -> BlockEffects:
-        """The changes as those of a block."""
+    def effects(self, refusals: Sequence[Refused | None]) -> BlockEffects:
+        """The changes as those of the block."""
         return BlockEffects(
-            head=msgspec.structs.replace(self.head, height=height, time_ms=time_ms),
+            head=msgspec.structs.replace(self.head, height=self.height, time_ms=self._time_ms),
+            batches=tuple(self._batches),
+            issuers=tuple(self._issuers.values()),
             events=tuple(self._events),
             claims=tuple(self._claims.values()),
             members=tuple(self._members.values()),
             refusals=tuple(refusals),
         )
+
+
+def event_leaf(height: int, time_ms: int, index: int, batch_digest: bytes) -> bytes:
+    """An event's leaf in the ledger's tree: block height and time, its place in its batch, and the batch.
+
+    Args:
+        height: Of its block.
+        time_ms: Of its block, milliseconds since 1970.
+        index: Its place in the batch, from 0.
+        batch_digest: SHA-256 of the batch's JWS, which commits to the event's content.
+    """
+    return height.to_bytes(8) + time_ms.to_bytes(8) + index.to_bytes(4) + batch_digest
 
 
 def members_root(members: Sequence[Member]) -> bytes:
@@ -227,7 +326,7 @@ def members_root(members: Sequence[Member]) -> bytes:
 
 def genesis_effects(app_state: AppState, time_ms: int) -> BlockEffects:
     """The state before the first block, as changes of nothing."""
-    state = Overlay(EmptyState(time_ms))
+    state = Overlay(EmptyState(app_state.params, time_ms), 0, time_ms)
     for member in app_state.members:
         state.put_member(member)
-    return state.effects(height=0, time_ms=time_ms, refusals=())
+    return state.effects(refusals=())

@@ -27,7 +27,7 @@ from hansa.pubsub.ledger.transactions import TransactionReader
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A decided block."""
+    """A proposed or decided block."""
 
     height: int
     time_ms: int
@@ -35,54 +35,48 @@ class Block(msgspec.Struct, frozen=True):
     transactions: tuple[bytes, ...]
 
 
-def apply_transaction(
-    state: Overlay, raw: bytes, reader: TransactionReader, *, may_be_ahead: bool = False
-) -> None:
+def apply_transaction(state: Overlay, raw: bytes, reader: TransactionReader) -> None:
     """Apply a transaction to an overlay: all of it or nothing.
 
     Args:
         state: Changed when the transaction is valid, else not.
         raw: The transaction.
         reader: Reads it.
-        may_be_ahead: See `CheckContext`.
 
     Raises:
         RuleBroken: the first rule that the transaction breaks.
     """
-    transaction = reader.read(raw)
-    context = reader.lenient if may_be_ahead else reader.strict
-    upper = Overlay(state)
+    transaction = reader.read(raw, state)
+    upper = state.upper()
     for step in transaction.steps:
-        transaction.kind.check(upper, step, context)
+        transaction.kind.check(upper, step, reader.context)
         transaction.kind.apply(upper, step)
     state.absorb(upper)
 
 
-def check_tx(view: StateView, raw: bytes, reader: TransactionReader, *, is_recheck: bool) -> bool:
-    """Whether a transaction is valid now; False when it is not, and may wait for a block all the same.
+def check_tx(view: StateView, raw: bytes, now_ms: int, reader: TransactionReader) -> None:
+    """Check whether a transaction would be valid in the next block.
 
-    The latter when it is one version ahead of what is committed, as happens to honest publishers: their
-    member is a block ahead of this one. When it is checked again after the next block, it has to be in order.
+    Args:
+        view: The committed state.
+        raw: The transaction.
+        now_ms: This member's clock. The next block's time is not known yet; it lags behind by up to the
+            time since the last one.
+        reader: Reads it.
 
     Raises:
         RuleBroken: the first rule that the transaction breaks.
     """
-    refusal = _refusal(Overlay(view), raw, reader)
-    if refusal is None:
-        return True
-    if refusal.rule.may_be_ahead and not is_recheck:
-        refusal = _refusal(Overlay(view), raw, reader, may_be_ahead=True)
-        if refusal is None:
-            return False
-    raise refusal
+    head = view.head
+    refusal = _refusal(Overlay(view, head.height + 1, max(head.time_ms, now_ms)), raw, reader)
+    if refusal is not None:
+        raise refusal
 
 
-def _refusal(
-    state: Overlay, raw: bytes, reader: TransactionReader, *, may_be_ahead: bool = False
-) -> RuleBroken | None:
+def _refusal(state: Overlay, raw: bytes, reader: TransactionReader) -> RuleBroken | None:
     """Apply a transaction to an overlay, or say why not; a fault of ours refuses it too."""
     try:
-        apply_transaction(state, raw, reader, may_be_ahead=may_be_ahead)
+        apply_transaction(state, raw, reader)
     except RuleBroken as broken:
         return broken
     except Exception as error:  # noqa: BLE001 - no bytes of a stranger may end the process
@@ -93,10 +87,10 @@ def _refusal(
 
 
 def prepare_proposal(
-    view: StateView, candidates: Sequence[bytes], size_max_bytes: int, reader: TransactionReader
+    view: StateView, candidates: Sequence[bytes], time_ms: int, size_max_bytes: int, reader: TransactionReader
 ) -> list[bytes]:
-    """The candidates that are valid in one block, in their order, within its size."""
-    state = Overlay(view)
+    """The candidates that are valid in one block of that time, in their order, within its size."""
+    state = Overlay(view, view.head.height + 1, time_ms)
     selected: list[bytes] = []
     size_bytes = 0
     for raw in candidates:
@@ -116,12 +110,10 @@ def _framing_bytes(size: int) -> int:
     return 1 + max(1, (size.bit_length() + 6) // 7)
 
 
-def process_proposal(
-    view: StateView, transactions: Sequence[bytes], reader: TransactionReader
-) -> RuleBroken | None:
-    """The reason to reject a proposed block with these transactions; None when there is none."""
-    state = Overlay(view)
-    refusals = (_refusal(state, raw, reader) for raw in transactions)
+def process_proposal(view: StateView, block: Block, reader: TransactionReader) -> RuleBroken | None:
+    """The reason to reject a proposed block; None when there is none."""
+    state = Overlay(view, block.height, block.time_ms)
+    refusals = (_refusal(state, raw, reader) for raw in block.transactions)
     return next((refusal for refusal in refusals if refusal is not None), None)
 
 
@@ -129,7 +121,7 @@ def finalize_block(view: StateView, block: Block, reader: TransactionReader) -> 
     """The effects of a decided block on the state before it."""
     before = view.head
     assert block.height > before.height, "blocks are executed in order"
-    state = Overlay(view)
+    state = Overlay(view, block.height, block.time_ms)
     refusals: list[Refused | None] = []
     for raw in block.transactions:
         try:
@@ -137,6 +129,6 @@ def finalize_block(view: StateView, block: Block, reader: TransactionReader) -> 
             refusals.append(None)
         except Refused as refusal:
             refusals.append(refusal)
-    effects = state.effects(block.height, block.time_ms, refusals)
+    effects = state.effects(refusals)
     assert effects.head.position == before.position + len(effects.events), "every event has a position"
     return effects

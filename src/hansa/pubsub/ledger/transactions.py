@@ -23,10 +23,11 @@ from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import FORM, SIZE
 from hansa.pubsub.ledger.rules import KINDS
 from hansa.pubsub.ledger.rules.kind import CheckContext, Kind
-from hansa.pubsub.ledger.rules.signatures import VerifyingKeys
+from hansa.pubsub.ledger.rules.signatures import Signatures
+from hansa.pubsub.ledger.state import StateView
 
-STEPS_CACHED_MAX: Final = 10_000
-"""Some 40 MB of events; several times what the members of a league have under way at once."""
+STEPS_CACHED_MAX: Final = 20_000
+"""Some 20 MB of events; several times what may wait for a block."""
 
 
 class LedgerTransaction(msgspec.Struct, frozen=True):
@@ -59,14 +60,14 @@ class TransactionReader:
             steps_cached_max,
             lambda transaction: len(transaction.steps),
         )
-        keys = VerifyingKeys()
-        self.strict = CheckContext(keys)
-        """For checking what takes effect."""
-        self.lenient = CheckContext(keys, may_be_ahead=True)
-        """For checking what may wait in the mempool."""
+        self.context = CheckContext(Signatures())
 
-    def read(self, raw: bytes) -> LedgerTransaction:
+    def read(self, raw: bytes, state: StateView) -> LedgerTransaction:
         """A transaction within the ledger's limits, its signatures not verified yet.
+
+        Args:
+            raw: The transaction.
+            state: Before it; refuses replays of what is not cached before they are read.
 
         Raises:
             RuleBroken: a rule of transactions or of the kind's form.
@@ -75,18 +76,20 @@ class TransactionReader:
         cached = self._cache.get(digest)
         if cached is not None:
             return cached
-        kind, fields = self.read_form(raw)
+        kind = self._kind(raw)
+        kind.admit(state, raw)
+        try:
+            fields = kind.read(raw)
+        except Refused as error:
+            raise FORM.broken(f"The transaction is not in its one form: {error.message}") from error
+        kind.check_form(fields, self._params)
         transaction = LedgerTransaction(kind, tuple(kind.decode(fields)))
         assert transaction.steps, "a transaction has a step"
         self._cache.put(digest, transaction)
         return transaction
 
-    def read_form(self, raw: bytes) -> tuple[Kind[Any, Any], Any]:
-        """The kind of a transaction and its fields, within the ledger's limits; cheapest checks first.
-
-        Raises:
-            RuleBroken: a rule of transactions or of the kind's form.
-        """
+    def _kind(self, raw: bytes) -> Kind[Any, Any]:
+        """The kind of a transaction within the ledger's limits."""
         if len(raw) > self._params.transaction_size_max_bytes:
             raise SIZE.broken(
                 f"The transaction has {len(raw)} bytes; {self._params.transaction_size_max_bytes} are allowed."
@@ -94,9 +97,4 @@ class TransactionReader:
         kind = next((kind for kind in self._kinds if raw.startswith(kind.prefix)), None)
         if kind is None:
             raise FORM.broken("This is not a transaction of a known kind.")
-        try:
-            fields = kind.read(raw)
-        except Refused as error:
-            raise FORM.broken(f"The transaction is not in its one form: {error.message}") from error
-        kind.check_form(fields, self._params)
-        return kind, fields
+        return kind

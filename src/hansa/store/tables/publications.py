@@ -1,7 +1,7 @@
 """What this marketplace has published on the ledger, and events that wait to be published.
 
 A row of `publication` is the end of an entity's version chain: its last committed version. A row of `outbox`
-is a signed event on its way; an entity has one at most, so no two versions of it are ever under way together.
+is an event on its way; an entity has one at most, so no two versions of it are ever under way together.
 What changes meanwhile makes the publication *due*: checked again when the event under way has been committed.
 An event that the ledger refused leaves its code here.
 
@@ -45,7 +45,7 @@ class Publication(msgspec.Struct, frozen=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A signed event in the outbox."""
+    """An event in the outbox."""
 
     seq: int
     entity_id: str
@@ -55,7 +55,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     hashlink: str
     lifecycle_status: str | None
     is_delete: bool
-    jws: str
+    content: bytes
+    """What will be signed, with the rest of its batch (`hansa.core.events`)."""
     previous: str | None
     """Hashlink that the event continues from."""
 
@@ -97,7 +98,7 @@ _PREPARE: Final = upsert(
     *("is_due = 0", "refusal_code = NULL", "refusal_message = NULL"),
 )
 _ENQUEUE: Final = insert(
-    "outbox", ("entity_id", "version", "hashlink", "lifecycle_status", "is_delete", "jws")
+    "outbox", ("entity_id", "version", "hashlink", "lifecycle_status", "is_delete", "content")
 )
 
 
@@ -158,7 +159,7 @@ async def refusal_counts(store: Store) -> dict[str, int]:
 
 
 async def enqueue(tx: Transaction, events: Iterable[Outgoing]) -> None:
-    """Put signed events into the outbox, which allocates their `seq`."""
+    """Put events into the outbox, which allocates their `seq`."""
     for event in events:
         await tx.sql.execute(
             _PREPARE,
@@ -172,7 +173,7 @@ async def enqueue(tx: Transaction, events: Iterable[Outgoing]) -> None:
                 event.hashlink,
                 event.lifecycle_status,
                 int(event.is_delete),
-                event.jws,
+                event.content,
             ),
         )
 

@@ -1,10 +1,16 @@
 """Transactions of kind `events`: a batch of one issuer's lifecycle events, all of them or none.
 
-What is checked, in this order. Of the batch: the number of events. Of every event: its size; that it is a
-compact JWS; its form (`hansa.core.events`). Of the batch: that all events have one issuer. Then of one event
-after another, against the state: its issuer is an active member, the named key is one of the issuer's, the
-signature verifies with that key's one algorithm, the issuer has not used the event's id before, the location
-is where the issuer serves that entity, and the version continues the entity's chain.
+    {"kind":"events","batch":"<JWS>","events":[<content>, ...]}
+
+`batch` is what the issuer signed (`hansa.core.batches`): its DID, the number of the batch, the number of
+events, and the Merkle root over their contents.
+
+What is checked, in this order. By the first bytes alone: the form of the batch, that its issuer is an active
+member, and that its `seq` is greater than that of the issuer's last batch, so that replays, subsets and
+look-alikes cost one look-up. Of the batch: the number of events, the size and the form of each, that they
+are those that were signed, and the signature, by a key of the issuer's. Then of one event after another,
+against the state: the issuer has not used its id before, its time is near the block's, and the version
+continues the entity's chain.
 
 Ids and entity keys are bound to their issuer. A ledger cannot check that an entity key is the hash of the
 issuer's DID and an identifier it does not know; were a key (or an id) taken by whoever commits it first,
@@ -15,163 +21,218 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from hansa.core.closed_json import Integer, ListOf, Record, Text
+from hansa.core.batches import EVENTS_MAX, Batch, contents_root, read_batch
+from hansa.core.closed_json import ListOf, Record, Text, WithBytes
 from hansa.core.errors import Code, Refused
-from hansa.core.events import ENTITIES_PATH, LifecycleEvent, entity_location, read_event
+from hansa.core.events import CONTENT, LifecycleEvent, event_of_fields, event_time_ms
+from hansa.core.jws import CompactJws
+from hansa.core.keys import PublicJwk
 from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.results import FORM as TRANSACTION_FORM
 from hansa.pubsub.ledger.results import Rule
 from hansa.pubsub.ledger.rules.kind import CheckContext, Kind
-from hansa.pubsub.ledger.rules.signatures import SignedText
 from hansa.pubsub.ledger.state import Overlay, StateView
 
-EVENTS_MAX: Final = 65_536
-"""Of any ledger; the parameters of a league say how many there may be in it."""
-ATTEMPT_MAX: Final = 255
-"""Of `EventsTransaction.attempt`: bounds the look-alikes of one batch."""
-
-# Base64url without padding; both algorithms' signatures have 64 bytes. Base64 decoders overlook foreign
-# characters.
-_COMPACT_JWS: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}")
+BATCH_JWS_PATTERN: Final = "[A-Za-z0-9_.-]{1,2048}"
+"""Longer than any batch of a DID and of a key name of their greatest lengths."""
 
 FORM: Final = Rule(1, Code.EVENT_MALFORMED, "an event is not of the form that ARCHITECTURE.md describes")
 SIZE: Final = Rule(2, Code.EVENT_TOO_LARGE, "an event exceeds `event_size_max_bytes`")
-ISSUER: Final = Rule(3, Code.EVENT_ISSUER_UNKNOWN, "an event's issuer is not a member")
+ISSUER: Final = Rule(3, Code.EVENT_ISSUER_UNKNOWN, "the batch's issuer is not a member")
 SIGNATURE: Final = Rule(
-    4, Code.EVENT_SIGNATURE_INVALID, "a signature does not verify with the key of the issuer that it names"
+    4, Code.EVENT_SIGNATURE_INVALID, "the signature does not verify with the key of the issuer that it names"
 )
 DUPLICATE: Final = Rule(5, Code.EVENT_DUPLICATE, "the issuer has used an event's id before")
-LOCATION: Final = Rule(
-    6, Code.EVENT_LOCATION_FOREIGN, "an event's location is not where its issuer serves the entity"
-)
 VERSION: Final = Rule(
-    7,
-    Code.EVENT_VERSION_BROKEN,
-    "an event's `version` is not the one after the entity's last",
-    may_be_ahead=True,
+    7, Code.EVENT_VERSION_BROKEN, "an event's `version` is not the one after the entity's last"
 )
-SUSPENDED: Final = Rule(10, Code.EVENT_ISSUER_UNKNOWN, "an event's issuer is suspended")
-KEY: Final = Rule(11, Code.EVENT_SIGNATURE_INVALID, "an event's issuer has no key of the name in `kid`")
+SUSPENDED: Final = Rule(10, Code.EVENT_ISSUER_UNKNOWN, "the batch's issuer is suspended")
+KEY: Final = Rule(11, Code.EVENT_SIGNATURE_INVALID, "the batch's issuer has no key of the name in `kid`")
 PREVIOUS: Final = Rule(
     12, Code.EVENT_VERSION_BROKEN, "an event's `previous` is not the hashlink of the entity's last version"
 )
 DELETION: Final = Rule(
-    13, Code.EVENT_VERSION_BROKEN, "the location of a deletion names another version than the last"
+    13, Code.EVENT_VERSION_BROKEN, "the hashlink of a deletion is that of another version than the last"
 )
 COUNT: Final = Rule(
     16, Code.TRANSACTION_TOO_LARGE, "the transaction has more than `events_per_transaction_max` events"
 )
-ISSUERS: Final = Rule(17, Code.TRANSACTION_MALFORMED, "the transaction has events of several issuers")
+SEQUENCE: Final = Rule(
+    19, Code.BATCH_OUTDATED, "the batch's `seq` is not greater than that of its issuer's last batch"
+)
+ROOT: Final = Rule(20, Code.TRANSACTION_MALFORMED, "the events are not those that the batch's issuer signed")
+AHEAD_OF_TIME: Final = Rule(
+    21, Code.EVENT_TIME_WRONG, "an event's `time` is more than `event_ahead_max_s` after the block's"
+)
+BEHIND_TIME: Final = Rule(
+    22, Code.EVENT_TIME_WRONG, "an event's `time` is more than `event_behind_max_s` before the block's"
+)
 
 RULES: Final = (
-    *(FORM, SIZE, ISSUER, SIGNATURE, DUPLICATE, LOCATION, VERSION),
-    *(SUSPENDED, KEY, PREVIOUS, DELETION, COUNT, ISSUERS),
+    *(FORM, SIZE, ISSUER, SIGNATURE, DUPLICATE, VERSION, SUSPENDED, KEY, PREVIOUS, DELETION, COUNT),
+    *(SEQUENCE, ROOT, AHEAD_OF_TIME, BEHIND_TIME),
 )
 
 
 class EventsTransaction(msgspec.Struct, frozen=True):
     """A batch of one issuer's lifecycle events: all of them or none."""
 
-    events: tuple[str, ...]
-    """Compact JWS, in the order in which they take their positions; at least one."""
-    attempt: int = 0
-    """Which submission of the batch this is; left out of the first one's bytes. CometBFT gossips the same
-    bytes to a peer once only, and a peer that was starting then has dropped them; other bytes travel
-    again."""
+    batch: str
+    """Compact JWS."""
+    events: tuple[tuple[bytes, dict[str, Any]], ...]
+    """Contents, each with its fields, in the order in which they take their positions; at least one."""
 
 
-class SignedEvent(SignedText):
-    """An event as it was submitted."""
+class BatchStep:
+    """The batch as its issuer signed it."""
 
-    __slots__ = ("event",)
+    __slots__ = ("batch", "jws", "parts")
 
-    def __init__(self, jws: str) -> None:
-        """Raises `RuleBroken` with `FORM`."""
-        try:
-            event, parts = read_event(jws)
-        except Refused as error:
-            raise FORM.broken(error.message) from error
-        super().__init__(jws, parts)
-        self.event: LifecycleEvent = event
+    def __init__(self, jws: str, batch: Batch, parts: CompactJws) -> None:
+        self.jws = jws
+        self.batch = batch
+        self.parts = parts
 
 
-def _check_form(transaction: EventsTransaction, params: LedgerParams) -> None:
-    count = len(transaction.events)
+class EventStep(msgspec.Struct, frozen=True):
+    """An event of a batch."""
+
+    content: bytes
+    event: LifecycleEvent
+
+
+def _read_batch(compact: str) -> tuple[Batch, CompactJws]:
+    try:
+        return read_batch(compact)
+    except Refused as error:
+        raise TRANSACTION_FORM.broken(error.message) from error
+
+
+def _admit(state: StateView, raw: bytes) -> None:
+    """Refuse an outdated batch, or one of a stranger, by the first bytes of its transaction."""
+    match = _BEGINNING.match(raw)
+    if match is None:
+        raise TRANSACTION_FORM.broken("The transaction does not begin with a batch.")
+    batch, parts = _read_batch(match[1].decode("ascii"))
+    _check_issuer(state, batch, parts)
+
+
+def _check_issuer(state: StateView, batch: Batch, parts: CompactJws) -> PublicJwk:
+    """The issuer's key that signed a batch which is newer than its last."""
+    member = state.member(batch.issuer)
+    if member is None or member.status != "active":
+        rule = ISSUER if member is None else SUSPENDED
+        raise rule.broken(f"{batch.issuer} is not an active member of this league.")
+    last = state.issuer(batch.issuer).seq
+    if batch.seq <= last:
+        raise SEQUENCE.broken(f"Batch {batch.seq} of {batch.issuer} does not follow {last}, its last one.")
+    jwk = member.key(parts.kid)
+    if jwk is None:
+        raise KEY.broken(f"{batch.issuer} has no key {parts.kid!r}.")
+    return jwk
+
+
+def check_events(contents: Sequence[bytes], params: LedgerParams) -> None:
+    """Check the number of a batch's events and their sizes against the limits of a ledger.
+
+    Raises:
+        RuleBroken: `COUNT` or `SIZE`.
+    """
+    count = len(contents)
     if count > params.events_per_transaction_max:
         raise COUNT.broken(
             f"The transaction has {count} events; 1 to {params.events_per_transaction_max} are allowed."
         )
-    for compact in transaction.events:
-        if len(compact) > params.event_size_max_bytes:
+    for content in contents:
+        if len(content) > params.event_size_max_bytes:
             raise SIZE.broken(
-                f"The event has {len(compact)} bytes; {params.event_size_max_bytes} are allowed."
+                f"The event has {len(content)} bytes; {params.event_size_max_bytes} are allowed."
             )
-        if _COMPACT_JWS.fullmatch(compact) is None:
-            raise FORM.broken("An event is not a compact JSON Web Signature.")
 
 
-def _decode(transaction: EventsTransaction) -> tuple[SignedEvent, ...]:
-    events = tuple(SignedEvent(jws) for jws in transaction.events)
-    if len({signed.event.issuer for signed in events}) != 1:
-        raise ISSUERS.broken("A transaction carries events of one issuer alone.")
-    return events
+def _check_form(transaction: EventsTransaction, params: LedgerParams) -> None:
+    check_events([content for content, _ in transaction.events], params)
 
 
-def _check(state: StateView, signed: SignedEvent, context: CheckContext) -> None:
-    event = signed.event
-    member = state.member(event.issuer)
-    if member is None or member.status != "active":
-        rule = ISSUER if member is None else SUSPENDED
-        raise rule.broken(f"{event.issuer} is not an active member of this league.")
-    jwk = member.key(signed.kid)
-    if jwk is None:
-        raise KEY.broken(f"{event.issuer} has no key {signed.kid!r}.")
+def _decode(transaction: EventsTransaction) -> tuple[BatchStep | EventStep, ...]:
+    batch, parts = _read_batch(transaction.batch)
+    contents = [content for content, _ in transaction.events]
+    if batch.count != len(contents) or contents_root(contents).hex() != batch.root:
+        raise ROOT.broken("The events are not those that the batch's issuer signed.")
     try:
-        signed.verify(jwk, context.keys)
+        events = [
+            EventStep(content, event_of_fields(fields, batch.issuer))
+            for content, fields in transaction.events
+        ]
+    except Refused as error:
+        raise FORM.broken(error.message) from error
+    return (BatchStep(transaction.batch, batch, parts), *events)
+
+
+def _check(state: StateView, step: BatchStep | EventStep, context: CheckContext) -> None:
+    if isinstance(step, BatchStep):
+        _check_batch(state, step, context)
+    else:
+        _check_event(state, step.event)
+
+
+def _check_batch(state: StateView, step: BatchStep, context: CheckContext) -> None:
+    jwk = _check_issuer(state, step.batch, step.parts)
+    try:
+        context.signatures.verify(step.jws, step.parts, jwk)
     except Refused as error:
         raise SIGNATURE.broken(error.message) from error
+
+
+def _check_event(state: StateView, event: LifecycleEvent) -> None:
     if state.has_event(event.issuer, event.id):
         raise DUPLICATE.broken(f"Event {event.id} is on the ledger already.")
-    if event.location != entity_location(member.endpoint, event.entity.key, event.hashlink):
-        raise LOCATION.broken(
-            f"The location is not where {event.issuer} serves the entity: under {member.endpoint}{ENTITIES_PATH}/."
-        )
-    _check_chain(state.claim(event.issuer, event.entity.key), event, may_be_ahead=context.may_be_ahead)
+    ahead_ms = event_time_ms(event.time) - state.time_ms
+    if ahead_ms > 1000 * state.params.event_ahead_max_s:
+        raise AHEAD_OF_TIME.broken(f"The event's time {event.time} is too far after the block's.")
+    if ahead_ms < -1000 * state.params.event_behind_max_s:
+        raise BEHIND_TIME.broken(f"The event's time {event.time} is too far before the block's.")
+    _check_chain(state.claim(event.issuer, event.entity.key), event)
 
 
-def _check_chain(last: Claim | None, event: LifecycleEvent, *, may_be_ahead: bool) -> None:
+def _check_chain(last: Claim | None, event: LifecycleEvent) -> None:
     """The version follows the last one, and `previous` is that one's hashlink.
 
     The recorded hashlink of a deletion is that of the version it deleted, so a re-creation continues the
     chain.
     """
     expected, version = (last.version + 1 if last else 1), event.entity.version
-    if may_be_ahead and version == expected + 1:
-        return
     if version != expected:
         raise VERSION.broken(f"Version {version} does not follow; {expected} would.")
     if event.previous != (last.hashlink if last else None):
         raise PREVIOUS.broken("`previous` is not the hashlink of the version before.")
     if event.is_delete and event.hashlink != event.previous:
-        raise DELETION.broken("A deletion's location names the version that is deleted.")
+        raise DELETION.broken("A deletion's hashlink is that of the version that is deleted.")
 
 
-def _apply(state: Overlay, signed: SignedEvent) -> None:
-    state.append_event(signed.jws, signed.event)
+def _apply(state: Overlay, step: BatchStep | EventStep) -> None:
+    if isinstance(step, BatchStep):
+        state.begin_batch(step.jws, step.batch)
+    else:
+        state.append_event(step.content, step.event)
 
 
 EVENTS: Final = Kind(
     name="events",
     form=Record(
-        {"events": ListOf(Text(r"[\x20\x21\x23-\x5b\x5d-\x7e]*"), EVENTS_MAX)},
-        {"attempt": Integer(1, ATTEMPT_MAX)},
+        {
+            "batch": Text(BATCH_JWS_PATTERN),
+            "events": ListOf(WithBytes(CONTENT), EVENTS_MAX),
+        }
     ),
     fields=EventsTransaction,
     rules=RULES,
+    admit=_admit,
     check_form=_check_form,
     decode=_decode,
     check=_check,
@@ -179,8 +240,11 @@ EVENTS: Final = Kind(
 )
 """The kind `events`."""
 
+_BEGINNING: Final = re.compile(
+    re.escape(EVENTS.prefix) + b'"batch":"(' + BATCH_JWS_PATTERN.encode("ascii") + b')","events":'
+)
 
-def encode_events(events: Sequence[str], attempt: int = 0) -> bytes:
-    """The bytes of an `events` transaction."""
-    number = attempt % (ATTEMPT_MAX + 1)
-    return EVENTS.write(events=tuple(events), **({"attempt": number} if number else {}))
+
+def encode_events(batch: str, contents: Sequence[bytes]) -> bytes:
+    """The bytes of an `events` transaction: a batch's JWS, and its events."""
+    return EVENTS.write(batch=batch, events=tuple((content, {}) for content in contents))

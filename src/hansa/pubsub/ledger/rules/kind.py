@@ -1,8 +1,9 @@
 """What a kind of ledger transaction is.
 
 A transaction is a closed form (`hansa.core.closed_json`): `{"kind":"<name>",` and the fields of its kind, of
-which each has one byte string. It passes through its form and four functions of its kind, in this order:
+which each has one byte string. It passes through five functions and the form of its kind, in this order:
 
+    admit        one look-up of the state, by the first bytes alone: refuses replays before anything is read
     form         the fields, from bytes of strangers; bytes of another form are refused
     check_form   limits of what was read, cheapest first
     decode       the transaction's steps; what needs no state is checked here
@@ -10,8 +11,8 @@ which each has one byte string. It passes through its form and four functions of
     apply        the changes of a checked step
 
 All steps take effect or none does. The functions are pure: they read no clock, no file and no setting. Each
-raises `RuleBroken` with a rule of its kind. Results of `check_form` and `decode` depend on the bytes alone
-and are cached.
+raises `RuleBroken` with a rule of its kind. What `check` refuses does not depend on `admit`, which only
+refuses it earlier. Results of `check_form` and `decode` depend on the bytes alone and are cached.
 
 To add a kind: write its module here, with a value of `Kind`, and name that value in
 `hansa.pubsub.ledger.rules`.
@@ -27,7 +28,7 @@ import msgspec
 from hansa.core.closed_json import Record
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import Rule
-from hansa.pubsub.ledger.rules.signatures import VerifyingKeys
+from hansa.pubsub.ledger.rules.signatures import Signatures
 from hansa.pubsub.ledger.state import Overlay, StateView
 
 WireT = TypeVar("WireT", bound=msgspec.Struct)
@@ -37,11 +38,7 @@ StepT = TypeVar("StepT")
 class CheckContext(msgspec.Struct, frozen=True):
     """What a check needs beside the state."""
 
-    keys: VerifyingKeys
-    may_be_ahead: bool = False
-    """Lets a step pass that lacks its predecessor alone. Only for deciding what may wait in the mempool: a
-    publisher whose member is one block ahead sends the next version before this member has seen the one
-    before."""
+    signatures: Signatures
 
 
 class Kind(msgspec.Struct, Generic[WireT, StepT], frozen=True):
@@ -55,6 +52,7 @@ class Kind(msgspec.Struct, Generic[WireT, StepT], frozen=True):
     """Its fields, by the names of the form."""
     rules: tuple[Rule, ...]
     """Every rule that its functions refuse with."""
+    admit: Callable[[StateView, bytes], None]
     check_form: Callable[[WireT, LedgerParams], None]
     decode: Callable[[WireT], Sequence[StepT]]
     """At least one step."""

@@ -263,8 +263,24 @@ CREATE TABLE index_tail (after INTEGER NOT NULL) STRICT;
 INSERT INTO index_tail SELECT ifnull(max(number), 0) FROM entity;
 """
 
+_UNSIGNED_OUTBOX: Final = """
+UPDATE publication SET is_due = 1 WHERE entity_id IN (SELECT entity_id FROM outbox);
+DROP TABLE outbox;
+CREATE TABLE outbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  entity_id TEXT NOT NULL UNIQUE,
+  version INTEGER NOT NULL,
+  hashlink TEXT NOT NULL,
+  lifecycle_status TEXT,
+  is_delete INTEGER NOT NULL,
+  content BLOB NOT NULL
+) STRICT;
+"""
+"""Events are signed in batches, when they are submitted; those that wait are announced anew."""
+
 MIGRATIONS: Final = (
     f"{_ENTITIES}{_PUBLICATIONS}{_RETRIEVALS}{_SUBSCRIPTIONS}{_JOBS}",
     _INDEX_TAIL,
+    _UNSIGNED_OUTBOX,
 )
 """Migration n is element n - 1. A released one is never edited."""
