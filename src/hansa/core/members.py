@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from hansa.core.errors import Code, Refused
+from hansa.core.identifiers import has_identifier_prefix
 from hansa.core.keys import PublicJwk
 
 MemberStatus = Literal["active", "suspended"]
@@ -32,10 +34,25 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digits each, lower case."""
     validator_key: str = ""
     """Of its validator: Ed25519, 64 hexadecimal digits, lower case; empty when it runs none."""
+    prefixes: tuple[str, ...] = ()
+    """Beginnings of identifiers that it alone may publish (`hansa.core.identifiers.is_identifier_prefix`)."""
 
     def key(self, kid: str) -> PublicJwk | None:
         """The member's key of that name."""
         return next((key for key in self.keys if key.kid == kid), None)
+
+
+def prefix_owner(members: Iterable[Member], entity_id: str) -> Member | None:
+    """The member that has registered the prefix of an identifier; None when nobody has."""
+    return next(
+        (
+            member
+            for member in members
+            for prefix in member.prefixes
+            if has_identifier_prefix(entity_id, prefix)
+        ),
+        None,
+    )
 
 
 def is_node_id(text: str) -> bool:

@@ -21,6 +21,14 @@ def test_members_and_limits_are_read() -> None:
     assert read_app_state(msgspec.json.encode(state)) == state
 
 
+def test_prefixes_of_which_none_includes_another_are_read() -> None:
+    members = (
+        REPLACE(LUBECK, prefixes=("urn:acme:", "urn:x:y:")),
+        REPLACE(BERGEN, prefixes=("urn:acmebank:",)),
+    )
+    assert read_app_state(msgspec.json.encode(AppState(members))).members == members
+
+
 def test_limits_have_defaults() -> None:
     assert read_app_state(msgspec.json.encode({"members": []})).params == LedgerParams()
 
@@ -37,6 +45,9 @@ def test_unusable_members_are_named() -> None:
         (REPLACE(LUBECK, keys=(REPLACE(LUBECK.keys[0], x="AA"),)),),
         (REPLACE(LUBECK, did="lubeck"),),
         (REPLACE(LUBECK, power=-1),),
+        (REPLACE(LUBECK, prefixes=("urn:acme",)),),
+        (REPLACE(LUBECK, prefixes=("urn:acme:", "urn:acme:")),),
+        (REPLACE(LUBECK, prefixes=("urn:acme:",)), REPLACE(BERGEN, prefixes=("urn:acme:x:",))),
     )
     for members in cases:
         expect_unusable(msgspec.json.encode(AppState(members)))

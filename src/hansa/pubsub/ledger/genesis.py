@@ -6,10 +6,12 @@ document (`app_state`) and never from anybody's settings.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 
 from hansa.core.errors import Code, Fatal, Refused
-from hansa.core.identifiers import is_did
+from hansa.core.identifiers import is_did, is_identifier_prefix
 from hansa.core.keys import VerifyingKey
 from hansa.core.members import Member, is_node_id, normal_endpoint
 
@@ -63,11 +65,25 @@ def read_app_state(raw: bytes) -> AppState:
     node_ids = [node_id for member in state.members for node_id in member.node_ids]
     if len(set(node_ids)) < len(node_ids):
         raise _unusable("two engines have the same node id")
+    _check_prefixes([prefix for member in state.members for prefix in member.prefixes])
     if min(msgspec.structs.astuple(state.params)) < 1:
         raise _unusable("every limit must be positive")
     for member in state.members:
         _check_member(member)
     return state
+
+
+def _check_prefixes(prefixes: list[str]) -> None:
+    """No identifier may belong to two members."""
+    for prefix in prefixes:
+        if not is_identifier_prefix(prefix):
+            raise _unusable(
+                f"{prefix!r} is no prefix of identifiers: small letters, digits and signs, with a colon at the end"
+            )
+    ordered = sorted(prefixes)
+    for first, second in pairwise(ordered):
+        if second.startswith(first):
+            raise _unusable(f"the prefixes {first!r} and {second!r} include the same identifiers")
 
 
 def _check_member(member: Member) -> None:
