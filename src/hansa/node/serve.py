@@ -97,7 +97,8 @@ async def _preflight(
 
 def with_ledger_limits(settings: Settings, params: LedgerParams) -> Settings:
     """The settings with those limits that the league decides."""
-    shared = msgspec.structs.asdict(params)
+    known = msgspec.structs.asdict(settings.limits)
+    shared = {name: value for name, value in msgspec.structs.asdict(params).items() if name in known}
     return msgspec.structs.replace(settings, limits=msgspec.structs.replace(settings.limits, **shared))
 
 
