@@ -1,36 +1,49 @@
-"""Members that sign lifecycle events, for tests of the bus and of the ledger."""
+"""Members that publish lifecycle events, for tests of the bus and of the ledger."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from hansa.core.batches import BatchSigner
 from hansa.core.canonical import hashlink
+from hansa.core.clock import ManualClock
 from hansa.core.events import (
     CREATE,
     EntityVersion,
     LifecycleEvent,
     Metadata,
+    encode_event,
     event_name,
     event_time,
-    sign_event,
 )
 from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import Algorithm, SigningKey
 from hansa.core.members import Member, MemberStatus
+from hansa.pubsub.ledger.rules.events import encode_events
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Origin:
-    """A member with its key; remembers its entities' chains."""
+    """A member with its key; remembers its entities' chains and the number of its last batch."""
 
-    def __init__(self, name: str, algorithm: Algorithm = "ES256", status: MemberStatus = "active") -> None:
+    def __init__(
+        self,
+        name: str,
+        algorithm: Algorithm = "ES256",
+        status: MemberStatus = "active",
+        time: datetime = NOW,
+    ) -> None:
+        self.time = time
         self.key = SigningKey.generate(algorithm)
         self.did = self.key.verifying_key().did_key()
         self.endpoint = f"https://{name}.example"
         self.member = Member(self.did, name, self.endpoint, (self.key.public,), 1, status)
+        self.signer = BatchSigner(self.key, self.did, ManualClock(NOW))
+        self.seq = 0
         self._random = random.Random(name)
         self._chains: dict[str, tuple[int, str]] = {}
 
@@ -42,10 +55,6 @@ class Origin:
         """A new event id."""
         return uuid7(NOW, self._random.randbytes)
 
-    def location(self, key: str, link: str) -> str:
-        """Where this origin serves a version."""
-        return f"{self.endpoint}/league/v1/entities/{key}?hl={link}"
-
     def describe(self, entity_id: str, change: str = CREATE, **overrides: Any) -> LifecycleEvent:
         """The event that continues an entity's chain, without remembering it."""
         version, previous = self._chains.get(entity_id, (0, None))
@@ -56,25 +65,32 @@ class Origin:
         fields: dict[str, Any] = {
             "id": self.event_id(),
             "type": event_name("ProductOffering", change),
-            "time": event_time(NOW),
+            "time": event_time(self.time),
             "issuer": self.did,
             "entity": EntityVersion(key, "ProductOffering", version + 1),
-            "location": self.location(key, link),
+            "hashlink": link,
             "previous": previous,
             "metadata": Metadata(lifecycleStatus="Launched", categories=("cloud",)),
         }
         return LifecycleEvent(**(fields | overrides))
 
-    def sign(self, event: LifecycleEvent) -> str:
-        """The event as this origin signs it."""
-        return sign_event(event, self.key, NOW)
-
-    def event(self, entity_id: str, change: str = CREATE, **overrides: Any) -> str:
-        """The next event of an entity, signed; its chain goes on from there."""
+    def event(self, entity_id: str, change: str = CREATE, **overrides: Any) -> bytes:
+        """The content of the next event of an entity; its chain goes on from there."""
         event = self.describe(entity_id, change, **overrides)
         self._chains[entity_id] = (event.entity.version, event.hashlink)
-        return self.sign(event)
+        return encode_event(event)
 
-    def events(self, count: int, prefix: str = "offering") -> list[str]:
+    def events(self, count: int, prefix: str = "offering") -> list[bytes]:
         """First versions of so many new entities."""
         return [self.event(f"{prefix}-{self._random.getrandbits(64):x}") for _ in range(count)]
+
+    def batch(self, *contents: bytes, seq: int | None = None, signer: BatchSigner | None = None) -> bytes:
+        """A transaction of events, with the next number or the given one."""
+        if seq is None:
+            self.seq += 1
+        return transaction(signer or self.signer, contents, self.seq if seq is None else seq)
+
+
+def transaction(signer: BatchSigner, contents: Sequence[bytes], seq: int) -> bytes:
+    """A transaction of events in one signed batch."""
+    return encode_events(signer.sign(contents, seq), contents)

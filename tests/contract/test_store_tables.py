@@ -67,7 +67,7 @@ def outgoing(name: str, version: int = 1, *, is_delete: bool = False) -> Outgoin
         hashlink=f"hl:{name}{version}",
         lifecycle_status="Launched",
         is_delete=is_delete,
-        jws=f"jws-{name}-{version}",
+        content=f"content-{name}-{version}".encode(),
         previous=None,
     )
 
@@ -81,7 +81,7 @@ async def enqueued(store: Store, *events: Outgoing) -> tuple[Outgoing, ...]:
 async def test_an_event_moves_from_the_outbox_to_the_chain(store: Store) -> None:
     a, b = await enqueued(store, outgoing("a"), outgoing("b"))
     assert (a.entity_id, b.entity_id, a.seq < b.seq, a.is_delete) == ("a", "b", True, False)
-    assert (a.key, a.jws, a.previous) == (outgoing("a").key, "jws-a-1", None)
+    assert (a.key, a.content, a.previous) == (outgoing("a").key, b"content-a-1", None)
     assert await publications.outgoing(store, a.seq, 100) == (b,)
     assert await publications.outbox_size(store) == 2
     before = (await publications.states(store, ["a", "none"]))["a"]

@@ -16,9 +16,10 @@ import msgspec
 from hansa.api import LeagueContext, routes
 from hansa.business.rules import DanglingReference
 from hansa.core.access import ANONYMOUS, Caller
+from hansa.core.batches import BatchSigner
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
-from hansa.core.events import CREATE, EntityVersion, LifecycleEvent, event_name, event_time, sign_event
+from hansa.core.events import CREATE, EntityVersion, LifecycleEvent, encode_event, event_name, event_time
 from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
@@ -64,6 +65,7 @@ class Marketplace:
         self.did = self.key.verifying_key().did_key()
         self.endpoint = f"https://{name}.example"
         self.member = Member(self.did, name, self.endpoint, (self.key.public,), 1)
+        self.signer = BatchSigner(self.key, self.did, league.clock)
         self.entropy = random.Random(name).randbytes
         self.consumes: ConsumeCondition = consume_all
         self.bus: Bus
@@ -102,9 +104,7 @@ class Marketplace:
         league, clock, limits = self.league, self.league.clock, self.league.limits
         backlog, registry = Backlog(clock), MemberRegistry(self.bus, clock)
         signer = MemberSigner(self.key, self.did, clock, self.entropy, limits)
-        self.publisher = Publisher(
-            self.store, self.bus, self.key, self.did, self.endpoint, TYPES, clock, self.entropy, limits
-        )
+        self.publisher = Publisher(self.store, self.bus, self.signer, TYPES, clock, self.entropy, limits)
         self.follower = Follower(
             self.store,
             self.bus,
@@ -229,10 +229,10 @@ class Marketplace:
             "time": event_time(now),
             "issuer": self.did,
             "entity": EntityVersion(key, "ProductOffering", 1),
-            "location": f"{self.endpoint}/league/v1/entities/{key}?hl={hashlink(body)}",
+            "hashlink": hashlink(body),
         }
         event = LifecycleEvent(**(fields | overrides))
-        await self.bus.publish([sign_event(event, self.key, now)])
+        await self.bus.publish([encode_event(event)], self.signer)
         return event
 
 

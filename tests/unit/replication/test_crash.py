@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hansa.core.batches import BatchSigner
 from hansa.core.http import HttpRequest, HttpResponse
 from tests.support.league import League, Marketplace
 
@@ -85,9 +86,9 @@ class CrashingBus:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bus, name)
 
-    async def publish(self, events: Sequence[str]) -> tuple[int, ...]:
+    async def publish(self, contents: Sequence[bytes], signer: BatchSigner) -> tuple[int, ...]:
         self._crashing.step()
-        positions: tuple[int, ...] = await self._bus.publish(events)
+        positions: tuple[int, ...] = await self._bus.publish(contents, signer)
         self._crashing.step()
         return positions
 

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from hansa.core.batches import BatchSigner
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.events import LifecycleEvent, read_event
+from hansa.core.events import LifecycleEvent, decode_event
 from hansa.core.identifiers import entity_key
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
@@ -44,8 +45,8 @@ class WatchedBus:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bus, name)
 
-    async def publish(self, events: Sequence[str]) -> tuple[int, ...]:
-        batch = tuple(read_event(jws)[0] for jws in events)
+    async def publish(self, contents: Sequence[bytes], signer: BatchSigner) -> tuple[int, ...]:
+        batch = tuple(decode_event(content, signer.issuer) for content in contents)
         for event in batch:
             if event.entity.key in self.refusals:
                 raise Refused(self.refusals[event.entity.key], "The rule is the rule.")
@@ -53,7 +54,7 @@ class WatchedBus:
         self.under_way += 1
         self.under_way_max = max(self.under_way, self.under_way_max)
         try:
-            positions: tuple[int, ...] = await self._bus.publish(events)
+            positions: tuple[int, ...] = await self._bus.publish(contents, signer)
             return positions
         finally:
             self.under_way -= 1
@@ -267,16 +268,14 @@ async def test_a_store_that_is_full_is_waited_for() -> None:
 # -- what events say ------------------------------------------------------------------------------------------
 
 
-def announced(limits: Limits | None = None, **fields: Any) -> tuple[LifecycleEvent, str]:
-    key = SigningKey.generate()
-    did = key.verifying_key().did_key()
-    limits = limits or Limits()
-    announcer = Announcer(key, did, "https://lubeck.example", bytes, limits)
+def announced(limits: Limits | None = None, **fields: Any) -> tuple[LifecycleEvent, bytes]:
+    did = SigningKey.generate().verifying_key().did_key()
+    announcer = Announcer(did, bytes, limits or Limits())
     one = draft("urn:x:1", **fields)
     entity = Entity(one.id, one.type, one.body, one.hashlink, True, None, 1)
     event = announcer.announce("urn:x:1", entity, None, ManualClock().now())
     assert event is not None
-    return read_event(event.jws)[0], event.jws
+    return decode_event(event.content, did), event.content
 
 
 def test_an_event_tells_what_others_decide_by() -> None:
@@ -290,9 +289,6 @@ def test_an_event_tells_what_others_decide_by() -> None:
         "validFor": {"startDateTime": "2026-01-01T00:00:00Z"},
         "categories": ("cloud", "edge"),
     }
-    assert (
-        event.location == f"https://lubeck.example/league/v1/entities/{event.entity.key}?hl={event.hashlink}"
-    )
     assert event.type == "productOfferingCreateEvent"
     assert "not told" not in str(event)
 
