@@ -13,6 +13,7 @@ import pytest
 
 from hansa.core.errors import EXIT_STATUS, Code
 from hansa.node.folder import LEDGER_STATE
+from hansa.node.folder.permissions import open_to_others
 from hansa.node.http.server import listening_socket
 from hansa.node.settings.loading import FILE_NAME
 from tests.league.harness import OFFERINGS, ROLES, Role, RunningMember, league, wait_until
@@ -46,6 +47,17 @@ async def test_a_marketplace_serves_stops_and_starts_again(lubeck: RunningMember
     assert await lubeck.stop() == 0
     await lubeck.start()
     await has_settled(lubeck, created)
+
+
+async def test_everything_in_a_served_folder_is_its_owners_alone(stopped: RunningMember) -> None:
+    for path in (stopped.folder, stopped.folder / "hansa.toml", stopped.folder / "keys" / "member.jwk"):
+        path.chmod(0o755)
+    await stopped.start()
+    await stopped.wait_until_ready()
+    await stopped.create_offering()
+    paths = {path.name for path in stopped.folder.rglob("*")}
+    assert {"abci.sock", "rpc.sock", "store.db", "state.db", "lock", "cs.wal"} <= paths
+    assert list(open_to_others(stopped.folder)) == []
 
 
 @pytest.mark.parametrize("role", ROLES)

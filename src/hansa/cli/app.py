@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from hansa.cli.commands import demo, league, marketplace, remote
+from hansa.core.files import restrict_new_files
 
 COMMANDS: Final = (
     demo.demo,
@@ -50,6 +51,7 @@ def _top(
     ] = False,
 ) -> None:
     """A league of independent marketplaces with one shared, verified catalogue."""
+    restrict_new_files()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

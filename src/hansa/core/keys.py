@@ -24,6 +24,7 @@ from joserfc.jwk import ECKey, OKPKey
 from hansa.core.closed_json import Record
 from hansa.core.curve_points import P256_ORDER, is_ed25519_point, is_p256_point
 from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.files import RESTORE_IT, read_file
 from hansa.core.jws import CompactJws, compact_jws, signing_input
 
 Algorithm = Literal["ES256", "Ed25519"]
@@ -122,17 +123,18 @@ class SigningKey:
         """Read a private JWK.
 
         Raises:
-            Fatal: `Code.SETTINGS_INVALID`, naming the file.
+            Fatal: `Code.SETTINGS_INVALID`, naming the file: it is missing, cannot be read, or holds no key.
         """
+        content = read_file(path)
         try:
-            members = json.loads(path.read_bytes())
+            members = json.loads(content)
             kid = str(members.pop("kid"))
             return cls(
                 ECKey.import_key(members) if members["kty"] == "EC" else OKPKey.import_key(members), kid
             )
-        except (OSError, JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Fatal(
-                Code.SETTINGS_INVALID, f"{path} is not a readable private key (a JSON Web Key)."
+                Code.SETTINGS_INVALID, f"{path} does not hold a private key (a JSON Web Key). {RESTORE_IT}"
             ) from error
 
     def save(self, path: Path) -> None:

@@ -13,13 +13,14 @@ from typing import Final
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError
+from hansa.core.files import RESTORE_IT, is_missing
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.node.folder import CARD, GENESIS, LEDGER_STATE, NODE_KEY, VALIDATOR_KEY, GenesisDocument
 from hansa.node.folder.disk import free_bytes
 from hansa.node.settings.loading import FILE_NAME, Settings
-from hansa.pubsub.engine import read_key, require_free_port
+from hansa.pubsub.engine import EngineKey, read_key, require_free_port
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 
 CLOCK_TIMEOUT_S: Final = 1.5
@@ -74,21 +75,27 @@ def check_engine_keys(me: Member, genesis: GenesisDocument, folder: Path, shown:
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, naming the file.
     """
-    remedy = "Put the file back from a backup of this folder; see docs/operators/recover.md."
-    for path in (NODE_KEY, VALIDATOR_KEY):
-        if not (folder / path).exists():
-            raise Fatal(Code.SETTINGS_INVALID, f"{shown / path} is missing. {remedy}")
-    if read_key(folder / NODE_KEY).node_id not in me.node_ids:
+    node_key, validator_key = (_engine_key(folder, shown, path) for path in (NODE_KEY, VALIDATOR_KEY))
+    if node_key.node_id not in me.node_ids:
         raise Fatal(
             Code.SETTINGS_INVALID,
-            f"{shown / NODE_KEY} is not the key that the league knows for the engine of this marketplace. {remedy}",
+            f"{shown / NODE_KEY} is not the key that the league knows for the engine of this marketplace. "
+            f"{RESTORE_IT}",
         )
-    public = base64.b64encode(read_key(folder / VALIDATOR_KEY).public).decode()
+    public = base64.b64encode(validator_key.public).decode()
     if me.power > 0 and public not in {validator.pub_key.value for validator in genesis.validators}:
         raise Fatal(
             Code.SETTINGS_INVALID,
-            f"{shown / VALIDATOR_KEY} is not the key that the league knows for this validator. {remedy}",
+            f"{shown / VALIDATOR_KEY} is not the key that the league knows for this validator. {RESTORE_IT}",
         )
+
+
+def _engine_key(folder: Path, shown: Path, path: Path) -> EngineKey:
+    """A key of the engine in `folder`; errors name it as it is `shown`."""
+    try:
+        return read_key(folder / path)
+    except Fatal as error:
+        raise Fatal(error.code, error.message.replace(str(folder / path), str(shown / path))) from error
 
 
 async def wait_for_port(port: int, purpose: str, host: str, clock: Clock) -> None:
@@ -112,7 +119,7 @@ def ledger_before_start(folder: Path) -> tuple[datetime | None, tuple[Member, ..
         Fatal: `Code.STORE_NEWER`, `Code.LEDGER_OLDER` or `Code.STORE_DAMAGED`.
     """
     file = folder / LEDGER_STATE
-    if not file.exists():
+    if is_missing(file):
         return None, ()
     state = SqliteState(file)
     try:

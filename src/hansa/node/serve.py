@@ -25,12 +25,14 @@ from hansa import __version__
 from hansa.core.clock import Clock, SystemClock
 from hansa.core.entropy import BufferedEntropy
 from hansa.core.errors import Code, Fatal
+from hansa.core.files import restrict_new_files
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.node import preflight
 from hansa.node.allowed_origins import MemberOrigins
 from hansa.node.folder import LOCK, MEMBER_KEY, GenesisDocument, load_genesis
 from hansa.node.folder.lock import FolderLock
+from hansa.node.folder.permissions import close_to_others
 from hansa.node.http.server import http_server, listening_socket, tune_interpreter
 from hansa.node.logs import configure_logs
 from hansa.node.outbound import OutboundClient
@@ -49,6 +51,7 @@ def serve(folder: Path, environment: Mapping[str, str] = os.environ, clock: Cloc
         Fatal: when it must not or cannot start; its code and message say why.
     """
     shown = str(folder)
+    restrict_new_files()
     try:
         os.chdir(folder)
     except OSError as error:
@@ -56,7 +59,14 @@ def serve(folder: Path, environment: Mapping[str, str] = os.environ, clock: Cloc
     settings = load_settings(Path(), environment)
     configure_logs(settings.log_level, settings.log_format)
     with FolderLock(LOCK, shown):
+        _close_to_others()
         uvloop.run(_serve(settings, shown, environment, clock or SystemClock()))
+
+
+def _close_to_others() -> None:
+    changed, failed = close_to_others(Path())
+    if changed or failed:
+        log.warning("permissions_restricted", changed=changed, failed=failed)
 
 
 async def _serve(settings: Settings, shown: str, environment: Mapping[str, str], clock: Clock) -> None:

@@ -10,7 +10,13 @@ import apsw
 import pytest
 
 from hansa.cli.demo.members import DemoMember, DemoProcesses, serving_process
-from hansa.cli.doctor.checks import check_disk, check_keys, check_registration, check_store
+from hansa.cli.doctor.checks import (
+    check_disk,
+    check_engine_keys,
+    check_keys,
+    check_registration,
+    check_store,
+)
 from hansa.cli.doctor.network import check_expiry, check_indexes
 from hansa.cli.doctor.results import CheckResult
 from hansa.core.clock import ManualClock
@@ -45,15 +51,18 @@ def test_a_new_folder_is_well(folder: Path) -> None:
 def test_a_key_that_others_can_read_is_wrong_and_the_command_that_helps_is_shown(folder: Path) -> None:
     (folder / "keys" / "token.jwk").chmod(0o644)
     results = [result for result in check_keys(folder) if result.state == "wrong"]
-    assert [result.check for result in results] == ["secrets"]
-    assert results[0].todo == f"chmod 600 {folder / 'keys' / 'token.jwk'}"
+    assert [result.check for result in results] == ["permissions"]
+    assert str(folder / "keys" / "token.jwk") in results[0].result
+    assert results[0].todo == f"chmod -R go-rwx {folder}"
 
 
 def test_a_damaged_key_and_a_missing_one_are_wrong(folder: Path) -> None:
     (folder / "keys" / "member.jwk").write_text("{}")
     (folder / "ledger" / "config" / "node_key.json").unlink()
-    results = [result.check for result in check_keys(folder) if result.state == "wrong"]
-    assert results == ["key member.jwk", "secrets"]
+    results = [*check_keys(folder), check_engine_keys(folder, load_settings(folder, {}))]
+    wrong = {result.check: result.result for result in results if result.state == "wrong"}
+    assert list(wrong) == ["key member.jwk", "engine keys"]
+    assert "is missing" in wrong["engine keys"]
 
 
 def test_a_key_that_the_league_does_not_know_is_wrong(folder: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from hansa.cli.commands import command
 from hansa.cli.options import AsJson
-from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.errors import Code, Refused
 
 if TYPE_CHECKING:
     from hansa.cli.output import Output
@@ -69,12 +69,10 @@ def _genesis_of(path: Path, cards: Sequence[MemberCard]) -> bytes:
     Raises:
         HansaError: when it cannot be read, or lacks the member of a card.
     """
+    from hansa.core.files import read_file
     from hansa.node.folder import read_genesis
 
-    try:
-        genesis = path.read_bytes()
-    except OSError as error:
-        raise Fatal(Code.SETTINGS_INVALID, f"{path} cannot be read: {error.strerror}.") from error
+    genesis = read_file(path, "Ask the member that made it for it.")
     members = {member.did for member in read_genesis(genesis, path).app_state.members}
     absent = next((card.member.name for card in cards if card.member.did not in members), None)
     if absent is not None:

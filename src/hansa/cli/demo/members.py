@@ -23,6 +23,7 @@ from hansa.cli.client import Client
 from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock
 from hansa.core.errors import EXIT_STATUS, Code, Fatal, HansaError, Refused
+from hansa.core.files import read_file
 from hansa.node.folder import LOCK, TOKEN
 from hansa.pubsub.engine import require_free_port
 from hansa.pubsub.engine.process import dying_with
@@ -52,10 +53,11 @@ class DemoMember(msgspec.Struct, frozen=True):
     @property
     def token(self) -> str:
         """A bearer token of an operator."""
-        try:
-            return (self.folder / TOKEN).read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise Fatal(Code.SETTINGS_INVALID, f"{self.folder / TOKEN} cannot be read.") from error
+        path = self.folder / TOKEN
+        content = read_file(
+            path, f"Make one: hansa token {self.folder} --subject demo --role operator > {path}"
+        )
+        return content.decode("ascii", errors="replace").strip()
 
     @property
     def restart_command(self) -> str:

@@ -7,7 +7,6 @@ read from the marketplace's status.
 from __future__ import annotations
 
 import asyncio
-import stat
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,10 +21,12 @@ from hansa.cli.output import Output
 from hansa.cli.versions import versions
 from hansa.core.clock import Clock
 from hansa.core.errors import Fatal, HansaError
+from hansa.core.files import is_missing
 from hansa.core.keys import SigningKey
 from hansa.node import folder as folders
 from hansa.node import preflight
 from hansa.node.folder.disk import free_bytes
+from hansa.node.folder.permissions import open_to_others
 from hansa.node.serve import http_port
 from hansa.node.settings.loading import Settings, load_settings
 from hansa.pubsub.engine import engine_build, require_free_port
@@ -36,7 +37,11 @@ DISK_FREE_FACTOR: Final = 4
 """Free space below this multiple of the minimum is reported, though it is still enough."""
 QUICK_CHECK_SIZE_MAX_BYTES: Final = 1_073_741_824
 UNCHECKED: Final = "too large to be checked here"
-SECRETS: Final = (folders.MEMBER_KEY, folders.TOKEN_KEY, folders.NODE_KEY, folders.VALIDATOR_KEY)
+PATHS_SHOWN_MAX: Final = 5
+KEY_REMEDY: Final = (
+    "Restore what is missing or damaged from a backup; let its owner read what cannot be read. "
+    "See docs/operators/recover.md."
+)
 
 
 def run_doctor(folder: Path | None, environment: Mapping[str, str], output: Output, clock: Clock) -> int:
@@ -111,30 +116,24 @@ async def _network(folder: Path, settings: Settings, clock: Clock) -> list[Check
 
 
 def check_keys(folder: Path) -> Iterator[CheckResult]:
-    """Whether the keys can be read, by their owner alone."""
+    """Whether our own keys can be read, and everything by its owner alone."""
     for name in (folders.MEMBER_KEY, folders.TOKEN_KEY):
         try:
             key = SigningKey.load(folder / name)
         except HansaError as error:
-            yield wrong(
-                f"key {name.name}", error.message, "Put it back from a backup; see docs/operators/recover.md."
-            )
+            yield wrong(f"key {name.name}", error.message, KEY_REMEDY)
         else:
             yield ok(f"key {name.name}", f"{key.public.algorithm}, {key.kid[:16]}")
-    open_to_others = [
-        str(folder / name)
-        for name in SECRETS
-        if (folder / name).exists() and stat.S_IMODE((folder / name).stat().st_mode) & 0o077
-    ]
-    if open_to_others:
-        yield wrong(
-            "secrets", f"others can read {', '.join(open_to_others)}", f"chmod 600 {' '.join(open_to_others)}"
-        )
-    missing = [str(folder / name) for name in SECRETS[2:] if not (folder / name).exists()]
-    if missing:
-        yield wrong("secrets", f"missing: {', '.join(missing)}", "Put them back from a backup.")
-    if not open_to_others and not missing:
-        yield ok("secrets", "readable by their owner alone")
+    yield check_permissions(folder)
+
+
+def check_permissions(folder: Path) -> CheckResult:
+    """Whether everything in the folder is its owner's alone."""
+    paths = [str(path) for path in open_to_others(folder)]
+    if not paths:
+        return ok("permissions", "everything is its owner's alone")
+    shown = ", ".join(paths[:PATHS_SHOWN_MAX]) + (" …" if len(paths) > PATHS_SHOWN_MAX else "")
+    return wrong("permissions", f"others may use {len(paths)} files: {shown}", f"chmod -R go-rwx {folder}")
 
 
 def check_registration(folder: Path, settings: Settings) -> CheckResult:
@@ -160,9 +159,7 @@ def check_engine_keys(folder: Path, settings: Settings) -> CheckResult:
         preflight.check_engine_keys(me, document, folder, folder)
         return "those that the league knows"
 
-    return result_of(
-        "engine keys", attempt, "Put the file back from a backup; see docs/operators/recover.md."
-    )
+    return result_of("engine keys", attempt, KEY_REMEDY)
 
 
 def check_disk(folder: Path, free_min_bytes: int) -> CheckResult:
@@ -181,9 +178,9 @@ def check_disk(folder: Path, free_min_bytes: int) -> CheckResult:
 
 def check_store(path: Path) -> CheckResult:
     """Whether the catalogue store can be read, is undamaged, and of this version or an older one."""
-    if not path.exists():
-        return ok("store", "made at the first start")
     try:
+        if is_missing(path):
+            return ok("store", "made at the first start")
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         try:
             connection.set_busy_timeout(1000)
@@ -192,6 +189,8 @@ def check_store(path: Path) -> CheckResult:
             state = str(connection.execute("PRAGMA quick_check(1)").get) if is_small else UNCHECKED
         finally:
             connection.close()
+    except Fatal as error:
+        return wrong("store", error.message, "See docs/operators/recover.md.")
     except (apsw.Error, OSError) as error:
         return wrong("store", f"{path}: {error}", "See docs/operators/recover.md.")
     if version > len(MIGRATIONS):

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.errors import Code, Fatal
+from hansa.core.files import read_file
 from hansa.core.members import Member
 from hansa.node.folder.errors import reason_of
 
@@ -45,9 +46,10 @@ def read_card(path: Path) -> MemberCard:
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, naming the file.
     """
+    content = read_file(path, "Its member has it: it is the file member.json in the marketplace's folder.")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=MemberCard)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(content, type=MemberCard)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Fatal(
             Code.SETTINGS_INVALID, f"{path} is not a readable member card: {reason_of(error)}."
         ) from error

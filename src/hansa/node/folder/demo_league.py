@@ -17,6 +17,7 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.files import write_file
 from hansa.core.identifiers import Entropy
 from hansa.node.folder import (
     chain_id_of,
@@ -28,7 +29,6 @@ from hansa.node.folder import (
     write_token,
 )
 from hansa.node.settings.schema import Value
-from hansa.pubsub.engine.home import write_file
 
 NAMES: Final = ("lubeck", "bergen", "riga", "bruges")
 MEMBERS_MAX: Final = 32

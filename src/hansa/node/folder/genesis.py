@@ -16,13 +16,13 @@ from typing import Final
 import msgspec
 
 from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.files import is_missing, read_file, write_file
 from hansa.node.folder.card import MemberCard, read_card
 from hansa.node.folder.errors import reason_of
 from hansa.node.folder.layout import CARD, GENESIS, LEDGER, LEDGER_STATE
 from hansa.node.settings.loading import FILE_NAME
 from hansa.node.settings.toml import toml_value
 from hansa.pubsub.engine import GenesisValidator, genesis_document
-from hansa.pubsub.engine.home import write_file
 from hansa.pubsub.ledger.genesis import AppState, read_app_state
 
 _PEERS_LINE: Final = re.compile(r"^persistent_peers\s*=\s*\[[^\]]*\][ \t]*\n", re.MULTILINE)
@@ -92,8 +92,10 @@ def install_genesis(folder: Path, genesis: bytes, peers: Iterable[str]) -> None:
             Code.SETTINGS_INVALID,
             f"The genesis does not name {card.member.name} ({card.member.did}) as {folder / CARD} has it.",
         )
-    has_begun = (folder / LEDGER_STATE).exists() or (folder / LEDGER / "config" / "genesis.json").exists()
-    if has_begun and (folder / GENESIS).read_bytes() != genesis:
+    has_begun = not all(
+        is_missing(folder / path) for path in (LEDGER_STATE, LEDGER / "config" / "genesis.json")
+    )
+    if has_begun and read_file(folder / GENESIS) != genesis:
         raise Refused(
             Code.CONFLICT,
             f"The marketplace in {folder} was started before and has a ledger of its own. Make a new folder, "
@@ -133,10 +135,7 @@ def load_genesis(folder: Path) -> tuple[bytes, GenesisDocument]:
         Fatal: `Code.SETTINGS_INVALID`, naming the file.
     """
     path = folder / GENESIS
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise Fatal(Code.SETTINGS_INVALID, f"{path} cannot be read: {reason_of(error)}.") from error
+    content = read_file(path, "Take it from another member of the league, or from a backup.")
     return content, read_genesis(content, path)
 
 

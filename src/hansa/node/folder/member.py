@@ -13,6 +13,7 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.files import write_file
 from hansa.core.identifiers import Entropy, is_did
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member, normal_endpoint
@@ -34,8 +35,8 @@ from hansa.node.folder.ports import unused_ports
 from hansa.node.settings.loading import FILE_NAME, load_settings
 from hansa.node.settings.schema import Value
 from hansa.node.settings.toml import toml_document
-from hansa.pubsub.engine import EngineKey
-from hansa.pubsub.engine.home import bracketed, write_file
+from hansa.pubsub.engine import UNSIGNED, EngineKey, write_signing_state
+from hansa.pubsub.engine.home import bracketed
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 POWER: Final = 10
@@ -93,8 +94,7 @@ def init_member(
         SigningKey.generate().save(folder / TOKEN_KEY)
     except OSError as error:
         raise _unwritable(folder, error) from error
-    write_file(folder / NODE_KEY, node_key.node_document())
-    write_file(folder / VALIDATOR_KEY, validator_key.validator_document())
+    _write_engine_keys(folder, node_key, validator_key)
     port = p2p_port or unused_ports(P2P_PORT_FIRST, 1, p2p_host)[0]
     host = _reachable_host(p2p_host, endpoint)
     did = did or member_key.verifying_key().did_key()
@@ -155,6 +155,13 @@ def _make_folders(folder: Path) -> None:
             (folder / part).mkdir(mode=0o700)
     except OSError as error:
         raise _unwritable(folder, error) from error
+
+
+def _write_engine_keys(folder: Path, node_key: EngineKey, validator_key: EngineKey) -> None:
+    """The keys, and that the validator's has signed nothing: this is said once, here, where it is made."""
+    write_file(folder / NODE_KEY, node_key.node_document())
+    write_signing_state(folder / LEDGER, UNSIGNED)
+    write_file(folder / VALIDATOR_KEY, validator_key.validator_document())
 
 
 def _pretty(content: msgspec.Struct) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.files import read_file
 from hansa.core.limits import Limits
 from hansa.core.members import normal_endpoint
 from hansa.core.policies import DeletionPolicy, UnknownAttributes, UnknownExtensions, UnresolvedPolicy
@@ -95,15 +96,11 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
+    content = read_file(
+        file, f"Make the marketplace's folder with: hansa init {file.parent} --name … --endpoint …"
+    )
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise Fatal(
-            Code.SETTINGS_INVALID,
-            f"{file} is not there. Make the marketplace's folder with: hansa init {file.parent} --name … --endpoint …",
-        ) from error
-    except OSError as error:
-        raise Fatal(Code.SETTINGS_INVALID, f"{file} cannot be read: {error.strerror}.") from error
+        return tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
         raise Fatal(Code.SETTINGS_INVALID, f"{file} is not UTF-8 text.") from error
     except tomllib.TOMLDecodeError as error:

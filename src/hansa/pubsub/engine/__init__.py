@@ -12,12 +12,22 @@ from hansa.pubsub.engine.node import engine_environment, engine_spec, supervised
 from hansa.pubsub.engine.ports import free_port, free_ports, require_free_port
 from hansa.pubsub.engine.process import ChildSpec, ChildState, Exit, Supervised
 from hansa.pubsub.engine.relay import LineRelay, json_relay
+from hansa.pubsub.engine.signing_state import (
+    SIGNING_STATE,
+    UNSIGNED,
+    SigningState,
+    parse_signing_state,
+    read_signing_state,
+    write_signing_state,
+)
 from hansa.pubsub.engine.sockets import SocketFolder, remove_stale_socket, wait_for_listener
 from hansa.pubsub.engine.watch import EngineProgress, EngineWatch
 
 __all__ = [
     "ABCI_SOCKET",
     "RPC_SOCKET",
+    "SIGNING_STATE",
+    "UNSIGNED",
     "ChildSpec",
     "ChildState",
     "EngineBuild",
@@ -29,6 +39,7 @@ __all__ = [
     "GenesisValidator",
     "Home",
     "LineRelay",
+    "SigningState",
     "SocketFolder",
     "Supervised",
     "address_of",
@@ -40,10 +51,13 @@ __all__ = [
     "free_ports",
     "genesis_document",
     "json_relay",
+    "parse_signing_state",
     "read_key",
+    "read_signing_state",
     "remove_stale_socket",
     "require_free_port",
     "supervised_engine",
     "wait_for_listener",
     "write_home",
+    "write_signing_state",
 ]

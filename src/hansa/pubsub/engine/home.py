@@ -4,7 +4,13 @@
     <home>/config/genesis.json              written once; another genesis in its place is an error
     <home>/config/node_key.json             written once
     <home>/config/priv_validator_key.json   written once
-    <home>/data/priv_validator_state.json   the engine's own memory of what it signed; only ever created
+    <home>/data/priv_validator_state.json   the engine's own memory of what it signed, made with the key
+
+While it *observes*, an engine runs with a throw-away validator key instead, which no league knows: it follows
+the ledger and signs nothing. The real key and what it signed are not touched then.
+
+    <home>/config/observer_key.json         the throw-away key, another one at every start
+    <home>/data/observer_state.json         what it signed: nothing
 
 The engine runs with the home as its working folder, and communicates through unix sockets there
 (`abci.sock`: the application; `rpc.sock`: queries and submissions). Socket names are relative because a
@@ -13,9 +19,7 @@ socket's address holds 108 bytes and a home may lie deep. The peer-to-peer port 
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +27,22 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.errors import Code, Fatal
-from hansa.pubsub.engine.keys import EngineKey, document, read_key
+from hansa.core.files import is_missing, read_file, write_file
+from hansa.pubsub.engine.keys import EngineKey, read_key
+from hansa.pubsub.engine.signing_state import (
+    SIGNING_STATE,
+    UNSIGNED,
+    read_signing_state,
+    signing_state_document,
+    write_signing_state,
+)
 
 ABCI_SOCKET: Final = "abci.sock"
 RPC_SOCKET: Final = "rpc.sock"
 
-FULL_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+VALIDATOR_KEY: Final = Path("config/priv_validator_key.json")
+OBSERVER_KEY: Final = Path("config/observer_key.json")
+OBSERVER_STATE: Final = Path("data/observer_state.json")
 
 LOG_LEVEL: Final = "main:info,p2p:error,*:error"
 """At `info` a busy engine writes a dozen lines for every block."""
@@ -87,31 +101,50 @@ def write_home(
     genesis: bytes,
     node_key: EngineKey | None = None,
     validator_key: EngineKey | None = None,
+    *,
+    is_observing: bool = False,
 ) -> Home:
     """Create a home, or bring an existing one up to date with the settings.
 
-    Keys and genesis of an existing home stay. Keys that are neither passed nor present are generated.
+    Keys and genesis of an existing home stay. A home that has no genesis yet gets the keys that are passed,
+    else new ones. The memory of what was signed is made together with the validator's key, and never again:
+    an engine with a key that has signed before and an empty memory would sign twice.
+
+    Args:
+        folder: The home.
+        settings: What distinguishes this engine from others.
+        genesis: The genesis document.
+        node_key: The expected one.
+        validator_key: The expected one.
+        is_observing: Whether it follows the ledger without signing.
 
     Raises:
-        Fatal: `Code.SETTINGS_INVALID`, when the home was made with another genesis or other keys, or is
-            damaged.
+        Fatal: `Code.SETTINGS_INVALID`, when the home was made with another genesis or other keys, lacks a
+            key or the memory of what was signed, or is damaged.
     """
     config, data = folder / "config", folder / "data"
     for part in (folder, config, data):
         part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    is_new = is_missing(config / "genesis.json")
+    node = ensure_key(config / "node_key.json", node_key, EngineKey.node_document, is_new=is_new)
+    if is_new and is_missing(folder / VALIDATOR_KEY) and is_missing(folder / SIGNING_STATE):
+        write_signing_state(folder, UNSIGNED)
+    validator = ensure_key(folder / VALIDATOR_KEY, validator_key, EngineKey.validator_document, is_new=is_new)
     write_once(config / "genesis.json", genesis)
-    node = ensure_key(config / "node_key.json", node_key, EngineKey.node_document)
-    validator = ensure_key(config / "priv_validator_key.json", validator_key, EngineKey.validator_document)
-    state = data / "priv_validator_state.json"
-    if not state.exists():
-        write_file(state, document({"height": "0", "round": 0, "step": 0}))
-    write_file(config / "config.toml", toml_document(configuration(settings)))
+    if is_observing:
+        write_file(folder / OBSERVER_KEY, EngineKey.generate().validator_document())
+        write_file(folder / OBSERVER_STATE, signing_state_document(UNSIGNED))
+    else:
+        read_signing_state(folder)
+    write_file(config / "config.toml", toml_document(configuration(settings, is_observing=is_observing)))
     return Home(folder=folder, node_id=node.node_id, validator_address=validator.address)
 
 
-def configuration(settings: EngineSettings) -> dict[str, Any]:
+def configuration(settings: EngineSettings, *, is_observing: bool = False) -> dict[str, Any]:
     """The parts of config.toml where a league differs from CometBFT's defaults."""
     return {
+        "priv_validator_key_file": str(OBSERVER_KEY if is_observing else VALIDATOR_KEY),
+        "priv_validator_state_file": str(OBSERVER_STATE if is_observing else SIGNING_STATE),
         "proxy_app": settings.proxy_app,
         # The application decides by the registry who may be a peer.
         "filter_peers": True,
@@ -199,47 +232,35 @@ def toml_value(value: str | bool | int) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def ensure_key(path: Path, expected: EngineKey | None, render: Callable[[EngineKey], bytes]) -> EngineKey:
-    """The key at `path`; when there is none yet, the expected or a new one, written there."""
-    if path.exists():
-        present = read_key(path)
-        if expected is not None and expected != present:
-            raise Fatal(
-                Code.SETTINGS_INVALID,
-                f"{path} holds another key than the expected one. Two keys for one member, or one key in two places, "
-                "look like misbehaviour to the others; keep the one that the league knows.",
-            )
-        return present
-    key = expected or EngineKey.generate()
-    write_file(path, render(key))
-    return key
+def ensure_key(
+    path: Path, expected: EngineKey | None, render: Callable[[EngineKey], bytes], *, is_new: bool
+) -> EngineKey:
+    """The key at `path`; in a new home that has none yet, the expected or a new one, written there.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when it is missing in a home that is not new, cannot be read, or is
+            another than the expected one.
+    """
+    if is_new and is_missing(path):
+        key = expected or EngineKey.generate()
+        write_file(path, render(key))
+        return key
+    present = read_key(path)
+    if expected is not None and expected != present:
+        raise Fatal(
+            Code.SETTINGS_INVALID,
+            f"{path} holds another key than the expected one. Two keys for one member, or one key in two places, "
+            "look like misbehaviour to the others; keep the one that the league knows.",
+        )
+    return present
 
 
 def write_once(path: Path, content: bytes) -> None:
     """Write a file that must never change."""
-    if not path.exists():
+    if is_missing(path):
         write_file(path, content)
-    elif path.read_bytes() != content:
+    elif read_file(path) != content:
         raise Fatal(
             Code.SETTINGS_INVALID,
             f"{path} is the genesis of another league. A member belongs to one league for good; use a new folder.",
         )
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file of ours whole or not at all, readable by its owner alone.
-
-    Raises:
-        Fatal: `Code.DISK_FULL` or `Code.SETTINGS_INVALID`, naming the file.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        code = Code.DISK_FULL if error.errno in FULL_DISK else Code.SETTINGS_INVALID
-        raise Fatal(code, f"{path} cannot be written: {error.strerror}.") from error

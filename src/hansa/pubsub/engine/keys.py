@@ -17,6 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hansa.core.errors import Code, Fatal
+from hansa.core.files import RESTORE_IT, read_file
 
 PRIVATE_TYPE: Final = "tendermint/PrivKeyEd25519"
 PUBLIC_TYPE: Final = "tendermint/PubKeyEd25519"
@@ -88,20 +89,21 @@ def read_key(path: Path) -> EngineKey:
     """Read a `node_key.json` or a `priv_validator_key.json`.
 
     Raises:
-        Fatal: `Code.SETTINGS_INVALID`, naming the file.
+        Fatal: `Code.SETTINGS_INVALID`, naming the file: it is missing, cannot be read, or holds no key.
     """
+    content = read_file(path)
     try:
-        private = msgspec.json.decode(path.read_bytes())["priv_key"]
+        private = msgspec.json.decode(content)["priv_key"]
         raw = base64.b64decode(private["value"], validate=True)
         if private["type"] != PRIVATE_TYPE or len(raw) != 2 * SEED_SIZE_BYTES:
             raise ValueError(private["type"])
         key = EngineKey.from_seed(raw[:SEED_SIZE_BYTES])
         if key.public != raw[SEED_SIZE_BYTES:]:
             raise ValueError("the public half belongs to another key")
-    except (OSError, msgspec.DecodeError, binascii.Error, KeyError, TypeError, ValueError) as error:
+    except (msgspec.DecodeError, binascii.Error, KeyError, TypeError, ValueError) as error:
         raise Fatal(
             Code.SETTINGS_INVALID,
-            f"{path} is not a readable Ed25519 key of the engine. Restore it from a backup.",
+            f"{path} does not hold an Ed25519 key of the engine. {RESTORE_IT}",
         ) from error
     return key
 

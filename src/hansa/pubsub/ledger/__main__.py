@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from hansa.core.clock import SystemClock
 from hansa.core.errors import HansaError
+from hansa.core.files import restrict_new_files
 from hansa.pubsub.ledger.abci import AbciServer
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.methods import AbciMethods
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, required=True, help="the SQLite file of the ledger's state")
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket for CometBFT")
     options = parser.parse_args(arguments)
+    restrict_new_files()
     logger = _logger()
     try:
         uvloop.run(_serve(options.state, options.socket, logger))

@@ -1,0 +1,80 @@
+"""What a validator signed last: `priv_validator_state.json`, the engine's guard against signing twice.
+
+The engine signs nothing at or below the height, round and step that stand there, but for repeating the very
+same vote. So a state that is *older* than what was signed is dangerous, and a state that is ahead is safe.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from hansa.core.errors import Code, Fatal
+from hansa.core.files import read_file, write_file
+from hansa.pubsub.engine.keys import document
+
+SIGNING_STATE: Final = Path("data/priv_validator_state.json")
+"""Below the engine's home."""
+DIGITS_MAX: Final = 19
+"""Of a 64-bit height."""
+
+
+class SigningState(msgspec.Struct, frozen=True, order=True):
+    """The last height, round and step that were signed; ordered as the engine compares them."""
+
+    height: int
+    round: int = 0
+    step: int = 0
+    """1: proposal, 2: prevote, 3: precommit; 0: nothing at this height and round."""
+
+
+UNSIGNED: Final = SigningState(0)
+"""Of a key that has never signed."""
+
+
+def read_signing_state(home: Path) -> SigningState:
+    """The last height, round and step that the validator of a home signed.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when the file is missing, cannot be read, or is damaged.
+    """
+    path = home / SIGNING_STATE
+    content = read_file(
+        path, "Without it the validator must observe first; docs/operators/recover.md says how."
+    )
+    state = parse_signing_state(content)
+    if state is None:
+        raise Fatal(Code.SETTINGS_INVALID, f"{path} is damaged: it does not say what was signed last.")
+    return state
+
+
+def parse_signing_state(content: bytes) -> SigningState | None:
+    """What the content of a state file says; None when it is damaged."""
+    try:
+        fields: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
+        height, round_, step = fields["height"], fields.get("round", 0), fields.get("step", 0)
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        return None
+    if not (isinstance(height, str) and height.isascii() and height.isdigit() and len(height) <= DIGITS_MAX):
+        return None
+    if not all(isinstance(number, int) and number >= 0 for number in (round_, step)):
+        return None
+    return SigningState(int(height), round_, step)
+
+
+def write_signing_state(home: Path, state: SigningState) -> None:
+    """Write what was signed last, into the home of an engine that does not run.
+
+    Raises:
+        Fatal: `Code.DISK_FULL` or `Code.SETTINGS_INVALID`.
+    """
+    assert state >= UNSIGNED, "heights, rounds and steps count from 0"
+    (home / SIGNING_STATE).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_file(home / SIGNING_STATE, signing_state_document(state))
+
+
+def signing_state_document(state: SigningState) -> bytes:
+    """The content of the file."""
+    return document({"height": str(state.height), "round": state.round, "step": state.step})
