@@ -11,20 +11,20 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hansa.core.clock import ManualClock
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.messages import PACKAGE, Request, message_class
 from hansa.pubsub.ledger.methods import AbciMethods
 from hansa.pubsub.ledger.results import FAULT
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
-from hansa.pubsub.ledger.rules.events import encode_events
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from tests.contract.origins import Origin
 from tests.golden.record import MUTATIONS
 
 EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "150"))
 ORIGIN: Final = Origin("lubeck")
-SEEDS: Final = tuple(encode_events([jws]) for jws in ORIGIN.events(3))
+SEEDS: Final = tuple(ORIGIN.batch(content) for content in ORIGIN.events(3))
 
 hostile = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False
@@ -50,7 +50,7 @@ transactions = st.binary(max_size=400) | mutated()
 def methods() -> AbciMethods:
     application = LedgerApplication(SqliteState(MEMORY))
     application.init_chain(msgspec.json.encode(AppState((ORIGIN.member,))), 1_767_225_600_000)
-    return AbciMethods(application, structlog.get_logger())
+    return AbciMethods(application, ManualClock(), structlog.get_logger())
 
 
 def ask(abci: AbciMethods, name: str, message: str, **fields: Any) -> Any:

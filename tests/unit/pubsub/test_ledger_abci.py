@@ -15,20 +15,22 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa.core.batches import BatchSigner
+from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.pubsub.ledger.abci import MESSAGE_SIZE_MAX_BYTES, AbciServer, Frames, encode_varint
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, message_class
-from hansa.pubsub.ledger.methods import AHEAD, AbciMethods
+from hansa.pubsub.ledger.methods import AbciMethods
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
-from hansa.pubsub.ledger.rules.events import encode_events
 from hansa.pubsub.ledger.sqlite_state import SqliteState
-from tests.contract.origins import Origin
+from tests.contract.origins import NOW, Origin, transaction
 
 ORIGIN = Origin("lubeck")
 GENESIS = msgspec.json.encode(AppState((ORIGIN.member,)))
 TIMEOUT_S = 10.0
+TIME = {"seconds": int(NOW.timestamp())}
 
 
 class Server:
@@ -44,7 +46,7 @@ class Server:
             raise structlog.DropEvent
 
         logger = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[capture])
-        self.server = AbciServer(AbciMethods(self.application, logger), logger)
+        self.server = AbciServer(AbciMethods(self.application, ManualClock(), logger), logger)
         self.serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -121,13 +123,13 @@ async def begin(client: Client) -> bytes:
 
 
 async def commit(client: Client, height: int, *transactions: bytes) -> Any:
-    finalized = await client.ask("finalize_block", height=height, txs=list(transactions))
+    finalized = await client.ask("finalize_block", height=height, txs=list(transactions), time=TIME)
     await client.ask("commit")
     return finalized
 
 
 def new_transaction() -> bytes:
-    return encode_events(ORIGIN.events(1))
+    return ORIGIN.batch(*ORIGIN.events(1))
 
 
 # -- what CometBFT says -----------------------------------------------------------------------------------------
@@ -152,7 +154,7 @@ async def test_info_says_what_is_committed_and_not_what_is_finalized(client: Cli
     await begin(client)
     await commit(client, 1)
     before = await client.ask("info")
-    await client.ask("finalize_block", height=2, txs=[new_transaction()])
+    await client.ask("finalize_block", height=2, txs=[new_transaction()], time=TIME)
     assert await client.ask("info") == before
 
 
@@ -167,28 +169,28 @@ async def test_answers_come_in_the_order_of_the_requests(client: Client) -> None
 
 async def test_a_malicious_proposal_is_rejected_and_without_effect_if_decided(client: Client) -> None:
     before = await begin(client)
-    good, forged = new_transaction(), encode_events([Origin("lubeck").sign(ORIGIN.describe("forged"))])
-    accepted = await client.ask("process_proposal", txs=[good], height=1)
-    rejected = await client.ask("process_proposal", txs=[good, forged], height=1)
+    good, forged = (
+        new_transaction(),
+        transaction(BatchSigner(Origin("lubeck").key, ORIGIN.did, ManualClock()), ORIGIN.events(1), 1000),
+    )
+    accepted = await client.ask("process_proposal", txs=[good], height=1, time=TIME)
+    rejected = await client.ask("process_proposal", txs=[good, forged], height=1, time=TIME)
     assert (accepted.status, rejected.status) == (1, 2)
-    prepared = await client.ask("prepare_proposal", txs=[forged, good], max_tx_bytes=100_000)
+    prepared = await client.ask("prepare_proposal", txs=[forged, good], max_tx_bytes=100_000, time=TIME)
     assert list(prepared.txs) == [good]
     finalized = await commit(client, 1, forged)
     assert [NUMBERED_CODES[result.code] for result in finalized.tx_results] == [Code.EVENT_SIGNATURE_INVALID]
     assert finalized.app_hash == before
 
 
-async def test_check_tx_tells_what_may_wait(client: Client) -> None:
+async def test_check_tx_says_what_may_wait(client: Client) -> None:
     await begin(client)
-    first, second = encode_events([ORIGIN.event("e")]), encode_events([ORIGIN.event("e", "StateChange")])
+    first = ORIGIN.batch(ORIGIN.event("e"))
     assert (await client.ask("check_tx", tx=first)).code == 0
-    ahead = await client.ask("check_tx", tx=second)
-    assert (ahead.code, ahead.log) == (0, AHEAD)
-    assert NUMBERED_CODES[(await client.ask("check_tx", tx=second, type=1)).code] is Code.EVENT_VERSION_BROKEN
     refused = await client.ask("check_tx", tx=b"x" * 10_000_000)
     assert (NUMBERED_CODES[refused.code], refused.codespace) == (Code.TRANSACTION_TOO_LARGE, "hansa")
     await commit(client, 1, first)
-    assert NUMBERED_CODES[(await client.ask("check_tx", tx=first, type=1)).code] is Code.EVENT_DUPLICATE
+    assert NUMBERED_CODES[(await client.ask("check_tx", tx=first, type=1)).code] is Code.BATCH_OUTDATED
 
 
 async def test_queries_are_answered_with_json_or_a_code(client: Client) -> None:

@@ -16,19 +16,15 @@ import structlog
 from hansa.core.clock import ManualClock
 from hansa.core.closed_json import FreeText, Record
 from hansa.core.errors import Code, Refused
-from hansa.core.events import CREATE, entity_location
-from hansa.core.jws import read_compact, token_header
+from hansa.core.jws import CompactJws, read_compact, token_header
 from hansa.core.members import normal_endpoint
-from hansa.pubsub.bus import CommittedEvent
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.messages import PACKAGE, Request, message_class
 from hansa.pubsub.ledger.methods import AbciMethods
 from hansa.pubsub.ledger.results import FORM, Rule
 from hansa.pubsub.ledger.rules import KINDS, RULES
-from hansa.pubsub.ledger.rules.events import encode_events
 from hansa.pubsub.ledger.rules.kind import CheckContext, Kind
-from hansa.pubsub.ledger.rules.signatures import SignedText
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state import Overlay, StateView, members_root
 from hansa.pubsub.ledger.state_machine import Block
@@ -63,17 +59,23 @@ class Statement(msgspec.Struct, frozen=True):
     after: str
 
 
-class SignedStatement(SignedText):
+class SignedStatement:
     """A statement as it was submitted."""
+
+    parts: CompactJws
 
     def __init__(self, jws: str) -> None:
         try:
-            parts = read_compact(jws, HEADER)
-            self.content = Statement(**STATEMENT_FORM.read(parts.payload))
+            self.parts = read_compact(jws, HEADER)
+            self.content = Statement(**STATEMENT_FORM.read(self.parts.payload))
             normal_endpoint(self.content.after)
         except Refused as error:
             raise STATEMENT.broken(error.message) from error
-        super().__init__(jws, parts)
+        self.jws = jws
+
+
+def admit(state: StateView, raw: bytes) -> None:
+    del state, raw
 
 
 def check_form(transaction: EndpointTransaction, params: LedgerParams) -> None:
@@ -87,11 +89,11 @@ def decode(transaction: EndpointTransaction) -> tuple[SignedStatement]:
 
 def check(state: StateView, signed: SignedStatement, context: CheckContext) -> None:
     member = state.member(signed.content.did)
-    jwk = member.key(signed.kid) if member is not None else None
+    jwk = member.key(signed.parts.kid) if member is not None else None
     if member is None or jwk is None:
         raise SIGNER.broken("Nobody has that key.")
     try:
-        signed.verify(jwk, context.keys)
+        context.signatures.verify(signed.jws, signed.parts, jwk)
     except Refused as error:
         raise SIGNER.broken(error.message) from error
     if member.endpoint != signed.content.before:
@@ -109,6 +111,7 @@ ENDPOINT: Final = Kind(
     form=Record({"statement": FreeText(4096)}),
     fields=EndpointTransaction,
     rules=(STATEMENT, SIGNER, BEFORE),
+    admit=admit,
     check_form=check_form,
     decode=decode,
     check=check,
@@ -136,12 +139,6 @@ class Ledger:
 
     def move(self, after: str = MOVED) -> bytes:
         return move(self.lubeck, self.lubeck.endpoint, after)
-
-    def event_at(self, endpoint: str, entity_id: str) -> bytes:
-        """An event of an entity that is served at an endpoint."""
-        event = self.lubeck.describe(entity_id, CREATE)
-        location = entity_location(endpoint, event.entity.key, event.hashlink)
-        return encode_events([self.lubeck.event(entity_id, location=location)])
 
     def commit(self, *transactions: bytes) -> list[Code | None]:
         height = self.application.state.head.height + 1
@@ -172,14 +169,14 @@ def test_a_change_of_a_member_takes_effect_and_is_committed_to(ledger: Ledger) -
 
 
 def test_later_transactions_of_a_block_see_the_change(ledger: Ledger) -> None:
-    early, late = ledger.event_at(MOVED, "early"), ledger.event_at(MOVED, "late")
-    move_once = ledger.move()
-    assert ledger.application.prepare_proposal([early, move_once, late], 100_000) == [move_once, late]
-    assert ledger.application.process_proposal([move_once, late]) is None
-    rejection = ledger.application.process_proposal([late, move_once])
+    first, second = ledger.move(), move(ledger.lubeck, MOVED, "https://third.example")
+    prepared = ledger.application.prepare_proposal([second, first, second], TIME_MS, 100_000)
+    assert prepared == [first, second]
+    assert ledger.application.process_proposal(Block(1, TIME_MS, (first, second))) is None
+    rejection = ledger.application.process_proposal(Block(1, TIME_MS, (second, first)))
     assert rejection is not None
-    assert rejection.code is Code.EVENT_LOCATION_FOREIGN
-    assert ledger.commit(early, move_once, late) == [Code.EVENT_LOCATION_FOREIGN, None, None]
+    assert rejection.code is Code.CONFLICT
+    assert ledger.commit(second, first, second) == [Code.CONFLICT, None, None]
 
 
 def test_what_breaks_a_rule_of_the_kind_changes_nothing(ledger: Ledger) -> None:
@@ -200,7 +197,7 @@ def test_a_statement_takes_effect_once(ledger: Ledger) -> None:
     statement = ledger.move()
     assert ledger.commit(statement, statement) == [None, Code.CONFLICT]
     with pytest.raises(Refused) as refused:
-        ledger.application.check_tx(statement, is_recheck=True)
+        ledger.application.check_tx(statement, TIME_MS)
     assert refused.value.code is Code.CONFLICT
 
 
@@ -218,7 +215,7 @@ def test_a_changed_member_is_there_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_the_engine_gets_the_number_of_the_rule(ledger: Ledger) -> None:
-    methods = AbciMethods(ledger.application, structlog.get_logger())
+    methods = AbciMethods(ledger.application, ManualClock(), structlog.get_logger())
 
     def check_tx(raw: bytes) -> Any:
         request = message_class(f"{PACKAGE}.RequestCheckTx")(tx=raw)
@@ -229,25 +226,23 @@ def test_the_engine_gets_the_number_of_the_rule(ledger: Ledger) -> None:
     assert check_tx(forged).code == SIGNER.number
 
 
-async def test_on_the_bus_members_move_and_publish_from_where_they_are() -> None:
+async def test_on_the_bus_members_move_and_go_on_publishing() -> None:
     lubeck = Origin("lubeck")
     ledger = MemoryLedger([lubeck.member], ManualClock(), kinds=(*KINDS, ENDPOINT))
     bus = ledger.bus()
-    await bus.publish([lubeck.event("before")])
+    await bus.publish([lubeck.event("before")], lubeck.signer)
     ledger.submit(move(lubeck, lubeck.endpoint, MOVED))
     assert [member.endpoint for member in await bus.members()] == [MOVED]
-    event = lubeck.describe("after")
-    location = entity_location(MOVED, event.entity.key, event.hashlink)
-    await bus.publish([lubeck.event("after", location=location)])
-    events: tuple[CommittedEvent, ...] = (await bus.search(0)).events
-    assert [committed.position for committed in events] == [1, 2]
+    assert await bus.publish([lubeck.event("after")], lubeck.signer) == (2,)
     ledger.close()
 
 
 def test_a_kind_that_is_not_registered_is_no_transaction() -> None:
     lubeck = Origin("lubeck")
+    ledger = LedgerApplication(SqliteState(MEMORY))
+    ledger.init_chain(msgspec.json.encode(AppState((lubeck.member,))), TIME_MS)
     with pytest.raises(Refused) as refused:
-        TransactionReader(LedgerParams()).read(move(lubeck, lubeck.endpoint, MOVED))
+        TransactionReader(LedgerParams()).read(move(lubeck, lubeck.endpoint, MOVED), ledger.state)
     assert getattr(refused.value, "rule", None) is FORM
 
 
@@ -268,12 +263,7 @@ def test_the_number_of_a_rule_never_changes() -> None:
         3: "event-issuer-unknown",
         4: "event-signature-invalid",
         5: "event-duplicate",
-        6: "event-location-foreign",
         7: "event-version-broken",
         8: "transaction-malformed",
         9: "transaction-too-large",
     }
-
-
-def test_only_a_version_that_is_ahead_may_wait() -> None:
-    assert [rule.code for rule in RULES if rule.may_be_ahead] == [Code.EVENT_VERSION_BROKEN]

@@ -88,7 +88,7 @@ async def test_one_question_looks_at_a_bounded_number_of_positions(
 ) -> None:
     monkeypatch.setattr(queries, "SCANNED_POSITIONS_MAX", 4)
     ledger = MemoryLedger([ORIGIN.member], ManualClock())
-    await ledger.bus().publish(ORIGIN.events(10))
+    await ledger.bus().publish(ORIGIN.events(10), ORIGIN.signer)
     rare = EventFilter(types=("productOfferingDeleteEvent",))
     scanned = 0
     for expected in (4, 8, 10):
@@ -102,7 +102,7 @@ async def test_one_question_looks_at_a_bounded_number_of_positions(
 async def test_one_answer_has_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = MemoryLedger([ORIGIN.member], ManualClock())
     events = ORIGIN.events(6)
-    await ledger.bus().publish(events)
+    await ledger.bus().publish(events, ORIGIN.signer)
     monkeypatch.setattr(queries, "ANSWER_SIZE_MAX_BYTES", 2 * len(events[0]) + 10)
     page = await ledger.bus().search(0)
     assert (len(page.events), page.scanned_to) == (2, 2)

@@ -11,7 +11,6 @@ import pytest
 from hansa.core.errors import EXIT_STATUS, Code, Fatal
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState
-from hansa.pubsub.ledger.rules.events import encode_events
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 from tests.contract.origins import Origin
@@ -25,16 +24,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state.db"
 
 
+TIME_MS = 1_767_225_600_000
+
+
 @pytest.fixture
 def application(path: Path) -> LedgerApplication:
     made = LedgerApplication(SqliteState(path))
-    made.init_chain(GENESIS, 0)
+    made.init_chain(GENESIS, TIME_MS)
     return made
 
 
 def block(height: int, events: int = 1) -> Block:
-    transactions = (encode_events(ORIGIN.events(events)),) if events else ()
-    return Block(height, 1000 * height, transactions)
+    transactions = (ORIGIN.batch(*ORIGIN.events(events)),) if events else ()
+    return Block(height, TIME_MS + 1000 * height, transactions)
 
 
 def expect_fatal(path: Path, code: Code) -> str:
@@ -74,11 +76,11 @@ def test_a_crash_between_finalize_and_commit_loses_the_pending_block_alone(
 def test_a_genesis_can_begin_again_from_nothing(application: LedgerApplication) -> None:
     """CometBFT asks for that whenever the application says that it has no block."""
     first = application.state.head
-    application.init_chain(GENESIS, 0)
+    application.init_chain(GENESIS, TIME_MS)
     assert application.state.head == first
     application.finalize_block(block(1))
     application.commit()
-    application.init_chain(GENESIS, 0)
+    application.init_chain(GENESIS, TIME_MS)
     assert application.state.head == first
     assert application.state.claims_on(ORIGIN.key_of("e")) == ()
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
+import hashlib
 import itertools
-import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hansa.core.batches import BatchSigner, read_batch
+from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal, Refused
-from hansa.core.events import EntityVersion, encode_event
+from hansa.core.events import EntityVersion, Metadata, encode_event
 from hansa.core.jws import token_header
 from hansa.core.merkle import leaf_hash, root
 from hansa.pubsub.ledger.application import LedgerApplication
@@ -23,8 +24,9 @@ from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.results import FAULT, TRANSACTION_RULES, RuleBroken
 from hansa.pubsub.ledger.rules import NUMBERED_CODES, RULES
 from hansa.pubsub.ledger.rules.events import EVENTS, encode_events
+from hansa.pubsub.ledger.rules.signatures import Signatures
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
-from hansa.pubsub.ledger.state import Overlay, members_root
+from hansa.pubsub.ledger.state import Overlay, StateView, event_leaf, members_root
 from hansa.pubsub.ledger.state_machine import Block, finalize_block
 from hansa.pubsub.ledger.transactions import LedgerTransaction, TransactionReader
 from tests.contract.origins import Origin
@@ -53,6 +55,9 @@ class Ledger:
         height = self.state.head.height + 1
         return Block(height, TIME_MS + 1000 * height, transactions)
 
+    def prepared(self, *candidates: bytes, size_max_bytes: int = 400_000) -> list[bytes]:
+        return self.application.prepare_proposal(candidates, self.block().time_ms, size_max_bytes)
+
     def commit(self, *transactions: bytes) -> list[Code | None]:
         effects = self.application.finalize_block(self.block(*transactions))
         self.application.commit()
@@ -64,53 +69,73 @@ def ledger() -> Ledger:
     return Ledger()
 
 
-def transaction(*events: str) -> bytes:
-    return encode_events(events)
+def forged(origin: Origin, signer: Origin, *contents: bytes) -> bytes:
+    """A batch in a member's name that another one signed."""
+    return origin.batch(*contents, signer=BatchSigner(signer.key, origin.did, ManualClock()))
 
 
-def with_header(jws: str, **header: object) -> str:
-    _, payload, signature = jws.split(".")
-    fields = {"cty": "application/json", "iat": 1_767_225_600, "typ": "jose"} | header
-    raw = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
-    encoded = base64.urlsafe_b64encode(raw).decode().rstrip("=")
-    return f"{encoded}.{payload}.{signature}"
+def without_checks(batch: str, *contents: bytes) -> bytes:
+    """The bytes of a transaction, whatever is in it."""
+    return b'{"kind":"events","batch":"%b","events":[%b]}' % (batch.encode(), b",".join(contents))
 
 
 def first_event_id(ledger: Ledger) -> str:
     event = ledger.lubeck.describe("first")
-    ledger.commit(transaction(ledger.lubeck.event("first", id=event.id)))
+    ledger.commit(ledger.lubeck.batch(ledger.lubeck.event("first", id=event.id)))
     return event.id
 
 
 def replay(ledger: Ledger) -> bytes:
-    raw = transaction(ledger.lubeck.event("replayed"))
+    raw = ledger.lubeck.batch(ledger.lubeck.event("replayed"))
     ledger.commit(raw)
     return raw
 
 
-def gap(ledger: Ledger, version: int) -> str:
+def committed_event_again(ledger: Ledger) -> bytes:
+    content = ledger.lubeck.event("again")
+    ledger.commit(ledger.lubeck.batch(content))
+    return ledger.lubeck.batch(content)
+
+
+def gap(ledger: Ledger, version: int) -> bytes:
     link = ledger.lubeck.describe("gap").hashlink
     entity = EntityVersion(ledger.lubeck.key_of("gap"), "ProductOffering", version)
     return ledger.lubeck.event("gap", entity=entity, previous=link)
 
 
-def second_first_version(ledger: Ledger) -> str:
+def second_first_version(ledger: Ledger) -> bytes:
     again = ledger.lubeck.describe("twice")
-    ledger.commit(transaction(ledger.lubeck.event("twice")))
-    return ledger.lubeck.sign(again)
+    ledger.commit(ledger.lubeck.batch(ledger.lubeck.event("twice")))
+    return encode_event(again)
 
 
-def fork(ledger: Ledger) -> str:
-    ledger.commit(transaction(ledger.lubeck.event("forked")))
+def fork(ledger: Ledger) -> bytes:
+    ledger.commit(ledger.lubeck.batch(ledger.lubeck.event("forked")))
     other = ledger.lubeck.describe("other").hashlink
-    return ledger.lubeck.sign(ledger.lubeck.describe("forked", "AttributeValueChange", previous=other))
+    return encode_event(ledger.lubeck.describe("forked", "AttributeValueChange", previous=other))
 
 
-def deletion_of_another_version(ledger: Ledger) -> str:
-    ledger.commit(transaction(ledger.lubeck.event("deleted")))
-    other = ledger.lubeck.describe("other").hashlink
-    location = ledger.lubeck.location(ledger.lubeck.key_of("deleted"), other)
-    return ledger.lubeck.event("deleted", "Delete", location=location)
+def deletion_of_another_version(ledger: Ledger) -> bytes:
+    ledger.commit(ledger.lubeck.batch(ledger.lubeck.event("deleted")))
+    return ledger.lubeck.event("deleted", "Delete", hashlink=ledger.lubeck.describe("other").hashlink)
+
+
+def signed_otherwise(origin: Origin) -> bytes:
+    """A batch with the signature of another batch of the same key."""
+    content = origin.event("new")
+    signature = origin.signer.sign(origin.events(1), 1).rpartition(".")[2]
+    return without_checks(f"{origin.signer.sign([content], 1).rpartition('.')[0]}.{signature}", content)
+
+
+def contradiction(origin: Origin) -> bytes:
+    """A signed deletion of what was never there."""
+    content = origin.event("new").replace(b"productOfferingCreateEvent", b"productOfferingDeleteEvent")
+    return origin.batch(content)
+
+
+def other_events_than_signed(ledger: Ledger, *contents: bytes) -> bytes:
+    """The batch of two events, with these in their place."""
+    return without_checks(ledger.lubeck.signer.sign(ledger.lubeck.events(2), 1), *contents)
 
 
 # -- what is refused, in all four places ------------------------------------------------------------------------
@@ -118,107 +143,116 @@ def deletion_of_another_version(ledger: Ledger) -> str:
 REFUSALS: dict[str, tuple[Code, Callable[[Ledger], bytes]]] = {
     "a forged signature": (
         Code.EVENT_SIGNATURE_INVALID,
-        lambda ledger: transaction(Origin("lubeck").sign(ledger.lubeck.describe("new"))),
+        lambda ledger: forged(ledger.lubeck, Origin("lubeck"), ledger.lubeck.event("new")),
     ),
     "a signature of another member's key": (
         Code.EVENT_SIGNATURE_INVALID,
-        lambda ledger: transaction(ledger.bergen.sign(ledger.lubeck.describe("new"))),
+        lambda ledger: forged(ledger.lubeck, ledger.bergen, ledger.lubeck.event("new")),
     ),
-    "a header with another algorithm": (
+    "a signature of another batch": (
         Code.EVENT_SIGNATURE_INVALID,
-        lambda ledger: transaction(
-            with_header(ledger.lubeck.event("new"), alg="Ed25519", kid=ledger.lubeck.key.kid)[:-86] + "A" * 86
-        ),
-    ),
-    "a header without algorithm": (
-        Code.EVENT_MALFORMED,
-        lambda ledger: transaction(
-            with_header(ledger.lubeck.event("new"), alg="none", kid=ledger.lubeck.key.kid)
-        ),
+        lambda ledger: signed_otherwise(ledger.lubeck),
     ),
     "a signature made for another purpose": (
-        Code.EVENT_MALFORMED,
-        lambda ledger: transaction(
-            ledger.lubeck.key.sign(encode_event(ledger.lubeck.describe("n")), token_header("JWT"), typ="JWT")
+        Code.TRANSACTION_MALFORMED,
+        lambda ledger: without_checks(
+            ledger.lubeck.key.sign(
+                read_batch(ledger.lubeck.signer.sign(ledger.lubeck.events(1), 1))[1].payload,
+                token_header("JWT"),
+                typ="JWT",
+            ),
+            *ledger.lubeck.events(1),
         ),
     ),
     "an unknown issuer": (
         Code.EVENT_ISSUER_UNKNOWN,
-        lambda _: transaction(Origin("stranger").event("new")),
+        lambda _: Origin("stranger").batch(*Origin("stranger").events(1)),
     ),
     "a suspended issuer": (
         Code.EVENT_ISSUER_UNKNOWN,
-        lambda ledger: transaction(ledger.riga.event("new")),
+        lambda ledger: ledger.riga.batch(ledger.riga.event("new")),
     ),
-    "a location at another member": (
-        Code.EVENT_LOCATION_FOREIGN,
-        lambda ledger: transaction(
-            ledger.lubeck.event("new", location=ledger.bergen.describe("new").location)
-        ),
+    "a replayed batch": (Code.BATCH_OUTDATED, replay),
+    "a batch of an earlier number": (
+        Code.BATCH_OUTDATED,
+        lambda ledger: replay(ledger) and ledger.lubeck.batch(ledger.lubeck.event("new"), seq=1),
     ),
-    "a location at a look-alike host": (
-        Code.EVENT_LOCATION_FOREIGN,
-        lambda ledger: transaction(
-            ledger.lubeck.event(
-                "new", location=ledger.lubeck.describe("new").location.replace(".example/", ".example.evil/")
-            )
-        ),
-    ),
-    "a location of another entity": (
-        Code.EVENT_LOCATION_FOREIGN,
-        lambda ledger: transaction(
-            ledger.lubeck.event("new", location=ledger.lubeck.describe("other").location)
-        ),
-    ),
+    "an event that was committed": (Code.EVENT_DUPLICATE, committed_event_again),
     "an event id that was used": (
         Code.EVENT_DUPLICATE,
-        lambda ledger: transaction(ledger.lubeck.event("new", id=first_event_id(ledger))),
+        lambda ledger: ledger.lubeck.batch(ledger.lubeck.event("new", id=first_event_id(ledger))),
     ),
-    "a replayed event": (Code.EVENT_DUPLICATE, replay),
     "the same event twice in a batch": (
         Code.EVENT_DUPLICATE,
-        lambda ledger: transaction(*[ledger.lubeck.event("new")] * 2),
+        lambda ledger: ledger.lubeck.batch(*[ledger.lubeck.event("new")] * 2),
+    ),
+    "a time too far ahead": (
+        Code.EVENT_TIME_WRONG,
+        lambda ledger: ledger.lubeck.batch(ledger.lubeck.event("new", time="2026-01-01T00:05:01.001Z")),
+    ),
+    "a time too far behind": (
+        Code.EVENT_TIME_WRONG,
+        lambda ledger: ledger.lubeck.batch(ledger.lubeck.event("new", time="2025-12-30T23:59:59.999Z")),
     ),
     "a version too many": (
         Code.EVENT_VERSION_BROKEN,
-        lambda ledger: transaction(gap(ledger, 5)),
+        lambda ledger: ledger.lubeck.batch(gap(ledger, 5)),
     ),
     "a second first version": (
         Code.EVENT_VERSION_BROKEN,
-        lambda ledger: transaction(second_first_version(ledger)),
+        lambda ledger: ledger.lubeck.batch(second_first_version(ledger)),
     ),
     "a version with another predecessor": (
         Code.EVENT_VERSION_BROKEN,
-        lambda ledger: transaction(fork(ledger)),
+        lambda ledger: ledger.lubeck.batch(fork(ledger)),
     ),
     "a deletion that names another version": (
         Code.EVENT_VERSION_BROKEN,
-        lambda ledger: transaction(deletion_of_another_version(ledger)),
+        lambda ledger: ledger.lubeck.batch(deletion_of_another_version(ledger)),
     ),
-    "two issuers": (
+    "other events than those signed": (
         Code.TRANSACTION_MALFORMED,
-        lambda ledger: transaction(ledger.lubeck.event("a"), ledger.bergen.event("b")),
+        lambda ledger: other_events_than_signed(ledger, *ledger.lubeck.events(2)),
     ),
-    "no events": (Code.TRANSACTION_MALFORMED, lambda _: b'{"kind":"events","events":[]}'),
-    "too many events": (Code.TRANSACTION_TOO_LARGE, lambda _: transaction(*"abcdef")),
+    "fewer events than were signed": (
+        Code.TRANSACTION_MALFORMED,
+        lambda ledger: other_events_than_signed(ledger, *ledger.lubeck.events(1)),
+    ),
+    "no events": (Code.TRANSACTION_MALFORMED, other_events_than_signed),
+    "too many events": (
+        Code.TRANSACTION_TOO_LARGE,
+        lambda ledger: ledger.lubeck.batch(*ledger.lubeck.events(6)),
+    ),
     "ten megabytes": (Code.TRANSACTION_TOO_LARGE, lambda _: b"x" * 10_000_000),
-    "an event over the limit": (Code.EVENT_TOO_LARGE, lambda _: transaction("x" * 2049)),
-    "an event that is no signature": (Code.EVENT_MALFORMED, lambda _: transaction("abc")),
-    "foreign characters in a signature": (
+    "an event over the limit": (
+        Code.EVENT_TOO_LARGE,
+        lambda ledger: ledger.lubeck.batch(
+            ledger.lubeck.event("new", metadata=Metadata(categories=("x" * 100,) * 20))
+        ),
+    ),
+    "an event that contradicts itself": (
         Code.EVENT_MALFORMED,
-        lambda ledger: transaction(ledger.lubeck.event("new") + " "),
+        lambda ledger: contradiction(ledger.lubeck),
+    ),
+    "an event of another form": (
+        Code.TRANSACTION_MALFORMED,
+        lambda ledger: other_events_than_signed(ledger, b"{}", b"{}"),
     ),
     "no JSON": (Code.TRANSACTION_MALFORMED, lambda _: b"\x00\xff"),
     "another kind": (Code.TRANSACTION_MALFORMED, lambda _: b'{"kind":"member","events":[]}'),
-    "an unknown field": (Code.TRANSACTION_MALFORMED, lambda _: b'{"kind":"events","events":[],"x":1}'),
+    "no batch": (Code.TRANSACTION_MALFORMED, lambda _: b'{"kind":"events","events":[]}'),
+    "an unknown field": (
+        Code.TRANSACTION_MALFORMED,
+        lambda ledger: ledger.lubeck.batch(ledger.lubeck.event("new"))[:-1] + b',"x":1}',
+    ),
     "deep nesting": (Code.TRANSACTION_MALFORMED, lambda _: b"[" * 8000),
     "spaces": (
         Code.TRANSACTION_MALFORMED,
-        lambda ledger: transaction(ledger.lubeck.event("new")).replace(b":", b": ", 1),
+        lambda ledger: ledger.lubeck.batch(ledger.lubeck.event("new")).replace(b":", b": ", 1),
     ),
     "a field twice": (
         Code.TRANSACTION_MALFORMED,
-        lambda ledger: b'{"kind":"events",' + transaction(ledger.lubeck.event("new"))[1:],
+        lambda ledger: b'{"kind":"events",' + ledger.lubeck.batch(ledger.lubeck.event("new"))[1:],
     ),
 }
 
@@ -228,16 +262,15 @@ def test_what_breaks_a_rule_is_refused_everywhere(
     ledger: Ledger, code: Code, make: Callable[[Ledger], bytes]
 ) -> None:
     bad, before = make(ledger), ledger.state.head
-    good = transaction(ledger.bergen.event("good"))
-    for is_recheck in (False, True):
-        with pytest.raises(Refused) as refused:
-            ledger.application.check_tx(bad, is_recheck=is_recheck)
-        assert refused.value.code is code
-    assert ledger.application.prepare_proposal([bad, good], 400_000) == [good]
-    rejection = ledger.application.process_proposal([good, bad])
+    good = ledger.bergen.batch(ledger.bergen.event("good"))
+    with pytest.raises(Refused) as refused:
+        ledger.application.check_tx(bad, TIME_MS)
+    assert refused.value.code is code
+    assert ledger.prepared(bad, good) == [good]
+    rejection = ledger.application.process_proposal(ledger.block(good, bad))
     assert rejection is not None
     assert rejection.code is code
-    assert ledger.application.process_proposal([good]) is None
+    assert ledger.application.process_proposal(ledger.block(good)) is None
     assert ledger.state.head == before
     assert ledger.commit(bad, good) == [code, None]
     assert ledger.state.head.position == before.position + 1
@@ -248,7 +281,7 @@ def test_every_rule_is_broken_by_one_of_these() -> None:
     for _, make in REFUSALS.values():
         ledger = Ledger()
         with pytest.raises(RuleBroken) as refused:
-            ledger.application.check_tx(make(ledger), is_recheck=True)
+            ledger.application.check_tx(make(ledger), TIME_MS)
         broken.add(refused.value.rule)
     assert broken == {*TRANSACTION_RULES, *EVENTS.rules} - {FAULT}
 
@@ -257,20 +290,20 @@ def test_every_rule_is_broken_by_one_of_these() -> None:
 def test_a_fault_of_the_software_refuses_the_transaction_and_ends_only_the_execution(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    bad, good = transaction(ledger.lubeck.event("bad")), transaction(ledger.bergen.event("good"))
+    bad, good = ledger.lubeck.batch(*ledger.lubeck.events(1)), ledger.bergen.batch(*ledger.bergen.events(1))
     read = TransactionReader.read
 
-    def failing(self: TransactionReader, raw: bytes) -> LedgerTransaction:
+    def failing(self: TransactionReader, raw: bytes, state: StateView) -> LedgerTransaction:
         if raw == bad:
             raise error
-        return read(self, raw)
+        return read(self, raw, state)
 
     monkeypatch.setattr(TransactionReader, "read", failing)
     with pytest.raises(RuleBroken) as refused:
-        ledger.application.check_tx(bad, is_recheck=False)
+        ledger.application.check_tx(bad, TIME_MS)
     assert refused.value.rule is FAULT
-    assert ledger.application.prepare_proposal([bad, good], 100_000) == [good]
-    rejection = ledger.application.process_proposal([good, bad])
+    assert ledger.prepared(bad, good) == [good]
+    rejection = ledger.application.process_proposal(ledger.block(good, bad))
     assert isinstance(rejection, RuleBroken)
     assert rejection.rule is FAULT
     with pytest.raises(type(error)):
@@ -284,29 +317,22 @@ def test_every_rule_has_a_number_of_its_own() -> None:
 
 
 @settings(max_examples=200)
-@given(st.binary(max_size=300))
+@given(st.binary(max_size=300) | st.binary(max_size=300).map(lambda raw: b'{"kind":"events","batch":"' + raw))
 def test_bytes_from_strangers_are_refused_and_never_crash(raw: bytes) -> None:
     with pytest.raises(Refused) as refused:
-        TransactionReader(PARAMS).read(raw)
+        TransactionReader(PARAMS).read(raw, Ledger().state)
     assert refused.value.code in NUMBERED_CODES.values()
 
 
-@settings(max_examples=200)
-@given(st.lists(st.text(max_size=60), max_size=6))
-def test_texts_from_strangers_are_refused_and_never_crash(events: list[str]) -> None:
-    with pytest.raises(Refused) as refused:
-        TransactionReader(PARAMS).read(msgspec.json.encode({"kind": "events", "events": events}))
-    assert refused.value.code in NUMBERED_CODES.values()
-
-
-COMPACT_JWS = st.from_regex(r"[A-Za-z0-9_-]{1,20}\.[A-Za-z0-9_-]{1,20}\.[A-Za-z0-9_-]{86}", fullmatch=True)
-
-
-@given(st.lists(COMPACT_JWS, min_size=1, max_size=PARAMS.events_per_transaction_max), st.integers(0, 255))
-def test_a_transaction_is_read_as_it_was_written(events: list[str], attempt: int) -> None:
-    kind, fields = TransactionReader(PARAMS).read_form(encode_events(events, attempt))
-    assert kind is EVENTS
-    assert (list(fields.events), fields.attempt) == (events, attempt)
+@given(st.integers(1, PARAMS.events_per_transaction_max))
+def test_a_transaction_is_read_as_it_was_written(count: int) -> None:
+    ledger = Ledger()
+    contents = ledger.lubeck.events(count)
+    raw = ledger.lubeck.batch(*contents)
+    transaction = TransactionReader(PARAMS).read(raw, ledger.state)
+    assert transaction.kind is EVENTS
+    assert [step.content for step in transaction.steps[1:]] == contents
+    assert encode_events(transaction.steps[0].jws, contents) == raw
 
 
 # -- chains and claims ------------------------------------------------------------------------------------------
@@ -314,8 +340,8 @@ def test_a_transaction_is_read_as_it_was_written(events: list[str], attempt: int
 
 def test_versions_follow_one_another_within_a_block_and_a_batch(ledger: Ledger) -> None:
     origin = ledger.lubeck
-    batch = transaction(origin.event("e"), origin.event("e", "StateChange"))
-    after = transaction(origin.event("e", "Delete"))
+    batch = origin.batch(origin.event("e"), origin.event("e", "StateChange"))
+    after = origin.batch(origin.event("e", "Delete"))
     assert ledger.commit(batch, after) == [None, None]
     claim = ledger.state.claim(origin.did, origin.key_of("e"))
     assert claim is not None
@@ -324,41 +350,26 @@ def test_versions_follow_one_another_within_a_block_and_a_batch(ledger: Ledger) 
 
 def test_a_batch_is_applied_as_a_whole_or_not_at_all(ledger: Ledger) -> None:
     good = ledger.lubeck.event("good")
-    assert ledger.commit(transaction(good, gap(ledger, 3))) == [Code.EVENT_VERSION_BROKEN]
+    assert ledger.commit(ledger.lubeck.batch(good, gap(ledger, 3))) == [Code.EVENT_VERSION_BROKEN]
     assert ledger.state.claim(ledger.lubeck.did, ledger.lubeck.key_of("good")) is None
-    assert ledger.commit(transaction(good)) == [None]
+    assert ledger.commit(ledger.lubeck.batch(good)) == [None]
 
 
 def test_a_re_creation_continues_the_chain_of_what_was_deleted(ledger: Ledger) -> None:
     origin = ledger.lubeck
     for change in ("Create", "Delete", "Create", "Delete"):
-        assert ledger.commit(transaction(origin.event("e", change))) == [None]
+        assert ledger.commit(origin.batch(origin.event("e", change))) == [None]
     claim = ledger.state.claim(origin.did, origin.key_of("e"))
     assert claim is not None
     assert (claim.version, claim.is_deleted) == (4, True)
 
 
-def test_a_version_may_wait_one_ahead_but_not_when_it_is_checked_again(ledger: Ledger) -> None:
-    first = transaction(ledger.lubeck.event("e"))
-    second = transaction(ledger.lubeck.event("e", "StateChange"))
-    third = transaction(ledger.lubeck.event("e", "StateChange"))
-    assert ledger.application.check_tx(second, is_recheck=False) is False
-    with pytest.raises(Refused):
-        ledger.application.check_tx(second, is_recheck=True)
-    with pytest.raises(Refused):
-        ledger.application.check_tx(third, is_recheck=False)
-    assert ledger.application.prepare_proposal([second, first], 400_000) == [first]
-    assert ledger.application.prepare_proposal([first, second, third], 400_000) == [first, second, third]
-    ledger.commit(first)
-    assert ledger.application.check_tx(second, is_recheck=True) is True
-
-
 def test_a_proposal_keeps_within_its_size(ledger: Ledger) -> None:
-    candidates = [transaction(ledger.lubeck.event(f"e{n}")) for n in range(5)]
+    candidates = [ledger.lubeck.batch(ledger.lubeck.event(f"e{n}")) for n in range(5)]
     size = sum(len(raw) + 3 for raw in candidates[:3])
-    assert ledger.application.prepare_proposal(candidates, size) == candidates[:3]
-    assert ledger.application.prepare_proposal(candidates, size - 1) == candidates[:2]
-    assert ledger.application.prepare_proposal(candidates, 0) == []
+    assert ledger.prepared(*candidates, size_max_bytes=size) == candidates[:3]
+    assert ledger.prepared(*candidates, size_max_bytes=size - 1) == candidates[:2]
+    assert ledger.prepared(*candidates, size_max_bytes=0) == []
 
 
 def test_a_block_that_is_not_the_next_is_fatal(ledger: Ledger) -> None:
@@ -374,10 +385,14 @@ def test_a_block_that_is_not_the_next_is_fatal(ledger: Ledger) -> None:
 
 def test_the_app_hash_commits_to_events_and_members(ledger: Ledger) -> None:
     events = [ledger.lubeck.event(f"e{n}") for n in range(4)]
-    ledger.commit(transaction(*events))
+    raw = ledger.lubeck.batch(*events)
+    ledger.commit(raw)
+    digest = hashlib.sha256(raw.split(b'"')[7]).digest()
     expected = root(
         [
-            leaf_hash(b"events" + root([leaf_hash(jws.encode()) for jws in events])),
+            leaf_hash(
+                b"events" + root([leaf_hash(event_leaf(1, TIME_MS + 1000, n, digest)) for n in range(4)])
+            ),
             leaf_hash(b"members" + members_root(ledger.genesis.members)),
         ]
     )
@@ -385,7 +400,7 @@ def test_the_app_hash_commits_to_events_and_members(ledger: Ledger) -> None:
 
 
 def test_empty_and_refused_blocks_leave_the_app_hash_alone(ledger: Ledger) -> None:
-    ledger.commit(transaction(ledger.lubeck.event("e")))
+    ledger.commit(ledger.lubeck.batch(ledger.lubeck.event("e")))
     before = ledger.state.head.app_hash
     ledger.commit()
     ledger.commit(b"nonsense")
@@ -413,10 +428,10 @@ def blocks_of(ledger: Ledger, seed: int) -> list[tuple[bytes, ...]]:
             if kind < 0.2:
                 raw = draw.choice(seen)
             elif kind < 0.3:
-                raw = transaction(Origin("forger").sign(origin.describe("e0")))
+                raw = forged(origin, Origin("forger"), encode_event(origin.describe("e0")))
             else:
                 names = draw.sample(range(6), draw.randint(1, 3))
-                raw = transaction(*(origin.event(f"e{n}", draw_change(draw, origin, n)) for n in names))
+                raw = origin.batch(*(origin.event(f"e{n}", draw_change(draw, origin, n)) for n in names))
             seen.append(raw)
             block.append(raw)
         blocks.append(tuple(block))
@@ -461,8 +476,8 @@ def test_the_same_blocks_give_the_same_hashes_also_with_a_restart_at_every_block
 def test_what_an_honest_proposer_selects_is_accepted_and_takes_effect_as_a_whole(seed: int) -> None:
     ledger = Ledger()
     for transactions in blocks_of(ledger, seed):
-        selected = ledger.application.prepare_proposal(transactions, 400_000)
-        assert ledger.application.process_proposal(selected) is None
+        selected = ledger.prepared(*transactions)
+        assert ledger.application.process_proposal(ledger.block(*selected)) is None
         assert ledger.commit(*selected) == [None] * len(selected)
 
 
@@ -479,20 +494,21 @@ def test_what_is_remembered_changes_no_result(ledger: Ledger) -> None:
 
 def test_a_remembered_verification_counts_only_for_the_same_key(ledger: Ledger) -> None:
     """A member that changes its key under the same name has its old signatures refused."""
-    reader = TransactionReader(PARAMS)
-    (signed,) = reader.read(transaction(ledger.lubeck.event("e"))).steps
-    signed.verify(ledger.lubeck.key.public, reader.strict.keys)
+    signatures = Signatures()
+    jws = ledger.lubeck.signer.sign(ledger.lubeck.events(1), 1)
+    parts = read_batch(jws)[1]
+    signatures.verify(jws, parts, ledger.lubeck.key.public)
     impostor = msgspec.structs.replace(Origin("x").key.public, kid=ledger.lubeck.key.kid)
     with pytest.raises(Refused):
-        signed.verify(impostor, reader.strict.keys)
+        signatures.verify(jws, parts, impostor)
 
 
 def test_an_overlay_leaves_the_state_below_as_it_is(ledger: Ledger) -> None:
-    reader = TransactionReader(PARAMS)
-    (signed,) = reader.read(transaction(ledger.lubeck.event("e"))).steps
-    below = Overlay(ledger.state)
-    upper = Overlay(below)
-    upper.append_event(signed.jws, signed.event)
+    below = Overlay(ledger.state, 1, TIME_MS)
+    upper = below.upper()
+    step, event = TransactionReader(PARAMS).read(ledger.lubeck.batch(ledger.lubeck.event("e")), below).steps
+    upper.begin_batch(step.jws, step.batch)
+    upper.append_event(event.content, event.event)
     assert (below.events, below.head) == ((), ledger.state.head)
     below.absorb(upper)
     assert below.events == upper.events
