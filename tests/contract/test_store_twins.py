@@ -30,11 +30,20 @@ ORIGINS = (None, "did:x:1", "did:x:2")
 
 
 def made(
-    id: str, type: str, public: bool, origin: str | None, parent: str | None, attributes: dict[str, Any]
+    id: str,
+    type: str,
+    visibility: str,
+    origin: str | None,
+    parent: str | None,
+    nonce: bytes | None,
+    attributes: dict[str, Any],
 ) -> EntityDraft:
     """An entity with these attributes."""
     body = canonical_json({"id": id, "@type": type, **attributes})
-    return EntityDraft(id, type, body, hashlink(body), public, origin, parent)
+    is_public, is_pending = visibility == "public", visibility == "pending"
+    return EntityDraft(
+        id, type, body, hashlink(body), is_public, origin, parent, nonce=nonce, is_pending=is_pending
+    )
 
 
 ATTRIBUTES = st.fixed_dictionaries(
@@ -49,9 +58,10 @@ ATTRIBUTES = st.fixed_dictionaries(
 )
 DRAFT_OF = (
     st.sampled_from(TYPES),
-    st.booleans(),
+    st.sampled_from(("public", "private", "pending")),
     st.sampled_from(ORIGINS),
     st.sampled_from((None, "a", "p")),
+    st.sampled_from((None, bytes(16), b"x" * 16)),
     ATTRIBUTES,
 )
 

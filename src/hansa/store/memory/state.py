@@ -21,8 +21,8 @@ class State:
     def __init__(self, indexes: Indexes) -> None:
         self.indexes = indexes
         self.entities: dict[str, Entity] = {}
-        self.deleted_revisions: dict[str, int] = {}
-        """Of identifiers that are free again."""
+        self.deleted: dict[str, tuple[int, bytes | None]] = {}
+        """Of identifiers that are free again: the last revision, and the nonce of a bound one."""
         self.changes: list[Change] = []
         self.cursors: dict[str, int] = {}
         self.collection_revisions: dict[str, int] = {}
@@ -31,7 +31,7 @@ class State:
         """The same state once more; its records are immutable."""
         copy = State(self.indexes)
         copy.entities = dict(self.entities)
-        copy.deleted_revisions = dict(self.deleted_revisions)
+        copy.deleted = dict(self.deleted)
         copy.changes = list(self.changes)
         copy.cursors = dict(self.cursors)
         copy.collection_revisions = dict(self.collection_revisions)
@@ -59,19 +59,21 @@ class State:
     def put(self, draft: EntityDraft, time: str) -> Entity:
         """Write an entity, unless it is already so."""
         before = self.entities.get(draft.id)
-        revision = self.deleted_revisions.get(draft.id, 0) if before is None else before.revision
-        entity = entity_of(draft, revision + 1, time)
-        if before is not None and entity_of(draft, before.revision, before.modified) == before:
-            return before
-        self.deleted_revisions.pop(draft.id, None)
-        self.entities[draft.id] = entity
         if before is None:
+            revision, nonce = self.deleted.pop(draft.id, (0, None))
             operation: Operation = "create"
-        elif (self.status(before), before.type) == (self.status(entity), entity.type):
-            operation = "change"
+            nonce = nonce or draft.nonce
         else:
-            operation = "state"
-        self._append(entity, operation, time)
+            if draft.is_pending == (before.pending is not None) and before == entity_of(
+                draft, before.revision, before.modified, before.nonce, before.pending
+            ):
+                return before
+            revision, nonce = before.revision, before.nonce
+            has_same_state = (self.status(before), before.type) == (self.status(draft), draft.type)
+            operation = before.pending or ("change" if has_same_state else "state")
+        entity = entity_of(draft, revision + 1, time, nonce, operation if draft.is_pending else None)
+        self.entities[draft.id] = entity
+        self._append(entity, operation, time, is_pending=draft.is_pending)
         if before is not None:
             self._revise(before.type)
         return entity
@@ -80,14 +82,14 @@ class State:
         """Remove an entity; as it was."""
         entity = self.entities.pop(entity_id, None)
         if entity is not None:
-            self.deleted_revisions[entity_id] = entity.revision
-            self._append(entity, "delete", time)
+            self.deleted[entity_id] = entity.revision, entity.nonce
+            self._append(entity, "delete", time, is_pending=entity.pending == "create")
         return entity
 
-    def _append(self, entity: Entity, operation: Operation, time: str) -> None:
+    def _append(self, entity: Entity, operation: Operation, time: str, *, is_pending: bool) -> None:
         number, status = self.last_change + 1, self.status(entity)
         row = Change(
-            number, time, entity.id, entity.type, operation, entity.origin, status, parent=entity.parent
+            number, time, entity.id, entity.type, operation, entity.origin, status, entity.parent, is_pending
         )
         self.changes.append(row)
         self._revise(entity.type)
@@ -96,7 +98,9 @@ class State:
         self.collection_revisions[collection] = self.collection_revisions.get(collection, 0) + 1
 
 
-def entity_of(draft: EntityDraft, revision: int, modified: str) -> Entity:
+def entity_of(
+    draft: EntityDraft, revision: int, modified: str, nonce: bytes | None, pending: Operation | None
+) -> Entity:
     """What a draft is as a stored entity."""
     return Entity(
         id=draft.id,
@@ -108,6 +112,8 @@ def entity_of(draft: EntityDraft, revision: int, modified: str) -> Entity:
         revision=revision,
         parent=draft.parent,
         modified=modified,
+        nonce=nonce,
+        pending=pending,
     )
 
 

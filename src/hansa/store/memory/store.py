@@ -290,7 +290,7 @@ class MemoryStore:
         self._created.append((draft, committed))
         if not self._turn.locked():
             self._write_created()
-        return entity_of(draft, 1, time_of(self._clock))
+        return entity_of(draft, 1, time_of(self._clock), draft.nonce, "create" if draft.is_pending else None)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MemoryTransaction]:

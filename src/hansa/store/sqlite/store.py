@@ -274,7 +274,10 @@ class SqliteStore:
 
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
         """Rows of the feed after a number, oldest first."""
-        return tuple(Change(*row) for row in self._reader.rows(SELECT_CHANGES, (after, limit)))
+        return tuple(
+            Change(*row[:-1], is_pending=row[-1] == 1)
+            for row in self._reader.rows(SELECT_CHANGES, (after, limit))
+        )
 
     async def own_changes(self, after: int) -> int:
         """How many rows of the feed after a number are of entities whose origin is this marketplace."""

@@ -39,9 +39,9 @@ from hansa.store.sqlite.index_tail import (
 from hansa.store.sqlite.totals import Delta
 
 _DELETE_ENTITY: Final = f"DELETE FROM entity WHERE id = ? RETURNING {ENTITY_COLUMNS}, number"  # noqa: S608 - constants
-_SELECT_TOMBSTONE: Final = "SELECT revision FROM tombstone WHERE id = ?"
+_SELECT_TOMBSTONE: Final = "SELECT revision, nonce FROM tombstone WHERE id = ?"
 _DELETE_TOMBSTONE: Final = "DELETE FROM tombstone WHERE id = ?"
-_INSERT_TOMBSTONE: Final = insert("tombstone", ("id", "type", "origin", "revision", "time"))
+_INSERT_TOMBSTONE: Final = insert("tombstone", ("id", "type", "origin", "revision", "time", "nonce"))
 _INSERT_FINGERPRINTS: Final = insert("entity_reference", ("collection", "entity", "marks"))
 _DELETE_FINGERPRINTS: Final = "DELETE FROM entity_reference WHERE collection = ? AND entity = ?"
 _DELETE_INDEX_ROW: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?"
@@ -181,12 +181,15 @@ class SqliteTransaction:
             draft.public,
             draft.origin,
             draft.parent,
-        ):
-            return stored(draft, current.revision, current.modified)
+        ) and draft.is_pending == (current.pending is not None):
+            return stored(draft, current.revision, current.modified, current.nonce, current.pending)
         number, revision = current.number, current.revision + 1
         before = self._indexes.of(current.type).fields(_decoded(current.body), current.parent)
         after = self._indexed_fields(draft)
-        self.run(UPDATE_ENTITY, entity_row(number, draft, after, revision, self.time))
+        has_same_state = (after.status, draft.type) == (current.status, current.type)
+        operation: Operation = current.pending or ("change" if has_same_state else "state")
+        pending = operation if draft.is_pending else None
+        self.run(UPDATE_ENTITY, entity_row(number, draft, after, revision, self.time, current.nonce, pending))
         self._record_collection(draft.id, draft.type)
         unchanged = set(before.index) & set(after.index) if current.public == draft.public else ()
         self._replace_index_rows(
@@ -200,17 +203,17 @@ class SqliteTransaction:
             Delta(kind_before, before.postings, -1),
             Delta((draft.type, draft.origin is None, draft.public, after.status), after.postings, 1),
         )
-        has_same_state = (after.status, draft.type) == (current.status, current.type)
-        self._append_change(draft, "change" if has_same_state else "state", after.status)
-        return stored(draft, revision, self.time)
+        self._append_change(draft, operation, after.status, is_pending=draft.is_pending)
+        return stored(draft, revision, self.time, current.nonce, pending)
 
     async def add(self, draft: EntityDraft) -> Entity:
         """Write an entity whose identifier is known to be free now, but may have been used before."""
-        revision = 1
+        revision, nonce = 1, draft.nonce
         if tombstones := self._select_entity(_SELECT_TOMBSTONE, draft.id):
             revision += tombstones[0][0]
+            nonce = tombstones[0][1] or nonce
             self.run(_DELETE_TOMBSTONE, (draft.id,))
-        return self._add(draft, revision)
+        return self._add(draft, revision, nonce)
 
     async def create(self, draft: EntityDraft) -> Entity:
         """Write an entity whose identifier was made just now, so that nothing has to be read."""
@@ -218,20 +221,24 @@ class SqliteTransaction:
 
     def create_now(self, draft: EntityDraft) -> Entity:
         """The same, at once."""
-        return self._add(draft, 1)
+        return self._add(draft, 1, draft.nonce)
 
-    def _add(self, draft: EntityDraft, revision: int) -> Entity:
+    def _add(self, draft: EntityDraft, revision: int, nonce: bytes | None) -> Entity:
+        assert not (draft.is_pending and draft.public), "what is pending is not public yet"
+        pending: Operation | None = "create" if draft.is_pending else None
         fields = self._indexed_fields(draft)
         number = self._group.numbers.next_entity(self.changes)
-        self._defer_insert(INSERT_ENTITY, entity_row(number, draft, fields, revision, self.time))
+        self._defer_insert(
+            INSERT_ENTITY, entity_row(number, draft, fields, revision, self.time, nonce, pending)
+        )
         self._record_collection(draft.id, draft.type)
         self._replace_index_rows(number, fields.index, public=draft.public)
         self._insert_fingerprints(draft.type, number, fields.fingerprints)
         self.changes.deltas.append(
             Delta((draft.type, draft.origin is None, draft.public, fields.status), fields.postings, 1)
         )
-        self._append_change(draft, "create", fields.status)
-        return stored(draft, revision, self.time)
+        self._append_change(draft, "create", fields.status, is_pending=draft.is_pending)
+        return stored(draft, revision, self.time, nonce, pending)
 
     async def delete(self, entity_id: str) -> Entity | None:
         """Remove an entity, leaving a tombstone and a row of the feed; the entity as it was, or None."""
@@ -245,9 +252,12 @@ class SqliteTransaction:
         self._delete_fingerprints(entity.type, number, fields.fingerprints)
         kind = (entity.type, entity.origin is None, entity.public, fields.status)
         self.changes.deltas.append(Delta(kind, fields.postings, -1))
-        self.run(_INSERT_TOMBSTONE, (entity.id, entity.type, entity.origin, entity.revision, self.time))
+        self.run(
+            _INSERT_TOMBSTONE,
+            (entity.id, entity.type, entity.origin, entity.revision, self.time, entity.nonce),
+        )
         self._record_collection(entity_id, None)
-        self._append_change(entity, "delete", fields.status)
+        self._append_change(entity, "delete", fields.status, is_pending=entity.pending == "create")
         return entity
 
     async def referrers(self, collections: Sequence[str], target_id: str, limit: int) -> tuple[Referrer, ...]:
@@ -356,10 +366,13 @@ class SqliteTransaction:
         self.run(MOVE_TAIL, (last,))
         self._group.tail_after = self.changes.tail_moved_to = last
 
-    def _append_change(self, of: Entity | EntityDraft, operation: Operation, status: str | None) -> None:
+    def _append_change(
+        self, of: Entity | EntityDraft, operation: Operation, status: str | None, *, is_pending: bool
+    ) -> None:
         seq = self._group.numbers.next_change(self.changes)
         self._defer_insert(
-            INSERT_CHANGE, (seq, self.time, of.id, of.type, operation, of.origin, status, of.parent)
+            INSERT_CHANGE,
+            (seq, self.time, of.id, of.type, operation, of.origin, status, of.parent, is_pending),
         )
         assert seq > self.changes.last_change, "rows of the feed are numbered upwards"
         self.changes.last_change = seq

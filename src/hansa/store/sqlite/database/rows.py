@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from hansa.store.index.extraction import IndexedFields
-from hansa.store.records import Change, Entity, EntityDraft
+from hansa.store.records import Change, Entity, EntityDraft, Operation
 from hansa.store.sql import Parameter, Row, insert
 
 ENTITY_ROW: Final = (
     "number", "id", "type", "parent", "origin", "public", "revision", "modified", "hashlink", "status", "name",
-    "last_update", "body",
+    "last_update", "body", "nonce", "pending",
 )  # fmt: skip
 """The columns of `entity`, in the order of `entity_row`, `INSERT_ENTITY` and `UPDATE_ENTITY`."""
+
+
+UNCHANGED_COLUMNS: Final = frozenset({"number", "id", "nonce"})
+"""Columns that an update leaves as they are."""
 
 
 class CurrentRow(NamedTuple):
@@ -28,10 +32,12 @@ class CurrentRow(NamedTuple):
     status: str | None
     number: int
     modified: str
+    nonce: bytes | None
+    pending: Operation | None
 
 
 _UPDATED: Final = tuple(
-    [f"{column} = ?{place}" for place, column in enumerate(ENTITY_ROW, 1) if column not in {"number", "id"}]
+    [f"{column} = ?{place}" for place, column in enumerate(ENTITY_ROW, 1) if column not in UNCHANGED_COLUMNS]
 )
 ENTITY_COLUMNS: Final = ", ".join(Entity.__struct_fields__)
 INSERT_ENTITY: Final = insert("entity", ENTITY_ROW)
@@ -43,11 +49,19 @@ CHANGE_COLUMNS: Final = Change.__struct_fields__
 INSERT_CHANGE: Final = insert("change", CHANGE_COLUMNS)
 SELECT_CHANGES: Final = f"SELECT {', '.join(CHANGE_COLUMNS)} FROM change WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - constants
 
-assert UPDATE_ENTITY.endswith("body = ?13 WHERE number = ?1"), "each parameter has the place of its column"
+assert UPDATE_ENTITY.endswith("body = ?13, pending = ?15 WHERE number = ?1"), (
+    "each parameter has the place of its column"
+)
 
 
 def entity_row(
-    number: int, draft: EntityDraft, fields: IndexedFields, revision: int, modified: str
+    number: int,
+    draft: EntityDraft,
+    fields: IndexedFields,
+    revision: int,
+    modified: str,
+    nonce: bytes | None,
+    pending: Operation | None,
 ) -> tuple[Parameter, ...]:
     """The row of a draft: plain, since every create makes one."""
     return (
@@ -64,6 +78,8 @@ def entity_row(
         fields.name,
         fields.last_update,
         draft.body,
+        nonce,
+        pending,
     )
 
 
@@ -73,7 +89,8 @@ def _named_row() -> tuple[Parameter, ...]:
     fields: Any = IndexedFields(**{name: name for name in IndexedFields.__struct_fields__})  # type: ignore[arg-type]
     number: Any = "number"
     revision: Any = "revision"
-    return entity_row(number, draft, fields, revision, "modified")
+    pending: Any = "pending"
+    return entity_row(number, draft, fields, revision, "modified", draft.nonce, pending)
 
 
 assert _named_row() == ENTITY_ROW, "each value has the place of its column"
@@ -81,11 +98,15 @@ assert _named_row() == ENTITY_ROW, "each value has the place of its column"
 
 def entity_of(row: Row) -> Entity:
     """An entity from a row of `ENTITY_COLUMNS`."""
-    identifier, type_name, body, hashlink, public, origin, revision, parent, modified = row
-    return Entity(identifier, type_name, body, hashlink, public == 1, origin, revision, parent, modified)
+    identifier, type_name, body, hashlink, public, origin, revision, parent, modified, nonce, pending = row
+    return Entity(
+        identifier, type_name, body, hashlink, public == 1, origin, revision, parent, modified, nonce, pending
+    )
 
 
-def stored(draft: EntityDraft, revision: int, modified: str) -> Entity:
+def stored(
+    draft: EntityDraft, revision: int, modified: str, nonce: bytes | None, pending: Operation | None
+) -> Entity:
     """What a draft is as a stored entity."""
     return Entity(
         draft.id,
@@ -97,4 +118,6 @@ def stored(draft: EntityDraft, revision: int, modified: str) -> Entity:
         revision,
         draft.parent,
         modified,
+        nonce,
+        pending,
     )

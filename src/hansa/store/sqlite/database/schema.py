@@ -278,9 +278,24 @@ CREATE TABLE outbox (
 """
 """Events are signed in batches, when they are submitted; those that wait are announced anew."""
 
+_CLAIMS: Final = """
+-- What binds an identifier to this marketplace; and the operation in the feed by which an entity whose claim is not
+-- committed will become public.
+ALTER TABLE entity ADD COLUMN nonce BLOB;
+ALTER TABLE entity ADD COLUMN pending TEXT;
+ALTER TABLE tombstone ADD COLUMN nonce BLOB;
+ALTER TABLE change ADD COLUMN is_pending INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE publication ADD COLUMN claimed_by TEXT;
+ALTER TABLE publication ADD COLUMN waits_for TEXT;
+CREATE INDEX publication_claimed ON publication (claimed_by) WHERE claimed_by IS NOT NULL;
+CREATE INDEX publication_waiting ON publication (waits_for) WHERE waits_for IS NOT NULL;
+ALTER TABLE retrieval ADD COLUMN nonce TEXT;
+"""
+
 MIGRATIONS: Final = (
     f"{_ENTITIES}{_PUBLICATIONS}{_RETRIEVALS}{_SUBSCRIPTIONS}{_JOBS}",
     _INDEX_TAIL,
     _UNSIGNED_OUTBOX,
+    _CLAIMS,
 )
 """Migration n is element n - 1. A released one is never edited."""
