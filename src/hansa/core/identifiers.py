@@ -4,12 +4,13 @@ An identifier that a marketplace makes is *bound* to it, so that nobody else can
 
     urn:ngsi-ld:<kebab-type>:<UUID version 8>
 
-The 122 bits of the UUID that are neither version nor variant (RFC 9562, section 5.8) are the first 122 bits of
-SHA-256 over the marketplace's DID, a zero byte and a nonce of 16 bytes. The nonce travels with the entity's events:
-whoever knows it can verify to whom the identifier belongs, without asking the ledger who published it first.
+The 122 bits of the UUID that are neither version nor variant (RFC 9562, section 5.8) are the first 122 bits
+of SHA-256 over the marketplace's DID, a zero byte and a nonce of 16 bytes. The nonce travels with the
+entity's events: whoever knows it can verify to whom the identifier belongs, without asking the ledger who
+published it first.
 
-Every other identifier is *chosen* by a client. It belongs to the member that has registered the prefix with which it
-begins, or else to the member whose claim on it was committed first.
+Every other identifier is *chosen* by a client. It belongs to the member that has registered the prefix with
+which it begins, or else to the member whose claim on it was committed first.
 """
 
 from __future__ import annotations
@@ -105,15 +106,15 @@ def _bound_uuid(did: str, nonce: bytes) -> str:
     digest = hashlib.sha256(did.encode() + b"\0" + nonce).hexdigest()
     # RFC 9562, section 5.8: 48 bits, version, 12 bits, variant (two bits), 62 bits.
     rest = (int(digest[15:31], 16) >> 2) | 1 << 63
-    tail = f"{rest:016x}"
-    return f"{digest[:8]}-{digest[8:12]}-8{digest[12:15]}-{tail[:4]}-{tail[4:]}"
+    last = f"{rest:016x}"
+    return f"{digest[:8]}-{digest[8:12]}-8{digest[12:15]}-{last[:4]}-{last[4:]}"
 
 
 def is_identifier_prefix(text: str) -> bool:
     """Whether a member may register a text as the beginning of its own identifiers.
 
-    In lower case, of at least four characters, and with a colon at the end, so that `urn:acme:` does not include
-    `urn:acmebank:1`.
+    In lower case, of at least four characters, and with a colon at the end, so that `urn:acme:` does not
+    include `urn:acmebank:1`.
     """
     return len(text) <= IDENTIFIER_PREFIX_MAX_CHARS and _PREFIX.fullmatch(text) is not None
 

@@ -22,8 +22,8 @@ Revisions. An entity counts its writes from 1; an identifier that is used again 
 counting. Putting an entity as it is already writes nothing. `Store.revision` of a collection is another
 number after every commit that touches it.
 
-Claims. An entity whose draft is *pending* is not public, and the rows of the feed that its writes append are marked
-as such. The row of the write that ends this state is not; it has the operation of the first of them.
+Claims. An entity whose draft is *pending* is not public, and the rows of the feed that its writes append are
+marked as such. The row of the write that ends this state is not; it has the operation of the first of them.
 
 Totals. A list has the exact number of all matches, of the same moment as its page.
 

@@ -32,10 +32,11 @@ class EntityDraft(msgspec.Struct, frozen=True):
     indexed: IndexedFields | None = None
     """What `Store.indexed` returned for the body; None: the transaction works it out."""
     nonce: bytes | None = None
-    """What binds the identifier to this marketplace (`hansa.core.identifiers`); None when it is a chosen one. It is
-    stored when the entity is created, and outlasts changes, deletion and creation anew."""
+    """What binds the identifier to this marketplace (`hansa.core.identifiers`); None when it is a chosen
+    one. It is stored when the entity is created, and outlasts changes, deletion and creation anew."""
     is_pending: bool = False
-    """It is to be public as soon as this marketplace's claim on its identifier is committed, and not public yet."""
+    """It is to be public as soon as this marketplace's claim on its identifier is committed, and not public
+    yet."""
 
 
 class Entity(msgspec.Struct, frozen=True):
@@ -56,8 +57,8 @@ class Entity(msgspec.Struct, frozen=True):
     nonce: bytes | None = None
     """What binds the identifier to this marketplace; None when it is a chosen one."""
     pending: Operation | None = None
-    """Not None while the entity is to be public and the claim on its identifier is not committed: what its row of
-    the feed will say when it becomes public."""
+    """Not None while the entity is to be public and the claim on its identifier is not committed: what its
+    row of the feed will say when it becomes public."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -74,8 +75,8 @@ class Change(msgspec.Struct, frozen=True):
     parent: str | None = None
     """Identifier of the entity below whose path a sub-resource is served."""
     is_pending: bool = False
-    """Nobody is notified of it: the claim on the entity's identifier was not committed. Another row follows when the
-    entity becomes public."""
+    """Nobody is notified of it: the claim on the entity's identifier was not committed. Another row follows
+    when the entity becomes public."""
 
 
 class Referrer(msgspec.Struct, frozen=True):

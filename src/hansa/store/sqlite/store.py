@@ -40,7 +40,13 @@ from hansa.store.sqlite.commit.transaction import SqliteTransaction
 from hansa.store.sqlite.commit.writer import GroupWriter, TransactionScope
 from hansa.store.sqlite.database.connection import Synchronous, open_for_writing
 from hansa.store.sqlite.database.reader import Reader
-from hansa.store.sqlite.database.rows import ENTITY_COLUMNS, SELECT_CHANGES, SELECT_ENTITY, entity_of
+from hansa.store.sqlite.database.rows import (
+    ENTITY_COLUMNS,
+    SELECT_CHANGES,
+    SELECT_ENTITY,
+    change_of,
+    entity_of,
+)
 from hansa.store.sqlite.database.schema import MIGRATIONS
 from hansa.store.sqlite.index_tail import IndexTail
 from hansa.store.sqlite.lists.lists import Lists
@@ -274,10 +280,7 @@ class SqliteStore:
 
     async def changes(self, after: int, limit: int) -> tuple[Change, ...]:
         """Rows of the feed after a number, oldest first."""
-        return tuple(
-            Change(*row[:-1], is_pending=row[-1] == 1)
-            for row in self._reader.rows(SELECT_CHANGES, (after, limit))
-        )
+        return tuple(map(change_of, self._reader.rows(SELECT_CHANGES, (after, limit))))
 
     async def own_changes(self, after: int) -> int:
         """How many rows of the feed after a number are of entities whose origin is this marketplace."""

@@ -96,6 +96,12 @@ def _named_row() -> tuple[Parameter, ...]:
 assert _named_row() == ENTITY_ROW, "each value has the place of its column"
 
 
+def change_of(row: Row) -> Change:
+    """A row of the feed from a row of `CHANGE_COLUMNS`."""
+    seq, time, entity_id, type_name, operation, origin, status, parent, is_pending = row
+    return Change(seq, time, entity_id, type_name, operation, origin, status, parent, is_pending == 1)
+
+
 def entity_of(row: Row) -> Entity:
     """An entity from a row of `ENTITY_COLUMNS`."""
     identifier, type_name, body, hashlink, public, origin, revision, parent, modified, nonce, pending = row
