@@ -124,5 +124,5 @@ METHODS: Final[dict[str, type[AbciMethods]]] = {
 }
 
 if __name__ == "__main__":
-    ledger_process.AbciMethods = METHODS[sys.argv[1]]  # type: ignore[misc, attr-defined]
+    ledger_process.AbciMethods = METHODS[sys.argv[1]]  # type: ignore[attr-defined]
     raise SystemExit(ledger_process.main(sys.argv[2:]))

@@ -12,21 +12,22 @@ import asyncio
 import base64
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import msgspec
 from aiohttp import web
 
+from hansa.core.batches import BatchSigner
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.events import (
     CREATE,
     EntityVersion,
     LifecycleEvent,
     Metadata,
+    encode_event,
     event_name,
     event_time,
-    sign_event,
 )
 from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import SigningKey
@@ -41,6 +42,8 @@ from tests.league.harness import CLOCK, RunningMember
 
 ENDLESS_CHUNK = b" " * 65_536
 TYPE = "ProductOffering"
+SEQ_FIRST = 1_000_000
+"""Of the batches that it submits by itself, past those that its bus numbers."""
 
 
 def offering(entity_id: str, **attributes: Any) -> bytes:
@@ -72,6 +75,7 @@ class HostileMember:
         self.is_silent = False
         """Whether answers never begin."""
         self._port = member.port
+        self._seq = SEQ_FIRST
         self._runner: web.AppRunner | None = None
         self._ended = asyncio.Event()
 
@@ -94,27 +98,40 @@ class HostileMember:
     # -- what it signs --------------------------------------------------------------------------------------------
 
     def describe(self, entity_id: str, body: bytes, **overrides: Any) -> LifecycleEvent:
-        """The event of a first version; some fields as told."""
-        key = entity_key(self.did, entity_id)
+        """The event of a first version; some fields otherwise."""
         now = CLOCK.now()
         fields: dict[str, Any] = {
             "id": uuid7(now, os.urandom),
             "type": event_name(TYPE, CREATE),
             "time": event_time(now),
             "issuer": self.did,
-            "entity": EntityVersion(key, TYPE, 1),
-            "location": self.location(key, body),
+            "entity": EntityVersion(entity_key(self.did, entity_id), TYPE, 1),
+            "hashlink": hashlink(body),
             "metadata": Metadata(lifecycleStatus="Launched"),
         }
         return LifecycleEvent(**(fields | overrides))
 
-    def location(self, key: str, body: bytes) -> str:
-        """Where it serves some bytes."""
-        return f"{self.endpoint}/league/v1/entities/{key}?hl={hashlink(body)}"
+    def next_seq(self) -> int:
+        """A number for a batch, greater than all before."""
+        self._seq += 1
+        return self._seq
 
-    def sign(self, event: LifecycleEvent, key: SigningKey | None = None) -> str:
-        """An event with a signature: its own unless a key is given."""
-        return sign_event(event, key or self.key, CLOCK.now())
+    def sign(
+        self,
+        contents: Sequence[bytes],
+        *,
+        seq: int | None = None,
+        issuer: str | None = None,
+        key: SigningKey | None = None,
+    ) -> str:
+        """The JWS of a batch: with its own key, DID and next number unless others are passed."""
+        signer = BatchSigner(key or self.key, issuer or self.did, CLOCK)
+        return signer.sign(contents, self.next_seq() if seq is None else seq)
+
+    def transaction(self, *events: LifecycleEvent, **options: Any) -> bytes:
+        """A transaction with these events; options as of `sign`."""
+        contents = [encode_event(event) for event in events]
+        return encode_events(self.sign(contents, **options), contents)
 
     def signing_as(self, kid: str) -> SigningKey:
         """Its own key under the name of another."""
@@ -123,7 +140,7 @@ class HostileMember:
     async def announce(self, entity_id: str, body: bytes, **overrides: Any) -> LifecycleEvent:
         """Publish the event of a first version."""
         event = self.describe(entity_id, body, **overrides)
-        await self.bus.publish([self.sign(event)])
+        await self.bus.publish([encode_event(event)], BatchSigner(self.key, self.did, CLOCK))
         return event
 
     async def submit(self, transaction: bytes) -> Mapping[str, Any]:
@@ -139,10 +156,6 @@ class HostileMember:
             answered = await answer.json(content_type=None)
         assert isinstance(answered, dict)
         return answered.get("result") or {"error": answered["error"]}
-
-    async def submit_event(self, jws: str) -> Mapping[str, Any]:
-        """The same with one event."""
-        return await self.submit(encode_events([jws]))
 
     # -- what it serves -------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ def replace_ledger(mode: str) -> None:
         argv = (interpreter, flag, "tests.league.hostile_ledger", mode, *options)
         return msgspec.structs.replace(spec, argv=argv)
 
-    children._application_spec = changed
+    children._application_spec = changed  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

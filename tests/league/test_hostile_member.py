@@ -8,22 +8,30 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
-import msgspec
 import pytest
 import pytest_asyncio
 
 from hansa.core.canonical import canonical_json, hashlink
-from hansa.core.errors import Code, HansaError
-from hansa.core.events import CREATE, EntityVersion, LifecycleEvent, Metadata, event_name
+from hansa.core.errors import Code
+from hansa.core.events import (
+    CREATE,
+    EntityVersion,
+    LifecycleEvent,
+    Metadata,
+    encode_event,
+    event_name,
+    event_time,
+)
 from hansa.core.identifiers import entity_key
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
 from hansa.pubsub.ledger.rules.events import encode_events
-from tests.league.harness import OFFERINGS, ROLES, League, RunningMember, league, wait_until
+from tests.league.harness import CLOCK, OFFERINGS, ROLES, League, RunningMember, league, wait_until
 from tests.league.hostile_member import TYPE, HostileMember, evidence_of, offering
 
 pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
@@ -129,99 +137,119 @@ async def nobody_is_harmed(scene: Scene) -> AsyncIterator[None]:
 # -- what the ledger refuses --------------------------------------------------------------------------------------
 
 
+def own(scene: Scene, **overrides: Any) -> LifecycleEvent:
+    """A good event of its own, but for some fields."""
+    return scene.hostile.describe("urn:x:1", offering("urn:x:1"), **overrides)
+
+
 def in_the_name_of(scene: Scene, member: RunningMember) -> LifecycleEvent:
     """An event that would be good if that member signed it."""
-    victim = scene.registered(member)
-    key, body = entity_key(victim.did, "urn:x:forged"), offering("urn:x:forged")
-    return scene.hostile.describe(
-        "urn:x:forged",
-        body,
-        issuer=victim.did,
-        entity=EntityVersion(key, TYPE, 1),
-        location=scene.hostile.location(key, body).replace(scene.hostile.endpoint, victim.endpoint),
-    )
+    key = entity_key(scene.registered(member).did, "urn:x:forged")
+    return own(scene, entity=EntityVersion(key, TYPE, 1), hashlink=hashlink(offering("urn:x:forged")))
 
 
-def forged(scene: Scene) -> str:
+def forged(scene: Scene) -> bytes:
     """Names the victim's key, and is not signed with it."""
     victim = scene.registered(scene.lubeck)
     forger = scene.hostile.signing_as(victim.keys[0].kid)
-    return scene.hostile.sign(in_the_name_of(scene, scene.lubeck), forger)
+    return scene.hostile.transaction(in_the_name_of(scene, scene.lubeck), issuer=victim.did, key=forger)
 
 
-def impersonating(scene: Scene) -> str:
+def impersonating(scene: Scene) -> bytes:
     """Signed well, by somebody else."""
-    return scene.hostile.sign(in_the_name_of(scene, scene.lubeck))
+    victim = scene.registered(scene.lubeck)
+    return scene.hostile.transaction(in_the_name_of(scene, scene.lubeck), issuer=victim.did)
 
 
-def tampered(scene: Scene) -> str:
-    """Changed after it was signed."""
-    head, _, signature = own(scene).split(".")
-    payload = own(scene).split(".")[1]
-    return f"{head}.{payload}.{signature}"
+def exchanged(scene: Scene) -> bytes:
+    """Holds another event than the one that was signed."""
+    jws = scene.hostile.sign([encode_event(own(scene))])
+    return encode_events(jws, [encode_event(own(scene))])
 
 
-def by_a_stranger(scene: Scene) -> str:
+def shortened(scene: Scene) -> bytes:
+    """Leaves one of the events out that were signed."""
+    contents = [encode_event(own(scene)), encode_event(own(scene))]
+    return encode_events(scene.hostile.sign(contents), contents[:1])
+
+
+def by_a_stranger(scene: Scene) -> bytes:
     """Of somebody who is no member."""
     stranger = SigningKey.generate()
-    event = scene.hostile.describe("urn:x:1", offering("urn:x:1"))
     did = stranger.verifying_key().did_key()
-    key = entity_key(did, "urn:x:1")
-    location = scene.hostile.location(key, offering("urn:x:1"))
-    foreign = msgspec.structs.replace(
-        event, issuer=did, entity=EntityVersion(key, TYPE, 1), location=location
-    )
-    return scene.hostile.sign(foreign, stranger)
+    event = own(scene, entity=EntityVersion(entity_key(did, "urn:x:1"), TYPE, 1))
+    return scene.hostile.transaction(event, issuer=did, key=stranger)
 
 
-def own(scene: Scene, **overrides: Any) -> str:
-    """A good event of its own, but for what is told."""
-    return scene.hostile.sign(scene.hostile.describe("urn:x:1", offering("urn:x:1"), **overrides))
-
-
-def at(scene: Scene, origin: str) -> str:
-    """An event that sends everybody elsewhere."""
-    key, body = entity_key(scene.hostile.did, "urn:x:1"), offering("urn:x:1")
-    return own(scene, location=scene.hostile.location(key, body).replace(scene.hostile.endpoint, origin))
-
-
-def out_of_order(scene: Scene) -> str:
+def out_of_order(scene: Scene) -> bytes:
     """A third version without a first."""
     entity = EntityVersion(entity_key(scene.hostile.did, "urn:x:1"), TYPE, 3)
-    return own(scene, entity=entity, previous=hashlink(b"nothing"))
+    return scene.hostile.transaction(own(scene, entity=entity, previous=hashlink(b"nothing")))
 
 
-def too_large(scene: Scene) -> str:
+def ahead(scene: Scene) -> bytes:
+    """A second version without a first: nothing that could be its predecessor waits."""
+    entity = EntityVersion(entity_key(scene.hostile.did, "urn:x:1"), TYPE, 2)
+    return scene.hostile.transaction(own(scene, entity=entity, previous=hashlink(b"nothing")))
+
+
+def at_another_time(scene: Scene, days: float) -> bytes:
+    """An event whose time is far from the block's."""
+    return scene.hostile.transaction(own(scene, time=event_time(CLOCK.now() + timedelta(days=days))))
+
+
+def twice_in_one(scene: Scene) -> bytes:
+    """A batch with one event twice."""
+    event = own(scene)
+    return scene.hostile.transaction(event, event)
+
+
+def too_large(scene: Scene) -> bytes:
     """More metadata than any event may have."""
-    return own(scene, metadata=Metadata(categories=("x" * 128,) * 32))
+    return scene.hostile.transaction(own(scene, metadata=Metadata(categories=("x" * 128,) * 32)))
 
 
-REFUSED_EVENTS: dict[str, tuple[Callable[[Scene], str], Code]] = {
+def deep(depth: int) -> Callable[[Scene], bytes]:
+    """A header that exhausts the stack of a recursive parser."""
+
+    def build(scene: Scene) -> bytes:
+        batch = f"{deep_header(depth)}.e30.{'A' * 86}".encode()
+        return b'{"kind":"events","batch":"%b","events":[%b]}' % (batch, encode_event(own(scene)))
+
+    return build
+
+
+def deep_header(depth: int) -> str:
+    """The header of a JWS, nested that deep; base64url."""
+    raw = b'{"alg":"ES256","kid":"k","typ":"jose","x":' + b"[" * depth + b"]" * depth + b"}"
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+REFUSED: dict[str, tuple[Callable[[Scene], bytes], Code]] = {
     "a forged signature": (forged, Code.EVENT_SIGNATURE_INVALID),
     "in the name of another": (impersonating, Code.EVENT_SIGNATURE_INVALID),
-    "changed after signing": (tampered, Code.EVENT_SIGNATURE_INVALID),
+    "another event than was signed": (exchanged, Code.TRANSACTION_MALFORMED),
+    "a part of what was signed": (shortened, Code.TRANSACTION_MALFORMED),
     "of a stranger": (by_a_stranger, Code.EVENT_ISSUER_UNKNOWN),
-    "at another member": (lambda scene: at(scene, scene.lubeck.url), Code.EVENT_LOCATION_FOREIGN),
-    "at a cloud's own address": (
-        lambda scene: at(scene, "http://169.254.169.254"),
-        Code.EVENT_LOCATION_FOREIGN,
-    ),
-    "at a host that begins alike": (
-        lambda scene: at(scene, f"{scene.hostile.endpoint}.evil.example"),
-        Code.EVENT_LOCATION_FOREIGN,
-    ),
     "out of order": (out_of_order, Code.EVENT_VERSION_BROKEN),
+    "ahead of nothing": (ahead, Code.EVENT_VERSION_BROKEN),
+    "of tomorrow": (lambda scene: at_another_time(scene, 1.0), Code.EVENT_TIME_WRONG),
+    "of last week": (lambda scene: at_another_time(scene, -7.0), Code.EVENT_TIME_WRONG),
+    "twice in one batch": (twice_in_one, Code.EVENT_DUPLICATE),
     "too large": (too_large, Code.EVENT_TOO_LARGE),
-    "no signature at all": (lambda _: "not.an.event", Code.EVENT_MALFORMED),
+    "no signature at all": (
+        lambda scene: encode_events("not.a.batch", [encode_event(own(scene))]),
+        Code.TRANSACTION_MALFORMED,
+    ),
 }
 
 
-@pytest.mark.parametrize(("build", "code"), REFUSED_EVENTS.values(), ids=list(REFUSED_EVENTS))
-async def test_an_event_that_breaks_a_rule_is_refused_with_its_reason(
-    scene: Scene, build: Callable[[Scene], str], code: Code
+@pytest.mark.parametrize(("build", "code"), REFUSED.values(), ids=list(REFUSED))
+async def test_a_batch_that_breaks_a_rule_is_refused_with_its_reason(
+    scene: Scene, build: Callable[[Scene], bytes], code: Code
 ) -> None:
     position = await scene.position()
-    answer = await scene.hostile.submit_event(build(scene))
+    answer = await scene.hostile.submit(build(scene))
     assert NUMBERED_CODES[answer["code"]] is code, answer
     assert answer["log"].endswith(".")
     assert await scene.position() == position
@@ -232,7 +260,7 @@ async def test_an_event_that_breaks_a_rule_is_refused_with_its_reason(
 @pytest.mark.parametrize(
     "transaction",
     [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000, b'{"kind":"events","events":[]}', b'{"kind":"burn"}'],
-    ids=["nothing", "half an object", "no text", "deep nesting", "no events", "another kind"],
+    ids=["nothing", "half an object", "no text", "deep nesting", "no batch", "another kind"],
 )
 async def test_bytes_that_are_no_transaction_are_refused(scene: Scene, transaction: bytes) -> None:
     position = await scene.position()
@@ -241,28 +269,21 @@ async def test_bytes_that_are_no_transaction_are_refused(scene: Scene, transacti
     assert await scene.position() == position
 
 
-async def test_an_event_of_ten_megabytes_is_refused(scene: Scene) -> None:
+async def test_a_transaction_of_ten_megabytes_is_refused(scene: Scene) -> None:
     position = await scene.position()
     for size_bytes in (300_000, 10_485_760):
-        answer = await scene.hostile.submit(encode_events(["x" * size_bytes]))
+        answer = await scene.hostile.submit(b'{"kind":"events","batch":"' + b"x" * size_bytes)
         assert "too large" in answer["error"]["data"], answer["error"]
-    with pytest.raises(HansaError) as refusal:
-        await scene.hostile.bus.publish(["x" * 10_485_760])
-    assert refusal.value.code in {Code.TRANSACTION_TOO_LARGE, Code.EVENT_TOO_LARGE}
     assert await scene.position() == position
 
 
 async def test_headers_that_exhaust_a_stack_end_no_process(scene: Scene) -> None:
-    def header(depth: int) -> str:
-        raw = b'{"alg":"ES256","kid":"k","typ":"jose","x":' + b"[" * depth + b"]" * depth + b"}"
-        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
     before = await scene.pids()
-    for depth in (990, 1000, 1100, 1250):
-        for attempt in range(25):
-            answer = await scene.hostile.submit(encode_events([f"{header(depth)}.e30.{'A' * 86}"], attempt))
-            assert NUMBERED_CODES[answer["code"]] in {Code.EVENT_MALFORMED, Code.EVENT_TOO_LARGE}, answer
-        bearer = {"Authorization": f"Bearer {header(depth)}.e30.{'A' * 86}"}
+    for depth in (900, 1000, 1100, 1250):
+        for _ in range(25):
+            answer = await scene.hostile.submit(deep(depth)(scene))
+            assert NUMBERED_CODES[answer["code"]] is Code.TRANSACTION_MALFORMED, answer
+        bearer = {"Authorization": f"Bearer {deep_header(depth)}.e30.{'A' * 86}"}
         refused = await scene.lubeck.request("POST", OFFERINGS, {"name": "x"}, headers=bearer)
         assert refused.status == 401
     created = await scene.lubeck.create_offering(name="all the same")
@@ -270,18 +291,51 @@ async def test_headers_that_exhaust_a_stack_end_no_process(scene: Scene) -> None
     assert await scene.pids() == before
 
 
-async def test_an_event_that_is_replayed_brings_nothing_back(scene: Scene) -> None:
+async def test_a_batch_that_is_replayed_in_any_form_is_refused_by_its_number(scene: Scene) -> None:
+    event = scene.hostile.describe("urn:x:replayed", offering("urn:x:replayed"))
+    contents = [encode_event(event)]
+    seq = scene.hostile.next_seq()
+    jws = scene.hostile.sign(contents, seq=seq)
+    assert (await scene.hostile.submit(encode_events(jws, contents)))["code"] == 0
+
+    async def is_committed() -> bool:
+        return bool((await scene.hostile.bus.search(0, EventFilter(keys=(event.entity.key,)))).events)
+
+    await wait_until(is_committed, "the batch is on the ledger", PATIENCE_S, scene.honest.members)
+    position = await scene.position()
+    fresh = [encode_event(scene.hostile.describe("urn:x:fresh", offering("urn:x:fresh")))]
+    for number, replayed in (
+        (seq, contents),  # signed anew: other bytes, so that it is not the engine's memory that refuses
+        (seq, fresh),
+        (seq - 1, fresh),
+        (1, fresh),
+    ):
+        again = encode_events(scene.hostile.sign(replayed, seq=number), replayed)
+        answer = await scene.hostile.submit(again)
+        assert NUMBERED_CODES[answer["code"]] is Code.BATCH_OUTDATED, answer
+    answer = await scene.hostile.submit(scene.hostile.transaction(event))
+    assert NUMBERED_CODES[answer["code"]] is Code.EVENT_DUPLICATE, answer
+    assert await scene.position() == position
+
+
+async def test_another_members_batch_brings_nothing_back(scene: Scene) -> None:
     created = await scene.lubeck.create_offering(name="first")
     await scene.honest.wait_until_visible(f"{OFFERINGS}/{created}")
-    mine = EventFilter(keys=(entity_key(scene.registered(scene.lubeck).did, created),))
-    (first,) = (await scene.hostile.bus.search(0, mine)).events
+    key = entity_key(scene.registered(scene.lubeck).did, created)
+    scene.hostile.bodies[key] = (await scene.lubeck.get(f"/league/v1/entities/{created}")).body
+    mine = EventFilter(keys=(key,))
+    (first,) = (await scene.hostile.bus.search(0, mine, with_proofs=True)).events
     await rename(scene, created, "second")
     position = await scene.position()
-    for attempt in range(3, 6):  # other bytes each time, so that it is not the engine's memory that refuses
-        answer = await scene.hostile.submit(encode_events([first.jws], attempt))
-        assert NUMBERED_CODES[answer["code"]] is Code.EVENT_DUPLICATE
-    assert await scene.hostile.bus.publish([first.jws]) == (first.position,)
-    assert await scene.position() == position
+    assert first.proof is not None
+    answer = await scene.hostile.submit(encode_events(first.proof.jws, [first.content]))
+    assert "error" in answer or NUMBERED_CODES[answer["code"]] is Code.BATCH_OUTDATED, answer
+    answer = await scene.hostile.submit(scene.hostile.transaction(first.event))
+    assert answer["code"] == 0, (
+        "an id and a key are those of their issuer: this one claims nothing of lubeck's"
+    )
+    await scene.all_accuse(key, Code.KEY_MISMATCH)
+    assert await scene.position() == position + 1
     assert await scene.names(created) == ["second"] * 3
 
 
@@ -317,9 +371,7 @@ async def test_an_event_for_somebody_elses_key_is_refused_and_blocks_nothing(sce
     key = entity_key(scene.registered(scene.lubeck).did, created)
     body = (await scene.lubeck.get(f"/league/v1/entities/{created}")).body
     scene.hostile.bodies[key] = body
-    await scene.hostile.announce(
-        created, body, entity=EntityVersion(key, TYPE, 1), location=scene.hostile.location(key, body)
-    )
+    await scene.hostile.announce(created, body, entity=EntityVersion(key, TYPE, 1))
     await scene.all_accuse(key, Code.KEY_MISMATCH)
     await rename(scene, created, "second")
 
@@ -328,9 +380,7 @@ async def test_a_key_that_was_seen_early_cannot_be_taken_from_its_owner(scene: S
     body = offering("urn:x:coveted", name="stolen")
     key = entity_key(scene.registered(scene.lubeck).did, "urn:x:coveted")
     scene.hostile.bodies[key] = body
-    await scene.hostile.announce(
-        "urn:x:coveted", body, entity=EntityVersion(key, TYPE, 1), location=scene.hostile.location(key, body)
-    )
+    await scene.hostile.announce("urn:x:coveted", body, entity=EntityVersion(key, TYPE, 1))
     await scene.all_accuse(key, Code.KEY_MISMATCH)
     await scene.nobody_has("urn:x:coveted")
     await scene.lubeck.create_offering(id="urn:x:coveted", name="rightful")
@@ -379,7 +429,6 @@ async def test_an_event_of_a_private_type_is_refused_without_asking_for_the_pers
         body,
         type=event_name("Individual", CREATE),
         entity=EntityVersion(key, "Individual", 1),
-        location=scene.hostile.location(key, body),
     )
     await scene.all_accuse(key, Code.ENTITY_INVALID)
     assert key not in scene.hostile.requested_keys
