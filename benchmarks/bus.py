@@ -22,6 +22,7 @@ from benchmarks.figures import quantile
 from benchmarks.plan import Plan
 from benchmarks.processes import stop
 from benchmarks.report import Figure, Row, Table
+from hansa.core.batches import BatchSigner
 from hansa.core.canonical import hashlink
 from hansa.core.clock import SystemClock
 from hansa.core.errors import Unavailable
@@ -30,10 +31,9 @@ from hansa.core.events import (
     EntityVersion,
     LifecycleEvent,
     Metadata,
-    entity_location,
+    encode_event,
     event_name,
     event_time,
-    sign_event,
 )
 from hansa.core.identifiers import entity_key, new_entity_id, uuid7
 from hansa.core.keys import SigningKey
@@ -67,23 +67,22 @@ class Issuer:
         self.key = SigningKey.generate()
         self.did = self.key.verifying_key().did_key()
         self.member = Member(self.did, name, f"https://{name}.example", (self.key.public,), 1)
+        self.signer = BatchSigner(self.key, self.did, SystemClock())
 
-    def event(self) -> str:
-        """A new signed event."""
+    def event(self) -> bytes:
+        """The content of a new event."""
         now = datetime.now(UTC)
         entity_id = new_entity_id(TYPE, now, os.urandom)
-        key = entity_key(self.did, entity_id)
-        location = entity_location(self.member.endpoint, key, hashlink(entity_id.encode()))
         event = LifecycleEvent(
             id=uuid7(now, os.urandom),
             type=event_name(TYPE, CREATE),
             time=event_time(now),
             issuer=self.did,
-            entity=EntityVersion(key, TYPE, 1),
-            location=location,
+            entity=EntityVersion(entity_key(self.did, entity_id), TYPE, 1),
+            hashlink=hashlink(entity_id.encode()),
             metadata=Metadata(lifecycleStatus="Launched", categories=("cloud",)),
         )
-        return sign_event(event, self.key, now)
+        return encode_event(event)
 
 
 @contextlib.asynccontextmanager
@@ -193,7 +192,7 @@ async def latency(plan: Plan, issuers: Sequence[Issuer], buses: Sequence[CometBf
             at = number % len(buses)
             event = issuers[at].event()
             started = perf_counter()
-            (position,) = await buses[at].publish([event])
+            (position,) = await buses[at].publish([event], issuers[at].signer)
             returned = perf_counter() - started
             elsewhere = await watches[(at + 1) % len(buses)].seen_at(position) - started
             if number >= len(buses):  # every member's first publication opens its connections
@@ -219,18 +218,18 @@ async def throughput(plan: Plan, issuers: Sequence[Issuer], buses: Sequence[Come
     prepared = [[[issuer.event() for _ in range(BATCH)] for _ in range(batches)] for issuer in issuers]
     latencies: list[float] = []
 
-    async def publish_all(bus: CometBftBus, waiting: list[list[str]]) -> None:
+    async def publish_all(bus: CometBftBus, signer: BatchSigner, waiting: list[list[bytes]]) -> None:
         while waiting:
             batch = waiting.pop()
             started = perf_counter()
-            await bus.publish(batch)
+            await bus.publish(batch, signer)
             latencies.append(perf_counter() - started)
 
     started = perf_counter()
     async with asyncio.TaskGroup() as group:
-        for bus, waiting in zip(buses, prepared, strict=True):
+        for bus, issuer, waiting in zip(buses, issuers, prepared, strict=True):
             for _ in range(BATCHES_IN_FLIGHT):
-                group.create_task(publish_all(bus, waiting))
+                group.create_task(publish_all(bus, issuer.signer, waiting))
     seconds = perf_counter() - started
     return Row(
         f"batches of {BATCH}, {BATCHES_IN_FLIGHT} at a time at each",

@@ -1,4 +1,6 @@
-"""A ledger application that its member has changed: `python -m tests.league.hostile_ledger MODE --state … --socket …`.
+"""A ledger application that its member has changed.
+
+`python -m tests.league.hostile_ledger MODE --state FILE --socket FILE`
 
 It stands behind a real engine in the place of the right one (`tests.league.serve_with_ledger`), keeps the
 ledger's state as everybody does, and differs at the interface to its engine:

@@ -26,7 +26,7 @@ CLOCK = SystemClock()
 
 @pytest.fixture
 def origin() -> Origin:
-    return Origin("lubeck")
+    return Origin("lubeck", time=CLOCK.now())
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ async def bus(validator: Validator) -> AsyncIterator[CometBftBus]:
     await made.close()
 
 
-async def publish(bus: CometBftBus, events: list[str]) -> tuple[int, ...]:
+async def publish(bus: CometBftBus, origin: Origin, contents: list[bytes]) -> tuple[int, ...]:
     """As a publisher does: again until the outcome is known."""
     while True:
         try:
-            return await bus.publish(events)
+            return await bus.publish(contents, origin.signer)
         except Unavailable:
             await CLOCK.sleep(0.1)
 
@@ -69,7 +69,7 @@ async def test_a_kill_during_publishing_loses_nothing_and_repeats_nothing(
     positions: list[int] = []
     for cycle in range(3):
         batches = [origin.events(5) for _ in range(10)]
-        publishing = asyncio.gather(*(publish(bus, batch) for batch in batches))
+        publishing = asyncio.gather(*(publish(bus, origin, batch) for batch in batches))
         await CLOCK.sleep(0.01 * cycle)
         validator.kill(application=victim != "engine", engine=victim != "application")
         await validator.start()
@@ -86,7 +86,7 @@ async def test_a_kill_during_publishing_loses_nothing_and_repeats_nothing(
 async def test_a_lost_state_is_rebuilt_from_the_engines_blocks(
     validator: Validator, bus: CometBftBus, origin: Origin
 ) -> None:
-    await publish(bus, origin.events(20))
+    await publish(bus, origin, origin.events(20))
     before = await bus.ledger()
     validator.kill(application=True)
     for file in validator.folder.glob(f"{STATE}*"):
@@ -105,7 +105,7 @@ async def test_a_lost_state_is_rebuilt_from_the_engines_blocks(
 
 
 async def test_an_idle_ledger_makes_no_blocks(bus: CometBftBus, origin: Origin) -> None:
-    await publish(bus, origin.events(1))
+    await publish(bus, origin, origin.events(1))
     before = (await bus.ledger()).height
     await CLOCK.sleep(1.5)
     assert (await bus.ledger()).height <= before + 1
@@ -116,11 +116,11 @@ async def test_two_buses_of_one_engine_do_not_disturb_each_other(
 ) -> None:
     other = CometBftBus(validator.rpc_socket, CLOCK, Limits())
     pages, others = bus.follow(0), other.follow(0)
-    await publish(bus, origin.events(1))
+    await publish(bus, origin, origin.events(1))
     assert (await anext(pages)).scanned_to == (await anext(others)).scanned_to == 1
     await other.close()
     start_s = CLOCK.monotonic()
-    _, page = await asyncio.gather(publish(bus, origin.events(1)), anext(pages))
+    _, page = await asyncio.gather(publish(bus, origin, origin.events(1)), anext(pages))
     assert page.scanned_to == 2
     assert CLOCK.monotonic() - start_s < 2.0
 
@@ -128,12 +128,12 @@ async def test_two_buses_of_one_engine_do_not_disturb_each_other(
 async def test_a_full_disk_ends_the_application_with_its_status_and_no_damage(
     validator: Validator, bus: CometBftBus, origin: Origin
 ) -> None:
-    await publish(bus, origin.events(10))
+    await publish(bus, origin, origin.events(10))
     before = await bus.ledger()
     assert validator.application is not None
     used_bytes = max(file.stat().st_size for file in validator.folder.glob(f"{STATE}*"))
     resource.prlimit(validator.application.pid, resource.RLIMIT_FSIZE, (used_bytes, resource.RLIM_INFINITY))
-    publishing = asyncio.gather(*(publish(bus, origin.events(100)) for _ in range(20)))
+    publishing = asyncio.gather(*(publish(bus, origin, origin.events(100)) for _ in range(20)))
     status = await asyncio.to_thread(validator.application.wait, 30)
     assert status == EXIT_STATUS[Code.DISK_FULL]
     assert "free disk space" in validator.output("application")
