@@ -51,6 +51,7 @@ class Code(StrEnum):
     EVENT_TIME_WRONG = "event-time-wrong"
     EVENT_VERSION_BROKEN = "event-version-broken"
     BATCH_OUTDATED = "batch-outdated"
+    QUOTA_EXCEEDED = "quota-exceeded"
     TRANSACTION_MALFORMED = "transaction-malformed"
     TRANSACTION_TOO_LARGE = "transaction-too-large"
     # A retrieval from another member.

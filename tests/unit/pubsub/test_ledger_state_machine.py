@@ -33,7 +33,13 @@ from tests.contract.origins import Origin
 
 TIME_MS = 1_767_225_600_000
 PARAMS = LedgerParams(
-    event_size_max_bytes=2048, events_per_transaction_max=5, transaction_size_max_bytes=8192
+    event_size_max_bytes=2048,
+    events_per_transaction_max=5,
+    transaction_size_max_bytes=8192,
+    issuer_events_per_s=1,
+    issuer_bytes_per_s=1000,
+    issuer_burst_s=100,
+    issuer_bytes_per_day=103_000,
 )
 
 
@@ -138,6 +144,33 @@ def other_events_than_signed(ledger: Ledger, *contents: bytes) -> bytes:
     return without_checks(ledger.lubeck.signer.sign(ledger.lubeck.events(2), 1), *contents)
 
 
+def full_batches(origin: Origin, count: int) -> list[bytes]:
+    """So many batches of some 7 kB each."""
+    metadata = Metadata(categories=("x" * 100,) * 14)
+    return [
+        origin.batch(*[origin.event(f"full-{batch}-{n}", metadata=metadata) for n in range(4)])
+        for batch in range(count)
+    ]
+
+
+def too_many_events(ledger: Ledger) -> bytes:
+    ledger.commit(*[ledger.lubeck.batch(*ledger.lubeck.events(5)) for _ in range(20)])
+    return ledger.lubeck.batch(*ledger.lubeck.events(5))
+
+
+def too_many_bytes(ledger: Ledger) -> bytes:
+    *first, last = full_batches(ledger.lubeck, 14)
+    ledger.commit(*first)
+    return last
+
+
+def too_many_bytes_of_a_day(ledger: Ledger) -> bytes:
+    *first, last = full_batches(ledger.lubeck, 15)
+    for batch in first:
+        ledger.commit(batch)
+    return last
+
+
 # -- what is refused, in all four places ------------------------------------------------------------------------
 
 REFUSALS: dict[str, tuple[Code, Callable[[Ledger], bytes]]] = {
@@ -194,6 +227,9 @@ REFUSALS: dict[str, tuple[Code, Callable[[Ledger], bytes]]] = {
         Code.EVENT_TIME_WRONG,
         lambda ledger: ledger.lubeck.batch(ledger.lubeck.event("new", time="2025-12-30T23:59:59.999Z")),
     ),
+    "more events at once than the quota": (Code.QUOTA_EXCEEDED, too_many_events),
+    "more bytes at once than the quota": (Code.QUOTA_EXCEEDED, too_many_bytes),
+    "more bytes a day than the quota": (Code.QUOTA_EXCEEDED, too_many_bytes_of_a_day),
     "a version too many": (
         Code.EVENT_VERSION_BROKEN,
         lambda ledger: ledger.lubeck.batch(gap(ledger, 5)),
@@ -507,7 +543,7 @@ def test_an_overlay_leaves_the_state_below_as_it_is(ledger: Ledger) -> None:
     below = Overlay(ledger.state, 1, TIME_MS)
     upper = below.upper()
     step, event = TransactionReader(PARAMS).read(ledger.lubeck.batch(ledger.lubeck.event("e")), below).steps
-    upper.begin_batch(step.jws, step.batch)
+    upper.begin_batch(step.jws, step.batch, below.issuer(ledger.lubeck.did))
     upper.append_event(event.content, event.event)
     assert (below.events, below.head) == ((), ledger.state.head)
     below.absorb(upper)

@@ -68,9 +68,21 @@ def read_app_state(raw: bytes) -> AppState:
     _check_prefixes([prefix for member in state.members for prefix in member.prefixes])
     if min(msgspec.structs.astuple(state.params)) < 1:
         raise _unusable("every limit must be positive")
+    _check_quotas(state.params)
     for member in state.members:
         _check_member(member)
     return state
+
+
+def _check_quotas(params: LedgerParams) -> None:
+    """The largest transaction must fit into what an issuer may publish at once, or nobody could publish it."""
+    is_possible = (
+        params.issuer_events_per_s * params.issuer_burst_s >= params.events_per_transaction_max
+        and params.issuer_bytes_per_s * params.issuer_burst_s >= params.transaction_size_max_bytes
+        and params.issuer_bytes_per_day >= params.transaction_size_max_bytes
+    )
+    if not is_possible:
+        raise _unusable("an issuer's quotas are smaller than one full transaction")
 
 
 def _check_prefixes(prefixes: list[str]) -> None:

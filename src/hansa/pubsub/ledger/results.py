@@ -31,17 +31,25 @@ class Rule(msgspec.Struct, frozen=True):
     meaning: str
     """When it is broken; for docs/errors.md."""
 
-    def broken(self, message: str) -> RuleBroken:
-        """The error to raise when a transaction breaks the rule."""
-        return RuleBroken(self, message)
+    def broken(self, message: str, wait_ms: int = 0) -> RuleBroken:
+        """The error to raise when a transaction breaks the rule.
+
+        Args:
+            message: For the person who has to act on it.
+            wait_ms: After how many milliseconds the same transaction may be valid; 0: never.
+        """
+        return RuleBroken(self, message, wait_ms)
 
 
 class RuleBroken(Refused):
     """A transaction is refused because it breaks a rule of the ledger."""
 
-    def __init__(self, rule: Rule, message: str) -> None:
+    def __init__(self, rule: Rule, message: str, wait_ms: int = 0) -> None:
+        assert wait_ms >= 0, "nobody waits for the past"
         super().__init__(rule.code, message)
         self.rule = rule
+        self.wait_ms = wait_ms
+        """After how many milliseconds the same transaction may be valid; 0: never."""
 
 
 FORM: Final = Rule(

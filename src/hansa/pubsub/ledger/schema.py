@@ -3,7 +3,7 @@
 head         one row: the ledger in short. Written in the transaction of its block
 member       the registry
 block        time of each block that has events
-issuer       the last batch of each issuer
+issuer       the last batch of each issuer, and its quotas
 batch        what issuers signed
 event        what is filtered on, a small row per event, so that scanning a window of positions is cheap
 event_content  the events themselves
@@ -40,7 +40,15 @@ CREATE TABLE member (did TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT R
 CREATE TABLE name (number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE block (height INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, first_position INTEGER NOT NULL) STRICT;
 CREATE INDEX block_time ON block (time_ms, first_position);
-CREATE TABLE issuer (did TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE issuer (
+    did TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    events_level INTEGER NOT NULL,
+    bytes_level INTEGER NOT NULL,
+    level_time_ms INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    day_bytes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE batch (
     first_position INTEGER PRIMARY KEY,
     events INTEGER NOT NULL,
@@ -147,10 +155,15 @@ class BatchRow(NamedTuple):
 
 
 class IssuerRow(NamedTuple):
-    """A row of `issuer`."""
+    """A row of `issuer`: the fields of `IssuerState`."""
 
     did: str
     seq: int
+    events_level: int
+    bytes_level: int
+    level_time_ms: int
+    day: int
+    day_bytes: int
 
 
 class ClaimRow(NamedTuple):

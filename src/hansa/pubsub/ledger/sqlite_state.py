@@ -53,7 +53,10 @@ _WRITE_CLAIM: Final = (
 _WRITE_MEMBER: Final = (
     f"{insert_sql('member', MemberRow)} ON CONFLICT (did) DO UPDATE SET body = excluded.body"
 )
-_WRITE_ISSUER: Final = f"{insert_sql('issuer', IssuerRow)} ON CONFLICT (did) DO UPDATE SET seq = excluded.seq"
+_WRITE_ISSUER: Final = (
+    f"{insert_sql('issuer', IssuerRow)} ON CONFLICT (did) DO UPDATE SET"
+    f" {', '.join(f'{name} = excluded.{name}' for name in IssuerRow._fields[1:])}"
+)
 _WRITE_HEAD: Final = f"UPDATE head SET {', '.join(f'{name} = ?' for name in HeadRow._fields)}"  # noqa: S608
 
 
@@ -304,7 +307,7 @@ class SqliteState:
                 for member in map(MemberRow._make, members)
             }
             issuers = map(IssuerRow._make, self.connection.execute(select_sql("issuer", IssuerRow)))
-            self._issuer_states = {row.did: IssuerState(row.did, row.seq) for row in issuers}
+            self._issuer_states = {row.did: IssuerState(*row) for row in issuers}
             self._issuers = dict(
                 self.connection.execute(
                     "SELECT text, number FROM name WHERE text IN (SELECT did FROM member)"

@@ -55,6 +55,16 @@ class IssuerState(msgspec.Struct, frozen=True):
     did: str
     seq: int = 0
     """Of its last batch."""
+    events_level: int = 0
+    """Of the bucket of events, in thousandths, at `level_time_ms`; see `hansa.pubsub.ledger.rules.quotas`."""
+    bytes_level: int = 0
+    """Of the bucket of bytes, in thousandths."""
+    level_time_ms: int = 0
+    """Block time of its last batch."""
+    day: int = 0
+    """Of its last batch; days since 1970, UTC."""
+    day_bytes: int = 0
+    """What it published on that day."""
 
 
 class NewBatch(msgspec.Struct, frozen=True):
@@ -242,10 +252,16 @@ class Overlay:
             self._claims_below[issuer, key] = self._below.claim(issuer, key)
         return self._claims_below[issuer, key]
 
-    def begin_batch(self, jws: str, batch: Batch) -> None:
-        """Begin a checked batch; its events follow."""
-        issuer = self.issuer(batch.issuer)
-        assert batch.seq > issuer.seq, "the batches of an issuer are in order"
+    def begin_batch(self, jws: str, batch: Batch, issuer: IssuerState) -> None:
+        """Begin a checked batch; its events follow.
+
+        Args:
+            jws: As it was signed.
+            batch: What was signed.
+            issuer: What is remembered of its issuer after it.
+        """
+        assert issuer.did == batch.issuer, "a batch changes what is remembered of its issuer"
+        assert batch.seq > self.issuer(batch.issuer).seq, "the batches of an issuer are in order"
         assert batch.count > 0, "a batch has an event"
         self._issuers[batch.issuer] = msgspec.structs.replace(issuer, seq=batch.seq)
         self._batches.append(NewBatch(jws, batch.issuer, batch.seq, self._tree.size + 1, batch.count))

@@ -8,7 +8,8 @@ events, and the Merkle root over their contents.
 What is checked, in this order. By the first bytes alone: the form of the batch, that its issuer is an active
 member, and that its `seq` is greater than that of the issuer's last batch, so that replays, subsets and
 look-alikes cost one look-up. Of the batch: the number of events, the size and the form of each, that they
-are those that were signed, and the signature, by a key of the issuer's. Then of one event after another,
+are those that were signed, the issuer's quotas, and the signature, by a key of the issuer's. Then of one
+event after another,
 against the state: the issuer has not used its id before, its time is near the block's, and the version
 continues the entity's chain.
 
@@ -36,6 +37,8 @@ from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import FORM as TRANSACTION_FORM
 from hansa.pubsub.ledger.results import Rule
 from hansa.pubsub.ledger.rules.kind import CheckContext, Kind
+from hansa.pubsub.ledger.rules.quotas import RULES as QUOTA_RULES
+from hansa.pubsub.ledger.rules.quotas import Load, check_quotas, spend
 from hansa.pubsub.ledger.state import Overlay, StateView
 
 BATCH_JWS_PATTERN: Final = "[A-Za-z0-9_.-]{1,2048}"
@@ -76,6 +79,7 @@ BEHIND_TIME: Final = Rule(
 RULES: Final = (
     *(FORM, SIZE, ISSUER, SIGNATURE, DUPLICATE, VERSION, SUSPENDED, KEY, PREVIOUS, DELETION, COUNT),
     *(SEQUENCE, ROOT, AHEAD_OF_TIME, BEHIND_TIME),
+    *QUOTA_RULES,
 )
 
 
@@ -91,12 +95,13 @@ class EventsTransaction(msgspec.Struct, frozen=True):
 class BatchStep:
     """The batch as its issuer signed it."""
 
-    __slots__ = ("batch", "jws", "parts")
+    __slots__ = ("batch", "jws", "load", "parts")
 
-    def __init__(self, jws: str, batch: Batch, parts: CompactJws) -> None:
+    def __init__(self, jws: str, batch: Batch, parts: CompactJws, size_bytes: int) -> None:
         self.jws = jws
         self.batch = batch
         self.parts = parts
+        self.load = Load(batch.count, size_bytes)
 
 
 class EventStep(msgspec.Struct, frozen=True):
@@ -171,7 +176,8 @@ def _decode(transaction: EventsTransaction) -> tuple[BatchStep | EventStep, ...]
         ]
     except Refused as error:
         raise FORM.broken(error.message) from error
-    return (BatchStep(transaction.batch, batch, parts), *events)
+    size_bytes = len(transaction.batch) + sum(map(len, contents))
+    return (BatchStep(transaction.batch, batch, parts, size_bytes), *events)
 
 
 def _check(state: StateView, step: BatchStep | EventStep, context: CheckContext) -> None:
@@ -183,6 +189,7 @@ def _check(state: StateView, step: BatchStep | EventStep, context: CheckContext)
 
 def _check_batch(state: StateView, step: BatchStep, context: CheckContext) -> None:
     jwk = _check_issuer(state, step.batch, step.parts)
+    check_quotas(state.issuer(step.batch.issuer), step.load, state.params, state.time_ms)
     try:
         context.signatures.verify(step.jws, step.parts, jwk)
     except Refused as error:
@@ -193,8 +200,11 @@ def _check_event(state: StateView, event: LifecycleEvent) -> None:
     if state.has_event(event.issuer, event.id):
         raise DUPLICATE.broken(f"Event {event.id} is on the ledger already.")
     ahead_ms = event_time_ms(event.time) - state.time_ms
-    if ahead_ms > 1000 * state.params.event_ahead_max_s:
-        raise AHEAD_OF_TIME.broken(f"The event's time {event.time} is too far after the block's.")
+    ahead_max_ms = 1000 * state.params.event_ahead_max_s
+    if ahead_ms > ahead_max_ms:
+        raise AHEAD_OF_TIME.broken(
+            f"The event's time {event.time} is too far after the block's.", ahead_ms - ahead_max_ms
+        )
     if ahead_ms < -1000 * state.params.event_behind_max_s:
         raise BEHIND_TIME.broken(f"The event's time {event.time} is too far before the block's.")
     _check_chain(state.claim(event.issuer, event.entity.key), event)
@@ -217,7 +227,8 @@ def _check_chain(last: Claim | None, event: LifecycleEvent) -> None:
 
 def _apply(state: Overlay, step: BatchStep | EventStep) -> None:
     if isinstance(step, BatchStep):
-        state.begin_batch(step.jws, step.batch)
+        issuer = spend(state.issuer(step.batch.issuer), step.load, state.params, state.time_ms)
+        state.begin_batch(step.jws, step.batch, issuer)
     else:
         state.append_event(step.content, step.event)
 
