@@ -75,7 +75,7 @@ def read_app_state(raw: bytes) -> AppState:
 
 
 def _check_quotas(params: LedgerParams) -> None:
-    """The largest transaction must fit into what an issuer may publish at once, or nobody could publish it."""
+    """The largest transaction must be within what an issuer may publish at once."""
     is_possible = (
         params.issuer_events_per_s * params.issuer_burst_s >= params.events_per_transaction_max
         and params.issuer_bytes_per_s * params.issuer_burst_s >= params.transaction_size_max_bytes
