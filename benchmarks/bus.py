@@ -57,6 +57,7 @@ from hansa.pubsub.engine import (
 TYPE: Final = "ProductOffering"
 BATCHES_IN_FLIGHT: Final = 2
 BATCH: Final = 100
+STATE: Final = "state.db"
 START_TIMEOUT_S: Final = 60.0
 
 
@@ -117,7 +118,7 @@ async def ledgers(folder: Path, issuers: Sequence[Issuer]) -> AsyncIterator[tupl
         buses = []
         for home in homes:
             await wait_for_listener(home, RPC_SOCKET, SystemClock(), START_TIMEOUT_S)
-            bus = CometBftBus(home / RPC_SOCKET, SystemClock(), Limits())
+            bus = CometBftBus(home / RPC_SOCKET, home / STATE, SystemClock(), Limits())
             stack.push_async_callback(bus.close)
             buses.append(bus)
         await settled(buses)
@@ -143,7 +144,7 @@ async def _start(stack: contextlib.AsyncExitStack, home: Path) -> None:
         "-m",
         "hansa.pubsub.ledger",
         "--state",
-        "state.db",
+        STATE,
         "--socket",
         ABCI_SOCKET,
     )

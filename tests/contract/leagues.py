@@ -41,6 +41,7 @@ class Validator:
     def __init__(self, folder: Path, members: Sequence[Member], params: dict[str, int] | None = None) -> None:
         self.folder = folder
         self.rpc_socket = folder / RPC_SOCKET
+        self.state_file = folder / STATE
         key = EngineKey.generate()
         app_state: dict[str, Any] = {"members": [msgspec.to_builtins(member) for member in members]}
         if params is not None:

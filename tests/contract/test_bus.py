@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 
 import pytest
 
 from hansa.core.batches import BatchSigner, verify_event
 from hansa.core.clock import SystemClock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.events import EntityVersion, decode_event, encode_event
+from hansa.core.events import EntityVersion, decode_event, encode_event, event_time
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
 from hansa.pubsub.cometbft import CometBftBus
@@ -55,7 +56,7 @@ def make_bus(backend: str, league: League, tmp_path_factory: pytest.TempPathFact
     validator = Validator(tmp_path_factory.mktemp("validator"), league.members)
     try:
         asyncio.run(validator.start())
-        yield lambda: CometBftBus(validator.rpc_socket, CLOCK, LIMITS)
+        yield lambda: CometBftBus(validator.rpc_socket, validator.state_file, CLOCK, LIMITS)
     finally:
         validator.stop()
 
@@ -312,16 +313,22 @@ async def test_filters_select_by_type_issuer_and_key(bus: Bus, league: League) -
     assert await matches(keys=("no key",)) == await matches(types=("noSuchEvent",)) == []
 
 
-async def test_a_search_between_times_finds_the_blocks_of_that_time(bus: Bus, league: League) -> None:
-    start = await end(bus)
-    await bus.publish(league.lubeck.events(1), league.lubeck.signer)
-    await CLOCK.sleep(0.01)
-    await bus.publish(league.lubeck.events(1), league.lubeck.signer)
+async def test_a_search_between_times_goes_by_the_events_own_times(bus: Bus, league: League) -> None:
+    start, now = await end(bus), CLOCK.now()
+    early, late = event_time(now - timedelta(hours=3)), event_time(now + timedelta(seconds=100))
+    entities = [f"timed-{start}-{number}" for number in range(2)]
+    contents = [
+        league.lubeck.event(entity, time=time) for entity, time in zip(entities, (late, early), strict=True)
+    ]
+    for content in contents:
+        await bus.publish([content], league.lubeck.signer)
     first, second = await all_events(bus, start)
-    assert first.time < second.time
-    assert await all_events(bus, start, EventFilter(from_time=second.time)) == [second]
-    assert await all_events(bus, start, EventFilter(to_time=second.time)) == [first]
-    assert await all_events(bus, start, EventFilter(to_time=first.time)) == []
+    assert (first.event.time, second.event.time) == (late, early)
+    assert first.time <= second.time
+    assert await all_events(bus, start, EventFilter(from_time=late)) == [first]
+    assert await all_events(bus, start, EventFilter(to_time=late)) == [second]
+    assert await all_events(bus, start, EventFilter(from_time=early, to_time=late)) == [second]
+    assert await all_events(bus, start, EventFilter(to_time=early)) == []
     assert await all_events(bus, start, EventFilter(from_time="2999-01-01T00:00:00Z")) == []
     with pytest.raises(Refused):
         await bus.search(start, EventFilter(from_time="yesterday"))

@@ -32,7 +32,7 @@ from hansa.core.events import (
 from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
-from hansa.node.folder import CARD, LEDGER, MEMBER_KEY, MemberCard
+from hansa.node.folder import CARD, LEDGER, LEDGER_STATE, MEMBER_KEY, MemberCard
 from hansa.node.folder.demo_league import HOST
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
@@ -65,7 +65,9 @@ class HostileMember:
         self.did = card.member.did
         self.endpoint = card.member.endpoint
         self.key = SigningKey.load(member.folder / MEMBER_KEY)
-        self.bus = CometBftBus(through.folder / LEDGER / RPC_SOCKET, CLOCK, Limits())
+        self.bus = CometBftBus(
+            through.folder / LEDGER / RPC_SOCKET, through.folder / LEDGER_STATE, CLOCK, Limits()
+        )
         self.bodies: dict[str, bytes] = {}
         """What is served, by ledger key."""
         self.requested_keys: list[str] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hansa.core.limits import Limits
-from hansa.node.folder import LEDGER
+from hansa.node.folder import LEDGER, LEDGER_STATE
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
 from tests.league.harness import CLOCK, OFFERINGS, ROLES, League, Role, league, wait_until
@@ -56,7 +56,7 @@ async def test_a_member_whose_engine_hangs_is_back_by_itself(tmp_path: Path) -> 
 async def test_an_engine_knows_how_far_its_peers_are(four: League) -> None:
     created = await four[0].create_offering()
     await four.wait_until_visible(f"{OFFERINGS}/{created}")
-    bus = CometBftBus(four[0].folder / LEDGER / RPC_SOCKET, CLOCK, Limits())
+    bus = CometBftBus(four[0].folder / LEDGER / RPC_SOCKET, four[0].folder / LEDGER_STATE, CLOCK, Limits())
 
     async def are_level() -> bool:
         progress = await bus.progress()

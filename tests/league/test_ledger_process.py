@@ -41,7 +41,7 @@ async def validator(tmp_path: Path, origin: Origin) -> AsyncIterator[Validator]:
 
 @pytest.fixture
 async def bus(validator: Validator) -> AsyncIterator[CometBftBus]:
-    made = CometBftBus(validator.rpc_socket, CLOCK, Limits(publish_timeout_s=20.0))
+    made = CometBftBus(validator.rpc_socket, validator.state_file, CLOCK, Limits(publish_timeout_s=20.0))
     yield made
     await made.close()
 
@@ -114,7 +114,7 @@ async def test_an_idle_ledger_makes_no_blocks(bus: CometBftBus, origin: Origin) 
 async def test_two_buses_of_one_engine_do_not_disturb_each_other(
     validator: Validator, bus: CometBftBus, origin: Origin
 ) -> None:
-    other = CometBftBus(validator.rpc_socket, CLOCK, Limits())
+    other = CometBftBus(validator.rpc_socket, validator.state_file, CLOCK, Limits())
     pages, others = bus.follow(0), other.follow(0)
     await publish(bus, origin, origin.events(1))
     assert (await anext(pages)).scanned_to == (await anext(others)).scanned_to == 1

@@ -35,7 +35,7 @@ from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import Bus
+from hansa.pubsub.bus import BusReads
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, Store
 
@@ -47,7 +47,7 @@ class LeagueContext(msgspec.Struct, frozen=True):
 
     store: Store
     """Entities, and what has been published of them."""
-    bus: Bus
+    bus: BusReads
     """Events and the ledger."""
     registry: MemberRegistry
     caller_check: CallerCheck

@@ -23,7 +23,7 @@ from hansa.core.errors import Code, Unavailable
 from hansa.core.events import entity_location
 from hansa.core.identifiers import entity_key, is_entity_key
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
+from hansa.pubsub.bus import BusReads, CommittedEvent, EventFilter, EventPage
 from hansa.replication.registry import MemberRegistry
 
 KEEP_ALIVE_S: Final = 15.0
@@ -42,7 +42,7 @@ class EventsApi:
         limits: `events_page_max`, `streams_max`.
     """
 
-    def __init__(self, bus: Bus, registry: MemberRegistry, clock: Clock, limits: Limits) -> None:
+    def __init__(self, bus: BusReads, registry: MemberRegistry, clock: Clock, limits: Limits) -> None:
         self._bus = bus
         self._registry = registry
         self._clock = clock

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from hansa.api.parameters import Parameters
 from hansa.api.responses import json_response
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import Bus
+from hansa.pubsub.bus import BusReads
 from hansa.replication.registry import MemberRegistry
 
 
@@ -24,7 +24,7 @@ class LedgerValidator(msgspec.Struct, frozen=True):
 class LedgerApi:
     """Serves the state of the ledger."""
 
-    def __init__(self, bus: Bus, registry: MemberRegistry, limits: Limits) -> None:
+    def __init__(self, bus: BusReads, registry: MemberRegistry, limits: Limits) -> None:
         self._bus = bus
         self._registry = registry
         self._limits = limits

@@ -43,7 +43,7 @@ from hansa.core.members import Member
 from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
 from hansa.node.allowed_origins import ImportOrigins, ListenerOrigins, MemberOrigins
 from hansa.node.children import Children
-from hansa.node.folder import JOBS, LEDGER, MEMBER_KEY, SCHEMAS, STORE, TOKEN_KEY
+from hansa.node.folder import JOBS, LEDGER, LEDGER_STATE, MEMBER_KEY, SCHEMAS, STORE, TOKEN_KEY
 from hansa.node.http.application import rest_application
 from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.own_routes import OwnRoutes
@@ -167,7 +167,7 @@ class Marketplace:
         member_key = SigningKey.load(MEMBER_KEY)
         self.store = store
         self.children = children
-        self.bus = CometBftBus(LEDGER / RPC_SOCKET, clock, limits)
+        self.bus = CometBftBus(LEDGER / RPC_SOCKET, LEDGER_STATE, clock, limits)
         registry = MemberRegistry(self.bus, clock, members)
         self.clients = Clients(settings, store, registry)
 
@@ -204,7 +204,7 @@ class Marketplace:
         caller_check = MemberCallerCheck(did, endpoint, registry.known, clock, limits)
         league = LeagueContext(
             store=store,
-            bus=self.bus,
+            bus=self.bus.for_strangers,
             registry=registry,
             caller_check=caller_check,
             authenticate=authenticate,

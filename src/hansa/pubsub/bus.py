@@ -44,9 +44,9 @@ class EventFilter(msgspec.Struct, frozen=True):
     keys: tuple[str, ...] = ()
     """Entity keys."""
     from_time: str | None = None
-    """Block time at or after; RFC 3339."""
+    """The event's own time at or after; RFC 3339."""
     to_time: str | None = None
-    """Block time before; RFC 3339."""
+    """The event's own time before; RFC 3339."""
 
 
 class EventPage(msgspec.Struct, frozen=True):
@@ -88,20 +88,8 @@ class LedgerStatus(msgspec.Struct, frozen=True):
     """Their node ids."""
 
 
-class Bus(Protocol):
-    """Trusted publish/subscribe among the members."""
-
-    async def publish(self, contents: Sequence[bytes], signer: BatchSigner) -> tuple[int, ...]:
-        """Commit a batch of the signer's events, all or none; returns their positions.
-
-        Publishing events that are already on the bus returns the positions they have, so a publisher that
-        does not know the outcome of an attempt repeats it. A caller publishes at most one version of an
-        entity at a time.
-
-        Raises:
-            Refused: a code of the ledger's rules (`EVENT_…`, `TRANSACTION_…`); repeating is no use.
-            Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; the outcome is unknown, repeat later.
-        """
+class BusReads(Protocol):
+    """What is read of a bus."""
 
     def follow(
         self, after: int, filter: EventFilter | None = None, *, with_proofs: bool = False
@@ -144,6 +132,22 @@ class Bus(Protocol):
 
         Raises:
             Unavailable: `Code.UNAVAILABLE`.
+        """
+
+
+class Bus(BusReads, Protocol):
+    """Trusted publish/subscribe among the members."""
+
+    async def publish(self, contents: Sequence[bytes], signer: BatchSigner) -> tuple[int, ...]:
+        """Commit a batch of the signer's events, all or none; returns their positions.
+
+        Publishing events that are already on the bus returns the positions they have, so a publisher that
+        does not know the outcome of an attempt repeats it. A caller publishes at most one version of an
+        entity at a time.
+
+        Raises:
+            Refused: a code of the ledger's rules (`EVENT_…`, `TRANSACTION_…`); repeating is no use.
+            Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; the outcome is unknown, repeat later.
         """
 
     async def close(self) -> None:

@@ -1,21 +1,24 @@
-"""The bus on CometBFT: submissions and queries to this member's own engine, over its RPC socket.
+"""The bus on CometBFT: this member's own engine, over its RPC socket, and the ledger's state beside it.
 
     submit   broadcast_tx_sync   answers after CheckTx here, before any block
-    query    abci_query          forwarded to the ledger application
+    read     the state file      read-only, in worker threads; consensus takes no part in it
     state    status, …           how far the engine and its peers are
     signal   NewBlockHeader      one WebSocket subscription wakes everybody who waits for a block
 
 The subscription is renewed with back-off whenever it ends. Its confirmation counts as a notification, because
-blocks may have been missed meanwhile. Everything else fails with `Unavailable` while the engine is down, and
-its callers repeat it.
+blocks may have been missed meanwhile. Submissions fail with `Unavailable` while the engine is down, and their
+callers repeat them; what is committed can be read all the time.
+
+What strangers read (`for_strangers`) has threads and a queue of its own, both bounded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import msgspec
@@ -28,10 +31,11 @@ from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import EngineProgress, SocketFolder
-from hansa.pubsub.ledger.queries import time_text
+from hansa.pubsub.ledger.reading import Lane, LedgerReader, ReaderPool, time_text
 from hansa.pubsub.ledger.results import CODESPACE
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
-from hansa.pubsub.ledger_bus import BACKOFF_MIN_S, LedgerBus
+from hansa.pubsub.ledger_bus import LedgerBus
+from hansa.pubsub.ledger_reads import BACKOFF_MIN_S, StrangersReads
 from hansa.pubsub.named_connector import NamedUnixConnector
 
 SAFETY_POLL_S: Final = 5.0
@@ -48,6 +52,12 @@ SUBSCRIPTION: Final = {
     "params": {"query": "tm.event='NewBlockHeader'"},
 }
 
+OWN_LANE: Final = Lane("own", at_once_max=2, waiting_max=1024, timeout_s=10.0)
+"""For what this member reads itself: to publish, to follow, and to know the members."""
+STRANGERS_AT_ONCE_MAX: Final = 2
+
+T = TypeVar("T")
+
 # CometBFT's messages when its mempool refuses: conditions for which it has no code.
 _ALREADY_SUBMITTED: Final = "tx already exists in cache"
 _MEMPOOL_FULL: Final = "mempool is full"
@@ -63,15 +73,26 @@ class CometBftBus(LedgerBus):
 
     safety_poll_s = SAFETY_POLL_S
 
-    def __init__(self, rpc_socket: Path, clock: Clock, limits: Limits) -> None:
+    def __init__(self, rpc_socket: Path, state_file: Path, clock: Clock, limits: Limits) -> None:
         """Connect when first used.
 
         Args:
             rpc_socket: The engine's RPC socket.
+            state_file: Of the ledger application.
             clock: For time limits and back-off.
-            limits: Of publishing and of pages.
+            limits: Of publishing, of pages, and of what strangers read.
         """
         super().__init__(clock, limits, Signal(clock))
+        self._pool = ReaderPool(state_file, clock, OWN_LANE)
+        strangers = Lane(
+            "strangers",
+            STRANGERS_AT_ONCE_MAX,
+            limits.ledger_reads_waiting_max,
+            limits.ledger_read_timeout_s,
+        )
+        pool = ReaderPool(state_file, clock, strangers)
+        self.for_strangers = StrangersReads(self, pool, clock, limits, self._signal)
+        """The same ledger, as strangers read it."""
         self._rpc_socket = rpc_socket
         self._folder = SocketFolder(rpc_socket.parent)
         self._session: aiohttp.ClientSession | None = None
@@ -81,7 +102,7 @@ class CometBftBus(LedgerBus):
     async def ledger(self) -> LedgerStatus:
         """The state of the ledger. See `Bus.ledger`."""
         head, status, network = await asyncio.gather(
-            self._head(), self._engine("status", {}), self._engine("net_info", {})
+            self._read(LedgerReader.head), self._engine("status", {}), self._engine("net_info", {})
         )
         try:
             return LedgerStatus(
@@ -124,6 +145,8 @@ class CometBftBus(LedgerBus):
     async def close(self) -> None:
         """End all follows and close the connections."""
         await super().close()
+        await self.for_strangers.close()
+        self._pool.close()
         if self._subscription is not None:
             self._subscription.cancel()
             await asyncio.gather(self._subscription, return_exceptions=True)
@@ -131,7 +154,7 @@ class CometBftBus(LedgerBus):
             await self._session.close()
         self._folder.close()
 
-    # -- submissions and queries -----------------------------------------------------------------------------
+    # -- submissions and readings ----------------------------------------------------------------------------
 
     async def _submit(self, transaction: bytes) -> None:
         self._start_subscription()
@@ -152,15 +175,8 @@ class CometBftBus(LedgerBus):
             raise Unavailable(Code.UNAVAILABLE, "The engine did not accept the submission now.") from error
         self._raise_refusal(result)
 
-    async def _query(self, path: str, data: bytes) -> bytes:
-        result = await self._engine("abci_query", {"path": path, "data": data.hex()})
-        response = result.get("response") if isinstance(result, dict) else None
-        self._raise_refusal(response)
-        assert isinstance(response, dict)
-        try:
-            return base64.b64decode(response.get("value") or "", validate=True)
-        except (TypeError, ValueError) as error:
-            raise _unexpected_form() from error
+    async def _read(self, work: Callable[[LedgerReader], T]) -> T:
+        return await self._pool.run(work)
 
     def _raise_refusal(self, result: Any) -> None:
         """Raise the ledger's refusal in an answer, if there is one."""
@@ -210,9 +226,10 @@ class CometBftBus(LedgerBus):
 
     # -- the signal of new blocks ----------------------------------------------------------------------------
 
-    async def _wait(self, seen: int, timeout_s: float | None) -> None:
+    async def wait_for_block(self, seen: int, timeout_s: float | None) -> None:
+        """Wait for a notification after those that were seen."""
         self._start_subscription()
-        await super()._wait(seen, timeout_s)
+        await super().wait_for_block(seen, timeout_s)
 
     def _start_subscription(self) -> None:
         if self._subscription is None:
@@ -255,7 +272,7 @@ class CometBftBus(LedgerBus):
 
     async def _height(self) -> int:
         try:
-            return (await self._head()).height
+            return (await self._read(LedgerReader.head)).height
         except Unavailable:
             return 0
 

@@ -6,60 +6,36 @@ that was starting dropped it), so while positions are missing the events are sub
 pauses, as another batch with the next `seq`: its bytes are new, so they are gossiped anew. The ledger accepts
 an event once, and what is left of earlier submissions falls out of the mempool. A batch that was overtaken by
 a later one of the same issuer can never be committed, so its events are signed and submitted again at once.
-
-Following is reading pages until there are no more, then waiting for the signal of a new block. A slow safety
-poll stands in for notifications that were lost with a connection.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
-from typing import Final, TypeVar
-
-import msgspec
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Final
 
 from hansa.core.backoff import Backoff
 from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.events import committed_event, decode_event
+from hansa.core.events import decode_event
 from hansa.core.limits import Limits
-from hansa.core.members import Member
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage, LedgerStatus
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.queries import (
-    ClaimsQuery,
-    EventsAnswer,
-    EventsQuery,
-    LedgerHead,
-    PositionsAnswer,
-    PositionsQuery,
-    content_digest,
-)
+from hansa.pubsub.ledger.reading import content_digest
 from hansa.pubsub.ledger.results import SIZE
 from hansa.pubsub.ledger.rules.events import check_events, encode_events
+from hansa.pubsub.ledger_reads import LedgerReads
 
 RESUBMIT_MIN_S: Final = 2.0
 RESUBMIT_MAX_S: Final = 30.0
-BACKOFF_MIN_S: Final = 0.1
-BACKOFF_MAX_S: Final = 5.0
-
-_Result = TypeVar("_Result")
 
 
-class LedgerBus(ABC):
-    """A `Bus` that queries a ledger application and submits transactions to its engine."""
-
-    safety_poll_s: float | None = None
-    """Longest wait for a notification of a new block; None where none can get lost."""
+class LedgerBus(LedgerReads):
+    """A `Bus` that reads a ledger's state and submits transactions to its engine."""
 
     def __init__(self, clock: Clock, limits: Limits, signal: Signal) -> None:
-        self._clock = clock
-        self._limits = limits
-        self._signal = signal
-        self._closed = False
+        super().__init__(clock, limits, signal)
         self._params = LedgerParams(
             event_size_max_bytes=limits.event_size_max_bytes,
             events_per_transaction_max=limits.events_per_transaction_max,
@@ -73,10 +49,6 @@ class LedgerBus(ABC):
     # -- what an implementation provides ---------------------------------------------------------------------
 
     @abstractmethod
-    async def _query(self, path: str, data: bytes) -> bytes:
-        """The result of a query to the ledger application. Raises `Refused` or `Unavailable`."""
-
-    @abstractmethod
     async def _submit(self, transaction: bytes) -> None:
         """Submit a transaction; one that waits already counts as submitted.
 
@@ -84,10 +56,6 @@ class LedgerBus(ABC):
             Refused: the code of the rule that it breaks.
             Unavailable: the outcome is unknown.
         """
-
-    @abstractmethod
-    async def ledger(self) -> LedgerStatus:
-        """The state of the ledger. See `Bus.ledger`."""
 
     # -- publishing ------------------------------------------------------------------------------------------
 
@@ -140,7 +108,7 @@ class LedgerBus(ABC):
             now_s = self._clock.monotonic()
             if now_s >= until_s:
                 return {}
-            await self._wait(seen, until_s - now_s)
+            await self.wait_for_block(seen, until_s - now_s)
             self._check_open()
             seen = self._signal.count
             known = await self._positions(missing, ids, issuer)
@@ -157,103 +125,18 @@ class LedgerBus(ABC):
         self, contents: Sequence[bytes], ids: dict[bytes, str], issuer: str
     ) -> dict[bytes, int]:
         """Positions of those of the events that are on the ledger."""
-        query = PositionsQuery(issuer, tuple(ids[content] for content in contents))
-        answer = await self._request("/positions", query, PositionsAnswer)
+        event_ids = [ids[content] for content in contents]
+        self._check_open()
+        answer = await self._read(lambda reader: reader.positions(issuer, event_ids))
         self._committed_seq = answer.seq
         self._seq = max(self._seq, answer.seq)
-        by_id = {entry.id: entry for entry in answer.positions}
         positions: dict[bytes, int] = {}
         for content in contents:
-            entry = by_id.get(ids[content])
-            if entry is None:
+            committed = answer.events.get(ids[content])
+            if committed is None:
                 continue
-            if entry.content != content_digest(content):
-                raise Refused(Code.EVENT_DUPLICATE, f"Another event has the id {entry.id}.")
-            positions[content] = entry.position
+            position, digest = committed
+            if digest != content_digest(content):
+                raise Refused(Code.EVENT_DUPLICATE, f"Another event has the id {ids[content]}.")
+            positions[content] = position
         return positions
-
-    # -- reading ---------------------------------------------------------------------------------------------
-
-    async def follow(
-        self, after: int, filter: EventFilter | None = None, *, with_proofs: bool = False
-    ) -> AsyncIterator[EventPage]:
-        """Pages of matching events after position `after`, for ever. See `Bus.follow`."""
-        cursor, backoff = after, Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S)
-        while not self._closed:
-            seen = self._signal.count
-            try:
-                page = await self.search(cursor, filter, with_proofs=with_proofs)
-            except Unavailable:
-                await self._wait(seen, backoff.next_s())
-                continue
-            backoff.reset()
-            if page.scanned_to > cursor:
-                cursor = page.scanned_to
-                yield page
-            if cursor >= page.last_position and not self._closed:
-                await self._wait(seen, self.safety_poll_s)
-
-    async def search(
-        self,
-        after: int,
-        filter: EventFilter | None = None,
-        limit: int | None = None,
-        *,
-        with_proofs: bool = False,
-    ) -> EventPage:
-        """One page of matching events after position `after`. See `Bus.search`."""
-        limit = min(limit or self._limits.events_page_max, self._limits.events_page_max)
-        answer = await self._request(
-            "/events", EventsQuery(after, filter or EventFilter(), limit, with_proofs), EventsAnswer
-        )
-        contents = [row.content.encode() for row in answer.events]
-        events = tuple(
-            CommittedEvent(
-                row.position, row.height, row.time, committed_event(content, row.issuer), content, row.proof
-            )
-            for row, content in zip(answer.events, contents, strict=True)
-        )
-        return EventPage(events, answer.scanned_to, answer.last_position)
-
-    async def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
-        """The claims on these entity keys. See `Bus.claims`."""
-        unique = tuple(dict.fromkeys(keys))
-        step = self._limits.claims_page_max
-        claims: list[Claim] = []
-        for start in range(0, len(unique), step):
-            claims += await self._request(
-                "/claims", ClaimsQuery(unique[start : start + step]), tuple[Claim, ...]
-            )
-        return tuple(claims)
-
-    async def members(self) -> tuple[Member, ...]:
-        """The member registry. See `Bus.members`."""
-        return await self._request("/members", None, tuple[Member, ...])
-
-    async def close(self) -> None:
-        """End all follows."""
-        self._closed = True
-        self._signal.notify()
-
-    # -- queries ---------------------------------------------------------------------------------------------
-
-    async def _head(self) -> LedgerHead:
-        return await self._request("/status", None, LedgerHead)
-
-    async def _request(self, path: str, query: msgspec.Struct | None, type: type[_Result]) -> _Result:
-        self._check_open()
-        answer = await self._query(path, b"" if query is None else msgspec.json.encode(query))
-        try:
-            return msgspec.json.decode(answer, type=type)
-        except msgspec.DecodeError as error:
-            raise Unavailable(
-                Code.UNAVAILABLE, "The ledger application's answer is of another version."
-            ) from error
-
-    async def _wait(self, seen: int, timeout_s: float | None) -> None:
-        """Wait for a notification after those that were seen."""
-        await self._signal.wait(seen, timeout_s)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise Unavailable(Code.UNAVAILABLE, "The bus is closed.")

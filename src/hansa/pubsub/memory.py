@@ -6,9 +6,9 @@ transaction is a block of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from hansa.core.signal import Signal
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
-from hansa.pubsub.ledger.queries import time_text
+from hansa.pubsub.ledger.reading import LedgerReader, time_text
 from hansa.pubsub.ledger.rules import KINDS
 from hansa.pubsub.ledger.rules.kind import Kind
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
@@ -28,6 +28,8 @@ from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger_bus import LedgerBus
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+T = TypeVar("T")
 
 
 class MemoryLedger:
@@ -58,6 +60,7 @@ class MemoryLedger:
         self.commit_delay_s = commit_delay_s
         self.signal = Signal(clock)
         self.application = LedgerApplication(SqliteState(MEMORY), kinds)
+        self.reader = LedgerReader(self.application.state.connection)
         genesis = AppState(tuple(members), params or LedgerParams())
         self.application.init_chain(msgspec.json.encode(genesis), self._time_ms())
 
@@ -98,7 +101,7 @@ class MemoryBus(LedgerBus):
 
     async def ledger(self) -> LedgerStatus:
         """The state of the ledger. See `Bus.ledger`."""
-        head = await self._head()
+        head = await self._read(LedgerReader.head)
         return LedgerStatus(
             height=head.height,
             position=head.position,
@@ -108,9 +111,9 @@ class MemoryBus(LedgerBus):
             peers=len(self._ledger.application.state.members) - 1,
         )
 
-    async def _query(self, path: str, data: bytes) -> bytes:
+    async def _read(self, work: Callable[[LedgerReader], T]) -> T:
         self._check_connected()
-        return self._ledger.application.queries.answer(path, data)
+        return work(self._ledger.reader)
 
     async def _submit(self, transaction: bytes) -> None:
         self._check_connected()

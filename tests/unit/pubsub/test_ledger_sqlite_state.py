@@ -82,7 +82,7 @@ def test_a_genesis_can_begin_again_from_nothing(application: LedgerApplication) 
     application.commit()
     application.init_chain(GENESIS, TIME_MS)
     assert application.state.head == first
-    assert application.state.claims_on(ORIGIN.key_of("e")) == ()
+    assert application.state.claim(ORIGIN.did, ORIGIN.key_of("e")) is None
 
 
 def test_an_empty_state_has_no_head(path: Path) -> None:

@@ -1,18 +1,13 @@
-"""One `hansa serve` per folder.
-
-The lock is the kernel's (`flock`), so it ends with the process, however that ends. The file holds the number
-of the process for the message alone.
-"""
+"""One `hansa serve` per folder."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hansa.core.errors import Code, Fatal
+from hansa.core.file_lock import acquire_file_lock
 
 
 class FolderLock:
@@ -32,22 +27,12 @@ class FolderLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise Fatal(Code.SETTINGS_INVALID, f"{self._path} cannot be opened: {error.strerror}.") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
-            os.close(descriptor)
-            raise Fatal(
-                Code.FOLDER_IN_USE,
-                f"Another `hansa serve` runs on {self._folder}: process {holder}. Stop it, or use it.",
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        self._descriptor = descriptor
+        self._descriptor = acquire_file_lock(
+            self._path,
+            lambda holder: (
+                f"Another `hansa serve` runs on {self._folder}: process {holder}. Stop it, or use it."
+            ),
+        )
         return self
 
     def __exit__(

@@ -18,7 +18,6 @@ from typing import Any
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.pubsub.ledger import state_machine
 from hansa.pubsub.ledger.genesis import read_app_state
-from hansa.pubsub.ledger.queries import LedgerQueries
 from hansa.pubsub.ledger.rules import KINDS
 from hansa.pubsub.ledger.rules.kind import Kind
 from hansa.pubsub.ledger.sqlite_state import SqliteState
@@ -40,7 +39,6 @@ class LedgerApplication:
         self._kinds = kinds
         self._reader = TransactionReader(state.params, kinds)
         self._pending: BlockEffects | None = None
-        self.queries = LedgerQueries(state, lambda: self._reader)
 
     def init_chain(self, app_state: bytes, time_ms: int) -> bytes:
         """Start from a genesis document's `app_state`; the `app_hash` before the first block.

@@ -12,9 +12,10 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Fatal, HansaError, Refused
+from hansa.core.errors import Code, Fatal, Refused
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, enum_values, message_class
+from hansa.pubsub.ledger.queries import check_query
 from hansa.pubsub.ledger.results import CODESPACE, QUERY_NUMBERS, RuleBroken
 from hansa.pubsub.ledger.state_machine import Block
 
@@ -94,15 +95,10 @@ class AbciMethods:
 
     def _query(self, request: Any) -> Any:
         try:
-            value = self._application.queries.answer(request.path, request.data)
+            check_query(request.path, self._application.state.members)
         except Refused as refusal:
             return self._message("ResponseQuery", **_refused(refusal))
-        except Exception as error:
-            if isinstance(error, HansaError):
-                raise
-            self._logger.exception("query_failed", path=request.path[:64])
-            return self._message("ResponseQuery", code=QUERY_NUMBERS[Code.INTERNAL], codespace=CODESPACE)
-        return self._message("ResponseQuery", value=value, height=self._application.state.head.height)
+        return self._message("ResponseQuery")
 
     def _check_tx(self, request: Any) -> Any:
         try:

@@ -6,17 +6,19 @@ fails ends the process: a state that cannot be written must not be voted on.
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import apsw
 import msgspec
 
-from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.errors import Code, Fatal
 from hansa.core.events import event_time_ms
+from hansa.core.file_lock import acquire_file_lock
 from hansa.core.members import Member
 from hansa.core.merkle import Frontier
 from hansa.pubsub.bus import Claim
@@ -41,10 +43,10 @@ from hansa.pubsub.ledger.state import BlockEffects, Head, IssuerState, genesis_e
 
 MEMORY: Final = ":memory:"
 _HASH_SIZE_BYTES: Final = 32
-_BUSY_TIMEOUT_MS: Final = 200
+_BUSY_TIMEOUT_MS: Final = 10_000
+"""Those who read hold the writer up only while one of them recovers the log that a crash left."""
 
 _SELECT_CLAIM: Final = f"{select_sql('claim', ClaimRow)} WHERE key = ? AND issuer = ?"
-_SELECT_CLAIMS_ON: Final = f"{select_sql('claim', ClaimRow)} WHERE key = ? ORDER BY first_position"
 _WRITE_CLAIM: Final = (
     f"{insert_sql('claim', ClaimRow)} ON CONFLICT (key, issuer) DO UPDATE SET"
     " last_position = excluded.last_position, version = excluded.version,"
@@ -64,25 +66,33 @@ class SqliteState:
     """The committed state of a ledger; a `StateView` of the last whole block."""
 
     def __init__(self, path: Path | str) -> None:
-        """Open or create.
+        """Open or create; others may read the file meanwhile (`hansa.pubsub.ledger.reading`).
 
         Raises:
-            Fatal: `Code.STORE_NEWER`, `Code.LEDGER_OLDER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`.
+            Fatal: `Code.FOLDER_IN_USE`, `Code.STORE_NEWER`, `Code.LEDGER_OLDER`, `Code.STORE_DAMAGED`,
+                `Code.DISK_FULL`.
         """
         self.path = str(path)
-        with self._failures():
-            self.connection = apsw.Connection(self.path)
-            self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-            self._prepare()
         self._head: Head | None = None
         self._params = LedgerParams()
         self._members: dict[str, Member] = {}
         self._issuer_states: dict[str, IssuerState] = {}
         self._issuers: dict[str, int] = {}
         """Numbers of those members that have events."""
-        self._issuer_dids: dict[int, str] = {}
-        """The same the other way round."""
-        self._load()
+        with ExitStack() as resources:
+            if self.path != MEMORY:
+                lock = acquire_file_lock(
+                    Path(f"{self.path}.lock"),
+                    lambda holder: f"Another process works with {self.path}: process {holder}.",
+                )
+                resources.callback(os.close, lock)
+            with self._failures():
+                self.connection = apsw.Connection(self.path)
+                resources.callback(self.connection.close)
+                self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+                self._prepare()
+            self._load()
+            self._resources = resources.pop_all()
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -127,17 +137,13 @@ class SqliteState:
 
     def has_event(self, issuer: str, event_id: str) -> bool:
         """Whether the issuer has used that event id."""
-        return self.position_of(issuer, event_id) is not None
-
-    def position_of(self, issuer: str, event_id: str) -> int | None:
-        """Position of an issuer's event."""
         number = self._issuers.get(issuer)
         if number is None:
-            return None
+            return False
         row = self._row(
-            "SELECT position FROM event WHERE id = ? AND issuer = ?", (uuid.UUID(event_id).bytes, number)
+            "SELECT 1 FROM event WHERE id = ? AND issuer = ?", (uuid.UUID(event_id).bytes, number)
         )
-        return None if row is None else int(row[0])
+        return row is not None
 
     def claim(self, issuer: str, key: str) -> Claim | None:
         """The issuer's claim on an entity key."""
@@ -149,12 +155,6 @@ class SqliteState:
             (bytes.fromhex(key), number),
         )
         return None if row is None else _as_claim(key, issuer, ClaimRow._make(row))
-
-    def claims_on(self, key: str) -> tuple[Claim, ...]:
-        """Every issuer's claim on an entity key."""
-        rows = self.connection.execute(_SELECT_CLAIMS_ON, (bytes.fromhex(key),)).fetchall()
-        claims = map(ClaimRow._make, rows)
-        return tuple(_as_claim(key, self._issuer_dids[claim.issuer], claim) for claim in claims)
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -191,7 +191,6 @@ class SqliteState:
         self._head = effects.head
         self._issuer_states |= {issuer.did: issuer for issuer in effects.issuers}
         self._issuers |= issuers
-        self._issuer_dids |= {number: did for did, number in issuers.items()}
         if effects.members:
             changed = self._members | {member.did: member for member in effects.members}
             self._members = {did: changed[did] for did in sorted(changed)}
@@ -262,8 +261,8 @@ class SqliteState:
         return {new.event.issuer: numbers[new.event.issuer] for new in effects.events}
 
     def close(self) -> None:
-        """Close the file."""
-        self.connection.close()
+        """Close the file, and let another process work with it."""
+        self._resources.close()
 
     # -- the file --------------------------------------------------------------------------------------------
 
@@ -284,8 +283,6 @@ class SqliteState:
                 f"{SCHEMA_VERSION}. Export the catalogue with the release before, found the league anew, and import it: "
                 "docs/operators/recover.md says how.",
             )
-        # One process at a time: a second one on the same file fails with `FOLDER_IN_USE`.
-        self.connection.pragma("locking_mode", "exclusive")
         self.connection.pragma("journal_mode", "wal")
         self.connection.pragma("synchronous", "full")
         self.connection.pragma("temp_store", "memory")
@@ -313,7 +310,6 @@ class SqliteState:
                     "SELECT text, number FROM name WHERE text IN (SELECT did FROM member)"
                 )
             )
-            self._issuer_dids = {number: did for did, number in self._issuers.items()}
             newest = self._number("SELECT coalesce(max(position), 0) FROM event", ())
         starts = range(0, len(head.peaks), _HASH_SIZE_BYTES)
         tree = Frontier(head.events, tuple(head.peaks[start : start + _HASH_SIZE_BYTES] for start in starts))
@@ -345,7 +341,7 @@ class SqliteState:
                 Code.DISK_FULL, f"{self.path} cannot be written ({error}): free disk space, then start again."
             ) from error
         except apsw.BusyError as error:
-            raise Fatal(Code.FOLDER_IN_USE, f"Another process works with {self.path}.") from error
+            raise Fatal(Code.FOLDER_IN_USE, f"Another program has locked {self.path}.") from error
         except (apsw.CorruptError, apsw.NotADBError) as error:
             raise Fatal(Code.STORE_DAMAGED, f"{self.path} is damaged ({error}). {_REBUILD}") from error
 
@@ -375,15 +371,3 @@ def _as_claim(key: str, issuer: str, row: ClaimRow) -> Claim:
         hashlink=row.hashlink,
         is_deleted=bool(row.is_deleted),
     )
-
-
-def event_id_bytes(event_id: str) -> bytes:
-    """An event id as it is stored.
-
-    Raises:
-        Refused: `Code.INVALID`, when it is no UUID.
-    """
-    try:
-        return uuid.UUID(event_id).bytes
-    except ValueError as error:
-        raise Refused(Code.INVALID, "An event id is a UUID.") from error

@@ -1,0 +1,23 @@
+"""Reading the ledger's state beside the process that writes it.
+
+`LedgerReader` answers from one read-only connection, each answer from one block. `LedgerFile` has such a
+connection to a file that may be missing, replaced or damaged; `ReaderPool` reads it in worker threads, within
+bounds. Nobody who reads gets in the way of consensus: not of its process, nor of its connections.
+"""
+
+from hansa.pubsub.ledger.reading.file import LedgerFile
+from hansa.pubsub.ledger.reading.pool import Lane, ReaderPool
+from hansa.pubsub.ledger.reading.reader import IssuerPositions, LedgerHead, LedgerReader, content_digest
+from hansa.pubsub.ledger.reading.times import time_ms_of, time_text
+
+__all__ = [
+    "IssuerPositions",
+    "Lane",
+    "LedgerFile",
+    "LedgerHead",
+    "LedgerReader",
+    "ReaderPool",
+    "content_digest",
+    "time_ms_of",
+    "time_text",
+]

@@ -1,0 +1,130 @@
+"""Worker threads that read the ledger's state, so that nobody else waits for them.
+
+SQLite runs outside the interpreter's lock. A `Lane` bounds how many readings run at once, how many wait, and
+how long one may take; what strangers read and what this member itself reads have a lane each, so that no
+number of strangers holds up publishing or following. Whoever is one too many is refused at once, and told
+when to come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Unavailable
+from hansa.pubsub.ledger.reading.file import LedgerFile
+from hansa.pubsub.ledger.reading.reader import LedgerReader
+
+RETRY_S: Final = 1.0
+
+T = TypeVar("T")
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """Bounds of what is read for somebody."""
+
+    name: str
+    at_once_max: int
+    waiting_max: int
+    timeout_s: float
+    """Of one reading, once it runs."""
+
+
+class _Worker:
+    """A connection for one reading at a time, which stops itself when it is cancelled or late."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.file = LedgerFile(path, self._check)
+        self._clock = clock
+        self._deadline_s = 0.0
+        self._is_cancelled = False
+
+    def start(self, timeout_s: float) -> None:
+        """A reading is about to run, for so long at most."""
+        self._deadline_s = self._clock.monotonic() + timeout_s
+        self._is_cancelled = False
+
+    def cancel(self) -> None:
+        """End the reading that runs, soon; called from another thread."""
+        self._is_cancelled = True
+
+    def run(self, work: Callable[[LedgerReader], T]) -> T:
+        """Read, in a worker thread."""
+        with self.file.reader() as reader:
+            return work(reader)
+
+    def _check(self) -> None:
+        if self._is_cancelled:
+            raise Unavailable(Code.UNAVAILABLE, "The ledger's reader is closing.")
+        if self._clock.monotonic() >= self._deadline_s:
+            raise Unavailable(
+                Code.SEARCH_TOO_SLOW, "Reading the ledger takes too long; request less at once.", RETRY_S
+            )
+
+
+class ReaderPool:
+    """The threads and connections of a lane. Used on one event loop, and closed."""
+
+    def __init__(self, path: Path, clock: Clock, lane: Lane) -> None:
+        self._path = path
+        self._clock = clock
+        self._lane = lane
+        self._threads = ThreadPoolExecutor(lane.at_once_max, thread_name_prefix=f"ledger-{lane.name}")
+        self._slots = asyncio.Semaphore(lane.at_once_max)
+        self._readings = 0
+        """How many run or wait."""
+        self._is_closed = False
+        self._idle: list[_Worker] = []
+        self._busy: set[_Worker] = set()
+
+    async def run(self, work: Callable[[LedgerReader], T]) -> T:
+        """What `work` returns; it runs in a worker thread, and returns soon.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE` when too many wait, or the state cannot be read;
+                `Code.SEARCH_TOO_SLOW` when it took longer than the lane allows.
+        """
+        if self._readings >= self._lane.at_once_max + self._lane.waiting_max:
+            raise Unavailable(Code.UNAVAILABLE, "Too many readings of the ledger are waiting.", RETRY_S)
+        self._readings += 1
+        try:
+            async with self._slots:
+                return await self._run(work)
+        finally:
+            self._readings -= 1
+            assert self._readings >= 0, "every reading is counted once"
+
+    async def _run(self, work: Callable[[LedgerReader], T]) -> T:
+        if self._is_closed:
+            raise Unavailable(Code.UNAVAILABLE, "The ledger's reader is closed.")
+        worker = self._idle.pop() if self._idle else _Worker(self._path, self._clock)
+        worker.start(self._lane.timeout_s)
+        self._busy.add(worker)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, worker.run, work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # The thread has the connection until it notices.
+            worker.cancel()
+            await asyncio.wait([running])
+            if not running.cancelled():
+                running.exception()  # retrieved, so that asyncio does not complain of it
+            raise
+        finally:
+            self._busy.discard(worker)
+            self._idle.append(worker)
+
+    def close(self) -> None:
+        """End the threads; readings that run are stopped."""
+        self._is_closed = True
+        for worker in self._busy:
+            worker.cancel()
+        self._threads.shutdown(wait=True)
+        for worker in (*self._idle, *self._busy):
+            worker.file.close()

@@ -1,0 +1,255 @@
+"""Answers from the ledger's state, from one connection that only reads.
+
+Every answer is of one block: it is read in one transaction, which is short, so that the write-ahead log can
+always be copied into the file. The work for an answer is bounded: in events, in bytes, in positions visited,
+in events hashed for proofs, and in time (`check` of the constructor).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import apsw
+import msgspec
+
+from hansa.core.batches import EventProof, event_proofs
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.events import committed_event
+from hansa.core.members import Member
+from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage
+from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.reading.search import EventSearch, check_keys
+from hansa.pubsub.ledger.reading.times import time_text
+
+EVENTS_MAX: Final = 500
+PAGE_SIZE_MAX_BYTES: Final = 1_048_576
+HASHED_MAX: Final = 20_000
+"""Events hashed for the proofs of a page: a proof needs all of its batch."""
+IDS_MAX: Final = 1000
+
+_HEAD: Final = "SELECT height, time_ms, events, app_hash, members_root, params FROM head"
+_MEMBERS: Final = "SELECT body FROM member ORDER BY did"
+_CLAIMS: Final = (
+    "SELECT name.text, first_position, last_position, version, hashlink, is_deleted"
+    " FROM claim JOIN name ON name.number = claim.issuer WHERE key = ? ORDER BY first_position"
+)
+_POSITION: Final = (
+    "SELECT event.position, content FROM event JOIN event_content USING (position)"
+    " WHERE id = ? AND issuer = (SELECT number FROM name WHERE text = ?)"
+)
+_EVENTS: Final = (
+    "SELECT event.position, batch.height, block.time_ms, name.text, event_content.content, batch.jws,"
+    " batch.first_position, batch.events"
+    " FROM json_each(?) AS requested JOIN event ON event.position = requested.value"
+    " JOIN event_content USING (position) JOIN batch ON batch.first_position = event.batch"
+    " JOIN block ON block.height = batch.height JOIN name ON name.number = event.issuer"
+    " ORDER BY requested.key"
+)
+_CONTENTS: Final = "SELECT content FROM event_content WHERE position >= ? AND position < ? ORDER BY position"
+
+
+class LedgerHead(msgspec.Struct, frozen=True):
+    """The ledger after its last block, in short."""
+
+    height: int
+    time_ms: int
+    """Of the block, milliseconds since 1970."""
+    position: int
+    """Of the newest event; 0 before the first."""
+    app_hash: str
+    """Hex."""
+
+
+class IssuerPositions(msgspec.Struct, frozen=True):
+    """Those of an issuer's events that are on the ledger, and how far the issuer is."""
+
+    events: dict[str, tuple[int, str]]
+    """Position and `content_digest` by event id."""
+    seq: int
+    """Of the issuer's last batch; 0 before the first."""
+
+
+class _HeadRow(NamedTuple):
+    height: int
+    time_ms: int
+    events: int
+    app_hash: bytes
+    members_root: bytes
+    params: bytes
+
+
+class _EventRow(NamedTuple):
+    position: int
+    height: int
+    time_ms: int
+    """Of the block."""
+    issuer: str
+    content: bytes
+    jws: str
+    first_position: int
+    """Of the batch."""
+    events: int
+    """Of the batch."""
+
+
+def content_digest(content: bytes) -> str:
+    """Identifies an event by all that its issuer signed: SHA-256 of its content, hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _unlimited() -> None:
+    """No limit of time."""
+
+
+class LedgerReader:
+    """Answers from a connection, for one thread at a time.
+
+    Args:
+        connection: To a state of this schema; nobody else uses it meanwhile.
+        check: Called while an answer is made; raises when the time for it is over.
+
+    All methods raise `Unavailable` before the ledger has begun.
+    """
+
+    def __init__(self, connection: apsw.Connection, check: Callable[[], None] = _unlimited) -> None:
+        self._connection = connection
+        self._check = check
+        self._members: tuple[bytes, tuple[Member, ...]] = (b"", ())
+        """The registry, and its root."""
+        self._params: tuple[bytes, LedgerParams] = (b"", LedgerParams())
+        """The parameters, and their bytes."""
+
+    def head(self) -> LedgerHead:
+        """The ledger in short."""
+        with self._snapshot() as head:
+            return LedgerHead(head.height, head.time_ms, head.events, head.app_hash.hex())
+
+    def members(self) -> tuple[Member, ...]:
+        """The registry, ordered by DID."""
+        with self._snapshot() as head:
+            root, members = self._members
+            if head.members_root != root:
+                rows: list[tuple[Any, ...]] = self._connection.execute(_MEMBERS).fetchall()
+                members = tuple(msgspec.json.decode(body, type=Member) for (body,) in rows)
+                self._members = head.members_root, members
+            return members
+
+    def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
+        """The claims on some entity keys.
+
+        Raises:
+            Refused: `Code.INVALID` or `Code.TOO_LARGE`.
+        """
+        check_keys(keys)
+        claims: list[Claim] = []
+        with self._snapshot():
+            for key in dict.fromkeys(keys):
+                self._check()
+                for issuer, first, last, version, hashlink, is_deleted in self._connection.execute(
+                    _CLAIMS, (bytes.fromhex(key),)
+                ):
+                    claims.append(Claim(key, issuer, first, last, version, hashlink, bool(is_deleted)))
+        return tuple(claims)
+
+    def positions(self, issuer: str, ids: Sequence[str]) -> IssuerPositions:
+        """Where an issuer's events are.
+
+        Raises:
+            Refused: `Code.INVALID` or `Code.TOO_LARGE`.
+        """
+        if len(ids) > IDS_MAX:
+            raise Refused(Code.TOO_LARGE, f"{len(ids)} event ids at once; {IDS_MAX} are allowed.")
+        events: dict[str, tuple[int, str]] = {}
+        with self._snapshot():
+            for event_id in ids:
+                self._check()
+                row = self._connection.execute(_POSITION, (_id_bytes(event_id), issuer)).fetchone()
+                if row is not None:
+                    events[event_id] = row[0], content_digest(row[1])
+            last = self._connection.execute("SELECT seq FROM issuer WHERE did = ?", (issuer,)).fetchone()
+        return IssuerPositions(events, 0 if last is None else last[0])
+
+    def events(
+        self, after: int, filter: EventFilter, limit: int = EVENTS_MAX, *, with_proofs: bool = False
+    ) -> EventPage:
+        """A page of the events that match, after a position; it ends early when it is large.
+
+        Raises:
+            Refused: `Code.INVALID` or `Code.TOO_LARGE`.
+        """
+        if after < 0 or limit < 1:
+            raise Refused(Code.INVALID, "after is 0 or more, limit 1 or more.")
+        with self._snapshot() as head:
+            search = EventSearch(self._connection, filter, self._parameters(head), self._check)
+            matches = search.after(after, head.events, min(limit, EVENTS_MAX))
+            events = self._committed(matches.positions, with_proofs=with_proofs)
+        is_whole = len(events) == len(matches.positions)
+        return EventPage(
+            events, matches.scanned_to if is_whole else events[-1].position, last_position=head.events
+        )
+
+    def _parameters(self, head: _HeadRow) -> LedgerParams:
+        if self._params[0] != head.params:
+            self._params = head.params, msgspec.json.decode(head.params, type=LedgerParams)
+        return self._params[1]
+
+    def _committed(self, positions: Sequence[int], *, with_proofs: bool) -> tuple[CommittedEvent, ...]:
+        """The events at these positions, up to the bounds of a page; one at least."""
+        rows = self._connection.execute(_EVENTS, (msgspec.json.encode(positions).decode(),))
+        events: list[CommittedEvent] = []
+        proofs: dict[int, tuple[EventProof, ...]] = {}
+        size_bytes = hashed = 0
+        for row in map(_EventRow._make, rows):
+            self._check()
+            is_hashed = with_proofs and row.first_position not in proofs
+            hashed += row.events if is_hashed else 0
+            size_bytes += len(row.content) + (2 * len(row.jws) if with_proofs else 0)
+            if events and (size_bytes > PAGE_SIZE_MAX_BYTES or (is_hashed and hashed > HASHED_MAX)):
+                break
+            if is_hashed:
+                proofs[row.first_position] = self._proofs(row)
+            events.append(
+                CommittedEvent(
+                    row.position,
+                    row.height,
+                    time_text(row.time_ms),
+                    committed_event(row.content, row.issuer),
+                    row.content,
+                    proofs[row.first_position][row.position - row.first_position] if with_proofs else None,
+                )
+            )
+        assert events or not positions, "every event is stored"
+        return tuple(events)
+
+    def _proofs(self, row: _EventRow) -> tuple[EventProof, ...]:
+        contents: list[tuple[Any, ...]] = self._connection.execute(
+            _CONTENTS, (row.first_position, row.first_position + row.events)
+        ).fetchall()
+        assert len(contents) == row.events, "every event of a batch is stored"
+        return event_proofs(row.jws, [content for (content,) in contents])
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[_HeadRow]:
+        """A read transaction, and the ledger's head in it."""
+        self._connection.execute("BEGIN")
+        try:
+            row = self._connection.execute(_HEAD).fetchone()
+            if row is None:
+                raise Unavailable(Code.UNAVAILABLE, "The ledger has not begun yet.")
+            yield _HeadRow._make(row)
+        finally:
+            # An error of SQLite may have ended the transaction already.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+
+def _id_bytes(event_id: str) -> bytes:
+    """An event id as it is stored. Raises `Refused` with `Code.INVALID`."""
+    try:
+        return uuid.UUID(event_id).bytes
+    except ValueError as error:
+        raise Refused(Code.INVALID, "An event id is a UUID.") from error

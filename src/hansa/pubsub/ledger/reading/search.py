@@ -1,0 +1,190 @@
+"""Which events of the ledger match a filter: their positions, in order.
+
+Every search is bounded by what it visits, and says how far it came (`Matches.scanned_to`):
+
+    by entity key   the index of claims leads to each entity's events in order. Of each entity at most
+                    `VISITED_MAX` divided by the number of entities are visited, and the runs are merged
+    by all else     a window of `SCANNED_POSITIONS_MAX` positions of the table `event`, whose rows are small:
+                    100,000 of them take two milliseconds, so issuers, event names and times have no index of
+                    their own, which every commit would have to write
+
+An event's own time is bounded by that of its block (`event_ahead_max_s`, `event_behind_max_s`), and blocks'
+times never decrease. So the events of a span of time lie between two positions, and only those are visited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import apsw
+
+from hansa.core.errors import Code, Refused
+from hansa.core.identifiers import is_entity_key
+from hansa.pubsub.bus import EventFilter
+from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.reading.times import time_ms_of
+
+SCANNED_POSITIONS_MAX: Final = 100_000
+VISITED_MAX: Final = 10_000
+"""Rows of the index of claims."""
+KEYS_MAX: Final = 1000
+NAMES_MAX: Final = 100
+"""Issuers and event names together."""
+
+
+_Bindings = tuple[int | str | bytes, ...]
+
+
+class Matches(NamedTuple):
+    """Positions that match."""
+
+    positions: list[int]
+    scanned_to: int
+    """Everything up to here was visited."""
+
+
+class _Condition(NamedTuple):
+    """What a row of `event` has to satisfy: SQL, and its bindings."""
+
+    sql: str
+    bindings: _Bindings
+
+
+class EventSearch:
+    """One search, within one read transaction.
+
+    Args:
+        connection: To the ledger's state.
+        filter: What matches.
+        params: Bound events' times.
+        check: Called between statements; raises when the time for the search is over.
+
+    Raises:
+        Refused: `Code.INVALID` or `Code.TOO_LARGE`, for the filter.
+    """
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        filter: EventFilter,
+        params: LedgerParams,
+        check: Callable[[], None],
+    ) -> None:
+        _check_count(len(filter.keys), KEYS_MAX, "keys")
+        _check_count(len(filter.types) + len(filter.issuers), NAMES_MAX, "types and issuers")
+        self._connection = connection
+        self._filter = filter
+        self._check = check
+        self._first_block_ms: int | None = None
+        self._end_block_ms: int | None = None
+        conditions: list[_Condition] = []
+        if filter.from_time is not None:
+            from_ms = time_ms_of(filter.from_time)
+            self._first_block_ms = from_ms - 1000 * params.event_ahead_max_s
+            conditions.append(_Condition("event.time_ms >= ?", (from_ms,)))
+        if filter.to_time is not None:
+            to_ms = time_ms_of(filter.to_time)
+            self._end_block_ms = to_ms + 1000 * params.event_behind_max_s
+            conditions.append(_Condition("event.time_ms < ?", (to_ms,)))
+        for column, names in (("issuer", filter.issuers), ("type", filter.types)):
+            if names:
+                conditions.append(
+                    _Condition(
+                        f"event.{column} IN (SELECT number FROM name WHERE text IN ({_placeholders(names)}))",  # noqa: S608
+                        names,
+                    )
+                )
+        self._condition = _Condition(
+            " AND ".join(["TRUE", *(condition.sql for condition in conditions)]),
+            tuple(binding for condition in conditions for binding in condition.bindings),
+        )
+
+    def after(self, position: int, last: int, limit: int) -> Matches:
+        """The first `limit` matches after a position.
+
+        Args:
+            position: 0 for the beginning.
+            last: Position of the newest event.
+            limit: 1 or more.
+        """
+        first, end = position + 1, last
+        if self._first_block_ms is not None:
+            first = max(first, self._first_at(self._first_block_ms, last))
+        if self._end_block_ms is not None:
+            end = min(end, self._first_at(self._end_block_ms, last) - 1)
+        if first > end:
+            return Matches([], max(position, last))
+        search = self._of_keys if self._filter.keys else self._scan
+        matches = search(first, end, limit)
+        # What lies behind the span of time cannot match, so it counts as visited.
+        return matches._replace(scanned_to=last) if matches.scanned_to >= end else matches
+
+    def _first_at(self, time_ms: int, last: int) -> int:
+        """Position of the first event whose block's time is `time_ms` or later."""
+        rows = self._rows(
+            "SELECT first_position FROM block WHERE time_ms >= ? ORDER BY time_ms, first_position LIMIT 1",
+            (time_ms,),
+        )
+        return int(rows[0][0]) if rows else last + 1
+
+    def _rows(self, sql: str, bindings: _Bindings) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, bindings).fetchall()
+
+    def _scan(self, first: int, end: int, limit: int) -> Matches:
+        end = min(end, first + SCANNED_POSITIONS_MAX - 1)
+        rows = self._rows(
+            "SELECT position FROM event NOT INDEXED WHERE position BETWEEN ? AND ?"  # noqa: S608
+            f" AND {self._condition.sql} ORDER BY position LIMIT ?",
+            (first, end, *self._condition.bindings, limit),
+        )
+        positions = [position for (position,) in rows]
+        return Matches(positions, positions[-1] if len(positions) == limit else end)
+
+    def _of_keys(self, first: int, end: int, limit: int) -> Matches:
+        """Merge the runs of the entities' events, up to the first end of a run that goes on."""
+        claims = self._claims()
+        if not claims:
+            return Matches([], end)
+        run_max = max(1, VISITED_MAX // len(claims))
+        if not self._condition.bindings:
+            run_max = min(run_max, limit)
+        statement = (
+            f"SELECT position, {self._condition.sql} FROM event INDEXED BY event_claim"  # noqa: S608
+            " WHERE claim = ? AND position BETWEEN ? AND ? ORDER BY position LIMIT ?"
+        )
+        positions: list[int] = []
+        for claim in claims:
+            self._check()
+            run = self._rows(statement, (*self._condition.bindings, claim, first, end, run_max))
+            positions += [position for position, is_match in run if is_match]
+            if len(run) == run_max:
+                end = run[-1][0]
+        positions = sorted(position for position in positions if position <= end)[:limit]
+        return Matches(positions, positions[-1] if len(positions) == limit else end)
+
+    def _claims(self) -> list[int]:
+        """Numbers of the claims on the filter's keys."""
+        keys = [bytes.fromhex(key) for key in dict.fromkeys(self._filter.keys) if is_entity_key(key)]
+        rows = self._rows(f"SELECT number FROM claim WHERE key IN ({_placeholders(keys)})", tuple(keys))  # noqa: S608
+        return [number for (number,) in rows]
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    """Check entity keys that claims are requested of.
+
+    Raises:
+        Refused: `Code.INVALID` or `Code.TOO_LARGE`.
+    """
+    _check_count(len(keys), KEYS_MAX, "keys")
+    if not all(map(is_entity_key, keys)):
+        raise Refused(Code.INVALID, "An entity key is a SHA-256 in hex.")
+
+
+def _check_count(count: int, maximum: int, what: str) -> None:
+    if count > maximum:
+        raise Refused(Code.TOO_LARGE, f"{count} {what} at once; {maximum} are allowed.")
+
+
+def _placeholders(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

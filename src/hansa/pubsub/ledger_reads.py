@@ -1,0 +1,187 @@
+"""What is read of a ledger, whichever way its state is reached: `BusReads` on a `LedgerReader`.
+
+Following is reading pages until there are no more, then waiting for the signal of a new block. The engine
+signals a block after its application has committed it, so whoever is woken reads that block's state. A slow
+safety poll stands in for notifications that were lost with a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final, TypeVar
+
+from hansa.core.backoff import Backoff
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Unavailable
+from hansa.core.limits import Limits
+from hansa.core.members import Member
+from hansa.core.signal import Signal
+from hansa.pubsub.bus import Claim, EventFilter, EventPage, LedgerStatus
+from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool
+
+BACKOFF_MIN_S: Final = 0.1
+BACKOFF_MAX_S: Final = 5.0
+STATUS_AGE_MAX_S: Final = 0.5
+"""How old the ledger's status may be that strangers get."""
+
+T = TypeVar("T")
+
+
+class LedgerReads(ABC):
+    """The reading half of a bus on a ledger."""
+
+    safety_poll_s: float | None = None
+    """Longest wait for a notification of a new block; None where none can get lost."""
+
+    def __init__(self, clock: Clock, limits: Limits, signal: Signal) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._signal = signal
+        self._closed = False
+
+    # -- what an implementation provides ---------------------------------------------------------------------
+
+    @abstractmethod
+    async def _read(self, work: Callable[[LedgerReader], T]) -> T:
+        """What `work` reads of the ledger's state. Raises `Refused` or `Unavailable`."""
+
+    @abstractmethod
+    async def ledger(self) -> LedgerStatus:
+        """The state of the ledger. See `BusReads.ledger`."""
+
+    async def wait_for_block(self, seen: int, timeout_s: float | None) -> None:
+        """Wait for a notification after those that were seen."""
+        await self._signal.wait(seen, timeout_s)
+
+    async def _next_page(self, seen: int, after: int, filter: EventFilter, *, with_proofs: bool) -> EventPage:
+        """The page for somebody who follows, and has seen so many notifications."""
+        del seen
+        return await self.search(after, filter, with_proofs=with_proofs)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    async def follow(
+        self, after: int, filter: EventFilter | None = None, *, with_proofs: bool = False
+    ) -> AsyncIterator[EventPage]:
+        """Pages of matching events after position `after`, for ever. See `BusReads.follow`."""
+        cursor, backoff, filter = after, Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S), filter or EventFilter()
+        while not self._closed:
+            seen = self._signal.count
+            try:
+                page = await self._next_page(seen, cursor, filter, with_proofs=with_proofs)
+            except Unavailable:
+                await self.wait_for_block(seen, backoff.next_s())
+                continue
+            backoff.reset()
+            if page.scanned_to > cursor:
+                cursor = page.scanned_to
+                yield page
+            if cursor >= page.last_position and not self._closed:
+                await self.wait_for_block(seen, self.safety_poll_s)
+
+    async def search(
+        self,
+        after: int,
+        filter: EventFilter | None = None,
+        limit: int | None = None,
+        *,
+        with_proofs: bool = False,
+    ) -> EventPage:
+        """One page of matching events after position `after`. See `BusReads.search`."""
+        size = min(limit or self._limits.events_page_max, self._limits.events_page_max)
+        requested = filter or EventFilter()
+        self._check_open()
+        return await self._read(lambda reader: reader.events(after, requested, size, with_proofs=with_proofs))
+
+    async def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
+        """The claims on these entity keys. See `BusReads.claims`."""
+        unique = tuple(dict.fromkeys(keys))
+        step = self._limits.claims_page_max
+        claims: list[Claim] = []
+        for start in range(0, len(unique), step):
+            part = unique[start : start + step]
+            self._check_open()
+            claims += await self._read(lambda reader, part=part: reader.claims(part))  # type: ignore[misc]
+        return tuple(claims)
+
+    async def members(self) -> tuple[Member, ...]:
+        """The member registry. See `BusReads.members`."""
+        self._check_open()
+        return await self._read(LedgerReader.members)
+
+    async def close(self) -> None:
+        """End all follows."""
+        self._closed = True
+        self._signal.notify()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable(Code.UNAVAILABLE, "The bus is closed.")
+
+
+class StrangersReads(LedgerReads):
+    """What strangers read of a bus: in a lane of their own, so that this member's own reading never waits.
+
+    Those who follow the same events are woken by the same block, and their page is read once for all of them.
+
+    Args:
+        bus: Wakes those who follow, and knows the engine.
+        pool: Reads the state.
+        clock: For the age of the status.
+        limits: Of pages.
+        signal: That of the bus.
+    """
+
+    def __init__(
+        self, bus: LedgerReads, pool: ReaderPool, clock: Clock, limits: Limits, signal: Signal
+    ) -> None:
+        super().__init__(clock, limits, signal)
+        self.safety_poll_s = bus.safety_poll_s
+        self._bus = bus
+        self._pool = pool
+        self._pages: dict[tuple[int, int, EventFilter, bool], asyncio.Task[EventPage]] = {}
+        """Those that are being read for somebody who follows."""
+        self._status: LedgerStatus | None = None
+        self._status_read_at_s = 0.0
+        self._status_lock = asyncio.Lock()
+
+    async def ledger(self) -> LedgerStatus:
+        """The state of the ledger, at most `STATUS_AGE_MAX_S` old: the engine is not queried for each."""
+        async with self._status_lock:
+            now_s = self._clock.monotonic()
+            if self._status is None or now_s - self._status_read_at_s >= STATUS_AGE_MAX_S:
+                self._status = None
+                self._status = await self._bus.ledger()
+                self._status_read_at_s = now_s
+            return self._status
+
+    async def wait_for_block(self, seen: int, timeout_s: float | None) -> None:
+        """Wait for a notification after those that were seen."""
+        await self._bus.wait_for_block(seen, timeout_s)
+
+    async def _read(self, work: Callable[[LedgerReader], T]) -> T:
+        return await self._pool.run(work)
+
+    async def _next_page(self, seen: int, after: int, filter: EventFilter, *, with_proofs: bool) -> EventPage:
+        # A page that somebody requested before the last notification may lack that block.
+        key = seen, after, filter, with_proofs
+        reading = self._pages.get(key)
+        if reading is None:
+            reading = asyncio.create_task(self.search(after, filter, with_proofs=with_proofs))
+            self._pages[key] = reading
+
+            def end(reading: asyncio.Task[EventPage]) -> None:
+                del self._pages[key]
+                if not reading.cancelled():
+                    reading.exception()  # retrieved, should everybody have gone away
+
+            reading.add_done_callback(end)
+        return await asyncio.shield(reading)
+
+    async def close(self) -> None:
+        """End all follows."""
+        await super().close()
+        await asyncio.gather(*self._pages.values(), return_exceptions=True)
+        self._pool.close()
