@@ -15,6 +15,7 @@ import msgspec
 
 from hansa.cli.client import Client
 from hansa.cli.durations import seconds_of
+from hansa.cli.event_proofs import EventVerifier
 from hansa.cli.options import at_least
 from hansa.cli.output import Output, printable
 from hansa.core.backoff import Backoff
@@ -57,8 +58,15 @@ class EventSelection(msgspec.Struct, frozen=True):
         return parameters
 
 
-def run_events(url: str, selection: EventSelection, is_followed: bool, output: Output, clock: Clock) -> None:
-    """Write events; Ctrl-C is the regular end of following them.
+def run_events(
+    url: str,
+    selection: EventSelection,
+    is_followed: bool,
+    output: Output,
+    clock: Clock,
+    verifier: EventVerifier | None = None,
+) -> None:
+    """Write events, after verifying each when there is a verifier; Ctrl-C is the regular end of following.
 
     Raises:
         HansaError: when the marketplace cannot be reached or refuses, or an option is invalid.
@@ -77,6 +85,8 @@ def run_events(url: str, selection: EventSelection, is_followed: bool, output: O
             reader = EventReader(client, clock, output)
             resolved = await reader.resolve(selection)
             async for event in reader.follow(resolved) if is_followed else reader.pages(resolved):
+                if verifier is not None:
+                    verifier.verify(event)
                 if output.as_json:
                     output.document(event, is_indented=False)
                 else:

@@ -128,12 +128,18 @@ def events(
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", help="Maximum number of events.")
     ] = None,
+    genesis: Annotated[
+        Path | None,
+        typer.Option(
+            "--genesis", metavar="FILE", help="Verify each event with the members' keys of this genesis."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show committed events in ledger order: position, time, name, issuer, version, status, entity key.
 
     With --follow, new events alone unless --after or --from says otherwise; a broken connection is opened
-    again.
+    again. With --genesis, an event that its issuer did not sign ends the command with an error.
     """
     from hansa.cli.events import EventSelection, run_events
     from hansa.cli.local import CLOCK
@@ -148,4 +154,11 @@ def events(
         to_time=to,
         limit=limit,
     )
-    run_events(url, selection, follow, Output(as_json=as_json), CLOCK)
+    verifier = None
+    if genesis is not None:
+        from hansa.cli.event_proofs import EventVerifier
+        from hansa.node.folder import read_genesis
+        from hansa.core.files import read_file
+
+        verifier = EventVerifier(read_genesis(read_file(genesis), genesis).app_state.members)
+    run_events(url, selection, follow, Output(as_json=as_json), CLOCK, verifier)
