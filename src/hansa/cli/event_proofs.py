@@ -10,6 +10,7 @@ import msgspec
 from hansa.core.batches import EventProof, read_batch, verify_event
 from hansa.core.canonical import canonical_json
 from hansa.core.errors import Code, HansaError, Refused
+from hansa.core.events import LifecycleEvent
 from hansa.core.keys import VerifyingKey
 from hansa.core.members import Member
 
@@ -24,8 +25,8 @@ class EventVerifier:
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = {member.did: member for member in members}
 
-    def verify(self, document: Mapping[str, Any]) -> None:
-        """Check that the issuer signed an event of `/league/v1/events`.
+    def verify(self, document: Mapping[str, Any]) -> LifecycleEvent:
+        """An event of `/league/v1/events`, which its issuer has signed.
 
         Raises:
             Refused: `Code.EVENT_SIGNATURE_INVALID`, naming the event's position.
@@ -40,7 +41,7 @@ class EventVerifier:
             jwk = member.key(jws.kid) if member is not None else None
             if jwk is None or batch.issuer != issuer:
                 raise Refused(Code.EVENT_SIGNATURE_INVALID, "The league's genesis has no such key.")
-            verify_event(canonical_json(event), proof, VerifyingKey(jwk))
+            return verify_event(canonical_json(event), proof, VerifyingKey(jwk))
         except (KeyError, TypeError, ValueError, msgspec.ValidationError, HansaError) as error:
             reason = error.message if isinstance(error, HansaError) else "Its proof is not of the right form."
             raise Refused(

@@ -123,7 +123,7 @@ class LifecycleEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
 
 def entity_location(endpoint: str, key: str, hashlink: str) -> str:
-    """Where an origin serves one version of an entity: `<endpoint>/league/v1/entities/<key>?hl=<hashlink>`."""
+    """Where an origin serves a version of an entity: `<endpoint>/league/v1/entities/<key>?hl=<hashlink>`."""
     return f"{endpoint}{ENTITIES_PATH}/{key}{_HASHLINK_QUERY}{hashlink}"
 
 

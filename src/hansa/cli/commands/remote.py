@@ -157,8 +157,8 @@ def events(
     verifier = None
     if genesis is not None:
         from hansa.cli.event_proofs import EventVerifier
-        from hansa.node.folder import read_genesis
         from hansa.core.files import read_file
+        from hansa.node.folder import read_genesis
 
         verifier = EventVerifier(read_genesis(read_file(genesis), genesis).app_state.members)
     run_events(url, selection, follow, Output(as_json=as_json), CLOCK, verifier)
