@@ -34,7 +34,7 @@ from hansa.pubsub.engine import EngineProgress, SocketFolder
 from hansa.pubsub.ledger.reading import Lane, LedgerReader, ReaderPool, time_text
 from hansa.pubsub.ledger.results import CODESPACE
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
-from hansa.pubsub.ledger_bus import LedgerBus
+from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
 from hansa.pubsub.ledger_reads import BACKOFF_MIN_S, StrangersReads
 from hansa.pubsub.named_connector import NamedUnixConnector
 
@@ -166,7 +166,7 @@ class CometBftBus(LedgerBus):
                 return
             if _MEMPOOL_FULL in message:
                 raise Unavailable(
-                    Code.OVERLOADED, "The league has more to commit than it can; wait."
+                    Code.OVERLOADED, "More waits for a block than this member's engine has room for."
                 ) from error
             if _TOO_LARGE in message:
                 raise Refused(
@@ -188,7 +188,7 @@ class CometBftBus(LedgerBus):
         code = NUMBERED_CODES.get(number) if result.get("codespace") == CODESPACE else None
         if code is None or code is Code.INTERNAL:
             raise Unavailable(Code.UNAVAILABLE, "The ledger application could not answer.")
-        raise Refused(code, str(result.get("log") or code))
+        raise refused_submission(code, str(result.get("log") or code), _wait_ms(result.get("data")))
 
     async def _engine(self, method: str, params: dict[str, Any]) -> Any:
         try:
@@ -275,6 +275,14 @@ class CometBftBus(LedgerBus):
             return (await self._read(LedgerReader.head)).height
         except Unavailable:
             return 0
+
+
+def _wait_ms(data: object) -> int:
+    """The time to wait that an answer to a submission carries: decimal digits, in hex; 0 without one."""
+    try:
+        return int(bytes.fromhex(data).decode("ascii")) if isinstance(data, str) and data else 0
+    except ValueError as error:
+        raise _unexpected_form() from error
 
 
 def _decode(body: str | bytes) -> dict[str, Any]:

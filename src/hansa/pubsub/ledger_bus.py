@@ -54,7 +54,7 @@ class LedgerBus(LedgerReads):
 
         Raises:
             Refused: the code of the rule that it breaks.
-            Unavailable: the outcome is unknown.
+            Unavailable: the outcome is unknown; or it may be valid later (`refused_submission`).
         """
 
     # -- publishing ------------------------------------------------------------------------------------------
@@ -70,6 +70,7 @@ class LedgerBus(LedgerReads):
         deadline_s = self._clock.monotonic() + self._limits.publish_timeout_s
         pauses = Backoff(RESUBMIT_MIN_S, RESUBMIT_MAX_S)
         positions: dict[bytes, int] = {}
+        is_submitted = False
         while len(positions) < len(ids):
             missing = [content for content in ids if content not in positions]
             seen = self._signal.count
@@ -79,6 +80,11 @@ class LedgerBus(LedgerReads):
                 raise SIZE.broken(f"The transaction has {len(transaction)} bytes.")
             try:
                 await self._submit(transaction)
+                is_submitted = True
+            except Unavailable as error:
+                # What was submitted before may still be committed: there is no need to submit it again now.
+                if not is_submitted or error.code is not Code.OVERLOADED:
+                    raise
             except Refused as refusal:
                 if refusal.code not in {Code.EVENT_DUPLICATE, Code.BATCH_OUTDATED}:
                     raise
@@ -140,3 +146,17 @@ class LedgerBus(LedgerReads):
                 raise Refused(Code.EVENT_DUPLICATE, f"Another event has the id {ids[content]}.")
             positions[content] = position
         return positions
+
+
+def refused_submission(code: Code, message: str, wait_ms: int) -> Refused | Unavailable:
+    """The error of a submission that the ledger application refused.
+
+    Args:
+        code: Of the rule that it breaks.
+        message: Of the ledger application.
+        wait_ms: After how many milliseconds it may be valid; 0: never.
+    """
+    if wait_ms <= 0:
+        return Refused(code, message)
+    code = Code.EVENT_TIME_WRONG if code is Code.EVENT_TIME_WRONG else Code.OVERLOADED
+    return Unavailable(code, message, wait_ms / 1000)

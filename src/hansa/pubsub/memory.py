@@ -21,11 +21,12 @@ from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader, time_text
+from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.rules import KINDS
 from hansa.pubsub.ledger.rules.kind import Kind
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
-from hansa.pubsub.ledger_bus import LedgerBus
+from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -120,7 +121,10 @@ class MemoryBus(LedgerBus):
         if self._ledger.commit_delay_s > 0:
             await self._clock.sleep(self._ledger.commit_delay_s)
             self._check_connected()
-        self._ledger.submit(transaction)
+        try:
+            self._ledger.submit(transaction)
+        except RuleBroken as broken:
+            raise refused_submission(broken.code, broken.message, broken.wait_ms) from broken
 
     def _check_connected(self) -> None:
         if not self.is_connected:

@@ -29,6 +29,10 @@ Failures of a batch:
 - `EVENT_VERSION_BROKEN`: the ledger's version chains are not those of the store, because a store was lost or
   restored. The ends of the chains are read from the ledger, and what does not continue them is announced anew
   (*rebased*);
+- the ledger has no room for more of this member now, or its quota is used up (`OVERLOADED`): it is submitted
+  again after the time that the ledger names, and never divided;
+- `EVENT_TIME_WRONG`: it waited too long for a block, as when a member was cut off for a day. It is announced
+  anew with the present time. While the ledger's time is behind the events', it is submitted again later;
 - any other refusal: the batch is halved until the refused event is alone. That one is rebased once, which
   cures a lost key, a new endpoint or an id that exists. When it is refused again, the refusal is recorded
   with the entity, the others go on, and the entity's next change or the next start tries again.
@@ -62,6 +66,10 @@ PUBLISHER_CURSOR: Final = "publisher"
 BACKOFF_MIN_S: Final = 0.1
 ANNOUNCEMENTS_PER_TURN: Final = 16
 """Entities looked at before other tasks on the event loop get their turn."""
+WAITED_FOR: Final = frozenset({Code.OVERLOADED, Code.EVENT_TIME_WRONG})
+"""Failures of which the ledger says how long to wait."""
+WAIT_MAX_S: Final = 600.0
+"""Then it is tried all the same: parameters of a league change."""
 CHANGES_SKIPPED_MAX: Final = 1000
 """Rows of the feed that call for no event, after which the cursor is stored all the same."""
 OUTBOX_BATCHES_MAX: Final = 4
@@ -292,6 +300,11 @@ class Publisher:
                 if len(remaining) < len(batch):
                     await self._deliver(remaining)
                     return
+            if refusal.code is Code.EVENT_TIME_WRONG:
+                remaining = await self._rebase_outdated(batch)
+                if len(remaining) < len(batch):
+                    await self._deliver(remaining)
+                    return
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._deliver(batch[:middle])
@@ -321,7 +334,9 @@ class Publisher:
             except Unavailable as error:
                 self._problem, retry_after_s = error.code, error.retry_after_s
             self._count(submissions_failed=1)
-            pause_s = backoff.next_s(retry_after_s)
+            pause_s = backoff.next_s()
+            if self._problem in WAITED_FOR:
+                pause_s = max(pause_s, self._as_long_as(retry_after_s))
             log.info(
                 "publish_retried",
                 code=str(self._problem),
@@ -330,6 +345,14 @@ class Publisher:
                 pause_s=round(pause_s, 3),
             )
             await self._clock.sleep(pause_s)
+
+    def _as_long_as(self, retry_after_s: float) -> float:
+        """A pause of at least the time that the ledger names, and up to a quarter more, in seconds.
+
+        Members that wait for the same do not come back together.
+        """
+        drawn = int.from_bytes(self._entropy(4), "big") / 0xFFFF_FFFF
+        return min(retry_after_s, WAIT_MAX_S) * (1 + 0.25 * drawn)
 
     async def _conclude(self, batch: Sequence[Outgoing], positions: Sequence[int]) -> None:
         async with self._store.transaction() as tx:
@@ -356,6 +379,19 @@ class Publisher:
             log.warning("version_chains_rebased", entities=len(broken))
             await self._retry(partial(self._rebase, broken, ends))
         return tuple(event for event in batch if event not in broken)
+
+    async def _rebase_outdated(self, batch: tuple[Outgoing, ...]) -> tuple[Outgoing, ...]:
+        """Announce anew, with the present time, what has not been announced anew before.
+
+        Returns:
+            The rest of the batch.
+        """
+        outdated = [event for event in batch if event.entity_id not in self._rebased]
+        if outdated:
+            log.warning("outdated_events_rebased", entities=len(outdated))
+            ends = await self._retry(partial(self._chain_ends, [event.key for event in outdated]))
+            await self._retry(partial(self._rebase, outdated, ends))
+        return tuple(event for event in batch if event not in outdated)
 
     async def _chain_ends(self, keys: Sequence[str]) -> dict[str, ChainEnd]:
         ends = dict.fromkeys(keys, ChainEnd())

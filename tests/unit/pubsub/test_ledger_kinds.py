@@ -6,6 +6,7 @@ names the endpoint before, so that it takes effect once.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from hansa.pubsub.ledger.messages import PACKAGE, Request, message_class
 from hansa.pubsub.ledger.methods import AbciMethods
 from hansa.pubsub.ledger.results import FORM, Rule
 from hansa.pubsub.ledger.rules import KINDS, RULES
-from hansa.pubsub.ledger.rules.kind import CheckContext, Kind
+from hansa.pubsub.ledger.rules.kind import CheckContext, Kind, Sender
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state import Overlay, StateView, members_root
 from hansa.pubsub.ledger.state_machine import Block
@@ -74,8 +75,9 @@ class SignedStatement:
         self.jws = jws
 
 
-def admit(state: StateView, raw: bytes) -> None:
-    del state, raw
+def admit(state: StateView, raw: bytes) -> Sender:
+    del state
+    return Sender(hashlib.sha256(raw).hexdigest())
 
 
 def check_form(transaction: EndpointTransaction, params: LedgerParams) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hansa.core.errors import Code, Fatal
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams, read_app_state
 from hansa.pubsub.ledger.results import RuleBroken
-from hansa.pubsub.ledger.rules.quotas import BYTES_QUOTA, DAY_QUOTA, EVENTS_QUOTA, Load, check_quotas, spend
-from hansa.pubsub.ledger.state import IssuerState
+from hansa.pubsub.ledger.rules.quotas import BYTES_QUOTA, DAY_QUOTA, EVENTS_QUOTA, check_quotas, spend
+from hansa.pubsub.ledger.state import IssuerState, Load
 from tests.contract.origins import Origin
 
 DID = "did:key:zissuer"

@@ -12,18 +12,20 @@ same effects as once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.pubsub.ledger import state_machine
 from hansa.pubsub.ledger.genesis import read_app_state
+from hansa.pubsub.ledger.results import FAULT
 from hansa.pubsub.ledger.rules import KINDS
 from hansa.pubsub.ledger.rules.kind import Kind
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state import BlockEffects
-from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger.state_machine import Block, Proposal
 from hansa.pubsub.ledger.transactions import TransactionReader
+from hansa.pubsub.ledger.waiting import WaitingTransactions
 
 
 class LedgerApplication:
@@ -38,7 +40,10 @@ class LedgerApplication:
         self.state = state
         self._kinds = kinds
         self._reader = TransactionReader(state.params, kinds)
-        self._pending: BlockEffects | None = None
+        self._waiting = WaitingTransactions()
+        self._valid: tuple[Block, BlockEffects] | None = None
+        """The last proposal that was judged valid, while it may be decided."""
+        self._pending: tuple[Block, BlockEffects] | None = None
 
     def init_chain(self, app_state: bytes, time_ms: int) -> bytes:
         """Start from a genesis document's `app_state`; the `app_hash` before the first block.
@@ -48,27 +53,54 @@ class LedgerApplication:
         """
         self.state.write_genesis(read_app_state(app_state), time_ms)
         self._reader = TransactionReader(self.state.params, self._kinds)
-        self._pending = None
+        self._pending = self._valid = None
+        self._waiting = WaitingTransactions()
         return self.state.head.app_hash
 
-    def check_tx(self, raw: bytes, now_ms: int) -> None:
-        """Check whether a transaction may wait for a block, by this member's clock.
+    def check_tx(self, raw: bytes, now_ms: int, *, is_recheck: bool = False) -> None:
+        """Let a transaction wait for a block, by this member's clock, or refuse it.
+
+        Args:
+            raw: The transaction.
+            now_ms: Milliseconds since 1970.
+            is_recheck: Whether the engine holds it already, and queries whether it is still valid.
 
         Raises:
             RuleBroken: the first rule that the transaction breaks.
         """
-        state_machine.check_tx(self.state, raw, now_ms, self._reader)
+        try:
+            self._waiting.check(self.state, raw, now_ms, self._reader, is_recheck=is_recheck)
+        except Refused:
+            raise
+        except Exception as error:
+            raise FAULT.broken("This member failed to judge the transaction.") from error
 
-    def prepare_proposal(self, candidates: Sequence[bytes], time_ms: int, size_max_bytes: int) -> list[bytes]:
-        """The transactions of a block of that time that this member proposes."""
-        return state_machine.prepare_proposal(self.state, candidates, time_ms, size_max_bytes, self._reader)
+    def prepare_proposal(self, candidates: Iterable[bytes], time_ms: int, size_max_bytes: int) -> list[bytes]:
+        """The transactions of a block of that time that this member proposes.
+
+        Args:
+            candidates: What the engine holds, in its order. It matters only for what does not wait here.
+            time_ms: Of the block.
+            size_max_bytes: Of its transactions.
+        """
+        proposal = Proposal(self.state, time_ms, size_max_bytes, self._reader)
+        self._waiting.fill(proposal, candidates)
+        return proposal.transactions
 
     def process_proposal(self, block: Block) -> Refused | None:
         """Why a proposed block must be rejected; None when it is valid."""
-        return state_machine.process_proposal(self.state, block, self._reader)
+        verdict = state_machine.process_proposal(self.state, block, self._reader)
+        if isinstance(verdict, Refused):
+            return verdict
+        self._valid = block, verdict
+        self._waiting.note_proposed(verdict)
+        return None
 
     def finalize_block(self, block: Block) -> BlockEffects:
         """Execute a decided block; its effects wait for `commit`.
+
+        Execution is a pure function of block and state, so a block that was judged as a proposal has been
+        executed.
 
         Raises:
             Fatal: `Code.STORE_DAMAGED`, when it is not the next block.
@@ -80,8 +112,11 @@ class LedgerApplication:
                 f"The engine is at block {block.height}, the ledger's state at {committed}. They belong together: "
                 "restore both from one moment, or remove the state so that it is rebuilt.",
             )
-        self._pending = state_machine.finalize_block(self.state, block, self._reader)
-        return self._pending
+        if self._valid is not None and self._valid[0] == block:
+            self._pending = self._valid
+        else:
+            self._pending = block, state_machine.finalize_block(self.state, block, self._reader)
+        return self._pending[1]
 
     def commit(self) -> None:
         """Persist the finalized block.
@@ -90,6 +125,8 @@ class LedgerApplication:
             Fatal: `Code.DISK_FULL` or `Code.STORE_DAMAGED`; nothing of the block is written.
         """
         assert self._pending is not None, "a block is finalized before it is committed"
-        self.state.persist(self._pending)
-        assert self.state.head == self._pending.head, "the block is the ledger's last"
-        self._pending = None
+        block, effects = self._pending
+        self.state.persist(effects)
+        assert self.state.head == effects.head, "the block is the ledger's last"
+        self._pending = self._valid = None
+        self._waiting.settle(self.state, effects, block.transactions)

@@ -36,6 +36,7 @@ class AbciMethods:
         self._clock = clock
         self._logger = logger
         statuses = enum_values(f"{PACKAGE}.ResponseProcessProposal.ProposalStatus")
+        self._recheck = enum_values(f"{PACKAGE}.CheckTxType")["RECHECK"]
         self._accept, self._reject = statuses["ACCEPT"], statuses["REJECT"]
         self._faults = 0
         self._methods: Mapping[str, _Method] = {
@@ -102,10 +103,13 @@ class AbciMethods:
 
     def _check_tx(self, request: Any) -> Any:
         try:
-            self._application.check_tx(request.tx, int(self._clock.now().timestamp() * 1000))
+            now_ms = int(self._clock.now().timestamp() * 1000)
+            self._application.check_tx(request.tx, now_ms, is_recheck=request.type == self._recheck)
         except Refused as refusal:
             self._note_fault(refusal)
-            return self._message("ResponseCheckTx", **_refused(refusal))
+            wait_ms = refusal.wait_ms if isinstance(refusal, RuleBroken) else 0
+            data = b"%d" % wait_ms if wait_ms else b""
+            return self._message("ResponseCheckTx", data=data, **_refused(refusal))
         return self._message("ResponseCheckTx")
 
     def _prepare_proposal(self, request: Any) -> Any:

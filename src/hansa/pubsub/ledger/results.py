@@ -62,6 +62,13 @@ FAULT: Final = Rule(
 TRANSACTION_RULES: Final = (FORM, SIZE, FAULT)
 """Of transactions of every kind."""
 
+BUSY_SEQUENCE: Final = Rule(
+    26, Code.BATCH_OUTDATED, "another transaction of the same issuer and `seq` waits at this member"
+)
+QUEUE_FULL: Final = Rule(27, Code.OVERLOADED, "as much of the issuer waits at this member as may wait")
+WAITING_RULES: Final = (BUSY_SEQUENCE, QUEUE_FULL)
+"""By which a member refuses to let a transaction wait; no block is judged by them."""
+
 QUERY_NUMBERS: Final[Mapping[Code, int]] = MappingProxyType(
     {Code.INVALID: 100, Code.NOT_FOUND: 101, Code.TOO_LARGE: 102, Code.INTERNAL: 103, Code.FORBIDDEN: 104}
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -47,6 +47,20 @@ class Head(msgspec.Struct, frozen=True):
     def app_hash(self) -> bytes:
         """What the validators sign: commits to all events and to the member registry."""
         return root([leaf_hash(b"events" + self.tree.root()), leaf_hash(b"members" + self.members_root)])
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What counts against quotas."""
+
+    events: int = 0
+    size_bytes: int = 0
+
+    def plus(self, other: Load) -> Load:
+        """Both together."""
+        return Load(self.events + other.events, self.size_bytes + other.size_bytes)
+
+
+NOTHING: Final = Load()
 
 
 class IssuerState(msgspec.Struct, frozen=True):
@@ -251,6 +265,18 @@ class Overlay:
         if (issuer, key) not in self._claims_below:
             self._claims_below[issuer, key] = self._below.claim(issuer, key)
         return self._claims_below[issuer, key]
+
+    @property
+    def load(self) -> Load:
+        """What the batches on top count against quotas."""
+        size_bytes = sum(len(batch.jws) for batch in self._batches)
+        return Load(len(self._events), size_bytes + sum(len(new.content) for new in self._events))
+
+    def presume(self, issuer: IssuerState, claims: Sequence[Claim] = ()) -> None:
+        """Judge what comes next as if this were committed. Such an overlay is no block's."""
+        assert not self._batches, "what is presumed comes first"
+        self._issuers[issuer.did] = issuer
+        self._claims |= {(claim.issuer, claim.key): claim for claim in claims}
 
     def begin_batch(self, jws: str, batch: Batch, issuer: IssuerState) -> None:
         """Begin a checked batch; its events follow.

@@ -4,8 +4,8 @@
 (`BlockEffects`); it reads no clock, no file and no setting. The same rules (`hansa.pubsub.ledger.rules`)
 decide in four methods of ABCI:
 
-- CheckTx: one transaction against the committed state, before it may wait in the mempool;
-- PrepareProposal: the waiting transactions one after another, invalid ones left out;
+- CheckTx: one transaction against the committed state, before it may wait (`hansa.pubsub.ledger.waiting`);
+- PrepareProposal: waiting transactions one after another, invalid ones left out;
 - ProcessProposal: a proposed block, rejected when any of its transactions is invalid;
 - FinalizeBlock: the decided block; an invalid transaction gets its code and has no effect.
 
@@ -54,26 +54,7 @@ def apply_transaction(state: Overlay, raw: bytes, reader: TransactionReader) -> 
     state.absorb(upper)
 
 
-def check_tx(view: StateView, raw: bytes, now_ms: int, reader: TransactionReader) -> None:
-    """Check whether a transaction would be valid in the next block.
-
-    Args:
-        view: The committed state.
-        raw: The transaction.
-        now_ms: This member's clock. The next block's time is not known yet; it lags behind by up to the
-            time since the last one.
-        reader: Reads it.
-
-    Raises:
-        RuleBroken: the first rule that the transaction breaks.
-    """
-    head = view.head
-    refusal = _refusal(Overlay(view, head.height + 1, max(head.time_ms, now_ms)), raw, reader)
-    if refusal is not None:
-        raise refusal
-
-
-def _refusal(state: Overlay, raw: bytes, reader: TransactionReader) -> RuleBroken | None:
+def judge(state: Overlay, raw: bytes, reader: TransactionReader) -> RuleBroken | None:
     """Apply a transaction to an overlay, or say why not; a fault of ours refuses it too."""
     try:
         apply_transaction(state, raw, reader)
@@ -86,23 +67,34 @@ def _refusal(state: Overlay, raw: bytes, reader: TransactionReader) -> RuleBroke
     return None
 
 
-def prepare_proposal(
-    view: StateView, candidates: Sequence[bytes], time_ms: int, size_max_bytes: int, reader: TransactionReader
-) -> list[bytes]:
-    """The candidates that are valid in one block of that time, in their order, within its size."""
-    state = Overlay(view, view.head.height + 1, time_ms)
-    selected: list[bytes] = []
-    size_bytes = 0
-    for raw in candidates:
-        framed_bytes = len(raw) + _framing_bytes(len(raw))
-        if size_bytes + framed_bytes > size_max_bytes:
-            continue
-        if _refusal(state, raw, reader) is not None:
-            continue  # CheckTx reports the reason to the submitter when the transaction is checked again
-        selected.append(raw)
-        size_bytes += framed_bytes
-    assert size_bytes <= size_max_bytes, "a proposal keeps within its size"
-    return selected
+class Proposal:
+    """A block of this member's that is being filled.
+
+    Args:
+        view: The committed state.
+        time_ms: Of the block.
+        size_max_bytes: Of its transactions.
+        reader: Reads them.
+    """
+
+    def __init__(self, view: StateView, time_ms: int, size_max_bytes: int, reader: TransactionReader) -> None:
+        self._state = Overlay(view, view.head.height + 1, time_ms)
+        self._room_bytes = size_max_bytes
+        self._reader = reader
+        self.transactions: list[bytes] = []
+
+    def has_room(self, raw: bytes) -> bool:
+        """Whether a transaction fits into what is left of the block's size."""
+        return len(raw) + _framing_bytes(len(raw)) <= self._room_bytes
+
+    def add(self, raw: bytes) -> RuleBroken | None:
+        """Add a transaction for which there is room, or say why it is not valid here."""
+        assert self.has_room(raw), "a proposal keeps within its size"
+        refusal = judge(self._state, raw, self._reader)
+        if refusal is None:
+            self.transactions.append(raw)
+            self._room_bytes -= len(raw) + _framing_bytes(len(raw))
+        return refusal
 
 
 def _framing_bytes(size: int) -> int:
@@ -110,17 +102,19 @@ def _framing_bytes(size: int) -> int:
     return 1 + max(1, (size.bit_length() + 6) // 7)
 
 
-def process_proposal(view: StateView, block: Block, reader: TransactionReader) -> RuleBroken | None:
-    """The reason to reject a proposed block; None when there is none."""
+def process_proposal(view: StateView, block: Block, reader: TransactionReader) -> BlockEffects | RuleBroken:
+    """The effects of a proposed block, all of whose transactions are valid; or the reason to reject it."""
     state = Overlay(view, block.height, block.time_ms)
-    refusals = (_refusal(state, raw, reader) for raw in block.transactions)
-    return next((refusal for refusal in refusals if refusal is not None), None)
+    for raw in block.transactions:
+        refusal = judge(state, raw, reader)
+        if refusal is not None:
+            return refusal
+    return _effects(view, state, [None] * len(block.transactions))
 
 
 def finalize_block(view: StateView, block: Block, reader: TransactionReader) -> BlockEffects:
     """The effects of a decided block on the state before it."""
-    before = view.head
-    assert block.height > before.height, "blocks are executed in order"
+    assert block.height > view.head.height, "blocks are executed in order"
     state = Overlay(view, block.height, block.time_ms)
     refusals: list[Refused | None] = []
     for raw in block.transactions:
@@ -129,6 +123,11 @@ def finalize_block(view: StateView, block: Block, reader: TransactionReader) -> 
             refusals.append(None)
         except Refused as refusal:
             refusals.append(refusal)
+    return _effects(view, state, refusals)
+
+
+def _effects(view: StateView, state: Overlay, refusals: Sequence[Refused | None]) -> BlockEffects:
+    """What a block changes; the same for a proposal and for the decided block that is equal to it."""
     effects = state.effects(refusals)
-    assert effects.head.position == before.position + len(effects.events), "every event has a position"
+    assert effects.head.position == view.head.position + len(effects.events), "every event has a position"
     return effects

@@ -22,7 +22,7 @@ from hansa.core.errors import Refused
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import FORM, SIZE
 from hansa.pubsub.ledger.rules import KINDS
-from hansa.pubsub.ledger.rules.kind import CheckContext, Kind
+from hansa.pubsub.ledger.rules.kind import CheckContext, Kind, Sender
 from hansa.pubsub.ledger.rules.signatures import Signatures
 from hansa.pubsub.ledger.state import StateView
 
@@ -87,6 +87,14 @@ class TransactionReader:
         assert transaction.steps, "a transaction has a step"
         self._cache.put(digest, transaction)
         return transaction
+
+    def sender(self, raw: bytes, state: StateView) -> Sender:
+        """Whose a transaction is, by its first bytes alone; refuses replays and what strangers send.
+
+        Raises:
+            RuleBroken: a rule of transactions or of the kind.
+        """
+        return self._kind(raw).admit(state, raw)
 
     def _kind(self, raw: bytes) -> Kind[Any, Any]:
         """The kind of a transaction within the ledger's limits."""

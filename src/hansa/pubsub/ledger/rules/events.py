@@ -36,10 +36,10 @@ from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import FORM as TRANSACTION_FORM
 from hansa.pubsub.ledger.results import Rule
-from hansa.pubsub.ledger.rules.kind import CheckContext, Kind
+from hansa.pubsub.ledger.rules.kind import CheckContext, Kind, Sender
 from hansa.pubsub.ledger.rules.quotas import RULES as QUOTA_RULES
-from hansa.pubsub.ledger.rules.quotas import Load, check_quotas, spend
-from hansa.pubsub.ledger.state import Overlay, StateView
+from hansa.pubsub.ledger.rules.quotas import check_quotas, spend
+from hansa.pubsub.ledger.state import Load, Overlay, StateView
 
 BATCH_JWS_PATTERN: Final = "[A-Za-z0-9_.-]{1,2048}"
 """Longer than any batch of a DID and of a key name of their greatest lengths."""
@@ -118,13 +118,14 @@ def _read_batch(compact: str) -> tuple[Batch, CompactJws]:
         raise TRANSACTION_FORM.broken(error.message) from error
 
 
-def _admit(state: StateView, raw: bytes) -> None:
+def _admit(state: StateView, raw: bytes) -> Sender:
     """Refuse an outdated batch, or one of a stranger, by the first bytes of its transaction."""
     match = _BEGINNING.match(raw)
     if match is None:
         raise TRANSACTION_FORM.broken("The transaction does not begin with a batch.")
     batch, parts = _read_batch(match[1].decode("ascii"))
     _check_issuer(state, batch, parts)
+    return Sender(batch.issuer, batch.seq)
 
 
 def _check_issuer(state: StateView, batch: Batch, parts: CompactJws) -> PublicJwk:

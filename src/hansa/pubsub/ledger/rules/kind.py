@@ -35,6 +35,15 @@ WireT = TypeVar("WireT", bound=msgspec.Struct)
 StepT = TypeVar("StepT")
 
 
+class Sender(msgspec.Struct, frozen=True):
+    """Whose a transaction is, by its first bytes: not verified yet."""
+
+    did: str
+    seq: int = 0
+    """Its number, which grows strictly for a sender; 0 in kinds without numbers, of which one at a time waits
+    for a sender."""
+
+
 class CheckContext(msgspec.Struct, frozen=True):
     """What a check needs beside the state."""
 
@@ -52,7 +61,8 @@ class Kind(msgspec.Struct, Generic[WireT, StepT], frozen=True):
     """Its fields, by the names of the form."""
     rules: tuple[Rule, ...]
     """Every rule that its functions refuse with."""
-    admit: Callable[[StateView, bytes], None]
+    admit: Callable[[StateView, bytes], Sender]
+    """Its sender, an active member."""
     check_form: Callable[[WireT, LedgerParams], None]
     decode: Callable[[WireT], Sequence[StepT]]
     """At least one step."""

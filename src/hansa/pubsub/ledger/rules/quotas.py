@@ -19,7 +19,7 @@ import msgspec
 from hansa.core.errors import Code
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import Rule
-from hansa.pubsub.ledger.state import IssuerState
+from hansa.pubsub.ledger.state import IssuerState, Load
 
 EVENTS_QUOTA: Final = Rule(
     23, Code.QUOTA_EXCEEDED, "the issuer would exceed `issuer_events_per_s` for longer than `issuer_burst_s`"
@@ -35,17 +35,6 @@ RULES: Final = (EVENTS_QUOTA, BYTES_QUOTA, DAY_QUOTA)
 
 _MILLI: Final = 1000
 _DAY_MS: Final = 86_400_000
-
-
-class Load(msgspec.Struct, frozen=True):
-    """What counts against quotas."""
-
-    events: int = 0
-    size_bytes: int = 0
-
-    def plus(self, other: Load) -> Load:
-        """Both together."""
-        return Load(self.events + other.events, self.size_bytes + other.size_bytes)
 
 
 def spend(issuer: IssuerState, load: Load, params: LedgerParams, time_ms: int) -> IssuerState:
@@ -66,6 +55,16 @@ def spend(issuer: IssuerState, load: Load, params: LedgerParams, time_ms: int) -
     )
 
 
+def is_within_quotas(after: IssuerState, params: LedgerParams) -> bool:
+    """Whether an issuer is within its quotas after what it spent."""
+    burst_ms = _MILLI * params.issuer_burst_s
+    return (
+        after.events_level <= burst_ms * params.issuer_events_per_s
+        and after.bytes_level <= burst_ms * params.issuer_bytes_per_s
+        and after.day_bytes <= params.issuer_bytes_per_day
+    )
+
+
 def check_quotas(issuer: IssuerState, load: Load, params: LedgerParams, time_ms: int) -> None:
     """Check that an issuer may publish something in a block of that time.
 
@@ -73,6 +72,8 @@ def check_quotas(issuer: IssuerState, load: Load, params: LedgerParams, time_ms:
         RuleBroken: a quota's rule, with the time to wait.
     """
     after = spend(issuer, load, params, time_ms)
+    if is_within_quotas(after, params):
+        return
     for rule, level, rate in (
         (EVENTS_QUOTA, after.events_level, params.issuer_events_per_s),
         (BYTES_QUOTA, after.bytes_level, params.issuer_bytes_per_s),
@@ -81,6 +82,5 @@ def check_quotas(issuer: IssuerState, load: Load, params: LedgerParams, time_ms:
         if excess > 0:
             wait_ms = -(-excess // rate) + after.level_time_ms - time_ms
             raise rule.broken(f"{issuer.did} has published too much at once; wait {wait_ms} ms.", wait_ms)
-    if after.day_bytes > params.issuer_bytes_per_day:
-        wait_ms = (after.day + 1) * _DAY_MS - time_ms
-        raise DAY_QUOTA.broken(f"{issuer.did} has published its share of today.", wait_ms)
+    wait_ms = (after.day + 1) * _DAY_MS - time_ms
+    raise DAY_QUOTA.broken(f"{issuer.did} has published its share of today.", wait_ms)

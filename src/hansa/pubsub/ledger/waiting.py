@@ -1,0 +1,424 @@
+"""Transactions that wait for a block: a bounded queue for each sender, from which proposals take turns.
+
+The engine's mempool is one list, first in, first out: whoever fills it makes all others wait. So it only
+carries transactions from member to member, and what waits is decided here.
+
+    check      CheckTx: cheap refusals first (outdated, a queue that is full), then the full check against the
+               committed state; what passes waits in its sender's queue, ordered by `seq`
+    fill       PrepareProposal: turns over the senders by bytes, so that a block has something of each
+    settle     Commit: what was committed, and what can no longer be valid, leaves the queues
+    recheck    CheckTx of a transaction that waits: one look-up, since `settle` has decided it
+
+A transaction may continue an entity's chain behind one that waits before it in the same queue, equal in key,
+version and hashlink: its issuer's member is a block ahead of this one. Otherwise it must be valid now.
+
+The engine makes blocks as long as its mempool holds anything, so what waits here without ever becoming valid
+would make empty blocks without end. CheckTx judges times and quotas by this member's clock, since the next
+blocks have a later time than the last; block time catches up within `LATE_BLOCKS_MAX` blocks, and what is not
+valid by then is dropped. Whatever else may keep a transaction waiting, a run of empty blocks longer than any
+honest league makes drops it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from hansa.core.cache import Cache
+from hansa.core.errors import Code
+from hansa.core.events import event_time_ms
+from hansa.pubsub.bus import Claim
+from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.results import BUSY_SEQUENCE, QUEUE_FULL
+from hansa.pubsub.ledger.rules.kind import Sender
+from hansa.pubsub.ledger.rules.quotas import is_within_quotas, spend
+from hansa.pubsub.ledger.state import NOTHING, BlockEffects, Load, Overlay, StateView
+from hansa.pubsub.ledger.state_machine import Proposal, judge
+from hansa.pubsub.ledger.transactions import TransactionReader
+
+QUEUE_TRANSACTIONS_MAX: Final = 16
+QUEUE_SIZE_MAX_BYTES: Final = 1_000_000
+"""Of one sender."""
+WAITING_SIZE_MAX_BYTES: Final = 2_000_000
+"""Of all senders; some seconds of work. When more wait, each has an equal share, and room for one
+transaction at least."""
+FULL_WAIT_MS: Final = 500
+"""A few blocks take that long, and then there is room again."""
+LATE_BLOCKS_MAX: Final = 3
+"""After a silence the next block carries the time of the last one, the block after it the present time."""
+DROPPED_REMEMBERED_MAX: Final = 4096
+
+
+class ChainEnd(NamedTuple):
+    """The last version of an entity."""
+
+    version: int = 0
+    """0 before the first."""
+    hashlink: str | None = None
+
+
+class Change(NamedTuple):
+    """What an event does to the chain of its entity."""
+
+    key: str
+    version: int
+    previous: str | None
+    hashlink: str
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A transaction that waits."""
+
+    raw: bytes
+    digest: bytes
+    sender: Sender
+    load: Load
+    changes: tuple[Change, ...]
+    keys: frozenset[str]
+    """Of the entities that it changes."""
+    ids: frozenset[str]
+    """Of its events."""
+    first_time_ms: int
+    """Earliest block time at which no event is too far ahead of it."""
+    last_time_ms: int
+    """Latest block time at which no event is too far behind it."""
+    height: int
+    """Of the last block when it began to wait."""
+
+
+class WaitingTransactions:
+    """What waits at this member. Bounded in all; holds only what passed the full check."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, list[Waiting]] = {}
+        """By the sender's DID; none is empty. Ordered by `seq`."""
+        self._by_digest: dict[bytes, Waiting] = {}
+        self._dropped: Cache[bytes, bool] = Cache("ledger_dropped_transactions", DROPPED_REMEMBERED_MAX)
+        """Digests of what was dropped: block time, not this member's clock, decides when it may wait again."""
+        self._proposed: tuple[Claim, ...] = ()
+        """Claims after the last valid proposal, until a block is decided."""
+        self._committed_at: dict[str, int] = {}
+        """Height of the block that last held something of a sender."""
+        self._empty_blocks = 0
+        """In a row."""
+
+    def __len__(self) -> int:
+        return len(self._by_digest)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all that waits."""
+        return sum(len(waiting.raw) for waiting in self._by_digest.values())
+
+    def queue(self, did: str) -> tuple[Waiting, ...]:
+        """What waits of a sender, in its order."""
+        return tuple(self._queues.get(did, ()))
+
+    # -- CheckTx ---------------------------------------------------------------------------------------------
+
+    def check(
+        self, view: StateView, raw: bytes, now_ms: int, reader: TransactionReader, *, is_recheck: bool = False
+    ) -> None:
+        """Let a transaction wait, or refuse it.
+
+        Args:
+            view: The committed state.
+            raw: The transaction.
+            now_ms: This member's clock. The next block's time is not known yet; it lags behind by up to the
+                time since the last one.
+            reader: Reads it.
+            is_recheck: Whether the engine holds it already, and queries whether it is still valid.
+
+        Raises:
+            RuleBroken: the first rule that it breaks.
+        """
+        digest = hashlib.sha256(raw).digest()
+        if digest in self._by_digest:
+            return
+        sender = reader.sender(raw, view)
+        self._check_room(sender, len(raw), view.params)
+        was_here = is_recheck or self._dropped.peek(digest) is not None
+        head = view.head
+        time_ms = head.time_ms if was_here else max(head.time_ms, now_ms)
+        state = self._judge(view, raw, sender, time_ms, reader)
+        self._put(_as_waiting(raw, digest, sender, state, view))
+
+    def _check_room(self, sender: Sender, size_bytes: int, params: LedgerParams) -> None:
+        """Refuse what has no place in its sender's queue, before it is verified.
+
+        What waits there was verified, so nobody can take the places of another sender.
+        """
+        queue = self._queues.get(sender.did, ())
+        if any(waiting.sender.seq == sender.seq for waiting in queue):
+            raise BUSY_SEQUENCE.broken(f"Another transaction {sender.seq} of {sender.did} waits.")
+        senders = len(self._queues) + (sender.did not in self._queues)
+        share_bytes = min(QUEUE_SIZE_MAX_BYTES, WAITING_SIZE_MAX_BYTES // senders)
+        room_bytes = max(share_bytes, params.transaction_size_max_bytes)
+        used_bytes = sum(len(waiting.raw) for waiting in queue)
+        if len(queue) >= QUEUE_TRANSACTIONS_MAX or used_bytes + size_bytes > room_bytes:
+            raise QUEUE_FULL.broken(f"As much of {sender.did} waits as may wait.", FULL_WAIT_MS)
+
+    def _judge(
+        self, view: StateView, raw: bytes, sender: Sender, time_ms: int, reader: TransactionReader
+    ) -> Overlay:
+        """The committed state with the transaction on top.
+
+        What waits of its sender counts against the sender's quotas. A transaction that does not continue the
+        committed chains may continue those of what waits before it.
+        """
+        issuer = view.issuer(sender.did)
+        waiting = self._queues.get(sender.did)
+        if waiting:
+            issuer = spend(issuer, _total_load(waiting), view.params, time_ms)
+        state = Overlay(view, view.head.height + 1, time_ms)
+        state.presume(issuer)
+        refusal = judge(state, raw, reader)
+        if refusal is not None and refusal.code is Code.EVENT_VERSION_BROKEN:
+            predecessors = self._predecessors(sender)
+            if predecessors:
+                state = Overlay(view, view.head.height + 1, time_ms)
+                state.presume(issuer, predecessors)
+                refusal = judge(state, raw, reader)
+        if refusal is not None:
+            raise refusal
+        return state
+
+    def _predecessors(self, sender: Sender) -> tuple[Claim, ...]:
+        """The ends of the sender's chains after what waits before a transaction, or is being decided."""
+        claims = [claim for claim in self._proposed if claim.issuer == sender.did]
+        for waiting in self._queues.get(sender.did, ()):
+            if waiting.sender.seq < sender.seq:
+                claims += [_as_claim(sender.did, change) for change in waiting.changes]
+        return tuple(claims)
+
+    def _put(self, waiting: Waiting) -> None:
+        queue = self._queues.setdefault(waiting.sender.did, [])
+        queue.append(waiting)
+        queue.sort(key=lambda one: one.sender.seq)
+        self._by_digest[waiting.digest] = waiting
+        assert len(queue) <= QUEUE_TRANSACTIONS_MAX, "queues are bounded"
+
+    # -- PrepareProposal and ProcessProposal -----------------------------------------------------------------
+
+    def fill(self, proposal: Proposal, candidates: Iterable[bytes]) -> None:
+        """Fill a proposal from the queues by turns, and then from candidates that do not wait here.
+
+        The next turn is that of the sender with the fewest bytes in the proposal; among equals, of the one
+        that has been in no block for longest. What is not valid yet holds up the later ones of its sender,
+        which would make it outdated.
+        """
+        taken_bytes = dict.fromkeys(self._queues, 0)
+        places = dict.fromkeys(self._queues, 0)
+        while taken_bytes:
+            did = min(taken_bytes, key=lambda one: (taken_bytes[one], self._committed_at.get(one, 0), one))
+            queue = self._queues.get(did, ())
+            if places[did] >= len(queue):
+                del taken_bytes[did]
+                continue
+            waiting = queue[places[did]]
+            places[did] += 1
+            if not proposal.has_room(waiting.raw):
+                if not proposal.transactions:
+                    self._drop(waiting)  # no block has room for it
+                del taken_bytes[did]
+                continue
+            refusal = proposal.add(waiting.raw)
+            if refusal is None:
+                taken_bytes[did] += len(waiting.raw)
+            elif refusal.wait_ms:
+                del taken_bytes[did]
+        for raw in candidates:
+            if hashlib.sha256(raw).digest() not in self._by_digest and proposal.has_room(raw):
+                proposal.add(raw)
+
+    def note_proposed(self, effects: BlockEffects) -> None:
+        """Take note of a valid proposal: what continues its chains may wait while it is being decided."""
+        self._proposed = effects.claims
+
+    # -- Commit ----------------------------------------------------------------------------------------------
+
+    def settle(self, view: StateView, effects: BlockEffects, transactions: Sequence[bytes]) -> None:
+        """Remove what a block has committed, and what can no longer be valid after it.
+
+        Args:
+            view: The committed state after the block.
+            effects: Of the block.
+            transactions: Of the block.
+        """
+        self._empty_blocks = 0 if transactions else self._empty_blocks + 1
+        self._remove_committed(view.head.height, effects, transactions)
+        if effects.members:
+            self._queues.clear()  # the engine has all of it checked anew, by the new registry
+            self._by_digest.clear()
+        ends, ids = self._changed(view, effects)
+        self._proposed = ()
+        for did in tuple(self._queues):
+            late = self._late(did, view)
+            if ends[did] or late:
+                self._settle_chains(did, view, ends[did], ids[did], late)
+        assert all(self._queues.values()), "no queue is empty"
+
+    def _remove_committed(self, height: int, effects: BlockEffects, transactions: Sequence[bytes]) -> None:
+        """Remove what was in a block, and what was overtaken by it."""
+        for raw in transactions:
+            committed = self._by_digest.get(hashlib.sha256(raw).digest())
+            if committed is not None:
+                self._committed_at[committed.sender.did] = height
+                self._remove(committed)
+        for issuer in effects.issuers:
+            self._committed_at[issuer.did] = height
+            for waiting in self.queue(issuer.did):
+                if 0 < waiting.sender.seq <= issuer.seq:
+                    self._remove(waiting)
+
+    def _changed(
+        self, view: StateView, effects: BlockEffects
+    ) -> tuple[dict[str, dict[str, ChainEnd]], dict[str, set[str]]]:
+        """By sender that waits: the ends of the chains that may have changed, and the ids of new events.
+
+        What was proposed and not decided counts as changed: something may wait that continues it.
+        """
+        ends: dict[str, dict[str, ChainEnd]] = {did: {} for did in self._queues}
+        ids: dict[str, set[str]] = {did: set() for did in self._queues}
+        for claim in effects.claims:
+            if claim.issuer in ends:
+                ends[claim.issuer][claim.key] = _end_of(claim)
+        for claim in self._proposed:
+            if claim.issuer in ends and claim.key not in ends[claim.issuer]:
+                ends[claim.issuer][claim.key] = _end_of(view.claim(claim.issuer, claim.key))
+        for new in effects.events:
+            if new.event.issuer in ids:
+                ids[new.event.issuer].add(new.event.id)
+        return ends, ids
+
+    def _late(self, did: str, view: StateView) -> set[bytes]:
+        """Digests of what waits of a sender and should have been valid by now."""
+        head, issuer = view.head, view.issuer(did)
+        patience = max(LATE_BLOCKS_MAX, len(view.members))
+        late: set[bytes] = set()
+        for waiting in self._queues[did]:
+            after = spend(issuer, waiting.load, view.params, head.time_ms)
+            is_early = waiting.first_time_ms > head.time_ms or not is_within_quotas(after, view.params)
+            waited = head.height - waiting.height
+            if (
+                waiting.last_time_ms < head.time_ms
+                or (is_early and waited >= LATE_BLOCKS_MAX)
+                or min(self._empty_blocks, waited) > patience
+            ):
+                late.add(waiting.digest)
+            else:
+                issuer = after
+        return late
+
+    def _settle_chains(
+        self, did: str, view: StateView, ends: dict[str, ChainEnd], ids: set[str], late: set[bytes]
+    ) -> None:
+        """Drop what waits of a sender and is late, uses an event's id again, or does not continue its chains.
+
+        Args:
+            did: The sender.
+            view: The committed state.
+            ends: Of the chains that may have changed; those of what is dropped are added.
+            ids: Of the events that were committed.
+            late: Digests of what is dropped in any case.
+        """
+        retained: list[Waiting] = []
+        for waiting in self.queue(did):
+            after = None
+            if waiting.digest not in late and waiting.ids.isdisjoint(ids):
+                after = _continued(ends, waiting)
+            if after is not None:
+                ends |= after
+                retained.append(waiting)
+                continue
+            for key in waiting.keys - ends.keys():
+                ends[key] = _last_end(retained, key) or _end_of(view.claim(did, key))
+            self._drop(waiting)
+
+    def _drop(self, waiting: Waiting) -> None:
+        self._remove(waiting)
+        self._dropped.put(waiting.digest, value=True)
+
+    def _remove(self, waiting: Waiting) -> None:
+        del self._by_digest[waiting.digest]
+        queue = self._queues[waiting.sender.did]
+        queue.remove(waiting)
+        if not queue:
+            del self._queues[waiting.sender.did]
+
+
+def _as_waiting(raw: bytes, digest: bytes, sender: Sender, state: Overlay, view: StateView) -> Waiting:
+    """A transaction that was found valid, with what it changes."""
+    events = [new.event for new in state.events]
+    changes = tuple(
+        Change(event.entity.key, event.entity.version, event.previous, event.hashlink) for event in events
+    )
+    times = [event.time for event in events]  # of one form, so that their order is that of the text
+    params = view.params
+    return Waiting(
+        raw=raw,
+        digest=digest,
+        sender=sender,
+        load=state.load,
+        changes=changes,
+        keys=frozenset(change.key for change in changes),
+        ids=frozenset(event.id for event in events),
+        first_time_ms=event_time_ms(max(times)) - 1000 * params.event_ahead_max_s if times else 0,
+        last_time_ms=event_time_ms(min(times)) + 1000 * params.event_behind_max_s if times else sys.maxsize,
+        height=view.head.height,
+    )
+
+
+def _total_load(queue: Iterable[Waiting]) -> Load:
+    total = NOTHING
+    for waiting in queue:
+        total = total.plus(waiting.load)
+    return total
+
+
+def _as_claim(did: str, change: Change) -> Claim:
+    """The claim on an entity after a change that is not committed yet."""
+    return Claim(
+        key=change.key,
+        issuer=did,
+        first_position=0,
+        last_position=0,
+        version=change.version,
+        hashlink=change.hashlink,
+        is_deleted=False,
+    )
+
+
+def _end_of(claim: Claim | None) -> ChainEnd:
+    return ChainEnd() if claim is None else ChainEnd(claim.version, claim.hashlink)
+
+
+def _last_end(queue: Iterable[Waiting], key: str) -> ChainEnd | None:
+    """The end of an entity's chain after what waits, if something of it does."""
+    ends = [
+        ChainEnd(change.version, change.hashlink)
+        for waiting in queue
+        if key in waiting.keys
+        for change in waiting.changes
+        if change.key == key
+    ]
+    return ends[-1] if ends else None
+
+
+def _continued(ends: dict[str, ChainEnd], waiting: Waiting) -> dict[str, ChainEnd] | None:
+    """The ends of these chains after a transaction; None when it does not continue them."""
+    after: dict[str, ChainEnd] = {}
+    if waiting.keys.isdisjoint(ends):
+        return after
+    for change in waiting.changes:
+        end = after.get(change.key) or ends.get(change.key)
+        if end is None:
+            continue
+        if (change.version, change.previous) != (end.version + 1, end.hashlink):
+            return None
+        after[change.key] = ChainEnd(change.version, change.hashlink)
+    return after
