@@ -9,7 +9,7 @@ the connection alive, and detect that the client has gone away.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
 from hansa.api.responses import json_response
+from hansa.core.batches import EventProof
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.core.events import entity_location
@@ -30,6 +31,18 @@ KEEP_ALIVE_S: Final = 15.0
 CLOUD_EVENT: Final = "application/cloudevents+json"
 CLOUD_EVENTS: Final = "application/cloudevents-batch+json"
 _FILTERS: Final = frozenset({"after", "from", "type", "issuer", "entity"})
+
+
+class EventDocument(msgspec.Struct, frozen=True):
+    """A committed event as it is handed out: where it is, what it says, and the proof of it."""
+
+    position: int
+    height: int
+    time: str
+    """Of the block; the event has a time of its own."""
+    event: msgspec.Raw
+    """The content that was signed, and in front of it `issuer` and `location`."""
+    proof: EventProof | None
 
 
 class EventsApi:
@@ -48,6 +61,8 @@ class EventsApi:
         self._clock = clock
         self._limits = limits
         self._streams = 0
+        self._last_messages: tuple[EventPage | None, bool, bytes] = (None, False, b"")
+        """The page that was last made into server-sent events, and these."""
 
     async def page(self, request: Request) -> Response:
         """`GET /league/v1/events`."""
@@ -56,16 +71,13 @@ class EventsApi:
         limit_max = self._limits.events_page_max
         limit = parameters.number("limit", limit_max, 1, limit_max)
         page = await self._bus.search(after, await self._filter(parameters), limit, with_proofs=True)
-        documents = await self._documents(page)
         headers = {"x-scanned-to": str(page.scanned_to), "x-last-position": str(page.last_position)}
-        if not wants_cloud_events(request):
-            body = {
-                "events": documents,
-                "scanned_to": page.scanned_to,
-                "last_position": page.last_position,
-            }
-            return json_response(body, headers=headers)
-        return json_response([cloud_event(document) for document in documents], CLOUD_EVENTS, headers)
+        is_cloud = wants_cloud_events(request)
+        documents = await self._documents(page, as_cloud_events=is_cloud)
+        if is_cloud:
+            return json_response(documents, CLOUD_EVENTS, headers)
+        body = {"events": documents, "scanned_to": page.scanned_to, "last_position": page.last_position}
+        return json_response(body, headers=headers)
 
     async def stream(self, request: Request) -> Response:
         """`GET /league/v1/events/stream`."""
@@ -82,10 +94,23 @@ class EventsApi:
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
 
-    async def _documents(self, page: EventPage) -> list[dict[str, Any]]:
+    async def _documents(
+        self, page: EventPage, *, as_cloud_events: bool
+    ) -> Sequence[EventDocument | dict[str, Any]]:
         """The events of a page as they are handed out, with the locations that their issuers have now."""
         endpoints = {member.did: member.endpoint for member in await self._registry.members()}
-        return [event_document(committed, endpoints.get(committed.event.issuer)) for committed in page.events]
+        documents = [event_document(event, endpoints.get(event.event.issuer)) for event in page.events]
+        if not as_cloud_events:
+            return documents
+        return [cloud_event(*pair) for pair in zip(page.events, documents, strict=True)]
+
+    async def _page_messages(self, page: EventPage, *, as_cloud_events: bool) -> bytes:
+        """The server-sent events of a page; streams that got the same page share them."""
+        last, last_as_cloud_events, messages = self._last_messages
+        if last is not page or last_as_cloud_events != as_cloud_events:
+            messages = _messages(page, await self._documents(page, as_cloud_events=as_cloud_events))
+            self._last_messages = page, as_cloud_events, messages
+        return messages
 
     async def _filter(self, parameters: Parameters) -> EventFilter:
         keys: list[str] = []
@@ -123,7 +148,7 @@ class EventsApi:
                 if page is None:
                     return
                 next_page = asyncio.create_task(_next(pages))
-                yield _messages(page, await self._documents(page), as_cloud_events)
+                yield await self._page_messages(page, as_cloud_events=as_cloud_events)
         finally:
             self._streams -= 1
             next_page.cancel()
@@ -134,13 +159,12 @@ async def _next(pages: AsyncIterator[EventPage]) -> EventPage | None:
     return await anext(pages, None)
 
 
-def _messages(page: EventPage, documents: list[dict[str, Any]], as_cloud_events: bool) -> bytes:
+def _messages(page: EventPage, documents: Sequence[EventDocument | dict[str, Any]]) -> bytes:
     """The server-sent events of a page; the last one carries no data when the page ends without a match."""
     parts: list[bytes] = []
-    for document in documents:
-        data = msgspec.json.encode(cloud_event(document) if as_cloud_events else document)
-        name = document["event"]["type"].encode()
-        parts.append(b"id: %d\nevent: %s\ndata: %s\n\n" % (document["position"], name, data))
+    for committed, document in zip(page.events, documents, strict=True):
+        name, data = committed.event.type.encode(), msgspec.json.encode(document)
+        parts.append(b"id: %d\nevent: %b\ndata: %b\n\n" % (committed.position, name, data))
     if not page.events or page.events[-1].position < page.scanned_to:
         parts.append(b"id: %d\n\n" % page.scanned_to)
     return b"".join(parts)
@@ -152,38 +176,37 @@ def wants_cloud_events(request: Request) -> bool:
     return CLOUD_EVENT in accept or CLOUD_EVENTS in accept
 
 
-def event_document(committed: CommittedEvent, endpoint: str | None) -> dict[str, Any]:
-    """A committed event as it is handed out: where it is, what it says, and the proof of it.
-
-    The content that was signed is `event` without `issuer` and `location`, as canonical JSON.
+def event_document(committed: CommittedEvent, endpoint: str | None) -> EventDocument:
+    """A committed event as it is handed out.
 
     Args:
         committed: With its proof.
         endpoint: Of its issuer; None when the registry does not know it any more.
     """
-    event = msgspec.to_builtins(committed.event)
+    event = committed.event
+    added = {"issuer": event.issuer}
     if endpoint is not None:
-        event["location"] = entity_location(endpoint, committed.event.entity.key, committed.event.hashlink)
-    return {
-        "position": committed.position,
-        "height": committed.height,
-        "time": committed.time,
-        "event": event,
-        "proof": msgspec.to_builtins(committed.proof),
-    }
+        added["location"] = entity_location(endpoint, event.entity.key, event.hashlink)
+    # The content is a JSON object: what is added goes in front of its first name.
+    document = b"%b,%b" % (msgspec.json.encode(added)[:-1], committed.content[1:])
+    return EventDocument(
+        committed.position, committed.height, committed.time, msgspec.Raw(document), committed.proof
+    )
 
 
-def cloud_event(document: dict[str, Any]) -> dict[str, Any]:
-    """An event as a CloudEvent 1.0 in JSON, with the `sequence` extension."""
-    event = document["event"]
+def cloud_event(committed: CommittedEvent, document: EventDocument) -> dict[str, Any]:
+    """An event as a CloudEvent 1.0 in JSON, with the `sequence` extension and those for its block."""
+    event = committed.event
     return {
         "specversion": "1.0",
-        "id": event["id"],
-        "source": event["issuer"],
-        "type": event["type"],
-        "subject": event["entity"]["key"],
-        "time": event["time"],
-        "sequence": f"{document['position']:020d}",
+        "id": event.id,
+        "source": event.issuer,
+        "type": event.type,
+        "subject": event.entity.key,
+        "time": event.time,
+        "sequence": f"{committed.position:020d}",
+        "blocktime": committed.time,
+        "blockheight": str(committed.height),
         "datacontenttype": "application/json",
         "data": document,
     }

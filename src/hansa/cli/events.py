@@ -7,7 +7,8 @@ it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -172,13 +173,27 @@ class EventReader:
 
     async def follow(self, selection: EventSelection) -> AsyncIterator[Event]:
         """Events as they are committed; without `after` or `from_time`, new ones alone."""
+        count, to_time = 0, selection.to_time
+        async with contextlib.aclosing(self._stream(selection)) as events:
+            async for event in events:
+                # A stream has no end of its own. Blocks' times never decrease; those of events do.
+                if to_time is not None and _own_time(event) >= to_time:
+                    if str(event.get("time", "")) >= to_time:
+                        return
+                    continue
+                yield event
+                count += 1
+                if count == selection.limit:
+                    return
+
+    async def _stream(self, selection: EventSelection) -> AsyncGenerator[Event]:
+        """Events of the stream, which is opened again when it breaks."""
         after = selection.after
         if after is None:
             after = 0 if selection.from_time else await self._last_position()
-        count, is_first, backoff = 0, True, Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S)
+        is_first, backoff = True, Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S)
         while True:
             try:
-                # A stream has no end of its own: `to` is checked here.
                 parameters = [("after", str(after)), *(p for p in selection.parameters() if p[0] != "to")]
                 resume = None if is_first else str(after)
                 async for message in self._client.stream(STREAM, parameters, resume):
@@ -186,14 +201,8 @@ class EventReader:
                     if message.id.isdigit():
                         after = int(message.id)
                     event = self._decoded(message.data)
-                    if event is None:
-                        continue
-                    if selection.to_time is not None and str(event.get("time", "")) >= selection.to_time:
-                        return
-                    yield event
-                    count += 1
-                    if count == selection.limit:
-                        return
+                    if event is not None:
+                        yield event
             except Unavailable as error:
                 if is_first:
                     raise
@@ -202,7 +211,11 @@ class EventReader:
             await self._clock.sleep(backoff.next_s())
 
     def line(self, event: Event) -> str:
-        """An event in one line: position, time, name, issuer, version, lifecycle status, entity key."""
+        """An event in one line.
+
+        Its position, its time and that of its block, its name, issuer, version and lifecycle status, and the
+        key of its entity.
+        """
         content = event.get("event")
         content = content if isinstance(content, dict) else {}
         entity = content.get("entity")
@@ -211,7 +224,7 @@ class EventReader:
         status = metadata.get("lifecycleStatus") if isinstance(metadata, dict) else None
         issuer = str(content.get("issuer", ""))
         return printable(
-            f"{event.get('position', ''):>7}  {event.get('time', '')}  {content.get('type', ''):<44}"
+            f"{event.get('position', ''):>7}  {content.get('time', '')}  {event.get('time', '')}  {content.get('type', ''):<44}"
             f"  {self.names.get(issuer, issuer):<12}  v{entity.get('version', '')!s:<4} {status or '-':<10}"
             f"  {str(entity.get('key', ''))[:16]}"
         )
@@ -230,3 +243,8 @@ class EventReader:
         except msgspec.DecodeError:
             return None
         return event if isinstance(event, dict) and "event" in event else None
+
+
+def _own_time(event: Event) -> str:
+    content = event.get("event")
+    return str(content.get("time", "")) if isinstance(content, dict) else ""

@@ -246,7 +246,10 @@ async def test_events_come_as_cloud_events(league: League) -> None:
     (event,) = answer.json()
     assert event["specversion"] == "1.0"
     assert (event["source"], event["type"]) == (lubeck.did, "productOfferingCreateEvent")
-    assert event["data"]["event"]["id"] == event["id"]
+    data = event["data"]
+    assert data["event"]["id"] == event["id"]
+    assert event["time"] == data["event"]["time"]
+    assert (event["blocktime"], event["blockheight"]) == (data["time"], str(data["height"]))
     assert all(name.isalnum() and name.islower() for name in event)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from hansa.api.events import event_document
@@ -24,7 +25,10 @@ def document(index: int = 1) -> dict[str, Any]:
     proof = event_proofs(ORIGIN.signer.sign(CONTENTS, 1), CONTENTS)[index]
     event = decode_event(CONTENTS[index], ORIGIN.did)
     committed = CommittedEvent(index + 1, 1, "2026-01-01T00:00:00.000Z", event, CONTENTS[index], proof)
-    return event_document(committed, ORIGIN.endpoint)
+    handed_out: dict[str, Any] = msgspec.json.decode(
+        msgspec.json.encode(event_document(committed, ORIGIN.endpoint))
+    )
+    return handed_out
 
 
 def test_an_event_as_it_is_handed_out_verifies() -> None:

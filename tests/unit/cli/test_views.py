@@ -123,6 +123,7 @@ def test_an_event_is_a_line_with_the_issuers_name() -> None:
             "time": "2026-08-01T12:00:00.000Z",
             "event": {
                 "type": "categoryCreateEvent",
+                "time": "2026-08-01T12:00:30.000Z",
                 "issuer": "did:key:zOne",
                 "entity": {"key": "ab" * 32, "type": "Category", "version": 1},
                 "metadata": {"lifecycleStatus": "Launched"},
@@ -131,6 +132,7 @@ def test_an_event_is_a_line_with_the_issuers_name() -> None:
     )
     assert line.split() == [
         "7",
+        "2026-08-01T12:00:30.000Z",
         "2026-08-01T12:00:00.000Z",
         "categoryCreateEvent",
         "lubeck",
