@@ -35,7 +35,7 @@ from hansa.core.events import (
     event_name,
     event_time,
 )
-from hansa.core.identifiers import entity_key, new_entity_id, uuid7
+from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -73,7 +73,7 @@ class Issuer:
     def event(self) -> bytes:
         """The content of a new event."""
         now = datetime.now(UTC)
-        entity_id = new_entity_id(TYPE, now, os.urandom)
+        entity_id = f"urn:x:{uuid7(now, os.urandom)}"
         event = LifecycleEvent(
             id=uuid7(now, os.urandom),
             type=event_name(TYPE, CREATE),

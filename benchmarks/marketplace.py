@@ -28,6 +28,7 @@ from hansa.core.clock import Clock, SystemClock
 from hansa.core.entropy import BufferedEntropy
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
+from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import TokenAuthenticate, issue_token
 from hansa.node.allowed_origins import ListenerOrigins
 from hansa.node.folder.disk import DiskWatch
@@ -75,10 +76,12 @@ async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
     models = load()
     store = await SqliteStore.open(folder / STORE, clock, limits, plan=index_plan(models))
     authenticate = TokenAuthenticate(SigningKey.load(folder / KEY).verifying_key(), DID, clock)
+    entropy = BufferedEntropy(os.urandom)
     endpoint = f"http://127.0.0.1:{port}"
     business = BusinessApp(
         Context(
-            store, models, authenticate, clock, BufferedEntropy(os.urandom), limits, endpoint, Rules(models)
+            *(store, models, authenticate, clock, entropy, limits, endpoint),
+            *(Rules(models), OwnIdentifiers(DID, entropy, has_ledger=False)),
         )
     )
     door = FrontDoor(

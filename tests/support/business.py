@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hansa.business import BusinessApp
@@ -15,11 +15,14 @@ from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.clock import Clock, ManualClock
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
+from hansa.core.members import Member
+from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.store import Store
 from hansa.store.sqlite.store import SqliteStore
 from tests.support.asgi import AsgiClient
 
 ENDPOINT = "http://market.example:8101"
+DID = "did:web:market.example"
 CATALOG = "/tmf-api/productCatalogManagement/v4"
 PARTY = "/tmf-api/party/v4"
 MODELS = load()
@@ -45,15 +48,24 @@ class Business:
     """An application with what it stands on, and a client for each kind of caller."""
 
     def __init__(
-        self, store: Store, clock: Clock, limits: Limits, models: Models, endpoint: str = ENDPOINT
+        self,
+        store: Store,
+        clock: Clock,
+        limits: Limits,
+        models: Models,
+        endpoint: str = ENDPOINT,
+        members: Sequence[Member] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
         self.limits = limits
         self.models = models
         self.endpoint = endpoint
+        entropy = random.Random(7).randbytes
+        identifiers = OwnIdentifiers(DID, entropy, lambda: members or (), has_ledger=members is not None)
         self.context = Context(
-            store, models, authenticate, clock, random.Random(7).randbytes, limits, endpoint, Rules(models)
+            *(store, models, authenticate, clock, entropy, limits, endpoint),
+            *(Rules(models), identifiers),
         )
         self.app = BusinessApp(self.context)
         self.anonymous = AsgiClient(self.app)
@@ -69,9 +81,10 @@ async def open_business(
     limits: Limits | None = None,
     endpoint: str = ENDPOINT,
     models: Models | None = None,
+    members: Sequence[Member] | None = None,
 ) -> Business:
-    """A business application on a store at `path`, or in memory."""
+    """A business application on a store at `path`, or in memory; with `members`, that of a league."""
     clock, limits = clock or ManualClock(), limits or Limits()
     models = models or MODELS
     store = await SqliteStore.open(path, clock, limits, plan=index_plan(models))
-    return Business(store, clock, limits, models, endpoint)
+    return Business(store, clock, limits, models, endpoint, members)

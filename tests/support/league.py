@@ -14,6 +14,7 @@ from typing import Any, Self
 import msgspec
 
 from hansa.api import LeagueContext, routes
+from hansa.business.operations.writes import held_until_claimed
 from hansa.business.rules import DanglingReference
 from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.batches import BatchSigner
@@ -24,6 +25,7 @@ from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
+from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck, MemberSigner
 from hansa.node.http.application import rest_application
 from hansa.pubsub.bus import Bus
@@ -67,6 +69,7 @@ class Marketplace:
         self.member = Member(self.did, name, self.endpoint, (self.key.public,), 1)
         self.signer = BatchSigner(self.key, self.did, league.clock)
         self.entropy = random.Random(name).randbytes
+        self.identifiers = OwnIdentifiers(self.did, self.entropy, lambda: league.registered)
         self.consumes: ConsumeCondition = consume_all
         self.bus: Bus
         self.store: Store
@@ -104,11 +107,12 @@ class Marketplace:
         league, clock, limits = self.league, self.league.clock, self.league.limits
         backlog, registry = Backlog(clock), MemberRegistry(self.bus, clock)
         signer = MemberSigner(self.key, self.did, clock, self.entropy, limits)
-        self.publisher = Publisher(self.store, self.bus, self.signer, TYPES, clock, self.entropy, limits)
+        self.publisher = Publisher(
+            self.store, self.bus, registry, self.signer, TYPES, clock, self.entropy, limits
+        )
         self.follower = Follower(
             self.store,
             self.bus,
-            registry,
             self.did,
             TYPES,
             backlog,
@@ -171,7 +175,8 @@ class Marketplace:
         await self.stop()
         await self.store.close()
 
-    # -- what people do -----------------------------------------------------------------------------------------
+    # -- what people do
+    # -----------------------------------------------------------------------------------------
 
     def id(self, name: str, type_name: str = "ProductOffering") -> str:
         """An identifier of this marketplace."""
@@ -189,7 +194,9 @@ class Marketplace:
         """Write entities in one transaction."""
         async with self.store.transaction() as tx:
             for entity_id, status, type_name, fields in entities:
-                await tx.put(draft(entity_id, status, type_name, **fields))
+                new = draft(entity_id, status, type_name, **fields)
+                current = await tx.entity(entity_id)
+                await tx.put((await held_until_claimed(tx, self.identifiers, new, current))[0])
 
     async def delete(self, entity_id: str) -> None:
         """Delete an entity."""
@@ -217,7 +224,8 @@ class Marketplace:
         origins = await retrievals.origins(self.store)
         return all(origin.pending == 0 and origin.deferred_after is None for origin in origins)
 
-    # -- what nobody should do ----------------------------------------------------------------------------------
+    # -- what nobody should do
+    # ----------------------------------------------------------------------------------
 
     async def announce(self, entity_id: str, body: bytes, **overrides: Any) -> LifecycleEvent:
         """Put a first version on the ledger without the publisher."""

@@ -50,7 +50,8 @@ class Network:
         await self.clock.sleep(min(delay_s, request.timeout_s))
         if delay_s > request.timeout_s:
             raise Unavailable(Code.RETRIEVAL_TIMEOUT, "The exchange took too long.")
-        client = AsgiClient(self.applications[endpoint], request.headers)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        client = AsgiClient(self.applications[endpoint], headers)
         response = await client.request(request.method, request.url.removeprefix(endpoint), body=request.body)
         answer = HttpResponse(response.status, response.headers, response.body)
         if endpoint in self.faults:

@@ -66,7 +66,7 @@ class EntitiesApi:
             raise Refused(Code.INVALID, f"{HASHLINK_PARAMETER} is not a hashlink.")
         entity, published = await self._public_part_of(request.path_params["id"])
         if entity is None:
-            if published is not None and published.version > 0:
+            if _was_published(published):
                 return _was_removed("The entity has been deleted or withdrawn.")
             raise Refused(Code.NOT_FOUND, "There is no public entity with this identifier or key.")
         if hashlink is not None and hashlink != entity.hashlink:
@@ -76,7 +76,7 @@ class EntitiesApi:
     async def many(self, request: Request) -> Response:
         """`POST /league/v1/entities`: many of ours by key and hashlink (`hansa.replication.exchange`)."""
         body = await self._body(request)
-        await signing_member(self._check, request, body)
+        is_member = await signing_member(self._check, request, body) is not None
         Parameters(request, (), self._limits)
         requested = self._requested(body)
         published = await publications.by_keys(self._store, tuple(one.key for one in requested))
@@ -86,7 +86,7 @@ class EntitiesApi:
         room_bytes = self._limits.retrieval_size_max_bytes - sum(map(len, later))
         for start in range(0, len(requested), ENTITIES_PER_READ):
             part = requested[start : start + ENTITIES_PER_READ]
-            for line in await self._lines(part, published):
+            for line in await self._lines(part, published, is_member=is_member):
                 size_bytes += len(line) - len(later[len(lines)])
                 if size_bytes > room_bytes:
                     return _lines_response(lines + later[len(lines) :])
@@ -94,7 +94,7 @@ class EntitiesApi:
         return _lines_response(lines)
 
     async def _lines(
-        self, requested: tuple[RequestedEntity, ...], published: dict[str, Publication]
+        self, requested: tuple[RequestedEntity, ...], published: dict[str, Publication], *, is_member: bool
     ) -> list[bytes]:
         ids = [published[one.key].entity_id for one in requested if one.key in published]
         entities = await self._store.entities(ids)
@@ -107,7 +107,7 @@ class EntitiesApi:
             if entity is not None and _is_ours(entity) and entity.hashlink == one.hashlink:
                 lines.append(encode_line(one.key, "found", entity.body))
             else:
-                lines.append(encode_line(one.key, _absence(entity, publication)))
+                lines.append(encode_line(one.key, _absence(entity, publication, is_member=is_member)))
         return lines
 
     async def _public_part_of(self, name: str) -> tuple[Entity | None, Publication | None]:
@@ -158,12 +158,23 @@ def _is_ours(entity: Entity) -> bool:
     return entity.origin is None and entity.public
 
 
-def _absence(entity: Entity | None, publication: Publication | None) -> Status:
-    """Why a version is not here."""
+def _was_published(publication: Publication | None) -> bool:
+    """Whether everybody may know that an entity was public here once."""
+    return publication is not None and publication.version > 0 and publication.claimed_by is None
+
+
+def _absence(entity: Entity | None, publication: Publication | None, *, is_member: bool) -> Status:
+    """Why a version is not here.
+
+    A member has read of the event on the ledger, or on its way there. To a stranger, who can only have
+    guessed the identifier, an entity that was never public does not exist.
+    """
     if entity is not None and _is_ours(entity):
         return "superseded"
-    if publication is not None and (publication.version > 0 or publication.is_under_way):
+    if _was_published(publication):
         return "gone"
+    if is_member and publication is not None and publication.is_under_way:
+        return "pending" if entity is not None and entity.pending is not None else "gone"
     return "unknown"
 
 

@@ -11,6 +11,7 @@ from hansa.core.access import Authenticate, Authorize, authorize_by_role
 from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.core.policies import UnknownAttributes
 from hansa.store import Store
 
@@ -35,6 +36,7 @@ class Context(msgspec.Struct, frozen=True):
     endpoint: str
     """Where this marketplace is reached, without a trailing slash."""
     rules: Rules
+    identifiers: OwnIdentifiers
     policies: Policies = Policies()
     extensions: Extensions = Extensions()
     """The schemas that the operator registered."""

@@ -21,6 +21,9 @@ MEANINGS: Final[dict[Code, str]] = {
     Code.NOT_ACCEPTABLE: "none of the media types in `Accept` can be produced",
     Code.CONFLICT: "the identifier exists already, or the entity changed meanwhile",
     Code.READ_ONLY_REPLICA: "the entity has its origin at another member, which alone may change it",
+    Code.IDENTIFIER_RESERVED: (
+        "only another member can publish under this identifier: leave out `id`, or choose another one"
+    ),
     Code.TRANSITION_REFUSED: "the state cannot follow the one that the entity is in; the message names those that can",
     Code.REFERENCE_WRONG_TYPE: (
         "an entity with this identifier is here, and of a type that the attribute does not refer to"

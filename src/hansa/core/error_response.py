@@ -25,6 +25,7 @@ REASONS: Final[dict[Code, str]] = {
     Code.CONFLICT: "Conflict",
     Code.PRECONDITION_FAILED: "Precondition failed",
     Code.READ_ONLY_REPLICA: "Read-only replica",
+    Code.IDENTIFIER_RESERVED: "Identifier of another member",
     Code.TRANSITION_REFUSED: "State transition not allowed",
     Code.REFERENCE_WRONG_TYPE: "Reference to a wrong type",
     Code.REFERENCE_UNRESOLVED: "Unresolved reference",

@@ -28,6 +28,7 @@ class Code(StrEnum):
     NOT_ACCEPTABLE = "not-acceptable"
     CONFLICT = "conflict"
     READ_ONLY_REPLICA = "read-only-replica"
+    IDENTIFIER_RESERVED = "identifier-reserved"
     TRANSITION_REFUSED = "transition-refused"
     REFERENCE_WRONG_TYPE = "reference-wrong-type"
     REFERENCE_UNRESOLVED = "reference-unresolved"
@@ -63,6 +64,7 @@ class Code(StrEnum):
     HASH_MISMATCH = "hash-mismatch"
     KEY_MISMATCH = "key-mismatch"
     IDENTIFIER_CLAIMED = "identifier-claimed"
+    IDENTIFIER_STOLEN = "identifier-stolen"
     ENTITY_INVALID = "entity-invalid"
     HOST_NOT_ALLOWED = "host-not-allowed"
     # A notification to a hub listener.
@@ -93,6 +95,7 @@ HTTP_STATUS: Final[dict[Code, int]] = {
     Code.NOT_ACCEPTABLE: 406,
     Code.CONFLICT: 409,
     Code.READ_ONLY_REPLICA: 409,
+    Code.IDENTIFIER_RESERVED: 409,
     Code.TRANSITION_REFUSED: 409,
     Code.REFERENCE_WRONG_TYPE: 400,
     Code.REFERENCE_UNRESOLVED: 409,

@@ -66,14 +66,6 @@ def kebab(type_name: str) -> str:
     return _CAPITAL.sub("-", type_name).lower()
 
 
-def new_entity_id(type_name: str, now: datetime, entropy: Entropy) -> str:
-    """`urn:ngsi-ld:<kebab-type>:<uuid>` with a time-ordered UUID.
-
-    What is made together stands together in an index.
-    """
-    return f"urn:ngsi-ld:{kebab(type_name)}:{uuid7(now, entropy)}"
-
-
 def bound_entity_id(type_name: str, did: str, nonce: bytes) -> str:
     """The identifier of an entity of this type that is bound to a member by a nonce.
 

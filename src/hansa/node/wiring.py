@@ -40,6 +40,7 @@ from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
+from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
 from hansa.node.allowed_origins import ImportOrigins, ListenerOrigins, MemberOrigins
 from hansa.node.children import Children
@@ -71,6 +72,7 @@ def business_context(
     authenticate: Authenticate,
     clock: Clock,
     entropy: Entropy,
+    identifiers: OwnIdentifiers,
 ) -> tuple[Context, JobFiles]:
     """What the TM Forum APIs work with, as the settings say; and the files of their jobs.
 
@@ -92,6 +94,7 @@ def business_context(
             referenced_deletion=settings.referenced_deletion,
             limits=settings.limits,
         ),
+        identifiers=identifiers,
         policies=Policies(settings.unknown_attributes),
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
     )
@@ -142,8 +145,10 @@ def replication_parts(
     backlog, parts = Backlog(clock), PublicParts(models)
     signer = MemberSigner(member_key, did, clock, entropy, limits)
     return Replication(
-        Publisher(store, bus, BatchSigner(member_key, did, clock), types, clock, entropy, limits, parts),
-        Follower(store, bus, registry, did, types, backlog, clock, entropy, limits),
+        Publisher(
+            store, bus, registry, BatchSigner(member_key, did, clock), types, clock, entropy, limits, parts
+        ),
+        Follower(store, bus, did, types, backlog, clock, entropy, limits),
         Retriever(
             store, bus, registry, http, signer, did, backlog, clock, entropy, limits, models.belongs_to
         ),
@@ -173,7 +178,10 @@ class Marketplace:
 
         # The TM Forum APIs, their jobs and their notifications.
         authenticate = TokenAuthenticate(SigningKey.load(TOKEN_KEY).verifying_key(), did, clock)
-        context, job_files = business_context(settings, store, models, authenticate, clock, entropy)
+        identifiers = OwnIdentifiers(did, entropy, registry.known)
+        context, job_files = business_context(
+            settings, store, models, authenticate, clock, entropy, identifiers
+        )
         business = BusinessApp(context, job_files)
         jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)
         hub = HubDispatcher(store, models, self.clients.to_listeners, clock, entropy, limits, endpoint)

@@ -82,6 +82,8 @@ class Announcer:
             is_same_status = current.lifecycle_status in {None, status}
             change = ATTRIBUTE_VALUE_CHANGE if is_same_status else STATE_CHANGE
         event = self._event(self.key_of(entity_id), entity.type, change, entity.hashlink, publication, now)
+        if entity.nonce is not None:
+            event = msgspec.structs.replace(event, nonce=entity.nonce.hex())
         event = self._with_metadata(event, _metadata(body, status))
         return self._outgoing(entity_id, event, status)
 

@@ -9,6 +9,11 @@ response as they are:
     {"key":"…","status":"gone"}                    deleted or withdrawn; its event is on its way
     {"key":"…","status":"unknown"}                 never published here
     {"key":"…","status":"later"}                   the response would become too large: request it again
+    {"key":"…","status":"pending"}                 not public yet, though its event may be committed: request
+                                                   it again in a moment
+
+Strangers are answered `unknown` in place of `pending`, so that they do not learn of an entity before it is
+public.
 
 Failures: an origin that cannot be reached or is overloaded is `Unavailable` and tried again with back-off; a
 response in any other form is `Refused`, and evidence against the origin. Nothing in a response is believed
@@ -31,7 +36,7 @@ from hansa.store.tables.retrievals import Retrieval
 
 JSON_LINES: Final = "application/jsonl"
 
-Status = Literal["found", "superseded", "gone", "unknown", "later"]
+Status = Literal["found", "superseded", "gone", "unknown", "later", "pending"]
 
 
 class RequestedEntity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

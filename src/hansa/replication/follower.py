@@ -19,8 +19,7 @@ An origin is in one of two states:
 
 Failures: when store or bus are unavailable the step is repeated with back-off (`Retry`), from its beginning.
 An event of a type that is private everywhere is recorded as evidence against its issuer. This member's own
-events are read for one purpose: whether another member claimed the identifier of a new entity earlier, which
-is recorded as a conflict.
+events are skipped: its publisher knows of them.
 """
 
 from __future__ import annotations
@@ -37,13 +36,12 @@ from hansa.core.backoff import Retry
 from hansa.core.clock import Clock
 from hansa.core.errors import Code
 from hansa.core.events import LifecycleEvent
-from hansa.core.identifiers import Entropy, entity_key
+from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
 from hansa.replication.backlog import Backlog
-from hansa.replication.registry import MemberRegistry
 from hansa.store import Store, Transaction
-from hansa.store.tables import publications, retrievals
+from hansa.store.tables import retrievals
 from hansa.store.tables.retrievals import FOLLOWER_CURSOR, Retrieval
 
 BACKOFF_MIN_S: Final = 0.1
@@ -67,7 +65,6 @@ class FollowerCounters(msgspec.Struct, frozen=True):
     events_read: int = 0
     events_refused: int = 0
     deletions: int = 0
-    conflicts: int = 0
 
 
 class Follower:
@@ -76,7 +73,6 @@ class Follower:
     Args:
         store: Has the cursor and the retrievals.
         bus: Has the events.
-        registry: The members.
         did: This member.
         types: The types that may be public; an event of any other is refused.
         backlog: Shared with the retriever.
@@ -90,7 +86,6 @@ class Follower:
         self,
         store: Store,
         bus: Bus,
-        registry: MemberRegistry,
         did: str,
         types: frozenset[str],
         backlog: Backlog,
@@ -106,7 +101,6 @@ class Follower:
         self._backlog = backlog
         self._limits = limits
         self._consumes = consumes
-        self._registry = registry
         self._retry = Retry("follower", clock, entropy, BACKOFF_MIN_S, BACKOFF_MAX_S)
         self._counters = FollowerCounters()
 
@@ -136,12 +130,11 @@ class Follower:
         async for page in self._bus.follow(cursor):
             assert page.scanned_to >= cursor, "the bus follows in ledger order"
             cursor = page.scanned_to
-            conflicts = await self._retry(partial(self._find_conflicts, page.events))
-            await self._retry(partial(self._apply_page, page, conflicts))
+            await self._retry(partial(self._apply_page, page))
             self._count(events_read=len(page.events))
             self._backlog.added.notify()
 
-    async def _apply_page(self, page: EventPage, conflicts: list[tuple[str, str, int]]) -> None:
+    async def _apply_page(self, page: EventPage) -> None:
         async with self._store.transaction() as tx:
             deferred = await self._defer_overloading(tx, page)
             applied = [
@@ -150,9 +143,7 @@ class Follower:
                 if committed.event.issuer != self._did and committed.event.issuer not in deferred
             ]
             await self._apply(tx, applied)
-            await retrievals.record_conflicts(tx, conflicts)
             await tx.set_cursor(FOLLOWER_CURSOR, page.scanned_to)
-        self._count(conflicts=len(conflicts))
 
     async def _apply(self, tx: Transaction, events: Iterable[CommittedEvent]) -> None:
         """Queue retrievals of what was published, and delete what was deleted."""
@@ -191,36 +182,8 @@ class Follower:
             position=committed.position,
         )
 
-    # -- our own identifiers ----------------------------------------------------------------------------------
-
-    async def _find_conflicts(self, events: Iterable[CommittedEvent]) -> list[tuple[str, str, int]]:
-        """Earlier claims of others on identifiers that we published for the first time with these events.
-
-        Returns:
-            (our entity, the other member's DID, position of its claim) of each.
-        """
-        first = {
-            committed.event.entity.key: committed.position
-            for committed in events
-            if committed.event.issuer == self._did and committed.event.entity.version == 1
-        }
-        if not first:
-            return []
-        ours = await publications.by_keys(self._store, tuple(first))
-        others = [member.did for member in await self._registry.members() if member.did != self._did]
-        candidates: dict[str, tuple[str, str, int]] = {
-            entity_key(did, publication.entity_id): (publication.entity_id, did, first[key])
-            for key, publication in ours.items()
-            for did in others
-        }
-        conflicts = []
-        for claim in await self._bus.claims(tuple(candidates)) if candidates else ():
-            entity_id, did, position = candidates[claim.key]
-            if claim.issuer == did and claim.first_position < position:
-                conflicts.append((entity_id, did, claim.first_position))
-        return conflicts
-
-    # -- deferred origins -------------------------------------------------------------------------------------
+    # -- deferred origins
+    # -------------------------------------------------------------------------------------
 
     async def _defer_overloading(self, tx: Transaction, page: EventPage) -> frozenset[str]:
         """Origins whose events are skipped, after those with too many pending retrievals became such."""
@@ -270,4 +233,5 @@ def _retrieval(committed: CommittedEvent) -> Retrieval:
         hashlink=event.hashlink,
         position=committed.position,
         time=committed.time,
+        nonce=event.nonce,
     )

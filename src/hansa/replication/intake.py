@@ -5,8 +5,11 @@ An entity has to pass in this order:
 1. its bytes have the hash that the event on the ledger names (whoever sent them);
 2. they are the canonical form of a JSON object with an identifier, of the event's type, and without `href`;
 3. the issuer's DID and the identifier give the event's key: the event was for this entity;
-4. no other member claimed the identifier earlier than the issuer. The ledger's order decides, so all members
-   decide alike, whenever they retrieve;
+4. the identifier belongs to the issuer (`hansa.replication.claims`). One of the bound form does when the
+event's
+   nonce binds it to the issuer, and nothing else is asked; one with a registered prefix belongs to the
+   member that has it; for any other the ledger's order decides, so that all members decide alike, whenever
+   they retrieve;
 5. the retrieval is still current: no newer event of the entity, and no deletion, was applied meanwhile;
 6. the identifier is not that of one of our own entities.
 
@@ -14,7 +17,11 @@ Outcomes: an entity that passes is stored with its provenance, and its retrieval
 stores all entities of a response. A missing entity or a wrong hash can be temporary, so the version is
 requested again with a back-off of its own, up to `retrieval_attempts_max` times. What fails at a later step
 is final: nothing is requested until there is another event. Failures are recorded as evidence against the
-issuer, except for an absence that another event explains.
+issuer, except for an absence that another event explains, and for a claim that came so little later than
+another member's that neither can have known of the other.
+
+An origin answers `pending` where an entity is not public there yet, though its event is committed: it is
+requested again after a pause that begins at a few milliseconds.
 """
 
 from __future__ import annotations
@@ -22,8 +29,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
-from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -34,9 +41,11 @@ from hansa.core.bounded_json import is_deeper_than
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
-from hansa.core.identifiers import Entropy, entity_key
+from hansa.core.identifiers import Entropy, entity_key, is_bound_form, is_bound_to
 from hansa.core.limits import Limits
+from hansa.core.members import prefix_owner
 from hansa.pubsub.bus import Bus
+from hansa.replication.claims import RACE_MAX_S, earlier_claim, first_claims
 from hansa.replication.exchange import ResponseLine
 from hansa.replication.registry import MemberRegistry
 from hansa.store import EntityDraft, Store, Transaction
@@ -45,8 +54,10 @@ from hansa.store.tables.retrievals import Retrieval
 
 ENTITIES_PER_TURN: Final = 32
 """Entities verified before others on the event loop get their turn."""
-EXPECTED_ABSENCES: Final = frozenset({"superseded", "gone"})
-"""Statuses of a response that an event explains which is on its way."""
+SOON_S: Final = 0.02
+"""First pause before a version is requested again that its origin is about to make public."""
+EXPECTED_ABSENCES: Final = frozenset({"superseded", "gone", "pending"})
+"""Statuses of a response that an event explains which is on its way, or was committed just now."""
 
 log = structlog.get_logger()
 
@@ -61,6 +72,8 @@ class Rejection(msgspec.Struct, frozen=True):
     """Whether the version will not be requested again."""
     is_evidence: bool = True
     """Whether it is recorded against the issuer."""
+    is_soon: bool = False
+    """Whether the version can be expected within milliseconds."""
 
 
 class IntakeCounters(msgspec.Struct, frozen=True):
@@ -83,7 +96,7 @@ def is_same_type(collection: str, type_name: object) -> bool:
 def verify(
     body: bytes, retrieval: Retrieval, limits: Limits, is_of: TypeCheck = is_same_type
 ) -> EntityDraft | Rejection:
-    """The replica that a body is, or why it is none (steps 1 to 3).
+    """The replica that a body is, or why it is none (steps 1 to 3, and 4 for bound identifiers).
 
     Args:
         body: As the origin sent it.
@@ -109,7 +122,17 @@ def verify(
         return _final(
             Code.KEY_MISMATCH, "The entity's identifier does not give the key that the event names."
         )
+    if is_bound_form(entity["id"]) and not _is_bound(entity["id"], retrieval):
+        reason = (
+            f"The identifier {entity['id']} is not bound to {retrieval.issuer} by the nonce of its event."
+        )
+        return _final(Code.IDENTIFIER_STOLEN, reason)
     return EntityDraft(entity["id"], retrieval.type, body, link, public=True, origin=retrieval.issuer)
+
+
+def _is_bound(entity_id: str, retrieval: Retrieval) -> bool:
+    nonce = None if retrieval.nonce is None else bytes.fromhex(retrieval.nonce)
+    return is_bound_to(entity_id, retrieval.issuer, nonce)
 
 
 def _wrong_form(entity: Any, retrieval: Retrieval, limits: Limits, is_of: TypeCheck) -> str | None:
@@ -195,8 +218,10 @@ class Intake:
                 rejections[retrieval] = outcome
             if n % ENTITIES_PER_TURN == 0:
                 await asyncio.sleep(0)
-        claimed = await self._retry(partial(self._reject_claimed, issuer, drafts))
-        rejections |= claimed
+        claimed: dict[Retrieval, Rejection] = {}
+        if chosen := {one: draft for one, draft in drafts.items() if not is_bound_form(draft.id)}:
+            claimed = await self._retry(partial(self._reject_claimed, issuer, chosen))
+            rejections |= claimed
         accepted = {retrieval: draft for retrieval, draft in drafts.items() if retrieval not in claimed}
         await self._retry(partial(self._apply, accepted, rejections))
 
@@ -208,35 +233,54 @@ class Intake:
             return None
         reason = f"The origin says that the version is {line.status}."
         is_evidence = line.status not in EXPECTED_ABSENCES
-        return Rejection(Code.RETRIEVAL_MISSING, reason, is_final=False, is_evidence=is_evidence)
+        is_soon = line.status == "pending"
+        return Rejection(
+            Code.RETRIEVAL_MISSING, reason, is_final=False, is_evidence=is_evidence, is_soon=is_soon
+        )
 
-    # -- claims -----------------------------------------------------------------------------------------------
+    # -- claims
+    # -----------------------------------------------------------------------------------------------
 
     async def _reject_claimed(
         self, issuer: str, drafts: dict[Retrieval, EntityDraft]
     ) -> dict[Retrieval, Rejection]:
-        """Rejections of entities that are new here and whose identifier another member claimed earlier."""
+        """Rejections of entities that are new here and whose chosen identifier belongs to another member."""
         known = await retrievals.known_keys(self._store, issuer, [retrieval.key for retrieval in drafts])
         new = {retrieval: draft for retrieval, draft in drafts.items() if retrieval.key not in known}
         if not new:
             return {}
         members = await self._registry.members()
-        claimants = {(entity_key(m.did, draft.id), m.did) for draft in new.values() for m in members}
-        claims = await self._bus.claims(sorted({key for key, _ in claimants}))
-        first = {c.key: c.first_position for c in claims if (c.key, c.issuer) in claimants}
+        owners = {draft.id: prefix_owner(members, draft.id) for draft in new.values()}
+        claims = await first_claims(self._bus, members, [each for each in owners if owners[each] is None])
         rejections: dict[Retrieval, Rejection] = {}
         for retrieval, draft in new.items():
-            own = first.get(retrieval.key, retrieval.position)
-            positions = {m.did: first.get(entity_key(m.did, draft.id), own) for m in members}
-            owner, position = min(positions.items(), key=itemgetter(1), default=(issuer, own))
-            if position < own:
-                reason = (
-                    f"{owner} claimed the identifier before, at position {position}; this claim is at {own}."
-                )
-                rejections[retrieval] = _final(Code.IDENTIFIER_CLAIMED, reason)
+            owner = owners[draft.id]
+            if owner is not None:
+                if owner.did != issuer:
+                    reason = f"The prefix of {draft.id} is registered for {owner.did}, not for the issuer."
+                    rejections[retrieval] = _final(Code.IDENTIFIER_STOLEN, reason)
+                continue
+            own = claims[draft.id].get(issuer, retrieval.position)
+            earlier = earlier_claim(claims[draft.id], issuer, own)
+            if earlier is not None:
+                rejections[retrieval] = await self._claimed(own, *earlier)
         return rejections
 
-    # -- storing ----------------------------------------------------------------------------------------------
+    async def _claimed(self, own: int, owner: str, position: int) -> Rejection:
+        """The rejection of a claim at one position, since another member's is at an earlier one."""
+        reason = f"{owner} claimed the identifier before, at position {position}; this claim is at {own}."
+        first, later = [datetime.fromisoformat(await self._time_of(each)) for each in (position, own)]
+        is_late = (later - first).total_seconds() > RACE_MAX_S
+        return Rejection(Code.IDENTIFIER_CLAIMED, reason, is_final=True, is_evidence=is_late)
+
+    async def _time_of(self, position: int) -> str:
+        """Time of the block that committed an event."""
+        page = await self._bus.search(position - 1, limit=1)
+        assert page.events, "a claim is on the ledger"
+        return page.events[0].time
+
+    # -- storing
+    # ----------------------------------------------------------------------------------------------
 
     async def _apply(
         self, accepted: dict[Retrieval, EntityDraft], rejections: dict[Retrieval, Rejection]
@@ -300,14 +344,14 @@ class Intake:
         if rejection.is_final or is_last:
             await retrievals.settle(tx, retrieval)
             return
-        await retrievals.postpone(tx, retrieval, self.due_ms(attempts), str(rejection.code))
+        due_ms = self.due_ms(attempts, SOON_S if rejection.is_soon else None)
+        await retrievals.postpone(tx, retrieval, due_ms, str(rejection.code))
 
-    def due_ms(self, attempts: int) -> int:
+    def due_ms(self, attempts: int, pause_min_s: float | None = None) -> int:
         """When to request an entity again after failures in a row, in milliseconds since 1970."""
         limits = self._limits
-        pause_s = backoff_s(
-            attempts, limits.retrieval_backoff_min_s, limits.retrieval_backoff_max_s, self._entropy
-        )
+        pause_min_s = limits.retrieval_backoff_min_s if pause_min_s is None else pause_min_s
+        pause_s = backoff_s(attempts, pause_min_s, limits.retrieval_backoff_max_s, self._entropy)
         return now_ms(self._clock) + int(pause_s * 1000)
 
 

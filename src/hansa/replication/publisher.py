@@ -15,11 +15,16 @@ of them loses nothing:
    all members, so their batches share blocks: blocks are what a burst costs. In an idle league an event
    travels alone and at once. An entity has one event in the outbox at most, so no two versions of it are in
    flight.
-3. *Conclude.* When a batch was committed, one transaction removes it from the outbox and appends to the
-   version chains.
+3. *Conclude.* When a batch was committed, one transaction removes it from the outbox, appends to the version
+   chains, and makes the entities public whose chosen identifiers were waiting for this (*pending*,
+   `hansa.store.records`), unless another member's claim on one is earlier.
 
 After a crash the outbox is submitted as it is; the ledger recognizes by their ids the events that had been
 committed.
+
+A claim on a chosen identifier is not submitted when another member has claimed it already. The identifier is
+lost then, as it is when the ledger has the other claim first: the entity stays hidden from everybody else,
+and the loss is recorded with it and as a conflict until it is deleted.
 
 Failures of a batch:
 
@@ -41,7 +46,7 @@ Failures of a batch:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -53,13 +58,15 @@ from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.identifiers import Entropy
+from hansa.core.identifiers import Entropy, is_bound_form
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
 from hansa.replication.announcement import Announcer
-from hansa.store import Entity, Store
-from hansa.store.tables import publications
+from hansa.replication.claims import earlier_claim, first_claims, needs_look_up
+from hansa.replication.registry import MemberRegistry
+from hansa.store import Entity, EntityDraft, Store, Transaction
+from hansa.store.tables import publications, retrievals
 from hansa.store.tables.publications import ChainEnd, Outgoing
 
 PUBLISHER_CURSOR: Final = "publisher"
@@ -95,6 +102,7 @@ class Publisher:
     Args:
         store: Has the feed, the outbox and the version chains.
         bus: Takes the events.
+        registry: The members, whose claims on an identifier may be earlier.
         signer: Signs the batches of this member.
         types: The types that may leave this marketplace at all.
         clock: For the events' times and for back-off.
@@ -107,6 +115,7 @@ class Publisher:
         self,
         store: Store,
         bus: Bus,
+        registry: MemberRegistry,
         signer: BatchSigner,
         types: frozenset[str],
         clock: Clock,
@@ -117,6 +126,7 @@ class Publisher:
         self._store = store
         self._distribution = distribution
         self._bus = bus
+        self._registry = registry
         self._signer = signer
         self._did = signer.issuer
         self._types = types
@@ -166,7 +176,8 @@ class Publisher:
             async with self._store.transaction() as tx:
                 await publications.retry_refused(tx)
 
-    # -- announcing -------------------------------------------------------------------------------------------
+    # -- announcing
+    # -------------------------------------------------------------------------------------------
 
     async def _watch_feed(self) -> None:
         """Notify the other tasks of every change in the feed."""
@@ -214,15 +225,17 @@ class Publisher:
         publication_of = await publications.states(self._store, entity_ids)
         events: list[Outgoing] = []
         deferred: list[str] = []
+        resolved: list[str] = []
         for n, entity_id in enumerate(entity_ids, 1):
             publication = publication_of.get(entity_id)
             if publication is not None and publication.is_under_way:
                 deferred.append(entity_id)
                 continue
-            entity = entities.get(entity_id)
-            if entity is not None:
-                may_leave = entity.origin is None and entity.public and entity.type in self._types
-                entity = self._distribution.published(entity) if may_leave else None
+            entity = self._published(entities.get(entity_id))
+            if publication is not None and publication.claimed_by is not None:
+                if entity is not None:
+                    continue
+                resolved.append(entity_id)
             event = self._announcer.announce(entity_id, entity, publication, self._clock.now())
             if event is not None:
                 events.append(event)
@@ -238,11 +251,22 @@ class Publisher:
             await publications.enqueue(tx, events)
             await publications.mark_due(tx, deferred)
             await publications.mark_due(tx, settled, is_due=False)
+            for entity_id in resolved:
+                await publications.resolve_refusal(tx, entity_id)
             await tx.set_cursor(PUBLISHER_CURSOR, cursor)
         self._changed.notify()
         return True
 
-    # -- submitting -------------------------------------------------------------------------------------------
+    def _published(self, entity: Entity | None) -> Entity | None:
+        """What is published of an entity; None when nothing is."""
+        if entity is None or entity.origin is not None or entity.type not in self._types:
+            return None
+        if not entity.public and entity.pending is None:
+            return None
+        return self._distribution.published(entity)
+
+    # -- submitting
+    # -------------------------------------------------------------------------------------------
 
     async def _submit_forever(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -283,7 +307,7 @@ class Publisher:
 
     async def _deliver_batch(self, batch: tuple[Outgoing, ...]) -> None:
         """Submit a batch until each of its events is committed, rebased or recorded as refused."""
-        await self._deliver(batch)
+        await self._deliver(await self._without_lost(batch))
         assert 0 < self._in_flight <= self._limits.publish_in_flight_max, "this batch was in flight"
         self._in_flight -= 1
         self._changed.notify()
@@ -355,12 +379,65 @@ class Publisher:
         return min(retry_after_s, WAIT_MAX_S) * (1 + 0.25 * drawn)
 
     async def _conclude(self, batch: Sequence[Outgoing], positions: Sequence[int]) -> None:
+        committed = list(zip(batch, positions, strict=True))
+        lost = await self._lost({event.entity_id: at for event, at in committed if event.version == 1})
         async with self._store.transaction() as tx:
-            for event, position in zip(batch, positions, strict=True):
+            for event, position in committed:
                 await publications.committed(tx, event, position)
+                if event.version == 1 and not is_bound_form(event.entity_id):
+                    await self._settle_claim(tx, event, lost.get(event.entity_id))
         self._rebased.difference_update(event.entity_id for event in batch)
 
-    # -- refusals ---------------------------------------------------------------------------------------------
+    # -- claims
+    # -----------------------------------------------------------------------------------------------
+
+    async def _without_lost(self, batch: tuple[Outgoing, ...]) -> tuple[Outgoing, ...]:
+        """A batch without first events under identifiers that belong to other members."""
+        try:
+            lost = await self._lost({event.entity_id: None for event in batch if event.version == 1})
+        except Unavailable:
+            return batch  # looked up once more when it is committed
+        if lost:
+            await self._retry(partial(self._give_up, [one for one in batch if one.entity_id in lost], lost))
+        return tuple(event for event in batch if event.entity_id not in lost)
+
+    async def _lost(self, positions: Mapping[str, int | None]) -> dict[str, tuple[str, int]]:
+        """Those of some identifiers that another member has claimed before; its DID and position.
+
+        Args:
+            positions: By identifier, where our own claim is; None when it is not committed.
+
+        Raises:
+            Unavailable: The bus does not answer.
+        """
+        members = await self._registry.members() if positions else ()
+        chosen = [each for each in positions if needs_look_up(each, members)]
+        claims = await first_claims(self._bus, [one for one in members if one.did != self._did], chosen)
+        earlier = {each: earlier_claim(claims[each], self._did, positions[each]) for each in claims}
+        return {each: claim for each, claim in earlier.items() if claim is not None}
+
+    async def _give_up(self, events: Sequence[Outgoing], lost: Mapping[str, tuple[str, int]]) -> None:
+        async with self._store.transaction() as tx:
+            for event in events:
+                await self._settle_claim(tx, event, lost[event.entity_id])
+        self._changed.notify()
+
+    async def _settle_claim(self, tx: Transaction, event: Outgoing, earlier: tuple[str, int] | None) -> None:
+        """Make a pending entity public, as its identifier is ours; or record that this belongs to others."""
+        if earlier is not None:
+            owner, position = earlier
+            await publications.lose(tx, event.entity_id, event.key, event.type, owner)
+            await retrievals.record_conflicts(tx, [(event.entity_id, owner, position)])
+            log.warning("identifier_lost", entity=event.entity_id, owner=owner, position=position)
+            return
+        entity = await tx.entity(event.entity_id)
+        if entity is not None and entity.pending is not None:
+            await tx.put(
+                EntityDraft(entity.id, entity.type, entity.body, entity.hashlink, True, None, entity.parent)
+            )
+
+    # -- refusals
+    # ---------------------------------------------------------------------------------------------
 
     async def _rebase_broken(self, batch: tuple[Outgoing, ...]) -> tuple[Outgoing, ...]:
         """Announce anew what does not continue the ledger's version chains.
@@ -403,9 +480,13 @@ class Publisher:
         return ends
 
     async def _rebase(self, events: Sequence[Outgoing], ends: dict[str, ChainEnd]) -> None:
+        firsts = {one.entity_id: ends[one.key].first_position for one in events if ends[one.key].version > 0}
+        lost = await self._lost(firsts)
         async with self._store.transaction() as tx:
             for event in events:
                 await publications.rebase(tx, event, ends[event.key])
+                if event.entity_id in firsts:
+                    await self._settle_claim(tx, event, lost.get(event.entity_id))
         self._rebased.update(event.entity_id for event in events)
         self._changed.notify()
 

@@ -72,6 +72,9 @@ class Transaction(Protocol):
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity by its identifier."""
 
+    async def nonce(self, entity_id: str) -> bytes | None:
+        """What binds an identifier to this marketplace; also of an entity that was deleted. None: nothing."""
+
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The collections of those of some entities that exist, by identifier."""
 

@@ -12,6 +12,7 @@ from hansa.core.events import EntityVersion, encode_event
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.identifiers import entity_key
 from hansa.core.limits import Limits
+from hansa.replication.claims import RACE_MAX_S
 from hansa.replication.exchange import encode_line
 from hansa.store.tables import retrievals
 from tests.support.league import League, Marketplace
@@ -85,6 +86,7 @@ async def test_an_identifier_that_another_member_owns_cannot_be_claimed(league: 
     lubeck, bergen, riga = league.marketplaces
     entity_id = await lubeck.put("one")
     await league.settle()
+    await league.run(2 * RACE_MAX_S)
     body = canonical_json({"@type": "ProductOffering", "id": entity_id, "name": "mine"})
     await lie(league, bergen, entity_id, body)
     await league.settle(lubeck, riga)
@@ -107,9 +109,11 @@ async def test_an_identifier_belongs_to_whoever_claimed_it_first_even_if_that_is
     league.network.down.clear()
     await league.settle()
     assert (await riga.catalogue())["urn:x:both"][1] == bergen.did
-    assert await riga.evidence() == {(lubeck.did, "identifier-claimed")}
-    # Whoever came second keeps what is its own at home, and is told.
-    assert (await lubeck.catalogue())["urn:x:both"][1] == lubeck.did
+    # Whoever came second is told, before anybody saw anything, and is accused of nothing.
+    assert await riga.evidence() == set()
+    assert "urn:x:both" not in await lubeck.catalogue()
+    (refusal,) = await lubeck.view.refusals()
+    assert (refusal.entity_id, refusal.refusal_code) == ("urn:x:both", "identifier-claimed")
     assert [(c.entity_id, c.issuer) for c in await lubeck.view.conflicts()] == [("urn:x:both", bergen.did)]
 
 

@@ -96,12 +96,12 @@ def topic_of(change: Change, resource: Resource) -> str:
 
 
 def events_of(change: Change, entity: Entity | None, models: Models, endpoint: str) -> tuple[Event, ...]:
-    """The events of a row of the feed; none when no API serves its type.
+    """The events of a row of the feed; none when no API serves its type, or when the row is pending.
 
     Their identifiers are derived from the row, so that a listener recognizes a repetition. The entity is
     shown as it is passed in; a deleted one by its identifier, address and type.
     """
-    if change.type not in models.types:
+    if change.is_pending or change.type not in models.types:
         return ()
     api, resource = models.served(change.type)
     if change.operation == "delete":

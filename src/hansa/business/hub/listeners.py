@@ -147,8 +147,8 @@ class PendingNotifications:
         return self._names, self._matches
 
     def notifications_of(self, change: Change) -> Notifications | None:
-        """The events that a row causes; None when no API serves its type."""
-        if change.type not in self._models.types:
+        """The events that a row causes; None when it is pending, or no API serves its type."""
+        if change.is_pending or change.type not in self._models.types:
             return None
         api, resource = self._models.served(change.type)
         key = (change.type, change.operation, change.status)

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from hansa.business.context import Context
 from hansa.business.operations.batching import (
     CONTINUE,
@@ -26,7 +28,7 @@ from hansa.business.operations.batching import (
 from hansa.business.operations.defaults import ServerFields
 from hansa.business.operations.draft import IMMUTABLE, DraftBuilder
 from hansa.business.operations.tasks import Tasks
-from hansa.business.operations.writes import WriteResult, check_is_own
+from hansa.business.operations.writes import WriteResult, check_is_own, held_until_claimed
 from hansa.business.rules import UnresolvedReference
 from hansa.business.served_resource import ServedResource
 from hansa.business.validation.validator import Violation, refuse
@@ -34,7 +36,7 @@ from hansa.core.access import Action, Caller, Grant
 from hansa.core.bounded_json import read_object
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
-from hansa.core.identifiers import PLAIN_IDENTIFIER, new_entity_id
+from hansa.core.identifiers import PLAIN_IDENTIFIER
 from hansa.store import Entity, EntityDraft, Transaction
 
 Fields = dict[str, Any]
@@ -49,12 +51,13 @@ class NewEntity(BatchItem, Generic[Output]):
     """An entity that is about to be created, and what of it is known so far."""
 
     __slots__ = (
-        "body", "draft", "entity", "has_new_id", "hashlink", "output", "parent_id", "present", "unresolved",
+        "body", "draft", "entity", "hashlink", "nonce", "output", "parent_id", "present", "unresolved",
     )  # fmt: skip
 
     entity: Fields
-    has_new_id: bool
-    """Whether its identifier was generated just now, so that nothing else can have it."""
+    nonce: bytes | None
+    """What binds an identifier that was made just now, so that nothing else can have it; None of a chosen
+    one."""
     hashlink: str
     draft: EntityDraft
     unresolved: tuple[UnresolvedReference, ...]
@@ -185,10 +188,10 @@ class CreateOperation:
         entity.setdefault("@type", resource.type)
         self._served.validator.check_names(resource.type, entity, entity)
         violations: list[Violation] = []
-        new.has_new_id = "id" not in entity
-        if new.has_new_id:
-            entity["id"] = new_entity_id(resource.type, context.clock.now(), context.entropy)
+        if "id" not in entity:
+            entity["id"], new.nonce = context.identifiers.new(resource.type)
         else:
+            new.nonce = None
             _check_identifier(entity["id"], context.limits.identifier_length_max_chars, violations)
         type_name = entity["@type"]
         if type_name != resource.type and (
@@ -216,7 +219,7 @@ class CreateOperation:
 
     async def _index(self, new: NewEntity[Any]) -> StageOutcome:
         assert isinstance(new.body, bytes), "the body is encoded before"
-        new.draft = self._drafts.indexed(new.entity, new.body, new.hashlink, new.parent_id)
+        new.draft = self._drafts.indexed(new.entity, new.body, new.hashlink, new.parent_id, new.nonce)
         return CONTINUE
 
     async def _check_content(self, new: NewEntity[Any]) -> StageOutcome:
@@ -225,7 +228,7 @@ class CreateOperation:
 
     async def _look_up(self, new: NewEntity[Any]) -> StageOutcome:
         """Look up what it refers to; between this and the next stage nobody else writes."""
-        if not new.has_new_id or self.tasks is not None or self._served.parent is not None:
+        if new.nonce is None or self.tasks is not None or self._served.parent is not None:
             return SLOW_PATH
         rules = self._context.rules
         new.unresolved = await rules.check_references(self._store, self._resource, None, new.entity)
@@ -256,16 +259,26 @@ class CreateOperation:
         self, tx: Transaction, new: NewEntity[Any], matched_ids: tuple[str, ...]
     ) -> WriteResult:
         """Put a new entity and, when it is a task, carry it out."""
-        existing = None if new.has_new_id else await tx.entity(new.draft.id)
-        if existing is not None:
-            check_is_own(existing, "An entity with this identifier is here already, and")
-            raise Refused(Code.CONFLICT, f"There is an entity {existing.id!r} already; change it with PATCH.")
+        draft, refusal = new.draft, None
+        if new.nonce is None:
+            draft, refusal = await self._with_chosen_id(tx, draft)
         unresolved = await self._context.rules.check_references(tx, self._resource, None, new.entity)
-        entity = await tx.create(new.draft) if new.has_new_id else await tx.add(new.draft)
+        entity = await tx.add(draft) if new.nonce is None else await tx.create(draft)
         changes = await self.tasks.carry_out(tx, new.entity, matched_ids) if self.tasks is not None else None
         if changes:
             entity = await tx.put(await self._amend(tx, entity, {**new.entity, **changes}))
-        return WriteResult(entity, unresolved)
+        return WriteResult(entity, unresolved, refusal)
+
+    async def _with_chosen_id(self, tx: Transaction, draft: EntityDraft) -> tuple[EntityDraft, str | None]:
+        """A draft under an identifier of the client, after the checks that it may be used and is free."""
+        existing = await tx.entity(draft.id)
+        if existing is not None:
+            check_is_own(existing, "An entity with this identifier is here already, and")
+            raise Refused(Code.CONFLICT, f"There is an entity {existing.id!r} already; change it with PATCH.")
+        nonce = await tx.nonce(draft.id)
+        self._context.identifiers.check_chosen(draft.id, nonce)
+        draft = msgspec.structs.replace(draft, nonce=nonce)
+        return await held_until_claimed(tx, self._context.identifiers, draft, None)
 
 
 def _check_identifier(identifier: object, length_max: int, violations: list[Violation]) -> None:

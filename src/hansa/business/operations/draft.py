@@ -42,8 +42,10 @@ class DraftBuilder:
         self._served.validator.check(self._resource.type, entity)
         self._context.extensions.check(self._resource.type, entity, self._served.api.types)
 
-    def indexed(self, entity: Fields, body: bytes, link: str, parent_id: str | None) -> EntityDraft:
-        """An entity as the store takes it, with what of it is indexed."""
+    def indexed(
+        self, entity: Fields, body: bytes, link: str, parent_id: str | None, nonce: bytes | None = None
+    ) -> EntityDraft:
+        """An entity as the store takes it, with what of it is indexed; `nonce` binds a new identifier."""
         resource, context = self._resource, self._context
         status = entity.get(resource.status_attribute) if resource.status_attribute else None
         return EntityDraft(
@@ -54,4 +56,5 @@ class DraftBuilder:
             public=context.models.is_public(resource.collection, status),
             parent=parent_id,
             indexed=context.store.indexed(resource.collection, entity, parent_id),
+            nonce=nonce,
         )

@@ -18,6 +18,7 @@ from hansa.business.visibility import PublicParts
 from hansa.core.access import Action, Caller, Grant
 from hansa.store import Entity, Page, Query
 from hansa.store.records import tail_of
+from hansa.store.tables import publications
 
 _READ: Final = Action.READ
 
@@ -83,6 +84,11 @@ class ReadOperation:
         if self._parts is not None and scope.public_only:
             return self._parts.public_part(entity)
         return entity
+
+    async def refusal(self, entity: Entity) -> str | None:
+        """Code of the reason why a pending entity does not become public; None while it only waits."""
+        assert entity.pending is not None, "what is public was not refused"
+        return (await publications.claim_state(self._store, entity.id)).refusal
 
     def revision(self) -> Awaitable[int]:
         """A number that changes whenever a list of this collection may."""

@@ -23,6 +23,7 @@ from hansa.business.operations.writes import (
     WriteResult,
     check_is_own,
     current_entity,
+    held_until_claimed,
 )
 from hansa.business.patches import apply_patch, check_patch
 from hansa.business.rules import UnresolvedReference
@@ -31,6 +32,7 @@ from hansa.business.validation.validator import Violation, refuse
 from hansa.core.access import Action, Caller, Grant
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity, EntityDraft, Transaction
+from hansa.store.tables import publications
 
 TYPE_ATTRIBUTES: Final = frozenset({"@type", "@baseType"})
 """The type of an entity does not change (TMF630 Part 2)."""
@@ -151,7 +153,7 @@ class UpdateOperation:
         """
         check_is_own(current, "The entity")
         draft, _ = await self._checked(tx, current, msgspec.json.decode(current.body), dict(after))
-        return draft
+        return (await held_until_claimed(tx, self._context.identifiers, draft, current))[0]
 
     def address(self, entity_id: str) -> str:
         """Where an entity of a resource without parent is served."""
@@ -178,9 +180,11 @@ class UpdateOperation:
         self._check_change(before, after)
         self._server_fields.restore_dates(before, after)
         if after == before:
-            return WriteResult(current)
+            refusal = (await publications.claim_state(tx, current.id)).refusal if current.pending else None
+            return WriteResult(current, refusal=refusal)
         draft, unresolved = await self._checked(tx, current, before, after)
-        return WriteResult(await tx.put(draft), unresolved)
+        draft, refusal = await held_until_claimed(tx, self._context.identifiers, draft, current)
+        return WriteResult(await tx.put(draft), unresolved, refusal)
 
     async def _checked(
         self, tx: Transaction, current: Entity, before: Fields, after: Fields

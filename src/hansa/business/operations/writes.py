@@ -9,7 +9,9 @@ import msgspec
 from hansa.business.rules import UnresolvedReference
 from hansa.business.served_resource import ServedResource
 from hansa.core.errors import Code, Refused
-from hansa.store import Entity, Transaction
+from hansa.core.own_identifiers import OwnIdentifiers
+from hansa.store import Entity, EntityDraft, Transaction
+from hansa.store.tables import publications
 
 
 class WriteResult(msgspec.Struct, frozen=True):
@@ -18,6 +20,8 @@ class WriteResult(msgspec.Struct, frozen=True):
     entity: Entity
     unresolved: tuple[UnresolvedReference, ...] = ()
     """References to what is not (yet) here."""
+    refusal: str | None = None
+    """Of an entity that is to be public: code of the reason why it is not yet; None when it only waits."""
 
 
 class Preconditions(msgspec.Struct, frozen=True):
@@ -75,6 +79,31 @@ async def current_entity(
     if expected is not NO_PRECONDITIONS:
         expected.check(entity)
     return entity
+
+
+async def held_until_claimed(
+    tx: Transaction, identifiers: OwnIdentifiers, draft: EntityDraft, current: Entity | None
+) -> tuple[EntityDraft, str | None]:
+    """A draft, pending while the claim on its identifier is not committed; and why that was refused.
+
+    Strangers see an entity under a chosen identifier only when the identifier belongs to this marketplace, so
+    that nobody can read it here and claim it first.
+
+    Args:
+        tx: In which the draft will be put.
+        identifiers: Of this marketplace.
+        draft: What the entity becomes.
+        current: What it is; None when it is new.
+    """
+    if not draft.public or (current is not None and current.public):
+        return draft, None
+    nonce = draft.nonce if current is None else current.nonce
+    if not identifiers.needs_claim(draft.id, nonce):
+        return draft, None
+    claim = await publications.claim_state(tx, draft.id)
+    if claim.is_committed:
+        return draft, None
+    return msgspec.structs.replace(draft, public=False, is_pending=True), claim.refusal
 
 
 def check_is_own(entity: Entity, subject: str) -> None:

@@ -82,6 +82,11 @@ class MemoryTransaction:
         """An entity by its identifier."""
         return self.state.entities.get(entity_id)
 
+    async def nonce(self, entity_id: str) -> bytes | None:
+        """What binds an identifier to this marketplace; also of an entity that was deleted."""
+        entity = self.state.entities.get(entity_id)
+        return entity.nonce if entity is not None else self.state.deleted.get(entity_id, (0, None))[1]
+
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The collections of those of some entities that exist."""
         return {each: self.state.entities[each].type for each in ids if each in self.state.entities}

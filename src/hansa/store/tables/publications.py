@@ -15,8 +15,9 @@ from typing import Final
 
 import msgspec
 
+from hansa.core.errors import Code
 from hansa.store.interface import Store, Transaction
-from hansa.store.sql import Parameter, insert, statements_for, upsert
+from hansa.store.sql import Parameter, Readable, insert, statements_for, upsert
 from hansa.store.tables.columns import RecordColumns
 
 
@@ -42,6 +43,8 @@ class Publication(msgspec.Struct, frozen=True):
     """Whether the entity has to be looked at again."""
     is_under_way: bool
     """Whether an event waits in the outbox."""
+    claimed_by: str | None = None
+    """DID of the member whose claim on the identifier is earlier than ours; it owns the identifier."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -59,6 +62,15 @@ class Outgoing(msgspec.Struct, frozen=True):
     """What will be signed, with the rest of its batch (`hansa.core.events`)."""
     previous: str | None
     """Hashlink that the event continues from."""
+
+
+class ClaimState(msgspec.Struct, frozen=True):
+    """Whether the claim of this marketplace on an identifier holds."""
+
+    is_committed: bool
+    """It is on the ledger, and no other member's is earlier."""
+    refusal: str | None = None
+    """Code of the reason why it is not; None while nothing speaks against it."""
 
 
 class ChainEnd(msgspec.Struct, frozen=True):
@@ -97,6 +109,12 @@ _PREPARE: Final = upsert(
     ("entity_id",),
     *("is_due = 0", "refusal_code = NULL", "refusal_message = NULL"),
 )
+_LOSE: Final = upsert(
+    "publication",
+    ("entity_id", "key", "type", "claimed_by", "refusal_code", "refusal_message"),
+    ("entity_id",),
+    "is_due = 0",
+)
 _ENQUEUE: Final = insert(
     "outbox", ("entity_id", "version", "hashlink", "lifecycle_status", "is_delete", "content")
 )
@@ -133,6 +151,18 @@ async def outgoing(store: Store, after: int, limit: int) -> tuple[Outgoing, ...]
         (after, limit),
     )
     return tuple(map(_OUTGOING.record, rows))
+
+
+async def claim_state(source: Readable, entity_id: str) -> ClaimState:
+    """Whether the claim on the identifier of an entity of ours holds."""
+    rows = await source.sql.fetch(
+        "SELECT version, claimed_by, refusal_code FROM publication WHERE entity_id = ?", (entity_id,)
+    )
+    if not rows:
+        return ClaimState(is_committed=False)
+    version, claimed_by, refusal_code = rows[0]
+    refusal = str(Code.IDENTIFIER_CLAIMED) if claimed_by is not None else refusal_code
+    return ClaimState(version > 0 and claimed_by is None, refusal)
 
 
 async def outbox_size(store: Store) -> int:
@@ -231,10 +261,33 @@ async def rebase(tx: Transaction, event: Outgoing, end: ChainEnd) -> None:
     )
 
 
-async def retry_refused(tx: Transaction) -> None:
-    """Make everything due that was refused."""
+async def lose(tx: Transaction, entity_id: str, key: str, type: str, owner: str) -> None:
+    """Note that the identifier of an entity of ours belongs to another member, whose claim is earlier.
+
+    An event of the entity that waits is dropped. What was committed stays in its chain.
+    """
+    await tx.sql.execute("DELETE FROM outbox WHERE entity_id = ?", (entity_id,))
+    message = (
+        f"{owner} has claimed this identifier before. Delete the entity; create it under another identifier."
+    )
     await tx.sql.execute(
-        "UPDATE publication SET is_due = 1, refusal_code = NULL, refusal_message = NULL WHERE refusal_code IS NOT NULL"
+        _LOSE,
+        (entity_id, bytes.fromhex(key), type, owner, str(Code.IDENTIFIER_CLAIMED), message),
+    )
+
+
+async def resolve_refusal(tx: Transaction, entity_id: str) -> None:
+    """Nothing is to be published of an entity any more, so that no refusal is reported."""
+    await tx.sql.execute(
+        "UPDATE publication SET refusal_code = NULL, refusal_message = NULL WHERE entity_id = ?", (entity_id,)
+    )
+
+
+async def retry_refused(tx: Transaction) -> None:
+    """Make everything due that was refused, but not what belongs to another member."""
+    await tx.sql.execute(
+        "UPDATE publication SET is_due = 1, refusal_code = NULL, refusal_message = NULL "
+        "WHERE refusal_code IS NOT NULL AND claimed_by IS NULL"
     )
 
 

@@ -57,6 +57,8 @@ class Retrieval(msgspec.Struct, frozen=True):
     due_ms: int = 0
     problem: str | None = None
     """Code of the last failure of this very entity."""
+    nonce: str | None = None
+    """What binds the entity's identifier to the issuer, as the event says; hex."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -97,7 +99,7 @@ _CONFLICT: Final = RecordColumns(Conflict)
 _SCHEDULE: Final = (
     upsert(
         "retrieval",
-        ("origin", "key", "type", "version", "hashlink", "position", "time"),
+        ("origin", "key", "type", "version", "hashlink", "position", "time", "nonce"),
         ("origin", "key"),
         *("attempts = 0", "due_ms = 0", "problem = NULL"),
     )
@@ -212,6 +214,7 @@ async def schedule(tx: Transaction, retrieval: Retrieval) -> None:
             retrieval.hashlink,
             retrieval.position,
             retrieval.time,
+            retrieval.nonce,
         ),
     )
 

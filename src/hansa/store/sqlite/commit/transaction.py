@@ -40,6 +40,9 @@ from hansa.store.sqlite.totals import Delta
 
 _DELETE_ENTITY: Final = f"DELETE FROM entity WHERE id = ? RETURNING {ENTITY_COLUMNS}, number"  # noqa: S608 - constants
 _SELECT_TOMBSTONE: Final = "SELECT revision, nonce FROM tombstone WHERE id = ?"
+_SELECT_NONCE: Final = (
+    "SELECT nonce FROM entity WHERE id = ?1 UNION ALL SELECT nonce FROM tombstone WHERE id = ?1"
+)
 _DELETE_TOMBSTONE: Final = "DELETE FROM tombstone WHERE id = ?"
 _INSERT_TOMBSTONE: Final = insert("tombstone", ("id", "type", "origin", "revision", "time", "nonce"))
 _INSERT_FINGERPRINTS: Final = insert("entity_reference", ("collection", "entity", "marks"))
@@ -158,6 +161,11 @@ class SqliteTransaction:
             return None
         rows = self._select_entity(SELECT_ENTITY, entity_id)
         return entity_of(rows[0]) if rows else None
+
+    async def nonce(self, entity_id: str) -> bytes | None:
+        """What binds an identifier to this marketplace; also of an entity that was deleted."""
+        rows = self._select_entity(_SELECT_NONCE, entity_id)
+        return rows[0][0] if rows else None
 
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The collections of those of some entities that exist, by identifier."""

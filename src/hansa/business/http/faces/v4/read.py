@@ -12,6 +12,7 @@ from typing import Final
 from hansa.business.context import Context
 from hansa.business.http.conditional import etag, is_known, last_modified
 from hansa.business.http.faces.v4.requested import requested_of
+from hansa.business.http.faces.v4.response import publication_header
 from hansa.business.http.messages import CONTENT_TYPE, Header, Request, Response, error_response
 from hansa.business.http.response_cache import ListKey, ResponseCache
 from hansa.business.operations.read import ReadOperation
@@ -56,11 +57,18 @@ class ReadHandler:
                 body = representation.part(entity.id, entity.body, requested.fields)
                 return Response(200, body, (CONTENT_TYPE,))
         tag = etag(entity)
-        modified = (b"last-modified", last_modified(entity.modified))
+        versions: tuple[Header, ...] = (
+            (b"etag", tag),
+            (b"last-modified", last_modified(entity.modified)),
+        )
+        if entity.pending is not None:
+            publication = publication_header(entity, await self._operation.refusal(entity))
+            assert publication is not None, "a pending entity is to be public"
+            versions = (*versions, publication)
         if is_known(request.headers, entity, tag):
-            return Response(304, b"", ((b"etag", tag), modified))
+            return Response(304, b"", versions)
         body = representation.whole(entity.id, entity.body)
-        return Response(200, body, (CONTENT_TYPE, (b"etag", tag), modified))
+        return Response(200, body, (CONTENT_TYPE, *versions))
 
     async def list(self, request: Request, _: str) -> Response:
         """GET of the collection: 200, 206, 400, 401, 404, 406, 416, 501 or 503."""

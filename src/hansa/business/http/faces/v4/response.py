@@ -14,12 +14,28 @@ from hansa.business.operations.writes import WriteResult
 from hansa.business.representation import Selection
 from hansa.business.rules import UnresolvedReference
 from hansa.business.served_resource import ServedResource
+from hansa.store import Entity
 
 UNRESOLVED: Final = b"hansa-unresolved"
 REFERENCES_SHOWN_MAX: Final = 20
 ID_SHOWN_MAX_CHARS: Final = 100
 PLAIN_IN_HEADER: Final = (string.ascii_letters + string.digits + "._~:@!$&'()*+=-").encode()
 """What stands in identifiers in a header as it is."""
+
+
+PUBLICATION: Final = b"hansa-publication"
+"""Whether everybody sees the entity; absent for one that is not for everybody."""
+_PUBLIC: Final = (PUBLICATION, b"public")
+_PENDING: Final = (PUBLICATION, b"pending")
+
+
+def publication_header(entity: Entity, refusal: str | None) -> Header | None:
+    """Whether everybody sees an entity of this marketplace, or sees it later, or why not."""
+    if entity.public:
+        return _PUBLIC
+    if entity.pending is None:
+        return None
+    return _PENDING if refusal is None else (PUBLICATION, f"refused; reason={refusal}".encode())
 
 
 class WriteResponses:
@@ -56,6 +72,9 @@ class WriteResponses:
         entity = result.entity
         representation = self._served.representation(entity.parent)
         headers = (CONTENT_TYPE, *headers, *_unresolved(result.unresolved))
+        publication = publication_header(entity, result.refusal)
+        if publication is not None:
+            headers = (*headers, publication)
         if fields is not None:
             return Response(status, representation.part(entity.id, entity.body, fields), headers)
         return Response(
