@@ -27,7 +27,6 @@ requested again after a pause that begins at a few milliseconds.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -286,6 +285,7 @@ class Intake:
         self, accepted: dict[Retrieval, EntityDraft], rejections: dict[Retrieval, Rejection]
     ) -> None:
         stored = rejected = size_bytes = 0
+        reported: dict[Code, list[Retrieval]] = {}
         async with self._store.transaction() as tx:
             for retrieval, draft in accepted.items():
                 if not await retrievals.is_current(tx, retrieval):
@@ -302,8 +302,10 @@ class Intake:
                 size_bytes += len(draft.body)
             for retrieval, rejection in rejections.items():
                 if await retrievals.is_current(tx, retrieval):
-                    await self._reject(tx, retrieval, rejection)
+                    if await self._reject(tx, retrieval, rejection):
+                        reported.setdefault(rejection.code, []).append(retrieval)
                     rejected += 1
+        _report(reported, rejections)
         assert stored <= len(accepted), "an accepted entity is stored once at most"
         assert stored + rejected <= len(accepted) + len(rejections), "a retrieval has one outcome at most"
         self._counters = IntakeCounters(
@@ -321,7 +323,8 @@ class Intake:
         await retrievals.settle(tx, retrieval)
         log.warning("own_identifier_claimed", entity=entity_id, issuer=retrieval.issuer)
 
-    async def _reject(self, tx: Transaction, retrieval: Retrieval, rejection: Rejection) -> None:
+    async def _reject(self, tx: Transaction, retrieval: Retrieval, rejection: Rejection) -> bool:
+        """Record a rejection; whether the operator has to be told: the first and the last time."""
         attempts = retrieval.attempts + 1
         is_last = attempts >= self._limits.retrieval_attempts_max
         if rejection.is_evidence or is_last:
@@ -333,19 +336,12 @@ class Intake:
                 self._limits.evidence_rows_max,
                 retrieval,
             )
-            log.log(
-                logging.WARNING if attempts == 1 or is_last else logging.DEBUG,
-                "entity_rejected",
-                code=str(rejection.code),
-                issuer=retrieval.issuer,
-                position=retrieval.position,
-                reason=rejection.reason,
-            )
         if rejection.is_final or is_last:
             await retrievals.settle(tx, retrieval)
-            return
-        due_ms = self.due_ms(attempts, SOON_S if rejection.is_soon else None)
-        await retrievals.postpone(tx, retrieval, due_ms, str(rejection.code))
+        else:
+            due_ms = self.due_ms(attempts, SOON_S if rejection.is_soon else None)
+            await retrievals.postpone(tx, retrieval, due_ms, str(rejection.code))
+        return is_last or (attempts == 1 and rejection.is_evidence)
 
     def due_ms(self, attempts: int, pause_min_s: float | None = None) -> int:
         """When to request an entity again after failures in a row, in milliseconds since 1970."""
@@ -353,6 +349,24 @@ class Intake:
         pause_min_s = limits.retrieval_backoff_min_s if pause_min_s is None else pause_min_s
         pause_s = backoff_s(attempts, pause_min_s, limits.retrieval_backoff_max_s, self._entropy)
         return now_ms(self._clock) + int(pause_s * 1000)
+
+
+def _report(reported: dict[Code, list[Retrieval]], rejections: dict[Retrieval, Rejection]) -> None:
+    """Log rejections, one line for each code.
+
+    An origin that announces what it does not serve must not write a line for each entity into the logs of
+    others.
+    """
+    for code, rejected in reported.items():
+        first = rejected[0]
+        log.warning(
+            "entities_rejected",
+            code=str(code),
+            issuer=first.issuer,
+            count=len(rejected),
+            position=first.position,
+            reason=rejections[first].reason,
+        )
 
 
 def now_ms(clock: Clock) -> int:

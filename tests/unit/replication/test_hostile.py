@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+import structlog
 
 from hansa.core.batches import BatchSigner
 from hansa.core.canonical import canonical_json, hashlink
@@ -66,6 +67,21 @@ async def test_wrong_bytes_are_not_stored_and_are_requested_again(league: League
     league.network.faults.clear()
     await league.settle()
     assert await bergen.catalogue() == await lubeck.catalogue() == await riga.catalogue()
+
+
+async def test_many_entities_that_an_origin_does_not_serve_fill_no_log(league: League) -> None:
+    lubeck, bergen, _ = league.marketplaces
+    with structlog.testing.capture_logs() as logs:
+        for number in range(50):
+            await bergen.announce(f"urn:x:{number}", b"nowhere")
+        await league.until(lambda: announced_and_refused(lubeck, 50))
+    lines = [line for line in logs if line["event"] == "entities_rejected"]
+    assert 0 < len(lines) <= 20
+    assert sum(line["count"] for line in lines) >= 50
+
+
+async def announced_and_refused(member: Marketplace, count: int) -> bool:
+    return len(await retrievals.evidence(member.store, count)) == count
 
 
 async def test_an_event_for_another_entity_is_refused(league: League) -> None:
