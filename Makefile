@@ -8,6 +8,7 @@ PYTHON ?= python3
 ARGS ?=
 HISTORIES ?= 2000
 EXAMPLES ?= 200
+SOAK_S ?= 1800
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +20,7 @@ PIN := engine/go.mod engine/go.sum engine/compile_engine.py
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench kits sim fuzz golden docs lock clean distclean
+.PHONY: help setup demo test lint format bench kits sim fuzz soak golden docs lock clean distclean
 
 help: ## list what can be done
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +56,9 @@ sim: setup ## run a long simulation campaign (HISTORIES of them)
 fuzz: setup ## draw many requests to the APIs, and many bytes for the ledger (EXAMPLES for each operation)
 	@FUZZ_EXAMPLES=$$((100 * $(EXAMPLES))) $(BIN)/pytest tests/unit/pubsub/test_hostile_bytes.py --timeout 0 $(ARGS)
 	@SCHEMATHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/conformance/test_descriptions.py --timeout 0 $(ARGS)
+
+soak: setup ## run a league of four under all attacks at once, for SOAK_S seconds
+	@SOAK_S=$(SOAK_S) $(BIN)/pytest tests/soak -m league -s $(ARGS)
 
 golden: setup ## replay the golden corpus of the ledger with every Python that is here
 	@$(BIN)/pytest tests/golden -rs $(ARGS)

@@ -31,6 +31,7 @@ from hansa.pubsub.engine import (
     supervised_engine,
     write_home,
 )
+from hansa.pubsub.ledger.genesis import LedgerParams
 from tests.league.harness import CLOCK, RunningMember
 
 LINES_MAX: Final = 2000
@@ -101,15 +102,26 @@ async def double(
         yield engine
 
 
-def register_second_engine(members: Sequence[RunningMember], member: RunningMember) -> EngineKey:
-    """Found a league that has not started anew, with a further node id of one member; that engine's key."""
+def register_second_engine(
+    members: Sequence[RunningMember], member: RunningMember, params: LedgerParams | None = None
+) -> EngineKey:
+    """Found a league anew that has not started yet, with a further node id of one member; that engine's key.
+
+    Args:
+        members: All of the league.
+        member: The one with the second engine.
+        params: Of the league; by default what a league has by default.
+    """
     added = EngineKey.generate()
     cards = [read_card(each.folder / CARD) for each in members]
     at = members.index(member)
     cards[at] = _with_node_id(cards[at], added.node_id)
     (member.folder / CARD).write_bytes(msgspec.json.encode(cards[at]))
-    document = load_genesis(member.folder)[1]
-    genesis = league_genesis(cards, document.chain_id, CLOCK.now())
+    chain_id = load_genesis(member.folder)[1].chain_id
+    document = msgspec.json.decode(league_genesis(cards, chain_id, CLOCK.now()))
+    if params is not None:
+        document["app_state"]["params"] = msgspec.to_builtins(params)
+    genesis = msgspec.json.encode(document)
     for each in members:
         install_genesis(each.folder, genesis, [card.p2p_address for card in cards])
     return added

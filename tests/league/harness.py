@@ -20,8 +20,10 @@ import aiohttp
 import msgspec
 
 from hansa.core.clock import SystemClock
+from hansa.node.folder import LEDGER
 from hansa.node.folder.demo_league import HOST, create_or_resume_league
 from hansa.node.settings.schema import Value
+from hansa.pubsub.engine import RPC_SOCKET, SocketFolder
 
 CLOCK: Final = SystemClock()
 SERVE: Final = (sys.executable, "-m", "hansa.cli", "serve")
@@ -284,6 +286,17 @@ async def wait_until(
             tails = [f"--- {member.name}\n{member.log_tail()}" for member in members]
             raise AssertionError("\n".join((f"not so after {timeout_s:g} s: {what}", *states, *tails)))
         await CLOCK.sleep(POLL_S)
+
+
+async def engine_rpc(member: RunningMember, method: str, **parameters: str) -> Any:
+    """The result of a call of a member's engine (CometBFT's RPC)."""
+    with SocketFolder(member.folder / LEDGER) as sockets:
+        connector = aiohttp.UnixConnector(sockets.path(RPC_SOCKET))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get(f"http://engine/{method}", params=parameters) as answer,
+        ):
+            return msgspec.json.decode(await answer.read())["result"]
 
 
 @contextlib.asynccontextmanager

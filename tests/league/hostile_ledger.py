@@ -6,7 +6,7 @@ It stands behind a real engine in the place of the right one (`tests.league.serv
 ledger's state as everybody does, and differs at the interface to its engine:
 
 proposer    its blocks hold what no block may hold, in turns; it accepts every block of others, and every
-            transaction, so that its engine hands all of them on
+            transaction once, so that its engine hands all of them on and has room for the next
 contrary    it rejects every block of others, so that its votes contradict those of a right application
 liar        it computes another application hash than everybody
 """
@@ -26,6 +26,7 @@ from hansa.pubsub.ledger.methods import AbciMethods
 DEPTH: Final = 1100
 COMMITTED_MAX: Final = 20
 """How many transactions it remembers for proposing them again."""
+_RECHECK: Final = enum_values(f"{PACKAGE}.CheckTxType")["RECHECK"]
 _STATUSES: Final = enum_values(f"{PACKAGE}.ResponseProcessProposal.ProposalStatus")
 
 Block = Callable[[Sequence[bytes], Sequence[bytes], Sequence[bytes]], Sequence[bytes]]
@@ -67,7 +68,8 @@ class ProposerMethods(AbciMethods):
         right = super().answer(request)
         name = request.WhichOneof("value")
         if name == "check_tx":
-            return Response(check_tx=message_class(f"{PACKAGE}.ResponseCheckTx")(code=0))
+            code = 1 if request.check_tx.type == _RECHECK else 0
+            return Response(check_tx=message_class(f"{PACKAGE}.ResponseCheckTx")(code=code))
         if name == "process_proposal":
             right.process_proposal.status = _STATUSES["ACCEPT"]
         elif name == "prepare_proposal":

@@ -6,14 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import aiohttp
-import msgspec
 import pytest
 
-from hansa.node.folder import LEDGER
-from hansa.pubsub.engine import RPC_SOCKET, EngineKey, SocketFolder
+from hansa.pubsub.engine import EngineKey
 from tests.league.further_engines import double, register_second_engine
-from tests.league.harness import OFFERINGS, League, RunningMember, league, wait_until
+from tests.league.harness import OFFERINGS, League, engine_rpc, league, wait_until
 
 pytestmark = pytest.mark.league
 
@@ -33,16 +30,6 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         yield Scene(made, node_key)
 
 
-async def rpc(member: RunningMember, method: str, **parameters: str) -> Any:
-    """The result of a call of a member's engine."""
-    with SocketFolder(member.folder / LEDGER) as sockets:
-        async with (
-            aiohttp.ClientSession(connector=aiohttp.UnixConnector(sockets.path(RPC_SOCKET))) as session,
-            session.get(f"http://engine/{method}", params=parameters) as answer,
-        ):
-            return msgspec.json.decode(await answer.read())["result"]
-
-
 async def test_a_validator_that_votes_twice_is_convicted_and_the_league_goes_on(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -55,10 +42,10 @@ async def test_a_validator_that_votes_twice_is_convicted_and_the_league_goes_on(
         nonlocal seen_to
         created = await honest[0].create_offering()
         await honest.wait_until_visible(f"{OFFERINGS}/{created}")
-        newest = int((await rpc(honest[0], "status"))["sync_info"]["latest_block_height"])
+        newest = int((await engine_rpc(honest[0], "status"))["sync_info"]["latest_block_height"])
         while seen_to < newest:
             seen_to += 1
-            block = (await rpc(honest[0], "block", height=str(seen_to)))["block"]
+            block = (await engine_rpc(honest[0], "block", height=str(seen_to)))["block"]
             pieces.extend(block["evidence"]["evidence"])
         return bool(pieces)
 

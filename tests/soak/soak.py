@@ -1,0 +1,445 @@
+"""A soak: a league of four real marketplaces under all attacks at once, measured until its end.
+
+Three members are honest. They take creates and changes from their users all the time; two of them have their
+processes killed, and one of these is restored from a backup. The fourth has another ledger application, which
+proposes what no block may hold and hands everything on; floods, forgeries and thefts come from its keys and
+its engine, and in the end its validator signs twice. An engine that is no member's knocks at all doors. Two
+members run on another version of Python than the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from hansa.cli.catalogue.comparison import CatalogueComparison, compare
+from hansa.cli.catalogue.listing import entries
+from hansa.cli.client import Client
+from hansa.core.errors import HansaError
+from hansa.core.identifiers import entity_key
+from hansa.node.folder import CARD
+from hansa.node.folder.card import read_card
+from hansa.pubsub.engine import address_of
+from hansa.pubsub.ledger.genesis import LedgerParams
+from tests.golden.environments import TOP, PackagesMissing, available_versions, locked_environment
+from tests.league.further_engines import double, register_second_engine, stranger
+from tests.league.harness import (
+    CLOCK,
+    OFFERINGS,
+    League,
+    RunningMember,
+    engine_rpc,
+    league,
+    wait_until,
+)
+from tests.soak.measurements import (
+    HashWatch,
+    Processes,
+    SoakReport,
+    folder_bytes,
+    log_row,
+    quantile,
+)
+from tests.soak.schedule import HANG_S, Act, schedule
+
+HOSTILE: Final = 3
+"""Place of the member that attacks."""
+VICTIMS: Final = (1, 2)
+"""Honest members whose processes are killed; the first one's memory is looked at from beginning to end."""
+PARAMS: Final = LedgerParams(issuer_events_per_s=50, issuer_bytes_per_s=50_000)
+"""A league sets its quotas by what its members' machines can do; here they all share one."""
+CREATE_PAUSE_S: Final = 0.25
+"""Between two requests of the users of one member, on average."""
+SAMPLE_PAUSE_S: Final = 1.0
+RECOVERY_TIMEOUT_S: Final = 60.0
+CATCH_UP_TIMEOUT_S: Final = 120.0
+CHANGED_SHARE: Final = 0.15
+CHOSEN_SHARE: Final = 0.2
+KINDS_OF_ATTACK: Final = ("flood", "forge", "steal")
+BACKUP_LEAD_S: Final = 2.0
+"""How old the backup is that a member is restored from."""
+
+
+class Soak:
+    """One soak.
+
+    Args:
+        made: The league; not started yet.
+        folder: For everything else.
+        seed: Of the schedule and of all that is drawn.
+        duration_s: Of the load.
+    """
+
+    def __init__(self, made: League, folder: Path, seed: int, duration_s: float) -> None:
+        self.league = made
+        self.folder = folder
+        self.seed, self.duration_s = seed, duration_s
+        self.acts = schedule(seed, duration_s, VICTIMS, HOSTILE)
+        self.honest = League(made.members[:HOSTILE])
+        self.dids = {member: read_card(member.folder / CARD).member.did for member in made.members}
+        self.done: list[str] = []
+        self.attacks: Counter[str] = Counter()
+        self.acknowledged: dict[str, str] = {}
+        """Ledger keys of acknowledged creates, with their identifiers."""
+        self.unanswered = 0
+        self.latencies_s: list[float] = []
+        self.processes, self.hashes = Processes(), HashWatch()
+        self.stall_s = 0.0
+        self._sent_at_s: dict[str, float] = {}
+        """When the creates were sent that are not committed yet, by ledger key."""
+        self._seen_early: dict[str, float] = {}
+        """When events were seen whose create was not answered yet."""
+        self._paused: set[RunningMember] = set()
+        self._node_key = register_second_engine(made.members, made[HOSTILE], PARAMS)
+        self._pythons = interpreters(len(made.members))
+
+    # -- course -----------------------------------------------------------------------------------------------
+
+    async def run(self) -> SoakReport:
+        """Start everything, let it run, and report."""
+        for member in self.league.members:
+            await self._start(member)
+        for member in self.league.members:
+            await member.wait_until_ready()
+        before = {member: folder_bytes(member.folder) for member in self.league.members}
+        began_s = CLOCK.monotonic()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._resume_all)
+            await stack.enter_async_context(stranger(self.folder / "stranger", self.league.members))
+            for number, kind in enumerate(KINDS_OF_ATTACK):
+                await stack.enter_async_context(self._attacker(kind, self.seed + number))
+            background = [self._observe(), self._sample(), *map(self._load, self.honest.members)]
+            await stack.enter_async_context(running([*background, self._disturb(stack, began_s)]))
+            await CLOCK.sleep(self.duration_s)
+        used_s = CLOCK.monotonic() - began_s
+        comparison, missing = await self._compare()
+        return await self._report(used_s, before, comparison, missing)
+
+    async def _start(self, member: RunningMember) -> None:
+        at = self.league.members.index(member)
+        product = ("-m", "hansa.cli", "serve")
+        changed = ("-m", "tests.league.serve_with_ledger", "proposer")
+        environment = {"PYTHONPATH": os.pathsep.join((str(TOP), str(TOP / "src")))}
+        python = str(self._pythons[at][1])
+        await member.start(environment, (python, *(changed if at == HOSTILE else product)))
+
+    @contextlib.asynccontextmanager
+    async def _attacker(self, kind: str, seed: int) -> AsyncIterator[None]:
+        victims = [member.url for member in self.honest.members]
+        command = ("-m", "tests.soak.attacker", kind, str(self.league[HOSTILE].folder), str(seed), *victims)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            said, _ = await process.communicate()
+        assert process.returncode == 0, f"the attacker {kind} ended with {process.returncode}"
+        self.attacks.update(msgspec.json.decode(said, type=dict[str, int]))
+
+    # -- users ------------------------------------------------------------------------------------------------
+
+    async def _load(self, member: RunningMember) -> None:
+        """Creates and changes at a member, one after the other."""
+        draw = random.Random(f"{self.seed} {member.name}")
+        own: list[str] = []
+        while True:
+            await CLOCK.sleep(draw.expovariate(1 / CREATE_PAUSE_S))
+            if member in self._paused:
+                continue
+            try:
+                if own and draw.random() < CHANGED_SHARE:
+                    path = f"{OFFERINGS}/{draw.choice(own)}"
+                    await member.request("PATCH", path, {"name": f"{draw.random()}"}, with_token=True)
+                else:
+                    own.append(await self._create(member, draw))
+            except (aiohttp.ClientError, TimeoutError, AssertionError):
+                self.unanswered += 1
+                await CLOCK.sleep(CREATE_PAUSE_S)
+
+    async def _create(self, member: RunningMember, draw: random.Random) -> str:
+        chosen = {"id": f"urn:soak:{draw.getrandbits(64):x}"} if draw.random() < CHOSEN_SHARE else {}
+        sent_at_s = CLOCK.monotonic()
+        created = await member.create_offering(name=f"of {member.name}", **chosen)
+        key = entity_key(self.dids[member], created)
+        self.acknowledged[key] = created
+        seen_at_s = self._seen_early.pop(key, None)
+        if seen_at_s is None:
+            self._sent_at_s[key] = sent_at_s
+        else:
+            self.latencies_s.append(seen_at_s - sent_at_s)
+        return created
+
+    # -- watching ---------------------------------------------------------------------------------------------
+
+    async def _observe(self) -> None:
+        """Note when honest events are committed, by the stream of a member that nobody disturbs."""
+        after = 0
+        issuers = "&".join(f"issuer={self.dids[member]}" for member in self.honest.members)
+        headers = {"Accept": "application/cloudevents+json"}
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            while True:
+                url = f"{self.honest[0].url}/league/v1/events/stream?after={after}&{issuers}"
+                try:
+                    async with session.get(url, headers=headers) as answer:
+                        async for line in answer.content:
+                            if line.startswith(b"data: "):
+                                event = msgspec.json.decode(line[6:])
+                                after = int(event["sequence"])
+                                self._committed(event["subject"])
+                except (aiohttp.ClientError, TimeoutError):
+                    await CLOCK.sleep(SAMPLE_PAUSE_S)
+
+    def _committed(self, key: str) -> None:
+        sent_at_s = self._sent_at_s.pop(key, None)
+        if sent_at_s is not None:
+            self.latencies_s.append(CLOCK.monotonic() - sent_at_s)
+        elif key not in self.acknowledged:
+            self._seen_early[key] = CLOCK.monotonic()
+
+    async def _sample(self) -> None:
+        """Sample memory, hashes and the progress of the ledger."""
+        height, changed_at_s = -1, CLOCK.monotonic()
+        while True:
+            for member in self.league.members:
+                status = await status_of(member)
+                if status is None:
+                    continue
+                if status["height"] is not None:
+                    self.hashes.note(member.name, status["height"], status["app_hash"])
+                self._sample_processes(member, status)
+                if member is self.honest[0]:
+                    now_s = CLOCK.monotonic()
+                    if status["height"] != height or not self._sent_at_s:
+                        height, changed_at_s = status["height"], now_s
+                    self.stall_s = max(self.stall_s, now_s - changed_at_s)
+            await CLOCK.sleep(SAMPLE_PAUSE_S)
+
+    def _sample_processes(self, member: RunningMember, status: Any) -> None:
+        if member.process is not None:
+            self.processes.sample(member.name, "serve", member.process.pid)
+        for child in status["children"]:
+            if child["pid"]:
+                self.processes.sample(member.name, child["name"], child["pid"])
+
+    # -- disturbing -------------------------------------------------------------------------------------------
+
+    async def _disturb(self, stack: contextlib.AsyncExitStack, began_s: float) -> None:
+        """Do what the schedule says; each act ends when its member is ready again."""
+        for act in self.acts:
+            await CLOCK.sleep(max(0.0, began_s + act.at_s - CLOCK.monotonic()))
+            member = self.league[act.member]
+            if act.kind == "double":
+                engine = double(self.folder / "double", member, self._node_key, self.honest.members)
+                await stack.enter_async_context(engine)
+                self.done.append(str(act))
+                continue
+            started_s = CLOCK.monotonic()
+            if not await self._do(act, member):
+                self.done.append(f"{act} (left out)")
+                continue
+            await self._wait_until_recovered(member)
+            self.done.append(f"{act} (ready after {CLOCK.monotonic() - started_s:.1f} s)")
+
+    async def _do(self, act: Act, member: RunningMember) -> bool:
+        if act.kind == "restore":
+            return await self._restore(member)
+        if act.kind == "stop":
+            await member.stop()
+            await self._start(member)
+            return True
+        pid = member.process.pid if act.role == "serve" and member.process else 0
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            pid = pid or await member.pid(act.role)
+        if not pid:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL if act.kind == "kill" else signal.SIGSTOP)
+            if act.kind == "hang":
+                await CLOCK.sleep(HANG_S)
+                os.kill(pid, signal.SIGCONT)
+        if act.kind == "kill" and act.role == "serve":
+            assert member.process is not None
+            await member.process.wait()
+            await self._start(member)
+        return True
+
+    async def _restore(self, member: RunningMember) -> bool:
+        """Restore a member from a backup that was made while it ran."""
+        if not has_command("backup"):
+            return False
+        file = self.folder / f"{member.name}.backup"
+        self._paused.add(member)
+        try:
+            await CLOCK.sleep(1.0)
+            await hansa("backup", str(member.folder), str(file))
+            await CLOCK.sleep(BACKUP_LEAD_S)
+            assert member.process is not None
+            member.process.kill()
+            await member.process.wait()
+            member.folder.rename(self.folder / f"{member.name}.lost")
+            await hansa("restore", str(file), str(member.folder))
+            await self._start(member)
+            await self._wait_until_recovered(member)
+        finally:
+            self._paused.discard(member)
+        return True
+
+    async def _wait_until_recovered(self, member: RunningMember) -> None:
+        async def is_ready() -> bool:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                return await member.is_ready()
+            return False
+
+        await wait_until(is_ready, f"{member.name} is ready again", RECOVERY_TIMEOUT_S, self.league.members)
+
+    async def _resume_all(self) -> None:
+        """Whatever stopped in the middle of an act goes on."""
+        for member in self.league.members:
+            await self._wait_until_recovered(member)
+
+    # -- the end ----------------------------------------------------------------------------------------------
+
+    async def _compare(self) -> tuple[CatalogueComparison, tuple[str, ...]]:
+        """The differences between the members' catalogues, and acknowledged entities that some do not have.
+
+        Waits until there are none, or for a while.
+        """
+        deadline_s = CLOCK.monotonic() + CATCH_UP_TIMEOUT_S
+        while True:
+            try:
+                comparison = await compare([member.url for member in self.league.members])
+                missing = await self._missing()
+            except HansaError:
+                if CLOCK.monotonic() >= deadline_s:
+                    raise
+            else:
+                is_same = not comparison.count and not missing and not self._sent_at_s
+                if is_same or CLOCK.monotonic() >= deadline_s:
+                    return comparison, missing
+            await CLOCK.sleep(SAMPLE_PAUSE_S)
+
+    async def _missing(self) -> tuple[str, ...]:
+        expected = set(self.acknowledged.values())
+        missing: set[str] = set()
+        for member in self.league.members:
+            async with Client(member.url, connections_max=2) as client:
+                missing |= expected - {entry.id async for entry in entries(client, ())}
+        return tuple(sorted(missing))
+
+    async def _report(
+        self,
+        used_s: float,
+        before: dict[RunningMember, int],
+        comparison: CatalogueComparison,
+        missing: tuple[str, ...],
+    ) -> SoakReport:
+        status = await self.honest[0].status()
+        latencies_s = (*self.latencies_s, *([used_s] * len(self._sent_at_s)))
+        return SoakReport(
+            seed=self.seed,
+            duration_s=round(used_s, 1),
+            pythons=tuple(version for version, _ in self._pythons),
+            acts=tuple(self.done),
+            attacks=dict(sorted(self.attacks.items())),
+            acknowledged=len(self.acknowledged),
+            unanswered=self.unanswered,
+            latencies_s=(quantile(latencies_s, 0.5), quantile(latencies_s, 0.99), max(latencies_s)),
+            missing=missing,
+            differences=comparison.count,
+            hashes_compared=self.hashes.compared,
+            hash_differences=tuple(self.hashes.differences()),
+            convicted=await self._convicted(),
+            blocks=status["height"],
+            positions=status["position"],
+            processes=tuple(self.processes.rows()),
+            logs=tuple(log_row(member.name, member.log) for member in self.league.members),
+            disk_bytes_per_hour={
+                member.name: round((folder_bytes(member.folder) - size) * 3600 / used_s)
+                for member, size in before.items()
+            },
+            stalls_s=round(self.stall_s, 1),
+        )
+
+    async def _convicted(self) -> tuple[str, ...]:
+        """Members whose validator is no part of the set any more."""
+        validators = (await engine_rpc(self.honest[0], "validators"))["validators"]
+        present = {one["address"] for one in validators}
+        cards = [read_card(member.folder / CARD) for member in self.league.members]
+        return tuple(
+            card.member.name
+            for card in cards
+            if address_of(card.validator_key_bytes()).hex().upper() not in present
+        )
+
+
+@contextlib.asynccontextmanager
+async def running(works: list[Awaitable[None]]) -> AsyncIterator[None]:
+    """Work beside the block; a failure of one of them ends it."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(forever(work)) for work in works]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+async def forever(work: Awaitable[None]) -> None:
+    """Await some work."""
+    await work
+
+
+async def status_of(member: RunningMember) -> Any:
+    """The status of a member; None while it does not answer."""
+    try:
+        return await member.status()
+    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
+        return None
+
+
+def interpreters(count: int) -> list[tuple[str, Path]]:
+    """A version of Python and an interpreter for each member: two versions, where two are here."""
+    found: list[tuple[str, Path]] = []
+    for version in reversed(available_versions()):
+        with contextlib.suppress(PackagesMissing):
+            found.append((version, locked_environment(version)))
+        if len(found) == 2:
+            break
+    found = found or [(f"{sys.version_info.major}.{sys.version_info.minor}", Path(sys.executable))]
+    return [found[at * len(found) // count] for at in range(count)]
+
+
+def has_command(name: str) -> bool:
+    """Whether `hansa` has a command."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "hansa.cli", name, "--help"], check=False, capture_output=True
+    )
+    return shown.returncode == 0
+
+
+async def hansa(*arguments: str) -> None:
+    """Run a command of `hansa`."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hansa.cli", *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+
+
+async def run_soak(folder: Path, seed: int, duration_s: float) -> SoakReport:
+    """A soak in a folder."""
+    async with league(folder / "league", HOSTILE + 1, is_started=False) as made:
+        return await Soak(made, folder, seed, duration_s).run()
