@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from hansa.cli.commands import demo, league, marketplace, remote
+from hansa.cli.commands import backups, demo, league, marketplace, remote
 from hansa.core.files import restrict_new_files
 
 COMMANDS: Final = (
@@ -17,6 +17,8 @@ COMMANDS: Final = (
     marketplace.serve,
     marketplace.token,
     marketplace.doctor,
+    backups.backup,
+    backups.restore,
     remote.status,
     remote.import_,
     remote.export,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,8 @@ Types = Annotated[
     list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this type; may be repeated.")
 ]
 
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking; for scripts.")]
+
 DEFAULT_URL = "http://127.0.0.1:8101"
 """The first member of a demo league."""
 
@@ -38,3 +41,18 @@ def at_least(value: int, minimum: int, option: str) -> int:
     if value < minimum:
         raise Refused(Code.INVALID, f"{option} must be {minimum} or more.")
     return value
+
+
+def confirm(risk: str, *, is_confirmed: bool) -> None:
+    """Show a risk, and have the user confirm that it is taken: by `--yes`, or by an answer on a terminal.
+
+    Raises:
+        Refused: `Code.CONFLICT`, when it is not confirmed.
+    """
+    sys.stderr.write(risk.rstrip() + "\n")
+    if is_confirmed:
+        return
+    if not sys.stdin.isatty():
+        raise Refused(Code.CONFLICT, "Nothing was done: confirm with --yes that this risk is taken.")
+    if not typer.confirm("Go on?", err=True):
+        raise Refused(Code.CONFLICT, "Nothing was done.")

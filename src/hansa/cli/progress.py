@@ -31,10 +31,10 @@ class ItemProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self) -> None:
-        """One more item is done."""
+    def advance(self, count: int = 1) -> None:
+        """So many more items are done."""
         if self._bar is not None and self._task is not None:
-            self._bar.advance(self._task)
+            self._bar.advance(self._task, count)
 
     def message(self, text: str) -> None:
         """A message, above the bar."""

@@ -83,6 +83,7 @@ class Code(StrEnum):
     STORE_DAMAGED = "store-damaged"
     ENGINE_MISSING = "engine-missing"
     ENGINE_FAILED = "engine-failed"
+    BACKUP_INVALID = "backup-invalid"
 
 
 HTTP_STATUS: Final[dict[Code, int]] = {
@@ -128,6 +129,7 @@ EXIT_STATUS: Final[dict[Code, int]] = {
     Code.UNAUTHENTICATED: 13,
     Code.FORBIDDEN: 13,
     Code.LEDGER_OLDER: 14,
+    Code.BACKUP_INVALID: 15,
 }
 """Exit status of a command that ends with the code; 1 for every other (2 is a wrong command line)."""
 

@@ -26,6 +26,8 @@ COMMANDS = (
     "serve",
     "token",
     "doctor",
+    "backup",
+    "restore",
     "status",
     "import",
     "export",

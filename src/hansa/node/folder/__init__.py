@@ -10,6 +10,7 @@
     schemas/              JSON Schemas of extensions, which the operator puts there
     jobs/                 contents of import and export jobs
     ledger/               working folder of the ledger application and the engine
+    observing.json        there while the validator must not sign, as after a restore
     lock                  held by the `hansa serve` that runs
 
 Founding: every operator runs `hansa init` and sends `member.json` to the others; `league_genesis` makes the
@@ -35,6 +36,7 @@ from hansa.node.folder.layout import (
     LOCK,
     MEMBER_KEY,
     NODE_KEY,
+    OBSERVING,
     SCHEMAS,
     STORE,
     TOKEN,
@@ -53,6 +55,7 @@ __all__ = [
     "LOCK",
     "MEMBER_KEY",
     "NODE_KEY",
+    "OBSERVING",
     "SCHEMAS",
     "STORE",
     "TOKEN",

@@ -18,5 +18,7 @@ JOBS: Final = Path("jobs")
 LEDGER: Final = Path("ledger")
 LEDGER_STATE: Final = LEDGER / "state.db"
 LOCK: Final = Path("lock")
+OBSERVING: Final = Path("observing.json")
+"""There while the validator must not sign."""
 NODE_KEY: Final = LEDGER / "config" / "node_key.json"
 VALIDATOR_KEY: Final = LEDGER / "config" / "priv_validator_key.json"
