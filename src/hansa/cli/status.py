@@ -12,6 +12,7 @@ from hansa.cli.output import Output, printable
 
 PATH: Final = "/league/v1/status"
 NONE: Final = "-"
+VALIDATOR_MAX_CHARS: Final = 500
 
 Report = Mapping[str, Any]
 
@@ -77,6 +78,7 @@ def facts_of(report: Report) -> dict[str, str]:
         f"{number(report, 'unpublished')} changes to publish",
         "retrieval": f"{number(report, 'pending')} pending, {number(report, 'failed')} failed, "
         f"{number(report, 'evidence')} records of evidence",
+        "validator": _validator(report),
         "disk": f"{number(report, 'disk_free_bytes')} bytes free",
     }
     problems = [
@@ -154,6 +156,15 @@ def _ledger(report: Report) -> str:
     return (
         f"height {number(report, 'height')}, {number(report, 'position')} events, "
         f"{number(report, 'peers')} peers{catching_up}, application hash {text_of(report.get('app_hash'))[:16]}"
+    )
+
+
+def _validator(report: Report) -> str:
+    validator = report.get("validator")
+    return (
+        printable(str(validator.get("summary") or NONE), VALIDATOR_MAX_CHARS)
+        if isinstance(validator, dict)
+        else NONE
     )
 
 

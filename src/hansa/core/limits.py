@@ -62,6 +62,8 @@ class Limits(msgspec.Struct, frozen=True):
     publish_tick_s: float = 0.25
     publish_backoff_max_s: float = 10.0
     engine_stall_s: float = 20.0
+    observe_blocks_min: int = 12
+    observe_min_s: float = 30.0
     # Retrieval.
     entity_size_max_bytes: int = 1_048_576
     retrieval_entities_max: int = 200

@@ -16,6 +16,7 @@ from hansa.core.clock import Clock
 from hansa.core.members import Member
 from hansa.node.folder import LEDGER, LEDGER_STATE
 from hansa.node.settings.loading import Settings
+from hansa.node.validator.guard import ValidatorGuard
 from hansa.pubsub.engine import (
     ABCI_SOCKET,
     ChildSpec,
@@ -35,26 +36,35 @@ log = structlog.get_logger("hansa.node")
 
 
 class Children:
-    """The two child processes, as `settings`, `genesis` and the `others` in the league decide."""
+    """The two child processes, as `settings`, `genesis` and the `others` in the league decide.
+
+    The `guard` decides at every start of the engine whether its validator signs.
+    """
 
     def __init__(
         self,
         settings: Settings,
         genesis: bytes,
         others: Sequence[Member],
+        guard: ValidatorGuard,
         environment: Mapping[str, str],
         clock: Clock,
     ) -> None:
         limits = settings.limits
         self._clock, self._engine_stall_s = clock, limits.engine_stall_s
-        write_home(LEDGER, _engine_settings(settings, others), genesis)
+        engine_settings = _engine_settings(settings, others)
+
+        def prepare() -> None:
+            write_home(LEDGER, engine_settings, genesis, is_observing=guard.decide())
+
+        prepare()  # here what is wrong ends the start; later it is tried again and again
         engine = engine_spec(
             LEDGER,
             environment,
             stop_timeout_s=limits.stop_timeout_s,
             restart_backoff_max_s=limits.restart_backoff_max_s,
         )
-        self.engine = supervised_engine(engine, clock, log)
+        self.engine = supervised_engine(engine, clock, log, prepare=prepare)
         self.application = Supervised(
             _application_spec(settings, environment),
             clock,

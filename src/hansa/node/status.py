@@ -14,6 +14,7 @@ from hansa.node.folder.disk import DiskWatch, free_bytes
 from hansa.node.ledger_view import LedgerView
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks, TaskState
+from hansa.node.validator.guard import ValidatorGuard, ValidatorStatus
 from hansa.portal import Overview
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import ChildState, Supervised
@@ -103,6 +104,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     """The most frequent ones; `indexed_attributes` ends them."""
     tasks: tuple[TaskState, ...]
     children: tuple[ChildStatus, ...]
+    validator: ValidatorStatus
     disk_free_bytes: int
 
 
@@ -119,6 +121,7 @@ class StatusReporter:
         counters: Callable[[], ReplicationCounters],
         tasks: BackgroundTasks,
         children: Callable[[], tuple[Supervised, ...]],
+        guard: ValidatorGuard,
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -129,6 +132,7 @@ class StatusReporter:
         self._counters = counters
         self._tasks = tasks
         self._children = children
+        self._guard = guard
         self._clock = clock
         self._started_at_s = clock.monotonic()
         self._disk = DiskWatch(Path(), settings.limits.disk_free_min_bytes, clock)
@@ -157,6 +161,11 @@ class StatusReporter:
         if self.is_disk_full():
             reasons.append("the disk is nearly full (disk_free_min_bytes)")
         return tuple(reasons)
+
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing although it does not keep this marketplace from serving."""
+        validator = self._guard.status
+        return (f"the validator {validator.summary}",) if validator.is_observing else ()
 
     def is_disk_full(self) -> bool:
         """Whether less space is free than `disk_free_min_bytes`."""
@@ -198,6 +207,7 @@ class StatusReporter:
             unindexed=self.unindexed(),
             tasks=self._tasks.states,
             children=self.children(),
+            validator=self._guard.status,
             disk_free_bytes=free_bytes(Path()),
         )
 

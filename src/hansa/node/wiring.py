@@ -54,6 +54,7 @@ from hansa.node.outbound import OutboundClient
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
 from hansa.node.tasks import BackgroundTasks
+from hansa.node.validator.guard import ValidatorGuard
 from hansa.portal import PortalRoutes
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
@@ -165,6 +166,7 @@ class Marketplace:
         models: Models,
         members: tuple[Member, ...],
         children: Children,
+        guard: ValidatorGuard,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -196,6 +198,8 @@ class Marketplace:
         self.tasks.add("ledger", children.run_application)
         self.tasks.add("engine", children.run_engine)
         self.tasks.add("engine watch", lambda: children.watch_engine(self.bus.progress))
+        observe = partial(guard.run, self.bus, self.clients.to_members, children.engine.kill)
+        self.tasks.add("validator", observe)
         self.tasks.add("registry", registry.follow)
         self.tasks.add("publisher", publisher.run)
         self.tasks.add("follower", follower.run)
@@ -207,7 +211,7 @@ class Marketplace:
         traffic, ledger, view = Traffic(), LedgerView(self.bus, clock), ReplicationView(store)
         done = partial(counters, publisher, follower, retriever)
         reporter = StatusReporter(
-            settings, store, ledger, registry, view, done, self.tasks, children.all, clock
+            settings, store, ledger, registry, view, done, self.tasks, children.all, guard, clock
         )
         caller_check = MemberCallerCheck(did, endpoint, registry.known, clock, limits)
         league = LeagueContext(
@@ -251,12 +255,13 @@ async def assemble(
         Fatal: of the store, the engine's folder or the keys.
     """
     others = [member for member in members if member.did != settings.did]
-    children = Children(settings, genesis, others, environment, clock)
+    guard = ValidatorGuard(Path(), others, settings.name, clock, entropy, settings.limits, log)
+    children = Children(settings, genesis, others, guard, environment, clock)
     models = load_models()
     plan = index_plan(models, settings.indexed_attributes)
     store = await SqliteStore.open(Path(STORE), clock, settings.limits, plan=plan)
     try:
-        return Marketplace(settings, store, models, members, children, clock, entropy)
+        return Marketplace(settings, store, models, members, children, guard, clock, entropy)
     except BaseException:
         await store.close()
         raise

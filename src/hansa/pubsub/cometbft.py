@@ -30,7 +30,7 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import LedgerStatus
-from hansa.pubsub.engine import EngineProgress, SocketFolder
+from hansa.pubsub.engine import BlockSigners, EngineProgress, SocketFolder
 from hansa.pubsub.ledger.reading import Lane, LedgerReader, ReaderPool, time_text
 from hansa.pubsub.ledger.results import CODESPACE
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
@@ -39,6 +39,8 @@ from hansa.pubsub.ledger_reads import BACKOFF_MIN_S, StrangersReads
 from hansa.pubsub.named_connector import NamedUnixConnector
 
 SAFETY_POLL_S: Final = 5.0
+VOTE_ABSENT: Final = 1
+"""`BLOCK_ID_FLAG_ABSENT` of CometBFT: a validator whose vote is not in a commit."""
 CALL_TIMEOUT_S: Final = 15.0
 CONNECTIONS_MAX: Final = 16
 HEARTBEAT_S: Final = 20.0
@@ -138,6 +140,27 @@ class CometBftBus(LedgerBus):
                     max(0, int(peer["peer_state"]["round_state"]["height"]) - 1)
                     for peer in consensus["peers"] or ()
                 ),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unexpected_form() from error
+
+    async def signers_of(self, height: int) -> BlockSigners:
+        """Who proposed a block, and whose votes are in its commit.
+
+        Raises:
+            Unavailable: The engine does not answer, or does not have the block.
+        """
+        answer = await self._engine("commit", {"height": str(height)})
+        try:
+            header, commit = (answer["signed_header"][name] for name in ("header", "commit"))
+            votes = commit["signatures"]
+            return BlockSigners(
+                height=int(header["height"]),
+                proposer=str(header["proposer_address"]),
+                signers=tuple(
+                    str(vote["validator_address"]) for vote in votes if vote["block_id_flag"] != VOTE_ABSENT
+                ),
+                validators=len(votes),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected_form() from error

@@ -47,9 +47,10 @@ def backup(
 ) -> None:
     """Back up a marketplace into one file, while it runs or not.
 
-    In it: the store, settings, genesis, card, tokens, schemas, jobs, and all keys, those of the engine too. Not
-    in it: locks, sockets, logs; and the ledger, which the other members have, unless --with-ledger. The file is
-    for its owner alone, and whole or not there. Whoever has it has every key: encrypt it before it travels.
+    In it: the store, settings, genesis, card, tokens, schemas, jobs, and all keys, those of the engine too.
+    Not in it: locks, sockets, logs; and the ledger, which the other members have, unless --with-ledger. The
+    file is for its owner alone, and whole or not there. Whoever has it has every key: encrypt it before it
+    travels.
     """
     from hansa.cli.local import CLOCK
     from hansa.cli.output import Output
@@ -90,8 +91,9 @@ def restore(
 ) -> None:
     """Make a marketplace's folder from a backup. The whole backup is checked before anything is written.
 
-    Its validator then observes: it follows the ledger and signs nothing, until the ledger shows that it cannot
-    contradict what it signed after the backup was made. Stop the original for good before you start it.
+    Its validator then observes: it follows the ledger and signs nothing, until the ledger shows that it
+    cannot contradict what it signed after the backup was made. Stop the original for good before you start
+    it.
     """
     from hansa.cli.local import CLOCK
     from hansa.cli.output import Output

@@ -4,8 +4,8 @@ The whole file is checked before anything is written: its form, the paths, sizes
 folder is then made under another name, and gets its own when it is complete, so that a restore that is
 interrupted leaves no folder that looks whole.
 
-What the validator had signed at the time of the backup is not put back in place: it has signed since, and with
-that memory it would sign a second time. The new folder is marked instead, so that its validator observes
+What the validator had signed at the time of the backup is not put back in place: it has signed since, and
+with that memory it would sign a second time. The new folder is marked instead, so that its validator observes
 first (`hansa.node.validator`).
 """
 

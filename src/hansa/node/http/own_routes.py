@@ -53,9 +53,13 @@ class OwnRoutes:
         return Response(b'{"status":"alive"}', media_type=JSON, headers=FRESH)
 
     async def readyz(self, _: Request) -> Response:
-        """`GET /readyz`: whether it is ready to take traffic, and if not, why."""
+        """`GET /readyz`: whether it is ready to take traffic, and if not, why.
+
+        A validator that observes does not keep it from serving; it is a note.
+        """
         reasons = await self._reporter.reasons()
-        body = {"status": "not ready" if reasons else "ready", "reasons": reasons}
+        status = "not ready" if reasons else "ready"
+        body = {"status": status, "reasons": reasons, "notes": self._reporter.notes()}
         return Response(msgspec.json.encode(body), 503 if reasons else 200, media_type=JSON, headers=FRESH)
 
     async def metrics(self, _: Request) -> Response:

@@ -52,6 +52,8 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "publish_tick_s": "During a burst, batches with room left are submitted at multiples of this time, at all members alike.",
     "publish_backoff_max_s": "Longest pause between two attempts to publish.",
     "engine_stall_s": "How long the engine may lack blocks that others have without moving, or be silent, before it is started again; twice that, while only transactions wait.",
+    "observe_blocks_min": "How many blocks in a row, at least, a validator that observes must see without a signature of its key before it signs; three for each validator, when that is more.",
+    "observe_min_s": "How long, at least, a validator observes those blocks.",
     "entity_size_max_bytes": "Size of an entity that is taken from another member.",
     "retrieval_entities_max": "Entities asked of another member in one request.",
     "retrieval_size_max_bytes": "Size of another member's answer.",

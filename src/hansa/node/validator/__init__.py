@@ -1,4 +1,4 @@
-"""The validator of this marketplace: when it may sign, when it has to observe, and how its engine is repaired.
+"""The validator of this marketplace: when it signs, when it observes, and how its engine is repaired.
 
 observing   the mark in a folder whose validator must not sign yet
 absence     whether the ledger shows that nobody signs with the validator's key

@@ -15,6 +15,7 @@ from hansa.pubsub.engine.relay import LineRelay, json_relay
 from hansa.pubsub.engine.signing_state import (
     SIGNING_STATE,
     UNSIGNED,
+    BlockSigners,
     SigningState,
     parse_signing_state,
     read_signing_state,
@@ -28,6 +29,7 @@ __all__ = [
     "RPC_SOCKET",
     "SIGNING_STATE",
     "UNSIGNED",
+    "BlockSigners",
     "ChildSpec",
     "ChildState",
     "EngineBuild",

@@ -69,6 +69,7 @@ def supervised_engine(
     logger: FilteringBoundLogger,
     *,
     has_application: bool = True,
+    prepare: Callable[[], None] | None = None,
     on_exit: Callable[[Exit], None] | None = None,
 ) -> Supervised:
     """CometBFT under supervision; `start` it when the application is being started.
@@ -77,11 +78,15 @@ def supervised_engine(
         spec: From `engine_spec`.
         clock: For back-off and time limits.
         logger: Gets the engine's log, and the supervisor's.
+        prepare: Called before every start, while no engine runs. A `HansaError` of it counts as a failed
+            start.
         has_application: False when an application built into the engine is used, as tests do.
         on_exit: Told of every exit.
     """
 
     async def before_start() -> None:
+        if prepare is not None:
+            prepare()
         remove_stale_socket(spec.folder / RPC_SOCKET)
         if has_application:
             await wait_for_listener(spec.folder, ABCI_SOCKET, clock, APPLICATION_TIMEOUT_S)

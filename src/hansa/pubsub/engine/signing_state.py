@@ -30,6 +30,20 @@ class SigningState(msgspec.Struct, frozen=True, order=True):
     """1: proposal, 2: prevote, 3: precommit; 0: nothing at this height and round."""
 
 
+class BlockSigners(msgspec.Struct, frozen=True):
+    """Who had a part in a block.
+
+    Validators are called by their addresses: 40 hexadecimal digits, upper case.
+    """
+
+    height: int
+    proposer: str
+    signers: tuple[str, ...]
+    """Whose votes are in its commit, those for no block too."""
+    validators: int
+    """How many there were."""
+
+
 UNSIGNED: Final = SigningState(0)
 """Of a key that has never signed."""
 

@@ -1,0 +1,330 @@
+"""Decides whether the validator signs or observes, at every start of its engine, and ends the observing.
+
+    signing    ── the memory of what was signed is missing or damaged, or the folder is marked ──▶ observing
+    observing  ── the ledger shows that nobody signs with its key ──▶ signing
+    observing  ── somebody signs with its key ──▶ observing until the operator decides
+
+What it decides takes effect between two runs of the engine alone, and the order on the disk is: a memory that
+is ahead of everything that may have been signed, then the mark removed, then the configuration with the real
+key. A crash in between leaves an engine that observes.
+
+An engine with the same node key elsewhere keeps ours from finding peers. Nothing is seen of it on the ledger
+then; but other members report an engine of ours among their peers that ours is not connected to. While more
+than a third of them do, nothing is signed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from hansa.core.clock import Clock, rfc3339
+from hansa.core.errors import Fatal, HansaError
+from hansa.core.files import is_missing, read_file
+from hansa.core.http import HttpClient, HttpRequest
+from hansa.core.identifiers import Entropy
+from hansa.core.limits import Limits
+from hansa.core.members import Member
+from hansa.node.folder import LEDGER, VALIDATOR_KEY
+from hansa.node.validator.absence import Absence
+from hansa.node.validator.observing import (
+    Observing,
+    Reason,
+    Sighting,
+    read_observing,
+    remove_observing,
+    write_observing,
+)
+from hansa.pubsub.bus import LedgerStatus
+from hansa.pubsub.engine import (
+    SIGNING_STATE,
+    UNSIGNED,
+    BlockSigners,
+    EngineProgress,
+    SigningState,
+    parse_signing_state,
+    read_key,
+    read_signing_state,
+    write_signing_state,
+)
+
+POLL_S: Final = 1.0
+BLOCKS_PER_POLL_MAX: Final = 200
+ELSEWHERE_EVERY_S: Final = 10.0
+STATUS_TIMEOUT_S: Final = 3.0
+STATUS_SIZE_MAX_BYTES: Final = 1_048_576
+MEMBERS_QUERIED_MAX: Final = 64
+
+
+class ValidatorStatus(msgspec.Struct, frozen=True):
+    """What the validator does."""
+
+    address: str
+    """What blocks call it."""
+    is_observing: bool
+    """Whether it follows the ledger without signing."""
+    summary: str
+    """In words."""
+    reason: Reason | None = None
+    """Why it observes."""
+    since: str | None = None
+    """RFC 3339."""
+    blocks: int = 0
+    """Blocks in a row in which nobody signed with its key."""
+    blocks_needed: int = 0
+    """How many there have to be until it signs again; 0 before counting has begun."""
+    double: Sighting | None = None
+    """When somebody else was seen signing with its key."""
+    elsewhere: tuple[str, ...] = ()
+    """Members that are connected to an engine with our node key that is not ours."""
+
+
+class ObservedLedger(Protocol):
+    """What the guard reads of the ledger and of the engine."""
+
+    async def ledger(self) -> LedgerStatus:
+        """Whether the engine is up to date, and who its peers are."""
+
+    async def progress(self) -> EngineProgress:
+        """How far it and its peers are."""
+
+    async def signers_of(self, height: int) -> BlockSigners:
+        """Who proposed a block, and who signed its commit."""
+
+
+class _ReportedPeers(msgspec.Struct, frozen=True):
+    peer_names: tuple[str, ...] = ()
+
+
+class ValidatorGuard:
+    """Guards the validator of one folder.
+
+    Args:
+        folder: The marketplace's.
+        others: The other members, as they are known at the start.
+        name: Of this marketplace.
+        clock: For pauses and times.
+        entropy: For the number of blocks beyond what is necessary.
+        limits: `observe_blocks_min`, `observe_min_s`.
+        logger: Gets what it decides.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        others: Sequence[Member],
+        name: str,
+        clock: Clock,
+        entropy: Entropy,
+        limits: Limits,
+        logger: FilteringBoundLogger,
+    ) -> None:
+        self._folder = folder
+        self._others = others
+        self._name = name
+        self._clock = clock
+        self._entropy = entropy
+        self._limits = limits
+        self._logger = logger
+        self._address = read_key(folder / VALIDATOR_KEY).address
+        self._observing: Observing | None = None
+        self._absence: Absence | None = None
+        self._counting_since_s = 0.0
+        self._elsewhere: tuple[str, ...] = ()
+        self._elsewhere_at_s = float("-inf")
+        self._proven_at: int | None = None
+        """Height up to which nobody signs with the key any more, while the engine is being restarted."""
+
+    # -- at every start of the engine ------------------------------------------------------------------------
+
+    def decide(self) -> bool:
+        """Whether the engine that is about to start has to observe. No engine may be running.
+
+        Raises:
+            Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`, when the folder cannot be read or written.
+        """
+        observing = read_observing(self._folder)
+        if observing is None:
+            observing = self._after_loss()
+        elif self._proven_at is not None and observing.double is None:
+            sign_after(self._folder, self._proven_at, observing)
+            self._logger.warning("validator_signs_again", address=self._address, after=self._proven_at)
+            observing = None
+        if observing is not None and observing != self._observing:
+            self._logger.warning(
+                "validator_observes", reason=observing.reason, since=observing.since, address=self._address
+            )
+        self._proven_at = self._absence = None
+        self._observing = observing
+        return observing is not None
+
+    def _after_loss(self) -> Observing | None:
+        """Mark the folder when it does not say what the validator signed."""
+        path = self._folder / LEDGER / SIGNING_STATE
+        if not is_missing(path) and parse_signing_state(read_file(path)) is not None:
+            return None
+        observing = Observing(rfc3339(self._clock.now()), Reason.MEMORY_LOST)
+        write_observing(self._folder, observing)
+        self._logger.error("signing_memory_lost", address=self._address)
+        return observing
+
+    # -- while it runs ---------------------------------------------------------------------------------------
+
+    async def run(self, ledger: ObservedLedger, http: HttpClient, restart: Callable[[], None]) -> None:
+        """Observe for as long as the validator must not sign, until cancelled.
+
+        Args:
+            ledger: This member's.
+            http: To the other members.
+            restart: Has the engine started again.
+        """
+        while True:
+            await self._clock.sleep(POLL_S)
+            if self._observing is None or self._observing.double is not None or self._proven_at is not None:
+                continue
+            try:
+                self._proven_at = await self._observe(ledger, http)
+            except HansaError:
+                continue  # the engine, or the ledger, does not answer yet
+            if self._proven_at is not None:
+                restart()
+
+    async def _observe(self, ledger: ObservedLedger, http: HttpClient) -> int | None:
+        """Look at what is new. The height from which on the validator may sign, when that is proven."""
+        status, progress = await asyncio.gather(ledger.ledger(), ledger.progress())
+        await self._look_elsewhere(http, frozenset(status.peer_ids))
+        if status.catching_up or not status.peers:
+            self._absence = None  # what happens meanwhile is not seen
+            return None
+        if self._absence is None:
+            height = max(progress.height, _credible_height(progress.peer_heights))
+            blocks_min = self._limits.observe_blocks_min
+            more = int.from_bytes(self._entropy(4)) % (blocks_min + 1)
+            self._absence = Absence(self._address, height, blocks_min, more)
+            self._counting_since_s = self._clock.monotonic()
+            return None
+        await self._count(self._absence, ledger, progress.height)
+        if self._absence.seen_at is not None:
+            self._report_double(self._absence.seen_at)
+        elif self._absence.is_proven and self._is_long_enough():
+            self._elsewhere_at_s = float("-inf")
+            await self._look_elsewhere(http, frozenset(status.peer_ids))
+            if not self._runs_elsewhere():
+                return progress.height
+        return None
+
+    def _is_long_enough(self) -> bool:
+        return self._clock.monotonic() - self._counting_since_s >= self._limits.observe_min_s
+
+    async def _count(self, absence: Absence, ledger: ObservedLedger, height: int) -> None:
+        """Count the blocks that are new, after the last one again: the next block says who signed it."""
+        for each in range(absence.height, min(height, absence.height + BLOCKS_PER_POLL_MAX) + 1):
+            absence.add(await ledger.signers_of(each))
+            if absence.seen_at is not None:
+                return
+
+    def _report_double(self, height: int) -> None:
+        assert self._observing is not None, "only who observes sees a double"
+        self._logger.error("validator_double_signs", address=self._address, height=height)
+        sighting = Sighting(height, rfc3339(self._clock.now()))
+        self._observing = msgspec.structs.replace(self._observing, double=sighting)
+        write_observing(self._folder, self._observing)
+
+    # -- engines elsewhere -----------------------------------------------------------------------------------
+
+    async def _look_elsewhere(self, http: HttpClient, connected: frozenset[str]) -> None:
+        """Ask the other members whether they are connected to an engine of ours that is not this one."""
+        now_s = self._clock.monotonic()
+        if now_s - self._elsewhere_at_s < ELSEWHERE_EVERY_S:
+            return
+        self._elsewhere_at_s = now_s
+        unconnected = [member for member in self._others if connected.isdisjoint(member.node_ids)]
+        queries: list[Awaitable[bool]] = [
+            self._has_us_as_peer(http, member) for member in unconnected[:MEMBERS_QUERIED_MAX]
+        ]
+        answers = await asyncio.gather(*queries)
+        elsewhere = tuple(
+            member.name for member, is_peer in zip(unconnected, answers, strict=False) if is_peer
+        )
+        if elsewhere and elsewhere != self._elsewhere:
+            self._logger.error("engine_runs_elsewhere", reported_by=elsewhere, address=self._address)
+        self._elsewhere = elsewhere
+
+    async def _has_us_as_peer(self, http: HttpClient, member: Member) -> bool:
+        request = HttpRequest(
+            "GET",
+            f"{member.endpoint}/league/v1/status",
+            timeout_s=STATUS_TIMEOUT_S,
+            answer_size_max_bytes=STATUS_SIZE_MAX_BYTES,
+        )
+        try:
+            answer = await http.send(request)
+            report = msgspec.json.decode(answer.body, type=_ReportedPeers)
+        except (HansaError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        return self._name in report.peer_names
+
+    def _runs_elsewhere(self) -> bool:
+        """Whether so many members say so that one of them is honest."""
+        return 3 * len(self._elsewhere) > len(self._others)
+
+    # -- for status ------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> ValidatorStatus:
+        """What the validator does now."""
+        observing, absence = self._observing, self._absence
+        if observing is None:
+            return ValidatorStatus(self._address, is_observing=False, summary="signs")
+        return ValidatorStatus(
+            self._address,
+            is_observing=True,
+            summary=self._summary(observing, absence),
+            reason=observing.reason,
+            since=observing.since,
+            blocks=absence.blocks if absence else 0,
+            blocks_needed=absence.blocks_needed if absence else 0,
+            double=observing.double,
+            elsewhere=self._elsewhere,
+        )
+
+    def _summary(self, observing: Observing, absence: Absence | None) -> str:
+        begin = f"observes and signs nothing ({observing.reason} {observing.since}): "
+        if observing.double is not None:
+            return (
+                f"{begin}ANOTHER ENGINE SIGNS WITH ITS KEY, seen at height {observing.double.height}. Stop one of "
+                "them for good; docs/operators/recover.md says how"
+            )
+        if self._elsewhere:
+            return (
+                f"{begin}ANOTHER ENGINE WITH ITS NODE KEY is connected to {', '.join(self._elsewhere)}. Stop one "
+                "of them for good; docs/operators/recover.md says how"
+            )
+        if absence is None:
+            return f"{begin}it is not up to date with the other members yet"
+        return f"{begin}nobody signed with its key in {absence.blocks} blocks of {absence.blocks_needed}"
+
+
+def _credible_height(heights: Sequence[int]) -> int:
+    """The height that more than a third of the peers claim to have reached; a few liars do not change it."""
+    return sorted(heights, reverse=True)[len(heights) // 3] if heights else 0
+
+
+def sign_after(folder: Path, height: int, observing: Observing) -> None:
+    """Have the validator of a folder sign from after `height` on; its engine does not run.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
+    """
+    try:
+        present = read_signing_state(folder / LEDGER)
+    except Fatal:
+        present = UNSIGNED
+    state = max(SigningState(height + 1), observing.signed or UNSIGNED, present)
+    write_signing_state(folder / LEDGER, state)
+    remove_observing(folder)

@@ -1,0 +1,159 @@
+"""A member that comes back from a backup: it observes first, and nobody ever signs twice."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from hansa.node.backup import restore_backup, write_backup
+from hansa.node.folder import LEDGER, OBSERVING, VALIDATOR_KEY
+from hansa.pubsub.engine import SIGNING_STATE, SocketFolder, free_ports, read_key
+from tests.league.harness import CLOCK, League, RunningMember, league, wait_until
+
+pytestmark = pytest.mark.league
+
+SETTINGS: dict[str, Any] = {"observe_blocks_min": 5, "observe_min_s": 1.0}
+OBSERVE_TIMEOUT_S = 60.0
+
+
+class Engine:
+    """What a member's engine has, over its socket."""
+
+    def __init__(self, member: RunningMember) -> None:
+        self._home = member.folder / LEDGER
+
+    async def call(self, method: str, **params: str) -> Any:
+        with SocketFolder(self._home) as sockets:
+            connector = aiohttp.UnixConnector(path=sockets.path("rpc.sock"))
+            async with (
+                aiohttp.ClientSession(connector=connector) as session,
+                session.get(f"http://engine/{method}", params=params) as answer,
+            ):
+                return (await answer.json())["result"]
+
+    async def height(self) -> int:
+        return int((await self.call("status"))["sync_info"]["latest_block_height"])
+
+    async def signers(self, height: int) -> set[str]:
+        """Addresses whose votes are in the commit of a block."""
+        commit = (await self.call("commit", height=str(height)))["signed_header"]["commit"]
+        return {vote["validator_address"] for vote in commit["signatures"]}
+
+    async def evidence(self) -> list[Any]:
+        """All evidence of misbehaviour in all blocks."""
+        pieces: list[Any] = []
+        for height in range(1, await self.height() + 1):
+            block = (await self.call("block", height=str(height)))["block"]
+            pieces += block["evidence"]["evidence"] or []
+        return pieces
+
+
+async def validator(member: RunningMember) -> Any:
+    return (await member.status())["validator"]
+
+
+async def make_blocks_until(made: League, maker: RunningMember, condition: Any, what: str) -> None:
+    """Create offerings, one after the other, until a condition holds."""
+
+    async def holds() -> bool:
+        await maker.create_offering()
+        return bool(await condition())
+
+    await wait_until(holds, what, OBSERVE_TIMEOUT_S, made.members)
+
+
+async def test_a_restored_member_observes_and_then_signs_again(tmp_path: Path) -> None:
+    async with league(tmp_path / "league", 4, SETTINGS) as made:
+        lubeck, riga = made[0], made[2]
+        address = read_key(riga.folder / VALIDATOR_KEY).address
+        mine = await riga.create_offering()
+        await made.wait_until_visible(f"/tmf-api/productCatalogManagement/v4/productOffering/{mine}")
+        write_backup(riga.folder, tmp_path / "riga.backup", CLOCK)
+        for _ in range(10):
+            await lubeck.create_offering()
+        assert await riga.stop() == 0
+        shutil.rmtree(riga.folder)
+        restore_backup(tmp_path / "riga.backup", riga.folder, CLOCK)
+        stopped_at = await Engine(lubeck).height()
+        await riga.start()
+        await riga.wait_until_ready()
+        observing = await validator(riga)
+        assert observing["is_observing"]
+        assert observing["reason"] == "restored"
+        answer = (await riga.get("/readyz")).json()
+        assert answer["status"] == "ready"
+        assert "observes" in answer["notes"][0]
+        assert b"hansa_validator_observing 1.0" in (await riga.get("/metrics")).body
+        assert await riga.has(f"/tmf-api/productCatalogManagement/v4/productOffering/{mine}")
+
+        async def signs() -> bool:
+            return not (await validator(riga))["is_observing"]
+
+        await make_blocks_until(made, lubeck, signs, "riga signs again")
+        assert not (riga.folder / OBSERVING).exists()
+        signs_from = await Engine(lubeck).height()
+        for height in range(stopped_at + 3, signs_from - 1):
+            assert address not in await Engine(lubeck).signers(height), (
+                f"it signed {height} while it observed"
+            )
+
+        async def has_signed() -> bool:
+            return address in await Engine(lubeck).signers(await Engine(lubeck).height() - 1)
+
+        await make_blocks_until(made, lubeck, has_signed, "riga's signature is in a block")
+        await riga.create_offering()
+        assert await Engine(lubeck).evidence() == []
+
+
+async def test_a_restored_member_never_signs_while_the_original_runs(tmp_path: Path) -> None:
+    async with league(tmp_path / "league", 4, SETTINGS) as made:
+        lubeck, riga = made[0], made[2]
+        write_backup(riga.folder, tmp_path / "riga.backup", CLOCK)
+        restored = tmp_path / "restored" / "riga"
+        restored.parent.mkdir()
+        restore_backup(tmp_path / "riga.backup", restored, CLOCK)
+        http_port, p2p_port = free_ports(2)
+        double = RunningMember(restored, http_port, lubeck._session)
+        await double.start({"HANSA_LISTEN_PORT": str(http_port), "HANSA_P2P_PORT": str(p2p_port)})
+        try:
+
+            async def is_reported() -> bool:
+                try:
+                    state = await validator(double)
+                except aiohttp.ClientError:
+                    return False
+                return bool(state["double"] or state["elsewhere"])
+
+            await make_blocks_until(made, lubeck, is_reported, "the original is reported")
+            await made[1].stop()
+            await made[1].start()  # whoever is first gets this connection
+            await made[1].wait_until_ready()
+            for _ in range(40):
+                await lubeck.create_offering()
+                assert (await validator(double))["is_observing"]
+            assert not (restored / LEDGER / SIGNING_STATE).exists()
+            assert "ANOTHER ENGINE" in (await validator(double))["summary"]
+            assert await Engine(lubeck).evidence() == []
+        finally:
+            await double.stop()
+
+
+async def test_a_member_that_lost_what_it_signed_observes(tmp_path: Path) -> None:
+    async with league(tmp_path / "league", 4, SETTINGS) as made:
+        bergen = made[1]
+        await bergen.create_offering()
+        await bergen.stop()
+        (bergen.folder / LEDGER / SIGNING_STATE).unlink()
+        await bergen.start()
+        await bergen.wait_until_ready()
+        assert (await validator(bergen))["reason"] == "memory-lost"
+
+        async def signs() -> bool:
+            return not (await validator(bergen))["is_observing"]
+
+        await make_blocks_until(made, made[0], signs, "bergen signs again")
+        assert await Engine(made[0]).evidence() == []
