@@ -60,6 +60,9 @@ def show_status(report: Report, output: Output) -> None:
         output.table(
             ("member", "code", "reason", "times"), evidence, "Invalid data received from other members"
         )
+    refusals = rows_of_refusals(report)
+    if refusals:
+        output.table(("entity", "code", "what to do"), refusals, "Own entities that the league does not take")
     entities = rows_of_entities(report)
     if entities:
         output.table(("type", "own, public", "own, private", "replicas"), entities, "Entities")
@@ -76,6 +79,9 @@ def facts_of(report: Report) -> dict[str, str]:
         "ledger": _ledger(report),
         "here": f"followed to {number(report, 'followed_to')}, lag {number(report, 'lag')}, "
         f"{number(report, 'unpublished')} changes to publish",
+        "publication": f"{number(report, 'refused')} entities refused, "
+        f"{number(report, 'conflicts')} identifiers that others have claimed"
+        + ("" if report.get("refusals") or not report.get("refused") else "; a token shows which"),
         "retrieval": f"{number(report, 'pending')} pending, {number(report, 'failed')} failed, "
         f"{number(report, 'evidence')} records of evidence",
         "validator": _validator(report),
@@ -120,6 +126,14 @@ def rows_of_evidence(report: Report) -> list[list[str]]:
             number(record, "count"),
         ]
         for record in _list(report, "evidence_newest")
+    ]
+
+
+def rows_of_refusals(report: Report) -> list[list[str]]:
+    """A row for each entity of the marketplace that was refused; reported to callers with a token alone."""
+    return [
+        [text_of(one.get("id")), text_of(one.get("code")), text_of(one.get("message"))]
+        for one in _list(report, "refusals")
     ]
 
 

@@ -23,6 +23,7 @@ from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.tables.retrievals import Evidence
 
+REFUSALS_SHOWN_MAX: Final = 100
 EVIDENCE_SHOWN_MAX: Final = 20
 UNINDEXED_SHOWN_MAX: Final = 10
 
@@ -54,6 +55,16 @@ class UnindexedSearch(msgspec.Struct, frozen=True):
     """Dotted."""
     count: int
     """Since the start."""
+
+
+class RefusedEntity(msgspec.Struct, frozen=True):
+    """An entity of ours that the league does not have in its present version, and why."""
+
+    id: str
+    type: str
+    code: str
+    message: str
+    """What is wrong, and what to do."""
 
 
 class StatusReport(msgspec.Struct, frozen=True):
@@ -94,6 +105,8 @@ class StatusReport(msgspec.Struct, frozen=True):
     """Records of what others sent that failed verification."""
     evidence_newest: tuple[Evidence, ...]
     """The newest of them."""
+    refusals: tuple[RefusedEntity, ...]
+    """Some of the entities of ours that were refused; told to callers with a token alone."""
     conflicts: int
     """Entities of ours whose identifier another member has claimed on the ledger."""
     counters: ReplicationCounters
@@ -171,8 +184,8 @@ class StatusReporter:
         """Whether less space is free than `disk_free_min_bytes`."""
         return self._disk.is_full()
 
-    async def report(self) -> StatusReport:
-        """The whole report."""
+    async def report(self, *, with_identifiers: bool = False) -> StatusReport:
+        """The whole report; `with_identifiers`: also what strangers must not know."""
         reasons = await self.reasons()
         ledger: LedgerStatus | None = await self._ledger.refresh()
         gauges = await self._replication.gauges()
@@ -200,6 +213,7 @@ class StatusReporter:
             failed=sum(origin.failed for origin in origins),
             evidence=gauges.evidence,
             evidence_newest=await self._replication.evidence_records(EVIDENCE_SHOWN_MAX),
+            refusals=await self._refusals() if with_identifiers else (),
             conflicts=gauges.conflicts,
             counters=self._counters(),
             origins=origins,
@@ -209,6 +223,13 @@ class StatusReporter:
             children=self.children(),
             validator=self._guard.status,
             disk_free_bytes=free_bytes(Path()),
+        )
+
+    async def _refusals(self) -> tuple[RefusedEntity, ...]:
+        refused = await self._replication.refusals(REFUSALS_SHOWN_MAX)
+        return tuple(
+            RefusedEntity(one.entity_id, one.type, one.refusal_code or "", one.refusal_message or "")
+            for one in refused
         )
 
     async def overview(self) -> Overview:

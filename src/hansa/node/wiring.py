@@ -227,7 +227,7 @@ class Marketplace:
             distribution=PublicParts(models),
         )
         caches = (*store.caches, *business.caches, *hub.caches, authenticate.cache, caller_check.key_cache)
-        own = OwnRoutes(store, reporter, traffic, hub, caches)
+        own = OwnRoutes(store, reporter, traffic, hub, caches, authenticate)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview)
         rest = rest_application([*own.routes(), *portal.routes(), *league_routes(league)])
         self.front_door = FrontDoor(business, rest, traffic, reporter.is_disk_full, clock)

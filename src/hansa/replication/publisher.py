@@ -63,10 +63,10 @@ from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
 from hansa.replication.announcement import Announcer
-from hansa.replication.claims import earlier_claim, first_claims, needs_look_up
+from hansa.replication.own_claims import OwnClaims
 from hansa.replication.registry import MemberRegistry
-from hansa.store import Entity, EntityDraft, Store, Transaction
-from hansa.store.tables import publications, retrievals
+from hansa.store import Entity, Store
+from hansa.store.tables import publications
 from hansa.store.tables.publications import ChainEnd, Outgoing
 
 PUBLISHER_CURSOR: Final = "publisher"
@@ -126,7 +126,7 @@ class Publisher:
         self._store = store
         self._distribution = distribution
         self._bus = bus
-        self._registry = registry
+        self._claims = OwnClaims(bus, registry, signer.issuer)
         self._signer = signer
         self._did = signer.issuer
         self._types = types
@@ -380,12 +380,12 @@ class Publisher:
 
     async def _conclude(self, batch: Sequence[Outgoing], positions: Sequence[int]) -> None:
         committed = list(zip(batch, positions, strict=True))
-        lost = await self._lost({event.entity_id: at for event, at in committed if event.version == 1})
+        lost = await self._claims.lost({event.entity_id: at for event, at in committed if event.version == 1})
         async with self._store.transaction() as tx:
             for event, position in committed:
                 await publications.committed(tx, event, position)
                 if event.version == 1 and not is_bound_form(event.entity_id):
-                    await self._settle_claim(tx, event, lost.get(event.entity_id))
+                    await self._claims.settle(tx, event, lost.get(event.entity_id))
         self._rebased.difference_update(event.entity_id for event in batch)
 
     # -- claims
@@ -394,47 +394,18 @@ class Publisher:
     async def _without_lost(self, batch: tuple[Outgoing, ...]) -> tuple[Outgoing, ...]:
         """A batch without first events under identifiers that belong to other members."""
         try:
-            lost = await self._lost({event.entity_id: None for event in batch if event.version == 1})
+            lost = await self._claims.lost({event.entity_id: None for event in batch if event.version == 1})
         except Unavailable:
             return batch  # looked up once more when it is committed
         if lost:
             await self._retry(partial(self._give_up, [one for one in batch if one.entity_id in lost], lost))
         return tuple(event for event in batch if event.entity_id not in lost)
 
-    async def _lost(self, positions: Mapping[str, int | None]) -> dict[str, tuple[str, int]]:
-        """Those of some identifiers that another member has claimed before; its DID and position.
-
-        Args:
-            positions: By identifier, where our own claim is; None when it is not committed.
-
-        Raises:
-            Unavailable: The bus does not answer.
-        """
-        members = await self._registry.members() if positions else ()
-        chosen = [each for each in positions if needs_look_up(each, members)]
-        claims = await first_claims(self._bus, [one for one in members if one.did != self._did], chosen)
-        earlier = {each: earlier_claim(claims[each], self._did, positions[each]) for each in claims}
-        return {each: claim for each, claim in earlier.items() if claim is not None}
-
     async def _give_up(self, events: Sequence[Outgoing], lost: Mapping[str, tuple[str, int]]) -> None:
         async with self._store.transaction() as tx:
             for event in events:
-                await self._settle_claim(tx, event, lost[event.entity_id])
+                await self._claims.settle(tx, event, lost[event.entity_id])
         self._changed.notify()
-
-    async def _settle_claim(self, tx: Transaction, event: Outgoing, earlier: tuple[str, int] | None) -> None:
-        """Make a pending entity public, as its identifier is ours; or record that this belongs to others."""
-        if earlier is not None:
-            owner, position = earlier
-            await publications.lose(tx, event.entity_id, event.key, event.type, owner)
-            await retrievals.record_conflicts(tx, [(event.entity_id, owner, position)])
-            log.warning("identifier_lost", entity=event.entity_id, owner=owner, position=position)
-            return
-        entity = await tx.entity(event.entity_id)
-        if entity is not None and entity.pending is not None:
-            await tx.put(
-                EntityDraft(entity.id, entity.type, entity.body, entity.hashlink, True, None, entity.parent)
-            )
 
     # -- refusals
     # ---------------------------------------------------------------------------------------------
@@ -481,12 +452,12 @@ class Publisher:
 
     async def _rebase(self, events: Sequence[Outgoing], ends: dict[str, ChainEnd]) -> None:
         firsts = {one.entity_id: ends[one.key].first_position for one in events if ends[one.key].version > 0}
-        lost = await self._lost(firsts)
+        lost = await self._claims.lost(firsts)
         async with self._store.transaction() as tx:
             for event in events:
                 await publications.rebase(tx, event, ends[event.key])
                 if event.entity_id in firsts:
-                    await self._settle_claim(tx, event, lost.get(event.entity_id))
+                    await self._claims.settle(tx, event, lost.get(event.entity_id))
         self._rebased.update(event.entity_id for event in events)
         self._changed.notify()
 

@@ -14,6 +14,7 @@ from hansa.cli.doctor.checks import (
     check_disk,
     check_engine_keys,
     check_keys,
+    check_publications,
     check_registration,
     check_store,
 )
@@ -25,6 +26,7 @@ from hansa.core.limits import Limits
 from hansa.node.folder import init_member
 from hansa.node.settings.loading import load_settings
 from hansa.store.sqlite.store import SqliteStore
+from hansa.store.tables import publications
 
 
 @pytest.fixture
@@ -89,6 +91,19 @@ async def test_a_store_is_well_until_it_is_damaged_or_too_new(tmp_path: Path) ->
     assert (newer.state, "newer" in newer.todo) == ("wrong", True)
     path.write_bytes(b"no database at all" * 100)
     assert check_store(path).state == "wrong"
+
+
+async def test_entities_whose_identifier_belongs_to_another_member_are_listed(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    assert check_publications(path).state == "ok"
+    store = await SqliteStore.open(path, ManualClock(), Limits())
+    assert check_publications(path).state == "ok"
+    async with store.transaction() as tx:
+        await publications.lose(tx, "urn:x:coveted", "ab" * 32, "Category", "did:web:other.example")
+    await store.close()
+    result = check_publications(path)
+    assert (result.state, result.result) == ("look", "refused: urn:x:coveted (identifier-claimed)")
+    assert result.todo.startswith("Delete entities whose identifier is claimed")
 
 
 @pytest.mark.parametrize(("days", "state"), [(-1, "wrong"), (3, "look"), (80, "ok")])

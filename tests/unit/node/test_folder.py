@@ -84,6 +84,24 @@ def test_what_could_not_be_registered_is_refused_before_anything_is_made(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_card_asks_for_prefixes_and_the_genesis_registers_them(tmp_path: Path) -> None:
+    url = "https://x.example"
+    with refusal(Refused, code=Code.INVALID):
+        init_member(tmp_path / "new", "x", url, CLOCK, prefixes=("urn:acme",), p2p_port=26656)
+    assert not (tmp_path / "new").exists()
+    cards = [
+        init_member(
+            tmp_path / name, name, f"https://{name}.example", CLOCK, prefixes=prefixes, p2p_port=26656
+        )
+        for name, prefixes in (("one", ("urn:acme:",)), ("two", ()), ("three", ("urn:acme:x:",)))
+    ]
+    document = msgspec.json.decode(league_genesis(cards[:2], "hanse", TIME))
+    prefixes = [member.get("prefixes", []) for member in document["app_state"]["members"]]
+    assert sorted(prefixes) == [[], ["urn:acme:"]]
+    with refusal(Fatal, code=Code.SETTINGS_INVALID):
+        league_genesis(cards, "hanse", TIME)
+
+
 def test_the_same_cards_give_the_same_genesis_in_any_order(tmp_path: Path) -> None:
     cards = [make(tmp_path, name) for name in PORTS]
     genesis = league_genesis(cards, "hanse", TIME)

@@ -31,6 +31,12 @@ def init(
         str | None,
         typer.Option("--did", help="Its DID on the ledger. [default: the did:key of its new key]"),
     ] = None,
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prefix", help="Beginning of identifiers that are its own, as urn:acme:. May be repeated."
+        ),
+    ] = None,
     p2p_host: Annotated[
         str, typer.Option("--p2p-host", help="Address of this machine for other members' engines.")
     ] = "127.0.0.1",
@@ -64,6 +70,7 @@ def init(
         endpoint,
         CLOCK,
         did=did,
+        prefixes=prefix or (),
         p2p_host=p2p_host,
         p2p_port=p2p_port,
         listen_host=listen_host,

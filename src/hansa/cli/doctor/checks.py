@@ -20,7 +20,7 @@ from hansa.cli.doctor.results import CheckResult, look, ok, result_of, wrong
 from hansa.cli.output import Output
 from hansa.cli.versions import versions
 from hansa.core.clock import Clock
-from hansa.core.errors import Fatal, HansaError
+from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.files import is_missing
 from hansa.core.keys import SigningKey
 from hansa.node import folder as folders
@@ -38,6 +38,7 @@ DISK_FREE_FACTOR: Final = 4
 QUICK_CHECK_SIZE_MAX_BYTES: Final = 1_073_741_824
 UNCHECKED: Final = "too large to be checked here"
 PATHS_SHOWN_MAX: Final = 5
+_REFUSED: Final = "SELECT entity_id, refusal_code FROM publication WHERE refusal_code IS NOT NULL ORDER BY refusal_code LIMIT ?"
 KEY_REMEDY: Final = (
     "Restore what is missing or damaged from a backup; let its owner read what cannot be read. "
     "See docs/operators/recover.md."
@@ -92,6 +93,7 @@ def check_folder(folder: Path, environment: Mapping[str, str], clock: Clock) -> 
     yield check_engine_keys(folder, settings)
     yield check_disk(folder, settings.limits.disk_free_min_bytes)
     yield check_store(folder / folders.STORE)
+    yield check_publications(folder / folders.STORE)
     process = serving_process(folder)
     if process is None:
         yield ok("process", "not running")
@@ -203,6 +205,33 @@ def check_store(path: Path) -> CheckResult:
         f", brought up to version {len(MIGRATIONS)} at the next start" if version < len(MIGRATIONS) else ""
     )
     return ok("store", f"version {version}{older}, {path.stat().st_size / 1e6:,.1f} MB, {state}")
+
+
+def check_publications(path: Path) -> CheckResult:
+    """Whether the league takes everything that this marketplace publishes, and leaves it its identifiers."""
+    if is_missing(path):
+        return ok("publications", "none yet")
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            connection.set_busy_timeout(1000)
+            rows = connection.execute(_REFUSED, (PATHS_SHOWN_MAX + 1,)).fetchall()
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        return look("publications", f"{path}: {error}", "Start the marketplace, which updates its store.")
+    if not rows:
+        return ok("publications", "nothing was refused")
+    shown = ", ".join(f"{entity_id} ({code})" for entity_id, code in rows[:PATHS_SHOWN_MAX])
+    more = " …" if len(rows) > PATHS_SHOWN_MAX else ""
+    is_claimed = any(code == Code.IDENTIFIER_CLAIMED for _, code in rows)
+    todo = "See docs/errors.md for the codes; a change or a restart tries again."
+    if is_claimed:
+        todo = (
+            "Delete entities whose identifier is claimed; create them under another one, or without id. "
+            + todo
+        )
+    return look("publications", f"refused: {shown}{more}", todo)
 
 
 def check_ports(settings: Settings) -> Iterator[CheckResult]:

@@ -135,7 +135,7 @@ class Importer:
         code, reason = reason_of(response)
         if code == Code.READ_ONLY_REPLICA:
             return _bad(line, REPLICA, code)
-        if response.status != 409:
+        if response.status != 409 or code == Code.IDENTIFIER_RESERVED:
             return _bad(line, reason, code)
         return await self._reconcile(line, f"{base}{path}/{quote(line.id, safe=':')}", reason)
 

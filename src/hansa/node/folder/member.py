@@ -14,7 +14,7 @@ import msgspec
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import write_file
-from hansa.core.identifiers import Entropy, is_did
+from hansa.core.identifiers import Entropy, is_did, is_identifier_prefix
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member, normal_endpoint
 from hansa.identity import issue_token
@@ -54,6 +54,7 @@ def init_member(
     clock: Clock,
     *,
     did: str | None = None,
+    prefixes: Sequence[str] = (),
     p2p_host: str = "127.0.0.1",
     p2p_port: int | None = None,
     listen_host: str | None = None,
@@ -68,6 +69,7 @@ def init_member(
         endpoint: Where others reach it.
         clock: For the genesis' time.
         did: Its identity on the ledger; by default the did:key of its new key.
+        prefixes: Beginnings of identifiers that are to be its own; the genesis of its league registers them.
         p2p_host: Where the engine listens. When that is every address of the machine, the card names the
             endpoint's host.
         p2p_port: By default a free one.
@@ -76,7 +78,7 @@ def init_member(
         further_settings: More keys for `hansa.toml`.
 
     Raises:
-        Refused: `Code.INVALID` (name, endpoint, DID), `Code.CONFLICT` (the folder is in use).
+        Refused: `Code.INVALID` (name, endpoint, DID, prefixes), `Code.CONFLICT` (the folder is in use).
         Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`, when the folder cannot be written.
     """
     endpoint = normal_endpoint(endpoint)
@@ -87,6 +89,12 @@ def init_member(
         )
     if did is not None and not is_did(did):
         raise Refused(Code.INVALID, f"{did!r} is not a DID; give one as did:web:market.example.")
+    wrong = next((prefix for prefix in prefixes if not is_identifier_prefix(prefix)), None)
+    if wrong is not None:
+        raise Refused(
+            Code.INVALID,
+            f"{wrong!r} is no prefix of identifiers; give small letters with a colon at the end, as urn:acme:.",
+        )
     _make_folders(folder)
     member_key, node_key, validator_key = SigningKey.generate(), EngineKey.generate(), EngineKey.generate()
     try:
@@ -98,7 +106,11 @@ def init_member(
     port = p2p_port or unused_ports(P2P_PORT_FIRST, 1, p2p_host)[0]
     host = _reachable_host(p2p_host, endpoint)
     did = did or member_key.verifying_key().did_key()
-    member = Member(did, name, endpoint, (member_key.public,), POWER, node_ids=(node_key.node_id,))
+    member = Member(
+        *(did, name, endpoint, (member_key.public,), POWER),
+        node_ids=(node_key.node_id,),
+        prefixes=tuple(prefixes),
+    )
     card = MemberCard(
         member=member,
         validator_key=base64.b64encode(validator_key.public).decode(),

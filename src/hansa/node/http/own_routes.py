@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hansa.business.hub import HubDispatcher
+from hansa.core.access import Authenticate
 from hansa.core.cache import HasFigures
 from hansa.node.http.traffic import Traffic
 from hansa.node.metrics import CONTENT_TYPE, metrics_text
@@ -32,12 +33,14 @@ class OwnRoutes:
         traffic: Traffic,
         hub: HubDispatcher,
         caches: Sequence[HasFigures],
+        authenticate: Authenticate,
     ) -> None:
         self._store = store
         self._reporter = reporter
         self._traffic = traffic
         self._hub = hub
         self._caches = caches
+        self._authenticate = authenticate
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
@@ -76,6 +79,8 @@ class OwnRoutes:
         )
         return Response(text, headers={"Content-Type": CONTENT_TYPE, **FRESH})
 
-    async def status(self, _: Request) -> Response:
+    async def status(self, request: Request) -> Response:
         """`GET /league/v1/status`: this marketplace and its view of the league."""
-        return Response(msgspec.json.encode(await self._reporter.report()), media_type=JSON, headers=FRESH)
+        caller = self._authenticate({name.lower(): value for name, value in request.headers.raw})
+        report = await self._reporter.report(with_identifiers=caller.is_authenticated)
+        return Response(msgspec.json.encode(report), media_type=JSON, headers=FRESH)
