@@ -50,7 +50,7 @@ def base_paths(shared: Path) -> dict[str, str]:
 def said_by_document(raw: Raw, api: Api) -> Iterator[str]:
     """Sentences about paths, events and the types that the model has or should have."""
     for path, verbs in raw["paths"].items():
-        yield from _said_of_path(path, verbs)
+        yield from _said_of_path(path, verbs, raw["definitions"])
     definitions: Definitions = raw["definitions"]
     for name in definitions:
         if name in api.types:
@@ -61,10 +61,11 @@ def said_by_document(raw: Raw, api: Api) -> Iterator[str]:
             yield f"{name} is a type"
 
 
-def _said_of_path(path: str, verbs: Raw) -> Iterator[str]:
+def _said_of_path(path: str, verbs: Raw, definitions: Definitions) -> Iterator[str]:
     first = path.strip("/").partition("/")[0]
-    if first == "listener":
-        yield f"event {path.rpartition('/')[2]}"
+    if first == "listener":  # the path says which events there are, the definition what they are called
+        last = path.rpartition("/")[2].lower()
+        yield f"event {next(name for name in definitions if name.lower() == last)}"
     if first in NOT_RESOURCES:
         return
     for verb in verbs.keys() & {known.lower() for known in VERBS.values()}:

@@ -71,7 +71,7 @@ def test_every_document_has_a_model_and_no_difference_is_that_of_another(shared:
             "OrganizationStateType is one of initialized | validated | shut",
         ),
         ('"patch", "delete"]', '"delete"]', "PATCH /individual/{id}", None),
-        ('"StateChange", "Delete"]', '"Delete"]', "event individualStateChangeEvent", None),
+        ('"StateChange", "Delete"]', '"Delete"]', "event IndividualStateChangeEvent", None),
         (
             'otherName = "OtherNameIndividual[]"',
             'otherName = "OtherNameIndividual"',

@@ -8,6 +8,7 @@ import pytest
 
 from hansa.business.models import Api, Resource
 from hansa.business.models.event_names import SUFFIXES, event_name, offered_names, reached_names
+from hansa.business.models.records import capitalized
 from hansa.store.records import Operation
 from tests.support.business import MODELS
 
@@ -89,6 +90,7 @@ def test_every_operation_has_the_name_of_the_document_or_else_the_usual_one(
         operation: (resource.name + suffix).lower() for operation, suffix in expected.items()
     }
     assert offered_names(resource) == {*resource.events, *names.values()}
+    assert all(name.startswith(capitalized(resource.name)) for name in offered_names(resource))
 
 
 def test_every_unusual_name_is_in_its_document() -> None:
@@ -101,10 +103,12 @@ def test_states_that_have_an_event_of_their_own_are_reported() -> None:
     names = {resource.name: reached_names(resource) for _, resource in SERVED if reached_names(resource)}
     balances = ("topupBalance", "adjustBalance", "transferBalance", "reserveBalance")
     assert names == {
-        "troubleTicket": ("troubleTicketResolvedEvent",),
-        "changeRequest": ("changeRequestApprovalRequiredEvent",),
-        **{name: (f"{name}CancelEvent", f"{name}FailureEvent") for name in balances},
+        "troubleTicket": ("TroubleTicketResolvedEvent",),
+        "changeRequest": ("ChangeRequestApprovalRequiredEvent",),
+        **{
+            name: (f"{capitalized(name)}CancelEvent", f"{capitalized(name)}FailureEvent") for name in balances
+        },
     }
     ticket = next(resource for _, resource in SERVED if resource.name == "troubleTicket")
-    assert reached_names(ticket, "resolved") == ("troubleTicketResolvedEvent",)
+    assert reached_names(ticket, "resolved") == ("TroubleTicketResolvedEvent",)
     assert reached_names(ticket, "closed") == ()

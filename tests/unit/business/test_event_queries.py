@@ -22,7 +22,7 @@ API, _ = load().served("ProductOffering")
 EVENT = {
     "eventId": "1",
     "eventTime": "2026-01-31T12:00:00Z",
-    "eventType": "productOfferingStateChangeEvent",
+    "eventType": "ProductOfferingStateChangeEvent",
     "event": {"productOffering": {"id": "o", "name": "Edge", "lifecycleStatus": "Launched"}},
 }
 
@@ -44,23 +44,29 @@ def test_the_guidelines_own_example_is_read() -> None:
         "eventType =\n  ProductOfferingStateChangeNotification&event.productoffering.lifecycleStatus=Launched"
         "&fields=\n  event.productOffering.id,event.ProductOffering.name"
     )
-    assert query.event_types == frozenset({"productOfferingStateChangeEvent"})
+    assert query.event_types == frozenset({"ProductOfferingStateChangeEvent"})
     assert query.conditions == (Filter(("event", "productOffering", "lifecycleStatus"), ("Launched",)),)
     assert query.fields is not None
     assert select(EVENT, query.fields) == {"event": {"productOffering": {"id": "o", "name": "Edge"}}}
+
+
+@pytest.mark.parametrize("pattern", ["^productOffering", "^ProductOffering", "statechange"])
+def test_patterns_of_names_have_no_regard_to_case_either(pattern: str) -> None:
+    assert is_accepted(f"eventType.regex={pattern}")
+    assert not is_accepted("eventType.regex=^category")
 
 
 @pytest.mark.parametrize(
     ("text", "types"),
     [
         ("", None),
-        ("eventType=ProductOfferingCreateEvent", {"productOfferingCreateEvent"}),
-        ("eventType=productofferingcreate", {"productOfferingCreateEvent"}),
-        ("eventType=CatalogCreateEvent,CategoryCreateEvent", {"catalogCreateEvent", "categoryCreateEvent"}),
-        ("eventType=CatalogCreateEvent;CategoryCreateEvent", {"catalogCreateEvent", "categoryCreateEvent"}),
+        ("eventType=ProductOfferingCreateEvent", {"ProductOfferingCreateEvent"}),
+        ("eventType=productofferingcreate", {"ProductOfferingCreateEvent"}),
+        ("eventType=CatalogCreateEvent,CategoryCreateEvent", {"CatalogCreateEvent", "CategoryCreateEvent"}),
+        ("eventType=CatalogCreateEvent;CategoryCreateEvent", {"CatalogCreateEvent", "CategoryCreateEvent"}),
         (
             "eventType=CatalogCreateEvent&event.catalog.name=x;eventType=CategoryCreateEvent",
-            {"catalogCreateEvent", "categoryCreateEvent"},
+            {"CatalogCreateEvent", "CategoryCreateEvent"},
         ),
         ("eventType=CatalogCreateEvent;event.category.name=x", None),
         ("eventType.regex=State", None),

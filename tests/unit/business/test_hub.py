@@ -24,7 +24,7 @@ FRESH = {
 
 
 async def test_a_registration_answers_201_with_its_location(business: Business) -> None:
-    registration = {"callback": CALLBACK, "query": "eventType=productOfferingCreateEvent"}
+    registration = {"callback": CALLBACK, "query": "eventType=ProductOfferingCreateEvent"}
     answer = await business.reader.post(HUB, registration)
     made = answer.json()
     assert answer.status == 201
@@ -46,7 +46,7 @@ async def test_a_registration_without_query_hears_everything(business: Business)
 async def test_the_same_registration_twice_conflicts_until_it_has_ended(business: Business) -> None:
     made = (await business.reader.post(HUB, {"callback": CALLBACK})).json()
     check_refused(await business.reader.post(HUB, {"callback": CALLBACK}), 409, "conflict")
-    other_query = {"callback": CALLBACK, "query": "eventType=catalogCreateEvent"}
+    other_query = {"callback": CALLBACK, "query": "eventType=CatalogCreateEvent"}
     assert (await business.reader.post(HUB, other_query)).status == 201
     assert (await business.reader.post(f"{PARTY}/hub", {"callback": CALLBACK})).status == 201
     assert (await business.reader.delete(f"{HUB}/{made['id']}")).status == 204
@@ -103,12 +103,12 @@ async def test_a_callback_that_is_no_web_address_is_refused(business: Business, 
 @pytest.mark.parametrize(
     "query",
     [
-        "eventType=catalogCreateEvent",
+        "eventType=CatalogCreateEvent",
         "eventType = CatalogCreateEvent",
         "eventType=CatalogCreateNotification",
-        "eventType=catalogCreateEvent,catalogDeleteEvent&eventType=categoryCreateEvent",
+        "eventType=CatalogCreateEvent,CatalogDeleteEvent&eventType=CategoryCreateEvent",
         "event.productOffering.lifecycleStatus=Launched",
-        "eventType=productOfferingCreateEvent&event.productOffering.category.id=edge",
+        "eventType=ProductOfferingCreateEvent&event.productOffering.category.id=edge",
         "",
     ],
 )
@@ -119,7 +119,7 @@ async def test_queries_within_the_api_are_taken(business: Business, query: str) 
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("eventType=individualCreateEvent", "no event 'individualCreateEvent'"),
+        ("eventType=IndividualCreateEvent", "no event 'IndividualCreateEvent'"),
         ("eventType=", "no event ''"),
         ("event.productOffering.nmae=x", "no 'nmae'"),
         ("event.individual.id=x", "has no 'event.individual.id'"),

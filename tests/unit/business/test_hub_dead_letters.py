@@ -62,7 +62,7 @@ async def test_an_event_that_is_refused_becomes_a_dead_letter_and_the_next_one_i
         (letter,) = await dead_letters(business, subscription)
         assert letter == {
             "eventId": letter["eventId"],
-            "eventType": "productOfferingCreateEvent",
+            "eventType": "ProductOfferingCreateEvent",
             "time": "2026-01-01T00:00:00.000Z",
             "attempts": 1,
             "problem": "listener-refused",
@@ -280,7 +280,7 @@ async def test_events_stay_in_order_for_listeners_with_the_same_query(business: 
     urls = [f"https://same-{number}.example/" for number in range(20)]
     for number, url in enumerate(urls):
         listeners.answers[url] = [503] * (number % 3)
-        await registered(business, url, "eventType=productOfferingCreateEvent")
+        await registered(business, url, "eventType=ProductOfferingCreateEvent")
     async with dispatching(business, listeners):
         for number in range(40):
             await made(business, name=str(number))

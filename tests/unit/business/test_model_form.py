@@ -54,7 +54,7 @@ def test_a_model_says_what_its_form_says() -> None:
     api = read_model(SMALL, "small")
     task, corner = api.resources
     assert (task.name, task.methods) == ("task", ("create", "retrieve"))
-    assert task.events == ("taskCreateEvent", "taskStatusChangeEvent", "taskDoneEvent")
+    assert task.events == ("TaskCreateEvent", "TaskStatusChangeEvent", "taskDoneEvent")
     assert task.visibility == "private"
     assert corner.path == "place/{placeId}/corner"
     assert corner.name == "corner"

@@ -89,10 +89,10 @@ async def test_a_listener_receives_what_happens_in_order(business: Business) -> 
         await business.provider.delete(entity["href"])
         await until(lambda: len(listeners.received[ONE]) == 4)
     assert listeners.names(ONE) == [
-        "productOfferingCreateEvent",
-        "productOfferingAttributeValueChangeEvent",
-        "productOfferingStateChangeEvent",
-        "productOfferingDeleteEvent",
+        "ProductOfferingCreateEvent",
+        "ProductOfferingAttributeValueChangeEvent",
+        "ProductOfferingStateChangeEvent",
+        "ProductOfferingDeleteEvent",
     ]
     first, second, _, last = listeners.received[ONE]
     assert first["event"] == {"productOffering": entity}
@@ -105,6 +105,21 @@ async def test_a_listener_receives_what_happens_in_order(business: Business) -> 
     assert len({event["eventId"] for event in listeners.received[ONE]}) == 4
 
 
+async def test_names_of_events_are_sent_as_documents_and_clients_spell_them(business: Business) -> None:
+    """Clients compare them as text: FIWARE's contract management looks for exactly this one."""
+    base = "/tmf-api/productOrderingManagement/v4"
+    listeners = Listeners()
+    await registered(business, ONE, "eventType=ProductOrderStateChangeEvent", f"{base}/hub")
+    await registered(business, TWO, "eventType=productorderstatechangeevent", f"{base}/hub")
+    async with dispatching(business, listeners):
+        order = {"productOrderItem": [{"id": "1", "action": "add"}]}
+        address = (await business.provider.post(f"{base}/productOrder", order)).json()["href"]
+        for state in ("inProgress", "completed"):
+            assert (await business.provider.patch(address, {"state": state})).status == 200
+        await until(lambda: len(listeners.received[ONE]) == len(listeners.received[TWO]) == 2)
+    assert listeners.names(ONE) == listeners.names(TWO) == ["ProductOrderStateChangeEvent"] * 2
+
+
 async def test_changes_of_replicas_are_notified_too(business: Business) -> None:
     listeners = Listeners()
     await registered(business, ONE)
@@ -115,7 +130,7 @@ async def test_changes_of_replicas_are_notified_too(business: Business) -> None:
                 EntityDraft("r1", "Category", body, hashlink(body), public=True, origin="did:key:zFar")
             )
         await until(lambda: listeners.received[ONE])
-    assert listeners.names(ONE) == ["categoryCreateEvent"]
+    assert listeners.names(ONE) == ["CategoryCreateEvent"]
     assert listeners.received[ONE][0]["event"]["category"]["href"] == f"{ENDPOINT}{CATALOG}/category/r1"
 
 
@@ -134,12 +149,12 @@ async def test_a_listener_hears_nothing_from_before_its_registration(business: B
     ("query", "expected"),
     [
         ("", ["a:create", "b:create", "category", "b:state"]),
-        ("eventType=productOfferingCreateEvent", ["a:create", "b:create"]),
-        ("eventType=ProductOfferingStateChangeNotification,categoryCreateEvent", ["category", "b:state"]),
+        ("eventType=ProductOfferingCreateEvent", ["a:create", "b:create"]),
+        ("eventType=ProductOfferingStateChangeNotification,CategoryCreateEvent", ["category", "b:state"]),
         ("event.productOffering.name=b", ["b:create", "b:state"]),
-        ("eventType=productOfferingCreateEvent&event.productOffering.category.id=edge", ["a:create"]),
+        ("eventType=ProductOfferingCreateEvent&event.productOffering.category.id=edge", ["a:create"]),
         ("event.productOffering.isBundle=true", ["b:create", "b:state"]),
-        ("eventType=catalogBatchEvent", []),
+        ("eventType=CatalogBatchEvent", []),
     ],
 )
 async def test_a_query_chooses_events_by_type_and_content(
@@ -157,7 +172,7 @@ async def test_a_query_chooses_events_by_type_and_content(
         await until(
             lambda: len(listeners.received[TWO]) == 4 and len(listeners.received[ONE]) == len(expected)
         )
-    short = {"productOfferingCreateEvent": ":create", "productOfferingStateChangeEvent": ":state"}
+    short = {"ProductOfferingCreateEvent": ":create", "ProductOfferingStateChangeEvent": ":state"}
     received = [
         event["event"]["productOffering"]["name"] + short[event["eventType"]]
         if "productOffering" in event["event"]
@@ -175,8 +190,8 @@ async def test_an_api_tells_its_own_events_only(business: Business) -> None:
         await business.provider.post(f"{PARTY}/individual", {"givenName": "Jane", "familyName": "Doe"})
         await made(business)
         await until(lambda: listeners.received[ONE] and listeners.received[TWO])
-    assert listeners.names(ONE) == ["productOfferingCreateEvent"]
-    assert listeners.names(TWO) == ["individualCreateEvent"]
+    assert listeners.names(ONE) == ["ProductOfferingCreateEvent"]
+    assert listeners.names(TWO) == ["IndividualCreateEvent"]
 
 
 @pytest.mark.parametrize("failure", [0, 500, 503, 429, 302, 199])
@@ -242,7 +257,7 @@ async def test_dead_and_silent_listeners_delay_nobody_else() -> None:
 async def test_a_listener_that_falls_behind_reads_the_feed_and_misses_nothing(business: Business) -> None:
     listeners, clock = Listeners(), clock_of(business)
     listeners.answers[ONE] = [503]
-    await registered(business, ONE, "eventType=productOfferingCreateEvent")
+    await registered(business, ONE, "eventType=ProductOfferingCreateEvent")
     names = [f"n{n}" for n in range(CHUNK_ROWS + 70)]
     async with dispatching(business, listeners):
         for name in names:
@@ -317,7 +332,7 @@ async def test_a_registration_that_ended_hears_no_more(business: Business) -> No
 async def test_reaching_a_state_that_has_an_event_is_notified_however_late(business: Business) -> None:
     base = next(api.base_path for api in business.models.apis if api.id == "TMF621")
     listeners = Listeners()
-    await registered(business, ONE, "eventType=troubleTicketResolvedEvent", f"{base}hub")
+    await registered(business, ONE, "eventType=TroubleTicketResolvedEvent", f"{base}hub")
     await registered(business, TWO, hub=f"{base}hub")
     body = {"description": "x", "severity": "low", "ticketType": "complaint"}
     ticket = (await business.provider.post(f"{base}troubleTicket", body)).json()
@@ -326,13 +341,13 @@ async def test_reaching_a_state_that_has_an_event_is_notified_however_late(busin
         assert answer.status == 200, answer.body
     async with dispatching(business, listeners):
         await until(lambda: listeners.received[ONE] and len(listeners.received[TWO]) == 5)
-    assert listeners.names(ONE) == ["troubleTicketResolvedEvent"]
+    assert listeners.names(ONE) == ["TroubleTicketResolvedEvent"]
     assert listeners.names(TWO) == [
-        "troubleTicketCreateEvent",
-        "troubleTicketStatusChangeEvent",
-        "troubleTicketStatusChangeEvent",
-        "troubleTicketResolvedEvent",
-        "troubleTicketStatusChangeEvent",
+        "TroubleTicketCreateEvent",
+        "TroubleTicketStatusChangeEvent",
+        "TroubleTicketStatusChangeEvent",
+        "TroubleTicketResolvedEvent",
+        "TroubleTicketStatusChangeEvent",
     ]
     assert len({event["eventId"] for event in listeners.received[TWO]}) == 5
 
@@ -352,7 +367,7 @@ async def test_fields_choose_what_a_listener_is_sent(business: Business) -> None
 async def test_a_sub_resource_is_sent_with_its_address_even_when_it_was_deleted(business: Business) -> None:
     base = next(api.base_path for api in business.models.apis if api.id == "TMF688")
     listeners = Listeners()
-    await registered(business, ONE, "eventType=eventCreateEvent", f"{base}hub")
+    await registered(business, ONE, "eventType=EventCreateEvent", f"{base}hub")
     topic = (await business.provider.post(f"{base}topic", {"name": "t"})).json()
     published = await business.provider.post(f"{base}topic/{topic['id']}/event", {"eventType": "x"})
     async with business.store.transaction() as tx:
@@ -369,7 +384,7 @@ async def test_ten_thousand_listeners_are_served_although_half_of_them_are_dead(
     listeners.dead.update(dead)
     async with business.store.transaction() as tx:
         for url in (*dead, *living):
-            query = "eventType=productOfferingCreateEvent"
+            query = "eventType=ProductOfferingCreateEvent"
             await subscriptions.add(tx, id=url, api="TMF620", callback=url, query=query, subscriber="reader")
     async with dispatching(business, listeners) as dispatcher:
         await until(lambda: sum(dispatcher.counts_by_state().values()) == 10_000)
@@ -377,5 +392,5 @@ async def test_ten_thousand_listeners_are_served_although_half_of_them_are_dead(
             await made(business, name=name)
         await until(lambda: all(len(listeners.received[url]) == 3 for url in living))
         await until(lambda: all(listeners.attempts[url] >= 1 for url in dead))
-    assert all(listeners.names(url) == ["productOfferingCreateEvent"] * 3 for url in living)
+    assert all(listeners.names(url) == ["ProductOfferingCreateEvent"] * 3 for url in living)
     assert listeners.in_flight_max <= business.limits.notifications_in_flight_max

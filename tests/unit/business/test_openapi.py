@@ -118,7 +118,7 @@ def test_notifications_are_described_to_listeners() -> None:
     schema = operation["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/EventNotification"}
     actual = document["components"]["schemas"]["EventNotification"]["properties"]
-    assert actual["eventType"]["examples"] == ["thingCreateEvent"]
+    assert actual["eventType"]["examples"] == ["ThingCreateEvent"]
     assert actual["event"]["properties"].keys() == {"thing"}
 
 

@@ -106,8 +106,8 @@ async def test_the_hub_of_the_api_tells_of_topics_and_of_what_is_published(busin
         place = await topic(business, base)
         published = await publish(business, place, "a")
         await business.provider.delete(place)
-        await until(lambda: len(listeners.received[ONE]) >= 2 and "topicDeleteEvent" in listeners.names(ONE))
-    assert listeners.names(ONE)[:2] == ["topicCreateEvent", "eventCreateEvent"]
+        await until(lambda: len(listeners.received[ONE]) >= 2 and "TopicDeleteEvent" in listeners.names(ONE))
+    assert listeners.names(ONE)[:2] == ["TopicCreateEvent", "EventCreateEvent"]
     assert listeners.received[ONE][1]["event"]["event"]["href"] == published["href"]
     assert published["href"].startswith(f"{ENDPOINT}{place}/event/")
 

@@ -40,7 +40,7 @@ class Event:
             place: Orders it among all events; see the module.
             api: Identifier of the API, as `TMF620`.
             topic: Identifier of the topic at whose hub it is sent; empty at the hub of the API.
-            event_type: As `productOfferingCreateEvent`.
+            event_type: As `ProductOfferingCreateEvent`.
             event_id: `eventId`, by which a listener recognizes a repetition.
             body: The envelope, encoded.
         """

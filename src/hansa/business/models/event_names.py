@@ -1,7 +1,8 @@
 """The names of events: for each operation the name in the resource's document, or else the usual one.
 
-Documents differ: a change is a `…AttributeValueChangeEvent` in some and a `…ChangeEvent` in others; a new
-state is a `…StateChangeEvent`, a `…StatusChangeEvent` or a change. Where a document has no event for an
+Names begin with a capital, as in the definitions and examples of all documents; only the paths of listeners
+do not. Documents differ: a change is a `…AttributeValueChangeEvent` in some and a `…ChangeEvent` in others; a
+new state is a `…StateChangeEvent`, a `…StatusChangeEvent` or a change. Where a document has no event for an
 operation, the usual name is sent: a listener that registered for certain events does not receive it, and one
 that registered for all does.
 """
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hansa.business.models import Resource
+from hansa.business.models.records import capitalized
 from hansa.store.records import Operation
 
 _CHANGE: Final = ("AttributeValueChangeEvent", "ChangeEvent")
@@ -36,7 +38,7 @@ STATES: Final[Mapping[str, frozenset[str]]] = {
 def event_name(resource: Resource, operation: Operation) -> str:
     """Name of the event for an operation on an entity of this resource."""
     documented = (_documented_name(resource, suffix) for suffix in SUFFIXES[operation])
-    return next((name for name in documented if name), resource.name + SUFFIXES[operation][0])
+    return next((name for name in documented if name), capitalized(resource.name) + SUFFIXES[operation][0])
 
 
 def reached_names(resource: Resource, state: str | None = None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@
     stamped_on_create = ["creationDate"]    # date-times that the marketplace sets
     stamped_on_write = ["lastUpdate"]
     stamped_on_status = ["statusChangeDate"]
-    events = ["Create", "StateChange"]      # categoryCreateEvent, …; a name in …Event is used as it is
+    events = ["Create", "StateChange"]      # CategoryCreateEvent, …; a name in …Event is used as it is
     lifecycle = "catalogue"                 # the state machine in `states.toml`; left out: none
     collection = "TMF908Alarm"              # where an earlier API has that type; left out: the type
     embedded = "geographicSubAddress"       # of a sub-resource held in this attribute of its parent
@@ -63,6 +63,7 @@ from hansa.business.models.records import (
     Resource,
     Task,
     Visibility,
+    capitalized,
 )
 from hansa.core.errors import Code, Fatal
 
@@ -189,7 +190,10 @@ def _resource(key: str, fields: _ResourceForm) -> Resource:
         stamped_on_create=fields.stamped_on_create,
         stamped_on_write=fields.stamped_on_write,
         stamped_on_status=fields.stamped_on_status,
-        events=tuple(event if event.endswith("Event") else f"{name}{event}Event" for event in fields.events),
+        events=tuple(
+            event if event.endswith("Event") else f"{capitalized(name)}{event}Event"
+            for event in fields.events
+        ),
         lifecycle=fields.lifecycle,
         collection=fields.collection or fields.type,
         embedded=fields.embedded,

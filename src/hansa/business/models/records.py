@@ -34,6 +34,11 @@ A state machine may have further ones.
 """
 
 
+def capitalized(name: str) -> str:
+    """A name with a capital: `productOffering` in a path is `ProductOffering` in names of events."""
+    return name[:1].upper() + name[1:]
+
+
 class Attribute(msgspec.Struct, frozen=True):
     """One attribute of a type."""
 
@@ -135,7 +140,7 @@ class Resource(msgspec.Struct, frozen=True):
     stamped_on_status: tuple[str, ...] = ()
     """Date-times that this marketplace sets when the entity gets a status, and whenever that changes."""
     events: tuple[str, ...] = ()
-    """Exact names, as `productOfferingStateChangeEvent`."""
+    """Exact names as they are sent, as `ProductOfferingStateChangeEvent`."""
 
     @property
     def name(self) -> str:

@@ -69,7 +69,7 @@ SUBSCRIPTION_INPUT: Final[Part] = {
         },
         "query": {
             "type": "string",
-            "description": "Which events, in the query language of lists, as `eventType=productOfferingCreateEvent`; "
+            "description": "Which events, in the query language of lists, as `eventType=ProductOfferingCreateEvent`; "
             "`fields` selects their attributes.",
         },
     },

@@ -25,7 +25,7 @@ from hansa.business.representation import Selection, selection
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.store import AllOf, AnyOf, Condition, Filter, Test
-from hansa.store.operators import EQ
+from hansa.store.operators import EQ, REGEX
 
 EVENT_TYPE: Final = "eventType"
 EVENT: Final = "event"
@@ -131,6 +131,8 @@ def _with_exact_names(condition: Condition, offered: Mapping[str, str], api: Api
         case Filter(path=("eventType",), operator=operator) if operator is EQ:
             named = (name.strip() for name in condition.values if "," not in name)
             return Filter(condition.path, tuple(_exact_name(name, offered, api) for name in named))
+        case Filter(path=("eventType",), operator=operator) if operator is REGEX:
+            return msgspec.structs.replace(condition, values=tuple(f"(?i){one}" for one in condition.values))
         case AnyOf(below):
             return AnyOf(tuple(_with_exact_names(one, offered, api) for one in below))
         case AllOf(below):
