@@ -38,8 +38,15 @@ STATE = "state.db"
 class Validator:
     """The two processes behind one member's bus, in one folder."""
 
-    def __init__(self, folder: Path, members: Sequence[Member], params: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        members: Sequence[Member],
+        params: dict[str, int] | None = None,
+        blocks_retained: int = 0,
+    ) -> None:
         self.folder = folder
+        self.blocks_retained = blocks_retained
         self.rpc_socket = folder / RPC_SOCKET
         self.state_file = folder / STATE
         key = EngineKey.generate()
@@ -52,7 +59,12 @@ class Validator:
             [GenesisValidator("only", key.public, 1)],
             app_state,
         )
-        settings = EngineSettings(name="only", p2p_port=free_port(), is_single_machine=True)
+        settings = EngineSettings(
+            name="only",
+            p2p_port=free_port(),
+            is_single_machine=True,
+            heartbeat_s=(params or {}).get("heartbeat_s", 60),
+        )
         write_home(folder, settings, genesis, validator_key=key)
         self.application: subprocess.Popen[bytes] | None = None
         self.engine: subprocess.Popen[bytes] | None = None
@@ -63,7 +75,10 @@ class Validator:
         if self.application is None:
             self.application = self._run(
                 "application",
-                [sys.executable, "-m", "hansa.pubsub.ledger", "--state", STATE, "--socket", ABCI_SOCKET],
+                [
+                    *(sys.executable, "-m", "hansa.pubsub.ledger", "--state", STATE, "--socket", ABCI_SOCKET),
+                    *("--blocks-retained", str(self.blocks_retained)),
+                ],
                 dict(os.environ),
             )
         await wait_for_listener(self.folder, ABCI_SOCKET, clock, START_TIMEOUT_S)

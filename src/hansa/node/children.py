@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
 
 import structlog
 
 from hansa.core.clock import Clock
 from hansa.core.members import Member
-from hansa.node.folder import LEDGER, LEDGER_STATE
+from hansa.node.folder import GENESIS, LEDGER, LEDGER_STATE, read_genesis
 from hansa.node.settings.loading import Settings
 from hansa.node.validator.guard import ValidatorGuard
 from hansa.pubsub.engine import (
@@ -31,6 +33,11 @@ from hansa.pubsub.engine import (
     supervised_engine,
     write_home,
 )
+from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.waiting import waiting_max
+
+MEMBERS_MIN: Final = 64
+"""The engine has room for what waits of so many members, that the league can grow without a restart of it."""
 
 log = structlog.get_logger("hansa.node")
 
@@ -51,8 +58,10 @@ class Children:
         clock: Clock,
     ) -> None:
         limits = settings.limits
+        params = read_genesis(genesis, Path(GENESIS)).app_state.params
         self._clock, self._engine_stall_s = clock, limits.engine_stall_s
-        engine_settings = _engine_settings(settings, others)
+        self._heartbeat_s = params.heartbeat_s
+        engine_settings = _engine_settings(settings, others, params)
 
         def prepare() -> None:
             write_home(LEDGER, engine_settings, genesis, is_observing=guard.decide())
@@ -89,7 +98,16 @@ class Children:
 
     async def watch_engine(self, progress: Callable[[], Awaitable[EngineProgress]]) -> None:
         """Restart an engine that makes no progress, until cancelled."""
-        await EngineWatch(self.engine, progress, self._engine_stall_s, self._clock, log).run()
+        watch = EngineWatch(
+            self.engine,
+            self.application,
+            progress,
+            self._engine_stall_s,
+            self._heartbeat_s,
+            self._clock,
+            log,
+        )
+        await watch.run()
 
     async def stop(self) -> None:
         """Stop both, the engine first: it ends badly when its application ends before it."""
@@ -101,7 +119,8 @@ class Children:
         self.engine.kill()
 
 
-def _engine_settings(settings: Settings, others: Sequence[Member]) -> EngineSettings:
+def _engine_settings(settings: Settings, others: Sequence[Member], params: LedgerParams) -> EngineSettings:
+    count_max, size_max_bytes = waiting_max(max(MEMBERS_MIN, len(others) + 1), params)
     return EngineSettings(
         name=settings.name,
         p2p_port=settings.p2p_port,
@@ -110,6 +129,10 @@ def _engine_settings(settings: Settings, others: Sequence[Member]) -> EngineSett
         persistent_peers=settings.persistent_peers,
         member_node_ids=tuple(sorted(node_id for member in others for node_id in member.node_ids)),
         is_single_machine=settings.single_machine,
+        heartbeat_s=params.heartbeat_s,
+        mempool_count_max=count_max,
+        mempool_size_max_bytes=size_max_bytes,
+        transaction_size_max_bytes=params.transaction_size_max_bytes,
     )
 
 
@@ -117,7 +140,11 @@ def _application_spec(settings: Settings, environment: Mapping[str, str]) -> Chi
     command = (sys.executable, "-m", "hansa.pubsub.ledger")
     return ChildSpec(
         name="ledger",
-        argv=(*command, "--state", LEDGER_STATE.name, "--socket", ABCI_SOCKET),
+        argv=(
+            *command,
+            *("--state", LEDGER_STATE.name, "--socket", ABCI_SOCKET),
+            *("--blocks-retained", str(settings.ledger_blocks_retained)),
+        ),
         folder=LEDGER,
         environment={**engine_environment(environment), "PYTHONPATH": os.pathsep.join(sys.path)},
         stop_timeout_s=settings.limits.stop_timeout_s,

@@ -135,6 +135,7 @@ class CometBftBus(LedgerBus):
                 height=int(status["sync_info"]["latest_block_height"]),
                 step="/".join(str(consensus["round_state"][name]) for name in ("height", "round", "step")),
                 transactions_waiting=int(mempool["total"]),
+                validators=len(consensus["round_state"]["validators"]["validators"]),
                 # A peer reports the height that it is deciding; 0 before its first report.
                 peer_heights=tuple(
                     max(0, int(peer["peer_state"]["round_state"]["height"]) - 1)

@@ -31,6 +31,7 @@ def test_the_configuration_is_read_back_as_it_was_meant(tmp_path: Path) -> None:
     assert written["rpc"]["laddr"] == "unix://rpc.sock"
     assert written["p2p"]["persistent_peers"] == "aa@127.0.0.1:1,bb@127.0.0.1:2"
     assert written["consensus"]["create_empty_blocks"] is False
+    assert written["consensus"]["create_empty_blocks_interval"] == "60000ms"
 
 
 @given(

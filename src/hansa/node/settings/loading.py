@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True):
     p2p_port: int
     p2p_external_address: str
     persistent_peers: tuple[str, ...]
+    ledger_blocks_retained: int
     single_machine: bool
     allow_private_networks: bool
     log_level: LogLevel

@@ -151,6 +151,14 @@ OWN_SETTINGS: Final = (
         ("a94a8fe5ccb19ba61c4c0873d391e987982fbbd3@riga.example:26656",),
     ),
     Setting(
+        "ledger_blocks_retained",
+        "whole number",
+        0,
+        "How many of the ledger's last blocks the engine retains; 0: all. Without the first blocks the ledger's state "
+        "cannot be rebuilt here, and new members cannot fetch the history from here.",
+        1_000_000,
+    ),
+    Setting(
         "single_machine",
         "truth value",
         False,

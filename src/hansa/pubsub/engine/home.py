@@ -69,9 +69,12 @@ class EngineSettings(msgspec.Struct, frozen=True):
     rpc_address: str = f"unix://{RPC_SOCKET}"
     log_level: str = LOG_LEVEL
 
-    mempool_count_max: int = 1000
-    """Transactions that wait for a block. After every block the application checks all of them again, so this
-    bounds that work; a full mempool makes publishers wait."""
+    heartbeat_s: int = 60
+    """Longest time without a block, as the league decided."""
+
+    mempool_count_max: int = 1024
+    """Transactions that the engine holds. The application decides what waits (`hansa.pubsub.ledger.waiting`);
+    this has to have room for all of it."""
     mempool_size_max_bytes: int = 33_554_432
     transaction_size_max_bytes: int = 262_144
 
@@ -194,7 +197,8 @@ def configuration(settings: EngineSettings, *, is_observing: bool = False) -> di
             "timeout_precommit_delta": duration(settings.vote_timeout_step_s),
             "timeout_commit": "0s",
             "create_empty_blocks": False,
-            "create_empty_blocks_interval": "0s",
+            # Without a transaction there is a block at each heartbeat, so that block time does not stand still.
+            "create_empty_blocks_interval": duration(settings.heartbeat_s),
             "peer_gossip_sleep_duration": "5ms",
         },
         # Nothing queries the engine for transactions by attribute: the application has the index.

@@ -141,6 +141,15 @@ class Supervised:
         return self._process.pid if self._process is not None and self._state is ChildState.RUNNING else None
 
     @property
+    def cpu_s(self) -> float | None:
+        """Processor time that the running child has used, in seconds; None when that is not known."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError, IndexError):
+            return None
+
+    @property
     def starts(self) -> int:
         """Number of starts so far."""
         return self._starts

@@ -14,21 +14,26 @@ States, checked every `CHECK_S`:
                  quorum
     silent       it does not answer, although it has answered since its start. Before its first answer it may
                  replay blocks for any length of time
+    quiet        nothing to move for, and yet several heartbeats of the league have passed without a block,
+                 although peers enough for a quorum are connected
 
-Behind or silent for `stall_s`, or waiting for twice that, it is killed, and its supervisor starts it. When
-that did not help, the time until the next attempt doubles, up to `STALL_MAX_S`, and is reset by its next
-block.
+Behind or silent for `stall_s`, or waiting for twice that, or quiet for `HEARTBEATS_MISSED_MAX` heartbeats and
+`stall_s`, it is killed, and its supervisor starts it. When that did not help, the time until the next attempt
+doubles, up to `STALL_MAX_S`, and is reset by its next block while it is not behind.
+
+An engine that executes blocks on a busy machine answers late and moves slowly, and is not stuck: while its
+application uses the processor, all these times are `BUSY_FACTOR` times as long. They are no longer than that,
+because strangers can keep an application busy beside an engine that is stuck.
 
 Peers report their heights themselves. One that exaggerates gains nothing: what counts is the height that more
-than a third of the peers claim to have reached, and the worst that several could cause is a restart now and
-then.
+than half of the peers claim to have reached. Fewer that tell the truth are seen by the missing heartbeats.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
@@ -41,6 +46,10 @@ from hansa.pubsub.engine.process import Supervised
 CHECK_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 5.0
 STALL_MAX_S: Final = 3600.0
+HEARTBEATS_MISSED_MAX: Final = 3
+BUSY_SHARE: Final = 0.1
+"""Of one processor, used by the application since the stall began."""
+BUSY_FACTOR: Final = 5.0
 
 
 class EngineProgress(msgspec.Struct, frozen=True):
@@ -54,16 +63,41 @@ class EngineProgress(msgspec.Struct, frozen=True):
     """For a block, as far as it knows."""
     peer_heights: tuple[int, ...]
     """Of the newest block that each of its peers says to have."""
+    validators: int = 0
+    """Number of the league's validators; 0: unknown."""
 
     @property
     def is_behind(self) -> bool:
-        """Whether more than a third of its peers have a block that it lacks."""
-        return 3 * sum(height > self.height for height in self.peer_heights) > len(self.peer_heights)
+        """Whether more than half of its peers have a block that it lacks."""
+        return 2 * sum(height > self.height for height in self.peer_heights) > len(self.peer_heights)
 
-    def is_progress_from(self, before: EngineProgress) -> bool:
-        """Whether it has moved since an earlier answer, or has nothing to move for."""
-        has_moved = (self.height, self.step) != (before.height, before.step)
-        return has_moved or not (self.is_behind or self.transactions_waiting)
+    @property
+    def has_quorum(self) -> bool:
+        """Whether it and its peers are more than two thirds of the validators, by their number."""
+        return 0 < 2 * self.validators < 3 * (len(self.peer_heights) + 1)
+
+    def has_moved_from(self, before: EngineProgress) -> bool:
+        """Whether it has moved since an earlier answer."""
+        return (self.height, self.step) != (before.height, before.step)
+
+
+class _Stall(msgspec.Struct, frozen=True):
+    """An engine that does not move."""
+
+    is_quiet: bool
+    """Whether it has nothing to move for but the heartbeat."""
+    since_s: float
+    noticed_at_s: float
+    cpu_s: float | None
+    """Processor time of its application when it was noticed."""
+
+
+class Busyness(Protocol):
+    """What the watch looks at of the application's process."""
+
+    @property
+    def cpu_s(self) -> float | None:
+        """Processor time that it has used, in seconds; None when that is not known."""
 
 
 class EngineWatch:
@@ -71,8 +105,10 @@ class EngineWatch:
 
     Args:
         engine: Its process.
+        application: The process of its application.
         progress: Queries how far it is. Raises `Unavailable`.
         stall_s: How long it may be behind or silent.
+        heartbeat_s: Longest time between two blocks of a league that has a quorum.
         clock: For the pauses.
         logger: Gets a record whenever it is killed.
     """
@@ -80,14 +116,18 @@ class EngineWatch:
     def __init__(
         self,
         engine: Supervised,
+        application: Busyness,
         progress: Callable[[], Awaitable[EngineProgress]],
         stall_s: float,
+        heartbeat_s: float,
         clock: Clock,
         logger: FilteringBoundLogger,
     ) -> None:
         self._engine = engine
+        self._application = application
         self._progress = progress
         self._stall_s = stall_s
+        self._quiet_s = HEARTBEATS_MISSED_MAX * heartbeat_s + stall_s
         self._restarts = 0
         """Since its last new block."""
         self._clock = clock
@@ -95,7 +135,8 @@ class EngineWatch:
         self._starts = 0
         self._before: EngineProgress | None = None
         """Its last answer; None before the first since its start."""
-        self._stalled_at_s: float | None = None
+        self._moved_at_s = 0.0
+        self._stall: _Stall | None = None
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -123,20 +164,42 @@ class EngineWatch:
 
     def _stalled_for_s(self, progress: EngineProgress | None) -> float | None:
         """For how long it has made no progress, by its last answer; None unless that is too long."""
+        now_s = self._clock.monotonic()
         if self._starts != self._engine.starts:
-            self._starts, self._before, self._stalled_at_s = self._engine.starts, None, None
+            self._starts, self._before, self._stall = self._engine.starts, None, None
         before = self._before
+        has_moved = progress is not None and (before is None or progress.has_moved_from(before))
         if progress is not None:
             self._before = progress
-            if before is not None and progress.height > before.height:
+            if before is not None and progress.height > before.height and not progress.is_behind:
                 self._restarts = 0
-        if before is None or (progress is not None and progress.is_progress_from(before)):
-            self._stalled_at_s = None
+        if has_moved:
+            self._moved_at_s = now_s
+        if before is None or has_moved:
+            self._stall = None
             return None
-        now_s = self._clock.monotonic()
-        if self._stalled_at_s is None:
-            self._stalled_at_s = now_s
-        stalled_for_s = now_s - self._stalled_at_s
-        is_only_waiting = progress is not None and not progress.is_behind
-        limit_s = backoff_s(self._restarts + 1, self._stall_s, max(self._stall_s, STALL_MAX_S))
-        return stalled_for_s if stalled_for_s >= limit_s * (1 + is_only_waiting) else None
+        return self._check_stall(progress, now_s)
+
+    def _check_stall(self, progress: EngineProgress | None, now_s: float) -> float | None:
+        """For how long an engine that did not move has been in a state that it should leave, if too long."""
+        is_quiet = progress is not None and not progress.is_behind and not progress.transactions_waiting
+        if is_quiet and not (progress is not None and progress.has_quorum):
+            self._stall = None
+            return None
+        if self._stall is None or self._stall.is_quiet is not is_quiet:
+            since_s = self._moved_at_s if is_quiet else now_s
+            self._stall = _Stall(is_quiet, since_s, now_s, self._application.cpu_s)
+        is_waiting = progress is not None and not progress.is_behind
+        limit_s = self._quiet_s if is_quiet else self._stall_s * (1 + is_waiting)
+        patience_s = backoff_s(self._restarts + 1, limit_s, max(limit_s, STALL_MAX_S))
+        if self._is_busy(self._stall, now_s):
+            patience_s *= BUSY_FACTOR
+        stalled_for_s = now_s - self._stall.since_s
+        return stalled_for_s if stalled_for_s >= patience_s else None
+
+    def _is_busy(self, stall: _Stall, now_s: float) -> bool:
+        """Whether the application has used the processor since the stall was noticed."""
+        used_s = self._application.cpu_s
+        if used_s is None or stall.cpu_s is None:
+            return False
+        return used_s - stall.cpu_s > BUSY_SHARE * (now_s - stall.noticed_at_s)

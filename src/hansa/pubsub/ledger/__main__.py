@@ -27,21 +27,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m hansa.pubsub.ledger", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="the SQLite file of the ledger's state")
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket for CometBFT")
+    parser.add_argument(
+        "--blocks-retained",
+        type=int,
+        default=0,
+        help="how many of the last blocks the engine retains; 0: all",
+    )
     options = parser.parse_args(arguments)
     restrict_new_files()
     logger = _logger()
     try:
-        uvloop.run(_serve(options.state, options.socket, logger))
+        uvloop.run(_serve(options.state, options.socket, options.blocks_retained, logger))
     except HansaError as error:
         logger.error("ledger_application_ends", code=error.code, reason=error.message)
         return error.exit_status
     return 0
 
 
-async def _serve(state_file: Path, socket: Path, logger: FilteringBoundLogger) -> None:
+async def _serve(state_file: Path, socket: Path, blocks_retained: int, logger: FilteringBoundLogger) -> None:
     state = SqliteState(state_file)
     try:
-        server = AbciServer(AbciMethods(LedgerApplication(state), SystemClock(), logger), logger)
+        server = AbciServer(
+            AbciMethods(LedgerApplication(state), SystemClock(), logger, blocks_retained), logger
+        )
         serving = asyncio.create_task(server.serve(socket))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -31,8 +31,24 @@ _Method = Callable[[Any], Any]
 class AbciMethods:
     """Answers requests, one at a time."""
 
-    def __init__(self, application: LedgerApplication, clock: Clock, logger: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        application: LedgerApplication,
+        clock: Clock,
+        logger: FilteringBoundLogger,
+        blocks_retained: int = 0,
+    ) -> None:
+        """Answer for an application.
+
+        Args:
+            application: What decides.
+            clock: Judges what may wait.
+            logger: Gets what the operator should know.
+            blocks_retained: How many of the last blocks the engine retains; 0: all.
+        """
+        assert blocks_retained >= 0, "a number of blocks"
         self._application = application
+        self._blocks_retained = blocks_retained
         self._clock = clock
         self._logger = logger
         statuses = enum_values(f"{PACKAGE}.ResponseProcessProposal.ProposalStatus")
@@ -153,7 +169,9 @@ class AbciMethods:
     def _commit(self, request: Any) -> Any:
         del request
         self._application.commit()
-        return self._message("ResponseCommit")
+        first = self._application.state.head.height - self._blocks_retained + 1
+        is_pruned = self._blocks_retained > 0 and first > 1
+        return self._message("ResponseCommit", retain_height=first if is_pruned else 0)
 
 
 def _refused(refusal: Refused) -> dict[str, Any]:

@@ -53,6 +53,17 @@ LATE_BLOCKS_MAX: Final = 3
 DROPPED_REMEMBERED_MAX: Final = 4096
 
 
+def waiting_max(senders: int, params: LedgerParams) -> tuple[int, int]:
+    """How much of so many senders can wait at most: transactions, and bytes.
+
+    The share of the k-th sender is a k-th of all, or one transaction.
+    """
+    shares_bytes = (
+        max(WAITING_SIZE_MAX_BYTES // k, params.transaction_size_max_bytes) for k in range(1, senders + 1)
+    )
+    return senders * QUEUE_TRANSACTIONS_MAX, sum(shares_bytes)
+
+
 class ChainEnd(NamedTuple):
     """The last version of an entity."""
 
