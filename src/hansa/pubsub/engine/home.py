@@ -197,7 +197,7 @@ def configuration(settings: EngineSettings, *, is_observing: bool = False) -> di
             "timeout_precommit_delta": duration(settings.vote_timeout_step_s),
             "timeout_commit": "0s",
             "create_empty_blocks": False,
-            # Without a transaction there is a block at each heartbeat, so that block time does not stand still.
+            # Without transactions there is a block at each heartbeat: block time does not stand still.
             "create_empty_blocks_interval": duration(settings.heartbeat_s),
             "peer_gossip_sleep_duration": "5ms",
         },

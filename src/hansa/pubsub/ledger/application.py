@@ -40,7 +40,7 @@ class LedgerApplication:
         self.state = state
         self._kinds = kinds
         self._reader = TransactionReader(state.params, kinds)
-        self._waiting = WaitingTransactions()
+        self.waiting = WaitingTransactions()
         self._valid: tuple[Block, BlockEffects] | None = None
         """The last proposal that was judged valid, while it may be decided."""
         self._pending: tuple[Block, BlockEffects] | None = None
@@ -54,7 +54,7 @@ class LedgerApplication:
         self.state.write_genesis(read_app_state(app_state), time_ms)
         self._reader = TransactionReader(self.state.params, self._kinds)
         self._pending = self._valid = None
-        self._waiting = WaitingTransactions()
+        self.waiting = WaitingTransactions()
         return self.state.head.app_hash
 
     def check_tx(self, raw: bytes, now_ms: int, *, is_recheck: bool = False) -> None:
@@ -69,7 +69,7 @@ class LedgerApplication:
             RuleBroken: the first rule that the transaction breaks.
         """
         try:
-            self._waiting.check(self.state, raw, now_ms, self._reader, is_recheck=is_recheck)
+            self.waiting.check(self.state, raw, now_ms, self._reader, is_recheck=is_recheck)
         except Refused:
             raise
         except Exception as error:
@@ -84,7 +84,7 @@ class LedgerApplication:
             size_max_bytes: Of its transactions.
         """
         proposal = Proposal(self.state, time_ms, size_max_bytes, self._reader)
-        self._waiting.fill(proposal, candidates)
+        self.waiting.fill(proposal, candidates)
         return proposal.transactions
 
     def process_proposal(self, block: Block) -> Refused | None:
@@ -93,7 +93,7 @@ class LedgerApplication:
         if isinstance(verdict, Refused):
             return verdict
         self._valid = block, verdict
-        self._waiting.note_proposed(verdict)
+        self.waiting.note_proposed(verdict)
         return None
 
     def finalize_block(self, block: Block) -> BlockEffects:
@@ -129,4 +129,4 @@ class LedgerApplication:
         self.state.persist(effects)
         assert self.state.head == effects.head, "the block is the ledger's last"
         self._pending = self._valid = None
-        self._waiting.settle(self.state, effects, block.transactions)
+        self.waiting.settle(self.state, effects, block.transactions)

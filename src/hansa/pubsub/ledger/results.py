@@ -66,7 +66,10 @@ BUSY_SEQUENCE: Final = Rule(
     26, Code.BATCH_OUTDATED, "another transaction of the same issuer and `seq` waits at this member"
 )
 QUEUE_FULL: Final = Rule(27, Code.OVERLOADED, "as much of the issuer waits at this member as may wait")
-WAITING_RULES: Final = (BUSY_SEQUENCE, QUEUE_FULL)
+IN_VAIN: Final = Rule(
+    28, Code.OVERLOADED, "the transaction waited here while all members made empty blocks, or fits into none"
+)
+WAITING_RULES: Final = (BUSY_SEQUENCE, QUEUE_FULL, IN_VAIN)
 """By which a member refuses to let a transaction wait; no block is judged by them."""
 
 QUERY_NUMBERS: Final[Mapping[Code, int]] = MappingProxyType(

@@ -54,7 +54,7 @@ def apply_transaction(state: Overlay, raw: bytes, reader: TransactionReader) -> 
     state.absorb(upper)
 
 
-def judge(state: Overlay, raw: bytes, reader: TransactionReader) -> RuleBroken | None:
+def refusal_of(state: Overlay, raw: bytes, reader: TransactionReader) -> RuleBroken | None:
     """Apply a transaction to an overlay, or say why not; a fault of ours refuses it too."""
     try:
         apply_transaction(state, raw, reader)
@@ -90,7 +90,7 @@ class Proposal:
     def add(self, raw: bytes) -> RuleBroken | None:
         """Add a transaction for which there is room, or say why it is not valid here."""
         assert self.has_room(raw), "a proposal keeps within its size"
-        refusal = judge(self._state, raw, self._reader)
+        refusal = refusal_of(self._state, raw, self._reader)
         if refusal is None:
             self.transactions.append(raw)
             self._room_bytes -= len(raw) + _framing_bytes(len(raw))
@@ -106,7 +106,7 @@ def process_proposal(view: StateView, block: Block, reader: TransactionReader) -
     """The effects of a proposed block, all of whose transactions are valid; or the reason to reject it."""
     state = Overlay(view, block.height, block.time_ms)
     for raw in block.transactions:
-        refusal = judge(state, raw, reader)
+        refusal = refusal_of(state, raw, reader)
         if refusal is not None:
             return refusal
     return _effects(view, state, [None] * len(block.transactions))

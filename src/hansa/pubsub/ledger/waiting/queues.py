@@ -1,44 +1,33 @@
-"""Transactions that wait for a block: a bounded queue for each sender, from which proposals take turns.
-
-The engine's mempool is one list, first in, first out: whoever fills it makes all others wait. So it only
-carries transactions from member to member, and what waits is decided here.
-
-    check      CheckTx: cheap refusals first (outdated, a queue that is full), then the full check against the
-               committed state; what passes waits in its sender's queue, ordered by `seq`
-    fill       PrepareProposal: turns over the senders by bytes, so that a block has something of each
-    settle     Commit: what was committed, and what can no longer be valid, leaves the queues
-    recheck    CheckTx of a transaction that waits: one look-up, since `settle` has decided it
-
-A transaction may continue an entity's chain behind one that waits before it in the same queue, equal in key,
-version and hashlink: its issuer's member is a block ahead of this one. Otherwise it must be valid now.
-
-The engine makes blocks as long as its mempool holds anything, so what waits here without ever becoming valid
-would make empty blocks without end. CheckTx judges times and quotas by this member's clock, since the next
-blocks have a later time than the last; block time catches up within `LATE_BLOCKS_MAX` blocks, and what is not
-valid by then is dropped. Whatever else may keep a transaction waiting, a run of empty blocks longer than any
-honest league makes drops it too.
-"""
+"""The queues of what waits, a queue for each sender."""
 
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from hansa.core.cache import Cache
 from hansa.core.errors import Code
-from hansa.core.events import event_time_ms
 from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.results import BUSY_SEQUENCE, QUEUE_FULL
+from hansa.pubsub.ledger.results import BUSY_SEQUENCE, IN_VAIN, QUEUE_FULL
 from hansa.pubsub.ledger.rules.kind import Sender
 from hansa.pubsub.ledger.rules.quotas import is_within_quotas, spend
-from hansa.pubsub.ledger.state import NOTHING, BlockEffects, Load, Overlay, StateView
-from hansa.pubsub.ledger.state_machine import Proposal, judge
+from hansa.pubsub.ledger.state import BlockEffects, Overlay, StateView
+from hansa.pubsub.ledger.state_machine import Proposal, refusal_of
 from hansa.pubsub.ledger.transactions import TransactionReader
+from hansa.pubsub.ledger.waiting.entry import (
+    LastVersion,
+    Waiting,
+    as_claim,
+    as_waiting,
+    continued,
+    last_version,
+    last_version_waiting,
+    total_load,
+)
 
 QUEUE_TRANSACTIONS_MAX: Final = 16
 QUEUE_SIZE_MAX_BYTES: Final = 1_000_000
@@ -64,43 +53,6 @@ def waiting_max(senders: int, params: LedgerParams) -> tuple[int, int]:
     return senders * QUEUE_TRANSACTIONS_MAX, sum(shares_bytes)
 
 
-class ChainEnd(NamedTuple):
-    """The last version of an entity."""
-
-    version: int = 0
-    """0 before the first."""
-    hashlink: str | None = None
-
-
-class Change(NamedTuple):
-    """What an event does to the chain of its entity."""
-
-    key: str
-    version: int
-    previous: str | None
-    hashlink: str
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """A transaction that waits."""
-
-    raw: bytes
-    digest: bytes
-    sender: Sender
-    load: Load
-    changes: tuple[Change, ...]
-    keys: frozenset[str]
-    """Of the entities that it changes."""
-    ids: frozenset[str]
-    """Of its events."""
-    first_time_ms: int
-    """Earliest block time at which no event is too far ahead of it."""
-    last_time_ms: int
-    """Latest block time at which no event is too far behind it."""
-    height: int
-    """Of the last block when it began to wait."""
-
-
 class WaitingTransactions:
     """What waits at this member. Bounded in all; holds only what passed the full check."""
 
@@ -109,9 +61,12 @@ class WaitingTransactions:
         """By the sender's DID; none is empty. Ordered by `seq`."""
         self._by_digest: dict[bytes, Waiting] = {}
         self._dropped: Cache[bytes, bool] = Cache("ledger_dropped_transactions", DROPPED_REMEMBERED_MAX)
-        """Digests of what was dropped: block time, not this member's clock, decides when it may wait again."""
+        """Digests of what was dropped: block time, not this clock, decides when it may wait again. True: it
+        never may."""
         self._proposed: tuple[Claim, ...] = ()
         """Claims after the last valid proposal, until a block is decided."""
+        self._provisional: set[tuple[str, str]] = set()
+        """Senders and keys of chains of which something waits that may continue a proposal alone."""
         self._committed_at: dict[str, int] = {}
         """Height of the block that last held something of a sender."""
         self._empty_blocks = 0
@@ -150,13 +105,22 @@ class WaitingTransactions:
         digest = hashlib.sha256(raw).digest()
         if digest in self._by_digest:
             return
+        was_in_vain = self._dropped.peek(digest)
+        if was_in_vain:
+            raise IN_VAIN.broken("The transaction has waited through too many empty blocks.")
         sender = reader.sender(raw, view)
         self._check_room(sender, len(raw), view.params)
-        was_here = is_recheck or self._dropped.peek(digest) is not None
         head = view.head
-        time_ms = head.time_ms if was_here else max(head.time_ms, now_ms)
-        state = self._judge(view, raw, sender, time_ms, reader)
-        self._put(_as_waiting(raw, digest, sender, state, view))
+        is_by_block_time = is_recheck or was_in_vain is not None
+        time_ms = head.time_ms if is_by_block_time else max(head.time_ms, now_ms)
+        state = self._checked(view, raw, sender, time_ms, reader)
+        waiting = as_waiting(raw, digest, sender, state, view)
+        self._provisional |= {
+            (claim.issuer, claim.key)
+            for claim in self._proposed
+            if claim.issuer == sender.did and claim.key in waiting.keys
+        }
+        self._put(waiting)
 
     def _check_room(self, sender: Sender, size_bytes: int, params: LedgerParams) -> None:
         """Refuse what has no place in its sender's queue, before it is verified.
@@ -173,7 +137,7 @@ class WaitingTransactions:
         if len(queue) >= QUEUE_TRANSACTIONS_MAX or used_bytes + size_bytes > room_bytes:
             raise QUEUE_FULL.broken(f"As much of {sender.did} waits as may wait.", FULL_WAIT_MS)
 
-    def _judge(
+    def _checked(
         self, view: StateView, raw: bytes, sender: Sender, time_ms: int, reader: TransactionReader
     ) -> Overlay:
         """The committed state with the transaction on top.
@@ -184,26 +148,30 @@ class WaitingTransactions:
         issuer = view.issuer(sender.did)
         waiting = self._queues.get(sender.did)
         if waiting:
-            issuer = spend(issuer, _total_load(waiting), view.params, time_ms)
+            issuer = spend(issuer, total_load(waiting), view.params, time_ms)
         state = Overlay(view, view.head.height + 1, time_ms)
         state.presume(issuer)
-        refusal = judge(state, raw, reader)
+        refusal = refusal_of(state, raw, reader)
         if refusal is not None and refusal.code is Code.EVENT_VERSION_BROKEN:
             predecessors = self._predecessors(sender)
             if predecessors:
                 state = Overlay(view, view.head.height + 1, time_ms)
                 state.presume(issuer, predecessors)
-                refusal = judge(state, raw, reader)
+                refusal = refusal_of(state, raw, reader)
         if refusal is not None:
             raise refusal
         return state
 
     def _predecessors(self, sender: Sender) -> tuple[Claim, ...]:
         """The ends of the sender's chains after what waits before a transaction, or is being decided."""
-        claims = [claim for claim in self._proposed if claim.issuer == sender.did]
+        claims = [
+            msgspec.structs.replace(claim, first_position=0, last_position=0)  # it has no position yet
+            for claim in self._proposed
+            if claim.issuer == sender.did
+        ]
         for waiting in self._queues.get(sender.did, ()):
             if waiting.sender.seq < sender.seq:
-                claims += [_as_claim(sender.did, change) for change in waiting.changes]
+                claims += [as_claim(sender.did, change) for change in waiting.changes]
         return tuple(claims)
 
     def _put(self, waiting: Waiting) -> None:
@@ -234,7 +202,7 @@ class WaitingTransactions:
             places[did] += 1
             if not proposal.has_room(waiting.raw):
                 if not proposal.transactions:
-                    self._drop(waiting)  # no block has room for it
+                    self._drop(waiting, is_final=True)  # no block has room for it
                 del taken_bytes[did]
                 continue
             refusal = proposal.add(waiting.raw)
@@ -267,6 +235,7 @@ class WaitingTransactions:
             self._by_digest.clear()
         ends, ids = self._changed(view, effects)
         self._proposed = ()
+        self._provisional.clear()
         for did in tuple(self._queues):
             late = self._late(did, view)
             if ends[did] or late:
@@ -288,19 +257,19 @@ class WaitingTransactions:
 
     def _changed(
         self, view: StateView, effects: BlockEffects
-    ) -> tuple[dict[str, dict[str, ChainEnd]], dict[str, set[str]]]:
+    ) -> tuple[dict[str, dict[str, LastVersion]], dict[str, set[str]]]:
         """By sender that waits: the ends of the chains that may have changed, and the ids of new events.
 
-        What was proposed and not decided counts as changed: something may wait that continues it.
+        What was proposed counts as changed: something may wait that continues it, decided or not.
         """
-        ends: dict[str, dict[str, ChainEnd]] = {did: {} for did in self._queues}
+        ends: dict[str, dict[str, LastVersion]] = {did: {} for did in self._queues}
         ids: dict[str, set[str]] = {did: set() for did in self._queues}
         for claim in effects.claims:
             if claim.issuer in ends:
-                ends[claim.issuer][claim.key] = _end_of(claim)
-        for claim in self._proposed:
-            if claim.issuer in ends and claim.key not in ends[claim.issuer]:
-                ends[claim.issuer][claim.key] = _end_of(view.claim(claim.issuer, claim.key))
+                ends[claim.issuer][claim.key] = last_version(claim)
+        for did, key in self._provisional:
+            if did in ends and key not in ends[did]:
+                ends[did][key] = last_version(view.claim(did, key))
         for new in effects.events:
             if new.event.issuer in ids:
                 ids[new.event.issuer].add(new.event.id)
@@ -309,7 +278,6 @@ class WaitingTransactions:
     def _late(self, did: str, view: StateView) -> set[bytes]:
         """Digests of what waits of a sender and should have been valid by now."""
         head, issuer = view.head, view.issuer(did)
-        patience = max(LATE_BLOCKS_MAX, len(view.members))
         late: set[bytes] = set()
         for waiting in self._queues[did]:
             after = spend(issuer, waiting.load, view.params, head.time_ms)
@@ -318,15 +286,20 @@ class WaitingTransactions:
             if (
                 waiting.last_time_ms < head.time_ms
                 or (is_early and waited >= LATE_BLOCKS_MAX)
-                or min(self._empty_blocks, waited) > patience
+                or self._is_in_vain(waiting, view)
             ):
                 late.add(waiting.digest)
             else:
                 issuer = after
         return late
 
+    def _is_in_vain(self, waiting: Waiting, view: StateView) -> bool:
+        """Whether so many empty blocks in a row were made that every member has proposed one meanwhile."""
+        empty_blocks = min(self._empty_blocks, view.head.height - waiting.height)
+        return empty_blocks > max(LATE_BLOCKS_MAX, len(view.members))
+
     def _settle_chains(
-        self, did: str, view: StateView, ends: dict[str, ChainEnd], ids: set[str], late: set[bytes]
+        self, did: str, view: StateView, ends: dict[str, LastVersion], ids: set[str], late: set[bytes]
     ) -> None:
         """Drop what waits of a sender and is late, uses an event's id again, or does not continue its chains.
 
@@ -341,18 +314,18 @@ class WaitingTransactions:
         for waiting in self.queue(did):
             after = None
             if waiting.digest not in late and waiting.ids.isdisjoint(ids):
-                after = _continued(ends, waiting)
+                after = continued(ends, waiting)
             if after is not None:
                 ends |= after
                 retained.append(waiting)
                 continue
             for key in waiting.keys - ends.keys():
-                ends[key] = _last_end(retained, key) or _end_of(view.claim(did, key))
-            self._drop(waiting)
+                ends[key] = last_version_waiting(retained, key) or last_version(view.claim(did, key))
+            self._drop(waiting, is_final=self._is_in_vain(waiting, view))
 
-    def _drop(self, waiting: Waiting) -> None:
+    def _drop(self, waiting: Waiting, *, is_final: bool) -> None:
         self._remove(waiting)
-        self._dropped.put(waiting.digest, value=True)
+        self._dropped.put(waiting.digest, is_final)
 
     def _remove(self, waiting: Waiting) -> None:
         del self._by_digest[waiting.digest]
@@ -360,76 +333,3 @@ class WaitingTransactions:
         queue.remove(waiting)
         if not queue:
             del self._queues[waiting.sender.did]
-
-
-def _as_waiting(raw: bytes, digest: bytes, sender: Sender, state: Overlay, view: StateView) -> Waiting:
-    """A transaction that was found valid, with what it changes."""
-    events = [new.event for new in state.events]
-    changes = tuple(
-        Change(event.entity.key, event.entity.version, event.previous, event.hashlink) for event in events
-    )
-    times = [event.time for event in events]  # of one form, so that their order is that of the text
-    params = view.params
-    return Waiting(
-        raw=raw,
-        digest=digest,
-        sender=sender,
-        load=state.load,
-        changes=changes,
-        keys=frozenset(change.key for change in changes),
-        ids=frozenset(event.id for event in events),
-        first_time_ms=event_time_ms(max(times)) - 1000 * params.event_ahead_max_s if times else 0,
-        last_time_ms=event_time_ms(min(times)) + 1000 * params.event_behind_max_s if times else sys.maxsize,
-        height=view.head.height,
-    )
-
-
-def _total_load(queue: Iterable[Waiting]) -> Load:
-    total = NOTHING
-    for waiting in queue:
-        total = total.plus(waiting.load)
-    return total
-
-
-def _as_claim(did: str, change: Change) -> Claim:
-    """The claim on an entity after a change that is not committed yet."""
-    return Claim(
-        key=change.key,
-        issuer=did,
-        first_position=0,
-        last_position=0,
-        version=change.version,
-        hashlink=change.hashlink,
-        is_deleted=False,
-    )
-
-
-def _end_of(claim: Claim | None) -> ChainEnd:
-    return ChainEnd() if claim is None else ChainEnd(claim.version, claim.hashlink)
-
-
-def _last_end(queue: Iterable[Waiting], key: str) -> ChainEnd | None:
-    """The end of an entity's chain after what waits, if something of it does."""
-    ends = [
-        ChainEnd(change.version, change.hashlink)
-        for waiting in queue
-        if key in waiting.keys
-        for change in waiting.changes
-        if change.key == key
-    ]
-    return ends[-1] if ends else None
-
-
-def _continued(ends: dict[str, ChainEnd], waiting: Waiting) -> dict[str, ChainEnd] | None:
-    """The ends of these chains after a transaction; None when it does not continue them."""
-    after: dict[str, ChainEnd] = {}
-    if waiting.keys.isdisjoint(ends):
-        return after
-    for change in waiting.changes:
-        end = after.get(change.key) or ends.get(change.key)
-        if end is None:
-            continue
-        if (change.version, change.previous) != (end.version + 1, end.hashlink):
-            return None
-        after[change.key] = ChainEnd(change.version, change.hashlink)
-    return after
