@@ -53,6 +53,7 @@ from hansa.pubsub.engine import (
     wait_for_listener,
     write_home,
 )
+from hansa.pubsub.ledger.genesis import AppState
 
 TYPE: Final = "ProductOffering"
 BATCHES_IN_FLIGHT: Final = 2
@@ -96,10 +97,12 @@ async def ledgers(folder: Path, issuers: Sequence[Issuer]) -> AsyncIterator[tupl
         for issuer, (_, validator) in zip(issuers, keys, strict=True)
     ]
     members = [
-        msgspec.structs.replace(issuer.member, node_ids=(node.node_id,))
-        for issuer, (node, _) in zip(issuers, keys, strict=True)
+        msgspec.structs.replace(
+            issuer.member, node_ids=(node.node_id,), validator_key=validator.public.hex(), power=1
+        )
+        for issuer, (node, validator) in zip(issuers, keys, strict=True)
     ]
-    app_state = {"members": [msgspec.to_builtins(member) for member in members]}
+    app_state = msgspec.to_builtins(AppState(tuple(members)))
     genesis = genesis_document("benchmark", datetime.now(UTC), validators, app_state)
     peers = [f"{node.node_id}@127.0.0.1:{port}" for (node, _), port in zip(keys, ports, strict=True)]
     async with contextlib.AsyncExitStack() as stack:

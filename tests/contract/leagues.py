@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -29,6 +28,7 @@ from hansa.pubsub.engine import (
     wait_for_listener,
     write_home,
 )
+from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 
 START_TIMEOUT_S = 30.0
 ENGINE_END_TIMEOUT_S = 1.0
@@ -50,9 +50,11 @@ class Validator:
         self.rpc_socket = folder / RPC_SOCKET
         self.state_file = folder / STATE
         key = EngineKey.generate()
-        app_state: dict[str, Any] = {"members": [msgspec.to_builtins(member) for member in members]}
-        if params is not None:
-            app_state["params"] = params
+        first, *others = members
+        validator = msgspec.structs.replace(first, validator_key=key.public.hex(), power=1)
+        observers = [msgspec.structs.replace(one, validator_key="", power=0) for one in others]
+        limits = msgspec.structs.replace(LedgerParams(), **(params or {}))
+        app_state = msgspec.to_builtins(AppState((validator, *observers), limits))
         genesis = genesis_document(
             "ledger-test",
             datetime(2026, 1, 1, tzinfo=UTC),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from hansa.core.events import (
 from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import Algorithm, SigningKey
 from hansa.core.members import Member, MemberStatus
+from hansa.pubsub.engine import EngineKey
 from hansa.pubsub.ledger.rules.events import encode_events
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,7 +43,11 @@ class Origin:
         self.key = SigningKey.generate(algorithm)
         self.did = self.key.verifying_key().did_key()
         self.endpoint = f"https://{name}.example"
-        self.member = Member(self.did, name, self.endpoint, (self.key.public,), 1, status)
+        validator = EngineKey.from_seed(hashlib.sha256(name.encode()).digest())
+        self.member = Member(
+            *(self.did, name, self.endpoint, (self.key.public,), 1, status),
+            validator_key=validator.public.hex(),
+        )
         self.signer = BatchSigner(self.key, self.did, ManualClock(NOW))
         self.seq = 0
         self._random = random.Random(name)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from hansa.core.batches import BatchSigner, verify_event
@@ -14,6 +15,7 @@ from hansa.core.clock import SystemClock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import EntityVersion, decode_event, encode_event, event_time
 from hansa.core.limits import Limits
+from hansa.core.members import Member
 from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.memory import MemoryLedger
@@ -354,9 +356,12 @@ async def test_many_claims_are_requested_in_parts(bus: Bus, league: League) -> N
 
 
 async def test_the_registry_lists_all_members(bus: Bus, league: League) -> None:
-    assert sorted(await bus.members(), key=lambda member: member.name) == sorted(
-        league.members, key=lambda member: member.name
-    )
+    def by_name(members: Sequence[Member]) -> list[Member]:
+        """Without what depends on the engine."""
+        plain = (msgspec.structs.replace(member, power=0, validator_key="") for member in members)
+        return sorted(plain, key=lambda member: member.name)
+
+    assert by_name(await bus.members()) == by_name(league.members)
 
 
 async def test_the_ledger_says_where_it_stands(bus: Bus, league: League) -> None:

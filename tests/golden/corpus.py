@@ -1,9 +1,11 @@
-"""The golden corpus: transactions, valid and not, with what every version and every interpreter must make
-of them.
+"""Recorded blocks, with what every version and every interpreter must make of them.
 
-`python -m tests.golden.corpus` replays it and prints one line; it needs nothing of the test suite, so that
-any interpreter can run it. `tests.golden.record` makes it, which happens when the rules change on purpose
-and never else.
+    corpus.jsonl.xz     transactions, valid and not; recorded anew when the rules change on purpose
+    ledger-3.jsonl.xz   the ledger of a league under the rules `hansa-ledger/3`: every later version must be
+                        able to replay it to the same hashes, so it is never recorded again
+
+`python -m tests.golden.corpus` replays both and prints one line for each; it needs nothing of the test suite,
+so that any interpreter can run it. `tests.golden.record` makes them.
 """
 
 from __future__ import annotations
@@ -19,11 +21,14 @@ from typing import Final
 import msgspec
 
 from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.commitments.stored import Misbehavior
 from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 
 CORPUS: Final = Path(__file__).with_name("corpus.jsonl.xz")
+LEDGERS: Final = (Path(__file__).with_name("ledger-3.jsonl.xz"),)
+"""One for each version of the rules, oldest first."""
 
 
 class Genesis(msgspec.Struct, frozen=True):
@@ -31,6 +36,8 @@ class Genesis(msgspec.Struct, frozen=True):
 
     app_state: str
     time_ms: int
+    validators: dict[str, int]
+    """Voting power by public key; hex."""
     app_hash: str
     """Before the first block; hex."""
 
@@ -54,6 +61,10 @@ class RecordedBlock(msgspec.Struct, frozen=True):
     transactions: tuple[RecordedTransaction, ...]
     app_hash: str
     """After the block; hex."""
+    misbehavior: tuple[Misbehavior, ...] = ()
+    """Evidence that came with the block."""
+    powers: dict[str, int] = {}
+    """The validators' changes, by address."""
 
 
 class Corpus(msgspec.Struct, frozen=True):
@@ -85,14 +96,18 @@ def differences(corpus: Corpus) -> Iterator[str]:
     """Replay a corpus; what comes out otherwise than it was recorded."""
     application = LedgerApplication(SqliteState(MEMORY))
     genesis = corpus.genesis
-    if application.init_chain(genesis.app_state.encode(), genesis.time_ms).hex() != genesis.app_hash:
+    app_hash = application.init_chain(genesis.app_state.encode(), genesis.time_ms, genesis.validators)
+    if app_hash.hex() != genesis.app_hash:
         yield "the application hash of the genesis"
     for block in corpus.blocks:
         raw = tuple(transaction.raw.encode("latin-1") for transaction in block.transactions)
+        decided = Block(block.height, block.time_ms, raw, block.misbehavior)
         is_valid = all(transaction.number == 0 for transaction in block.transactions)
-        if (application.process_proposal(raw) is None) != is_valid:
+        if (application.process_proposal(decided) is None) != is_valid:
             yield f"block {block.height}: the verdict of ProcessProposal"
-        effects = application.finalize_block(Block(block.height, block.time_ms, raw))
+        effects = application.finalize_block(decided)
+        if {one.address: one.power for one in effects.validators} != block.powers:
+            yield f"block {block.height}: the validators"
         for transaction, refusal in zip(block.transactions, effects.refusals, strict=True):
             number = refusal.rule.number if isinstance(refusal, RuleBroken) else 0
             if number != transaction.number:
@@ -104,15 +119,17 @@ def differences(corpus: Corpus) -> Iterator[str]:
 
 
 def main() -> int:
-    """Replay the corpus that is there; the exit status says whether all of it came out as it was recorded."""
-    corpus = read_corpus()
-    wrong = list(differences(corpus))
-    digest = hashlib.sha256(CORPUS.read_bytes()).hexdigest()[:16]
-    result = "as recorded" if not wrong else f"{len(wrong)} differences, first: {wrong[0]}"
-    sys.stdout.write(
-        f"Python {platform.python_version()}: corpus {digest}, {corpus.count} transactions: {result}\n"
-    )
-    return 1 if wrong else 0
+    """Replay everything; the exit status says whether all of it came out as it was recorded."""
+    status = 0
+    for path in (CORPUS, *LEDGERS):
+        recorded = read_corpus(path)
+        wrong = list(differences(recorded))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        result = "as recorded" if not wrong else f"{len(wrong)} differences, first: {wrong[0]}"
+        python = platform.python_version()
+        sys.stdout.write(f"Python {python}: {path.name} {digest}, {recorded.count} transactions: {result}\n")
+        status |= bool(wrong)
+    return status
 
 
 if __name__ == "__main__":

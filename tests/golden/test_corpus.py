@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 from typing import Final
 
 import pytest
 
-from hansa.pubsub.ledger.results import FAULT
+from hansa.pubsub.ledger.results import FAULT, WAITING_RULES
 from hansa.pubsub.ledger.rules import RULES
-from tests.golden.corpus import Corpus, differences, read_corpus
+from tests.golden.corpus import LEDGERS, Corpus, differences, read_corpus
 from tests.golden.environments import (
     VERSIONS,
     PackagesMissing,
@@ -21,7 +23,7 @@ from tests.golden.environments import (
 )
 
 REPLAY: Final = ("-m", "tests.golden.corpus")
-AS_RECORDED: Final = "transactions: as recorded\n"
+AS_RECORDED: Final = "transactions: as recorded"
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +35,28 @@ def test_the_corpus_comes_out_as_it_was_recorded(corpus: Corpus) -> None:
     assert list(differences(corpus)) == []
 
 
+@pytest.mark.parametrize("path", LEDGERS, ids=lambda path: path.stem)
+def test_every_version_replays_the_ledgers_that_were_recorded(path: Path) -> None:
+    """When this fails, the ledgers of leagues cannot be replayed either: the rules need an upgrade path."""
+    ledger = read_corpus(path)
+    assert list(differences(ledger)) == []
+    assert len(ledger.blocks) >= 100
+
+
+def test_the_recorded_ledger_has_what_a_league_has() -> None:
+    ledger = read_corpus(LEDGERS[0])
+    assert all(transaction.number == 0 for block in ledger.blocks for transaction in block.transactions)
+    assert any(block.powers for block in ledger.blocks), "a validator lost its power"
+    assert any(not block.transactions for block in ledger.blocks), "there are empty blocks"
+    parameters = json.loads(ledger.genesis.app_state)["params"]
+    assert parameters.keys() >= {"heartbeat_s", "issuer_burst_s", "event_ahead_max_s"}
+
+
 def test_the_corpus_is_large_and_breaks_every_rule(corpus: Corpus) -> None:
     numbers = [transaction.number for block in corpus.blocks for transaction in block.transactions]
     assert len(numbers) >= 2000
     assert numbers.count(0) >= 300
-    assert set(numbers) == {0, *(rule.number for rule in RULES if rule is not FAULT)}
+    assert set(numbers) == {0, *(rule.number for rule in RULES if rule not in (FAULT, *WAITING_RULES))}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -51,7 +70,7 @@ def test_every_interpreter_gives_the_same(version: str) -> None:
         pytest.skip(f"the packages of Python {version} cannot be fetched: {error}")
     replayed = run(python, *REPLAY)
     assert replayed.startswith(f"Python {version}.")
-    assert replayed.endswith(AS_RECORDED)
+    assert replayed.count(AS_RECORDED) == 1 + len(LEDGERS)
 
 
 @pytest.mark.skipif("CI" not in os.environ, reason="only continuous integration must have several Pythons")
@@ -70,4 +89,4 @@ def test_the_lowest_and_the_newest_dependencies_give_the_same(resolution: Resolu
     except PackagesMissing as error:
         pytest.skip(f"the {resolution} packages cannot be fetched: {error}")
     replayed = run(python, *REPLAY)
-    assert replayed.endswith(AS_RECORDED), packages
+    assert replayed.count(AS_RECORDED) == 1 + len(LEDGERS), packages

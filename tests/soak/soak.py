@@ -383,7 +383,7 @@ class Soak:
         return tuple(
             card.member.name
             for card in cards
-            if address_of(card.validator_key_bytes()).hex().upper() not in present
+            if address_of(bytes.fromhex(card.member.validator_key)).hex().upper() not in present
         )
 
 

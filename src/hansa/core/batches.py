@@ -34,7 +34,7 @@ EVENTS_MAX: Final = 65_536
 SEQ_MAX: Final = 2**53 - 1
 
 _PATH_LENGTH_MAX: Final = 16
-_BATCH: Final = Record(
+BATCH: Final = Record(
     {
         "count": Integer(1, EVENTS_MAX),
         "issuer": Text(DID_PATTERN),
@@ -42,6 +42,7 @@ _BATCH: Final = Record(
         "seq": Integer(1, SEQ_MAX),
     }
 )
+"""What the issuer signs, as bytes."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -81,7 +82,7 @@ class BatchSigner:
 
     def sign(self, contents: Sequence[bytes], seq: int) -> str:
         """The batch of these events as a compact JWS."""
-        payload = _BATCH.write(
+        payload = BATCH.write(
             {
                 "count": len(contents),
                 "issuer": self.issuer,
@@ -108,7 +109,7 @@ def read_batch(compact: str) -> tuple[Batch, CompactJws]:
     """
     try:
         jws = read_compact(compact, BATCH_HEADER)
-        return Batch(**_BATCH.read(jws.payload)), jws
+        return Batch(**BATCH.read(jws.payload)), jws
     except Refused as error:
         raise Refused(Code.TRANSACTION_MALFORMED, "The batch is not in its one canonical form.") from error
 

@@ -98,8 +98,19 @@ def canonical_json(value: object) -> bytes:
 
 def hashlink(canonical: bytes) -> str:
     """The hashlink of canonical bytes."""
-    digest = _MULTIHASH_SHA2_256 + hashlib.sha256(canonical).digest()
-    return HASHLINK_PREFIX + based58.b58encode(digest).decode()
+    return hashlink_of_digest(hashlib.sha256(canonical).digest())
+
+
+def digest_of_hashlink(text: str) -> bytes:
+    """The SHA-256 in a well-formed hashlink."""
+    multihash = based58.b58decode(text[len(HASHLINK_PREFIX) :].encode("ascii"))
+    assert multihash.startswith(_MULTIHASH_SHA2_256), "the hashlink is one of ours"
+    return multihash[len(_MULTIHASH_SHA2_256) :]
+
+
+def hashlink_of_digest(digest: bytes) -> str:
+    """The hashlink of canonical bytes with that SHA-256."""
+    return HASHLINK_PREFIX + based58.b58encode(_MULTIHASH_SHA2_256 + digest).decode()
 
 
 def is_hashlink(text: str) -> bool:

@@ -35,12 +35,16 @@ class Form(Protocol):
     def render(self, value: Any) -> bytes:
         """The bytes of a value of this form; any other is an error of the programmer."""
 
+    def describe(self) -> Any:
+        """The form as JSON: two forms accept the same bytes if they have the same description."""
+
 
 class Text:
     """A text of printable ASCII that matches a pattern, and needs no escape."""
 
     def __init__(self, pattern: str) -> None:
         """`pattern`: matches the whole text; neither quotation mark, backslash nor anything beyond ASCII."""
+        self._pattern = pattern
         self._quoted = re.compile(b'"(' + pattern.encode("ascii") + b')"')
         self._whole = re.compile(pattern, re.ASCII)
 
@@ -55,6 +59,10 @@ class Text:
         """See `Form.render`."""
         assert self._whole.fullmatch(value), "the text has the form's pattern"
         return b'"' + value.encode("ascii") + b'"'
+
+    def describe(self) -> Any:
+        """See `Form.describe`."""
+        return {"text": self._pattern}
 
 
 class FreeText:
@@ -88,6 +96,10 @@ class FreeText:
         is_plain = len(value) <= self._length_max_chars and _CONTROL.search(value) is None
         return is_plain and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
+    def describe(self) -> Any:
+        """See `Form.describe`."""
+        return {"free_text": self._length_max_chars}
+
 
 class Integer:
     """A whole number of 0 to a highest value, below 2^53."""
@@ -110,6 +122,10 @@ class Integer:
         """See `Form.render`."""
         assert self._least <= value <= self._most, "the number is within its bounds"
         return b"%d" % value
+
+    def describe(self) -> Any:
+        """See `Form.describe`."""
+        return {"integer": [self._least, self._most]}
 
 
 class ListOf:
@@ -138,6 +154,10 @@ class ListOf:
         assert 0 < len(value) <= self._count_max, "the list is neither empty nor too long"
         return b"[" + b",".join(map(self._item.render, value)) + b"]"
 
+    def describe(self) -> Any:
+        """See `Form.describe`."""
+        return {"list": self._item.describe(), "count_max": self._count_max}
+
 
 class WithBytes:
     """The values of another form, each together with its bytes: `(bytes, value)`."""
@@ -153,6 +173,10 @@ class WithBytes:
     def render(self, value: tuple[bytes, Any]) -> bytes:
         """The bytes, which were rendered before."""
         return value[0]
+
+    def describe(self) -> Any:
+        """See `Form.describe`."""
+        return self._form.describe()
 
 
 class Record:
@@ -211,6 +235,11 @@ class Record:
             "none is missing"
         )
         return b"{" + b",".join(parts) + b"}"
+
+    def describe(self) -> Any:
+        """See `Form.describe`."""
+        fields = [[name, form.describe(), is_required] for name, _, form, is_required in self._fields]
+        return {"record": fields, "is_empty": self._is_empty}
 
     def read(self, raw: bytes) -> dict[str, Any]:
         """The fields of a record that is all of these bytes.

@@ -80,6 +80,7 @@ class Code(StrEnum):
     CLOCK_WRONG = "clock-wrong"
     STORE_NEWER = "store-newer"
     LEDGER_OLDER = "ledger-older"
+    RULES_DIFFER = "rules-differ"
     STORE_DAMAGED = "store-damaged"
     ENGINE_MISSING = "engine-missing"
     ENGINE_FAILED = "engine-failed"
@@ -130,6 +131,7 @@ EXIT_STATUS: Final[dict[Code, int]] = {
     Code.FORBIDDEN: 13,
     Code.LEDGER_OLDER: 14,
     Code.BACKUP_INVALID: 15,
+    Code.RULES_DIFFER: 16,
 }
 """Exit status of a command that ends with the code; 1 for every other (2 is a wrong command line)."""
 

@@ -9,13 +9,26 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from hansa.core.closed_json import FreeText, Integer, ListOf, Record, Text
+from hansa.core.closed_structs import StructForm
 from hansa.core.errors import Code, Refused
-from hansa.core.identifiers import has_identifier_prefix
+from hansa.core.identifiers import DID_PATTERN, IDENTIFIER_PREFIX_MAX_CHARS, has_identifier_prefix
+from hansa.core.jws import KEY_ID
 from hansa.core.keys import PublicJwk
 
 MemberStatus = Literal["active", "suspended"]
 
-_NODE_ID: Final = re.compile("[0-9a-f]{40}", re.ASCII)
+POWER_MAX: Final = 1_000_000_000
+"""Voting power of one member; far below what the engine can add up."""
+KEYS_MAX: Final = 16
+NODE_IDS_MAX: Final = 16
+PREFIXES_MAX: Final = 64
+
+_NODE_ID_PATTERN: Final = "[0-9a-f]{40}"
+_VALIDATOR_KEY_PATTERN: Final = "[0-9a-f]{64}"
+_NODE_ID: Final = re.compile(_NODE_ID_PATTERN, re.ASCII)
+_COORDINATE: Final = Text("[A-Za-z0-9_-]{43}")
+_PRINTABLE: Final = r"[!#-\[\]-~]"
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +53,31 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def key(self, kid: str) -> PublicJwk | None:
         """The member's key of that name."""
         return next((key for key in self.keys if key.kid == kid), None)
+
+
+MEMBER: Final = StructForm(
+    Member,
+    {
+        "did": Text(DID_PATTERN),
+        "endpoint": Text(_PRINTABLE + "{1,512}"),
+        "keys": ListOf(
+            Record(
+                {"crv": Text("P-256|Ed25519"), "kid": KEY_ID, "kty": Text("EC|OKP"), "x": _COORDINATE},
+                {"y": _COORDINATE},
+            ),
+            KEYS_MAX,
+        ),
+        "name": FreeText(64),
+        "power": Integer(0, POWER_MAX),
+    },
+    {
+        "node_ids": ListOf(Text(_NODE_ID_PATTERN), NODE_IDS_MAX),
+        "prefixes": ListOf(Text(_PRINTABLE + f"{{1,{IDENTIFIER_PREFIX_MAX_CHARS}}}"), PREFIXES_MAX),
+        "status": Text("active|suspended"),
+        "validator_key": Text(_VALIDATOR_KEY_PATTERN),
+    },
+)
+"""How the registry stores and hashes a member. A new field is an optional one, with a default."""
 
 
 def prefix_owner(members: Iterable[Member], entity_id: str) -> Member | None:

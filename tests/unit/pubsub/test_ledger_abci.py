@@ -29,6 +29,14 @@ from tests.contract.origins import NOW, Origin, transaction
 
 ORIGIN = Origin("lubeck")
 GENESIS = msgspec.json.encode(AppState((ORIGIN.member,)))
+VALIDATORS = [
+    message_class(f"{PACKAGE}.ValidatorUpdate")(
+        pub_key=message_class("tendermint.crypto.PublicKey")(
+            ed25519=bytes.fromhex(ORIGIN.member.validator_key)
+        ),
+        power=1,
+    )
+]
 TIMEOUT_S = 10.0
 TIME = {"seconds": int(NOW.timestamp())}
 
@@ -118,7 +126,9 @@ async def client(server: Server) -> AsyncIterator[Client]:
 
 
 async def begin(client: Client) -> bytes:
-    answer = await client.ask("init_chain", chain_id="test", initial_height=1, app_state_bytes=GENESIS)
+    answer = await client.ask(
+        "init_chain", chain_id="test", initial_height=1, app_state_bytes=GENESIS, validators=VALIDATORS
+    )
     return bytes(answer.app_hash)
 
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.core.errors import Code, Fatal
+from hansa.pubsub.ledger.commitments.stored import IssuerState
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams, read_app_state
 from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.rules.quotas import BYTES_QUOTA, DAY_QUOTA, EVENTS_QUOTA, check_quotas, spend
-from hansa.pubsub.ledger.state import IssuerState, Load
+from hansa.pubsub.ledger.state import Load
 from tests.contract.origins import Origin
 
 DID = "did:key:zissuer"

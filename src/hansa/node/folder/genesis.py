@@ -6,6 +6,7 @@ makes them, so that nobody has to be trusted with the founding.
 
 from __future__ import annotations
 
+import base64
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -23,7 +24,7 @@ from hansa.node.folder.layout import CARD, GENESIS, LEDGER, LEDGER_STATE
 from hansa.node.settings.loading import FILE_NAME
 from hansa.node.settings.toml import toml_value
 from hansa.pubsub.engine import GenesisValidator, genesis_document
-from hansa.pubsub.ledger.genesis import AppState, read_app_state
+from hansa.pubsub.ledger.genesis import AppState, check_engine_validators, read_app_state
 
 _PEERS_LINE: Final = re.compile(r"^persistent_peers\s*=\s*\[[^\]]*\][ \t]*\n", re.MULTILINE)
 
@@ -39,6 +40,24 @@ class DocumentValidator(msgspec.Struct, frozen=True):
     """What is read of a validator."""
 
     pub_key: DocumentKey
+    power: str
+    """A whole number."""
+
+    @property
+    def public_key(self) -> str:
+        """Hex; empty when it is not readable."""
+        try:
+            return base64.b64decode(self.pub_key.value, validate=True).hex()
+        except ValueError:
+            return ""
+
+
+class _Document(msgspec.Struct, frozen=True):
+    """A genesis before its `app_state` is read."""
+
+    chain_id: str
+    app_state: msgspec.Raw
+    validators: tuple[DocumentValidator, ...] = ()
 
 
 class GenesisDocument(msgspec.Struct, frozen=True):
@@ -46,7 +65,7 @@ class GenesisDocument(msgspec.Struct, frozen=True):
 
     chain_id: str
     app_state: AppState
-    validators: tuple[DocumentValidator, ...] = ()
+    validators: tuple[DocumentValidator, ...]
 
 
 def league_genesis(cards: Sequence[MemberCard], chain_id: str, genesis_time: datetime) -> bytes:
@@ -66,7 +85,7 @@ def league_genesis(cards: Sequence[MemberCard], chain_id: str, genesis_time: dat
     state = AppState(members=tuple(card.member for card in ordered))
     read_app_state(msgspec.json.encode(state))
     validators = [
-        GenesisValidator(card.member.name, card.validator_key_bytes(), card.member.power)
+        GenesisValidator(card.member.name, bytes.fromhex(card.member.validator_key), card.member.power)
         for card in ordered
         if card.member.power > 0
     ]
@@ -119,13 +138,15 @@ def read_genesis(content: bytes, path: Path) -> GenesisDocument:
         Fatal: `Code.SETTINGS_INVALID`, naming the file.
     """
     try:
-        document = msgspec.json.decode(content, type=GenesisDocument)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        document = msgspec.json.decode(content, type=_Document)
+        powers = {one.public_key: int(one.power) for one in document.validators}
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise Fatal(
             Code.SETTINGS_INVALID, f"{path} is not a readable genesis: {reason_of(error)}."
         ) from error
-    read_app_state(msgspec.json.encode(document.app_state))
-    return document
+    state = read_app_state(bytes(document.app_state))
+    check_engine_validators(state.members, powers)
+    return GenesisDocument(document.chain_id, state, document.validators)
 
 
 def load_genesis(folder: Path) -> tuple[bytes, GenesisDocument]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,13 +95,7 @@ def init_member(
             f"{wrong!r} is no prefix of identifiers; give small letters with a colon at the end, as urn:acme:.",
         )
     _make_folders(folder)
-    member_key, node_key, validator_key = SigningKey.generate(), EngineKey.generate(), EngineKey.generate()
-    try:
-        member_key.save(folder / MEMBER_KEY)
-        SigningKey.generate().save(folder / TOKEN_KEY)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    _write_engine_keys(folder, node_key, validator_key)
+    member_key, node_key, validator_key = _make_keys(folder)
     port = p2p_port or unused_ports(P2P_PORT_FIRST, 1, p2p_host)[0]
     host = _reachable_host(p2p_host, endpoint)
     did = did or member_key.verifying_key().did_key()
@@ -110,10 +103,10 @@ def init_member(
         *(did, name, endpoint, (member_key.public,), POWER),
         node_ids=(node_key.node_id,),
         prefixes=tuple(prefixes),
+        validator_key=validator_key.public.hex(),
     )
     card = MemberCard(
         member=member,
-        validator_key=base64.b64encode(validator_key.public).decode(),
         p2p_address=f"{node_key.node_id}@{bracketed(host)}:{port}",
     )
     write_file(folder / CARD, _pretty(card))
@@ -128,6 +121,19 @@ def init_member(
     write_file(folder / FILE_NAME, toml_document(settings).encode())
     load_settings(folder, {})
     return card
+
+
+def _make_keys(folder: Path) -> tuple[SigningKey, EngineKey, EngineKey]:
+    """New keys in a folder: of the member, of its engine and of its validator, and one that signs tokens."""
+    member_key, node_key, validator_key = SigningKey.generate(), EngineKey.generate(), EngineKey.generate()
+    try:
+        member_key.save(folder / MEMBER_KEY)
+        SigningKey.generate().save(folder / TOKEN_KEY)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    write_file(folder / NODE_KEY, node_key.node_document())
+    write_file(folder / VALIDATOR_KEY, validator_key.validator_document())
+    return member_key, node_key, validator_key
 
 
 def issue_folder_token(

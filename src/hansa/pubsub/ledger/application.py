@@ -12,12 +12,12 @@ same effects as once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.pubsub.ledger import state_machine
-from hansa.pubsub.ledger.genesis import read_app_state
+from hansa.pubsub.ledger.genesis import check_engine_validators, read_app_state
 from hansa.pubsub.ledger.results import FAULT
 from hansa.pubsub.ledger.rules import KINDS
 from hansa.pubsub.ledger.rules.kind import Kind
@@ -45,13 +45,26 @@ class LedgerApplication:
         """The last proposal that was judged valid, while it may be decided."""
         self._pending: tuple[Block, BlockEffects] | None = None
 
-    def init_chain(self, app_state: bytes, time_ms: int) -> bytes:
+    def init_chain(
+        self, app_state: bytes, time_ms: int, validators: Mapping[str, int] | None = None
+    ) -> bytes:
         """Start from a genesis document's `app_state`; the `app_hash` before the first block.
 
+        Args:
+            app_state: Members and limits; JSON.
+            time_ms: Of the genesis, milliseconds since 1970.
+            validators: Voting power of the engine's validators, by public key in hex; None without engine.
+
         Raises:
-            Fatal: `Code.SETTINGS_INVALID`, when the document cannot be used.
+            Fatal: `Code.SETTINGS_INVALID`, when the document cannot be used, or the engine has other
+                validators than the members; `Code.RULES_DIFFER`.
         """
-        self.state.write_genesis(read_app_state(app_state), time_ms)
+        document = read_app_state(app_state)
+        if validators is None:
+            validators = {one.validator_key: one.power for one in document.members if one.validator_key}
+        else:
+            check_engine_validators(document.members, validators)
+        self.state.write_genesis(document, time_ms, validators)
         self._reader = TransactionReader(self.state.params, self._kinds)
         self._pending = self._valid = None
         self.waiting = WaitingTransactions()

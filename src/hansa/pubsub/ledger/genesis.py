@@ -6,14 +6,23 @@ document (`app_state`) and never from anybody's settings.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Final
 
 import msgspec
 
+from hansa.core.batches import EVENTS_MAX
+from hansa.core.canonical import canonical_json
+from hansa.core.closed_json import Integer
+from hansa.core.closed_structs import StructForm
+from hansa.core.curve_points import is_ed25519_point
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.identifiers import is_did, is_identifier_prefix
 from hansa.core.keys import VerifyingKey
-from hansa.core.members import Member, is_node_id, normal_endpoint
+from hansa.core.members import MEMBER, Member, is_node_id, normal_endpoint
+from hansa.pubsub.ledger.commitments.app_hash import RULESET
 
 
 class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,26 +45,57 @@ class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issuer_bytes_per_day: int = 1_073_741_824
 
 
-class AppState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+PARAMETERS: Final = StructForm(
+    LedgerParams,
+    {
+        "event_ahead_max_s": Integer(1, 86_400),
+        "event_behind_max_s": Integer(1, 366 * 86_400),
+        "event_size_max_bytes": Integer(1, 1_048_576),
+        "events_per_transaction_max": Integer(1, EVENTS_MAX),
+        "heartbeat_s": Integer(1, 86_400),
+        "issuer_burst_s": Integer(1, 86_400),
+        "issuer_bytes_per_day": Integer(1, 2**50),
+        "issuer_bytes_per_s": Integer(1, 10**8),
+        "issuer_events_per_s": Integer(1, 10**6),
+        "transaction_size_max_bytes": Integer(1, 16_777_216),
+    },
+)
+"""How the limits are stored and hashed: all of them, always. A further one is an optional field."""
+
+
+class AppState(msgspec.Struct, frozen=True):
     """The `app_state` of a genesis document."""
 
     members: tuple[Member, ...]
     params: LedgerParams = LedgerParams()
+    ruleset: str = RULESET
+    """By which rules the league judges."""
 
 
-_decoder = msgspec.json.Decoder(AppState)
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The same, as it is written: with every limit, so that no release can give it another meaning."""
+
+    members: tuple[Member, ...]
+    params: dict[str, int]
+    ruleset: str
+
+
+_decoder = msgspec.json.Decoder(_Document)
 
 
 def read_app_state(raw: bytes) -> AppState:
     """The members and limits of a genesis document.
 
     Raises:
-        Fatal: `Code.SETTINGS_INVALID`, saying what is wrong with the document.
+        Fatal: `Code.SETTINGS_INVALID`, saying what is wrong with the document; `Code.RULES_DIFFER`, when the
+            league judges by other rules than this release.
     """
+    check_ruleset(raw)
     try:
-        state = _decoder.decode(raw)
+        document = _decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _unusable(str(error)) from error
+    state = AppState(document.members, _params(document.params), document.ruleset)
     dids = [member.did for member in state.members]
     endpoints = [member.endpoint for member in state.members]
     if len(set(dids)) < len(dids):
@@ -66,12 +106,82 @@ def read_app_state(raw: bytes) -> AppState:
     if len(set(node_ids)) < len(node_ids):
         raise _unusable("two engines have the same node id")
     _check_prefixes([prefix for member in state.members for prefix in member.prefixes])
-    if min(msgspec.structs.astuple(state.params)) < 1:
-        raise _unusable("every limit must be positive")
+    _check_validators(state.members)
     _check_quotas(state.params)
     for member in state.members:
         _check_member(member)
     return state
+
+
+class _NamedRuleset(msgspec.Struct, frozen=True):
+    """Whatever else a document holds."""
+
+    ruleset: str = ""
+
+
+def check_ruleset(raw: bytes) -> None:
+    """Check by which rules the league of a document judges.
+
+    Raises:
+        Fatal: `Code.RULES_DIFFER`.
+    """
+    try:
+        ruleset = msgspec.json.decode(raw, type=_NamedRuleset).ruleset
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return  # it is no document at all, which is said later
+    if ruleset != RULESET:
+        raise Fatal(
+            Code.RULES_DIFFER,
+            f"The league judges by the rules {ruleset or 'of a release before names'!r}, this release by {RULESET!r}. "
+            "Run the release that the other members run; docs/operators/recover.md says how.",
+        )
+
+
+def _params(fields: dict[str, int]) -> LedgerParams:
+    """The limits, of which every one is given."""
+    names = [field.name for field in msgspec.structs.fields(LedgerParams)]
+    missing, unknown = sorted(set(names) - set(fields)), sorted(set(fields) - set(names))
+    if missing or unknown:
+        raise _unusable(f"params must name every limit: missing {missing}, unknown {unknown}")
+    try:
+        return PARAMETERS.read(canonical_json(fields))
+    except Refused as error:
+        raise _unusable(f"a limit in params is out of bounds: {error.message}") from error
+
+
+def _check_validators(members: Sequence[Member]) -> None:
+    """No two members have one validator, and each validator's key is one that can sign."""
+    keys = [member.validator_key for member in members if member.validator_key]
+    if len(set(keys)) < len(keys):
+        raise _unusable("two members have the same validator key")
+    for member in members:
+        if member.validator_key and not _is_validator_key(member.validator_key):
+            raise _unusable(f"the validator key of {member.did} is no Ed25519 key, 64 digits 0-9 a-f")
+
+
+def _is_validator_key(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{64}", text, re.ASCII) is not None and is_ed25519_point(bytes.fromhex(text))
+
+
+def check_engine_validators(members: Sequence[Member], engine: Mapping[str, int]) -> None:
+    """Check that the validators of the engine are those of the members.
+
+    Args:
+        members: The registry.
+        engine: Voting power of the engine's validators, by public key in hex.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`.
+    """
+    registered: dict[str, int] = {}
+    for member in members:
+        if member.power > 0:
+            if not member.validator_key:
+                raise _unusable(f"{member.did} has voting power, and no validator_key")
+            registered[member.validator_key] = member.power
+    if registered != dict(engine):
+        wrong = sorted(registered.items() ^ engine.items())
+        raise _unusable(f"the engine's validators are not the members': {wrong[0][0]} differs")
 
 
 def _check_quotas(params: LedgerParams) -> None:
@@ -113,8 +223,9 @@ def _check_member(member: Member) -> None:
             )
         for key in member.keys:
             VerifyingKey(key)
+        MEMBER.check(member)
     except Refused as error:
-        raise _unusable(error.message) from error
+        raise _unusable(f"member {member.did}: {error.message}") from error
 
 
 def _unusable(what: str) -> Fatal:

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.commitments.stored import Misbehavior, ValidatorRecord
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, enum_values, message_class
 from hansa.pubsub.ledger.queries import check_query
 from hansa.pubsub.ledger.results import CODESPACE, QUERY_NUMBERS, RuleBroken
+from hansa.pubsub.ledger.rules.ruleset import CURRENT_RULESET
 from hansa.pubsub.ledger.state_machine import Block
 
 APP_VERSION: Final = 1
@@ -54,6 +57,9 @@ class AbciMethods:
         statuses = enum_values(f"{PACKAGE}.ResponseProcessProposal.ProposalStatus")
         self._recheck = enum_values(f"{PACKAGE}.CheckTxType")["RECHECK"]
         self._accept, self._reject = statuses["ACCEPT"], statuses["REJECT"]
+        self._misbehavior_kinds = {
+            number: name.lower() for name, number in enum_values(f"{PACKAGE}.MisbehaviorType").items()
+        }
         self._faults = 0
         self._methods: Mapping[str, _Method] = {
             "echo": lambda request: self._message("ResponseEcho", message=request.message),
@@ -93,7 +99,8 @@ class AbciMethods:
         state = self._application.state
         return self._message(
             "ResponseInfo",
-            data="hansa",
+            data=CURRENT_RULESET.name,
+            version=CURRENT_RULESET.digest,
             app_version=APP_VERSION,
             last_block_height=0 if state.is_empty else state.head.height,
             last_block_app_hash=b"" if state.is_empty or not state.head.height else state.head.app_hash,
@@ -104,7 +111,10 @@ class AbciMethods:
             raise Fatal(
                 Code.SETTINGS_INVALID, "A ledger begins at height 1; the genesis document says otherwise."
             )
-        app_hash = self._application.init_chain(request.app_state_bytes, _milliseconds(request.time))
+        validators = {one.pub_key.ed25519.hex(): int(one.power) for one in request.validators}
+        app_hash = self._application.init_chain(
+            request.app_state_bytes, _milliseconds(request.time), validators
+        )
         self._logger.info(
             "chain_initialized", chain_id=request.chain_id, members=len(self._application.state.members)
         )
@@ -135,7 +145,7 @@ class AbciMethods:
         return self._message("ResponsePrepareProposal", txs=transactions)
 
     def _process_proposal(self, request: Any) -> Any:
-        block = Block(request.height, _milliseconds(request.time), tuple(request.txs))
+        block = self._block(request)
         refusal = self._application.process_proposal(block)
         if refusal is not None:
             self._note_fault(refusal)
@@ -150,13 +160,32 @@ class AbciMethods:
         return self._message("ResponseProcessProposal", status=status)
 
     def _finalize_block(self, request: Any) -> Any:
-        block = Block(request.height, _milliseconds(request.time), tuple(request.txs))
+        block = self._block(request)
         effects = self._application.finalize_block(block)
         results = [
             self._message("ExecTxResult", **({} if refusal is None else _refused(refusal)))
             for refusal in effects.refusals
         ]
-        return self._message("ResponseFinalizeBlock", tx_results=results, app_hash=effects.head.app_hash)
+        for misbehavior in effects.misbehavior:
+            self._logger.error("validator_misbehaved", **msgspec.structs.asdict(misbehavior))
+        return self._message(
+            "ResponseFinalizeBlock",
+            tx_results=results,
+            app_hash=effects.head.app_hash,
+            validator_updates=[self._validator_update(validator) for validator in effects.validators],
+        )
+
+    def _block(self, request: Any) -> Block:
+        misbehavior = tuple(self._misbehavior(evidence) for evidence in request.misbehavior)
+        return Block(request.height, _milliseconds(request.time), tuple(request.txs), misbehavior)
+
+    def _misbehavior(self, evidence: Any) -> Misbehavior:
+        kind = self._misbehavior_kinds.get(evidence.type, "unknown")
+        return Misbehavior(evidence.validator.address.hex(), int(evidence.height), kind)
+
+    def _validator_update(self, validator: ValidatorRecord) -> Any:
+        key = message_class("tendermint.crypto.PublicKey")(ed25519=bytes.fromhex(validator.public_key))
+        return self._message("ValidatorUpdate", pub_key=key, power=validator.power)
 
     def _note_fault(self, refusal: Refused) -> None:
         """Log the first faults of this software, and only those, since strangers may cause them."""

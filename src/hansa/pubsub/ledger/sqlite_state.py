@@ -8,57 +8,55 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import apsw
-import msgspec
 
-from hansa.core.errors import Code, Fatal
+from hansa.core.closed_structs import StructForm, StructT
+from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.events import event_time_ms
 from hansa.core.file_lock import acquire_file_lock
-from hansa.core.members import Member
+from hansa.core.members import MEMBER, Member
 from hansa.core.merkle import Frontier
 from hansa.pubsub.bus import Claim
-from hansa.pubsub.ledger.genesis import AppState, LedgerParams
-from hansa.pubsub.ledger.schema import (
+from hansa.pubsub.ledger.commitments.app_hash import Sections
+from hansa.pubsub.ledger.commitments.state_trees import StateTrees
+from hansa.pubsub.ledger.commitments.stored import (
+    ISSUER,
+    MISBEHAVIOR,
+    VALIDATOR,
+    IssuerState,
+    Misbehavior,
+    ValidatorRecord,
+)
+from hansa.pubsub.ledger.genesis import PARAMETERS, AppState, LedgerParams
+from hansa.pubsub.ledger.rules.ruleset import CURRENT_RULESET
+from hansa.pubsub.ledger.state import BlockEffects, Head, genesis_effects
+from hansa.pubsub.ledger.storage.consistency import find_contradiction
+from hansa.pubsub.ledger.storage.schema import (
     APPLICATION_ID,
     SCHEMA,
     SCHEMA_VERSION,
     TABLES,
     BatchRow,
     BlockRow,
-    ClaimRow,
     EventContentRow,
     EventRow,
     HeadRow,
-    IssuerRow,
-    MemberRow,
     insert_sql,
     select_sql,
 )
-from hansa.pubsub.ledger.state import BlockEffects, Head, IssuerState, genesis_effects, members_root
+from hansa.pubsub.ledger.storage.tree_tables import TreeMissing, TreeTables
 
 MEMORY: Final = ":memory:"
-_HASH_SIZE_BYTES: Final = 32
 _BUSY_TIMEOUT_MS: Final = 10_000
 """Those who read hold the writer up only while one of them recovers the log that a crash left."""
 
-_SELECT_CLAIM: Final = f"{select_sql('claim', ClaimRow)} WHERE key = ? AND issuer = ?"
-_WRITE_CLAIM: Final = (
-    f"{insert_sql('claim', ClaimRow)} ON CONFLICT (key, issuer) DO UPDATE SET"
-    " last_position = excluded.last_position, version = excluded.version,"
-    " hashlink = excluded.hashlink, is_deleted = excluded.is_deleted RETURNING number"
-)
-_WRITE_MEMBER: Final = (
-    f"{insert_sql('member', MemberRow)} ON CONFLICT (did) DO UPDATE SET body = excluded.body"
-)
-_WRITE_ISSUER: Final = (
-    f"{insert_sql('issuer', IssuerRow)} ON CONFLICT (did) DO UPDATE SET"
-    f" {', '.join(f'{name} = excluded.{name}' for name in IssuerRow._fields[1:])}"
-)
+_SELECT_CLAIM_NUMBER: Final = "SELECT number FROM claim WHERE key = ? AND issuer = ?"
+_INSERT_CLAIM: Final = "INSERT INTO claim (key, issuer) VALUES (?, ?) RETURNING number"
 _WRITE_HEAD: Final = f"UPDATE head SET {', '.join(f'{name} = ?' for name in HeadRow._fields)}"  # noqa: S608
 
 
@@ -77,6 +75,9 @@ class SqliteState:
         self._params = LedgerParams()
         self._members: dict[str, Member] = {}
         self._issuer_states: dict[str, IssuerState] = {}
+        self._validators: dict[str, ValidatorRecord] = {}
+        self._misbehavior: dict[str, Misbehavior] = {}
+        self._trees: StateTrees | None = None
         self._issuers: dict[str, int] = {}
         """Numbers of those members that have events."""
         with ExitStack() as resources:
@@ -91,6 +92,7 @@ class SqliteState:
                 resources.callback(self.connection.close)
                 self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
                 self._prepare()
+            self._tables = TreeTables(self.connection)
             self._load()
             self._resources = resources.pop_all()
 
@@ -131,6 +133,21 @@ class SqliteState:
         """The member with that DID."""
         return self._members.get(did)
 
+    @property
+    def validators(self) -> Mapping[str, ValidatorRecord]:
+        """Every validator since the genesis, by its address."""
+        return self._validators
+
+    @property
+    def trees(self) -> StateTrees:
+        """What `app_hash` commits to."""
+        assert self._trees is not None, "a ledger has no trees before its genesis"
+        return self._trees
+
+    def has_misbehavior(self, evidence_id: str) -> bool:
+        """Whether that evidence is recorded."""
+        return evidence_id in self._misbehavior
+
     def issuer(self, did: str) -> IssuerState:
         """What is remembered of an issuer's batches."""
         return self._issuer_states.get(did) or IssuerState(did)
@@ -146,26 +163,32 @@ class SqliteState:
         return row is not None
 
     def claim(self, issuer: str, key: str) -> Claim | None:
-        """The issuer's claim on an entity key."""
-        number = self._issuers.get(issuer)
-        if number is None:
-            return None
-        row = self._row(
-            _SELECT_CLAIM,
-            (bytes.fromhex(key), number),
-        )
-        return None if row is None else _as_claim(key, issuer, ClaimRow._make(row))
+        """The issuer's claim on an entity key.
+
+        Raises:
+            Fatal: `Code.STORE_DAMAGED`, when the file does not hold what was committed.
+        """
+        return self.trees.claims.claim(issuer, key)
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    def write_genesis(self, app_state: AppState, time_ms: int) -> None:
-        """Write the genesis over any state; the engine asks for it only when it has no blocks."""
-        effects = genesis_effects(app_state, time_ms)
-        with self._failures(), self.connection:
+    def write_genesis(
+        self, app_state: AppState, time_ms: int, validators: Mapping[str, int] | None = None
+    ) -> None:
+        """Write the genesis over any state; the engine asks for it only when it has no blocks.
+
+        Args:
+            app_state: Members and limits.
+            time_ms: Of the genesis.
+            validators: Voting power of the engine's validators, by public key in hex.
+        """
+        effects = genesis_effects(app_state, time_ms, validators or {})
+        with self._transaction():
             for table in TABLES:
                 self.connection.execute(f"DELETE FROM {table}")  # noqa: S608
-            self._write_members(effects.members)
-            self.connection.execute(insert_sql("head", HeadRow), _head_row(effects.head, app_state.params))
+            self._tables.write(effects.trees)
+            row = _head_row(effects.head, effects.trees.sections)
+            self.connection.execute(insert_sql("head", HeadRow), row)
         self._load()
         assert self.head == effects.head, "what was written is what is read"
         assert self._params == app_state.params, "what was written is what is read"
@@ -179,26 +202,20 @@ class SqliteState:
         assert effects.head.height > self.head.height, "blocks are persisted in order"
         assert effects.head.position == self.head.position + len(effects.events), "positions have no gaps"
         issuers: dict[str, int] = {}
-        with self._failures(), self.connection:
+        with self._transaction():
             if effects.events:
                 issuers = self._write_events(effects)
-            if effects.members:
-                self._write_members(effects.members)
-            if effects.issuers:
-                rows = [IssuerRow(*msgspec.structs.astuple(issuer)) for issuer in effects.issuers]
-                self.connection.executemany(_WRITE_ISSUER, rows)
-            self.connection.execute(_WRITE_HEAD, _head_row(effects.head, self._params))
+            self._tables.write(effects.trees)
+            self.connection.execute(_WRITE_HEAD, _head_row(effects.head, effects.trees.sections))
         self._head = effects.head
+        self.trees.apply(effects.trees)
         self._issuer_states |= {issuer.did: issuer for issuer in effects.issuers}
         self._issuers |= issuers
+        self._validators |= {validator.address: validator for validator in effects.validators}
+        self._misbehavior |= {one.evidence_id: one for one in effects.misbehavior}
         if effects.members:
             changed = self._members | {member.did: member for member in effects.members}
             self._members = {did: changed[did] for did in sorted(changed)}
-
-    def _write_members(self, members: Sequence[Member]) -> None:
-        self.connection.executemany(
-            _WRITE_MEMBER, [MemberRow(member.did, msgspec.json.encode(member)) for member in members]
-        )
 
     def _write_events(self, effects: BlockEffects) -> dict[str, int]:
         """Write the events of a block; the numbers of their issuers."""
@@ -224,17 +241,9 @@ class SqliteState:
         )
         claims: dict[tuple[str, str], int] = {}
         for claim in effects.claims:
+            statement = _INSERT_CLAIM if claim.first_position >= first else _SELECT_CLAIM_NUMBER
             claims[claim.issuer, claim.key] = self._number(
-                _WRITE_CLAIM,
-                ClaimRow(
-                    key=bytes.fromhex(claim.key),
-                    issuer=numbers[claim.issuer],
-                    first_position=claim.first_position,
-                    last_position=claim.last_position,
-                    version=claim.version,
-                    hashlink=claim.hashlink,
-                    is_deleted=int(claim.is_deleted),
-                ),
+                statement, (bytes.fromhex(claim.key), numbers[claim.issuer])
             )
         self.connection.executemany(
             insert_sql("event", EventRow),
@@ -298,30 +307,50 @@ class SqliteState:
             if row is None:
                 return
             head = HeadRow._make(row)
-            members = self.connection.execute(f"{select_sql('member', MemberRow)} ORDER BY did").fetchall()
-            self._members = {
-                member.did: msgspec.json.decode(member.body, type=Member)
-                for member in map(MemberRow._make, members)
-            }
-            issuers = map(IssuerRow._make, self.connection.execute(select_sql("issuer", IssuerRow)))
-            self._issuer_states = {row.did: IssuerState(*row) for row in issuers}
+            self._check_rules(head.ruleset)
+            try:
+                trees = self._tables.load(head.params, head.events)
+                self._params = PARAMETERS.read(head.params)
+                self._members = {one.did: one for one in self._bodies("member", "did", MEMBER)}
+                self._issuer_states = {one.did: one for one in self._bodies("issuer", "did", ISSUER)}
+                self._validators = {
+                    one.address: one for one in self._bodies("validator", "address", VALIDATOR)
+                }
+                self._misbehavior = {
+                    one.evidence_id: one for one in self._bodies("misbehavior", "evidence_id", MISBEHAVIOR)
+                }
+            except (TreeMissing, Refused) as error:
+                raise self._damaged(str(error)) from error
             self._issuers = dict(
                 self.connection.execute(
-                    "SELECT text, number FROM name WHERE text IN (SELECT did FROM member)"
+                    "SELECT text, number FROM name WHERE text IN (SELECT did FROM issuer)"
                 )
             )
-            newest = self._number("SELECT coalesce(max(position), 0) FROM event", ())
-        starts = range(0, len(head.peaks), _HASH_SIZE_BYTES)
-        tree = Frontier(head.events, tuple(head.peaks[start : start + _HASH_SIZE_BYTES] for start in starts))
-        self._head = Head(head.height, head.time_ms, tree, head.members_root)
-        self._params = msgspec.json.decode(head.params, type=LedgerParams)
-        is_consistent = (
-            self._head.app_hash == head.app_hash
-            and head.members_root == members_root(self.members)
-            and head.events == newest
-        )
-        if not is_consistent:
-            raise Fatal(Code.STORE_DAMAGED, f"{self.path} contradicts itself. {_REBUILD}")
+            self._trees = trees
+            self._head = Head(head.height, head.time_ms, trees.edge.frontier(), head.app_hash)
+            problem = find_contradiction(self.connection, head, trees)
+        if problem is not None:
+            raise self._damaged(problem)
+
+    def _bodies(self, table: str, key: str, form: StructForm[StructT]) -> Iterator[StructT]:
+        """The records of a table, in the order of their keys."""
+        for name, body in self.connection.execute(f"SELECT {key}, body FROM {table} ORDER BY {key}"):  # noqa: S608
+            value = form.read(body)
+            if getattr(value, key) != name:
+                raise self._damaged(f"the key of {name} in {table} is another than its record's")
+            yield value
+
+    def _check_rules(self, digest: str) -> None:
+        if digest != CURRENT_RULESET.digest:
+            raise Fatal(
+                Code.RULES_DIFFER,
+                f"The ledger in {self.path} was made by other rules ({digest[:16]}) than those of this release "
+                f"({CURRENT_RULESET.name}, {CURRENT_RULESET.digest[:16]}). Run the release that the other members run; "
+                "docs/operators/recover.md says how.",
+            )
+
+    def _damaged(self, problem: str) -> Fatal:
+        return Fatal(Code.STORE_DAMAGED, f"{self.path} contradicts itself ({problem}). {_REBUILD}")
 
     def _row(self, sql: str, bindings: Sequence[Any]) -> tuple[Any, ...] | None:
         return self.connection.execute(sql, bindings).fetchone()
@@ -330,6 +359,19 @@ class SqliteState:
         row = self._row(sql, bindings)
         assert row is not None, sql
         return int(row[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it or nothing. SQLite itself ends a transaction for which the disk has no room."""
+        with self._failures():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -349,25 +391,13 @@ class SqliteState:
 _REBUILD: Final = "Remove it (with its -wal and -shm): the ledger is rebuilt from the engine's blocks."
 
 
-def _head_row(head: Head, params: LedgerParams) -> HeadRow:
+def _head_row(head: Head, sections: Sections) -> HeadRow:
     return HeadRow(
         height=head.height,
         time_ms=head.time_ms,
         events=head.tree.size,
-        peaks=b"".join(head.tree.peaks),
-        members_root=head.members_root,
+        registry_root=sections.registry,
         app_hash=head.app_hash,
-        params=msgspec.json.encode(params),
-    )
-
-
-def _as_claim(key: str, issuer: str, row: ClaimRow) -> Claim:
-    return Claim(
-        key=key,
-        issuer=issuer,
-        first_position=row.first_position,
-        last_position=row.last_position,
-        version=row.version,
-        hashlink=row.hashlink,
-        is_deleted=bool(row.is_deleted),
+        params=sections.parameters,
+        ruleset=CURRENT_RULESET.digest,
     )

@@ -11,19 +11,37 @@ Rules change an overlay through `begin_batch`, `append_event` and `put_member` a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
 
 from hansa.core.batches import Batch
-from hansa.core.canonical import canonical_json
 from hansa.core.errors import Refused
 from hansa.core.events import LifecycleEvent
-from hansa.core.members import Member
-from hansa.core.merkle import Frontier, leaf_hash, root
+from hansa.core.members import MEMBER, Member
+from hansa.core.merkle import Frontier, leaf_hash
 from hansa.pubsub.bus import Claim
-from hansa.pubsub.ledger.genesis import AppState, LedgerParams
+from hansa.pubsub.ledger.commitments.app_hash import event_leaf
+from hansa.pubsub.ledger.commitments.state_trees import (
+    ISSUERS,
+    REGISTRY,
+    VALIDATORS,
+    Records,
+    StateTrees,
+    TreesUpdate,
+)
+from hansa.pubsub.ledger.commitments.state_trees import MISBEHAVIOR as MISBEHAVIOR_SECTION
+from hansa.pubsub.ledger.commitments.stored import (
+    ISSUER,
+    MISBEHAVIOR,
+    VALIDATOR,
+    IssuerState,
+    Misbehavior,
+    ValidatorRecord,
+    validator_address,
+)
+from hansa.pubsub.ledger.genesis import PARAMETERS, AppState, LedgerParams
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -35,18 +53,13 @@ class Head(msgspec.Struct, frozen=True):
     """Block time, milliseconds since 1970."""
     tree: Frontier
     """The Merkle tree over all events' bytes."""
-    members_root: bytes
-    """See `members_root`."""
+    app_hash: bytes
+    """What the validators sign: commits to everything (`hansa.pubsub.ledger.commitments`)."""
 
     @property
     def position(self) -> int:
         """Position of the newest event; 0 before the first."""
         return self.tree.size
-
-    @property
-    def app_hash(self) -> bytes:
-        """What the validators sign: commits to all events and to the member registry."""
-        return root([leaf_hash(b"events" + self.tree.root()), leaf_hash(b"members" + self.members_root)])
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -61,24 +74,6 @@ class Load(msgspec.Struct, frozen=True):
 
 
 NOTHING: Final = Load()
-
-
-class IssuerState(msgspec.Struct, frozen=True):
-    """What the ledger remembers of an issuer's batches."""
-
-    did: str
-    seq: int = 0
-    """Of its last batch."""
-    events_level: int = 0
-    """Of the bucket of events, in thousandths, at `level_time_ms`; see `hansa.pubsub.ledger.rules.quotas`."""
-    bytes_level: int = 0
-    """Of the bucket of bytes, in thousandths."""
-    level_time_ms: int = 0
-    """Block time of its last batch."""
-    day: int = 0
-    """Of its last batch; days since 1970, UTC."""
-    day_bytes: int = 0
-    """What it published on that day."""
 
 
 class NewBatch(msgspec.Struct, frozen=True):
@@ -111,8 +106,14 @@ class BlockEffects(msgspec.Struct, frozen=True):
     """Members that are new or changed, in the order of their first change."""
     issuers: tuple[IssuerState, ...]
     """Issuers that published, in the order of their first batch."""
+    validators: tuple[ValidatorRecord, ...]
+    """Those that are new, or whose power changed, in the order of their first change."""
+    misbehavior: tuple[Misbehavior, ...]
+    """Evidence that was not recorded before."""
     refusals: tuple[Refused | None, ...]
     """One for each transaction; None when it took effect."""
+    trees: TreesUpdate
+    """What changes below `app_hash`."""
 
 
 class StateView(Protocol):
@@ -141,6 +142,17 @@ class StateView(Protocol):
     def time_ms(self) -> int:
         """The time by which rules judge: that of the block which is judged."""
 
+    @property
+    def validators(self) -> Mapping[str, ValidatorRecord]:
+        """Every validator since the genesis, by its address."""
+
+    @property
+    def trees(self) -> StateTrees:
+        """What `app_hash` commits to: that of the last whole block."""
+
+    def has_misbehavior(self, evidence_id: str) -> bool:
+        """Whether that evidence is recorded (`Misbehavior.evidence_id`)."""
+
     def issuer(self, did: str) -> IssuerState:
         """What is remembered of an issuer's batches."""
 
@@ -155,9 +167,11 @@ class EmptyState:
     """The state before the genesis: no members, no events."""
 
     def __init__(self, params: LedgerParams, time_ms: int) -> None:
-        self.head = Head(0, time_ms, Frontier(), members_root(()))
+        self.trees = StateTrees.empty(PARAMETERS.write(params))
+        self.head = Head(0, time_ms, Frontier(), self.trees.sections.app_hash)
         self.tree = self.head.tree
         self.members: tuple[Member, ...] = ()
+        self.validators: Mapping[str, ValidatorRecord] = {}
         self.params = params
         self.time_ms = time_ms
 
@@ -165,6 +179,11 @@ class EmptyState:
         """Nobody."""
         del did
         return None
+
+    def has_misbehavior(self, evidence_id: str) -> bool:
+        """False."""
+        del evidence_id
+        return False
 
     def issuer(self, did: str) -> IssuerState:
         """Nothing."""
@@ -202,16 +221,21 @@ class Overlay:
         self._claims: dict[tuple[str, str], Claim] = {}
         self._members: dict[str, Member] = {}
         self._events: list[NewEvent] = []
+        self._leaves: list[bytes] = []
+        self._validators: dict[str, ValidatorRecord] = {}
+        self._misbehavior: dict[str, Misbehavior] = {}
         self._claims_below: dict[tuple[str, str], Claim | None] = {}
         """Those that were read of the state below, so that each is read once."""
 
     @property
     def head(self) -> Head:
-        """The head of the state below, with these changes."""
-        below = self._below.head
-        if not self._members:
-            return msgspec.structs.replace(below, tree=self._tree)
-        return Head(below.height, below.time_ms, self._tree, members_root(self.members))
+        """The ledger in short, after the last whole block."""
+        return self._below.head
+
+    @property
+    def trees(self) -> StateTrees:
+        """What `app_hash` commits to: that of the last whole block."""
+        return self._below.trees
 
     @property
     def tree(self) -> Frontier:
@@ -235,6 +259,15 @@ class Overlay:
             return self._below.members
         by_did = {member.did: member for member in self._below.members} | self._members
         return tuple(by_did[did] for did in sorted(by_did))
+
+    @property
+    def validators(self) -> Mapping[str, ValidatorRecord]:
+        """Every validator since the genesis, by its address."""
+        return {**self._below.validators, **self._validators} if self._validators else self._below.validators
+
+    def has_misbehavior(self, evidence_id: str) -> bool:
+        """Whether that evidence is recorded."""
+        return evidence_id in self._misbehavior or self._below.has_misbehavior(evidence_id)
 
     @property
     def events(self) -> tuple[NewEvent, ...]:
@@ -299,9 +332,9 @@ class Overlay:
         batch = self._batches[-1]
         index = self._tree.size + 1 - batch.first_position
         assert 0 <= index < batch.count, "the event is one of the last batch"
-        self._tree = self._tree.append(
-            leaf_hash(event_leaf(self.height, self._time_ms, index, self._batch_digest))
-        )
+        leaf = leaf_hash(event_leaf(self.height, self._time_ms, index, self._batch_digest))
+        self._tree = self._tree.append(leaf)
+        self._leaves.append(leaf)
         position = self._tree.size
         assert before is None or before.last_position < position, "positions grow"
         assert (event.issuer, event.id) not in self._ids, "an event is on the ledger once"
@@ -323,6 +356,18 @@ class Overlay:
         assert member.power >= 0, "voting power is not negative"
         self._members[member.did] = member
 
+    def put_validator(self, validator: ValidatorRecord) -> None:
+        """Add a validator, or change the power of one."""
+        assert validator.power >= 0, "voting power is not negative"
+        self._validators[validator.address] = validator
+
+    def record_misbehavior(self, misbehavior: Misbehavior) -> None:
+        """Record evidence."""
+        assert not self.has_misbehavior(misbehavior.evidence_id), "evidence is recorded once"
+        self._misbehavior[misbehavior.evidence_id] = msgspec.structs.replace(
+            misbehavior, recorded_height=self.height
+        )
+
     def absorb(self, upper: Overlay) -> None:
         """Take over everything from an overlay that lies on this one."""
         assert upper._below is self, "only what was checked on top of this state can become part of it"
@@ -334,41 +379,50 @@ class Overlay:
         self._issuers |= upper._issuers
         self._batches += upper._batches
         self._events += upper._events
+        self._leaves += upper._leaves
+        self._validators |= upper._validators
+        self._misbehavior |= upper._misbehavior
 
     def effects(self, refusals: Sequence[Refused | None]) -> BlockEffects:
         """The changes as those of the block."""
+        trees = self._below.trees.updated(
+            self._tree, self._leaves, tuple(self._claims.values()), self._records()
+        )
         return BlockEffects(
-            head=msgspec.structs.replace(self.head, height=self.height, time_ms=self._time_ms),
+            head=Head(self.height, self._time_ms, self._tree, trees.sections.app_hash),
             batches=tuple(self._batches),
             issuers=tuple(self._issuers.values()),
             events=tuple(self._events),
             claims=tuple(self._claims.values()),
             members=tuple(self._members.values()),
+            validators=tuple(self._validators.values()),
+            misbehavior=tuple(self._misbehavior.values()),
             refusals=tuple(refusals),
+            trees=trees,
         )
 
+    def _records(self) -> Records:
+        """The changed records of the sections that have records, as they are stored."""
+        records: dict[str, Mapping[str, bytes]] = {
+            REGISTRY: {did: MEMBER.write(member) for did, member in self._members.items()},
+            ISSUERS: {did: ISSUER.write(issuer) for did, issuer in self._issuers.items()},
+            VALIDATORS: {address: VALIDATOR.write(one) for address, one in self._validators.items()},
+            MISBEHAVIOR_SECTION: {key: MISBEHAVIOR.write(one) for key, one in self._misbehavior.items()},
+        }
+        return {name: changed for name, changed in records.items() if changed}
 
-def event_leaf(height: int, time_ms: int, index: int, batch_digest: bytes) -> bytes:
-    """An event's leaf in the ledger's tree: block height and time, its place in its batch, and the batch.
+
+def genesis_effects(app_state: AppState, time_ms: int, validators: Mapping[str, int]) -> BlockEffects:
+    """The state before the first block, as changes of nothing.
 
     Args:
-        height: Of its block.
-        time_ms: Of its block, milliseconds since 1970.
-        index: Its place in the batch, from 0.
-        batch_digest: SHA-256 of the batch's JWS, which commits to the event's content.
+        app_state: The members, and the limits.
+        time_ms: Of the genesis, milliseconds since 1970.
+        validators: Voting power of the engine's validators, by public key in hex.
     """
-    return height.to_bytes(8) + time_ms.to_bytes(8) + index.to_bytes(4) + batch_digest
-
-
-def members_root(members: Sequence[Member]) -> bytes:
-    """Merkle root over the member registry: canonical JSON of each, ordered by DID."""
-    ordered = sorted(members, key=lambda member: member.did)
-    return root([leaf_hash(canonical_json(msgspec.to_builtins(member))) for member in ordered])
-
-
-def genesis_effects(app_state: AppState, time_ms: int) -> BlockEffects:
-    """The state before the first block, as changes of nothing."""
     state = Overlay(EmptyState(app_state.params, time_ms), 0, time_ms)
     for member in app_state.members:
         state.put_member(member)
+    for public_key, power in validators.items():
+        state.put_validator(ValidatorRecord(validator_address(public_key), public_key, power))
     return state.effects(refusals=())

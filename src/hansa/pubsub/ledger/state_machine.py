@@ -21,7 +21,9 @@ from collections.abc import Sequence
 import msgspec
 
 from hansa.core.errors import Refused
+from hansa.pubsub.ledger.commitments.stored import Misbehavior
 from hansa.pubsub.ledger.results import FAULT, RuleBroken
+from hansa.pubsub.ledger.rules.misbehavior import punish
 from hansa.pubsub.ledger.state import BlockEffects, Overlay, StateView
 from hansa.pubsub.ledger.transactions import TransactionReader
 
@@ -33,6 +35,8 @@ class Block(msgspec.Struct, frozen=True):
     time_ms: int
     """Milliseconds since 1970."""
     transactions: tuple[bytes, ...]
+    misbehavior: tuple[Misbehavior, ...] = ()
+    """Evidence that the engine has verified; no transaction's verdict depends on it."""
 
 
 def apply_transaction(state: Overlay, raw: bytes, reader: TransactionReader) -> None:
@@ -105,6 +109,7 @@ def _framing_bytes(size: int) -> int:
 def process_proposal(view: StateView, block: Block, reader: TransactionReader) -> BlockEffects | RuleBroken:
     """The effects of a proposed block, all of whose transactions are valid; or the reason to reject it."""
     state = Overlay(view, block.height, block.time_ms)
+    punish(state, block.misbehavior)
     for raw in block.transactions:
         refusal = refusal_of(state, raw, reader)
         if refusal is not None:
@@ -116,6 +121,7 @@ def finalize_block(view: StateView, block: Block, reader: TransactionReader) -> 
     """The effects of a decided block on the state before it."""
     assert block.height > view.head.height, "blocks are executed in order"
     state = Overlay(view, block.height, block.time_ms)
+    punish(state, block.misbehavior)
     refusals: list[Refused | None] = []
     for raw in block.transactions:
         try:

@@ -17,7 +17,7 @@ import structlog
 
 from hansa.core.errors import Code, Unavailable
 from hansa.pubsub.ledger.reading.reader import LedgerReader
-from hansa.pubsub.ledger.schema import APPLICATION_ID, SCHEMA_VERSION
+from hansa.pubsub.ledger.storage.schema import APPLICATION_ID, SCHEMA_VERSION
 
 BUSY_TIMEOUT_MS: Final = 500
 """The writer holds readers up only while it recovers the write-ahead log."""

@@ -19,11 +19,14 @@ import msgspec
 from hansa.core.batches import EventProof, event_proofs
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import committed_event
-from hansa.core.members import Member
+from hansa.core.members import MEMBER, Member
 from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage
-from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.commitments.claims import bucket_of, decode_claim, record_of
+from hansa.pubsub.ledger.commitments.stored import ISSUER
+from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
 from hansa.pubsub.ledger.reading.search import EventSearch, check_keys
 from hansa.pubsub.ledger.reading.times import time_text
+from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 EVENTS_MAX: Final = 500
 PAGE_SIZE_MAX_BYTES: Final = 1_048_576
@@ -31,12 +34,9 @@ HASHED_MAX: Final = 20_000
 """Events hashed for the proofs of a page: a proof needs all of its batch."""
 IDS_MAX: Final = 1000
 
-_HEAD: Final = "SELECT height, time_ms, events, app_hash, members_root, params FROM head"
+_HEAD: Final = "SELECT height, time_ms, events, app_hash, registry_root, params FROM head"
 _MEMBERS: Final = "SELECT body FROM member ORDER BY did"
-_CLAIMS: Final = (
-    "SELECT name.text, first_position, last_position, version, hashlink, is_deleted"
-    " FROM claim JOIN name ON name.number = claim.issuer WHERE key = ? ORDER BY first_position"
-)
+_CLAIM_ISSUERS: Final = "SELECT name.text FROM claim JOIN name ON name.number = claim.issuer WHERE key = ?"
 _POSITION: Final = (
     "SELECT event.position, content FROM event JOIN event_content USING (position)"
     " WHERE id = ? AND issuer = (SELECT number FROM name WHERE text = ?)"
@@ -78,7 +78,7 @@ class _HeadRow(NamedTuple):
     time_ms: int
     events: int
     app_hash: bytes
-    members_root: bytes
+    registry_root: bytes
     params: bytes
 
 
@@ -118,6 +118,7 @@ class LedgerReader:
     def __init__(self, connection: apsw.Connection, check: Callable[[], None] = _unlimited) -> None:
         self._connection = connection
         self._check = check
+        self._tables = TreeTables(connection)
         self._members: tuple[bytes, tuple[Member, ...]] = (b"", ())
         """The registry, and its root."""
         self._params: tuple[bytes, LedgerParams] = (b"", LedgerParams())
@@ -132,10 +133,10 @@ class LedgerReader:
         """The registry, ordered by DID."""
         with self._snapshot() as head:
             root, members = self._members
-            if head.members_root != root:
+            if head.registry_root != root:
                 rows: list[tuple[Any, ...]] = self._connection.execute(_MEMBERS).fetchall()
-                members = tuple(msgspec.json.decode(body, type=Member) for (body,) in rows)
-                self._members = head.members_root, members
+                members = tuple(MEMBER.read(body) for (body,) in rows)
+                self._members = head.registry_root, members
             return members
 
     def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
@@ -149,11 +150,18 @@ class LedgerReader:
         with self._snapshot():
             for key in dict.fromkeys(keys):
                 self._check()
-                for issuer, first, last, version, hashlink, is_deleted in self._connection.execute(
-                    _CLAIMS, (bytes.fromhex(key),)
-                ):
-                    claims.append(Claim(key, issuer, first, last, version, hashlink, bool(is_deleted)))
+                issuers: list[tuple[Any, ...]] = self._connection.execute(
+                    _CLAIM_ISSUERS, (bytes.fromhex(key),)
+                ).fetchall()
+                claims += sorted(
+                    (self._claim(issuer, key) for (issuer,) in issuers), key=lambda one: one.first_position
+                )
         return tuple(claims)
+
+    def _claim(self, issuer: str, key: str) -> Claim:
+        record = record_of(self._tables.bucket(bucket_of(key)), key, issuer)
+        assert record is not None, "every claim that has a number has a record"
+        return decode_claim(record, issuer)
 
     def positions(self, issuer: str, ids: Sequence[str]) -> IssuerPositions:
         """Where an issuer's events are.
@@ -170,8 +178,8 @@ class LedgerReader:
                 row = self._connection.execute(_POSITION, (_id_bytes(event_id), issuer)).fetchone()
                 if row is not None:
                     events[event_id] = row[0], content_digest(row[1])
-            last = self._connection.execute("SELECT seq FROM issuer WHERE did = ?", (issuer,)).fetchone()
-        return IssuerPositions(events, 0 if last is None else last[0])
+            row = self._connection.execute("SELECT body FROM issuer WHERE did = ?", (issuer,)).fetchone()
+        return IssuerPositions(events, 0 if row is None else ISSUER.read(row[0]).seq)
 
     def events(
         self, after: int, filter: EventFilter, limit: int = EVENTS_MAX, *, with_proofs: bool = False
@@ -194,7 +202,7 @@ class LedgerReader:
 
     def _parameters(self, head: _HeadRow) -> LedgerParams:
         if self._params[0] != head.params:
-            self._params = head.params, msgspec.json.decode(head.params, type=LedgerParams)
+            self._params = head.params, PARAMETERS.read(head.params)
         return self._params[1]
 
     def _committed(self, positions: Sequence[int], *, with_proofs: bool) -> tuple[CommittedEvent, ...]:

@@ -17,9 +17,10 @@ from typing import Final
 import msgspec
 
 from hansa.core.errors import Code
+from hansa.pubsub.ledger.commitments.stored import IssuerState
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import Rule
-from hansa.pubsub.ledger.state import IssuerState, Load
+from hansa.pubsub.ledger.state import Load
 
 EVENTS_QUOTA: Final = Rule(
     23, Code.QUOTA_EXCEEDED, "the issuer would exceed `issuer_events_per_s` for longer than `issuer_burst_s`"

@@ -3,12 +3,18 @@
 head         one row: the ledger in short. Written in the transaction of its block
 member       the registry
 block        time of each block that has events
-issuer       the last batch of each issuer, and its quotas
+issuer       what is remembered of each issuer
+validator    the validators since the genesis
+misbehavior  evidence against them
 batch        what issuers signed
 event        what is filtered on, a small row per event, so that scanning a window of positions is cheap
 event_content  the events themselves
-claim        the last version per (issuer, entity key)
+claim        numbers of (entity key, issuer)
+claim_bucket the claims themselves, in buckets (`hansa.pubsub.ledger.commitments.claims`)
+tile         the tree over the events (`hansa.pubsub.ledger.commitments.tiles`)
 name         issuers and event names, by number
+
+What `app_hash` commits to is stored as the bytes that are hashed: `body`, `records`, `hashes`, `params`.
 
 A row type has the columns that are read or written, in the order of its fields; `select_sql` and `insert_sql`
 name them.
@@ -31,24 +37,24 @@ CREATE TABLE head (
     height INTEGER NOT NULL,
     time_ms INTEGER NOT NULL,
     events INTEGER NOT NULL,
-    peaks BLOB NOT NULL,
-    members_root BLOB NOT NULL,
+    registry_root BLOB NOT NULL,
     app_hash BLOB NOT NULL,
-    params BLOB NOT NULL
+    params BLOB NOT NULL,
+    ruleset TEXT NOT NULL
 ) STRICT;
 CREATE TABLE member (did TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE name (number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE block (height INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, first_position INTEGER NOT NULL) STRICT;
 CREATE INDEX block_time ON block (time_ms, first_position);
-CREATE TABLE issuer (
-    did TEXT PRIMARY KEY,
-    seq INTEGER NOT NULL,
-    events_level INTEGER NOT NULL,
-    bytes_level INTEGER NOT NULL,
-    level_time_ms INTEGER NOT NULL,
-    day INTEGER NOT NULL,
-    day_bytes INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+CREATE TABLE issuer (did TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE validator (address TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE misbehavior (evidence_id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE tile (
+    level INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    hashes BLOB NOT NULL,
+    PRIMARY KEY (level, number)
+) STRICT;
 CREATE TABLE batch (
     first_position INTEGER PRIMARY KEY,
     events INTEGER NOT NULL,
@@ -72,17 +78,16 @@ CREATE TABLE event_content (position INTEGER PRIMARY KEY, content BLOB NOT NULL)
 CREATE TABLE claim (
     number INTEGER PRIMARY KEY,
     key BLOB NOT NULL,
-    issuer INTEGER NOT NULL REFERENCES name,
-    first_position INTEGER NOT NULL,
-    last_position INTEGER NOT NULL,
-    version INTEGER NOT NULL,
-    hashlink TEXT NOT NULL,
-    is_deleted INTEGER NOT NULL
+    issuer INTEGER NOT NULL REFERENCES name
 ) STRICT;
 CREATE UNIQUE INDEX claim_key ON claim (key, issuer);
+CREATE TABLE claim_bucket (bucket INTEGER PRIMARY KEY, hash BLOB NOT NULL, records BLOB NOT NULL) STRICT;
 """
 
-TABLES: Final = ("event_content", "event", "batch", "claim", "block", "issuer", "name", "member", "head")
+TABLES: Final = (
+    *("event_content", "event", "batch", "claim", "claim_bucket", "tile", "block", "name"),
+    *("issuer", "validator", "misbehavior", "member", "head"),
+)
 """All of them; a table comes before those that it refers to."""
 
 
@@ -93,20 +98,13 @@ class HeadRow(NamedTuple):
     time_ms: int
     events: int
     """Their number."""
-    peaks: bytes
-    """Of the Merkle tree's frontier, one hash after another."""
-    members_root: bytes
+    registry_root: bytes
+    """Changes when the registry does."""
     app_hash: bytes
     params: bytes
-    """JSON of `LedgerParams`."""
-
-
-class MemberRow(NamedTuple):
-    """A row of `member`."""
-
-    did: str
-    body: bytes
-    """JSON of `Member`."""
+    """Closed form of `LedgerParams`."""
+    ruleset: str
+    """Digest of the rules that made the state (`hansa.pubsub.ledger.rules.ruleset`)."""
 
 
 class BlockRow(NamedTuple):
@@ -154,32 +152,32 @@ class BatchRow(NamedTuple):
     jws: str
 
 
-class IssuerRow(NamedTuple):
-    """A row of `issuer`: the fields of `IssuerState`."""
+class TileRow(NamedTuple):
+    """A row of `tile`."""
 
-    did: str
-    seq: int
-    events_level: int
-    bytes_level: int
-    level_time_ms: int
-    day: int
-    day_bytes: int
+    level: int
+    number: int
+    hashes: bytes
 
 
-class ClaimRow(NamedTuple):
-    """A row of `claim`, without its number."""
+class BucketRow(NamedTuple):
+    """A row of `claim_bucket`."""
 
-    key: bytes
-    issuer: int
-    """Number of its name."""
-    first_position: int
-    last_position: int
-    version: int
-    hashlink: str
-    is_deleted: int
+    bucket: int
+    hash: bytes
+    records: bytes
 
 
-RowType = type[HeadRow | MemberRow | BlockRow | IssuerRow | BatchRow | EventRow | EventContentRow | ClaimRow]
+RowType = type[HeadRow | BlockRow | BatchRow | EventRow | EventContentRow | TileRow | BucketRow]
+
+
+RECORD_TABLES: Final = {
+    "registry": ("member", "did"),
+    "issuers": ("issuer", "did"),
+    "validators": ("validator", "address"),
+    "misbehavior": ("misbehavior", "evidence_id"),
+}
+"""Table and key of the sections of records; `body` is what is hashed."""
 
 
 def columns(row: RowType) -> str:

@@ -1,0 +1,235 @@
+"""The tree over all claims: which version of which entity is the latest, with proofs of it and of absence.
+
+A claim is a record of 121 bytes:
+
+    key           32  the entity key
+    issuer        32  SHA-256 of the issuer's DID
+    first, last   16  positions of its first and of its last event
+    version        8  of the last event
+    hashlink      32  digest in the hashlink of that version
+    is_deleted     1
+
+Integers are big-endian. Claims are in 65,536 buckets by the first 16 bits of their keys, in a bucket in order
+of key and issuer. A bucket's hash is the leaf hash of its records one after another; the tree over the
+buckets is that of RFC 6962. So one bucket and its path of 16 hashes show what is claimed on a key, and that
+nothing else is: some kB at a million claims. Buckets can be fetched and checked one by one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
+from typing import Final
+
+import msgspec
+
+from hansa.core.canonical import digest_of_hashlink, hashlink_of_digest
+from hansa.core.errors import Code, Fatal
+from hansa.core.merkle import leaf_hash, verify_inclusion
+from hansa.pubsub.bus import Claim
+from hansa.pubsub.ledger.commitments.levels import LevelsUpdate, MerkleLevels
+
+BUCKETS: Final = 65_536
+CLAIM_SIZE_BYTES: Final = 121
+PATH_LENGTH: Final = 16
+_KEY_SIZE_BYTES: Final = 64
+"""Of key and issuer, by which records are ordered."""
+_EMPTY_BUCKET: Final = leaf_hash(b"")
+
+
+class ClaimProof(msgspec.Struct, frozen=True):
+    """A bucket and its place in the tree: everything that is claimed on the keys of the bucket."""
+
+    bucket: str
+    """Its records; hex."""
+    path: tuple[str, ...]
+    """From the bucket's hash to the root of the claims; hex."""
+
+
+class ClaimsUpdate(msgspec.Struct, frozen=True):
+    """What changes with some claims; not part of the tree yet."""
+
+    buckets: Mapping[int, bytes]
+    """The records of the changed buckets."""
+    levels: LevelsUpdate
+
+    def hash_of(self, bucket: int) -> bytes:
+        """The hash of a changed bucket."""
+        return self.levels.nodes[0][bucket]
+
+
+class ClaimsTree:
+    """The tree over the buckets.
+
+    Args:
+        hashes: Of the buckets that are not empty.
+        read: The records of a bucket.
+    """
+
+    def __init__(self, hashes: Mapping[int, bytes], read: Callable[[int], bytes]) -> None:
+        self._levels = MerkleLevels.filled(_EMPTY_BUCKET, BUCKETS)
+        self._levels.apply(self._levels.updated(hashes))
+        self._read = read
+
+    @property
+    def root(self) -> bytes:
+        """Commits to all claims."""
+        return self._levels.root
+
+    def updated(self, claims: Iterable[Claim]) -> ClaimsUpdate:
+        """What changes when these claims are added, or put in the place of those of their key and issuer.
+
+        Raises:
+            Fatal: `Code.STORE_DAMAGED`, when what is read is not what was committed.
+        """
+        buckets: dict[int, bytes] = {}
+        for claim in claims:
+            record = encode_claim(claim)
+            bucket = bucket_of(claim.key)
+            records = buckets.get(bucket)
+            if records is None:
+                records = self._records(bucket)
+            buckets[bucket] = _with_record(records, record)
+        leaves = {bucket: leaf_hash(records) for bucket, records in buckets.items()}
+        return ClaimsUpdate(buckets, self._levels.updated(leaves))
+
+    def apply(self, update: ClaimsUpdate) -> None:
+        """Make an update of this tree a part of it."""
+        self._levels.apply(update.levels)
+
+    def claim(self, issuer: str, key: str) -> Claim | None:
+        """An issuer's claim on an entity key.
+
+        Raises:
+            Fatal: `Code.STORE_DAMAGED`, when what is read is not what was committed.
+        """
+        record = record_of(self._records(bucket_of(key)), key, issuer)
+        return None if record is None else decode_claim(record, issuer)
+
+    def check_bucket(self, bucket: int) -> bool:
+        """Whether the records of a bucket are those that were committed."""
+        return leaf_hash(self._read(bucket)) == self._levels.leaves[bucket]
+
+    def _records(self, bucket: int) -> bytes:
+        records = self._read(bucket)
+        if leaf_hash(records) != self._levels.leaves[bucket]:
+            raise Fatal(
+                Code.STORE_DAMAGED, f"The ledger's claims in bucket {bucket} are not those committed."
+            )
+        return records
+
+    def proof(self, key: str) -> ClaimProof:
+        """What shows which claims there are on a key, and that there are no others."""
+        bucket = bucket_of(key)
+        proof = ClaimProof(
+            self._records(bucket).hex(), tuple(node.hex() for node in self._levels.path(bucket))
+        )
+        assert claims_proved(key, proof, self.root) is not None, "a bucket is what the tree says"
+        return proof
+
+
+def bucket_of(key: str) -> int:
+    """The bucket of an entity key: its first 16 bits."""
+    return int(key[:4], 16)
+
+
+def issuer_digest(did: str) -> bytes:
+    """An issuer, as records name it."""
+    return hashlib.sha256(did.encode("ascii")).digest()
+
+
+def encode_claim(claim: Claim) -> bytes:
+    """The record of a claim."""
+    record = b"".join(
+        (
+            bytes.fromhex(claim.key),
+            issuer_digest(claim.issuer),
+            claim.first_position.to_bytes(8),
+            claim.last_position.to_bytes(8),
+            claim.version.to_bytes(8),
+            digest_of_hashlink(claim.hashlink),
+            b"\x01" if claim.is_deleted else b"\x00",
+        )
+    )
+    assert len(record) == CLAIM_SIZE_BYTES, "records have one size"
+    return record
+
+
+def decode_claim(record: bytes, issuer: str) -> Claim:
+    """The claim of a record, whose issuer is known by another way."""
+    assert len(record) == CLAIM_SIZE_BYTES, "records have one size"
+    return Claim(
+        key=record[:32].hex(),
+        issuer=issuer,
+        first_position=int.from_bytes(record[64:72]),
+        last_position=int.from_bytes(record[72:80]),
+        version=int.from_bytes(record[80:88]),
+        hashlink=hashlink_of_digest(record[88:120]),
+        is_deleted=record[120] == 1,
+    )
+
+
+def records_on(records: bytes, key: str) -> tuple[bytes, ...]:
+    """The records of a bucket that are on a key."""
+    prefix = bytes.fromhex(key)
+    at = _place_of(records, prefix)
+    matches: list[bytes] = []
+    while records.startswith(prefix, at):
+        matches.append(records[at : at + CLAIM_SIZE_BYTES])
+        at += CLAIM_SIZE_BYTES
+    return tuple(matches)
+
+
+def record_of(records: bytes, key: str, issuer: str) -> bytes | None:
+    """The record of a bucket that is an issuer's on a key."""
+    prefix = bytes.fromhex(key) + issuer_digest(issuer)
+    at = _place_of(records, prefix)
+    return records[at : at + CLAIM_SIZE_BYTES] if records.startswith(prefix, at) else None
+
+
+def claims_proved(key: str, proof: ClaimProof, root: bytes) -> tuple[bytes, ...] | None:
+    """The records of all claims on a key, none when it is unknown; None when the proof shows nothing.
+
+    Args:
+        key: The entity key.
+        proof: Whatever somebody offers as one.
+        root: Of the claims; from `app_hash`.
+    """
+    bucket = bucket_of(key)
+    try:
+        records = bytes.fromhex(proof.bucket)
+        path = [bytes.fromhex(node) for node in proof.path]
+    except ValueError:
+        return None
+    ordered = [records[at : at + _KEY_SIZE_BYTES] for at in range(0, len(records), CLAIM_SIZE_BYTES)]
+    is_bucket = (
+        len(records) % CLAIM_SIZE_BYTES == 0
+        and all(int.from_bytes(one[:2]) == bucket for one in ordered)
+        and all(one < other for one, other in pairwise(ordered))
+    )
+    is_whole = len(path) == PATH_LENGTH and all(len(node) == 32 for node in path)
+    if not is_bucket or not is_whole:
+        return None
+    if not verify_inclusion(leaf_hash(records), bucket, BUCKETS, path, root):
+        return None
+    return records_on(records, key)
+
+
+def _place_of(records: bytes, prefix: bytes) -> int:
+    """Where the first record is that is not before a prefix: an offset in bytes."""
+    low, high = 0, len(records) // CLAIM_SIZE_BYTES
+    while low < high:
+        middle = (low + high) // 2
+        at = middle * CLAIM_SIZE_BYTES
+        if records[at : at + len(prefix)] < prefix:
+            low = middle + 1
+        else:
+            high = middle
+    return low * CLAIM_SIZE_BYTES
+
+
+def _with_record(records: bytes, record: bytes) -> bytes:
+    at = _place_of(records, record[:_KEY_SIZE_BYTES])
+    is_known = records.startswith(record[:_KEY_SIZE_BYTES], at)
+    return records[:at] + record + records[at + CLAIM_SIZE_BYTES * is_known :]

@@ -1,0 +1,98 @@
+"""All trees under `app_hash` together, and what a block changes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from hansa.core.merkle import Frontier
+from hansa.pubsub.bus import Claim
+from hansa.pubsub.ledger.commitments.app_hash import RULESET, Sections, counted, events_section
+from hansa.pubsub.ledger.commitments.claims import ClaimsTree, ClaimsUpdate
+from hansa.pubsub.ledger.commitments.records import RecordsUpdate, RecordTree
+from hansa.pubsub.ledger.commitments.tiles import TileEdge, TilesUpdate, appended
+
+REGISTRY: Final = "registry"
+ISSUERS: Final = "issuers"
+VALIDATORS: Final = "validators"
+MISBEHAVIOR: Final = "misbehavior"
+RECORD_SECTIONS: Final = (REGISTRY, ISSUERS, VALIDATORS, MISBEHAVIOR)
+"""The sections of keyed records."""
+
+Records = Mapping[str, Mapping[str, bytes]]
+"""Stored bytes by section and key."""
+
+
+class TreesUpdate(msgspec.Struct, frozen=True):
+    """What a block changes; not part of the trees yet."""
+
+    sections: Sections
+    """After the block."""
+    tiles: TilesUpdate
+    claims: ClaimsUpdate
+    records: Records
+    """Those that are new or changed."""
+    record_trees: Mapping[str, RecordsUpdate]
+
+
+class StateTrees:
+    """The trees of one state.
+
+    Args:
+        parameters: The limits of the league, as they are stored.
+        edge: Of the events' tiles.
+        claims: The tree over all claims.
+        records: Every record of the sections that have them.
+    """
+
+    def __init__(self, parameters: bytes, edge: TileEdge, claims: ClaimsTree, records: Records) -> None:
+        self.claims = claims
+        self.edge = edge
+        self._records = {name: RecordTree(records.get(name, {})) for name in RECORD_SECTIONS}
+        self.sections = Sections(
+            ruleset=RULESET.encode("ascii"),
+            events=events_section(edge.frontier()),
+            claims=claims.root,
+            parameters=parameters,
+            **{name: counted(tree.count, tree.root) for name, tree in self._records.items()},
+        )
+
+    @classmethod
+    def empty(cls, parameters: bytes) -> StateTrees:
+        """Those of a ledger without members."""
+        return cls(parameters, TileEdge(), ClaimsTree({}, lambda _: b""), {})
+
+    def updated(
+        self, tree: Frontier, leaves: Sequence[bytes], claims: Sequence[Claim], records: Records
+    ) -> TreesUpdate:
+        """What changes; the trees stay as they are.
+
+        Args:
+            tree: That over the events, with the new ones.
+            leaves: Hashes of the leaves of the new events.
+            claims: Those that are new or changed.
+            records: Those that are new or changed.
+        """
+        assert tree.size == self.edge.size + len(leaves), "every event has a leaf"
+        tiles = appended(self.edge, leaves)
+        claims_update = self.claims.updated(claims)
+        record_trees = {name: self._records[name].updated(changed) for name, changed in records.items()}
+        sections = self.sections
+        if leaves or claims:
+            sections = msgspec.structs.replace(
+                sections, events=events_section(tree), claims=claims_update.levels.root
+            )
+        if record_trees:
+            roots = {name: counted(update.count, update.root) for name, update in record_trees.items()}
+            sections = msgspec.structs.replace(sections, **roots)
+        return TreesUpdate(sections, tiles, claims_update, records, record_trees)
+
+    def apply(self, update: TreesUpdate) -> None:
+        """Make an update of these trees a part of them."""
+        self.edge = update.tiles.edge
+        self.claims.apply(update.claims)
+        for name, changed in update.record_trees.items():
+            self._records[name].apply(changed)
+        self.sections = update.sections

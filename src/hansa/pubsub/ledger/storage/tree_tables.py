@@ -1,0 +1,100 @@
+"""The trees in the tables of the state: read at a start, written with each block."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import apsw
+
+from hansa.pubsub.ledger.commitments.claims import ClaimsTree
+from hansa.pubsub.ledger.commitments.state_trees import StateTrees, TreesUpdate
+from hansa.pubsub.ledger.commitments.tiles import HASH_SIZE_BYTES, TileEdge, edge_places
+from hansa.pubsub.ledger.storage.schema import RECORD_TABLES
+
+_READ_TILE: Final = "SELECT hashes FROM tile WHERE level = ? AND number = ?"
+_WRITE_TILE: Final = (
+    "INSERT INTO tile (level, number, hashes) VALUES (?, ?, ?)"
+    " ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes"
+)
+_READ_BUCKET: Final = "SELECT records FROM claim_bucket WHERE bucket = ?"
+_WRITE_BUCKET: Final = (
+    "INSERT INTO claim_bucket (bucket, hash, records) VALUES (?, ?, ?)"
+    " ON CONFLICT (bucket) DO UPDATE SET hash = excluded.hash, records = excluded.records"
+)
+
+
+class TreeMissing(Exception):
+    """A part of the trees is not in the tables; the message says which."""
+
+
+class TreeTables:
+    """Reads and writes trees.
+
+    Args:
+        connection: To a state.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def load(self, params: bytes, size: int) -> StateTrees:
+        """The trees of a state with so many events.
+
+        Raises:
+            TreeMissing: tiles or records that have to be there are not.
+        """
+        claims = ClaimsTree(dict(self._rows("SELECT bucket, hash FROM claim_bucket")), self.bucket)
+        records = {
+            name: dict(self._rows(f"SELECT {key}, body FROM {table}"))  # noqa: S608
+            for name, (table, key) in RECORD_TABLES.items()
+        }
+        return StateTrees(params, self._edge(size), claims, records)
+
+    def tile(self, level: int, number: int) -> bytes:
+        """The hashes of a tile.
+
+        Raises:
+            TreeMissing: there is none.
+        """
+        row = self._connection.execute(_READ_TILE, (level, number)).fetchone()
+        if row is None:
+            raise TreeMissing(f"tile {number} of level {level} is missing")
+        hashes: bytes = row[0]
+        return hashes
+
+    def bucket(self, bucket: int) -> bytes:
+        """The records of a bucket."""
+        row = self._connection.execute(_READ_BUCKET, (bucket,)).fetchone()
+        records: bytes = b"" if row is None else row[0]
+        return records
+
+    def write(self, update: TreesUpdate) -> None:
+        """Write what a block changes."""
+        for name, records in update.records.items():
+            table, key = RECORD_TABLES[name]
+            self._connection.executemany(
+                f"INSERT INTO {table} ({key}, body) VALUES (?, ?)"  # noqa: S608
+                f" ON CONFLICT ({key}) DO UPDATE SET body = excluded.body",
+                tuple(records.items()),
+            )
+        tiles = [(*place, hashes) for place, hashes in update.tiles.changed.items()]
+        if tiles:
+            self._connection.executemany(_WRITE_TILE, tiles)
+        buckets = [
+            (bucket, update.claims.hash_of(bucket), records)
+            for bucket, records in sorted(update.claims.buckets.items())
+        ]
+        if buckets:
+            self._connection.executemany(_WRITE_BUCKET, buckets)
+
+    def _edge(self, size: int) -> TileEdge:
+        tiles: list[bytes] = []
+        for (level, number), count in edge_places(size):
+            tile = self.tile(level, number) if count else b""
+            if len(tile) != count * HASH_SIZE_BYTES:
+                raise TreeMissing(f"tile {number} of level {level} has not {count} hashes")
+            tiles.append(tile)
+        return TileEdge(size, tuple(tiles))
+
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql).fetchall()

@@ -1,0 +1,222 @@
+"""What `app_hash` commits to: sections, claims and records, with the proofs of each."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hansa.core.canonical import hashlink
+from hansa.core.merkle import (
+    Frontier,
+    inclusion_proof,
+    leaf_hash,
+    node_hash,
+    root,
+    verify_inclusion,
+)
+from hansa.pubsub.bus import Claim
+from hansa.pubsub.ledger.commitments.app_hash import SECTIONS, Sections, events_section, verify_section
+from hansa.pubsub.ledger.commitments.claims import (
+    CLAIM_SIZE_BYTES,
+    ClaimProof,
+    ClaimsTree,
+    bucket_of,
+    claims_proved,
+    decode_claim,
+    encode_claim,
+    record_of,
+    records_on,
+)
+from hansa.pubsub.ledger.commitments.levels import MerkleLevels
+from hansa.pubsub.ledger.commitments.records import RecordTree
+
+DIDS = ("did:web:lubeck.example", "did:web:bergen.example", "did:web:riga.example")
+
+
+class Buckets:
+    """A tree of claims with its buckets in memory."""
+
+    def __init__(self) -> None:
+        self.records: dict[int, bytes] = {}
+        self.tree = ClaimsTree({}, self.read)
+
+    def read(self, bucket: int) -> bytes:
+        return self.records.get(bucket, b"")
+
+    def put(self, *claims: Claim) -> None:
+        update = self.tree.updated(claims)
+        self.records.update(update.buckets)
+        self.tree.apply(update)
+
+
+def key_of(number: int, bucket: int | None = None) -> str:
+    digest = hashlib.sha256(number.to_bytes(8)).hexdigest()
+    return digest if bucket is None else f"{bucket:04x}{digest[4:]}"
+
+
+def claim(number: int, issuer: str = DIDS[0], version: int = 1, bucket: int | None = None) -> Claim:
+    link = hashlink(f"{number} {version}".encode())
+    return Claim(
+        key_of(number, bucket), issuer, number + 1, number + version, version, link, version % 3 == 2
+    )
+
+
+claims = st.builds(
+    claim,
+    st.integers(0, 30),
+    st.sampled_from(DIDS),
+    st.integers(1, 5),
+    st.sampled_from((0, 1, 7, 65_535)),
+)
+
+
+@given(st.lists(claims, max_size=40), st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_bucket_proves_the_latest_version_and_that_a_key_is_unknown(
+    changes: list[Claim], data: st.DataObject
+) -> None:
+    buckets = Buckets()
+    while changes:
+        count = data.draw(st.integers(1, len(changes)))
+        buckets.put(*changes[:count])
+        latest = {(one.key, one.issuer): one for one in changes[:count]}
+        for (key, issuer), expected in latest.items():
+            proved = claims_proved(key, buckets.tree.proof(key), buckets.tree.root)
+            assert proved is not None
+            assert encode_claim(expected) in proved
+            record = record_of(buckets.read(bucket_of(key)), key, issuer)
+            assert record is not None
+            assert decode_claim(record, issuer) == expected
+        changes = changes[count:]
+    unknown = key_of(99, data.draw(st.sampled_from((0, 7, 300))))
+    assert claims_proved(unknown, buckets.tree.proof(unknown), buckets.tree.root) == ()
+
+
+@given(st.lists(claims, min_size=1, max_size=20), st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_the_root_is_the_same_in_whatever_order_claims_came(
+    changes: list[Claim], shuffled: random.Random
+) -> None:
+    """Two members that meet the claims of a block in another order have the same hash."""
+    latest = list({(one.key, one.issuer): one for one in changes}.values())
+    first, second = Buckets(), Buckets()
+    first.put(*latest)
+    shuffled.shuffle(latest)
+    for one in latest:
+        second.put(one)
+    assert first.tree.root == second.tree.root
+    assert first.records == second.records
+
+
+@given(st.lists(claims, min_size=2, max_size=20), st.data())
+@settings(max_examples=80, deadline=None)
+def test_no_changed_proof_shows_anything(changes: list[Claim], data: st.DataObject) -> None:
+    buckets = Buckets()
+    buckets.put(*changes)
+    key = changes[0].key
+    proof = buckets.tree.proof(key)
+    records = bytes.fromhex(proof.bucket)
+    without = records.replace(records_on(records, key)[0], b"")
+    forged = data.draw(
+        st.sampled_from(
+            (
+                ClaimProof(without.hex(), proof.path),
+                ClaimProof("", proof.path),
+                ClaimProof(proof.bucket, proof.path[1:]),
+                ClaimProof(proof.bucket, (*proof.path, "00" * 32)),
+                ClaimProof(proof.bucket, tuple(reversed(proof.path))),
+                ClaimProof(proof.bucket, ("0",) * 16),
+                ClaimProof(proof.bucket[2:], proof.path),
+                ClaimProof(proof.bucket + "00" * CLAIM_SIZE_BYTES, proof.path),
+                ClaimProof((records + records[-CLAIM_SIZE_BYTES:]).hex(), proof.path),
+                ClaimProof("x", proof.path),
+            )
+        )
+    )
+    assert claims_proved(key, forged, buckets.tree.root) is None
+    other = key_of(5, (bucket_of(key) + 1) % 65_536)
+    assert claims_proved(other, proof, buckets.tree.root) is None, (
+        "the proof of one bucket is none of another"
+    )
+    assert claims_proved(key, proof, hashlib.sha256(b"another").digest()) is None
+
+
+@given(st.integers(1, 40), st.data())
+@settings(deadline=None)
+def test_levels_are_the_tree_of_rfc_6962(size: int, data: st.DataObject) -> None:
+    leaves = [leaf_hash(bytes([at])) for at in range(size)]
+    tree = MerkleLevels(leaves)
+    assert tree.root == root(leaves)
+    changes = data.draw(st.dictionaries(st.integers(0, size - 1), st.binary(min_size=32, max_size=32)))
+    update = tree.updated(changes)
+    assert tree.root == root(leaves), "an update changes nothing before it is applied"
+    tree.apply(update)
+    leaves = [changes.get(at, leaf) for at, leaf in enumerate(leaves)]
+    assert tree.root == update.root == root(leaves)
+    index = data.draw(st.integers(0, size - 1))
+    assert tree.path(index) == inclusion_proof(leaves, index)
+
+
+@given(
+    st.lists(st.dictionaries(st.text("abc", max_size=3), st.binary(max_size=4), max_size=6), max_size=5),
+)
+@settings(deadline=None)
+def test_records_are_hashed_in_the_order_of_their_keys(changes: list[dict[str, bytes]]) -> None:
+    records: dict[str, bytes] = {}
+    tree = RecordTree({})
+    for change in changes:
+        update = tree.updated(change)
+        records |= change
+        assert update.root == RecordTree(dict(reversed(records.items()))).root
+        tree.apply(update)
+        assert (tree.root, tree.count) == (update.root, len(records))
+        assert tree.root == root([leaf_hash(records[key]) for key in sorted(records)])
+
+
+# -- app_hash ------------------------------------------------------------------------------------------------
+
+
+def frontier(leaves: list[bytes]) -> Frontier:
+    tree = Frontier()
+    for one in leaves:
+        tree = tree.append(one)
+    return tree
+
+
+SAMPLE = Sections(*(name.encode() for name in SECTIONS))
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_app_hash_commits_to_every_section(name: str) -> None:
+    content = getattr(SAMPLE, name)
+    assert verify_section(name, content, SAMPLE.path(name), SAMPLE.app_hash)
+    assert not verify_section(name, content + b"x", SAMPLE.path(name), SAMPLE.app_hash)
+    changed = msgspec.structs.replace(SAMPLE, **{name: content + b"x"})
+    assert changed.app_hash != SAMPLE.app_hash
+    for other in set(SECTIONS) - {name}:
+        assert not verify_section(other, content, SAMPLE.path(name), SAMPLE.app_hash)
+
+
+def test_an_old_proof_of_another_place_shows_nothing_any_more() -> None:
+    """The path of leaf 4 of 5 is also one of 1 of 2: where the size is not committed, both hold."""
+    leaves = [leaf_hash(bytes([at])) for at in range(5)]
+    path = inclusion_proof(leaves, 4)
+    assert verify_inclusion(leaves[4], 4, 5, path, root(leaves))
+    assert verify_inclusion(leaves[4], 1, 2, path, root(leaves)), "the former fault"
+    committed = msgspec.structs.replace(SAMPLE, events=events_section(frontier(leaves)))
+    forged = (2).to_bytes(8) + root(leaves)
+    assert not verify_section("events", forged, committed.path("events"), committed.app_hash)
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.data())
+def test_no_proof_of_a_tree_of_one_size_is_one_of_another(size: int, other: int, data: st.DataObject) -> None:
+    leaves = [leaf_hash(bytes([at])) for at in range(size)]
+    committed = msgspec.structs.replace(SAMPLE, events=events_section(frontier(leaves)))
+    claimed = other.to_bytes(8) + data.draw(st.sampled_from((root(leaves), node_hash(leaves[0], leaves[0]))))
+    holds = verify_section("events", claimed, committed.path("events"), committed.app_hash)
+    assert holds == (claimed == size.to_bytes(8) + root(leaves))
