@@ -88,12 +88,7 @@ def init_member(
         )
     if did is not None and not is_did(did):
         raise Refused(Code.INVALID, f"{did!r} is not a DID; give one as did:web:market.example.")
-    wrong = next((prefix for prefix in prefixes if not is_identifier_prefix(prefix)), None)
-    if wrong is not None:
-        raise Refused(
-            Code.INVALID,
-            f"{wrong!r} is no prefix of identifiers; give small letters with a colon at the end, as urn:acme:.",
-        )
+    _check_prefixes(prefixes)
     _make_folders(folder)
     member_key, node_key, validator_key = _make_keys(folder)
     port = p2p_port or unused_ports(P2P_PORT_FIRST, 1, p2p_host)[0]
@@ -105,10 +100,7 @@ def init_member(
         prefixes=tuple(prefixes),
         validator_key=validator_key.public.hex(),
     )
-    card = MemberCard(
-        member=member,
-        p2p_address=f"{node_key.node_id}@{bracketed(host)}:{port}",
-    )
+    card = MemberCard(member, f"{node_key.node_id}@{bracketed(host)}:{port}")
     write_file(folder / CARD, _pretty(card))
     write_file(folder / GENESIS, league_genesis([card], chain_id_of([card]), clock.now()))
     listen: dict[str, Value | None] = {"listen_host": listen_host, "listen_port": listen_port}
@@ -123,6 +115,15 @@ def init_member(
     return card
 
 
+def _check_prefixes(prefixes: Sequence[str]) -> None:
+    wrong = next((prefix for prefix in prefixes if not is_identifier_prefix(prefix)), None)
+    if wrong is not None:
+        raise Refused(
+            Code.INVALID,
+            f"{wrong!r} is no prefix of identifiers; give small letters with a colon at the end, as urn:acme:.",
+        )
+
+
 def _make_keys(folder: Path) -> tuple[SigningKey, EngineKey, EngineKey]:
     """New keys in a folder: of the member, of its engine and of its validator, and one that signs tokens."""
     member_key, node_key, validator_key = SigningKey.generate(), EngineKey.generate(), EngineKey.generate()
@@ -131,8 +132,7 @@ def _make_keys(folder: Path) -> tuple[SigningKey, EngineKey, EngineKey]:
         SigningKey.generate().save(folder / TOKEN_KEY)
     except OSError as error:
         raise _unwritable(folder, error) from error
-    write_file(folder / NODE_KEY, node_key.node_document())
-    write_file(folder / VALIDATOR_KEY, validator_key.validator_document())
+    _write_engine_keys(folder, node_key, validator_key)
     return member_key, node_key, validator_key
 
 
