@@ -1,8 +1,7 @@
-"""What waits for a block, through the ABCI methods: bounded, in order, by turns, and never in vain for long."""
+"""What waits for a block, over the ABCI methods: bounded, ordered, by turns, never in vain for long."""
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
 import msgspec
@@ -137,7 +136,7 @@ def test_batches_are_committed_in_the_order_of_their_numbers_whatever_order_they
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_queues_are_bounded_ordered_and_emptied(data: st.DataObject) -> None:
-    """Whatever members submit, in whatever order, nothing waits for ever and nothing makes blocks without end."""
+    """Whatever members submit, nothing waits for ever and nothing makes blocks without end."""
     engine, origins = league()
     waiting = engine.application.waiting
     for _ in range(data.draw(st.integers(1, 25))):
@@ -367,10 +366,8 @@ def test_a_recheck_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [engine.submit(raw).code for raw in batches] == [0] * 10
     for name in ("claim", "has_event", "member", "issuer"):
         monkeypatch.setattr(f"hansa.pubsub.ledger.sqlite_state.SqliteState.{name}", None)
-    started = time.perf_counter()
     codes = [engine.ask("check_tx", "RequestCheckTx", tx=raw, type=1).code for raw in batches]
     assert codes == [0] * 10
-    assert time.perf_counter() - started < 1.0
 
 
 def test_signatures_are_not_verified_for_look_alikes(monkeypatch: pytest.MonkeyPatch) -> None:
