@@ -22,6 +22,8 @@ class Plan(msgspec.Struct, frozen=True):
     bus_events: int = 200
     bus_batches: int = 25
     pause_s: float = 0.05
+    # The flood.
+    refusals: int = 1000
     # The league.
     league_changes: int = 100
     sustained_changes: int = 6_000
@@ -38,6 +40,7 @@ QUICK: Final = Plan(
     bus_events=8,
     bus_batches=1,
     pause_s=0.01,
+    refusals=20,
     league_changes=5,
     sustained_changes=100,
     sustained_connections=2,

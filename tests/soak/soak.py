@@ -115,17 +115,22 @@ class Soak:
             await member.wait_until_ready()
         before = {member: folder_bytes(member.folder) for member in self.league.members}
         began_s = CLOCK.monotonic()
+        async with running([self._observe(), self._sample()]):
+            await self._attacked(began_s)
+            used_s = CLOCK.monotonic() - began_s
+            comparison, missing = await self._compare()
+        return await self._report(used_s, before, comparison, missing)
+
+    async def _attacked(self, began_s: float) -> None:
+        """The time of the load and of the attacks."""
         async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(self._resume_all)
+            stack.push_async_callback(self._recover_all)
             await stack.enter_async_context(stranger(self.folder / "stranger", self.league.members))
             for number, kind in enumerate(KINDS_OF_ATTACK):
                 await stack.enter_async_context(self._attacker(kind, self.seed + number))
-            background = [self._observe(), self._sample(), *map(self._load, self.honest.members)]
-            await stack.enter_async_context(running([*background, self._disturb(stack, began_s)]))
+            users = map(self._load, self.honest.members)
+            await stack.enter_async_context(running([*users, self._disturb(stack, began_s)]))
             await CLOCK.sleep(self.duration_s)
-        used_s = CLOCK.monotonic() - began_s
-        comparison, missing = await self._compare()
-        return await self._report(used_s, before, comparison, missing)
 
     async def _start(self, member: RunningMember) -> None:
         at = self.league.members.index(member)
@@ -307,8 +312,8 @@ class Soak:
 
         await wait_until(is_ready, f"{member.name} is ready again", RECOVERY_TIMEOUT_S, self.league.members)
 
-    async def _resume_all(self) -> None:
-        """Whatever stopped in the middle of an act goes on."""
+    async def _recover_all(self) -> None:
+        """Wait until all are ready again, after an act that the end interrupted."""
         for member in self.league.members:
             await self._wait_until_recovered(member)
 
