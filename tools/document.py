@@ -30,10 +30,18 @@ def commands_page() -> str:
         "",
         "Written by `python -m tools.document`; a test keeps it in step with the code.",
     ]
-    for name, command in group.commands.items():
-        if not command.hidden:
-            lines += ["", *_command(name, command)]
+    for name, command in all_commands(group):
+        lines += ["", *_command(name, command)]
     return "\n".join(lines) + "\n"
+
+
+def all_commands(group: Any, first_words: str = "") -> Iterator[tuple[str, Any]]:
+    """All commands with their whole names, those of groups too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from all_commands(command, f"{first_words}{name} ")
+        elif not command.hidden:
+            yield f"{first_words}{name}", command
 
 
 def _command(name: str, command: Any) -> Iterator[str]:

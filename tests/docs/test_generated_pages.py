@@ -10,10 +10,9 @@ import typer.main
 from hansa.cli.app import app
 from hansa.node.settings.schema import SCHEMA
 from tests.conftest import CHECKOUT
-from tools.document import PAGES
+from tools.document import PAGES, all_commands
 
-GROUP: Any = typer.main.get_command(app)
-COMMANDS: dict[str, Any] = GROUP.commands
+COMMANDS: dict[str, Any] = dict(all_commands(typer.main.get_command(app)))
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -10,7 +10,9 @@ import aiohttp
 import pytest
 
 from hansa.node.backup import restore_backup, write_backup
-from hansa.node.folder import LEDGER, OBSERVING, VALIDATOR_KEY
+from hansa.node.folder import LEDGER, LEDGER_STATE, OBSERVING, VALIDATOR_KEY
+from hansa.node.validator.decisions import sign
+from hansa.node.validator.repair import repair_engine
 from hansa.pubsub.engine import SIGNING_STATE, SocketFolder, free_ports, read_key
 from tests.league.harness import CLOCK, League, RunningMember, league, wait_until
 
@@ -157,3 +159,63 @@ async def test_a_member_that_lost_what_it_signed_observes(tmp_path: Path) -> Non
 
         await make_blocks_until(made, made[0], signs, "bergen signs again")
         assert await Engine(made[0]).evidence() == []
+
+
+@pytest.mark.parametrize("harm", ["a damaged log", "a damaged state"])
+async def test_an_engine_that_does_not_start_is_repaired(tmp_path: Path, harm: str) -> None:
+    async with league(tmp_path / "league", 1) as made:
+        lubeck = made[0]
+        created = await lubeck.create_offering()
+        await lubeck.stop()
+        signed = (lubeck.folder / LEDGER / SIGNING_STATE).read_bytes()
+        if harm == "a damaged log":
+            path = lubeck.folder / LEDGER / "data" / "cs.wal" / "wal"
+            content = path.read_bytes()
+            path.write_bytes(content[: len(content) // 2] + bytes(1000))
+        else:
+            path = lubeck.folder / LEDGER_STATE
+            path.write_bytes(path.read_bytes()[:4096] + b"x" * 20_000)
+        moves = repair_engine(lubeck.folder, CLOCK, rebuilds_ledger=harm == "a damaged state")
+        assert moves
+        assert (lubeck.folder / LEDGER / SIGNING_STATE).read_bytes() == signed
+        await lubeck.start()
+        await lubeck.wait_until_ready()
+        assert await lubeck.has(f"/tmf-api/productCatalogManagement/v4/productOffering/{created}")
+        before = (await lubeck.status())["position"]
+        await lubeck.create_offering()
+
+        async def is_published() -> bool:
+            return bool((await lubeck.status())["position"] > before)
+
+        await wait_until(is_published, "the ledger goes on", 30.0, made.members)
+
+
+async def test_a_league_of_one_comes_back_with_its_ledger(tmp_path: Path) -> None:
+    async with league(tmp_path / "league", 1) as made:
+        lubeck = made[0]
+        created = await lubeck.create_offering()
+        await lubeck.stop()
+        write_backup(lubeck.folder, tmp_path / "b", CLOCK)
+        shutil.rmtree(lubeck.folder)
+        restore_backup(tmp_path / "b", lubeck.folder, CLOCK)
+        await lubeck.start()
+
+        async def observes() -> bool:
+            try:
+                return bool((await validator(lubeck))["is_observing"])
+            except aiohttp.ClientError:
+                return False
+
+        await wait_until(observes, "it observes", 30.0, made.members)
+        await lubeck.stop()
+        sign(lubeck.folder)
+        await lubeck.start()
+        await lubeck.wait_until_ready()
+        assert await lubeck.has(f"/tmf-api/productCatalogManagement/v4/productOffering/{created}")
+        before = (await lubeck.status())["position"]
+        await lubeck.create_offering()
+
+        async def is_published() -> bool:
+            return bool((await lubeck.status())["position"] > before)
+
+        await wait_until(is_published, "the ledger goes on", 30.0, made.members)

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from hansa.cli.commands import backups, demo, league, marketplace, remote
+from hansa.cli.commands import CommandGroup, backups, demo, engine, keys, league, marketplace, remote
 from hansa.core.files import restrict_new_files
 
 COMMANDS: Final = (
@@ -19,6 +19,8 @@ COMMANDS: Final = (
     marketplace.doctor,
     backups.backup,
     backups.restore,
+    keys.KEYS,
+    engine.ENGINE,
     remote.status,
     remote.import_,
     remote.export,
@@ -60,4 +62,10 @@ def _top(
 
 
 for each in COMMANDS:
-    app.command(each.name, short_help=each.short_help, epilog=f"Example: {each.example}")(each.run)
+    if isinstance(each, CommandGroup):
+        group = typer.Typer(help=each.short_help, no_args_is_help=True, rich_markup_mode=None)
+        for one in each.commands:
+            group.command(one.name, short_help=one.short_help, epilog=f"Example: {one.example}")(one.run)
+        app.add_typer(group, name=each.name)
+    else:
+        app.command(each.name, short_help=each.short_help, epilog=f"Example: {each.example}")(each.run)

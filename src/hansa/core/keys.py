@@ -140,12 +140,21 @@ class SigningKey:
     def save(self, path: Path) -> None:
         """Write the private JWK, readable by its owner alone; never overwrites."""
         path.touch(mode=0o600, exist_ok=False)
-        path.write_text(json.dumps({"kid": self.public.kid, **self._key.as_dict(private=True)}) + "\n")
+        path.write_bytes(self.private_document())
+
+    def private_document(self) -> bytes:
+        """The private JWK, as `save` writes it."""
+        return json.dumps({"kid": self.public.kid, **self._key.as_dict(private=True)}).encode() + b"\n"
 
     @property
     def kid(self) -> str:
         """The identifier that signatures of this key carry."""
         return self.public.kid
+
+    @property
+    def thumbprint(self) -> str:
+        """The thumbprint of the public half (RFC 7638, SHA-256, base64url)."""
+        return str(self._key.thumbprint())
 
     def verifying_key(self) -> VerifyingKey:
         """The public half."""

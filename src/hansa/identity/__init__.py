@@ -6,7 +6,7 @@ from its origin carries such a signature. What a caller may do is decided elsewh
 """
 
 from hansa.identity.requests import MEMBER_TOKEN_HEADER, MemberCallerCheck, MemberSigner
-from hansa.identity.tokens import ROLES, TokenAuthenticate, issue_token
+from hansa.identity.tokens import ROLES, TokenAuthenticate, issue_token, reissue_token
 
 __all__ = [
     "MEMBER_TOKEN_HEADER",
@@ -15,4 +15,5 @@ __all__ = [
     "MemberSigner",
     "TokenAuthenticate",
     "issue_token",
+    "reissue_token",
 ]

@@ -101,6 +101,15 @@ def issue_token(
     return key.sign(msgspec.json.encode(claims), TOKEN_HEADER, typ=TOKEN_TYPE)
 
 
+def reissue_token(token: str, old: VerifyingKey, new: SigningKey) -> str | None:
+    """The same token, signed with another key; None when it is none that the old key signed."""
+    try:
+        payload = old.verify(read_compact(token, TOKEN_HEADER))
+    except Refused:
+        return None
+    return new.sign(payload, TOKEN_HEADER, typ=TOKEN_TYPE)
+
+
 class TokenAuthenticate:
     """The `Authenticate` of this marketplace.
 

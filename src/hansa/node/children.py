@@ -15,10 +15,13 @@ from typing import Final
 import structlog
 
 from hansa.core.clock import Clock
+from hansa.core.http import HttpClient
 from hansa.core.members import Member
 from hansa.node.folder import GENESIS, LEDGER, LEDGER_STATE, read_genesis
 from hansa.node.settings.loading import Settings
+from hansa.node.tasks import BackgroundTasks
 from hansa.node.validator.guard import ValidatorGuard
+from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import (
     ABCI_SOCKET,
     ChildSpec,
@@ -62,6 +65,7 @@ class Children:
         self._clock, self._engine_stall_s = clock, limits.engine_stall_s
         self._heartbeat_s = params.heartbeat_s
         engine_settings = _engine_settings(settings, others, params)
+        self.guard = guard
 
         def prepare() -> None:
             write_home(LEDGER, engine_settings, genesis, is_observing=guard.decide())
@@ -85,6 +89,13 @@ class Children:
     def all(self) -> tuple[Supervised, ...]:
         """Both, in the order in which they start."""
         return self.application, self.engine
+
+    def add_tasks(self, tasks: BackgroundTasks, bus: CometBftBus, http: HttpClient) -> None:
+        """Add what keeps both running, and what watches the engine and its validator."""
+        tasks.add("ledger", self.run_application)
+        tasks.add("engine", self.run_engine)
+        tasks.add("engine watch", lambda: self.watch_engine(bus.progress))
+        tasks.add("validator", lambda: self.guard.run(bus, http, self.engine.kill))
 
     async def run_application(self) -> None:
         """Keep the ledger application running, until cancelled."""

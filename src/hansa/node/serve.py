@@ -30,7 +30,7 @@ from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.node import preflight
 from hansa.node.allowed_origins import MemberOrigins
-from hansa.node.folder import LOCK, MEMBER_KEY, GenesisDocument, load_genesis
+from hansa.node.folder import LOCK, MEMBER_KEY, GenesisDocument, finish_rotation, load_genesis
 from hansa.node.folder.lock import FolderLock
 from hansa.node.folder.permissions import close_to_others
 from hansa.node.http.server import http_server, listening_socket, tune_interpreter
@@ -59,6 +59,7 @@ def serve(folder: Path, environment: Mapping[str, str] = os.environ, clock: Cloc
     settings = load_settings(Path(), environment)
     configure_logs(settings.log_level, settings.log_format)
     with FolderLock(LOCK, shown):
+        finish_rotation(Path())
         _close_to_others()
         uvloop.run(_serve(settings, shown, environment, clock or SystemClock()))
 

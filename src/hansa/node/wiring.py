@@ -166,7 +166,6 @@ class Marketplace:
         models: Models,
         members: tuple[Member, ...],
         children: Children,
-        guard: ValidatorGuard,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -195,11 +194,7 @@ class Marketplace:
 
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
-        self.tasks.add("ledger", children.run_application)
-        self.tasks.add("engine", children.run_engine)
-        self.tasks.add("engine watch", lambda: children.watch_engine(self.bus.progress))
-        observe = partial(guard.run, self.bus, self.clients.to_members, children.engine.kill)
-        self.tasks.add("validator", observe)
+        children.add_tasks(self.tasks, self.bus, self.clients.to_members)
         self.tasks.add("registry", registry.follow)
         self.tasks.add("publisher", publisher.run)
         self.tasks.add("follower", follower.run)
@@ -211,7 +206,7 @@ class Marketplace:
         traffic, ledger, view = Traffic(), LedgerView(self.bus, clock), ReplicationView(store)
         done = partial(counters, publisher, follower, retriever)
         reporter = StatusReporter(
-            settings, store, ledger, registry, view, done, self.tasks, children.all, guard, clock
+            settings, store, ledger, registry, view, done, self.tasks, children.all, children.guard, clock
         )
         caller_check = MemberCallerCheck(did, endpoint, registry.known, clock, limits)
         league = LeagueContext(
@@ -261,7 +256,7 @@ async def assemble(
     plan = index_plan(models, settings.indexed_attributes)
     store = await SqliteStore.open(Path(STORE), clock, settings.limits, plan=plan)
     try:
-        return Marketplace(settings, store, models, members, children, guard, clock, entropy)
+        return Marketplace(settings, store, models, members, children, clock, entropy)
     except BaseException:
         await store.close()
         raise

@@ -17,14 +17,17 @@ from hansa.cli.doctor.checks import (
     check_publications,
     check_registration,
     check_store,
+    check_validator,
 )
 from hansa.cli.doctor.network import check_expiry, check_indexes
 from hansa.cli.doctor.results import CheckResult
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
-from hansa.node.folder import init_member
+from hansa.node.folder import LEDGER, init_member
 from hansa.node.settings.loading import load_settings
+from hansa.node.validator.observing import Observing, Reason, Sighting, write_observing
+from hansa.pubsub.engine import SIGNING_STATE
 from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import publications
 
@@ -56,6 +59,18 @@ def test_a_key_that_others_can_read_is_wrong_and_the_command_that_helps_is_shown
     assert [result.check for result in results] == ["permissions"]
     assert str(folder / "keys" / "token.jwk") in results[0].result
     assert results[0].todo == f"chmod -R go-rwx {folder}"
+
+
+def test_a_validator_that_observes_or_has_a_double_is_reported(folder: Path) -> None:
+    assert check_validator(folder).state == "ok"
+    (folder / LEDGER / SIGNING_STATE).unlink()
+    assert check_validator(folder).state == "wrong"
+    write_observing(folder, Observing("today", Reason.RESTORED))
+    assert check_validator(folder).state == "look"
+    write_observing(folder, Observing("today", Reason.RESTORED, None, Sighting(9, "today")))
+    result = check_validator(folder)
+    assert result.state == "wrong"
+    assert "hansa engine observe" in result.todo
 
 
 def test_a_damaged_key_and_a_missing_one_are_wrong(folder: Path) -> None:

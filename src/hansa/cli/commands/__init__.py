@@ -26,6 +26,14 @@ class Command(msgspec.Struct, frozen=True):
     example: str
 
 
+class CommandGroup(msgspec.Struct, frozen=True):
+    """Commands with a first word in common, as `hansa keys show` and `hansa keys rotate`."""
+
+    name: str
+    short_help: str
+    commands: tuple[Command, ...]
+
+
 def command(
     short_help: str, example: str, name: str | None = None
 ) -> Callable[[Callable[P, int | None]], Command]:

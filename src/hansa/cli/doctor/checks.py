@@ -29,7 +29,8 @@ from hansa.node.folder.disk import free_bytes
 from hansa.node.folder.permissions import open_to_others
 from hansa.node.serve import http_port
 from hansa.node.settings.loading import Settings, load_settings
-from hansa.pubsub.engine import engine_build, require_free_port
+from hansa.node.validator.observing import read_observing
+from hansa.pubsub.engine import engine_build, read_signing_state, require_free_port
 from hansa.store.sqlite.database.schema import MIGRATIONS
 
 PYTHON_OLDEST: Final = (3, 11)
@@ -91,6 +92,7 @@ def check_folder(folder: Path, environment: Mapping[str, str], clock: Clock) -> 
     yield from check_keys(folder)
     yield check_registration(folder, settings)
     yield check_engine_keys(folder, settings)
+    yield check_validator(folder)
     yield check_disk(folder, settings.limits.disk_free_min_bytes)
     yield check_store(folder / folders.STORE)
     yield check_publications(folder / folders.STORE)
@@ -162,6 +164,29 @@ def check_engine_keys(folder: Path, settings: Settings) -> CheckResult:
         return "those that the league knows"
 
     return result_of("engine keys", attempt, KEY_REMEDY)
+
+
+def check_validator(folder: Path) -> CheckResult:
+    """Whether the validator signs, and knows what it has signed."""
+    try:
+        observing = read_observing(folder)
+        if observing is None:
+            signed = read_signing_state(folder / folders.LEDGER)
+            return ok("validator", f"signs; last at height {signed.height}")
+    except Fatal as error:
+        todo = "Its next start makes it observe first; docs/operators/recover.md says what that is."
+        return wrong("validator", error.message, todo)
+    if observing.double is not None:
+        return wrong(
+            "validator",
+            f"another engine signs with its key, seen at height {observing.double.height}",
+            f"Stop that one for good, stop this one, then: hansa engine observe {folder}",
+        )
+    return look(
+        "validator",
+        f"observes and signs nothing ({observing.reason} {observing.since})",
+        "It signs by itself when it cannot sign twice; docs/operators/recover.md says when it cannot.",
+    )
 
 
 def check_disk(folder: Path, free_min_bytes: int) -> CheckResult:

@@ -26,6 +26,7 @@ TIMEOUT_S: Final = 3.0
 CERTIFICATE_RENEW_DAYS: Final = 14
 MEMBERS_CHECKED_MAX: Final = 64
 SEARCHES_SHOWN_MAX: Final = 5
+SUMMARY_MAX_CHARS: Final = 500
 
 
 async def check_running(settings: Settings) -> list[CheckResult]:
@@ -54,6 +55,12 @@ async def check_running(settings: Settings) -> list[CheckResult]:
         results.append(wrong("ledger", f"{state}: no other member is connected", todo))
     else:
         results.append(ok("ledger", state))
+    validator = report.get("validator")
+    if isinstance(validator, dict) and validator.get("is_observing"):
+        is_double = bool(validator.get("double") or validator.get("elsewhere"))
+        todo = "docs/operators/recover.md says when it signs again, and what to do when it cannot."
+        summary = printable(str(validator.get("summary")), SUMMARY_MAX_CHARS)
+        results.append((wrong if is_double else look)("validator", summary, todo))
     if report.get("failed"):
         todo = "Repeated automatically; `hansa status` shows the reasons."
         results.append(look("retrieval", f"{number(report, 'failed')} failed", todo))

@@ -37,6 +37,7 @@ from hansa.node.folder.layout import (
     MEMBER_KEY,
     NODE_KEY,
     OBSERVING,
+    ROTATION,
     SCHEMAS,
     STORE,
     TOKEN,
@@ -45,6 +46,7 @@ from hansa.node.folder.layout import (
 )
 from hansa.node.folder.member import init_member, issue_folder_token, write_token
 from hansa.node.folder.ports import unused_ports
+from hansa.node.folder.rotation import finish_rotation, rotate_token_key
 
 __all__ = [
     "CARD",
@@ -56,6 +58,7 @@ __all__ = [
     "MEMBER_KEY",
     "NODE_KEY",
     "OBSERVING",
+    "ROTATION",
     "SCHEMAS",
     "STORE",
     "TOKEN",
@@ -64,6 +67,7 @@ __all__ = [
     "GenesisDocument",
     "MemberCard",
     "chain_id_of",
+    "finish_rotation",
     "init_member",
     "install_genesis",
     "issue_folder_token",
@@ -71,6 +75,7 @@ __all__ = [
     "load_genesis",
     "read_card",
     "read_genesis",
+    "rotate_token_key",
     "unused_ports",
     "write_token",
 ]

@@ -10,6 +10,8 @@ TOKEN_KEY: Final = Path("keys/token.jwk")
 CARD: Final = Path("member.json")
 GENESIS: Final = Path("genesis.json")
 TOKEN: Final = Path("token")
+ROTATION: Final = Path("keys/rotation.json")
+"""A rotation of the tokens' key that has been decided, until it is carried out."""
 STORE: Final = Path("store.db")
 SCHEMAS: Final = Path("schemas")
 """JSON Schemas of extensions, which the operator puts there."""

@@ -31,6 +31,7 @@ from hansa.node.folder.layout import (
     VALIDATOR_KEY,
 )
 from hansa.node.folder.ports import unused_ports
+from hansa.node.folder.rotation import finish_rotation
 from hansa.node.settings.loading import FILE_NAME, load_settings
 from hansa.node.settings.schema import Value
 from hansa.node.settings.toml import toml_document
@@ -146,6 +147,7 @@ def issue_folder_token(
         Refused: `Code.INVALID`, when subject, role or time is not usable.
     """
     settings = load_settings(folder, {})
+    finish_rotation(folder)
     key = SigningKey.load(folder / TOKEN_KEY)
     return issue_token(key, settings.did, subject, roles, expires_in_s, clock, entropy)
 

@@ -1,0 +1,1 @@
+"""The keys of a marketplace, as `hansa keys` shows them."""
