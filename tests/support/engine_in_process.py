@@ -49,7 +49,7 @@ class EngineInProcess:
         self._decided_s = NOW.timestamp()
         self._hash_changed = False
         genesis = msgspec.json.encode(AppState(tuple(members), params or LedgerParams()))
-        self.ask("init_chain", "RequestInitChain", app_state_bytes=genesis, time=_timestamp(NOW.timestamp()))
+        self.application.init_chain(genesis, int(NOW.timestamp()) * 1000)
 
     def ask(self, name: str, message: str, **fields: Any) -> Any:
         """A request to the application, and its answer."""
