@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from hansa.business.http.shared_headers import header_block
 from hansa.node.http.fast_path import EXTENSION, JOINED_MAX_BYTES
 from tests.support.serving import Running, serving
 
 pytestmark = pytest.mark.league
 
+SHARED = header_block((b"vary", b"Authorization"), (b"cache-control", b"no-cache"))
 HEADERS = [(b"content-type", b"application/json"), (b"etag", b'"1"')]
 BODIES = {"small": b"{}", "large": b"x" * (2 * JOINED_MAX_BYTES), "none": b""}
 
@@ -26,13 +28,15 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     whole = scope["extensions"][EXTENSION]
     if way == "bad":
-        whole(scope, 200, [(b"x", b"a\r\nset-cookie: b")], b"", with_body=True)
+        whole(scope, 200, [(b"x", b"a\r\nset-cookie: b")], SHARED, b"", with_body=True)
         return
     status, body, with_body = int(status_text), BODIES[body_name], scope["method"] != "HEAD"
-    if way == "whole" and whole(scope, status, HEADERS, body, with_body=with_body):
+    if way == "whole" and whole(scope, status, HEADERS, SHARED, body, with_body=with_body):
         return
     length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": HEADERS + length})
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [*SHARED.headers, *HEADERS, *length]}
+    )
     await send({"type": "http.response.body", "body": body if with_body else b""})
 
 

@@ -6,6 +6,7 @@ others finish.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -18,13 +19,16 @@ from hansa.business.http.messages import (
     Response,
     Scope,
     Send,
+    accept_patch,
     error_response,
     send_response,
 )
 from hansa.business.http.response_cache import ResponseCache
-from hansa.business.http.routing import RoutingTable, respond_without_handler
+from hansa.business.http.routing import Handle, Match, RoutingTable, in_order, respond_without_handler
+from hansa.business.http.shared_headers import READS, SharedHeaders
 from hansa.business.jobs.files import JobFiles
 from hansa.business.operations.api_operations import ApiOperations
+from hansa.business.patches import JSON_PATCH, MEDIA_TYPES
 from hansa.business.routes import api_routes
 from hansa.core.cache import HasFigures
 from hansa.core.errors import Code, Fatal, HansaError, Unavailable
@@ -43,6 +47,7 @@ class BusinessApp:
         self._routing = RoutingTable()
         self.operations = {api.id: ApiOperations(api, context) for api in context.models.apis}
         """By API."""
+        self._shared = SharedHeaders(context.policies.allowed_origins)
         cache = ResponseCache()
         self.caches: Final[tuple[HasFigures, ...]] = (cache.cache, cache.requests)
         """For their figures."""
@@ -67,28 +72,55 @@ class BusinessApp:
     async def answer(self, scope: Scope, receive: Receive) -> Response | None:
         """The response to one request; None when the client closed the connection before it was complete."""
         assert scope["type"] == "http", "the node routes nothing else here"
+        request = Request(scope, receive, self._limits)
+        is_open = False
         if self._in_flight >= self._limits.requests_in_flight_max:
-            return error_response(
-                Unavailable(Code.OVERLOADED, "Too many requests are being processed.", retry_after_s=1)
+            return self._finished(
+                request,
+                error_response(
+                    Unavailable(Code.OVERLOADED, "Too many requests are being processed.", retry_after_s=1)
+                ),
             )
         self._in_flight += 1
         try:
             match = self._routing.match(scope["path"])
+            is_open = match.route.is_open and request.method in READS
             methods = match.route.item if match.entity_id else match.route.collection
-            handle = methods.get(scope["method"])
+            handle = methods.get(request.method)
             if handle is None:
-                return respond_without_handler(scope["method"], methods)
-            request = Request(scope, receive, self._limits)
-            request.parent_id = match.parent_id
-            return await handle(request, match.entity_id)
+                response = self._without_handler(request, match, methods)
+            else:
+                request.parent_id = match.parent_id
+                response = await handle(request, match.entity_id)
         except HansaError as error:
             if error.http_status == 500 or isinstance(error, Fatal):
                 log.error("request_failed", path=scope["path"], code=str(error.code), problem=error.message)
-            return error_response(error)
+            response = error_response(error)
         except Disconnected:
             return None
         except Exception:
             log.exception("request_failed", path=scope["path"])
-            return error_response(HansaError(Code.INTERNAL, ""))
+            response = error_response(HansaError(Code.INTERNAL, ""))
         finally:
             self._in_flight -= 1
+        return self._finished(request, response, is_open=is_open)
+
+    def _finished(self, request: Request, response: Response, *, is_open: bool = False) -> Response:
+        """A response with the headers that tell caches and browsers whom it is for."""
+        headers = request.headers
+        return response.with_shared(
+            self._shared.block(headers.get(b"origin"), has_token=b"authorization" in headers, is_open=is_open)
+        )
+
+    def _without_handler(self, request: Request, match: Match, methods: Mapping[str, Handle]) -> Response:
+        """The response to OPTIONS, and to a method that is not offered."""
+        headers = request.headers
+        more = self._shared.preflight(
+            headers.get(b"origin"),
+            headers.get(b"access-control-request-method"),
+            in_order(methods),
+            is_open=match.route.is_open,
+        )
+        if "PATCH" in methods:
+            more = (*more, accept_patch(MEDIA_TYPES if match.entity_id else (JSON_PATCH,)))
+        return respond_without_handler(request.method, methods, *more)

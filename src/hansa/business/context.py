@@ -21,6 +21,8 @@ class Policies(msgspec.Struct, frozen=True):
 
     unknown_attributes: UnknownAttributes = "refuse"
     """Attributes that the model does not know, in a body that announces no extension."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web origins whose pages may send tokens, as `https://shop.example`."""
 
 
 class Context(msgspec.Struct, frozen=True):

@@ -39,7 +39,10 @@ def api_routes(
     def monitored(handle: Handle) -> Handle:
         return handle if monitors is None else Monitored(handle, monitors, context)
 
-    routes = {description.path: route({"GET": description.retrieve}, {}), **HubHandler(api, context).routes}
+    routes = {
+        description.path: route({"GET": description.retrieve}, {}, is_open=True),
+        **HubHandler(api, context).routes,
+    }
     for one in operations.by_collection.values():
         writer = WriteHandler(one, context)
         handlers = _handlers(one, context, cache, writer, monitored)
@@ -92,7 +95,7 @@ def _route(resource: Resource, handlers: Mapping[str, tuple[tuple[str, str, Hand
     for method in resource.methods:
         for place, verb, handle in handlers[method]:
             table[place][verb] = handle
-    return route(table["collection"], table["item"])
+    return route(table["collection"], table["item"], is_open=resource.visibility == "catalogue")
 
 
 def _hidden(handle: Handle, place: str, resource: Resource) -> Handle:

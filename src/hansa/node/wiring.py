@@ -96,7 +96,7 @@ def business_context(
             limits=settings.limits,
         ),
         identifiers=identifiers,
-        policies=Policies(settings.unknown_attributes),
+        policies=Policies(settings.unknown_attributes, settings.allowed_origins),
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
     )
     return context, job_files

@@ -141,11 +141,6 @@ async def test_bodies_are_json_in_utf8(business: Business, media_type: str, stat
     assert answer.status == status
 
 
-async def test_a_compressed_body_is_refused(business: Business) -> None:
-    answer = await business.operator.post(OFFERINGS, {"name": "x"}, headers={"content-encoding": "gzip"})
-    check_refused(answer, 415, "unsupported-media-type")
-
-
 @pytest.mark.parametrize(
     ("accept", "status"),
     [

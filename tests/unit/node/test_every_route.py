@@ -168,6 +168,21 @@ async def test_a_parameter_that_does_not_exist_is_refused(whole: Whole) -> None:
     assert [found for found in complaints if found] == []
 
 
+async def test_every_response_tells_caches_what_it_depends_on(whole: Whole) -> None:
+    stranger = AsgiClient(whole.marketplace.front_door)
+    paths = {route.path.replace("{id}", "x") for route in rest_routes(whole.marketplace)}
+    for path in sorted(paths | {*COLLECTIONS, *HUBS, "/nowhere"}):
+        if path.endswith("/stream"):
+            continue
+        for client, expected in (
+            (stranger, {"no-cache", "no-store"}),
+            (whole.client, {"private, no-store", "no-store"}),
+        ):
+            answer = await client.get(path)
+            assert "Authorization" in answer.headers["vary"], path
+            assert answer.headers["cache-control"] in expected, path
+
+
 async def test_a_method_that_a_route_does_not_have_is_refused(whole: Whole) -> None:
     complaints = []
     paths = {route.path.replace("{id}", "x") for route in rest_routes(whole.marketplace)}

@@ -8,12 +8,13 @@ code.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 import msgspec
 
-from hansa.business.patches import MEDIA_TYPES
+from hansa.business.http.coding import GZIP, IDENTITY, GzipReader, decompressed
+from hansa.business.http.shared_headers import NO_BLOCK, Header, HeaderBlock
 from hansa.core.bounded_json import read_json, read_object
 from hansa.core.error_response import error_response as core_error_response
 from hansa.core.errors import Code, HansaError, Refused
@@ -24,7 +25,6 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Header = tuple[bytes, bytes]
 
 CONTENT_TYPE: Final = (b"content-type", b"application/json;charset=utf-8")
 DEFAULT_OF_TOOLS: Final = "text/plain"
@@ -32,7 +32,7 @@ DEFAULT_OF_TOOLS: Final = "text/plain"
 JSON_TYPES: Final = (JSON,)
 BODILESS: Final = frozenset({204, 304})
 """Statuses whose responses have neither body nor length (RFC 9110, section 8.6)."""
-ACCEPT_PATCH: Final = (b"accept-patch", ", ".join(MEDIA_TYPES).encode())
+ACCEPT_ENCODING: Final = (b"accept-encoding", b"gzip, identity")
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -41,6 +41,21 @@ class Response(msgspec.Struct, frozen=True):
     status: int
     body: bytes = b""
     headers: tuple[Header, ...] = ()
+    """Its own."""
+    shared: HeaderBlock = NO_BLOCK
+    """Further headers, which many responses have."""
+
+    def with_shared(self, block: HeaderBlock) -> Response:
+        """The same response with that block of headers."""
+        return Response(self.status, self.body, self.headers, block)
+
+
+class UnsupportedContent(Refused):
+    """A body in a form that is not taken here, with the headers that name the forms that are."""
+
+    def __init__(self, message: str, *accepted: Header) -> None:
+        super().__init__(Code.UNSUPPORTED_MEDIA_TYPE, message)
+        self.accepted = accepted
 
 
 class Disconnected(Exception):
@@ -88,16 +103,30 @@ class Request:
         for parameter in parameters.lower().split(b";"):
             key, _, value = parameter.partition(b"=")
             if key.strip() == b"charset" and value.strip().strip(b'"') not in {b"utf-8", b"utf8"}:
-                raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, "JSON is sent in UTF-8.")
+                raise UnsupportedContent("JSON is sent in UTF-8.", self._accepted(offered))
         media_type = name.strip().lower().decode("latin-1")
         return self._offered(JSON if media_type == DEFAULT_OF_TOOLS else media_type, offered)
 
     def _offered(self, media_type: str, offered: tuple[str, ...]) -> str:
         if media_type not in offered:
-            raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A body here is {' or '.join(sorted(offered))}.")
-        if self.headers.get(b"content-encoding", b"identity") != b"identity":
-            raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, "Bodies are taken uncompressed.")
+            raise UnsupportedContent(
+                f"A body here is {' or '.join(sorted(offered))}.", self._accepted(offered)
+            )
+        if b"content-encoding" in self.headers and not self._is_gzip and not self._is_plain:
+            raise UnsupportedContent("A body is compressed with gzip, or not at all.", ACCEPT_ENCODING)
         return media_type
+
+    def _accepted(self, offered: tuple[str, ...]) -> Header:
+        """The header that names the media types of bodies (RFC 9110, 15.5.16; of patches RFC 5789, 2.2)."""
+        return accept_patch(offered) if self.method == "PATCH" else (b"accept", ", ".join(offered).encode())
+
+    @property
+    def _is_gzip(self) -> bool:
+        return self.headers.get(b"content-encoding", IDENTITY).strip().lower() in GZIP
+
+    @property
+    def _is_plain(self) -> bool:
+        return self.headers.get(b"content-encoding", IDENTITY).strip().lower() in {b"", IDENTITY}
 
     async def json(self, media_types: tuple[str, ...] = JSON_TYPES) -> dict[str, Any]:
         """The body, a JSON object.
@@ -119,28 +148,44 @@ class Request:
         return read_json(await self.content(), self.limits)
 
     async def content(self) -> bytes:
-        """The body, whatever it is.
+        """The body, whatever it is, decompressed.
 
         Raises:
-            Refused: `Code.TOO_LARGE`.
+            Refused: `Code.TOO_LARGE`, or `Code.MALFORMED` when it is no gzip and says so.
             Disconnected: The client went away.
         """
-        self.raw = self.raw or await self._body()
+        if not self.raw:
+            self.raw = await self._body()
+            if b"content-encoding" in self.headers and self._is_gzip:
+                plain = decompressed(self.raw, self.limits.body_size_max_bytes)
+                if plain is None:
+                    self.raw = b""
+                    raise _too_large(self.limits.body_size_max_bytes)
+                self.raw = plain
         return self.raw
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, of any size: whoever takes it keeps a bound.
+        """The body as it arrives, decompressed, of any size: whoever takes it keeps a bound.
 
         Raises:
+            Refused: `Code.MALFORMED`, when it is no gzip and says so.
             Disconnected: The client went away.
         """
+        gzip = GzipReader() if self._is_gzip else None
         while True:
             message = await self._receive()
             if message["type"] != "http.request":
                 raise Disconnected
-            yield message.get("body", b"")
+            part: bytes = message.get("body", b"")
+            if gzip is None:
+                yield part
+            else:
+                for chunk in gzip.read(part):
+                    yield chunk
             if not message.get("more_body", False):
-                return
+                break
+        if gzip is not None:
+            gzip.finish()
 
     async def _body(self) -> bytes:
         size_max = self.limits.body_size_max_bytes
@@ -192,7 +237,7 @@ def _takes_json(accept: bytes) -> bool:
 def error_response(error: HansaError) -> Response:
     """The response that reports an error; see `hansa.core.error_response`."""
     response = core_error_response(error)
-    further = (ACCEPT_PATCH,) if error.code is Code.UNSUPPORTED_MEDIA_TYPE else ()
+    further = error.accepted if isinstance(error, UnsupportedContent) else ()
     return Response(response.status, response.body, response.headers + further)
 
 
@@ -207,9 +252,14 @@ def allow(methods: tuple[str, ...]) -> Header:
     return b"allow", ", ".join(methods).encode()
 
 
+def accept_patch(media_types: Iterable[str]) -> Header:
+    """The header that names the forms of a patch (RFC 5789, section 3.1)."""
+    return b"accept-patch", ", ".join(media_types).encode()
+
+
 async def send_response(send: Send, response: Response, *, with_body: bool) -> None:
     """Write a response to an ASGI server."""
-    headers = list(response.headers)
+    headers = [*response.shared.headers, *response.headers]
     if response.status not in BODILESS:
         headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hansa.business.http.messages import Request, Response, allow, method_not_allowed
+from hansa.business.http.shared_headers import Header
 from hansa.core.errors import Code, Refused
 
 Handle = Callable[[Request, str], Awaitable[Response]]
@@ -28,6 +29,8 @@ class Route(msgspec.Struct, frozen=True):
 
     collection: Mapping[str, Handle]
     item: Mapping[str, Handle]
+    is_open: bool = False
+    """Whether everybody may read here."""
 
 
 class Match(NamedTuple):
@@ -38,12 +41,12 @@ class Match(NamedTuple):
     entity_id: str
 
 
-def route(collection: dict[str, Handle], item: dict[str, Handle]) -> Route:
+def route(collection: dict[str, Handle], item: dict[str, Handle], *, is_open: bool = False) -> Route:
     """A route; what answers GET answers HEAD as well."""
     for methods in (collection, item):
         if "GET" in methods:
             methods["HEAD"] = methods["GET"]
-    return Route(collection, item)
+    return Route(collection, item, is_open)
 
 
 def in_order(methods: Mapping[str, object] | frozenset[str]) -> tuple[str, ...]:
@@ -51,11 +54,11 @@ def in_order(methods: Mapping[str, object] | frozenset[str]) -> tuple[str, ...]:
     return tuple(name for name in METHOD_ORDER if name in methods or name == "OPTIONS")
 
 
-def respond_without_handler(method: str, methods: Mapping[str, Handle]) -> Response:
-    """The response to a method without a handler: the methods that there are."""
+def respond_without_handler(method: str, methods: Mapping[str, Handle], *more: Header) -> Response:
+    """The response to a method without a handler: the methods that there are, and to OPTIONS `more`."""
     allowed = in_order(methods)
     if method == "OPTIONS":
-        return Response(204, b"", (allow(allowed),))
+        return Response(204, b"", (allow(allowed), *more))
     return method_not_allowed(allowed)
 
 

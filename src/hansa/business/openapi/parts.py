@@ -75,6 +75,8 @@ HEADERS: Final[Mapping[str, Part]] = {
         "schema": {"type": "integer", "minimum": 1},
     },
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
+    "Accept": {"description": "Media types of a POST or PUT.", "schema": {"type": "string"}},
+    "Accept-Encoding": {"description": "Codings of a body.", "schema": {"type": "string"}},
     "Accept-Patch": {
         "description": "Media types of a PATCH (RFC 5789).",
         "schema": {"type": "string"},
@@ -99,7 +101,10 @@ ERRORS: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
     412: ("The entity is not in the version that the request expects.", ()),
     413: ("The body is too large.", ()),
     414: ("The query is too long.", ()),
-    415: ("The media type of the body is not supported.", ("Accept-Patch",)),
+    415: (
+        "The media type of the body is not supported, or it is compressed with something else than gzip.",
+        ("Accept", "Accept-Encoding", "Accept-Patch"),
+    ),
     416: ("The list ends before the range begins.", ("Content-Range",)),
     429: ("Too many requests; try again later.", ("Retry-After",)),
     500: ("An internal error.", ()),

@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from hansa.business.http.messages import BODILESS
+from hansa.business.http.shared_headers import HeaderBlock
 
 EXTENSION: Final = "hansa.fast_path"
 """Name under `extensions` in the scope of a request."""
@@ -32,7 +33,9 @@ Headers = Iterable[tuple[bytes, bytes]]
 class FastPath(Protocol):
     """Writes a complete response to one request."""
 
-    def __call__(self, scope: Any, status: int, headers: Headers, body: bytes, *, with_body: bool) -> bool:
+    def __call__(
+        self, scope: Any, status: int, headers: Headers, shared: HeaderBlock, body: bytes, *, with_body: bool
+    ) -> bool:
         """Write it; False when it must be sent as ASGI messages instead.
 
         That is so when the client reads slowly, has disconnected, or has sent the next request already.
@@ -41,6 +44,7 @@ class FastPath(Protocol):
             scope: Of the request.
             status: Of HTTP.
             headers: Without `Content-Length`; names in lower case.
+            shared: Further headers, encoded already.
             body: All of it.
             with_body: Whether it is written, or only its length, as for HEAD.
         """
@@ -66,6 +70,7 @@ def write_response(
     default: DefaultHeaders,
     status: int,
     headers: Headers,
+    shared: HeaderBlock,
     body: bytes,
     *,
     with_body: bool,
@@ -74,7 +79,8 @@ def write_response(
     if cycle.disconnected or cycle.flow.write_paused:
         return False
     default_lines, lines = default.lines(cycle.default_headers)
-    parts = [STATUS_LINE[status], default_lines]
+    parts = [STATUS_LINE[status], default_lines, shared.lines]
+    lines += len(shared.headers)
     for name, value in headers:
         parts += (name, b": ", value, b"\r\n")
         lines += 1

@@ -14,8 +14,10 @@ from typing import Any, Final, Protocol
 import structlog
 
 from hansa.business.http.messages import Response, error_response, send_response
+from hansa.business.http.shared_headers import FOR_ALL, FOR_ONE, HeaderBlock, SharedHeaders, has_token
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.identity.requests import MEMBER_TOKEN_HEADER
 from hansa.node.http.fast_path import EXTENSION, FastPath
 from hansa.node.http.traffic import Traffic
 
@@ -28,6 +30,11 @@ WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 DISK_RETRY_AFTER_S: Final = 30.0
 LEAGUE_PATH: Final = "/league/"
 STREAM_PATH: Final = "/stream"
+CACHE_CONTROL: Final = b"cache-control"
+CREDENTIALS: Final = frozenset({b"authorization", MEMBER_TOKEN_HEADER.lower().encode()})
+"""Headers by which a caller is known, in lower case."""
+VARY_OF_REST: Final = (b"vary", f"Accept, Authorization, {MEMBER_TOKEN_HEADER}".encode())
+"""What a response beside the TM Forum APIs depends on."""
 
 log = structlog.get_logger("hansa.node")
 
@@ -68,6 +75,7 @@ class FrontDoor:
         self._clock = clock
         self._streams: set[asyncio.Task[Any]] = set()
         self._is_stopping = False
+        self._shared = SharedHeaders()
 
     def stop_streams(self) -> None:
         """End the responses that have no end of their own, so that the server can stop."""
@@ -101,20 +109,20 @@ class FrontDoor:
                 "The disk is nearly full: writes are refused, reads go on.",
                 DISK_RETRY_AFTER_S,
             )
-            answer = error_response(full)
+            answer = self._error(scope, full)
         else:
             try:
                 answer = await self._business.answer(scope, receive)
             except Exception:
                 log.exception("request_failed", path=scope["path"][:200], method=scope["method"])
-                answer = error_response(HansaError(Code.INTERNAL, "internal"))
+                answer = self._error(scope, HansaError(Code.INTERNAL, "internal"))
         if answer is None:
             return 500
         with_body = scope["method"] != "HEAD"
         extensions = scope.get("extensions")
         write_response: FastPath | None = extensions.get(EXTENSION) if extensions else None
         if write_response is None or not write_response(
-            scope, answer.status, answer.headers, answer.body, with_body=with_body
+            scope, answer.status, answer.headers, answer.shared, answer.body, with_body=with_body
         ):
             await send_response(send, answer, with_body=with_body)
         return answer.status
@@ -127,6 +135,7 @@ class FrontDoor:
             nonlocal status
             if status == 0:
                 status = message.get("status", 0)
+                self._complete_head(scope, message)
             await send(message)
 
         try:
@@ -139,6 +148,21 @@ class FrontDoor:
             if status == 0:
                 await _send_error(counting_send, HansaError(Code.INTERNAL, "internal"))
         return status or 500
+
+    def _error(self, scope: MutableMapping[str, Any], error: HansaError) -> Response:
+        return error_response(error).with_shared(self._shared_block(scope))
+
+    def _shared_block(self, scope: MutableMapping[str, Any]) -> HeaderBlock:
+        return self._shared.block(None, has_token=has_token(scope["headers"]), is_open=False)
+
+    @staticmethod
+    def _complete_head(scope: MutableMapping[str, Any], message: Message) -> None:
+        """Tell caches whom a response is for, as far as whoever made it did not."""
+        headers = [*message["headers"], VARY_OF_REST]
+        if not any(name.lower() == CACHE_CONTROL for name, _ in headers):
+            is_private = any(name in CREDENTIALS for name, _ in scope["headers"])
+            headers.append((CACHE_CONTROL, FOR_ONE if is_private else FOR_ALL))
+        message["headers"] = headers
 
     async def _answer_stream(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Have a stream answered, which ends with the client or with this marketplace."""

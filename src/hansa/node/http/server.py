@@ -21,6 +21,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from hansa.business.http.shared_headers import HeaderBlock
 from hansa.core.errors import Code, Fatal
 from hansa.node.http.fast_path import EXTENSION, DefaultHeaders, Headers, write_response
 
@@ -88,12 +89,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _write_response(
-        self, scope: Any, status: int, headers: Headers, body: bytes, *, with_body: bool
+        self, scope: Any, status: int, headers: Headers, shared: HeaderBlock, body: bytes, *, with_body: bool
     ) -> bool:
         cycle = self.cycle
         if cycle.scope is not scope:  # the client has sent the next request already
             return False
-        return write_response(cycle, self.config.default_headers, status, headers, body, with_body=with_body)
+        return write_response(
+            cycle, self.config.default_headers, status, headers, shared, body, with_body=with_body
+        )
 
     def _refuse(self) -> None:
         if not self.transport.is_closing():

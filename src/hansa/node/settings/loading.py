@@ -64,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True):
     unresolved_references: UnresolvedPolicy
     referenced_deletion: DeletionPolicy
     indexed_attributes: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
     import_hosts: tuple[str, ...]
     limits: Limits
 
@@ -150,7 +151,7 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return "it must be a port, 0 to 65535"
     if _is_limit(setting) and isinstance(value, int | float) and not 0 < value < float("inf"):
         return "it must be above 0"
-    if setting.key == "import_hosts" and isinstance(value, tuple):
+    if setting.key in {"allowed_origins", "import_hosts"} and isinstance(value, tuple):
         wrong = [host for host in value if not _ORIGIN.fullmatch(host)]
         if wrong:
             return f"{wrong[0]!r} is no origin, as https://files.example"

@@ -100,6 +100,14 @@ BUSINESS_SETTINGS: Final = (
         ("ProductOffering.version", "externalId"),
     ),
     Setting(
+        "allowed_origins",
+        "list of texts",
+        (),
+        "Web origins whose pages may send tokens to the TM Forum APIs and read the answers. Pages of every origin may read "
+        "what is public.",
+        ("https://shop.example",),
+    ),
+    Setting(
         "import_hosts",
         "list of texts",
         (),

@@ -27,9 +27,7 @@ class Description:
         if self._response is None:
             body = openapi_document(self._api, self._endpoint)
             tag = b'"%b"' % hashlib.sha256(body).hexdigest().encode()
-            self._response = Response(
-                200, body, (CONTENT_TYPE, (b"etag", tag), (b"cache-control", b"no-cache"))
-            )
+            self._response = Response(200, body, (CONTENT_TYPE, (b"etag", tag)))
         tag = dict(self._response.headers)[b"etag"]
         if request.headers.get(b"if-none-match") == tag:
             return Response(304, b"", ((b"etag", tag),))

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from hansa.business.context import Context
-from hansa.business.http.messages import CONTENT_TYPE, JSON_TYPES, Header, Request, Response
+from hansa.business.http.messages import CONTENT_TYPE, JSON_TYPES, Request, Response
 from hansa.business.http.routing import Route, route
+from hansa.business.http.shared_headers import Header
 from hansa.business.hub.events import TOPIC
 from hansa.business.hub.subscription_filter import api_filter, topic_filter
 from hansa.business.models import Api

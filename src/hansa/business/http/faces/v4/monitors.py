@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import Final
 
 from hansa.business.context import Context
-from hansa.business.http.messages import Header, Request, Response, error_response
+from hansa.business.http.messages import Request, Response, error_response
 from hansa.business.http.routing import Handle
+from hansa.business.http.shared_headers import Header
 from hansa.business.operations.update import UpdateOperation
 from hansa.core.errors import Code, Refused
 

@@ -13,8 +13,9 @@ from hansa.business.context import Context
 from hansa.business.http.conditional import etag, is_known, last_modified
 from hansa.business.http.faces.v4.requested import requested_of
 from hansa.business.http.faces.v4.response import publication_header
-from hansa.business.http.messages import CONTENT_TYPE, Header, Request, Response, error_response
+from hansa.business.http.messages import CONTENT_TYPE, Request, Response, error_response
 from hansa.business.http.response_cache import ListKey, ResponseCache
+from hansa.business.http.shared_headers import Header
 from hansa.business.operations.read import ReadOperation
 from hansa.business.query import ListRequest, list_request, paging, split_paging
 from hansa.business.representation import Representation

@@ -9,7 +9,8 @@ from typing import Final
 from urllib.parse import quote
 
 from hansa.business.http.conditional import etag, last_modified
-from hansa.business.http.messages import CONTENT_TYPE, Header, Response
+from hansa.business.http.messages import CONTENT_TYPE, Response
+from hansa.business.http.shared_headers import Header
 from hansa.business.operations.writes import WriteResult
 from hansa.business.representation import Selection
 from hansa.business.rules import UnresolvedReference
