@@ -28,6 +28,11 @@ class Plan(msgspec.Struct, frozen=True):
     league_changes: int = 100
     sustained_changes: int = 6_000
     sustained_connections: int = 8
+    # Readers of the ledger.
+    readers_events: int = 1_000
+    readers_rounds: int = 5
+    readers_round_s: float = 4.0
+    readers_lead_s: float = 2.0
 
 
 FULL: Final = Plan()
@@ -44,4 +49,8 @@ QUICK: Final = Plan(
     league_changes=5,
     sustained_changes=100,
     sustained_connections=2,
+    readers_events=100,
+    readers_rounds=1,
+    readers_round_s=0.5,
+    readers_lead_s=0.1,
 )

@@ -57,6 +57,7 @@ class Limits(msgspec.Struct, frozen=True):
     claims_page_max: int = 1000
     ledger_reads_waiting_max: int = 64
     ledger_read_timeout_s: float = 2.0
+    ledger_read_share: float = 0.1
     publish_timeout_s: float = 60.0
     publish_in_flight_max: int = 4
     publish_tick_s: float = 0.25

@@ -91,6 +91,7 @@ class CometBftBus(LedgerBus):
             STRANGERS_AT_ONCE_MAX,
             limits.ledger_reads_waiting_max,
             limits.ledger_read_timeout_s,
+            limits.ledger_read_share,
         )
         pool = ReaderPool(state_file, clock, strangers)
         self.for_strangers = StrangersReads(self, pool, clock, limits, self._signal)

@@ -112,10 +112,11 @@ async def test_the_proofs_of_a_page_hash_a_bounded_number_of_events(monkeypatch:
     ledger = MemoryLedger([origin.member], ManualClock())
     for _ in range(3):
         await ledger.bus().publish(origin.events(4), origin.signer)
-    monkeypatch.setattr(reader, "HASHED_MAX", 9)
+    size = len((await ledger.bus().search(0)).events[0].content)
+    monkeypatch.setattr(reader, "HASHED_MAX_BYTES", 9 * size)
     page = await ledger.bus().search(0, with_proofs=True)
     assert (len(page.events), page.scanned_to) == (8, 8)
-    monkeypatch.setattr(reader, "HASHED_MAX", 1)
+    monkeypatch.setattr(reader, "HASHED_MAX_BYTES", 1)
     assert len((await ledger.bus().search(8, with_proofs=True)).events) == 4
     assert len((await ledger.bus().search(0)).events) == 12
 

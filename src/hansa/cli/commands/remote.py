@@ -138,8 +138,8 @@ def events(
 ) -> None:
     """Show committed events in ledger order.
 
-    A line has the position, the time of the event and that of its block, name, issuer, version, status and key
-    of the entity. --from and --to go by the time of the event; that of a block may be a minute earlier.
+    A line has the position, the time of the event and that of its block, name, issuer, version, status and
+    key of the entity. --from and --to go by the time of the event; that of a block may be a minute earlier.
     With --follow, new events alone unless --after or --from says otherwise; a broken connection is opened
     again. With --genesis, an event that its issuer did not sign ends the command with an error.
     """

@@ -47,6 +47,7 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "claims_page_max": "Entity keys asked of the ledger at a time.",
     "ledger_reads_waiting_max": "Readings of the ledger by strangers that may wait; one more is answered 503.",
     "ledger_read_timeout_s": "Longest time for one reading of the ledger by a stranger.",
+    "ledger_read_share": "Share of one core's time that strangers' readings of the ledger together may take.",
     "publish_timeout_s": "How long a publisher waits for its batch to be committed before it submits it again.",
     "publish_in_flight_max": "Batches of this member that are submitted and not committed yet.",
     "publish_tick_s": "During a burst, batches with room left are submitted at multiples of this time, at all members alike.",

@@ -6,6 +6,7 @@ fails ends the process: a state that cannot be written must not be voted on.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,6 +55,12 @@ from hansa.pubsub.ledger.storage.tree_tables import TreeMissing, TreeTables
 MEMORY: Final = ":memory:"
 _BUSY_TIMEOUT_MS: Final = 10_000
 """Those who read hold the writer up only while one of them recovers the log that a crash left."""
+
+_LOG_PAGES: Final = 1000
+"""Pages of the write-ahead log, from which on it is copied into the database after a commit."""
+_LOG_PAGES_MAX: Final = 4000
+"""Pages of the log, from which on a commit waits for those who read it."""
+_LOG_BUSY_TIMEOUT_MS: Final = 50
 
 _SELECT_CLAIM_NUMBER: Final = "SELECT number FROM claim WHERE key = ? AND issuer = ?"
 _INSERT_CLAIM: Final = "INSERT INTO claim (key, issuer) VALUES (?, ?) RETURNING number"
@@ -207,6 +214,7 @@ class SqliteState:
                 issuers = self._write_events(effects)
             self._tables.write(effects.trees)
             self.connection.execute(_WRITE_HEAD, _head_row(effects.head, effects.trees.sections))
+        self._copy_log()
         self._head = effects.head
         self.trees.apply(effects.trees)
         self._issuer_states |= {issuer.did: issuer for issuer in effects.issuers}
@@ -216,6 +224,22 @@ class SqliteState:
         if effects.members:
             changed = self._members | {member.did: member for member in effects.members}
             self._members = {did: changed[did] for did in sorted(changed)}
+
+    def _copy_log(self) -> None:
+        """Copy the write-ahead log into the database when it is long, so that it begins anew.
+
+        It does so by itself once nobody reads what is in it. Beside readers whose transactions overlap all
+        the time that never happens: then a commit waits until those who read have ended, while new ones read
+        the database alone. What fails is tried again after the next commit; the log retains everything.
+        """
+        with contextlib.suppress(apsw.Error):
+            pages, _ = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+            if pages >= _LOG_PAGES_MAX:
+                self.connection.set_busy_timeout(_LOG_BUSY_TIMEOUT_MS)
+                self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            elif pages >= _LOG_PAGES:
+                self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
 
     def _write_events(self, effects: BlockEffects) -> dict[str, int]:
         """Write the events of a block; the numbers of their issuers."""
@@ -294,6 +318,7 @@ class SqliteState:
             )
         self.connection.pragma("journal_mode", "wal")
         self.connection.pragma("synchronous", "full")
+        self.connection.pragma("wal_autocheckpoint", 0)  # `_copy_log` does it
         self.connection.pragma("temp_store", "memory")
         if version == 0:
             with self.connection:

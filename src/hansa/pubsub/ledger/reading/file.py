@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Final
 
 import apsw
+import msgspec
 import structlog
 
 from hansa.core.errors import Code, Unavailable
-from hansa.pubsub.ledger.reading.reader import LedgerReader
+from hansa.pubsub.ledger.reading.reader import LedgerReader, StateDamaged
 from hansa.pubsub.ledger.storage.schema import APPLICATION_ID, SCHEMA_VERSION
 
 BUSY_TIMEOUT_MS: Final = 500
@@ -63,6 +64,9 @@ class LedgerFile:
         except apsw.Error as error:
             self.close()
             raise self._unavailable(error) from error
+        except (StateDamaged, UnicodeDecodeError, msgspec.DecodeError) as error:
+            self.close()
+            raise self._damaged(error) from error
         self._is_reported = False
 
     def close(self) -> None:
@@ -111,8 +115,11 @@ class LedgerFile:
             return Unavailable(Code.UNAVAILABLE, "The ledger's state cannot be read just now.", RETRY_S)
         if not isinstance(error, apsw.NotADBError | apsw.CorruptError | apsw.IOError | apsw.FullError):
             raise error
+        return self._damaged(error)
+
+    def _damaged(self, error: Exception) -> Unavailable:
         if not self._is_reported:
-            log.error("ledger_state_unreadable", path=str(self._path), reason=str(error))
+            log.error("ledger_state_unreadable", path=str(self._path), reason=str(error)[:200])
             self._is_reported = True
         return Unavailable(
             Code.UNAVAILABLE,

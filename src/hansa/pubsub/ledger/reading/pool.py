@@ -4,6 +4,11 @@ SQLite runs outside the interpreter's lock. A `Lane` bounds how many readings ru
 how long one may take; what strangers read and what this member itself reads have a lane each, so that no
 number of strangers holds up publishing or following. Whoever is one too many is refused at once, and told
 when to come again.
+
+Consensus runs on the same cores. So a lane may have a share of one core's time: when its readings have used
+up what they saved meanwhile (`BURST_S` at most), the next ones wait. A page now and then comes at once, and
+any number of readers that go on and on together take no more than the share. What a reading used is the time
+that it took, so a busy machine leaves the readers even less.
 """
 
 from __future__ import annotations
@@ -22,6 +27,10 @@ from hansa.pubsub.ledger.reading.file import LedgerFile
 from hansa.pubsub.ledger.reading.reader import LedgerReader
 
 RETRY_S: Final = 1.0
+BURST_S: Final = 0.25
+PAUSE_MIN_S: Final = 0.001
+CHARGE_MAX_S: Final = 0.1
+"""A single slow reading (the disk is busy) does not shut out those after it for long."""
 
 T = TypeVar("T")
 
@@ -34,6 +43,8 @@ class Lane(msgspec.Struct, frozen=True):
     waiting_max: int
     timeout_s: float
     """Of one reading, once it runs."""
+    share: float | None = None
+    """Of one core's time, for all readings together; None for no bound."""
 
 
 class _Worker:
@@ -42,6 +53,8 @@ class _Worker:
     def __init__(self, path: Path, clock: Clock) -> None:
         self.file = LedgerFile(path, self._check)
         self._clock = clock
+        self.used_s = 0.0
+        """By the last reading."""
         self._deadline_s = 0.0
         self._is_cancelled = False
 
@@ -56,8 +69,12 @@ class _Worker:
 
     def run(self, work: Callable[[LedgerReader], T]) -> T:
         """Read, in a worker thread."""
-        with self.file.reader() as reader:
-            return work(reader)
+        started_at_s = self._clock.monotonic()
+        try:
+            with self.file.reader() as reader:
+                return work(reader)
+        finally:
+            self.used_s = self._clock.monotonic() - started_at_s
 
     def _check(self) -> None:
         if self._is_cancelled:
@@ -79,6 +96,9 @@ class ReaderPool:
         self._slots = asyncio.Semaphore(lane.at_once_max)
         self._readings = 0
         """How many run or wait."""
+        self._saved_s = BURST_S
+        """Of the share and not used yet; negative when more was used."""
+        self._saved_at_s = clock.monotonic()
         self._is_closed = False
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
@@ -95,6 +115,7 @@ class ReaderPool:
         self._readings += 1
         try:
             async with self._slots:
+                await self._wait_for_share()
                 return await self._run(work)
         finally:
             self._readings -= 1
@@ -119,6 +140,20 @@ class ReaderPool:
         finally:
             self._busy.discard(worker)
             self._idle.append(worker)
+            self._saved_s -= min(worker.used_s, CHARGE_MAX_S)
+
+    async def _wait_for_share(self) -> None:
+        """Wait until the lane's readings have not used more than their share."""
+        share = self._lane.share
+        if share is None:
+            return
+        while True:
+            now_s = self._clock.monotonic()
+            self._saved_s = min(BURST_S, self._saved_s + share * (now_s - self._saved_at_s))
+            self._saved_at_s = now_s
+            if self._saved_s >= 0:
+                return
+            await self._clock.sleep(max(-self._saved_s / share, PAUSE_MIN_S))
 
     def close(self) -> None:
         """End the threads; readings that run are stopped."""

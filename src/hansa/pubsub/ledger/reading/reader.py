@@ -1,15 +1,19 @@
 """Answers from the ledger's state, from one connection that only reads.
 
-Every answer is of one block: it is read in one transaction, which is short, so that the write-ahead log can
-always be copied into the file. The work for an answer is bounded: in events, in bytes, in positions visited,
-in events hashed for proofs, and in time (`check` of the constructor).
+Every answer is of one block: it is read in one transaction, which is short, because SQLite begins its log
+anew only when nobody reads what is in it; whatever can be computed afterwards is. The work for an answer is
+bounded: in events, in bytes, in positions visited, in events hashed for proofs, and in time (`check` of the
+constructor).
+
+A state that contradicts itself raises `StateDamaged`. Not everything is looked for: that is what the writer
+does at its start, and what an event's proof is for.
 """
 
 from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -17,11 +21,12 @@ import apsw
 import msgspec
 
 from hansa.core.batches import EventProof, event_proofs
+from hansa.core.closed_structs import StructForm, StructT
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import committed_event
 from hansa.core.members import MEMBER, Member
 from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage
-from hansa.pubsub.ledger.commitments.claims import bucket_of, decode_claim, record_of
+from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, bucket_of, decode_claim, record_of
 from hansa.pubsub.ledger.commitments.stored import ISSUER
 from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
 from hansa.pubsub.ledger.reading.search import EventSearch, check_keys
@@ -30,8 +35,8 @@ from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 EVENTS_MAX: Final = 500
 PAGE_SIZE_MAX_BYTES: Final = 1_048_576
-HASHED_MAX: Final = 20_000
-"""Events hashed for the proofs of a page: a proof needs all of its batch."""
+HASHED_MAX_BYTES: Final = 4_194_304
+"""Contents of events that are hashed for the proofs of a page: a proof needs all of its batch."""
 IDS_MAX: Final = 1000
 
 _HEAD: Final = "SELECT height, time_ms, events, app_hash, registry_root, params FROM head"
@@ -50,6 +55,10 @@ _EVENTS: Final = (
     " ORDER BY requested.key"
 )
 _CONTENTS: Final = "SELECT content FROM event_content WHERE position >= ? AND position < ? ORDER BY position"
+
+
+class StateDamaged(Exception):
+    """The state contradicts itself; the message says where."""
 
 
 class LedgerHead(msgspec.Struct, frozen=True):
@@ -135,7 +144,7 @@ class LedgerReader:
             root, members = self._members
             if head.registry_root != root:
                 rows: list[tuple[Any, ...]] = self._connection.execute(_MEMBERS).fetchall()
-                members = tuple(MEMBER.read(body) for (body,) in rows)
+                members = tuple(_stored(MEMBER, body) for (body,) in rows)
                 self._members = head.registry_root, members
             return members
 
@@ -160,7 +169,8 @@ class LedgerReader:
 
     def _claim(self, issuer: str, key: str) -> Claim:
         record = record_of(self._tables.bucket(bucket_of(key)), key, issuer)
-        assert record is not None, "every claim that has a number has a record"
+        if record is None or len(record) != CLAIM_SIZE_BYTES:
+            raise StateDamaged(f"a claim on {key} is missing")
         return decode_claim(record, issuer)
 
     def positions(self, issuer: str, ids: Sequence[str]) -> IssuerPositions:
@@ -179,7 +189,7 @@ class LedgerReader:
                 if row is not None:
                     events[event_id] = row[0], content_digest(row[1])
             row = self._connection.execute("SELECT body FROM issuer WHERE did = ?", (issuer,)).fetchone()
-        return IssuerPositions(events, 0 if row is None else ISSUER.read(row[0]).seq)
+        return IssuerPositions(events, 0 if row is None else _stored(ISSUER, row[0]).seq)
 
     def events(
         self, after: int, filter: EventFilter, limit: int = EVENTS_MAX, *, with_proofs: bool = False
@@ -194,51 +204,82 @@ class LedgerReader:
         with self._snapshot() as head:
             search = EventSearch(self._connection, filter, self._parameters(head), self._check)
             matches = search.after(after, head.events, min(limit, EVENTS_MAX))
-            events = self._committed(matches.positions, with_proofs=with_proofs)
-        is_whole = len(events) == len(matches.positions)
-        return EventPage(
-            events, matches.scanned_to if is_whole else events[-1].position, last_position=head.events
-        )
+            rows, batches = self._rows(matches.positions, with_proofs=with_proofs)
+        is_whole = len(rows) == len(matches.positions)
+        scanned_to = matches.scanned_to if is_whole else rows[-1].position
+        return EventPage(self._committed(rows, batches), scanned_to, last_position=head.events)
 
     def _parameters(self, head: _HeadRow) -> LedgerParams:
         if self._params[0] != head.params:
-            self._params = head.params, PARAMETERS.read(head.params)
+            self._params = head.params, _stored(PARAMETERS, head.params)
         return self._params[1]
 
-    def _committed(self, positions: Sequence[int], *, with_proofs: bool) -> tuple[CommittedEvent, ...]:
-        """The events at these positions, up to the bounds of a page; one at least."""
-        rows = self._connection.execute(_EVENTS, (msgspec.json.encode(positions).decode(),))
+    def _rows(
+        self, positions: Sequence[int], *, with_proofs: bool
+    ) -> tuple[list[_EventRow], dict[int, list[bytes]]]:
+        """The events at these positions, up to the bounds of a page, one at least; and all of their batches.
+
+        Batches are their events' contents, by the first position.
+        """
+        rows: list[_EventRow] = []
+        batches: dict[int, list[bytes]] = {}
+        size_bytes = hashed_bytes = 0
+        fetched = self._connection.execute(_EVENTS, (msgspec.json.encode(positions).decode(),)).fetchall()
+        if len(fetched) != len(positions):
+            raise StateDamaged("an event is missing")
+        for row in map(_EventRow._make, fetched):
+            self._check()
+            if not 0 <= row.position - row.first_position < row.events:
+                raise StateDamaged(f"the event at {row.position} is not part of its batch")
+            contents = None
+            size_bytes += len(row.content)
+            if with_proofs:
+                size_bytes += 2 * len(row.jws)
+                if row.first_position not in batches:
+                    contents = [row.content] if row.events == 1 else self._contents(row)
+                    hashed_bytes += sum(map(len, contents))
+            is_hashed_enough = contents is not None and hashed_bytes > HASHED_MAX_BYTES
+            if rows and (size_bytes > PAGE_SIZE_MAX_BYTES or is_hashed_enough):
+                break
+            rows.append(row)
+            if contents is not None:
+                batches[row.first_position] = contents
+        return rows, batches
+
+    def _contents(self, row: _EventRow) -> list[bytes]:
+        """Of all events of a row's batch."""
+        contents: list[tuple[Any, ...]] = self._connection.execute(
+            _CONTENTS, (row.first_position, row.first_position + row.events)
+        ).fetchall()
+        if len(contents) != row.events:
+            raise StateDamaged(f"the batch at {row.first_position} is not whole")
+        return [content for (content,) in contents]
+
+    def _committed(
+        self, rows: Sequence[_EventRow], batches: Mapping[int, Sequence[bytes]]
+    ) -> tuple[CommittedEvent, ...]:
+        """The events of some rows, with proofs where their batches are there."""
         events: list[CommittedEvent] = []
         proofs: dict[int, tuple[EventProof, ...]] = {}
-        size_bytes = hashed = 0
-        for row in map(_EventRow._make, rows):
+        times: dict[int, str] = {}
+        for row in rows:
             self._check()
-            is_hashed = with_proofs and row.first_position not in proofs
-            hashed += row.events if is_hashed else 0
-            size_bytes += len(row.content) + (2 * len(row.jws) if with_proofs else 0)
-            if events and (size_bytes > PAGE_SIZE_MAX_BYTES or (is_hashed and hashed > HASHED_MAX)):
-                break
-            if is_hashed:
-                proofs[row.first_position] = self._proofs(row)
+            first = row.first_position
+            if first in batches and first not in proofs:
+                proofs[first] = event_proofs(row.jws, batches[first])
+            if row.time_ms not in times:
+                times[row.time_ms] = time_text(row.time_ms)
             events.append(
                 CommittedEvent(
                     row.position,
                     row.height,
-                    time_text(row.time_ms),
+                    times[row.time_ms],
                     committed_event(row.content, row.issuer),
                     row.content,
-                    proofs[row.first_position][row.position - row.first_position] if with_proofs else None,
+                    proofs[first][row.position - first] if first in batches else None,
                 )
             )
-        assert events or not positions, "every event is stored"
         return tuple(events)
-
-    def _proofs(self, row: _EventRow) -> tuple[EventProof, ...]:
-        contents: list[tuple[Any, ...]] = self._connection.execute(
-            _CONTENTS, (row.first_position, row.first_position + row.events)
-        ).fetchall()
-        assert len(contents) == row.events, "every event of a batch is stored"
-        return event_proofs(row.jws, [content for (content,) in contents])
 
     @contextmanager
     def _snapshot(self) -> Iterator[_HeadRow]:
@@ -261,3 +302,11 @@ def _id_bytes(event_id: str) -> bytes:
         return uuid.UUID(event_id).bytes
     except ValueError as error:
         raise Refused(Code.INVALID, "An event id is a UUID.") from error
+
+
+def _stored(form: StructForm[StructT], body: bytes) -> StructT:
+    """A record of the state. Raises `StateDamaged`."""
+    try:
+        return form.read(body)
+    except Refused as error:
+        raise StateDamaged(error.message) from error
