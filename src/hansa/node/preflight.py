@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -66,14 +65,19 @@ def check_registered(settings: Settings, genesis: GenesisDocument, folder: Path,
     return me
 
 
-def check_engine_keys(me: Member, genesis: GenesisDocument, folder: Path, shown: Path) -> None:
+def check_engine_keys(me: Member, folder: Path, shown: Path) -> None:
     """Check that the engine's keys are those that the league knows for this marketplace.
 
     With another node key the engines of the others refuse it; with another validator key its votes count for
-    nothing. An engine makes a new key where one is missing, so this is looked at before it starts.
+    nothing.
+
+    Args:
+        me: This marketplace, as the genesis or the ledger names it.
+        folder: Its folder.
+        shown: How messages name the folder.
 
     Raises:
-        Fatal: `Code.SETTINGS_INVALID`, naming the file.
+        Fatal: `Code.SETTINGS_INVALID`, naming the file: it is missing, cannot be read, or holds another key.
     """
     node_key, validator_key = (_engine_key(folder, shown, path) for path in (NODE_KEY, VALIDATOR_KEY))
     if node_key.node_id not in me.node_ids:
@@ -82,8 +86,7 @@ def check_engine_keys(me: Member, genesis: GenesisDocument, folder: Path, shown:
             f"{shown / NODE_KEY} is not the key that the league knows for the engine of this marketplace. "
             f"{RESTORE_IT}",
         )
-    public = base64.b64encode(validator_key.public).decode()
-    if me.power > 0 and public not in {validator.pub_key.value for validator in genesis.validators}:
+    if me.validator_key and validator_key.public.hex() != me.validator_key:
         raise Fatal(
             Code.SETTINGS_INVALID,
             f"{shown / VALIDATOR_KEY} is not the key that the league knows for this validator. {RESTORE_IT}",

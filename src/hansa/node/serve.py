@@ -89,10 +89,13 @@ async def _preflight(
     engine_binary()
     genesis, document = load_genesis(here)
     me = preflight.check_registered(settings, document, Path(shown), SigningKey.load(MEMBER_KEY).kid)
-    preflight.check_engine_keys(me, document, here, Path(shown))
+    preflight.check_engine_keys(me, here, Path(shown))
     preflight.check_disk(here, limits)
     last_block, registered = preflight.ledger_before_start(here)
     members = registered or document.app_state.members
+    for member in members:
+        if member.did == me.did and member != me:  # the ledger has changed what the genesis said
+            preflight.check_engine_keys(member, here, Path(shown))
     preflight.check_clock_by_ledger(last_block, clock, limits)
     await preflight.wait_for_port(http_port(settings), "HTTP", settings.listen_host, clock)
     await preflight.wait_for_port(settings.p2p_port, "p2p_port", settings.p2p_host, clock)

@@ -113,13 +113,12 @@ def test_an_engine_without_the_keys_that_the_league_knows_is_not_started(
 ) -> None:
     folder = tmp_path / "d"
     card = init_member(folder, "lubeck", "http://lubeck.example", ManualClock(), p2p_port=26656)
-    _, genesis = load_genesis(folder)
-    preflight.check_engine_keys(card.member, genesis, folder, folder)
+    preflight.check_engine_keys(card.member, folder, folder)
     other = EngineKey.generate()
     content = other.node_document() if name == NODE_KEY else other.validator_document()
     (folder / name).write_bytes(content) if is_replaced else (folder / name).unlink()
     with pytest.raises(Fatal, match=name.name) as caught:
-        preflight.check_engine_keys(card.member, genesis, folder, folder)
+        preflight.check_engine_keys(card.member, folder, folder)
     assert caught.value.code is Code.SETTINGS_INVALID
 
 

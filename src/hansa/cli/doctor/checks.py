@@ -160,7 +160,7 @@ def check_engine_keys(folder: Path, settings: Settings) -> CheckResult:
         me = next((one for one in document.app_state.members if one.did == settings.did), None)
         if me is None:
             return "not compared: the league does not know this marketplace"
-        preflight.check_engine_keys(me, document, folder, folder)
+        preflight.check_engine_keys(me, folder, folder)
         return "those that the league knows"
 
     return result_of("engine keys", attempt, KEY_REMEDY)
