@@ -69,7 +69,10 @@ QUEUE_FULL: Final = Rule(27, Code.OVERLOADED, "as much of the issuer waits at th
 IN_VAIN: Final = Rule(
     28, Code.OVERLOADED, "the transaction waited here while all members made empty blocks, or fits into none"
 )
-WAITING_RULES: Final = (BUSY_SEQUENCE, QUEUE_FULL, IN_VAIN)
+CHECKED_IN_VAIN: Final = Rule(
+    29, Code.OVERLOADED, "too much of what the issuer signed was checked and refused at this member"
+)
+WAITING_RULES: Final = (BUSY_SEQUENCE, QUEUE_FULL, IN_VAIN, CHECKED_IN_VAIN)
 """By which a member refuses to let a transaction wait; no block is judged by them."""
 
 QUERY_NUMBERS: Final[Mapping[Code, int]] = MappingProxyType(

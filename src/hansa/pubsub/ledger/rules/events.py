@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -124,8 +125,9 @@ def _admit(state: StateView, raw: bytes) -> Sender:
     if match is None:
         raise TRANSACTION_FORM.broken("The transaction does not begin with a batch.")
     batch, parts = _read_batch(match[1].decode("ascii"))
-    _check_issuer(state, batch, parts)
-    return Sender(batch.issuer, batch.seq)
+    jwk = _check_issuer(state, batch, parts)
+    load = Load(batch.count, len(raw) - _FRAME_BYTES - batch.count + 1)
+    return Sender(batch.issuer, batch.seq, load, partial(_verify, match[1].decode("ascii"), parts, jwk))
 
 
 def _check_issuer(state: StateView, batch: Batch, parts: CompactJws) -> PublicJwk:
@@ -141,6 +143,13 @@ def _check_issuer(state: StateView, batch: Batch, parts: CompactJws) -> PublicJw
     if jwk is None:
         raise KEY.broken(f"{batch.issuer} has no key {parts.kid!r}.")
     return jwk
+
+
+def _verify(jws: str, parts: CompactJws, jwk: PublicJwk, context: CheckContext) -> None:
+    try:
+        context.signatures.verify(jws, parts, jwk)
+    except Refused as error:
+        raise SIGNATURE.broken(error.message) from error
 
 
 def check_events(contents: Sequence[bytes], params: LedgerParams) -> None:
@@ -191,10 +200,7 @@ def _check(state: StateView, step: BatchStep | EventStep, context: CheckContext)
 def _check_batch(state: StateView, step: BatchStep, context: CheckContext) -> None:
     jwk = _check_issuer(state, step.batch, step.parts)
     check_quotas(state.issuer(step.batch.issuer), step.load, state.params, state.time_ms)
-    try:
-        context.signatures.verify(step.jws, step.parts, jwk)
-    except Refused as error:
-        raise SIGNATURE.broken(error.message) from error
+    _verify(step.jws, step.parts, jwk, context)
 
 
 def _check_event(state: StateView, event: LifecycleEvent) -> None:
@@ -251,6 +257,9 @@ EVENTS: Final = Kind(
     apply=_apply,
 )
 """The kind `events`."""
+
+_FRAME_BYTES: Final = len(b'{"kind":"events","batch":"","events":[]}')
+"""Of a transaction beside its batch, its events, and the commas between these."""
 
 _BEGINNING: Final = re.compile(
     re.escape(EVENTS.prefix) + b'"batch":"(' + BATCH_JWS_PATTERN.encode("ascii") + b')","events":'

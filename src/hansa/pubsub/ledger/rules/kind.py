@@ -29,10 +29,21 @@ from hansa.core.closed_json import Record
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import Rule
 from hansa.pubsub.ledger.rules.signatures import Signatures
-from hansa.pubsub.ledger.state import Overlay, StateView
+from hansa.pubsub.ledger.state import NOTHING, Load, Overlay, StateView
 
 WireT = TypeVar("WireT", bound=msgspec.Struct)
 StepT = TypeVar("StepT")
+
+
+class CheckContext(msgspec.Struct, frozen=True):
+    """What a check needs beside the state."""
+
+    signatures: Signatures
+
+
+def accept_unverified(context: CheckContext) -> None:
+    """Of kinds whose signatures are found by reading the whole transaction."""
+    del context
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -42,12 +53,10 @@ class Sender(msgspec.Struct, frozen=True):
     seq: int = 0
     """Its number, which grows strictly for a sender; 0 in kinds without numbers, of which one at a time waits
     for a sender."""
-
-
-class CheckContext(msgspec.Struct, frozen=True):
-    """What a check needs beside the state."""
-
-    signatures: Signatures
+    load: Load = NOTHING
+    """What it would count against the sender's quotas, if it is what it says."""
+    verify: Callable[[CheckContext], None] = accept_unverified
+    """Whether the sender signed it. Raises `RuleBroken` of the kind."""
 
 
 class Kind(msgspec.Struct, Generic[WireT, StepT], frozen=True):

@@ -11,11 +11,12 @@ import msgspec
 from hansa.core.cache import Cache
 from hansa.core.errors import Code
 from hansa.pubsub.bus import Claim
+from hansa.pubsub.ledger.commitments.stored import IssuerState
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.results import BUSY_SEQUENCE, IN_VAIN, QUEUE_FULL
+from hansa.pubsub.ledger.results import BUSY_SEQUENCE, IN_VAIN, QUEUE_FULL, RuleBroken
 from hansa.pubsub.ledger.rules.kind import Sender
-from hansa.pubsub.ledger.rules.quotas import is_within_quotas, spend
-from hansa.pubsub.ledger.state import BlockEffects, Overlay, StateView
+from hansa.pubsub.ledger.rules.quotas import check_quotas, is_within_quotas, spend
+from hansa.pubsub.ledger.state import NOTHING, BlockEffects, Overlay, StateView
 from hansa.pubsub.ledger.state_machine import Proposal, refusal_of
 from hansa.pubsub.ledger.transactions import TransactionReader
 from hansa.pubsub.ledger.waiting.entry import (
@@ -28,6 +29,7 @@ from hansa.pubsub.ledger.waiting.entry import (
     last_version_waiting,
     total_load,
 )
+from hansa.pubsub.ledger.waiting.refused import RefusedTransactions
 
 QUEUE_TRANSACTIONS_MAX: Final = 16
 QUEUE_SIZE_MAX_BYTES: Final = 1_000_000
@@ -63,6 +65,7 @@ class WaitingTransactions:
         self._dropped: Cache[bytes, bool] = Cache("ledger_dropped_transactions", DROPPED_REMEMBERED_MAX)
         """Digests of what was dropped: block time, not this clock, decides when it may wait again. True: it
         never may."""
+        self._refused = RefusedTransactions()
         self._proposed: tuple[Claim, ...] = ()
         """Claims after the last valid proposal, until a block is decided."""
         self._provisional: set[tuple[str, str]] = set()
@@ -105,15 +108,24 @@ class WaitingTransactions:
         digest = hashlib.sha256(raw).digest()
         if digest in self._by_digest:
             return
+        self._refused.check_known(digest)
         was_in_vain = self._dropped.peek(digest)
         if was_in_vain:
             raise IN_VAIN.broken("The transaction has waited through too many empty blocks.")
         sender = reader.sender(raw, view)
         self._check_room(sender, len(raw), view.params)
-        head = view.head
-        is_by_block_time = is_recheck or was_in_vain is not None
-        time_ms = head.time_ms if is_by_block_time else max(head.time_ms, now_ms)
-        state = self._checked(view, raw, sender, time_ms, reader)
+        present_ms = max(view.head.time_ms, now_ms)
+        time_ms = view.head.time_ms if is_recheck or was_in_vain is not None else present_ms
+        issuer = self._issuer(view, sender.did, time_ms)
+        if sender.load != NOTHING:
+            check_quotas(issuer, sender.load, view.params, time_ms)
+        self._refused.check_sender(sender.did, present_ms)
+        sender.verify(reader.context)
+        state = self._checked(view, raw, sender, issuer, time_ms, reader)
+        if isinstance(state, RuleBroken):
+            if not is_recheck:
+                self._refused.note(digest, sender.did, sender.load, present_ms, state)
+            raise state
         waiting = as_waiting(raw, digest, sender, state, view)
         self._provisional |= {
             (claim.issuer, claim.key)
@@ -137,18 +149,23 @@ class WaitingTransactions:
         if len(queue) >= QUEUE_TRANSACTIONS_MAX or used_bytes + size_bytes > room_bytes:
             raise QUEUE_FULL.broken(f"As much of {sender.did} waits as may wait.", FULL_WAIT_MS)
 
-    def _checked(
-        self, view: StateView, raw: bytes, sender: Sender, time_ms: int, reader: TransactionReader
-    ) -> Overlay:
-        """The committed state with the transaction on top.
+    def _issuer(self, view: StateView, did: str, time_ms: int) -> IssuerState:
+        """A sender's quotas, against which what waits of it counts."""
+        return spend(view.issuer(did), total_load(self._queues.get(did, ())), view.params, time_ms)
 
-        What waits of its sender counts against the sender's quotas. A transaction that does not continue the
-        committed chains may continue those of what waits before it.
+    def _checked(
+        self,
+        view: StateView,
+        raw: bytes,
+        sender: Sender,
+        issuer: IssuerState,
+        time_ms: int,
+        reader: TransactionReader,
+    ) -> Overlay | RuleBroken:
+        """The committed state with the transaction on top, or why it is not valid.
+
+        A transaction that does not continue the committed chains may continue those of what waits before it.
         """
-        issuer = view.issuer(sender.did)
-        waiting = self._queues.get(sender.did)
-        if waiting:
-            issuer = spend(issuer, total_load(waiting), view.params, time_ms)
         state = Overlay(view, view.head.height + 1, time_ms)
         state.presume(issuer)
         refusal = refusal_of(state, raw, reader)
@@ -158,9 +175,7 @@ class WaitingTransactions:
                 state = Overlay(view, view.head.height + 1, time_ms)
                 state.presume(issuer, predecessors)
                 refusal = refusal_of(state, raw, reader)
-        if refusal is not None:
-            raise refusal
-        return state
+        return state if refusal is None else refusal
 
     def _predecessors(self, sender: Sender) -> tuple[Claim, ...]:
         """The ends of the sender's chains after what waits before a transaction, or is being decided."""
@@ -233,6 +248,7 @@ class WaitingTransactions:
         if effects.members:
             self._queues.clear()  # the engine has all of it checked anew, by the new registry
             self._by_digest.clear()
+            self._refused.clear()
         ends, ids = self._changed(view, effects)
         self._proposed = ()
         self._provisional.clear()
