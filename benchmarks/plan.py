@@ -29,6 +29,7 @@ class Plan(msgspec.Struct, frozen=True):
     sustained_changes: int = 6_000
     sustained_connections: int = 8
     # Readers of the ledger.
+    recorded_events: int = 300_000
     readers_events: int = 1_000
     readers_rounds: int = 5
     readers_round_s: float = 4.0
@@ -49,6 +50,7 @@ QUICK: Final = Plan(
     league_changes=5,
     sustained_changes=100,
     sustained_connections=2,
+    recorded_events=2_000,
     readers_events=100,
     readers_rounds=1,
     readers_round_s=0.5,

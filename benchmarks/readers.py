@@ -23,6 +23,7 @@ from benchmarks.league import RunningMember, create, running_league, sustained
 from benchmarks.load import Job, get
 from benchmarks.plan import Plan
 from benchmarks.processes import LoadGenerator
+from benchmarks.recorded import pages_table
 from benchmarks.report import Figure, Row, Table
 from hansa.core.clock import SystemClock
 from hansa.core.identifiers import entity_key
@@ -121,7 +122,8 @@ async def latencies(league: Sequence[RunningMember], watches: Sequence[Commits],
 
 
 async def measure(plan: Plan, folder: Path) -> list[Table]:
-    """The readers' table."""
+    """The tables of searches and of readers."""
+    searches = pages_table(plan, folder)
     alone: list[float] = []
     beside: list[float] = []
     pages: list[float] = []
@@ -149,7 +151,10 @@ async def measure(plan: Plan, folder: Path) -> list[Table]:
             (Figure("p50 to alone", median(ratios), "ratio"), Figure("pages", median(pages), "per second")),
         ),
     )
-    return [Table(f"Commits beside anonymous readers, league of {plan.members} on this machine", rows)]
+    return [
+        searches,
+        Table(f"Commits beside anonymous readers, league of {plan.members} on this machine", rows),
+    ]
 
 
 def _row(name: str, results: Sequence[float], more: tuple[Figure, ...]) -> Row:

@@ -190,6 +190,7 @@ def test_pages_together_are_what_a_search_by_hand_gives(
     limit = data.draw(st.integers(1, 10))
     monkeypatch.setattr(search, "SCANNED_POSITIONS_MAX", data.draw(st.integers(1, 50)))
     monkeypatch.setattr(search, "VISITED_MAX", data.draw(st.integers(1, 50)))
+    monkeypatch.setattr(search, "RUN_MIN", data.draw(st.integers(1, 5)))
     after = first = data.draw(st.integers(0, 45))
     matches: list[CommittedEvent] = []
     while True:

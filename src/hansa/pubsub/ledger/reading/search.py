@@ -2,8 +2,8 @@
 
 Every search is bounded by what it visits, and says how far it came (`Matches.scanned_to`):
 
-    by entity key   the index of claims leads to each entity's events in order. Of each entity at most
-                    `VISITED_MAX` divided by the number of entities are visited, and the runs are merged
+    by entity key   the index of claims leads to each entity's events in order. They are read in runs, which
+                    are merged, `VISITED_MAX` events in all
     by all else     a window of `SCANNED_POSITIONS_MAX` positions of the table `event`, whose rows are small:
                     100,000 of them take two milliseconds, so issuers, event names and times have no index of
                     their own, which every commit would have to write
@@ -14,6 +14,7 @@ times never decrease. So the events of a span of time lie between two positions,
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +28,9 @@ from hansa.pubsub.ledger.reading.times import time_ms_of
 
 SCANNED_POSITIONS_MAX: Final = 100_000
 VISITED_MAX: Final = 10_000
-"""Rows of the index of claims."""
+"""Rows of the index of claims, about; twice as many at most."""
+RUN_MIN: Final = 64
+"""Of a run that is read on."""
 KEYS_MAX: Final = 1000
 NAMES_MAX: Final = 100
 """Issuers and event names together."""
@@ -100,6 +103,11 @@ class EventSearch:
             tuple(binding for condition in conditions for binding in condition.bindings),
         )
 
+        self._run_sql = (
+            f"SELECT position, {self._condition.sql} FROM event INDEXED BY event_claim"  # noqa: S608
+            " WHERE claim = ? AND position BETWEEN ? AND ? ORDER BY position LIMIT ?"
+        )
+
     def after(self, position: int, last: int, limit: int) -> Matches:
         """The first `limit` matches after a position.
 
@@ -142,24 +150,39 @@ class EventSearch:
         return Matches(positions, positions[-1] if len(positions) == limit else end)
 
     def _of_keys(self, first: int, end: int, limit: int) -> Matches:
-        """Merge the runs of the entities' events, up to the first end of a run that goes on."""
+        """Merge the runs of the entities' events.
+
+        Up to the least end of a run that goes on, the matches are complete. The entity with that end is the
+        one that is read on, so that one with many events holds up none of the others.
+        """
         claims = self._claims()
         if not claims:
             return Matches([], end)
-        run_max = max(1, VISITED_MAX // len(claims))
+        run_max = max(1, VISITED_MAX // (2 * len(claims)))
         if not self._condition.bindings:
             run_max = min(run_max, limit)
-        statement = (
-            f"SELECT position, {self._condition.sql} FROM event INDEXED BY event_claim"  # noqa: S608
-            " WHERE claim = ? AND position BETWEEN ? AND ? ORDER BY position LIMIT ?"
-        )
         positions: list[int] = []
-        for claim in claims:
+        ends: list[tuple[int, int, int]] = []
+        """Of the runs that go on: last position, claim, and size; a heap."""
+        visited = 0
+
+        def read_run(claim: int, start: int, size: int) -> None:
+            nonlocal visited
             self._check()
-            run = self._rows(statement, (*self._condition.bindings, claim, first, end, run_max))
-            positions += [position for position, is_match in run if is_match]
-            if len(run) == run_max:
-                end = run[-1][0]
+            bindings = (*self._condition.bindings, claim, start, end, size)
+            run = self._rows(self._run_sql, bindings)
+            visited += len(run)
+            positions.extend(position for position, is_match in run if is_match)
+            if len(run) == size:
+                heapq.heappush(ends, (run[-1][0], claim, size))
+
+        for claim in claims:
+            read_run(claim, first, run_max)
+        while ends and visited < VISITED_MAX and _count_until(positions, ends[0][0]) < limit:
+            last, claim, size = heapq.heappop(ends)
+            read_run(claim, last + 1, max(2 * size, RUN_MIN))
+        if ends:
+            end = ends[0][0]
         positions = sorted(position for position in positions if position <= end)[:limit]
         return Matches(positions, positions[-1] if len(positions) == limit else end)
 
@@ -168,6 +191,10 @@ class EventSearch:
         keys = [bytes.fromhex(key) for key in dict.fromkeys(self._filter.keys) if is_entity_key(key)]
         rows = self._rows(f"SELECT number FROM claim WHERE key IN ({_placeholders(keys)})", tuple(keys))  # noqa: S608
         return [number for (number,) in rows]
+
+
+def _count_until(positions: Sequence[int], end: int) -> int:
+    return sum(position <= end for position in positions)
 
 
 def check_keys(keys: Sequence[str]) -> None:
