@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hansa.business import BusinessApp
+from hansa.business.http.routing import PARENT_MARK
+from hansa.business.jobs.files import JobFiles
 from hansa.business.models import load
 from hansa.core.access import Caller
 from hansa.core.bounded_json import is_deeper_than
@@ -139,6 +142,31 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(business: Business)
 async def test_bodies_are_json_in_utf8(business: Business, media_type: str, status: int) -> None:
     answer = await business.operator.post(OFFERINGS, {"name": "x"}, headers={"content-type": media_type})
     assert answer.status == status
+
+
+async def test_no_method_of_any_route_ignores_a_parameter(business: Business, tmp_path: Path) -> None:
+    """Least of all DELETE, where a client that asks for one version would lose all of them."""
+    files = JobFiles(tmp_path, business.models, business.clock, business.limits)
+    app = BusinessApp(business.context, files)
+    operator = AsgiClient(app).with_headers(authorization="Bearer operator")
+    routes = {**app._routing._routes, **app._routing._sub_routes}
+    for path, route in routes.items():
+        address = path.replace(PARENT_MARK, "x")
+        of_items = {} if path.endswith(".json") else route.item
+        for target, methods in ((address, route.collection), (f"{address}/x", of_items)):
+            for method in methods:
+                answer = await operator.request(
+                    method, f"{target}?version=9.9&foo=1", {"callback": "http://x.example"}
+                )
+                allowed = {400, 404} if PARENT_MARK in path else {400}
+                assert answer.status in allowed, (method, target, answer.status)
+
+
+async def test_a_parameter_of_a_deletion_is_refused_and_nothing_is_deleted(business: Business) -> None:
+    entity = await made(business)
+    answer = await business.provider.delete(f"{entity['href']}?version=9.9&foo=1")
+    assert "'version' is no parameter" in check_refused(answer, 400, "invalid")
+    assert (await business.anonymous.get(entity["href"])).status == 200
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,48 @@ def test_a_comparison_that_can_have_no_answer_is_refused(text: str, message: str
 def test_an_equality_that_holds_for_nothing_is_an_answer() -> None:
     assert conditions("isBundle=null") == [Filter(("isBundle",), ("null",))]
     assert conditions(".".join(AMOUNT) + "=few") == [Filter(AMOUNT, ("few",))]
-    assert conditions("category=x") == [Filter(("category",), ("x",))]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("category=x", "as category.id=…"),
+        ('category=[{"name":"a"}]', "this attribute holds objects"),
+        ("validFor={}", "as validFor.startDateTime=…"),
+        ("validFor.eq={}", "as validFor.startDateTime=…"),
+    ],
+)
+def test_an_equality_with_an_object_is_refused_and_another_proposed(text: str, message: str) -> None:
+    with pytest.raises(Refused) as caught:
+        conditions(text)
+    assert message in caught.value.message
+    assert caught.value.http_status == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("name='a'", ("'a'", "a")),
+        ("name='a','b'", ("'a','b'", "'a'", "'b'", "a", "b")),
+        ("name='a,b'", ("'a,b'", "a,b")),
+        ("name='a,b',c", ("'a,b',c", "'a,b'", "c", "a,b")),
+        ("name='", ("'",)),
+        ("name=o'x", ("o'x",)),
+        ("lastUpdate='2026-05-01T10:00:00Z'", ("2026-05-01T10:00:00Z",)),
+        (".".join(AMOUNT) + "='5'", ("'5'", "5")),
+    ],
+)
+def test_single_quotes_are_taken_off_as_in_jsonpath(text: str, values: tuple[str, ...]) -> None:
+    (condition,) = conditions(text)
+    assert isinstance(condition, Filter)
+    assert condition.values == values
+
+
+@pytest.mark.parametrize("text", [".gt='5'", ">'5'"])
+def test_single_quotes_are_taken_off_beside_an_order_too(text: str) -> None:
+    (condition,) = conditions(".".join(AMOUNT) + text)
+    assert isinstance(condition, Filter)
+    assert condition.values == ("5",)
 
 
 def test_every_object_may_be_filtered_by_its_type() -> None:

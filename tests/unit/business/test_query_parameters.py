@@ -486,15 +486,3 @@ def test_no_jsonpath_does_more_than_be_refused(path: str) -> None:
             if result.fields is not None:
                 select(entity, result.fields)
     assert statuses <= {400, 501}
-
-
-def test_every_attribute_of_every_resource_can_be_filtered_by() -> None:
-    for api in MODELS.apis:
-        for resource in api.resources:
-            for attribute in api.attributes_of(resource.type):
-                text = f"{attribute}=x&fields={attribute}&sort=-{attribute}".encode()
-                result = list_request(text, api, resource, COLLECTION, LIMITS, public_only=True)
-                path = ("id",) if attribute == "href" else (attribute,)
-                assert [one.path for one in result.query.filters if isinstance(one, Filter)] == [path]
-                assert result.query.type == resource.collection
-                assert result.query.sort[0].path == path

@@ -260,7 +260,8 @@ async def test_links_lead_through_all_pages(business: Business) -> None:
 async def test_a_page_beyond_the_end_is_empty_and_leads_back(business: Business) -> None:
     await made(business)
     answer = await business.anonymous.get(f"{OFFERINGS}?offset=50&limit=10")
-    assert answer.json() == []
+    assert (answer.status, answer.json()) == (200, [])
+    assert "content-range" not in answer.headers
     assert (answer.headers["x-total-count"], answer.headers["x-result-count"]) == ("1", "0")
     assert links(answer)["prev"].endswith("offset=0&limit=10")
 
@@ -268,7 +269,8 @@ async def test_a_page_beyond_the_end_is_empty_and_leads_back(business: Business)
 async def test_a_limit_of_nothing_tells_the_count(business: Business) -> None:
     await made(business)
     answer = await business.anonymous.get(f"{OFFERINGS}?limit=0")
-    assert (answer.json(), answer.headers["x-total-count"]) == ([], "1")
+    assert (answer.status, answer.json(), answer.headers["x-total-count"]) == (200, [], "1")
+    assert "content-range" not in answer.headers
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,16 @@ class Request:
             return
         raise Refused(Code.NOT_ACCEPTABLE, "Answers are application/json;charset=utf-8.")
 
+    def check_no_parameters(self) -> None:
+        """Refuse a query string: a parameter that is ignored would have narrowed what happens.
+
+        Raises:
+            Refused: `Code.INVALID`.
+        """
+        if self.query_string:
+            name = self.query_string.partition(b"=")[0][:60].decode("latin-1")
+            raise Refused(Code.INVALID, f"{name!r} is no parameter of this request; it takes none.")
+
     def media_type(self, offered: tuple[str, ...]) -> str:
         """The media type of the body, one of those offered.
 

@@ -15,7 +15,7 @@ import msgspec
 
 from hansa.business.models import Api, Resource
 from hansa.business.models.event_names import offered_names
-from hansa.business.query.filters import FilterCompiler, conditions
+from hansa.business.query.filters import FilterCompiler, conditions, unquoted
 from hansa.business.query.jsonpath import EventJsonPath
 from hansa.business.query.jsonpath_text import read_jsonpath
 from hansa.business.query.parameters import Assertion, groups
@@ -129,7 +129,7 @@ def _with_exact_names(condition: Condition, offered: Mapping[str, str], api: Api
     """A condition with names of events spelt as in the model."""
     match condition:
         case Filter(path=("eventType",), operator=operator) if operator is EQ:
-            named = (name.strip() for name in condition.values if "," not in name)
+            named = {unquoted(name.strip()): None for name in condition.values if "," not in name}
             return Filter(condition.path, tuple(_exact_name(name, offered, api) for name in named))
         case Filter(path=("eventType",), operator=operator) if operator is REGEX:
             return msgspec.structs.replace(condition, values=tuple(f"(?i){one}" for one in condition.values))

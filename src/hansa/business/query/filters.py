@@ -2,12 +2,13 @@
 
 The model decides: a name must be an attribute path, an order needs a type that has one, and date-times are
 compared as moments. An equality with a value that an attribute can never have holds for nothing and is no
-error; an order with one is an error, since it has no answer.
+error. An order with one is an error, since it has no answer; and so is an equality with an object or a list
+of objects, which no text is.
 
 A repeated name makes alternatives, as long as the operator is the same: `date.gt=x&date.lt=y` is a range.
 Commas make alternatives for equality alone. Since names of real things hold commas as well, the value as a
 whole is one too. Many clients write a value as it stands in JSON, `state="active"`: then what is between the
-quotation marks is meant.
+quotation marks is meant. Others write it as JSONPath does, `state='active'` (TMF630 Part 6).
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ _KINDS: Final[dict[Kind, str]] = {
 }
 _NUMBERS: Final = frozenset({"integer", "number"})
 _NO_ZONE_SIGN: Final = re.compile(r"(.+[0-9]) ([0-9]{2}:?[0-9]{2})", re.ASCII)
+_QUOTES: Final = frozenset("\"'")
+_PART: Final = re.compile(r"""(?:(?<=,)|\A)(?:"[^"]*"(?=,|\Z)|'[^']*'(?=,|\Z)|[^,]*)""")
+_TELLING: Final = ("id", "name", "value", "amount", "startDateTime")
+"""Attributes of objects that people compare first."""
 _ID: Final = ("id",)
 _NOTHING: Final = ""
 """No entity has this identifier."""
@@ -70,6 +75,8 @@ class FilterCompiler:
             value = _with_sign(value)
         self._check(asserted.name, place, operator, value)
         values = alternatives(value) if operator.has_alternatives else (value,)
+        if operator is EQ:
+            self._check_no_object(asserted.name, place)
         return Filter(place.path, values, operator, is_instant)
 
     def _place(self, asserted: Assertion) -> tuple[ResolvedPath, Operator]:
@@ -106,6 +113,16 @@ class FilterCompiler:
                 _check_type(name, place, value)
             case Operand.ANY:
                 pass
+
+    def _check_no_object(self, name: str, place: ResolvedPath) -> None:
+        """Refuse an equality with objects, which holds for no text."""
+        if self._kind(place) == "object":
+            attributes = self._api.attributes_of(place.type) if place.type in self._api.types else {}
+            below = next((one for one in _TELLING if one in attributes), next(iter(attributes), "…"))
+            raise Refused(
+                Code.INVALID,
+                f"{name}: this attribute holds objects; compare one of their attributes, as {'.'.join((*place.path, below))}=…",
+            )
 
     def _kind(self, place: ResolvedPath) -> Kind:
         if place.type in _NUMBERS:
@@ -154,17 +171,24 @@ def check_pattern(name: str, pattern: str, limits: Limits) -> None:
 def alternatives(value: str) -> tuple[str, ...]:
     """The values that an equality accepts.
 
-    The whole, what is between its quotation marks, or its parts between commas.
+    The whole, its parts between commas, and what is between the quotation marks of these.
     """
-    bare = unquoted(value)
-    if bare is not value:
-        return value, bare
-    return (value, *value.split(",")) if "," in value else (value,)
+    if value[:1] in _QUOTES:
+        parts = _parts(value)
+        return tuple(dict.fromkeys((value, *parts, *map(unquoted, parts))))
+    if "," not in value:
+        return (value,)
+    return (value, *map(unquoted, _parts(value)))
+
+
+def _parts(value: str) -> list[str]:
+    """The parts between commas; a comma between quotation marks parts nothing."""
+    return [match[0] for match in _PART.finditer(value)]
 
 
 def unquoted(value: str) -> str:
-    """A value without the quotation marks around it."""
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+    """A value without the quotation marks around it, of either kind."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES else value
 
 
 def _with_sign(value: str) -> str:

@@ -24,6 +24,7 @@ class Description:
     async def retrieve(self, request: Request, _: str) -> Response:
         """GET: 200, 304 or 406. It needs no token."""
         request.accept_json()
+        request.check_no_parameters()
         if self._response is None:
             body = openapi_document(self._api, self._endpoint)
             tag = b'"%b"' % hashlib.sha256(body).hexdigest().encode()

@@ -46,7 +46,7 @@ class EmbeddedReadHandler:
             [msgspec.json.encode(element) for element in page.elements],
             requested.fields,
         )
-        is_part = len(page.elements) < page.total
+        is_part = 0 < len(page.elements) < page.total
         return Response(206 if requested.is_paged and is_part else 200, body, headers)
 
     async def retrieve(self, request: Request, entity_id: str) -> Response:

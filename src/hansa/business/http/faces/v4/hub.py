@@ -67,6 +67,7 @@ class HubHandler:
     async def register(self, request: Request, _: str) -> Response:
         """POST: 201, 400, 401, 404, 409, 413, 415, or 429 when there are too many registrations."""
         caller = self._subscriber(request)
+        request.check_no_parameters()
         request.accept_json()
         body = await request.json(JSON_TYPES)
         callback, query = _callback_and_query(body, request.limits)
@@ -124,6 +125,7 @@ class HubHandler:
 
     async def end(self, request: Request, subscription_id: str) -> Response:
         """DELETE of one registration: 204, 401 or 404."""
+        request.check_no_parameters()
         await self._at_this_hub(request, subscription_id)
         async with self._store.transaction() as tx:
             if not await subscriptions.remove(tx, subscription_id):
@@ -148,6 +150,7 @@ class HubHandler:
     async def resend(self, request: Request, _: str) -> Response:
         """POST: send dead letters again, all or that of the body's `eventId`: 202, 400, 401 or 404."""
         request.accept_json()
+        request.check_no_parameters()
         subscription = await self._visible(request, request.parent_id or "")
         has_body = (
             b"transfer-encoding" in request.headers or request.headers.get(b"content-length", b"0") != b"0"
@@ -170,6 +173,7 @@ class HubHandler:
     async def resume(self, request: Request, _: str) -> Response:
         """POST: a paused listener is served again, from where it stopped: 200, 401 or 404."""
         request.accept_json()
+        request.check_no_parameters()
         subscription = await self._visible(request, request.parent_id or "")
         async with self._store.transaction() as tx:
             await subscriptions.resume(tx, subscription.id)
@@ -267,7 +271,7 @@ def _list_response(bodies: list[dict[str, Any]], total: int, *, is_paged: bool) 
         (b"x-total-count", str(total).encode()),
         (b"x-result-count", str(len(bodies)).encode()),
     )
-    status = 206 if is_paged and len(bodies) < total else 200
+    status = 206 if is_paged and 0 < len(bodies) < total else 200
     return Response(status, msgspec.json.encode(bodies), headers)
 
 

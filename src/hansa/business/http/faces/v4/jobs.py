@@ -61,16 +61,19 @@ class JobHandler:
     async def delete(self, request: Request, entity_id: str) -> Response:
         """DELETE of a job, which ends it, and of its content: as any deletion."""
         grant = self._operations.delete.authorize(self._authenticate(request.headers))
+        request.check_no_parameters()
         await self._jobs.delete(grant, entity_id, preconditions(request.headers))
         return Response(204)
 
     async def read(self, request: Request, _: str) -> Response:
         """GET of what an export job wrote: 200, 401, 404 or 409."""
+        request.check_no_parameters()
         content = await self._jobs.exported(self._authenticate(request.headers), request.parent_id or "")
         return Response(200, content.body, ((b"content-type", content.media_type.encode()),))
 
     async def upload(self, request: Request, _: str) -> Response:
         """PUT of what an import job is to read: 204, 401, 403, 404, 409, 413 or 415."""
+        request.check_no_parameters()
         upload = await self._jobs.upload(self._authenticate(request.headers), request.parent_id or "")
         request.media_type((upload.media_type,))
         file = self._jobs.open(upload)

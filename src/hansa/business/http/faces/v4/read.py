@@ -2,7 +2,8 @@
 
 A page that a client named (`limit`, `offset`, `Range`) and that is not everything is answered 206. One that
 is cut because nobody named a limit is answered 200, as in the guideline's own example; both say in
-`Content-Range` what they are part of.
+`Content-Range` what they are part of. A page without elements is part of nothing: it is answered 200 with the
+total, since `*/n` is what a 416 says (RFC 9110, section 14.4).
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class ReadHandler:
 def _list_response(
     requested: ListRequest, page: Page, representation: Representation, body: bytes
 ) -> Response:
-    is_part = len(page.ids) < page.total
+    is_part = 0 < len(page.ids) < page.total
     headers = [
         CONTENT_TYPE,
         (b"x-total-count", b"%d" % page.total),
@@ -146,20 +147,22 @@ def _list_response(
         ACCEPT_RANGES,
     ]
     if is_part:
-        headers += _part_headers(requested, page, representation)
+        headers.append(_content_range(requested, page))
+    if len(page.ids) < page.total and requested.query.limit:
+        headers.append(_links(requested, page, representation))
     if page.unindexed:
         headers.append((UNINDEXED, ", ".join(page.unindexed).encode()))
     return Response(206 if is_part and requested.is_paged else 200, body, tuple(headers))
 
 
-def _part_headers(requested: ListRequest, page: Page, representation: Representation) -> list[Header]:
-    """Content-Range, and the Link header (RFC 8288) to this, the first, previous, next and last page."""
+def _content_range(requested: ListRequest, page: Page) -> Header:
+    offset = requested.query.offset
+    return b"content-range", b"items %d-%d/%d" % (offset + 1, offset + len(page.ids), page.total)
+
+
+def _links(requested: ListRequest, page: Page, representation: Representation) -> Header:
+    """The Link header (RFC 8288) to this, the first, previous, next and last page."""
     offset, limit = requested.query.offset, requested.query.limit
-    count = len(page.ids)
-    span = f"{offset + 1}-{offset + count}" if count else "*"
-    headers: list[Header] = [(b"content-range", f"items {span}/{page.total}".encode())]
-    if limit == 0:
-        return headers
     start = f"<{representation.collection}?{requested.link_query}{'&' if requested.link_query else ''}offset="
     last = max(0, (page.total - 1) // limit * limit)
     links = [f'{start}{offset}&limit={limit}>; rel="self"', f'{start}0&limit={limit}>; rel="first"']
@@ -168,8 +171,7 @@ def _part_headers(requested: ListRequest, page: Page, representation: Representa
     if offset + limit < page.total:
         links.append(f'{start}{offset + limit}&limit={limit}>; rel="next"')
     links.append(f'{start}{last}&limit={limit}>; rel="last"')
-    headers.append((b"link", ", ".join(links).encode()))
-    return headers
+    return b"link", ", ".join(links).encode()
 
 
 def _unsatisfiable(total: int) -> Response:

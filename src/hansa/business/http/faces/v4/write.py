@@ -65,7 +65,8 @@ class WriteHandler:
         return self._responses.changed(result, fields)
 
     async def delete(self, request: Request, entity_id: str) -> Response:
-        """DELETE of one entity: 204, 401, 403, 404, 409 or 412."""
+        """DELETE of one entity: 204, 400, 401, 403, 404, 409 or 412."""
         grant = self._delete.authorize(self._authenticate(request.headers))
+        request.check_no_parameters()
         await self._delete.delete(grant, entity_id, request.parent_id, preconditions(request.headers))
         return Response(204)
