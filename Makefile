@@ -7,6 +7,7 @@
 PYTHON ?= python3
 ARGS ?=
 HISTORIES ?= 2000
+THEFTS ?= 10000
 EXAMPLES ?= 200
 SOAK_S ?= 1800
 
@@ -20,7 +21,7 @@ PIN := engine/go.mod engine/go.sum engine/compile_engine.py
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench kits sim fuzz soak golden docs lock clean distclean
+.PHONY: help setup demo test lint format bench kits sim thief fuzz soak golden docs lock clean distclean
 
 help: ## list what can be done
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +53,9 @@ kits: setup ## run TM Forum's conformance kits against a fresh server (needs Nod
 
 sim: setup ## run a long simulation campaign (HISTORIES of them)
 	@HISTORIES=$(HISTORIES) $(BIN)/pytest tests/simulation --timeout 0 $(ARGS)
+
+thief: setup ## let a thief try to steal THEFTS identifiers from a simulated league
+	@THEFTS=$(THEFTS) $(BIN)/pytest tests/simulation/test_thief.py -k many --timeout 0 $(ARGS)
 
 fuzz: setup ## draw many requests to the APIs, and many bytes for the ledger (EXAMPLES for each operation)
 	@FUZZ_EXAMPLES=$$((100 * $(EXAMPLES))) $(BIN)/pytest tests/unit/pubsub/test_hostile_bytes.py --timeout 0 $(ARGS)

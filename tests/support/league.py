@@ -175,8 +175,7 @@ class Marketplace:
         await self.stop()
         await self.store.close()
 
-    # -- what people do
-    # -----------------------------------------------------------------------------------------
+    # -- what people do -------------------------------------------------------------------------------------
 
     def id(self, name: str, type_name: str = "ProductOffering") -> str:
         """An identifier of this marketplace."""
@@ -188,6 +187,14 @@ class Marketplace:
         """Write an entity of ours, given its name or whole identifier; its identifier."""
         entity_id = name if name.startswith("urn:") else self.id(name, type_name)
         await self.put_many([(entity_id, status, type_name, fields)])
+        return entity_id
+
+    async def put_bound(self, status: str | None = "Launched", **fields: Any) -> str:
+        """Write an entity under an identifier that this marketplace makes; the identifier."""
+        entity_id, nonce = self.identifiers.new("ProductOffering")
+        new = msgspec.structs.replace(draft(entity_id, status, **fields), nonce=nonce)
+        async with self.store.transaction() as tx:
+            await tx.put((await held_until_claimed(tx, self.identifiers, new, None))[0])
         return entity_id
 
     async def put_many(self, entities: Sequence[tuple[str, str | None, str, dict[str, Any]]]) -> None:
@@ -224,8 +231,7 @@ class Marketplace:
         origins = await retrievals.origins(self.store)
         return all(origin.pending == 0 and origin.deferred_after is None for origin in origins)
 
-    # -- what nobody should do
-    # ----------------------------------------------------------------------------------
+    # -- what nobody should do ------------------------------------------------------------------------------
 
     async def announce(self, entity_id: str, body: bytes, **overrides: Any) -> LifecycleEvent:
         """Put a first version on the ledger without the publisher."""

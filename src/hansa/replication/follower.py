@@ -182,8 +182,7 @@ class Follower:
             position=committed.position,
         )
 
-    # -- deferred origins
-    # -------------------------------------------------------------------------------------
+    # -- deferred origins -----------------------------------------------------------------------------------
 
     async def _defer_overloading(self, tx: Transaction, page: EventPage) -> frozenset[str]:
         """Origins whose events are skipped, after those with too many pending retrievals became such."""

@@ -237,8 +237,7 @@ class Intake:
             Code.RETRIEVAL_MISSING, reason, is_final=False, is_evidence=is_evidence, is_soon=is_soon
         )
 
-    # -- claims
-    # -----------------------------------------------------------------------------------------------
+    # -- claims ---------------------------------------------------------------------------------------------
 
     async def _reject_claimed(
         self, issuer: str, drafts: dict[Retrieval, EntityDraft]
@@ -278,8 +277,7 @@ class Intake:
         assert page.events, "a claim is on the ledger"
         return page.events[0].time
 
-    # -- storing
-    # ----------------------------------------------------------------------------------------------
+    # -- storing --------------------------------------------------------------------------------------------
 
     async def _apply(
         self, accepted: dict[Retrieval, EntityDraft], rejections: dict[Retrieval, Rejection]

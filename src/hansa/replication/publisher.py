@@ -176,8 +176,7 @@ class Publisher:
             async with self._store.transaction() as tx:
                 await publications.retry_refused(tx)
 
-    # -- announcing
-    # -------------------------------------------------------------------------------------------
+    # -- announcing -----------------------------------------------------------------------------------------
 
     async def _watch_feed(self) -> None:
         """Notify the other tasks of every change in the feed."""
@@ -265,8 +264,7 @@ class Publisher:
             return None
         return self._distribution.published(entity)
 
-    # -- submitting
-    # -------------------------------------------------------------------------------------------
+    # -- submitting -----------------------------------------------------------------------------------------
 
     async def _submit_forever(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -388,8 +386,7 @@ class Publisher:
                     await self._claims.settle(tx, event, lost.get(event.entity_id))
         self._rebased.difference_update(event.entity_id for event in batch)
 
-    # -- claims
-    # -----------------------------------------------------------------------------------------------
+    # -- claims ---------------------------------------------------------------------------------------------
 
     async def _without_lost(self, batch: tuple[Outgoing, ...]) -> tuple[Outgoing, ...]:
         """A batch without first events under identifiers that belong to other members."""
@@ -407,8 +404,7 @@ class Publisher:
                 await self._claims.settle(tx, event, lost[event.entity_id])
         self._changed.notify()
 
-    # -- refusals
-    # ---------------------------------------------------------------------------------------------
+    # -- refusals -------------------------------------------------------------------------------------------
 
     async def _rebase_broken(self, batch: tuple[Outgoing, ...]) -> tuple[Outgoing, ...]:
         """Announce anew what does not continue the ledger's version chains.

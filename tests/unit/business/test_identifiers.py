@@ -52,8 +52,7 @@ async def commit_claim(business: Business, entity_id: str) -> None:
         await publications.committed(tx, event, 1)
 
 
-# -- bound identifiers
-# --------------------------------------------------------------------------------------------
+# -- bound identifiers -----------------------------------------------------------------------------------
 
 
 async def test_an_identifier_that_is_made_here_is_bound_to_this_marketplace(league: Business) -> None:
@@ -99,8 +98,7 @@ async def test_entities_of_private_types_have_bound_identifiers_too(league: Busi
     assert "hansa-publication" not in response.headers
 
 
-# -- identifiers that wait for their claim
-# ------------------------------------------------------------------------
+# -- identifiers that wait for their claim ---------------------------------------------------------------
 
 
 async def test_what_waits_for_its_claim_is_there_for_token_holders_alone(league: Business) -> None:
@@ -219,8 +217,7 @@ async def test_listeners_are_notified_when_it_becomes_public(league: Business) -
     assert event["event"]["category"]["name"] == "newer"
 
 
-# -- prefixes
-# -----------------------------------------------------------------------------------------------------
+# -- prefixes --------------------------------------------------------------------------------------------
 
 
 async def test_an_identifier_under_our_own_prefix_is_public_at_once(league: Business) -> None:
