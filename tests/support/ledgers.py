@@ -31,10 +31,10 @@ PARAMS = LedgerParams(
 class Ledger:
     """An application with two active members, and blocks for it."""
 
-    def __init__(self, path: Path | str = MEMORY) -> None:
+    def __init__(self, path: Path | str = MEMORY, params: LedgerParams = PARAMS) -> None:
         self.lubeck, self.bergen = Origin("lubeck"), Origin("bergen", "Ed25519")
         self.riga = Origin("riga", status="suspended")
-        self.genesis = AppState((self.lubeck.member, self.bergen.member, self.riga.member), PARAMS)
+        self.genesis = AppState((self.lubeck.member, self.bergen.member, self.riga.member), params)
         self.application = LedgerApplication(SqliteState(path))
         self.application.init_chain(msgspec.json.encode(self.genesis), TIME_MS)
 

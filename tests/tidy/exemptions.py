@@ -89,11 +89,6 @@ EXEMPTIONS: Final = (
     Exemption("unused-definition", "src/hansa/core/clock.py", "the clock of tests and of the simulation"),
     Exemption(
         "unused-definition",
-        "src/hansa/core/merkle.py",
-        "the proofs that receipts will carry, held to RFC 6962",
-    ),
-    Exemption(
-        "unused-definition",
         "src/hansa/node/http/server.py",
         "uvicorn and httptools call these methods",
         containing="the method",

@@ -7,6 +7,8 @@
     GET  /league/v1/events/stream         the same as server-sent events         anybody
     GET  /league/v1/members               the member registry                    anybody
     GET  /league/v1/ledger                the state of the ledger                anybody
+    GET  /league/v1/ledger/inclusion/{n}, …/consistency/{n}, …/claims/{key}
+                                          proofs about the ledger                anybody
     GET  /league/v1/catalogue             what is public here, without content   anybody
     GET  /league/v1/references            references to what is not here         a client with a token
 
@@ -79,6 +81,9 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/events/stream", events.stream, methods=["GET"]),
         Route("/league/v1/members", members.list, methods=["GET"]),
         Route("/league/v1/ledger", ledger.get, methods=["GET"]),
+        Route("/league/v1/ledger/inclusion/{position}", ledger.inclusion, methods=["GET"]),
+        Route("/league/v1/ledger/consistency/{size}", ledger.consistency, methods=["GET"]),
+        Route("/league/v1/ledger/claims/{key}", ledger.claims, methods=["GET"]),
         Route("/league/v1/catalogue", catalogue.page, methods=["GET"]),
         Route("/league/v1/references", references.list, methods=["GET"]),
     ]

@@ -1,4 +1,11 @@
-"""`GET /league/v1/ledger`: the ledger's height, newest position, application hash and validators."""
+"""`GET /league/v1/ledger`: the ledger's height, newest position, application hash and validators; and proofs.
+
+A proof leads to an application hash, which is in the header of the next block and signed by the validators:
+
+    /league/v1/ledger/inclusion/{position}     an event is on the ledger, in a block of that height and time
+    /league/v1/ledger/consistency/{size}       a ledger of so many events is the beginning of this one
+    /league/v1/ledger/claims/{key}             the latest version of an entity, or that its key is unknown
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hansa.api.parameters import Parameters
+from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
 from hansa.api.responses import json_response
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
@@ -36,3 +43,20 @@ class LedgerApi:
         members = await self._registry.members()
         validators = [LedgerValidator(one.did, one.name, one.power) for one in members if one.power > 0]
         return json_response({**status, "validators": validators})
+
+    async def inclusion(self, request: Request) -> Response:
+        """`GET /league/v1/ledger/inclusion/{position}`."""
+        return json_response(await self._bus.inclusion_proof(self._number(request, "position")))
+
+    async def consistency(self, request: Request) -> Response:
+        """`GET /league/v1/ledger/consistency/{size}`."""
+        return json_response(await self._bus.consistency_proof(self._number(request, "size")))
+
+    async def claims(self, request: Request) -> Response:
+        """`GET /league/v1/ledger/claims/{key}`."""
+        Parameters(request, (), self._limits)
+        return json_response(await self._bus.claims_proof(request.path_params["key"]))
+
+    def _number(self, request: Request, name: str) -> int:
+        Parameters(request, (), self._limits)
+        return whole_number(name, request.path_params[name], 0, 1, POSITION_MAX)

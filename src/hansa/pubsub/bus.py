@@ -17,6 +17,7 @@ import msgspec
 from hansa.core.batches import BatchSigner, EventProof
 from hansa.core.events import LifecycleEvent
 from hansa.core.members import Member
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 
 
 class CommittedEvent(msgspec.Struct, frozen=True):
@@ -117,6 +118,30 @@ class BusReads(Protocol):
         """The claims on these entity keys, one per (key, issuer) that the ledger knows, in no order.
 
         Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def inclusion_proof(self, position: int) -> InclusionProof:
+        """What shows, with an application hash, that an event is on the ledger.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def consistency_proof(self, earlier_size: int) -> ConsistencyProof:
+        """What shows that a ledger of so many events is the beginning of this one.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def claims_proof(self, key: str) -> ClaimsProof:
+        """What shows which claims there are on an entity key, and that there are no others.
+
+        Raises:
+            Refused: `Code.INVALID`.
             Unavailable: `Code.UNAVAILABLE`.
         """
 

@@ -20,6 +20,7 @@ from hansa.core.members import Member
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Claim, EventFilter, EventPage, LedgerStatus
 from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
@@ -105,6 +106,21 @@ class LedgerReads(ABC):
             self._check_open()
             claims += await self._read(lambda reader, part=part: reader.claims(part))  # type: ignore[misc]
         return tuple(claims)
+
+    async def inclusion_proof(self, position: int) -> InclusionProof:
+        """That an event is on the ledger. See `BusReads.inclusion_proof`."""
+        self._check_open()
+        return await self._read(lambda reader: reader.inclusion_proof(position))
+
+    async def consistency_proof(self, earlier_size: int) -> ConsistencyProof:
+        """That an earlier ledger is the beginning of this one. See `BusReads.consistency_proof`."""
+        self._check_open()
+        return await self._read(lambda reader: reader.consistency_proof(earlier_size))
+
+    async def claims_proof(self, key: str) -> ClaimsProof:
+        """Which claims there are on an entity key. See `BusReads.claims_proof`."""
+        self._check_open()
+        return await self._read(lambda reader: reader.claims_proof(key))
 
     async def members(self) -> tuple[Member, ...]:
         """The member registry. See `BusReads.members`."""

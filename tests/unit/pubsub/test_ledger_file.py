@@ -306,7 +306,7 @@ def test_overwritten_pages_are_no_crash(path: Path, writer: Writer, offset: int)
         "UPDATE claim_bucket SET records = substr(records, 1, 50)",
         "UPDATE member SET body = x'7b7d'",
         "UPDATE issuer SET body = x'00'",
-        "UPDATE head SET params = x'00'",
+        "UPDATE head SET sections = x'00'",
         "UPDATE head SET events = 1000",
         "UPDATE event_content SET content = x'7b22'",
         "UPDATE name SET text = CAST(x'ff' AS TEXT) WHERE number = 1",

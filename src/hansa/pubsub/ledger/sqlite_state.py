@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from hansa.core.closed_structs import StructForm, StructT
 from hansa.core.errors import Code, Fatal, Refused
@@ -33,6 +34,7 @@ from hansa.pubsub.ledger.commitments.stored import (
     Misbehavior,
     ValidatorRecord,
 )
+from hansa.pubsub.ledger.commitments.tiles import TreeMissing
 from hansa.pubsub.ledger.genesis import PARAMETERS, AppState, LedgerParams
 from hansa.pubsub.ledger.rules.ruleset import CURRENT_RULESET
 from hansa.pubsub.ledger.state import BlockEffects, Head, genesis_effects
@@ -50,7 +52,7 @@ from hansa.pubsub.ledger.storage.schema import (
     insert_sql,
     select_sql,
 )
-from hansa.pubsub.ledger.storage.tree_tables import TreeMissing, TreeTables
+from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 MEMORY: Final = ":memory:"
 _BUSY_TIMEOUT_MS: Final = 10_000
@@ -334,8 +336,9 @@ class SqliteState:
             head = HeadRow._make(row)
             self._check_rules(head.ruleset)
             try:
-                trees = self._tables.load(head.params, head.events)
-                self._params = PARAMETERS.read(head.params)
+                parameters = Sections.decoded(head.sections).parameters
+                trees = self._tables.load(parameters, head.events)
+                self._params = PARAMETERS.read(parameters)
                 self._members = {one.did: one for one in self._bodies("member", "did", MEMBER)}
                 self._issuer_states = {one.did: one for one in self._bodies("issuer", "did", ISSUER)}
                 self._validators = {
@@ -344,7 +347,7 @@ class SqliteState:
                 self._misbehavior = {
                     one.evidence_id: one for one in self._bodies("misbehavior", "evidence_id", MISBEHAVIOR)
                 }
-            except (TreeMissing, Refused) as error:
+            except (TreeMissing, Refused, msgspec.DecodeError, TypeError) as error:
                 raise self._damaged(str(error)) from error
             self._issuers = dict(
                 self.connection.execute(
@@ -421,8 +424,7 @@ def _head_row(head: Head, sections: Sections) -> HeadRow:
         height=head.height,
         time_ms=head.time_ms,
         events=head.tree.size,
-        registry_root=sections.registry,
         app_hash=head.app_hash,
-        params=sections.parameters,
+        sections=sections.encoded(),
         ruleset=CURRENT_RULESET.digest,
     )

@@ -51,6 +51,15 @@ class Sections(msgspec.Struct, frozen=True):
         """What the validators sign: commits to everything."""
         return root(self._leaves())
 
+    def encoded(self) -> bytes:
+        """The sections as the state stores them, for those who read it."""
+        return msgspec.msgpack.encode(msgspec.structs.astuple(self))
+
+    @staticmethod
+    def decoded(raw: bytes) -> Sections:
+        """What was encoded by this process or another one of this member."""
+        return Sections(*msgspec.msgpack.decode(raw, type=tuple[bytes, ...]))
+
     def path(self, name: str) -> tuple[bytes, ...]:
         """What shows, with a section's content, that `app_hash` commits to it."""
         return inclusion_proof(self._leaves(), SECTIONS.index(name))

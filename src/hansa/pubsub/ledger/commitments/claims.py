@@ -18,7 +18,7 @@ nothing else is: some kB at a million claims. Buckets can be fetched and checked
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -26,25 +26,21 @@ import msgspec
 
 from hansa.core.canonical import digest_of_hashlink, hashlink_of_digest
 from hansa.core.errors import Code, Fatal
-from hansa.core.merkle import leaf_hash, verify_inclusion
+from hansa.core.identifiers import is_entity_key
+from hansa.core.merkle import inclusion_proof, leaf_hash, verify_inclusion
 from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.levels import LevelsUpdate, MerkleLevels
 
 BUCKETS: Final = 65_536
 CLAIM_SIZE_BYTES: Final = 121
 PATH_LENGTH: Final = 16
+GROUP_SIZE: Final = 256
+"""Buckets in a group. The hashes over groups are stored, so that a path needs few rows."""
+GROUP_LEVEL: Final = 8
 _KEY_SIZE_BYTES: Final = 64
 """Of key and issuer, by which records are ordered."""
-_EMPTY_BUCKET: Final = leaf_hash(b"")
-
-
-class ClaimProof(msgspec.Struct, frozen=True):
-    """A bucket and its place in the tree: everything that is claimed on the keys of the bucket."""
-
-    bucket: str
-    """Its records; hex."""
-    path: tuple[str, ...]
-    """From the bucket's hash to the root of the claims; hex."""
+EMPTY_BUCKET: Final = leaf_hash(b"")
+"""Hash of a bucket without records."""
 
 
 class ClaimsUpdate(msgspec.Struct, frozen=True):
@@ -58,6 +54,11 @@ class ClaimsUpdate(msgspec.Struct, frozen=True):
         """The hash of a changed bucket."""
         return self.levels.nodes[0][bucket]
 
+    @property
+    def groups(self) -> Mapping[int, bytes]:
+        """The changed hashes over groups of buckets."""
+        return self.levels.nodes[GROUP_LEVEL] if self.levels.nodes else {}
+
 
 class ClaimsTree:
     """The tree over the buckets.
@@ -68,7 +69,7 @@ class ClaimsTree:
     """
 
     def __init__(self, hashes: Mapping[int, bytes], read: Callable[[int], bytes]) -> None:
-        self._levels = MerkleLevels.filled(_EMPTY_BUCKET, BUCKETS)
+        self._levels = MerkleLevels.filled(EMPTY_BUCKET, BUCKETS)
         self._levels.apply(self._levels.updated(hashes))
         self._read = read
 
@@ -119,14 +120,9 @@ class ClaimsTree:
             )
         return records
 
-    def proof(self, key: str) -> ClaimProof:
-        """What shows which claims there are on a key, and that there are no others."""
-        bucket = bucket_of(key)
-        proof = ClaimProof(
-            self._records(bucket).hex(), tuple(node.hex() for node in self._levels.path(bucket))
-        )
-        assert claims_proved(key, proof, self.root) is not None, "a bucket is what the tree says"
-        return proof
+    def groups(self) -> Sequence[bytes]:
+        """The hashes over each 256 buckets."""
+        return self._levels.level(GROUP_LEVEL)
 
 
 def bucket_of(key: str) -> int:
@@ -188,30 +184,40 @@ def record_of(records: bytes, key: str, issuer: str) -> bytes | None:
     return records[at : at + CLAIM_SIZE_BYTES] if records.startswith(prefix, at) else None
 
 
-def claims_proved(key: str, proof: ClaimProof, root: bytes) -> tuple[bytes, ...] | None:
-    """The records of all claims on a key, none when it is unknown; None when the proof shows nothing.
+def bucket_path(bucket: int, neighbours: Sequence[bytes], groups: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The path of a bucket.
+
+    Args:
+        bucket: Its number.
+        neighbours: The hashes of the 256 buckets of its group.
+        groups: The hashes over each 256 buckets.
+    """
+    assert len(neighbours) == len(groups) == GROUP_SIZE, "the tree has two halves of equal height"
+    return (
+        *inclusion_proof(neighbours, bucket % GROUP_SIZE),
+        *inclusion_proof(groups, bucket // GROUP_SIZE),
+    )
+
+
+def records_proved(key: str, records: bytes, path: Sequence[bytes], root: bytes) -> tuple[bytes, ...] | None:
+    """The records of all claims on a key, none when it is unknown; None when nothing is shown.
 
     Args:
         key: The entity key.
-        proof: Whatever somebody offers as one.
+        records: What somebody says is the bucket of the key.
+        path: From the bucket to the root.
         root: Of the claims; from `app_hash`.
     """
-    bucket = bucket_of(key)
-    try:
-        records = bytes.fromhex(proof.bucket)
-        path = [bytes.fromhex(node) for node in proof.path]
-    except ValueError:
+    if not is_entity_key(key) or len(path) != PATH_LENGTH:
         return None
+    bucket = bucket_of(key)
     ordered = [records[at : at + _KEY_SIZE_BYTES] for at in range(0, len(records), CLAIM_SIZE_BYTES)]
     is_bucket = (
         len(records) % CLAIM_SIZE_BYTES == 0
         and all(int.from_bytes(one[:2]) == bucket for one in ordered)
         and all(one < other for one, other in pairwise(ordered))
     )
-    is_whole = len(path) == PATH_LENGTH and all(len(node) == 32 for node in path)
-    if not is_bucket or not is_whole:
-        return None
-    if not verify_inclusion(leaf_hash(records), bucket, BUCKETS, path, root):
+    if not is_bucket or not verify_inclusion(leaf_hash(records), bucket, BUCKETS, path, root):
         return None
     return records_on(records, key)
 

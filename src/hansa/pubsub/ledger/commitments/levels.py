@@ -54,15 +54,9 @@ class MerkleLevels:
         """The leaf hashes."""
         return self._levels[0]
 
-    def path(self, index: int) -> tuple[bytes, ...]:
-        """Audit path of a leaf (section 2.1.1), from the leaf upwards."""
-        assert 0 <= index < len(self._levels[0]), "no such leaf"
-        path: list[bytes] = []
-        for level in self._levels[:-1]:
-            if index ^ 1 < len(level):
-                path.append(level[index ^ 1])
-            index >>= 1
-        return tuple(path)
+    def level(self, number: int) -> Sequence[bytes]:
+        """The nodes of a level; 0 is that of the leaves."""
+        return self._levels[number]
 
     def updated(self, leaves: Mapping[int, bytes]) -> LevelsUpdate:
         """What changes when these leaves do; the tree stays as it is."""

@@ -25,7 +25,11 @@ _FULL_BYTES: Final = TILE_WIDTH * HASH_SIZE_BYTES
 TilePlace = tuple[int, int]
 """Level and number of a tile."""
 TileReader = Callable[[int, int], bytes]
-"""The hashes of a tile by its level and number, one after another; raises what reading raises."""
+"""The hashes of a tile by its level and number, one after another; raises `TreeMissing`."""
+
+
+class TreeMissing(Exception):
+    """A part of a tree that has to be stored is not there; the message says which."""
 
 
 class TileEdge(msgspec.Struct, frozen=True):
@@ -90,7 +94,7 @@ def hashes_of(tile: bytes) -> list[bytes]:
 
 
 class TiledTree:
-    """A tree of some size, read from its tiles; each tile is read once.
+    """A tree of some size, read from its tiles; each tile is read once. All methods raise `TreeMissing`.
 
     Args:
         size: Leaves. The tiles may be those of a larger tree.
@@ -161,7 +165,8 @@ class TiledTree:
             self._tiles[place] = self._read(*place)
         begin = at * HASH_SIZE_BYTES
         part = self._tiles[place][begin : begin + (HASH_SIZE_BYTES << within)]
-        assert len(part) == HASH_SIZE_BYTES << within, "the tile holds the node"
+        if len(part) != HASH_SIZE_BYTES << within:
+            raise TreeMissing(f"tile {number} of level {tile_level} is not whole")
         return root(hashes_of(part))
 
 

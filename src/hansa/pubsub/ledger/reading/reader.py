@@ -26,12 +26,16 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import committed_event
 from hansa.core.members import MEMBER, Member
 from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage
+from hansa.pubsub.ledger.commitments.app_hash import Sections
 from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, bucket_of, decode_claim, record_of
-from hansa.pubsub.ledger.commitments.stored import ISSUER
+from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, Misbehavior
+from hansa.pubsub.ledger.commitments.tiles import TreeMissing
 from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
+from hansa.pubsub.ledger.reading.proofs import ProofReader
 from hansa.pubsub.ledger.reading.search import EventSearch, check_keys
 from hansa.pubsub.ledger.reading.times import time_text
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 
 EVENTS_MAX: Final = 500
 PAGE_SIZE_MAX_BYTES: Final = 1_048_576
@@ -39,7 +43,8 @@ HASHED_MAX_BYTES: Final = 4_194_304
 """Contents of events that are hashed for the proofs of a page: a proof needs all of its batch."""
 IDS_MAX: Final = 1000
 
-_HEAD: Final = "SELECT height, time_ms, events, app_hash, registry_root, params FROM head"
+_HEAD: Final = "SELECT height, time_ms, events, app_hash, sections FROM head"
+_MISBEHAVIOR: Final = "SELECT body FROM misbehavior ORDER BY evidence_id"
 _MEMBERS: Final = "SELECT body FROM member ORDER BY did"
 _CLAIM_ISSUERS: Final = "SELECT name.text FROM claim JOIN name ON name.number = claim.issuer WHERE key = ?"
 _POSITION: Final = (
@@ -87,8 +92,7 @@ class _HeadRow(NamedTuple):
     time_ms: int
     events: int
     app_hash: bytes
-    registry_root: bytes
-    params: bytes
+    sections: bytes
 
 
 class _EventRow(NamedTuple):
@@ -129,7 +133,7 @@ class LedgerReader:
         self._check = check
         self._tables = TreeTables(connection)
         self._members: tuple[bytes, tuple[Member, ...]] = (b"", ())
-        """The registry, and its root."""
+        """The registry, and what `app_hash` commits to of it."""
         self._params: tuple[bytes, LedgerParams] = (b"", LedgerParams())
         """The parameters, and their bytes."""
 
@@ -141,12 +145,34 @@ class LedgerReader:
     def members(self) -> tuple[Member, ...]:
         """The registry, ordered by DID."""
         with self._snapshot() as head:
-            root, members = self._members
-            if head.registry_root != root:
+            registry, members = self._members
+            current = _sections(head).registry
+            if current != registry:
                 rows: list[tuple[Any, ...]] = self._connection.execute(_MEMBERS).fetchall()
                 members = tuple(_stored(MEMBER, body) for (body,) in rows)
-                self._members = head.registry_root, members
+                self._members = current, members
             return members
+
+    def misbehavior(self) -> tuple[Misbehavior, ...]:
+        """Evidence against validators, in the order of their addresses."""
+        with self._snapshot():
+            rows: list[tuple[Any, ...]] = self._connection.execute(_MISBEHAVIOR).fetchall()
+            return tuple(_stored(MISBEHAVIOR, body) for (body,) in rows)
+
+    def inclusion_proof(self, position: int) -> InclusionProof:
+        """That an event is on the ledger. See `ProofReader.inclusion`."""
+        with self._proofs() as proofs:
+            return proofs.inclusion(position)
+
+    def consistency_proof(self, earlier_size: int) -> ConsistencyProof:
+        """That an earlier ledger is the beginning of this one. See `ProofReader.consistency`."""
+        with self._proofs() as proofs:
+            return proofs.consistency(earlier_size)
+
+    def claims_proof(self, key: str) -> ClaimsProof:
+        """Which claims there are on an entity key. See `ProofReader.claims`."""
+        with self._proofs() as proofs:
+            return proofs.claims(key)
 
     def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
         """The claims on some entity keys.
@@ -210,8 +236,9 @@ class LedgerReader:
         return EventPage(self._committed(rows, batches), scanned_to, last_position=head.events)
 
     def _parameters(self, head: _HeadRow) -> LedgerParams:
-        if self._params[0] != head.params:
-            self._params = head.params, _stored(PARAMETERS, head.params)
+        parameters = _sections(head).parameters
+        if self._params[0] != parameters:
+            self._params = parameters, _stored(PARAMETERS, parameters)
         return self._params[1]
 
     def _rows(
@@ -282,6 +309,15 @@ class LedgerReader:
         return tuple(events)
 
     @contextmanager
+    def _proofs(self) -> Iterator[ProofReader]:
+        """What makes proofs about the state of now."""
+        with self._snapshot():
+            try:
+                yield ProofReader(self._connection)
+            except (TreeMissing, msgspec.DecodeError, TypeError) as error:
+                raise StateDamaged(str(error)) from error
+
+    @contextmanager
     def _snapshot(self) -> Iterator[_HeadRow]:
         """A read transaction, and the ledger's head in it."""
         self._connection.execute("BEGIN")
@@ -294,6 +330,14 @@ class LedgerReader:
             # An error of SQLite may have ended the transaction already.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+
+
+def _sections(head: _HeadRow) -> Sections:
+    """What `app_hash` is the root of."""
+    try:
+        return Sections.decoded(head.sections)
+    except (msgspec.DecodeError, TypeError) as error:
+        raise StateDamaged("the head is not readable") from error
 
 
 def _id_bytes(event_id: str) -> bytes:

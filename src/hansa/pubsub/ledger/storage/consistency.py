@@ -28,9 +28,15 @@ from hansa.pubsub.ledger.commitments.claims import (
     record_of,
 )
 from hansa.pubsub.ledger.commitments.state_trees import StateTrees
-from hansa.pubsub.ledger.commitments.tiles import HASH_SIZE_BYTES, TILE_WIDTH, TiledTree, hashes_of
+from hansa.pubsub.ledger.commitments.tiles import (
+    HASH_SIZE_BYTES,
+    TILE_WIDTH,
+    TiledTree,
+    TreeMissing,
+    hashes_of,
+)
 from hansa.pubsub.ledger.storage.schema import HeadRow
-from hansa.pubsub.ledger.storage.tree_tables import TreeMissing, TreeTables
+from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 BUCKETS_CHECKED_MAX: Final = 1024
 EVENTS_CHECKED_MAX: Final = 512
@@ -124,7 +130,11 @@ class _Checker:
         """The hash that was voted for is that of the records."""
         sections = self._trees.sections
         self._expect(sections.app_hash == self._head.app_hash, "app_hash is another than that of the records")
-        self._expect(sections.registry == self._head.registry_root, "the root of the registry is another")
+        self._expect(
+            sections.encoded() == self._head.sections, "the sections are others than those of the records"
+        )
+        groups = self._tables.groups()
+        self._expect(groups == list(self._trees.claims.groups()), "the groups of claims are others")
 
     def check_counts(self) -> None:
         """There is a row for every event and every claim."""

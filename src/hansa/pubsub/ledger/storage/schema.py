@@ -11,10 +11,11 @@ event        what is filtered on, a small row per event, so that scanning a wind
 event_content  the events themselves
 claim        numbers of (entity key, issuer)
 claim_bucket the claims themselves, in buckets (`hansa.pubsub.ledger.commitments.claims`)
+claim_group  the tree over the claims: hashes over each 256 buckets
 tile         the tree over the events (`hansa.pubsub.ledger.commitments.tiles`)
 name         issuers and event names, by number
 
-What `app_hash` commits to is stored as the bytes that are hashed: `body`, `records`, `hashes`, `params`.
+What `app_hash` commits to is stored as the bytes that are hashed: `body`, `records`, `hashes`.
 
 A row type has the columns that are read or written, in the order of its fields; `select_sql` and `insert_sql`
 name them.
@@ -37,9 +38,8 @@ CREATE TABLE head (
     height INTEGER NOT NULL,
     time_ms INTEGER NOT NULL,
     events INTEGER NOT NULL,
-    registry_root BLOB NOT NULL,
     app_hash BLOB NOT NULL,
-    params BLOB NOT NULL,
+    sections BLOB NOT NULL,
     ruleset TEXT NOT NULL
 ) STRICT;
 CREATE TABLE member (did TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -82,10 +82,11 @@ CREATE TABLE claim (
 ) STRICT;
 CREATE UNIQUE INDEX claim_key ON claim (key, issuer);
 CREATE TABLE claim_bucket (bucket INTEGER PRIMARY KEY, hash BLOB NOT NULL, records BLOB NOT NULL) STRICT;
+CREATE TABLE claim_group (number INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
 """
 
 TABLES: Final = (
-    *("event_content", "event", "batch", "claim", "claim_bucket", "tile", "block", "name"),
+    *("event_content", "event", "batch", "claim", "claim_bucket", "claim_group", "tile", "block", "name"),
     *("issuer", "validator", "misbehavior", "member", "head"),
 )
 """All of them; a table comes before those that it refers to."""
@@ -98,11 +99,9 @@ class HeadRow(NamedTuple):
     time_ms: int
     events: int
     """Their number."""
-    registry_root: bytes
-    """Changes when the registry does."""
     app_hash: bytes
-    params: bytes
-    """Closed form of `LedgerParams`."""
+    sections: bytes
+    """What `app_hash` is the root of (`Sections`), the parameters among it."""
     ruleset: str
     """Digest of the rules that made the state (`hansa.pubsub.ledger.rules.ruleset`)."""
 

@@ -6,9 +6,16 @@ from typing import Any, Final
 
 import apsw
 
-from hansa.pubsub.ledger.commitments.claims import ClaimsTree
+from hansa.core.merkle import root as merkle_root
+from hansa.pubsub.ledger.commitments.claims import (
+    BUCKETS,
+    EMPTY_BUCKET,
+    GROUP_SIZE,
+    ClaimsTree,
+    bucket_path,
+)
 from hansa.pubsub.ledger.commitments.state_trees import StateTrees, TreesUpdate
-from hansa.pubsub.ledger.commitments.tiles import HASH_SIZE_BYTES, TileEdge, edge_places
+from hansa.pubsub.ledger.commitments.tiles import HASH_SIZE_BYTES, TileEdge, TreeMissing, edge_places
 from hansa.pubsub.ledger.storage.schema import RECORD_TABLES
 
 _READ_TILE: Final = "SELECT hashes FROM tile WHERE level = ? AND number = ?"
@@ -21,10 +28,9 @@ _WRITE_BUCKET: Final = (
     "INSERT INTO claim_bucket (bucket, hash, records) VALUES (?, ?, ?)"
     " ON CONFLICT (bucket) DO UPDATE SET hash = excluded.hash, records = excluded.records"
 )
-
-
-class TreeMissing(Exception):
-    """A part of the trees is not in the tables; the message says which."""
+_WRITE_GROUP: Final = "INSERT INTO claim_group (number, hash) VALUES (?, ?) ON CONFLICT (number) DO UPDATE SET hash = excluded.hash"
+_READ_NEIGHBOURS: Final = "SELECT bucket, hash FROM claim_bucket WHERE bucket >= ? AND bucket < ?"
+_EMPTY_GROUP: Final = merkle_root([EMPTY_BUCKET] * GROUP_SIZE)
 
 
 class TreeTables:
@@ -68,6 +74,18 @@ class TreeTables:
         records: bytes = b"" if row is None else row[0]
         return records
 
+    def groups(self) -> list[bytes]:
+        """The hashes over each 256 buckets."""
+        stored = dict(self._rows("SELECT number, hash FROM claim_group"))
+        return [stored.get(number, _EMPTY_GROUP) for number in range(BUCKETS // GROUP_SIZE)]
+
+    def bucket_path(self, bucket: int) -> tuple[bytes, ...]:
+        """The path from a bucket to the root of the claims."""
+        first = bucket - bucket % GROUP_SIZE
+        stored = dict(self._rows(_READ_NEIGHBOURS, (first, first + GROUP_SIZE)))
+        neighbours = [stored.get(first + at, EMPTY_BUCKET) for at in range(GROUP_SIZE)]
+        return bucket_path(bucket, neighbours, self.groups())
+
     def write(self, update: TreesUpdate) -> None:
         """Write what a block changes."""
         for name, records in update.records.items():
@@ -86,6 +104,7 @@ class TreeTables:
         ]
         if buckets:
             self._connection.executemany(_WRITE_BUCKET, buckets)
+            self._connection.executemany(_WRITE_GROUP, tuple(update.claims.groups.items()))
 
     def _edge(self, size: int) -> TileEdge:
         tiles: list[bytes] = []
@@ -96,5 +115,5 @@ class TreeTables:
             tiles.append(tile)
         return TileEdge(size, tuple(tiles))
 
-    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql).fetchall()
+    def _rows(self, sql: str, bindings: tuple[int, ...] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, bindings).fetchall()

@@ -1,0 +1,119 @@
+"""Making proofs about the ledger from the tables of its state; each reads a few rows.
+
+`hansa.pubsub.proofs` says what they are, `hansa.pubsub.ledger.commitments.proofs` verifies them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Final
+
+import apsw
+
+from hansa.core.errors import Code, Refused
+from hansa.core.identifiers import is_entity_key
+from hansa.pubsub.ledger.commitments.app_hash import Sections
+from hansa.pubsub.ledger.commitments.claims import bucket_of
+from hansa.pubsub.ledger.commitments.proofs import holds_consistency, holds_inclusion, proved_records
+from hansa.pubsub.ledger.commitments.tiles import TiledTree, TreeMissing
+from hansa.pubsub.ledger.storage.schema import HeadRow, select_sql
+from hansa.pubsub.ledger.storage.tree_tables import TreeTables
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, SectionProof
+
+_HEAD: Final = select_sql("head", HeadRow)
+_BATCH_OF: Final = (
+    "SELECT batch.first_position, batch.height, block.time_ms, jws FROM event"
+    " JOIN batch ON batch.first_position = event.batch JOIN block ON block.height = batch.height"
+    " WHERE event.position = ?"
+)
+
+
+class ProofReader:
+    """Makes proofs about the state of one moment: within a read transaction. All methods raise `TreeMissing`.
+
+    Args:
+        connection: In the transaction.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._tables = TreeTables(connection)
+        self._head = HeadRow._make(connection.execute(_HEAD).fetchall()[0])
+        self._sections = Sections.decoded(self._head.sections)
+
+    def inclusion(self, position: int) -> InclusionProof:
+        """That an event is on the ledger.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+        """
+        if not 1 <= position <= self._head.events:
+            raise Refused(Code.NOT_FOUND, f"There is no event {position}; the last is {self._head.events}.")
+        rows: list[tuple[Any, ...]] = self._connection.execute(_BATCH_OF, (position,)).fetchall()
+        if not rows:
+            raise TreeMissing(f"event {position} is in no batch")
+        first, height, time_ms, jws = rows[0]
+        proof = InclusionProof(
+            position=position,
+            block_height=height,
+            block_time_ms=time_ms,
+            batch=hashlib.sha256(jws.encode()).hexdigest(),
+            index=position - first,
+            path=_hex(self._tree().inclusion_proof(position - 1)),
+            section=self._section("events"),
+        )
+        self._expect(holds_inclusion(proof, self._head.app_hash))
+        return proof
+
+    def consistency(self, earlier_size: int) -> ConsistencyProof:
+        """That an earlier ledger, of so many events, is the beginning of this one.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`, when there were never so many.
+        """
+        if not 1 <= earlier_size <= self._head.events:
+            raise Refused(Code.NOT_FOUND, f"The ledger has {self._head.events} events, not {earlier_size}.")
+        proof = ConsistencyProof(
+            earlier_size=earlier_size,
+            earlier_root=TiledTree(earlier_size, self._tables.tile).root().hex(),
+            path=_hex(self._tree().consistency_proof(earlier_size)),
+            section=self._section("events"),
+        )
+        self._expect(holds_consistency(proof, self._head.app_hash))
+        return proof
+
+    def claims(self, key: str) -> ClaimsProof:
+        """Which claims there are on an entity key, and that there are no others.
+
+        Raises:
+            Refused: `Code.INVALID`.
+        """
+        if not is_entity_key(key):
+            raise Refused(Code.INVALID, "An entity key is a SHA-256 in hex.")
+        bucket = bucket_of(key)
+        proof = ClaimsProof(
+            key=key,
+            bucket=self._tables.bucket(bucket).hex(),
+            path=_hex(self._tables.bucket_path(bucket)),
+            section=self._section("claims"),
+        )
+        self._expect(proved_records(proof, self._head.app_hash) is not None)
+        return proof
+
+    def _expect(self, holds: bool) -> None:
+        """Give no proof away that does not hold: the tables contradict each other."""
+        if not holds:
+            raise TreeMissing("the trees are not those of the application hash")
+
+    def _tree(self) -> TiledTree:
+        return TiledTree(self._head.events, self._tables.tile)
+
+    def _section(self, name: str) -> SectionProof:
+        content: bytes = getattr(self._sections, name)
+        path = _hex(self._sections.path(name))
+        return SectionProof(self._head.height, self._head.app_hash.hex(), content.hex(), path)
+
+
+def _hex(hashes: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(one.hex() for one in hashes)

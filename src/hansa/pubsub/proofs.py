@@ -1,0 +1,63 @@
+"""Proofs about the ledger: what they consist of. `hansa.pubsub.ledger.commitments.proofs` verifies them.
+
+Each leads to one application hash. That of the state after block n is in the header of block n + 1, which the
+validators have signed. All hashes are in hex.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class SectionProof(msgspec.Struct, frozen=True):
+    """Shows the content of a section of the state."""
+
+    height: int
+    """Of the last block of the state."""
+    app_hash: str
+    content: str
+    """A number of 8 bytes and a root, or a root alone; hex."""
+    path: tuple[str, ...]
+    """From the section's leaf to `app_hash`."""
+
+
+class InclusionProof(msgspec.Struct, frozen=True):
+    """Shows when an event was committed, as which one, and in which batch."""
+
+    position: int
+    """Of the event, from 1."""
+    block_height: int
+    block_time_ms: int
+    """Milliseconds since 1970."""
+    batch: str
+    """SHA-256 of the batch's JWS."""
+    index: int
+    """Place of the event in its batch, from 0."""
+    path: tuple[str, ...]
+    """From the event's leaf to the root of all events."""
+    section: SectionProof
+    """Of `events`."""
+
+
+class ConsistencyProof(msgspec.Struct, frozen=True):
+    """Shows that the ledger has all events of an earlier ledger, at the same positions."""
+
+    earlier_size: int
+    """Events of the earlier one."""
+    earlier_root: str
+    """Root of its events."""
+    path: tuple[str, ...]
+    section: SectionProof
+    """Of `events`."""
+
+
+class ClaimsProof(msgspec.Struct, frozen=True):
+    """Shows which versions of an entity are the latest, of every issuer; or that its key is unknown."""
+
+    key: str
+    bucket: str
+    """Records of the claims on the keys that begin as this one; hex."""
+    path: tuple[str, ...]
+    """From the bucket to the root of the claims."""
+    section: SectionProof
+    """Of `claims`."""
