@@ -14,7 +14,7 @@ from hansa.node.folder import LEDGER, LEDGER_STATE, OBSERVING, VALIDATOR_KEY
 from hansa.node.validator.decisions import sign
 from hansa.node.validator.repair import repair_engine
 from hansa.pubsub.engine import SIGNING_STATE, SocketFolder, free_ports, read_key
-from tests.league.harness import CLOCK, League, RunningMember, league, wait_until
+from tests.league.harness import CLOCK, OFFERINGS, League, RunningMember, league, wait_until
 
 pytestmark = pytest.mark.league
 
@@ -58,6 +58,16 @@ async def validator(member: RunningMember) -> Any:
     return (await member.status())["validator"]
 
 
+async def rename(member: RunningMember, offering: str, name: str) -> None:
+    answer = await member.request("PATCH", f"{OFFERINGS}/{offering}", {"name": name}, with_token=True)
+    assert answer.status == 200, answer.body
+
+
+async def is_named(member: RunningMember, offering: str, name: str) -> bool:
+    answer = await member.get(f"{OFFERINGS}/{offering}")
+    return answer.status == 200 and answer.json()["name"] == name
+
+
 async def make_blocks_until(made: League, maker: RunningMember, condition: Any, what: str) -> None:
     """Create offerings, one after the other, until a condition holds."""
 
@@ -73,8 +83,10 @@ async def test_a_restored_member_observes_and_then_signs_again(tmp_path: Path) -
         lubeck, riga = made[0], made[2]
         address = read_key(riga.folder / VALIDATOR_KEY).address
         mine = await riga.create_offering()
-        await made.wait_until_visible(f"/tmf-api/productCatalogManagement/v4/productOffering/{mine}")
+        await made.wait_until_visible(f"{OFFERINGS}/{mine}")
         write_backup(riga.folder, tmp_path / "riga.backup", CLOCK)
+        await rename(riga, mine, "after the backup")
+        await wait_until(lambda: is_named(lubeck, mine, "after the backup"), "it is replicated", 30.0)
         for _ in range(10):
             await lubeck.create_offering()
         assert await riga.stop() == 0
@@ -90,7 +102,7 @@ async def test_a_restored_member_observes_and_then_signs_again(tmp_path: Path) -
         assert answer["status"] == "ready"
         assert "observes" in answer["notes"][0]
         assert b"hansa_validator_observing 1.0" in (await riga.get("/metrics")).body
-        assert await riga.has(f"/tmf-api/productCatalogManagement/v4/productOffering/{mine}")
+        assert await riga.has(f"{OFFERINGS}/{mine}")
 
         async def signs() -> bool:
             return not (await validator(riga))["is_observing"]
@@ -107,7 +119,12 @@ async def test_a_restored_member_observes_and_then_signs_again(tmp_path: Path) -
             return address in await Engine(lubeck).signers(await Engine(lubeck).height() - 1)
 
         await make_blocks_until(made, lubeck, has_signed, "riga's signature is in a block")
-        await riga.create_offering()
+        created = await riga.create_offering()
+        await made.wait_until_visible(f"{OFFERINGS}/{created}")
+        await rename(riga, mine, "after the restore")
+        await wait_until(
+            lambda: is_named(lubeck, mine, "after the restore"), "it goes on publishing", 30.0, made.members
+        )
         assert await Engine(lubeck).evidence() == []
 
 
@@ -180,7 +197,7 @@ async def test_an_engine_that_does_not_start_is_repaired(tmp_path: Path, harm: s
         assert (lubeck.folder / LEDGER / SIGNING_STATE).read_bytes() == signed
         await lubeck.start()
         await lubeck.wait_until_ready()
-        assert await lubeck.has(f"/tmf-api/productCatalogManagement/v4/productOffering/{created}")
+        assert await lubeck.has(f"{OFFERINGS}/{created}")
         before = (await lubeck.status())["position"]
         await lubeck.create_offering()
 
@@ -211,7 +228,7 @@ async def test_a_league_of_one_comes_back_with_its_ledger(tmp_path: Path) -> Non
         sign(lubeck.folder)
         await lubeck.start()
         await lubeck.wait_until_ready()
-        assert await lubeck.has(f"/tmf-api/productCatalogManagement/v4/productOffering/{created}")
+        assert await lubeck.has(f"{OFFERINGS}/{created}")
         before = (await lubeck.status())["position"]
         await lubeck.create_offering()
 

@@ -146,13 +146,13 @@ class CometBftBus(LedgerBus):
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected_form() from error
 
-    async def signers_of(self, height: int) -> BlockSigners:
-        """Who proposed a block, and whose votes are in its commit.
+    async def signers_of(self, height: int | None = None) -> BlockSigners:
+        """Who proposed a block, the last one by default, and whose votes are in its commit.
 
         Raises:
             Unavailable: The engine does not answer, or does not have the block.
         """
-        answer = await self._engine("commit", {"height": str(height)})
+        answer = await self._engine("commit", {} if height is None else {"height": str(height)})
         try:
             header, commit = (answer["signed_header"][name] for name in ("header", "commit"))
             votes = commit["signatures"]

@@ -185,6 +185,11 @@ def test_a_folder_that_is_not_whole_is_not_backed_up(folder: Path, tmp_path: Pat
     assert not (tmp_path / "b").exists()
 
 
+def test_a_backup_does_not_go_into_the_folder_that_it_is_of(folder: Path) -> None:
+    with pytest.raises(Refused, match="lies in"):
+        write_backup(folder, folder / "schemas" / "b", CLOCK)
+
+
 def test_a_damaged_store_is_not_backed_up(folder: Path, tmp_path: Path) -> None:
     content = bytearray((folder / "store.db").read_bytes())
     content[8192:8292] = bytes(100)
@@ -269,6 +274,25 @@ def test_nothing_is_restored_over_anything(backup: Path, folder: Path, tmp_path:
         assert caught.value.code is Code.CONFLICT
     assert contents(folder) == before
     assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_backup_that_changes_while_it_is_restored_is_refused(backup: Path, tmp_path: Path) -> None:
+    size = verify_backup(backup).size_bytes
+    read = 0
+
+    def change(count: int) -> None:
+        nonlocal read
+        read += count
+        if read == size:  # all of it has been checked
+            content = bytearray(backup.read_bytes())
+            content[-2000] ^= 1
+            with backup.open("r+b") as file:
+                file.write(content)
+
+    with pytest.raises(Refused) as caught:
+        restore_backup(backup, tmp_path / "restored", CLOCK, progress=change)
+    assert caught.value.code is Code.BACKUP_INVALID
+    assert not [path.name for path in tmp_path.iterdir() if "restored" in path.name]
 
 
 # -- hostile files ---------------------------------------------------------------------------------------------

@@ -95,6 +95,12 @@ def test_a_token_that_the_key_did_not_sign_is_removed_rather_than_left_useless(f
     rotate_token_key(folder)
 
 
+def test_a_missing_key_of_tokens_is_made(folder: Path) -> None:
+    (folder / TOKEN_KEY).unlink()
+    assert rotate_token_key(folder).kid == SigningKey.load(folder / TOKEN_KEY).kid
+    assert not (folder / TOKEN).exists()
+
+
 def test_nothing_is_rotated_while_the_marketplace_runs(folder: Path) -> None:
     before = SigningKey.load(folder / TOKEN_KEY).kid
     with (folder / "lock").open("w") as lock:

@@ -123,7 +123,8 @@ class Ledger:
         self.height += 1
         return EngineProgress(self.height, "", 0, (10**9, self.height, self.height))
 
-    async def signers_of(self, height: int) -> BlockSigners:
+    async def signers_of(self, height: int | None = None) -> BlockSigners:
+        height = self.height if height is None else height
         return BlockSigners(height, OTHERS[0], tuple(self.signed(height)), 4)
 
 
@@ -259,6 +260,26 @@ def test_a_lost_memory_of_what_was_signed_makes_it_observe(setting: Setting, con
     assert path.exists() is (content is not None)
     write_signing_state(setting.folder / LEDGER, SigningState(0))
     assert setting.guard.decide() is True, "a memory that comes back from somewhere is not trusted"
+
+
+@pytest.mark.parametrize("behind_by", [-1, 0, 1, 1000])
+async def test_a_signature_beyond_its_memory_makes_it_observe(setting: Setting, behind_by: int) -> None:
+    setting.guard.decide()
+    setting.ledger.height = 2000
+    setting.ledger.signed = lambda _: (*OTHERS, setting.address)
+    write_signing_state(setting.folder / LEDGER, SigningState(2000 - behind_by, 0, 3))
+    await setting.run_for(5)
+    assert bool(setting.restarts) is (behind_by > 0)
+    assert setting.guard.decide() is (behind_by > 0)
+    if behind_by > 0:
+        assert setting.guard.status.reason is Reason.MEMORY_BEHIND
+
+
+async def test_signatures_of_others_are_nothing_to_a_member_that_was_away(setting: Setting) -> None:
+    setting.guard.decide()
+    setting.ledger.height = 2000
+    await setting.run_for(5)
+    assert setting.guard.decide() is False
 
 
 def test_a_memory_that_cannot_be_read_is_not_lost(setting: Setting) -> None:

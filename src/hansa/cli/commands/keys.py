@@ -42,7 +42,9 @@ def rotate(
     ] = "token",
     as_json: AsJson = False,
 ) -> None:
-    """Replace the key that signs the tokens of a stopped marketplace's API. All tokens issued so far end.
+    """Replace the key that signs the tokens of a stopped marketplace's API, or make it where it is missing.
+
+    All tokens issued so far end.
 
     The operator's token in the folder is issued again. The keys of member, node and validator are what the
     league knows this marketplace by. Replacing them takes a decision of the league, which this release does

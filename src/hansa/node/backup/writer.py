@@ -41,7 +41,7 @@ from hansa.node.backup.archive import (
     sha256_of,
 )
 from hansa.node.backup.contents import DATABASES, LEDGER_PARTS, files_of, is_restorable
-from hansa.node.folder import LOCK, load_genesis
+from hansa.node.folder import LOCK, finish_rotation, load_genesis
 from hansa.node.folder.disk import free_bytes
 from hansa.node.folder.lock import FolderLock
 from hansa.node.settings.loading import load_settings
@@ -77,9 +77,10 @@ def write_backup(
         Unavailable: a file changed while it was read.
     """
     settings = load_settings(folder, {})
+    finish_rotation(folder)
     _, genesis = load_genesis(folder)
     with_ledger = len(genesis.app_state.members) == 1 if has_ledger is None else has_ledger
-    _check_target(file, is_replaced=is_replaced)
+    _check_target(folder, file, is_replaced=is_replaced)
     with contextlib.ExitStack() as stack:
         if with_ledger and not all(is_missing(folder / path) for path in LEDGER_PARTS):
             stack.enter_context(_stopped(folder, is_requested=has_ledger is True))
@@ -108,9 +109,13 @@ def write_backup(
     return manifest
 
 
-def _check_target(file: Path, *, is_replaced: bool) -> None:
+def _check_target(folder: Path, file: Path, *, is_replaced: bool) -> None:
     if is_missing(file.parent):
         raise Fatal(Code.SETTINGS_INVALID, f"{file.parent} is missing: make the folder for the backup first.")
+    if file.resolve().is_relative_to(folder.resolve()):
+        raise Refused(
+            Code.INVALID, f"{file} lies in {folder}: a backup is of no use where it is lost with it."
+        )
     if not is_missing(file) and not is_replaced:
         raise Refused(
             Code.CONFLICT, f"{file} exists already. Choose another name, or replace it with --force."

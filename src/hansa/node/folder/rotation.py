@@ -29,7 +29,7 @@ class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def rotate_token_key(folder: Path) -> SigningKey:
-    """Replace the key that signs the API's tokens; all tokens issued so far end.
+    """Replace the key that signs the API's tokens, or make it where it is missing; all tokens so far end.
 
     The operator's token in the folder is issued again, as good as before.
 
@@ -39,9 +39,9 @@ def rotate_token_key(folder: Path) -> SigningKey:
     """
     with FolderLock(folder / LOCK, str(folder)):
         finish_rotation(folder)
-        old, new = SigningKey.load(folder / TOKEN_KEY), SigningKey.generate()
-        token = None
-        if not is_missing(folder / TOKEN):
+        new, token = SigningKey.generate(), None
+        if not is_missing(folder / TOKEN_KEY) and not is_missing(folder / TOKEN):
+            old = SigningKey.load(folder / TOKEN_KEY)
             present = read_file(folder / TOKEN).decode("ascii", errors="replace").strip()
             token = reissue_token(present, old.verifying_key(), new)
         rotation = Rotation(new.private_document().decode(), token)

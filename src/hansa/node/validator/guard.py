@@ -1,6 +1,7 @@
 """Decides whether the validator signs or observes, at every start of its engine, and ends the observing.
 
     signing    ── the memory of what was signed is missing or damaged, or the folder is marked ──▶ observing
+    signing    ── the ledger has signatures of its key beyond that memory ──▶ observing
     observing  ── the ledger shows that nobody signs with its key ──▶ signing
     observing  ── somebody signs with its key ──▶ observing until the operator decides
 
@@ -93,8 +94,8 @@ class ObservedLedger(Protocol):
     async def progress(self) -> EngineProgress:
         """How far it and its peers are."""
 
-    async def signers_of(self, height: int) -> BlockSigners:
-        """Who proposed a block, and who signed its commit."""
+    async def signers_of(self, height: int | None = None) -> BlockSigners:
+        """Who proposed a block, the last one by default, and who signed its commit."""
 
 
 class _ReportedPeers(msgspec.Struct, frozen=True):
@@ -176,7 +177,7 @@ class ValidatorGuard:
     # -- while it runs ---------------------------------------------------------------------------------------
 
     async def run(self, ledger: ObservedLedger, http: HttpClient, restart: Callable[[], None]) -> None:
-        """Observe for as long as the validator must not sign, until cancelled.
+        """Observe for as long as the validator must not sign, else check what was signed; until cancelled.
 
         Args:
             ledger: This member's.
@@ -185,14 +186,40 @@ class ValidatorGuard:
         """
         while True:
             await self._clock.sleep(POLL_S)
-            if self._observing is None or self._observing.double is not None or self._proven_at is not None:
-                continue
+            if self._proven_at is not None:
+                continue  # the engine is being restarted
             try:
-                self._proven_at = await self._observe(ledger, http)
+                if self._observing is None:
+                    is_over = await self._is_memory_behind(ledger)
+                elif self._observing.double is None:
+                    self._proven_at = await self._observe(ledger, http)
+                    is_over = self._proven_at is not None
+                else:
+                    is_over = False
             except HansaError:
                 continue  # the engine, or the ledger, does not answer yet
-            if self._proven_at is not None:
+            if is_over:
                 restart()
+
+    async def _is_memory_behind(self, ledger: ObservedLedger) -> bool:
+        """Whether somebody signed with the key what our engine did not; the folder is marked then.
+
+        Our engine writes what it signs into its memory before it signs, so a block with our signature is
+        never beyond it.
+        """
+        block = await ledger.signers_of()
+        if self._address not in block.signers:
+            return False
+        signed = read_signing_state(self._folder / LEDGER)
+        if signed.height >= block.height:
+            return False
+        self._logger.error(
+            "signed_by_another", address=self._address, height=block.height, remembered=signed.height
+        )
+        now = rfc3339(self._clock.now())
+        self._observing = Observing(now, Reason.MEMORY_BEHIND, SigningState(block.height, 0, 3))
+        write_observing(self._folder, self._observing)
+        return True
 
     async def _observe(self, ledger: ObservedLedger, http: HttpClient) -> int | None:
         """Look at what is new. The height from which on the validator may sign, when that is proven."""

@@ -24,6 +24,9 @@ class Reason(StrEnum):
     """Its folder comes from a backup: it may have signed since."""
     MEMORY_LOST = "memory-lost"
     """The file that says what it signed last is missing or damaged."""
+    MEMORY_BEHIND = "memory-behind"
+    """The ledger has signatures of its key beyond what it remembers: its folder is an older copy, or another
+    engine has its key."""
     REQUESTED = "requested"
     """Its operator asked for it."""
 
