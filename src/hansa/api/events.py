@@ -28,6 +28,7 @@ from hansa.pubsub.bus import BusReads, CommittedEvent, EventFilter, EventPage
 from hansa.replication.registry import MemberRegistry
 
 KEEP_ALIVE_S: Final = 15.0
+STREAM_PAUSE_S: Final = 0.1
 CLOUD_EVENT: Final = "application/cloudevents+json"
 CLOUD_EVENTS: Final = "application/cloudevents-batch+json"
 _FILTERS: Final = frozenset({"after", "from", "type", "issuer", "entity"})
@@ -147,8 +148,10 @@ class EventsApi:
                 page = next_page.result()
                 if page is None:
                     return
-                next_page = asyncio.create_task(_next(pages))
                 yield await self._page_messages(page, as_cloud_events=as_cloud_events)
+                # Under load a stream gets the blocks of a while at once instead of each by itself.
+                await self._clock.sleep(STREAM_PAUSE_S)
+                next_page = asyncio.create_task(_next(pages))
         finally:
             self._streams -= 1
             next_page.cancel()
