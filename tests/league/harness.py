@@ -203,6 +203,10 @@ class RunningMember:
         """Have one of its processes live on without doing anything."""
         await self._signal(role, signal.SIGSTOP)
 
+    async def wake(self, role: Role) -> None:
+        """Have a process go on that hangs."""
+        await self._signal(role, signal.SIGCONT)
+
     async def _signal(self, role: Role, number: signal.Signals) -> None:
         pid = await self.pid(role)
         assert pid > 0, f"{self.name} has no {role} that could get a signal"
