@@ -23,17 +23,14 @@ from hansa.core.canonical import hashlink
 from hansa.core.events import EntityVersion, LifecycleEvent, encode_event
 from hansa.core.identifiers import uuid7
 from hansa.pubsub.bus import EventFilter
-from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
+from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.reading import LedgerFile, LedgerReader, time_text
+from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.storage.schema import (
-    APPLICATION_ID,
-    SCHEMA,
-    SCHEMA_VERSION,
     BatchRow,
     BlockRow,
     EventContentRow,
     EventRow,
-    HeadRow,
     insert_sql,
 )
 
@@ -59,22 +56,20 @@ class RecordedLedger:
         self.keys: list[str] = []
         self.end_ms = BEGIN_MS
         self._random = random.Random(1)
-        self._connection = apsw.Connection(str(path))
-        self._connection.pragma("journal_mode", "wal")
+        state = SqliteState(path)
+        state.write_genesis(AppState(()), BEGIN_MS)
+        self._connection = state.connection
         self._connection.pragma("synchronous", "off")
         self._versions: dict[int, tuple[int, str]] = {}
         """Of each claim: the last version, and its hashlink."""
         with self._connection:
-            self._connection.execute(SCHEMA)
-            self._connection.pragma("application_id", APPLICATION_ID)
-            self._connection.pragma("user_version", SCHEMA_VERSION)
             self._connection.executemany(
                 "INSERT INTO name VALUES (?, ?)", list(enumerate((*ISSUERS, *COMMON, RARE)))
             )
             self._new_claim(0)
             self._write()
         self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        self._connection.close()
+        state.close()
 
     def versions_of(self, claim: int) -> int:
         """Number of events of an entity."""
@@ -90,10 +85,7 @@ class RecordedLedger:
             for _ in range(self._random.randrange(1, 4)):
                 position = self._write_batch(position, height)
         self.events = position
-        execute(
-            insert_sql("head", HeadRow),
-            HeadRow(height, self.end_ms, position, b"", b"", PARAMETERS.write(LedgerParams()), ""),
-        )
+        execute("UPDATE head SET height = ?, time_ms = ?, events = ?", (height, self.end_ms, position))
 
     def _write_batch(self, position: int, height: int) -> int:
         first, count = position + 1, self._random.choice(BATCH_SIZES)
