@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from hansa.business.context import Context
 from hansa.business.http.faces.v4.description import Description
 from hansa.business.http.faces.v4.embedded import EmbeddedReadHandler
+from hansa.business.http.faces.v4.entry_point import EntryPoint
 from hansa.business.http.faces.v4.hub import HubHandler
 from hansa.business.http.faces.v4.jobs import JobHandler
 from hansa.business.http.faces.v4.monitors import Monitored, is_monitor
@@ -39,7 +40,9 @@ def api_routes(
     def monitored(handle: Handle) -> Handle:
         return handle if monitors is None else Monitored(handle, monitors, context)
 
+    entry = EntryPoint(api, context.endpoint)
     routes = {
+        entry.path: route({"GET": entry.retrieve}, {}, is_open=True),
         description.path: route({"GET": description.retrieve}, {}, is_open=True),
         **HubHandler(api, context).routes,
     }

@@ -144,6 +144,23 @@ async def test_bodies_are_json_in_utf8(business: Business, media_type: str, stat
     assert answer.status == status
 
 
+async def test_the_root_of_every_api_leads_to_what_it_serves(business: Business) -> None:
+    for api in business.models.apis:
+        answer = await business.anonymous.get(api.base_path)
+        assert answer.status == 200
+        assert (await business.anonymous.get(api.base_path.rstrip("/"))).body == answer.body
+        links = answer.json()["_links"]
+        assert links.keys() == {"self", "describedby", "hub", *(one.name for one in api.resources)}
+        for name, link in links.items():
+            if "templated" not in link:
+                reached = await business.operator.get(link["href"])
+                assert reached.status in {200, 405}, (api.id, name)
+        assert (await business.anonymous.get(f"{api.base_path}nothing")).status == 404
+        assert (await business.operator.post(api.base_path, {})).status == 405
+    again = await business.anonymous.get(api.base_path, headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+
+
 async def test_no_method_of_any_route_ignores_a_parameter(business: Business, tmp_path: Path) -> None:
     """Least of all DELETE, where a client that asks for one version would lose all of them."""
     files = JobFiles(tmp_path, business.models, business.clock, business.limits)
@@ -211,8 +228,7 @@ async def test_other_methods_are_told_what_is_allowed(business: Business, target
 @pytest.mark.parametrize(
     "path",
     [
-        CATALOG,
-        f"{CATALOG}/",
+        f"{CATALOG}//",
         f"{CATALOG}/nothing",
         f"{OFFERINGS}/a/b",
         f"{OFFERINGS}//",

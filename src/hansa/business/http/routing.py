@@ -68,10 +68,16 @@ class RoutingTable:
     def __init__(self) -> None:
         self._routes: dict[str, Route] = {}
         self._sub_routes: dict[str, Route] = {}
+        self._entry_points: dict[str, Route] = {}
 
     def add(self, path: str, new_route: Route) -> None:
-        """Add a route; `{…}` in its path stands for the identifier of a parent."""
-        if "{" in path:
+        """Add a route; `{…}` in its path stands for the identifier of a parent.
+
+        A path with a slash at its end is an entry point, which has no items.
+        """
+        if path.endswith("/"):
+            self._entry_points[path.rstrip("/")] = new_route
+        elif "{" in path:
             path = path[: path.index("{")] + PARENT_MARK + path[path.index("}") + 1 :]
             self._sub_routes[path] = new_route
         else:
@@ -98,4 +104,7 @@ class RoutingTable:
             below_parent = self._sub_routes.get(f"{parent}/{PARENT_MARK}/{sub}")
             if below_parent is not None and parent_id:
                 return Match(below_parent, parent_id, entity_id)
+        entry_point = self._entry_points.get(path.removesuffix("/"))
+        if entry_point is not None:
+            return Match(entry_point, None, "")
         raise Refused(Code.NOT_FOUND, "No API serves this path.")
