@@ -7,6 +7,7 @@ draft-sporny-hashlink. `href` means something at one marketplace only, so it is 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable
 from typing import Any, Final
@@ -23,8 +24,11 @@ _HASHLINK_FIRST: Final = HASHLINK_PREFIX + based58.b58encode(_MULTIHASH_SHA2_256
 _HASHLINK_LAST: Final = HASHLINK_PREFIX + based58.b58encode(_MULTIHASH_SHA2_256 + b"\xff" * 32).decode()
 _HASHLINK: Final = re.compile(rf"hl:z[1-9A-HJ-NP-Za-km-z]{{{len(_HASHLINK_FIRST) - len(HASHLINK_PREFIX)}}}")
 _INTEGER_EXACT_MAX: Final = 2**53 - 1
+_INTEGER_SHOWN_MAX: Final = 10**60
 _FLOAT_PLAIN_MIN: Final = 1e-3
 _FLOAT_PLAIN_MAX: Final = 1e15
+
+UNCARRIED_SHOWN_MAX: Final = 10
 
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
 
@@ -91,9 +95,49 @@ def canonical_json(value: object) -> bytes:
             return encoded
         return rfc8785.dumps(_exact(value))  # type: ignore[arg-type]
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, OverflowError, TypeError) as error:
+        places = "; ".join(f"{path}: {rule}" for path, rule, _ in uncarried(value)[:UNCARRIED_SHOWN_MAX])
         raise Refused(
-            Code.INVALID, "The body holds a number or character that canonical JSON cannot carry."
+            Code.INVALID, places or "It holds a number or character that canonical JSON cannot carry."
         ) from error
+
+
+def uncarried(value: object, path: str = "") -> list[tuple[str, str, object]]:
+    """Path, rule and value of everything within a value that canonical JSON cannot carry."""
+    if isinstance(value, dict):
+        names = [(path or "The body", "has a name with half a character (a lone surrogate)", None)]
+        below = [one for key, each in value.items() for one in uncarried(each, f"{path}.{key}".lstrip("."))]
+        return below if all(map(_is_text, value)) else names + below
+    if isinstance(value, list):
+        return [one for index, each in enumerate(value) for one in uncarried(each, f"{path}[{index}]")]
+    if isinstance(value, str):
+        rule = "has half a character (a lone surrogate)"
+        return [] if _is_text(value) else [(path, rule, None)]
+    if isinstance(value, int) and not _is_carried(value):
+        digits = f', "{value}"' if abs(value) < _INTEGER_SHOWN_MAX else ""
+        return [
+            (path, f"has more digits than a JSON number carries (RFC 8785): send it as text{digits}", value)
+        ]
+    is_endless = isinstance(value, float) and not math.isfinite(value)
+    return [(path, "is no number that JSON has", None)] if is_endless else []
+
+
+def _is_carried(value: int) -> bool:
+    """Whether canonical JSON carries an integer: a double does, with all its digits."""
+    if abs(value) <= _INTEGER_EXACT_MAX:
+        return True
+    try:
+        return isinstance(_exact(value), float)
+    except OverflowError:
+        return False
+
+
+def _is_text(text: object) -> bool:
+    """Whether a string can be written in UTF-8."""
+    try:
+        str(text).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def hashlink(canonical: bytes) -> str:

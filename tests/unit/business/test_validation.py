@@ -8,7 +8,8 @@ import pytest
 
 from hansa.business.models import load
 from hansa.business.models.form import read_model
-from hansa.business.validation.validator import VIOLATIONS_MAX, Validator
+from hansa.business.validation.validator import Validator
+from hansa.business.validation.violations import VIOLATIONS_MAX
 from hansa.core.errors import Code, Refused
 from tests.unit.business.test_model_form import SMALL
 

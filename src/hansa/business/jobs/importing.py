@@ -16,7 +16,7 @@ import msgspec
 from hansa.business.jobs.scope import JobScope
 from hansa.business.models import Resource
 from hansa.business.operations.api_operations import ApiOperations
-from hansa.business.validation.validator import Violation, refuse
+from hansa.business.validation.violations import Violation, refuse
 from hansa.core.bounded_json import read_json
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits

@@ -14,7 +14,7 @@ from hansa.business.models import Resource
 from hansa.business.query import ListRequest, list_request
 from hansa.business.representation import collection_address
 from hansa.business.served_resource import ServedResource
-from hansa.business.validation.validator import Violation, refuse
+from hansa.business.validation.violations import Violation, refuse
 
 
 class JobScope(msgspec.Struct, frozen=True):

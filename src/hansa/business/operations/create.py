@@ -12,6 +12,7 @@ the client, which may be in use; a sub-resource, whose parent has to stay; and a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -31,10 +32,10 @@ from hansa.business.operations.tasks import Tasks
 from hansa.business.operations.writes import WriteResult, check_is_own, held_until_claimed
 from hansa.business.rules import UnresolvedReference
 from hansa.business.served_resource import ServedResource
-from hansa.business.validation.validator import Violation, refuse
+from hansa.business.validation.violations import InvalidBody, Violation, collected
 from hansa.core.access import Action, Caller, Grant
 from hansa.core.bounded_json import read_object
-from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.canonical import hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import PLAIN_IDENTIFIER
 from hansa.store import Entity, EntityDraft, Transaction
@@ -186,8 +187,7 @@ class CreateOperation:
         if None in entity.values():
             new.entity = entity = {name: value for name, value in entity.items() if value is not None}
         entity.setdefault("@type", resource.type)
-        self._served.validator.check_names(resource.type, entity, entity)
-        violations: list[Violation] = []
+        violations = collected((partial(self._served.validator.check_names, resource.type, entity, entity),))
         if "id" not in entity:
             entity["id"], new.nonce = context.identifiers.new(resource.type)
         else:
@@ -202,18 +202,27 @@ class CreateOperation:
         if not self._not_settable.isdisjoint(entity):
             violations += [
                 Violation(name, "is set by this marketplace", entity[name])
-                for name in entity.keys() & self._not_settable
+                for name in sorted(entity.keys() & self._not_settable)
             ]
-        refuse(violations)
         self._server_fields.set_in_new(entity)
+        if violations:
+            self._drafts.refuse(entity, None, violations)
         return CONTINUE
 
     async def _check(self, new: NewEntity[Any]) -> StageOutcome:
-        self._drafts.check(new.entity)
+        try:
+            self._drafts.check(new.entity)
+        except InvalidBody:
+            self._drafts.refuse(new.entity, None)
+            raise
         return CONTINUE
 
     async def _encode(self, new: NewEntity[Any]) -> StageOutcome:
-        new.body = body = canonical_json(new.entity)
+        try:
+            new.body = body = self._drafts.encode(new.entity)
+        except InvalidBody:
+            self._drafts.refuse(new.entity, None)
+            raise
         new.hashlink = hashlink(body)
         return CONTINUE
 

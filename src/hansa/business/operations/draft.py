@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from hansa.business.context import Context
 from hansa.business.served_resource import ServedResource
-from hansa.core.canonical import canonical_json, hashlink
+from hansa.business.validation.violations import Violation, collected, refuse
+from hansa.core.canonical import canonical_json, hashlink, uncarried
+from hansa.core.errors import Refused
 from hansa.store import EntityDraft
 
 Fields = dict[str, Any]
@@ -30,8 +33,42 @@ class DraftBuilder:
             Refused: `Code.INVALID`, naming what is wrong.
         """
         self.check(entity)
-        body = canonical_json(entity)
+        body = self.encode(entity)
         return self.indexed(entity, body, hashlink(body), parent_id)
+
+    def encode(self, entity: Fields) -> bytes:
+        """The canonical bytes of an entity.
+
+        Raises:
+            InvalidBody: `Code.INVALID`, naming each value that has no canonical form.
+        """
+        try:
+            return canonical_json(entity)
+        except Refused as error:
+            refuse([Violation(path, rule) for path, rule, _ in uncarried(entity)])
+            raise error from None
+
+    def refuse(self, entity: Fields, before: Fields | None, violations: Sequence[Violation] = ()) -> None:
+        """Refuse an entity for everything that is wrong with it, so that whoever sent it mends it at once.
+
+        Args:
+            entity: With the fields that this marketplace sets.
+            before: As it was before the write; None when it is new.
+            violations: What is known already.
+
+        Raises:
+            InvalidBody: `Code.INVALID`, unless nothing is wrong.
+        """
+        served, kind, rules = self._served, self._resource.type, self._context.rules
+        of_model = collected((lambda: served.validator.check(kind, entity),))
+        further: list[Callable[[], object]] = [
+            lambda: refuse([*violations, *of_model]),
+            lambda: self._context.extensions.check(kind, entity, served.api.types),
+            lambda: self.encode(entity),
+        ]
+        if not of_model:  # other rules suppose a body that is valid against its model
+            further.append(lambda: rules.check_content(self._resource, before, entity))
+        refuse(collected(further))
 
     def check(self, entity: Fields) -> None:
         """Check an entity against its model and the operator's schemas; attributes that are null are removed.

@@ -8,6 +8,7 @@ changed: their origin, another marketplace, is their only writer.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +29,7 @@ from hansa.business.operations.writes import (
 from hansa.business.patches import apply_patch, check_patch
 from hansa.business.rules import UnresolvedReference
 from hansa.business.served_resource import ServedResource
-from hansa.business.validation.validator import Violation, refuse
+from hansa.business.validation.violations import InvalidBody, Violation, collected, refuse
 from hansa.core.access import Action, Caller, Grant
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity, EntityDraft, Transaction
@@ -177,7 +178,13 @@ class UpdateOperation:
         """Put new content of an entity that is here; the same content is not written."""
         before = msgspec.json.decode(current.body)
         after = {name: value for name, value in after.items() if value is not None and name != "href"}
-        self._check_change(before, after)
+        try:
+            self._check_change(before, after)
+        except InvalidBody as error:
+            self._server_fields.restore_dates(before, after)
+            self._server_fields.set_in_changed(before, after)
+            self._drafts.refuse(after, before, error.violations)
+            raise
         self._server_fields.restore_dates(before, after)
         if after == before:
             refusal = (await publications.claim_state(tx, current.id)).refusal if current.pending else None
@@ -191,10 +198,14 @@ class UpdateOperation:
     ) -> tuple[EntityDraft, tuple[UnresolvedReference, ...]]:
         """New content of an entity with the server's fields, checked against model and rules."""
         self._server_fields.set_in_changed(before, after)
-        draft = self._drafts.draft(after, current.parent)
-        assert draft.id == current.id, "an entity keeps its identifier"
         rules = self._context.rules
-        rules.check_content(self._resource, before, after)
+        try:
+            draft = self._drafts.draft(after, current.parent)
+            rules.check_content(self._resource, before, after)
+        except InvalidBody:
+            self._drafts.refuse(after, before)
+            raise
+        assert draft.id == current.id, "an entity keeps its identifier"
         return draft, await rules.check_references(tx, self._resource, before, after)
 
     def _with_access(self, *kinds: Access) -> frozenset[str]:
@@ -202,11 +213,12 @@ class UpdateOperation:
 
     def _check_change(self, before: Fields, after: Fields) -> None:
         added = {name: value for name, value in after.items() if name not in before}
-        self._served.validator.check_names(self._resource.type, added, after)
-        refuse(
-            [
-                Violation(name, "cannot be changed", after.get(name))
-                for name in self._immutable - self._server_fields.dates
-                if after.get(name) != before.get(name)
-            ]
+        violations = collected(
+            (partial(self._served.validator.check_names, self._resource.type, added, after),)
         )
+        violations += [
+            Violation(name, "cannot be changed", after.get(name))
+            for name in sorted(self._immutable - self._server_fields.dates)
+            if after.get(name) != before.get(name)
+        ]
+        refuse(violations)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from hansa.business.patches.json_patch import json_patch, operations
 from hansa.business.patches.json_patch_query import json_patch_query
 from hansa.business.patches.merge_patch import merge_patch
-from hansa.business.validation.validator import Violation, refuse
+from hansa.business.validation.violations import Violation, refuse
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 

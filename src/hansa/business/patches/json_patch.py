@@ -24,7 +24,7 @@ from hansa.business.patches.pointer import (
     print_pointer,
     value_at,
 )
-from hansa.business.validation.validator import Violation, refuse
+from hansa.business.validation.violations import Violation, refuse
 from hansa.core.bounded_json import is_deeper_than
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits

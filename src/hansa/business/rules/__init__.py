@@ -11,6 +11,7 @@ docs/integrators/rules.md explains them to integrators.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from hansa.business.models import Models, Resource
@@ -24,6 +25,7 @@ from hansa.business.rules.references import (
     UnresolvedReference,
 )
 from hansa.business.rules.states import StateRules
+from hansa.business.validation.violations import InvalidBody, collected, refuse
 from hansa.core.limits import Limits
 from hansa.core.policies import DeletionPolicy, UnresolvedPolicy
 from hansa.store import Entity, Store, Transaction
@@ -74,8 +76,13 @@ class Rules:
         Raises:
             Refused: `Code.TRANSITION_REFUSED` or `Code.INVALID`.
         """
-        self._states.check(resource, before, after)
-        self._content.check(resource, before, after)
+        try:
+            self._states.check(resource, before, after)
+            self._content.check(resource, before, after)
+        except InvalidBody:
+            checks = (self._states.check, self._content.check)
+            refuse(collected(partial(check, resource, before, after) for check in checks))
+            raise
 
     async def check_references(
         self,

@@ -9,7 +9,7 @@ from hansa.business.models import Api, Models, Resource
 from hansa.business.rules.periods import is_period, period_violation
 from hansa.business.rules.prices import is_money, is_price, money_violations, price_violations
 from hansa.business.rules.walk import Walk
-from hansa.business.validation.validator import Violation, refuse
+from hansa.business.validation.violations import Violation, refuse
 
 Kind = Literal["period", "money", "price"]
 

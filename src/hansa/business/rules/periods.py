@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hansa.business.models import Api
-from hansa.business.validation.validator import Violation
+from hansa.business.validation.violations import Violation
 from hansa.core.instants import instant
 
 START: Final = "startDateTime"

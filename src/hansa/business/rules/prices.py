@@ -9,7 +9,7 @@ from typing import Any, Final
 from hansa.business.models import Api
 from hansa.business.rules.amounts import AMOUNT_RULE, is_exact
 from hansa.business.rules.currencies import CURRENCIES
-from hansa.business.validation.validator import Violation
+from hansa.business.validation.violations import Violation
 
 WITHOUT_TAX: Final = "dutyFreeAmount"
 WITH_TAX: Final = "taxIncludedAmount"

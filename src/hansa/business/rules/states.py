@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hansa.business.models import Lifecycle, Models, Resource
-from hansa.business.validation.validator import Violation, refuse
+from hansa.business.validation.violations import Violation, refuse
 from hansa.core.errors import Code, Refused
 
 VALUE_SHOWN_MAX_CHARS: Final = 60

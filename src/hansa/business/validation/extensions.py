@@ -21,7 +21,7 @@ from typing import Any, Final, Self
 import jsonschema_rs
 import msgspec
 
-from hansa.business.validation.validator import VIOLATIONS_MAX, Violation, refuse
+from hansa.business.validation.violations import VIOLATIONS_MAX, Violation, refuse
 from hansa.core.errors import Code, Fatal
 from hansa.core.policies import UnknownExtensions
 

@@ -15,40 +15,17 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
-
 from hansa.business.models import Api, Attribute
 from hansa.business.validation.shapes import NO_URI, Shapes
-from hansa.core.errors import Code, Refused
+from hansa.business.validation.violations import VIOLATIONS_MAX, Violation, Violations, refuse
 from hansa.core.policies import UnknownAttributes
 
-VIOLATIONS_MAX: Final = 10
 META: Final = frozenset({"@type", "@baseType", "@schemaLocation", "@referredType"})
 """Attributes that every object may have (TMF630 Part 2), whatever its document lists."""
-VALUE_SHOWN_MAX_CHARS: Final = 60
 
 _NO_URI: Final = re.compile(f"[{NO_URI}]")
 
 
-class Violation(msgspec.Struct, frozen=True):
-    """A rule that a value in a body violates."""
-
-    path: str
-    """As `category[0].id`."""
-    rule: str
-    value: object = msgspec.UNSET
-
-    def __str__(self) -> str:
-        """For the person who sent the body."""
-        if self.value is msgspec.UNSET:
-            return f"{self.path}: {self.rule}"
-        shown = msgspec.json.encode(self.value).decode()
-        if len(shown) > VALUE_SHOWN_MAX_CHARS:
-            shown = shown[:VALUE_SHOWN_MAX_CHARS] + "…"
-        return f"{self.path}: {self.rule}, not {shown}"
-
-
-Violations = list[Violation]
 Path = tuple["Path", str | int] | None
 """Path of a value: that of the object or array that holds it, and its name or index there; None at the
 top."""
@@ -281,15 +258,3 @@ def _enumeration(values: tuple[str, ...]) -> Check:
             violations.append(Violation(_text_of(path), rule if allowed else "must be a string", value))
 
     return check
-
-
-def refuse(violations: Violations) -> None:
-    """Raise one error with all violations, if there are any.
-
-    Raises:
-        Refused: `Code.INVALID`.
-    """
-    if violations:
-        shown = "; ".join(map(str, violations[:VIOLATIONS_MAX]))
-        more = len(violations) - VIOLATIONS_MAX
-        raise Refused(Code.INVALID, shown + (f"; and {more} more" if more > 0 else "") + ".")

@@ -25,7 +25,7 @@ from hansa.business.query import pairs
 from hansa.business.query.paging import paging
 from hansa.business.query.selecting import selection_of
 from hansa.business.representation import Selection, select
-from hansa.business.validation.validator import Violation, refuse
+from hansa.business.validation.violations import Violation, refuse
 from hansa.core.access import OPERATOR, Caller
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits

@@ -1,0 +1,68 @@
+"""The violations of a body: each with its place, rule and value, and all of them told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import msgspec
+
+from hansa.core.errors import Code, Refused
+
+VIOLATIONS_MAX: Final = 30
+"""So many are looked for, and told, in one body."""
+VALUE_SHOWN_MAX_CHARS: Final = 60
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """A rule that a value in a body violates."""
+
+    path: str
+    """As `category[0].id`."""
+    rule: str
+    value: object = msgspec.UNSET
+
+    def __str__(self) -> str:
+        """For the person who sent the body."""
+        if self.value is msgspec.UNSET:
+            return f"{self.path}: {self.rule}"
+        shown = msgspec.json.encode(self.value).decode()
+        if len(shown) > VALUE_SHOWN_MAX_CHARS:
+            shown = shown[:VALUE_SHOWN_MAX_CHARS] + "…"
+        return f"{self.path}: {self.rule}, not {shown}"
+
+
+Violations = list[Violation]
+
+
+class InvalidBody(Refused):
+    """A body with violations."""
+
+    def __init__(self, violations: Violations) -> None:
+        assert violations, "a body is refused for something"
+        shown = "; ".join(map(str, violations[:VIOLATIONS_MAX]))
+        more = len(violations) - VIOLATIONS_MAX
+        super().__init__(Code.INVALID, shown + (f"; and {more} more" if more > 0 else "") + ".")
+        self.violations = tuple(violations)
+
+
+def refuse(violations: Violations) -> None:
+    """Raise one error with all violations, if there are any.
+
+    Raises:
+        InvalidBody: `Code.INVALID`.
+    """
+    if violations:
+        raise InvalidBody(violations)
+
+
+def collected(checks: Iterable[Callable[[], object]]) -> Violations:
+    """The violations that several checks raise, each once and in their order."""
+    violations: dict[tuple[str, str], Violation] = {}
+    for check in checks:
+        try:
+            check()
+        except InvalidBody as error:
+            for one in error.violations:
+                violations.setdefault((one.path, one.rule), one)
+    return list(violations.values())
