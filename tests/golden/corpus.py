@@ -20,8 +20,8 @@ from typing import Final
 
 import msgspec
 
+from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
-from hansa.pubsub.ledger.commitments.stored import Misbehavior
 from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block

@@ -31,8 +31,9 @@ from hansa.core.events import (
     event_time,
 )
 from hansa.core.jws import token_header
+from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
-from hansa.pubsub.ledger.commitments.stored import Misbehavior, validator_address
+from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.rules.events import encode_events

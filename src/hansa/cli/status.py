@@ -55,6 +55,13 @@ def show_status(report: Report, output: Output) -> None:
         output.table(
             ("other member", "events to apply", "pending", "failed", "last problem"), origins, "Retrieval"
         )
+    misbehavior = rows_of_misbehavior(report)
+    if misbehavior:
+        output.table(
+            ("member", "misbehavior", "at height", "recorded at", "power now"),
+            misbehavior,
+            "Evidence against validators",
+        )
     evidence = rows_of_evidence(report)
     if evidence:
         output.table(
@@ -77,6 +84,7 @@ def facts_of(report: Report) -> dict[str, str]:
         "DID": text_of(report.get("did")),
         "version": f"{text_of(report.get('version'))}, up {duration_text(float(report.get('uptime_s') or 0))}",
         "ledger": _ledger(report),
+        "rules": f"{text_of(report.get('ruleset'))} ({text_of(report.get('rules_digest'))[:16]})",
         "here": f"followed to {number(report, 'followed_to')}, lag {number(report, 'lag')}, "
         f"{number(report, 'unpublished')} changes to publish",
         "publication": f"{number(report, 'refused')} entities refused, "
@@ -87,6 +95,9 @@ def facts_of(report: Report) -> dict[str, str]:
         "validator": _validator(report),
         "disk": f"{number(report, 'disk_free_bytes')} bytes free",
     }
+    notes = [text_of(note) for note in _list(report, "notes")]
+    if notes:
+        facts["notes"] = "; ".join(notes)
     problems = [
         f"{text_of(task.get('name'))} ({text_of(task.get('problem') or 'starting')})"
         for task in _list(report, "tasks")
@@ -112,6 +123,21 @@ def rows_of_origins(report: Report) -> list[list[str]]:
             text_of(origin.get("problem") or ""),
         ]
         for origin in _list(report, "origins")
+    ]
+
+
+def rows_of_misbehavior(report: Report) -> list[list[str]]:
+    """A row for all evidence against validators."""
+    powers = {member.get("did"): member for member in _list(report, "powers")}
+    return [
+        [
+            text_of(one.get("name") or one.get("address")),
+            text_of(one.get("kind")),
+            number(one, "height"),
+            number(one, "recorded_height"),
+            number(powers.get(one.get("did"), {}), "power"),
+        ]
+        for one in _list(report, "misbehavior")
     ]
 
 

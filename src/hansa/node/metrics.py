@@ -5,6 +5,7 @@ Figures are gathered when they are asked for. Counters start at 0 with the proce
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 
@@ -49,6 +50,13 @@ FIGURES: Final = (
     Figure("hansa_ledger_position", "gauge", "Position of the newest event on the ledger."),
     Figure("hansa_validator_observing", "gauge", "1 while the validator signs nothing, as after a restore."),
     Figure("hansa_validator_double", "gauge", "1 when another engine signs with the validator's key."),
+    Figure("hansa_ledger_power", "gauge", "Voting power of a member's validator.", ("member",)),
+    Figure(
+        "hansa_ledger_misbehavior_total",
+        "counter",
+        "Evidence on the ledger against a validator; `unknown` is one of no member.",
+        ("member",),
+    ),
     Figure("hansa_ledger_peers", "gauge", "Engines of other members that ours is connected to."),
     Figure("hansa_followed_position", "gauge", "Events up to this position have been looked at here."),
     Figure("hansa_lag_events", "gauge", "Events on the ledger that have not been looked at here."),
@@ -175,6 +183,11 @@ def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dic
         "hansa_ledger_position": _one(report.position),
         "hansa_validator_observing": _one(report.validator.is_observing),
         "hansa_validator_double": _one(report.validator.double is not None),
+        "hansa_ledger_power": [((one.name,), one.power) for one in report.powers],
+        "hansa_ledger_misbehavior_total": [
+            ((name,), count)
+            for name, count in Counter(one.name or "unknown" for one in report.misbehavior).items()
+        ],
         "hansa_ledger_peers": _one(report.peers),
         "hansa_followed_position": _one(report.followed_to),
         "hansa_lag_events": _one(report.lag),

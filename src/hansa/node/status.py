@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
 from hansa import __version__
 from hansa.core.clock import Clock, rfc3339
+from hansa.core.members import Member
 from hansa.node.folder.disk import DiskWatch, free_bytes
 from hansa.node.ledger_view import LedgerView
 from hansa.node.settings.loading import Settings
@@ -18,10 +20,13 @@ from hansa.node.validator.guard import ValidatorGuard, ValidatorStatus
 from hansa.portal import Overview
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import ChildState, Supervised
+from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.replication import OriginProgress, ReplicationCounters, ReplicationView
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.tables.retrievals import Evidence
+
+log = structlog.get_logger("hansa.node")
 
 REFUSALS_SHOWN_MAX: Final = 100
 EVIDENCE_SHOWN_MAX: Final = 20
@@ -67,6 +72,28 @@ class RefusedEntity(msgspec.Struct, frozen=True):
     """What is wrong, and what to do."""
 
 
+class MemberPower(msgspec.Struct, frozen=True):
+    """How much a member's validator counts in votes."""
+
+    did: str
+    name: str
+    power: int
+
+
+class ReportedMisbehavior(msgspec.Struct, frozen=True):
+    """Evidence on the ledger against a validator, which lost its voting power by it."""
+
+    did: str | None
+    """Of the member whose validator it is; None when no member has it."""
+    name: str | None
+    address: str
+    height: int
+    """Where it misbehaved."""
+    kind: str
+    recorded_height: int
+    """Of the block that brought the evidence."""
+
+
 class StatusReport(msgspec.Struct, frozen=True):
     """The content of `/league/v1/status`."""
 
@@ -79,11 +106,21 @@ class StatusReport(msgspec.Struct, frozen=True):
     is_ready: bool
     reasons: tuple[str, ...]
     """Why it is not ready."""
+    notes: tuple[str, ...]
+    """What is worth knowing although it does not keep this marketplace from serving."""
     height: int | None
     """Of the ledger; None while it is not available."""
     position: int | None
     """Newest event on the ledger."""
     app_hash: str | None
+    ruleset: str | None
+    """Name of the rules by which the league judges."""
+    rules_digest: str | None
+    """SHA-256 of their declarations: members of a league show the same."""
+    powers: tuple[MemberPower, ...]
+    """Voting power of each member that runs a validator."""
+    misbehavior: tuple[ReportedMisbehavior, ...]
+    """Evidence against validators of the league."""
     peers: int | None
     """Engines of other members that ours is connected to."""
     peer_names: tuple[str, ...]
@@ -147,6 +184,7 @@ class StatusReporter:
         self._children = children
         self._guard = guard
         self._clock = clock
+        self._is_lost_power_logged = False
         self._started_at_s = clock.monotonic()
         self._disk = DiskWatch(Path(), settings.limits.disk_free_min_bytes, clock)
 
@@ -178,7 +216,8 @@ class StatusReporter:
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing although it does not keep this marketplace from serving."""
         validator = self._guard.status
-        return (f"the validator {validator.summary}",) if validator.is_observing else ()
+        observing = (f"the validator {validator.summary}",) if validator.is_observing else ()
+        return observing + self._lost_power()
 
     def is_disk_full(self) -> bool:
         """Whether less space is free than `disk_free_min_bytes`."""
@@ -199,9 +238,14 @@ class StatusReporter:
             uptime_s=round(self.uptime_s, 3),
             is_ready=not reasons,
             reasons=reasons,
+            notes=self.notes(),
             height=ledger.height if ledger else None,
             position=ledger.position if ledger else None,
             app_hash=ledger.app_hash if ledger else None,
+            ruleset=ledger.ruleset if ledger else None,
+            rules_digest=ledger.rules_digest if ledger else None,
+            powers=self._powers(ledger),
+            misbehavior=self._misbehavior(ledger),
             peers=ledger.peers if ledger else None,
             peer_names=self._peer_names(ledger),
             catching_up=ledger.catching_up if ledger else None,
@@ -247,6 +291,51 @@ class StatusReporter:
             members=self._registry.known(),
             height=ledger.height if ledger else None,
             position=ledger.position if ledger else None,
+        )
+
+    def _lost_power(self) -> tuple[str, ...]:
+        """Why our validator votes no more, and what to do; logged once."""
+        ledger, address = self._ledger.status, self._guard.status.address.lower()
+        evidence = next(
+            (one for one in (ledger.misbehavior if ledger else ()) if one.address == address), None
+        )
+        if ledger is None or evidence is None or ledger.powers.get(address, 0) > 0:
+            return ()
+        if not self._is_lost_power_logged:
+            self._is_lost_power_logged = True
+            log.error("validator_power_lost", address=address, kind=evidence.kind, height=evidence.height)
+        message = (
+            f"the validator has lost its voting power: the ledger has evidence ({evidence.kind}) that its key signed "
+            f"twice at height {evidence.height}. Stop every other engine with this key; docs/operators/recover.md "
+            "says what comes then"
+        )
+        return (message,)
+
+    def _validators(self) -> dict[str, Member]:
+        """Members by the addresses of their validators."""
+        return {
+            validator_address(member.validator_key): member
+            for member in self._registry.known()
+            if member.validator_key
+        }
+
+    def _powers(self, ledger: LedgerStatus | None) -> tuple[MemberPower, ...]:
+        members = self._validators()
+        return tuple(
+            MemberPower(members[address].did, members[address].name, power)
+            for address, power in (ledger.powers if ledger else {}).items()
+            if address in members
+        )
+
+    def _misbehavior(self, ledger: LedgerStatus | None) -> tuple[ReportedMisbehavior, ...]:
+        members = self._validators()
+        return tuple(
+            ReportedMisbehavior(
+                did=members[one.address].did if one.address in members else None,
+                name=members[one.address].name if one.address in members else None,
+                **msgspec.structs.asdict(one),
+            )
+            for one in (ledger.misbehavior if ledger else ())
         )
 
     def _peer_names(self, ledger: LedgerStatus | None) -> tuple[str, ...]:

@@ -73,6 +73,24 @@ class Claim(msgspec.Struct, frozen=True):
     is_deleted: bool
 
 
+class Misbehavior(msgspec.Struct, frozen=True):
+    """Evidence against a validator, as the engine has verified it."""
+
+    address: str
+    """Of the validator."""
+    height: int
+    """Where it misbehaved."""
+    kind: str
+    """`duplicate_vote` or `light_client_attack`."""
+    recorded_height: int = 0
+    """Of the block that brought the evidence; 0 before it is recorded."""
+
+    @property
+    def evidence_id(self) -> str:
+        """Tells evidence apart: further evidence that is equal in this has no effect."""
+        return f"{self.address}/{self.height:016d}/{self.kind}"
+
+
 class LedgerStatus(msgspec.Struct, frozen=True):
     """The state of the ledger, as this member sees it."""
 
@@ -87,6 +105,14 @@ class LedgerStatus(msgspec.Struct, frozen=True):
     """Engines that this member's is connected to."""
     peer_ids: tuple[str, ...] = ()
     """Their node ids."""
+    ruleset: str = ""
+    """Name of the rules by which the league judges."""
+    rules_digest: str = ""
+    """SHA-256 of their declarations; hex."""
+    powers: dict[str, int] = {}
+    """Voting power by the address of a validator, for each since the genesis."""
+    misbehavior: tuple[Misbehavior, ...] = ()
+    """Evidence against validators, in the order of their addresses."""
 
 
 class BusReads(Protocol):

@@ -34,6 +34,7 @@ from hansa.pubsub.engine import BlockSigners, EngineProgress, SocketFolder
 from hansa.pubsub.ledger.reading import Lane, LedgerReader, ReaderPool, time_text
 from hansa.pubsub.ledger.results import CODESPACE
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
+from hansa.pubsub.ledger.rules.ruleset import CURRENT_RULESET
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
 from hansa.pubsub.ledger_reads import BACKOFF_MIN_S, StrangersReads
 from hansa.pubsub.named_connector import NamedUnixConnector
@@ -112,6 +113,10 @@ class CometBftBus(LedgerBus):
                 height=head.height,
                 position=head.position,
                 app_hash=head.app_hash,
+                ruleset=CURRENT_RULESET.name,
+                rules_digest=CURRENT_RULESET.digest,
+                powers=head.powers,
+                misbehavior=head.misbehavior,
                 time=time_text(head.time_ms) if head.height else None,
                 catching_up=bool(status["sync_info"]["catching_up"]),
                 peers=int(network["n_peers"]),

@@ -24,6 +24,7 @@ from hansa.pubsub.ledger.reading import LedgerReader, time_text
 from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.rules import KINDS
 from hansa.pubsub.ledger.rules.kind import Kind
+from hansa.pubsub.ledger.rules.ruleset import CURRENT_RULESET
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
@@ -107,6 +108,10 @@ class MemoryBus(LedgerBus):
             height=head.height,
             position=head.position,
             app_hash=head.app_hash,
+            ruleset=CURRENT_RULESET.name,
+            rules_digest=CURRENT_RULESET.digest,
+            powers=head.powers,
+            misbehavior=head.misbehavior,
             time=time_text(head.time_ms) if head.height else None,
             catching_up=False,
             peers=len(self._ledger.application.state.members) - 1,

@@ -9,8 +9,9 @@ import apsw
 import pytest
 
 from hansa.core.errors import Code, Fatal
+from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
-from hansa.pubsub.ledger.commitments.stored import Misbehavior, validator_address
+from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state_machine import Block

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.core.clock import ManualClock
+from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
-from hansa.pubsub.ledger.commitments.stored import Misbehavior, validator_address
+from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.messages import PACKAGE, Request, message_class
 from hansa.pubsub.ledger.methods import AbciMethods

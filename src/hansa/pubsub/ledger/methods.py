@@ -14,8 +14,9 @@ from structlog.typing import FilteringBoundLogger
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
+from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
-from hansa.pubsub.ledger.commitments.stored import Misbehavior, ValidatorRecord
+from hansa.pubsub.ledger.commitments.stored import ValidatorRecord
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, enum_values, message_class
 from hansa.pubsub.ledger.queries import check_query
 from hansa.pubsub.ledger.results import CODESPACE, QUERY_NUMBERS, RuleBroken

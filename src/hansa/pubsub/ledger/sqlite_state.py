@@ -23,7 +23,7 @@ from hansa.core.events import event_time_ms
 from hansa.core.file_lock import acquire_file_lock
 from hansa.core.members import MEMBER, Member
 from hansa.core.merkle import Frontier
-from hansa.pubsub.bus import Claim
+from hansa.pubsub.bus import Claim, Misbehavior
 from hansa.pubsub.ledger.commitments.app_hash import Sections
 from hansa.pubsub.ledger.commitments.state_trees import StateTrees
 from hansa.pubsub.ledger.commitments.stored import (
@@ -31,7 +31,6 @@ from hansa.pubsub.ledger.commitments.stored import (
     MISBEHAVIOR,
     VALIDATOR,
     IssuerState,
-    Misbehavior,
     ValidatorRecord,
 )
 from hansa.pubsub.ledger.commitments.tiles import TreeMissing

@@ -21,7 +21,7 @@ from hansa.core.errors import Refused
 from hansa.core.events import LifecycleEvent
 from hansa.core.members import MEMBER, Member
 from hansa.core.merkle import Frontier, leaf_hash
-from hansa.pubsub.bus import Claim
+from hansa.pubsub.bus import Claim, Misbehavior
 from hansa.pubsub.ledger.commitments.app_hash import event_leaf
 from hansa.pubsub.ledger.commitments.state_trees import (
     ISSUERS,
@@ -37,7 +37,6 @@ from hansa.pubsub.ledger.commitments.stored import (
     MISBEHAVIOR,
     VALIDATOR,
     IssuerState,
-    Misbehavior,
     ValidatorRecord,
     validator_address,
 )

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import msgspec
 
 from hansa.core.errors import Refused
-from hansa.pubsub.ledger.commitments.stored import Misbehavior
+from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.results import FAULT, RuleBroken
 from hansa.pubsub.ledger.rules.misbehavior import punish
 from hansa.pubsub.ledger.state import BlockEffects, Overlay, StateView

@@ -15,6 +15,7 @@ from hansa.core.closed_json import Integer, Text
 from hansa.core.closed_structs import StructForm
 from hansa.core.identifiers import DID_PATTERN
 from hansa.core.members import POWER_MAX
+from hansa.pubsub.bus import Misbehavior
 
 _NUMBER: Final = Integer(0, 2**53 - 1)
 _ADDRESS: Final = Text("[0-9a-f]{40}")
@@ -66,24 +67,6 @@ class ValidatorRecord(msgspec.Struct, frozen=True):
 VALIDATOR: Final = StructForm(
     ValidatorRecord, {"address": _ADDRESS, "power": Integer(0, POWER_MAX), "public_key": Text("[0-9a-f]{64}")}
 )
-
-
-class Misbehavior(msgspec.Struct, frozen=True):
-    """Evidence against a validator, as the engine has verified it."""
-
-    address: str
-    """Of the validator."""
-    height: int
-    """Where it misbehaved."""
-    kind: str
-    """`duplicate_vote` or `light_client_attack`."""
-    recorded_height: int = 0
-    """Of the block that brought the evidence; 0 before it is recorded."""
-
-    @property
-    def evidence_id(self) -> str:
-        """Tells evidence apart: further evidence that is equal in this has no effect."""
-        return f"{self.address}/{self.height:016d}/{self.kind}"
 
 
 MISBEHAVIOR: Final = StructForm(

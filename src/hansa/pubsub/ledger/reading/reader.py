@@ -25,10 +25,10 @@ from hansa.core.closed_structs import StructForm, StructT
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import committed_event
 from hansa.core.members import MEMBER, Member
-from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage
+from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage, Misbehavior
 from hansa.pubsub.ledger.commitments.app_hash import Sections
 from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, bucket_of, decode_claim, record_of
-from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, Misbehavior
+from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
 from hansa.pubsub.ledger.commitments.tiles import TreeMissing
 from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
 from hansa.pubsub.ledger.reading.proofs import ProofReader
@@ -45,6 +45,7 @@ IDS_MAX: Final = 1000
 
 _HEAD: Final = "SELECT height, time_ms, events, app_hash, sections FROM head"
 _MISBEHAVIOR: Final = "SELECT body FROM misbehavior ORDER BY evidence_id"
+_VALIDATORS: Final = "SELECT body FROM validator ORDER BY address"
 _MEMBERS: Final = "SELECT body FROM member ORDER BY did"
 _CLAIM_ISSUERS: Final = "SELECT name.text FROM claim JOIN name ON name.number = claim.issuer WHERE key = ?"
 _POSITION: Final = (
@@ -76,6 +77,10 @@ class LedgerHead(msgspec.Struct, frozen=True):
     """Of the newest event; 0 before the first."""
     app_hash: str
     """Hex."""
+    powers: dict[str, int]
+    """Voting power by the address of a validator."""
+    misbehavior: tuple[Misbehavior, ...]
+    """Evidence against validators, in the order of their addresses."""
 
 
 class IssuerPositions(msgspec.Struct, frozen=True):
@@ -140,7 +145,15 @@ class LedgerReader:
     def head(self) -> LedgerHead:
         """The ledger in short."""
         with self._snapshot() as head:
-            return LedgerHead(head.height, head.time_ms, head.events, head.app_hash.hex())
+            validators = self._records(_VALIDATORS, VALIDATOR)
+            return LedgerHead(
+                head.height,
+                head.time_ms,
+                head.events,
+                head.app_hash.hex(),
+                {one.address: one.power for one in validators},
+                self._records(_MISBEHAVIOR, MISBEHAVIOR),
+            )
 
     def members(self) -> tuple[Member, ...]:
         """The registry, ordered by DID."""
@@ -148,16 +161,9 @@ class LedgerReader:
             registry, members = self._members
             current = _sections(head).registry
             if current != registry:
-                rows: list[tuple[Any, ...]] = self._connection.execute(_MEMBERS).fetchall()
-                members = tuple(_stored(MEMBER, body) for (body,) in rows)
+                members = self._records(_MEMBERS, MEMBER)
                 self._members = current, members
             return members
-
-    def misbehavior(self) -> tuple[Misbehavior, ...]:
-        """Evidence against validators, in the order of their addresses."""
-        with self._snapshot():
-            rows: list[tuple[Any, ...]] = self._connection.execute(_MISBEHAVIOR).fetchall()
-            return tuple(_stored(MISBEHAVIOR, body) for (body,) in rows)
 
     def inclusion_proof(self, position: int) -> InclusionProof:
         """That an event is on the ledger. See `ProofReader.inclusion`."""
@@ -307,6 +313,10 @@ class LedgerReader:
                 )
             )
         return tuple(events)
+
+    def _records(self, sql: str, form: StructForm[StructT]) -> tuple[StructT, ...]:
+        rows: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
+        return tuple(_stored(form, body) for (body,) in rows)
 
     @contextmanager
     def _proofs(self) -> Iterator[ProofReader]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hansa.pubsub.ledger.commitments.stored import Misbehavior
+from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.state import Overlay
 
 
