@@ -1,7 +1,8 @@
 """A ledger with a long history, written into a state's tables without an engine, and what its pages cost.
 
-One issuer has a single entity, with a third of all events; a few events have a rare name, and blocks come with pauses of up to some
-seconds. Signatures and what `app_hash` commits to are left out: readers look at neither.
+One issuer has a single entity, with a third of all events; a few events have a rare name, and blocks come
+with pauses of up to some seconds. Signatures and what `app_hash` commits to are left out: readers look at
+neither.
 """
 
 from __future__ import annotations

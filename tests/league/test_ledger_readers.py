@@ -76,7 +76,7 @@ async def test_a_flood_of_extreme_readers_delays_no_publisher(bus: CometBftBus, 
                 answers += 1
             except Unavailable as error:
                 codes.add(error.code)
-                await asyncio.sleep(0.01)
+                await CLOCK.sleep(0.01)
 
     readers = [
         asyncio.create_task(read_for_ever(EXTREMES[number % len(EXTREMES)], 1 if number % 2 else 500))

@@ -154,6 +154,8 @@ async def test_whoever_goes_away_takes_nobodys_page_along() -> None:
     strangers._tasks[0].cancel()
     strangers.received.pop(0)
     await strangers.everybody_has(1)
+    (pages,) = strangers.received
+    assert [event.position for page in pages for event in page.events] == [1]
     await strangers.close()
 
 

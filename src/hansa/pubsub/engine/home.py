@@ -12,8 +12,8 @@ the ledger and signs nothing. The real key and what it signed are not touched th
     <home>/config/observer_key.json         the throw-away key, another one at every start
     <home>/data/observer_state.json         what it signed: nothing
 
-The engine runs with the home as its working folder, and communicates through unix sockets there
-(`abci.sock`: the application; `rpc.sock`: queries and submissions). Socket names are relative because a
+The engine runs with the home as its working folder, and communicates through unix sockets there (`abci.sock`:
+the application; `rpc.sock`: submissions, and how far the engine is). Socket names are relative because a
 socket's address holds 108 bytes and a home may lie deep. The peer-to-peer port is the only TCP port.
 """
 
