@@ -30,7 +30,7 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import LedgerStatus
-from hansa.pubsub.engine import BlockSigners, EngineProgress, SocketFolder
+from hansa.pubsub.engine import BlockSigners, CommitVote, EngineProgress, SocketFolder
 from hansa.pubsub.ledger.reading import Lane, LedgerReader, ReaderPool, time_text
 from hansa.pubsub.ledger.results import CODESPACE
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
@@ -163,9 +163,12 @@ class CometBftBus(LedgerBus):
             votes = commit["signatures"]
             return BlockSigners(
                 height=int(header["height"]),
+                round=int(commit["round"]),
                 proposer=str(header["proposer_address"]),
-                signers=tuple(
-                    str(vote["validator_address"]) for vote in votes if vote["block_id_flag"] != VOTE_ABSENT
+                votes=tuple(
+                    CommitVote(vote["validator_address"], vote["timestamp"], vote["signature"])
+                    for vote in votes
+                    if vote["block_id_flag"] != VOTE_ABSENT
                 ),
                 validators=len(votes),
             )

@@ -31,6 +31,7 @@ from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import (
     SIGNING_STATE,
     BlockSigners,
+    CommitVote,
     EngineProgress,
     SigningState,
     read_key,
@@ -46,8 +47,12 @@ LIMITS = Limits(observe_blocks_min=5, observe_min_s=2.0)
 
 
 def block(height: int, *, is_signed: bool = False, is_proposed: bool = False) -> BlockSigners:
-    signers = (*OTHERS, OURS) if is_signed else OTHERS
-    return BlockSigners(height, OURS if is_proposed else OTHERS[0], signers, 4)
+    return signers_of(height, (*OTHERS, OURS) if is_signed else OTHERS, OURS if is_proposed else OTHERS[0])
+
+
+def signers_of(height: int, signers: Sequence[str], proposer: str = OTHERS[0]) -> BlockSigners:
+    votes = tuple(CommitVote(address, "2027-01-01T00:00:00.123456789Z", "c2ln") for address in signers)
+    return BlockSigners(height, 0, proposer, votes, 4)
 
 
 def test_three_turns_of_every_validator_without_a_signature_are_proof() -> None:
@@ -111,6 +116,8 @@ class Ledger:
         self.peer_ids: tuple[str, ...] = ("1" * 40,)
         self.signed: Callable[[int], Sequence[str]] = lambda _: OTHERS
         self.is_silent = False
+        self.time = "2027-01-01T00:00:00.123456789Z"
+        """Of all votes; ours begins in 2026."""
 
     async def ledger(self) -> LedgerStatus:
         if self.is_silent:
@@ -125,7 +132,9 @@ class Ledger:
 
     async def signers_of(self, height: int | None = None) -> BlockSigners:
         height = self.height if height is None else height
-        return BlockSigners(height, OTHERS[0], tuple(self.signed(height)), 4)
+        block = signers_of(height, self.signed(height))
+        votes = tuple(msgspec.structs.replace(vote, time=self.time) for vote in block.votes)
+        return msgspec.structs.replace(block, votes=votes)
 
 
 class Http:
@@ -273,6 +282,36 @@ async def test_a_signature_beyond_its_memory_makes_it_observe(setting: Setting, 
     assert setting.guard.decide() is (behind_by > 0)
     if behind_by > 0:
         assert setting.guard.status.reason is Reason.MEMORY_BEHIND
+
+
+async def test_a_vote_of_before_its_start_that_it_does_not_remember_makes_it_observe(
+    setting: Setting,
+) -> None:
+    write_signing_state(setting.folder / LEDGER, SigningState(1900, 0, 3))
+    setting.guard.decide()
+    setting.ledger.height = 2000
+    setting.ledger.signed = lambda _: (*OTHERS, setting.address)
+    write_signing_state(setting.folder / LEDGER, SigningState(2001, 0, 2))
+    await setting.run_for(5)
+    assert setting.restarts == 0
+    setting.ledger.time = "2025-12-31T23:59:59.999999999Z"
+    await setting.run_for(5)
+    assert setting.guard.decide() is True
+
+
+@pytest.mark.parametrize(("signature", "is_double"), [("c2ln", False), ("b3RoZXI=", True)])
+async def test_another_vote_for_what_it_voted_for_shows_a_double(
+    setting: Setting, signature: str, is_double: bool
+) -> None:
+    setting.guard.decide()
+    setting.ledger.height = 2000
+    setting.ledger.signed = lambda _: (*OTHERS, setting.address)
+    (setting.folder / LEDGER / SIGNING_STATE).write_text(
+        f'{{"height": "2000", "round": 0, "step": 3, "signature": "{signature}", "signbytes": "00"}}'
+    )
+    await setting.run_for(5)
+    assert setting.guard.decide() is is_double
+    assert (setting.guard.status.double is not None) is is_double
 
 
 async def test_signatures_of_others_are_nothing_to_a_member_that_was_away(setting: Setting) -> None:

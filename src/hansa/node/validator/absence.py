@@ -63,7 +63,7 @@ class Absence:
         assert block.height in {self.height, self.height + 1}, "blocks come in order"
         self.height = block.height
         self._validators = block.validators
-        if self._address in block.signers or block.proposer == self._address:
+        if block.vote_of(self._address) is not None or block.proposer == self._address:
             self._since = block.height
             if block.height > self._under_way_to:
                 self.seen_at = block.height

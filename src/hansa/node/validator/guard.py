@@ -1,7 +1,7 @@
 """Decides whether the validator signs or observes, at every start of its engine, and ends the observing.
 
     signing    ── the memory of what was signed is missing or damaged, or the folder is marked ──▶ observing
-    signing    ── the ledger has signatures of its key beyond that memory ──▶ observing
+    signing    ── the ledger has a signature of its key that its engine did not make ──▶ observing
     observing  ── the ledger shows that nobody signs with its key ──▶ signing
     observing  ── somebody signs with its key ──▶ observing until the operator decides
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -43,6 +44,7 @@ from hansa.node.validator.observing import (
 )
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import (
+    PRECOMMIT,
     SIGNING_STATE,
     UNSIGNED,
     BlockSigners,
@@ -50,6 +52,7 @@ from hansa.pubsub.engine import (
     SigningState,
     parse_signing_state,
     read_key,
+    read_last_signature,
     read_signing_state,
     write_signing_state,
 )
@@ -134,6 +137,9 @@ class ValidatorGuard:
         self._logger = logger
         self._address = read_key(folder / VALIDATOR_KEY).address
         self._observing: Observing | None = None
+        self._remembered = UNSIGNED
+        """What was signed when the engine started."""
+        self._started_at = clock.now()
         self._absence: Absence | None = None
         self._counting_since_s = 0.0
         self._elsewhere: tuple[str, ...] = ()
@@ -162,6 +168,9 @@ class ValidatorGuard:
             )
         self._proven_at = self._absence = None
         self._observing = observing
+        self._started_at = self._clock.now()
+        if observing is None:
+            self._remembered = read_signing_state(self._folder / LEDGER)
         return observing is not None
 
     def _after_loss(self) -> Observing | None:
@@ -190,7 +199,7 @@ class ValidatorGuard:
                 continue  # the engine is being restarted
             try:
                 if self._observing is None:
-                    is_over = await self._is_memory_behind(ledger)
+                    is_over = await self._is_signed_by_another(ledger)
                 elif self._observing.double is None:
                     self._proven_at = await self._observe(ledger, http)
                     is_over = self._proven_at is not None
@@ -201,23 +210,38 @@ class ValidatorGuard:
             if is_over:
                 restart()
 
-    async def _is_memory_behind(self, ledger: ObservedLedger) -> bool:
-        """Whether somebody signed with the key what our engine did not; the folder is marked then.
+    async def _is_signed_by_another(self, ledger: ObservedLedger) -> bool:
+        """Whether the last block has a signature of the key that our engine did not make.
 
-        Our engine writes what it signs into its memory before it signs, so a block with our signature is
-        never beyond it.
+        The folder is marked then. Our engine writes what it signs into its memory before it signs, and signs one
+        height, round and step once, whatever happens. So three kinds of votes are not its own: one beyond its
+        memory; one of before its start, at a height that it did not remember then; and one that differs from the
+        last that it made. Two engines with one key vote alike, but not at the same time.
         """
         block = await ledger.signers_of()
-        if self._address not in block.signers:
+        vote = block.vote_of(self._address)
+        if vote is None:
             return False
-        signed = read_signing_state(self._folder / LEDGER)
-        if signed.height >= block.height:
+        signed, signature = read_last_signature(self._folder / LEDGER)
+        is_last = (signed.height, signed.round, signed.step) == (block.height, block.round, PRECOMMIT)
+        is_older = block.height > self._remembered.height and _is_before(vote.time, self._started_at)
+        is_double = is_last and signature not in {"", vote.signature}
+        if not (is_double or is_older or signed.height < block.height):
             return False
         self._logger.error(
-            "signed_by_another", address=self._address, height=block.height, remembered=signed.height
+            "signed_by_another",
+            address=self._address,
+            height=block.height,
+            remembered=signed.height,
+            is_double=is_double,
         )
         now = rfc3339(self._clock.now())
-        self._observing = Observing(now, Reason.MEMORY_BEHIND, SigningState(block.height, 0, 3))
+        self._observing = Observing(
+            now,
+            Reason.MEMORY_BEHIND,
+            max(signed, SigningState(block.height, block.round, PRECOMMIT)),
+            Sighting(block.height, now) if is_double else None,
+        )
         write_observing(self._folder, self._observing)
         return True
 
@@ -335,6 +359,14 @@ class ValidatorGuard:
         if absence is None:
             return f"{begin}it is not up to date with the other members yet"
         return f"{begin}nobody signed with its key in {absence.blocks} blocks of {absence.blocks_needed}"
+
+
+def _is_before(time: str, moment: datetime) -> bool:
+    """Whether a vote was made before a moment; False when its time cannot be read."""
+    try:
+        return datetime.fromisoformat(time) < moment
+    except (ValueError, TypeError):
+        return False
 
 
 def _credible_height(heights: Sequence[int]) -> int:

@@ -25,8 +25,8 @@ class Reason(StrEnum):
     MEMORY_LOST = "memory-lost"
     """The file that says what it signed last is missing or damaged."""
     MEMORY_BEHIND = "memory-behind"
-    """The ledger has signatures of its key beyond what it remembers: its folder is an older copy, or another
-    engine has its key."""
+    """The ledger has a signature of its key that its engine did not make: its folder is an older copy, or
+    another engine has its key."""
     REQUESTED = "requested"
     """Its operator asked for it."""
 

@@ -13,11 +13,14 @@ from hansa.pubsub.engine.ports import free_port, free_ports, require_free_port
 from hansa.pubsub.engine.process import ChildSpec, ChildState, Exit, Supervised
 from hansa.pubsub.engine.relay import LineRelay, json_relay
 from hansa.pubsub.engine.signing_state import (
+    PRECOMMIT,
     SIGNING_STATE,
     UNSIGNED,
     BlockSigners,
+    CommitVote,
     SigningState,
     parse_signing_state,
+    read_last_signature,
     read_signing_state,
     write_signing_state,
 )
@@ -26,12 +29,14 @@ from hansa.pubsub.engine.watch import EngineProgress, EngineWatch
 
 __all__ = [
     "ABCI_SOCKET",
+    "PRECOMMIT",
     "RPC_SOCKET",
     "SIGNING_STATE",
     "UNSIGNED",
     "BlockSigners",
     "ChildSpec",
     "ChildState",
+    "CommitVote",
     "EngineBuild",
     "EngineKey",
     "EngineProgress",
@@ -55,6 +60,7 @@ __all__ = [
     "json_relay",
     "parse_signing_state",
     "read_key",
+    "read_last_signature",
     "read_signing_state",
     "remove_stale_socket",
     "require_free_port",

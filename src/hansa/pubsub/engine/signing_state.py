@@ -30,18 +30,36 @@ class SigningState(msgspec.Struct, frozen=True, order=True):
     """1: proposal, 2: prevote, 3: precommit; 0: nothing at this height and round."""
 
 
-class BlockSigners(msgspec.Struct, frozen=True):
-    """Who had a part in a block.
+class CommitVote(msgspec.Struct, frozen=True):
+    """A vote in the commit of a block, for that block or for none."""
 
-    Validators are called by their addresses: 40 hexadecimal digits, upper case.
-    """
+    address: str
+    """Of the validator: 40 hexadecimal digits, upper case."""
+    time: str
+    """By the validator's own clock; RFC 3339."""
+    signature: str
+    """Base64."""
+
+
+class BlockSigners(msgspec.Struct, frozen=True):
+    """Who had a part in a block."""
 
     height: int
+    round: int
+    """In which it was committed."""
     proposer: str
-    signers: tuple[str, ...]
-    """Whose votes are in its commit, those for no block too."""
+    """The address of the validator that made it."""
+    votes: tuple[CommitVote, ...]
     validators: int
     """How many there were."""
+
+    def vote_of(self, address: str) -> CommitVote | None:
+        """The vote of a validator; None when it is not in the commit."""
+        return next((vote for vote in self.votes if vote.address == address), None)
+
+
+PRECOMMIT: Final = 3
+"""The step of the votes in commits."""
 
 
 UNSIGNED: Final = SigningState(0)
@@ -76,6 +94,17 @@ def parse_signing_state(content: bytes) -> SigningState | None:
     if not all(isinstance(number, int) and number >= 0 for number in (round_, step)):
         return None
     return SigningState(int(height), round_, step)
+
+
+def read_last_signature(home: Path) -> tuple[SigningState, str]:
+    """What the validator of a home signed last, and the signature, base64; empty when it has not signed.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when the file is missing, cannot be read, or is damaged.
+    """
+    state = read_signing_state(home)
+    fields = msgspec.json.decode(read_file(home / SIGNING_STATE), type=dict[str, Any])
+    return state, str(fields.get("signature", ""))
 
 
 def write_signing_state(home: Path, state: SigningState) -> None:
