@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import aiohttp
 import pytest
 
 from hansa.node.backup import restore_backup, write_backup
-from hansa.node.folder import LEDGER, LEDGER_STATE, OBSERVING, VALIDATOR_KEY
+from hansa.node.folder import LEDGER, LEDGER_STATE, NODE_KEY, OBSERVING, VALIDATOR_KEY
 from hansa.node.validator.decisions import sign
 from hansa.node.validator.repair import repair_engine
-from hansa.pubsub.engine import SIGNING_STATE, SocketFolder, free_ports, read_key
+from hansa.pubsub.engine import SIGNING_STATE, EngineKey, SocketFolder, free_ports, read_key
+from tests.league.further_engines import register_second_engine
 from tests.league.harness import CLOCK, OFFERINGS, League, RunningMember, league, wait_until
 
 pytestmark = pytest.mark.league
@@ -76,6 +79,22 @@ async def make_blocks_until(made: League, maker: RunningMember, condition: Any, 
         return bool(await condition())
 
     await wait_until(holds, what, OBSERVE_TIMEOUT_S, made.members)
+
+
+@contextlib.asynccontextmanager
+async def second_copy(
+    folder: Path, node_key: EngineKey, original: RunningMember
+) -> AsyncIterator[RunningMember]:
+    """A second copy of a member, running beside it with an engine of its own node key."""
+    (folder / NODE_KEY).write_bytes(node_key.node_document())
+    http_port, p2p_port = free_ports(2)
+    copy = RunningMember(folder, http_port, original._session)
+    await copy.start({"HANSA_LISTEN_PORT": str(http_port), "HANSA_P2P_PORT": str(p2p_port)})
+    try:
+        await copy.wait_until_ready()
+        yield copy
+    finally:
+        await copy.stop()
 
 
 async def test_a_restored_member_observes_and_then_signs_again(tmp_path: Path) -> None:
@@ -236,3 +255,26 @@ async def test_a_league_of_one_comes_back_with_its_ledger(tmp_path: Path) -> Non
             return bool((await lubeck.status())["position"] > before)
 
         await wait_until(is_published, "the ledger goes on", 30.0, made.members)
+
+
+async def test_a_restored_member_sees_the_original_sign(tmp_path: Path) -> None:
+    async with league(tmp_path / "league", 4, SETTINGS, is_started=False) as made:
+        lubeck, riga = made[0], made[2]
+        node_key = register_second_engine(made.members, riga)
+        await made.start()
+        write_backup(riga.folder, tmp_path / "riga.backup", CLOCK)
+        restore_backup(tmp_path / "riga.backup", tmp_path / "riga", CLOCK)
+        async with second_copy(tmp_path / "riga", node_key, riga) as restored:
+
+            async def is_seen() -> bool:
+                return (await validator(restored))["double"] is not None
+
+            await make_blocks_until(made, lubeck, is_seen, "the original's signature is seen")
+            assert "ANOTHER ENGINE SIGNS" in (await validator(restored))["summary"]
+            assert b"hansa_validator_double 1.0" in (await restored.get("/metrics")).body
+            for _ in range(30):
+                await lubeck.create_offering()
+            assert (await validator(restored))["is_observing"]
+            assert not (tmp_path / "riga" / LEDGER / SIGNING_STATE).exists()
+        assert not (await validator(riga))["is_observing"], "the original goes on"
+        assert await Engine(lubeck).evidence() == []
