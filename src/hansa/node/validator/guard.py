@@ -213,10 +213,10 @@ class ValidatorGuard:
     async def _is_signed_by_another(self, ledger: ObservedLedger) -> bool:
         """Whether the last block has a signature of the key that our engine did not make.
 
-        The folder is marked then. Our engine writes what it signs into its memory before it signs, and signs one
-        height, round and step once, whatever happens. So three kinds of votes are not its own: one beyond its
-        memory; one of before its start, at a height that it did not remember then; and one that differs from the
-        last that it made. Two engines with one key vote alike, but not at the same time.
+        The folder is marked then. Our engine writes what it signs into its memory before it signs, and signs
+        one height, round and step once, whatever happens. So three kinds of votes are not its own: one beyond
+        its memory; one of before its start, at a height that it did not remember then; and one that differs
+        from the last that it made. Two engines with one key vote alike, but not at the same time.
         """
         block = await ledger.signers_of()
         vote = block.vote_of(self._address)
