@@ -57,3 +57,12 @@ async def test_a_validator_that_votes_twice_is_convicted_and_the_league_goes_on(
     assert informed == list(honest.members)
     validators = (await engine_rpc(honest[0], "validators"))["validators"]
     assert len(validators) == 3, "nobody else has lost anything"
+    for member in made.members:
+        status = await member.status()
+        assert {one["name"] for one in status["misbehavior"]} == {"bruges"}
+        assert {one["name"]: one["power"] for one in status["powers"]} == {
+            **{one.name: 10 for one in honest.members},
+            "bruges": 0,
+        }
+        assert any("lost its voting power" in note for note in status["notes"]) == (member is guilty)
+        assert b"hansa_ledger_misbehavior_total{member=" in (await member.get("/metrics")).body
