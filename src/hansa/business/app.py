@@ -45,7 +45,8 @@ class BusinessApp:
         self._in_flight = 0
         self._bases = frozenset(api.base_path.rstrip("/") for api in context.models.apis)
         self._routing = RoutingTable()
-        self.operations = {api.id: ApiOperations(api, context) for api in context.models.apis}
+        apis = [context.extensions.extended(api) for api in context.models.apis]
+        self.operations = {api.id: ApiOperations(api, context) for api in apis}
         """By API."""
         self._shared = SharedHeaders(context.policies.allowed_origins)
         cache = ResponseCache()

@@ -185,7 +185,9 @@ class Marketplace:
         )
         business = BusinessApp(context, job_files)
         jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)
-        hub = HubDispatcher(store, models, self.clients.to_listeners, clock, entropy, limits, endpoint)
+        hub = HubDispatcher(
+            store, models, self.clients.to_listeners, clock, entropy, limits, endpoint, context.extensions
+        )
 
         # Replication.
         publisher, follower, retriever = replication_parts(

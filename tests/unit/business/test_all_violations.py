@@ -1,4 +1,4 @@
-"""Everything that is wrong with a body is told at once, each with its place; numbers that JSON cannot carry too."""
+"""Everything that is wrong with a body is told at once, each with its place."""
 
 from __future__ import annotations
 

@@ -10,11 +10,12 @@ import msgspec
 import pytest
 
 from hansa.business import BusinessApp
+from hansa.business.query.paths import resolve_path
 from hansa.business.validation.extensions import Extensions
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.policies import UnknownExtensions
 from tests.support.asgi import AsgiClient
-from tests.support.business import CATALOG, Business
+from tests.support.business import CATALOG, MODELS, Business
 
 BANQUET = {
     "$id": "https://market.example/schemas/Banquet",
@@ -138,3 +139,82 @@ async def test_a_create_and_a_patch_are_held_to_the_schema(business: Business, t
     made = (await client.post(f"{CATALOG}/productOffering", {**body, "courses": 2})).json()
     assert (await client.patch(made["href"], {"courses": -1})).status == 400
     assert (await client.patch(made["href"], {"courses": 3})).json()["courses"] == 3
+
+
+NUMBER_ORDER = {
+    "$id": "https://market.example/schemas/NumberOrder",
+    "allOf": [{"$ref": "#/$defs/Own"}],
+    "properties": {"@baseType": {"const": "ResourceOrder"}, "quantity": {"type": "integer"}},
+    "$defs": {
+        "Own": {
+            "properties": {
+                "operationType": {"type": "string"},
+                "activeFrom": {"type": "string", "format": "date-time"},
+                "range": {"type": "array", "items": {"type": "object"}},
+            }
+        }
+    },
+}
+ORDERS = "/tmf-api/resourceOrderingManagement/v4/resourceOrder"
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("@type=NumberOrder&operationType=ASSIGN", "a"),
+        ("operationType=ASSIGN,RELEASE&sort=-operationType", "ba"),
+        ("sort=operationType&operationType.regex=[AE]", "ab"),
+        ("quantity.gte=5", "b"),
+        ("activeFrom=2026-01-01T01:00:00%2B01:00", "a"),
+        ("range.first=100", "a"),
+        ("filter=$[?(@.operationType=='RELEASE')]", "b"),
+        ("fields=operationType&operationType=RELEASE", "b"),
+    ],
+)
+async def test_attributes_of_a_registered_type_are_queried_as_the_entitys_own(
+    business: Business, tmp_path: Path, query: str, names: str
+) -> None:
+    context = msgspec.structs.replace(business.context, extensions=loaded(tmp_path, NumberOrder=NUMBER_ORDER))
+    client = AsgiClient(BusinessApp(context)).with_headers(authorization="Bearer operator")
+    for name, operation, quantity in (("a", "ASSIGN", 1), ("b", "RELEASE", 5), ("c", None, None)):
+        own = {"operationType": operation, "quantity": quantity, "activeFrom": "2026-01-01T00:00:00Z"}
+        more = {} if name != "a" else {"range": [{"first": 100}]}
+        body = {
+            "id": name,
+            "@type": "NumberOrder",
+            **own,
+            **more,
+            "activeFrom": f"202{6 if name == 'a' else 7}-01-01T00:00:00Z",
+        }
+        if name == "c":
+            body = {"id": "c"}
+        answer = await client.post(ORDERS, {**body, "orderItem": [{"id": "1", "action": "add"}]})
+        assert answer.status == 201, answer.body
+    answer = await client.get(f"{ORDERS}?{query}")
+    assert answer.status == 200, answer.body
+    assert "".join(one["id"] for one in answer.json()) == names
+
+
+async def test_a_listener_registers_for_them_and_they_are_unknown_elsewhere(
+    business: Business, tmp_path: Path
+) -> None:
+    context = msgspec.structs.replace(business.context, extensions=loaded(tmp_path, NumberOrder=NUMBER_ORDER))
+    client = AsgiClient(BusinessApp(context)).with_headers(authorization="Bearer operator")
+    query = "event.resourceOrder.operationType=ASSIGN"
+    hub = {"callback": "http://listener.example/", "query": query}
+    answer = await client.post("/tmf-api/resourceOrderingManagement/v4/hub", hub)
+    assert answer.status == 201, answer.body
+    assert (await client.get(f"{CATALOG}/productOffering?operationType=ASSIGN")).status == 400
+    assert (await client.get(f"{ORDERS}?operationTyp=ASSIGN")).status == 400
+    assert (await business.operator.get(f"{ORDERS}?operationType=ASSIGN")).status == 400
+
+
+def test_attributes_of_every_type_that_a_document_derives_are_queried_too() -> None:
+    """As those of a bank card among payment methods (TMF670)."""
+    tried = 0
+    for api in MODELS.apis:
+        for resource in api.resources:
+            for name, item in api.further_attributes_of(resource.type).items():
+                assert resolve_path(name, api, resource.type).type in {item.type, "any", "string"}
+                tried += 1
+    assert tried > 20

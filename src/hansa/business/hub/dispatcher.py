@@ -38,6 +38,7 @@ from hansa.business.hub.sending import NotificationSender
 from hansa.business.hub.subscription_filter import api_filter, topic_filter
 from hansa.business.hub.throttle import Throttle
 from hansa.business.models import Api, Models
+from hansa.business.validation.extensions import Extensions
 from hansa.core.backoff import backoff_s
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
@@ -72,9 +73,12 @@ class HubDispatcher:
         entropy: Entropy,
         limits: Limits,
         endpoint: str,
+        extensions: Extensions | None = None,
     ) -> None:
         self._store = store
-        self._apis: dict[str, Api] = {api.id: api for api in models.apis}
+        self._apis: dict[str, Api] = {
+            api.id: api if extensions is None else extensions.extended(api) for api in models.apis
+        }
         self._clock = clock
         self._entropy = entropy
         self._limits = limits

@@ -172,6 +172,19 @@ class Api(msgspec.Struct, frozen=True):
     enumerations: Mapping[str, tuple[str, ...]]
     lists: Mapping[str, Attribute]
     """Types that are lists, as the positions of GeoJSON."""
+    extensions: Mapping[str, Mapping[str, Attribute]] = {}
+    """By type, attributes that the operator's schemas give to types that extend it; of "", to any."""
+
+    def further_attributes_of(self, type_name: str) -> Mapping[str, Attribute]:
+        """Attributes that types have which extend a type: those of the document, and the operator's."""
+        further = {**self.extensions.get("", {}), **self.extensions.get(type_name, {})}
+        for one in self.types.values():
+            above = one.extends
+            while above is not None and above != type_name:
+                above = self.types[above].extends
+            if above is not None:
+                further |= one.attributes
+        return further
 
     def attributes_of(self, type_name: str) -> Mapping[str, Attribute]:
         """All attributes of a type, inherited ones too."""

@@ -2,7 +2,8 @@
 
 A path may go through arrays. Below an attribute of type `any` or `object` it may have any names, since the
 model does not say what is there. Every object may have `@type` and its companions (TMF630 Part 2,
-polymorphism), and every entity has `id` and `href`, whether or not the document lists them.
+polymorphism), and every entity has `id` and `href`, whether or not the document lists them. What a type that
+extends another has beyond that is an attribute too: an entity of the collection may be of that type.
 """
 
 from __future__ import annotations
@@ -100,6 +101,8 @@ def _attribute(name: str, api: Api, type_name: str, *, is_top: bool) -> Attribut
         attribute = _OF_EVERY_OBJECT.get(name)
         if attribute is None and is_top:
             attribute = _OF_EVERY_ENTITY.get(name)
+        if attribute is None and (is_top or type_name in api.types):
+            attribute = api.further_attributes_of(type_name).get(name) if is_top or attributes else None
     return attribute
 
 

@@ -21,6 +21,8 @@ from typing import Any, Final, Self
 import jsonschema_rs
 import msgspec
 
+from hansa.business.models import Api, Attribute
+from hansa.business.validation.extension_attributes import attributes_of_schema, bases_of_schema
 from hansa.business.validation.violations import VIOLATIONS_MAX, Violation, refuse
 from hansa.core.errors import Code, Fatal
 from hansa.core.policies import UnknownExtensions
@@ -40,6 +42,10 @@ class ExtensionSchema(msgspec.Struct, frozen=True):
     location: str | None
     """Its `$id`."""
     validator: jsonschema_rs.Validator
+    attributes: Mapping[str, Attribute] = {}
+    """That entities of the type have by this schema."""
+    bases: frozenset[str] = frozenset()
+    """Names of types that it says to extend."""
 
     def violations(self, value: Any, path: str) -> Iterator[Violation]:
         """The violations of a value of the type."""
@@ -88,6 +94,20 @@ class Extensions:
     def types(self) -> frozenset[str]:
         """Types that have a schema."""
         return frozenset(self._by_type)
+
+    def extended(self, api: Api) -> Api:
+        """An API whose types have the attributes that the schemas give to types which extend them.
+
+        A schema that says to extend a type of some API counts for that type, any other for every type.
+        """
+        if not self._by_type:
+            return api
+        extensions: dict[str, dict[str, Attribute]] = {}
+        for schema in self._by_type.values():
+            bases = {base for base in schema.bases if base[:1].isupper()}
+            for base in bases or {""}:
+                extensions.setdefault(base, {}).update(schema.attributes)
+        return msgspec.structs.replace(api, extensions=extensions)
 
     def check(self, type_name: str, body: Mapping[str, Any], known: Collection[str] = ()) -> None:
         """Check a body for a resource of that type; `known` are the types of its API's document.
@@ -178,7 +198,9 @@ def _schema(file: Path, document: dict[str, Any], registry: jsonschema_rs.Regist
         )
     except ValueError as error:
         raise _wrong(file, _first_line(error)) from None
-    return ExtensionSchema(type_name, document.get("$id"), validator)
+    return ExtensionSchema(
+        type_name, document.get("$id"), validator, attributes_of_schema(root), bases_of_schema(root)
+    )
 
 
 def _first_line(error: Exception) -> str:

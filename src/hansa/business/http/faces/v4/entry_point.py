@@ -1,4 +1,4 @@
-"""The entry point of an API, at its base path: links to what is served (TMF630 Part 2, links in HAL's form)."""
+"""The entry point of an API, at its base path: links to what is served, in the form of HAL."""
 
 from __future__ import annotations
 
