@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import random
 import signal
@@ -18,6 +19,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +52,7 @@ from tests.soak.measurements import (
     SoakReport,
     folder_bytes,
     log_row,
-    quantile,
+    quantiles,
 )
 from tests.soak.schedule import HANG_S, Act, schedule
 
@@ -65,6 +67,11 @@ CREATE_PAUSE_S: Final = 0.25
 SAMPLE_PAUSE_S: Final = 1.0
 RECOVERY_TIMEOUT_S: Final = 60.0
 CATCH_UP_TIMEOUT_S: Final = 120.0
+SIGNING_TIMEOUT_S: Final = 120.0
+AFTER_ACTS_S: Final = 15.0
+"""How long load and attacks go on after the last act."""
+ACTS_TIMEOUT_S: Final = 240.0
+"""How much longer than planned a soak may take."""
 CHANGED_SHARE: Final = 0.15
 CHOSEN_SHARE: Final = 0.2
 KINDS_OF_ATTACK: Final = ("flood", "forge", "steal")
@@ -95,13 +102,20 @@ class Soak:
         """Ledger keys of acknowledged creates, with their identifiers."""
         self.unanswered = 0
         self.latencies_s: list[float] = []
+        """Of creates at members that were not disturbed meanwhile."""
+        self.delayed_s: list[float] = []
+        """Of those at members whose processes were killed, stopped or restored meanwhile."""
         self.processes, self.hashes = Processes(), HashWatch()
         self.stall_s = 0.0
-        self._sent_at_s: dict[str, float] = {}
-        """When the creates were sent that are not committed yet, by ledger key."""
+        self._sent: dict[str, tuple[RunningMember, float]] = {}
+        """Where and when the creates were sent that are not committed yet, by ledger key."""
         self._seen_early: dict[str, float] = {}
         """When events were seen whose create was not answered yet."""
         self._paused: set[RunningMember] = set()
+        self._disturbed_s: dict[RunningMember, list[tuple[float, float]]] = {}
+        """From when to when a member was disturbed."""
+        self._is_over = asyncio.Event()
+        """Whether all acts are done."""
         self._node_key = register_second_engine(made.members, made[HOSTILE], PARAMS)
         self._pythons = interpreters(len(made.members))
 
@@ -131,6 +145,8 @@ class Soak:
             users = map(self._load, self.honest.members)
             await stack.enter_async_context(running([*users, self._disturb(stack, began_s)]))
             await CLOCK.sleep(self.duration_s)
+            async with asyncio.timeout(ACTS_TIMEOUT_S):
+                await self._is_over.wait()
 
     async def _start(self, member: RunningMember) -> None:
         at = self.league.members.index(member)
@@ -183,10 +199,15 @@ class Soak:
         self.acknowledged[key] = created
         seen_at_s = self._seen_early.pop(key, None)
         if seen_at_s is None:
-            self._sent_at_s[key] = sent_at_s
+            self._sent[key] = member, sent_at_s
         else:
-            self.latencies_s.append(seen_at_s - sent_at_s)
+            self._note_latency(member, sent_at_s, seen_at_s)
         return created
+
+    def _note_latency(self, member: RunningMember, sent_at_s: float, seen_at_s: float) -> None:
+        windows = self._disturbed_s.get(member, ())
+        is_delayed = any(from_s < seen_at_s and sent_at_s < to_s for from_s, to_s in windows)
+        (self.delayed_s if is_delayed else self.latencies_s).append(seen_at_s - sent_at_s)
 
     # -- watching ---------------------------------------------------------------------------------------------
 
@@ -210,9 +231,9 @@ class Soak:
                     await CLOCK.sleep(SAMPLE_PAUSE_S)
 
     def _committed(self, key: str) -> None:
-        sent_at_s = self._sent_at_s.pop(key, None)
-        if sent_at_s is not None:
-            self.latencies_s.append(CLOCK.monotonic() - sent_at_s)
+        sent = self._sent.pop(key, None)
+        if sent is not None:
+            self._note_latency(*sent, CLOCK.monotonic())
         elif key not in self.acknowledged:
             self._seen_early[key] = CLOCK.monotonic()
 
@@ -229,7 +250,7 @@ class Soak:
                 self._sample_processes(member, status)
                 if member is self.honest[0]:
                     now_s = CLOCK.monotonic()
-                    if status["height"] != height or not self._sent_at_s:
+                    if status["height"] != height or not self._sent:
                         height, changed_at_s = status["height"], now_s
                     self.stall_s = max(self.stall_s, now_s - changed_at_s)
             await CLOCK.sleep(SAMPLE_PAUSE_S)
@@ -254,11 +275,15 @@ class Soak:
                 self.done.append(str(act))
                 continue
             started_s = CLOCK.monotonic()
-            if not await self._do(act, member):
-                self.done.append(f"{act} (left out)")
-                continue
+            windows = self._disturbed_s.setdefault(member, [])
+            windows.append((started_s, math.inf))
+            is_done = await self._do(act, member)
             await self._wait_until_recovered(member)
-            self.done.append(f"{act} (ready after {CLOCK.monotonic() - started_s:.1f} s)")
+            windows[-1] = (started_s, CLOCK.monotonic())
+            used_s = CLOCK.monotonic() - started_s
+            self.done.append(f"{act} (ready after {used_s:.1f} s)" if is_done else f"{act} (left out)")
+        await CLOCK.sleep(AFTER_ACTS_S)
+        self._is_over.set()
 
     async def _do(self, act: Act, member: RunningMember) -> bool:
         if act.kind == "restore":
@@ -302,6 +327,10 @@ class Soak:
             await self._wait_until_recovered(member)
         finally:
             self._paused.discard(member)
+        # Until it signs, the league can do without nobody else.
+        await wait_until(
+            partial(is_signing, member), f"{member.name} signs again", SIGNING_TIMEOUT_S, self.league.members
+        )
         return True
 
     async def _wait_until_recovered(self, member: RunningMember) -> None:
@@ -333,7 +362,7 @@ class Soak:
                 if CLOCK.monotonic() >= deadline_s:
                     raise
             else:
-                is_same = not comparison.count and not missing and not self._sent_at_s
+                is_same = not comparison.count and not missing and not self._sent
                 if is_same or CLOCK.monotonic() >= deadline_s:
                     return comparison, missing
             await CLOCK.sleep(SAMPLE_PAUSE_S)
@@ -354,7 +383,7 @@ class Soak:
         missing: tuple[str, ...],
     ) -> SoakReport:
         status = await self.honest[0].status()
-        latencies_s = (*self.latencies_s, *([used_s] * len(self._sent_at_s)))
+        lost = [used_s] * len(self._sent)
         return SoakReport(
             seed=self.seed,
             duration_s=round(used_s, 1),
@@ -363,7 +392,8 @@ class Soak:
             attacks=dict(sorted(self.attacks.items())),
             acknowledged=len(self.acknowledged),
             unanswered=self.unanswered,
-            latencies_s=(quantile(latencies_s, 0.5), quantile(latencies_s, 0.99), max(latencies_s)),
+            latencies_s=quantiles([*self.latencies_s, *lost]),
+            delayed_s=quantiles(self.delayed_s),
             missing=missing,
             differences=comparison.count,
             hashes_compared=self.hashes.compared,
@@ -405,6 +435,12 @@ async def running(works: list[Awaitable[None]]) -> AsyncIterator[None]:
 async def forever(work: Awaitable[None]) -> None:
     """Await some work."""
     await work
+
+
+async def is_signing(member: RunningMember) -> bool:
+    """Whether a member's validator signs: it does not observe, as it does for a while after a restoration."""
+    validator = (await status_of(member) or {}).get("validator")
+    return validator is not None and not validator["is_observing"]
 
 
 async def status_of(member: RunningMember) -> Any:
