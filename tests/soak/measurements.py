@@ -16,6 +16,8 @@ GROWTH_MAX_RATIO: Final = 1.25
 GROWTH_MAX_BYTES: Final = 64 * MEBIBYTE
 """Memory may grow by the greater of the two: within minutes caches still fill."""
 LATENCY_P99_MAX_S: Final = 2.0
+LAG_P99_MAX_S: Final = 0.1
+"""By how much sleeping may take too long on a machine whose latencies say something of the product."""
 LOG_MAX_BYTES_PER_HOUR: Final = 200 * MEBIBYTE
 """Of one member. The log of an attacked member holds a line for what was refused, not for each time."""
 THIRDS_MIN: Final = 6
@@ -122,13 +124,20 @@ class SoakReport(msgspec.Struct, frozen=True):
     processes: tuple[ProcessRow, ...]
     logs: tuple[LogRow, ...]
     disk_bytes_per_hour: dict[str, int]
+    lag_s: tuple[float, float, float]
+    """By how much sleeping took too long: the machine's share in the latencies."""
     stalls_s: float
     """Longest time without a new block, while honest events waited."""
+
+    @property
+    def is_unhurried(self) -> bool:
+        """Whether the machine had time for the league, so that latencies say something of the product."""
+        return self.lag_s[1] <= LAG_P99_MAX_S
 
     def failures(self) -> Iterator[str]:
         """What does not hold."""
         p99_s = self.latencies_s[1]
-        if not p99_s <= LATENCY_P99_MAX_S:
+        if self.is_unhurried and not p99_s <= LATENCY_P99_MAX_S:
             yield f"99 of 100 honest events commit within {p99_s:.2f} s; {LATENCY_P99_MAX_S:g} s are allowed"
         if self.missing:
             yield f"{len(self.missing)} acknowledged entities are missing, such as {self.missing[0]}"
@@ -157,10 +166,11 @@ class SoakReport(msgspec.Struct, frozen=True):
             f"{len(self.missing)} missing"
         )
         for name, (p50_s, p99_s, most_s) in (
-            ("committed", self.latencies_s),
-            ("committed where processes were killed", self.delayed_s),
+            ("committed after", self.latencies_s),
+            ("committed after, where processes were killed:", self.delayed_s),
+            ("sleeping took too long by; latencies are judged below p99 0.1 s:", self.lag_s),
         ):
-            yield f"  {name} after p50 {p50_s:.3f} s, p99 {p99_s:.3f} s, longest {most_s:.3f} s"
+            yield f"  {name} p50 {p50_s:.3f} s, p99 {p99_s:.3f} s, longest {most_s:.3f} s"
         yield f"  hansa diff: {self.differences} differences; {self.hashes_compared} heights compared by hash"
         yield f"  convicted: {', '.join(self.convicted) or 'nobody'}"
         yield from table(

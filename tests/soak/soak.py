@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +35,7 @@ from hansa.node.folder import CARD
 from hansa.node.folder.card import read_card
 from hansa.pubsub.engine import address_of
 from hansa.pubsub.ledger.genesis import LedgerParams
-from tests.golden.environments import TOP, PackagesMissing, available_versions, locked_environment
+from tests.golden.environments import TOP
 from tests.league.further_engines import double, register_second_engine, stranger
 from tests.league.harness import (
     CLOCK,
@@ -46,6 +46,7 @@ from tests.league.harness import (
     league,
     wait_until,
 )
+from tests.soak.machinery import hansa, has_command, interpreters, is_signing, running, status_of
 from tests.soak.measurements import (
     HashWatch,
     Processes,
@@ -65,6 +66,7 @@ PARAMS: Final = LedgerParams(issuer_events_per_s=50, issuer_bytes_per_s=50_000)
 CREATE_PAUSE_S: Final = 0.25
 """Between two requests of the users of one member, on average."""
 SAMPLE_PAUSE_S: Final = 1.0
+LAG_PAUSE_S: Final = 0.05
 RECOVERY_TIMEOUT_S: Final = 60.0
 CATCH_UP_TIMEOUT_S: Final = 120.0
 SIGNING_TIMEOUT_S: Final = 120.0
@@ -114,6 +116,7 @@ class Soak:
         self._paused: set[RunningMember] = set()
         self._disturbed_s: dict[RunningMember, list[tuple[float, float]]] = {}
         """From when to when a member was disturbed."""
+        self._lags_s: list[float] = []
         self._is_over = asyncio.Event()
         """Whether all acts are done."""
         self._node_key = register_second_engine(made.members, made[HOSTILE], PARAMS)
@@ -129,7 +132,7 @@ class Soak:
             await member.wait_until_ready()
         before = {member: folder_bytes(member.folder) for member in self.league.members}
         began_s = CLOCK.monotonic()
-        async with running([self._observe(), self._sample()]):
+        async with running([self._observe(), self._sample(), self._measure_lag()]):
             await self._attacked(began_s)
             used_s = CLOCK.monotonic() - began_s
             comparison, missing = await self._compare()
@@ -254,6 +257,13 @@ class Soak:
                         height, changed_at_s = status["height"], now_s
                     self.stall_s = max(self.stall_s, now_s - changed_at_s)
             await CLOCK.sleep(SAMPLE_PAUSE_S)
+
+    async def _measure_lag(self) -> None:
+        """Measure how late this process gets its turn."""
+        while True:
+            began_s = CLOCK.monotonic()
+            await CLOCK.sleep(LAG_PAUSE_S)
+            self._lags_s.append(CLOCK.monotonic() - began_s - LAG_PAUSE_S)
 
     def _sample_processes(self, member: RunningMember, status: Any) -> None:
         if member.process is not None:
@@ -407,6 +417,7 @@ class Soak:
                 member.name: round((folder_bytes(member.folder) - size) * 3600 / used_s)
                 for member, size in before.items()
             },
+            lag_s=quantiles(self._lags_s),
             stalls_s=round(self.stall_s, 1),
         )
 
@@ -420,64 +431,6 @@ class Soak:
             for card in cards
             if address_of(bytes.fromhex(card.member.validator_key)).hex().upper() not in present
         )
-
-
-@contextlib.asynccontextmanager
-async def running(works: list[Awaitable[None]]) -> AsyncIterator[None]:
-    """Work beside the block; a failure of one of them ends it."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(forever(work)) for work in works]
-        yield
-        for task in tasks:
-            task.cancel()
-
-
-async def forever(work: Awaitable[None]) -> None:
-    """Await some work."""
-    await work
-
-
-async def is_signing(member: RunningMember) -> bool:
-    """Whether a member's validator signs: it does not observe, as it does for a while after a restoration."""
-    validator = (await status_of(member) or {}).get("validator")
-    return validator is not None and not validator["is_observing"]
-
-
-async def status_of(member: RunningMember) -> Any:
-    """The status of a member; None while it does not answer."""
-    try:
-        return await member.status()
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
-        return None
-
-
-def interpreters(count: int) -> list[tuple[str, Path]]:
-    """A version of Python and an interpreter for each member: two versions, where two are here."""
-    found: list[tuple[str, Path]] = []
-    for version in reversed(available_versions()):
-        with contextlib.suppress(PackagesMissing):
-            found.append((version, locked_environment(version)))
-        if len(found) == 2:
-            break
-    found = found or [(f"{sys.version_info.major}.{sys.version_info.minor}", Path(sys.executable))]
-    return [found[at * len(found) // count] for at in range(count)]
-
-
-def has_command(name: str) -> bool:
-    """Whether `hansa` has a command."""
-    shown = subprocess.run(
-        [sys.executable, "-m", "hansa.cli", name, "--help"], check=False, capture_output=True
-    )
-    return shown.returncode == 0
-
-
-async def hansa(*arguments: str) -> None:
-    """Run a command of `hansa`."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hansa.cli", *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    said, _ = await process.communicate()
-    assert process.returncode == 0, said.decode()
 
 
 async def run_soak(folder: Path, seed: int, duration_s: float) -> SoakReport:
