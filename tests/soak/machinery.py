@@ -1,4 +1,4 @@
-"""What a soak needs of the machine: work beside it, interpreters, commands, and answers that may be missing."""
+"""What a soak needs of the machine: work beside it, interpreters, commands, answers that may be missing."""
 
 from __future__ import annotations
 

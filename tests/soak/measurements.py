@@ -117,6 +117,8 @@ class SoakReport(msgspec.Struct, frozen=True):
     """Of `hansa diff`."""
     hashes_compared: int
     hash_differences: tuple[int, ...]
+    guilty: str
+    """The member whose validator signs twice."""
     convicted: tuple[str, ...]
     """Members whose voting power became zero."""
     blocks: int
@@ -139,6 +141,8 @@ class SoakReport(msgspec.Struct, frozen=True):
         p99_s = self.latencies_s[1]
         if self.is_unhurried and not p99_s <= LATENCY_P99_MAX_S:
             yield f"99 of 100 honest events commit within {p99_s:.2f} s; {LATENCY_P99_MAX_S:g} s are allowed"
+        if self.convicted != (self.guilty,):
+            yield f"convicted: {', '.join(self.convicted) or 'nobody'} instead of {self.guilty}"
         if self.missing:
             yield f"{len(self.missing)} acknowledged entities are missing, such as {self.missing[0]}"
         if self.differences:

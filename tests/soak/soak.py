@@ -63,6 +63,8 @@ VICTIMS: Final = (1, 2)
 """Honest members whose processes are killed; the first one's memory is looked at from beginning to end."""
 PARAMS: Final = LedgerParams(issuer_events_per_s=50, issuer_bytes_per_s=50_000)
 """A league sets its quotas by what its members' machines can do; here they all share one."""
+SETTINGS: Final = {"observe_blocks_min": 10, "observe_min_s": 5.0}
+"""A soak of two minutes has no time for the caution of real leagues."""
 CREATE_PAUSE_S: Final = 0.25
 """Between two requests of the users of one member, on average."""
 SAMPLE_PAUSE_S: Final = 1.0
@@ -70,6 +72,7 @@ LAG_PAUSE_S: Final = 0.05
 RECOVERY_TIMEOUT_S: Final = 60.0
 CATCH_UP_TIMEOUT_S: Final = 120.0
 SIGNING_TIMEOUT_S: Final = 120.0
+CONVICTION_TIMEOUT_S: Final = 90.0
 AFTER_ACTS_S: Final = 15.0
 """How long load and attacks go on after the last act."""
 ACTS_TIMEOUT_S: Final = 240.0
@@ -282,6 +285,9 @@ class Soak:
             if act.kind == "double":
                 engine = double(self.folder / "double", member, self._node_key, self.honest.members)
                 await stack.enter_async_context(engine)
+                await wait_until(
+                    self._is_convicted, "the double is convicted", CONVICTION_TIMEOUT_S, self.honest.members
+                )
                 self.done.append(str(act))
                 continue
             started_s = CLOCK.monotonic()
@@ -408,6 +414,7 @@ class Soak:
             differences=comparison.count,
             hashes_compared=self.hashes.compared,
             hash_differences=tuple(self.hashes.differences()),
+            guilty=self.league[HOSTILE].name,
             convicted=await self._convicted(),
             blocks=status["height"],
             positions=status["position"],
@@ -420,6 +427,9 @@ class Soak:
             lag_s=quantiles(self._lags_s),
             stalls_s=round(self.stall_s, 1),
         )
+
+    async def _is_convicted(self) -> bool:
+        return bool(await self._convicted())
 
     async def _convicted(self) -> tuple[str, ...]:
         """Members whose validator is no part of the set any more."""
@@ -435,5 +445,5 @@ class Soak:
 
 async def run_soak(folder: Path, seed: int, duration_s: float) -> SoakReport:
     """A soak in a folder."""
-    async with league(folder / "league", HOSTILE + 1, is_started=False) as made:
+    async with league(folder / "league", HOSTILE + 1, dict(SETTINGS), is_started=False) as made:
         return await Soak(made, folder, seed, duration_s).run()
