@@ -116,13 +116,31 @@ def test_a_block_has_something_of_each_whatever_the_engines_order() -> None:
 
 def test_turns_go_by_bytes() -> None:
     engine, (one, other, *_) = league()
-    for _ in range(8):
+    for _ in range(4):
         engine.submit(large(one))
     for _ in range(16):
         engine.submit(other.batch(*other.events(40)))
     block = engine.block()
     sizes = [sum(len(raw) for raw in block if (len(raw) > 50_000) is is_large) for is_large in (True, False)]
     assert min(sizes) > BLOCK_SIZE_MAX_BYTES / 2 - 80_000
+
+
+def test_a_flood_makes_the_blocks_of_the_others_little_larger() -> None:
+    engine, (flooder, *others) = league()
+    for _ in range(14):
+        assert engine.submit(large(flooder)).code == 0
+    for other in others:
+        assert [engine.submit(large(other)).code for _ in range(1)] == [0]
+    block = engine.block()
+    assert len(block) == len(others) + 1
+    assert len(engine.application.waiting.queue(flooder.did)) == 13
+
+
+def test_a_member_that_publishes_alone_fills_the_blocks() -> None:
+    engine, (origin, *_) = league()
+    for _ in range(10):
+        assert engine.submit(large(origin)).code == 0
+    assert len(engine.block()) == 5
 
 
 def test_batches_are_committed_in_the_order_of_their_numbers_whatever_order_they_come_in() -> None:

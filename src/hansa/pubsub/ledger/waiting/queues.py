@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from statistics import median_low
 from typing import Final
 
 import msgspec
@@ -37,6 +38,8 @@ QUEUE_SIZE_MAX_BYTES: Final = 1_000_000
 WAITING_SIZE_MAX_BYTES: Final = 2_000_000
 """Of all senders; some seconds of work. When more wait, each has an equal share, and room for one
 transaction at least."""
+SHARE_MIN_BYTES: Final = 16_384
+"""Of a sender in a block, beside others of which less waits: some forty events."""
 FULL_WAIT_MS: Final = 500
 """A few blocks take that long, and then there is room again."""
 LATE_BLOCKS_MAX: Final = 3
@@ -202,9 +205,11 @@ class WaitingTransactions:
         """Fill a proposal from the queues by turns, and then from candidates that do not wait here.
 
         The next turn is that of the sender with the fewest bytes in the proposal; among equals, of the one
-        that has been in no block for longest. What is not valid yet holds up the later ones of its sender,
-        which would make it outdated.
+        that has been in no block for longest. A sender of which more waits than of others gets a transaction
+        in every block, and more only up to its share (`_shares_bytes`). What is not valid yet holds up the
+        later ones of its sender, which would make it outdated.
         """
+        shares_bytes = self._shares_bytes()
         taken_bytes = dict.fromkeys(self._queues, 0)
         places = dict.fromkeys(self._queues, 0)
         while taken_bytes:
@@ -214,6 +219,9 @@ class WaitingTransactions:
                 del taken_bytes[did]
                 continue
             waiting = queue[places[did]]
+            if taken_bytes[did] > 0 and taken_bytes[did] + len(waiting.raw) > shares_bytes[did]:
+                del taken_bytes[did]
+                continue
             places[did] += 1
             if not proposal.has_room(waiting.raw):
                 if not proposal.transactions:
@@ -228,6 +236,23 @@ class WaitingTransactions:
         for raw in candidates:
             if hashlib.sha256(raw).digest() not in self._by_digest and proposal.has_room(raw):
                 proposal.add(raw)
+
+    def _shares_bytes(self) -> dict[str, int]:
+        """How much of each sender a proposal takes at most, beyond one transaction.
+
+        A sender that has far more to publish than the others makes their blocks neither much larger nor much
+        later: it gets what is usual among them, and half of that when it has more than twice as much waiting.
+        A sender alone, or among its like, is not bounded.
+        """
+        sizes = {did: sum(len(one.raw) for one in queue) for did, queue in self._queues.items()}
+        shares: dict[str, int] = {}
+        for did, size in sizes.items():
+            usual = median_low([other for one, other in sizes.items() if one != did] or [size])
+            if 4 * size <= 5 * usual:
+                shares[did] = size
+            else:
+                shares[did] = max(SHARE_MIN_BYTES, 5 * usual // 4 if size <= 2 * usual else usual // 2)
+        return shares
 
     def note_proposed(self, effects: BlockEffects) -> None:
         """Take note of a valid proposal: what continues its chains may wait while it is being decided."""
@@ -244,7 +269,7 @@ class WaitingTransactions:
             transactions: Of the block.
         """
         self._empty_blocks = 0 if transactions else self._empty_blocks + 1
-        self._remove_committed(view.head.height, effects, transactions)
+        self._remove_committed(view, effects, transactions)
         if effects.members:
             self._queues.clear()  # the engine has all of it checked anew, by the new registry
             self._by_digest.clear()
@@ -258,8 +283,11 @@ class WaitingTransactions:
                 self._settle_chains(did, view, ends[did], ids[did], late)
         assert all(self._queues.values()), "no queue is empty"
 
-    def _remove_committed(self, height: int, effects: BlockEffects, transactions: Sequence[bytes]) -> None:
-        """Remove what was in a block, and what was overtaken by it."""
+    def _remove_committed(
+        self, view: StateView, effects: BlockEffects, transactions: Sequence[bytes]
+    ) -> None:
+        """Remove what was in a block, and what was overtaken by it, which was checked in vain."""
+        height = view.head.height
         for raw in transactions:
             committed = self._by_digest.get(hashlib.sha256(raw).digest())
             if committed is not None:
@@ -270,6 +298,7 @@ class WaitingTransactions:
             for waiting in self.queue(issuer.did):
                 if 0 < waiting.sender.seq <= issuer.seq:
                     self._remove(waiting)
+                    self._refused.count(issuer.did, waiting.load, view.head.time_ms)
 
     def _changed(
         self, view: StateView, effects: BlockEffects

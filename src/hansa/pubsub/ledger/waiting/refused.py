@@ -75,12 +75,16 @@ class RefusedTransactions:
             message = f"Too much of what {did} signed was refused here."
             raise CHECKED_IN_VAIN.broken(message, broken.wait_ms) from broken
 
+    def count(self, did: str, load: Load, time_ms: int) -> None:
+        """Count what a sender signed and was checked in vain."""
+        sender = self._in_vain.get(did, IssuerState(did))
+        self._in_vain[did] = spend(sender, Load(load.events, 0), IN_VAIN_MAX, time_ms)
+
     def note(self, digest: bytes, did: str, load: Load, time_ms: int, refusal: RuleBroken) -> None:
         """Take note of a signed transaction that was checked and refused."""
         known = self._refused.peek(digest)
         if known is None:
-            sender = self._in_vain.get(did, IssuerState(did))
-            self._in_vain[did] = spend(sender, Load(load.events, 0), IN_VAIN_MAX, time_ms)
+            self.count(did, load, time_ms)
         if not refusal.wait_ms:
             self._refused.put(digest, _Refused(refusal, 1 + (known.checks if known is not None else 0)))
 
