@@ -136,11 +136,17 @@ def test_a_flood_makes_the_blocks_of_the_others_little_larger() -> None:
     assert len(engine.application.waiting.queue(flooder.did)) == 13
 
 
-def test_a_member_that_publishes_alone_fills_the_blocks() -> None:
-    engine, (origin, *_) = league()
-    for _ in range(10):
-        assert engine.submit(large(origin)).code == 0
-    assert len(engine.block()) == 5
+def test_a_flood_makes_small_blocks_while_others_have_nothing_waiting_for_a_moment() -> None:
+    engine, (flooder, honest, *_) = league()
+    for _ in range(13):
+        assert engine.submit(large(flooder)).code == 0
+    assert len(engine.block()) == 2
+    assert engine.submit(honest.batch(*honest.events(1))).code == 0
+    assert len(engine.block()) == 2
+    assert [len(engine.block()) for _ in range(6)] == [1] * 6
+    engine.decide([])
+    engine.decide([])
+    assert len(engine.block()) == 2
 
 
 def test_batches_are_committed_in_the_order_of_their_numbers_whatever_order_they_come_in() -> None:

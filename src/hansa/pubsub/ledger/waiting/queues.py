@@ -40,6 +40,8 @@ WAITING_SIZE_MAX_BYTES: Final = 2_000_000
 transaction at least."""
 SHARE_MIN_BYTES: Final = 16_384
 """Of a sender in a block, beside others of which less waits: some forty events."""
+SHARE_MAX_BYTES: Final = 150_000
+"""Of a sender in a block in any case: an event that comes while it is made waits for no larger one."""
 FULL_WAIT_MS: Final = 500
 """A few blocks take that long, and then there is room again."""
 LATE_BLOCKS_MAX: Final = 3
@@ -75,6 +77,8 @@ class WaitingTransactions:
         """Senders and keys of chains of which something waits that may continue a proposal alone."""
         self._committed_at: dict[str, int] = {}
         """Height of the block that last held something of a sender."""
+        self._recent_bytes: dict[str, int] = {}
+        """Of each sender in the last blocks, older ones counting less."""
         self._empty_blocks = 0
         """In a row."""
 
@@ -241,18 +245,31 @@ class WaitingTransactions:
         """How much of each sender a proposal takes at most, beyond one transaction.
 
         A sender that has far more to publish than the others makes their blocks neither much larger nor much
-        later: it gets what is usual among them, and half of that when it has more than twice as much waiting.
-        A sender alone, or among its like, is not bounded.
+        later: it gets what is usual among them, and half of that when it has more than twice as much. What
+        was in the last blocks counts as well as what waits: whoever waits for one transaction to be committed
+        before submitting the next has nothing waiting just then. A sender alone, or among its like, is
+        bounded by `SHARE_MAX_BYTES` alone.
         """
-        sizes = {did: sum(len(one.raw) for one in queue) for did, queue in self._queues.items()}
+        waiting = {did: sum(len(one.raw) for one in queue) for did, queue in self._queues.items()}
+        active = {did: max(waiting.get(did, 0), recent) for did, recent in self._recent_bytes.items()}
+        active |= {did: size for did, size in waiting.items() if did not in active}
         shares: dict[str, int] = {}
-        for did, size in sizes.items():
-            usual = median_low([other for one, other in sizes.items() if one != did] or [size])
+        for did, size in waiting.items():
+            usual = median_low([other for one, other in active.items() if one != did] or [size])
             if 4 * size <= 5 * usual:
-                shares[did] = size
+                share = size
             else:
-                shares[did] = max(SHARE_MIN_BYTES, 5 * usual // 4 if size <= 2 * usual else usual // 2)
+                share = max(SHARE_MIN_BYTES, 5 * usual // 4 if size <= 2 * usual else usual // 2)
+            shares[did] = min(share, SHARE_MAX_BYTES)
         return shares
+
+    def _note_sizes(self, effects: BlockEffects) -> None:
+        """Bring up to date what senders have had in the last blocks: the half of each block before counts."""
+        sizes = dict.fromkeys(self._recent_bytes, 0)
+        for new in effects.events:
+            sizes[new.event.issuer] = sizes.get(new.event.issuer, 0) + len(new.content)
+        recent = {did: (self._recent_bytes.get(did, 0) + size) // 2 for did, size in sizes.items()}
+        self._recent_bytes = {did: size for did, size in recent.items() if size}
 
     def note_proposed(self, effects: BlockEffects) -> None:
         """Take note of a valid proposal: what continues its chains may wait while it is being decided."""
@@ -269,6 +286,7 @@ class WaitingTransactions:
             transactions: Of the block.
         """
         self._empty_blocks = 0 if transactions else self._empty_blocks + 1
+        self._note_sizes(effects)
         self._remove_committed(view, effects, transactions)
         if effects.members:
             self._queues.clear()  # the engine has all of it checked anew, by the new registry
