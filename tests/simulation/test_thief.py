@@ -1,8 +1,8 @@
 """A thief that sees everything that a stranger and a member can see steals no identifier.
 
-It reads the ledger, transactions on their way to it, the public catalogue of its victim and every answer of the
-victim's interface for members, and publishes content of its own under each identifier that it learns, at once.
-`make thief` tries it on 10,000 identifiers (variable THEFTS).
+It reads the ledger, transactions on their way to it, the public catalogue of its victim and every answer of
+the victim's interface for members, and publishes content of its own under each identifier that it learns, at
+once. `make thief` tries it on 10,000 identifiers (variable THEFTS).
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ class Thief:
     async def _learn_of(self, content: dict[str, Any]) -> None:
         """What an event tells: a key, a hash, and of a bound identifier what it is."""
         self.keys[content["entity"]["key"]] = content["hashlink"]
+        for told in content.get("metadata", {}).get("categories", []):
+            await self._steal(told)
         if "nonce" in content:
             nonce = bytes.fromhex(content["nonce"])
             await self._steal(bound_entity_id(content["entity"]["type"], self._victim.did, nonce), nonce)
@@ -93,12 +95,18 @@ class Thief:
         for key, hashlink in list(self.keys.items())[-50:]:
             one = await self._get(f"/league/v1/entities/{key}?hl={hashlink}")
             if one.status == 200:
-                await self._steal(one.json()["id"])
+                await self._read(one.json())
                 del self.keys[key]
         for line in await self._many():
             if "entity" in line:
-                await self._steal(line["entity"]["id"])
+                await self._read(line["entity"])
                 self.keys.pop(line["key"], None)
+
+    async def _read(self, entity: dict[str, Any]) -> None:
+        """What an entity tells: its identifier, and those to which it refers."""
+        references = [*entity.get("category", []), *entity.get("related", [])]
+        for told in (entity["id"], *(reference["id"] for reference in references)):
+            await self._steal(told)
 
     async def _many(self) -> list[dict[str, Any]]:
         wanted = [{"key": key, "hashlink": link} for key, link in list(self.keys.items())[-50:]]
@@ -157,7 +165,15 @@ async def try_to_steal(count: int) -> None:
         bystander.start()
         ids: set[str] = set()
         for n in range(count):
-            ids.add(await (victim.put(f"chosen-{n}") if n % 2 else victim.put_bound(name=f"bound {n}")))
+            match n % 4:
+                case 0:
+                    ids.add(await victim.put_bound(name=f"bound {n}"))
+                case 1:
+                    ids.add(await victim.put(f"chosen-{n}"))
+                case 2:
+                    ids.add(await victim.put_bound(category=[{"id": victim.id(f"chosen-{n - 1}")}]))
+                case _:
+                    ids.add(await victim.put(f"chosen-{n}", related=[{"id": victim.id(f"chosen-{n - 2}")}]))
             if n % 20 == 0:
                 await thief.look(whole_catalogue=False)
                 await league.run(0.1)

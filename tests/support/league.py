@@ -108,7 +108,8 @@ class Marketplace:
         backlog, registry = Backlog(clock), MemberRegistry(self.bus, clock)
         signer = MemberSigner(self.key, self.did, clock, self.entropy, limits)
         self.publisher = Publisher(
-            self.store, self.bus, registry, self.signer, TYPES, clock, self.entropy, limits
+            *(self.store, self.bus, registry, self.signer, TYPES, clock, self.entropy, limits),
+            references=lambda entity: ids_in(msgspec.json.decode(entity.body)),
         )
         self.follower = Follower(
             self.store,
@@ -194,7 +195,7 @@ class Marketplace:
         entity_id, nonce = self.identifiers.new("ProductOffering")
         new = msgspec.structs.replace(draft(entity_id, status, **fields), nonce=nonce)
         async with self.store.transaction() as tx:
-            await tx.put((await held_until_claimed(tx, self.identifiers, new, None))[0])
+            await tx.put((await held_until_claimed(tx, self.identifiers, new, None, ids_in(fields)))[0])
         return entity_id
 
     async def put_many(self, entities: Sequence[tuple[str, str | None, str, dict[str, Any]]]) -> None:
@@ -203,7 +204,9 @@ class Marketplace:
             for entity_id, status, type_name, fields in entities:
                 new = draft(entity_id, status, type_name, **fields)
                 current = await tx.entity(entity_id)
-                await tx.put((await held_until_claimed(tx, self.identifiers, new, current))[0])
+                await tx.put(
+                    (await held_until_claimed(tx, self.identifiers, new, current, ids_in(fields)))[0]
+                )
 
     async def delete(self, entity_id: str) -> None:
         """Delete an entity."""
@@ -319,6 +322,12 @@ class League:
     async def _loop_turns(self) -> None:
         for _ in range(TURNS_PER_CHECK):
             await asyncio.sleep(0)
+
+
+def ids_in(fields: dict[str, Any]) -> frozenset[str]:
+    """Identifiers to which the attributes of an entity refer: a list of references each."""
+    lists = [value for value in fields.values() if isinstance(value, list)]
+    return frozenset(reference["id"] for references in lists for reference in references)
 
 
 def draft(

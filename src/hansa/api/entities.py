@@ -122,6 +122,8 @@ class EntitiesApi:
             is_served = entity is not None and entity.public
         if entity is not None and is_served:
             return self._distribution.published(entity), publication
+        if entity is not None and entity.pending is not None:
+            return None, None
         if publication is None:
             publication = (await publications.states(self._store, (name,))).get(name)
         return None, publication
@@ -171,11 +173,11 @@ def _absence(entity: Entity | None, publication: Publication | None, *, is_membe
     """
     if entity is not None and _is_ours(entity):
         return "superseded"
-    if _was_published(publication):
-        return "gone"
-    if is_member and publication is not None and publication.is_under_way:
-        return "pending" if entity is not None and entity.pending is not None else "gone"
-    return "unknown"
+    is_known = is_member and publication is not None and (publication.is_under_way or publication.version > 0)
+    if entity is not None and entity.pending is not None:
+        is_ours = publication is not None and publication.claimed_by is None
+        return "unknown" if not is_known else "pending" if is_ours else "gone"
+    return "gone" if is_known or _was_published(publication) else "unknown"
 
 
 def _was_removed(message: str) -> Response:

@@ -59,6 +59,7 @@ from hansa.portal import PortalRoutes
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
+from hansa.replication.own_claims import References
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.sqlite.store import SqliteStore
@@ -140,6 +141,7 @@ def replication_parts(
     member_key: SigningKey,
     clock: Clock,
     entropy: Entropy,
+    references: References,
 ) -> Replication:
     """The publisher, the follower and the retriever."""
     limits, did, types = settings.limits, settings.did, models.catalogue_types
@@ -147,7 +149,8 @@ def replication_parts(
     signer = MemberSigner(member_key, did, clock, entropy, limits)
     return Replication(
         Publisher(
-            store, bus, registry, BatchSigner(member_key, did, clock), types, clock, entropy, limits, parts
+            *(store, bus, registry, BatchSigner(member_key, did, clock), types),
+            *(clock, entropy, limits, parts, references),
         ),
         Follower(store, bus, did, types, backlog, clock, entropy, limits),
         Retriever(
@@ -191,7 +194,8 @@ class Marketplace:
 
         # Replication.
         publisher, follower, retriever = replication_parts(
-            settings, store, models, self.bus, registry, self.clients.to_members, member_key, clock, entropy
+            *(settings, store, models, self.bus, registry, self.clients.to_members, member_key),
+            *(clock, entropy, context.rules.references_of),
         )
 
         # What runs in the background.

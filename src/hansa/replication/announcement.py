@@ -144,6 +144,11 @@ def _metadata(body: dict[str, Any], status: str | None) -> Metadata:
     return Metadata(status, valid_for if valid_for != ValidityPeriod() else None, _categories(body))
 
 
+def published_ids(entity: Entity) -> tuple[str, ...]:
+    """Identifiers of other entities that the event of an entity names: those of its categories."""
+    return _categories(msgspec.json.decode(entity.body))
+
+
 def _categories(body: dict[str, Any]) -> tuple[str, ...]:
     references = body.get("category")
     if not isinstance(references, list):

@@ -63,7 +63,7 @@ from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
 from hansa.replication.announcement import Announcer
-from hansa.replication.own_claims import OwnClaims
+from hansa.replication.own_claims import ClaimSteps, OwnClaims, References, no_references
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, Store
 from hansa.store.tables import publications
@@ -109,6 +109,7 @@ class Publisher:
         entropy: For event ids and back-off.
         limits: `publish_…`, `event…`, `transaction_size_max_bytes`.
         distribution: Which part of an entity is published.
+        references: To which entities one refers.
     """
 
     def __init__(
@@ -122,11 +123,12 @@ class Publisher:
         entropy: Entropy,
         limits: Limits,
         distribution: Distribution[Entity] = WHOLE_ENTITIES,
+        references: References = no_references,
     ) -> None:
         self._store = store
         self._distribution = distribution
         self._bus = bus
-        self._claims = OwnClaims(bus, registry, signer.issuer)
+        self._claims = OwnClaims(bus, registry, signer.issuer, store, references)
         self._signer = signer
         self._did = signer.issuer
         self._types = types
@@ -224,20 +226,17 @@ class Publisher:
         publication_of = await publications.states(self._store, entity_ids)
         events: list[Outgoing] = []
         deferred: list[str] = []
-        resolved: list[str] = []
+        claims = ClaimSteps(self._claims)
         for n, entity_id in enumerate(entity_ids, 1):
             publication = publication_of.get(entity_id)
             if publication is not None and publication.is_under_way:
                 deferred.append(entity_id)
                 continue
             entity = self._published(entities.get(entity_id))
-            if publication is not None and publication.claimed_by is not None:
-                if entity is not None:
-                    continue
-                resolved.append(entity_id)
-            event = self._announcer.announce(entity_id, entity, publication, self._clock.now())
-            if event is not None:
-                events.append(event)
+            is_ready, entity = await claims.consider(entity_id, entity, publication, self._store)
+            if is_ready:
+                event = self._announcer.announce(entity_id, entity, publication, self._clock.now())
+                events += [event] if event is not None else []
             if n % ANNOUNCEMENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
         assert len(events) + len(deferred) <= len(entity_ids), "an entity has one outcome at most"
@@ -250,8 +249,7 @@ class Publisher:
             await publications.enqueue(tx, events)
             await publications.mark_due(tx, deferred)
             await publications.mark_due(tx, settled, is_due=False)
-            for entity_id in resolved:
-                await publications.resolve_refusal(tx, entity_id)
+            await claims.apply(tx)
             await tx.set_cursor(PUBLISHER_CURSOR, cursor)
         self._changed.notify()
         return True

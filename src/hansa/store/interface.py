@@ -40,7 +40,8 @@ costs no turn of the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -74,6 +75,9 @@ class Transaction(Protocol):
 
     async def nonce(self, entity_id: str) -> bytes | None:
         """What binds an identifier to this marketplace; also of an entity that was deleted. None: nothing."""
+
+    async def pending_among(self, ids: Iterable[str]) -> frozenset[str]:
+        """Those of some entities that are pending."""
 
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The collections of those of some entities that exist, by identifier."""
@@ -145,6 +149,12 @@ class Store(Protocol):
 
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The collections of those of some entities that exist or are being committed, by identifier."""
+
+    def pending_ids(self) -> AbstractSet[str]:
+        """Identifiers of all entities that are pending, also of those whose commit is under way.
+
+        Others can be among them. The set is the store's own, and changes with it.
+        """
 
     async def missing(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of some identifiers of which no entity exists."""

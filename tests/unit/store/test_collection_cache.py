@@ -28,7 +28,7 @@ class Table:
 def crowd(cache: CollectionCache, name: str) -> None:
     """Remember so many others that there is no more room."""
     for number in range(GENERATION_MAX + 1):
-        cache.put(f"{name}-{number}", OFFERING)
+        cache.put(f"{name}-{number}", OFFERING, is_pending=False)
     cache.shrink(())
 
 
@@ -52,10 +52,10 @@ def test_what_nobody_asks_for_is_forgotten() -> None:
 
 def test_what_is_not_committed_stays_whatever_comes() -> None:
     cache, table = CollectionCache(), Table()
-    cache.put("new", OFFERING)
+    cache.put("new", OFFERING, is_pending=False)
     for name in ("first", "second", "third"):
         for number in range(GENERATION_MAX + 1):
-            cache.put(f"{name}-{number}", OFFERING)
+            cache.put(f"{name}-{number}", OFFERING, is_pending=False)
         cache.shrink(("new",))
     assert cache.is_present("new")
     assert cache.collections_of(table.execute, ("new",)) == {"new": OFFERING}
@@ -84,11 +84,11 @@ def test_the_last_that_was_stated_of_an_entity_holds_until_it_is_forgotten(
     for number, (step, name, collection) in enumerate(steps):
         match step:
             case "note":
-                cache.put(name, collection)
+                cache.put(name, collection, is_pending=False)
                 stated[name] = collection
             case "crowd":
                 for other in range(GENERATION_MAX + 1):
-                    cache.put(f"{number}-{other}", OFFERING)
+                    cache.put(f"{number}-{other}", OFFERING, is_pending=False)
                 cache.shrink(tuple(stated))
             case "forget":
                 cache.discard((name,))

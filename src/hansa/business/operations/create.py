@@ -240,6 +240,8 @@ class CreateOperation:
         if new.nonce is None or self.tasks is not None or self._served.parent is not None:
             return SLOW_PATH
         rules = self._context.rules
+        if new.draft.public and self._store.pending_ids() and self._refers_to_pending(new.entity):
+            return SLOW_PATH
         new.unresolved = await rules.check_references(self._store, self._resource, None, new.entity)
         return CONTINUE
 
@@ -268,9 +270,10 @@ class CreateOperation:
         self, tx: Transaction, new: NewEntity[Any], matched_ids: tuple[str, ...]
     ) -> WriteResult:
         """Put a new entity and, when it is a task, carry it out."""
-        draft, refusal = new.draft, None
-        if new.nonce is None:
-            draft, refusal = await self._with_chosen_id(tx, draft)
+        draft = new.draft if new.nonce is not None else await self._with_chosen_id(tx, new.draft)
+        draft, refusal = await held_until_claimed(
+            tx, self._context.identifiers, draft, None, self._referenced_ids(new.entity)
+        )
         unresolved = await self._context.rules.check_references(tx, self._resource, None, new.entity)
         entity = await tx.add(draft) if new.nonce is None else await tx.create(draft)
         changes = await self.tasks.carry_out(tx, new.entity, matched_ids) if self.tasks is not None else None
@@ -278,7 +281,16 @@ class CreateOperation:
             entity = await tx.put(await self._amend(tx, entity, {**new.entity, **changes}))
         return WriteResult(entity, unresolved, refusal)
 
-    async def _with_chosen_id(self, tx: Transaction, draft: EntityDraft) -> tuple[EntityDraft, str | None]:
+    def _referenced_ids(self, entity: Fields) -> frozenset[str]:
+        """To what an entity refers, as far as some of it may be pending."""
+        if not self._store.pending_ids():
+            return frozenset()
+        return self._context.rules.referenced_ids(self._resource, entity)
+
+    def _refers_to_pending(self, entity: Fields) -> bool:
+        return not self._store.pending_ids().isdisjoint(self._referenced_ids(entity))
+
+    async def _with_chosen_id(self, tx: Transaction, draft: EntityDraft) -> EntityDraft:
         """A draft under an identifier of the client, after the checks that it may be used and is free."""
         existing = await tx.entity(draft.id)
         if existing is not None:
@@ -286,8 +298,7 @@ class CreateOperation:
             raise Refused(Code.CONFLICT, f"There is an entity {existing.id!r} already; change it with PATCH.")
         nonce = await tx.nonce(draft.id)
         self._context.identifiers.check_chosen(draft.id, nonce)
-        draft = msgspec.structs.replace(draft, nonce=nonce)
-        return await held_until_claimed(tx, self._context.identifiers, draft, None)
+        return msgspec.structs.replace(draft, nonce=nonce)
 
 
 def _check_identifier(identifier: object, length_max: int, violations: list[Violation]) -> None:

@@ -21,6 +21,7 @@ from hansa.business.operations.draft import IMMUTABLE, DraftBuilder
 from hansa.business.operations.writes import (
     NO_PRECONDITIONS,
     Preconditions,
+    RefersToPending,
     WriteResult,
     check_is_own,
     current_entity,
@@ -144,7 +145,11 @@ class UpdateOperation:
                 Code.CONFLICT, f"{current.id!r} is here already, as an entity of type {current.type}."
             )
         check_is_own(current, "The entity")
-        return (await self._change(tx, current, self._replacement(current, dict(body)))).entity
+        try:
+            return (await self._change(tx, current, self._replacement(current, dict(body)))).entity
+        except RefersToPending as error:
+            # What it refers to can be in the same transaction, so that repeating this one is no use.
+            raise Refused(Code.CONFLICT, error.message) from error
 
     async def amended(self, tx: Transaction, current: Entity, after: Fields) -> EntityDraft:
         """What an entity becomes when this marketplace itself changes it, including what no client may set.
@@ -154,7 +159,7 @@ class UpdateOperation:
         """
         check_is_own(current, "The entity")
         draft, _ = await self._checked(tx, current, msgspec.json.decode(current.body), dict(after))
-        return (await held_until_claimed(tx, self._context.identifiers, draft, current))[0]
+        return (await self._held(tx, draft, current, after))[0]
 
     def address(self, entity_id: str) -> str:
         """Where an entity of a resource without parent is served."""
@@ -190,7 +195,7 @@ class UpdateOperation:
             refusal = (await publications.claim_state(tx, current.id)).refusal if current.pending else None
             return WriteResult(current, refusal=refusal)
         draft, unresolved = await self._checked(tx, current, before, after)
-        draft, refusal = await held_until_claimed(tx, self._context.identifiers, draft, current)
+        draft, refusal = await self._held(tx, draft, current, after)
         return WriteResult(await tx.put(draft), unresolved, refusal)
 
     async def _checked(
@@ -207,6 +212,14 @@ class UpdateOperation:
             raise
         assert draft.id == current.id, "an entity keeps its identifier"
         return draft, await rules.check_references(tx, self._resource, before, after)
+
+    async def _held(
+        self, tx: Transaction, draft: EntityDraft, current: Entity, after: Fields
+    ) -> tuple[EntityDraft, str | None]:
+        """A draft, pending while it may not be seen; see `held_until_claimed`."""
+        has_pending = bool(self._store.pending_ids())
+        ids = self._context.rules.referenced_ids(self._resource, after) if has_pending else frozenset[str]()
+        return await held_until_claimed(tx, self._context.identifiers, draft, current, ids)
 
     def _with_access(self, *kinds: Access) -> frozenset[str]:
         return frozenset(name for name, one in self._attributes.items() if one.access in kinds)

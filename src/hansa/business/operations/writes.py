@@ -8,7 +8,7 @@ import msgspec
 
 from hansa.business.rules import UnresolvedReference
 from hansa.business.served_resource import ServedResource
-from hansa.core.errors import Code, Refused
+from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.store import Entity, EntityDraft, Transaction
 from hansa.store.tables import publications
@@ -81,27 +81,49 @@ async def current_entity(
     return entity
 
 
+class RefersToPending(Unavailable):
+    """An entity that everybody sees cannot refer to one that nobody else sees yet."""
+
+
 async def held_until_claimed(
-    tx: Transaction, identifiers: OwnIdentifiers, draft: EntityDraft, current: Entity | None
+    tx: Transaction,
+    identifiers: OwnIdentifiers,
+    draft: EntityDraft,
+    current: Entity | None,
+    referenced_ids: frozenset[str] = frozenset(),
 ) -> tuple[EntityDraft, str | None]:
     """A draft, pending while the claim on its identifier is not committed; and why that was refused.
 
     Strangers see an entity under a chosen identifier only when the identifier belongs to this marketplace, so
-    that nobody can read it here and claim it first.
+    that nobody can read it here and claim it first. For the same reason they do not see an entity that refers
+    to such a one.
 
     Args:
         tx: In which the draft will be put.
         identifiers: Of this marketplace.
         draft: What the entity becomes.
         current: What it is; None when it is new.
+        referenced_ids: To what the draft refers.
+
+    Raises:
+        RefersToPending: The entity is public already.
     """
-    if not draft.public or (current is not None and current.public):
+    if not draft.public:
+        return draft, None
+    pending = await tx.pending_among(referenced_ids) - {draft.id} if referenced_ids else frozenset()
+    if current is not None and current.public:
+        if pending:
+            raise RefersToPending(
+                Code.UNAVAILABLE,
+                f"The entity is public, and would tell the identifier {min(pending)!r}, on which the claim of "
+                "this marketplace is not committed yet.",
+            )
         return draft, None
     nonce = draft.nonce if current is None else current.nonce
-    if not identifiers.needs_claim(draft.id, nonce):
-        return draft, None
-    claim = await publications.claim_state(tx, draft.id)
-    if claim.is_committed:
+    claim = publications.ClaimState(is_committed=True)
+    if identifiers.needs_claim(draft.id, nonce):
+        claim = await publications.claim_state(tx, draft.id)
+    if claim.is_committed and not pending:
         return draft, None
     return msgspec.structs.replace(draft, public=False, is_pending=True), claim.refusal
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from hansa.business.models import Models, Resource
 from hansa.business.rules.content import ContentRules
 from hansa.business.rules.dangling import DanglingReference, dangling_references
@@ -98,6 +100,15 @@ class Rules:
                 `Code.INVALID` when there are too many.
         """
         return await self._references.check(lookup, resource, before, after)
+
+    def referenced_ids(self, resource: Resource, body: Mapping[str, Any]) -> frozenset[str]:
+        """Identifiers of all entities to which a body refers."""
+        return frozenset(one.target_id for one in self._references.references(resource, body))
+
+    def references_of(self, entity: Entity) -> frozenset[str]:
+        """Identifiers of all entities to which a stored one refers."""
+        _, resource = self._models.served(entity.type)
+        return self.referenced_ids(resource, msgspec.json.decode(entity.body))
 
     async def check_delete(self, tx: Transaction, resource: Resource, entity: Entity) -> None:
         """Check that an entity can be deleted.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -86,6 +87,11 @@ class MemoryTransaction:
         """What binds an identifier to this marketplace; also of an entity that was deleted."""
         entity = self.state.entities.get(entity_id)
         return entity.nonce if entity is not None else self.state.deleted.get(entity_id, (0, None))[1]
+
+    async def pending_among(self, ids: Iterable[str]) -> frozenset[str]:
+        """Those of some entities that are pending."""
+        existing = (self.state.entities.get(each) for each in ids)
+        return frozenset(one.id for one in existing if one is not None and one.pending is not None)
 
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The collections of those of some entities that exist."""
@@ -189,6 +195,11 @@ class MemoryStore:
         collections = {one.id: one.type for one in self._state.entities.values()}
         collections.update({draft.id: draft.type for draft, _ in self._created})
         return {each: collections[each] for each in ids if each in collections}
+
+    def pending_ids(self) -> AbstractSet[str]:
+        """Identifiers of all entities that are pending."""
+        created = {draft.id for draft, _ in self._created if draft.is_pending}
+        return created | {one.id for one in self._state.entities.values() if one.pending is not None}
 
     async def missing(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of some identifiers of which no entity exists."""

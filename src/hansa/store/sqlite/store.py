@@ -18,6 +18,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self
@@ -219,6 +220,10 @@ class SqliteStore:
         """Those of some entities that exist, by identifier."""
         statements = statements_for(f"SELECT {ENTITY_COLUMNS} FROM entity WHERE id", entity_ids)  # noqa: S608 - a constant
         return {row[0]: entity_of(row) for each in statements for row in self._reader.rows(*each)}
+
+    def pending_ids(self) -> AbstractSet[str]:
+        """Identifiers of all entities that are pending."""
+        return self._writer.collections.pending
 
     async def missing(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of some identifiers of which no entity exists."""

@@ -107,14 +107,17 @@ _PREPARE: Final = upsert(
     "publication",
     ("entity_id", "key", "type"),
     ("entity_id",),
-    *("is_due = 0", "refusal_code = NULL", "refusal_message = NULL"),
+    "is_due = 0",
+    "refusal_code = CASE WHEN publication.claimed_by IS NULL THEN NULL ELSE publication.refusal_code END",
+    "refusal_message = CASE WHEN publication.claimed_by IS NULL THEN NULL ELSE publication.refusal_message END",
 )
 _LOSE: Final = upsert(
     "publication",
     ("entity_id", "key", "type", "claimed_by", "refusal_code", "refusal_message"),
     ("entity_id",),
-    "is_due = 0",
+    "is_due = publication.version > 0",
 )
+_WAIT: Final = upsert("publication", ("entity_id", "key", "type", "waits_for"), ("entity_id",), "is_due = 0")
 _ENQUEUE: Final = insert(
     "outbox", ("entity_id", "version", "hashlink", "lifecycle_status", "is_delete", "content")
 )
@@ -264,7 +267,7 @@ async def rebase(tx: Transaction, event: Outgoing, end: ChainEnd) -> None:
 async def lose(tx: Transaction, entity_id: str, key: str, type: str, owner: str) -> None:
     """Note that the identifier of an entity of ours belongs to another member, whose claim is earlier.
 
-    An event of the entity that waits is dropped. What was committed stays in its chain.
+    An event of the entity that waits is dropped. When one was committed, the entity is due, to be withdrawn.
     """
     await tx.sql.execute("DELETE FROM outbox WHERE entity_id = ?", (entity_id,))
     message = (
@@ -273,6 +276,18 @@ async def lose(tx: Transaction, entity_id: str, key: str, type: str, owner: str)
     await tx.sql.execute(
         _LOSE,
         (entity_id, bytes.fromhex(key), type, owner, str(Code.IDENTIFIER_CLAIMED), message),
+    )
+
+
+async def wait_for(tx: Transaction, entity_id: str, key: str, type: str, other_id: str) -> None:
+    """Look at an entity again when the claim on the identifier of another one, which it tells, is settled."""
+    await tx.sql.execute(_WAIT, (entity_id, bytes.fromhex(key), type, other_id))
+
+
+async def release(tx: Transaction, other_id: str) -> None:
+    """The claim on an identifier is settled, or not made any more: what waits for it is due."""
+    await tx.sql.execute(
+        "UPDATE publication SET waits_for = NULL, is_due = 1 WHERE waits_for = ?", (other_id,)
     )
 
 

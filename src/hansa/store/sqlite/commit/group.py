@@ -68,6 +68,8 @@ class CollectionCache:
     """
 
     def __init__(self) -> None:
+        self.pending: set[str] = set()
+        """Entities that are pending; what was undone can be among them."""
         self._younger: dict[str, str | None] = {}
         self._older: dict[str, str | None] = {}
         self._hits = 0
@@ -90,12 +92,17 @@ class CollectionCache:
     def discard(self, ids: Iterable[str]) -> None:
         """Discard what a transaction put here that is undone."""
         for each in ids:
+            self.pending.add(each)
             self._younger.pop(each, None)
             self._older.pop(each, None)
 
-    def put(self, entity_id: str, collection: str | None) -> None:
-        """An entity is in a collection from now on, or in none."""
+    def put(self, entity_id: str, collection: str | None, *, is_pending: bool) -> None:
+        """An entity is in a collection from now on, or in none; and it is pending, or not."""
         self._younger[entity_id] = collection
+        if is_pending:
+            self.pending.add(entity_id)
+        elif self.pending:
+            self.pending.discard(entity_id)
 
     def is_present(self, entity_id: str) -> bool:
         """Whether the cache says that an entity exists, as every one of which a row is deferred."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import HansaError
 from hansa.store.index.extraction import IndexedFields, Indexes, IndexKey, described_numbers, fingerprint_of
 from hansa.store.records import Entity, EntityDraft, Operation, Referrer
-from hansa.store.sql import Parameter, Row, SqlWrite, insert, placeholders, upsert
+from hansa.store.sql import Parameter, Row, SqlWrite, insert, placeholders, statements_for, upsert
 from hansa.store.sqlite.commit.group import CommitGroup
 from hansa.store.sqlite.database.connection import as_ours
 from hansa.store.sqlite.database.rows import (
@@ -167,6 +167,19 @@ class SqliteTransaction:
         rows = self._select_entity(_SELECT_NONCE, entity_id)
         return rows[0][0] if rows else None
 
+    async def pending_among(self, ids: Iterable[str]) -> frozenset[str]:
+        """Those of some entities that are pending."""
+        cached = self._group.collections.pending
+        candidates = cached.intersection(ids) if cached else ()
+        if not candidates:
+            return frozenset()
+        statements = statements_for(
+            "SELECT id FROM entity WHERE pending IS NOT NULL AND id", tuple(candidates)
+        )
+        pending = frozenset(row[0] for each in statements for row in self.run(*each))
+        cached -= candidates - pending
+        return pending
+
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The collections of those of some entities that exist, by identifier."""
         self._check_open()
@@ -198,7 +211,7 @@ class SqliteTransaction:
         operation: Operation = current.pending or ("change" if has_same_state else "state")
         pending = operation if draft.is_pending else None
         self.run(UPDATE_ENTITY, entity_row(number, draft, after, revision, self.time, current.nonce, pending))
-        self._record_collection(draft.id, draft.type)
+        self._record_collection(draft.id, draft.type, is_pending=draft.is_pending)
         unchanged = set(before.index) & set(after.index) if current.public == draft.public else ()
         self._replace_index_rows(
             number, after.index, public=draft.public, before=before.index, unchanged=unchanged
@@ -239,7 +252,7 @@ class SqliteTransaction:
         self._defer_insert(
             INSERT_ENTITY, entity_row(number, draft, fields, revision, self.time, nonce, pending)
         )
-        self._record_collection(draft.id, draft.type)
+        self._record_collection(draft.id, draft.type, is_pending=draft.is_pending)
         self._replace_index_rows(number, fields.index, public=draft.public)
         self._insert_fingerprints(draft.type, number, fields.fingerprints)
         self.changes.deltas.append(
@@ -264,7 +277,7 @@ class SqliteTransaction:
             _INSERT_TOMBSTONE,
             (entity.id, entity.type, entity.origin, entity.revision, self.time, entity.nonce),
         )
-        self._record_collection(entity_id, None)
+        self._record_collection(entity_id, None, is_pending=False)
         self._append_change(entity, "delete", fields.status, is_pending=entity.pending == "create")
         return entity
 
@@ -390,10 +403,10 @@ class SqliteTransaction:
             return draft.indexed
         return self._indexes.of(draft.type).fields(_decoded(draft.body), draft.parent)
 
-    def _record_collection(self, entity_id: str, collection: str | None) -> None:
+    def _record_collection(self, entity_id: str, collection: str | None, *, is_pending: bool) -> None:
         """An entity is in a collection, or in none; discarded when this transaction is undone."""
         self.changes.entity_ids.append(entity_id)
-        self._group.collections.put(entity_id, collection)
+        self._group.collections.put(entity_id, collection, is_pending=is_pending)
 
     def _replace_index_rows(
         self,

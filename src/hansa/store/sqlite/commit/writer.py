@@ -31,6 +31,8 @@ THREAD_MEMBERS_MIN: Final = 4
 GROUP_MEMBERS_MAX: Final = BATCH_SIZE_MAX
 """A full group. With a thread it is committed at once: meanwhile the loop prepares the next one."""
 
+_SELECT_PENDING: Final = "SELECT id FROM entity WHERE pending IS NOT NULL"
+
 Member = tuple[Changes, "asyncio.Future[HansaError | None]"]
 """What a transaction wrote, and the future that is completed after its commit, with its error."""
 
@@ -82,6 +84,7 @@ class GroupWriter:
         self._owner: TransactionScope | None = None
         self._is_closed = False
         self.collections = CollectionCache()
+        self.collections.pending.update(entity_id for (entity_id,) in connection.execute(_SELECT_PENDING))
         self._numbers = RowNumbers(connection)
         self._group: CommitGroup | None = None
         self._is_commit_scheduled = False

@@ -50,7 +50,8 @@ CREATE TABLE entity_reference (
   marks BLOB NOT NULL,
   PRIMARY KEY (collection, entity)
 ) STRICT, WITHOUT ROWID;
--- Of what the columns and the index of a collection were made; the row without a name is for all that have none.
+-- Of what the columns and the index of a collection were made; the row without a name is for all that have
+-- none.
 CREATE TABLE index_plan (type TEXT PRIMARY KEY, description TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 -- How many entities there are of a kind, kept by the writer with each commit. The status is in JSON.
@@ -63,8 +64,8 @@ CREATE TABLE entity_count (
   PRIMARY KEY (type, own, public, status)
 ) STRICT, WITHOUT ROWID;
 
--- What happened here, in order: the outbox of publishing and of notifications. The newest row is never removed:
--- its number is where the next one continues.
+-- What happened here, in order: the outbox of publishing and of notifications. The newest row is never
+-- removed: its number is where the next one continues.
 CREATE TABLE change (
   seq INTEGER PRIMARY KEY,
   time TEXT NOT NULL,
@@ -279,14 +280,15 @@ CREATE TABLE outbox (
 """Events are signed in batches, when they are submitted; those that wait are announced anew."""
 
 _CLAIMS: Final = """
--- What binds an identifier to this marketplace; and the operation in the feed by which an entity whose claim is not
--- committed will become public.
+-- What binds an identifier to this marketplace; and the operation in the feed by which an entity whose claim
+-- is not committed will become public.
 ALTER TABLE entity ADD COLUMN nonce BLOB;
 ALTER TABLE entity ADD COLUMN pending TEXT;
 ALTER TABLE tombstone ADD COLUMN nonce BLOB;
 ALTER TABLE change ADD COLUMN is_pending INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE publication ADD COLUMN claimed_by TEXT;
 ALTER TABLE publication ADD COLUMN waits_for TEXT;
+CREATE INDEX entity_pending ON entity (id) WHERE pending IS NOT NULL;
 CREATE INDEX publication_claimed ON publication (claimed_by) WHERE claimed_by IS NOT NULL;
 CREATE INDEX publication_waiting ON publication (waits_for) WHERE waits_for IS NOT NULL;
 ALTER TABLE retrieval ADD COLUMN nonce TEXT;
