@@ -9,12 +9,13 @@ the connection alive, and detect that the client has gone away.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
 from hansa.api.responses import json_response
@@ -44,6 +45,25 @@ class EventDocument(msgspec.Struct, frozen=True):
     event: msgspec.Raw
     """The content that was signed, and in front of it `issuer` and `location`."""
     proof: EventProof | None
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events; tells when it has ended, even before the first of them."""
+
+    def __init__(self, content: AsyncIterator[bytes], on_end: Callable[[], None]) -> None:
+        super().__init__(
+            content,
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+        self._on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_end()
 
 
 class EventsApi:
@@ -84,16 +104,22 @@ class EventsApi:
         """`GET /league/v1/events/stream`."""
         if self._streams >= self._limits.streams_max:
             raise Unavailable(Code.OVERLOADED, "Too many event streams are open.", retry_after_s=10.0)
-        parameters = Parameters(request, _FILTERS, self._limits)
-        after = parameters.number("after", 0, 0, POSITION_MAX)
-        after = whole_number("Last-Event-ID", request.headers.get("last-event-id"), after, 0, POSITION_MAX)
-        filter = await self._filter(parameters)
-        await self._bus.search(POSITION_MAX, filter, 1)  # refuses here what the ledger refuses
-        return StreamingResponse(
-            self._server_sent(after, filter, wants_cloud_events(request)),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-        )
+        self._streams += 1
+        try:
+            parameters = Parameters(request, _FILTERS, self._limits)
+            after = parameters.number("after", 0, 0, POSITION_MAX)
+            last = request.headers.get("last-event-id")
+            after = whole_number("Last-Event-ID", last, after, 0, POSITION_MAX)
+            filter = await self._filter(parameters)
+            await self._bus.search(POSITION_MAX, filter, 1)  # refuses here what the ledger refuses
+        except BaseException:
+            self._end_stream()
+            raise
+        return EventStream(self._server_sent(after, filter, wants_cloud_events(request)), self._end_stream)
+
+    def _end_stream(self) -> None:
+        self._streams -= 1
+        assert self._streams >= 0, "every stream is counted once"
 
     async def _documents(
         self, page: EventPage, *, as_cloud_events: bool
@@ -131,7 +157,6 @@ class EventsApi:
     async def _server_sent(
         self, after: int, filter: EventFilter, as_cloud_events: bool
     ) -> AsyncIterator[bytes]:
-        self._streams += 1
         pages = self._bus.follow(after, filter, with_proofs=True)
         next_page = asyncio.create_task(_next(pages))
         try:
@@ -153,7 +178,6 @@ class EventsApi:
                 await self._clock.sleep(STREAM_PAUSE_S)
                 next_page = asyncio.create_task(_next(pages))
         finally:
-            self._streams -= 1
             next_page.cancel()
             await asyncio.gather(next_page, return_exceptions=True)
 

@@ -27,6 +27,9 @@ BACKOFF_MAX_S: Final = 5.0
 STATUS_AGE_MAX_S: Final = 0.5
 """How old the ledger's status may be that strangers get."""
 
+FOLLOWED_EVENTS_MAX: Final = 100
+"""On a page for a stranger who follows: a slow client holds up one in memory."""
+
 T = TypeVar("T")
 
 
@@ -185,7 +188,8 @@ class StrangersReads(LedgerReads):
         key = seen, after, filter, with_proofs
         reading = self._pages.get(key)
         if reading is None:
-            reading = asyncio.create_task(self.search(after, filter, with_proofs=with_proofs))
+            search = self.search(after, filter, FOLLOWED_EVENTS_MAX, with_proofs=with_proofs)
+            reading = asyncio.create_task(search)
             self._pages[key] = reading
 
             def end(reading: asyncio.Task[EventPage]) -> None:

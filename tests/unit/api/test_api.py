@@ -420,6 +420,22 @@ async def test_there_are_only_so_many_streams() -> None:
         await streams[1].hang_up()
 
 
+async def test_streams_that_are_opened_at_once_are_counted_too() -> None:
+    async with League(["lubeck"], Limits(streams_max=2)) as league:
+        (lubeck,) = league.marketplaces
+
+        async def open_many() -> None:
+            streams = [Stream(lubeck) for _ in range(6)]
+            malformed = [Stream(lubeck, "type=a,,b") for _ in range(3)]
+            await until(lambda: all(stream.messages for stream in (*streams, *malformed)))
+            assert sorted(stream.status for stream in streams) == [200, 200, 429, 429, 429, 429]
+            for stream in streams:
+                await stream.hang_up()
+
+        await open_many()
+        await open_many()  # none is counted for ever
+
+
 async def test_a_bad_last_event_id_is_refused(league: League) -> None:
     stream = Stream(league.marketplaces[0], last_event_id="-7")
     await until(lambda: stream.messages)
