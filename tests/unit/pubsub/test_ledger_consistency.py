@@ -15,7 +15,8 @@ from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state_machine import Block
-from hansa.pubsub.ledger.storage.schema import TABLES
+from hansa.pubsub.ledger.storage.consistency import find_contradiction
+from hansa.pubsub.ledger.storage.schema import TABLES, HeadRow, select_sql
 from tests.support.ledgers import TIME_MS, Ledger
 
 EDITS = (
@@ -142,3 +143,25 @@ def test_a_bucket_that_changes_while_the_ledger_runs_is_recognized_when_it_is_us
     with pytest.raises(Fatal) as fatal:
         state.claim(str(issuer), str(key))
     assert fatal.value.code is Code.STORE_DAMAGED
+
+
+OLD_EDITS = (
+    "UPDATE event_content SET content = x'00' WHERE position = 7",
+    "DELETE FROM event WHERE position = 7",
+    "UPDATE event SET time_ms = 1 WHERE position = 7",
+    "UPDATE batch SET jws = 'x' WHERE first_position = 6",
+    "DELETE FROM batch WHERE first_position = 6",
+    "UPDATE block SET time_ms = 1 WHERE height = 2",
+    "UPDATE tile SET hashes = zeroblob(8192) WHERE level = 0 AND number = 0",
+)
+
+
+@pytest.mark.parametrize("statement", OLD_EDITS)
+def test_a_sample_of_old_events_is_checked_too(state_file: Path, tmp_path: Path, statement: str) -> None:
+    path = edited(state_file, tmp_path)
+    state = SqliteState(path)
+    connection, trees = state.connection, state.trees
+    head = HeadRow._make(connection.execute(select_sql("head", HeadRow)).fetchall()[0])
+    assert find_contradiction(connection, head, trees, events_max=10) is None
+    connection.execute(statement)
+    assert find_contradiction(connection, head, trees, events_max=10) is not None

@@ -2,9 +2,9 @@
 
 All of it is in one file, so a file that somebody has changed by hand, or that is the mixture of two copies,
 is recognized before the ledger goes on with it. At a start the whole of registry, issuers, validators,
-misbehavior and parameters is checked, the tree of the claims with a sample of their buckets, and the newest
-events with the last tiles: some tenths of a second at a million claims. Other buckets are checked when they
-are used.
+misbehavior and parameters is checked, the tree of the claims with a sample of their buckets, the newest events
+with the last tiles, and a sample of the others: half a second of work at a million claims. Small ledgers are
+checked as a whole. Other buckets are checked when they are used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import apsw
 from hansa.core.batches import contents_root, read_batch
 from hansa.core.errors import HansaError
 from hansa.core.events import committed_event, event_time_ms
-from hansa.core.merkle import leaf_hash
+from hansa.core.merkle import leaf_hash, verify_inclusion
 from hansa.core.merkle import root as merkle_root
 from hansa.pubsub.ledger.commitments.app_hash import event_leaf
 from hansa.pubsub.ledger.commitments.claims import (
@@ -38,8 +38,10 @@ from hansa.pubsub.ledger.commitments.tiles import (
 from hansa.pubsub.ledger.storage.schema import HeadRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
-BUCKETS_CHECKED_MAX: Final = 1024
-EVENTS_CHECKED_MAX: Final = 512
+BUCKETS_CHECKED_MAX: Final = 4096
+EVENTS_CHECKED_MAX: Final = 16_384
+SAMPLES_MAX: Final = 256
+"""Events before the newest, evenly spread, whose batches are checked too."""
 
 _BUCKET_NUMBERS: Final = "SELECT bucket FROM claim_bucket ORDER BY bucket"
 _CLAIMED: Final = (
@@ -49,8 +51,9 @@ _BATCHES: Final = (
     "SELECT batch.first_position, batch.events, batch.height, seq, jws, name.text, block.time_ms,"
     " block.first_position FROM batch JOIN name ON name.number = batch.issuer"
     " JOIN block ON block.height = batch.height"
-    " WHERE batch.first_position + batch.events > ? ORDER BY batch.first_position"
+    " WHERE batch.first_position >= ? AND batch.first_position <= ? ORDER BY batch.first_position"
 )
+_BATCH_OF: Final = "SELECT max(first_position) FROM batch WHERE first_position <= ?"
 _EVENTS: Final = (
     "SELECT position, event.batch, id, issuer.text, type.text, time_ms, claim.key, claim.issuer = event.issuer,"
     " content FROM event JOIN event_content USING (position) JOIN name AS issuer ON issuer.number = event.issuer"
@@ -103,7 +106,7 @@ def find_contradiction(
         head: Its head.
         trees: Read from its tables.
         buckets_max: How many buckets of claims are read.
-        events_max: How many of the newest events are read.
+        events_max: How many of the newest events are read, beside a sample of the others.
     """
     checker = _Checker(connection, head, trees)
     try:
@@ -111,7 +114,8 @@ def find_contradiction(
         checker.check_counts()
         checker.check_claims(buckets_max)
         checker.check_tiles()
-        checker.check_events(events_max)
+        checker.check_newest(events_max)
+        checker.check_sample(events_max)
     except (_Contradiction, TreeMissing) as contradiction:
         return str(contradiction)
     return None
@@ -177,17 +181,39 @@ class _Checker:
             )
             level, hashes = level + 1, hashes // TILE_WIDTH
 
-    def check_events(self, events_max: int) -> None:
+    def check_newest(self, events_max: int) -> None:
         """The newest events are those that their issuers signed, and whose leaves are in the tree."""
         size = self._head.events
-        tree = TiledTree(size, self._tables.tile)
-        last_position = max(0, size - events_max)
-        for row in map(_BatchRow._make, self._rows(_BATCHES, (last_position + 1,))):
-            is_next = row.first_position == last_position + 1 or last_position == max(0, size - events_max)
-            self._expect(is_next, f"the events after {last_position} are in no batch")
+        first = self._first_of_batch(max(1, size - events_max + 1)) if size else 1
+        tree, following = TiledTree(size, self._tables.tile), first
+        for row in map(_BatchRow._make, self._rows(_BATCHES, (first, size))):
+            self._expect(row.first_position == following, f"the event at {following} is in no batch")
             self._check_batch(row, tree)
-            last_position = row.first_position + row.events - 1
-        self._expect(last_position == size, f"the events after {last_position} are in no batch")
+            following = row.first_position + row.events
+        self._expect(following == size + 1, f"the event at {following} is in no batch")
+
+    def check_sample(self, events_max: int) -> None:
+        """The same of a sample of the others; and that their leaves are in the tree that was voted for."""
+        size = self._head.events
+        older = max(0, size - events_max)
+        tree, root = TiledTree(size, self._tables.tile), self._trees.edge.frontier().root()
+        for position in range(1, older + 1, max(1, older // SAMPLES_MAX)):
+            first = self._first_of_batch(position)
+            rows = self._rows(_BATCHES, (first, first))
+            batches = [_BatchRow._make(row) for row in rows]
+            is_batched = any(position < first + batch.events for batch in batches)
+            self._expect(is_batched, f"the event at {position} is in no batch")
+            self._check_batch(batches[0], tree)
+            path = tree.inclusion_proof(position - 1)
+            is_included = verify_inclusion(tree.leaf(position - 1), position - 1, size, path, root)
+            self._expect(is_included, f"the tiles over the event at {position} are others")
+
+    def _first_of_batch(self, position: int) -> int:
+        """The first position of the batch that has the event at a position."""
+        first: int | None = self._rows(_BATCH_OF, (position,))[0][0]
+        if first is None:
+            raise _Contradiction(f"the event at {position} is in no batch")
+        return first
 
     def _check_batch(self, row: _BatchRow, tree: TiledTree) -> None:
         what = f"the batch at {row.first_position}"
