@@ -72,6 +72,12 @@ def test_what_is_in_the_way_is_moved_and_nothing_else(
     assert read_signing_state(folder / LEDGER) == SigningState(41, 0, 3)
 
 
+def test_an_engine_that_lost_its_memory_is_repaired_and_gets_none(folder: Path) -> None:
+    (folder / LEDGER / SIGNING_STATE).unlink()
+    assert repair_engine(folder, CLOCK)
+    assert not (folder / LEDGER / SIGNING_STATE).exists()
+
+
 def test_a_second_repair_overwrites_nothing(folder: Path) -> None:
     repair_engine(folder, CLOCK)
     assert repair_engine(folder, CLOCK) == ()

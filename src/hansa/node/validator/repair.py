@@ -1,7 +1,8 @@
 """Gets a member's engine over what stops it, while the member is stopped.
 
 What is in the way is moved aside, never deleted, and neither the keys nor the memory of what was signed is
-ever touched: that memory is what keeps an engine without its write-ahead log from voting twice.
+ever touched: that memory is what keeps an engine without its write-ahead log from voting twice. An engine
+that has lost it observes first (`hansa.node.validator.guard`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from hansa.core.files import is_missing, sync_folder, write_failure
 from hansa.node.folder import LEDGER, LEDGER_STATE, LOCK, load_genesis
 from hansa.node.folder.lock import FolderLock
 from hansa.node.settings.loading import load_settings
-from hansa.pubsub.engine import SIGNING_STATE, read_signing_state
+from hansa.pubsub.engine import SIGNING_STATE
 
 ASIDE: Final = LEDGER / "aside"
 DATA: Final = LEDGER / "data"
@@ -47,14 +48,13 @@ def repair_engine(
             other members.
 
     Raises:
-        Fatal: `Code.FOLDER_IN_USE`; `Code.SETTINGS_INVALID` (not a marketplace's folder; the memory of what
-            was signed is missing; something cannot be moved).
+        Fatal: `Code.FOLDER_IN_USE`; `Code.SETTINGS_INVALID` (not a marketplace's folder, or something cannot
+            be moved).
         Refused: `Code.CONFLICT`, when what would be moved exists nowhere else.
     """
     settings = load_settings(folder, {})
     _, genesis = load_genesis(folder)
     with FolderLock(folder / LOCK, str(folder)):
-        read_signing_state(folder / LEDGER)
         if fetches_blocks and len(genesis.app_state.members) == 1:
             raise Refused(
                 Code.CONFLICT, "This is a league of one member: nobody else has its blocks. Nothing was done."
