@@ -2,9 +2,9 @@
 
 All of it is in one file, so a file that somebody has changed by hand, or that is the mixture of two copies,
 is recognized before the ledger goes on with it. At a start the whole of registry, issuers, validators,
-misbehavior and parameters is checked, the tree of the claims with a sample of their buckets, the newest events
-with the last tiles, and a sample of the others: half a second of work at a million claims. Small ledgers are
-checked as a whole. Other buckets are checked when they are used.
+misbehavior and parameters is checked, the tree of the claims with a sample of their buckets, the newest
+events with the last tiles, and a sample of the others: less than a second of work at a million claims. Small
+ledgers are checked as a whole. Other buckets are checked when they are used.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 BUCKETS_CHECKED_MAX: Final = 4096
 EVENTS_CHECKED_MAX: Final = 16_384
-SAMPLES_MAX: Final = 256
+SAMPLES_MAX: Final = 128
 """Events before the newest, evenly spread, whose batches are checked too."""
 
 _BUCKET_NUMBERS: Final = "SELECT bucket FROM claim_bucket ORDER BY bucket"
