@@ -29,6 +29,7 @@ from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck, MemberSigner
 from hansa.node.http.application import rest_application
 from hansa.pubsub.bus import Bus
+from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
 from hansa.replication.follower import ConsumeCondition, consume_all
@@ -257,7 +258,11 @@ class League:
     """Some members, their ledger, their network, and their time."""
 
     def __init__(
-        self, names: Sequence[str], limits: Limits | None = None, folder: Path | None = None
+        self,
+        names: Sequence[str],
+        limits: Limits | None = None,
+        folder: Path | None = None,
+        params: LedgerParams | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.limits = limits or Limits()
@@ -266,7 +271,7 @@ class League:
             Marketplace(self, name, folder / f"{name}.db" if folder else None) for name in names
         ]
         self.registered = tuple(marketplace.member for marketplace in self.marketplaces)
-        self.ledger = MemoryLedger(self.registered, self.clock, self.limits)
+        self.ledger = MemoryLedger(self.registered, self.clock, self.limits, params=params)
 
     async def __aenter__(self) -> Self:
         """Open all stores; replication begins with `start`."""

@@ -12,6 +12,7 @@ from hansa.core.events import encode_event
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import EventPage
+from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger_bus import RESUBMIT_MAX_S, RESUBMIT_MIN_S
 from hansa.pubsub.memory import MemoryBus, MemoryLedger
 from tests.contract.origins import Origin
@@ -165,3 +166,45 @@ async def test_waiting_for_a_ring_ends_with_its_time(clock: ManualClock) -> None
     await clock.advance(5.0)
     assert await waiting is False
     assert clock.sleepers == 0
+
+
+class BusyBus(ForgetfulBus):
+    """An engine that has no room for what is submitted again."""
+
+    async def _submit(self, transaction: bytes) -> None:
+        if self.submitted:
+            self.submitted += 1
+            raise Unavailable(Code.OVERLOADED, "As much waits as may wait.", 0.5)
+        self.submitted += 1
+
+
+async def test_what_is_submitted_already_is_waited_for_while_there_is_no_room_to_submit_it_again(
+    clock: ManualClock, ledger: MemoryLedger, origin: Origin
+) -> None:
+    bus, other = BusyBus(ledger), ledger.bus()
+    contents = origin.events(1)
+    publishing = asyncio.create_task(bus.publish(contents, origin.signer))
+    for _ in range(3):
+        await until_waiting(clock)
+        await clock.advance(RESUBMIT_MAX_S / 3)
+        for _ in range(10):
+            await asyncio.sleep(0)
+    assert bus.submitted > 1
+    assert not publishing.done()
+    await other.publish(contents, origin.signer)
+    while not publishing.done():
+        await clock.advance(1.0)
+    assert await publishing == (1,)
+
+
+async def test_a_refusal_with_a_time_to_wait_is_no_refusal(clock: ManualClock, origin: Origin) -> None:
+    params = LedgerParams(issuer_events_per_s=1, issuer_burst_s=100)
+    ledger = MemoryLedger([origin.member], clock, params=params)
+    bus = ledger.bus()
+    await bus.publish(origin.events(100), origin.signer)
+    contents = origin.events(30)
+    with pytest.raises(Unavailable) as unavailable:
+        await bus.publish(contents, origin.signer)
+    assert (unavailable.value.code, unavailable.value.retry_after_s) == (Code.OVERLOADED, 30.0)
+    await clock.advance(unavailable.value.retry_after_s)
+    assert len(await bus.publish(contents, origin.signer)) == 30
