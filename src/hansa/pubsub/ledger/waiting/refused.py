@@ -1,13 +1,13 @@
 """What was signed and refused: remembered, and bounded for each sender.
 
-A batch that its sender signed and that no block can have costs a full check: reading, a Merkle root, look-ups.
-It uses up no quota, since nothing is committed, so a member could have every other member check as many as it
-likes. What a sender had checked in vain is counted here, at this member alone and by its clock; beyond a bound
-its transactions are refused unread for a while. Only what carries its signature counts against it.
+A batch that its sender signed and that no block can have costs a full check: reading, a Merkle root,
+look-ups. It uses up no quota, since nothing is committed, so a member could have every other member check as
+many as it likes. What a sender had checked in vain is counted here, at this member alone and by its clock;
+beyond a bound its transactions are refused unread for a while. Only what carries its signature counts.
 
-The same bytes count once, however often and by whomever they are sent again: somebody else could repeat them to
-have their sender refused. They get the same answer again unread. A batch that does not continue its chains is
-checked a few times, since its predecessor may come after it.
+The same bytes count once, however often and by whomever they are sent again: somebody else could repeat them
+to have their sender refused. They get the same answer again unread. A batch that does not continue its chains
+is checked a few times, since its predecessor may come after it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ REFUSED_REMEMBERED_MAX: Final = 4096
 CHECKS_MAX: Final = 3
 """Of one batch that does not continue its chains."""
 IN_VAIN_MAX: Final = LedgerParams(issuer_events_per_s=200, issuer_burst_s=10, issuer_bytes_per_day=2**62)
-"""How many events of a sender are checked in vain: some 6 ms of work a second for a sender that sends no others,
-and room for an honest one that looks for the one event of a batch that is refused."""
+"""How many events of a sender are checked in vain: some 6 ms of work a second for one that sends no others, and
+room for an honest one that looks for the one event of a batch that is refused."""
 
 
 class _Refused(msgspec.Struct, frozen=True):
