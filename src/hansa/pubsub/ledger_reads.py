@@ -162,19 +162,26 @@ class StrangersReads(LedgerReads):
         self._pool = pool
         self._pages: dict[tuple[int, int, EventFilter, bool], asyncio.Task[EventPage]] = {}
         """Those that are being read for somebody who follows."""
-        self._status: LedgerStatus | None = None
-        self._status_read_at_s = 0.0
+        self._status: LedgerStatus | Unavailable = Unavailable(Code.UNAVAILABLE, "The engine starts.")
+        self._status_until_s = 0.0
+        """By the clock's monotonic time: when the status is read again."""
         self._status_lock = asyncio.Lock()
 
     async def ledger(self) -> LedgerStatus:
-        """The state of the ledger, at most `STATUS_AGE_MAX_S` old: the engine is not queried for each."""
+        """The state of the ledger, or why there is none, at most `STATUS_AGE_MAX_S` old.
+
+        So the engine is not queried for each, and an engine that does not answer is waited for once.
+        """
         async with self._status_lock:
-            now_s = self._clock.monotonic()
-            if self._status is None or now_s - self._status_read_at_s >= STATUS_AGE_MAX_S:
-                self._status = None
-                self._status = await self._bus.ledger()
-                self._status_read_at_s = now_s
+            if self._clock.monotonic() >= self._status_until_s:
+                try:
+                    self._status = await self._bus.ledger()
+                except Unavailable as error:
+                    self._status = error
+                self._status_until_s = self._clock.monotonic() + STATUS_AGE_MAX_S
+        if isinstance(self._status, LedgerStatus):
             return self._status
+        raise Unavailable(self._status.code, self._status.message, self._status.retry_after_s)
 
     async def wait_for_block(self, seen: int, timeout_s: float | None) -> None:
         """Wait for a notification after those that were seen."""

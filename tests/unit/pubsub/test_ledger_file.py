@@ -125,6 +125,15 @@ def test_reading_begins_when_the_ledger_does(path: Path, file: LedgerFile) -> No
     writer.close()
 
 
+def test_a_ledger_can_be_read_while_nobody_writes_it(writer: Writer, path: Path, file: LedgerFile) -> None:
+    writer.commit(5)
+    writer.close()
+    assert position(file) == 5
+    again = SqliteState(path)
+    assert (again.head.position, position(file)) == (5, 5)
+    again.close()
+
+
 def test_readers_write_nothing(writer: Writer, file: LedgerFile, path: Path) -> None:
     with file.reader() as reader, pytest.raises(apsw.ReadOnlyError):
         reader._connection.execute("DELETE FROM member")
