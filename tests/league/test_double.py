@@ -12,7 +12,7 @@ from hansa.node.folder import CARD
 from hansa.node.folder.card import read_card
 from hansa.pubsub.engine import EngineKey, address_of
 from tests.league.further_engines import double, register_second_engine
-from tests.league.harness import OFFERINGS, League, engine_rpc, league, wait_until
+from tests.league.harness import OFFERINGS, League, RunningMember, engine_rpc, league, wait_until
 
 pytestmark = pytest.mark.league
 
@@ -66,3 +66,16 @@ async def test_a_validator_that_votes_twice_is_convicted_and_the_league_goes_on(
         }
         assert any("lost its voting power" in note for note in status["notes"]) == (member is guilty)
         assert b"hansa_ledger_misbehavior_total{member=" in (await member.get("/metrics")).body
+    await check_rebuilt(honest[0], (await honest[1].status())["app_hash"])
+
+
+async def check_rebuilt(member: RunningMember, app_hash: str) -> None:
+    """The state of a ledger with evidence is rebuilt from the blocks, to the same hash."""
+    await member.stop()
+    for path in member.folder.glob("ledger/state.db*"):
+        path.unlink()
+    await member.start()
+    await member.wait_until_ready()
+    status = await member.status()
+    assert status["app_hash"] == app_hash
+    assert {one["name"] for one in status["misbehavior"]} == {"bruges"}
