@@ -205,10 +205,18 @@ class StrangersReads(LedgerReads):
                     reading.exception()  # retrieved, should everybody have gone away
 
             reading.add_done_callback(end)
-        return await asyncio.shield(reading)
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            if self._closed and reading.cancelled():
+                raise Unavailable(Code.UNAVAILABLE, "The bus is closed.") from None
+            raise
 
     async def close(self) -> None:
         """End all follows."""
         await super().close()
-        await asyncio.gather(*self._pages.values(), return_exceptions=True)
+        pages = tuple(self._pages.values())
+        for reading in pages:
+            reading.cancel()
+        await asyncio.gather(*pages, return_exceptions=True)
         self._pool.close()

@@ -30,10 +30,15 @@ class CountingPool:
         self.readings = 0
         self.refusals = 0
         """So many readings are still to be refused."""
+        self.is_stuck = False
+        self.waiting = 0
 
     async def run(self, work: Callable[[LedgerReader], T]) -> T:
         """As `ReaderPool.run`."""
         await asyncio.sleep(0)
+        if self.is_stuck:
+            self.waiting += 1
+            await asyncio.Event().wait()
         if self.refusals:
             self.refusals -= 1
             raise Unavailable(Code.UNAVAILABLE, "Too many readings of the ledger are waiting.")
@@ -181,3 +186,13 @@ async def test_a_searcher_never_gets_a_page_that_was_read_before() -> None:
     assert strangers.pool.readings == 10
     assert all(len(page.events) == 1 for page in pages)
     await strangers.close()
+
+
+async def test_closing_waits_for_no_reading() -> None:
+    strangers = Strangers()
+    strangers.pool.is_stuck = True
+    pages = strangers.reads.follow(0)
+    waiting = asyncio.create_task(anext(pages, None))
+    await until(lambda: strangers.pool.waiting)
+    await strangers.close()
+    assert await waiting is None
