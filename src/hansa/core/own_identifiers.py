@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from hansa.core.errors import Code, Refused
@@ -15,6 +15,9 @@ from hansa.core.identifiers import (
 )
 from hansa.core.members import Member, prefix_owner
 
+Recall = Callable[[str], Awaitable[bytes | None]]
+"""The nonce that binds an identifier, as far as the ledger has it."""
+
 ID_SHOWN_MAX_CHARS: Final = 300
 """Of an identifier in a message."""
 
@@ -26,6 +29,7 @@ class OwnIdentifiers:
         did: The marketplace.
         entropy: For nonces.
         members: The members of its league with their prefixes, as far as they are known; without suspending.
+        recall: Finds the nonce of an identifier on the ledger, where events of this marketplace carry it.
         has_ledger: Claims are committed on a ledger. Without one there is nobody to race with, so that every
             identifier that the marketplace accepts is its own at once.
     """
@@ -35,18 +39,31 @@ class OwnIdentifiers:
         did: str,
         entropy: Entropy,
         members: Callable[[], Iterable[Member]] = tuple,
+        recall: Recall | None = None,
         *,
         has_ledger: bool = True,
     ) -> None:
         self._did = did
         self._entropy = entropy
         self._members = members
+        self._recall = recall
         self._has_ledger = has_ledger
 
     def new(self, type_name: str) -> tuple[str, bytes]:
         """A new identifier for an entity of this type, and the nonce that binds it to this marketplace."""
         nonce = self._entropy(NONCE_SIZE_BYTES)
         return bound_entity_id(type_name, self._did, nonce), nonce
+
+    async def recalled(self, entity_id: object) -> bytes | None:
+        """The nonce of an identifier that was made here before the store was lost; None of any other.
+
+        Raises:
+            Unavailable: The ledger does not answer.
+        """
+        if self._recall is None or not isinstance(entity_id, str) or not is_bound_form(entity_id):
+            return None
+        nonce = await self._recall(entity_id)
+        return nonce if is_bound_to(entity_id, self._did, nonce) else None
 
     def check_chosen(self, entity_id: str, nonce: bytes | None) -> None:
         """Check that this marketplace can publish under an identifier that a client has chosen.

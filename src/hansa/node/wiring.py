@@ -59,6 +59,7 @@ from hansa.portal import PortalRoutes
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
+from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.own_claims import References
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
@@ -182,7 +183,7 @@ class Marketplace:
 
         # The TM Forum APIs, their jobs and their notifications.
         authenticate = TokenAuthenticate(SigningKey.load(TOKEN_KEY).verifying_key(), did, clock)
-        identifiers = OwnIdentifiers(did, entropy, registry.known)
+        identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         context, job_files = business_context(
             settings, store, models, authenticate, clock, entropy, identifiers
         )

@@ -14,7 +14,7 @@ from typing import Final
 
 from hansa.core.identifiers import entity_key, is_bound_form
 from hansa.core.members import Member, prefix_owner
-from hansa.pubsub.bus import Bus
+from hansa.pubsub.bus import Bus, EventFilter
 
 RACE_MAX_S: Final = 5.0
 """A claim that is committed so much later than another member's was not made in ignorance of it: every member
@@ -44,6 +44,17 @@ async def first_claims(
         if claim.issuer == did:
             claims[entity_id][did] = claim.first_position
     return claims
+
+
+async def nonce_on_ledger(bus: Bus, did: str, entity_id: str) -> bytes | None:
+    """The nonce that a member's events carry for one of its identifiers; None when it published none.
+
+    Raises:
+        Unavailable: The bus does not answer.
+    """
+    mine = EventFilter(issuers=(did,), keys=(entity_key(did, entity_id),))
+    nonces = [one.event.nonce for one in (await bus.search(0, mine, limit=1)).events]
+    return bytes.fromhex(nonces[0]) if nonces and nonces[0] is not None else None
 
 
 def earlier_claim(claims: FirstClaims, did: str, own_position: int | None) -> tuple[str, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from hansa.core.identifiers import is_bound_form, is_bound_to
 from hansa.core.members import Member
+from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.store.tables import publications
 from hansa.store.tables.publications import Outgoing
 from tests.support.asgi import Response
@@ -90,6 +92,20 @@ async def test_an_identifier_that_was_made_here_can_be_used_again(league: Busine
     again = await created(league, id=identifier)
     assert again.headers["hansa-publication"] == "public"
     assert (await league.anonymous.get(f"{CATEGORIES}/{identifier}")).status == 200
+
+
+async def test_an_identifier_that_was_made_here_is_recalled_from_the_ledger(league: Business) -> None:
+    identifier, nonce = league.context.identifiers.new("Category")
+
+    async def recall(entity_id: str) -> bytes | None:
+        return nonce if entity_id == identifier else bytes(16)
+
+    league.context.identifiers._recall = recall
+    assert (await created(league, id=identifier)).headers["hansa-publication"] == "public"
+    other, _ = OwnIdentifiers("did:web:other.example", random.Random(1).randbytes).new("Category")
+    check_refused(
+        await league.provider.post(CATEGORIES, {"id": other, "name": "x"}), 409, "identifier-reserved"
+    )
 
 
 async def test_entities_of_private_types_have_bound_identifiers_too(league: Business) -> None:

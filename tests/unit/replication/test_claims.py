@@ -11,7 +11,7 @@ from hansa.core.canonical import canonical_json
 from hansa.core.errors import Code
 from hansa.core.identifiers import bound_entity_id
 from hansa.core.members import Member
-from hansa.replication.claims import RACE_MAX_S
+from hansa.replication.claims import RACE_MAX_S, nonce_on_ledger
 from tests.support.league import League, Marketplace
 from tests.unit.replication.test_hostile import lie
 
@@ -94,6 +94,16 @@ async def test_a_lost_race_is_told_and_the_loser_is_accused_of_nothing(league: L
     await lubeck.delete("urn:x:race")
     await league.run(5)
     assert await lubeck.view.refusals() == ()
+
+
+async def test_a_nonce_is_on_the_ledger_when_the_store_is_lost(league: League) -> None:
+    lubeck, _, _ = league.marketplaces
+    entity_id = await lubeck.put_bound()
+    await league.settle()
+    stored = await lubeck.store.entity(entity_id)
+    assert stored is not None
+    assert await nonce_on_ledger(lubeck.bus, lubeck.did, entity_id) == stored.nonce
+    assert await nonce_on_ledger(lubeck.bus, lubeck.did, "urn:x:none") is None
 
 
 async def test_a_late_claim_on_a_chosen_identifier_is_evidence(league: League) -> None:

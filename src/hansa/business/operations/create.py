@@ -140,9 +140,10 @@ class CreateOperation:
         if await self._batches.run(new) is DONE:
             return new.output
         matched_ids = await self._matched_ids(new)
+        recalled = await self._context.identifiers.recalled(new.entity["id"]) if new.nonce is None else None
         async with self._store.transaction() as tx:
             await self._served.check_parent(parent_id, public_only=False)
-            result = await self._create(tx, new, matched_ids)
+            result = await self._create(tx, new, matched_ids, recalled)
         return present(result)
 
     async def several(
@@ -171,7 +172,8 @@ class CreateOperation:
             Refused: As `one` does.
         """
         new = await self._prepared(body, None)
-        return (await self._create(tx, new, await self._matched_ids(new))).entity
+        recalled = await self._context.identifiers.recalled(new.entity["id"]) if new.nonce is None else None
+        return (await self._create(tx, new, await self._matched_ids(new), recalled)).entity
 
     # -- the stages -----------------------------------------------------------------------------------------
 
@@ -267,10 +269,14 @@ class CreateOperation:
         return await self.tasks.matched_ids(new.entity) if self.tasks is not None else ()
 
     async def _create(
-        self, tx: Transaction, new: NewEntity[Any], matched_ids: tuple[str, ...]
+        self,
+        tx: Transaction,
+        new: NewEntity[Any],
+        matched_ids: tuple[str, ...],
+        recalled: bytes | None = None,
     ) -> WriteResult:
         """Put a new entity and, when it is a task, carry it out."""
-        draft = new.draft if new.nonce is not None else await self._with_chosen_id(tx, new.draft)
+        draft = new.draft if new.nonce is not None else await self._with_chosen_id(tx, new.draft, recalled)
         draft, refusal = await held_until_claimed(
             tx, self._context.identifiers, draft, None, self._referenced_ids(new.entity)
         )
@@ -290,13 +296,15 @@ class CreateOperation:
     def _refers_to_pending(self, entity: Fields) -> bool:
         return not self._store.pending_ids().isdisjoint(self._referenced_ids(entity))
 
-    async def _with_chosen_id(self, tx: Transaction, draft: EntityDraft) -> EntityDraft:
+    async def _with_chosen_id(
+        self, tx: Transaction, draft: EntityDraft, recalled: bytes | None
+    ) -> EntityDraft:
         """A draft under an identifier of the client, after the checks that it may be used and is free."""
         existing = await tx.entity(draft.id)
         if existing is not None:
             check_is_own(existing, "An entity with this identifier is here already, and")
             raise Refused(Code.CONFLICT, f"There is an entity {existing.id!r} already; change it with PATCH.")
-        nonce = await tx.nonce(draft.id)
+        nonce = await tx.nonce(draft.id) or recalled
         self._context.identifiers.check_chosen(draft.id, nonce)
         return msgspec.structs.replace(draft, nonce=nonce)
 
