@@ -13,6 +13,8 @@ from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.identifiers import entity_key
 from hansa.core.limits import Limits
 from hansa.identity import MemberSigner
+from hansa.pubsub.ledger.commitments.proofs import holds_consistency, holds_inclusion, proved_records
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 from tests.support.asgi import Message
 from tests.support.conditions import until
 from tests.support.league import League, Marketplace
@@ -310,6 +312,42 @@ async def test_other_methods_are_refused(league: League) -> None:
         answer = await client.request(method, path)
         assert (answer.status, answer.headers["allow"]) == (405, allowed)
         assert answer.json()["code"] == "method-not-allowed"
+
+
+async def test_proofs_about_the_ledger_hold_for_its_application_hash(league: League) -> None:
+    lubeck = await published(league)
+    ledger = (await lubeck.client.get("/league/v1/ledger")).json()
+    app_hash = bytes.fromhex(ledger["app_hash"])
+    assert ledger["ruleset"] == "hansa-ledger/3"
+    paths = {
+        "inclusion/1": InclusionProof,
+        "consistency/1": ConsistencyProof,
+        f"claims/{'0' * 64}": ClaimsProof,
+    }
+    proofs = {}
+    for path, kind in paths.items():
+        answer = await lubeck.client.get(f"/league/v1/ledger/{path}")
+        assert answer.status == 200
+        proofs[path] = msgspec.convert(answer.json(), kind)
+    inclusion, consistency, claims = proofs.values()
+    assert isinstance(inclusion, InclusionProof)
+    assert holds_inclusion(inclusion, app_hash)
+    assert isinstance(consistency, ConsistencyProof)
+    assert holds_consistency(consistency, app_hash)
+    assert isinstance(claims, ClaimsProof)
+    assert proved_records(claims, app_hash) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("inclusion/0", 400), ("inclusion/x", 400), ("inclusion/99999", 404), ("inclusion/1?x=1", 400),
+        ("consistency/99999", 404), ("consistency/-1", 400), ("claims/none", 400), ("claims/" + "F" * 64, 400),
+    ],
+)  # fmt: skip
+async def test_what_has_no_proof_is_refused(league: League, path: str, status: int) -> None:
+    lubeck = await published(league)
+    assert (await lubeck.client.get(f"/league/v1/ledger/{path}")).status == status
 
 
 async def test_members_and_ledger_are_shown(league: League) -> None:

@@ -89,6 +89,7 @@ def league_genesis(cards: Sequence[MemberCard], chain_id: str, genesis_time: dat
         for card in ordered
         if card.member.power > 0
     ]
+    check_engine_validators(state.members, {one.public_key.hex(): one.power for one in validators})
     return genesis_document(chain_id, genesis_time, validators, msgspec.to_builtins(state))
 
 
