@@ -10,6 +10,8 @@ from typing import Literal
 
 UnknownAttributes = Literal["refuse", "keep"]
 """What becomes of an attribute that its type does not have."""
+MissingAttributes = Literal["complete", "strict"]
+"""What becomes of a body that leaves out an attribute which its document requires."""
 UnknownExtensions = Literal["keep", "refuse"]
 """What becomes of a body that announces an extension whose schema is not registered."""
 UnresolvedPolicy = Literal["warn", "refuse"]

@@ -60,6 +60,10 @@ HEADERS: Final[Mapping[str, Part]] = {
         "description": "References in the entity to entities that are not, or not yet, in this marketplace.",
         "schema": {"type": "string"},
     },
+    "Hansa-Missing": {
+        "description": "Attributes that the document requires and the entity does without.",
+        "schema": {"type": "string"},
+    },
     "ETag": {
         "description": "Identifies this version of the entity. Absent with `fields`, `expand` or `depth`.",
         "schema": {"type": "string", "pattern": '^"[^"]+"$'},

@@ -13,6 +13,7 @@ from hansa.business.operations.read import ReadOperation
 from hansa.business.operations.tasks import Tasks
 from hansa.business.operations.update import UpdateOperation
 from hansa.business.served_resource import ServedResource
+from hansa.business.validation.inferred import InferredValues
 from hansa.business.validation.validator import Validator
 
 
@@ -38,7 +39,11 @@ class ApiOperations:
 
     def __init__(self, api: Api, context: Context) -> None:
         self.api = api
-        validator = Validator(api, context.policies.unknown_attributes)
+        policies = context.policies
+        inferred = None
+        if policies.missing_attributes == "complete":
+            inferred = InferredValues(api, context.models, context.clock, context.endpoint)
+        validator = Validator(api, policies.unknown_attributes, inferred)
         self.by_collection = {
             resource.collection: _resource_operations(
                 ServedResource(api, resource, validator, context), context

@@ -52,7 +52,7 @@ class NewEntity(BatchItem, Generic[Output]):
     """An entity that is about to be created, and what of it is known so far."""
 
     __slots__ = (
-        "body", "draft", "entity", "hashlink", "nonce", "output", "parent_id", "present", "unresolved",
+        "body", "draft", "entity", "hashlink", "missing", "nonce", "output", "parent_id", "present", "unresolved",
     )  # fmt: skip
 
     entity: Fields
@@ -61,6 +61,8 @@ class NewEntity(BatchItem, Generic[Output]):
     one."""
     hashlink: str
     draft: EntityDraft
+    missing: tuple[str, ...]
+    """Paths of required attributes that it does without."""
     unresolved: tuple[UnresolvedReference, ...]
     """References to what is not (yet) here."""
     output: Output
@@ -213,10 +215,11 @@ class CreateOperation:
 
     async def _check(self, new: NewEntity[Any]) -> StageOutcome:
         try:
-            self._drafts.check(new.entity)
+            missing = self._drafts.check(new.entity)
         except InvalidBody:
             self._drafts.refuse(new.entity, None)
             raise
+        new.missing = await self._drafts.complete(self._store, missing) if missing else ()
         return CONTINUE
 
     async def _encode(self, new: NewEntity[Any]) -> StageOutcome:
@@ -250,7 +253,7 @@ class CreateOperation:
     async def _put(self, new: NewEntity[Any]) -> StageOutcome:
         """Hand it to the store, and make the output that is returned when it has been committed."""
         entity = await self._store.create(new.draft, new.done)
-        new.output = new.present(WriteResult(entity, new.unresolved))
+        new.output = new.present(WriteResult(entity, new.unresolved, missing=new.missing))
         return DONE
 
     # -- the slow path --------------------------------------------------------------------------------------
@@ -285,7 +288,7 @@ class CreateOperation:
         changes = await self.tasks.carry_out(tx, new.entity, matched_ids) if self.tasks is not None else None
         if changes:
             entity = await tx.put(await self._amend(tx, entity, {**new.entity, **changes}))
-        return WriteResult(entity, unresolved, refusal)
+        return WriteResult(entity, unresolved, refusal, new.missing)
 
     def _referenced_ids(self, entity: Fields) -> frozenset[str]:
         """To what an entity refers, as far as some of it may be pending."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from hansa.business.context import Context
+from hansa.business.rules import CollectionLookup
 from hansa.business.served_resource import ServedResource
-from hansa.business.validation.violations import Violation, collected, refuse
+from hansa.business.validation.violations import MissingAttribute, Violation, collected, refuse
 from hansa.core.canonical import canonical_json, hashlink, uncarried
 from hansa.core.errors import Refused
 from hansa.store import EntityDraft
@@ -27,12 +28,11 @@ class DraftBuilder:
         self._context = context
 
     def draft(self, entity: Fields, parent_id: str | None) -> EntityDraft:
-        """All steps.
+        """What the store takes of an entity that was checked.
 
         Raises:
-            Refused: `Code.INVALID`, naming what is wrong.
+            InvalidBody: `Code.INVALID`, naming each value that has no canonical form.
         """
-        self.check(entity)
         body = self.encode(entity)
         return self.indexed(entity, body, hashlink(body), parent_id)
 
@@ -70,14 +70,34 @@ class DraftBuilder:
             further.append(lambda: rules.check_content(self._resource, before, entity))
         refuse(collected(further))
 
-    def check(self, entity: Fields) -> None:
+    async def complete(
+        self, lookup: CollectionLookup, missing: tuple[MissingAttribute, ...]
+    ) -> tuple[str, ...]:
+        """Complete what the store tells of an entity; the paths of what is still missing.
+
+        Args:
+            lookup: The store, or a transaction.
+            missing: From `check`.
+        """
+        inferred = self._served.validator.inferred
+        if missing and inferred is not None:
+            ids = [str(one.holder["id"]) for one in inferred.references_to_look_up(missing)]
+            if 0 < len(ids) <= self._context.limits.references_max:
+                missing = inferred.complete_referred(missing, await lookup.collections_of(ids))
+        return tuple(one.path for one in missing)
+
+    def check(self, entity: Fields) -> tuple[MissingAttribute, ...]:
         """Check an entity against its model and the operator's schemas; attributes that are null are removed.
+
+        Returns:
+            What the model requires and the entity does without.
 
         Raises:
             Refused: `Code.INVALID`, naming what is wrong.
         """
-        self._served.validator.check(self._resource.type, entity)
+        missing = self._served.validator.check(self._resource.type, entity)
         self._context.extensions.check(self._resource.type, entity, self._served.api.types)
+        return missing
 
     def indexed(
         self, entity: Fields, body: bytes, link: str, parent_id: str | None, nonce: bytes | None = None

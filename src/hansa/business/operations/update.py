@@ -158,7 +158,7 @@ class UpdateOperation:
             Refused: Model or rules do not allow it, or it is a replica.
         """
         check_is_own(current, "The entity")
-        draft, _ = await self._checked(tx, current, msgspec.json.decode(current.body), dict(after))
+        draft, _, _ = await self._checked(tx, current, msgspec.json.decode(current.body), dict(after))
         return (await self._held(tx, draft, current, after))[0]
 
     def address(self, entity_id: str) -> str:
@@ -194,24 +194,26 @@ class UpdateOperation:
         if after == before:
             refusal = (await publications.claim_state(tx, current.id)).refusal if current.pending else None
             return WriteResult(current, refusal=refusal)
-        draft, unresolved = await self._checked(tx, current, before, after)
+        draft, unresolved, missing = await self._checked(tx, current, before, after)
         draft, refusal = await self._held(tx, draft, current, after)
-        return WriteResult(await tx.put(draft), unresolved, refusal)
+        return WriteResult(await tx.put(draft), unresolved, refusal, missing)
 
     async def _checked(
         self, tx: Transaction, current: Entity, before: Fields, after: Fields
-    ) -> tuple[EntityDraft, tuple[UnresolvedReference, ...]]:
+    ) -> tuple[EntityDraft, tuple[UnresolvedReference, ...], tuple[str, ...]]:
         """New content of an entity with the server's fields, checked against model and rules."""
         self._server_fields.set_in_changed(before, after)
         rules = self._context.rules
         try:
+            missing = self._drafts.check(after)
+            names = await self._drafts.complete(tx, missing) if missing else ()
             draft = self._drafts.draft(after, current.parent)
             rules.check_content(self._resource, before, after)
         except InvalidBody:
             self._drafts.refuse(after, before)
             raise
         assert draft.id == current.id, "an entity keeps its identifier"
-        return draft, await rules.check_references(tx, self._resource, before, after)
+        return draft, await rules.check_references(tx, self._resource, before, after), names
 
     async def _held(
         self, tx: Transaction, draft: EntityDraft, current: Entity, after: Fields

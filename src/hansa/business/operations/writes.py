@@ -22,6 +22,8 @@ class WriteResult(msgspec.Struct, frozen=True):
     """References to what is not (yet) here."""
     refusal: str | None = None
     """Of an entity that is to be public: code of the reason why it is not yet; None when it only waits."""
+    missing: tuple[str, ...] = ()
+    """Paths of attributes that the model requires and the entity does without."""
 
 
 class Preconditions(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ from hansa.core.policies import DeletionPolicy, UnresolvedPolicy
 from hansa.store import Entity, Store, Transaction
 
 __all__ = [
+    "CollectionLookup",
     "DanglingReference",
     "Rules",
     "UnresolvedReference",

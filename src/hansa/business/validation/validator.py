@@ -15,9 +15,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
 from hansa.business.models import Api, Attribute
+from hansa.business.validation.inferred import InferredValues
 from hansa.business.validation.shapes import NO_URI, Shapes
-from hansa.business.validation.violations import VIOLATIONS_MAX, Violation, Violations, refuse
+from hansa.business.validation.violations import (
+    VIOLATIONS_MAX,
+    MissingAttribute,
+    Violation,
+    Violations,
+    refuse,
+)
 from hansa.core.policies import UnknownAttributes
 
 META: Final = frozenset({"@type", "@baseType", "@schemaLocation", "@referredType"})
@@ -98,8 +107,15 @@ _PRIMITIVE_CHECKS: Final[dict[str, Check]] = {
 class Validator:
     """Checks bodies of one API; the functions for its types are compiled when they are first needed."""
 
-    def __init__(self, api: Api, unknown_attributes: UnknownAttributes = "refuse") -> None:
+    def __init__(
+        self,
+        api: Api,
+        unknown_attributes: UnknownAttributes = "refuse",
+        inferred: InferredValues | None = None,
+    ) -> None:
+        """`inferred`: of what a body leaves out; without it all that is required is demanded."""
         self._api = api
+        self.inferred = inferred
         self._keeps_unknown = unknown_attributes == "keep"
         self._checks: dict[str, Check] = dict(_PRIMITIVE_CHECKS)
         self._attributes: dict[str, Mapping[str, Attribute]] = {}
@@ -107,15 +123,27 @@ class Validator:
         self.shapes = Shapes(api)
         """These accept most valid bodies."""
 
-    def check(self, type_name: str, body: dict[str, Any]) -> None:
-        """Check a whole entity, and remove the attributes of its type that are null.
+    def check(self, type_name: str, body: dict[str, Any]) -> tuple[MissingAttribute, ...]:
+        """Check a whole entity, complete it, and remove the attributes of its type that are null.
+
+        Returns:
+            The required attributes that it does without.
 
         Raises:
             Refused: `Code.INVALID`, with the violations.
         """
         type_name = self._subtype(type_name, body)
-        if not self.shapes.fits(type_name, body):
-            refuse(self.violations(type_name, body))
+        if self.shapes.fits(type_name, body):
+            return ()
+        violations = self.violations(type_name, body)
+        if self.inferred is None:
+            refuse(violations)
+            return ()
+        missing = [one for one in violations if isinstance(one, MissingAttribute)]
+        demanded, tolerated = self.inferred.complete(missing)
+        spared = {id(one) for one in missing} - {id(one) for one in demanded}
+        refuse([one for one in violations if id(one) not in spared])
+        return tuple(tolerated)
 
     def violations(self, type_name: str, body: dict[str, Any]) -> Violations:
         """The violations in a whole entity, up to a bound; attributes that are null are removed."""
@@ -194,7 +222,7 @@ class Validator:
                 checks.update({name: self._value_check(item) for name, item in attributes.items()})
             for name in required_within if path else required:
                 if value.get(name) is None:
-                    violations.append(Violation(_text_of((path, name)), "is required"))
+                    violations.append(_missing(value, path, attributes[name], type_name))
             null: list[str] = []
             for name, item in value.items():
                 # Most are strings, which need no path: nothing can be wrong with them.
@@ -227,11 +255,34 @@ class Validator:
                     Violation(_text_of(path), f"must have at most {item.items_max} element(s)", value)
                 )
             for index, element in enumerate(value):
+                before = len(violations)
                 one(element, (path, index), violations)
+                for number in range(before, len(violations)):
+                    violations[number] = _among(violations[number], element, value)
                 if len(violations) >= VIOLATIONS_MAX:
                     return
 
         return check
+
+
+def _missing(holder: dict[str, Any], path: Path, item: Attribute, owner: str) -> MissingAttribute:
+    return MissingAttribute(
+        _text_of((path, item.name)),
+        "is required",
+        holder=holder,
+        name=item.name,
+        type=item.type,
+        owner=owner,
+        is_at_top=path is None,
+        index=path[1] if path is not None and isinstance(path[1], int) else None,
+    )
+
+
+def _among(violation: Violation, element: Any, siblings: list[Any]) -> Violation:
+    """A violation that knows the array in which its object stands."""
+    if isinstance(violation, MissingAttribute) and violation.holder is element:
+        return msgspec.structs.replace(violation, siblings=siblings)
+    return violation
 
 
 def _text_of(path: Path) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -30,6 +30,23 @@ class Violation(msgspec.Struct, frozen=True):
         if len(shown) > VALUE_SHOWN_MAX_CHARS:
             shown = shown[:VALUE_SHOWN_MAX_CHARS] + "…"
         return f"{self.path}: {self.rule}, not {shown}"
+
+
+class MissingAttribute(Violation, frozen=True):
+    """A required attribute that is not there."""
+
+    holder: dict[str, Any] = {}
+    """The object that should have it."""
+    name: str = ""
+    type: str = ""
+    """Of the attribute."""
+    owner: str = ""
+    """Type of the object."""
+    is_at_top: bool = False
+    siblings: Sequence[Any] = ()
+    """The array in which the object stands, if it does."""
+    index: int | None = None
+    """Its place there."""
 
 
 Violations = list[Violation]

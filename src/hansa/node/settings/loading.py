@@ -19,7 +19,13 @@ from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import read_file
 from hansa.core.limits import Limits
 from hansa.core.members import normal_endpoint
-from hansa.core.policies import DeletionPolicy, UnknownAttributes, UnknownExtensions, UnresolvedPolicy
+from hansa.core.policies import (
+    DeletionPolicy,
+    MissingAttributes,
+    UnknownAttributes,
+    UnknownExtensions,
+    UnresolvedPolicy,
+)
 from hansa.node.settings.schema import (
     BY_KEY,
     ENVIRONMENT_PREFIX,
@@ -60,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True):
     log_format: LogFormat
     ready_lag_max_events: int
     unknown_attributes: UnknownAttributes
+    missing_attributes: MissingAttributes
     unknown_extensions: UnknownExtensions
     unresolved_references: UnresolvedPolicy
     referenced_deletion: DeletionPolicy

@@ -11,7 +11,13 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from hansa.core.limits import Limits
-from hansa.core.policies import DeletionPolicy, UnknownAttributes, UnknownExtensions, UnresolvedPolicy
+from hansa.core.policies import (
+    DeletionPolicy,
+    MissingAttributes,
+    UnknownAttributes,
+    UnknownExtensions,
+    UnresolvedPolicy,
+)
 from hansa.node.settings.limit_texts import LIMIT_TEXTS
 
 ENVIRONMENT_PREFIX: Final = "HANSA_"
@@ -69,6 +75,14 @@ BUSINESS_SETTINGS: Final = (
         "refuse",
         "What becomes of attributes that a type does not have, in a body that announces no extension.",
         "keep",
+    ),
+    _choice(
+        "missing_attributes",
+        MissingAttributes,
+        "complete",
+        "What becomes of a body that leaves out what its document requires: it is completed as far as the marketplace can "
+        "tell, and the answer names what is still missing; or everything is demanded.",
+        "strict",
     ),
     _choice(
         "unknown_extensions",

@@ -18,6 +18,7 @@ from hansa.business.served_resource import ServedResource
 from hansa.store import Entity
 
 UNRESOLVED: Final = b"hansa-unresolved"
+MISSING: Final = b"hansa-missing"
 REFERENCES_SHOWN_MAX: Final = 20
 ID_SHOWN_MAX_CHARS: Final = 100
 PLAIN_IN_HEADER: Final = (string.ascii_letters + string.digits + "._~:@!$&'()*+=-").encode()
@@ -67,12 +68,13 @@ class WriteResponses:
         entities = [result.entity for result in results]
         body = representation.listed([one.id for one in entities], [one.body for one in entities], fields)
         unresolved = tuple(reference for result in results for reference in result.unresolved)
-        return Response(200, body, (CONTENT_TYPE, *_unresolved(unresolved)))
+        missing = tuple(f"[{n}].{path}" for n, result in enumerate(results) for path in result.missing)
+        return Response(200, body, (CONTENT_TYPE, *_unresolved(unresolved), *_missing(missing)))
 
     def _one(self, status: int, result: WriteResult, fields: Selection | None, *headers: Header) -> Response:
         entity = result.entity
         representation = self._served.representation(entity.parent)
-        headers = (CONTENT_TYPE, *headers, *_unresolved(result.unresolved))
+        headers = (CONTENT_TYPE, *headers, *_unresolved(result.unresolved), *_missing(result.missing))
         publication = publication_header(entity, result.refusal)
         if publication is not None:
             headers = (*headers, publication)
@@ -83,6 +85,11 @@ class WriteResponses:
             representation.whole(entity.id, entity.body),
             (*headers, (b"etag", etag(entity)), (b"last-modified", last_modified(entity.modified))),
         )
+
+
+def _missing(paths: tuple[str, ...]) -> tuple[Header, ...]:
+    """The header with the required attributes that an entity does without."""
+    return ((MISSING, ", ".join(paths[:REFERENCES_SHOWN_MAX]).encode()),) if paths else ()
 
 
 def _unresolved(references: tuple[UnresolvedReference, ...]) -> tuple[Header, ...]:
