@@ -111,7 +111,7 @@ class EventsApi:
             last = request.headers.get("last-event-id")
             after = whole_number("Last-Event-ID", last, after, 0, POSITION_MAX)
             filter = await self._filter(parameters)
-            await self._bus.search(POSITION_MAX, filter, 1)  # refuses here what the ledger refuses
+            await self._bus.check(filter)  # an error is still a response
         except BaseException:
             self._end_stream()
             raise

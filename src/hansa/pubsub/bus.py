@@ -126,6 +126,14 @@ class BusReads(Protocol):
         Yields also pages without matches, so that cursors advance. Survives interruptions of the connection.
         """
 
+    async def check(self, filter: EventFilter) -> None:
+        """Whether events can be followed with this filter.
+
+        Raises:
+            Refused: `Code.INVALID` or `Code.TOO_LARGE`, for the filter.
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
     async def search(
         self,
         after: int,

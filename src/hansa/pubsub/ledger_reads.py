@@ -19,7 +19,7 @@ from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Claim, EventFilter, EventPage, LedgerStatus
-from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool
+from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool, check_filter
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 
 BACKOFF_MIN_S: Final = 0.1
@@ -84,6 +84,12 @@ class LedgerReads(ABC):
                 yield page
             if cursor >= page.last_position and not self._closed:
                 await self.wait_for_block(seen, self.safety_poll_s)
+
+    async def check(self, filter: EventFilter) -> None:
+        """Whether events can be followed with this filter. See `BusReads.check`."""
+        check_filter(filter)
+        self._check_open()
+        await self._read(LedgerReader.head)
 
     async def search(
         self,
@@ -166,6 +172,8 @@ class StrangersReads(LedgerReads):
         self._status_until_s = 0.0
         """By the clock's monotonic time: when the status is read again."""
         self._status_lock = asyncio.Lock()
+        self._check_lock = asyncio.Lock()
+        self._checked_until_s = 0.0
 
     async def ledger(self) -> LedgerStatus:
         """The state of the ledger, or why there is none, at most `STATUS_AGE_MAX_S` old.
@@ -182,6 +190,15 @@ class StrangersReads(LedgerReads):
         if isinstance(self._status, LedgerStatus):
             return self._status
         raise Unavailable(self._status.code, self._status.message, self._status.retry_after_s)
+
+    async def check(self, filter: EventFilter) -> None:
+        """Whether events can be followed. However many want to know, the ledger is read for one of them."""
+        check_filter(filter)
+        self._check_open()
+        async with self._check_lock:
+            if self._clock.monotonic() >= self._checked_until_s:
+                await self._read(LedgerReader.head)
+                self._checked_until_s = self._clock.monotonic() + STATUS_AGE_MAX_S
 
     async def wait_for_block(self, seen: int, timeout_s: float | None) -> None:
         """Wait for a notification after those that were seen."""

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import pytest
+
 from hansa.core.clock import ManualClock
-from hansa.core.errors import Code, Unavailable
+from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import EventFilter, EventPage, LedgerStatus
 from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool
@@ -185,6 +187,21 @@ async def test_a_searcher_never_gets_a_page_that_was_read_before() -> None:
     pages: list[Any] = await asyncio.gather(*(strangers.reads.search(0) for _ in range(10)))
     assert strangers.pool.readings == 10
     assert all(len(page.events) == 1 for page in pages)
+    await strangers.close()
+
+
+async def test_many_streams_that_are_opened_read_the_ledger_once() -> None:
+    strangers = Strangers()
+    await asyncio.gather(*(strangers.reads.check(EventFilter()) for _ in range(FOLLOWERS)))
+    assert strangers.pool.readings == 1
+    with pytest.raises(Refused):
+        await strangers.reads.check(EventFilter(from_time="yesterday"))
+    with pytest.raises(Refused):
+        await strangers.reads.check(EventFilter(keys=("0" * 64,) * 1001))
+    await strangers.clock.advance(STATUS_AGE_MAX_S)
+    strangers.pool.refusals = 1
+    with pytest.raises(Unavailable):
+        await strangers.reads.check(EventFilter())
     await strangers.close()
 
 

@@ -74,8 +74,7 @@ class EventSearch:
         params: LedgerParams,
         check: Callable[[], None],
     ) -> None:
-        _check_count(len(filter.keys), KEYS_MAX, "keys")
-        _check_count(len(filter.types) + len(filter.issuers), NAMES_MAX, "types and issuers")
+        check_filter(filter)
         self._connection = connection
         self._filter = filter
         self._check = check
@@ -195,6 +194,19 @@ class EventSearch:
 
 def _count_until(positions: Sequence[int], end: int) -> int:
     return sum(position <= end for position in positions)
+
+
+def check_filter(filter: EventFilter) -> None:
+    """Check what somebody searches for.
+
+    Raises:
+        Refused: `Code.INVALID` or `Code.TOO_LARGE`.
+    """
+    _check_count(len(filter.keys), KEYS_MAX, "keys")
+    _check_count(len(filter.types) + len(filter.issuers), NAMES_MAX, "types and issuers")
+    for time in (filter.from_time, filter.to_time):
+        if time is not None:
+            time_ms_of(time)
 
 
 def check_keys(keys: Sequence[str]) -> None:
