@@ -14,6 +14,7 @@ import pytest
 from hansa.node.backup import restore_backup, write_backup
 from hansa.node.folder import LEDGER, LEDGER_STATE, NODE_KEY, OBSERVING, VALIDATOR_KEY
 from hansa.node.validator.decisions import sign
+from hansa.node.validator.observing import read_observing
 from hansa.node.validator.repair import repair_engine
 from hansa.pubsub.engine import SIGNING_STATE, EngineKey, SocketFolder, free_ports, read_key
 from tests.league.further_engines import register_second_engine
@@ -277,4 +278,31 @@ async def test_a_restored_member_sees_the_original_sign(tmp_path: Path) -> None:
             assert (await validator(restored))["is_observing"]
             assert not (tmp_path / "riga" / LEDGER / SIGNING_STATE).exists()
         assert not (await validator(riga))["is_observing"], "the original goes on"
+        assert await Engine(lubeck).evidence() == []
+
+
+async def test_a_league_that_waits_for_a_restored_member_goes_on_when_its_operator_says_so(
+    tmp_path: Path,
+) -> None:
+    async with league(tmp_path / "league", 3, SETTINGS) as made:
+        lubeck, riga = made[0], made[2]
+        write_backup(riga.folder, tmp_path / "riga.backup", CLOCK)
+        for _ in range(5):
+            await lubeck.create_offering()
+        await riga.kill("serve")
+        created = await lubeck.create_offering()
+        shutil.rmtree(riga.folder)
+        restore_backup(tmp_path / "riga.backup", riga.folder, CLOCK)
+        await riga.start()
+
+        async def is_up_to_date() -> bool:
+            marked = read_observing(riga.folder)
+            return marked is not None and marked.caught_up_at is not None
+
+        await wait_until(is_up_to_date, "riga is up to date", OBSERVE_TIMEOUT_S, made.members)
+        assert not await riga.has(f"{OFFERINGS}/{created}"), "no block is made without it"
+        await riga.stop()
+        sign(riga.folder)
+        await riga.start()
+        await made.wait_until_visible(f"{OFFERINGS}/{created}", OBSERVE_TIMEOUT_S)
         assert await Engine(lubeck).evidence() == []

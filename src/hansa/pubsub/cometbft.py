@@ -30,7 +30,15 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import LedgerStatus
-from hansa.pubsub.engine import BlockSigners, CommitVote, EngineProgress, SocketFolder
+from hansa.pubsub.engine import (
+    PROPOSAL,
+    BlockSigners,
+    CommitVote,
+    EngineProgress,
+    SigningState,
+    SocketFolder,
+    votes_of,
+)
 from hansa.pubsub.ledger.reading import Lane, LedgerReader, ReaderPool, time_text
 from hansa.pubsub.ledger.results import CODESPACE
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
@@ -174,6 +182,25 @@ class CometBftBus(LedgerBus):
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected_form() from error
+
+    async def votes_under_way(self, address: str) -> tuple[SigningState, ...]:
+        """What a validator signed for the block that is being decided, as far as our engine has seen it.
+
+        Raises:
+            Unavailable: The engine does not answer.
+        """
+        answer = await self._engine("dump_consensus_state", {})
+        try:
+            state = answer["round_state"]
+            rounds = [(one["prevotes"], one["precommits"]) for one in state["votes"] or ()]
+            proposal, proposer = state["proposal"], str(state["validators"]["proposer"]["address"])
+            seen = votes_of(address, (str(vote) for votes in rounds for kind in votes for vote in kind or ()))
+            if proposal and proposer == address and int(proposal["round"]) == int(state["round"]):
+                seen += (SigningState(int(proposal["height"]), int(proposal["round"]), PROPOSAL),)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unexpected_form() from error
+        else:
+            return seen
 
     async def close(self) -> None:
         """End all follows and close the connections."""

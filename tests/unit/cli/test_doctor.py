@@ -67,7 +67,7 @@ def test_a_validator_that_observes_or_has_a_double_is_reported(folder: Path) -> 
     assert check_validator(folder).state == "wrong"
     write_observing(folder, Observing("today", Reason.RESTORED))
     assert check_validator(folder).state == "look"
-    write_observing(folder, Observing("today", Reason.RESTORED, None, Sighting(9, "today")))
+    write_observing(folder, Observing("today", Reason.RESTORED, double=Sighting(9, "today")))
     result = check_validator(folder)
     assert result.state == "wrong"
     assert "hansa engine observe" in result.todo

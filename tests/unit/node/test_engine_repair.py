@@ -137,7 +137,8 @@ def test_the_command_prints_what_it_moved(folder: Path) -> None:
 def test_a_validator_observes_on_request_and_begins_anew(folder: Path) -> None:
     assert observe(folder, CLOCK).reason is Reason.REQUESTED
     write_observing(
-        folder, Observing("2026-01-01T00:00:00.000Z", Reason.RESTORED, SigningState(9), Sighting(7, "then"))
+        folder,
+        Observing("2026-01-01T00:00:00.000Z", Reason.RESTORED, SigningState(9), 8, Sighting(7, "then")),
     )
     observing = observe(folder, CLOCK)
     assert (observing.reason, observing.signed, observing.double) == (Reason.RESTORED, SigningState(9), None)
@@ -147,7 +148,7 @@ def test_a_validator_observes_on_request_and_begins_anew(folder: Path) -> None:
 def test_a_validator_that_signs_at_once_continues_after_all_that_is_known(folder: Path) -> None:
     (folder / "ledger/state.db").unlink()
     (folder / "ledger/state.db-wal").unlink()
-    write_observing(folder, Observing("now", Reason.RESTORED, SigningState(50, 1, 2)))
+    write_observing(folder, Observing("now", Reason.RESTORED, SigningState(50, 1, 2), caught_up_at=40))
     assert sign(folder) == SigningState(50, 1, 2)
     assert read_signing_state(folder / LEDGER) == SigningState(50, 1, 2)
     assert not (folder / OBSERVING).exists()
@@ -160,9 +161,9 @@ def test_it_does_not_sign_at_once_when_nothing_is_known_or_a_double_was_seen(fol
     with pytest.raises(Refused, match="does not observe"):
         sign(folder)
     write_observing(folder, Observing("now", Reason.RESTORED))
-    with pytest.raises(Refused, match="how far the ledger is"):
+    with pytest.raises(Refused, match="up to date"):
         sign(folder)
-    write_observing(folder, Observing("now", Reason.RESTORED, SigningState(50), Sighting(60, "then")))
+    write_observing(folder, Observing("now", Reason.RESTORED, SigningState(50), 8, Sighting(60, "then")))
     with pytest.raises(Refused, match="height 60"):
         sign(folder)
     assert (folder / OBSERVING).exists()

@@ -116,6 +116,8 @@ class Ledger:
         self.peer_ids: tuple[str, ...] = ("1" * 40,)
         self.signed: Callable[[int], Sequence[str]] = lambda _: OTHERS
         self.is_silent = False
+        self.votes: list[tuple[str, SigningState]] = []
+        """Under way: by whom, and what."""
         self.time = "2027-01-01T00:00:00.123456789Z"
         """Of all votes; ours begins in 2026."""
 
@@ -135,6 +137,9 @@ class Ledger:
         block = signers_of(height, self.signed(height))
         votes = tuple(msgspec.structs.replace(vote, time=self.time) for vote in block.votes)
         return msgspec.structs.replace(block, votes=votes)
+
+    async def votes_under_way(self, address: str) -> tuple[SigningState, ...]:
+        return tuple(vote for voter, vote in self.votes if voter == address)
 
 
 class Http:

@@ -15,6 +15,7 @@ from hansa.pubsub.engine import (
     SigningState,
     parse_signing_state,
     read_signing_state,
+    votes_of,
     write_home,
     write_signing_state,
 )
@@ -100,3 +101,17 @@ def test_an_engine_observes_without_a_memory_of_what_was_signed(tmp_path: Path) 
     (tmp_path / SIGNING_STATE).unlink()
     write_home(tmp_path, SETTINGS, b"{}", is_observing=True)
     assert not (tmp_path / SIGNING_STATE).exists()
+
+
+def test_votes_are_read_as_the_engine_shows_them() -> None:
+    end = "(Prevote) 000000000000 8503C04C73A0 000000000000 @ 2026-11-29T21:33:28.506403999Z}"
+    shown = [
+        f"Vote{{2:1109BF30D488 6/01/SIGNED_MSG_TYPE_PREVOTE{end}",
+        f"Vote{{2:1109BF30D488 6/00/SIGNED_MSG_TYPE_PRECOMMIT{end}",
+        f"Vote{{1:4AE2D3007FA9 7/00/SIGNED_MSG_TYPE_PREVOTE{end}",
+        "nil-Vote",
+        "Vote{2:1109BF30D488 6/x",
+    ]
+    votes = votes_of("1109BF30D4889EAC8E53FAC3FA56DE28BF7AB852", shown)
+    assert votes == (SigningState(6, 1, 2), SigningState(6, 0, 3))
+    assert max(votes) == SigningState(6, 1, 2)

@@ -64,6 +64,14 @@ class Absence:
         self.height = block.height
         self._validators = block.validators
         if block.vote_of(self._address) is not None or block.proposer == self._address:
-            self._since = block.height
-            if block.height > self._under_way_to:
-                self.seen_at = block.height
+            self._note(block.height)
+
+    def note_vote(self, height: int) -> None:
+        """A vote of the validator for a block that is not committed yet."""
+        if height >= self.height:
+            self._note(height)
+
+    def _note(self, height: int) -> None:
+        self._since = self.height
+        if height > self._under_way_to:
+            self.seen_at = height

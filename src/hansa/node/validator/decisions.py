@@ -14,7 +14,7 @@ from hansa.node.folder.lock import FolderLock
 from hansa.node.settings.loading import load_settings
 from hansa.node.validator.guard import sign_after
 from hansa.node.validator.observing import Observing, Reason, read_observing, write_observing
-from hansa.pubsub.engine import UNSIGNED, SigningState, read_signing_state
+from hansa.pubsub.engine import SigningState, read_signing_state
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 
 
@@ -31,7 +31,7 @@ def observe(folder: Path, clock: Clock) -> Observing:
         before = read_observing(folder)
         observing = Observing(rfc3339(clock.now()), Reason.REQUESTED)
         if before is not None:
-            observing = msgspec.structs.replace(before, since=observing.since, double=None)
+            observing = msgspec.structs.replace(before, since=observing.since, caught_up_at=None, double=None)
         write_observing(folder, observing)
     return observing
 
@@ -43,8 +43,8 @@ def sign(folder: Path) -> SigningState:
 
     Raises:
         Fatal: `Code.FOLDER_IN_USE`, `Code.SETTINGS_INVALID`, `Code.DISK_FULL`.
-        Refused: `Code.CONFLICT`: it signs already, somebody else was seen signing with its key, or nothing
-            here says how far the ledger is.
+        Refused: `Code.CONFLICT`: it signs already, somebody else was seen signing with its key, or it has not
+            been up to date with the other members yet.
     """
     load_settings(folder, {})
     _, genesis = load_genesis(folder)
@@ -58,14 +58,13 @@ def sign(folder: Path) -> SigningState:
                 f"Another engine signed with its key at height {observing.double.height}. Stop that one for good; "
                 f"then have this one observe anew: hansa engine observe {folder}",
             )
-        height = _height(folder)
-        is_unknown = height == 0 and (observing.signed or UNSIGNED) == UNSIGNED
-        if is_unknown and len(genesis.app_state.members) > 1:
+        if observing.caught_up_at is None and len(genesis.app_state.members) > 1:
             raise Refused(
                 Code.CONFLICT,
-                f"Nothing in {folder} says how far the ledger is. Start it first, so that it fetches the ledger.",
+                f"The validator of {folder} has not been up to date with the other members since it observes, so "
+                "nothing here says what it may have signed. Start it first, until `hansa status` counts blocks.",
             )
-        sign_after(folder, height, observing)
+        sign_after(folder, _height(folder), observing)
         return read_signing_state(folder / LEDGER)
 
 

@@ -100,6 +100,9 @@ class ObservedLedger(Protocol):
     async def signers_of(self, height: int | None = None) -> BlockSigners:
         """Who proposed a block, the last one by default, and who signed its commit."""
 
+    async def votes_under_way(self, address: str) -> tuple[SigningState, ...]:
+        """What a validator signed for the block that is being decided."""
+
 
 class _ReportedPeers(msgspec.Struct, frozen=True):
     peer_names: tuple[str, ...] = ()
@@ -240,7 +243,7 @@ class ValidatorGuard:
             now,
             Reason.MEMORY_BEHIND,
             max(signed, SigningState(block.height, block.round, PRECOMMIT)),
-            Sighting(block.height, now) if is_double else None,
+            double=Sighting(block.height, now) if is_double else None,
         )
         write_observing(self._folder, self._observing)
         return True
@@ -258,7 +261,9 @@ class ValidatorGuard:
             more = int.from_bytes(self._entropy(4)) % (blocks_min + 1)
             self._absence = Absence(self._address, height, blocks_min, more)
             self._counting_since_s = self._clock.monotonic()
+            self._note_up_to_date(height)
             return None
+        self._note_votes(self._absence, await ledger.votes_under_way(self._address))
         await self._count(self._absence, ledger, progress.height)
         if self._absence.seen_at is not None:
             self._report_double(self._absence.seen_at)
@@ -278,6 +283,29 @@ class ValidatorGuard:
             absence.add(await ledger.signers_of(each))
             if absence.seen_at is not None:
                 return
+
+    def _note_up_to_date(self, height: int) -> None:
+        assert self._observing is not None, "only who observes counts"
+        if self._observing.caught_up_at is None:
+            self._observing = msgspec.structs.replace(self._observing, caught_up_at=height)
+            write_observing(self._folder, self._observing)
+
+    def _note_votes(self, absence: Absence, votes: Sequence[SigningState]) -> None:
+        """Remember what others have of this validator for the block that is being decided.
+
+        Where the league waits for this validator that may be what it signed before it was restored. The others
+        still have it, and the engine must not contradict it.
+        """
+        assert self._observing is not None, "only who observes looks at votes under way"
+        for vote in votes:
+            absence.note_vote(vote.height)
+        latest = max(votes, default=UNSIGNED)
+        if latest > (self._observing.signed or UNSIGNED):
+            self._logger.warning(
+                "votes_of_validator_seen", height=latest.height, round=latest.round, step=latest.step
+            )
+            self._observing = msgspec.structs.replace(self._observing, signed=latest)
+            write_observing(self._folder, self._observing)
 
     def _report_double(self, height: int) -> None:
         assert self._observing is not None, "only who observes sees a double"

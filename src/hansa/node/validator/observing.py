@@ -47,6 +47,8 @@ class Observing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Reason
     signed: SigningState | None = None
     """What the validator is known to have signed; it may have signed more."""
+    caught_up_at: int | None = None
+    """Height at which it was up to date with the other members, for the first time since the mark."""
     double: Sighting | None = None
     """When another engine was seen signing with its key. Only the operator can decide which of them stays."""
 

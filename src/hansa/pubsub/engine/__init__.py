@@ -14,6 +14,7 @@ from hansa.pubsub.engine.process import ChildSpec, ChildState, Exit, Supervised
 from hansa.pubsub.engine.relay import LineRelay, json_relay
 from hansa.pubsub.engine.signing_state import (
     PRECOMMIT,
+    PROPOSAL,
     SIGNING_STATE,
     UNSIGNED,
     BlockSigners,
@@ -22,6 +23,7 @@ from hansa.pubsub.engine.signing_state import (
     parse_signing_state,
     read_last_signature,
     read_signing_state,
+    votes_of,
     write_signing_state,
 )
 from hansa.pubsub.engine.sockets import SocketFolder, remove_stale_socket, wait_for_listener
@@ -30,6 +32,7 @@ from hansa.pubsub.engine.watch import EngineProgress, EngineWatch
 __all__ = [
     "ABCI_SOCKET",
     "PRECOMMIT",
+    "PROPOSAL",
     "RPC_SOCKET",
     "SIGNING_STATE",
     "UNSIGNED",
@@ -65,6 +68,7 @@ __all__ = [
     "remove_stale_socket",
     "require_free_port",
     "supervised_engine",
+    "votes_of",
     "wait_for_listener",
     "write_home",
     "write_signing_state",

@@ -6,6 +6,8 @@ same vote. So a state that is *older* than what was signed is dangerous, and a s
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,8 +60,30 @@ class BlockSigners(msgspec.Struct, frozen=True):
         return next((vote for vote in self.votes if vote.address == address), None)
 
 
-PRECOMMIT: Final = 3
-"""The step of the votes in commits."""
+PROPOSAL, PREVOTE, PRECOMMIT = 1, 2, 3
+"""The steps of a round at which something is signed; commits hold precommits."""
+
+
+_VOTE: Final = re.compile(
+    r"Vote\{\d+:([0-9A-F]{12}) (\d{1,19})/(\d{1,10})/SIGNED_MSG_TYPE_(PREVOTE|PRECOMMIT)\b", re.ASCII
+)
+"""How CometBFT shows a vote: index and first 12 digits of the validator's address, height, round, kind."""
+_STEPS: Final = {"PREVOTE": PREVOTE, "PRECOMMIT": PRECOMMIT}
+
+
+def votes_of(address: str, shown: Iterable[str]) -> tuple[SigningState, ...]:
+    """What a validator voted for, from votes as the engine shows them.
+
+    Args:
+        address: Of the validator: 40 hexadecimal digits, upper case.
+        shown: As `dump_consensus_state` has them; `nil-Vote` where there is none.
+    """
+    matches = (match for match in map(_VOTE.match, shown) if match is not None)
+    return tuple(
+        SigningState(int(height), int(round_), _STEPS[kind])
+        for prefix, height, round_, kind in (match.groups() for match in matches)
+        if address.startswith(prefix)
+    )
 
 
 UNSIGNED: Final = SigningState(0)
