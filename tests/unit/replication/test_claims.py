@@ -12,6 +12,7 @@ from hansa.core.errors import Code
 from hansa.core.identifiers import bound_entity_id
 from hansa.core.members import Member
 from hansa.replication.claims import RACE_MAX_S, nonce_on_ledger
+from hansa.replication.publisher import PUBLISHER_CURSOR
 from tests.support.league import League, Marketplace
 from tests.unit.replication.test_hostile import lie
 
@@ -104,6 +105,24 @@ async def test_a_nonce_is_on_the_ledger_when_the_store_is_lost(league: League) -
     assert stored is not None
     assert await nonce_on_ledger(lubeck.bus, lubeck.did, entity_id) == stored.nonce
     assert await nonce_on_ledger(lubeck.bus, lubeck.did, "urn:x:none") is None
+
+
+async def test_a_claim_that_a_lost_store_had_made_is_ours_still(league: League) -> None:
+    lubeck, bergen, _ = league.marketplaces
+    await lubeck.put("urn:x:1", n=1)
+    await league.settle()
+    await lubeck.stop()
+    async with lubeck.store.transaction() as tx:
+        await tx.delete("urn:x:1")
+        await tx.sql.execute("DELETE FROM publication")
+        await tx.set_cursor(PUBLISHER_CURSOR, await tx.feed_end())
+    lubeck.start()
+    await lubeck.put("urn:x:1", n=2)
+    assert not await sees(lubeck, "urn:x:1")
+    await league.run(2)
+    await league.settle()
+    assert await sees(lubeck, "urn:x:1")
+    assert await bergen.catalogue() == await lubeck.catalogue() != {}
 
 
 async def test_a_late_claim_on_a_chosen_identifier_is_evidence(league: League) -> None:
