@@ -111,6 +111,7 @@ class Marketplace:
         self.publisher = Publisher(
             *(self.store, self.bus, registry, self.signer, TYPES, clock, self.entropy, limits),
             references=lambda entity: ids_in(msgspec.json.decode(entity.body)),
+            backlog=backlog,
         )
         self.follower = Follower(
             self.store,

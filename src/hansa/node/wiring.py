@@ -152,6 +152,7 @@ def replication_parts(
         Publisher(
             *(store, bus, registry, BatchSigner(member_key, did, clock), types),
             *(clock, entropy, limits, parts, references),
+            backlog=backlog,
         ),
         Follower(store, bus, did, types, backlog, clock, entropy, limits),
         Retriever(

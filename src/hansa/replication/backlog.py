@@ -1,9 +1,11 @@
-"""Signals between follower and retriever: the pending retrievals in the store became more, or fewer."""
+"""Pending retrievals: what an event calls for, and signals that there are more of them, or fewer."""
 
 from __future__ import annotations
 
 from hansa.core.clock import Clock
 from hansa.core.signal import Signal
+from hansa.pubsub.bus import CommittedEvent
+from hansa.store.tables.retrievals import Retrieval
 
 
 class Backlog:
@@ -18,3 +20,18 @@ class Backlog:
         """There may be a retrieval that can start: a new one, or room for one."""
         self.removed = Signal(clock)
         """An exchange ended: some retrievals may be settled."""
+
+
+def retrieval_of(committed: CommittedEvent) -> Retrieval:
+    """The retrieval that an event calls for."""
+    event = committed.event
+    return Retrieval(
+        issuer=event.issuer,
+        key=event.entity.key,
+        type=event.entity.type,
+        version=event.entity.version,
+        hashlink=event.hashlink,
+        position=committed.position,
+        time=committed.time,
+        nonce=event.nonce,
+    )

@@ -39,10 +39,10 @@ from hansa.core.events import LifecycleEvent
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
-from hansa.replication.backlog import Backlog
+from hansa.replication.backlog import Backlog, retrieval_of
 from hansa.store import Store, Transaction
 from hansa.store.tables import retrievals
-from hansa.store.tables.retrievals import FOLLOWER_CURSOR, Retrieval
+from hansa.store.tables.retrievals import FOLLOWER_CURSOR
 
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
@@ -161,7 +161,7 @@ class Follower:
                 await retrievals.remove_replica(tx, event.issuer, event.entity.key)
                 self._count(deletions=1)
             else:
-                await retrievals.schedule(tx, _retrieval(committed))
+                await retrievals.schedule(tx, retrieval_of(committed))
 
     async def _refuse(self, tx: Transaction, committed: CommittedEvent) -> None:
         event = committed.event
@@ -173,7 +173,7 @@ class Follower:
             str(Code.ENTITY_INVALID),
             reason,
             self._limits.evidence_rows_max,
-            _retrieval(committed),
+            retrieval_of(committed),
         )
         log.warning(
             "private_event_refused",
@@ -220,17 +220,3 @@ class Follower:
                 await retrievals.defer(tx, origin.did, None if is_done else page.scanned_to)
             return True
         return False
-
-
-def _retrieval(committed: CommittedEvent) -> Retrieval:
-    event = committed.event
-    return Retrieval(
-        issuer=event.issuer,
-        key=event.entity.key,
-        type=event.entity.type,
-        version=event.entity.version,
-        hashlink=event.hashlink,
-        position=committed.position,
-        time=committed.time,
-        nonce=event.nonce,
-    )

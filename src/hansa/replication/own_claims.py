@@ -18,11 +18,13 @@ from hansa.core.identifiers import entity_key, is_bound_form
 from hansa.core.members import prefix_owner
 from hansa.pubsub.bus import Bus
 from hansa.replication.announcement import published_ids
+from hansa.replication.backlog import retrieval_of
 from hansa.replication.claims import earlier_claim, first_claims, needs_look_up
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, EntityDraft, Store, Transaction
 from hansa.store.tables import publications, retrievals
 from hansa.store.tables.publications import Outgoing, Publication
+from hansa.store.tables.retrievals import Retrieval
 
 References = Callable[[Entity], frozenset[str]]
 """The identifiers of all entities to which one refers."""
@@ -96,6 +98,20 @@ class OwnClaims:
         if other_id not in await self.to_be_claimed(entity, tx):  # settled meanwhile
             await publications.release(tx, other_id)
 
+    async def version_of(self, owner: str, entity_id: str) -> Retrieval | None:
+        """The last version of the entity that another member has under an identifier; None when it is deleted.
+
+        Raises:
+            Unavailable: The bus does not answer.
+        """
+        key = entity_key(owner, entity_id)
+        for claim in await self._bus.claims((key,)):
+            if claim.issuer == owner and not claim.is_deleted:
+                page = await self._bus.search(claim.last_position - 1, limit=1)
+                assert page.events, "a claim is on the ledger"
+                return retrieval_of(page.events[0])
+        return None
+
     async def lost(self, positions: Mapping[str, int | None]) -> dict[str, tuple[str, int]]:
         """Those of some identifiers that another member has claimed before; its DID and position.
 
@@ -129,16 +145,22 @@ class ClaimSteps:
     def __init__(self, claims: OwnClaims) -> None:
         self._claims = claims
         self._resolved: list[str] = []
+        self._retrievals: list[Retrieval] = []
         self._revealed: list[str] = []
         self._private: list[str] = []
         self._waiting: list[tuple[Entity, str]] = []
+
+    @property
+    def has_retrievals(self) -> bool:
+        """Whether entities of other members are to be retrieved."""
+        return bool(self._retrievals)
 
     async def consider(
         self, entity_id: str, entity: Entity | None, publication: Publication | None, store: Store
     ) -> tuple[bool, Entity | None]:
         """Note what follows for one entity; whether it may be announced now, and what is published of it.
 
-        What belongs to another member is withdrawn.
+        What belongs to another member is withdrawn; when ours is deleted, theirs is retrieved.
 
         Args:
             entity_id: Which.
@@ -149,6 +171,8 @@ class ClaimSteps:
         if publication is not None and publication.claimed_by is not None:
             if entity is None:
                 self._resolved.append(entity_id)
+                version = await self._claims.version_of(publication.claimed_by, entity_id)
+                self._retrievals += [version] if version is not None else []
             entity = None
         if entity is None:
             self._private.append(entity_id)
@@ -166,6 +190,9 @@ class ClaimSteps:
         """Do what was noted."""
         for entity_id in self._resolved:
             await publications.resolve_refusal(tx, entity_id)
+            await retrievals.resolve_conflicts(tx, entity_id)
+        for retrieval in self._retrievals:
+            await retrievals.schedule(tx, retrieval)
         for entity, other_id in self._waiting:
             await self._claims.wait_for(tx, entity, other_id)
         for entity_id in self._revealed:

@@ -63,6 +63,7 @@ from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
 from hansa.replication.announcement import Announcer
+from hansa.replication.backlog import Backlog
 from hansa.replication.own_claims import ClaimSteps, OwnClaims, References, no_references
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, Store
@@ -110,6 +111,7 @@ class Publisher:
         limits: `publish_…`, `event…`, `transaction_size_max_bytes`.
         distribution: Which part of an entity is published.
         references: To which entities one refers.
+        backlog: Shared with the retriever; None where nothing is retrieved.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class Publisher:
         limits: Limits,
         distribution: Distribution[Entity] = WHOLE_ENTITIES,
         references: References = no_references,
+        backlog: Backlog | None = None,
     ) -> None:
         self._store = store
         self._distribution = distribution
@@ -135,6 +138,7 @@ class Publisher:
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
+        self._backlog = backlog
         self._announcer = Announcer(signer.issuer, entropy, limits)
         self._changed = Signal(clock)
         self._submitted_to = 0
@@ -252,6 +256,8 @@ class Publisher:
             await claims.apply(tx)
             await tx.set_cursor(PUBLISHER_CURSOR, cursor)
         self._changed.notify()
+        if claims.has_retrievals and self._backlog is not None:
+            self._backlog.added.notify()
         return True
 
     def _published(self, entity: Entity | None) -> Entity | None:

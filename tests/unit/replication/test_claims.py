@@ -93,8 +93,10 @@ async def test_a_lost_race_is_told_and_the_loser_is_accused_of_nothing(league: L
     assert await lubeck.catalogue() == {}
     assert len(await lubeck.view.refusals()) == 1
     await lubeck.delete("urn:x:race")
-    await league.run(5)
+    await league.settle(lubeck, riga)
     assert await lubeck.view.refusals() == ()
+    assert await lubeck.view.conflicts() == ()
+    assert await lubeck.catalogue() == await riga.catalogue(), "the other member's entity is here now"
 
 
 async def test_a_nonce_is_on_the_ledger_when_the_store_is_lost(league: League) -> None:

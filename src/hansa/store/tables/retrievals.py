@@ -333,6 +333,11 @@ async def record_conflicts(tx: Transaction, conflicts: Iterable[tuple[str, str, 
         await tx.sql.execute(_CONFLICT_NEW, (entity_id, issuer, first_position, tx.time))
 
 
+async def resolve_conflicts(tx: Transaction, entity_id: str) -> None:
+    """An entity of ours does not use an identifier any more that another member has claimed."""
+    await tx.sql.execute("DELETE FROM conflict WHERE entity_id = ?", (entity_id,))
+
+
 async def _number(tx: Transaction, did: str) -> int:
     rows = await tx.sql.fetch("SELECT number FROM origin WHERE did = ?", (did,))
     if not rows:
