@@ -59,6 +59,8 @@ from hansa.pubsub.engine import (
 
 POLL_S: Final = 1.0
 BLOCKS_PER_POLL_MAX: Final = 200
+AHEAD_MAX_BLOCKS: Final = 50
+"""How far the others can be ahead of an engine that says to be up to date; more is a lie, and only delays."""
 ELSEWHERE_EVERY_S: Final = 10.0
 STATUS_TIMEOUT_S: Final = 3.0
 STATUS_SIZE_MAX_BYTES: Final = 1_048_576
@@ -256,7 +258,8 @@ class ValidatorGuard:
             self._absence = None  # what happens meanwhile is not seen
             return None
         if self._absence is None:
-            height = max(progress.height, _credible_height(progress.peer_heights))
+            ahead = min(_credible_height(progress.peer_heights), progress.height + AHEAD_MAX_BLOCKS)
+            height = max(progress.height, ahead)
             blocks_min = self._limits.observe_blocks_min
             more = int.from_bytes(self._entropy(4)) % (blocks_min + 1)
             self._absence = Absence(self._address, height, blocks_min, more)
@@ -293,8 +296,8 @@ class ValidatorGuard:
     def _note_votes(self, absence: Absence, votes: Sequence[SigningState]) -> None:
         """Remember what others have of this validator for the block that is being decided.
 
-        Where the league waits for this validator that may be what it signed before it was restored. The others
-        still have it, and the engine must not contradict it.
+        Where the league waits for this validator that may be what it signed before it was restored. The
+        others still have it, and the engine must not contradict it.
         """
         assert self._observing is not None, "only who observes looks at votes under way"
         for vote in votes:
