@@ -29,6 +29,8 @@ STATUS_AGE_MAX_S: Final = 0.5
 
 FOLLOWED_EVENTS_MAX: Final = 100
 """On a page for a stranger who follows: a slow client holds up one in memory."""
+FOLLOWED_AT_ONCE_MAX: Final = 8
+"""Readings for strangers who follow that are in the lane at once; whoever requests a page finds room."""
 
 T = TypeVar("T")
 
@@ -171,6 +173,7 @@ class StrangersReads(LedgerReads):
         self._status: LedgerStatus | Unavailable = Unavailable(Code.UNAVAILABLE, "The engine starts.")
         self._status_until_s = 0.0
         """By the clock's monotonic time: when the status is read again."""
+        self._followed_slots = asyncio.Semaphore(FOLLOWED_AT_ONCE_MAX)
         self._status_lock = asyncio.Lock()
         self._check_lock = asyncio.Lock()
         self._checked_until_s = 0.0
@@ -212,8 +215,7 @@ class StrangersReads(LedgerReads):
         key = seen, after, filter, with_proofs
         reading = self._pages.get(key)
         if reading is None:
-            search = self.search(after, filter, FOLLOWED_EVENTS_MAX, with_proofs=with_proofs)
-            reading = asyncio.create_task(search)
+            reading = asyncio.create_task(self._read_followed(after, filter, with_proofs=with_proofs))
             self._pages[key] = reading
 
             def end(reading: asyncio.Task[EventPage]) -> None:
@@ -228,6 +230,10 @@ class StrangersReads(LedgerReads):
             if self._closed and reading.cancelled():
                 raise Unavailable(Code.UNAVAILABLE, "The bus is closed.") from None
             raise
+
+    async def _read_followed(self, after: int, filter: EventFilter, *, with_proofs: bool) -> EventPage:
+        async with self._followed_slots:
+            return await self.search(after, filter, FOLLOWED_EVENTS_MAX, with_proofs=with_proofs)
 
     async def close(self) -> None:
         """End all follows."""
