@@ -138,15 +138,23 @@ def test_a_flood_makes_the_blocks_of_the_others_little_larger() -> None:
 
 def test_a_flood_makes_small_blocks_while_others_have_nothing_waiting_for_a_moment() -> None:
     engine, (flooder, honest, *_) = league()
-    for _ in range(13):
-        assert engine.submit(large(flooder)).code == 0
+    for _ in range(queues.QUEUE_TRANSACTIONS_MAX):
+        assert engine.submit(large(flooder, 30)).code == 0
     assert len(engine.block()) == 2
     assert engine.submit(honest.batch(*honest.events(1))).code == 0
     assert len(engine.block()) == 2
-    assert [len(engine.block()) for _ in range(6)] == [1] * 6
-    engine.decide([])
-    engine.decide([])
+    assert [len(engine.block()) for _ in range(4)] == [1] * 4
+    for _ in range(4):
+        engine.decide([])
     assert len(engine.block()) == 2
+
+
+def test_a_publisher_that_submits_as_usual_is_not_bounded_beside_smaller_ones() -> None:
+    engine, (one, other, *_) = league()
+    for _ in range(4):
+        assert engine.submit(large(one, 20)).code == 0
+    assert engine.submit(other.batch(*other.events(1))).code == 0
+    assert len(engine.block()) == 5
 
 
 def test_batches_are_committed_in_the_order_of_their_numbers_whatever_order_they_come_in() -> None:

@@ -38,6 +38,8 @@ QUEUE_SIZE_MAX_BYTES: Final = 1_000_000
 WAITING_SIZE_MAX_BYTES: Final = 2_000_000
 """Of all senders; some seconds of work. When more wait, each has an equal share, and room for one
 transaction at least."""
+SUBMITTED_MAX: Final = 8
+"""Twice as many transactions as a publisher submits at a time (`publish_in_flight_max`)."""
 SHARE_MIN_BYTES: Final = 16_384
 """Of a sender in a block, beside others of which less waits: some forty events."""
 SHARE_MAX_BYTES: Final = 150_000
@@ -244,11 +246,11 @@ class WaitingTransactions:
     def _shares_bytes(self) -> dict[str, int]:
         """How much of each sender a proposal takes at most, beyond one transaction.
 
-        A sender that has far more to publish than the others makes their blocks neither much larger nor much
-        later: it gets what is usual among them, and half of that when it has more than twice as much. What
-        was in the last blocks counts as well as what waits: whoever waits for one transaction to be committed
-        before submitting the next has nothing waiting just then. A sender alone, or among its like, is
-        bounded by `SHARE_MAX_BYTES` alone.
+        A sender that has more waiting than a publisher submits at a time, and far more than the others,
+        makes their blocks neither much larger nor much later: it gets what is usual among them, and half of
+        that when it has more than twice as much. What was in the last blocks counts as well as what waits:
+        whoever waits for one transaction to be committed before submitting the next has nothing waiting just
+        then. Any other sender is bounded by `SHARE_MAX_BYTES` alone.
         """
         waiting = {did: sum(len(one.raw) for one in queue) for did, queue in self._queues.items()}
         active = {did: max(waiting.get(did, 0), recent) for did, recent in self._recent_bytes.items()}
@@ -256,7 +258,7 @@ class WaitingTransactions:
         shares: dict[str, int] = {}
         for did, size in waiting.items():
             usual = median_low([other for one, other in active.items() if one != did] or [size])
-            if 4 * size <= 5 * usual:
+            if len(self._queues[did]) <= SUBMITTED_MAX or 4 * size <= 5 * usual:
                 share = size
             else:
                 share = max(SHARE_MIN_BYTES, 5 * usual // 4 if size <= 2 * usual else usual // 2)

@@ -28,8 +28,8 @@ REFUSED_REMEMBERED_MAX: Final = 4096
 CHECKS_MAX: Final = 3
 """Of one batch that does not continue its chains."""
 IN_VAIN_MAX: Final = LedgerParams(issuer_events_per_s=200, issuer_burst_s=10, issuer_bytes_per_day=2**62)
-"""How many events of a sender are checked in vain: some 6 ms of work a second for one that sends no others, and
-room for an honest one that looks for the one event of a batch that is refused."""
+"""How many events of a sender are checked in vain: some 6 ms of work a second, and room for an honest sender
+that looks for the one event of a batch that is refused."""
 
 
 class _Refused(msgspec.Struct, frozen=True):
