@@ -40,11 +40,15 @@ class AdjustableClock(ManualClock):
 class EngineInProcess:
     """An engine of a league of one, with its application."""
 
-    def __init__(self, members: list[Member], params: LedgerParams | None = None) -> None:
+    def __init__(
+        self, members: list[Member], params: LedgerParams | None = None, blocks_retained: int = 0
+    ) -> None:
         self.clock = AdjustableClock()
         self.application = LedgerApplication(SqliteState(MEMORY))
-        self.abci = AbciMethods(self.application, self.clock, structlog.get_logger())
+        self.abci = AbciMethods(self.application, self.clock, structlog.get_logger(), blocks_retained)
         self.mempool: list[bytes] = []
+        self.first_retained = 0
+        """Height below which the application lets blocks be pruned; 0: none."""
         self.blocks: list[list[bytes]] = []
         self._decided_s = NOW.timestamp()
         self._hash_changed = False
@@ -91,7 +95,7 @@ class EngineInProcess:
         before = self.application.state.head.app_hash
         results = self.ask("finalize_block", "RequestFinalizeBlock", **fields).tx_results
         assert all(result.code == 0 for result in results)
-        self.ask("commit", "RequestCommit")
+        self.first_retained = int(self.ask("commit", "RequestCommit").retain_height)
         self._hash_changed = self.application.state.head.app_hash != before
         self.pass_s(BLOCK_S)
         self._decided_s = self.clock.now().timestamp()

@@ -26,6 +26,7 @@ from hansa.pubsub.ledger.methods import AbciMethods
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from tests.contract.origins import NOW, Origin, transaction
+from tests.support.engine_in_process import EngineInProcess
 
 ORIGIN = Origin("lubeck")
 GENESIS = msgspec.json.encode(AppState((ORIGIN.member,)))
@@ -302,3 +303,13 @@ def test_any_bytes_are_cut_or_refused(data: bytes) -> None:
         refusal = None
     assert refusal in {None, Code.TOO_LARGE, Code.MALFORMED}
     assert sum(map(len, messages)) <= len(data)
+
+
+def test_blocks_may_be_pruned_when_the_operator_says_so() -> None:
+    retaining, pruning = EngineInProcess([ORIGIN.member]), EngineInProcess([ORIGIN.member], None, 3)
+    retained = []
+    for _ in range(5):
+        retaining.decide([])
+        pruning.decide([])
+        retained.append((retaining.first_retained, pruning.first_retained))
+    assert retained == [(0, 0), (0, 0), (0, 0), (0, 2), (0, 3)]

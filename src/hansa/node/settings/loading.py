@@ -158,6 +158,8 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return "it must be a port, 0 to 65535"
     if _is_limit(setting) and isinstance(value, int | float) and not 0 < value < float("inf"):
         return "it must be above 0"
+    if setting.key == "ledger_blocks_retained" and isinstance(value, int) and value < 0:
+        return "it must be 0 or more"
     if setting.key in {"allowed_origins", "import_hosts"} and isinstance(value, tuple):
         wrong = [host for host in value if not _ORIGIN.fullmatch(host)]
         if wrong:
