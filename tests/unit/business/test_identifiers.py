@@ -192,9 +192,15 @@ async def test_it_stays_hidden_through_changes_and_is_public_when_its_claim_is_c
 
 async def test_a_draft_waits_when_it_is_launched(league: Business) -> None:
     drafted = await created(league, id=CHOSEN, lifecycleStatus="In study")
-    assert "hansa-publication" not in drafted.headers
+    draft = "private; reason=lifecycle-status"
+    assert drafted.headers["hansa-publication"] == draft
     target = f"{CATEGORIES}/{CHOSEN}"
-    for status, header in (("In design", None), ("In test", None), ("Active", None), ("Launched", "pending")):
+    for status, header in (
+        ("In design", draft),
+        ("In test", draft),
+        ("Active", draft),
+        ("Launched", "pending"),
+    ):
         patched = await league.provider.patch(target, {"lifecycleStatus": status})
         assert (patched.status, patched.headers.get("hansa-publication")) == (200, header), status
     assert (await league.anonymous.get(target)).status == 404

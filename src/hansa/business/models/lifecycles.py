@@ -17,6 +17,7 @@ States are compared without regard to case: documents, and their users, write `I
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
@@ -27,6 +28,9 @@ import msgspec
 from hansa.core.errors import Code, Fatal
 
 FILE_NAME: Final = "states.toml"
+NEAR_MAX_CHARS: Final = 60
+NEAR_RATIO: Final = 0.7
+"""How alike two words are when one is taken for a misspelling of the other (`difflib`)."""
 
 
 class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +69,14 @@ class Lifecycle(msgspec.Struct, frozen=True):
             return state
         normalized = _normalized(state)
         return next((one for one in self.next if _normalized(one) == normalized), None)
+
+    def nearest(self, state: str) -> str | None:
+        """The state that an unknown word most likely means; None when it resembles none."""
+        by_letters = {_normalized(one): one for one in self.next}
+        near = difflib.get_close_matches(
+            _normalized(state)[:NEAR_MAX_CHARS], by_letters, n=1, cutoff=NEAR_RATIO
+        )
+        return by_letters[near[0]] if near else None
 
     def successors(self, state: str) -> tuple[str, ...]:
         """States that may follow a state, which is spelt as the machine does."""

@@ -60,6 +60,10 @@ HEADERS: Final[Mapping[str, Part]] = {
         "description": "References in the entity to entities that are not, or not yet, in this marketplace.",
         "schema": {"type": "string"},
     },
+    "Hansa-Words": {
+        "description": "Words that the state machine does not know, and those that it does.",
+        "schema": {"type": "string"},
+    },
     "Hansa-Missing": {
         "description": "Attributes that the document requires and the entity does without.",
         "schema": {"type": "string"},

@@ -30,7 +30,7 @@ from hansa.business.operations.defaults import ServerFields
 from hansa.business.operations.draft import IMMUTABLE, DraftBuilder
 from hansa.business.operations.tasks import Tasks
 from hansa.business.operations.writes import WriteResult, check_is_own, held_until_claimed
-from hansa.business.rules import UnresolvedReference
+from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
 from hansa.business.validation.violations import InvalidBody, Violation, collected
 from hansa.core.access import Action, Caller, Grant
@@ -52,7 +52,7 @@ class NewEntity(BatchItem, Generic[Output]):
     """An entity that is about to be created, and what of it is known so far."""
 
     __slots__ = (
-        "body", "draft", "entity", "hashlink", "missing", "nonce", "output", "parent_id", "present", "unresolved",
+        "body", "draft", "entity", "hashlink", "missing", "nonce", "output", "parent_id", "present", "unresolved", "words",
     )  # fmt: skip
 
     entity: Fields
@@ -65,6 +65,8 @@ class NewEntity(BatchItem, Generic[Output]):
     """Paths of required attributes that it does without."""
     unresolved: tuple[UnresolvedReference, ...]
     """References to what is not (yet) here."""
+    words: tuple[UnknownWord, ...]
+    """Words that its model does not know, where it knows others."""
     output: Output
     """Unless it takes the slow path."""
 
@@ -237,7 +239,9 @@ class CreateOperation:
         return CONTINUE
 
     async def _check_content(self, new: NewEntity[Any]) -> StageOutcome:
-        self._context.rules.check_content(self._resource, None, new.entity)
+        rules = self._context.rules
+        rules.check_content(self._resource, None, new.entity)
+        new.words = rules.unknown_words(self._resource, new.entity)
         return CONTINUE
 
     async def _look_up(self, new: NewEntity[Any]) -> StageOutcome:
@@ -253,7 +257,7 @@ class CreateOperation:
     async def _put(self, new: NewEntity[Any]) -> StageOutcome:
         """Hand it to the store, and make the output that is returned when it has been committed."""
         entity = await self._store.create(new.draft, new.done)
-        new.output = new.present(WriteResult(entity, new.unresolved, missing=new.missing))
+        new.output = new.present(WriteResult(entity, new.unresolved, None, new.words, new.missing))
         return DONE
 
     # -- the slow path --------------------------------------------------------------------------------------
@@ -288,7 +292,7 @@ class CreateOperation:
         changes = await self.tasks.carry_out(tx, new.entity, matched_ids) if self.tasks is not None else None
         if changes:
             entity = await tx.put(await self._amend(tx, entity, {**new.entity, **changes}))
-        return WriteResult(entity, unresolved, refusal, new.missing)
+        return WriteResult(entity, unresolved, refusal, new.words, new.missing)
 
     def _referenced_ids(self, entity: Fields) -> frozenset[str]:
         """To what an entity refers, as far as some of it may be pending."""

@@ -11,7 +11,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hansa.business.models import Attribute, Models, Resource
+from hansa.business.models import Attribute, Lifecycle, Models, Resource
 from hansa.core.clock import Clock, rfc3339
 
 Fields = dict[str, Any]
@@ -31,9 +31,9 @@ class ServerFields:
         self._values = {name: one.on_create for name, one in attributes.items() if one.on_create is not None}
         if resource.status_attribute is not None and resource.status_initial is not None:
             self._values.setdefault(resource.status_attribute, resource.status_initial)
-        lifecycle = models.lifecycle(resource)
+        self._lifecycle = lifecycle = models.lifecycle(resource)
         self._items = tuple(
-            (items.path, items.status, models.named_lifecycle(items.lifecycle).initial[0])
+            (items.path, items.status, models.named_lifecycle(items.lifecycle))
             for items in (lifecycle.items if lifecycle is not None else ())
         )
         self._initial_dates = tuple(
@@ -47,6 +47,7 @@ class ServerFields:
 
     def set_in_new(self, entity: Fields) -> None:
         """Set them in a new entity, in place."""
+        self._respell_states(entity, {})
         for name, value in self._values.items():
             if name not in entity:
                 entity[name] = copy.copy(value)
@@ -68,6 +69,7 @@ class ServerFields:
 
     def set_in_changed(self, before: Fields, after: Fields) -> None:
         """Set them in changed content, in place."""
+        self._respell_states(after, before)
         self._set_initial_states(after, before)
         resource = self._resource
         dates = resource.stamped_on_write
@@ -78,13 +80,34 @@ class ServerFields:
         if dates:
             after.update(dict.fromkeys(dates, rfc3339(self._clock.now())))
 
+    def _respell_states(self, after: Fields, before: Fields) -> None:
+        """Write the states that a write brings as their state machine spells them: `launched` as `Launched`."""
+        if self._lifecycle is None or self._resource.status_attribute is None:
+            return
+        status = self._resource.status_attribute
+        if (state := after.get(status)) != before.get(status):
+            _respell(self._lifecycle, after, status, state)
+        for path, item_status, lifecycle in self._items:
+            items = after.get(path)
+            if type(items) is list and items != before.get(path):
+                for item in items:
+                    if type(item) is dict:
+                        _respell(lifecycle, item, item_status, item.get(item_status))
+
     def _set_initial_states(self, after: Fields, before: Fields) -> None:
         """Set the initial state of items that are new and have none."""
-        for path, status, initial in self._items:
+        for path, status, lifecycle in self._items:
             items = after.get(path)
             if type(items) is not list or items == before.get(path):
                 continue
             known = {item.get("id") for item in before.get(path, ()) if type(item) is dict}
             for item in items:
                 if type(item) is dict and item.get(status) is None and item.get("id") not in known - {None}:
-                    item[status] = initial
+                    item[status] = lifecycle.initial[0]
+
+
+def _respell(lifecycle: Lifecycle, holder: Fields, name: str, state: object) -> None:
+    if type(state) is str and state not in lifecycle.next:
+        spelling = lifecycle.spelling_of(state)
+        if spelling is not None:
+            holder[name] = spelling

@@ -196,7 +196,8 @@ class UpdateOperation:
             return WriteResult(current, refusal=refusal)
         draft, unresolved, missing = await self._checked(tx, current, before, after)
         draft, refusal = await self._held(tx, draft, current, after)
-        return WriteResult(await tx.put(draft), unresolved, refusal, missing)
+        words = self._context.rules.unknown_words(self._resource, after)
+        return WriteResult(await tx.put(draft), unresolved, refusal, words, missing)
 
     async def _checked(
         self, tx: Transaction, current: Entity, before: Fields, after: Fields

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from hansa.business.rules import UnresolvedReference
+from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.own_identifiers import OwnIdentifiers
@@ -22,6 +22,8 @@ class WriteResult(msgspec.Struct, frozen=True):
     """References to what is not (yet) here."""
     refusal: str | None = None
     """Of an entity that is to be public: code of the reason why it is not yet; None when it only waits."""
+    words: tuple[UnknownWord, ...] = ()
+    """Words that its model does not know, where it knows others."""
     missing: tuple[str, ...] = ()
     """Paths of attributes that the model requires and the entity does without."""
 

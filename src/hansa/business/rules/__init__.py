@@ -26,7 +26,7 @@ from hansa.business.rules.references import (
     ReferenceRules,
     UnresolvedReference,
 )
-from hansa.business.rules.states import StateRules
+from hansa.business.rules.states import StateRules, UnknownWord
 from hansa.business.validation.violations import InvalidBody, collected, refuse
 from hansa.core.limits import Limits
 from hansa.core.policies import DeletionPolicy, UnresolvedPolicy
@@ -36,6 +36,7 @@ __all__ = [
     "CollectionLookup",
     "DanglingReference",
     "Rules",
+    "UnknownWord",
     "UnresolvedReference",
     "reference_paths",
 ]
@@ -86,6 +87,10 @@ class Rules:
             checks = (self._states.check, self._content.check)
             refuse(collected(partial(check, resource, before, after) for check in checks))
             raise
+
+    def unknown_words(self, resource: Resource, entity: Mapping[str, Any]) -> tuple[UnknownWord, ...]:
+        """Words in an entity that its model does not know, where it knows others."""
+        return self._states.unknown_words(resource, entity)
 
     async def check_references(
         self,

@@ -10,11 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from hansa.business.models import Lifecycle, Models, Resource
 from hansa.business.validation.violations import Violation, refuse
 from hansa.core.errors import Code, Refused
 
 VALUE_SHOWN_MAX_CHARS: Final = 60
+
+
+class UnknownWord(msgspec.Struct, frozen=True):
+    """A word that is taken as it is, though other words are known there."""
+
+    path: str
+    word: str
+    known: tuple[str, ...]
+    """The one that it most likely means, or else all."""
 
 
 class StateRules:
@@ -44,6 +55,18 @@ class StateRules:
             for index, part in enumerate(parts):
                 path = f"{items.path}[{index}].{items.status}"
                 _check_step(part_machine, path, states.get(part.get("id")), part.get(items.status))
+
+    def unknown_words(self, resource: Resource, entity: Mapping[str, Any]) -> tuple[UnknownWord, ...]:
+        """The state of an entity, when it is none that its machine knows; only open machines allow such."""
+        machine = self._models.lifecycle(resource)
+        if machine is None or resource.status_attribute is None:
+            return ()
+        state = entity.get(resource.status_attribute)
+        if type(state) is not str or state in machine.next or machine.spelling_of(state) is not None:
+            return ()
+        nearest = machine.nearest(state)
+        known = (nearest,) if nearest is not None else machine.states
+        return (UnknownWord(resource.status_attribute, state, known),)
 
 
 def _by_identifier(parts: Any, status: str) -> dict[Any, Any]:

@@ -23,6 +23,7 @@ from hansa.business.validation.shapes import NO_URI, Shapes
 from hansa.business.validation.violations import (
     VIOLATIONS_MAX,
     MissingAttribute,
+    RespeltWord,
     Violation,
     Violations,
     refuse,
@@ -135,7 +136,7 @@ class Validator:
         type_name = self._subtype(type_name, body)
         if self.shapes.fits(type_name, body):
             return ()
-        violations = self.violations(type_name, body)
+        violations = _without_respelt(body, self.violations(type_name, body))
         if self.inferred is None:
             refuse(violations)
             return ()
@@ -278,6 +279,28 @@ def _missing(holder: dict[str, Any], path: Path, item: Attribute, owner: str) ->
     )
 
 
+def _letters(word: str) -> str:
+    """What remains of a word when its case and the blanks around it count for nothing."""
+    return word.strip().casefold()
+
+
+def _without_respelt(body: dict[str, Any], violations: Violations) -> Violations:
+    """The violations but for words in other letters, which are written as their enumeration spells them."""
+    rest: Violations = []
+    for one in violations:
+        if isinstance(one, RespeltWord) and one.steps is not None:
+            holder, name = one.steps
+            _at(body, holder)[name] = one.word
+        else:
+            rest.append(one)
+    return rest
+
+
+def _at(body: Any, path: Path) -> Any:
+    """The value at a path."""
+    return body if path is None else _at(body, path[0])[path[1]]
+
+
 def _among(violation: Violation, element: Any, siblings: list[Any]) -> Violation:
     """A violation that knows the array in which its object stands."""
     if isinstance(violation, MissingAttribute) and violation.holder is element:
@@ -303,9 +326,12 @@ def _strings(attributes: Mapping[str, Attribute]) -> frozenset[str]:
 def _enumeration(values: tuple[str, ...]) -> Check:
     allowed = frozenset(values)
     rule = f"must be one of {', '.join(values)}"
+    by_letters = {_letters(value): value for value in values}
 
     def check(value: Any, path: Path, violations: Violations) -> None:
-        if type(value) is not str or (allowed and value not in allowed):
+        if type(value) is str and value not in allowed and (word := by_letters.get(_letters(value))):
+            violations.append(RespeltWord(_text_of(path), rule, value, steps=path, word=word))
+        elif type(value) is not str or (allowed and value not in allowed):
             violations.append(Violation(_text_of(path), rule if allowed else "must be a string", value))
 
     return check

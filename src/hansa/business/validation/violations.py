@@ -49,6 +49,15 @@ class MissingAttribute(Violation, frozen=True):
     """Its place there."""
 
 
+class RespeltWord(Violation, frozen=True):
+    """A known word of an enumeration, in other letters: `INPROGRESS` for `inProgress`."""
+
+    steps: tuple[Any, str | int] | None = None
+    """Where it stands: the steps to the object or array that holds it, and its name or index there."""
+    word: str = ""
+    """As the enumeration spells it."""
+
+
 Violations = list[Violation]
 
 

@@ -13,11 +13,12 @@ from hansa.business.http.messages import CONTENT_TYPE, Response
 from hansa.business.http.shared_headers import Header
 from hansa.business.operations.writes import WriteResult
 from hansa.business.representation import Selection
-from hansa.business.rules import UnresolvedReference
+from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
 from hansa.store import Entity
 
 UNRESOLVED: Final = b"hansa-unresolved"
+WORDS: Final = b"hansa-words"
 MISSING: Final = b"hansa-missing"
 REFERENCES_SHOWN_MAX: Final = 20
 ID_SHOWN_MAX_CHARS: Final = 100
@@ -26,8 +27,9 @@ PLAIN_IN_HEADER: Final = (string.ascii_letters + string.digits + "._~:@!$&'()*+=
 
 
 PUBLICATION: Final = b"hansa-publication"
-"""Whether everybody sees the entity; absent for one that is not for everybody."""
+"""Whether everybody sees the entity, and why not; absent for one of a type that is not for everybody."""
 _PUBLIC: Final = (PUBLICATION, b"public")
+_DRAFT: Final = (PUBLICATION, b"private; reason=lifecycle-status")
 _PENDING: Final = (PUBLICATION, b"pending")
 
 
@@ -45,6 +47,9 @@ class WriteResponses:
 
     def __init__(self, served: ServedResource) -> None:
         self._served = served
+        resource = served.resource
+        may_be_public = resource.visibility == "catalogue" and resource.has_lifecycle
+        self._private = _DRAFT if may_be_public else None
 
     def created(self, result: WriteResult, fields: Selection | None = None) -> Response:
         """201, and where the entity is now."""
@@ -74,8 +79,14 @@ class WriteResponses:
     def _one(self, status: int, result: WriteResult, fields: Selection | None, *headers: Header) -> Response:
         entity = result.entity
         representation = self._served.representation(entity.parent)
-        headers = (CONTENT_TYPE, *headers, *_unresolved(result.unresolved), *_missing(result.missing))
-        publication = publication_header(entity, result.refusal)
+        headers = (
+            CONTENT_TYPE,
+            *headers,
+            *_unresolved(result.unresolved),
+            *_missing(result.missing),
+            *_words(result.words),
+        )
+        publication = publication_header(entity, result.refusal) or self._private
         if publication is not None:
             headers = (*headers, publication)
         if fields is not None:
@@ -85,6 +96,17 @@ class WriteResponses:
             representation.whole(entity.id, entity.body),
             (*headers, (b"etag", etag(entity)), (b"last-modified", last_modified(entity.modified))),
         )
+
+
+def _words(words: tuple[UnknownWord, ...]) -> tuple[Header, ...]:
+    """The header with words that the model does not know, and those that it does."""
+    if not words:
+        return ()
+    shown = [
+        f"{one.path}={quote(one.word[:ID_SHOWN_MAX_CHARS])}; known={','.join(map(quote, one.known))}"
+        for one in words
+    ]
+    return ((WORDS, ", ".join(shown).encode()),)
 
 
 def _missing(paths: tuple[str, ...]) -> tuple[Header, ...]:
