@@ -74,6 +74,12 @@ class EngineInProcess:
 
     def block(self) -> list[bytes]:
         """Make a block; its transactions."""
+        transactions = self.propose()
+        self.decide(transactions)
+        return transactions
+
+    def propose(self) -> list[bytes]:
+        """The transactions of a block that this member proposes."""
         height, time = len(self.blocks) + 1, _timestamp(self._decided_s)
         proposal = self.ask(
             "prepare_proposal",
@@ -83,9 +89,7 @@ class EngineInProcess:
             time=time,
             height=height,
         )
-        transactions = [bytes(raw) for raw in proposal.txs]
-        self.decide(transactions)
-        return transactions
+        return [bytes(raw) for raw in proposal.txs]
 
     def decide(self, transactions: list[bytes]) -> None:
         """Decide and commit a block of these, whoever proposed it; and recheck what waits."""

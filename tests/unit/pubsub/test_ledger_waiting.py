@@ -472,3 +472,23 @@ def test_a_batch_that_came_before_its_predecessor_is_accepted_after_it() -> None
     assert engine.submit(first).code == 0
     assert engine.submit(second).code == 0
     assert engine.block() == [first, second]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_what_one_member_proposes_all_accept_whatever_waits_at_them(data: st.DataObject) -> None:
+    """Transactions reach some members and not others; block time and quotas are the same for all."""
+    params = LedgerParams(issuer_events_per_s=20, issuer_burst_s=5)
+    origins = [Origin(name) for name in NAMES]
+    engines = [EngineInProcess([origin.member for origin in origins], params) for _ in range(3)]
+    for _ in range(data.draw(st.integers(1, 15))):
+        for _ in range(data.draw(st.integers(0, 5))):
+            origin = data.draw(st.sampled_from(origins))
+            names = data.draw(st.lists(st.sampled_from("abc"), max_size=2, unique=True))
+            raw = origin.batch(*[origin.event(name) for name in names], *origin.events(1))
+            for engine in data.draw(st.lists(st.sampled_from(engines), unique=True)):
+                engine.submit(raw)
+        proposed = data.draw(st.sampled_from(engines)).propose()
+        for engine in engines:
+            engine.decide(proposed)
+        assert len({engine.application.state.head.app_hash for engine in engines}) == 1
