@@ -15,6 +15,7 @@ from hansa.pubsub.engine import (
     SigningState,
     parse_signing_state,
     read_signing_state,
+    signing_state,
     votes_of,
     write_home,
     write_signing_state,
@@ -115,3 +116,13 @@ def test_votes_are_read_as_the_engine_shows_them() -> None:
     votes = votes_of("1109BF30D4889EAC8E53FAC3FA56DE28BF7AB852", shown)
     assert votes == (SigningState(6, 1, 2), SigningState(6, 0, 3))
     assert max(votes) == SigningState(6, 1, 2)
+
+
+def test_a_state_and_its_signature_are_of_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = iter(
+        b'{"height":"%d","round":0,"step":3,"signature":"of %d"}' % (height, height) for height in range(1, 9)
+    )
+    monkeypatch.setattr(signing_state, "read_file", lambda *_: next(contents))
+    for _ in range(3):
+        state, signature = signing_state.read_last_signature(tmp_path)
+        assert signature == f"of {state.height}"

@@ -96,14 +96,7 @@ def read_signing_state(home: Path) -> SigningState:
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when the file is missing, cannot be read, or is damaged.
     """
-    path = home / SIGNING_STATE
-    content = read_file(
-        path, "Without it the validator must observe first; docs/operators/recover.md says how."
-    )
-    state = parse_signing_state(content)
-    if state is None:
-        raise Fatal(Code.SETTINGS_INVALID, f"{path} is damaged: it does not say what was signed last.")
-    return state
+    return _parsed(home, _read_state(home))
 
 
 def parse_signing_state(content: bytes) -> SigningState | None:
@@ -126,9 +119,27 @@ def read_last_signature(home: Path) -> tuple[SigningState, str]:
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when the file is missing, cannot be read, or is damaged.
     """
-    state = read_signing_state(home)
-    fields = msgspec.json.decode(read_file(home / SIGNING_STATE), type=dict[str, Any])
+    content = _read_state(home)
+    state = _parsed(home, content)
+    fields = msgspec.json.decode(content, type=dict[str, Any])
     return state, str(fields.get("signature", ""))
+
+
+def _read_state(home: Path) -> bytes:
+    """The state file as it is at one moment: the engine replaces it at every signature."""
+    return read_file(
+        home / SIGNING_STATE,
+        "Without it the validator must observe first; docs/operators/recover.md says how.",
+    )
+
+
+def _parsed(home: Path, content: bytes) -> SigningState:
+    state = parse_signing_state(content)
+    if state is None:
+        raise Fatal(
+            Code.SETTINGS_INVALID, f"{home / SIGNING_STATE} is damaged: it does not say what was signed last."
+        )
+    return state
 
 
 def write_signing_state(home: Path, state: SigningState) -> None:
