@@ -99,7 +99,7 @@ class OwnClaims:
             await publications.release(tx, other_id)
 
     async def version_of(self, owner: str, entity_id: str) -> Retrieval | None:
-        """The last version of the entity that another member has under an identifier; None when it is deleted.
+        """The last version that another member has under an identifier; None when that is deleted.
 
         Raises:
             Unavailable: The bus does not answer.
