@@ -176,6 +176,15 @@ async def test_what_is_public_cannot_refer_to_it_yet(league: Business) -> None:
     assert (await league.provider.patch(target, {"category": [{"id": CHOSEN}]})).status == 200
 
 
+async def test_what_belongs_to_another_member_anyway_can_be_referred_to(league: Business) -> None:
+    await created(league, id=CHOSEN)
+    async with league.store.transaction() as tx:
+        await publications.lose(tx, CHOSEN, "ab" * 32, "Category", OTHER.did)
+    offering = (await created(league, OFFERINGS)).json()["id"]
+    patched = await league.provider.patch(f"{OFFERINGS}/{offering}", {"category": [{"id": CHOSEN}]})
+    assert patched.headers["hansa-publication"] == "public"
+
+
 async def test_it_stays_hidden_through_changes_and_is_public_when_its_claim_is_committed(
     league: Business,
 ) -> None:

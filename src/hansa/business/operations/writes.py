@@ -114,7 +114,7 @@ async def held_until_claimed(
     """
     if not draft.public:
         return draft, None
-    pending = await tx.pending_among(referenced_ids) - {draft.id} if referenced_ids else frozenset()
+    pending = await _to_be_claimed(tx, referenced_ids - {draft.id}) if referenced_ids else frozenset[str]()
     if current is not None and current.public:
         if pending:
             raise RefersToPending(
@@ -130,6 +130,13 @@ async def held_until_claimed(
     if claim.is_committed and not pending:
         return draft, None
     return msgspec.structs.replace(draft, public=False, is_pending=True), claim.refusal
+
+
+async def _to_be_claimed(tx: Transaction, ids: frozenset[str]) -> frozenset[str]:
+    """Those of some identifiers that nobody else must learn yet; not those that other members have claimed."""
+    pending = await tx.pending_among(ids)
+    claims = {each: await publications.claim_state(tx, each) for each in pending}
+    return frozenset(each for each in pending if claims[each].refusal != Code.IDENTIFIER_CLAIMED)
 
 
 def check_is_own(entity: Entity, subject: str) -> None:
