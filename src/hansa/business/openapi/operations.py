@@ -27,7 +27,10 @@ BEARER: Final[Part] = {"bearer": []}
 _FAILURES: Final = (429, 500, 503)
 _BODY_ERRORS: Final = (400, 401, 403, 404, 406, 409, 413, 414, 415, 501, *_FAILURES)
 _AT_VERSION: Final = ("If-Match", "If-Unmodified-Since")
-_WRITTEN: Final = ("ETag", "Last-Modified", "Hansa-Missing", "Hansa-Words", "Hansa-Unresolved")
+_WRITTEN: Final = (
+    *("ETag", "Last-Modified"),
+    *("Hansa-Missing", "Hansa-Publication", "Hansa-Words", "Hansa-Unresolved"),
+)
 MONITOR: Final = "Monitor"
 """In an API with a resource of this type, writes can be asynchronous (TMF630 Part 1, chapter 9)."""
 

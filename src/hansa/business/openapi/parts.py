@@ -60,6 +60,10 @@ HEADERS: Final[Mapping[str, Part]] = {
         "description": "References in the entity to entities that are not, or not yet, in this marketplace.",
         "schema": {"type": "string"},
     },
+    "Hansa-Publication": {
+        "description": "Whether everybody sees the entity: public, pending, private or refused, with the reason.",
+        "schema": {"type": "string", "pattern": "^(public|pending|(private|refused); reason=[a-z-]+)$"},
+    },
     "Hansa-Words": {
         "description": "Words that the state machine does not know, and those that it does.",
         "schema": {"type": "string"},
