@@ -130,15 +130,16 @@ def check_ruleset(raw: bytes) -> None:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return  # it is no document at all, which is said later
     if ruleset != RULESET:
+        named = f"judges by the rules {ruleset!r}" if ruleset else "was founded before rules had names"
         raise Fatal(
             Code.RULES_DIFFER,
-            f"The league judges by the rules {ruleset or 'of a release before names'!r}, this release by {RULESET!r}. "
-            "Run the release that the other members run; docs/operators/recover.md says how.",
+            f"The league {named}; this release judges by {RULESET!r}. Run the release that the other members run; "
+            "docs/operators/recover.md says how.",
         )
 
 
 def _params(fields: dict[str, int]) -> LedgerParams:
-    """The limits, of which every one is given."""
+    """The limits; a document has every one of them."""
     names = [field.name for field in msgspec.structs.fields(LedgerParams)]
     missing, unknown = sorted(set(names) - set(fields)), sorted(set(fields) - set(names))
     if missing or unknown:
