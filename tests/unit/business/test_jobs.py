@@ -167,6 +167,18 @@ async def test_what_is_refused_is_reported_and_the_rest_is_there(market: Marketp
     assert await names(market) == ["a", "c"]
 
 
+async def test_an_identifier_that_another_marketplace_made_is_reported_with_what_to_do(
+    market: Marketplace,
+) -> None:
+    foreign = "urn:ngsi-ld:product-offering:3a77e8ef-5624-80ec-9142-d450e51b0130"
+    market.files.contents["https://files.example/x"] = lines({"name": "a", "id": foreign}, {"name": "b"})
+    async with market.running():
+        job = await market.finished(IMPORTS, {"url": "https://files.example/x", "path": "/productOffering"})
+    assert job["progress"] == {"done": 1, "failed": 1, "total": 2}
+    assert foreign in job["errorLog"]
+    assert 'leave out "id"' in job["errorLog"]
+
+
 @pytest.mark.parametrize(
     "url", ["http://169.254.169.254/latest", "https://files.example/missing", f"{ENDPOINT}/elsewhere"]
 )

@@ -164,6 +164,16 @@ async def test_an_entity_of_another_member_is_refused(
     assert report.bad[0].code == "read-only-replica"
 
 
+async def test_an_identifier_that_another_marketplace_made_is_refused_with_what_to_do(
+    client: InProcessClient, business: Business, tmp_path: Path
+) -> None:
+    foreign = category(1, id="urn:ngsi-ld:category:3a77e8ef-5624-80ec-9142-d450e51b0130")
+    report = await imported(client, business, lines_file(tmp_path, foreign, category(2)))
+    assert counts(report) == (1, 0, 0, 1)
+    assert report.bad[0].code == "identifier-reserved"
+    assert 'leave out "id"' in report.bad[0].reason
+
+
 async def test_an_identifier_of_another_type_is_refused(
     client: InProcessClient, business: Business, tmp_path: Path
 ) -> None:
