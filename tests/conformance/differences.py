@@ -206,6 +206,7 @@ DIFFERENCES: Final = (
                 *for_operators("create, patch, delete", "bucket", "accumulatedBalance"),
                 *for_operators("create, delete", "balanceActionHistory"),
             ),
+            "TMF641": for_operators("patch", "cancelServiceOrder"),
             "TMF656": for_operators("create, delete", "serviceProblemEventRecord"),
             "TMF673": for_operators("create, patch, delete", "geographicAddress"),
             "TMF678": (

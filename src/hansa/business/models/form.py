@@ -14,6 +14,7 @@
     stamped_on_create = ["creationDate"]    # date-times that the marketplace sets
     stamped_on_write = ["lastUpdate"]
     stamped_on_status = ["statusChangeDate"]
+    stamped_in_state = { completionDate = ["completed"] }   # when it gets one of these states
     events = ["Create", "StateChange"]      # CategoryCreateEvent, …; a name in …Event is used as it is
     lifecycle = "catalogue"                 # the state machine in `states.toml`; left out: none
     collection = "TMF908Alarm"              # where an earlier API has that type; left out: the type
@@ -94,6 +95,7 @@ class _ResourceForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stamped_on_create: tuple[str, ...] = ()
     stamped_on_write: tuple[str, ...] = ()
     stamped_on_status: tuple[str, ...] = ()
+    stamped_in_state: dict[str, tuple[str, ...]] = {}
     events: tuple[str, ...] = ()
     lifecycle: str | None = None
     collection: str | None = None
@@ -190,6 +192,7 @@ def _resource(key: str, fields: _ResourceForm) -> Resource:
         stamped_on_create=fields.stamped_on_create,
         stamped_on_write=fields.stamped_on_write,
         stamped_on_status=fields.stamped_on_status,
+        stamped_in_state=fields.stamped_in_state,
         events=tuple(
             event if event.endswith("Event") else f"{capitalized(name)}{event}Event"
             for event in fields.events
@@ -241,7 +244,10 @@ def _check(api: Api) -> None:
 
 def _attributes_named_by(resource: Resource) -> tuple[str, ...]:
     """The attributes of its type that the declaration of a resource names."""
-    names = (*resource.stamped_on_create, *resource.stamped_on_write, *resource.stamped_on_status)
+    names = (
+        *(*resource.stamped_on_create, *resource.stamped_on_write, *resource.stamped_on_status),
+        *resource.stamped_in_state,
+    )
     if resource.status_attribute:
         names += (resource.status_attribute,)
     if (task := resource.task) is not None:

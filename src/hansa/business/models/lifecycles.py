@@ -72,11 +72,11 @@ class Lifecycle(msgspec.Struct, frozen=True):
 
     def nearest(self, state: str) -> str | None:
         """The state that an unknown word most likely means; None when it resembles none."""
-        by_letters = {_normalized(one): one for one in self.next}
+        by_spelling = {_normalized(one): one for one in self.next}
         near = difflib.get_close_matches(
-            _normalized(state)[:NEAR_MAX_CHARS], by_letters, n=1, cutoff=NEAR_RATIO
+            _normalized(state)[:NEAR_MAX_CHARS], by_spelling, n=1, cutoff=NEAR_RATIO
         )
-        return by_letters[near[0]] if near else None
+        return by_spelling[near[0]] if near else None
 
     def successors(self, state: str) -> tuple[str, ...]:
         """States that may follow a state, which is spelt as the machine does."""

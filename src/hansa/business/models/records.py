@@ -139,6 +139,8 @@ class Resource(msgspec.Struct, frozen=True):
     """Date-times that this marketplace sets whenever the entity changes."""
     stamped_on_status: tuple[str, ...] = ()
     """Date-times that this marketplace sets when the entity gets a status, and whenever that changes."""
+    stamped_in_state: Mapping[str, tuple[str, ...]] = {}
+    """Date-times that this marketplace sets when the entity gets one of these states, unless they are set."""
     events: tuple[str, ...] = ()
     """Exact names as they are sent, as `ProductOfferingStateChangeEvent`."""
 

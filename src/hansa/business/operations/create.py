@@ -33,7 +33,7 @@ from hansa.business.operations.writes import WriteResult, check_is_own, held_unt
 from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
 from hansa.business.validation.violations import InvalidBody, Violation, collected
-from hansa.core.access import Action, Caller, Grant
+from hansa.core.access import OPERATOR, Action, Caller, Grant
 from hansa.core.bounded_json import read_object
 from hansa.core.canonical import hashlink
 from hansa.core.errors import Code, Refused
@@ -52,7 +52,7 @@ class NewEntity(BatchItem, Generic[Output]):
     """An entity that is about to be created, and what of it is known so far."""
 
     __slots__ = (
-        "body", "draft", "entity", "hashlink", "missing", "nonce", "output", "parent_id", "present", "unresolved", "words",
+        "body", "draft", "entity", "hashlink", "is_operator", "missing", "nonce", "output", "parent_id", "present", "unresolved", "words",
     )  # fmt: skip
 
     entity: Fields
@@ -70,7 +70,16 @@ class NewEntity(BatchItem, Generic[Output]):
     output: Output
     """Unless it takes the slow path."""
 
-    def __init__(self, body: bytes | Fields, parent_id: str | None, present: Present[Output]) -> None:
+    def __init__(
+        self,
+        body: bytes | Fields,
+        parent_id: str | None,
+        present: Present[Output],
+        *,
+        is_operator: bool = False,
+    ) -> None:
+        self.is_operator = is_operator
+        """Whether it may say what others only read."""
         self.body = body
         """As it was sent; canonical, once it is encoded."""
         self.parent_id = parent_id
@@ -95,11 +104,10 @@ class CreateOperation:
         self._server_fields = server_fields
         self._drafts = drafts
         self._amend = amend
-        # Methods for operators alone are those of the marketplace's own systems: they say what others only
-        # read.
-        kinds = set() if "create" in self._resource.operator_methods else {"read-only", "update-only"}
+        kinds = {"read-only", "update-only"}
         not_settable = {name for name, one in served.attributes.items() if one.access in kinds}
         self._not_settable = frozenset(not_settable - IMMUTABLE - server_fields.dates)
+        """By anybody but the operator, whose systems say what others only read."""
         self.tasks: Tasks | None = None
         """Carries the entities out, when they are tasks."""
         self._preparing = (self._complete, self._check, self._encode, self._index, self._check_content)
@@ -140,7 +148,7 @@ class CreateOperation:
         returned after the commit, and discarded when that fails.
         """
         assert self._served.is_granted(grant, Action.CREATE), "a grant is used where it was made"
-        new = NewEntity(body, parent_id, present)
+        new = NewEntity(body, parent_id, present, is_operator=OPERATOR in grant.caller.roles)
         if await self._batches.run(new) is DONE:
             return new.output
         matched_ids = await self._matched_ids(new)
@@ -163,7 +171,8 @@ class CreateOperation:
         count_max = self._context.limits.collection_patch_entities_max
         if len(bodies) > count_max:
             raise Refused(Code.INVALID, f"One patch creates at most {count_max} entities.")
-        prepared = [await self._prepared(body, parent_id) for body in bodies]
+        is_operator = OPERATOR in grant.caller.roles
+        prepared = [await self._prepared(body, parent_id, is_operator=is_operator) for body in bodies]
         matched_ids = [await self._matched_ids(new) for new in prepared]
         async with self._store.transaction() as tx:
             await self._served.check_parent(parent_id, public_only=False)
@@ -175,7 +184,7 @@ class CreateOperation:
         Raises:
             Refused: As `one` does.
         """
-        new = await self._prepared(body, None)
+        new = await self._prepared(body, None, is_operator="create" in self._resource.operator_methods)
         recalled = await self._context.identifiers.recalled(new.entity["id"]) if new.nonce is None else None
         return (await self._create(tx, new, await self._matched_ids(new), recalled)).entity
 
@@ -205,7 +214,7 @@ class CreateOperation:
         ):
             rule = f"must be {resource.type} or a type derived from it"
             violations.append(Violation("@type", rule, type_name))
-        if not self._not_settable.isdisjoint(entity):
+        if not new.is_operator and not self._not_settable.isdisjoint(entity):
             violations += [
                 Violation(name, "is set by this marketplace", entity[name])
                 for name in sorted(entity.keys() & self._not_settable)
@@ -262,9 +271,11 @@ class CreateOperation:
 
     # -- the slow path --------------------------------------------------------------------------------------
 
-    async def _prepared(self, body: Fields, parent_id: str | None) -> NewEntity[WriteResult]:
+    async def _prepared(
+        self, body: Fields, parent_id: str | None, *, is_operator: bool
+    ) -> NewEntity[WriteResult]:
         """A new entity after everything that needs no transaction, outside a batch."""
-        new = NewEntity[WriteResult](body, parent_id, lambda result: result)
+        new = NewEntity[WriteResult](body, parent_id, lambda result: result, is_operator=is_operator)
         new.entity = body
         for stage in self._preparing:
             outcome = await stage(new)

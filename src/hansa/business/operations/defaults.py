@@ -79,9 +79,15 @@ class ServerFields:
                 dates = (*dates, *resource.stamped_on_status)
         if dates:
             after.update(dict.fromkeys(dates, rfc3339(self._clock.now())))
+        if resource.stamped_in_state and resource.status_attribute is not None:
+            status = resource.status_attribute
+            if (state := after.get(status)) != before.get(status):
+                for name, states in resource.stamped_in_state.items():
+                    if state in states and name not in after:
+                        after[name] = rfc3339(self._clock.now())
 
     def _respell_states(self, after: Fields, before: Fields) -> None:
-        """Write the states that a write brings as their state machine spells them: `launched` as `Launched`."""
+        """Write the states that a write brings as their state machine spells them, as `Launched`."""
         if self._lifecycle is None or self._resource.status_attribute is None:
             return
         status = self._resource.status_attribute

@@ -31,7 +31,7 @@ from hansa.business.patches import apply_patch, check_patch
 from hansa.business.rules import UnresolvedReference
 from hansa.business.served_resource import ServedResource
 from hansa.business.validation.violations import InvalidBody, Violation, collected, refuse
-from hansa.core.access import Action, Caller, Grant
+from hansa.core.access import OPERATOR, Action, Caller, Grant
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity, EntityDraft, Transaction
 from hansa.store.tables import publications
@@ -54,12 +54,12 @@ class UpdateOperation:
         self._server_fields = ServerFields(self._resource, self._attributes, context.models, context.clock)
         self._drafts = DraftBuilder(served, context)
         self.create = CreateOperation(served, context, self._server_fields, self._drafts, self.amended)
-        # Methods for operators alone are those of the marketplace's own systems: they say what others only
-        # read.
-        self._immutable = frozenset((*IMMUTABLE, *TYPE_ATTRIBUTES)) | (
-            self._with_access("create-only")
-            if "patch" in self._resource.operator_methods
-            else self._with_access("create-only", "read-only")
+        # The marketplace's own systems, which have the role operator, say what others only read.
+        self._immutable_by_operator = (
+            frozenset((*IMMUTABLE, *TYPE_ATTRIBUTES)) | self._with_access("create-only")
+        ) - self._server_fields.dates
+        self._immutable = self._immutable_by_operator | (
+            self._with_access("read-only") - self._server_fields.dates
         )
 
     def authorize(self, caller: Caller) -> Grant:
@@ -98,7 +98,8 @@ class UpdateOperation:
             refuse([Violation("id", "must be the identifier in the path", body["id"])])
         async with self._store.transaction() as tx:
             current = await current_entity(tx, self._served, entity_id, parent_id, expected)
-            return await self._change(tx, current, self._replacement(current, body))
+            after = self._replacement(current, body)
+            return await self._change(tx, current, after, is_operator=OPERATOR in grant.caller.roles)
 
     async def patch(
         self,
@@ -129,7 +130,7 @@ class UpdateOperation:
         async with self._store.transaction() as tx:
             current = await current_entity(tx, self._served, entity_id, parent_id, expected)
             after = apply_patch(form, msgspec.json.decode(current.body), patch, limits)
-            return await self._change(tx, current, after)
+            return await self._change(tx, current, after, is_operator=OPERATOR in grant.caller.roles)
 
     async def create_or_replace_within(self, tx: Transaction, body: Mapping[str, Any]) -> Entity:
         """Create an entity, or replace the one with its identifier, on behalf of the marketplace; for jobs.
@@ -146,7 +147,9 @@ class UpdateOperation:
             )
         check_is_own(current, "The entity")
         try:
-            return (await self._change(tx, current, self._replacement(current, dict(body)))).entity
+            is_operator = "patch" in self._resource.operator_methods
+            after = self._replacement(current, dict(body))
+            return (await self._change(tx, current, after, is_operator=is_operator)).entity
         except RefersToPending as error:
             # What it refers to can be in the same transaction, so that repeating this one is no use.
             raise Refused(Code.CONFLICT, error.message) from error
@@ -179,12 +182,14 @@ class UpdateOperation:
                 after.setdefault(name, value)
         return after
 
-    async def _change(self, tx: Transaction, current: Entity, after: Fields) -> WriteResult:
+    async def _change(
+        self, tx: Transaction, current: Entity, after: Fields, *, is_operator: bool = False
+    ) -> WriteResult:
         """Put new content of an entity that is here; the same content is not written."""
         before = msgspec.json.decode(current.body)
         after = {name: value for name, value in after.items() if value is not None and name != "href"}
         try:
-            self._check_change(before, after)
+            self._check_change(before, after, self._immutable_by_operator if is_operator else self._immutable)
         except InvalidBody as error:
             self._server_fields.restore_dates(before, after)
             self._server_fields.set_in_changed(before, after)
@@ -227,14 +232,14 @@ class UpdateOperation:
     def _with_access(self, *kinds: Access) -> frozenset[str]:
         return frozenset(name for name, one in self._attributes.items() if one.access in kinds)
 
-    def _check_change(self, before: Fields, after: Fields) -> None:
+    def _check_change(self, before: Fields, after: Fields, immutable: frozenset[str]) -> None:
         added = {name: value for name, value in after.items() if name not in before}
         violations = collected(
             (partial(self._served.validator.check_names, self._resource.type, added, after),)
         )
         violations += [
             Violation(name, "cannot be changed", after.get(name))
-            for name in sorted(self._immutable - self._server_fields.dates)
+            for name in sorted(immutable)
             if after.get(name) != before.get(name)
         ]
         refuse(violations)

@@ -279,7 +279,7 @@ def _missing(holder: dict[str, Any], path: Path, item: Attribute, owner: str) ->
     )
 
 
-def _letters(word: str) -> str:
+def _folded(word: str) -> str:
     """What remains of a word when its case and the blanks around it count for nothing."""
     return word.strip().casefold()
 
@@ -326,10 +326,10 @@ def _strings(attributes: Mapping[str, Attribute]) -> frozenset[str]:
 def _enumeration(values: tuple[str, ...]) -> Check:
     allowed = frozenset(values)
     rule = f"must be one of {', '.join(values)}"
-    by_letters = {_letters(value): value for value in values}
+    by_spelling = {_folded(value): value for value in values}
 
     def check(value: Any, path: Path, violations: Violations) -> None:
-        if type(value) is str and value not in allowed and (word := by_letters.get(_letters(value))):
+        if type(value) is str and value not in allowed and (word := by_spelling.get(_folded(value))):
             violations.append(RespeltWord(_text_of(path), rule, value, steps=path, word=word))
         elif type(value) is not str or (allowed and value not in allowed):
             violations.append(Violation(_text_of(path), rule if allowed else "must be a string", value))
