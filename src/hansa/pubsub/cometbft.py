@@ -174,7 +174,7 @@ class CometBftBus(LedgerBus):
                 round=int(commit["round"]),
                 proposer=str(header["proposer_address"]),
                 votes=tuple(
-                    CommitVote(vote["validator_address"], vote["timestamp"], vote["signature"])
+                    CommitVote(vote["validator_address"], vote["signature"])
                     for vote in votes
                     if vote["block_id_flag"] != VOTE_ABSENT
                 ),

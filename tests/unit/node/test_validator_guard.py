@@ -51,7 +51,7 @@ def block(height: int, *, is_signed: bool = False, is_proposed: bool = False) ->
 
 
 def signers_of(height: int, signers: Sequence[str], proposer: str = OTHERS[0]) -> BlockSigners:
-    votes = tuple(CommitVote(address, "2027-01-01T00:00:00.123456789Z", "c2ln") for address in signers)
+    votes = tuple(CommitVote(address, "c2ln") for address in signers)
     return BlockSigners(height, 0, proposer, votes, 4)
 
 
@@ -118,8 +118,6 @@ class Ledger:
         self.is_silent = False
         self.votes: list[tuple[str, SigningState]] = []
         """Under way: by whom, and what."""
-        self.time = "2027-01-01T00:00:00.123456789Z"
-        """Of all votes; ours begins in 2026."""
 
     async def ledger(self) -> LedgerStatus:
         if self.is_silent:
@@ -134,9 +132,7 @@ class Ledger:
 
     async def signers_of(self, height: int | None = None) -> BlockSigners:
         height = self.height if height is None else height
-        block = signers_of(height, self.signed(height))
-        votes = tuple(msgspec.structs.replace(vote, time=self.time) for vote in block.votes)
-        return msgspec.structs.replace(block, votes=votes)
+        return signers_of(height, self.signed(height))
 
     async def votes_under_way(self, address: str) -> tuple[SigningState, ...]:
         return tuple(vote for voter, vote in self.votes if voter == address)
@@ -287,21 +283,6 @@ async def test_a_signature_beyond_its_memory_makes_it_observe(setting: Setting, 
     assert setting.guard.decide() is (behind_by > 0)
     if behind_by > 0:
         assert setting.guard.status.reason is Reason.MEMORY_BEHIND
-
-
-async def test_a_vote_of_before_its_start_that_it_does_not_remember_makes_it_observe(
-    setting: Setting,
-) -> None:
-    write_signing_state(setting.folder / LEDGER, SigningState(1900, 0, 3))
-    setting.guard.decide()
-    setting.ledger.height = 2000
-    setting.ledger.signed = lambda _: (*OTHERS, setting.address)
-    write_signing_state(setting.folder / LEDGER, SigningState(2001, 0, 2))
-    await setting.run_for(5)
-    assert setting.restarts == 0
-    setting.ledger.time = "2025-12-31T23:59:59.999999999Z"
-    await setting.run_for(5)
-    assert setting.guard.decide() is True
 
 
 @pytest.mark.parametrize(("signature", "is_double"), [("c2ln", False), ("b3RoZXI=", True)])

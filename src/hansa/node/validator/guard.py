@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -142,9 +141,6 @@ class ValidatorGuard:
         self._logger = logger
         self._address = read_key(folder / VALIDATOR_KEY).address
         self._observing: Observing | None = None
-        self._remembered = UNSIGNED
-        """What was signed when the engine started."""
-        self._started_at = clock.now()
         self._absence: Absence | None = None
         self._counting_since_s = 0.0
         self._elsewhere: tuple[str, ...] = ()
@@ -173,9 +169,6 @@ class ValidatorGuard:
             )
         self._proven_at = self._absence = None
         self._observing = observing
-        self._started_at = self._clock.now()
-        if observing is None:
-            self._remembered = read_signing_state(self._folder / LEDGER)
         return observing is not None
 
     def _after_loss(self) -> Observing | None:
@@ -219,9 +212,9 @@ class ValidatorGuard:
         """Whether the last block has a signature of the key that our engine did not make.
 
         The folder is marked then. Our engine writes what it signs into its memory before it signs, and signs
-        one height, round and step once, whatever happens. So three kinds of votes are not its own: one beyond
-        its memory; one of before its start, at a height that it did not remember then; and one that differs
-        from the last that it made. Two engines with one key vote alike, but not at the same time.
+        one height, round and step once, whatever happens. So two kinds of votes are not its own: one beyond
+        its memory, and one that differs from the last that it made. Two engines with one key vote alike, but
+        not at the same time, which is part of what is signed. This machine's clock does not matter.
         """
         block = await ledger.signers_of()
         vote = block.vote_of(self._address)
@@ -229,9 +222,8 @@ class ValidatorGuard:
             return False
         signed, signature = read_last_signature(self._folder / LEDGER)
         is_last = (signed.height, signed.round, signed.step) == (block.height, block.round, PRECOMMIT)
-        is_older = block.height > self._remembered.height and _is_before(vote.time, self._started_at)
         is_double = is_last and signature not in {"", vote.signature}
-        if not (is_double or is_older or signed.height < block.height):
+        if not is_double and signed.height >= block.height:
             return False
         self._logger.error(
             "signed_by_another",
@@ -390,14 +382,6 @@ class ValidatorGuard:
         if absence is None:
             return f"{begin}it is not up to date with the other members yet"
         return f"{begin}nobody signed with its key in {absence.blocks} blocks of {absence.blocks_needed}"
-
-
-def _is_before(time: str, moment: datetime) -> bool:
-    """Whether a vote was made before a moment; False when its time cannot be read."""
-    try:
-        return datetime.fromisoformat(time) < moment
-    except (ValueError, TypeError):
-        return False
 
 
 def _credible_height(heights: Sequence[int]) -> int:

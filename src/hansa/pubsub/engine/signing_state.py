@@ -37,8 +37,6 @@ class CommitVote(msgspec.Struct, frozen=True):
 
     address: str
     """Of the validator: 40 hexadecimal digits, upper case."""
-    time: str
-    """By the validator's own clock; RFC 3339."""
     signature: str
     """Base64."""
 
