@@ -12,7 +12,7 @@ from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.own_identifiers import OwnIdentifiers
-from hansa.core.policies import MissingAttributes, UnknownAttributes
+from hansa.core.policies import ItemStates, MissingAttributes, UnknownAttributes
 from hansa.store import Store
 
 
@@ -23,6 +23,8 @@ class Policies(msgspec.Struct, frozen=True):
     """Attributes that the model does not know, in a body that announces no extension."""
     missing_attributes: MissingAttributes = "complete"
     """Attributes that the model requires and a body leaves out."""
+    item_states: ItemStates = "follow"
+    """Items of an order that ends as a whole."""
     allowed_origins: tuple[str, ...] = ()
     """Web origins whose pages may send tokens, as `https://shop.example`."""
 

@@ -16,5 +16,7 @@ UnknownExtensions = Literal["keep", "refuse"]
 """What becomes of a body that announces an extension whose schema is not registered."""
 UnresolvedPolicy = Literal["warn", "refuse"]
 """What becomes of a write that refers to an entity which is not here."""
+ItemStates = Literal["follow", "decide"]
+"""What becomes of the items of an order that ends as a whole."""
 DeletionPolicy = Literal["refuse", "warn"]
 """What becomes of the deletion of an entity that others refer to."""

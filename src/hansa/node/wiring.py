@@ -98,7 +98,12 @@ def business_context(
             limits=settings.limits,
         ),
         identifiers=identifiers,
-        policies=Policies(settings.unknown_attributes, settings.missing_attributes, settings.allowed_origins),
+        policies=Policies(
+            settings.unknown_attributes,
+            settings.missing_attributes,
+            settings.item_states,
+            settings.allowed_origins,
+        ),
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
     )
     return context, job_files

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hansa.business.models import Attribute, Lifecycle, Models, Resource
+from hansa.business.operations.item_states import ItemStateRules
 from hansa.core.clock import Clock, rfc3339
+from hansa.core.policies import ItemStates
 
 Fields = dict[str, Any]
 
@@ -24,8 +26,14 @@ class ServerFields:
     """Sets the server's fields in the entities of one resource."""
 
     def __init__(
-        self, resource: Resource, attributes: Mapping[str, Attribute], models: Models, clock: Clock
+        self,
+        resource: Resource,
+        attributes: Mapping[str, Attribute],
+        models: Models,
+        clock: Clock,
+        item_states: ItemStates = "follow",
     ) -> None:
+        self._item_states = ItemStateRules(resource, models, item_states)
         self._resource = resource
         self._clock = clock
         self._values = {name: one.on_create for name, one in attributes.items() if one.on_create is not None}
@@ -52,6 +60,7 @@ class ServerFields:
             if name not in entity:
                 entity[name] = copy.copy(value)
         self._set_initial_states(entity, {})
+        self._item_states.apply({}, entity)
         if self.dates:
             now = rfc3339(self._clock.now())
             for name, is_settable in self._initial_dates:
@@ -71,6 +80,7 @@ class ServerFields:
         """Set them in changed content, in place."""
         self._respell_states(after, before)
         self._set_initial_states(after, before)
+        self._item_states.apply(before, after)
         resource = self._resource
         dates = resource.stamped_on_write
         if resource.stamped_on_status and resource.status_attribute is not None:

@@ -51,7 +51,13 @@ class UpdateOperation:
         self._attributes = served.attributes
         self._context = context
         self._store = context.store
-        self._server_fields = ServerFields(self._resource, self._attributes, context.models, context.clock)
+        self._server_fields = ServerFields(
+            self._resource,
+            self._attributes,
+            context.models,
+            context.clock,
+            context.policies.item_states,
+        )
         self._drafts = DraftBuilder(served, context)
         self.create = CreateOperation(served, context, self._server_fields, self._drafts, self.amended)
         # The marketplace's own systems, which have the role operator, say what others only read.

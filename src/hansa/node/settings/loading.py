@@ -21,6 +21,7 @@ from hansa.core.limits import Limits
 from hansa.core.members import normal_endpoint
 from hansa.core.policies import (
     DeletionPolicy,
+    ItemStates,
     MissingAttributes,
     UnknownAttributes,
     UnknownExtensions,
@@ -67,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True):
     ready_lag_max_events: int
     unknown_attributes: UnknownAttributes
     missing_attributes: MissingAttributes
+    item_states: ItemStates
     unknown_extensions: UnknownExtensions
     unresolved_references: UnresolvedPolicy
     referenced_deletion: DeletionPolicy

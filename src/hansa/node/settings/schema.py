@@ -13,6 +13,7 @@ import msgspec
 from hansa.core.limits import Limits
 from hansa.core.policies import (
     DeletionPolicy,
+    ItemStates,
     MissingAttributes,
     UnknownAttributes,
     UnknownExtensions,
@@ -83,6 +84,14 @@ BUSINESS_SETTINGS: Final = (
         "What becomes of a body that leaves out what its document requires: it is completed as far as the marketplace can "
         "tell, and the answer names what is still missing; or everything is demanded.",
         "strict",
+    ),
+    _choice(
+        "item_states",
+        ItemStates,
+        "follow",
+        "What becomes of the items of an order that is completed, failed, cancelled or rejected as a whole: they follow, or "
+        "they decide, and the order is refused to end before them.",
+        "decide",
     ),
     _choice(
         "unknown_extensions",
