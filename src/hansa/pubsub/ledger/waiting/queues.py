@@ -81,6 +81,8 @@ class WaitingTransactions:
         """Height of the block that last held something of a sender."""
         self._recent_bytes: dict[str, int] = {}
         """Of each sender in the last blocks, older ones counting less."""
+        self._height = 0
+        """Of the last block."""
         self._empty_blocks = 0
         """In a row."""
 
@@ -211,8 +213,8 @@ class WaitingTransactions:
         """Fill a proposal from the queues by turns, and then from candidates that do not wait here.
 
         The next turn is that of the sender with the fewest bytes in the proposal; among equals, of the one
-        that has been in no block for longest. A sender of which more waits than of others gets a transaction
-        in every block, and more only up to its share (`_shares_bytes`). What is not valid yet holds up the
+        that has been in no block for longest. Each gets one transaction, and more up to its share
+        (`_shares_bytes`). What is not valid yet holds up the
         later ones of its sender, which would make it outdated.
         """
         shares_bytes = self._shares_bytes()
@@ -225,7 +227,8 @@ class WaitingTransactions:
                 del taken_bytes[did]
                 continue
             waiting = queue[places[did]]
-            if taken_bytes[did] > 0 and taken_bytes[did] + len(waiting.raw) > shares_bytes[did]:
+            share_bytes, taken = shares_bytes[did], taken_bytes[did]
+            if not share_bytes or (taken and taken + len(waiting.raw) > share_bytes):
                 del taken_bytes[did]
                 continue
             places[did] += 1
@@ -250,7 +253,9 @@ class WaitingTransactions:
         makes their blocks neither much larger nor much later: it gets what is usual among them, and half of
         that when it has more than twice as much. What was in the last blocks counts as well as what waits:
         whoever waits for one transaction to be committed before submitting the next has nothing waiting just
-        then. Any other sender is bounded by `SHARE_MAX_BYTES` alone.
+        then. It gets nothing in the block after one that it was in: the engine makes that one anyway, for the
+        proof of the one before, and makes it faster without transactions. Any other sender is bounded by
+        `SHARE_MAX_BYTES` alone.
         """
         waiting = {did: sum(len(one.raw) for one in queue) for did, queue in self._queues.items()}
         active = {did: max(waiting.get(did, 0), recent) for did, recent in self._recent_bytes.items()}
@@ -260,6 +265,8 @@ class WaitingTransactions:
             usual = median_low([other for one, other in active.items() if one != did] or [size])
             if len(self._queues[did]) <= SUBMITTED_MAX or 4 * size <= 5 * usual:
                 share = size
+            elif self._committed_at.get(did) == self._height and len(active) > 1:
+                share = 0
             else:
                 share = max(SHARE_MIN_BYTES, 5 * usual // 4 if size <= 2 * usual else usual // 2)
             shares[did] = min(share, SHARE_MAX_BYTES)
@@ -287,6 +294,7 @@ class WaitingTransactions:
             effects: Of the block.
             transactions: Of the block.
         """
+        self._height = view.head.height
         self._empty_blocks = 0 if transactions else self._empty_blocks + 1
         self._note_sizes(effects)
         self._remove_committed(view, effects, transactions)
