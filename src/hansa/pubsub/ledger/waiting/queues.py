@@ -40,6 +40,7 @@ WAITING_SIZE_MAX_BYTES: Final = 2_000_000
 transaction at least."""
 SUBMITTED_MAX: Final = 8
 """Twice as many transactions as a publisher submits at a time (`publish_in_flight_max`)."""
+YIELDED_BLOCKS_MAX: Final = 3
 SHARE_MIN_BYTES: Final = 16_384
 """Of a sender in a block, beside others of which less waits: some forty events."""
 SHARE_MAX_BYTES: Final = 150_000
@@ -253,9 +254,9 @@ class WaitingTransactions:
         makes their blocks neither much larger nor much later: it gets what is usual among them, and half of
         that when it has more than twice as much. What was in the last blocks counts as well as what waits:
         whoever waits for one transaction to be committed before submitting the next has nothing waiting just
-        then. It gets nothing in the block after one that it was in: the engine makes that one anyway, for the
-        proof of the one before, and makes it faster without transactions. Any other sender is bounded by
-        `SHARE_MAX_BYTES` alone.
+        then. It gets nothing in the block that follows another with transactions: the engine makes that one
+        anyway, for the proof of the one before, and makes it faster without transactions; only when it has
+        been in none of the last `YIELDED_BLOCKS_MAX`. Any other sender is bounded by `SHARE_MAX_BYTES` alone.
         """
         waiting = {did: sum(len(one.raw) for one in queue) for did, queue in self._queues.items()}
         active = {did: max(waiting.get(did, 0), recent) for did, recent in self._recent_bytes.items()}
@@ -265,12 +266,17 @@ class WaitingTransactions:
             usual = median_low([other for one, other in active.items() if one != did] or [size])
             if len(self._queues[did]) <= SUBMITTED_MAX or 4 * size <= 5 * usual:
                 share = size
-            elif self._committed_at.get(did) == self._height and len(active) > 1:
+            elif len(active) > 1 and self._yields(did):
                 share = 0
             else:
                 share = max(SHARE_MIN_BYTES, 5 * usual // 4 if size <= 2 * usual else usual // 2)
             shares[did] = min(share, SHARE_MAX_BYTES)
         return shares
+
+    def _yields(self, did: str) -> bool:
+        """Whether a sender leaves the next block to the others."""
+        blocks_without = self._height - self._committed_at.get(did, -YIELDED_BLOCKS_MAX)
+        return self._empty_blocks == 0 and blocks_without < YIELDED_BLOCKS_MAX
 
     def _note_sizes(self, effects: BlockEffects) -> None:
         """Bring up to date what senders have had in the last blocks: the half of each block before counts."""
