@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hansa.business.models import Attribute, Lifecycle, Models, Resource
-from hansa.business.operations.item_states import ItemStateRules
+from hansa.business.rules.item_states import ItemStateRules
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.policies import ItemStates
 

@@ -133,7 +133,7 @@ async def held_until_claimed(
 
 
 async def _to_be_claimed(tx: Transaction, ids: frozenset[str]) -> frozenset[str]:
-    """Those of some identifiers that nobody else must learn yet; not those that other members have claimed."""
+    """Identifiers that nobody else must learn yet; not those that other members have claimed."""
     pending = await tx.pending_among(ids)
     claims = {each: await publications.claim_state(tx, each) for each in pending}
     return frozenset(each for each in pending if claims[each].refusal != Code.IDENTIFIER_CLAIMED)

@@ -32,7 +32,7 @@ class ItemStateRules:
         )
 
     def apply(self, before: Fields, after: Fields) -> None:
-        """Set, in place, the states that follow from those that a write sets; `before` is empty for a new entity.
+        """Set, in place, the states that follow from those a write sets (`before` is empty for a new one).
 
         Raises:
             Refused: `Code.TRANSITION_REFUSED`, when an order ends before its items, and they decide.
