@@ -12,7 +12,6 @@ the client, which may be in use; a sub-resource, whose parent has to stay; and a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -32,7 +31,7 @@ from hansa.business.operations.tasks import Tasks
 from hansa.business.operations.writes import WriteResult, check_is_own, held_until_claimed
 from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
-from hansa.business.validation.violations import InvalidBody, Violation, collected
+from hansa.business.validation.violations import InvalidBody, Violation
 from hansa.core.access import OPERATOR, Action, Caller, Grant
 from hansa.core.bounded_json import read_object
 from hansa.core.canonical import hashlink
@@ -202,7 +201,11 @@ class CreateOperation:
         if None in entity.values():
             new.entity = entity = {name: value for name, value in entity.items() if value is not None}
         entity.setdefault("@type", resource.type)
-        violations = collected((partial(self._served.validator.check_names, resource.type, entity, entity),))
+        violations: list[Violation] = []
+        try:
+            self._served.validator.check_names(resource.type, entity, entity)
+        except InvalidBody as error:
+            violations += error.violations
         if "id" not in entity:
             entity["id"], new.nonce = context.identifiers.new(resource.type)
         else:

@@ -61,12 +61,14 @@ class UpdateOperation:
         self._drafts = DraftBuilder(served, context)
         self.create = CreateOperation(served, context, self._server_fields, self._drafts, self.amended)
         # The marketplace's own systems, which have the role operator, say what others only read.
-        self._immutable_by_operator = (
-            frozenset((*IMMUTABLE, *TYPE_ATTRIBUTES)) | self._with_access("create-only")
-        ) - self._server_fields.dates
-        self._immutable = self._immutable_by_operator | (
-            self._with_access("read-only") - self._server_fields.dates
-        )
+        for_all = {
+            *IMMUTABLE,
+            *TYPE_ATTRIBUTES,
+            *self._with_access("create-only"),
+        } - self._server_fields.dates
+        self._immutable_by_operator = tuple(sorted(for_all))
+        read_only = self._with_access("read-only") - self._server_fields.dates
+        self._immutable = tuple(sorted(for_all | read_only))
 
     def authorize(self, caller: Caller) -> Grant:
         """The grant to change entities here.
@@ -238,14 +240,14 @@ class UpdateOperation:
     def _with_access(self, *kinds: Access) -> frozenset[str]:
         return frozenset(name for name, one in self._attributes.items() if one.access in kinds)
 
-    def _check_change(self, before: Fields, after: Fields, immutable: frozenset[str]) -> None:
+    def _check_change(self, before: Fields, after: Fields, immutable: tuple[str, ...]) -> None:
         added = {name: value for name, value in after.items() if name not in before}
         violations = collected(
             (partial(self._served.validator.check_names, self._resource.type, added, after),)
         )
         violations += [
             Violation(name, "cannot be changed", after.get(name))
-            for name in sorted(immutable)
+            for name in immutable
             if after.get(name) != before.get(name)
         ]
         refuse(violations)
