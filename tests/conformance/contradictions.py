@@ -73,29 +73,7 @@ CONTRADICTIONS: Final[dict[str, Kit]] = {
         correction=((r'nanana(?=\\",(?:\\[rnt]|\s)*\\"externalId)', "acknowledged"),),
     ),
     "TMF640/CTK-TMF640-ServiceActivation-R18-5": Kit(
-        (
-            Contradiction(
-                ("Create one Service", "Create another Service"),
-                "relatedParty without @referredType",
-                "RelatedParty.@referredType is required",
-                shows="until corrected",
-            ),
-            Contradiction(
-                ("Filtered fields",), "nothing but id and state", ALWAYS_RETURNED, shows="once corrected"
-            ),
-        ),
-        left_without=(
-            "Retrieve a Service by it's ID",
-            "Retrieve a Service by it's ID 2",
-            "Retrieve a list of services by one characteristic",
-            "Retrieve a Filtered List with only one Service using name",
-        ),
-        correction=(
-            (
-                r'(?<=\\"relatedParty\\": \[)((?:\\[rnt]|\s)*\{)',
-                r'\1 \\"@referredType\\": \\"Organization\\",',
-            ),
-        ),
+        (Contradiction(("Filtered fields",), "nothing but id and state", ALWAYS_RETURNED),),
     ),
     "TMF641/CTK-TMF641-ServiceOrdering": Kit(
         (

@@ -115,6 +115,7 @@ async def test_the_store_tells_the_type_of_a_reference_whose_identifier_does_not
         (f"{PARTY}/organization", {"isHeadOffice": True}, "tradingName: is required"),
         (f"{ORDERING}/productOrder", {"description": "x"}, "productOrderItem: is required"),
         (f"{ORDERING}/productOrder", {"productOrderItem": [{"id": "1"}]}, "productOrderItem[0].action"),
+        ("/tmf-api/serviceTestManagement/v4/serviceTest", {"name": "x"}, "testSpecification: is required"),
         (f"{ORDERING}/cancelProductOrder", {"cancellationReason": "x"}, "productOrder: is required"),
     ],
 )

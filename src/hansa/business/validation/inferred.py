@@ -26,6 +26,8 @@ _OF_MEANING: Final = frozenset({"id", "name", "value", "text", "action", "coordi
 """Attributes of parts on which their meaning hangs."""
 _EQUIVALENT: Final[Mapping[str, str]] = {"tradingName": "name"}
 """Attributes of entities that another one stands in for."""
+_DEMANDED: Final = frozenset({("ServiceTest", "relatedService"), ("ServiceTest", "testSpecification")})
+"""References without which an entity says nothing: TM Forum's own kits expect a refusal."""
 _INTENDED: Final = ("planned", "requested", "expected", "scheduled")
 """Beginnings of the names of date-times that nobody but the client knows."""
 
@@ -135,7 +137,8 @@ class InferredValues:
             return one.holder.get(_EQUIVALENT[one.name]) is not None
         resource = next((each for each in self._api.resources if each.type == one.owner), None)
         is_reference = self._models.references.target(one.type) is not None
-        return is_reference and resource is not None and resource.task is None
+        is_demanded = (one.owner, one.name) in _DEMANDED
+        return is_reference and not is_demanded and resource is not None and resource.task is None
 
 
 def _free_number(one: MissingAttribute) -> str:
