@@ -45,7 +45,7 @@ async def test_people_are_private(business: Business) -> None:
     assert (await business.reader.get(PEOPLE)).headers["x-total-count"] == "1"
 
 
-@pytest.mark.parametrize("status", ["In study", "In design", "Active", "launched", "LAUNCHED", "Rejected"])
+@pytest.mark.parametrize("status", ["In study", "In design", "Active", "Lauched", "Rejected"])
 async def test_a_draft_does_not_exist_for_who_has_no_token(business: Business, status: str) -> None:
     draft, _ = await made(business, lifecycleStatus=status), await made(business, name="public")
     check_refused(await business.anonymous.get(draft["href"]), 404, "not-found")
