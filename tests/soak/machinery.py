@@ -32,6 +32,12 @@ async def forever(work: Awaitable[None]) -> None:
     await work
 
 
+async def is_replaced(member: RunningMember, role: str, pid: int) -> bool:
+    """Whether a child process was started anew after one that was killed."""
+    children = (await status_of(member) or {"children": ()})["children"]
+    return any(child["name"] == role and child["pid"] not in {None, 0, pid} for child in children)
+
+
 async def is_signing(member: RunningMember) -> bool:
     """Whether a member's validator signs: it does not observe, as it does for a while after a restoration."""
     validator = (await status_of(member) or {}).get("validator")

@@ -46,7 +46,7 @@ from tests.league.harness import (
     league,
     wait_until,
 )
-from tests.soak.machinery import hansa, has_command, interpreters, is_signing, running, status_of
+from tests.soak.machinery import hansa, has_command, interpreters, is_replaced, is_signing, running, status_of
 from tests.soak.measurements import (
     HashWatch,
     Processes,
@@ -120,6 +120,7 @@ class Soak:
         self._disturbed_s: dict[RunningMember, list[tuple[float, float]]] = {}
         """From when to when a member was disturbed."""
         self._lags_s: list[float] = []
+        self._loads: list[float] = []
         self._is_over = asyncio.Event()
         """Whether all acts are done."""
         self._node_key = register_second_engine(made.members, made[HOSTILE], PARAMS)
@@ -267,6 +268,7 @@ class Soak:
             began_s = CLOCK.monotonic()
             await CLOCK.sleep(LAG_PAUSE_S)
             self._lags_s.append(CLOCK.monotonic() - began_s - LAG_PAUSE_S)
+            self._loads.append(os.getloadavg()[0] / (os.cpu_count() or 1))
 
     def _sample_processes(self, member: RunningMember, status: Any) -> None:
         if member.process is not None:
@@ -322,6 +324,13 @@ class Soak:
             assert member.process is not None
             await member.process.wait()
             await self._start(member)
+        elif act.kind == "kill":
+            await wait_until(
+                partial(is_replaced, member, act.role, pid),
+                f"{member.name} has another {act.role}",
+                RECOVERY_TIMEOUT_S,
+                self.league.members,
+            )
         return True
 
     async def _restore(self, member: RunningMember) -> bool:
@@ -425,6 +434,7 @@ class Soak:
                 for member, size in before.items()
             },
             lag_s=quantiles(self._lags_s),
+            load=quantiles(self._loads)[0],
             stalls_s=round(self.stall_s, 1),
         )
 
