@@ -31,9 +31,12 @@ from hansa.cli.catalogue.listing import entries
 from hansa.cli.client import Client
 from hansa.core.errors import HansaError
 from hansa.core.identifiers import entity_key
-from hansa.node.folder import CARD
+from hansa.core.limits import Limits
+from hansa.node.folder import CARD, LEDGER, LEDGER_STATE
 from hansa.node.folder.card import read_card
-from hansa.pubsub.engine import address_of
+from hansa.pubsub.bus import EventFilter
+from hansa.pubsub.cometbft import CometBftBus
+from hansa.pubsub.engine import RPC_SOCKET, address_of
 from hansa.pubsub.ledger.genesis import LedgerParams
 from tests.golden.environments import TOP
 from tests.league.further_engines import double, register_second_engine, stranger
@@ -219,23 +222,16 @@ class Soak:
     # -- watching ---------------------------------------------------------------------------------------------
 
     async def _observe(self) -> None:
-        """Note when honest events are committed, by the stream of a member that nobody disturbs."""
-        after = 0
-        issuers = "&".join(f"issuer={self.dids[member]}" for member in self.honest.members)
-        headers = {"Accept": "application/cloudevents+json"}
-        timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            while True:
-                url = f"{self.honest[0].url}/league/v1/events/stream?after={after}&{issuers}"
-                try:
-                    async with session.get(url, headers=headers) as answer:
-                        async for line in answer.content:
-                            if line.startswith(b"data: "):
-                                event = msgspec.json.decode(line[6:])
-                                after = int(event["sequence"])
-                                self._committed(event["subject"])
-                except (aiohttp.ClientError, TimeoutError):
-                    await CLOCK.sleep(SAMPLE_PAUSE_S)
+        """Note when honest events are committed at a member that nobody disturbs, as its own bus sees it."""
+        ledger = self.honest[0].folder / LEDGER
+        issuers = tuple(self.dids[member] for member in self.honest.members)
+        bus = CometBftBus(ledger / RPC_SOCKET, self.honest[0].folder / LEDGER_STATE, CLOCK, Limits())
+        try:
+            async for page in bus.follow(0, EventFilter(issuers=issuers)):
+                for committed in page.events:
+                    self._committed(committed.event.entity.key)
+        finally:
+            await bus.close()
 
     def _committed(self, key: str) -> None:
         sent = self._sent.pop(key, None)
