@@ -76,6 +76,8 @@ RECOVERY_TIMEOUT_S: Final = 60.0
 CATCH_UP_TIMEOUT_S: Final = 120.0
 SIGNING_TIMEOUT_S: Final = 120.0
 CONVICTION_TIMEOUT_S: Final = 90.0
+SETTLED_AFTER_S: Final = 5.0
+"""After it is ready again, a member publishes what has piled up."""
 AFTER_ACTS_S: Final = 15.0
 """How long load and attacks go on after the last act."""
 ACTS_TIMEOUT_S: Final = 240.0
@@ -293,7 +295,7 @@ class Soak:
             windows.append((started_s, math.inf))
             is_done = await self._do(act, member)
             await self._wait_until_recovered(member)
-            windows[-1] = (started_s, CLOCK.monotonic())
+            windows[-1] = (started_s, CLOCK.monotonic() + SETTLED_AFTER_S)
             used_s = CLOCK.monotonic() - started_s
             self.done.append(f"{act} (ready after {used_s:.1f} s)" if is_done else f"{act} (left out)")
         await CLOCK.sleep(AFTER_ACTS_S)
