@@ -147,15 +147,12 @@ def measured(reader: LedgerReader, name: str, filter: EventFilter, limit: int) -
         after = page.scanned_to
         if after >= page.last_position:
             break
-    return Row(
-        name,
-        (
-            Figure("page p50", quantile(seconds, 0.5), "seconds"),
-            Figure("slowest", max(seconds), "seconds"),
-            Figure("pages", len(seconds), "count"),
-            Figure("events", matches, "count"),
-        ),
+    figures = (
+        Figure("page p50", quantile(seconds, 0.5), "seconds"),
+        Figure("slowest", max(seconds), "seconds"),
+        Figure("pages", len(seconds), "count"),
     )
+    return Row(name, (*figures, Figure("events", matches, "count")) if matches else figures)
 
 
 def pages_table(plan: Plan, folder: Path) -> Table:

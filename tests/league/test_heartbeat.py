@@ -100,6 +100,7 @@ async def test_nothing_that_may_not_be_committed_makes_blocks(
     before = (await blocks(validator))[1]
     entity = EntityVersion(origin.key_of("gap"), "ProductOffering", 2)
     gap = origin.event("gap", entity=entity, previous=origin.describe("gap").hashlink)
+    await CLOCK.sleep(0.5)  # until the quota has room for one event
     with pytest.raises(Refused) as refused:
         await bus.publish([gap], origin.signer)
     assert refused.value.code is Code.EVENT_VERSION_BROKEN

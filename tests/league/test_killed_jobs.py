@@ -62,6 +62,10 @@ async def test_an_import_that_was_killed_goes_on_where_it_was(tmp_path: Path) ->
             return bool(response.json()["status"] == "Succeeded")
 
         await wait_until(is_done, "the import is done", 60, [member])
-        assert await offerings(member) == RECORDS
+
+        async def are_public() -> bool:
+            return await offerings(member) == RECORDS
+
+        await wait_until(are_public, "all claims on chosen identifiers are committed", 60, [member])
         progress = (await member.request("GET", path, with_token=True)).json()["progress"]
         assert progress == {"done": RECORDS, "failed": 0, "total": RECORDS}

@@ -112,6 +112,11 @@ async def test_a_process_killed_during_the_import_changes_nothing_in_the_end(
 
 async def test_importing_again_changes_nothing(four: League, parts: list[Path]) -> None:
     assert (await bring_in(four[0], parts[0]))[0] == 0
+
+    async def is_published() -> bool:
+        return bool((await four[0].status())["unpublished"] == 0)
+
+    await wait_until(is_published, "all claims on identifiers are committed", 60, four.members)
     before = await four[0].status()
     status, said = await bring_in(four[0], parts[0])
     assert status == 0, said

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.league
 
 CHANGES = 120
 AT_ONCE = 3
-"""Few at a time, so that there are many blocks."""
+ALONE = 30
+"""Changes of which each is everywhere before the next: each makes a block."""
 
 
 @pytest.fixture
@@ -61,6 +62,10 @@ async def test_members_on_two_versions_of_python_compute_the_same_hashes(mixed: 
     await asyncio.gather(*(change(at) for at in range(AT_ONCE)))
     for entity in created:
         await mixed.wait_until_visible(f"{OFFERINGS}/{entity}")
+
+    for number in range(ALONE):
+        created.append(await mixed[number % 4].create_offering(name=f"alone {number}"))
+        await mixed.wait_until_visible(f"{OFFERINGS}/{created[-1]}")
 
     async def are_level() -> bool:
         return len({(await member.status())["height"] for member in mixed.members}) == 1

@@ -181,7 +181,7 @@ def test_the_log_does_not_grow_while_others_read(writer: Writer, path: Path) -> 
     threads = [threading.Thread(target=read) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(150):
+    for _ in range(300):
         writer.commit(20)
     is_over.set()
     for thread in threads:
@@ -189,7 +189,7 @@ def test_the_log_does_not_grow_while_others_read(writer: Writer, path: Path) -> 
     written = path.stat().st_size
     log = Path(f"{path}-wal").stat().st_size
     assert written > 1_000_000
-    assert log < 12_000_000, "from 1,000 pages on it is copied, which are 4 MB; from 4,000 on a commit waits"
+    assert log < 24_000_000, "copied from 1,000 pages on, which are 4 MB; without that it has 50 MB and more"
 
 
 # -- the file is another one ------------------------------------------------------------------------------------

@@ -215,8 +215,8 @@ class WaitingTransactions:
 
         The next turn is that of the sender with the fewest bytes in the proposal; among equals, of the one
         that has been in no block for longest. Each gets one transaction, and more up to its share
-        (`_shares_bytes`). What is not valid yet holds up the
-        later ones of its sender, which would make it outdated.
+        (`_shares_bytes`). What is not valid yet holds up the later ones of its sender, which would make it
+        outdated.
         """
         shares_bytes = self._shares_bytes()
         taken_bytes = dict.fromkeys(self._queues, 0)
