@@ -44,3 +44,9 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         targets = [resolve(path, target)[0].resolve() for target in links(page(path)) if "://" not in target]
         waiting += [by_file[target] for target in targets if target in by_file]
     assert set(pages()) == reached, f"no way leads to {sorted(set(pages()) - reached)}"
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = page("docs/decisions/README.md")
+    records = {path.name for path in (CHECKOUT / "docs/decisions").glob("[0-9]*.md")}
+    assert records == {name for name in records if f"]({name})" in index}
