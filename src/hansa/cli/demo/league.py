@@ -28,6 +28,9 @@ from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.identifiers import Entropy
 from hansa.node.folder.demo_league import HOST, NAMES, create_or_resume_league
 
+STATUS: Final = "/league/v1/status"
+PUBLISHED_TIMEOUT_S: Final = 30.0
+PUBLISHED_POLL_S: Final = 0.1
 SAMPLE: Final = Path(__file__).parent / "sample"
 SAMPLE_LOADED: Final = "sample-loaded"
 """File in the league's folder that exists once the sample data is loaded."""
@@ -146,8 +149,9 @@ async def load_sample(folder: Path, members: Sequence[DemoMember], clock: Clock,
     async def load_one(member: DemoMember, files: Sequence[Path]) -> None:
         async with Client(member.url, member.token) as client:
             report = await Importer(client, models, clock).run(files)
-        if report.bad:
-            raise Fatal(Code.INVALID, f"{member.name} refused sample data: {report.bad[0]}")
+            if report.bad:
+                raise Fatal(Code.INVALID, f"{member.name} refused sample data: {report.bad[0]}")
+            await wait_until_published(client, clock)
 
     await asyncio.gather(*map(load_one, members, sample_files(len(members))))
     try:
@@ -156,6 +160,16 @@ async def load_sample(folder: Path, members: Sequence[DemoMember], clock: Clock,
         raise Fatal(Code.SETTINGS_INVALID, f"{mark} cannot be written: {error.strerror}.") from error
     if not output.as_json:
         output.message("The sample data is loaded.")
+
+
+async def wait_until_published(client: Client, clock: Clock) -> None:
+    """Wait until what was loaded is on the ledger, and with that public; for a while at most."""
+    end_s = clock.monotonic() + PUBLISHED_TIMEOUT_S
+    while clock.monotonic() < end_s:
+        status = await client.get(STATUS)
+        if isinstance(status, dict) and status.get("unpublished") == 0:
+            return
+        await clock.sleep(PUBLISHED_POLL_S)
 
 
 async def until_signal(work: Coroutine[Any, Any, None]) -> bool:
