@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -23,6 +24,7 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
+from hansa.core.thread_work import run_in_thread
 from hansa.pubsub.ledger.reading.file import LedgerFile
 from hansa.pubsub.ledger.reading.reader import LedgerReader
 
@@ -127,16 +129,8 @@ class ReaderPool:
         worker = self._idle.pop() if self._idle else _Worker(self._path, self._clock)
         worker.start(self._lane.timeout_s)
         self._busy.add(worker)
-        running = asyncio.get_running_loop().run_in_executor(self._threads, worker.run, work)
         try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            # The thread has the connection until it notices.
-            worker.cancel()
-            await asyncio.wait([running])
-            if not running.cancelled():
-                running.exception()  # retrieved, so that asyncio does not complain of it
-            raise
+            return await run_in_thread(self._threads, partial(worker.run, work), worker.cancel)
         finally:
             self._busy.discard(worker)
             self._idle.append(worker)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -16,6 +17,7 @@ import apsw
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
+from hansa.core.thread_work import run_in_thread
 from hansa.store.sql import Row
 from hansa.store.sqlite.database.connection import as_ours, connect
 from hansa.store.sqlite.database.functions import Functions
@@ -125,19 +127,11 @@ class SearchPool:
         assert worker not in self._busy, "a connection runs one search at a time"
         worker.start(timeout_s)
         self._busy.add(worker)
-        running = asyncio.get_running_loop().run_in_executor(self._threads, work, worker)
         try:
-            return await asyncio.shield(running)
+            return await run_in_thread(self._threads, partial(work, worker), worker.cancel)
         except apsw.InterruptError:
             if worker.is_late:
                 raise TooSlow from None
-            raise
-        except asyncio.CancelledError:
-            # The thread has the connection until it notices.
-            worker.cancel()
-            await asyncio.wait([running])
-            if not running.cancelled():
-                running.exception()  # retrieved, so that asyncio does not complain of it
             raise
         finally:
             self._busy.discard(worker)
