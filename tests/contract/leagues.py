@@ -6,14 +6,16 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from hansa.core.clock import SystemClock
+from hansa.core.limits import Limits
 from hansa.core.members import Member
+from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import (
     ABCI_SOCKET,
     RPC_SOCKET,
@@ -126,3 +128,27 @@ class Validator:
             return subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+
+
+@contextlib.asynccontextmanager
+async def running_validator(
+    folder: Path, members: Sequence[Member], params: dict[str, int] | None = None, blocks_retained: int = 0
+) -> AsyncIterator[Validator]:
+    """A validator that answers, ended with its block."""
+    made = Validator(folder, members, params, blocks_retained)
+    try:
+        await made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@contextlib.asynccontextmanager
+async def connected_bus(validator: Validator, publish_timeout_s: float = 20.0) -> AsyncIterator[CometBftBus]:
+    """A bus of that validator, closed with its block."""
+    limits = Limits(publish_timeout_s=publish_timeout_s)
+    made = CometBftBus(validator.rpc_socket, validator.state_file, SystemClock(), limits)
+    try:
+        yield made
+    finally:
+        await made.close()

@@ -14,10 +14,9 @@ import pytest
 from hansa.core.clock import SystemClock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import EntityVersion, event_time
-from hansa.core.limits import Limits
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import SocketFolder
-from tests.contract.leagues import Validator
+from tests.contract.leagues import Validator, connected_bus, running_validator
 from tests.contract.origins import Origin
 
 pytestmark = pytest.mark.league
@@ -39,19 +38,14 @@ def origin() -> Origin:
 
 @pytest.fixture
 async def validator(tmp_path: Path, origin: Origin) -> AsyncIterator[Validator]:
-    made = Validator(tmp_path, [origin.member], PARAMS, BLOCKS_RETAINED)
-    try:
-        await made.start()
+    async with running_validator(tmp_path, [origin.member], PARAMS, BLOCKS_RETAINED) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture
 async def bus(validator: Validator) -> AsyncIterator[CometBftBus]:
-    made = CometBftBus(validator.rpc_socket, validator.state_file, CLOCK, Limits(publish_timeout_s=20.0))
-    yield made
-    await made.close()
+    async with connected_bus(validator) as made:
+        yield made
 
 
 async def blocks(validator: Validator) -> tuple[int, int]:

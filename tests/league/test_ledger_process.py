@@ -16,7 +16,7 @@ from hansa.core.errors import EXIT_STATUS, Code, HansaError, Unavailable
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import EventPage
 from hansa.pubsub.cometbft import CometBftBus
-from tests.contract.leagues import STATE, Validator
+from tests.contract.leagues import STATE, Validator, connected_bus, running_validator
 from tests.contract.origins import Origin
 
 pytestmark = pytest.mark.league
@@ -31,19 +31,14 @@ def origin() -> Origin:
 
 @pytest.fixture
 async def validator(tmp_path: Path, origin: Origin) -> AsyncIterator[Validator]:
-    made = Validator(tmp_path, [origin.member])
-    try:
-        await made.start()
+    async with running_validator(tmp_path, [origin.member]) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture
 async def bus(validator: Validator) -> AsyncIterator[CometBftBus]:
-    made = CometBftBus(validator.rpc_socket, validator.state_file, CLOCK, Limits(publish_timeout_s=20.0))
-    yield made
-    await made.close()
+    async with connected_bus(validator) as made:
+        yield made
 
 
 async def publish(bus: CometBftBus, origin: Origin, contents: list[bytes]) -> tuple[int, ...]:

@@ -10,10 +10,9 @@ import pytest
 
 from hansa.core.clock import SystemClock
 from hansa.core.errors import Code, HansaError, Unavailable
-from hansa.core.limits import Limits
 from hansa.pubsub.bus import EventFilter, EventPage
 from hansa.pubsub.cometbft import CometBftBus
-from tests.contract.leagues import STATE, Validator
+from tests.contract.leagues import STATE, Validator, connected_bus, running_validator
 from tests.contract.origins import Origin
 
 pytestmark = pytest.mark.league
@@ -36,20 +35,14 @@ def origin() -> Origin:
 
 @pytest.fixture
 async def validator(tmp_path: Path, origin: Origin) -> AsyncIterator[Validator]:
-    made = Validator(tmp_path, [origin.member])
-    try:
-        await made.start()
+    async with running_validator(tmp_path, [origin.member]) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture
 async def bus(validator: Validator) -> AsyncIterator[CometBftBus]:
-    limits = Limits(publish_timeout_s=20.0)
-    made = CometBftBus(validator.rpc_socket, validator.state_file, CLOCK, limits)
-    yield made
-    await made.close()
+    async with connected_bus(validator) as made:
+        yield made
 
 
 async def publish(bus: CometBftBus, origin: Origin, count: int) -> None:

@@ -98,6 +98,18 @@ async def second_copy(
         await copy.stop()
 
 
+async def goes_on(made: League) -> None:
+    """Wait until a change at the first member is on the ledger."""
+    first = made[0]
+    before = (await first.status())["position"]
+    await first.create_offering()
+
+    async def is_published() -> bool:
+        return bool((await first.status())["position"] > before)
+
+    await wait_until(is_published, "the ledger goes on", 30.0, made.members)
+
+
 async def test_a_restored_member_observes_and_then_signs_again(tmp_path: Path) -> None:
     async with league(tmp_path / "league", 4, SETTINGS) as made:
         lubeck, riga = made[0], made[2]
@@ -218,13 +230,7 @@ async def test_an_engine_that_does_not_start_is_repaired(tmp_path: Path, harm: s
         await lubeck.start()
         await lubeck.wait_until_ready()
         assert await lubeck.has(f"{OFFERINGS}/{created}")
-        before = (await lubeck.status())["position"]
-        await lubeck.create_offering()
-
-        async def is_published() -> bool:
-            return bool((await lubeck.status())["position"] > before)
-
-        await wait_until(is_published, "the ledger goes on", 30.0, made.members)
+        await goes_on(made)
 
 
 async def test_a_league_of_one_comes_back_with_its_ledger(tmp_path: Path) -> None:
@@ -249,13 +255,7 @@ async def test_a_league_of_one_comes_back_with_its_ledger(tmp_path: Path) -> Non
         await lubeck.start()
         await lubeck.wait_until_ready()
         assert await lubeck.has(f"{OFFERINGS}/{created}")
-        before = (await lubeck.status())["position"]
-        await lubeck.create_offering()
-
-        async def is_published() -> bool:
-            return bool((await lubeck.status())["position"] > before)
-
-        await wait_until(is_published, "the ledger goes on", 30.0, made.members)
+        await goes_on(made)
 
 
 async def test_a_restored_member_sees_the_original_sign(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import threading
@@ -143,49 +144,51 @@ def test_readers_write_nothing(writer: Writer, file: LedgerFile, path: Path) -> 
     assert position(file) == 1
 
 
-def test_an_answer_is_of_one_block(writer: Writer, path: Path) -> None:
-    """While blocks are committed in another thread."""
+@contextlib.contextmanager
+def reading(path: Path, threads: int, read: Callable[[LedgerReader], None]) -> Iterator[None]:
+    """Read a file in so many threads again and again, until the block ends."""
     is_over = threading.Event()
-    pages: list[tuple[int, int]] = []
 
-    def read() -> None:
+    def repeat() -> None:
         file = LedgerFile(path, no_limit)
         while not is_over.is_set():
             with file.reader() as reader:
-                page = reader.events(0, EventFilter())
-            pages.append((len(page.events), page.last_position))
+                read(reader)
         file.close()
 
-    threads = [threading.Thread(target=read) for _ in range(2)]
-    for thread in threads:
+    started = [threading.Thread(target=repeat) for _ in range(threads)]
+    for thread in started:
         thread.start()
-    for _ in range(60):
-        writer.commit(3)
-    is_over.set()
-    for thread in threads:
-        thread.join()
+    try:
+        yield
+    finally:
+        is_over.set()
+        for thread in started:
+            thread.join()
+
+
+def test_an_answer_is_of_one_block(writer: Writer, path: Path) -> None:
+    """While blocks are committed in another thread."""
+    pages: list[tuple[int, int]] = []
+
+    def read(reader: LedgerReader) -> None:
+        page = reader.events(0, EventFilter())
+        pages.append((len(page.events), page.last_position))
+
+    with reading(path, 2, read):
+        for _ in range(60):
+            writer.commit(3)
     assert len(set(pages)) > 1
     assert all(events == last for events, last in pages)
 
 
 def test_the_log_does_not_grow_while_others_read(writer: Writer, path: Path) -> None:
-    is_over = threading.Event()
+    def read(reader: LedgerReader) -> None:
+        reader.events(0, EventFilter(), with_proofs=True)
 
-    def read() -> None:
-        file = LedgerFile(path, no_limit)
-        while not is_over.is_set():
-            with file.reader() as reader:
-                reader.events(0, EventFilter(), with_proofs=True)
-        file.close()
-
-    threads = [threading.Thread(target=read) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for _ in range(300):
-        writer.commit(20)
-    is_over.set()
-    for thread in threads:
-        thread.join()
+    with reading(path, 3, read):
+        for _ in range(300):
+            writer.commit(20)
     written = path.stat().st_size
     log = Path(f"{path}-wal").stat().st_size
     assert written > 1_000_000
