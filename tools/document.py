@@ -10,6 +10,7 @@ from typing import Any, Final
 import typer.main
 
 from hansa.cli.app import app
+from hansa.node.health import conditions_page
 from hansa.node.metrics import metrics_page
 from tools.api_tables import apis_page
 from tools.settings_table import settings_page
@@ -86,6 +87,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "docs/commands.md": commands_page,
     "docs/integrators/apis.md": apis_page,
     "docs/integrators/states.md": states_page,
+    "docs/conditions.md": conditions_page,
     "docs/metrics.md": metrics_page,
     "docs/settings.md": settings_page,
 }

@@ -18,6 +18,7 @@ from hansa.core.clock import Clock
 from hansa.core.http import HttpClient
 from hansa.core.members import Member
 from hansa.node.folder import GENESIS, LEDGER, LEDGER_STATE, read_genesis
+from hansa.node.health import BlockProgress
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks
 from hansa.node.validator.guard import ValidatorGuard
@@ -63,7 +64,7 @@ class Children:
         limits = settings.limits
         params = read_genesis(genesis, Path(GENESIS)).app_state.params
         self._clock, self._engine_stall_s = clock, limits.engine_stall_s
-        self._heartbeat_s = params.heartbeat_s
+        self.blocks = BlockProgress(clock, params.heartbeat_s)
         engine_settings = _engine_settings(settings, others, params)
         self.guard = guard
 
@@ -94,8 +95,12 @@ class Children:
         """Add what keeps both running, and what watches the engine and its validator."""
         tasks.add("ledger", self.run_application)
         tasks.add("engine", self.run_engine)
-        tasks.add("engine watch", lambda: self.watch_engine(bus.progress))
+        tasks.add("engine watch", lambda: self.watch_engine(self.blocks.noting(bus.progress)))
         tasks.add("validator", lambda: self.guard.run(bus, http, self.engine.kill))
+
+    def pids(self) -> tuple[int | None, ...]:
+        """Numbers of both processes; None for one that does not run."""
+        return tuple(child.pid for child in self.all())
 
     async def run_application(self) -> None:
         """Keep the ledger application running, until cancelled."""
@@ -114,7 +119,7 @@ class Children:
             self.application,
             progress,
             self._engine_stall_s,
-            self._heartbeat_s,
+            self.blocks.heartbeat_s,
             self._clock,
             log,
         )

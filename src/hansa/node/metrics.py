@@ -14,9 +14,11 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from hansa.core.cache import CacheFigures
+from hansa.node.health import ConditionCode
 from hansa.node.http.traffic import Traffic
 from hansa.node.status import StatusReport
 from hansa.pubsub.engine import ChildState
+from hansa.pubsub.ledger.waiting import WaitingFigures
 from hansa.store.tables.subscriptions import DeliveryTotals, State
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -39,6 +41,12 @@ FIGURES: Final = (
         ("version", "name", "did"),
     ),
     Figure("hansa_ready", "gauge", "1 when `/readyz` answers 200."),
+    Figure(
+        "hansa_condition",
+        "gauge",
+        "1 while something is not as it should be (docs/conditions.md), 0 otherwise.",
+        ("condition",),
+    ),
     Figure("hansa_uptime_seconds", "gauge", "Time since the start."),
     Figure("hansa_http_requests_total", "counter", "Requests answered.", ("surface", "status")),
     Figure(
@@ -48,6 +56,27 @@ FIGURES: Final = (
     Figure("hansa_ledger_up", "gauge", "1 when the ledger answers."),
     Figure("hansa_ledger_height", "gauge", "Height of the last block here."),
     Figure("hansa_ledger_position", "gauge", "Position of the newest event on the ledger."),
+    Figure(
+        "hansa_ledger_block_age_seconds",
+        "gauge",
+        "Time since the last block was seen to come, or since the start.",
+    ),
+    Figure(
+        "hansa_ledger_stalled_seconds",
+        "gauge",
+        "For how long something has been waiting without a block; 0 while nothing waits.",
+    ),
+    Figure(
+        "hansa_ledger_waiting_transactions", "gauge", "Transactions that wait for a block here.", ("member",)
+    ),
+    Figure("hansa_ledger_waiting_bytes", "gauge", "Their size.", ("member",)),
+    Figure(
+        "hansa_ledger_submissions_refused_total",
+        "counter",
+        "Submissions that the ledger application refused to let wait, of all members, since its start.",
+        ("code",),
+    ),
+    Figure("hansa_outbox_events", "gauge", "Events of ours that are not committed yet."),
     Figure("hansa_validator_observing", "gauge", "1 while the validator signs nothing, as after a restore."),
     Figure("hansa_validator_double", "gauge", "1 when another engine signs with the validator's key."),
     Figure("hansa_ledger_power", "gauge", "Voting power of a member's validator.", ("member",)),
@@ -136,12 +165,24 @@ def metrics_text(
     listeners: Mapping[State, int],
     deliveries: DeliveryTotals,
     caches: Sequence[CacheFigures],
+    waiting: WaitingFigures | None,
 ) -> bytes:
-    """The response to `/metrics`; `listeners` is the number of hub registrations in each state."""
+    """The response to `/metrics`.
+
+    Args:
+        report: The state of the marketplace.
+        traffic: Requests so far.
+        writes_waiting: Transactions of the store.
+        listeners: Number of hub registrations in each state.
+        deliveries: To them.
+        caches: Of all parts.
+        waiting: What waits for a block; None while the ledger application does not answer.
+    """
     samples = {
         **_samples(report, traffic, writes_waiting),
         **_hub_samples(listeners, deliveries),
         **_cache_samples(caches),
+        **_waiting_samples(waiting, report),
     }
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(samples))
@@ -174,6 +215,9 @@ def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dic
         **{f"hansa_{name}_total": _one(value) for name, value in counted.items()},
         "hansa_info": [((report.version, report.name, report.did), 1)],
         "hansa_ready": _one(report.is_ready),
+        "hansa_condition": [
+            ((str(code),), any(one.code is code for one in report.conditions)) for code in ConditionCode
+        ],
         "hansa_uptime_seconds": _one(report.uptime_s),
         "hansa_http_requests_total": [(labels, each.count) for labels, each in totals.items()],
         "hansa_http_request_seconds_total": [(labels, each.seconds) for labels, each in totals.items()],
@@ -181,6 +225,9 @@ def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dic
         "hansa_ledger_up": _one(report.height is not None),
         "hansa_ledger_height": _one(report.height),
         "hansa_ledger_position": _one(report.position),
+        "hansa_ledger_block_age_seconds": _one(report.since_block_s),
+        "hansa_ledger_stalled_seconds": _one(report.stalled_s),
+        "hansa_outbox_events": _one(report.outbox),
         "hansa_validator_observing": _one(report.validator.is_observing),
         "hansa_validator_double": _one(report.validator.double is not None),
         "hansa_ledger_power": [((one.name,), one.power) for one in report.powers],
@@ -210,6 +257,22 @@ def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dic
         ],
         "hansa_child_starts_total": [((child.name,), child.starts) for child in report.children],
         "hansa_disk_free_bytes": _one(report.disk_free_bytes),
+    }
+
+
+def _waiting_samples(waiting: WaitingFigures | None, report: StatusReport) -> dict[str, list[Sample]]:
+    """Of the members' queues, also of those of which nothing waits."""
+    queues = {one.did: one for one in waiting.queues} if waiting is not None else {}
+    names = {one.did: one.name for one in report.powers} | {one.did: one.name for one in report.origins}
+    shown = [(names.get(did, did), queues.get(did)) for did in sorted({*names, *queues})] if waiting else []
+    return {
+        "hansa_ledger_waiting_transactions": [
+            ((name,), queue.transactions if queue else 0) for name, queue in shown
+        ],
+        "hansa_ledger_waiting_bytes": [((name,), queue.size_bytes if queue else 0) for name, queue in shown],
+        "hansa_ledger_submissions_refused_total": [
+            ((code,), count) for code, count in (waiting.refused if waiting else {}).items()
+        ],
     }
 
 

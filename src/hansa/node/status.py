@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
-import structlog
 
 from hansa import __version__
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.members import Member
 from hansa.node.folder.disk import DiskWatch, free_bytes
+from hansa.node.health import Condition, HealthReporter
 from hansa.node.ledger_view import LedgerView
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks, TaskState
@@ -25,8 +25,6 @@ from hansa.replication import OriginProgress, ReplicationCounters, ReplicationVi
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.tables.retrievals import Evidence
-
-log = structlog.get_logger("hansa.node")
 
 REFUSALS_SHOWN_MAX: Final = 100
 EVIDENCE_SHOWN_MAX: Final = 20
@@ -94,6 +92,28 @@ class ReportedMisbehavior(msgspec.Struct, frozen=True):
     """Of the block that brought the evidence."""
 
 
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether a marketplace can take traffic, and what is not as it should be."""
+
+    is_ready: bool
+    reasons: tuple[str, ...]
+    """Why it is not ready, and the messages of all conditions."""
+    conditions: tuple[Condition, ...]
+    """What is not as it should be, although this marketplace serves."""
+
+    @property
+    def status(self) -> Literal["ready", "degraded", "not ready"]:
+        """In a word: `degraded` serves, and yet something has to be looked at."""
+        if not self.is_ready:
+            return "not ready"
+        return "degraded" if self.conditions else "ready"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of the messages that are about the validator."""
+        return tuple(one.message for one in self.conditions if one.code.startswith("validator-"))
+
+
 class StatusReport(msgspec.Struct, frozen=True):
     """The content of `/league/v1/status`."""
 
@@ -105,9 +125,11 @@ class StatusReport(msgspec.Struct, frozen=True):
     uptime_s: float
     is_ready: bool
     reasons: tuple[str, ...]
-    """Why it is not ready."""
+    """Why it is not ready, and the messages of all conditions."""
+    conditions: tuple[Condition, ...]
+    """What is not as it should be, although this marketplace serves."""
     notes: tuple[str, ...]
-    """What is worth knowing although it does not keep this marketplace from serving."""
+    """What is known of the validator, in words."""
     height: int | None
     """Of the ledger; None while it is not available."""
     position: int | None
@@ -126,12 +148,22 @@ class StatusReport(msgspec.Struct, frozen=True):
     peer_names: tuple[str, ...]
     """The names of these members."""
     catching_up: bool | None
+    since_block_s: float
+    """Since the last block was seen to come, by this machine's clock; since the start, when none was."""
+    stalled_s: float
+    """For how long something has been waiting without a block; 0 while nothing waits."""
+    transactions_waiting: int
+    """In this member's engine, for a block."""
     followed_to: int
     """Events up to this position have been processed here."""
     lag: int | None
     """Events on the ledger that have not been processed here yet."""
     unpublished: int
     """Changes whose publication is still to be decided, and events that are not committed yet."""
+    outbox: int
+    """Events of ours that are not committed yet."""
+    publication_problem: str | None
+    """Code of the failure of the last submission to the ledger; None when it succeeded."""
     refused: int
     """Entities of ours whose event the ledger refused."""
     pending: int
@@ -172,6 +204,7 @@ class StatusReporter:
         tasks: BackgroundTasks,
         children: Callable[[], tuple[Supervised, ...]],
         guard: ValidatorGuard,
+        health: HealthReporter,
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -183,8 +216,8 @@ class StatusReporter:
         self._tasks = tasks
         self._children = children
         self._guard = guard
+        self._health = health
         self._clock = clock
-        self._is_lost_power_logged = False
         self._started_at_s = clock.monotonic()
         self._disk = DiskWatch(Path(), settings.limits.disk_free_min_bytes, clock)
 
@@ -193,12 +226,24 @@ class StatusReporter:
         """Since the start."""
         return self._clock.monotonic() - self._started_at_s
 
-    async def reasons(self) -> tuple[str, ...]:
+    async def readiness(self) -> Readiness:
+        """Whether this marketplace can take traffic, and what is not as it should be."""
+        missing = await self._missing()
+        conditions = await self._health.conditions()
+        messages = tuple(condition.message for condition in conditions)
+        return Readiness(not missing, missing + messages, conditions)
+
+    async def _missing(self) -> tuple[str, ...]:
         """Why this marketplace is not ready; empty when it is."""
         reasons = [
             f"task {task.name} is not running ({task.problem or 'starting'})"
             for task in self._tasks.states
             if not task.is_running
+        ]
+        reasons += [
+            f"process {child.spec.name} is not running ({child.state})"
+            for child in self._children()
+            if child.state is not ChildState.RUNNING
         ]
         ledger = await self._ledger.refresh()
         if ledger is None:
@@ -213,21 +258,15 @@ class StatusReporter:
             reasons.append("the disk is nearly full (disk_free_min_bytes)")
         return tuple(reasons)
 
-    def notes(self) -> tuple[str, ...]:
-        """What is worth knowing although it does not keep this marketplace from serving."""
-        validator = self._guard.status
-        observing = (f"the validator {validator.summary}",) if validator.is_observing else ()
-        return observing + self._lost_power()
-
     def is_disk_full(self) -> bool:
         """Whether less space is free than `disk_free_min_bytes`."""
         return self._disk.is_full()
 
     async def report(self, *, with_identifiers: bool = False) -> StatusReport:
         """The whole report; `with_identifiers`: also what strangers must not know."""
-        reasons = await self.reasons()
+        readiness = await self.readiness()
         ledger: LedgerStatus | None = await self._ledger.refresh()
-        gauges = await self._replication.gauges()
+        gauges, blocks = await self._replication.gauges(), self._health.blocks
         origins = await self._replication.origins(self._registry.known(), ledger)
         return StatusReport(
             name=self._settings.name,
@@ -236,9 +275,10 @@ class StatusReporter:
             version=__version__,
             time=rfc3339(self._clock.now()),
             uptime_s=round(self.uptime_s, 3),
-            is_ready=not reasons,
-            reasons=reasons,
-            notes=self.notes(),
+            is_ready=readiness.is_ready,
+            reasons=readiness.reasons,
+            conditions=readiness.conditions,
+            notes=readiness.notes,
             height=ledger.height if ledger else None,
             position=ledger.position if ledger else None,
             app_hash=ledger.app_hash if ledger else None,
@@ -249,9 +289,14 @@ class StatusReporter:
             peers=ledger.peers if ledger else None,
             peer_names=self._peer_names(ledger),
             catching_up=ledger.catching_up if ledger else None,
+            since_block_s=round(blocks.since_block_s, 3),
+            stalled_s=round(blocks.stalled_s, 3),
+            transactions_waiting=blocks.transactions_waiting,
             followed_to=gauges.followed_to,
             lag=max(ledger.position - gauges.followed_to, 0) if ledger else None,
             unpublished=gauges.unpublished,
+            outbox=gauges.outbox,
+            publication_problem=self._health.publication_problem,
             refused=gauges.refused,
             pending=gauges.pending,
             failed=sum(origin.failed for origin in origins),
@@ -292,24 +337,6 @@ class StatusReporter:
             height=ledger.height if ledger else None,
             position=ledger.position if ledger else None,
         )
-
-    def _lost_power(self) -> tuple[str, ...]:
-        """Why our validator votes no more, and what to do; logged once."""
-        ledger, address = self._ledger.status, self._guard.status.address.lower()
-        evidence = next(
-            (one for one in (ledger.misbehavior if ledger else ()) if one.address == address), None
-        )
-        if ledger is None or evidence is None or ledger.powers.get(address, 0) > 0:
-            return ()
-        if not self._is_lost_power_logged:
-            self._is_lost_power_logged = True
-            log.error("validator_power_lost", address=address, kind=evidence.kind, height=evidence.height)
-        message = (
-            f"the validator has lost its voting power: the ledger has evidence ({evidence.kind}) that its key signed "
-            f"twice at height {evidence.height}. Stop every other engine with this key; docs/operators/recover.md "
-            "says what comes then"
-        )
-        return (message,)
 
     def _validators(self) -> dict[str, Member]:
         """Members by the addresses of their validators."""

@@ -45,6 +45,7 @@ from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
 from hansa.node.allowed_origins import ImportOrigins, ListenerOrigins, MemberOrigins
 from hansa.node.children import Children
 from hansa.node.folder import JOBS, LEDGER, LEDGER_STATE, MEMBER_KEY, SCHEMAS, STORE, TOKEN_KEY
+from hansa.node.health import HealthReporter
 from hansa.node.http.application import rest_application
 from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.own_routes import OwnRoutes
@@ -166,6 +167,31 @@ def replication_parts(
     )
 
 
+def status_parts(
+    settings: Settings,
+    store: Store,
+    bus: CometBftBus,
+    registry: MemberRegistry,
+    replication: Replication,
+    children: Children,
+    tasks: BackgroundTasks,
+    clock: Clock,
+) -> tuple[LedgerView, StatusReporter]:
+    """What reports the state of the ledger, and that of the whole marketplace."""
+    ledger, view = LedgerView(bus, clock, bus.waiting, children.pids), ReplicationView(store)
+    publisher = replication.publisher
+    health = HealthReporter(
+        *(settings.did, ledger, registry, view, lambda: publisher.problem),
+        *(children.guard, children.blocks, clock),
+    )
+    done = partial(counters, *replication)
+    reporter = StatusReporter(
+        *(settings, store, ledger, registry, view, done, tasks),
+        *(children.all, children.guard, health, clock),
+    )
+    return ledger, reporter
+
+
 class Marketplace:
     """A marketplace, put together and not yet running. Made by `assemble`."""
 
@@ -216,10 +242,10 @@ class Marketplace:
         self.tasks.add("jobs", jobs.run)
 
         # What is served.
-        traffic, ledger, view = Traffic(), LedgerView(self.bus, clock), ReplicationView(store)
-        done = partial(counters, publisher, follower, retriever)
-        reporter = StatusReporter(
-            settings, store, ledger, registry, view, done, self.tasks, children.all, children.guard, clock
+        traffic = Traffic()
+        replication = Replication(publisher, follower, retriever)
+        ledger, reporter = status_parts(
+            settings, store, self.bus, registry, replication, children, self.tasks, clock
         )
         caller_check = MemberCallerCheck(did, endpoint, registry.known, clock, limits)
         league = LeagueContext(
@@ -235,7 +261,7 @@ class Marketplace:
             distribution=PublicParts(models),
         )
         caches = (*store.caches, *business.caches, *hub.caches, authenticate.cache, caller_check.key_cache)
-        own = OwnRoutes(store, reporter, traffic, hub, caches, authenticate)
+        own = OwnRoutes(store, reporter, ledger, traffic, hub, caches, authenticate)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview)
         rest = rest_application([*own.routes(), *portal.routes(), *league_routes(league)])
         self.front_door = FrontDoor(business, rest, traffic, reporter.is_disk_full, clock)

@@ -39,10 +39,12 @@ from hansa.pubsub.engine import (
     SocketFolder,
     votes_of,
 )
+from hansa.pubsub.ledger.queries import WAITING
 from hansa.pubsub.ledger.reading import Lane, LedgerReader, ReaderPool, time_text
 from hansa.pubsub.ledger.results import CODESPACE
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
 from hansa.pubsub.ledger.rules.ruleset import CURRENT_RULESET
+from hansa.pubsub.ledger.waiting import WaitingFigures
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
 from hansa.pubsub.ledger_reads import BACKOFF_MIN_S, StrangersReads
 from hansa.pubsub.named_connector import NamedUnixConnector
@@ -156,6 +158,18 @@ class CometBftBus(LedgerBus):
                     for peer in consensus["peers"] or ()
                 ),
             )
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unexpected_form() from error
+
+    async def waiting(self) -> WaitingFigures:
+        """How much waits for a block at this member, and what its ledger application refused.
+
+        Raises:
+            Unavailable: The engine or the application does not answer.
+        """
+        answer = await self._engine("abci_query", {"path": WAITING})
+        try:
+            return msgspec.json.decode(base64.b64decode(answer["response"]["value"]), type=WaitingFigures)
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected_form() from error
 

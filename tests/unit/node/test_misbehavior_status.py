@@ -11,8 +11,7 @@ from structlog.testing import capture_logs
 
 from hansa.cli.status import facts_of, rows_of_misbehavior
 from hansa.core.clock import ManualClock
-from hansa.core.limits import Limits
-from hansa.node.status import StatusReporter
+from hansa.node.health import BlockProgress, HealthReporter
 from hansa.pubsub.bus import LedgerStatus, Misbehavior
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from tests.contract.origins import Origin
@@ -23,25 +22,44 @@ EVIDENCE = Misbehavior(ADDRESS, 7, "duplicate_vote", 9)
 STATUS = LedgerStatus(9, 1, "00", None, catching_up=False, peers=1, powers={ADDRESS: 0, OTHER: 10})
 
 
-def reporter(status: LedgerStatus | None) -> StatusReporter:
+def reporter(status: LedgerStatus | None) -> HealthReporter:
     """Of the member lubeck, that knows of a ledger."""
-    guard = SimpleNamespace(status=SimpleNamespace(address=ADDRESS.upper(), is_observing=False))
-    none: Any = None
+
+    async def refresh() -> LedgerStatus | None:
+        return status
+
+    async def gauges() -> Any:
+        return SimpleNamespace(outbox=0, refused=0)
+
+    async def origins(*_: object) -> tuple[()]:
+        return ()
+
+    clock = ManualClock()
     parts: dict[str, Any] = {
-        "settings": SimpleNamespace(limits=Limits()),
-        "ledger": SimpleNamespace(status=status),
+        "ledger": SimpleNamespace(refresh=refresh),
         "registry": SimpleNamespace(known=lambda: (LUBECK, BERGEN)),
-        "guard": guard,
-        "clock": ManualClock(),
+        "replication": SimpleNamespace(gauges=gauges, origins=origins),
+        "guard": SimpleNamespace(status=SimpleNamespace(address=ADDRESS.upper(), is_observing=False)),
     }
-    return StatusReporter(store=none, replication=none, counters=none, tasks=none, children=none, **parts)
+    return HealthReporter(
+        LUBECK.did,
+        publication_problem=lambda: None,
+        blocks=BlockProgress(clock, 60.0),
+        clock=clock,
+        **parts,
+    )
 
 
-def test_a_convicted_validator_is_a_note_that_is_logged_once() -> None:
-    convicted = reporter(msgspec.structs.replace(STATUS, misbehavior=(EVIDENCE,)))
+async def validator_messages(status: LedgerStatus | None) -> list[str]:
+    """What the member says about its validator."""
+    conditions = await reporter(status).conditions()
+    return [one.message for one in conditions if one.code.startswith("validator-")]
+
+
+async def test_a_convicted_validator_is_a_condition_that_is_logged_once() -> None:
+    convicted = msgspec.structs.replace(STATUS, misbehavior=(EVIDENCE,))
     with capture_logs() as logs:
-        (note,) = convicted.notes()
-        assert convicted.notes() == (note,)
+        (note,) = await validator_messages(convicted)
     assert "duplicate_vote" in note
     assert "recover.md" in note
     assert [entry["event"] for entry in logs] == ["validator_power_lost"]
@@ -56,8 +74,8 @@ def test_a_convicted_validator_is_a_note_that_is_logged_once() -> None:
         msgspec.structs.replace(STATUS, misbehavior=(EVIDENCE,), powers={ADDRESS: 10}),
     ],
 )
-def test_nobody_else_has_such_a_note(status: LedgerStatus | None) -> None:
-    assert reporter(status).notes() == ()
+async def test_nobody_else_has_such_a_condition(status: LedgerStatus | None) -> None:
+    assert await validator_messages(status) == []
 
 
 def test_status_names_the_member_and_its_power() -> None:

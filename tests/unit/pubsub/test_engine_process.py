@@ -284,6 +284,21 @@ async def test_a_descendant_that_keeps_the_pipe_does_not_hold_up_a_stop(
         os.kill(int(lines[0]), signal.SIGKILL)
 
 
+async def test_a_child_that_was_killed_does_not_run_though_its_output_is_still_open(
+    child: Callable[..., Supervised], lines: list[str]
+) -> None:
+    escape = "import os, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(600)"
+    supervised = child(f'"{sys.executable}" -c "{escape}" & exec sleep 600', clock=ManualClock())
+    await supervised.start()
+    await until(lambda: lines)
+    try:
+        supervised.kill()
+        await until(lambda: supervised.state is not ChildState.RUNNING)
+        assert (supervised.state, supervised.pid) == (ChildState.ENDING, None)
+    finally:
+        os.kill(int(lines[0]), signal.SIGKILL)
+
+
 PARENT = """
 import asyncio, os, sys
 from pathlib import Path

@@ -14,6 +14,7 @@ from hansa.business.hub import HubDispatcher
 from hansa.core.access import Authenticate
 from hansa.core.cache import HasFigures
 from hansa.node.http.traffic import Traffic
+from hansa.node.ledger_view import LedgerView
 from hansa.node.metrics import CONTENT_TYPE, metrics_text
 from hansa.node.status import StatusReporter
 from hansa.store import Store
@@ -30,6 +31,7 @@ class OwnRoutes:
         self,
         store: Store,
         reporter: StatusReporter,
+        ledger: LedgerView,
         traffic: Traffic,
         hub: HubDispatcher,
         caches: Sequence[HasFigures],
@@ -37,6 +39,7 @@ class OwnRoutes:
     ) -> None:
         self._store = store
         self._reporter = reporter
+        self._ledger = ledger
         self._traffic = traffic
         self._hub = hub
         self._caches = caches
@@ -56,14 +59,20 @@ class OwnRoutes:
         return Response(b'{"status":"alive"}', media_type=JSON, headers=FRESH)
 
     async def readyz(self, _: Request) -> Response:
-        """`GET /readyz`: whether it is ready to take traffic, and if not, why.
+        """`GET /readyz`: whether it is ready to take traffic, and what is not as it should be.
 
-        A validator that observes does not keep it from serving; it is a note.
+        503 when it is not ready. A ledger that stands still does not keep it from serving: that is
+        `degraded`, 200, with the reasons.
         """
-        reasons = await self._reporter.reasons()
-        status = "not ready" if reasons else "ready"
-        body = {"status": status, "reasons": reasons, "notes": self._reporter.notes()}
-        return Response(msgspec.json.encode(body), 503 if reasons else 200, media_type=JSON, headers=FRESH)
+        readiness = await self._reporter.readiness()
+        body = {
+            "status": readiness.status,
+            "reasons": readiness.reasons,
+            "conditions": [condition.code for condition in readiness.conditions],
+            "notes": readiness.notes,
+        }
+        status = 200 if readiness.is_ready else 503
+        return Response(msgspec.json.encode(body), status, media_type=JSON, headers=FRESH)
 
     async def metrics(self, _: Request) -> Response:
         """`GET /metrics`."""
@@ -76,6 +85,7 @@ class OwnRoutes:
             self._hub.counts_by_state(),
             deliveries,
             [cache.figures for cache in self._caches],
+            await self._ledger.waiting(),
         )
         return Response(text, headers={"Content-Type": CONTENT_TYPE, **FRESH})
 

@@ -1,6 +1,6 @@
 """A child process that is restarted whenever it ends.
 
-    stopped ── start ──▶ running ── exits ──▶ backing off ── time is up ──▶ running
+    stopped ── start ──▶ running ── exits ──▶ ending ──▶ backing off ── time is up ──▶ running
        ▲                    │                     │
        └─────── stop ───────┴─────────────────────┤
                                                   └── failed too often ──▶ failed
@@ -56,6 +56,8 @@ class ChildState(StrEnum):
 
     STOPPED = "stopped"
     RUNNING = "running"
+    ENDING = "ending"
+    """It has ended by itself, and the rest of its output is being read."""
     BACKING_OFF = "backing-off"
     FAILED = "failed"
 
@@ -216,6 +218,8 @@ class Supervised:
         assert process is not None
         await self._unless_stopped(process.wait())
         is_requested = self._stop.is_set()
+        if not is_requested:
+            self._state = ChildState.ENDING
         await self._end(signal.SIGTERM)
         uptime_s = self._clock.monotonic() - self._started_at_s
         self.last_exit = Exit(cast("int", process.returncode), round(uptime_s, 3), is_requested)

@@ -12,6 +12,7 @@ same effects as once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state import BlockEffects
 from hansa.pubsub.ledger.state_machine import Block, Proposal
 from hansa.pubsub.ledger.transactions import TransactionReader
-from hansa.pubsub.ledger.waiting import WaitingTransactions
+from hansa.pubsub.ledger.waiting import WaitingFigures, WaitingTransactions
 
 
 class LedgerApplication:
@@ -41,6 +42,7 @@ class LedgerApplication:
         self._kinds = kinds
         self._reader = TransactionReader(state.params, kinds)
         self.waiting = WaitingTransactions()
+        self._refused: Counter[Code] = Counter()
         self._valid: tuple[Block, BlockEffects] | None = None
         """The last proposal that was judged valid, while it may be decided."""
         self._pending: tuple[Block, BlockEffects] | None = None
@@ -83,10 +85,17 @@ class LedgerApplication:
         """
         try:
             self.waiting.check(self.state, raw, now_ms, self._reader, is_recheck=is_recheck)
-        except Refused:
+        except Refused as refusal:
+            if not is_recheck:
+                self._refused[refusal.code] += 1
             raise
         except Exception as error:
+            self._refused[FAULT.code] += 1
             raise FAULT.broken("This member failed to judge the transaction.") from error
+
+    def waiting_figures(self) -> WaitingFigures:
+        """How much waits for a block here, and what was refused since the start."""
+        return WaitingFigures(self.waiting.figures(), {str(code): n for code, n in self._refused.items()})
 
     def prepare_proposal(self, candidates: Iterable[bytes], time_ms: int, size_max_bytes: int) -> list[bytes]:
         """The transactions of a block of that time that this member proposes.

@@ -18,7 +18,7 @@ from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.commitments.stored import ValidatorRecord
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, enum_values, message_class
-from hansa.pubsub.ledger.queries import check_query
+from hansa.pubsub.ledger.queries import WAITING, check_query
 from hansa.pubsub.ledger.results import CODESPACE, QUERY_NUMBERS, RuleBroken
 from hansa.pubsub.ledger.rules.ruleset import CURRENT_RULESET
 from hansa.pubsub.ledger.state_machine import Block
@@ -122,6 +122,9 @@ class AbciMethods:
         return self._message("ResponseInitChain", app_hash=app_hash)
 
     def _query(self, request: Any) -> Any:
+        if request.path == WAITING:
+            figures = self._application.waiting_figures()
+            return self._message("ResponseQuery", value=msgspec.json.encode(figures))
         try:
             check_query(request.path, self._application.state.members)
         except Refused as refusal:

@@ -1,7 +1,10 @@
-"""ABCI queries: those of CometBFT itself. What is on the ledger is read from the file of its state.
+"""ABCI queries: those of CometBFT itself, and one for figures.
+
+What is on the ledger is read from the file of its state.
 
 /p2p/filter/addr/<address>   whether an address may connect; any may
 /p2p/filter/id/<node id>     whether an engine, whose node id is proved, may be a peer (`filter_peers`)
+/waiting                     how much waits for a block at this member, and what it refused: `WaitingFigures`
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.members import Member
 
 PEER_FILTER: Final = "/p2p/filter/"
+WAITING: Final = "/waiting"
 
 
 def check_query(path: str, members: Iterable[Member]) -> None:

@@ -19,6 +19,7 @@ valid by then is dropped. Whatever else may keep a transaction waiting, a run of
 honest league makes drops it too.
 """
 
+from hansa.pubsub.ledger.waiting.figures import QueueFigures, WaitingFigures
 from hansa.pubsub.ledger.waiting.queues import WaitingTransactions, waiting_max
 
-__all__ = ["WaitingTransactions", "waiting_max"]
+__all__ = ["QueueFigures", "WaitingFigures", "WaitingTransactions", "waiting_max"]

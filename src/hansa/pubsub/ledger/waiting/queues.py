@@ -30,6 +30,7 @@ from hansa.pubsub.ledger.waiting.entry import (
     last_version_waiting,
     total_load,
 )
+from hansa.pubsub.ledger.waiting.figures import QueueFigures
 from hansa.pubsub.ledger.waiting.refused import RefusedTransactions
 
 QUEUE_TRANSACTIONS_MAX: Final = 16
@@ -98,6 +99,13 @@ class WaitingTransactions:
     def queue(self, did: str) -> tuple[Waiting, ...]:
         """What waits of a sender, in its order."""
         return tuple(self._queues.get(did, ()))
+
+    def figures(self) -> tuple[QueueFigures, ...]:
+        """How much waits of each sender."""
+        return tuple(
+            QueueFigures(did, len(queue), sum(len(waiting.raw) for waiting in queue))
+            for did, queue in sorted(self._queues.items())
+        )
 
     # -- CheckTx ---------------------------------------------------------------------------------------------
 

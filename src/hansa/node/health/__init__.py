@@ -1,0 +1,14 @@
+"""What is not as it should be although this marketplace serves, and how it is noticed."""
+
+from hansa.node.health.blocks import BlockProgress
+from hansa.node.health.conditions import Condition, ConditionCode, LeagueView, conditions_page
+from hansa.node.health.reporter import HealthReporter
+
+__all__ = [
+    "BlockProgress",
+    "Condition",
+    "ConditionCode",
+    "HealthReporter",
+    "LeagueView",
+    "conditions_page",
+]

@@ -1,0 +1,229 @@
+"""What is wrong with a marketplace that serves all the same: a closed list of conditions.
+
+A marketplace serves its catalogue whatever the league does, so none of these takes it from traffic. Each of
+them is a reason in `/readyz` and the status, a value of `hansa_condition`, and a result of `hansa doctor`,
+which says that all is well only when there is none. docs/conditions.md is written from the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum, unique
+from typing import Final
+
+import msgspec
+
+from hansa.core.errors import Code
+from hansa.core.members import Member
+from hansa.pubsub.bus import LedgerStatus
+from hansa.pubsub.ledger.commitments.stored import validator_address
+from hansa.replication import OriginProgress
+
+STALLED_AFTER_S: Final = 15.0
+"""Time without a block, while something waits for one."""
+HEARTBEATS_MISSED_MAX: Final = 2
+HEARTBEAT_GRACE_S: Final = 15.0
+FAILING_ATTEMPTS_MIN: Final = 3
+"""Failures in a row after which retrievals from a member are said to fail."""
+NAMES_SHOWN_MAX: Final = 8
+TRANSIENT: Final = frozenset({Code.OVERLOADED, Code.UNAVAILABLE})
+"""Problems of publishing that waiting cures, or that have a condition of their own."""
+
+
+@unique
+class ConditionCode(StrEnum):
+    """Every condition, as it stands in `/readyz`, the status and the figures."""
+
+    LEDGER_NOT_BEGUN = "ledger-not-begun"
+    QUORUM_MISSING = "quorum-missing"
+    NO_BLOCK = "no-block"
+    PUBLICATION_FAILS = "publication-fails"
+    ENTITIES_REFUSED = "entities-refused"
+    RETRIEVALS_FAIL = "retrievals-fail"
+    RETRIEVALS_NOT_ALLOWED = "retrievals-not-allowed"
+    VALIDATOR_OBSERVES = "validator-observes"
+    VALIDATOR_DOUBLE = "validator-double"
+    VALIDATOR_POWER_LOST = "validator-power-lost"
+
+
+MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
+    ConditionCode.LEDGER_NOT_BEGUN: (
+        "The league's ledger has no block yet. Nothing is published, and nothing comes from the others.",
+        (
+            "Wait until members with more than 2/3 of the voting power run and are connected; the condition names "
+            "those that are not."
+        ),
+    ),
+    ConditionCode.QUORUM_MISSING: (
+        (
+            "The engine is connected to members with 2/3 of the voting power or less, so no block can be made with "
+            "those alone. Changes wait in their marketplaces."
+        ),
+        (
+            "Ask the operators of the members that are named; look at `p2p_port`, `persistent_peers` and firewalls. "
+            "The ledger goes on by itself."
+        ),
+    ),
+    ConditionCode.NO_BLOCK: (
+        "No block came for longer than the league's heartbeat allows, or for 15 s while transactions wait.",
+        "See `quorum-missing`; with a quorum, look at the log lines of the engine and of the ledger application.",
+    ),
+    ConditionCode.PUBLICATION_FAILS: (
+        "The ledger does not take what this marketplace submits now. It is submitted again.",
+        "The code says why: see docs/errors.md.",
+    ),
+    ConditionCode.ENTITIES_REFUSED: (
+        "The ledger refused the event of entities of this marketplace, so the others do not have them.",
+        "`hansa status` with a token and `hansa doctor` list them with what to do.",
+    ),
+    ConditionCode.RETRIEVALS_FAIL: (
+        "Three requests in a row to a member for its entities failed. They are repeated with growing pauses.",
+        "The code says why. Ask that member's operator; `hansa status` shows since when.",
+    ),
+    ConditionCode.RETRIEVALS_NOT_ALLOWED: (
+        (
+            "A member's endpoint has an address that this marketplace sends nothing to: one of a private network, or "
+            "one that is no web address. Its entities never come."
+        ),
+        (
+            "When the league is on a private network: `allow_private_networks = true` in `hansa.toml`, and restart. "
+            "Otherwise that member registered a wrong endpoint."
+        ),
+    ),
+    ConditionCode.VALIDATOR_OBSERVES: (
+        "The validator follows the ledger and signs nothing, as after a restore.",
+        "It signs by itself when it cannot sign twice; docs/operators/recover.md says when it cannot.",
+    ),
+    ConditionCode.VALIDATOR_DOUBLE: (
+        "Another engine signs with this validator's key, or runs beside this one.",
+        "Stop one of them at once; see docs/operators/recover.md.",
+    ),
+    ConditionCode.VALIDATOR_POWER_LOST: (
+        "The ledger has evidence that the validator's key signed twice; its votes count no more.",
+        "See docs/operators/recover.md.",
+    ),
+}
+"""What each means, and what to do."""
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """Something that is not as it should be, and does not keep this marketplace from serving."""
+
+    code: ConditionCode
+    message: str
+    """What it is, with names and figures; nothing that strangers must not know."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return MEANINGS[self.code][1]
+
+
+class LeagueView(msgspec.Struct, frozen=True):
+    """What is known of the league, as its ledger's conditions are judged."""
+
+    ledger: LedgerStatus
+    members: Sequence[Member]
+    own_did: str
+    signs: bool
+    """Whether our own validator signs."""
+    heartbeat_s: float
+    since_block_s: float
+    """Since the last block was seen to come."""
+    stalled_s: float
+    """For how long something has been waiting without a block; 0 while nothing waits."""
+    waiting: int
+    """Transactions in our engine, or own events that are not committed."""
+
+
+def ledger_conditions(view: LeagueView) -> tuple[Condition, ...]:
+    """Whether the ledger goes on, as far as this member sees."""
+    connection = _connection(view)
+    if view.ledger.catching_up:
+        return ()  # a reason of its own, for which it is not ready
+    if view.ledger.height == 0:
+        message = (
+            f"the ledger has not begun: it has no block yet{f', and {connection}' if connection else ''}"
+        )
+        return (Condition(ConditionCode.LEDGER_NOT_BEGUN, message),)
+    conditions = [] if connection is None else [Condition(ConditionCode.QUORUM_MISSING, connection)]
+    limit_s = HEARTBEATS_MISSED_MAX * view.heartbeat_s + HEARTBEAT_GRACE_S
+    if view.stalled_s > min(STALLED_AFTER_S, limit_s):
+        what = "1 transaction waits" if view.waiting == 1 else f"{view.waiting:,} transactions wait"
+        message = f"no block for {view.since_block_s:.0f} s while {what}"
+        conditions.append(Condition(ConditionCode.NO_BLOCK, message))
+    elif view.since_block_s > limit_s:
+        conditions.append(Condition(ConditionCode.NO_BLOCK, f"no block for {view.since_block_s:.0f} s"))
+    return tuple(conditions)
+
+
+def _connection(view: LeagueView) -> str | None:
+    """Which members a quorum lacks here; None with a quorum."""
+    powers, peers = view.ledger.powers, frozenset(view.ledger.peer_ids)
+    total, connected, absent = sum(powers.values()), 0, []
+    for member in view.members:
+        power = powers.get(validator_address(member.validator_key), 0) if member.validator_key else 0
+        is_own = member.did == view.own_did
+        if (is_own and view.signs) or (not is_own and not peers.isdisjoint(member.node_ids)):
+            connected += power
+        elif power:
+            absent.append(f"{member.name} (this one, which observes)" if is_own else member.name)
+    if 3 * connected > 2 * total:
+        return None
+    shown = ", ".join(absent[:NAMES_SHOWN_MAX]) + (" …" if len(absent) > NAMES_SHOWN_MAX else "")
+    return (
+        f"members with {connected} of {total} of the voting power are connected, and more than 2/3 is needed; "
+        f"not connected: {shown}"
+    )
+
+
+def publication_conditions(problem: Code | None, events_waiting: int, refused: int) -> tuple[Condition, ...]:
+    """Whether the ledger takes what this marketplace publishes.
+
+    Args:
+        problem: Of the last submission; None when it succeeded.
+        events_waiting: Own events that are not committed.
+        refused: Own entities whose event was refused for good.
+    """
+    conditions = []
+    if problem is not None and events_waiting and problem not in TRANSIENT:
+        message = f"own events wait, and the ledger does not take them ({problem})"
+        conditions.append(Condition(ConditionCode.PUBLICATION_FAILS, message))
+    if refused:
+        message = "the ledger has refused the events of some own entities"
+        conditions.append(Condition(ConditionCode.ENTITIES_REFUSED, message))
+    return tuple(conditions)
+
+
+def retrieval_conditions(origins: Sequence[OriginProgress]) -> tuple[Condition, ...]:
+    """Whether the other members' entities come."""
+    conditions = []
+    for origin in origins:
+        if origin.problem == Code.HOST_NOT_ALLOWED and origin.failing_since is not None:
+            code, why = ConditionCode.RETRIEVALS_NOT_ALLOWED, "its endpoint's address is not one to send to"
+        elif origin.failing_since is not None and origin.attempts >= FAILING_ATTEMPTS_MIN:
+            code, why = ConditionCode.RETRIEVALS_FAIL, f"since {origin.failing_since}"
+        else:
+            continue
+        message = f"retrievals from {origin.name} fail ({origin.problem}): {why}"
+        conditions.append(Condition(code, message))
+    return tuple(conditions)
+
+
+def conditions_page() -> str:
+    """The content of docs/conditions.md."""
+    lines = [
+        "# Conditions",
+        "",
+        "What is not as it should be at a marketplace that serves all the same. `GET /readyz` answers 200 with the",
+        "status `degraded`, and lists them as `reasons` and, by code, as `conditions`; so does the status.",
+        "`hansa_condition` is 1 for each that holds, and `hansa doctor` ends with “All is well.” only when there is",
+        "none.",
+        "",
+        "Written by `hansa.node.health.conditions_page`; a test keeps it in step with the code.",
+        "",
+        "| Code | Means | Do |",
+        "|---|---|---|",
+        *(f"| `{code}` | {meaning} | {remedy} |" for code, (meaning, remedy) in MEANINGS.items()),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,134 @@
+"""Collects the conditions of a marketplace from its parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code
+from hansa.node.health.blocks import BlockProgress
+from hansa.node.health.conditions import (
+    Condition,
+    ConditionCode,
+    LeagueView,
+    ledger_conditions,
+    publication_conditions,
+    retrieval_conditions,
+)
+from hansa.node.ledger_view import FRESH_FOR_S, LedgerView
+from hansa.node.validator.guard import ValidatorGuard
+from hansa.pubsub.bus import LedgerStatus
+from hansa.replication import ReplicationView
+from hansa.replication.registry import MemberRegistry
+
+log = structlog.get_logger("hansa.node")
+
+
+class HealthReporter:
+    """Reports the conditions of this marketplace; they are looked at every `FRESH_FOR_S` at most.
+
+    Args:
+        did: Of this marketplace.
+        ledger: Its state.
+        registry: The members.
+        replication: Its progress.
+        publication_problem: Of the last submission.
+        guard: Of the validator.
+        blocks: When the last block came.
+        clock: For how long an answer is fresh.
+    """
+
+    def __init__(
+        self,
+        did: str,
+        ledger: LedgerView,
+        registry: MemberRegistry,
+        replication: ReplicationView,
+        publication_problem: Callable[[], Code | None],
+        guard: ValidatorGuard,
+        blocks: BlockProgress,
+        clock: Clock,
+    ) -> None:
+        self._did = did
+        self._ledger = ledger
+        self._registry = registry
+        self._replication = replication
+        self._publication_problem = publication_problem
+        self._guard = guard
+        self.blocks = blocks
+        self._clock = clock
+        self._updating = asyncio.Lock()
+        self._updated_at_s: float | None = None
+        self._conditions: tuple[Condition, ...] = ()
+        self._is_lost_power_logged = False
+
+    @property
+    def publication_problem(self) -> Code | None:
+        """Code of the last submission's failure; None when it succeeded."""
+        return self._publication_problem()
+
+    async def conditions(self) -> tuple[Condition, ...]:
+        """All conditions that hold now."""
+        async with self._updating:
+            now_s = self._clock.monotonic()
+            if self._updated_at_s is None or now_s - self._updated_at_s >= FRESH_FOR_S:
+                self._conditions = await self._current()
+                self._updated_at_s = self._clock.monotonic()
+        return self._conditions
+
+    async def _current(self) -> tuple[Condition, ...]:
+        ledger = await self._ledger.refresh()
+        gauges = await self._replication.gauges()
+        origins = await self._replication.origins(self._registry.known(), ledger)
+        return (
+            *(ledger_conditions(self._league(ledger, gauges.outbox)) if ledger is not None else ()),
+            *publication_conditions(self._publication_problem(), gauges.outbox, gauges.refused),
+            *retrieval_conditions(origins),
+            *self._validator_conditions(ledger),
+        )
+
+    def _league(self, ledger: LedgerStatus, events_waiting: int) -> LeagueView:
+        self.blocks.note_height(ledger.height)
+        self.blocks.note_events_waiting(events_waiting)
+        return LeagueView(
+            ledger=ledger,
+            members=self._registry.known(),
+            own_did=self._did,
+            signs=not self._guard.status.is_observing,
+            heartbeat_s=self.blocks.heartbeat_s,
+            since_block_s=self.blocks.since_block_s,
+            stalled_s=self.blocks.stalled_s,
+            waiting=self.blocks.waiting,
+        )
+
+    def _validator_conditions(self, ledger: LedgerStatus | None) -> tuple[Condition, ...]:
+        validator = self._guard.status
+        conditions = []
+        if validator.is_observing:
+            is_double = validator.double is not None or bool(validator.elsewhere)
+            code = ConditionCode.VALIDATOR_DOUBLE if is_double else ConditionCode.VALIDATOR_OBSERVES
+            conditions.append(Condition(code, f"the validator {validator.summary}"))
+        lost = self._lost_power(ledger)
+        if lost is not None:
+            conditions.append(Condition(ConditionCode.VALIDATOR_POWER_LOST, lost))
+        return tuple(conditions)
+
+    def _lost_power(self, ledger: LedgerStatus | None) -> str | None:
+        """Why our validator votes no more, and what to do; logged once."""
+        address = self._guard.status.address.lower()
+        evidence = next(
+            (one for one in (ledger.misbehavior if ledger else ()) if one.address == address), None
+        )
+        if ledger is None or evidence is None or ledger.powers.get(address, 0) > 0:
+            return None
+        if not self._is_lost_power_logged:
+            self._is_lost_power_logged = True
+            log.error("validator_power_lost", address=address, kind=evidence.kind, height=evidence.height)
+        return (
+            f"the validator has lost its voting power: the ledger has evidence ({evidence.kind}) that its key "
+            f"signed twice at height {evidence.height}. Stop every other engine with this key; "
+            "docs/operators/recover.md says what comes then"
+        )
