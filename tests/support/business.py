@@ -1,4 +1,4 @@
-"""A business application as tests need it: a store in memory, a clock that stands, three tokens."""
+"""A business application as tests need it: a store in memory, a clock that stands, tokens for each role."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ MODELS = load()
 TOKENS = {
     b"Bearer operator": Caller("operator", frozenset({"operator"})),
     b"Bearer provider": Caller("provider", frozenset({"provider"})),
-    b"Bearer reader": Caller("reader", frozenset()),
+    b"Bearer reader": Caller("reader", frozenset({"reader"})),
+    b"Bearer other": Caller("other", frozenset({"provider"})),
+    b"Bearer nobody": Caller("nobody", frozenset()),
 }
 
 
 def authenticate(headers: Mapping[bytes, bytes]) -> Caller:
-    """Know the three tokens."""
+    """Know the tokens."""
     authorization = headers.get(b"authorization")
     if authorization is None:
         return ANONYMOUS
@@ -72,6 +74,8 @@ class Business:
         self.operator = self.anonymous.with_headers(authorization="Bearer operator")
         self.provider = self.anonymous.with_headers(authorization="Bearer provider")
         self.reader = self.anonymous.with_headers(authorization="Bearer reader")
+        self.other_provider = self.anonymous.with_headers(authorization="Bearer other")
+        self.nobody = self.anonymous.with_headers(authorization="Bearer nobody")
 
 
 async def open_business(

@@ -23,12 +23,16 @@ async def signing_member(check: CallerCheck, request: Request, body: bytes) -> s
 
 
 def require_token(authenticate: Authenticate, request: Request) -> Caller:
-    """The client behind the request's bearer token.
+    """The client behind the request's bearer token, which may read what is private.
 
     Raises:
-        Refused: `Code.UNAUTHENTICATED`, when there is no token or it does not verify.
+        Refused: `Code.UNAUTHENTICATED`, when there is no token or it does not verify; `Code.FORBIDDEN`, when
+        none of
+            its roles may.
     """
     caller = authenticate({name.lower(): value for name, value in request.headers.raw})
     if not caller.is_authenticated:
         raise Refused(Code.UNAUTHENTICATED, "This needs a bearer token.")
+    if not caller.may_read:
+        raise Refused(Code.FORBIDDEN, "The roles of this token give no right to read this.")
     return caller

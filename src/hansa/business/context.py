@@ -27,6 +27,8 @@ class Policies(msgspec.Struct, frozen=True):
     """Items of an order that ends as a whole."""
     allowed_origins: tuple[str, ...] = ()
     """Web origins whose pages may send tokens, as `https://shop.example`."""
+    allow_private_networks: bool = False
+    """Whether callbacks may name private and loopback addresses."""
 
 
 class Context(msgspec.Struct, frozen=True):

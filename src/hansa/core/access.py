@@ -20,6 +20,9 @@ OPERATOR: Final = "operator"
 """The role of the marketplace's own people and systems."""
 PROVIDER: Final = "provider"
 """The role of those who offer something here."""
+READER: Final = "reader"
+"""The role of those who read what is private."""
+READERS: Final = frozenset({OPERATOR, PROVIDER, READER})
 WRITERS: Final = frozenset({OPERATOR, PROVIDER})
 
 
@@ -33,6 +36,11 @@ class Caller(msgspec.Struct, frozen=True):
     def is_authenticated(self) -> bool:
         """Whether a token was presented and verified."""
         return self.subject is not None
+
+    @property
+    def may_read(self) -> bool:
+        """Whether the caller may read what is private."""
+        return not self.roles.isdisjoint(READERS)
 
     @property
     def may_write(self) -> bool:
@@ -119,21 +127,29 @@ _ALLOWED: Final = Decision()
 _PUBLIC_ONLY: Final = Decision(public_only=True)
 _NO_TOKEN: Final = Decision(Code.UNAUTHENTICATED, "Writing needs a bearer token.")
 _NO_TOKEN_FOR_EXPORT: Final = Decision(Code.UNAUTHENTICATED, "Reading an export needs a bearer token.")
+_NO_ROLE: Final = Decision(Code.FORBIDDEN, "The roles of this token give no right to read what is private.")
 _READ_ONLY: Final = Decision(Code.FORBIDDEN, "This token gives no right to write.")
 _OPERATORS_ONLY: Final = Decision(Code.METHOD_NOT_ALLOWED, "This is for the marketplace's own systems.")
 
 
 def authorize_by_role(caller: Caller, action: Action, target: AccessTarget, /) -> Decision:
-    """Everybody reads what is public; any token reads all; operators and providers write."""
+    """Everybody reads what is public; readers read all; operators and providers read and write.
+
+    It fails closed: a token that names no role, or none that is known here, opens no more than no token.
+    """
     if target.operator_actions and action in target.operator_actions and OPERATOR not in caller.roles:
         return _OPERATORS_ONLY
     if action is _READ:
-        if caller.subject is not None:
+        if caller.subject is not None and caller.may_read:
             return _ALLOWED
         if not target.is_private:
             return _PUBLIC_ONLY
+        if caller.is_authenticated:
+            return _NO_ROLE
         reason = f"Entities of type {target.type} are private: send a bearer token."
         return Decision(Code.UNAUTHENTICATED, reason)
     if not caller.is_authenticated:
         return _NO_TOKEN_FOR_EXPORT if action is Action.EXPORT else _NO_TOKEN
-    return _ALLOWED if action is Action.EXPORT or caller.may_write else _READ_ONLY
+    if action is Action.EXPORT:
+        return _ALLOWED if caller.may_read else _NO_ROLE
+    return _ALLOWED if caller.may_write else _READ_ONLY

@@ -72,6 +72,7 @@ class Code(StrEnum):
     LISTENER_TIMEOUT = "listener-timeout"
     LISTENER_REFUSED = "listener-refused"
     LISTENER_FAILED = "listener-failed"
+    LISTENER_UNUSABLE = "listener-unusable"
     # This installation.
     SETTINGS_INVALID = "settings-invalid"
     FOLDER_IN_USE = "folder-in-use"

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.core.access import ANONYMOUS, Caller
+from hansa.core.access import ANONYMOUS, READERS, Caller
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
@@ -25,7 +25,7 @@ from hansa.core.identifiers import Entropy, uuid7
 from hansa.core.jws import read_compact, token_header
 from hansa.core.keys import SigningKey, VerifyingKey
 
-ROLES: Final = frozenset({"operator", "provider", "reader"})
+ROLES: Final = READERS
 
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - the media type of RFC 9068, not a secret
 TOKEN_HEADER: Final = token_header(TOKEN_TYPE)

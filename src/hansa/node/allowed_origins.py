@@ -1,17 +1,23 @@
 """Where requests may go: the origins of members, of hub listeners and of import files.
 
 An `OutboundClient` has one of these, so that a request for one purpose cannot go where only another may.
-Origins are written as `hansa.node.outbound.origin_of` writes them.
+Origins are written as `hansa.core.web_addresses.WebAddress.origin`. An address that is none, which an older
+release may have taken, has no origin: no request goes to it, and it does not concern the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import structlog
+
+from hansa.core.errors import Refused
 from hansa.core.members import Member
-from hansa.node.outbound import origin_of
+from hansa.core.web_addresses import web_address
 from hansa.store import Store
 from hansa.store.tables import subscriptions
+
+log = structlog.get_logger("hansa.node")
 
 
 class MemberOrigins:
@@ -30,7 +36,7 @@ class MemberOrigins:
         """Whether a member is registered at an origin."""
         members = self._members()
         if members is not self._seen:
-            self._origins = frozenset(origin_of(member.endpoint) for member in members)
+            self._origins = _origins(member.endpoint for member in members)
             self._seen = members
         return origin in self._origins
 
@@ -51,7 +57,7 @@ class ListenerOrigins:
             if revision.ended != self._seen.ended:
                 after = -1
                 self._origins.clear()
-            self._origins.update(map(origin_of, await subscriptions.callbacks(self._store, after)))
+            self._origins.update(_origins(await subscriptions.callbacks(self._store, after)))
             self._seen = revision
         return origin in self._origins
 
@@ -60,8 +66,19 @@ class ImportOrigins:
     """Origins that the operator lets import jobs fetch from (`import_hosts`)."""
 
     def __init__(self, hosts: Iterable[str]) -> None:
-        self._origins = frozenset(map(origin_of, hosts))
+        self._origins = _origins(hosts)
 
     async def has_origin(self, origin: str) -> bool:
         """Whether an origin is one of them."""
         return origin in self._origins
+
+
+def _origins(addresses: Iterable[str]) -> frozenset[str]:
+    """The origins of addresses; of those that are none, nothing."""
+    origins = set()
+    for address in addresses:
+        try:
+            origins.add(web_address(address).origin)
+        except Refused as error:
+            log.warning("address_unusable", address=address[:200], problem=error.message)
+    return frozenset(origins)

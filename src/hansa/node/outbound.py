@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -23,50 +22,13 @@ from yarl import URL
 
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpRequest, HttpResponse
+from hansa.core.web_addresses import is_allowed_address, web_address
 
 CONNECTIONS_MAX: Final = 128
 CONNECTIONS_PER_HOST_MAX: Final = 16
 KEEPALIVE_S: Final = 30.0
 HEADER_SIZE_MAX_BYTES: Final = 8190
 CHUNK_SIZE_BYTES: Final = 65_536
-
-DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_URL: Final = re.compile(r"[!-\[\]-~]{1,8192}")
-"""Visible ASCII without the backslash, which some take for a slash."""
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, written out: `https://market.example:443`.
-
-    Raises:
-        Refused: `Code.HOST_NOT_ALLOWED`, when it is not an http(s) URL.
-    """
-    parsed = _parsed(url)
-    host = (parsed.host or "").lower()
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parsed.scheme}://{shown}:{parsed.explicit_port or DEFAULT_PORTS[parsed.scheme]}"
-
-
-def is_allowed_address(address: IpAddress, allow_private_networks: bool) -> bool:
-    """Whether a request may be sent to this address.
-
-    Addresses that stand for IPv4 ones (mapped, 6to4, Teredo, NAT64) are judged by what they stand for.
-    Link-local addresses, where clouds keep their machines' credentials, and multicast are never allowed.
-    """
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if inner is None and address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-        if inner is not None:
-            return is_allowed_address(inner, allow_private_networks)
-    if address.is_multicast or address.is_link_local or address.is_unspecified:
-        return False
-    if allow_private_networks and (address.is_loopback or address.is_private):
-        return True
-    return address.is_global and not address.is_reserved
 
 
 class CheckedResolver(AbstractResolver):
@@ -105,7 +67,7 @@ class OutboundClient:
     """The `HttpClient` on aiohttp. To be used on one event loop, and closed.
 
     Args:
-        is_registered: Whether requests may go to an origin, as `origin_of` writes it.
+        is_registered: Whether requests may go to an origin (`WebAddress.origin`).
         allow_private_networks: Whether private and loopback addresses may be connected to.
         resolver: Of host names; by default the system's.
     """
@@ -124,7 +86,9 @@ class OutboundClient:
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send and wait for the whole answer. See `hansa.core.http.HttpClient`."""
-        await self._check(request.url)
+        address = web_address(request.url, allow_private_networks=self._allow_private_networks)
+        if not await self._is_registered(address.origin):
+            raise _not_allowed("the host is neither a member's nor a listener's")
         try:
             async with asyncio.timeout(request.timeout_s):
                 return await self._exchange(request)
@@ -144,18 +108,6 @@ class OutboundClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-    async def _check(self, url: str) -> None:
-        """Refuse an origin that is not registered, and an address written out that is not allowed."""
-        if not await self._is_registered(origin_of(url)):
-            raise _not_allowed("the host is neither a member's nor a listener's")
-        host = _parsed(url).host or ""
-        try:
-            address = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            return  # a name: the resolver checks its addresses
-        if not is_allowed_address(address, self._allow_private_networks):
-            raise _not_allowed("the address is not a public one")
 
     async def _exchange(self, request: HttpRequest) -> HttpResponse:
         async with self._open().request(
@@ -199,25 +151,6 @@ class OutboundClient:
                 timeout=aiohttp.ClientTimeout(total=None),
             )
         return self._session
-
-
-def _parsed(text: str) -> URL:
-    """A well-formed URL, parsed as the client will parse it and sent as it is written.
-
-    The signature of a request between members covers the URL, so nothing may be encoded again.
-    """
-    if not _URL.fullmatch(text):
-        raise _not_allowed("it is too long or has characters that no web address has")
-    try:
-        url = URL(text, encoded=True)
-        port, host = url.explicit_port, url.host
-    except ValueError as error:
-        raise _not_allowed("it is not a web address") from error
-    if url.scheme not in DEFAULT_PORTS or not host or port == 0:
-        raise _not_allowed("it is not a web address")
-    if url.user is not None or url.password is not None:
-        raise _not_allowed("it carries a user name or password")
-    return url
 
 
 def _not_allowed(what: str) -> Refused:

@@ -104,6 +104,7 @@ def business_context(
             settings.missing_attributes,
             settings.item_states,
             settings.allowed_origins,
+            settings.allow_private_networks,
         ),
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
     )

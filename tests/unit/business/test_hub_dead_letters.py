@@ -28,7 +28,7 @@ from tests.unit.business.test_resources import check_refused, made
 async def delivery(business: Business, subscription: str) -> dict[str, Any]:
     """How the delivery to a listener goes, after that was written."""
     await let_positions_be_written(business)
-    shown = (await business.reader.get(f"{HUB}/{subscription}")).json()
+    shown = (await business.provider.get(f"{HUB}/{subscription}")).json()
     state: dict[str, Any] = shown["delivery"]
     return state
 
@@ -36,7 +36,7 @@ async def delivery(business: Business, subscription: str) -> dict[str, Any]:
 async def dead_letters(business: Business, subscription: str) -> list[dict[str, Any]]:
     """Dead letters of a registration, after they were written."""
     await let_positions_be_written(business)
-    answer = await business.reader.get(f"{HUB}/{subscription}/deadLetter")
+    answer = await business.provider.get(f"{HUB}/{subscription}/deadLetter")
     assert answer.status == 200
     assert answer.headers["x-total-count"] == str(len(answer.json()))
     letters: list[dict[str, Any]] = answer.json()
@@ -77,7 +77,7 @@ async def test_an_event_that_is_refused_becomes_a_dead_letter_and_the_next_one_i
             "deadLetters": 1,
             "deadLettersDropped": 0,
         }
-        answer = await business.reader.post(f"{HUB}/{subscription}/resend", {"eventId": letter["eventId"]})
+        answer = await business.provider.post(f"{HUB}/{subscription}/resend", {"eventId": letter["eventId"]})
         assert (answer.status, answer.json()["id"]) == (202, subscription)
         await let_positions_be_written(business)
         await until(lambda: received_names(listeners) == ["second", "first"])
@@ -130,11 +130,11 @@ async def test_a_listener_that_is_away_loses_nothing_and_is_paused_in_the_end(st
         await until(lambda: len(listeners.received[TWO]) == 4)
         await clock.advance(10_000)
         assert listeners.attempts[ONE] == attempts
-        paused = await business.reader.get(f"{HUB}?state=paused")
+        paused = await business.provider.get(f"{HUB}?state=paused")
         assert [one["id"] for one in paused.json()] == [subscription]
 
         listeners.answers[ONE].clear()
-        answer = await business.reader.post(f"{HUB}/{subscription}/resume", {})
+        answer = await business.provider.post(f"{HUB}/{subscription}/resume", {})
         assert (answer.status, answer.json()["delivery"]["state"]) == (200, "active")
         await let_positions_be_written(business)
         await until(lambda: received_names(listeners) == ["first", "second", "third", "fourth"])
@@ -153,8 +153,8 @@ async def test_a_listener_that_refuses_everything_is_paused() -> None:
         await until(lambda: dispatcher.counts_by_state()["paused"] == 1)
         shown = await delivery(business, subscription)
         assert (shown["state"], shown["deadLetters"], shown["answered"]) == ("paused", 3, 404)
-        await business.reader.post(f"{HUB}/{subscription}/resend", {})
-        await business.reader.post(f"{HUB}/{subscription}/resume", {})
+        await business.provider.post(f"{HUB}/{subscription}/resend", {})
+        await business.provider.post(f"{HUB}/{subscription}/resume", {})
         await let_positions_be_written(business)
         await until(lambda: received_names(listeners) == ["0", "1", "2", "3", "4"])
     await business.store.close()
@@ -187,12 +187,12 @@ async def test_a_dead_letter_that_is_dropped_while_it_is_sent_again_repeats_noth
         await until(lambda: received_names(listeners) == ["second"])
         assert len(await dead_letters(business, subscription)) == 1
         listeners.silent[ONE] = asyncio.Event()
-        await business.reader.post(f"{HUB}/{subscription}/resend", {})
+        await business.provider.post(f"{HUB}/{subscription}/resend", {})
         await let_positions_be_written(business)
         await until(lambda: listeners.attempts[ONE] == 3)
         async with business.store.transaction() as tx:
             await tx.sql.execute("DELETE FROM dead_letter")
-        await business.reader.post(f"{HUB}/{subscription}/resend", {})
+        await business.provider.post(f"{HUB}/{subscription}/resend", {})
         await let_positions_be_written(business)
         listeners.silent.pop(ONE).set()
         await until(lambda: received_names(listeners) == ["second", "first"])
@@ -213,7 +213,7 @@ async def test_the_number_of_dead_letters_is_bounded_and_the_oldest_make_room() 
         retained = await dead_letters(business, subscription)
         shown = await delivery(business, subscription)
         assert (len(retained), shown["deadLetters"], shown["deadLettersDropped"]) == (2, 2, 3)
-        await business.reader.post(f"{HUB}/{subscription}/resend", {})
+        await business.provider.post(f"{HUB}/{subscription}/resend", {})
         await let_positions_be_written(business)
         await until(lambda: len(listeners.received[ONE]) == 3)
     received = [event["event"]["productOffering"]["id"] for event in listeners.received[ONE]]
@@ -235,10 +235,10 @@ async def test_dead_letters_and_pauses_outlive_a_restart(tmp_path: Path) -> None
     await made(reopened, id="second", name="second")
     async with dispatching(reopened, listeners) as dispatcher:
         await until(lambda: dispatcher.counts_by_state()["paused"] == 1)
-        await reopened.reader.post(f"{HUB}/{subscription}/resend", {})
+        await reopened.provider.post(f"{HUB}/{subscription}/resend", {})
     async with dispatching(reopened, listeners):
         assert listeners.received[ONE] == []
-        await reopened.reader.post(f"{HUB}/{subscription}/resume", {})
+        await reopened.provider.post(f"{HUB}/{subscription}/resume", {})
         await let_positions_be_written(reopened)
         await until(lambda: received_names(listeners) == ["first", "second"])
     await reopened.store.close()
@@ -251,16 +251,16 @@ async def test_dead_letters_and_requests_are_for_the_subscriber_and_the_operator
         body: dict[str, Any] | None = {} if method == "POST" else None
         anonymous = await business.anonymous.request(method, f"{here}/{target}", body)
         check_refused(anonymous, 401, "unauthenticated")
-        other = await business.provider.request(method, f"{here}/{target}", body)
+        other = await business.other_provider.request(method, f"{here}/{target}", body)
         check_refused(other, 404, "not-found")
         assert (await business.operator.request(method, f"{here}/{target}", body)).status in {200, 202}
         gone = await business.operator.request(method, f"{HUB}/none/{target}", body)
         check_refused(gone, 404, "not-found")
-    check_refused(await business.reader.post(f"{here}/resend", {"eventId": "none"}), 404, "not-found")
-    check_refused(await business.reader.post(f"{here}/resend", {"eventId": 7}), 400, "invalid")
-    check_refused(await business.reader.post(f"{here}/resend", {"id": "x"}), 400, "invalid")
-    check_refused(await business.reader.get(f"{HUB}?state=tired"), 400, "invalid")
-    check_refused(await business.reader.delete(f"{here}/deadLetter"), 405, "method-not-allowed")
+    check_refused(await business.provider.post(f"{here}/resend", {"eventId": "none"}), 404, "not-found")
+    check_refused(await business.provider.post(f"{here}/resend", {"eventId": 7}), 400, "invalid")
+    check_refused(await business.provider.post(f"{here}/resend", {"id": "x"}), 400, "invalid")
+    check_refused(await business.provider.get(f"{HUB}?state=tired"), 400, "invalid")
+    check_refused(await business.provider.delete(f"{here}/deadLetter"), 405, "method-not-allowed")
 
 
 async def test_a_registration_takes_its_dead_letters_with_it(business: Business) -> None:
@@ -271,7 +271,7 @@ async def test_a_registration_takes_its_dead_letters_with_it(business: Business)
         await made(business)
         await until(lambda: listeners.attempts[ONE] == 1)
         assert len(await dead_letters(business, subscription)) == 1
-        await business.reader.delete(f"{HUB}/{subscription}")
+        await business.provider.delete(f"{HUB}/{subscription}")
     assert await business.store.sql.fetch("SELECT count(*) FROM dead_letter") == [(0,)]
 
 

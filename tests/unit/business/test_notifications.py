@@ -58,7 +58,7 @@ async def dispatching(
 
 async def registered(business: Business, callback: str, query: str = "", hub: str = HUB) -> str:
     """Identifier of a new registration."""
-    answer = await business.reader.post(hub, {"callback": callback, "query": query})
+    answer = await business.provider.post(hub, {"callback": callback, "query": query})
     assert answer.status == 201, answer.body
     return str(answer.json()["id"])
 
@@ -320,7 +320,7 @@ async def test_a_registration_that_ended_hears_no_more(business: Business) -> No
     async with dispatching(business, listeners) as dispatcher:
         await made(business)
         await until(lambda: listeners.attempts[ONE] == 1)
-        await business.reader.delete(f"{HUB}/{subscription}")
+        await business.provider.delete(f"{HUB}/{subscription}")
         for n in range(2, 5):
             await clock.advance(60)
             await made(business)

@@ -116,20 +116,20 @@ async def test_registrations_at_a_topic_are_its_own(business: Business) -> None:
     base = BASES["TMF688"]
     place, other = await topic(business, base), await topic(business, base)
     hub = f"{place}/hub"
-    answer = await business.reader.post(hub, {"callback": ONE})
+    answer = await business.provider.post(hub, {"callback": ONE})
     made = answer.json()
     assert (answer.status, answer.headers["location"]) == (201, f"{ENDPOINT}{hub}/{made['id']}")
-    assert (await business.reader.get(answer.headers["location"])).json()["callback"] == ONE
-    check_refused(await business.reader.post(hub, {"callback": ONE}), 409, "conflict")
-    assert (await business.reader.post(f"{other}/hub", {"callback": ONE})).status == 201
-    assert [one["id"] for one in (await business.reader.get(hub)).json()] == [made["id"]]
-    assert (await business.reader.get(f"{base}hub")).json() == []
-    check_refused(await business.reader.get(f"{other}/hub/{made['id']}"), 404, "not-found")
-    check_refused(await business.reader.get(f"{base}hub/{made['id']}"), 404, "not-found")
-    assert (await business.reader.post(f"{base}hub/{made['id']}/resume", {})).status == 200
-    check_refused(await business.reader.post(hub, {"callback": TWO, "query": "nmae=x"}), 400, "invalid")
-    check_refused(await business.reader.post(f"{base}topic/none/hub", {"callback": ONE}), 404, "not-found")
-    assert (await business.reader.delete(f"{hub}/{made['id']}")).status == 204
+    assert (await business.provider.get(answer.headers["location"])).json()["callback"] == ONE
+    check_refused(await business.provider.post(hub, {"callback": ONE}), 409, "conflict")
+    assert (await business.provider.post(f"{other}/hub", {"callback": ONE})).status == 201
+    assert [one["id"] for one in (await business.provider.get(hub)).json()] == [made["id"]]
+    assert (await business.provider.get(f"{base}hub")).json() == []
+    check_refused(await business.provider.get(f"{other}/hub/{made['id']}"), 404, "not-found")
+    check_refused(await business.provider.get(f"{base}hub/{made['id']}"), 404, "not-found")
+    assert (await business.provider.post(f"{base}hub/{made['id']}/resume", {})).status == 200
+    check_refused(await business.provider.post(hub, {"callback": TWO, "query": "nmae=x"}), 400, "invalid")
+    check_refused(await business.provider.post(f"{base}topic/none/hub", {"callback": ONE}), 404, "not-found")
+    assert (await business.provider.delete(f"{hub}/{made['id']}")).status == 204
 
 
 async def test_the_registrations_of_a_topic_end_with_it(business: Business) -> None:

@@ -8,7 +8,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from hansa.core.errors import Code, Refused
 from hansa.core.http import HttpRequest
-from hansa.node.outbound import OutboundClient, is_allowed_address, origin_of
+from hansa.core.web_addresses import is_allowed_address, web_address
+from hansa.node.outbound import OutboundClient
 
 PUBLIC = ("93.184.215.14", "2606:2800:21f:cb07::1", "::ffff:93.184.215.14", "64:ff9b::93.184.215.14")
 PRIVATE = ("127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.9.9", "::1", "fd00::1", "::ffff:10.0.0.1")
@@ -75,7 +76,7 @@ def test_link_local_and_multicast_addresses_are_never_allowed(text: str) -> None
     ],
 )
 def test_the_origin_of_a_url_is_written_out(url: str, origin: str) -> None:
-    assert origin_of(url) == origin
+    assert web_address(url).origin == origin
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_the_origin_of_a_url_is_written_out(url: str, origin: str) -> None:
 )
 def test_what_is_no_plain_web_address_is_refused(url: str) -> None:
     with pytest.raises(Refused) as caught:
-        origin_of(url)
+        web_address(url)
     assert caught.value.code is Code.HOST_NOT_ALLOWED
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, Literal, TypeVar
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -23,7 +22,7 @@ from hansa.business.hub.events import Event, end_of_row, row_of
 from hansa.business.hub.listeners import Listener, PendingNotifications
 from hansa.business.hub.sending import Attempt
 from hansa.core.clock import Clock, rfc3339
-from hansa.core.errors import HansaError
+from hansa.core.errors import Code, HansaError
 from hansa.core.limits import Limits
 from hansa.store import Store
 from hansa.store.tables import subscriptions
@@ -63,24 +62,40 @@ class DeliveryAccounts:
             self._advance(listener, event, is_delivered=True)
             return "more"
         now = self._clock.now()
-        listener.failures += 1
         listener.attempts += 1
-        listener.failing_since = listener.failing_since or rfc3339(now)
-        if listener.failures == 1:
-            log.warning("listener_failed", **_health(listener))
+        self._count_failure(listener, now)
         is_last_attempt = listener.attempts >= self._limits.notification_attempts_max
         if attempt.is_refusal or (attempt.is_about_event and is_last_attempt):
             self._give_up(listener, event, attempt, now)
             if listener.refusals < self._limits.refusals_in_row_max:
                 return "more"
-        else:
-            failing_s = (now - datetime.fromisoformat(listener.failing_since)).total_seconds()
-            if failing_s < self._limits.listener_dead_after_s:
-                return "wait"
-        listener.is_paused = True
-        listener.is_active = False
-        log.warning("listener_paused", **_health(listener))
-        return "stop"
+        elif not self._is_dead(listener, now):
+            return "wait"
+        return _pause(listener)
+
+    def settle_crash(self, listener: Listener) -> Outcome:
+        """Apply the consequences of a fault of ours at a listener: it waits as if it had not answered.
+
+        Nothing is given up, so that a release without the fault delivers what this one could not.
+        """
+        assert listener.is_active, "only a listener that is being served can crash its step"
+        self._unsaved.add(listener)
+        now = self._clock.now()
+        listener.problem, listener.answered = Code.INTERNAL, None
+        self._count_failure(listener, now)
+        return _pause(listener) if self._is_dead(listener, now) else "wait"
+
+    def _count_failure(self, listener: Listener, now: datetime) -> None:
+        listener.failures += 1
+        listener.failing_since = listener.failing_since or rfc3339(now)
+        if listener.failures == 1:
+            log.warning("listener_failed", **_health(listener))
+
+    def _is_dead(self, listener: Listener, now: datetime) -> bool:
+        """Whether every attempt at a listener has failed for too long."""
+        assert listener.failing_since is not None, "a failure was counted"
+        failing_s = (now - datetime.fromisoformat(listener.failing_since)).total_seconds()
+        return failing_s >= self._limits.listener_dead_after_s
 
     def mark_unsaved(self, listener: Listener) -> None:
         """Have the state of a listener written with the next save."""
@@ -123,17 +138,38 @@ class DeliveryAccounts:
         """Write the state of the listeners that changed; where that fails, with the next save."""
         unsaved, self._unsaved = self._unsaved, set()
         for some in chunks(list(unsaved), LISTENERS_PER_SAVE):
-            progress = [listener.progress() for listener in some]
-            try:
-                async with self._store.transaction() as tx:
-                    await subscriptions.save(tx, progress, self._limits.dead_letters_max)
-            except HansaError as error:
-                self._unsaved.update(some)
-                log.warning("positions_not_saved", code=str(error.code), problem=error.message)
-                continue
-            for listener, saved in zip(some, progress, strict=True):
-                del listener.dead_letters_added[: len(saved.dead_letters_added)]
-                del listener.dead_letters_resolved[: len(saved.dead_letters_resolved)]
+            if not await self._save_together(some):
+                for one in some:
+                    await self._save_alone(one)
+
+    async def _save_together(self, some: list[Listener]) -> bool:
+        """Write the state of some listeners in one transaction; False when one of them cannot be written."""
+        progress = [listener.progress() for listener in some]
+        try:
+            async with self._store.transaction() as tx:
+                await subscriptions.save(tx, progress, self._limits.dead_letters_max)
+        except HansaError as error:
+            self._unsaved.update(some)
+            log.warning("positions_not_saved", code=str(error.code), problem=error.message)
+            return True
+        except Exception:
+            if len(some) > 1:
+                return False
+            raise
+        for listener, saved in zip(some, progress, strict=True):
+            del listener.dead_letters_added[: len(saved.dead_letters_added)]
+            del listener.dead_letters_resolved[: len(saved.dead_letters_resolved)]
+        return True
+
+    async def _save_alone(self, listener: Listener) -> None:
+        """Write the state of one listener of some that could not be written together.
+
+        The one that cannot be written is served on, and its state is attempted again when it changes.
+        """
+        try:
+            await self._save_together([listener])
+        except Exception:
+            log.exception("position_not_saved", id=listener.id)
 
     async def save_idle(self, ids: list[str], position: int) -> None:
         """Write the positions of idle listeners: no event up to a row of the feed is for them."""
@@ -151,11 +187,19 @@ def chunks(items: list[T], length: int) -> Iterator[list[T]]:
     return (items[start : start + length] for start in range(0, len(items), length))
 
 
+def _pause(listener: Listener) -> Outcome:
+    """Serve a listener no longer, until someone resumes it."""
+    listener.is_paused = True
+    listener.is_active = False
+    log.warning("listener_paused", **_health(listener))
+    return "stop"
+
+
 def _health(listener: Listener) -> dict[str, object]:
     """A listener's fields in the log."""
     return {
         "id": listener.id,
-        "host": urlsplit(listener.callback).hostname,
+        "host": listener.host,
         "problem": listener.problem,
         "answered": listener.answered,
         "failures": listener.failures,

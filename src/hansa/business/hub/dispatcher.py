@@ -16,6 +16,11 @@ There are three queues with workers of their own: of listeners that accepted the
 were never tried, and of those whose last attempt failed. So dead listeners delay other dead ones; a new one
 has a short time for its first answer (`sending`). The consequences of an attempt are in `accounting`.
 
+A registration that cannot be served, because its callback or its query is none that this release takes, is
+paused with `listener-unusable`. A fault in the service of one listener makes that listener wait; one in a row
+of the feed is logged, and the row passed over. A failure of the store ends `run`, which can be called again
+and begins anew.
+
 After a crash, what was delivered since positions were last written is delivered again, under the same
 `eventId`. An entity is shown as it is when its event is prepared, which may be in a later version.
 """
@@ -42,7 +47,7 @@ from hansa.business.validation.extensions import Extensions
 from hansa.core.backoff import backoff_s
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
-from hansa.core.errors import Refused
+from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
@@ -85,10 +90,17 @@ class HubDispatcher:
         self._feed = EventFeed(store, models, endpoint.rstrip("/"))
         self._pending = PendingNotifications(self._feed, models)
         self._sender = NotificationSender(http, limits)
-        self._accounts = DeliveryAccounts(store, self._pending, clock, limits)
-        self._groups = ListenerGroups()
         self._throttle = Throttle(clock, lambda: store.writes_waiting)
+        self._is_running = False
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Forget all listeners; their registrations and positions are in the store."""
+        self._accounts = DeliveryAccounts(self._store, self._pending, self._clock, self._limits)
+        self._groups = ListenerGroups()
         self._listeners: dict[str, Listener] = {}
+        self._unusable: set[str] = set()
+        """Registrations that cannot be served."""
         self._revision = Revision(-1, 0)
         self._refreshing = asyncio.Lock()
         self._head = 0
@@ -107,14 +119,19 @@ class HubDispatcher:
 
     def counts_by_state(self) -> dict[State, int]:
         """How many registrations are active, failing (the last attempt failed) and paused."""
-        counts: dict[State, int] = {"active": 0, "failing": 0, "paused": 0}
+        counts: dict[State, int] = {"active": 0, "failing": 0, "paused": len(self._unusable)}
         for one in self._listeners.values():
             counts["paused" if one.is_paused else "failing" if one.failures else "active"] += 1
         return counts
 
     async def run(self) -> None:
-        """Deliver until cancelled; positions are written before it ends."""
-        assert self._tasks is None, "a dispatcher runs once"
+        """Deliver until cancelled, or until the store fails; positions are written before it ends.
+
+        It can be called again then.
+        """
+        assert not self._is_running, "a dispatcher runs once at a time"
+        self._is_running = True
+        self._begin_anew()
         self._head = await self._store.last_change()
         self._idle_saved = (self._head, self._clock.monotonic())
         quarter = max(1, self._limits.notifications_in_flight_max // 4)
@@ -133,6 +150,7 @@ class HubDispatcher:
                 tasks.create_task(self._save_regularly())
                 await self._read()
         finally:
+            self._is_running = False
             await self._accounts.save()
 
     # -- the reader ------------------------------------------------------------------------------------------
@@ -148,8 +166,13 @@ class HubDispatcher:
                 # Nothing suspends between these two: a listener either reads up to this row or is idle and
                 # woken.
                 self._head = max(self._head, change.seq)
-                for some in chunks(await self._idle_groups(change), GROUPS_PER_STEP):
-                    await self._throttle.run(partial(self._wake, some, change))
+                try:
+                    for some in chunks(await self._idle_groups(change), GROUPS_PER_STEP):
+                        await self._throttle.run(partial(self._wake, some, change))
+                except HansaError:
+                    raise
+                except Exception:
+                    log.exception("row_not_dispatched", row=change.seq, type=change.type)
             self._head = max(self._head, read_to)
             await asyncio.sleep(0)
 
@@ -184,25 +207,38 @@ class HubDispatcher:
             return
         async with self._refreshing:
             revision = await subscriptions.revision(self._store)
-            before, self._revision = self._revision, revision
+            before = self._revision
             assert revision.revision >= before.revision, "the revision of registrations only grows"
             assert revision.ended >= before.ended, "registrations do not come back"
             if revision.ended != before.ended:
-                for removed in self._listeners.keys() - await subscriptions.identifiers(self._store):
+                present = await subscriptions.identifiers(self._store)
+                self._unusable &= present
+                for removed in self._listeners.keys() - present:
                     self._end(self._listeners.pop(removed))
             for subscription in await subscriptions.since(self._store, before.revision):
-                listener = self._listeners.get(subscription.id)
-                if listener is None:
-                    listener = await self._begin(subscription)
+                listener = self._listeners.get(subscription.id) or await self._begin(subscription)
                 if listener is not None:
                     await self._apply_requests(listener, subscription)
+            self._revision = revision
 
     async def _begin(self, subscription: Subscription) -> Listener | None:
-        group = await self._group(subscription)
-        if group is None:
+        """Begin to serve a registration; None when it cannot be served, which concerns no other."""
+        try:
+            group = await self._group(subscription)
+            listener = Listener(subscription, group)
+        except Refused as error:
+            await self._set_aside(subscription, error.message)
             return None
+        except HansaError:
+            raise
+        except Exception as error:
+            log.exception("subscription_failed", id=subscription.id)
+            await self._set_aside(subscription, type(error).__name__)
+            return None
+        self._unusable.discard(subscription.id)
+        if not group.members:
+            self._groups.add(group)
         group.members += 1
-        listener = Listener(subscription, group)
         self._listeners[listener.id] = listener
         if row_of(listener.place) >= self._head and not listener.is_paused:
             group.idle[listener] = None
@@ -210,23 +246,31 @@ class HubDispatcher:
             self._activate(listener)
         return listener
 
-    async def _group(self, subscription: Subscription) -> ListenerGroup | None:
+    async def _group(self, subscription: Subscription) -> ListenerGroup:
+        """The group of a registration; a new one is added with its first member.
+
+        Raises:
+            Refused: The API is not served any more, or the query is none that it takes.
+        """
         key = (subscription.api, subscription.topic, subscription.query)
         group = self._groups.get(key)
+        if group is not None:
+            return group
         api = self._apis.get(subscription.api)
-        if group is None and api is not None:
-            try:
-                if subscription.topic:
-                    topic = await self._store.entity(subscription.topic)
-                    group_filter = topic_filter(subscription.query, topic, api, self._limits)
-                else:
-                    group_filter = api_filter(subscription.query, api, self._limits)
-            except Refused as error:
-                log.warning("subscription_unusable", id=subscription.id, problem=error.message)
-                return None
-            group = ListenerGroup(key, group_filter)
-            self._groups.add(group)
-        return group
+        if api is None:
+            raise Refused(Code.NOT_FOUND, f"{subscription.api} is not served here.")
+        if subscription.topic:
+            topic = await self._store.entity(subscription.topic)
+            return ListenerGroup(key, topic_filter(subscription.query, topic, api, self._limits))
+        return ListenerGroup(key, api_filter(subscription.query, api, self._limits))
+
+    async def _set_aside(self, subscription: Subscription, problem: str) -> None:
+        """Pause a registration that cannot be served, so that whoever made it sees that."""
+        log.warning("subscription_unusable", id=subscription.id, problem=problem)
+        self._unusable.add(subscription.id)
+        if not subscription.is_paused or subscription.problem != Code.LISTENER_UNUSABLE:
+            async with self._store.transaction() as tx:
+                await subscriptions.set_aside(tx, subscription.id, Code.LISTENER_UNUSABLE)
 
     def _end(self, listener: Listener) -> None:
         assert not listener.has_ended, "a registration ends once"
@@ -276,7 +320,13 @@ class HubDispatcher:
             await self._refresh()
             outcome: Outcome = "more"
             for _ in range(DELIVERIES_PER_TURN):
-                outcome = await self._throttle.run(partial(self._step, listener))
+                try:
+                    outcome = await self._throttle.run(partial(self._step, listener))
+                except HansaError:
+                    raise
+                except Exception:
+                    log.exception("delivery_crashed", id=listener.id)
+                    outcome = self._accounts.settle_crash(listener)
                 if outcome != "more":
                     break
             if outcome == "more":

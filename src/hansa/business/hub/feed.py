@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import structlog
+
 from hansa.business.hub.events import Event, events_of
 from hansa.business.models import Models
 from hansa.core.cache import Cache
@@ -22,6 +24,8 @@ EVENT_OVERHEAD_BYTES: Final = 512
 """Of a prepared event, beside its body."""
 
 Rows = tuple[Change, ...]
+
+log = structlog.get_logger()
 
 
 class EventFeed:
@@ -65,11 +69,18 @@ class EventFeed:
         return next((change for change in rows if change.seq == seq), None)
 
     async def events(self, change: Change) -> tuple[Event, ...]:
-        """The events of a row. Entities are shown as they are when their event is prepared."""
+        """The events of a row. Entities are shown as they are when their event is prepared.
+
+        A row of which no event can be made has none: it is logged, and the rows behind it are delivered.
+        """
         events = self._events.get(change.seq)
         if events is None:
             entity = None if change.operation == "delete" else await self._store.entity(change.entity_id)
-            events = events_of(change, entity, self._models, self._endpoint)
+            try:
+                events = events_of(change, entity, self._models, self._endpoint)
+            except Exception:
+                log.exception("event_not_prepared", row=change.seq, type=change.type)
+                events = ()
             self._events.put(change.seq, events)
         return events
 

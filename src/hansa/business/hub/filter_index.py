@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import structlog
+
 from hansa.business.hub.events import Event
 from hansa.business.hub.listeners import GroupKey, ListenerGroup
 from hansa.store import Filter
@@ -18,6 +20,8 @@ from hansa.store.index.paths import values_at
 from hansa.store.operators import EQ
 
 Path = tuple[str, ...]
+
+log = structlog.get_logger()
 
 
 class FilterIndex:
@@ -76,8 +80,17 @@ class FilterIndex:
                     yield from by_value.get(value, ())
                 else:
                     for text, groups in by_value.items():
-                        if equals(value, text):
+                        if _may_equal(value, text):
                             yield from groups
+
+
+def _may_equal(value: Any, text: str) -> bool:
+    """Whether a value equals a text; so it may when that cannot be told."""
+    try:
+        return equals(value, text)
+    except Exception:
+        log.exception("comparison_failed", text=text[:200])
+        return True
 
 
 def _decisive_filter(group: ListenerGroup) -> Filter | None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import structlog
 
 from hansa.business.hub.events import (
     PLACES_PER_ROW,
@@ -28,6 +29,7 @@ from hansa.business.hub.feed import CHUNK_ROWS, EventFeed
 from hansa.business.hub.subscription_filter import SubscriptionFilter
 from hansa.business.models import Models
 from hansa.core.cache import Cache
+from hansa.core.web_addresses import web_address
 from hansa.store import Change
 from hansa.store.records import Operation
 from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress, Subscription
@@ -39,13 +41,20 @@ NAMES_MAX: Final = 4096
 GroupKey = tuple[str, str, str]
 """API, topic, query."""
 
+log = structlog.get_logger()
+
 
 class Listener:
-    """A registration and its delivery."""
+    """A registration and its delivery.
+
+    Raises:
+        Refused: `Code.HOST_NOT_ALLOWED`, when its callback is no address that notifications can be sent to.
+    """
 
     def __init__(self, subscription: Subscription, group: ListenerGroup) -> None:
         self.id = subscription.id
         self.callback = subscription.callback
+        self.host = web_address(subscription.callback).host
         self.group = group
         self.place = end_of_row(subscription.position)
         """Up to which every event was delivered, given up, or not accepted by the filter."""
@@ -105,8 +114,14 @@ class ListenerGroup:
         """Members with nothing left to deliver up to the head of the feed."""
 
     def accepts(self, event: Event) -> bool:
-        """Whether an event is for its members."""
-        return event.api == self.api and event.topic == self.topic and self.filter.accepts(event)
+        """Whether an event is for its members; so it is when their filter cannot tell."""
+        if event.api != self.api or event.topic != self.topic:
+            return False
+        try:
+            return self.filter.accepts(event)
+        except Exception:
+            log.exception("filter_failed", api=self.api, query=self.key[2][:200], event_id=event.event_id)
+            return True
 
 
 class Notifications(msgspec.Struct, frozen=True):

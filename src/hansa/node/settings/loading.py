@@ -27,6 +27,7 @@ from hansa.core.policies import (
     UnknownExtensions,
     UnresolvedPolicy,
 )
+from hansa.core.web_addresses import web_address
 from hansa.node.settings.schema import (
     BY_KEY,
     ENVIRONMENT_PREFIX,
@@ -163,12 +164,20 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
     if setting.key == "ledger_blocks_retained" and isinstance(value, int) and value < 0:
         return "it must be 0 or more"
     if setting.key in {"allowed_origins", "import_hosts"} and isinstance(value, tuple):
-        wrong = [host for host in value if not _ORIGIN.fullmatch(host)]
+        wrong = [host for host in value if not _is_origin(host)]
         if wrong:
             return f"{wrong[0]!r} is no origin, as https://files.example"
     if isinstance(value, str) and not value.isprintable():
         return "it must be printable text"
     return None
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        web_address(text)
+    except Refused:
+        return False
+    return _ORIGIN.fullmatch(text) is not None
 
 
 def _is_limit(setting: Setting) -> bool:
@@ -198,6 +207,7 @@ def _check_identity(settings: Settings, file: str) -> None:
         raise _wrong(file, "did", "it must be a DID, as did:web:market.example")
     try:
         normal = normal_endpoint(settings.endpoint)
+        web_address(normal)
     except Refused as error:
         raise _wrong(file, "endpoint", error.message.rstrip(".")) from error
     if normal != settings.endpoint:

@@ -164,6 +164,11 @@ async def resume(tx: Transaction, id: str) -> None:
     await _revise(tx, id)
 
 
+async def set_aside(tx: Transaction, id: str, problem: str) -> None:
+    """Pause a registration that cannot be served."""
+    await tx.sql.execute("UPDATE subscription SET is_paused = 1, problem = ? WHERE id = ?", (problem, id))
+
+
 async def resend(tx: Transaction, id: str, event_id: str | None = None) -> int:
     """Have dead letters sent again, all of them or one; how many that are."""
     condition, parameters = ("", (id,)) if event_id is None else (" AND event_id = ?", (id, event_id))
@@ -288,9 +293,14 @@ async def identifiers(store: Store) -> frozenset[str]:
     return frozenset(row[0] for row in await store.sql.fetch("SELECT id FROM subscription"))
 
 
-async def count(tx: Transaction) -> int:
-    """How many registrations there are."""
-    ((total,),) = await tx.sql.fetch("SELECT count(*) FROM subscription")
+async def count(tx: Transaction, subscriber: str | None = None) -> int:
+    """How many registrations there are, or how many a subject has."""
+    if subscriber is None:
+        ((total,),) = await tx.sql.fetch("SELECT count(*) FROM subscription")
+    else:
+        ((total,),) = await tx.sql.fetch(
+            "SELECT count(*) FROM subscription WHERE subscriber = ?", (subscriber,)
+        )
     return int(total)
 
 

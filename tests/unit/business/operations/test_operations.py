@@ -20,7 +20,7 @@ from tests.support.business import Business
 
 PROVIDER = Caller("provider", frozenset({"provider"}))
 OPERATOR = Caller("operator", frozenset({"operator"}))
-READER = Caller("reader")
+READER = Caller("reader", frozenset({"reader"}))
 
 
 @pytest.fixture

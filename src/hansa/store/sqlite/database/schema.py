@@ -294,10 +294,16 @@ CREATE INDEX publication_waiting ON publication (waits_for) WHERE waits_for IS N
 ALTER TABLE retrieval ADD COLUMN nonce TEXT;
 """
 
+_SUBSCRIBERS: Final = """
+CREATE INDEX subscription_by_subscriber ON subscription (subscriber);
+"""
+"""How many registrations a subject has is counted at each new one."""
+
 MIGRATIONS: Final = (
     f"{_ENTITIES}{_PUBLICATIONS}{_RETRIEVALS}{_SUBSCRIPTIONS}{_JOBS}",
     _INDEX_TAIL,
     _UNSIGNED_OUTBOX,
     _CLAIMS,
+    _SUBSCRIBERS,
 )
 """Migration n is element n - 1. A released one is never edited."""

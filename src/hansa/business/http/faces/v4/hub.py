@@ -1,8 +1,9 @@
 """Hubs: where listeners register for the events of an API, or of a topic (TMF630 Part 1, 10.1; TMF688).
 
-A registration belongs to the subject of the token that made it; an operator sees and ends all of them. Beyond
-what the documents define, each one reports the state of its delivery, has a list of dead letters, and accepts
-two requests: to send dead letters again, and to resume a listener that was paused.
+A registration belongs to the subject of the token that made it, which must be one that may write: what is
+sent on its behalf costs this marketplace, and goes to an address of the caller's choice. An operator sees and
+ends all of them. Beyond what the documents define, each one reports the state of its delivery, has a list of
+dead letters, and accepts two requests: to send dead letters again, and to resume a listener that was paused.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final, get_args
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -29,11 +29,13 @@ from hansa.business.validation.violations import Violation, refuse
 from hansa.core.access import OPERATOR, Caller
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
-from hansa.store import Entity
+from hansa.core.web_addresses import web_address
+from hansa.store import Entity, Transaction
 from hansa.store.tables import subscriptions
 from hansa.store.tables.subscriptions import DeadLetter, State, Subscription
 
 CALLBACK_LENGTH_MAX_CHARS: Final = 2048
+FULL_RETRY_AFTER_S: Final = 60.0
 
 
 class HubHandler:
@@ -65,22 +67,21 @@ class HubHandler:
     # -- registrations ---------------------------------------------------------------------------------------
 
     async def register(self, request: Request, _: str) -> Response:
-        """POST: 201, 400, 401, 404, 409, 413, 415, or 429 when there are too many registrations."""
-        caller = self._subscriber(request)
+        """POST: 201, 400, 401, 403, 404, 409, 413, 415, or 429 when there are too many registrations."""
+        caller = self._writer(request)
         request.check_no_parameters()
         request.accept_json()
         body = await request.json(JSON_TYPES)
-        callback, query = _callback_and_query(body, request.limits)
+        callback, query = _callback_and_query(
+            body, request.limits, allow_private_networks=self._context.policies.allow_private_networks
+        )
         topic = await self._topic(request)
         if topic is None:
             api_filter(query, self._api, request.limits)
         else:
             topic_filter(query, None, self._api, request.limits)
         async with self._store.transaction() as tx:
-            if await subscriptions.count(tx) >= request.limits.subscriptions_max:
-                raise Unavailable(
-                    Code.OVERLOADED, "The hub has no room for further registrations.", retry_after_s=60
-                )
+            await _check_room(tx, caller, request.limits)
             added = await subscriptions.add(
                 tx,
                 id=str(uuid.UUID(bytes=self._context.entropy(16), version=4)),
@@ -148,7 +149,8 @@ class HubHandler:
         )
 
     async def resend(self, request: Request, _: str) -> Response:
-        """POST: send dead letters again, all or that of the body's `eventId`: 202, 400, 401 or 404."""
+        """POST: send dead letters again, all or that of the body's `eventId`: 202, 400, 401, 403 or 404."""
+        self._writer(request)
         request.accept_json()
         request.check_no_parameters()
         subscription = await self._visible(request, request.parent_id or "")
@@ -171,7 +173,8 @@ class HubHandler:
         return await self._current(202, subscription)
 
     async def resume(self, request: Request, _: str) -> Response:
-        """POST: a paused listener is served again, from where it stopped: 200, 401 or 404."""
+        """POST: a paused listener is served again, from where it stopped: 200, 401, 403 or 404."""
+        self._writer(request)
         request.accept_json()
         request.check_no_parameters()
         subscription = await self._visible(request, request.parent_id or "")
@@ -191,6 +194,18 @@ class HubHandler:
         caller = self._context.authenticate(request.headers)
         if not caller.is_authenticated:
             raise Refused(Code.UNAUTHENTICATED, "The hub needs a bearer token.")
+        if not caller.may_read:
+            raise Refused(Code.FORBIDDEN, "The roles of this token give no right to read registrations.")
+        return caller
+
+    def _writer(self, request: Request) -> Caller:
+        """The caller, who may register listeners and have events sent to them."""
+        caller = self._subscriber(request)
+        if not caller.may_write:
+            raise Refused(
+                Code.FORBIDDEN,
+                "Only a token that may write, of a provider or an operator, registers listeners.",
+            )
         return caller
 
     async def _topic(self, request: Request) -> Entity | None:
@@ -243,6 +258,25 @@ class HubHandler:
         return {"id": subscription.id, **select(body, selection)}
 
 
+async def _check_room(tx: Transaction, caller: Caller, limits: Limits) -> None:
+    """Refuse a registration beyond those that all together, or one subject, may have."""
+    if await subscriptions.count(tx) >= limits.subscriptions_max:
+        raise Unavailable(
+            Code.OVERLOADED,
+            "The hub has no room for further registrations (subscriptions_max).",
+            retry_after_s=FULL_RETRY_AFTER_S,
+        )
+    if OPERATOR in caller.roles:
+        return
+    if await subscriptions.count(tx, caller.subject) >= limits.subscriptions_per_subject_max:
+        raise Unavailable(
+            Code.OVERLOADED,
+            f"This token's subject has {limits.subscriptions_per_subject_max} registrations, the most that one may "
+            "have (subscriptions_per_subject_max). End one that is not needed.",
+            retry_after_s=FULL_RETRY_AFTER_S,
+        )
+
+
 def _parameters(request: Request, known: set[str]) -> dict[str, list[str]]:
     """The query parameters of a request, which may have the known names only."""
     parameters: dict[str, list[str]] = {}
@@ -275,7 +309,9 @@ def _list_response(bodies: list[dict[str, Any]], total: int, *, is_paged: bool) 
     return Response(status, msgspec.json.encode(bodies), headers)
 
 
-def _callback_and_query(body: dict[str, Any], limits: Limits) -> tuple[str, str]:
+def _callback_and_query(
+    body: dict[str, Any], limits: Limits, *, allow_private_networks: bool
+) -> tuple[str, str]:
     """Callback and query of the body of a registration, checked."""
     callback, query = body.get("callback"), body.get("query")
     violations = [
@@ -289,33 +325,25 @@ def _callback_and_query(body: dict[str, Any], limits: Limits) -> tuple[str, str]
         violations.append(Violation("query", f"must have at most {limits.query_length_max_chars} characters"))
     if callback is None:
         violations.append(Violation("callback", "is required"))
-    elif not _is_callback(callback):
-        violations.append(
-            Violation(
-                "callback",
-                "must be an http or https address with a host and without user or fragment",
-                callback,
-            )
-        )
+    else:
+        problem = _callback_problem(callback, allow_private_networks=allow_private_networks)
+        if problem is not None:
+            violations.append(Violation("callback", problem, callback))
     refuse(violations)
     return str(callback), query or ""
 
 
-def _is_callback(address: object) -> bool:
-    if type(address) is not str or len(address) > CALLBACK_LENGTH_MAX_CHARS or not address.isprintable():
-        return False
+def _callback_problem(callback: object, *, allow_private_networks: bool) -> str | None:
+    """What is wrong with a callback; None when notifications can be sent to it."""
+    if type(callback) is not str:
+        return "must be a string"
+    if len(callback) > CALLBACK_LENGTH_MAX_CHARS:
+        return f"must have at most {CALLBACK_LENGTH_MAX_CHARS} characters"
     try:
-        parts = urlsplit(address)
-        return (
-            parts.scheme in {"http", "https"}
-            and bool(parts.hostname)
-            and parts.port != 0
-            and parts.username is None
-            and not parts.fragment
-            and " " not in address
-        )
-    except ValueError:
-        return False
+        web_address(callback, allow_private_networks=allow_private_networks)
+    except Refused as error:
+        return f"must be an http or https address. {error.message.removesuffix('.')}"
+    return None
 
 
 def _registration_body(subscription: Subscription) -> dict[str, Any]:
