@@ -55,7 +55,7 @@ CONDITIONS: dict[str, Condition] = {
     "gte-moment": Filter(("lastUpdate",), SINCE, GTE, is_instant=True),
     "lt-moment": Filter(("lastUpdate",), SINCE, LT, is_instant=True),
     "regex": Filter(("name",), ("^n[02]$",), REGEX),
-    "test": StoreTest("odd", lambda body: not body["isBundle"]),
+    "test": StoreTest("odd", lambda body, _: not body["isBundle"]),
     "any": AnyOf((Filter(("name",), ("n0",)), Filter(("category", "id"), ("c4",)))),
     "all": AnyOf((AllOf((Filter(("name",), ("n0",)), Filter(("isBundle",), ("true",)))),)),
 }

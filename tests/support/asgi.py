@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -48,10 +49,12 @@ class AsgiClient:
         body: bytes | None = None,
         chunks: Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
+        left: asyncio.Event | None = None,
     ) -> Response:
         """Send one request.
 
-        With `json`, with raw `body` bytes, or with a body in `chunks` of unknown length.
+        With `json`, with raw `body` bytes, or with a body in `chunks` of unknown length. The client leaves
+        when `left` is set; then there is no response, and status is 0.
         """
         sent = {**self._headers, **{name.lower(): value for name, value in (headers or {}).items()}}
         if json is not msgspec.UNSET:
@@ -76,12 +79,17 @@ class AsgiClient:
         messages: list[Message] = []
 
         async def receive() -> Message:
-            return todo.pop(0) if todo else {"type": "http.disconnect"}
+            if not todo:
+                await (left or asyncio.Event()).wait()
+                return {"type": "http.disconnect"}
+            return todo.pop(0)
 
         async def send(message: Message) -> None:
             messages.append(message)
 
         await self._application(scope, receive, send)
+        if not messages:
+            return Response(0, {}, b"")
         start, *rest = messages
         answered = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
         return Response(start["status"], answered, b"".join(message.get("body", b"") for message in rest))

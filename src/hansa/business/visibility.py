@@ -16,6 +16,7 @@ import msgspec
 from hansa.business.models import Models
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
+from hansa.core.work import Checkpoint
 from hansa.store import AllOf, AnyOf, Condition, Entity, Filter, Query, Test
 
 
@@ -83,9 +84,11 @@ def _confined(condition: Condition, private: frozenset[str]) -> Condition:
             return AllOf(tuple(_confined(one, private) for one in conditions))
 
 
-def _on_public_part(holds: Callable[[Any], bool], private: frozenset[str]) -> Callable[[Any], bool]:
-    def holds_of_public_part(entity: Any) -> bool:
-        return holds({name: value for name, value in entity.items() if name not in private})
+def _on_public_part(
+    holds: Callable[[Any, Checkpoint], bool], private: frozenset[str]
+) -> Callable[[Any, Checkpoint], bool]:
+    def holds_of_public_part(entity: Any, checkpoint: Checkpoint) -> bool:
+        return holds({name: value for name, value in entity.items() if name not in private}, checkpoint)
 
     return holds_of_public_part
 

@@ -10,17 +10,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hansa.core.instants import comparable
+from hansa.core.work import Checkpoint, no_checkpoint
 from hansa.store.index.paths import number_of, values_at
 from hansa.store.operators import EQ, Operator
 from hansa.store.records import AllOf, AnyOf, Condition, Filter, SortKey, Test
 
 
-def matches(value: Any, conditions: Iterable[Condition]) -> bool:
-    """Whether a value satisfies all conditions."""
-    return all(satisfies(value, one) for one in conditions)
+def matches(value: Any, conditions: Iterable[Condition], checkpoint: Checkpoint = no_checkpoint) -> bool:
+    """Whether a value satisfies all conditions; tests of it call `checkpoint` now and then."""
+    return all(satisfies(value, one, checkpoint) for one in conditions)
 
 
-def satisfies(value: Any, condition: Condition) -> bool:
+def satisfies(value: Any, condition: Condition, checkpoint: Checkpoint = no_checkpoint) -> bool:
     """Whether a value satisfies a condition."""
     match condition:
         case Filter(path, texts, operator):
@@ -31,11 +32,11 @@ def satisfies(value: Any, condition: Condition) -> bool:
                 for text in texts
             )
         case AnyOf():
-            return any(satisfies(value, one) for one in condition.conditions)
+            return any(satisfies(value, one, checkpoint) for one in condition.conditions)
         case AllOf():
-            return all(satisfies(value, one) for one in condition.conditions)
+            return all(satisfies(value, one, checkpoint) for one in condition.conditions)
         case Test():
-            return condition.holds(value)
+            return condition.holds(value, checkpoint)
 
 
 def compares(value: Any, text: str, operator: Operator, *, has_moments: bool = False) -> bool:

@@ -47,7 +47,16 @@ from typing import Any, Protocol
 
 from hansa.core.errors import HansaError
 from hansa.store.index.extraction import IndexedFields
-from hansa.store.records import Change, Entity, EntityDraft, Page, Query, Referrer
+from hansa.store.records import (
+    INTERNAL,
+    Change,
+    Entity,
+    EntityDraft,
+    ListCaller,
+    Page,
+    Query,
+    Referrer,
+)
 from hansa.store.sql import SqlRead, SqlWrite
 
 
@@ -159,8 +168,8 @@ class Store(Protocol):
     async def missing(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of some identifiers of which no entity exists."""
 
-    async def list(self, query: Query) -> Page:
-        """A page of the entities of one collection, and the exact total.
+    async def list(self, query: Query, caller: ListCaller = INTERNAL) -> Page:
+        """A page of the entities of one collection, and the exact total, on behalf of somebody.
 
         Order: the sort keys, the first decides before the second. Values of one key: absent (null and objects
             too), then numbers, then strings by code point; `descending` turns this around. Entities that are
@@ -173,8 +182,8 @@ class Store(Protocol):
         Raises:
             Refused: `Code.INVALID`, for a pattern that is no regular expression.
             Unavailable: `Code.OVERLOADED`, when too many lists without an index wait; `Code.SEARCH_TOO_SLOW`,
-                when this
-                one took too long.
+                when this one took too long, the time in which it waited included.
+            Exception: What `caller.left` raises, when the caller leaves before there is a result.
         """
 
     async def revision(self, collection: str) -> int:

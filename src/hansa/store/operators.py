@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from hansa.core.patterns import compiled
+from hansa.core.patterns import LOOP_STEPS_MAX, compiled
 
 Kind = Literal["text", "number", "boolean", "object"]
 """What an attribute holds; date-times and attributes without a declared type are texts."""
@@ -98,7 +98,7 @@ class Operator(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 def _matches(value: str, pattern: str) -> bool:
-    return compiled(pattern).search(value) is not None
+    return compiled(pattern).is_in(value, LOOP_STEPS_MAX)
 
 
 _ORDERED: Final[frozenset[Kind]] = frozenset({"text", "number"})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from hansa.core.work import Checkpoint
 from hansa.store.index.extraction import IndexedFields
 from hansa.store.operators import EQ, Operator
 
@@ -116,8 +117,9 @@ class Test(msgspec.Struct, frozen=True):
 
     name: str
     """What it is called in messages."""
-    holds: Callable[[Any], bool]
-    """Called in a worker thread with the decoded body."""
+    holds: Callable[[Any, Checkpoint], bool]
+    """Called with the decoded body, in a worker thread where the store searches; it calls the checkpoint
+    every few hundred microseconds."""
 
 
 class AnyOf(msgspec.Struct, frozen=True):
@@ -156,6 +158,19 @@ class Query(msgspec.Struct, frozen=True):
     public_only: bool = True
     parent: str | None = None
     """Only sub-resources of this entity."""
+
+
+class ListCaller(msgspec.Struct, frozen=True):
+    """On whose behalf a list is read: decides whose turn it is, and when nobody needs the result any more."""
+
+    is_stranger: bool = False
+    """Nobody knows who it is. Strangers together never use all of what searches in worker threads."""
+    left: Callable[[], Awaitable[object]] | None = None
+    """Waits until the caller has left, and raises what is to end the list then. It is cancelled otherwise."""
+
+
+INTERNAL: Final = ListCaller()
+"""The marketplace itself."""
 
 
 class Page(msgspec.Struct, frozen=True):

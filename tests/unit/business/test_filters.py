@@ -103,8 +103,8 @@ SORT_KEYS = st.builds(
 ) | st.builds(SortKey, st.just(("lastUpdate",)), st.booleans(), st.just(value=True))
 TESTS = st.sampled_from(
     [
-        StoreTest("has categories", lambda entity: bool(entity.get("category"))),
-        StoreTest("is a", lambda entity: entity["name"] == "a"),
+        StoreTest("has categories", lambda entity, _: bool(entity.get("category"))),
+        StoreTest("is a", lambda entity, _: entity["name"] == "a"),
     ]
 )
 CONDITIONS: st.SearchStrategy[Condition] = st.recursive(

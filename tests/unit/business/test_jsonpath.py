@@ -316,3 +316,39 @@ def test_conditions_of_one_element_are_not_split_among_several() -> None:
     assert matches(split, [AllOf(conditions[:-1])])
     assert not matches(split, conditions)
     assert matches(together, conditions)
+
+
+BIG = {
+    "items": list(range(5000)),
+    "left": list(range(20_000)),
+    "right": list(range(20_000)),
+    "text": "ab 12" * 10_000,
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "$.items[?($.left != $.right)]",
+        "$.items[?(max($.left) < 0)]",
+        "$.items[?(stddev($.left) < 0)]",
+        "$.items[?($.text =~ /(a|b|[0-9 ]){10,18}x/)]",
+        "$.items[?(length($..x) == 1)]",
+    ],
+)
+def test_work_on_large_values_counts_as_visits(path: str) -> None:
+    checks: list[None] = []
+    with pytest.raises(Refused, match="visits more than"):
+        read_jsonpath("filter", path, LIMITS).holds({**BIG}, lambda: checks.append(None))
+    assert 1 <= len(checks) <= LIMITS.path_nodes_max // 1000
+
+
+def test_an_evaluation_can_be_ended_at_any_thousand_visits() -> None:
+    class EndedError(Exception):
+        pass
+
+    def end() -> None:
+        raise EndedError
+
+    with pytest.raises(EndedError):
+        read_jsonpath("filter", "$..*[?(@.x == 1)]", LIMITS).holds({"a": list(range(5000))}, end)

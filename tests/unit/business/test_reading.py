@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from hansa.store import ListCaller
+from hansa.store.sqlite.lists.statements import Statement
+from hansa.store.sqlite.store import SqliteStore
 from tests.support.business import CATALOG, PARTY, Business
 from tests.unit.business.test_resources import OFFERINGS, check_refused, made
 
@@ -163,3 +167,28 @@ async def test_what_the_document_only_reads_the_operator_alone_writes(business: 
     answer = await business.operator.post(BUCKETS, body)
     assert answer.status == 201, answer.body
     assert ids(await business.reader.get(BUCKETS)) == [answer.json()["id"]]
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+
+async def test_clients_that_leave_take_their_search_along(business: Business) -> None:
+    for number in range(60):
+        await made(business, OFFERINGS, name=f"n{number}")
+    assert isinstance(business.store, SqliteStore)
+    blocker = asyncio.create_task(
+        business.store._searches.fetch(Statement(ENDLESS, ()), ListCaller(is_stranger=True))
+    )
+    await asyncio.sleep(0)
+    left = asyncio.Event()
+    searches = [
+        asyncio.create_task(business.anonymous.get(f"{OFFERINGS}?description.regex=x%7B0,{n}%7Dy", left=left))
+        for n in range(1, 60)
+    ]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    left.set()
+    assert {response.status for response in await asyncio.gather(*searches)} == {0}
+    blocker.cancel()
+    await asyncio.gather(blocker, return_exceptions=True)
+    assert (await business.anonymous.get(f"{OFFERINGS}?description.regex=y")).status == 200

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from hansa.core.instants import comparable
+from hansa.core.work import no_checkpoint
 from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, records
 from hansa.store.operators import GTE, REGEX
 from hansa.store.sqlite.store import SqliteStore
@@ -90,7 +91,7 @@ def holds(body: Any, condition: Condition) -> bool:
                 compares(v, t, condition) for v in reached(body, condition.path) for t in condition.values
             )
         case records.Test():
-            return condition.holds(body)
+            return condition.holds(body, no_checkpoint)
         case AnyOf():
             return any(holds(body, one) for one in condition.conditions)
         case AllOf():

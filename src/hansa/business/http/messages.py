@@ -174,6 +174,16 @@ class Request:
                 self.raw = plain
         return self.raw
 
+    async def left(self) -> None:
+        """Wait until the client has gone away; for work that is of no use without it, once the body is read.
+
+        Raises:
+            Disconnected: It has.
+        """
+        while (await self._receive())["type"] == "http.request":
+            pass
+        raise Disconnected
+
     async def parts(self) -> AsyncIterator[bytes]:
         """The body as it arrives, decompressed, of any size: whoever takes it keeps a bound.
 

@@ -6,7 +6,7 @@ for others they are neither found nor listed nor counted.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -16,7 +16,7 @@ from hansa.business.operations.expansion import Path, ReferenceExpander
 from hansa.business.served_resource import ServedResource
 from hansa.business.visibility import PublicParts
 from hansa.core.access import Action, Caller, Grant
-from hansa.store import Entity, Page, Query
+from hansa.store import Entity, ListCaller, Page, Query
 from hansa.store.records import tail_of
 from hansa.store.tables import publications
 
@@ -94,12 +94,15 @@ class ReadOperation:
         """A number that changes whenever a list of this collection may."""
         return self._store.revision(self._collection)
 
-    async def page(self, scope: ReadScope, query: Query) -> Page:
+    async def page(
+        self, scope: ReadScope, query: Query, left: Callable[[], Awaitable[object]] | None = None
+    ) -> Page:
         """A page of the entities that a query selects, as the caller may see them.
 
         Args:
             scope: What is listed; its limits hold whatever the query says of them.
             query: Filters, order and page.
+            left: Waits until the caller has left, and raises what is to end the search then.
 
         Raises:
             Refused: `Code.INVALID`, when it filters or sorts by an attribute that the caller may not see.
@@ -109,9 +112,10 @@ class ReadOperation:
         assert query.type == self._collection, "a query is of this collection"
         if query.public_only is not scope.public_only or query.parent != scope.parent_id:
             query = msgspec.structs.replace(query, public_only=scope.public_only, parent=scope.parent_id)
+        caller = ListCaller(is_stranger=not scope.grant.caller.is_authenticated, left=left)
         if self._parts is None or not scope.public_only:
-            return await self._store.list(query)
-        page = await self._store.list(self._parts.confined(query))
+            return await self._store.list(query, caller)
+        page = await self._store.list(self._parts.confined(query), caller)
         bodies = self._parts.bodies(self._collection, page.bodies)
         return msgspec.structs.replace(page, tails=tuple(map(tail_of, page.ids, bodies)))
 

@@ -8,7 +8,9 @@ functions min, max, avg, stddev and length, which may also end a path (`@.note.l
 entities. `=~` matches whole strings. Numbers and strings are ordered among themselves; other values can only
 be equal, and `true` is not 1.
 
-The number of values that one evaluation may visit is bounded, since several `..` multiply the time.
+The number of values that one evaluation may visit is bounded, since several `..` multiply the time. Work on a
+value that its author or the client makes large counts as visits too: what a function adds up, the members of
+arrays and objects that are compared, the steps of a regular expression.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import msgspec
 
 from hansa.core.errors import Code, Refused
 from hansa.core.patterns import compiled
+from hansa.core.work import Checkpoint, no_checkpoint
 
 Location = tuple[str | int, ...]
 """Names and positions that lead to a value."""
@@ -33,6 +36,9 @@ _ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {">": gt, ">=": ge, "<":
 _EQUALITIES: Final[dict[str, Callable[[Any, Any], bool]]] = {"==": eq, "!=": ne, ">=": eq, "<=": eq}
 
 
+_CONTAINERS: Final = (list, dict)
+
+
 class _Nothing:
     """The value of a path that selects none (as Nothing in RFC 9535)."""
 
@@ -40,24 +46,41 @@ class _Nothing:
 NOTHING: Final = _Nothing()
 
 
+STEPS_PER_VISIT: Final = 500
+"""Steps of a regular expression that count as one value visited; they take as long."""
+CHECKED_EVERY: Final = 1000
+"""So many visits lie between two checkpoints; some hundred microseconds."""
+
+
 class VisitBudget:
     """The number of values that may still be visited."""
 
-    def __init__(self, nodes_max: int) -> None:
-        self._nodes_max = nodes_max
-        self._left = nodes_max
+    def __init__(self, nodes_max: int, checkpoint: Checkpoint = no_checkpoint) -> None:
+        """A full budget.
 
-    def visit(self) -> None:
-        """Count a value.
+        Args:
+            nodes_max: How many values may be visited.
+            checkpoint: Called every `CHECKED_EVERY` visits.
+        """
+        self.nodes_max: Final = nodes_max
+        self._left = nodes_max
+        self._checkpoint = checkpoint
+        self._next_check = nodes_max - CHECKED_EVERY
+
+    def visit(self, count: int = 1) -> None:
+        """Count values.
 
         Raises:
             Refused: `Code.INVALID`, at the bound.
         """
-        self._left -= 1
+        self._left -= count
+        if self._left <= self._next_check:
+            self._next_check = self._left - CHECKED_EVERY
+            self._checkpoint()
         if self._left < 0:
             raise Refused(
                 Code.INVALID,
-                f"The JSONPath visits more than {self._nodes_max} values; use a more specific path.",
+                f"The JSONPath visits more than {self.nodes_max} values; use a more specific path.",
             )
 
 
@@ -67,6 +90,7 @@ class Evaluation:
     def __init__(self, root: Any, budget: VisitBudget) -> None:
         self.root = root
         self.visit = budget.visit
+        self.nodes_max = budget.nodes_max
 
 
 # -- selectors and segments ----------------------------------------------------------------------------------
@@ -205,7 +229,7 @@ class SubPath(msgspec.Struct, frozen=True):
         values = [value for value, _ in self.select(current, run)]
         if self.function is None:
             return values[0] if values else NOTHING
-        return apply(self.function, values[0] if self.is_singular and values else values)
+        return apply(self.function, values[0] if self.is_singular and values else values, run)
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -218,18 +242,19 @@ class Call(msgspec.Struct, frozen=True):
         """Its value; NOTHING if there is none."""
         values = [value for value, _ in self.argument.select(current, run)]
         if self.argument.is_singular:
-            return apply(self.function, values[0]) if values else NOTHING
-        return apply(self.function, values)
+            return apply(self.function, values[0], run) if values else NOTHING
+        return apply(self.function, values, run)
 
 
 Operand: TypeAlias = Constant | SubPath | Call
 
 
-def apply(function: Function, value: Any) -> Any:
+def apply(function: Function, value: Any, run: Evaluation) -> Any:
     """The result of a function of an array (or, for length, a string or object); NOTHING if undefined."""
     if function == "length":
         return len(value) if isinstance(value, list | dict | str) else NOTHING
     values = value if isinstance(value, list) else [value]
+    run.visit(len(values))
     numbers = [float(n) for n in values if isinstance(n, int | float) and not isinstance(n, bool)]
     if not numbers:
         return NOTHING
@@ -258,7 +283,10 @@ class Comparison(msgspec.Struct, frozen=True):
 
     def holds(self, current: Any, run: Evaluation) -> bool:
         """Whether it holds for a value."""
-        return compare(self.left.evaluate(current, run), self.relation, self.right.evaluate(current, run))
+        left, right = self.left.evaluate(current, run), self.right.evaluate(current, run)
+        if isinstance(left, _CONTAINERS) and isinstance(right, _CONTAINERS) and len(left) == len(right):
+            run.visit(_node_count(left, run.nodes_max))
+        return compare(left, self.relation, right)
 
 
 class RegexMatch(msgspec.Struct, frozen=True):
@@ -270,7 +298,11 @@ class RegexMatch(msgspec.Struct, frozen=True):
     def holds(self, current: Any, run: Evaluation) -> bool:
         """Whether it holds for a value."""
         value = self.left.evaluate(current, run)
-        return isinstance(value, str) and compiled(self.pattern).fullmatch(value) is not None
+        if not isinstance(value, str):
+            return False
+        pattern = compiled(self.pattern)
+        run.visit(pattern.steps(value) // STEPS_PER_VISIT)
+        return pattern.is_whole(value)
 
 
 class Exists(msgspec.Struct, frozen=True):
@@ -316,6 +348,17 @@ class Or(msgspec.Struct, frozen=True):
 
 
 Predicate: TypeAlias = Comparison | RegexMatch | Exists | Not | And | Or
+
+
+def _node_count(value: Any, count_max: int) -> int:
+    """How many values a container consists of; it is not counted further than `count_max`."""
+    todo, count = [value], 0
+    while todo and count <= count_max:
+        for _, child in _children(todo.pop()):
+            count += 1
+            if isinstance(child, _CONTAINERS):
+                todo.append(child)
+    return count
 
 
 def compare(left: Any, relation: Relation, right: Any) -> bool:
@@ -370,13 +413,17 @@ class JsonPath(msgspec.Struct, frozen=True):
             for selector in self.segments[0].selectors
         )
 
-    def holds(self, entity: Any) -> bool:
+    def holds(self, entity: Any, checkpoint: Checkpoint = no_checkpoint) -> bool:
         """Whether it selects anything in an entity.
+
+        Args:
+            entity: The decoded body.
+            checkpoint: Called now and then, to end the evaluation by an exception.
 
         Raises:
             Refused: `Code.INVALID`, when too many values would be visited.
         """
-        return next(self._selected(entity, VisitBudget(self.nodes_max)), None) is not None
+        return next(self._selected(entity, VisitBudget(self.nodes_max, checkpoint)), None) is not None
 
     def locations(self, entity: Any) -> Iterator[Location]:
         """The locations of the values that it selects in an entity.
@@ -406,10 +453,10 @@ class EventJsonPath(msgspec.Struct, frozen=True):
 
     path: JsonPath
 
-    def holds(self, event: Any) -> bool:
+    def holds(self, event: Any, checkpoint: Checkpoint = no_checkpoint) -> bool:
         """Whether it selects anything in an event, or would visit too many values."""
         try:
-            return self.path.holds(event)
+            return self.path.holds(event, checkpoint)
         except Refused:
             return True
 

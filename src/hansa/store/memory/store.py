@@ -24,6 +24,7 @@ from hansa.store.memory.state import State, decoded, entity_of, time_of
 from hansa.store.memory.tables import MemoryTables
 from hansa.store.operators import Operand
 from hansa.store.records import (
+    INTERNAL,
     AllOf,
     AnyOf,
     Change,
@@ -31,6 +32,7 @@ from hansa.store.records import (
     Entity,
     EntityDraft,
     Filter,
+    ListCaller,
     Page,
     Query,
     Referrer,
@@ -205,8 +207,9 @@ class MemoryStore:
         """Those of some identifiers of which no entity exists."""
         return frozenset(ids) - self._state.entities.keys()
 
-    async def list(self, query: Query) -> Page:
+    async def list(self, query: Query, caller: ListCaller = INTERNAL) -> Page:
         """A page of the entities of one collection, and the exact total."""
+        del caller
         _check_patterns(query.filters)
         bodies = {
             one.id: decoded(one)

@@ -33,7 +33,16 @@ from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.store.index.extraction import FINGERPRINTS, IndexedFields, Indexes
 from hansa.store.index.plan import IndexPlan
-from hansa.store.records import Change, Entity, EntityDraft, Page, Query, Referrer
+from hansa.store.records import (
+    INTERNAL,
+    Change,
+    Entity,
+    EntityDraft,
+    ListCaller,
+    Page,
+    Query,
+    Referrer,
+)
 from hansa.store.sql import SqlRead, statements_for
 from hansa.store.sqlite.commit.checkpoints import Checkpoints
 from hansa.store.sqlite.commit.group import CollectionCache, CommitGroup, RowNumbers
@@ -182,7 +191,7 @@ class SqliteStore:
         if self._index_fill is not None:
             await self._index_fill
         await self._writer.close()
-        self._searches.close()
+        await self._searches.close()
         self._reader.close()
         self._write.close()
         self._checkpoints.close()
@@ -230,7 +239,7 @@ class SqliteStore:
         statements = statements_for("SELECT id FROM entity WHERE id", ids)
         return frozenset(ids).difference(row[0] for each in statements for row in self._reader.rows(*each))
 
-    async def list(self, query: Query) -> Page:
+    async def list(self, query: Query, caller: ListCaller = INTERNAL) -> Page:
         """A page of the entities of one collection, and the exact total.
 
         Raises:
@@ -238,7 +247,7 @@ class SqliteStore:
             Unavailable: `Code.OVERLOADED`, when too many lists without an index are waiting;
                 `Code.SEARCH_TOO_SLOW`, when this one took too long.
         """
-        return await self._lists.answer(query)
+        return await self._lists.answer(query, caller)
 
     async def revision(self, collection: str) -> int:
         """A number that every commit which touches a collection changes."""

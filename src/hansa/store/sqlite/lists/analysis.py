@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.instants import comparable
+from hansa.core.work import Checkpoint
 from hansa.store.index.extraction import CollectionIndex, IndexKey
 from hansa.store.index.paths import AttributePath, all_candidates
 from hansa.store.operators import IndexUse
@@ -86,7 +87,7 @@ class Analysis(msgspec.Struct, frozen=True, eq=False):
     """The values of the sort keys."""
     unindexed: tuple[str, ...]
     """Attributes (dotted) and tests that no index serves."""
-    tests: tuple[Callable[[Any], bool], ...]
+    tests: tuple[Callable[[Any, Checkpoint], bool], ...]
     """The functions that `hansa_test` calls, by position."""
     is_slow: bool
     """The client chooses how long a check takes for one entity: there is a pattern or a test among them."""

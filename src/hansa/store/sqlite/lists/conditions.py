@@ -13,6 +13,7 @@ import msgspec
 
 from hansa.core.instants import comparable
 from hansa.core.patterns import compiled
+from hansa.core.work import Checkpoint
 from hansa.store.index.extraction import CollectionIndex
 from hansa.store.index.paths import AttributePath, all_candidates, number_of
 from hansa.store.operators import IndexUse, Operand
@@ -43,7 +44,7 @@ class ConditionCompiler:
         self.has_tail = has_tail
         self.reads_index = False
         """Whether a condition reads the index, where the tail makes a difference."""
-        self.tests: list[Callable[[Any], bool]] = []
+        self.tests: list[Callable[[Any, Checkpoint], bool]] = []
         """The functions that `hansa_test` calls, by position."""
 
     def compile(self, condition: Condition) -> Fragment:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from hansa.store.index.extraction import IndexKey
-from hansa.store.records import Query
+from hansa.store.records import INTERNAL, ListCaller, Query
 from hansa.store.sql import Row
 from hansa.store.sqlite.lists.analysis import IndexScan, Posting
 from hansa.store.sqlite.lists.search_pool import SearchPool
@@ -52,7 +52,7 @@ class PostingCounter:
             total += count.public if query.public_only else count.private + count.public
         return total
 
-    async def count(self, scan: IndexScan, query: Query) -> int:
+    async def count(self, scan: IndexScan, query: Query, caller: ListCaller = INTERNAL) -> int:
         """The same, counted.
 
         Raises:
@@ -64,10 +64,10 @@ class PostingCounter:
         ) is None:  # all are of the moment after the last was counted
             for posting in scan.postings:
                 if posting.key is not None and not self._totals.has_posting(posting.key):
-                    counted[posting.key] = await self._count(posting)
+                    counted[posting.key] = await self._count(posting, caller)
         return total
 
-    async def _count(self, posting: Posting) -> MatchCount:
+    async def _count(self, posting: Posting, caller: ListCaller) -> MatchCount:
         key, publicity = posting.key, posting.publicity
         assert key is not None, "a status is never counted"
         ((count, public, seq),) = self._fetch(
@@ -80,7 +80,8 @@ class PostingCounter:
             rows: list[Row] = await self._search_pool.run(
                 lambda connection: connection.execute(
                     f"{_COUNT} FROM ({publicity.sql})", publicity.parameters
-                ).fetchall()
+                ).fetchall(),
+                caller,
             )
             ((count, public, seq),) = rows
             return PostingCount(count - public, public, seq)

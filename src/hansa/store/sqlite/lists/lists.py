@@ -12,7 +12,7 @@ import msgspec
 from hansa.core.cache import Cache
 from hansa.core.errors import Code, Unavailable
 from hansa.store.index.extraction import Indexes
-from hansa.store.records import Page, Query
+from hansa.store.records import INTERNAL, ListCaller, Page, Query
 from hansa.store.sql import Row
 from hansa.store.sqlite.database.functions import Functions
 from hansa.store.sqlite.index_tail import IndexTail
@@ -69,7 +69,7 @@ class Lists:
         self._row_cache = RowCache(ROWS_SIZE_MAX_BYTES)
         self._unindexed: dict[tuple[str, str], int] = {}
 
-    async def answer(self, query: Query) -> Page:
+    async def answer(self, query: Query, caller: ListCaller = INTERNAL) -> Page:
         """A page and the exact total.
 
         Raises:
@@ -82,13 +82,13 @@ class Lists:
             analysis = self._analysis(query, has_tail=bool(self._index_tail))
         counts = self._known_counts(analysis, query)
         if counts is None:
-            page = await self._first_page(analysis, query)
+            page = await self._first_page(analysis, query, caller)
             if page is not None:
                 return page
-            counts = await self._counts(analysis, query)
+            counts = await self._counts(analysis, query, caller)
         plan = planner.choose(analysis, query, counts)
         if plan.way in planner.IN_POOL:
-            return await self._run_in_pool(plan, analysis, query)
+            return await self._run_in_pool(plan, analysis, query, caller)
         return self._run(plan, analysis, query)
 
     def evict(self, entity_id: str) -> None:
@@ -131,13 +131,13 @@ class Lists:
         collection = self._totals.of_collection(query.type, public_only=query.public_only)
         return MatchCounts(collection, tuple(scans), in_range)
 
-    async def _counts(self, analysis: Analysis, query: Query) -> MatchCounts:
+    async def _counts(self, analysis: Analysis, query: Query, caller: ListCaller) -> MatchCounts:
         """The same, counted."""
-        scans = [await self._counter.count(scan, query) for scan in analysis.scans]
+        scans = [await self._counter.count(scan, query, caller) for scan in analysis.scans]
         collection = self._totals.of_collection(query.type, public_only=query.public_only)
         return MatchCounts(collection, tuple(scans))
 
-    async def _first_page(self, analysis: Analysis, query: Query) -> Page | None:
+    async def _first_page(self, analysis: Analysis, query: Query, caller: ListCaller) -> Page | None:
         """The first page of a list that has not been counted yet; None where it has to be planned.
 
         A page that is not full has all there is. Otherwise counting may take a while, and a page that was
@@ -150,7 +150,7 @@ class Lists:
         if len(numbers) < query.limit:
             return self._page(numbers, len(numbers))
         revision = self._totals.revision(query.type)
-        total = await self._counter.count(scan, query)
+        total = await self._counter.count(scan, query, caller)
         if scan.is_disjoint and revision == self._totals.revision(query.type):
             return self._page(numbers, total)
         return None
@@ -173,14 +173,14 @@ class Lists:
                 assert plan.way is Way.NOTHING, "all other ways wait"
                 return Page((), (), plan.total)
 
-    async def _run_in_pool(self, plan: Plan, analysis: Analysis, query: Query) -> Page:
+    async def _run_in_pool(self, plan: Plan, analysis: Analysis, query: Query, caller: ListCaller) -> Page:
         """The ways that wait for a worker thread."""
         if plan.way is Way.WALK_RANGE:
-            total = await self._range_total(analysis, query)
+            total = await self._range_total(analysis, query, caller)
             return self._page(self._numbers(statements.walk(analysis, query)), total)
         assert plan.way is Way.POOL_SEARCH, "no other way waits"
         self._count_unindexed(query.type, analysis.unindexed)
-        numbers, total = await self._pool_search(analysis, query, plan.scan)
+        numbers, total = await self._pool_search(analysis, query, plan.scan, caller)
         return self._page(numbers, total, analysis.unindexed)
 
     def _streamed(self, analysis: Analysis, query: Query) -> Sequence[int]:
@@ -215,27 +215,27 @@ class Lists:
         return stretch
 
     async def _pool_search(
-        self, analysis: Analysis, query: Query, scan: IndexScan | None
+        self, analysis: Analysis, query: Query, scan: IndexScan | None, caller: ListCaller
     ) -> tuple[Sequence[int], int]:
         """The numbers of the page, and the total."""
         revision = self._totals.revision(query.type)
         result = self._pages.result(query, revision)
         if result is not None:
             return result.numbers, result.total
-        ((total, text),) = await self._in_time(analysis, statements.search(analysis, query, scan))
+        ((total, text),) = await self._in_time(analysis, statements.search(analysis, query, scan), caller)
         numbers = array("q", _decode_numbers(text))
         if revision == self._totals.revision(query.type):
             self._pages.note_result(query, revision, numbers, total)
         return numbers, total
 
-    async def _range_total(self, analysis: Analysis, query: Query) -> int:
+    async def _range_total(self, analysis: Analysis, query: Query, caller: ListCaller) -> int:
         """How many entities a range has."""
         every_page = msgspec.structs.replace(query, offset=0, limit=0, sort=())
         revision = self._totals.revision(query.type)
         result = self._pages.result(every_page, revision)
         if result is not None:
             return result.total
-        ((total,),) = await self._in_time(analysis, statements.range_count(analysis))
+        ((total,),) = await self._in_time(analysis, statements.range_count(analysis), caller)
         if revision == self._totals.revision(query.type):
             self._pages.note_result(every_page, revision, array("q"), total)
         return int(total)
@@ -249,10 +249,10 @@ class Lists:
     def _numbers(self, statement: Statement) -> list[int]:
         return [row[0] for row in self._rows(statement)]
 
-    async def _in_time(self, analysis: Analysis, statement: Statement) -> list[Row]:
+    async def _in_time(self, analysis: Analysis, statement: Statement, caller: ListCaller) -> list[Row]:
         """The rows of a statement that runs in a worker thread."""
         try:
-            return await self._search_pool.fetch(statement)
+            return await self._search_pool.fetch(statement, caller)
         except TooSlow:
             names = ", ".join(analysis.unindexed)
             advice = (

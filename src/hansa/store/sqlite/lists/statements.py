@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from hansa.core.work import Checkpoint
 from hansa.store.records import Query, SortKey
 from hansa.store.sql import Parameter
 from hansa.store.sqlite.lists.analysis import (
@@ -25,7 +26,7 @@ class Statement(msgspec.Struct, frozen=True):
 
     sql: str
     parameters: tuple[Parameter, ...]
-    tests: tuple[Callable[[Any], bool], ...] = ()
+    tests: tuple[Callable[[Any, Checkpoint], bool], ...] = ()
     """The functions that `hansa_test` calls, by position."""
 
 

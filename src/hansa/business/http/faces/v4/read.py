@@ -86,7 +86,7 @@ class ReadHandler:
         if cached is not None:
             return cached
         requested = self._parsed(key)
-        page = await operation.page(scope, requested.query)
+        page = await operation.page(scope, requested.query, request.left)
         if requested.is_range and requested.query.offset >= page.total:
             return _unsatisfiable(page.total)
         representation = self._served.representation(request.parent_id)
