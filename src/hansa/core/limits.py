@@ -81,6 +81,8 @@ class Limits(msgspec.Struct, frozen=True):
     # Trust between members.
     request_age_max_s: float = 120.0
     clock_skew_max_s: float = 300.0
+    # Trust in clients.
+    token_lifetime_max_s: float = 7_776_000.0
     # The machine.
     disk_free_min_bytes: int = 67_108_864
     stop_timeout_s: float = 10.0

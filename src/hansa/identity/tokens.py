@@ -1,13 +1,18 @@
 """Bearer tokens for this marketplace's own API (RFC 6750), in the form of RFC 9068.
 
 A token is a JWT that this marketplace signs for itself: issuer and audience are its DID. It is verified
-without a look-up, so it cannot be revoked before it expires; a new `token.jwk` revokes all of them.
+without a look-up, so it cannot be revoked before it expires; a new `token.jwk` revokes all of them. So its
+lifetime is bounded, where it is issued and where it is verified: `exp` is required and at most
+`token_lifetime_max_s` after `iat`.
 
 | role | may |
 |---|---|
 | `operator` | read and write everything, and run the marketplace |
 | `provider` | read everything and write |
 | `reader` | read everything, private entities too |
+
+Roles fail closed: one that is not in this table, in another case or of another type gives no right, and a
+token without one of these opens no more than no token.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, uuid7
 from hansa.core.jws import read_compact, token_header
 from hansa.core.keys import SigningKey, VerifyingKey
+from hansa.core.limits import Limits
 
 ROLES: Final = READERS
 
@@ -31,7 +37,7 @@ TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - the media type of RFC 9068, not a s
 TOKEN_HEADER: Final = token_header(TOKEN_TYPE)
 TOKEN_SIZE_MAX_BYTES: Final = 4096
 SUBJECT_LENGTH_MAX_CHARS: Final = 256
-EXPIRES_IN_MAX_S: Final = 10 * 366 * 86_400
+LIFETIME_MAX_S: Final = Limits().token_lifetime_max_s
 CLOCK_LEEWAY_S: Final = 30
 """By how much the clock of the machine that issued a token may be ahead of ours."""
 TOKENS_CACHED_MAX: Final = 1024
@@ -69,6 +75,7 @@ def issue_token(
     expires_in_s: float,
     clock: Clock,
     entropy: Entropy,
+    lifetime_max_s: float = LIFETIME_MAX_S,
 ) -> str:
     """A bearer token for `subject` that is good for `expires_in_s` seconds.
 
@@ -84,8 +91,11 @@ def issue_token(
         raise Refused(Code.INVALID, "A token needs at least one role.")
     if not 0 < len(subject) <= SUBJECT_LENGTH_MAX_CHARS or not subject.isprintable():
         raise Refused(Code.INVALID, f"A subject has 1 to {SUBJECT_LENGTH_MAX_CHARS} printable characters.")
-    if not 1 <= expires_in_s <= EXPIRES_IN_MAX_S:
-        raise Refused(Code.INVALID, "A token is good for at least a second and at most ten years.")
+    if not 1 <= expires_in_s <= lifetime_max_s:
+        raise Refused(
+            Code.INVALID,
+            f"A token is valid for at least a second and at most {int(lifetime_max_s)} s (token_lifetime_max_s).",
+        )
     moment = clock.now()
     now = int(moment.timestamp())
     claims = TokenClaims(
@@ -120,15 +130,22 @@ class TokenAuthenticate:
         key: Verifies the tokens.
         audience: DID of this marketplace, which is issuer and audience of its tokens.
         clock: For the times of tokens.
+        lifetime_max_s: From `iat` to `exp`.
         cached_max: Verified tokens in the cache.
     """
 
     def __init__(
-        self, key: VerifyingKey, audience: str, clock: Clock, cached_max: int = TOKENS_CACHED_MAX
+        self,
+        key: VerifyingKey,
+        audience: str,
+        clock: Clock,
+        lifetime_max_s: float = LIFETIME_MAX_S,
+        cached_max: int = TOKENS_CACHED_MAX,
     ) -> None:
         self._key = key
         self._audience = audience
         self._clock = clock
+        self._lifetime_max_s = lifetime_max_s
         self.cache: Final[Cache[bytes, _VerifiedToken]] = Cache("tokens", cached_max)
         """By the value of the Authorization header."""
 
@@ -170,6 +187,13 @@ class TokenAuthenticate:
             raise _unauthenticated("The bearer token was issued for another marketplace.")
         if claims.iat > self._now() + CLOCK_LEEWAY_S:
             raise _unauthenticated("The bearer token was issued in the future.")
+        if not claims.iat < claims.exp <= claims.iat + self._lifetime_max_s:
+            raise _unauthenticated(
+                "The bearer token is valid for too long (token_lifetime_max_s), or for no time at all: "
+                "make another one with hansa token."
+            )
+        if not claims.sub:
+            raise _unauthenticated("The bearer token names nobody.")
         caller = Caller(subject=claims.sub, roles=frozenset(claims.roles) & ROLES)
         return _VerifiedToken(caller=caller, nbf=claims.nbf, exp=claims.exp)
 

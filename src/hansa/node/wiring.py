@@ -111,6 +111,12 @@ def business_context(
     return context, job_files
 
 
+def _authenticate(settings: Settings, clock: Clock) -> TokenAuthenticate:
+    """What knows the tokens of this marketplace's clients."""
+    key = SigningKey.load(TOKEN_KEY).verifying_key()
+    return TokenAuthenticate(key, settings.did, clock, settings.limits.token_lifetime_max_s)
+
+
 class Clients:
     """A client for each purpose, so that a request for one cannot go where only another may."""
 
@@ -215,7 +221,7 @@ class Marketplace:
         self.clients = Clients(settings, store, registry)
 
         # The TM Forum APIs, their jobs and their notifications.
-        authenticate = TokenAuthenticate(SigningKey.load(TOKEN_KEY).verifying_key(), did, clock)
+        authenticate = _authenticate(settings, clock)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         context, job_files = business_context(
             settings, store, models, authenticate, clock, entropy, identifiers

@@ -4,9 +4,10 @@ import base64
 import json
 import os
 
+import msgspec
 import pytest
 
-from hansa.core.access import ANONYMOUS, Caller
+from hansa.core.access import ANONYMOUS, AccessTarget, Action, Caller, authorize_by_role
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
 from hansa.core.jws import token_header
@@ -143,7 +144,79 @@ def test_a_token_that_could_not_be_used_is_not_issued(clock: ManualClock) -> Non
         ("a", ["king"], 9),
         ("a", [], 9),
         ("a", ["reader"], 0),
+        ("a", ["reader"], 91 * 86_400),
     ):
         with pytest.raises(Refused) as caught:
             issue_token(KEY, DID, subject, roles, expires_in_s, clock, os.urandom)
         assert caught.value.code is Code.INVALID
+
+
+def signed(claims: dict[str, object]) -> dict[bytes, bytes]:
+    """The header of a token that this marketplace signed, with whatever claims."""
+    return bearer(KEY.sign(msgspec.json.encode(claims), token_header("at+jwt"), typ="at+jwt"))
+
+
+def claims_of(clock: ManualClock, **changed: object) -> dict[str, object]:
+    now = int(clock.now().timestamp())
+    usual = {"iss": DID, "aud": DID, "sub": "anna", "iat": now, "nbf": now, "exp": now + 60, "jti": "1"}
+    merged = {**usual, "roles": ["operator"], **changed}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [None, [], ["king"], ["Operator"], ["OPERATOR"], [" operator"], ["operator\u0000"], ["admin", ""]],
+)
+def test_a_token_without_a_known_role_gives_no_right(
+    clock: ManualClock, authenticate: TokenAuthenticate, roles: list[str] | None
+) -> None:
+    caller = authenticate(signed(claims_of(clock, roles=roles)))
+    assert (caller.is_authenticated, caller.may_read, caller.may_write) == (True, False, False)
+    private, public = (
+        AccessTarget("Party", "Individual", is_private=True),
+        AccessTarget("X", "X", is_private=False),
+    )
+    assert authorize_by_role(caller, Action.READ, private).refusal is Code.FORBIDDEN
+    assert authorize_by_role(caller, Action.READ, public).public_only
+    for action in (Action.EXPORT, Action.CREATE, Action.CHANGE, Action.DELETE):
+        assert authorize_by_role(caller, action, public).refusal is Code.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    "roles", ["operator", "reader", {"operator": True}, ["operator", 1], [["operator"]], True, 7]
+)
+def test_roles_of_another_type_make_a_token_malformed(
+    clock: ManualClock, authenticate: TokenAuthenticate, roles: object
+) -> None:
+    assert "malformed" in refusal(authenticate, signed(claims_of(clock, roles=roles)))
+
+
+@pytest.mark.parametrize("name", ["iss", "aud", "sub", "iat", "nbf", "exp", "jti"])
+def test_every_claim_is_required(clock: ManualClock, authenticate: TokenAuthenticate, name: str) -> None:
+    assert "malformed" in refusal(authenticate, signed(claims_of(clock, **{name: None})))
+
+
+@pytest.mark.parametrize(
+    ("begin_s", "end_s"), [(0, 7_776_001), (-(10**12), 60), (0, 10**30), (0, 0), (5, 1), (-(10**30), 10**30)]
+)
+def test_a_lifetime_out_of_bounds_is_refused(
+    clock: ManualClock, authenticate: TokenAuthenticate, begin_s: int, end_s: int
+) -> None:
+    now = int(clock.now().timestamp())
+    claims = claims_of(clock, iat=now + begin_s, exp=now + end_s)
+    assert "too long" in refusal(authenticate, signed(claims))
+
+
+@pytest.mark.parametrize("value", ["60", 1.5, True, None, [1], "never"])
+def test_a_time_of_another_type_is_refused(
+    clock: ManualClock, authenticate: TokenAuthenticate, value: object
+) -> None:
+    for name in ("iat", "nbf", "exp"):
+        assert "malformed" in refusal(authenticate, signed(claims_of(clock, **{name: value})))
+
+
+async def test_a_token_is_good_from_its_time_on(clock: ManualClock, authenticate: TokenAuthenticate) -> None:
+    headers = signed(claims_of(clock, nbf=int(clock.now().timestamp()) + 50))
+    assert "not good yet" in refusal(authenticate, headers)
+    await clock.advance(21)
+    assert authenticate(headers).may_write

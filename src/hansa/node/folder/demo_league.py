@@ -36,7 +36,7 @@ HOST: Final = "127.0.0.1"
 P2P_PORTS_ABOVE: Final = 1000
 """The search for the engines' ports begins this far above the base port."""
 LEAGUE: Final = "league.json"
-TOKEN_EXPIRES_IN_S: Final = 5 * 365 * 86_400.0
+TOKEN_EXPIRES_IN_S: Final = 30 * 86_400.0
 """The tokens of a demo are in its folders, beside the keys that sign them."""
 
 

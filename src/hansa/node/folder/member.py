@@ -149,7 +149,8 @@ def issue_folder_token(
     settings = load_settings(folder, {})
     finish_rotation(folder)
     key = SigningKey.load(folder / TOKEN_KEY)
-    return issue_token(key, settings.did, subject, roles, expires_in_s, clock, entropy)
+    lifetime_max_s = settings.limits.token_lifetime_max_s
+    return issue_token(key, settings.did, subject, roles, expires_in_s, clock, entropy, lifetime_max_s)
 
 
 def write_token(folder: Path, token: str) -> None:
