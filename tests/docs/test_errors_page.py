@@ -42,6 +42,12 @@ def test_the_page_and_the_portal_give_a_code_the_same_meaning(code: Code) -> Non
 
 
 def test_no_two_causes_of_a_failed_start_share_an_exit_status() -> None:
-    causes = [code for code in EXIT_STATUS if code not in {Code.UNAUTHENTICATED, Code.FORBIDDEN}]
+    causes = [
+        code for code in EXIT_STATUS if code not in {Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.INVALID}
+    ]
     assert len({EXIT_STATUS[code] for code in causes}) == len(causes)
-    assert not {0, 1, 2} & set(EXIT_STATUS.values())
+    assert not {0, 1, 2} & {EXIT_STATUS[code] for code in causes}
+
+
+def test_a_wrong_value_on_a_command_line_ends_as_an_unknown_option_does() -> None:
+    assert EXIT_STATUS[Code.INVALID] == 2

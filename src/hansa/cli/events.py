@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+from rich.cells import cell_len, set_cell_size
 
+from hansa.business.models import load
 from hansa.cli.client import Client
 from hansa.cli.durations import seconds_of
 from hansa.cli.event_proofs import EventVerifier
-from hansa.cli.options import at_least
+from hansa.cli.options import at_least, check_known
 from hansa.cli.output import Output, printable
 from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.events import event_names
+from hansa.core.identifiers import is_entity_key
 
 EVENTS: Final = "/league/v1/events"
 STREAM: Final = "/league/v1/events/stream"
@@ -30,6 +35,10 @@ LEDGER: Final = "/league/v1/ledger"
 PAGE_SIZE_MAX: Final = 500
 BACKOFF_MIN_S: Final = 0.5
 BACKOFF_MAX_S: Final = 15.0
+KEY_LENGTH_CHARS: Final = 64
+_PART_OF_KEY: Final = re.compile("[0-9A-Fa-f]{8,}")
+NARROW_MAX_COLUMNS: Final = 157
+"""Up to this width a line is a short one."""
 
 Event = Mapping[str, Any]
 
@@ -73,6 +82,7 @@ def run_events(
         HansaError: when the marketplace cannot be reached or refuses, or an option is invalid.
     """
     now = clock.now()
+    check_selection(selection)
     selection = msgspec.structs.replace(
         selection,
         from_time=time_of(selection.from_time, now) if selection.from_time else None,
@@ -85,19 +95,60 @@ def run_events(
         async with Client(url, connections_max=2) as client:
             reader = EventReader(client, clock, output)
             resolved = await reader.resolve(selection)
+            lines = EventLines(reader.names, output.width)
+            count = 0
             async for event in reader.follow(resolved) if is_followed else reader.pages(resolved):
                 if verifier is not None:
                     verifier.verify(event)
                 if output.as_json:
                     output.document(event, is_indented=False)
                 else:
-                    output.data(reader.line(event))
+                    if count == 0:
+                        output.heading(lines.heading())
+                    output.data(lines.line(event))
+                count += 1
+            if count == 0:
+                report_nothing(selection, output)
 
     try:
         asyncio.run(run())
     except KeyboardInterrupt:
         if not is_followed:
             raise
+
+
+def check_selection(selection: EventSelection) -> None:
+    """Check names of events, and keys of entities, before anything is requested.
+
+    Raises:
+        Refused: `Code.INVALID`, naming what is meant.
+    """
+    if selection.types:
+        names = {name for type_name in load().catalogue_types for name in event_names(type_name)}
+        check_known(selection.types, names, "event")
+    for name in selection.entities:
+        if _PART_OF_KEY.fullmatch(name) and not is_entity_key(name):
+            raise Refused(
+                Code.INVALID,
+                f"{name!r} is neither an identifier nor a whole key: a key has {KEY_LENGTH_CHARS} digits, 0 to 9 and "
+                f"a to f, and this has {len(name)}. `hansa events --json` shows whole ones.",
+            )
+
+
+def report_nothing(selection: EventSelection, output: Output) -> None:
+    """Say that there is no event.
+
+    Raises:
+        Refused: `Code.NOT_FOUND`, when an entity was named that has none at all.
+    """
+    is_narrowed = selection.types or selection.issuers or selection.from_time or selection.to_time
+    if selection.entities and not (is_narrowed or selection.after or selection.limit == 0):
+        shown = " or ".join(selection.entities)
+        raise Refused(
+            Code.NOT_FOUND,
+            f"The ledger has no event of {printable(shown)}: it is private, not committed yet, or no member has it.",
+        )
+    output.message("No event matches.")
 
 
 def time_of(text: str, now: datetime) -> str:
@@ -117,6 +168,72 @@ def time_of(text: str, now: datetime) -> str:
                 f"{text!r} is not a time; write 2026-08-01, 2026-08-01T09:30:00Z, or how long ago, as 2h.",
             ) from error
     return rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+class EventLines:
+    """Shows events, each in a line that fits.
+
+    A wide line has the position, the times of the event and of its block, the event's name, issuer, version and
+    lifecycle status, and the key of its entity; a short one has one time, and shortened names.
+
+    Args:
+        names: Of members, by DID.
+        width: Columns of the terminal; None: no limit, and whole keys.
+    """
+
+    def __init__(self, names: Mapping[str, str], width: int | None) -> None:
+        self._names = names
+        key_width = 16 if width is not None else KEY_LENGTH_CHARS
+        self._widths: tuple[int, ...] = (7, 24, 24, 44, 12, 5, 10, key_width)
+        self._headings: tuple[str, ...] = (
+            *("position", "time of the event", "time of its block", "event"),
+            *("member", "v", "status", "key"),
+        )
+        self._is_short = width is not None and width <= NARROW_MAX_COLUMNS
+        if width is not None and self._is_short:
+            event_width = min(44, max(10, width - 54))
+            self._widths = (6, 14, event_width, 8, 4, 9, 7)
+            self._headings = ("pos", "time (UTC)", "event", "member", "v", "status", "key")
+
+    def heading(self) -> str:
+        """The names of the columns."""
+        return self._joined(self._headings)
+
+    def line(self, event: Event) -> str:
+        """An event."""
+        content = _mapping(event.get("event"))
+        entity, metadata = _mapping(content.get("entity")), _mapping(content.get("metadata"))
+        issuer = str(content.get("issuer", ""))
+        position, own_time = str(event.get("position", "")), str(content.get("time", ""))
+        name = str(content.get("type", ""))
+        rest = (
+            self._names.get(issuer, issuer),
+            f"v{entity.get('version', '')}",
+            str(metadata.get("lifecycleStatus") or "-"),
+            str(entity.get("key", ""))[: self._widths[-1]],
+        )
+        if self._is_short:
+            return self._joined(
+                (position, own_time[5:19].replace("T", " "), name.removesuffix("Event"), *rest)
+            )
+        return self._joined((position, own_time, str(event.get("time", "")), name, *rest))
+
+    def _joined(self, cells: Sequence[str]) -> str:
+        gap = " " if self._is_short else "  "
+        shown = [_fitted(printable(cell), width) for cell, width in zip(cells, self._widths, strict=True)]
+        first = shown[0].rstrip().rjust(self._widths[0])
+        return gap.join([first, *shown[1:]]).rstrip()
+
+
+def _fitted(text: str, width: int) -> str:
+    """A text in so many columns of a terminal, where some characters take two."""
+    if cell_len(text) > width:
+        return set_cell_size(text, width - 1) + "…"
+    return set_cell_size(text, width)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 class EventReader:
@@ -143,10 +260,10 @@ class EventReader:
         dids = {name: did for did, name in self.names.items()}
         issuers = []
         for issuer in selection.issuers:
-            if not issuer.startswith("did:") and issuer not in dids:
-                raise Refused(
-                    Code.INVALID, f"There is no member {issuer!r}; there are {', '.join(sorted(dids))}."
-                )
+            if not issuer.startswith("did:"):
+                check_known((issuer,), dids, "member")
+            elif issuer not in self.names:
+                raise Refused(Code.INVALID, f"No member of the league has the DID {issuer!r}.")
             issuers.append(dids.get(issuer, issuer))
         return msgspec.structs.replace(selection, issuers=tuple(issuers))
 
@@ -209,25 +326,6 @@ class EventReader:
                 self._output.message(f"{error.message} Trying again.")
             is_first = False
             await self._clock.sleep(backoff.next_s())
-
-    def line(self, event: Event) -> str:
-        """An event in one line.
-
-        Its position, its time and that of its block, its name, issuer, version and lifecycle status, and the
-        key of its entity.
-        """
-        content = event.get("event")
-        content = content if isinstance(content, dict) else {}
-        entity = content.get("entity")
-        entity = entity if isinstance(entity, dict) else {}
-        metadata = content.get("metadata")
-        status = metadata.get("lifecycleStatus") if isinstance(metadata, dict) else None
-        issuer = str(content.get("issuer", ""))
-        return printable(
-            f"{event.get('position', ''):>7}  {content.get('time', '')}  {event.get('time', '')}  {content.get('type', ''):<44}"
-            f"  {self.names.get(issuer, issuer):<12}  v{entity.get('version', '')!s:<4} {status or '-':<10}"
-            f"  {str(entity.get('key', ''))[:16]}"
-        )
 
     async def _last_position(self) -> int:
         ledger = await self._client.get(LEDGER)

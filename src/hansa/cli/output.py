@@ -5,6 +5,7 @@ Text from other parties (names, reasons) is made printable before it is written 
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +39,15 @@ class Output:
     def is_live(self) -> bool:
         """Whether messages go to a terminal that can show progress."""
         return sys.stderr.isatty() and not self.as_json
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal that data goes to; None where it goes elsewhere."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+    def heading(self, line: str) -> None:
+        """The names of columns: above the data on a terminal; with the messages where a program reads the data."""
+        (self.data if sys.stdout.isatty() else self.message)(line)
 
     def data(self, line: str) -> None:
         """A line of data."""

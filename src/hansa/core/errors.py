@@ -118,6 +118,7 @@ HTTP_STATUS: Final[dict[Code, int]] = {
 """HTTP status of the codes that a caller can meet; every other code is ours to handle and would be a 500."""
 
 EXIT_STATUS: Final[dict[Code, int]] = {
+    Code.INVALID: 2,
     Code.SETTINGS_INVALID: 3,
     Code.FOLDER_IN_USE: 4,
     Code.PORT_IN_USE: 5,
@@ -134,7 +135,9 @@ EXIT_STATUS: Final[dict[Code, int]] = {
     Code.BACKUP_INVALID: 15,
     Code.RULES_DIFFER: 16,
 }
-"""Exit status of a command that ends with the code; 1 for every other (2 is a wrong command line)."""
+"""Exit status of a command that ends with the code; 1 for every other.
+
+2 is what a command line that cannot be understood ends with, too."""
 
 
 class HansaError(Exception):

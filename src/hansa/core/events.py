@@ -132,6 +132,13 @@ def event_name(type_name: str, change: str) -> str:
     return f"{type_name[0].lower()}{type_name[1:]}{change}Event"
 
 
+def event_names(type_name: str) -> frozenset[str]:
+    """The names of all events of a type."""
+    return frozenset(
+        event_name(type_name, change) for change in (CREATE, STATE_CHANGE, ATTRIBUTE_VALUE_CHANGE, DELETE)
+    )
+
+
 _decoder: Final = msgspec.json.Decoder(LifecycleEvent)
 
 
@@ -177,9 +184,7 @@ def event_of_fields(fields: dict[str, Any], issuer: str) -> LifecycleEvent:
 def _contradiction(event: LifecycleEvent) -> str | None:
     """Which of its fields an event's other fields do not allow, or None."""
     type_name, version = event.entity.type, event.entity.version
-    names = {
-        event_name(type_name, change) for change in (CREATE, STATE_CHANGE, ATTRIBUTE_VALUE_CHANGE, DELETE)
-    }
+    names = event_names(type_name)
     checks = (
         (_is_date(event.time), "time is no day of the calendar"),
         (event.type in names, "type does not belong to entity.type"),

@@ -41,7 +41,7 @@ def test_half_a_command_line_does_nothing(arguments: list[str], tmp_path: Path) 
     result = runner.invoke(
         app, ["backup", *(str(tmp_path / one) if one.isalpha() else one for one in arguments)]
     )
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "--verify FILE" in result.stderr
     assert list(tmp_path.iterdir()) == []
 

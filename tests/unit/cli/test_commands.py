@@ -179,7 +179,7 @@ def test_init_refuses_a_invalid_port(tmp_path: Path) -> None:
         "70000",
     ]
     result = runner.invoke(app, arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "--p2p-port" in result.stderr
     assert not (tmp_path / "m").exists()
 
@@ -191,7 +191,7 @@ def test_a_token_is_the_only_thing_on_stdout(tmp_path: Path) -> None:
     assert result.stdout.count(".") == 2
     assert result.stdout.count("\n") == 1
     refused = runner.invoke(app, ["token", str(folder), "--subject", "anna", "--expires", "soon"])
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "15m" in refused.stderr
 
 
@@ -233,13 +233,13 @@ def test_a_genesis_of_another_league_is_refused(tmp_path: Path) -> None:
     result = runner.invoke(
         app, ["found", str(two / "member.json"), "--genesis", str(one / "genesis.json"), "--into", str(two)]
     )
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "does not name two" in result.stderr
 
 
 def test_comparing_needs_two_addresses() -> None:
     result = runner.invoke(app, ["diff", "http://127.0.0.1:8101"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "two members" in result.stderr
 
 
@@ -248,7 +248,7 @@ def test_comparing_needs_two_addresses() -> None:
 )
 def test_an_invalid_address_is_reported(address: str) -> None:
     result = runner.invoke(app, ["status", address])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
 
 
@@ -262,3 +262,40 @@ def test_the_help_is_fast_because_it_loads_no_other_layer() -> None:
     tops, own = subprocess.run(shell, check=True, capture_output=True, text=True).stdout.splitlines()
     assert not {"asyncio", "aiohttp", "apsw", "cryptography", "starlette"} & set(tops.split())
     assert {name.split(".")[1] for name in own.split()} == {"cli", "core"}
+
+
+WRONG_LINES = (
+    "no-such-command",
+    "status --no-such-option",
+    "status ftp://market.example",
+    "events --type productOfferingCreatedEvent",
+    "events --entity abababababababab",
+    "events --limit -1",
+    "events --limit many",
+    "events --from yesterday",
+    "diff http://127.0.0.1:1 http://127.0.0.1:2 --type ProductOfering",
+    "diff http://127.0.0.1:1 http://127.0.0.1:2 --wait long",
+    "diff http://127.0.0.1:1",
+    "export http://127.0.0.1:1 --type ProductOfering",
+    "import - --patience soon",
+    "demo --members 0 --dir {folder}",
+    "demo --base-port 80 --dir {folder}",
+    "init {folder} --name / --endpoint http://127.0.0.1:8101",
+    "init {folder} --name x --endpoint nowhere",
+    "init {folder} --name x --endpoint http://127.0.0.1:8101 --did nobody",
+    "init {folder} --name x --endpoint http://127.0.0.1:8101 --prefix x",
+    "init {folder} --name x --endpoint http://127.0.0.1:8101 --p2p-port 70000",
+    "backup {folder}",
+    "keys rotate {folder} --key nothing",
+)
+
+
+@pytest.mark.parametrize("line", WRONG_LINES)
+def test_a_command_line_with_a_wrong_value_ends_with_status_2_and_says_what_is_right(
+    line: str, tmp_path: Path
+) -> None:
+    result = runner.invoke(app, shlex.split(line.format(folder=tmp_path / "new")))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "new").exists()

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
-from hansa.cli.client import Client, ClientResponse, reason_of, refusal, retry_after_s
+from hansa.cli.client import ClientResponse, reason_of, refusal, retry_after_s
 from hansa.cli.demo.league import announce
 from hansa.cli.demo.members import DemoMember, last_message
 from hansa.cli.demo.view import DOWN, DemoView, MemberView, RateMeter
-from hansa.cli.events import EventReader, time_of
+from hansa.cli.events import EventLines, EventSelection, check_selection, report_nothing, time_of
+from hansa.cli.options import check_known
 from hansa.cli.output import Output, is_number, printable
 from hansa.cli.status import facts_of, rows_of_entities, rows_of_evidence, rows_of_origins
 from hansa.core.clock import ManualClock
@@ -114,33 +116,74 @@ def test_what_is_no_time_is_refused_with_examples() -> None:
             time_of(text, NOW)
 
 
-def test_an_event_is_a_line_with_the_issuers_name() -> None:
-    reader = EventReader(Client("http://127.0.0.1:8101"), ManualClock(), Output())
-    reader.names = {"did:key:zOne": "lubeck"}
-    line = reader.line(
-        {
-            "position": 7,
-            "time": "2026-08-01T12:00:00.000Z",
-            "event": {
-                "type": "categoryCreateEvent",
-                "time": "2026-08-01T12:00:30.000Z",
-                "issuer": "did:key:zOne",
-                "entity": {"key": "ab" * 32, "type": "Category", "version": 1},
-                "metadata": {"lifecycleStatus": "Launched"},
-            },
-        }
-    )
-    assert line.split() == [
+EVENT = {
+    "position": 7,
+    "time": "2026-08-01T12:00:00.000Z",
+    "event": {
+        "type": "productOfferingAttributeValueChangeEvent",
+        "time": "2026-08-01T12:00:30.000Z",
+        "issuer": "did:key:zOne",
+        "entity": {"key": "ab" * 32, "type": "ProductOffering", "version": 1},
+        "metadata": {"lifecycleStatus": "Launched"},
+    },
+}
+
+
+@pytest.mark.parametrize(("width", "key"), [(None, "ab" * 32), (200, "ab" * 8)])
+def test_an_event_is_a_line_with_the_issuers_name(width: int | None, key: str) -> None:
+    lines = EventLines({"did:key:zOne": "lubeck"}, width)
+    assert lines.line(EVENT).split() == [
         "7",
         "2026-08-01T12:00:30.000Z",
         "2026-08-01T12:00:00.000Z",
-        "categoryCreateEvent",
+        "productOfferingAttributeValueChangeEvent",
         "lubeck",
         "v1",
         "Launched",
-        "ab" * 8,
+        key,
     ]
-    assert reader.line({"position": "x\n", "event": 3}).isprintable()
+    assert lines.line({"position": "x\n", "event": 3}).isprintable()
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 157])
+@pytest.mark.parametrize("name", ["lubeck", "Ürümqi marketplace", "東京のマーケット"])
+def test_lines_of_events_and_their_heading_fit_the_terminal(width: int, name: str) -> None:
+    lines = EventLines({"did:key:zOne": name}, width)
+    shown = [lines.heading(), lines.line(EVENT), lines.line({**EVENT, "position": 10**9})]
+    assert all(cell_len(line) <= max(width, 64) for line in shown)
+    assert shown[0].split()[-2:] == ["status", "key"]
+    assert "08-01 12:00:30" in shown[1]
+
+
+def test_an_event_that_does_not_exist_is_refused_with_the_one_that_is_meant() -> None:
+    with pytest.raises(Refused, match="productOfferingCreateEvent") as caught:
+        check_selection(EventSelection(types=("productOfferingCreatedEvent",)))
+    assert caught.value.exit_status == 2
+    check_selection(EventSelection(types=("productOfferingCreateEvent", "categoryDeleteEvent")))
+
+
+def test_a_part_of_a_key_is_refused_and_a_whole_one_or_an_identifier_is_not() -> None:
+    with pytest.raises(Refused, match="64 digits"):
+        check_selection(EventSelection(entities=("ab" * 8,)))
+    check_selection(EventSelection(entities=("ab" * 32, "urn:ngsi-ld:category:1", "cafe")))
+
+
+def test_an_entity_without_events_is_an_error_and_an_empty_period_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(Refused, match="no event of urn:x:1") as caught:
+        report_nothing(EventSelection(entities=("urn:x:1",)), Output())
+    assert caught.value.code is Code.NOT_FOUND
+    report_nothing(EventSelection(entities=("urn:x:1",), from_time="2026-08-01"), Output())
+    report_nothing(EventSelection(), Output())
+    assert capsys.readouterr().err == "No event matches.\n" * 2
+
+
+def test_unknown_words_are_refused_with_near_ones_or_with_all_when_they_are_few() -> None:
+    for word, hint in (("lübeck", "did you mean lubeck"), ("oslo", "there are bergen, lubeck.")):
+        with pytest.raises(Refused, match=hint):
+            check_known([word], ["lubeck", "bergen"], "member")
+    check_known(["lubeck"], ["lubeck", "bergen"], "member")
 
 
 def response(status: int, body: object, **headers: str) -> ClientResponse:

@@ -23,6 +23,7 @@ from hansa.node.folder import (
     read_card,
 )
 from hansa.node.settings.loading import load_settings
+from hansa.pubsub.engine.home import moniker
 
 CLOCK = ManualClock()
 TIME = datetime(2026, 1, 1, tzinfo=UTC)
@@ -177,3 +178,25 @@ def test_an_engine_on_every_address_is_found_at_the_endpoints_host(tmp_path: Pat
     )
     assert card.p2p_address.endswith("@lubeck.example:26656")
     assert load_settings(folder, {}).p2p_external_address == "lubeck.example:26656"
+
+
+@pytest.mark.parametrize(
+    "name", ["Lübeck", "Åbo & Søn", "Ἀθῆναι", "東京", "القاهرة", "हैदराबाद", "a" * 64, "L'Aquila"]
+)
+def test_a_name_may_have_letters_of_every_script(name: str, tmp_path: Path) -> None:
+    card = init_member(tmp_path / "m", name, "http://127.0.0.1:8101", ManualClock(), p2p_port=29001)
+    assert card.member.name == name
+    assert load_settings(tmp_path / "m", {}).name == name
+    assert moniker(name).isascii()
+    assert moniker(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", " x", "x ", "a  b", "-x", "a\nb", "a\u202eb", "a\u200bb", "a\x00b", "a/b", "<b>", "a" * 65]
+)
+def test_a_name_that_terminals_and_pages_would_not_show_as_it_is_is_refused(
+    name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused) as caught:
+        init_member(tmp_path / "m", name, "http://127.0.0.1:8101", ManualClock(), p2p_port=29001)
+    assert (caught.value.exit_status, (tmp_path / "m").exists()) == (2, False)

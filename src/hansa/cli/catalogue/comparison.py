@@ -14,10 +14,11 @@ from typing import Final, Literal
 import msgspec
 
 from hansa.api.catalogue import CatalogueEntry
+from hansa.business.models import load
 from hansa.cli.catalogue.listing import entries
 from hansa.cli.client import Client
 from hansa.cli.durations import seconds_of
-from hansa.cli.options import at_least
+from hansa.cli.options import at_least, check_known
 from hansa.cli.output import Output
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
@@ -68,6 +69,8 @@ def run_diff(
     """
     if len(urls) < 2:
         raise Refused(Code.INVALID, "Give the addresses of two members or more.")
+    if types:
+        check_known(types, load().catalogue_types, "public type")
     wait_s, limit = seconds_of(wait), at_least(limit, 0, "--limit")
 
     async def run() -> CatalogueComparison:

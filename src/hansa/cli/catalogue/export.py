@@ -12,6 +12,7 @@ from hansa.business.models import Models, load
 from hansa.cli.catalogue.listing import entries
 from hansa.cli.client import Client, refusal
 from hansa.cli.imports.lines import COLLECTION
+from hansa.cli.options import check_known
 from hansa.cli.output import Output
 from hansa.cli.status import fetch_status
 from hansa.core.errors import Code, HansaError, Refused
@@ -64,10 +65,7 @@ def types_to_export(models: Models, requested: Sequence[str]) -> list[str]:
     Raises:
         Refused: `Code.INVALID`, when a type is unknown.
     """
-    for name in requested:
-        if name not in models.types:
-            known = ", ".join(sorted(models.types))
-            raise Refused(Code.INVALID, f"There is no type {name!r}; there are {known}.")
+    check_known(requested, models.types, "type")
     names = requested or [name for name in models.types if _is_listed(models, name)]
     return sorted(names, key=lambda name: (models.served(name)[0].id != "TMF632", name))
 

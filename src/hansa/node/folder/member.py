@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -38,7 +38,8 @@ from hansa.node.settings.toml import toml_document
 from hansa.pubsub.engine import UNSIGNED, EngineKey, write_signing_state
 from hansa.pubsub.engine.home import bracketed
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
+NAME_LENGTH_MAX_CHARS: Final = 64
+NAME_SIGNS: Final = frozenset(" ._-'&")
 POWER: Final = 10
 """Voting power of each founding member: equal, and above 1 so that finer weights stay possible."""
 P2P_PORT_FIRST: Final = 26_656
@@ -82,10 +83,12 @@ def init_member(
         Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`, when the folder cannot be written.
     """
     endpoint = normal_endpoint(endpoint)
-    if not NAME.fullmatch(name):
+    name = unicodedata.normalize("NFC", name)
+    if not is_name(name):
         raise Refused(
             Code.INVALID,
-            "A name has 1 to 64 letters, digits, spaces, dots, dashes or underscores, a letter or digit first.",
+            f"{name!r} is no name: a name has 1 to {NAME_LENGTH_MAX_CHARS} letters or digits of any script, single "
+            "spaces, dots, dashes, underscores, apostrophes or ampersands, and begins with a letter or digit.",
         )
     if did is not None and not is_did(did):
         raise Refused(Code.INVALID, f"{did!r} is not a DID; give one as did:web:market.example.")
@@ -114,6 +117,20 @@ def init_member(
     write_file(folder / FILE_NAME, toml_document(settings).encode())
     load_settings(folder, {})
     return card
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be a marketplace's name: one that every terminal, log and page shows as it is.
+
+    Letters of every script, with their marks; no invisible characters, and none that change the direction.
+    """
+    return (
+        0 < len(text) <= NAME_LENGTH_MAX_CHARS
+        and text[0].isalnum()
+        and not text.endswith(" ")
+        and "  " not in text
+        and all(sign.isalnum() or sign in NAME_SIGNS or unicodedata.category(sign)[0] == "M" for sign in text)
+    )
 
 
 def _check_prefixes(prefixes: Sequence[str]) -> None:

@@ -143,6 +143,11 @@ def write_home(
     return Home(folder=folder, node_id=node.node_id, validator_address=validator.address)
 
 
+def moniker(name: str) -> str:
+    """A member's name as the engine takes it: ASCII alone. What is not is written as its code point."""
+    return name.encode("ascii", "backslashreplace").decode("ascii").replace("\\", "")
+
+
 def configuration(settings: EngineSettings, *, is_observing: bool = False) -> dict[str, Any]:
     """The parts of config.toml where a league differs from CometBFT's defaults."""
     return {
@@ -151,7 +156,7 @@ def configuration(settings: EngineSettings, *, is_observing: bool = False) -> di
         "proxy_app": settings.proxy_app,
         # The application decides by the registry who may be a peer.
         "filter_peers": True,
-        "moniker": settings.name,
+        "moniker": moniker(settings.name),
         "log_level": settings.log_level,
         "log_format": "json",
         "rpc": {
