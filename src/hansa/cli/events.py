@@ -173,8 +173,8 @@ def time_of(text: str, now: datetime) -> str:
 class EventLines:
     """Shows events, each in a line that fits.
 
-    A wide line has the position, the times of the event and of its block, the event's name, issuer, version and
-    lifecycle status, and the key of its entity; a short one has one time, and shortened names.
+    A wide line has the position, the times of the event and of its block, the event's name, issuer, version
+    and lifecycle status, and the key of its entity; a short one has one time, and shortened names.
 
     Args:
         names: Of members, by DID.

@@ -46,7 +46,7 @@ class Output:
         return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
     def heading(self, line: str) -> None:
-        """The names of columns: above the data on a terminal; with the messages where a program reads the data."""
+        """The names of columns: above data on a terminal; with the messages where a program reads data."""
         (self.data if sys.stdout.isatty() else self.message)(line)
 
     def data(self, line: str) -> None:

@@ -138,10 +138,10 @@ def events(
 ) -> None:
     """Show committed events in ledger order, with a heading; each in a line that fits the terminal.
 
-    Where the output is no terminal, a line has everything, whole keys too, and the heading goes to stderr. --from
-    and --to go by the time of the event; that of its block may be up to a heartbeat earlier. With --follow, new
-    events alone unless --after or --from says otherwise; a broken connection is opened again. With --genesis, an
-    event that its issuer did not sign ends the command with an error.
+    Where the output is no terminal, a line has everything, whole keys too, and the heading goes to stderr.
+    --from and --to go by the time of the event; that of its block may be up to a heartbeat earlier. With
+    --follow, new events alone unless --after or --from says otherwise; a broken connection is opened again.
+    With --genesis, an event that its issuer did not sign ends the command with an error.
     """
     from hansa.cli.events import EventSelection, run_events
     from hansa.cli.local import CLOCK
