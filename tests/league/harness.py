@@ -132,8 +132,8 @@ class RunningMember:
         return await self.has("/readyz")
 
     async def status(self) -> Any:
-        """`/league/v1/status`."""
-        return (await self.get("/league/v1/status")).json()
+        """`/league/v1/status`, as an operator reads it."""
+        return (await self.get("/league/v1/status", with_token=True)).json()
 
     async def pid(self, role: Role) -> int:
         """Number of a process; 0 while it does not run."""

@@ -65,7 +65,9 @@ async def test_a_validator_that_votes_twice_is_convicted_and_the_league_goes_on(
             "bruges": 0,
         }
         assert any("lost its voting power" in note for note in status["notes"]) == (member is guilty)
-        assert b"hansa_ledger_misbehavior_total{member=" in (await member.get("/metrics")).body
+        assert (
+            b"hansa_ledger_misbehavior_total{member=" in (await member.get("/metrics", with_token=True)).body
+        )
     await check_rebuilt(honest[0], (await honest[1].status())["app_hash"])
 
 

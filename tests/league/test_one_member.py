@@ -141,7 +141,7 @@ async def test_the_front_page_and_the_figures_are_served(lubeck: RunningMember) 
     page = await lubeck.get("/")
     assert "lubeck" in page.body.decode()
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-    figures = (await lubeck.get("/metrics")).body.decode()
+    figures = (await lubeck.get("/metrics", with_token=True)).body.decode()
     assert "hansa_ready 1.0" in figures
     assert (await lubeck.get("/livez")).status == 200
     assert (await lubeck.get("/nowhere")).json()["code"] == "not-found"

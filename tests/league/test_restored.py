@@ -130,10 +130,10 @@ async def test_a_restored_member_observes_and_then_signs_again(tmp_path: Path) -
         observing = await validator(riga)
         assert observing["is_observing"]
         assert observing["reason"] == "restored"
-        answer = (await riga.get("/readyz")).json()
+        answer = (await riga.get("/readyz", with_token=True)).json()
         assert answer["status"] == "ready"
         assert "observes" in answer["notes"][0]
-        assert b"hansa_validator_observing 1.0" in (await riga.get("/metrics")).body
+        assert b"hansa_validator_observing 1.0" in (await riga.get("/metrics", with_token=True)).body
         assert await riga.has(f"{OFFERINGS}/{mine}")
 
         async def signs() -> bool:
@@ -272,7 +272,7 @@ async def test_a_restored_member_sees_the_original_sign(tmp_path: Path) -> None:
 
             await make_blocks_until(made, lubeck, is_seen, "the original's signature is seen")
             assert "ANOTHER ENGINE SIGNS" in (await validator(restored))["summary"]
-            assert b"hansa_validator_double 1.0" in (await restored.get("/metrics")).body
+            assert b"hansa_validator_double 1.0" in (await restored.get("/metrics", with_token=True)).body
             for _ in range(30):
                 await lubeck.create_offering()
             assert (await validator(restored))["is_observing"]

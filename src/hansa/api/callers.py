@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from hansa.core.access import Authenticate, Caller
+from hansa.core.access import OPERATOR, Authenticate, Caller
 from hansa.core.errors import Code, Refused
 from hansa.core.http import CallerCheck
 
@@ -36,3 +36,13 @@ def require_token(authenticate: Authenticate, request: Request) -> Caller:
     if not caller.may_read:
         raise Refused(Code.FORBIDDEN, "The roles of this token give no right to read this.")
     return caller
+
+
+def require_operator(authenticate: Authenticate, request: Request) -> None:
+    """Refuse whoever is no operator of this marketplace.
+
+    Raises:
+        Refused: `Code.UNAUTHENTICATED`, when there is no token or it does not verify; `Code.FORBIDDEN`.
+    """
+    if OPERATOR not in require_token(authenticate, request).roles:
+        raise Refused(Code.FORBIDDEN, "This is for operators of this marketplace.")

@@ -76,7 +76,9 @@ def show_status(report: Report, output: Output) -> None:
 
 
 def facts_of(report: Report) -> dict[str, str]:
-    """The single values."""
+    """The single values; of what everybody may read, fewer than of what an operator's token shows."""
+    if "status" in report:
+        return _public_facts(report)
     reasons = "; ".join(map(text_of, _list(report, "reasons")))
     facts = {
         text_of(report.get("name")): f"{text_of(report.get('endpoint'))}  "
@@ -88,8 +90,7 @@ def facts_of(report: Report) -> dict[str, str]:
         "here": f"followed to {number(report, 'followed_to')}, lag {number(report, 'lag')}, "
         f"{number(report, 'unpublished')} changes to publish",
         "publication": f"{number(report, 'refused')} entities refused, "
-        f"{number(report, 'conflicts')} identifiers that others have claimed"
-        + ("" if report.get("refusals") or not report.get("refused") else "; a token shows which"),
+        f"{number(report, 'conflicts')} identifiers that others have claimed",
         "retrieval": f"{number(report, 'pending')} pending, {number(report, 'failed')} failed, "
         f"{number(report, 'evidence')} records of evidence",
         "validator": _validator(report),
@@ -110,6 +111,16 @@ def facts_of(report: Report) -> dict[str, str]:
     if problems:
         facts["problems"] = "; ".join(problems)
     return facts
+
+
+def _public_facts(report: Report) -> dict[str, str]:
+    return {
+        text_of(report.get("name")): f"{text_of(report.get('endpoint'))}  {text_of(report.get('status'))}",
+        "DID": text_of(report.get("did")),
+        "ledger": f"height {number(report, 'height')}, position {number(report, 'position')}",
+        "rules": f"{text_of(report.get('ruleset'))} ({text_of(report.get('rules_digest'))[:16]})",
+        "more": "an operator's token shows the rest (--token)",
+    }
 
 
 def rows_of_origins(report: Report) -> list[list[str]]:

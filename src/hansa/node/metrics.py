@@ -1,6 +1,6 @@
 """`/metrics` in Prometheus' form. One table says what there is; docs/metrics.md is written from it.
 
-Figures are gathered when they are asked for. Counters start at 0 with the process.
+Figures are gathered when they are requested. Counters start at 0 with the process.
 """
 
 from __future__ import annotations
@@ -307,7 +307,8 @@ def metrics_page() -> str:
     lines = [
         "# Metrics",
         "",
-        "`GET /metrics` gives these figures in Prometheus' text form. They are gathered when they are asked for;",
+        "`GET /metrics` gives these figures in Prometheus' text form, to an operator's token, and without one at the",
+        "address of the setting `metrics_listen`. They are gathered when they are requested;",
         "counters start at 0 with the process. A figure that is not known, as the height while the engine is down, is",
         "left out.",
         "",

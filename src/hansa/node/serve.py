@@ -16,6 +16,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import structlog
@@ -40,6 +41,8 @@ from hansa.node.settings.loading import Settings, load_settings
 from hansa.node.wiring import Marketplace, assemble
 from hansa.pubsub.engine import engine_binary
 from hansa.pubsub.ledger.genesis import LedgerParams
+
+LOOPBACK: Final = "127.0.0.1"
 
 log = structlog.get_logger("hansa.node")
 
@@ -125,22 +128,34 @@ def http_port(settings: Settings) -> int:
     return int(port) if port else {"http": 80, "https": 443}[scheme]
 
 
+def metrics_address(text: str) -> tuple[str, int]:
+    """Host and port of `metrics_listen`; the loopback address where it names none."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]") or LOOPBACK, int(port)
+
+
 async def _run(marketplace: Marketplace, settings: Settings) -> None:
     server = http_server(marketplace.front_door, settings.limits.stop_timeout_s)
+    servers = [(server, listening_socket(settings.listen_host, http_port(settings)))]
+    if settings.metrics_listen:
+        own = http_server(marketplace.metrics, settings.limits.stop_timeout_s)
+        servers.append((own, listening_socket(*metrics_address(settings.metrics_listen))))
 
     def stop() -> None:
         log.info("stopping", name=settings.name)
-        server.stop()
+        for each, _ in servers:
+            each.stop()
         marketplace.front_door.stop_streams()
 
-    listener = listening_socket(settings.listen_host, http_port(settings))
     with _Signals(stop):
         log.info(
             "serving", name=settings.name, endpoint=settings.endpoint, pid=os.getpid(), version=__version__
         )
         marketplace.tasks.start()
         tune_interpreter()
-        await server.serve(sockets=[listener])
+        async with asyncio.TaskGroup() as tasks:
+            for each, listener in servers:
+                tasks.create_task(each.serve(sockets=[listener]))
 
 
 class _Signals:

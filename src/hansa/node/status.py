@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum, unique
 from pathlib import Path
 from typing import Final, Literal
 
@@ -92,6 +93,26 @@ class ReportedMisbehavior(msgspec.Struct, frozen=True):
     """Of the block that brought the evidence."""
 
 
+@unique
+class NotReadyCode(StrEnum):
+    """What keeps a marketplace from taking traffic, as `/readyz` says it to everybody."""
+
+    TASK = "task-not-running"
+    PROCESS = "process-not-running"
+    LEDGER = "ledger-silent"
+    CATCHING_UP = "catching-up"
+    BEHIND = "behind-the-ledger"
+    DISK = "disk-nearly-full"
+
+
+class NotReady(msgspec.Struct, frozen=True):
+    """Something that keeps this marketplace from taking traffic."""
+
+    code: NotReadyCode
+    message: str
+    """With the details, for the operator."""
+
+
 class Readiness(msgspec.Struct, frozen=True):
     """Whether a marketplace can take traffic, and what is not as it should be."""
 
@@ -100,6 +121,8 @@ class Readiness(msgspec.Struct, frozen=True):
     """Why it is not ready, and the messages of all conditions."""
     conditions: tuple[Condition, ...]
     """What is not as it should be, although this marketplace serves."""
+    codes: tuple[str, ...] = ()
+    """Of what keeps it from taking traffic, and of all conditions: what everybody may know."""
 
     @property
     def status(self) -> Literal["ready", "degraded", "not ready"]:
@@ -114,8 +137,29 @@ class Readiness(msgspec.Struct, frozen=True):
         return tuple(one.message for one in self.conditions if one.code.startswith("validator-"))
 
 
+class PublicStatus(msgspec.Struct, frozen=True):
+    """The content of `/league/v1/status` for everybody: what the ledger and the catalogue tell anyhow."""
+
+    name: str
+    did: str
+    endpoint: str
+    time: str
+    status: str
+    """`ready`, `degraded` or `not ready`."""
+    is_ready: bool
+    height: int | None
+    position: int | None
+    app_hash: str | None
+    ruleset: str | None
+    rules_digest: str | None
+    powers: tuple[MemberPower, ...]
+    misbehavior: tuple[ReportedMisbehavior, ...]
+    entities: tuple[EntityCount, ...]
+    """Public ones alone."""
+
+
 class StatusReport(msgspec.Struct, frozen=True):
-    """The content of `/league/v1/status`."""
+    """The content of `/league/v1/status` for operators, and what figures are made from."""
 
     name: str
     did: str
@@ -175,7 +219,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     evidence_newest: tuple[Evidence, ...]
     """The newest of them."""
     refusals: tuple[RefusedEntity, ...]
-    """Some of the entities of ours that were refused; told to callers with a token alone."""
+    """Some of the entities of ours that were refused."""
     conflicts: int
     """Entities of ours whose identifier another member has claimed on the ledger."""
     counters: ReplicationCounters
@@ -231,39 +275,71 @@ class StatusReporter:
         missing = await self._missing()
         conditions = await self._health.conditions()
         messages = tuple(condition.message for condition in conditions)
-        return Readiness(not missing, missing + messages, conditions)
+        return Readiness(
+            not missing,
+            tuple(one.message for one in missing) + messages,
+            conditions,
+            tuple(
+                dict.fromkeys([*(str(one.code) for one in missing), *(str(one.code) for one in conditions)])
+            ),
+        )
 
-    async def _missing(self) -> tuple[str, ...]:
+    async def _missing(self) -> tuple[NotReady, ...]:
         """Why this marketplace is not ready; empty when it is."""
-        reasons = [
-            f"task {task.name} is not running ({task.problem or 'starting'})"
+        missing = [
+            NotReady(NotReadyCode.TASK, f"task {task.name} is not running ({task.problem or 'starting'})")
             for task in self._tasks.states
             if not task.is_running
         ]
-        reasons += [
-            f"process {child.spec.name} is not running ({child.state})"
+        missing += [
+            NotReady(NotReadyCode.PROCESS, f"process {child.spec.name} is not running ({child.state})")
             for child in self._children()
             if child.state is not ChildState.RUNNING
         ]
         ledger = await self._ledger.refresh()
         if ledger is None:
-            reasons.append(f"the ledger does not answer: {self._ledger.problem}")
+            problem = f"the ledger does not answer: {self._ledger.problem}"
+            missing.append(NotReady(NotReadyCode.LEDGER, problem))
         else:
             if ledger.catching_up:
-                reasons.append("the engine is catching up with the other members")
+                problem = "the engine is catching up with the other members"
+                missing.append(NotReady(NotReadyCode.CATCHING_UP, problem))
             lag = ledger.position - await self._replication.followed_to()
             if lag > self._settings.ready_lag_max_events:
-                reasons.append(f"{lag} events behind the ledger (ready_lag_max_events)")
+                problem = f"{lag} events behind the ledger (ready_lag_max_events)"
+                missing.append(NotReady(NotReadyCode.BEHIND, problem))
         if self.is_disk_full():
-            reasons.append("the disk is nearly full (disk_free_min_bytes)")
-        return tuple(reasons)
+            problem = "the disk is nearly full (disk_free_min_bytes)"
+            missing.append(NotReady(NotReadyCode.DISK, problem))
+        return tuple(missing)
 
     def is_disk_full(self) -> bool:
         """Whether less space is free than `disk_free_min_bytes`."""
         return self._disk.is_full()
 
-    async def report(self, *, with_identifiers: bool = False) -> StatusReport:
-        """The whole report; `with_identifiers`: also what strangers must not know."""
+    async def public_status(self) -> PublicStatus:
+        """What everybody may know."""
+        readiness = await self.readiness()
+        ledger: LedgerStatus | None = await self._ledger.refresh()
+        return PublicStatus(
+            name=self._settings.name,
+            did=self._settings.did,
+            endpoint=self._settings.endpoint,
+            time=rfc3339(self._clock.now()),
+            status=readiness.status,
+            is_ready=readiness.is_ready,
+            height=ledger.height if ledger else None,
+            position=ledger.position if ledger else None,
+            app_hash=ledger.app_hash if ledger else None,
+            ruleset=ledger.ruleset if ledger else None,
+            rules_digest=ledger.rules_digest if ledger else None,
+            powers=self._powers(ledger),
+            misbehavior=self._misbehavior(ledger),
+            entities=tuple(one for one in await self.entities() if one.public),
+        )
+
+    async def report(self) -> StatusReport:
+        """The whole report, which is for operators."""
         readiness = await self.readiness()
         ledger: LedgerStatus | None = await self._ledger.refresh()
         gauges, blocks = await self._replication.gauges(), self._health.blocks
@@ -302,7 +378,7 @@ class StatusReporter:
             failed=sum(origin.failed for origin in origins),
             evidence=gauges.evidence,
             evidence_newest=await self._replication.evidence_records(EVIDENCE_SHOWN_MAX),
-            refusals=await self._refusals() if with_identifiers else (),
+            refusals=await self._refusals(),
             conflicts=gauges.conflicts,
             counters=self._counters(),
             origins=origins,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -241,12 +241,11 @@ class Marketplace:
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         children.add_tasks(self.tasks, self.bus, self.clients.to_members)
-        self.tasks.add("registry", registry.follow)
-        self.tasks.add("publisher", publisher.run)
-        self.tasks.add("follower", follower.run)
-        self.tasks.add("retriever", retriever.run)
-        self.tasks.add("hub", hub.run)
-        self.tasks.add("jobs", jobs.run)
+        for name, run in (
+            ("registry", registry.follow), ("publisher", publisher.run), ("follower", follower.run),
+            ("retriever", retriever.run), ("hub", hub.run), ("jobs", jobs.run),
+        ):  # fmt: skip
+            self.tasks.add(name, run)
 
         # What is served.
         traffic = Traffic()
@@ -271,6 +270,7 @@ class Marketplace:
         own = OwnRoutes(store, reporter, ledger, traffic, hub, caches, authenticate)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview)
         rest = rest_application([*own.routes(), *portal.routes(), *league_routes(league)])
+        self.metrics: Final = own.metrics_application()
         self.front_door = FrontDoor(business, rest, traffic, reporter.is_disk_full, clock)
 
     async def close(self) -> None:

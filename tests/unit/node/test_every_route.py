@@ -6,25 +6,15 @@ thinking of it.
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import NamedTuple
-
-import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 from hansa.business.models import load
-from hansa.core.clock import SystemClock
-from hansa.node.folder import init_member, issue_folder_token, load_genesis
-from hansa.node.settings.loading import load_settings
-from hansa.node.wiring import Marketplace, assemble
-from tests.support.asgi import AsgiClient
+from hansa.node.wiring import Marketplace
 from tests.support.malformed import FOREIGN_MEDIA_TYPES, MALFORMED_BODIES, complaint
 from tests.support.routes import collections, hubs, share_of, writes
+from tests.support.whole import Whole
 
-CLOCK = SystemClock()
 LEDGER_IS_AWAY = {
     "/readyz",
     "/league/v1/members",
@@ -69,27 +59,6 @@ ODD_QUERIES = (
     "a" * 60_000,
     "&".join(["type=x"] * 2000),
 )
-
-
-class Whole(NamedTuple):
-    """A marketplace, and an operator who speaks to it."""
-
-    marketplace: Marketplace
-    client: AsgiClient
-
-
-@pytest.fixture
-async def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Whole]:
-    """Put together; nothing of it runs in the background."""
-    folder = tmp_path / "lubeck"
-    init_member(folder, "lubeck", "http://127.0.0.1:8101", CLOCK, p2p_port=26_656)
-    token = issue_folder_token(folder, "test", ["operator"], 3600.0, CLOCK, os.urandom)
-    monkeypatch.chdir(folder)
-    genesis, document = load_genesis(Path())
-    members = document.app_state.members
-    made = await assemble(load_settings(Path(), {}), genesis, members, {}, CLOCK, os.urandom)
-    yield Whole(made, AsgiClient(made.front_door, {"authorization": f"Bearer {token}"}))
-    await made.close()
 
 
 def rest_routes(marketplace: Marketplace) -> list[Route]:
@@ -169,7 +138,7 @@ async def test_a_parameter_that_does_not_exist_is_refused(whole: Whole) -> None:
 
 
 async def test_every_response_tells_caches_what_it_depends_on(whole: Whole) -> None:
-    stranger = AsgiClient(whole.marketplace.front_door)
+    stranger = whole.anonymous
     paths = {route.path.replace("{id}", "x") for route in rest_routes(whole.marketplace)}
     for path in sorted(paths | {*COLLECTIONS, *HUBS, "/nowhere"}):
         if path.endswith("/stream"):

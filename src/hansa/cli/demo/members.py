@@ -152,7 +152,7 @@ class DemoProcesses:
         timeout_s = READY_TIMEOUT_S + READY_TIMEOUT_PER_MEMBER_S * len(self._members)
         deadline_s = self._clock.monotonic() + timeout_s
         backoff, reasons = Backoff(READY_POLL_MIN_S, READY_POLL_MAX_S), "it does not answer"
-        async with Client(member.url, connections_max=1) as client:
+        async with Client(member.url, member.token, connections_max=1) as client:
             while True:
                 status = self.exit_status(member)
                 if status is not None:

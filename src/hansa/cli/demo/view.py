@@ -81,7 +81,7 @@ class DemoView:
         """Show until cancelled."""
         async with AsyncExitStack() as stack:
             clients = [
-                await stack.enter_async_context(Client(member.url, connections_max=1))
+                await stack.enter_async_context(Client(member.url, member.token, connections_max=1))
                 for member in self._members
             ]
             await (self._show_live(clients) if is_live else self._show_lines(clients))

@@ -17,8 +17,10 @@ import apsw
 from hansa.cli.demo.members import serving_process
 from hansa.cli.doctor.network import check_certificates, check_peers, check_running
 from hansa.cli.doctor.results import CheckResult, look, ok, result_of, wrong
+from hansa.cli.local import ENTROPY
 from hansa.cli.output import Output
 from hansa.cli.versions import versions
+from hansa.core.access import OPERATOR
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.files import is_missing
@@ -39,6 +41,7 @@ DISK_FREE_FACTOR: Final = 4
 QUICK_CHECK_SIZE_MAX_BYTES: Final = 1_073_741_824
 UNCHECKED: Final = "too large to be checked here"
 PATHS_SHOWN_MAX: Final = 5
+TOKEN_LIFETIME_S: Final = 60.0
 _REFUSED: Final = "SELECT entity_id, refusal_code FROM publication WHERE refusal_code IS NOT NULL ORDER BY refusal_code LIMIT ?"
 KEY_REMEDY: Final = (
     "Restore what is missing or damaged from a backup; let its owner read what cannot be read. "
@@ -103,8 +106,13 @@ def check_folder(folder: Path, environment: Mapping[str, str], clock: Clock) -> 
         yield check_ledger_clock(folder, settings, clock)
     else:
         yield ok("process", f"running, process {process}")
-        yield from asyncio.run(check_running(settings))
+        yield from asyncio.run(check_running(settings, _operator_token(folder, clock)))
     yield from asyncio.run(_network(folder, settings, clock))
+
+
+def _operator_token(folder: Path, clock: Clock) -> str:
+    """A token for this check alone, made with the key in the folder."""
+    return folders.issue_folder_token(folder, "doctor", [OPERATOR], TOKEN_LIFETIME_S, clock, ENTROPY)
 
 
 async def _network(folder: Path, settings: Settings, clock: Clock) -> list[CheckResult]:

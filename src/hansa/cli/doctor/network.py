@@ -29,10 +29,10 @@ SEARCHES_SHOWN_MAX: Final = 5
 SUMMARY_MAX_CHARS: Final = 500
 
 
-async def check_running(settings: Settings) -> list[CheckResult]:
-    """The status that the running marketplace reports."""
+async def check_running(settings: Settings, token: str) -> list[CheckResult]:
+    """The status that the running marketplace reports to an operator."""
     try:
-        async with asyncio.timeout(TIMEOUT_S), Client(settings.endpoint, connections_max=1) as client:
+        async with asyncio.timeout(TIMEOUT_S), Client(settings.endpoint, token, connections_max=1) as client:
             report = await fetch_status(client)
     except (HansaError, TimeoutError) as error:
         reason = error.message if isinstance(error, HansaError) else "no answer in time"

@@ -10,11 +10,13 @@ that looks like a league.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from hansa.core.access import OPERATOR
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import write_file
@@ -63,7 +65,7 @@ def create_or_resume_league(
     """The folders of a league's members, made when there is no league in `folder` yet.
 
     Member k serves on port `base_port` + k. The engines' ports are free ones, chosen once. Each folder
-    has a bearer token of an operator in `token`.
+    has a bearer token of an operator in `token`, a new one whenever the league is resumed.
 
     Raises:
         Refused: `Code.INVALID` (numbers out of range), `Code.CONFLICT` (the folder holds something else, or a
@@ -78,6 +80,7 @@ def create_or_resume_league(
     folders = [folder / member_name(number) for number in range(1, members + 1)]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         _check_same(folder, requested)
+        _write_tokens(folders, clock, entropy)
         return folders
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -124,6 +127,12 @@ def _create(
     genesis = league_genesis(cards, chain_id_of(cards), clock.now())
     for each in folders:
         install_genesis(each, genesis, [card.p2p_address for card in cards])
-        token = issue_folder_token(each, "demo", ["operator"], TOKEN_EXPIRES_IN_S, clock, entropy)
-        write_token(each, token)
+    _write_tokens(folders, clock, entropy)
     write_file(folder / LEAGUE, msgspec.json.encode(league) + b"\n")
+
+
+def _write_tokens(folders: Sequence[Path], clock: Clock, entropy: Entropy) -> None:
+    """Give each member's operator a token that is valid from now on."""
+    for each in folders:
+        token = issue_folder_token(each, "demo", [OPERATOR], TOKEN_EXPIRES_IN_S, clock, entropy)
+        write_token(each, token)

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from hansa.api.callers import require_operator
 from hansa.business.hub import HubDispatcher
-from hansa.core.access import Authenticate
+from hansa.core.access import OPERATOR, Authenticate
 from hansa.core.cache import HasFigures
+from hansa.core.errors import Refused
+from hansa.node.http.application import rest_application
 from hansa.node.http.traffic import Traffic
 from hansa.node.ledger_view import LedgerView
 from hansa.node.metrics import CONTENT_TYPE, metrics_text
@@ -54,28 +58,38 @@ class OwnRoutes:
             Route("/league/v1/status", self.status),
         ]
 
+    def metrics_application(self) -> Starlette:
+        """What is served at `metrics_listen`: the figures, to everybody who reaches it."""
+        return rest_application([Route("/metrics", self.all_metrics)])
+
     async def livez(self, _: Request) -> Response:
         """`GET /livez`: that it answers. Other members compare their clocks with its Date header."""
         return Response(b'{"status":"alive"}', media_type=JSON, headers=FRESH)
 
-    async def readyz(self, _: Request) -> Response:
+    async def readyz(self, request: Request) -> Response:
         """`GET /readyz`: whether it is ready to take traffic, and what is not as it should be.
 
         503 when it is not ready. A ledger that stands still does not keep it from serving: that is
-        `degraded`, 200, with the reasons.
+        `degraded`, 200, with the conditions. The reasons in words are for operators.
         """
         readiness = await self._reporter.readiness()
-        body = {
-            "status": readiness.status,
-            "reasons": readiness.reasons,
-            "conditions": [condition.code for condition in readiness.conditions],
-            "notes": readiness.notes,
-        }
+        body: dict[str, object] = {"status": readiness.status, "conditions": readiness.codes}
+        if self._is_operator(request):
+            body |= {"reasons": readiness.reasons, "notes": readiness.notes}
         status = 200 if readiness.is_ready else 503
         return Response(msgspec.json.encode(body), status, media_type=JSON, headers=FRESH)
 
-    async def metrics(self, _: Request) -> Response:
-        """`GET /metrics`."""
+    async def metrics(self, request: Request) -> Response:
+        """`GET /metrics`, for operators; the listener of `metrics_listen` serves them without a token.
+
+        Raises:
+            Refused: `Code.UNAUTHENTICATED` or `Code.FORBIDDEN`.
+        """
+        require_operator(self._authenticate, request)
+        return await self.all_metrics(request)
+
+    async def all_metrics(self, _: Request) -> Response:
+        """The figures, for whoever may read them."""
         report = await self._reporter.report()
         deliveries = await subscriptions.delivery_totals(self._store)
         text = metrics_text(
@@ -90,7 +104,19 @@ class OwnRoutes:
         return Response(text, headers={"Content-Type": CONTENT_TYPE, **FRESH})
 
     async def status(self, request: Request) -> Response:
-        """`GET /league/v1/status`: this marketplace and its view of the league."""
+        """`GET /league/v1/status`: this marketplace and its view of the league.
+
+        Everybody gets what the ledger and the catalogue tell anyhow; the rest is for operators.
+        """
         caller = self._authenticate({name.lower(): value for name, value in request.headers.raw})
-        report = await self._reporter.report(with_identifiers=caller.is_authenticated)
+        is_operator = OPERATOR in caller.roles
+        report = await (self._reporter.report() if is_operator else self._reporter.public_status())
         return Response(msgspec.json.encode(report), media_type=JSON, headers=FRESH)
+
+    def _is_operator(self, request: Request) -> bool:
+        """Whether an operator calls; anybody whose token does not verify is a stranger."""
+        try:
+            caller = self._authenticate({name.lower(): value for name, value in request.headers.raw})
+        except Refused:
+            return False
+        return OPERATOR in caller.roles

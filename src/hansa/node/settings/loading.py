@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True):
     endpoint: str
     listen_host: str
     listen_port: int
+    metrics_listen: str
     p2p_host: str
     p2p_port: int
     p2p_external_address: str
@@ -163,6 +164,10 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return "it must be above 0"
     if setting.key == "ledger_blocks_retained" and isinstance(value, int) and value < 0:
         return "it must be 0 or more"
+    if setting.key == "metrics_listen" and isinstance(value, str) and value:
+        port = value.rpartition(":")[2]
+        if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65_535):
+            return "it must be host:port, or a port"
     if setting.key in {"allowed_origins", "import_hosts"} and isinstance(value, tuple):
         wrong = [host for host in value if not _is_origin(host)]
         if wrong:

@@ -160,6 +160,14 @@ OWN_SETTINGS: Final = (
     Setting("listen_host", "text", "127.0.0.1", "Address of this machine that HTTP is served on.", "0.0.0.0"),  # noqa: S104 - an example
     Setting("listen_port", "whole number", 0, "Port that HTTP is served on; 0: the endpoint's port.", 8080),
     Setting(
+        "metrics_listen",
+        "text",
+        "",
+        "`host:port`, or a port of the loopback address, at which `/metrics` is served without a token, and nothing else; "
+        "empty: nowhere. At the endpoint `/metrics` takes an operator's token.",
+        "9464",
+    ),
+    Setting(
         "p2p_host",
         "text",
         "127.0.0.1",

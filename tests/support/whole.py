@@ -1,0 +1,46 @@
+"""A whole marketplace, put together as `hansa serve` does it, in this process; nothing runs behind it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from hansa.core.clock import SystemClock
+from hansa.node.folder import init_member, issue_folder_token, load_genesis
+from hansa.node.settings.loading import load_settings
+from hansa.node.wiring import Marketplace, assemble
+from tests.support.asgi import AsgiClient
+
+CLOCK = SystemClock()
+
+
+class Whole(NamedTuple):
+    """A marketplace, and who speaks to it."""
+
+    marketplace: Marketplace
+    client: AsgiClient
+    """An operator."""
+    folder: Path
+    anonymous: AsgiClient
+
+    def with_role(self, role: str) -> AsgiClient:
+        """A client with a token of that role."""
+        token = issue_folder_token(self.folder, "test", [role], 3600.0, CLOCK, os.urandom)
+        return self.anonymous.with_headers(authorization=f"Bearer {token}")
+
+
+@asynccontextmanager
+async def open_whole(folder: Path, environment: dict[str, str] | None = None) -> AsyncIterator[Whole]:
+    """A new marketplace in that folder, which must be the working folder of the process from then on."""
+    init_member(folder, "lubeck", "http://127.0.0.1:8101", CLOCK, p2p_port=26_656)
+    token = issue_folder_token(folder, "test", ["operator"], 3600.0, CLOCK, os.urandom)
+    os.chdir(folder)
+    genesis, document = load_genesis(Path())
+    settings = load_settings(Path(), environment or {})
+    made = await assemble(settings, genesis, document.app_state.members, {}, CLOCK, os.urandom)
+    anonymous = AsgiClient(made.front_door)
+    yield Whole(made, anonymous.with_headers(authorization=f"Bearer {token}"), folder, anonymous)
+    await made.close()
