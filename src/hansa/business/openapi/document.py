@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.business.descriptions import Descriptions
 from hansa.business.models import Api, Resource
 from hansa.business.openapi.hubs import HubPaths
 from hansa.business.openapi.job_contents import content_paths
@@ -22,6 +23,19 @@ from hansa.business.openapi.parts import (
 from hansa.business.openapi.schemas import Schemas
 
 VERSION: Final = "3.1.0"
+ABOUT: Final = (
+    "What this marketplace serves of the TM Forum Open API. HEAD works wherever GET does, and OPTIONS everywhere. "
+    "In bodies, an attribute that is null counts as not set. A path that has no method of that name answers 405."
+)
+BEARER_SCHEME: Final[Part] = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "A token of this marketplace, as `hansa token` makes it; its role decides what it may do.",
+}
+HUB_TEXT: Final = (
+    "Listeners to which this marketplace posts events, their delivery, and what was not delivered."
+)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -42,15 +56,14 @@ def openapi_document(api: Api, endpoint: str) -> bytes:
         "info": {
             "title": f"{api.id} {api.title}",
             "version": api.version,
-            "description": "What this marketplace serves of the TM Forum Open API. HEAD works wherever GET does, and "
-            "OPTIONS everywhere. In bodies, an attribute that is null counts as not set.",
+            "description": ABOUT,
         },
         "servers": [{"url": endpoint + api.base_path.rstrip("/")}],
         "security": [BEARER],
-        "tags": [{"name": name} for name in dict.fromkeys([*(r.name for r in api.resources), "hub"])],
+        "tags": _tags(api),
         "paths": paths,
         "components": {
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {"bearer": BEARER_SCHEME},
             "parameters": dict(PARAMETERS),
             "headers": dict(HEADERS),
             "responses": error_responses(error),
@@ -58,6 +71,13 @@ def openapi_document(api: Api, endpoint: str) -> bytes:
         },
     }
     return _encode(document)
+
+
+def _tags(api: Api) -> list[Part]:
+    """A tag for each resource, which says what the resource is, and one for the hub."""
+    texts = Descriptions(api)
+    about = {resource.name: texts.of_type(resource.type) for resource in api.resources} | {"hub": HUB_TEXT}
+    return [{"name": name, **({"description": text} if text else {})} for name, text in about.items()]
 
 
 def _paths(api: Api, resource: Resource, schemas: Schemas) -> dict[str, Part]:

@@ -18,7 +18,7 @@ def filters(api: Api, resource: Resource) -> list[Part]:
         {
             "name": item.name,
             "in": "query",
-            "description": f"Entities whose {item.name} is one of these values, separated by commas.",
+            "description": f"Only entities whose `{item.name}` is one of these values, separated by commas.",
             "schema": {"type": "string"},
         }
         for item in attributes.values()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from hansa.business.hub.events import TOPIC
-from hansa.business.models import Api
+from hansa.business.models import Api, Resource
 from hansa.business.openapi.operations import BEARER
 from hansa.business.openapi.parts import (
+    EVERYWHERE,
     Part,
     error_references,
     header_reference,
@@ -24,27 +26,62 @@ _STATES: Final[Part] = {"type": "string", "enum": list(get_args(State))}
 _USUAL: Final = (401, 429, 500, 503)
 _PAGED: Final = ("offset", "limit")
 
+_EVENT_ID: Final[Part] = {
+    **_TEXT,
+    "description": "Identifier of the event; one that is sent twice has the same.",
+    "examples": ["01985f0a-7c5d-7d5e-9a53-2f0d7a1f6c11"],
+}
+_EVENT_TYPE: Final[Part] = {
+    **_TEXT,
+    "description": "Name of the event, with a capital first letter.",
+    "examples": ["ProductOfferingCreateEvent"],
+}
+_ANSWERED: Final[Part] = {
+    "type": "integer",
+    "description": "HTTP status of the listener's last answer.",
+    "examples": [503],
+}
+_PROBLEM: Final[Part] = {**_TEXT, "description": "Why the last attempt failed, for people to read."}
+_CALLBACK: Final[Part] = {
+    "type": "string",
+    "format": "uri",
+    "description": "Address to which events are posted: `http` or `https`, and not in a private network unless the "
+    "operator allows that.",
+    "examples": ["https://example.com/listener"],
+}
+_QUERY: Final[Part] = {
+    **_TEXT,
+    "description": "Which events, in the query language of lists; `fields` selects their attributes. Without it, all "
+    "events of the API are sent.",
+    "examples": ["eventType=ProductOfferingCreateEvent"],
+}
+
 SUBSCRIPTION: Final[Part] = {
     "type": "object",
-    "description": "A registration at a hub.",
+    "description": "A registration at a hub: which events are posted to which address, and how that goes.",
     "required": ["id"],
     "properties": {
-        "id": _TEXT,
-        "callback": {"type": "string", "format": "uri"},
-        "query": _TEXT,
+        "id": {
+            **_TEXT,
+            "description": "Identifier of the registration, made by this marketplace.",
+            "examples": ["9d8c6f0a-7c5d-4d5e-9a53-2f0d7a1f6c11"],
+        },
+        "callback": _CALLBACK,
+        "query": _QUERY,
         "delivery": {
             "type": "object",
-            "description": "The state of its delivery.",
+            "description": "The state of its delivery, some seconds late.",
             "properties": {
-                "state": _STATES,
+                "state": {**_STATES, "description": "Whether events arrive, fail, or are no longer sent."},
                 "delivered": {**_COUNT, "description": "Events that the listener accepted."},
                 "failures": {**_COUNT, "description": "Failed attempts since the last successful one."},
-                "failingSince": {"type": "string", "format": "date-time"},
-                "problem": {"type": "string", "description": "Why the last attempt failed."},
-                "answered": {
-                    "type": "integer",
-                    "description": "HTTP status of the listener's last answer.",
+                "failingSince": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "Time of the first of these failed attempts.",
                 },
+                "problem": _PROBLEM,
+                "answered": _ANSWERED,
                 "pending": {**_COUNT, "description": "Changes that are still to be searched for its events."},
                 "deadLetters": {**_COUNT, "description": "Events that were given up and can be sent again."},
                 "deadLettersDropped": {
@@ -60,19 +97,7 @@ SUBSCRIPTION_INPUT: Final[Part] = {
     "type": "object",
     "description": "Which events are posted to which address.",
     "required": ["callback"],
-    "properties": {
-        "callback": {
-            "type": "string",
-            "format": "uri",
-            "maxLength": 2048,
-            "description": "Address to which events are posted.",
-        },
-        "query": {
-            "type": "string",
-            "description": "Which events, in the query language of lists, as `eventType=ProductOfferingCreateEvent`; "
-            "`fields` selects their attributes.",
-        },
-    },
+    "properties": {"callback": {**_CALLBACK, "maxLength": 2048}, "query": _QUERY},
 }
 
 DEAD_LETTER: Final[Part] = {
@@ -80,22 +105,34 @@ DEAD_LETTER: Final[Part] = {
     "description": "An event that the listener did not accept.",
     "required": ["eventId", "eventType", "time", "attempts"],
     "properties": {
-        "eventId": _TEXT,
-        "eventType": _TEXT,
-        "time": {"type": "string", "format": "date-time"},
-        "attempts": _COUNT,
-        "problem": _TEXT,
-        "answered": {"type": "integer"},
-        "isDue": {"type": "boolean", "description": "It is being sent again."},
+        "eventId": _EVENT_ID,
+        "eventType": _EVENT_TYPE,
+        "time": {"type": "string", "format": "date-time", "description": "Time at which it was given up."},
+        "attempts": {**_COUNT, "description": "How often it was sent."},
+        "problem": _PROBLEM,
+        "answered": _ANSWERED,
+        "isDue": {"type": "boolean", "description": "True while it is being sent again."},
     },
 }
 
 RESEND: Final[Part] = {
     "type": "object",
     "description": "Which dead letter is sent again; without `eventId`, all of them.",
-    "properties": {"eventId": _TEXT},
+    "properties": {"eventId": _EVENT_ID},
     "additionalProperties": False,
 }
+
+OPERATION_TEXTS: Final[Mapping[str, str]] = {
+    "list": "Returns the caller's registrations; an operator sees those of all.",
+    "register": "Registers a listener for events. The role of a reader does not suffice. The same callback with the "
+    "same query can be registered once.",
+    "retrieve": "Returns a registration with the state of its delivery.",
+    "unregister": "Ends a registration: nothing more is sent, and its dead letters are dropped.",
+    "listDeadLetters": "Returns the events that were given up and can be sent again.",
+    "resendDeadLetters": "Has one dead letter, or all of them, sent again in the order of the feed.",
+    "resumeListener": "Has events sent again to a listener that was paused, from where it stopped.",
+}
+"""What an operation does, by its identifier or the beginning of that."""
 
 
 class HubPaths:
@@ -153,7 +190,7 @@ class HubPaths:
             "Register a listener",
             {
                 "201": _response("The registration.", self._one, "Location"),
-                **error_references((400, 404, 406, 409, 413, 415, 501, *_USUAL)),
+                **error_references((400, 403, 404, 406, 409, 413, 415, 501, *_USUAL)),
             },
             requestBody={"required": True, "content": {JSON: {"schema": schema, "example": _EXAMPLE}}},
             callbacks={"event": {"{$request.body#/callback}": {"post": self._event(place)}}},
@@ -218,14 +255,20 @@ class HubPaths:
         names = dict.fromkeys(event for resource in resources for event in resource.events)
         schema = {
             "type": "object",
+            "description": "An event as it is posted to listeners: what happened, when, and the entity.",
             "required": ["eventId", "eventTime", "event"],
             "properties": {
-                "eventId": _TEXT,
-                "eventTime": {"type": "string", "format": "date-time"},
-                "eventType": {"type": "string", **({"examples": list(names)} if names else {})},
+                "eventId": _EVENT_ID,
+                "eventTime": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "Time at which the change was committed in this marketplace.",
+                },
+                "eventType": {**_EVENT_TYPE, **({"examples": list(names)} if names else {})},
                 "event": {
                     "type": "object",
-                    "properties": {resource.name: self._schemas.response(resource) for resource in resources},
+                    "description": "The entity that changed, under the name of its resource.",
+                    "properties": {resource.name: self._payload(resource) for resource in resources},
                 },
             },
         }
@@ -233,6 +276,8 @@ class HubPaths:
         return {
             "operationId": f"receive{place}Event",
             "summary": "Receive an event",
+            "description": "What this marketplace posts to the callback. An event may be sent twice, with the same "
+            "`eventId`; the answer decides whether it is sent again.",
             "requestBody": {"required": True, "content": content},
             "responses": {
                 "2XX": {
@@ -241,10 +286,17 @@ class HubPaths:
             },
         }
 
+    def _payload(self, resource: Resource) -> Part:
+        text = (
+            "The entity as it is when the event is prepared; of a deleted one only `id`, `href` and `@type`."
+        )
+        return {**self._schemas.response(resource), "description": text}
+
     def _operation(self, name: str, summary: str, responses: dict[str, Part], **more: Any) -> Part:
         return {
             "operationId": name,
             "summary": summary,
+            "description": OPERATION_TEXTS[max(filter(name.startswith, OPERATION_TEXTS), key=len)],
             "tags": ["hub"],
             "security": [BEARER],
             **more,
@@ -259,6 +311,6 @@ _EXAMPLE: Final = {"callback": "https://example.com/listener", "query": ""}
 def _response(text: str, schema: Part, *headers: str) -> Part:
     return {
         "description": text,
-        **({"headers": {name: header_reference(name) for name in headers}} if headers else {}),
+        "headers": {name: header_reference(name) for name in (*headers, *EVERYWHERE)},
         "content": {JSON: {"schema": schema}},
     }

@@ -6,6 +6,7 @@ from typing import Final
 
 from hansa.business.jobs.files import CONTENT, CONTENT_TYPES, EXPORT, is_job
 from hansa.business.models import Api
+from hansa.business.openapi.operations import OPERATION_TEXTS
 from hansa.business.openapi.parts import Part, error_references, path_parameter
 
 _FAILURES: Final = (429, 500, 503)
@@ -20,6 +21,7 @@ def content_paths(api: Api) -> dict[str, Part]:
             operation: Part = {
                 "operationId": f"readContentOf{resource.type}",
                 "summary": "Read what an export job wrote",
+                "description": OPERATION_TEXTS["readContent"],
                 "responses": {
                     "200": {"description": "One entity a line, or an array of them.", "content": records},
                     **error_references((401, 404, 409, *_FAILURES)),
@@ -29,6 +31,7 @@ def content_paths(api: Api) -> dict[str, Part]:
             operation = {
                 "operationId": f"bringContentOf{resource.type}",
                 "summary": "Upload what an import job reads",
+                "description": OPERATION_TEXTS["bringContent"],
                 "requestBody": {"required": True, "content": records},
                 "responses": {
                     "204": {"description": "The job has its content and will run."},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from hansa.business.jobs.files import CONTENT_TYPES, EXPORT, IMPORT
@@ -12,6 +12,7 @@ from hansa.business.openapi.examples import create_example
 from hansa.business.openapi.filters import filters
 from hansa.business.openapi.parts import (
     ACCEPTED,
+    EVERYWHERE,
     JSON_PATCH_SCHEMA,
     Part,
     error_references,
@@ -33,6 +34,25 @@ _WRITTEN: Final = (
 )
 MONITOR: Final = "Monitor"
 """In an API with a resource of this type, writes can be asynchronous (TMF630 Part 1, chapter 9)."""
+
+OPERATION_TEXTS: Final[Mapping[str, str]] = {
+    "list": "Returns the entities that the caller may see and that meet all conditions, a page at a time. Parameters "
+    "with the name of an attribute are conditions. Without `limit` the operator's default bounds the page; `Link` leads "
+    "to the others.",
+    "retrieve": "Returns one entity, with an `ETag` for conditional requests. An entity that the caller may not see is "
+    "answered like one that does not exist.",
+    "create": "Creates an entity. What the standard requires and this marketplace can tell is completed; everything "
+    "that is wrong with the body is reported at once. When the response is sent, the entity is stored for good.",
+    "createSeveral": "Creates several entities in one transaction (TMF630 Part 1, section 6.2).",
+    "patch": "Changes attributes of an entity by a merge patch (RFC 7396), where null removes an attribute, or by a JSON "
+    "Patch (RFC 6902), also one whose paths have conditions (TMF630 Part 1). With `If-Match` it applies to that version "
+    "only.",
+    "replace": "Replaces all attributes of an entity but those that only this marketplace, or only a create, can set.",
+    "delete": "Deletes an entity. A public one is withdrawn from the other members as well.",
+    "readContent": "Returns the file that an export wrote, an entity a line or as one array.",
+    "bringContent": "Uploads the file that an import reads, an entity a line or as one array; the import starts with it.",
+}
+"""What an operation does, by the beginning of its identifier."""
 
 
 class Operations:
@@ -126,7 +146,9 @@ class Operations:
                 ),
                 "304": {
                     "description": "The entity is still in the version that the client has.",
-                    "headers": {name: header_reference(name) for name in ("ETag", "Last-Modified")},
+                    "headers": {
+                        name: header_reference(name) for name in ("ETag", "Last-Modified", *EVERYWHERE)
+                    },
                 },
                 **error_references((400, 401, 404, 406, 414, 501, *_FAILURES)),
             },
@@ -156,9 +178,13 @@ class Operations:
                 "type": "object",
                 "required": ["op", "path", "value"],
                 "properties": {
-                    "op": {"const": "add"},
-                    "path": {"type": "string", "const": "/"},
-                    "value": created,
+                    "op": {"const": "add", "description": "Always `add`: each operation creates an entity."},
+                    "path": {
+                        "type": "string",
+                        "const": "/",
+                        "description": "Always `/`: the collection itself.",
+                    },
+                    "value": {**created, "description": "The entity that is created."},
                 },
             },
         }
@@ -228,6 +254,7 @@ class Operations:
         return {
             "operationId": operation_id(name, self._resource),
             "summary": summary,
+            "description": OPERATION_TEXTS[name],
             "tags": [self._resource.name],
             "security": [{}, BEARER] if is_open else [BEARER],
             "parameters": parameters,
@@ -251,6 +278,6 @@ def _operators_only(operation: Part) -> Part:
 def _response(text: str, schema: Part, headers: tuple[str, ...]) -> Part:
     return {
         "description": text,
-        "headers": {name: header_reference(name) for name in headers},
+        "headers": {name: header_reference(name) for name in (*headers, *EVERYWHERE)},
         "content": {JSON: {"schema": schema}},
     }

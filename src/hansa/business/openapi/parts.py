@@ -15,17 +15,34 @@ ERROR_SCHEMA: Final[Part] = {
     "description": "An error, for programs (code) and for people (message).",
     "required": ["code", "reason"],
     "properties": {
-        "code": {"type": "string", "description": "One of the codes of this product, as `invalid`."},
-        "reason": {"type": "string", "description": "The code in a sentence."},
+        "code": {
+            "type": "string",
+            "description": "One of the codes of this product, for programs; `/docs/errors` explains each.",
+            "examples": ["invalid"],
+        },
+        "reason": {"type": "string", "description": "What the code means, in a sentence."},
         "message": {
             "type": "string",
             "description": "What is wrong in this request, and what to do about it.",
         },
-        "status": {"type": "string", "description": "The HTTP status."},
-        "referenceError": {"type": "string", "format": "uri-reference", "description": "Explains the code."},
-        "@type": {"type": "string"},
-        "@baseType": {"type": "string"},
-        "@schemaLocation": {"type": "string", "format": "uri-reference"},
+        "status": {
+            "type": "string",
+            "description": "The HTTP status, as text (TMF630 has it so).",
+            "examples": ["400"],
+        },
+        "referenceError": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "Address of the page that explains the code.",
+            "examples": ["/docs/errors#invalid"],
+        },
+        "@type": {"type": "string", "description": "Class of the error, of the standard or an extension."},
+        "@baseType": {"type": "string", "description": "Class from which that one was derived."},
+        "@schemaLocation": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "Address of the JSON schema of that class.",
+        },
     },
 }
 
@@ -33,71 +50,116 @@ HEADERS: Final[Mapping[str, Part]] = {
     "X-Total-Count": {
         "description": "How many entities match, on all pages.",
         "required": True,
-        "schema": {"type": "integer", "minimum": 0},
+        "schema": {"type": "integer", "minimum": 0, "examples": [168]},
     },
     "X-Result-Count": {
         "description": "How many entities this response holds.",
         "required": True,
-        "schema": {"type": "integer", "minimum": 0},
+        "schema": {"type": "integer", "minimum": 0, "examples": [20]},
     },
     "Accept-Ranges": {
-        "description": "The unit of Range: items.",
+        "description": "The unit in which `Range` selects part of a list: always `items`.",
         "schema": {"type": "string", "const": "items"},
     },
     "Content-Range": {
-        "description": "Which part of the list this is, as `items 1-10/50`.",
-        "schema": {"type": "string", "pattern": r"^items (\*|\d+-\d+)/\d+$"},
+        "description": "Which part of the list this is and how long the list is, counted from 1.",
+        "schema": {"type": "string", "pattern": r"^items (\*|\d+-\d+)/\d+$", "examples": ["items 21-40/168"]},
     },
     "Link": {
-        "description": "Addresses of this and other pages (RFC 8288): self, first, prev, next, last.",
-        "schema": {"type": "string"},
+        "description": "Addresses of this page and of others (RFC 8288): `self`, `first`, `prev`, `next`, `last`. Of an "
+        "asynchronous write it leads to the monitor.",
+        "schema": {"type": "string", "examples": ['</tmf-api/party/v4/organization?offset=20>; rel="next"']},
     },
     "Hansa-Unindexed": {
-        "description": "Filters of this request without an index; the operator can add one.",
-        "schema": {"type": "string"},
+        "description": "Attributes of the query without an index, for which every entity was read. The operator can add "
+        "one with `indexed_attributes`.",
+        "schema": {"type": "string", "examples": ["version"]},
     },
     "Hansa-Unresolved": {
-        "description": "References in the entity to entities that are not, or not yet, in this marketplace.",
-        "schema": {"type": "string"},
+        "description": "References in the entity to entities that are not, or not yet, in this marketplace, by path.",
+        "schema": {"type": "string", "examples": ["category[0].id=c7"]},
     },
     "Hansa-Publication": {
-        "description": "Whether everybody sees the entity: public, pending, private or refused, with the reason.",
-        "schema": {"type": "string", "pattern": "^(public|pending|(private|refused); reason=[a-z-]+)$"},
+        "description": "Whether everybody sees the entity: `public`, `pending` until the league knows it, or `private` or "
+        "`refused` with the reason.",
+        "schema": {
+            "type": "string",
+            "pattern": "^(public|pending|(private|refused); reason=[a-z-]+)$",
+            "examples": ["private; reason=lifecycle-status"],
+        },
     },
     "Hansa-Words": {
-        "description": "Words that the state machine does not know, and those that it does.",
-        "schema": {"type": "string"},
+        "description": "States in the body that the state machine does not know, each with the nearest known one.",
+        "schema": {"type": "string", "examples": ["lifecycleStatus=Lauched; known=Launched"]},
     },
     "Hansa-Missing": {
-        "description": "Attributes that the document requires and the entity does without.",
-        "schema": {"type": "string"},
+        "description": "Attributes that the standard requires and the entity was accepted without, by path.",
+        "schema": {"type": "string", "examples": ["productOfferingPrice[0].priceType"]},
     },
     "ETag": {
-        "description": "Identifies this version of the entity. Absent with `fields`, `expand` or `depth`.",
+        "description": "Version of the entity, for `If-Match` and `If-None-Match` (RFC 9110).",
+        "required": True,
         "schema": {"type": "string", "pattern": '^"[^"]+"$'},
     },
-    "Last-Modified": {"description": "When the entity was last written.", "schema": {"type": "string"}},
+    "Last-Modified": {
+        "description": "When the entity was last written, to the second (RFC 9110).",
+        "schema": {"type": "string", "examples": ["Sat, 31 Jan 2026 12:00:00 GMT"]},
+    },
     "Location": {
-        "description": "Address of the entity.",
+        "description": "Address of the entity that was created.",
         "required": True,
         "schema": {"type": "string", "format": "uri"},
     },
     "Retry-After": {
         "description": "Seconds after which the request may be sent again.",
-        "schema": {"type": "integer", "minimum": 1},
+        "schema": {"type": "integer", "minimum": 1, "examples": [2]},
     },
-    "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
-    "Accept": {"description": "Media types of a POST or PUT.", "schema": {"type": "string"}},
-    "Accept-Encoding": {"description": "Codings of a body.", "schema": {"type": "string"}},
+    "WWW-Authenticate": {
+        "description": "How to authenticate, and what is wrong with the token (RFC 6750).",
+        "schema": {"type": "string", "examples": ["Bearer"]},
+    },
+    "Accept": {
+        "description": "Media types that a POST or PUT may have.",
+        "schema": {"type": "string", "examples": ["application/json"]},
+    },
+    "Accept-Encoding": {
+        "description": "Codings that a body may have.",
+        "schema": {"type": "string", "examples": ["gzip"]},
+    },
     "Accept-Patch": {
-        "description": "Media types of a PATCH (RFC 5789).",
-        "schema": {"type": "string"},
+        "description": "Media types that a PATCH may have (RFC 5789).",
+        "schema": {"type": "string", "examples": ["application/merge-patch+json"]},
+    },
+    "Allow": {
+        "description": "Methods that the path has (RFC 9110).",
+        "schema": {"type": "string", "examples": ["GET, HEAD, OPTIONS"]},
     },
     "Preference-Applied": {
-        "description": "The preference that was applied (RFC 7240).",
-        "schema": {"type": "string"},
+        "description": "The preference of the request that was applied (RFC 7240).",
+        "schema": {"type": "string", "examples": ["respond-async"]},
+    },
+    "Cache-Control": {
+        "description": "Who may store the response: nobody what a token opened (`private, no-store`); everything else is "
+        "revalidated before each use (`no-cache`).",
+        "schema": {"type": "string", "enum": ["no-cache", "private, no-store"]},
+    },
+    "Vary": {
+        "description": "Headers of the request on which the response depends (RFC 9110).",
+        "schema": {"type": "string", "examples": ["Authorization"]},
+    },
+    "Access-Control-Allow-Origin": {
+        "description": "Origins whose pages may read the response (CORS): all of what is public, otherwise those that the "
+        "operator allows.",
+        "schema": {"type": "string", "examples": ["*"]},
+    },
+    "Access-Control-Expose-Headers": {
+        "description": "Headers of the response that such pages may read.",
+        "schema": {"type": "string", "examples": ["Link, X-Total-Count, X-Result-Count"]},
     },
 }
+
+EVERYWHERE: Final = ("Cache-Control", "Vary", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
+"""Headers that any response can have, of errors too."""
 
 ERRORS: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
     400: (
@@ -107,7 +169,7 @@ ERRORS: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
     401: ("A valid token is needed.", ("WWW-Authenticate",)),
     403: ("The token does not grant this.", ()),
     404: ("No such entity exists, or this caller may not see it.", ()),
-    405: ("The path does not support this method.", ()),
+    405: ("The path does not have this method.", ("Allow",)),
     406: ("Responses are JSON, which the request does not accept.", ()),
     409: ("The request conflicts with the current state, as an impossible change of status.", ()),
     412: ("The entity is not in the version that the request expects.", ()),
@@ -222,10 +284,23 @@ JSON_PATCH_SCHEMA: Final[Part] = {
         "type": "object",
         "required": ["op", "path"],
         "properties": {
-            "op": {"type": "string", "enum": ["add", "remove", "replace", "move", "copy", "test"]},
-            "path": {"type": "string"},
-            "from": {"type": "string"},
-            "value": {},
+            "op": {
+                "type": "string",
+                "description": "What is done at the path.",
+                "enum": ["add", "remove", "replace", "move", "copy", "test"],
+            },
+            "path": {
+                "type": "string",
+                "description": "Where it is done: a JSON Pointer (RFC 6901); in a patch with a query, a path with "
+                "conditions (TMF630 Part 1).",
+                "examples": ["/description"],
+            },
+            "from": {
+                "type": "string",
+                "description": "From where `move` and `copy` take the value: a JSON Pointer.",
+                "examples": ["/name"],
+            },
+            "value": {"description": "The value that `add`, `replace` and `test` need."},
         },
     },
 }
@@ -246,7 +321,7 @@ def error_responses(error: Part) -> dict[str, Part]:
     return {
         str(status): {
             "description": text,
-            **({"headers": {name: header_reference(name) for name in headers}} if headers else {}),
+            "headers": {name: header_reference(name) for name in (*headers, *EVERYWHERE)},
             "content": {JSON: {"schema": error}},
         }
         for status, (text, headers) in ERRORS.items()

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from hansa.business.descriptions import Descriptions
 from hansa.business.models import Api, Attribute, Resource
 
 Schema = dict[str, Any]
@@ -44,6 +45,7 @@ class Schemas:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._texts = Descriptions(api)
         self._made: dict[str, Schema] = {}
         self._strict = _strict(api)
         self._served = frozenset(resource.type for resource in api.resources)
@@ -76,7 +78,11 @@ class Schemas:
         required = [item.name for item in attributes if item.is_required]
         schema: Schema = {
             "type": "object",
-            "properties": {item.name: self._value(item, whole=True) for item in attributes},
+            **self._about(resource.type),
+            "properties": {
+                item.name: self._described(resource.type, item, self._value(item, whole=True))
+                for item in attributes
+            },
         }
         return self.add(f"{resource.type}_Create", {**schema, **({"required": required} if required else {})})
 
@@ -84,10 +90,15 @@ class Schemas:
         """The body of a merge patch (RFC 7396)."""
         attributes = self._settable(resource, {"read-only", "create-only"}, {"id", "href"}, set())
         properties = {
-            item.name: _nullable(self._value(item, whole=item.is_list or item.type in self._api.lists))
+            item.name: self._described(
+                resource.type,
+                item,
+                _nullable(self._value(item, whole=item.is_list or item.type in self._api.lists)),
+            )
             for item in attributes
         }
-        return self.add(f"{resource.type}_Update", {"type": "object", "properties": properties})
+        schema = {"type": "object", **self._about(resource.type), "properties": properties}
+        return self.add(f"{resource.type}_Update", schema)
 
     def _settable(
         self, resource: Resource, closed: set[str], never: set[str], always: set[str]
@@ -118,19 +129,37 @@ class Schemas:
         return reference(component)
 
     def _definition(self, name: str, *, whole: bool) -> Schema:
+        about = self._about(name)
         if name in self._api.enumerations:
             values = self._api.enumerations[name]
-            return {"type": "string", "enum": list(values)} if values else {"type": "string"}
+            return {"type": "string", **about, **({"enum": list(values)} if values else {})}
         if name in self._api.lists:
-            return self._value(self._api.lists[name], whole=whole)
+            return {**self._value(self._api.lists[name], whole=whole), **about}
         attributes = self._api.attributes_of(name)
-        properties = {item.name: self._attribute(item, whole=whole) for item in attributes.values()}
+        properties = {
+            item.name: self._described(name, item, self._attribute(item, whole=whole))
+            for item in attributes.values()
+        }
         required = [item.name for item in attributes.values() if item.is_required] if whole else []
         return {
             "type": "object",
+            **about,
             "properties": properties,
             **({"required": required} if required else {}),
         }
+
+    def _about(self, name: str) -> Schema:
+        """The description of a type; nothing for a type without one."""
+        text = self._texts.of_type(name)
+        return {"description": text} if text is not None else {}
+
+    def _described(self, type_name: str, item: Attribute, schema: Schema) -> Schema:
+        """The schema of an attribute with what the attribute means."""
+        text = self._texts.of_attribute(type_name, item)
+        if text is None:
+            return schema
+        examples: Schema = {"examples": list(text.examples)} if text.examples else {}
+        return {**schema, "description": text.description, **examples}
 
     def _attribute(self, item: Attribute, *, whole: bool) -> Schema:
         schema = self._value(item, whole=whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Final
 
@@ -13,23 +14,38 @@ DOCUMENT_NAME: Final = "openapi.json"
 
 
 class Description:
-    """Serves the document of one API, which is made on the first request."""
+    """Serves the document of one API, which is made on the first request, beside the event loop."""
 
     def __init__(self, api: Api, endpoint: str) -> None:
         self.path = api.base_path + DOCUMENT_NAME
         self._api = api
         self._endpoint = endpoint.rstrip("/")
         self._response: Response | None = None
+        self._making: asyncio.Task[Response] | None = None
 
     async def retrieve(self, request: Request, _: str) -> Response:
         """GET: 200, 304 or 406. It needs no token."""
         request.accept_json()
         request.check_no_parameters()
-        if self._response is None:
-            body = openapi_document(self._api, self._endpoint)
-            tag = b'"%b"' % hashlib.sha256(body).hexdigest().encode()
-            self._response = Response(200, body, (CONTENT_TYPE, (b"etag", tag)))
-        tag = dict(self._response.headers)[b"etag"]
+        response = self._response if self._response is not None else await self._made()
+        tag = dict(response.headers)[b"etag"]
         if request.headers.get(b"if-none-match") == tag:
             return Response(304, b"", ((b"etag", tag),))
+        return response
+
+    async def _made(self) -> Response:
+        """The document, made once in a thread for all who request it meanwhile, also when one of them leaves."""
+        if self._making is None:
+            self._making = asyncio.create_task(asyncio.to_thread(self._make))
+        making = self._making
+        try:
+            self._response = await asyncio.shield(making)
+        finally:
+            if making.done() and self._making is making:
+                self._making = None
         return self._response
+
+    def _make(self) -> Response:
+        body = openapi_document(self._api, self._endpoint)
+        tag = b'"%b"' % hashlib.sha256(body).hexdigest().encode()
+        return Response(200, body, (CONTENT_TYPE, (b"etag", tag)))
