@@ -9,6 +9,7 @@ from pathlib import Path
 from hansa.business import BusinessApp
 from hansa.business.context import Context
 from hansa.business.index_plan import index_plan
+from hansa.business.jobs.files import JobFiles
 from hansa.business.models import Models, load
 from hansa.business.rules import Rules
 from hansa.core.access import ANONYMOUS, Caller
@@ -57,6 +58,7 @@ class Business:
         models: Models,
         endpoint: str = ENDPOINT,
         members: Sequence[Member] | None = None,
+        job_folder: Path | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -69,7 +71,8 @@ class Business:
             *(store, models, authenticate, clock, entropy, limits, endpoint),
             *(Rules(models), identifiers),
         )
-        self.app = BusinessApp(self.context)
+        files = JobFiles(job_folder, models, clock, limits) if job_folder is not None else None
+        self.app = BusinessApp(self.context, files)
         self.anonymous = AsgiClient(self.app)
         self.operator = self.anonymous.with_headers(authorization="Bearer operator")
         self.provider = self.anonymous.with_headers(authorization="Bearer provider")
@@ -86,9 +89,13 @@ async def open_business(
     endpoint: str = ENDPOINT,
     models: Models | None = None,
     members: Sequence[Member] | None = None,
+    job_folder: Path | None = None,
 ) -> Business:
-    """A business application on a store at `path`, or in memory; with `members`, that of a league."""
+    """A business application on a store at `path`, or in memory; with `members`, that of a league.
+
+    `job_folder` is where the contents of jobs are; without it they are not served.
+    """
     clock, limits = clock or ManualClock(), limits or Limits()
     models = models or MODELS
     store = await SqliteStore.open(path, clock, limits, plan=index_plan(models))
-    return Business(store, clock, limits, models, endpoint, members)
+    return Business(store, clock, limits, models, endpoint, members, job_folder)

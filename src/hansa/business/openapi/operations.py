@@ -173,7 +173,6 @@ class Operations:
         created = self._schemas.create_body(self._resource)
         patch = {
             "type": "array",
-            "minItems": 1,
             "items": {
                 "type": "object",
                 "required": ["op", "path", "value"],

@@ -17,12 +17,13 @@ from typing import Any, Final
 
 from hansa.business.descriptions import Descriptions
 from hansa.business.models import Api, Attribute, Resource
+from hansa.business.validation.shapes import NO_URI
 
 Schema = dict[str, Any]
 
 PRIMITIVE_SCHEMAS: Final[Mapping[str, Schema]] = {
     "string": {"type": "string"},
-    "uri": {"type": "string", "format": "uri-reference"},
+    "uri": {"type": "string", "pattern": f"^[^{NO_URI}]*$"},
     "date-time": {"type": "string", "format": "date-time"},
     "base64": {"type": "string", "contentEncoding": "base64"},
     "boolean": {"type": "boolean"},

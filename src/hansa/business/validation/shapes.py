@@ -13,8 +13,8 @@ import msgspec
 
 from hansa.business.models import Api, Attribute
 
-NO_URI: Final = r"\x00-\x20\x7f<>\"{}|\\^`"
-"""Characters that a URI does not contain, as in the brackets of a pattern."""
+NO_URI: Final = r"\x00-\x20\x7f-\x9f<>\"{}|\\^`"
+"""Characters that no URI and no IRI contains, as in the brackets of a pattern (RFC 3986, RFC 3987)."""
 _DAY: Final = (
     r"(?!0000)[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"

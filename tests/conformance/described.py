@@ -1,0 +1,123 @@
+"""Operations as the TM Forum APIs describe them, entities for them, and requests as schemathesis has them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import Case, SerializationContext
+from schemathesis.core.transport import Response as Answered
+
+from hansa.business.models import Api, load
+from hansa.business.openapi import openapi_document
+from tests.support.business import ENDPOINT, Business
+
+EXAMPLES: Final = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
+"""Requests for each operation."""
+METHODS: Final = ("get", "post", "patch", "put", "delete")
+APIS: Final = load().apis
+BOUNDED: Final = settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines_of(_: SerializationContext, value: Any) -> bytes:
+    """A body of JSON lines."""
+    if isinstance(value, bytes):
+        return value
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
+def described(api: Api) -> dict[str, Any]:
+    """The document of an API."""
+    found: dict[str, Any] = json.loads(openapi_document(api, ENDPOINT))
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Path, method and operation."""
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield path, method, item[method]
+
+
+async def seeded(business: Business, api: Api, document: dict[str, Any]) -> dict[str, str]:
+    """An identifier for each path of a collection, of an entity created from the document's own example."""
+    ids: dict[str, str] = {}
+    base = api.base_path.rstrip("/")
+    for path, method, operation in sorted(operations(document), key=lambda one: one[0].count("/")):
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        if method == "post" and "example" in content:
+            place = filled(path, ids)
+            answer = await business.operator.post(base + place, content["example"])
+            assert answer.status in {200, 201, 202}, (path, answer.status, answer.body)
+            ids[path] = answer.json()["id"]
+    return ids
+
+
+def filled(path: str, ids: dict[str, str]) -> str:
+    """A path with the identifiers of what was created.
+
+    Of an item that of its collection, of a parent that of its.
+    """
+    for found in re.finditer(r"\{(\w+)\}", path):
+        collection = path[: found.start()].rstrip("/")
+        path = path.replace(found[0], ids.get(collection, "nothing"), 1)
+    return path
+
+
+def parameters_of(path: str, ids: dict[str, str]) -> dict[str, str]:
+    """The parameters in a path, by name, for the entities that were created."""
+    return {
+        found[1]: ids.get(path[: found.start()].rstrip("/").replace("{" + found[1] + "}", ""), "nothing")
+        for found in re.finditer(r"\{(\w+)\}", path)
+    }
+
+
+def prepared(api: Api, case: Case[Any], token: str | None) -> requests.PreparedRequest:
+    """The request as it goes over the wire."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    kwargs = case.as_transport_kwargs(base_url=ENDPOINT + api.base_path.rstrip("/"), headers=headers)
+    return requests.Request(
+        **{
+            key: value
+            for key, value in kwargs.items()
+            if key in {"method", "url", "headers", "params", "data", "json"}
+        }
+    ).prepare()
+
+
+async def answered(business: Business, request: requests.PreparedRequest) -> Answered:
+    """The answer of the application, as schemathesis looks at it."""
+    raw = request.body
+    body = raw.encode() if isinstance(raw, str) else raw
+    assert body is None or isinstance(body, bytes)
+    found = await business.anonymous.request(
+        request.method or "",
+        str(request.url),
+        body=body,
+        headers={
+            name: value if isinstance(value, str) else value.decode("latin-1")
+            for name, value in request.headers.items()
+        },
+    )
+    return Answered(
+        found.status,
+        {name: [value] for name, value in found.headers.items()},
+        found.body,
+        request,
+        0.001,
+        verify=False,
+    )
