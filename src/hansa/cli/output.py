@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 FOREIGN_TEXT_MAX_CHARS: Final = 300
 """Longer text of another party is shortened."""
+ENTRY_MIN_COLUMNS: Final = 20
+"""A narrower text is not folded below itself."""
 PLAIN_WIDTH: Final = 200
 """Width of a table where the output is no terminal, in characters: wide enough that no line is folded."""
 
@@ -82,7 +85,17 @@ class Output:
         """Names and values, one a line."""
         width = max(map(len, facts), default=0)
         for name, value in facts.items():
-            self.data(f"{name:<{width}}  {value}")
+            self.entry(f"{name:<{width}}  ", value)
+
+    def entry(self, label: str, text: str) -> None:
+        """A label, and a text behind it, which is folded below itself on a terminal."""
+        columns = self.width
+        if columns is None or columns <= len(label) + ENTRY_MIN_COLUMNS:
+            self.data(f"{label}{text}".rstrip())
+            return
+        lines = textwrap.wrap(text, columns - len(label), break_on_hyphens=False) or [""]
+        for number, line in enumerate(lines):
+            self.data(f"{' ' * len(label) if number else label}{line}".rstrip())
 
 
 def table_of(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> Table:

@@ -13,6 +13,7 @@ from hansa.cli.output import Output, printable
 PATH: Final = "/league/v1/status"
 NONE: Final = "-"
 VALIDATOR_MAX_CHARS: Final = 500
+REASON_MAX_CHARS: Final = 500
 
 Report = Mapping[str, Any]
 
@@ -79,16 +80,22 @@ def facts_of(report: Report) -> dict[str, str]:
     """The single values; of what everybody may read, fewer than of what an operator's token shows."""
     if "status" in report:
         return _public_facts(report)
-    reasons = "; ".join(map(text_of, _list(report, "reasons")))
+    reasons = "; ".join(printable(str(reason), REASON_MAX_CHARS) for reason in _list(report, "reasons"))
     facts = {
         text_of(report.get("name")): f"{text_of(report.get('endpoint'))}  "
-        + ("ready" if report.get("is_ready") else f"not ready: {reasons}"),
+        + state_in(report)
+        + (f": {reasons}" if reasons else ""),
         "DID": text_of(report.get("did")),
         "version": f"{text_of(report.get('version'))}, up {duration_text(float(report.get('uptime_s') or 0))}",
         "ledger": _ledger(report),
         "rules": f"{text_of(report.get('ruleset'))} ({text_of(report.get('rules_digest'))[:16]})",
         "here": f"followed to {number(report, 'followed_to')}, lag {number(report, 'lag')}, "
-        f"{number(report, 'unpublished')} changes to publish",
+        f"{number(report, 'unpublished')} changes to publish"
+        + (
+            f" (last problem: {text_of(report['publication_problem'])})"
+            if report.get("publication_problem")
+            else ""
+        ),
         "publication": f"{number(report, 'refused')} entities refused, "
         f"{number(report, 'conflicts')} identifiers that others have claimed",
         "retrieval": f"{number(report, 'pending')} pending, {number(report, 'failed')} failed, "
@@ -96,9 +103,6 @@ def facts_of(report: Report) -> dict[str, str]:
         "validator": _validator(report),
         "disk": f"{number(report, 'disk_free_bytes')} bytes free",
     }
-    notes = [text_of(note) for note in _list(report, "notes")]
-    if notes:
-        facts["notes"] = "; ".join(notes)
     problems = [
         f"{text_of(task.get('name'))} ({text_of(task.get('problem') or 'starting')})"
         for task in _list(report, "tasks")
@@ -184,6 +188,13 @@ def rows_of_entities(report: Report) -> list[list[str]]:
     return [[name, *(f"{count:,}" for count in row)] for name, row in sorted(counts.items())]
 
 
+def state_in(report: Report) -> str:
+    """`ready`, `degraded` (it serves, and something is wrong) or `not ready`."""
+    if not report.get("is_ready"):
+        return "not ready"
+    return "degraded" if _list(report, "conditions") else "ready"
+
+
 def entities_in(report: Report) -> int:
     """All entities, public and private, own and replicas."""
     return sum(int(entity.get("count") or 0) for entity in _list(report, "entities"))
@@ -203,10 +214,12 @@ def text_of(value: object) -> str:
 def _ledger(report: Report) -> str:
     if report.get("height") is None:
         return "does not answer"
+    age_s = report.get("since_block_s")
+    block = f"last block {duration_text(age_s)} ago, " if isinstance(age_s, int | float) else ""
     catching_up = ", catching up" if report.get("catching_up") else ""
     return (
         f"height {number(report, 'height')}, {number(report, 'position')} events, "
-        f"{number(report, 'peers')} peers{catching_up}, application hash {text_of(report.get('app_hash'))[:16]}"
+        f"{number(report, 'peers')} peers{catching_up}, {block}application hash {text_of(report.get('app_hash'))[:16]}"
     )
 
 

@@ -84,7 +84,7 @@ def test_status_names_the_member_and_its_power() -> None:
         "name": "lubeck",
         "ruleset": "hansa-ledger/3",
         "rules_digest": "ab" * 32,
-        "notes": ["the validator has lost its voting power"],
+        "reasons": ["the validator has lost its voting power"],
         "powers": [{"did": BERGEN.did, "name": "bergen", "power": 0}],
         "misbehavior": [
             {
@@ -110,4 +110,4 @@ def test_status_names_the_member_and_its_power() -> None:
     ]
     facts = facts_of(report)
     assert facts["rules"] == "hansa-ledger/3 (abababababababab)"
-    assert "voting power" in facts["notes"]
+    assert "voting power" in facts["lubeck"]

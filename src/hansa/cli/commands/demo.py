@@ -28,9 +28,10 @@ def demo(
 ) -> None:
     """Run a league of marketplaces on this machine, with sample data.
 
-    Creates the league in D, or resumes it. Prints `league ready` with the addresses and a token for each
-    member when all are ready, then shows their state: live on a terminal, else a line for every change.
-    Ctrl-C or SIGTERM stops the league. A member that dies stays down until you start it.
+    Creates the league in D, or resumes it. Prints `league ready` with the addresses when all are ready, then
+    shows their state: live on a terminal, else a line for every change. A member that dies is started again.
+    Each has an operator's token in D/NAME/token; --json prints the tokens, too. Ctrl-C or SIGTERM stops the
+    league.
     """
     from hansa.cli.demo.league import DemoOptions, run_demo
     from hansa.cli.local import CLOCK, ENTROPY

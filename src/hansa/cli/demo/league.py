@@ -1,8 +1,8 @@
 """`hansa demo`: a league on this machine, created or resumed, with sample data, until a signal stops it.
 
 All members are started together. When all are ready, the sample data is loaded, once in the life of a league,
-and `league ready` is printed. A failure before that stops everything again; afterwards a member that dies
-stays down until the user starts it.
+and `league ready` is printed. A failure before that stops everything again; afterwards a member that dies is
+started again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from hansa.cli.output import Output
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.identifiers import Entropy
+from hansa.node.folder import TOKEN
 from hansa.node.folder.demo_league import HOST, NAMES, create_or_resume_league
 
 STATUS: Final = "/league/v1/status"
@@ -105,13 +106,18 @@ async def _serve(
     if not options.is_empty:
         await load_sample(options.folder, members, clock, output)
     announce(members, output)
+    view = DemoView(members, clock, output)
+    work = [processes.keep_running(view.report)]
     if options.is_followed and not output.as_json:
-        await DemoView(members, clock, output).show(is_live=sys.stdout.isatty())
-    await asyncio.Event().wait()
+        work.append(view.show(is_live=sys.stdout.isatty()))
+    await asyncio.gather(*work)
 
 
 def announce(members: Sequence[DemoMember], output: Output) -> None:
-    """Write that the league is ready, with the members' addresses and tokens."""
+    """Write that the league is ready, with the members' addresses, and where their tokens are.
+
+    The tokens themselves are for programs, and on no screen.
+    """
     if output.as_json:
         listed = [
             {"name": m.name, "url": m.url, "token": m.token, "folder": str(m.folder), "log": str(m.log)}
@@ -120,8 +126,9 @@ def announce(members: Sequence[DemoMember], output: Output) -> None:
         output.document({"event": "league ready", "members": listed}, is_indented=False)
         return
     output.data("league ready  " + "  ".join(f"{member.name} {member.url}" for member in members))
-    for member in members:
-        output.data(f"token of {member.name} ({member.folder / 'token'}): {member.token}")
+    if members:
+        name = members[0].name if len(members) == 1 else "NAME"
+        output.data(f"operators' tokens: {members[0].folder.parent / name / TOKEN}")
 
 
 def sample_files(member_count: int) -> list[list[Path]]:

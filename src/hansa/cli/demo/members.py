@@ -1,8 +1,8 @@
 """The processes of a demo league: one `hansa serve` for each member, started and stopped together.
 
 Each runs in a session of its own, so that Ctrl-C reaches the demo alone, and ends when the demo ends, however
-that happens. Its log is `serve.log` in its folder. A process that dies is not restarted, so that the effect
-of a failure can be observed.
+that happens. Its log is `serve.log` in its folder. A process that dies is started again, after growing pauses
+while that fails; a member that somebody else serves meanwhile is left alone until that ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import EXIT_STATUS, Code, Fatal, HansaError, Refused
 from hansa.core.files import read_file
 from hansa.node.folder import LOCK, TOKEN
+from hansa.node.health import ConditionCode
 from hansa.pubsub.engine import require_free_port
 from hansa.pubsub.engine.process import dying_with
 
@@ -35,6 +36,13 @@ READY_TIMEOUT_PER_MEMBER_S: Final = 15.0
 READY_POLL_MIN_S: Final = 0.1
 READY_POLL_MAX_S: Final = 0.5
 STOP_TIMEOUT_S: Final = 20.0
+RESTART_BACKOFF_MIN_S: Final = 0.5
+RESTART_BACKOFF_MAX_S: Final = 30.0
+STABLE_AFTER_S: Final = 30.0
+"""A process that ran for so long is started again at once when it ends."""
+SERVED_POLL_S: Final = 1.0
+WITHOUT_LEDGER: Final = frozenset({ConditionCode.LEDGER_NOT_BEGUN, ConditionCode.QUORUM_MISSING})
+"""With these a member serves, and a league is not ready."""
 LOG_TAIL_BYTES: Final = 8192
 
 
@@ -58,11 +66,6 @@ class DemoMember(msgspec.Struct, frozen=True):
             path, f"Make one: hansa token {self.folder} --subject demo --role operator > {path}"
         )
         return content.decode("ascii", errors="replace").strip()
-
-    @property
-    def restart_command(self) -> str:
-        """The command line that starts it again."""
-        return f"hansa serve {self.folder}"
 
 
 def serving_process(folder: Path) -> int | None:
@@ -88,6 +91,7 @@ class DemoProcesses:
         self._members = tuple(members)
         self._clock = clock
         self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._is_stopping = False
 
     def check(self) -> None:
         """Check that all of them can be started.
@@ -118,19 +122,55 @@ class DemoProcesses:
     async def start(self) -> None:
         """Start all of them."""
         for member in self._members:
-            with member.log.open("ab") as log:
-                self._running[member.name] = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "hansa.cli",
-                    "serve",
-                    str(member.folder),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    preexec_fn=dying_with(os.getpid()),
-                )
+            await self._start(member)
+
+    async def _start(self, member: DemoMember) -> None:
+        try:
+            log = member.log.open("ab")
+        except OSError as error:
+            raise Fatal(
+                Code.SETTINGS_INVALID, f"{member.log} cannot be written: {error.strerror}."
+            ) from error
+        with log:
+            self._running[member.name] = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "hansa.cli",
+                "serve",
+                str(member.folder),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=dying_with(os.getpid()),
+            )
+
+    async def keep_running(self, report: Callable[[str], None]) -> None:
+        """Start members again whose processes end, until cancelled.
+
+        Args:
+            report: Gets a line about each end and each failed start.
+        """
+        await asyncio.gather(*(self._keep_running(member, report) for member in self._members))
+
+    async def _keep_running(self, member: DemoMember, report: Callable[[str], None]) -> None:
+        backoff = Backoff(RESTART_BACKOFF_MIN_S, RESTART_BACKOFF_MAX_S)
+        while True:
+            started_at_s = self._clock.monotonic()
+            status = await self._running[member.name].wait()
+            if self._is_stopping:
+                return
+            if self._clock.monotonic() - started_at_s >= STABLE_AFTER_S:
+                backoff.reset()
+            pause_s = backoff.next_s()
+            report(f"{member.name} ended ({ending(status)}); it is started again. Its log: {member.log}")
+            await self._clock.sleep(pause_s)
+            while serving_process(member.folder) is not None:
+                await self._clock.sleep(SERVED_POLL_S)
+            try:
+                await self._start(member)
+            except (HansaError, OSError) as error:
+                report(f"{member.name} cannot be started: {error}")
 
     async def wait_until_ready(self) -> None:
         """Wait until all of them are ready.
@@ -159,10 +199,11 @@ class DemoProcesses:
                     raise _failed(member, status)
                 with contextlib.suppress(HansaError):
                     response = await client.request("GET", "/readyz", timeout_s=5.0)
-                    if response.status == 200:
-                        return
                     content = response.json()
-                    if isinstance(content, dict) and isinstance(content.get("reasons"), list):
+                    content = content if isinstance(content, dict) else {}
+                    if response.status == 200 and WITHOUT_LEDGER.isdisjoint(content.get("conditions") or ()):
+                        return
+                    if isinstance(content.get("reasons"), list):
                         reasons = "; ".join(map(str, content["reasons"]))
                 if self._clock.monotonic() >= deadline_s:
                     raise Fatal(
@@ -179,6 +220,7 @@ class DemoProcesses:
 
     async def stop(self) -> None:
         """Stop all that run: with SIGTERM, and after `STOP_TIMEOUT_S` with SIGKILL."""
+        self._is_stopping = True
         running = [process for process in self._running.values() if process.returncode is None]
         for process in running:
             with contextlib.suppress(ProcessLookupError):
@@ -196,6 +238,17 @@ class DemoProcesses:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
         await asyncio.gather(*(process.wait() for process in self._running.values()))
+
+
+def ending(status: int) -> str:
+    """How a process ended, in words."""
+    if status < 0:
+        try:
+            return f"killed by {signal.Signals(-status).name}"
+        except ValueError:
+            return f"killed by signal {-status}"
+    code = next((code for code, number in EXIT_STATUS.items() if number == status), None)
+    return f"exit status {status}" + (f", {code}" if code else "")
 
 
 def _failed(member: DemoMember, status: int) -> HansaError:

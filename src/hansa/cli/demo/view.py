@@ -13,8 +13,8 @@ import msgspec
 
 from hansa.cli.client import Client
 from hansa.cli.demo.members import DemoMember
-from hansa.cli.output import Output, table_of
-from hansa.cli.status import entities_in, fetch_status
+from hansa.cli.output import Output, printable, table_of
+from hansa.cli.status import entities_in, fetch_status, state_in, text_of
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
 
@@ -25,20 +25,24 @@ LIVE_INTERVAL_S: Final = 0.5
 LINES_INTERVAL_S: Final = 2.0
 RATE_WINDOW_S: Final = 5.0
 STATUS_TIMEOUT_S: Final = 3.0
-HEADINGS: Final = ("member", "address", "state", "height", "events", "lag", "pending", "failed", "entities")
+HEADINGS: Final = ("member", "port", "state", "height", "events", "lag", "pending", "entities")
+MESSAGES_SHOWN_MAX: Final = 3
+NAME_SHOWN_MAX_CHARS: Final = 14
 
 
 class MemberView(msgspec.Struct, frozen=True):
     """The state of a member; a figure is None where it is not known."""
 
     state: str
-    """`ready`, `not ready` or `down`."""
+    """`ready`, `degraded`, `not ready` or `down`."""
     height: int | None = None
     position: int | None = None
     lag: int | None = None
     pending: int | None = None
     failed: int | None = None
     entities: int | None = None
+    reasons: tuple[str, ...] = ()
+    """Why it is not ready, or degraded."""
 
 
 DOWN: Final = MemberView("down")
@@ -76,9 +80,19 @@ class DemoView:
         self._clock = clock
         self._output = output
         self._meter = RateMeter(clock)
+        self._messages: deque[str] = deque(maxlen=MESSAGES_SHOWN_MAX)
+        self._is_live = False
+
+    def report(self, text: str) -> None:
+        """Show a message: below the table, or in a line of its own."""
+        if self._is_live:
+            self._messages.append(f"{self._clock.now():%H:%M:%S} {text}")
+        else:
+            self._output.message(text)
 
     async def show(self, *, is_live: bool) -> None:
         """Show until cancelled."""
+        self._is_live = is_live
         async with AsyncExitStack() as stack:
             clients = [
                 await stack.enter_async_context(Client(member.url, member.token, connections_max=1))
@@ -103,8 +117,8 @@ class DemoView:
                 self._members, shown or (DOWN,) * len(views), views, strict=True
             ):
                 if before.state != after.state:
-                    hint = f"; restart it with: {member.restart_command}" if after.state == "down" else ""
-                    self._output.data(f"{member.name} is {after.state}{hint}")
+                    why = f": {'; '.join(after.reasons)}" if after.reasons else ""
+                    self._output.data(f"{member.name} is {after.state}{why}")
             if views != shown:
                 self._output.data(f"{self._clock.now():%H:%M:%S}  {self.summary(views)}")
             shown = views
@@ -130,23 +144,27 @@ class DemoView:
         from rich.console import Group
         from rich.text import Text
 
-        table = table_of(HEADINGS, [row_of(m, v) for m, v in zip(self._members, views, strict=True)])
-        down = [member for member, view in zip(self._members, views, strict=True) if view is DOWN]
-        lines = [
-            Text(f"{self._meter.per_s:.1f} events a second", style="bold"),
+        pairs = list(zip(self._members, views, strict=True))
+        are_ready = all(view.state == "ready" for view in views)
+        state = "league ready" if are_ready else "not all members are ready"
+        lines = [Text(f"{state}, {self._meter.per_s:.1f} events a second", style="bold")]
+        further = [
             *(
-                Text(f"{member.name} is down; restart it with: {member.restart_command}", style="red")
-                for member in down
+                Text(f"{member.name}: {reason}", style="red")
+                for member, view in pairs
+                for reason in view.reasons
             ),
+            *(Text(message, style="yellow") for message in self._messages),
             Text("Ctrl-C stops the league; the next `hansa demo` resumes it.", style="dim"),
         ]
-        return Group(table, *lines)
+        return Group(*lines, table_of(HEADINGS, [row_of(*pair) for pair in pairs]), *further)
 
 
 def row_of(member: DemoMember, view: MemberView) -> list[str]:
     """A member's row of the table."""
-    figures = (view.height, view.position, view.lag, view.pending, view.failed, view.entities)
-    return [member.name, member.url, view.state, *map(_shown, figures)]
+    figures = (view.height, view.position, view.lag, view.pending, view.entities)
+    port = member.url.rpartition(":")[2]
+    return [printable(member.name, NAME_SHOWN_MAX_CHARS), port, view.state, *map(_shown, figures)]
 
 
 async def view_of(client: Client) -> MemberView:
@@ -156,8 +174,10 @@ async def view_of(client: Client) -> MemberView:
             report = await fetch_status(client)
     except (HansaError, TimeoutError):
         return DOWN
+    reasons = report.get("reasons")
     return MemberView(
-        state="ready" if report.get("is_ready") else "not ready",
+        state=state_in(report),
+        reasons=tuple(map(text_of, reasons)) if isinstance(reasons, list) else (),
         height=_number(report, "height"),
         position=_number(report, "position"),
         lag=_number(report, "lag"),
