@@ -118,8 +118,10 @@ def facts_of(report: Report) -> dict[str, str]:
 
 
 def _public_facts(report: Report) -> dict[str, str]:
+    conditions = _list(report, "conditions")
     return {
-        text_of(report.get("name")): f"{text_of(report.get('endpoint'))}  {text_of(report.get('status'))}",
+        text_of(report.get("name")): f"{text_of(report.get('endpoint'))}  {text_of(report.get('status'))}"
+        + (f": {', '.join(map(text_of, conditions))}" if conditions else ""),
         "DID": text_of(report.get("did")),
         "ledger": f"height {number(report, 'height')}, position {number(report, 'position')}",
         "rules": f"{text_of(report.get('ruleset'))} ({text_of(report.get('rules_digest'))[:16]})",

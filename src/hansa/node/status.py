@@ -13,7 +13,7 @@ from hansa import __version__
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.members import Member
 from hansa.node.folder.disk import DiskWatch, free_bytes
-from hansa.node.health import Condition, HealthReporter
+from hansa.node.health import Condition, HealthReporter, meaning_of
 from hansa.node.ledger_view import LedgerView
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks, TaskState
@@ -105,6 +105,17 @@ class NotReadyCode(StrEnum):
     DISK = "disk-nearly-full"
 
 
+_PUBLIC_REASONS: Final[dict[NotReadyCode, str]] = {
+    NotReadyCode.TASK: "A background task does not run.",
+    NotReadyCode.PROCESS: "A process of the ledger does not run.",
+    NotReadyCode.LEDGER: "The own ledger does not answer.",
+    NotReadyCode.CATCHING_UP: "The ledger is catching up with the other members.",
+    NotReadyCode.BEHIND: "Many events of the ledger are not applied here yet.",
+    NotReadyCode.DISK: "The disk is nearly full.",
+}
+"""What everybody may read."""
+
+
 class NotReady(msgspec.Struct, frozen=True):
     """Something that keeps this marketplace from taking traffic."""
 
@@ -132,6 +143,12 @@ class Readiness(msgspec.Struct, frozen=True):
         return "degraded" if self.conditions else "ready"
 
     @property
+    def public_reasons(self) -> tuple[str, ...]:
+        """The same without names and figures, for everybody."""
+        not_ready = {str(code): text for code, text in _PUBLIC_REASONS.items()}
+        return tuple(not_ready.get(code) or meaning_of(code) for code in self.codes)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Those of the messages that are about the validator."""
         return tuple(one.message for one in self.conditions if one.code.startswith("validator-"))
@@ -147,6 +164,8 @@ class PublicStatus(msgspec.Struct, frozen=True):
     status: str
     """`ready`, `degraded` or `not ready`."""
     is_ready: bool
+    conditions: tuple[str, ...]
+    """Codes of what is not as it should be."""
     height: int | None
     position: int | None
     app_hash: str | None
@@ -328,6 +347,7 @@ class StatusReporter:
             time=rfc3339(self._clock.now()),
             status=readiness.status,
             is_ready=readiness.is_ready,
+            conditions=readiness.codes,
             height=ledger.height if ledger else None,
             position=ledger.position if ledger else None,
             app_hash=ledger.app_hash if ledger else None,

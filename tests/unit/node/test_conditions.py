@@ -245,3 +245,14 @@ async def test_an_answer_of_a_process_that_ended_is_not_fresh() -> None:
     assert await ledger.refresh() is None
     assert ledger.problem == "The engine cannot be reached."
     assert await ledger.waiting() is None
+
+
+def test_strangers_read_why_without_names_and_figures() -> None:
+    conditions = ledger_conditions(view({"height": 0, **with_peers(1)}))
+    codes = ("task-not-running", *(str(one.code) for one in conditions))
+    readiness = Readiness(False, tuple(one.message for one in conditions), conditions, codes)
+    assert readiness.public_reasons == (
+        "A background task does not run.",
+        MEANINGS[ConditionCode.LEDGER_NOT_BEGUN][0],
+    )
+    assert all(len(reason) > 10 for reason in readiness.public_reasons)

@@ -10,7 +10,7 @@ from tests.support.business import CATALOG, PARTY
 from tests.support.whole import Whole
 
 PUBLIC = {
-    "name", "did", "endpoint", "time", "status", "is_ready", "height", "position", "app_hash", "ruleset", "rules_digest",
+    "name", "did", "endpoint", "time", "status", "is_ready", "conditions", "height", "position", "app_hash", "ruleset", "rules_digest",
     "powers", "misbehavior", "entities",
 }  # fmt: skip
 INSIDE = (
@@ -65,7 +65,7 @@ async def test_a_token_that_does_not_verify_opens_nothing(filled: Whole) -> None
     wrong = filled.anonymous.with_headers(authorization="Bearer a.b.c")
     assert (await wrong.get("/league/v1/status")).status == 401
     assert (await wrong.get("/metrics")).status == 401
-    assert (await wrong.get("/readyz")).json().keys() == {"status", "conditions"}
+    assert (await wrong.get("/readyz")).json().keys() == {"status", "conditions", "reasons"}
 
 
 async def test_figures_are_for_operators(filled: Whole) -> None:
@@ -90,7 +90,9 @@ async def test_readiness_is_a_word_and_codes_for_strangers(filled: Whole) -> Non
     for client in strangers(filled):
         answer = await client.get("/readyz")
         assert answer.status == 503
-        assert answer.json().keys() == {"status", "conditions"}
+        assert answer.json().keys() == {"status", "conditions", "reasons"}
+        assert "The own ledger does not answer." in answer.json()["reasons"]
+        assert not any("publisher" in reason for reason in answer.json()["reasons"])
         assert answer.json()["status"] == "not ready"
         assert {"task-not-running", "ledger-silent"} <= set(answer.json()["conditions"])
     answer = await filled.client.get("/readyz")

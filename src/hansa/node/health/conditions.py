@@ -106,6 +106,11 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
 """What each means, and what to do."""
 
 
+def meaning_of(code: str) -> str:
+    """What a condition means."""
+    return MEANINGS[ConditionCode(code)][0]
+
+
 class Condition(msgspec.Struct, frozen=True):
     """Something that is not as it should be, and does not keep this marketplace from serving."""
 

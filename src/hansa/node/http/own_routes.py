@@ -70,12 +70,14 @@ class OwnRoutes:
         """`GET /readyz`: whether it is ready to take traffic, and what is not as it should be.
 
         503 when it is not ready. A ledger that stands still does not keep it from serving: that is
-        `degraded`, 200, with the conditions. The reasons in words are for operators.
+        `degraded`, 200, with the reasons. Operators read them with names and figures.
         """
         readiness = await self._reporter.readiness()
         body: dict[str, object] = {"status": readiness.status, "conditions": readiness.codes}
         if self._is_operator(request):
             body |= {"reasons": readiness.reasons, "notes": readiness.notes}
+        else:
+            body["reasons"] = readiness.public_reasons
         status = 200 if readiness.is_ready else 503
         return Response(msgspec.json.encode(body), status, media_type=JSON, headers=FRESH)
 
