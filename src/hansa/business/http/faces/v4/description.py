@@ -34,7 +34,7 @@ class Description:
         return response
 
     async def _made(self) -> Response:
-        """The document, made once in a thread for all who request it meanwhile, also when one of them leaves."""
+        """The document, made once in a thread for all who request it meanwhile, even if one leaves."""
         if self._making is None:
             self._making = asyncio.create_task(asyncio.to_thread(self._make))
         making = self._making
