@@ -45,24 +45,35 @@ ABCI_PROTO = "tendermint/abci/types.proto"
 RECIPE = "1"
 """Raised by hand when this file makes something else of the same pin."""
 
+
+@dataclass(frozen=True)
+class Correction:
+    """A place in CometBFT that is compiled otherwise than it was published. It must be there exactly once."""
+
+    file: str
+    published: str
+    corrected: str
+
+
+CORRECTIONS = (
+    # Meant as milliseconds, it is read as nanoseconds: while an application does not read, the client that
+    # talks to it spins, and takes a core for as long (docs/decisions/0026).
+    Correction(
+        "abci/client/socket_client.go",
+        'timer.NewThrottleTimer("socketClient", flushThrottleMS)',
+        'timer.NewThrottleTimer("socketClient", flushThrottleMS*5*time.Microsecond)',
+    ),
+)
+
 BUILD_TIMEOUT_S = 3600
 """A build takes one or two minutes on two cores; a slow machine with a slow link may need much longer."""
 
 OUTPUT_LINES_MAX = 20
 """Lines of a failed command's output that an error quotes."""
 
-NETWORK_FAILURES = (
-    "dial tcp",
-    "no such host",
-    "connection refused",
-    "connection reset",
-    "i/o timeout",
-    "tls:",
-    "proxyconnect",
-    "module lookup disabled",
-    "502 bad gateway",
-    "503 service unavailable",
-    "network is unreachable",
+NETWORK_FAILURE = re.compile(
+    "dial tcp|no such host|connection refused|connection reset|i/o timeout|tls:|proxyconnect|"
+    "module lookup disabled|502 bad gateway|503 service unavailable|network is unreachable"
 )
 """Words in Go's output that mean a module could not be fetched."""
 
@@ -132,6 +143,7 @@ def build_digest(engine: Path, platform_name: str) -> str:
         platform_name.encode(),
         " ".join(BUILD_FLAGS).encode(),
         RECIPE.encode(),
+        *(json.dumps(asdict(correction)).encode() for correction in CORRECTIONS),
     ):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
@@ -247,7 +259,7 @@ def failure_message(command: Sequence[str], outcome: str, output: str, cache: Pa
     """What failed, the end of what it said, and what a person can do about it."""
     lines = [line for line in output.splitlines() if line.strip()][-OUTPUT_LINES_MAX:]
     said = "".join(f"    {line}\n" for line in lines)
-    if any(words in output.lower() for words in NETWORK_FAILURES):
+    if NETWORK_FAILURE.search(output.lower()):
         cause = f"The Go modules could not be fetched, and no earlier build is in {cache}."
         advice = (
             "give this machine a Go module proxy that it can reach (GOPROXY, HTTPS_PROXY), or copy that folder "
@@ -262,10 +274,51 @@ def failure_message(command: Sequence[str], outcome: str, output: str, cache: Pa
     )
 
 
-def compile_binary(toolchain: Toolchain, environment: Mapping[str, str], into: Path, cache: Path) -> str:
-    """Compile CometBFT into `into`; returns the version of the Go that did it."""
+def module_folder(toolchain: Toolchain, environment: Mapping[str, str], module: str, cache: Path) -> Path:
+    """Where Go has put a module of the pin, after checking it against go.sum."""
+    command = [str(toolchain.go), "mod", "download", "-json", module]
+    return Path(json.loads(run(command, environment, ENGINE_FOLDER, cache))["Dir"])
+
+
+def corrected_module(published: Path, scratch: Path) -> Path:
+    """A copy of CometBFT with the corrections; a go.mod beside it, which is returned, says so.
+
+    Raises:
+        EngineBuildError: what is to be corrected is not there.
+    """
+    folder = scratch / "cometbft"
+    shutil.copytree(published, folder, copy_function=shutil.copyfile)
+    for path in (folder, *folder.rglob("*/")):
+        path.chmod(0o755)
+    for correction in CORRECTIONS:
+        path = folder / correction.file
+        source = path.read_text() if path.is_file() else ""
+        if source.count(correction.published) != 1:
+            raise EngineBuildError(
+                f"{correction.file} of CometBFT has no `{correction.published}` to correct.\n"
+                "What to do: look whether this version needs the correction in engine/compile_engine.py."
+            )
+        path.write_text(source.replace(correction.published, correction.corrected))
+    go_mod = scratch / "go.mod"
+    go_mod.write_text(f"{(ENGINE_FOLDER / 'go.mod').read_text()}\nreplace {COMETBFT} => {folder}\n")
+    shutil.copyfile(ENGINE_FOLDER / "go.sum", scratch / "go.sum")
+    return go_mod
+
+
+def compile_binary(
+    toolchain: Toolchain, environment: Mapping[str, str], go_mod: Path, into: Path, cache: Path
+) -> str:
+    """Compile CometBFT by a go.mod into `into`; returns the version of the Go that did it."""
     run(
-        [str(toolchain.go), "build", *BUILD_FLAGS, "-o", str(into / "cometbft"), COMMAND],
+        [
+            str(toolchain.go),
+            "build",
+            *BUILD_FLAGS,
+            f"-modfile={go_mod}",
+            "-o",
+            str(into / "cometbft"),
+            COMMAND,
+        ],
         environment,
         ENGINE_FOLDER,
         cache,
@@ -273,21 +326,15 @@ def compile_binary(toolchain: Toolchain, environment: Mapping[str, str], into: P
     return run([str(toolchain.go), "env", "GOVERSION"], environment, ENGINE_FOLDER, cache).strip()
 
 
-def describe_messages(toolchain: Toolchain, environment: Mapping[str, str], into: Path, cache: Path) -> None:
+def describe_messages(cometbft: Path, gogoproto: Path, into: Path, cache: Path) -> None:
     """Write the descriptor set of the ABCI messages, and the licence of what the binary is made of."""
-
-    def module_folder(module: str) -> Path:
-        command = [str(toolchain.go), "list", "-m", "-f", "{{.Dir}}", module]
-        return Path(run(command, environment, ENGINE_FOLDER, cache).strip())
-
-    cometbft = module_folder(COMETBFT)
     run(
         [
             sys.executable,
             "-m",
             "grpc_tools.protoc",
             f"-I{cometbft / 'proto'}",
-            f"-I{module_folder(GOGOPROTO)}",
+            f"-I{gogoproto}",
             "--include_imports",
             f"--descriptor_set_out={into / 'abci.binpb'}",
             ABCI_PROTO,
@@ -311,8 +358,10 @@ def build(digest: str, cache: Path, environment: Mapping[str, str]) -> Path:
         go_env = go_environment(toolchain, environment, scratch)
         version = pinned_version(go_mod, COMETBFT)
         print(f"Compiling CometBFT {version}: a minute or two, once for this version.", file=sys.stderr)
-        go = compile_binary(toolchain, go_env, result, finished)
-        describe_messages(toolchain, go_env, result, finished)
+        modules = (COMETBFT, GOGOPROTO)
+        cometbft, gogoproto = (module_folder(toolchain, go_env, module, finished) for module in modules)
+        go = compile_binary(toolchain, go_env, corrected_module(cometbft, scratch), result, finished)
+        describe_messages(cometbft, gogoproto, result, finished)
         built = Built(
             digest=digest,
             cometbft=version,

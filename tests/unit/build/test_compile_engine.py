@@ -13,6 +13,7 @@ import compile_engine
 from compile_engine import (
     BUILD_FLAGS,
     COMETBFT,
+    CORRECTIONS,
     ENGINE_FOLDER,
     Built,
     EngineBuildError,
@@ -20,6 +21,7 @@ from compile_engine import (
     build_digest,
     cache_folder,
     choose_toolchain,
+    corrected_module,
     destinations,
     ensure_engine,
     failure_message,
@@ -113,6 +115,43 @@ def test_a_build_is_named_by_everything_that_decides_it(pin: Path) -> None:
         (pin / name).write_text((pin / name).read_text() + "\n")
         digests.append(build_digest(pin, "linux-x86_64"))
     assert len(set(digests)) == 4
+
+
+def published_module(folder: Path) -> Path:
+    """A module that has what is corrected, as Go puts modules: nobody may write to it."""
+    for correction in CORRECTIONS:
+        path = folder / correction.file
+        path.parent.mkdir(parents=True)
+        path.write_text(f"before {correction.published} after")
+        path.chmod(0o444)
+        path.parent.chmod(0o555)
+    return folder
+
+
+def test_the_engine_is_compiled_from_a_corrected_copy(tmp_path: Path) -> None:
+    published = published_module(tmp_path / "published")
+    go_mod = corrected_module(published, tmp_path)
+    copy = go_mod.parent / "cometbft"
+    for correction in CORRECTIONS:
+        assert (copy / correction.file).read_text() == f"before {correction.corrected} after"
+        assert (published / correction.file).read_text() == f"before {correction.published} after"
+    assert go_mod.read_text() == f"{(ENGINE_FOLDER / 'go.mod').read_text()}\nreplace {COMETBFT} => {copy}\n"
+    assert (go_mod.parent / "go.sum").read_bytes() == (ENGINE_FOLDER / "go.sum").read_bytes()
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_what_is_corrected_must_be_there_once(tmp_path: Path, times: int) -> None:
+    published = tmp_path / "published"
+    (published / CORRECTIONS[0].file).parent.mkdir(parents=True)
+    (published / CORRECTIONS[0].file).write_text(CORRECTIONS[0].published * times)
+    with pytest.raises(EngineBuildError, match="needs the correction"):
+        corrected_module(published, tmp_path)
+
+
+def test_a_correction_names_another_build(pin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = build_digest(pin, "linux-x86_64")
+    monkeypatch.setattr(compile_engine, "CORRECTIONS", ())
+    assert build_digest(pin, "linux-x86_64") != before
 
 
 def test_a_line_that_moves_between_the_files_changes_the_name(pin: Path) -> None:
