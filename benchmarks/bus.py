@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -59,6 +59,7 @@ TYPE: Final = "ProductOffering"
 BATCHES_IN_FLIGHT: Final = 2
 BATCH: Final = 100
 STATE: Final = "state.db"
+LEDGER: Final = "hansa.pubsub.ledger"
 START_TIMEOUT_S: Final = 60.0
 
 
@@ -88,8 +89,16 @@ class Issuer:
 
 
 @contextlib.asynccontextmanager
-async def ledgers(folder: Path, issuers: Sequence[Issuer]) -> AsyncIterator[tuple[CometBftBus, ...]]:
-    """A validator for each issuer, connected to all others; yields their buses."""
+async def ledgers(
+    folder: Path, issuers: Sequence[Issuer], changed: Mapping[str, str] | None = None
+) -> AsyncIterator[tuple[CometBftBus, ...]]:
+    """A validator for each issuer, connected to all others; yields their buses.
+
+    Args:
+        folder: Where they live.
+        issuers: The members.
+        changed: The module that is the ledger application of a member, by its DID, where it is another one.
+    """
     keys = [(EngineKey.generate(), EngineKey.generate()) for _ in issuers]
     ports = free_ports(len(issuers))
     validators = [
@@ -116,7 +125,7 @@ async def ledgers(folder: Path, issuers: Sequence[Issuer]) -> AsyncIterator[tupl
                 is_single_machine=True,
             )
             write_home(home, settings, genesis, node_key=keys[number][0], validator_key=keys[number][1])
-            await _start(stack, home)
+            await _start(stack, home, (changed or {}).get(issuer.did, LEDGER))
             homes.append(home)
         buses = []
         for home in homes:
@@ -140,19 +149,12 @@ async def settled(buses: Sequence[CometBftBus]) -> None:
                 await asyncio.sleep(0.1)
 
 
-async def _start(stack: contextlib.AsyncExitStack, home: Path) -> None:
+async def _start(stack: contextlib.AsyncExitStack, home: Path, module: str) -> None:
     """A ledger application and its engine."""
-    application = (
-        sys.executable,
-        "-m",
-        "hansa.pubsub.ledger",
-        "--state",
-        STATE,
-        "--socket",
-        ABCI_SOCKET,
-    )
+    application = (sys.executable, "-m", module, "--state", STATE, "--socket", ABCI_SOCKET)
     engine = (str(engine_binary()), "start", "--home", ".")
-    for command, environment in ((application, dict(os.environ)), (engine, engine_environment(os.environ))):
+    importing = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    for command, environment in ((application, importing), (engine, engine_environment(os.environ))):
         with (home / "log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *command, cwd=home, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log

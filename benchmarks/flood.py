@@ -3,10 +3,11 @@
 In one process: how long the ledger application takes to refuse what cannot be valid, and to check again what
 waits after a block that does not concern it.
 
-On four validators: one of them floods with valid batches from a process of its own, without limit. What it
-makes is handed to the engines of all four, as an engine does whose application is changed to take everything.
-Meanwhile the three others publish; their commit latency, and their throughput as a ratio to that without the
-flood, are what counts.
+On four validators: one of them floods with valid batches from a process of its own, without limit. Its
+ledger application takes everything (`benchmarks.flooding_ledger`), so that its engine hands everything to the
+others. Meanwhile the three others publish; their commit latency, and their throughput as a ratio to that
+without the flood, are what counts: as soon as the flood begins, while the flooding member may still publish
+what its quota allows at once, and later.
 """
 
 from __future__ import annotations
@@ -43,13 +44,15 @@ from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 
 WAITING_BATCHES: Final = 10
-IN_FLIGHT: Final = 4
-"""Submissions of the flood at a time, at each engine."""
+IN_FLIGHT: Final = 8
+"""Submissions of the flood at a time."""
 SIGNED_BATCHES: Final = 200
 """The flood signs so many batches at a time, so that signing is not what limits it."""
-FLOOD_LEAD_S: Final = 3.0
+FLOOD_LEAD_S: Final = 2.0
 """How long the flood runs before anything is measured."""
 REST_S: Final = 0.2
+ALONE: Final = "alone"
+BUSY: Final = "beside a flood that reaches nobody"
 NICENESS: Final = 10
 """Of the flood: elsewhere it would have a machine of its own."""
 
@@ -147,48 +150,58 @@ def nested(depth: int) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def flooded(folder: Path, issuer: Issuer, homes: Sequence[Path]) -> AsyncIterator[None]:
-    """A flood of a member's valid batches, in a process of its own."""
-    key = folder / "flooding.jwk"
+async def flooded(plan: Plan, folder: Path, home: Path, issuer: Issuer) -> AsyncIterator[None]:
+    """A flood of an issuer's valid batches at one engine, in a process of its own."""
+    key = folder / f"{issuer.member.name}.jwk"
     issuer.key.save(key)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.flood", str(key), issuer.did, *map(str, homes)
+        sys.executable,
+        "-m",
+        "benchmarks.flood",
+        str(key),
+        issuer.did,
+        str(home),
+        str(plan.flood_signed),
+        stdout=asyncio.subprocess.PIPE,
     )
+    assert process.stdout is not None
     try:
+        await process.stdout.readline()
         await asyncio.sleep(FLOOD_LEAD_S)
-        assert process.returncode is None, "the flood runs"
+        assert process.returncode is None, "the flood goes on"
         yield
     finally:
         await stop(process)
 
 
-async def flood(key: SigningKey, did: str, homes: Sequence[Path]) -> None:
-    """Hand valid batches to all engines, for ever."""
+async def flood(key: SigningKey, did: str, home: Path, signed_ahead: int) -> None:
+    """Hand valid batches to an engine, for ever. Some are signed before, so that signing costs nothing then."""
     issuer = Issuer("flooding")
     issuer.key, issuer.did, issuer.signer = key, did, BatchSigner(key, did, SystemClock())
-    seqs = itertools.count(int(SystemClock().now().timestamp() * 1000))
-    made: asyncio.Queue[tuple[aiohttp.ClientSession, bytes]] = asyncio.Queue(SIGNED_BATCHES)
+    first_seq = int(SystemClock().now().timestamp() * 1000)
+    signed = [submission(batch(issuer, first_seq + number)) for number in range(signed_ahead)]
+    print("begins", flush=True)
+    further = (submission(batch(issuer, seq)) for seq in itertools.count(first_seq + signed_ahead))
+    bodies = itertools.chain(signed, further)
 
-    async def hand_over() -> None:
-        while True:
-            session, body = await made.get()
-            try:
-                async with session.post("http://engine/", data=body) as answer:
-                    await answer.read()
-            except aiohttp.ClientError:
-                await asyncio.sleep(REST_S)
+    async def hand_over_all(session: aiohttp.ClientSession) -> None:
+        for body in bodies:
+            await hand_over(session, body)
 
-    async with contextlib.AsyncExitStack() as stack:
-        sessions = []
-        for home in homes:
-            sockets = stack.enter_context(SocketFolder(home))
-            connector = aiohttp.UnixConnector(sockets.path(RPC_SOCKET))
-            sessions.append(await stack.enter_async_context(aiohttp.ClientSession(connector=connector)))
-        workers = [asyncio.create_task(hand_over()) for _ in range(IN_FLIGHT * len(homes))]
-        while not any(worker.done() for worker in workers):
-            body = submission(batch(issuer, next(seqs)))
-            for session in sessions:
-                await made.put((session, body))
+    with SocketFolder(home) as sockets:
+        connector = aiohttp.UnixConnector(sockets.path(RPC_SOCKET))
+        async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as group:
+            for _ in range(IN_FLIGHT):
+                group.create_task(hand_over_all(session))
+
+
+async def hand_over(session: aiohttp.ClientSession, body: bytes) -> None:
+    """A submission, whatever becomes of it."""
+    try:
+        async with session.post("http://engine/", data=body) as answer:
+            await answer.read()
+    except aiohttp.ClientError:
+        await asyncio.sleep(REST_S)
 
 
 def submission(transaction: bytes) -> bytes:
@@ -200,21 +213,47 @@ def submission(transaction: bytes) -> bytes:
 async def beside_a_flood(plan: Plan, folder: Path) -> Table:
     """Latency and throughput of the honest members, without and beside a flood."""
     issuers = [Issuer(f"member-{number}") for number in range(1, plan.members + 1)]
-    async with ledgers(folder, issuers) as buses:
+    flooding, stranger = issuers[-1], Issuer("stranger")
+    home = folder / flooding.member.name
+    phases: dict[str, tuple[Row, ...]] = {}
+    async with ledgers(folder, issuers, {flooding.did: "benchmarks.flooding_ledger"}) as buses:
         honest: tuple[Sequence[Issuer], Sequence[CometBftBus]] = (issuers[:-1], buses[:-1])
-        quiet = (await latency(plan, *honest), await throughput(plan, *honest))
-        homes = [folder / issuer.member.name for issuer in issuers]
-        async with flooded(folder, issuers[-1], homes):
-            loud = (await latency(plan, *honest), await throughput(plan, *honest))
-    rates = [next(one.value for one in row[1].figures if one.label == "events") for row in (quiet, loud)]
-    retained = Row(
-        "the honest members' throughput", (Figure("of that without", rates[1] / rates[0], "ratio"),)
-    )
+        phases[ALONE] = (await latency(plan, *honest), await throughput(plan, *honest))
+        async with flooded(plan, folder, home, stranger):
+            phases[BUSY] = (await throughput(plan, *honest),)
+        async with flooded(plan, folder, home, flooding):
+            phases["as a flood begins"] = (await throughput(plan, *honest),)
+            await published(plan, flooding, buses[0])
+            phases["beside a flood"] = (await latency(plan, *honest), await throughput(plan, *honest))
     rows = [
-        *(Row(f"{row.name}, alone", row.figures) for row in quiet),
-        *(Row(f"{row.name}, beside a flood", row.figures) for row in loud),
+        Row(f"{row.name}, {phase}", row.figures) for phase, measured in phases.items() for row in measured
     ]
-    return Table(f"{plan.members} validators, one of which floods", (*rows, retained))
+    retained = [
+        Row(
+            f"the honest members' throughput, {phase}",
+            (
+                Figure("of that alone", rate(measured) / rate(phases[ALONE]), "ratio"),
+                Figure("on a machine as busy", rate(measured) / rate(phases[BUSY]), "ratio"),
+            ),
+        )
+        for phase, measured in phases.items()
+        if phase not in (ALONE, BUSY)
+    ]
+    return Table(f"{plan.members} validators, one of which floods", (*rows, *retained))
+
+
+def rate(rows: Sequence[Row]) -> float:
+    """Events a second."""
+    return next(figure.value for row in rows for figure in row.figures if figure.label == "events")
+
+
+async def published(plan: Plan, flooding: Issuer, bus: CometBftBus) -> None:
+    """Wait until a member has published what it may publish at once."""
+    count = 0
+    async for page in bus.follow(0):
+        count += sum(committed.event.issuer == flooding.did for committed in page.events)
+        if count >= plan.flood_events:
+            return
 
 
 async def measure(plan: Plan, folder: Path) -> list[Table]:
@@ -225,8 +264,8 @@ async def measure(plan: Plan, folder: Path) -> list[Table]:
 def main() -> None:
     """Flood until the process is ended."""
     os.nice(NICENESS)
-    key, did, *homes = sys.argv[1:]
-    asyncio.run(flood(SigningKey.load(Path(key)), did, [Path(home) for home in homes]))
+    key, did, home, signed_ahead = sys.argv[1:]
+    asyncio.run(flood(SigningKey.load(Path(key)), did, Path(home), int(signed_ahead)))
 
 
 if __name__ == "__main__":

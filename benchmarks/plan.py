@@ -24,6 +24,8 @@ class Plan(msgspec.Struct, frozen=True):
     pause_s: float = 0.05
     # The flood.
     refusals: int = 1000
+    flood_signed: int = 4000
+    flood_events: int = 30_000
     # The league.
     league_changes: int = 100
     sustained_changes: int = 6_000
@@ -47,6 +49,8 @@ QUICK: Final = Plan(
     bus_batches=1,
     pause_s=0.01,
     refusals=20,
+    flood_signed=40,
+    flood_events=500,
     league_changes=5,
     sustained_changes=100,
     sustained_connections=2,

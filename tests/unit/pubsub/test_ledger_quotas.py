@@ -113,9 +113,14 @@ def test_honest_load_passes_the_default_quotas() -> None:
         load = Load(100, 40_000)
         assert refusal(issuer, load, time_ms, params) is None
         issuer = spend(issuer, load, params, time_ms)
-    for second in range(3600):  # 540 changes a second for an hour
+    for second in range(60):  # 540 changes a second for a minute
         time_ms = START_MS + import_ms + 1000 * second
         load = Load(540, 540 * 400)
+        assert refusal(issuer, load, time_ms, params) is None
+        issuer = spend(issuer, load, params, time_ms)
+    for second in range(60, 3600):  # 250 changes a second for an hour
+        time_ms = START_MS + import_ms + 1000 * second
+        load = Load(250, 250 * 400)
         assert refusal(issuer, load, time_ms, params) is None
         issuer = spend(issuer, load, params, time_ms)
 

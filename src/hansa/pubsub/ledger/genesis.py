@@ -37,10 +37,10 @@ class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far an event's time may lie before that of its block."""
     heartbeat_s: int = 60
     """Longest time without a block."""
-    issuer_events_per_s: int = 1000
+    issuer_events_per_s: int = 250
     """What an issuer may publish over a long time."""
-    issuer_bytes_per_s: int = 1_000_000
-    issuer_burst_s: int = 10
+    issuer_bytes_per_s: int = 250_000
+    issuer_burst_s: int = 120
     """How many seconds' worth of it an issuer may publish at once."""
     issuer_bytes_per_day: int = 1_073_741_824
 
