@@ -91,6 +91,8 @@ class AsgiClient:
         if not messages:
             return Response(0, {}, b"")
         start, *rest = messages
+        names = [name.lower() for name, _ in start["headers"]]
+        assert len(names) == len(set(names)), f"a header comes twice: {names}"
         answered = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
         return Response(start["status"], answered, b"".join(message.get("body", b"") for message in rest))
 

@@ -117,6 +117,28 @@ def _authenticate(settings: Settings, clock: Clock) -> TokenAuthenticate:
     return TokenAuthenticate(key, settings.did, clock, settings.limits.token_lifetime_max_s)
 
 
+def league_context(
+    settings: Settings,
+    context: Context,
+    bus: CometBftBus,
+    registry: MemberRegistry,
+    caller_check: MemberCallerCheck,
+) -> LeagueContext:
+    """What the handlers of `/league/v1` work with."""
+    return LeagueContext(
+        store=context.store,
+        bus=bus.for_strangers,
+        registry=registry,
+        caller_check=caller_check,
+        authenticate=context.authenticate,
+        dangling_references=partial(context.rules.dangling_references, context.store),
+        did=settings.did,
+        clock=context.clock,
+        limits=settings.limits,
+        distribution=PublicParts(context.models),
+    )
+
+
 class Clients:
     """A client for each purpose, so that a request for one cannot go where only another may."""
 
@@ -254,24 +276,15 @@ class Marketplace:
             settings, store, self.bus, registry, replication, children, self.tasks, clock
         )
         caller_check = MemberCallerCheck(did, endpoint, registry.known, clock, limits)
-        league = LeagueContext(
-            store=store,
-            bus=self.bus.for_strangers,
-            registry=registry,
-            caller_check=caller_check,
-            authenticate=authenticate,
-            dangling_references=partial(context.rules.dangling_references, store),
-            did=did,
-            clock=clock,
-            limits=limits,
-            distribution=PublicParts(models),
-        )
+        league = league_context(settings, context, self.bus, registry, caller_check)
         caches = (*store.caches, *business.caches, *hub.caches, authenticate.cache, caller_check.key_cache)
         own = OwnRoutes(store, reporter, ledger, traffic, hub, caches, authenticate)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview)
         rest = rest_application([*own.routes(), *portal.routes(), *league_routes(league)])
         self.metrics: Final = own.metrics_application()
-        self.front_door = FrontDoor(business, rest, traffic, reporter.is_disk_full, clock)
+        self.front_door = FrontDoor(
+            business, rest, traffic, reporter.is_disk_full, clock, settings.allowed_origins
+        )
 
     async def close(self) -> None:
         """Stop what runs and let go of everything, in the order in which parts need one another."""

@@ -31,14 +31,15 @@ class HtmlPage(msgspec.Struct, frozen=True):
         return f"{render('frame', title=title, style=style, body=body, script=script)}\n".encode()
 
     def headers(self) -> dict[str, str]:
-        """Headers of the page. A script may send requests to this marketplace, and nowhere else."""
+        """Headers of the page, beside those that the server gives every response.
+
+        A script may send requests to this marketplace, and nowhere else.
+        """
         allowed = f"script-src {_source(self.script)}; connect-src 'self'; " if self.script else ""
         return {
             "Content-Security-Policy": f"default-src 'none'; style-src {_source(STYLE + self.style)}; {allowed}"
             "img-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-            "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
-            "Referrer-Policy": "no-referrer",
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cache-Control": "no-store",
         }

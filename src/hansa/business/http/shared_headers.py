@@ -21,14 +21,12 @@ Header = tuple[bytes, bytes]
 
 EXPOSED: Final = (
     "Link", "X-Total-Count", "X-Result-Count", "Content-Range", "Accept-Ranges", "ETag", "Location", "Retry-After",
-    "Hansa-Missing", "Hansa-Publication", "Hansa-Unindexed", "Hansa-Unresolved", "Hansa-Words",
+    "Hansa-Missing", "Hansa-Publication", "Hansa-Unindexed", "Hansa-Unresolved", "Hansa-Words", "X-Request-Id",
 )  # fmt: skip
 """Headers of responses that scripts of other origins may read."""
 READ_HEADERS: Final = "Accept, If-Modified-Since, If-None-Match, Range"
 """Headers of requests that they may send without a token."""
-ALL_HEADERS: Final = (
-    f"{READ_HEADERS}, Authorization, Content-Encoding, Content-Type, If-Match, If-Unmodified-Since, Prefer"
-)
+ALL_HEADERS: Final = f"{READ_HEADERS}, Authorization, Content-Encoding, Content-Type, If-Match, If-Unmodified-Since, Prefer, X-Request-Id"
 PREFLIGHT_MAX_AGE_S: Final = 600
 READS: Final = frozenset({"GET", "HEAD"})
 
@@ -91,6 +89,23 @@ class SharedHeaders:
             if allowed is not None:
                 return allowed
         return self._private if has_token else self._public
+
+    @property
+    def varies_by_origin(self) -> bool:
+        """Whether a response depends on the origin of the page that requests it."""
+        return bool(self._origins)
+
+    def cross_origin(self, origin: bytes | None, *, has_token: bool, is_open: bool) -> tuple[Header, ...]:
+        """The headers of a response that let a page of another origin read it; none when it may not.
+
+        Args: as of `block`.
+        """
+        if is_open and not has_token:
+            return (_ANY_ORIGIN, _EXPOSE)
+        if origin in self._origins:
+            assert origin is not None, "an allowed origin is a text"
+            return ((b"access-control-allow-origin", origin), _EXPOSE)
+        return ()
 
     def preflight(
         self, origin: bytes | None, method: bytes | None, allowed: tuple[str, ...], *, is_open: bool

@@ -35,16 +35,24 @@ async def _on_error(_: Request, error: Exception) -> Response:
     return response_of(error)
 
 
-async def _on_http_exception(_: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: an unknown path, a method that a path does not have."""
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return response_of(Refused(Code.NOT_FOUND, "There is no resource at this path."))
     if error.status_code == 405:
+        if request.method == "OPTIONS":
+            return _options(error.headers or {})
         return _method_not_allowed(error.headers or {})
     if error.status_code >= 500:
         return response_of(HansaError(Code.INTERNAL, "internal"))
     return response_of(Refused(Code.MALFORMED, "The request cannot be parsed."))
+
+
+def _options(headers: Mapping[str, str]) -> Response:
+    """204 with the methods that there are (RFC 9110, section 9.3.7)."""
+    methods = {*headers.get("Allow", "").split(", "), "OPTIONS"}
+    return Response(status_code=204, headers={"allow": ", ".join(sorted(methods))})
 
 
 def _method_not_allowed(headers: Mapping[str, str]) -> Response:

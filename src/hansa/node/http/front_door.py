@@ -8,17 +8,17 @@ disk is nearly full, writes are answered with 503, and reads go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, Protocol
 
 import structlog
 
 from hansa.business.http.messages import Response, error_response, send_response
-from hansa.business.http.shared_headers import FOR_ALL, FOR_ONE, HeaderBlock, SharedHeaders, has_token
+from hansa.business.http.shared_headers import HeaderBlock, SharedHeaders, has_token
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
-from hansa.identity.requests import MEMBER_TOKEN_HEADER
 from hansa.node.http.fast_path import EXTENSION, FastPath
+from hansa.node.http.rest_headers import RestHeaders
 from hansa.node.http.traffic import Traffic
 
 Message = MutableMapping[str, Any]
@@ -30,11 +30,6 @@ WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 DISK_RETRY_AFTER_S: Final = 30.0
 LEAGUE_PATH: Final = "/league/"
 STREAM_PATH: Final = "/stream"
-CACHE_CONTROL: Final = b"cache-control"
-CREDENTIALS: Final = frozenset({b"authorization", MEMBER_TOKEN_HEADER.lower().encode()})
-"""Headers by which a caller is known, in lower case."""
-VARY_OF_REST: Final = (b"vary", f"Accept, Authorization, {MEMBER_TOKEN_HEADER}".encode())
-"""What a response beside the TM Forum APIs depends on."""
 
 log = structlog.get_logger("hansa.node")
 
@@ -58,6 +53,7 @@ class FrontDoor:
         traffic: Counts.
         is_disk_full: Whether writes are refused.
         clock: For the duration of requests.
+        allowed_origins: Web origins whose pages may send tokens.
     """
 
     def __init__(
@@ -67,6 +63,7 @@ class FrontDoor:
         traffic: Traffic,
         is_disk_full: Callable[[], bool],
         clock: Clock,
+        allowed_origins: Iterable[str] = (),
     ) -> None:
         self._business = business
         self._rest = rest
@@ -76,6 +73,7 @@ class FrontDoor:
         self._streams: set[asyncio.Task[Any]] = set()
         self._is_stopping = False
         self._shared = SharedHeaders()
+        self._rest_headers = RestHeaders(SharedHeaders(allowed_origins))
 
     def stop_streams(self) -> None:
         """End the responses that have no end of their own, so that the server can stop."""
@@ -155,14 +153,9 @@ class FrontDoor:
     def _shared_block(self, scope: MutableMapping[str, Any]) -> HeaderBlock:
         return self._shared.block(None, has_token=has_token(scope["headers"]), is_open=False)
 
-    @staticmethod
-    def _complete_head(scope: MutableMapping[str, Any], message: Message) -> None:
-        """Tell caches whom a response is for, as far as whoever made it did not."""
-        headers = [*message["headers"], VARY_OF_REST]
-        if not any(name.lower() == CACHE_CONTROL for name, _ in headers):
-            is_private = any(name in CREDENTIALS for name, _ in scope["headers"])
-            headers.append((CACHE_CONTROL, FOR_ONE if is_private else FOR_ALL))
-        message["headers"] = headers
+    def _complete_head(self, scope: MutableMapping[str, Any], message: Message) -> None:
+        """Tell caches and browsers whom a response is for, as far as whoever made it did not."""
+        message["headers"] = [*message["headers"], *self._rest_headers.of(scope, message["headers"])]
 
     async def _answer_stream(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Have a stream answered, which ends with the client or with this marketplace."""

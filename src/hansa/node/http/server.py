@@ -35,7 +35,7 @@ SWITCH_INTERVAL_S: Final = 0.0002
 COLLECTION_THRESHOLDS: Final = (20_000, 20, 50)
 """Of Python's three generations: requests leave few cycles, so that collections can be rare."""
 
-HEADERS: Final = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin")]
+HEADERS: Final = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")]
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):

@@ -126,7 +126,7 @@ BUSINESS_SETTINGS: Final = (
         "allowed_origins",
         "list of texts",
         (),
-        "Web origins whose pages may send tokens to the TM Forum APIs and read the answers. Pages of every origin may read "
+        "Web origins whose pages may send tokens to the TM Forum APIs and to `/league/v1`, and read the answers. Pages of every origin may read "
         "what is public.",
         ("https://shop.example",),
     ),

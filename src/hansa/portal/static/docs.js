@@ -136,5 +136,17 @@ if (search) {
   });
 }
 
+// A browser keeps a page as it was left, to show it again: nobody else must see what a token opened.
+function forget() {
+  const token = document.getElementById("token");
+  if (token) token.value = "";
+  for (const answer of document.querySelectorAll(".answer")) answer.replaceChildren();
+}
+
+addEventListener("pagehide", forget);
+addEventListener("pageshow", (event) => { if (event.persisted) forget(); });
+document.getElementById("token")?.addEventListener("input", () => {
+  for (const answer of document.querySelectorAll(".answer")) answer.replaceChildren();
+});
 addEventListener("hashchange", openTarget);
 openTarget();

@@ -1,0 +1,64 @@
+"""Headers of the responses beside the TM Forum APIs: whom they are for, and which pages may read them.
+
+The rules are those of `hansa.business.http.shared_headers`: pages of every origin read, without a token, what
+everybody may read (`/league/v1`, health, descriptions); those of an allowed origin send tokens too. Pages for
+people are for their own origin alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableMapping
+from typing import Any, Final
+
+from hansa.business.http.shared_headers import FOR_ALL, FOR_ONE, READS, Header, SharedHeaders
+from hansa.identity.requests import MEMBER_TOKEN_HEADER
+
+CACHE_CONTROL: Final = b"cache-control"
+CREDENTIALS: Final = frozenset({b"authorization", MEMBER_TOKEN_HEADER.lower().encode()})
+"""Headers by which a caller is known, in lower case."""
+VARY: Final = f"Accept, Authorization, {MEMBER_TOKEN_HEADER}".encode()
+"""What such a response depends on, beside the origin."""
+OPEN_PREFIXES: Final = ("/league/",)
+OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
+DESCRIPTIONS: Final = ("/docs/", ".json")
+
+
+class RestHeaders:
+    """What is added to such a response.
+
+    Args:
+        shared: The origins that the operator allowed.
+    """
+
+    def __init__(self, shared: SharedHeaders) -> None:
+        self._shared = shared
+        self._vary: Final[Header] = (b"vary", VARY + b", Origin" if shared.varies_by_origin else VARY)
+
+    def of(self, scope: MutableMapping[str, Any], headers: Iterable[Header]) -> list[Header]:
+        """The further headers of the response to a request that has those already."""
+        requested = dict(scope["headers"])
+        response = {name.lower(): value for name, value in headers}
+        method, origin = scope["method"], requested.get(b"origin")
+        has_token = not CREDENTIALS.isdisjoint(requested)
+        added: list[Header] = [self._vary]
+        if CACHE_CONTROL not in response:
+            added.append((CACHE_CONTROL, FOR_ONE if has_token else FOR_ALL))
+        elif has_token and response[CACHE_CONTROL] == FOR_ALL:
+            added.append((CACHE_CONTROL, FOR_ONE))
+        may_be_read = is_open(scope["path"])
+        added += self._shared.cross_origin(
+            origin, has_token=has_token, is_open=may_be_read and method in READS
+        )
+        if method == "OPTIONS":
+            allowed = tuple(response.get(b"allow", b"").decode("latin-1").split(", "))
+            later = requested.get(b"access-control-request-method")
+            added += self._shared.preflight(origin, later, allowed, is_open=may_be_read)
+        return added
+
+
+def is_open(path: str) -> bool:
+    """Whether pages of every origin may read at a path."""
+    if path in OPEN_PATHS or path.startswith(OPEN_PREFIXES):
+        return True
+    start, end = DESCRIPTIONS
+    return path.startswith(start) and path.endswith(end)
