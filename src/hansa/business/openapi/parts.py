@@ -98,8 +98,7 @@ HEADERS: Final[Mapping[str, Part]] = {
     },
     "ETag": {
         "description": "Version of the entity, for `If-Match` and `If-None-Match` (RFC 9110).",
-        "required": True,
-        "schema": {"type": "string", "pattern": '^"[^"]+"$'},
+        "schema": {"type": "string", "examples": ['"3f786850e387550fdab836ed7e6dc881"']},
     },
     "Last-Modified": {
         "description": "When the entity was last written, to the second (RFC 9110).",
