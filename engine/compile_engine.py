@@ -56,8 +56,7 @@ class Correction:
 
 
 CORRECTIONS = (
-    # Meant as milliseconds, it is read as nanoseconds: while an application does not read, the client that
-    # talks to it spins, and takes a core for as long (docs/decisions/0026).
+    # Meant as milliseconds, read as nanoseconds: a client spins while its application computes (decision 0026).
     Correction(
         "abci/client/socket_client.go",
         'timer.NewThrottleTimer("socketClient", flushThrottleMS)',
@@ -67,7 +66,6 @@ CORRECTIONS = (
 
 BUILD_TIMEOUT_S = 3600
 """A build takes one or two minutes on two cores; a slow machine with a slow link may need much longer."""
-
 OUTPUT_LINES_MAX = 20
 """Lines of a failed command's output that an error quotes."""
 
@@ -274,10 +272,10 @@ def failure_message(command: Sequence[str], outcome: str, output: str, cache: Pa
     )
 
 
-def module_folder(toolchain: Toolchain, environment: Mapping[str, str], module: str, cache: Path) -> Path:
+def module_folder(toolchain: Toolchain, variables: Mapping[str, str], module: str, cache: Path) -> Path:
     """Where Go has put a module of the pin, after checking it against go.sum."""
     command = [str(toolchain.go), "mod", "download", "-json", module]
-    return Path(json.loads(run(command, environment, ENGINE_FOLDER, cache))["Dir"])
+    return Path(json.loads(run(command, variables, ENGINE_FOLDER, cache))["Dir"])
 
 
 def corrected_module(published: Path, scratch: Path) -> Path:
