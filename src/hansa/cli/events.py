@@ -184,7 +184,7 @@ class EventLines:
     def __init__(self, names: Mapping[str, str], width: int | None) -> None:
         self._names = names
         key_width = 16 if width is not None else KEY_LENGTH_CHARS
-        self._widths: tuple[int, ...] = (7, 24, 24, 44, 12, 5, 10, key_width)
+        self._widths: tuple[int, ...] = (8, 24, 24, 44, 12, 5, 10, key_width)
         self._headings: tuple[str, ...] = (
             *("position", "time of the event", "time of its block", "event"),
             *("member", "v", "status", "key"),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
+from typer.testing import CliRunner
 
+from hansa.cli.app import app
 from hansa.cli.demo.members import DemoMember, DemoProcesses, serving_process
 from hansa.cli.doctor.checks import (
     check_disk,
@@ -18,9 +21,18 @@ from hansa.cli.doctor.checks import (
     check_registration,
     check_store,
     check_validator,
+    verdict,
 )
-from hansa.cli.doctor.network import check_expiry, check_indexes
-from hansa.cli.doctor.results import CheckResult
+from hansa.cli.doctor.network import (
+    check_answer,
+    check_condition,
+    check_expiry,
+    check_indexes,
+    check_ledger,
+    conditions_in,
+    private_addresses,
+)
+from hansa.cli.doctor.results import CheckResult, look, ok, wrong
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
@@ -155,3 +167,92 @@ def test_filters_without_an_index_are_reported_with_what_to_do() -> None:
     assert result.state == "look"
     assert "ProductOffering.version (12 times)" in result.result
     assert "indexed_attributes" in (result.todo or "")
+
+
+REPORT: dict[str, Any] = {
+    "is_ready": True,
+    "version": "1.0",
+    "height": 7,
+    "peers": 3,
+    "lag": 0,
+    "powers": [{}, {}],
+    "conditions": [{"code": "quorum-missing", "message": "members with 20 of 40 …; not connected: riga"}],
+}
+
+
+def test_what_a_running_marketplace_reports_as_wrong_is_wrong_with_its_remedy() -> None:
+    (condition,) = map(check_condition, conditions_in(REPORT))
+    assert (condition.check, condition.state) == ("quorum-missing", "wrong")
+    assert "not connected: riga" in condition.result
+    assert "persistent_peers" in condition.todo
+    assert check_condition({"code": "validator-observes", "message": "observes"}).state == "look"
+    assert check_condition({"code": "of-a-later-release", "message": "?"}).state == "wrong"
+
+
+def test_it_answers_and_says_in_what_state() -> None:
+    assert [one.result for one in check_answer(REPORT)] == ["degraded, version 1.0"]
+    assert [one.result for one in check_answer({**REPORT, "conditions": []})] == ["ready, version 1.0"]
+    not_ready = {
+        **REPORT,
+        "is_ready": False,
+        "reasons": ["the disk is nearly full", REPORT["conditions"][0]["message"]],
+    }
+    assert [(one.state, one.result) for one in check_answer(not_ready)] == [
+        ("wrong", "not ready: the disk is nearly full")
+    ]
+
+
+def test_a_ledger_without_peers_is_wrong_but_in_a_league_of_one() -> None:
+    assert check_ledger(REPORT).state == "ok"
+    assert check_ledger({**REPORT, "peers": 0}).state == "wrong"
+    assert check_ledger({**REPORT, "peers": 0, "powers": [{}]}).state == "ok"
+    assert check_ledger({**REPORT, "height": None}).state == "wrong"
+
+
+def test_all_is_well_only_when_nothing_has_to_be_looked_at() -> None:
+    well, noted, failed = (
+        ok("disk", "free"),
+        look("clock", "?", "Look."),
+        wrong("store", "damaged", "Restore."),
+    )
+    assert verdict([well, well]) == "All is well."
+    assert verdict([well, noted]) == "None of 2 checks failed, 1 should be looked at."
+    assert verdict([well, failed]) == "1 of 2 checks failed."
+    assert verdict([failed, noted]) == "1 of 2 checks failed, 1 should be looked at."
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "private"),
+    [
+        ("http://10.1.2.3:8080", ("10.1.2.3",)),
+        ("https://[fd00::2]", ("fd00::2",)),
+        ("http://127.0.0.1:1", ("127.0.0.1",)),
+        ("https://8.8.8.8", ()),
+        ("https://inside.example", ("10.0.0.1", "fe80::1")),
+        ("https://both.example", ()),
+        ("https://nowhere.invalid", ()),
+    ],
+)
+async def test_an_endpoint_on_a_private_network_is_noticed(endpoint: str, private: tuple[str, ...]) -> None:
+    async def resolve(host: str) -> tuple[str, ...]:
+        names = {"inside.example": ("10.0.0.1", "fe80::1%eth0"), "both.example": ("10.0.0.1", "8.8.8.8")}
+        if host not in names:
+            raise OSError("unknown host")
+        return names[host]
+
+    assert await private_addresses(endpoint, resolve) == private
+
+
+def test_a_founder_on_a_private_network_is_told_the_setting(tmp_path: Path) -> None:
+    cards = []
+    for number, name in enumerate(("one", "two"), 1):
+        init_member(tmp_path / name, name, f"http://10.0.0.{number}", ManualClock(), p2p_port=29000 + number)
+        cards.append(str(tmp_path / name / "member.json"))
+    line = ["found", *cards, "--into", str(tmp_path / "one")]
+    result = CliRunner().invoke(app, line)
+    assert result.exit_code == 0
+    assert "two: at an address of a private network" in result.stderr
+    assert "allow_private_networks = true" in result.stderr
+    with (tmp_path / "one" / "hansa.toml").open("a") as settings:
+        settings.write("allow_private_networks = true\n")
+    assert "allow_private" not in CliRunner().invoke(app, line).stderr

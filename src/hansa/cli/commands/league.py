@@ -61,6 +61,29 @@ def found_league(
     _show_league(folder.read_genesis(encoded, genesis or Path("genesis")), folders, output)
     if genesis is None and not as_json:
         output.message(f"Send {folders[0] / folder.GENESIS} to the other members: all need the same one.")
+    for path in folders:
+        _warn_of_private_network(path, members, output)
+
+
+def _warn_of_private_network(folder: Path, cards: Sequence[MemberCard], output: Output) -> None:
+    """Say which setting a league on a private network needs, as soon as that can be known."""
+    import asyncio
+
+    from hansa.cli.doctor.network import private_addresses
+    from hansa.node.folder import CARD, read_card
+    from hansa.node.settings.loading import FILE_NAME, load_settings
+
+    if load_settings(folder, {}).allow_private_networks:
+        return
+    own = read_card(folder / CARD).member.did
+    others = [card.member for card in cards if card.member.did != own]
+    private = [member.name for member in others if asyncio.run(private_addresses(member.endpoint))]
+    if private:
+        output.message(
+            f"{', '.join(private)}: at an address of a private network, to which {folder} sends nothing, so their "
+            f"entities would never come. For a league on a private network put into {folder / FILE_NAME}: "
+            "allow_private_networks = true"
+        )
 
 
 def _genesis_of(path: Path, cards: Sequence[MemberCard]) -> bytes:

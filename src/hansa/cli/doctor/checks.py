@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from hansa.cli.demo.members import serving_process
 from hansa.cli.doctor.network import check_certificates, check_peers, check_running
 from hansa.cli.doctor.results import CheckResult, look, ok, result_of, wrong
 from hansa.cli.local import ENTROPY
-from hansa.cli.output import Output
+from hansa.cli.output import Output, printable
 from hansa.cli.versions import versions
 from hansa.core.access import OPERATOR
 from hansa.core.clock import Clock
@@ -41,6 +41,7 @@ DISK_FREE_FACTOR: Final = 4
 QUICK_CHECK_SIZE_MAX_BYTES: Final = 1_073_741_824
 UNCHECKED: Final = "too large to be checked here"
 PATHS_SHOWN_MAX: Final = 5
+CHECK_MAX_CHARS: Final = 24
 TOKEN_LIFETIME_S: Final = 60.0
 _REFUSED: Final = "SELECT entity_id, refusal_code FROM publication WHERE refusal_code IS NOT NULL ORDER BY refusal_code LIMIT ?"
 KEY_REMEDY: Final = (
@@ -60,10 +61,29 @@ def run_doctor(folder: Path | None, environment: Mapping[str, str], output: Outp
     if output.as_json:
         output.document(results)
     else:
-        rows = [[result.state, result.check, result.result, result.todo] for result in results]
-        output.table(("", "check", "result", "what to do"), rows)
-        output.data(f"{failed} of {len(results)} checks failed." if failed else "All checks passed.")
+        show_results(results, output)
     return int(failed > 0)
+
+
+def show_results(results: Sequence[CheckResult], output: Output) -> None:
+    """Write each result with what to do about it, and whether all is well."""
+    width = min(CHECK_MAX_CHARS, max(len(result.check) for result in results))
+    for result in results:
+        output.entry(f"{result.state:<5}  {printable(result.check, width):<{width}}  ", result.result)
+        if result.todo:
+            output.entry(f"{'':<5}  {'':<{width}}  → ", result.todo)
+    output.data("")
+    output.data(verdict(results))
+
+
+def verdict(results: Sequence[CheckResult]) -> str:
+    """Whether all is well, in a sentence."""
+    failed = sum(result.state == "wrong" for result in results)
+    noted = sum(result.state == "look" for result in results)
+    if not failed and not noted:
+        return "All is well."
+    further = f", {noted} should be looked at" if noted else ""
+    return f"{failed or 'None'} of {len(results)} checks failed{further}."
 
 
 def check_machine() -> Iterator[CheckResult]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -14,10 +16,12 @@ from cryptography import x509
 from hansa.cli.client import Client
 from hansa.cli.doctor.results import CheckResult, look, ok, wrong
 from hansa.cli.output import printable
-from hansa.cli.status import fetch_status, number, text_of
+from hansa.cli.status import fetch_status, number, state_in, text_of
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
 from hansa.core.members import Member
+from hansa.core.web_addresses import is_allowed_address
+from hansa.node.health import ConditionCode, remedy_of
 from hansa.node.outbound import OutboundClient
 from hansa.node.preflight import check_clock_by_members
 from hansa.node.settings.loading import Settings
@@ -27,6 +31,12 @@ CERTIFICATE_RENEW_DAYS: Final = 14
 MEMBERS_CHECKED_MAX: Final = 64
 SEARCHES_SHOWN_MAX: Final = 5
 SUMMARY_MAX_CHARS: Final = 500
+WORTH_A_LOOK: Final = frozenset({ConditionCode.VALIDATOR_OBSERVES, ConditionCode.ENTITIES_REFUSED})
+"""Conditions that need no hurry; all others are wrong."""
+
+Report = Mapping[str, Any]
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
+"""Gives the addresses of a host."""
 
 
 async def check_running(settings: Settings, token: str) -> list[CheckResult]:
@@ -39,33 +49,49 @@ async def check_running(settings: Settings, token: str) -> list[CheckResult]:
         return [
             wrong("answers", reason, "Look at its log; is the endpoint the address at which it is reached?")
         ]
-    results = []
-    if report.get("is_ready"):
-        results.append(ok("answers", f"ready, version {text_of(report.get('version'))}"))
-    else:
-        reasons = "; ".join(map(text_of, report.get("reasons") or ()))
-        results.append(
-            wrong("answers", f"not ready: {reasons}", "Wait if it is starting; else look at its log.")
-        )
-    state = f"height {number(report, 'height')}, {number(report, 'peers')} peers, lag {number(report, 'lag')}"
-    if report.get("height") is None:
-        results.append(wrong("ledger", "does not answer", "Look at the log lines of cometbft and ledger."))
-    elif report.get("peers") == 0 and len(report.get("origins") or ()) > 0:
-        todo = "Check p2p_port, persistent_peers and the firewall."
-        results.append(wrong("ledger", f"{state}: no other member is connected", todo))
-    else:
-        results.append(ok("ledger", state))
-    validator = report.get("validator")
-    if isinstance(validator, dict) and validator.get("is_observing"):
-        is_double = bool(validator.get("double") or validator.get("elsewhere"))
-        todo = "docs/operators/recover.md says when it signs again, and what to do when it cannot."
-        summary = printable(str(validator.get("summary")), SUMMARY_MAX_CHARS)
-        results.append((wrong if is_double else look)("validator", summary, todo))
+    results = [*check_answer(report), check_ledger(report)]
+    results += map(check_condition, conditions_in(report))
     if report.get("failed"):
         todo = "Repeated automatically; `hansa status` shows the reasons."
         results.append(look("retrieval", f"{number(report, 'failed')} failed", todo))
     results.append(check_indexes(report.get("unindexed")))
     return results
+
+
+def check_answer(report: Report) -> list[CheckResult]:
+    """Whether it takes traffic, as the marketplace reports it."""
+    shown = f"version {text_of(report.get('version'))}"
+    if report.get("is_ready"):
+        return [ok("answers", f"{state_in(report)}, {shown}")]
+    conditions = {one.get("message") for one in conditions_in(report)}
+    reasons = [reason for reason in report.get("reasons") or () if reason not in conditions]
+    shown = "; ".join(printable(str(reason), SUMMARY_MAX_CHARS) for reason in reasons)
+    return [wrong("answers", f"not ready: {shown}", "Wait if it is starting; else look at its log.")]
+
+
+def check_ledger(report: Report) -> CheckResult:
+    """Whether the ledger answers and other members are connected."""
+    state = f"height {number(report, 'height')}, {number(report, 'peers')} peers, lag {number(report, 'lag')}"
+    if report.get("height") is None:
+        return wrong("ledger", "does not answer", "Look at the log lines of cometbft and ledger.")
+    if report.get("peers") == 0 and len(report.get("powers") or ()) > 1:
+        todo = "Check p2p_port, persistent_peers and the firewall."
+        return wrong("ledger", f"{state}: no other member is connected", todo)
+    return ok("ledger", state)
+
+
+def conditions_in(report: Report) -> list[Mapping[str, Any]]:
+    """What a marketplace reports as not being as it should."""
+    conditions = report.get("conditions")
+    return [one for one in conditions if isinstance(one, dict)] if isinstance(conditions, list) else []
+
+
+def check_condition(condition: Mapping[str, Any]) -> CheckResult:
+    """A condition of a running marketplace, with its remedy."""
+    code = text_of(condition.get("code"))
+    message = printable(str(condition.get("message")), SUMMARY_MAX_CHARS)
+    remedy = remedy_of(code) or "See docs/conditions.md."
+    return (look if code in WORTH_A_LOOK else wrong)(code, message, remedy)
 
 
 def check_indexes(searches: object) -> CheckResult:
@@ -87,15 +113,22 @@ def check_indexes(searches: object) -> CheckResult:
 
 async def check_peers(settings: Settings, others: Sequence[Member], clock: Clock) -> list[CheckResult]:
     """Whether the other members can be reached, over HTTP and by the engine, with clocks that agree."""
-    members = await asyncio.gather(*(_check_member(member) for member in others[:MEMBERS_CHECKED_MAX]))
+    members = await asyncio.gather(
+        *(_check_member(settings, member) for member in others[:MEMBERS_CHECKED_MAX])
+    )
     engines = await asyncio.gather(
         *(_check_engine(peer) for peer in settings.persistent_peers[:MEMBERS_CHECKED_MAX])
     )
     return [*members, *engines, await _check_clock(settings, others, clock)]
 
 
-async def _check_member(member: Member) -> CheckResult:
+async def _check_member(settings: Settings, member: Member) -> CheckResult:
     check = f"member {printable(member.name, 64)}"
+    if not settings.allow_private_networks:
+        private = await private_addresses(member.endpoint)
+        if private:
+            shown = f"{member.endpoint} is at {', '.join(private)}: nothing is sent to private addresses"
+            return wrong(check, shown, remedy_of(ConditionCode.RETRIEVALS_NOT_ALLOWED) or "")
     try:
         async with Client(member.endpoint, connections_max=1) as client:
             response = await client.request("GET", "/livez", timeout_s=TIMEOUT_S)
@@ -106,6 +139,32 @@ async def _check_member(member: Member) -> CheckResult:
     if response.status != 200:
         return look(check, f"{member.endpoint} answers with status {response.status}", "Ask its operator.")
     return ok(check, f"{member.endpoint} answers")
+
+
+async def _resolved(host: str) -> tuple[str, ...]:
+    loop = asyncio.get_running_loop()
+    addresses = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return tuple(str(address[4][0]) for address in addresses)
+
+
+async def private_addresses(endpoint: str, resolve: Resolve = _resolved) -> tuple[str, ...]:
+    """The addresses of an endpoint that nothing is sent to without `allow_private_networks`.
+
+    An endpoint that cannot be resolved has none: that it cannot be reached is another check's result.
+    """
+    host = urlsplit(endpoint).hostname or ""
+    try:
+        addresses = {ipaddress.ip_address(host)}
+    except ValueError:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                resolved = await resolve(host)
+        except (OSError, TimeoutError, UnicodeError):
+            return ()
+        addresses = {ipaddress.ip_address(one.partition("%")[0]) for one in resolved}
+    if any(is_allowed_address(one, allow_private_networks=False) for one in addresses):
+        return ()
+    return tuple(sorted(map(str, addresses)))
 
 
 async def _check_engine(peer: str) -> CheckResult:

@@ -1,7 +1,14 @@
 """What is not as it should be although this marketplace serves, and how it is noticed."""
 
 from hansa.node.health.blocks import BlockProgress
-from hansa.node.health.conditions import Condition, ConditionCode, LeagueView, conditions_page, meaning_of
+from hansa.node.health.conditions import (
+    Condition,
+    ConditionCode,
+    LeagueView,
+    conditions_page,
+    meaning_of,
+    remedy_of,
+)
 from hansa.node.health.reporter import HealthReporter
 
 __all__ = [
@@ -12,4 +19,5 @@ __all__ = [
     "LeagueView",
     "conditions_page",
     "meaning_of",
+    "remedy_of",
 ]

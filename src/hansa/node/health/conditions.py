@@ -111,17 +111,17 @@ def meaning_of(code: str) -> str:
     return MEANINGS[ConditionCode(code)][0]
 
 
+def remedy_of(code: str) -> str | None:
+    """What to do about a condition; None for a code that this release does not have."""
+    return MEANINGS[ConditionCode(code)][1] if code in set(ConditionCode) else None
+
+
 class Condition(msgspec.Struct, frozen=True):
     """Something that is not as it should be, and does not keep this marketplace from serving."""
 
     code: ConditionCode
     message: str
     """What it is, with names and figures; nothing that strangers must not know."""
-
-    @property
-    def remedy(self) -> str:
-        """What to do about it."""
-        return MEANINGS[self.code][1]
 
 
 class LeagueView(msgspec.Struct, frozen=True):
