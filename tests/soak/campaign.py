@@ -42,7 +42,9 @@ LIST: Final = f"{OFFERINGS}?limit=20"
 PROBES: Final = {"livez": "/livez", "list": LIST}
 LIVEZ_P99_MAX_S: Final = 0.05
 LIST_P99_MAX_S: Final = 0.1
-WORK_P99_MAX_S: Final = 0.05
+WORK_MAX_S: Final = 0.05
+SAMPLES_MIN: Final = 20
+"""Honest requests for livez that a row needs."""
 MEMORY_GROWTH_MAX_BYTES: Final = 256 * MEBIBYTE
 """By which one attack may raise the memory of the server."""
 TOKEN_EXPIRES_IN_S: Final = 3600.0
@@ -58,7 +60,7 @@ class AttackRow(msgspec.Struct, frozen=True):
     work_s: tuple[float, float, float]
     """Processor time of the server's event loop between a request for livez and its answer."""
     refusals: dict[str, int]
-    """Honest requests that were not answered, by what happened."""
+    """Honest requests without a successful answer, by status or kind of failure."""
     first_bytes: int
     peak_bytes: int
     answers: dict[str, int]
@@ -70,12 +72,13 @@ class AttackRow(msgspec.Struct, frozen=True):
         grown = self.peak_bytes - self.first_bytes
         if grown > MEMORY_GROWTH_MAX_BYTES:
             yield f"{self.name}: the server grew by {grown / MEBIBYTE:.0f} MiB"
-        if not self.work_s[1] <= WORK_P99_MAX_S:
-            yield f"{self.name}: for a livez the event loop computed p99 {self.work_s[1] * 1000:.0f} ms"
+        if not self.work_s[0] <= WORK_MAX_S:
+            yield f"{self.name}: for a livez the event loop computed {self.work_s[0] * 1000:.0f} ms"
         if self.tracebacks:
             yield f"{self.name}: {self.tracebacks} tracebacks in the log"
-        if self.refusals:
-            yield f"{self.name}: an honest client was answered {self.refusals}"
+        refused = {answer: count for answer, count in self.refusals.items() if answer.isdigit()}
+        if refused:
+            yield f"{self.name}: an honest client was answered {refused}"
         wrong = {answer: count for answer, count in self.answers.items() if answer.endswith("500")}
         if wrong:
             yield f"{self.name}: the attacker was answered {wrong}"
@@ -85,6 +88,7 @@ class AttackRow(msgspec.Struct, frozen=True):
         for what, figures, allowed_s in (
             ("livez", self.livez_s, LIVEZ_P99_MAX_S),
             ("list", self.list_s, LIST_P99_MAX_S),
+            ("the event loop's work for a livez", self.work_s, WORK_MAX_S),
         ):
             if not figures[1] <= allowed_s:
                 yield f"{self.name}: p99 of {what} {figures[1] * 1000:.0f} ms; {allowed_s * 1000:.0f} allowed"
@@ -146,13 +150,15 @@ async def under(name: str, member: RunningMember, tokens: Path, seed: int, secon
         client = HonestClient(member.url, member.process.pid, session)
         measuring = asyncio.create_task(client.measure())
         answers: dict[str, int] = {}
-        async with attacking(name, member, tokens, seed, answers):
-            end_s = CLOCK.monotonic() + seconds
-            while CLOCK.monotonic() < end_s:
-                await CLOCK.sleep(0.2)
-                sizes.append(resident_bytes(member.process.pid))
-        measuring.cancel()
-        await asyncio.gather(measuring, return_exceptions=True)
+        try:
+            async with attacking(name, member, tokens, seed, answers):
+                end_s = CLOCK.monotonic() + seconds
+                while CLOCK.monotonic() < end_s or len(client.work_s) < SAMPLES_MIN:
+                    await CLOCK.sleep(0.2)
+                    sizes.append(resident_bytes(member.process.pid))
+        finally:
+            measuring.cancel()
+            await asyncio.gather(measuring, return_exceptions=True)
     return AttackRow(
         name,
         quantiles(client.seconds["livez"]),
@@ -180,6 +186,8 @@ async def attacking(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     )
+    assert process.stdout is not None
+    await process.stdout.readline()
     try:
         yield
     finally:

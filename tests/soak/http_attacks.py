@@ -411,6 +411,8 @@ async def main(kind: str, attacker: HttpAttacker) -> None:
     attack, workers = ATTACKS[kind]
     tasks = asyncio.gather(*(work(attacker, attack) for _ in range(workers)))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tasks.cancel)
+    sys.stdout.write("attacking\n")
+    sys.stdout.flush()
     with contextlib.suppress(asyncio.CancelledError):
         await tasks
     sys.stdout.buffer.write(msgspec.json.encode(dict(sorted(attacker.counts.items()))) + b"\n")
