@@ -175,7 +175,7 @@ async def flooded(plan: Plan, folder: Path, home: Path, issuer: Issuer) -> Async
 
 
 async def flood(key: SigningKey, did: str, home: Path, signed_ahead: int) -> None:
-    """Hand valid batches to an engine, for ever. Some are signed before, so that signing costs nothing then."""
+    """Hand valid batches to an engine, for ever. Some are signed before, so that signing is no work then."""
     issuer = Issuer("flooding")
     issuer.key, issuer.did, issuer.signer = key, did, BatchSigner(key, did, SystemClock())
     first_seq = int(SystemClock().now().timestamp() * 1000)

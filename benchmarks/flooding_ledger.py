@@ -2,9 +2,9 @@
 
 `python -m benchmarks.flooding_ledger --state FILE --socket FILE`
 
-It keeps the ledger as everybody does, and takes every transaction of a member, so that its engine hands all of
-them on to the others; at a recheck it takes none, so that there is room for the next. What is not a member's
-it refuses: a flood of that costs this machine as much, and reaches nobody.
+It keeps the ledger as everybody does, and takes every transaction of a member, so that its engine hands all
+of them on to the others; at a recheck it takes none, so that there is room for the next. What is not a
+member's it refuses: a flood of that costs this machine as much, and reaches nobody.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Correction:
 
 
 CORRECTIONS = (
-    # Meant as milliseconds, read as nanoseconds: a client spins while its application computes (decision 0026).
+    # Meant as milliseconds, read as nanoseconds: it spins while an application computes (decision 0026).
     Correction(
         "abci/client/socket_client.go",
         'timer.NewThrottleTimer("socketClient", flushThrottleMS)',

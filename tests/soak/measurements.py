@@ -16,9 +16,8 @@ GROWTH_MAX_RATIO: Final = 1.25
 GROWTH_MAX_BYTES: Final = 64 * MEBIBYTE
 """Memory may grow by the greater of the two: within minutes caches still fill."""
 LATENCY_P99_MAX_S: Final = 2.0
-LAG_P99_MAX_S: Final = 0.1
-LOAD_MAX: Final = 3.0
-"""Runnable processes for each processor, on average: with more, latencies say nothing of the product."""
+OTHERS_MAX: Final = 0.1
+"""Share of the machine's processors that others take: with more, latencies say nothing of the product."""
 LOG_MAX_BYTES_PER_HOUR: Final = 200 * MEBIBYTE
 """Of one member. The log of an attacked member holds a line for what was refused, not for each time."""
 THIRDS_MIN: Final = 6
@@ -67,6 +66,28 @@ class Processes:
                 yield ProcessRow(*name[:2], len(sizes), int(first), int(last), max(sizes), used_s)
 
 
+class OthersWork:
+    """How much of the processors is taken by processes that are not descended from this one, or by other
+    machines on the same hardware."""
+
+    def __init__(self) -> None:
+        self._began = processors_s()
+        self._own_s = {pid: cpu_s(pid) for pid in descendants(os.getpid())}
+        self._used_s = 0.0
+
+    def sample(self) -> None:
+        """Add what own processes have used since the last sample; a new one is counted from its beginning."""
+        now_s = {pid: cpu_s(pid) for pid in descendants(os.getpid())}
+        self._used_s += sum(used_s - self._own_s.get(pid, 0.0) for pid, used_s in now_s.items() if used_s)
+        self._own_s = now_s
+
+    @property
+    def share(self) -> float:
+        """Of all processors, from the beginning until now."""
+        total_s, busy_s = (now - before for now, before in zip(processors_s(), self._began, strict=True))
+        return max(0.0, busy_s - self._used_s) / total_s if total_s else 0.0
+
+
 class HashWatch:
     """Application hashes by height, as members report them."""
 
@@ -109,9 +130,13 @@ class SoakReport(msgspec.Struct, frozen=True):
     unanswered: int
     """Creates without an answer, as while a process is down; nothing is promised of them."""
     latencies_s: tuple[float, float, float]
-    """From sending a create to its commit, at members that are not disturbed: median, 99 in 100, greatest."""
+    """From sending a create to its commit, while one of the four is hostile and the others run: median, 99 in
+    100, greatest."""
+    judged: int
+    """How many creates that are."""
     delayed_s: tuple[float, float, float]
-    """The same at members whose processes are killed, stopped or restored meanwhile."""
+    """The same while an honest member is killed, stopped or restored beside the hostile one: two of four
+    validators are faulty then, and consensus promises that nothing wrong is committed, but not when."""
     missing: tuple[str, ...]
     """Acknowledged entities that some member does not have."""
     differences: int
@@ -129,15 +154,15 @@ class SoakReport(msgspec.Struct, frozen=True):
     disk_bytes_per_hour: dict[str, int]
     lag_s: tuple[float, float, float]
     """By how much sleeping took too long: the machine's share in the latencies."""
-    load: float
-    """Runnable processes for each processor; median."""
+    others: float
+    """Share of the machine's processors that processes took which are not the soak's."""
     stalls_s: float
     """Longest time without a new block, while honest events waited."""
 
     @property
     def is_unhurried(self) -> bool:
         """Whether the machine had time for the league, so that latencies say something of the product."""
-        return self.lag_s[1] <= LAG_P99_MAX_S and self.load <= LOAD_MAX
+        return self.others <= OTHERS_MAX
 
     def failures(self) -> Iterator[str]:
         """What does not hold."""
@@ -174,12 +199,14 @@ class SoakReport(msgspec.Struct, frozen=True):
         )
         for name, (p50_s, p99_s, most_s) in (
             ("committed after", self.latencies_s),
-            ("committed after, where processes were killed:", self.delayed_s),
+            ("committed after, while a second validator was missing:", self.delayed_s),
             ("sleeping took too long by", self.lag_s),
         ):
             yield f"  {name} p50 {p50_s:.3f} s, p99 {p99_s:.3f} s, longest {most_s:.3f} s"
-        judged = "judged" if self.is_unhurried else "not judged: the machine has other work"
-        yield f"  {self.load:.1f} runnable processes for each processor; latencies are {judged}"
+        judged = (
+            f"judged ({self.judged:,})" if self.is_unhurried else "not judged: the machine has other work"
+        )
+        yield f"  {self.others:.0%} of the processors were taken by others; latencies are {judged}"
         yield f"  hansa diff: {self.differences} differences; {self.hashes_compared} heights compared by hash"
         yield f"  convicted: {', '.join(self.convicted) or 'nobody'}"
         yield from table(
@@ -248,6 +275,31 @@ def cpu_s(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processors_s() -> tuple[float, float]:
+    """Time of all processors so far: in all, and busy, here or on behalf of other machines."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    total, idle = sum(ticks), ticks[3] + ticks[4]
+    tick_s = os.sysconf("SC_CLK_TCK")
+    return total / tick_s, (total - idle) / tick_s
+
+
+def descendants(pid: int) -> set[int]:
+    """A process and all that are descended from it."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has ended
+        children.setdefault(parent, []).append(int(folder.name))
+    reached, ahead = set[int](), [pid]
+    while ahead:
+        one = ahead.pop()
+        reached.add(one)
+        ahead += children.get(one, ())
+    return reached
 
 
 def folder_bytes(folder: Path) -> int:

@@ -52,6 +52,7 @@ from tests.league.harness import (
 from tests.soak.machinery import hansa, has_command, interpreters, is_replaced, is_signing, running, status_of
 from tests.soak.measurements import (
     HashWatch,
+    OthersWork,
     Processes,
     SoakReport,
     folder_bytes,
@@ -64,7 +65,7 @@ HOSTILE: Final = 3
 """Place of the member that attacks."""
 VICTIMS: Final = (1, 2)
 """Honest members whose processes are killed; the first one's memory is looked at from beginning to end."""
-PARAMS: Final = LedgerParams(issuer_events_per_s=50, issuer_bytes_per_s=50_000)
+PARAMS: Final = LedgerParams(issuer_events_per_s=50, issuer_bytes_per_s=50_000, issuer_burst_s=10)
 """A league sets its quotas by what its members' machines can do; here they all share one."""
 SETTINGS: Final = {"observe_blocks_min": 10, "observe_min_s": 5.0}
 """A soak of two minutes has no time for the caution of real leagues."""
@@ -112,20 +113,20 @@ class Soak:
         """Ledger keys of acknowledged creates, with their identifiers."""
         self.unanswered = 0
         self.latencies_s: list[float] = []
-        """Of creates at members that were not disturbed meanwhile."""
+        """Of creates while the hostile member alone was faulty: what the protocol promises to bear."""
         self.delayed_s: list[float] = []
-        """Of those at members whose processes were killed, stopped or restored meanwhile."""
+        """Of those while an honest member's processes were killed, stopped or restored as well."""
         self.processes, self.hashes = Processes(), HashWatch()
         self.stall_s = 0.0
-        self._sent: dict[str, tuple[RunningMember, float]] = {}
-        """Where and when the creates were sent that are not committed yet, by ledger key."""
+        self._sent: dict[str, float] = {}
+        """When the creates were sent that are not committed yet, by ledger key."""
         self._seen_early: dict[str, float] = {}
         """When events were seen whose create was not answered yet."""
         self._paused: set[RunningMember] = set()
-        self._disturbed_s: dict[RunningMember, list[tuple[float, float]]] = {}
-        """From when to when a member was disturbed."""
+        self._disturbed_s: list[tuple[float, float]] = []
+        """From when to when an honest member was disturbed."""
         self._lags_s: list[float] = []
-        self._loads: list[float] = []
+        self._others = OthersWork()
         self._is_over = asyncio.Event()
         """Whether all acts are done."""
         self._node_key = register_second_engine(made.members, made[HOSTILE], PARAMS)
@@ -211,14 +212,13 @@ class Soak:
         self.acknowledged[key] = created
         seen_at_s = self._seen_early.pop(key, None)
         if seen_at_s is None:
-            self._sent[key] = member, sent_at_s
+            self._sent[key] = sent_at_s
         else:
-            self._note_latency(member, sent_at_s, seen_at_s)
+            self._note_latency(sent_at_s, seen_at_s)
         return created
 
-    def _note_latency(self, member: RunningMember, sent_at_s: float, seen_at_s: float) -> None:
-        windows = self._disturbed_s.get(member, ())
-        is_delayed = any(from_s < seen_at_s and sent_at_s < to_s for from_s, to_s in windows)
+    def _note_latency(self, sent_at_s: float, seen_at_s: float) -> None:
+        is_delayed = any(from_s < seen_at_s and sent_at_s < to_s for from_s, to_s in self._disturbed_s)
         (self.delayed_s if is_delayed else self.latencies_s).append(seen_at_s - sent_at_s)
 
     # -- watching ---------------------------------------------------------------------------------------------
@@ -236,16 +236,17 @@ class Soak:
             await bus.close()
 
     def _committed(self, key: str) -> None:
-        sent = self._sent.pop(key, None)
-        if sent is not None:
-            self._note_latency(*sent, CLOCK.monotonic())
+        sent_at_s = self._sent.pop(key, None)
+        if sent_at_s is not None:
+            self._note_latency(sent_at_s, CLOCK.monotonic())
         elif key not in self.acknowledged:
             self._seen_early[key] = CLOCK.monotonic()
 
     async def _sample(self) -> None:
-        """Sample memory, hashes and the progress of the ledger."""
+        """Sample memory, processors, hashes and the progress of the ledger."""
         height, changed_at_s = -1, CLOCK.monotonic()
         while True:
+            self._others.sample()
             for member in self.league.members:
                 status = await status_of(member)
                 if status is None:
@@ -266,7 +267,6 @@ class Soak:
             began_s = CLOCK.monotonic()
             await CLOCK.sleep(LAG_PAUSE_S)
             self._lags_s.append(CLOCK.monotonic() - began_s - LAG_PAUSE_S)
-            self._loads.append(os.getloadavg()[0] / (os.cpu_count() or 1))
 
     def _sample_processes(self, member: RunningMember, status: Any) -> None:
         if member.process is not None:
@@ -291,11 +291,13 @@ class Soak:
                 self.done.append(str(act))
                 continue
             started_s = CLOCK.monotonic()
-            windows = self._disturbed_s.setdefault(member, [])
-            windows.append((started_s, math.inf))
+            is_honest = member in self.honest.members
+            if is_honest:
+                self._disturbed_s.append((started_s, math.inf))
             is_done = await self._do(act, member)
             await self._wait_until_recovered(member)
-            windows[-1] = (started_s, CLOCK.monotonic() + SETTLED_AFTER_S)
+            if is_honest:
+                self._disturbed_s[-1] = (started_s, CLOCK.monotonic() + SETTLED_AFTER_S)
             used_s = CLOCK.monotonic() - started_s
             self.done.append(f"{act} (ready after {used_s:.1f} s)" if is_done else f"{act} (left out)")
         await CLOCK.sleep(AFTER_ACTS_S)
@@ -416,6 +418,7 @@ class Soak:
             acknowledged=len(self.acknowledged),
             unanswered=self.unanswered,
             latencies_s=quantiles([*self.latencies_s, *lost]),
+            judged=len(self.latencies_s),
             delayed_s=quantiles(self.delayed_s),
             missing=missing,
             differences=comparison.count,
@@ -432,7 +435,7 @@ class Soak:
                 for member, size in before.items()
             },
             lag_s=quantiles(self._lags_s),
-            load=quantiles(self._loads)[0],
+            others=self._others.share,
             stalls_s=round(self.stall_s, 1),
         )
 
