@@ -8,6 +8,8 @@ from tests.conftest import CHECKOUT
 from tests.docs.pages import page, table_rows
 from tests.tidy.source import project_files
 
+CACHES = {"hansa.core.cache.Cache", "hansa.core.cache.FunctionCache"}
+
 
 def caches() -> dict[str, str]:
     """Module by name of every cache that the product makes."""
@@ -17,7 +19,7 @@ def caches() -> dict[str, str]:
             continue
         module = source.path.removeprefix("src/").removesuffix(".py").replace("/", ".")
         for node in ast.walk(source.tree):
-            if isinstance(node, ast.Call) and source.dotted(node.func) == "hansa.core.cache.Cache":
+            if isinstance(node, ast.Call) and source.dotted(node.func) in CACHES:
                 name = ast.literal_eval(node.args[0])
                 assert isinstance(name, str), f"{module}: a cache has a constant name"
                 assert name not in owners, f"two caches are called {name}"

@@ -64,14 +64,16 @@ class CatalogueApi:
         parameters = Parameters(request, PARAMETERS, self._limits)
         types = parameters.texts("type")
         size = parameters.page_size(self._limits.list_limit_max)
-        entities = await self._entities(types, parameters.text("after") or "", size)
-        entries = tuple(self._entry(self._distribution.published(entity)) for entity in entities)
-        return json_response(CataloguePage(entries, entries[-1].id if len(entries) == size else None))
+        entries = await self._entries(types, parameters.text("after") or "", size)
+        return json_response(CataloguePage(tuple(entries), entries[-1].id if len(entries) == size else None))
 
     def _entry(self, entity: Entity) -> CatalogueEntry:
         return CatalogueEntry(entity.id, entity.type, entity.hashlink, entity.origin or self._did)
 
-    async def _entities(self, types: Sequence[str], after_id: str, size: int) -> tuple[Entity, ...]:
+    async def _entries(self, types: Sequence[str], after_id: str, size: int) -> list[CatalogueEntry]:
+        entries: list[CatalogueEntry] = []
         async for page in self._store.scan(types, public_only=True, after_id=after_id, limit=size):
-            return page
-        return ()
+            entries += [self._entry(self._distribution.published(one)) for one in page[: size - len(entries)]]
+            if len(entries) == size:
+                break
+        return entries

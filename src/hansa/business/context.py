@@ -13,6 +13,7 @@ from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.core.policies import ItemStates, MissingAttributes, UnknownAttributes
+from hansa.core.thread_work import LargeWork
 from hansa.store import Store
 
 
@@ -48,5 +49,7 @@ class Context(msgspec.Struct, frozen=True):
     policies: Policies = Policies()
     extensions: Extensions = Extensions()
     """The schemas that the operator registered."""
+    large_work: LargeWork = msgspec.field(default_factory=LargeWork)
+    """Where large bodies are parsed, checked and made."""
     authorize: Authorize = authorize_by_role
     """Asked by operations: what a caller may do."""

@@ -6,7 +6,8 @@ Counts its hits and misses. `docs/caches.md` says of every cache what it holds a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from functools import lru_cache
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -31,6 +32,26 @@ class HasFigures(Protocol):
     @property
     def figures(self) -> CacheFigures:
         """What it did since it was made, and what it holds."""
+
+
+class FunctionCache(Generic[K, V]):
+    """The values of a function that depends on its argument alone; the least recently used leave first.
+
+    Unlike `Cache`, threads may share it.
+    """
+
+    def __init__(self, name: str, entries_max: int, function: Callable[[K], V]) -> None:
+        """An empty cache, of which `name` is that in the metrics."""
+        self._name = name
+        self._cached = lru_cache(entries_max)(function)
+        self.value: Final[Callable[[K], V]] = self._cached
+        """The value of an argument, which is hashable."""
+
+    @property
+    def figures(self) -> CacheFigures:
+        """What it did since it was made, and what it holds."""
+        info = self._cached.cache_info()
+        return CacheFigures(self._name, info.hits, info.misses, info.currsize, info.currsize)
 
 
 class Cache(Generic[K, V]):

@@ -11,10 +11,12 @@ class Limits(msgspec.Struct, frozen=True):
     # Requests to the API.
     body_size_max_bytes: int = 1_048_576
     body_depth_max: int = 64
+    body_nodes_max: int = 20_000
     array_length_max_items: int = 10_000
     string_length_max_chars: int = 262_144
     list_limit_default: int = 100
     list_limit_max: int = 1000
+    answer_size_max_bytes: int = 4_194_304
     query_length_max_chars: int = 8192
     filter_count_max: int = 32
     pattern_length_max_chars: int = 512

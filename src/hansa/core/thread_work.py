@@ -1,11 +1,28 @@
-"""Work in a thread that uses something which is somebody else's again only when the thread has ended it."""
+"""Work in threads beside the event loop.
+
+`run_in_thread` is for work that uses something which is somebody else's again only when the thread has ended
+it. `LargeWork` is for pure computations on values of which a few are large: small ones are done in place,
+since a thread costs more than they do, and large ones by a thread, so that nobody else waits for them. The
+interpreter's lock goes round among all threads every fraction of a millisecond.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from hansa.core.errors import Code, Unavailable
+
+SMALL_MAX_BYTES: Final = 16_384
+"""Of a value that is worked on in place; at ten microseconds for each of its nodes, at most some ten
+milliseconds."""
+CHEAP: Final = 8
+"""Decoding, encoding and selecting by name take an eighth of that or less: their sizes are divided by
+this."""
+WAITING_MAX: Final = 64
+"""Large values that wait for a thread, of each class of callers."""
 
 T = TypeVar("T")
 
@@ -30,3 +47,52 @@ async def run_in_thread(threads: Executor, work: Callable[[], T], cancel: Callab
         if not running.cancelled():
             running.exception()  # retrieved, so that asyncio does not complain of it
         raise
+
+
+def unsuspended(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that never suspends; also in a thread without an event loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        result: T = ended.value
+        return result
+    coroutine.close()
+    raise AssertionError("the coroutine suspended")
+
+
+class LargeWork:
+    """Works on large values in a thread; those of strangers, and those of all others, have one each."""
+
+    def __init__(self) -> None:
+        self._threads: dict[bool, ThreadPoolExecutor] = {}
+        self._waiting = {False: 0, True: 0}
+        self.in_threads = 0
+        """How many values have been worked on in a thread."""
+
+    async def run(self, size_bytes: int, work: Callable[[], T], *, is_stranger: bool = False) -> T:
+        """What `work` returns, or raises.
+
+        Args:
+            size_bytes: Of the value, as JSON.
+            work: Touches nothing that somebody else may change meanwhile.
+            is_stranger: Nobody knows who needs it.
+
+        Raises:
+            Unavailable: `Code.OVERLOADED`, when too many wait.
+        """
+        if size_bytes <= SMALL_MAX_BYTES:
+            return work()
+        if self._waiting[is_stranger] >= WAITING_MAX:
+            raise Unavailable(
+                Code.OVERLOADED, "Too many large entities are being processed; try again shortly."
+            )
+        threads = self._threads.get(is_stranger)
+        if threads is None:
+            threads = self._threads[is_stranger] = ThreadPoolExecutor(1, thread_name_prefix="hansa-large")
+        self._waiting[is_stranger] += 1
+        self.in_threads += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, work)
+        finally:
+            self._waiting[is_stranger] -= 1
+            assert self._waiting[is_stranger] >= 0, "every value is counted once"

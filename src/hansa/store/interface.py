@@ -176,6 +176,10 @@ class Store(Protocol):
             equal in all keys are in the order in which they were created, or the opposite when the last key
             is descending.
 
+        Size: the bodies of a page have `Limits.answer_size_max_bytes` together; a page of which more is
+        requested
+            ends before (`Page.is_cut`), but has one entity at least.
+
         `name`, `lastUpdate` and the attribute that holds the status are strings; whether any other value of
         them matches, and where it is sorted, is not defined.
 
@@ -203,8 +207,8 @@ class Store(Protocol):
     ) -> AsyncIterator[tuple[Entity, ...]]:
         """A walk over all entities (of some collections) in order of their identifiers, `limit` at a time.
 
-        Each page is read when it is requested: what is written during the walk appears if it is
-        after the last page.
+        A page has fewer where their bodies have more than `Limits.answer_size_max_bytes`. Each page is read
+        when it is requested: what is written during the walk appears if it is after the last page.
         """
 
     def referring(self) -> AsyncIterator[tuple[Referrer, ...]]:

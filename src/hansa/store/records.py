@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -183,6 +183,9 @@ class Page(msgspec.Struct, frozen=True):
     """All matches, exactly."""
     unindexed: tuple[str, ...] = ()
     """Attributes (dotted) and tests for which every entity of the type had to be looked at."""
+    is_cut: bool = False
+    """It has fewer entities than the query names, because more would have too many bytes; the next page
+    begins behind them."""
     is_plain: bool = True
     """Whether no identifier needs an escape in a path or in JSON: only then tails can be shown."""
 
@@ -196,3 +199,14 @@ class Page(msgspec.Struct, frozen=True):
 def tail_of(identifier: str, body: bytes) -> bytes:
     """What follows `{"href":"…/` where an entity is shown: the end of the address, the rest of the body."""
     return b'%b",%b' % (identifier.encode(), body[1:])
+
+
+def fitting(sizes_bytes: Iterable[int], size_max_bytes: int) -> int:
+    """How many values, from the first on, have a size together at most; one at least, if there is any."""
+    count = total_bytes = 0
+    for size_bytes in sizes_bytes:
+        total_bytes += size_bytes
+        if total_bytes > size_max_bytes and count:
+            break
+        count += 1
+    return count

@@ -70,5 +70,5 @@ def _resource_operations(served: ServedResource, context: Context) -> ResourceOp
         update.create,
         update,
         DeleteOperation(served, context),
-        EmbeddedReadOperation(served) if served.resource.embedded else None,
+        EmbeddedReadOperation(served, context.large_work) if served.resource.embedded else None,
     )

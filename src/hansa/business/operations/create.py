@@ -5,14 +5,17 @@ A create goes through stages, in which creates that arrive together go together
 *checked* against the model, *encoded* canonically, *indexed*, held to the rules about its content; its
 references are *looked up*; it is *stored*, and returned when the store has committed it.
 
+What a large body needs before the store is asked is done in a thread, outside the batches
+(`hansa.core.thread_work.LargeWork`).
+
 Three kinds need a transaction of their own after the rules, the slow path: an entity under an identifier of
 the client, which may be in use; a sub-resource, whose parent has to stay; and a task, which is carried out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -31,15 +34,18 @@ from hansa.business.operations.tasks import Tasks
 from hansa.business.operations.writes import WriteResult, check_is_own, held_until_claimed
 from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
-from hansa.business.validation.violations import InvalidBody, Violation
+from hansa.business.validation.violations import InvalidBody, MissingAttribute, Violation
 from hansa.core.access import OPERATOR, Action, Caller, Grant
 from hansa.core.bounded_json import read_object
 from hansa.core.canonical import hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import PLAIN_IDENTIFIER
+from hansa.core.thread_work import SMALL_MAX_BYTES, unsuspended
 from hansa.store import Entity, EntityDraft, Transaction
 
 Fields = dict[str, Any]
+CREATED_AT_ONCE: Final = 25
+"""Entities of one patch that are created within one turn of the event loop."""
 Amend = Callable[[Transaction, Entity, Fields], Awaitable[EntityDraft]]
 """What an entity becomes when this marketplace itself changes it."""
 Output = TypeVar("Output")
@@ -51,7 +57,7 @@ class NewEntity(BatchItem, Generic[Output]):
     """An entity that is about to be created, and what of it is known so far."""
 
     __slots__ = (
-        "body", "draft", "entity", "hashlink", "is_operator", "missing", "nonce", "output", "parent_id", "present", "unresolved", "words",
+        "absent", "body", "draft", "entity", "hashlink", "is_operator", "missing", "nonce", "output", "parent_id", "present", "unresolved", "words",
     )  # fmt: skip
 
     entity: Fields
@@ -60,6 +66,8 @@ class NewEntity(BatchItem, Generic[Output]):
     one."""
     hashlink: str
     draft: EntityDraft
+    absent: tuple[MissingAttribute, ...]
+    """Required attributes that it leaves out."""
     missing: tuple[str, ...]
     """Paths of required attributes that it does without."""
     unresolved: tuple[UnresolvedReference, ...]
@@ -109,10 +117,13 @@ class CreateOperation:
         """By anybody but the operator, whose systems say what others only read."""
         self.tasks: Tasks | None = None
         """Carries the entities out, when they are tasks."""
-        self._preparing = (self._complete, self._check, self._encode, self._index, self._check_content)
+        self._preparing = (
+            *(self._complete, self._check, self._infer, self._encode, self._index, self._check_content),
+        )
         self._batches: BatchPipeline[NewEntity[Any]] = BatchPipeline(
             (self._parse, *self._preparing, self._look_up, self._put)
         )
+        self._prepared_batches: BatchPipeline[NewEntity[Any]] = BatchPipeline((self._look_up, self._put))
 
     def authorize(self, caller: Caller) -> Grant:
         """The grant to create here.
@@ -148,7 +159,11 @@ class CreateOperation:
         """
         assert self._served.is_granted(grant, Action.CREATE), "a grant is used where it was made"
         new = NewEntity(body, parent_id, present, is_operator=OPERATOR in grant.caller.roles)
-        if await self._batches.run(new) is DONE:
+        batches = self._batches
+        if len(body) > SMALL_MAX_BYTES and isinstance(body, bytes):
+            await self._prepare_large(new, len(body))
+            batches = self._prepared_batches
+        if await batches.run(new) is DONE:
             return new.output
         matched_ids = await self._matched_ids(new)
         recalled = await self._context.identifiers.recalled(new.entity["id"]) if new.nonce is None else None
@@ -171,11 +186,19 @@ class CreateOperation:
         if len(bodies) > count_max:
             raise Refused(Code.INVALID, f"One patch creates at most {count_max} entities.")
         is_operator = OPERATOR in grant.caller.roles
-        prepared = [await self._prepared(body, parent_id, is_operator=is_operator) for body in bodies]
+        prepared: list[NewEntity[WriteResult]] = []
+        for body in bodies:
+            prepared.append(await self._prepared(body, parent_id, is_operator=is_operator))
+            await self._context.clock.sleep(0)  # let others in
         matched_ids = [await self._matched_ids(new) for new in prepared]
         async with self._store.transaction() as tx:
             await self._served.check_parent(parent_id, public_only=False)
-            return [await self._create(tx, *each) for each in zip(prepared, matched_ids, strict=True)]
+            results: list[WriteResult] = []
+            for number, each in enumerate(zip(prepared, matched_ids, strict=True), 1):
+                results.append(await self._create(tx, *each))
+                if number % CREATED_AT_ONCE == 0:
+                    await self._context.clock.sleep(0)
+            return results
 
     async def create_within(self, tx: Transaction, body: Fields) -> Entity:
         """Create an entity within a transaction, on behalf of the marketplace; for jobs.
@@ -233,7 +256,12 @@ class CreateOperation:
         except InvalidBody:
             self._drafts.refuse(new.entity, None)
             raise
-        new.missing = await self._drafts.complete(self._store, missing) if missing else ()
+        new.absent = missing
+        return CONTINUE
+
+    async def _infer(self, new: NewEntity[Any]) -> StageOutcome:
+        """Complete what the store tells of required attributes that are left out."""
+        new.missing = await self._drafts.complete(self._store, new.absent) if new.absent else ()
         return CONTINUE
 
     async def _encode(self, new: NewEntity[Any]) -> StageOutcome:
@@ -271,6 +299,19 @@ class CreateOperation:
         entity = await self._store.create(new.draft, new.done)
         new.output = new.present(WriteResult(entity, new.unresolved, None, new.words, new.missing))
         return DONE
+
+    async def _prepare_large(self, new: NewEntity[Any], size_bytes: int) -> None:
+        """Everything before the look-up of references; what asks neither store nor clock, in a thread."""
+        run = self._context.large_work.run
+
+        async def through(*stages: Callable[[NewEntity[Any]], Coroutine[Any, Any, StageOutcome]]) -> None:
+            await run(size_bytes, lambda: [unsuspended(stage(new)) for stage in stages])
+
+        await through(self._parse)
+        await self._complete(new)
+        await through(self._check)
+        await self._infer(new)
+        await through(self._encode, self._index, self._check_content)
 
     # -- the slow path --------------------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ from hansa.business.context import Context
 from hansa.business.rules import CollectionLookup
 from hansa.business.served_resource import ServedResource
 from hansa.business.validation.violations import MissingAttribute, Violation, collected, refuse
+from hansa.core.bounded_json import has_more_nodes
 from hansa.core.canonical import canonical_json, hashlink, uncarried
-from hansa.core.errors import Refused
+from hansa.core.errors import Code, Refused
 from hansa.store import EntityDraft
 
 Fields = dict[str, Any]
@@ -41,12 +42,29 @@ class DraftBuilder:
 
         Raises:
             InvalidBody: `Code.INVALID`, naming each value that has no canonical form.
+            Refused: `Code.TOO_LARGE`.
         """
         try:
-            return canonical_json(entity)
+            body = canonical_json(entity)
         except Refused as error:
             refuse([Violation(path, rule) for path, rule, _ in uncarried(entity)])
             raise error from None
+        self._check_size(entity, body)
+        return body
+
+    def _check_size(self, entity: Fields, body: bytes) -> None:
+        """Refuse what has become larger than a body may be, as by several patches."""
+        limits = self._context.limits
+        if len(body) > limits.entity_size_max_bytes:
+            raise Refused(
+                Code.TOO_LARGE,
+                f"The entity would have {len(body):,} bytes; it has at most {limits.entity_size_max_bytes:,}.",
+            )
+        if has_more_nodes(body, entity, limits.body_nodes_max):
+            raise Refused(
+                Code.TOO_LARGE,
+                f"The entity would consist of more than {limits.body_nodes_max:,} values; divide it.",
+            )
 
     def refuse(self, entity: Fields, before: Fields | None, violations: Sequence[Violation] = ()) -> None:
         """Refuse an entity for everything that is wrong with it, so that whoever sent it mends it at once.

@@ -2,24 +2,54 @@
 
 `expand=category,productSpecification` fills the references at these paths, `depth=2` all references in two
 rounds: those of the entity, then those of the entities filled in. A reference keeps its own attributes and
-gains those of the entity; one whose entity is not here, or not for this caller, stays as it is. The number of
-entities filled in is bounded.
+gains those of the entity; one whose entity is not here, or not for this caller, stays as it is. So does one
+for which there is no room: the number of entities filled in is bounded, and so are the bytes of an answer.
+What is large is decoded, filled and encoded in a thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from hansa.business.context import Context
 from hansa.business.representation import Representation, collection_address
 from hansa.business.visibility import PublicParts
+from hansa.core.limits import Limits
+from hansa.core.thread_work import CHEAP
 from hansa.store import Entity
 
 Path = tuple[str, ...]
+Run: TypeAlias = Callable[[int, Callable[[], Any]], Awaitable[Any]]
+"""`LargeWork.run` on behalf of one caller."""
+READ_AT_ONCE: Final = 20
+"""Entities that are read within one turn of the event loop."""
 _encode = msgspec.json.Encoder().encode
+
+
+class _Room:
+    """What an answer may still be filled with."""
+
+    def __init__(self, limits: Limits, taken_bytes: int) -> None:
+        self.entities = limits.expanded_entities_max
+        self.taken_bytes = taken_bytes
+        self._size_max_bytes = limits.answer_size_max_bytes
+
+    @property
+    def left_bytes(self) -> int:
+        """Bytes of entities that may still be filled in."""
+        return self._size_max_bytes - self.taken_bytes
+
+    def take(self, size_bytes: int) -> bool:
+        """Take the room for an entity; False when there is not enough."""
+        if self.entities <= 0 or size_bytes > self.left_bytes:
+            return False
+        self.entities -= 1
+        self.taken_bytes += size_bytes
+        return True
 
 
 class ReferenceExpander:
@@ -28,46 +58,91 @@ class ReferenceExpander:
     def __init__(self, context: Context) -> None:
         self._store = context.store
         self._models = context.models
+        self._clock = context.clock
+        self._large_work = context.large_work
         self._limits = context.limits
         self._endpoint = context.endpoint
         self._parts = PublicParts(context.models)
 
     async def expand(
-        self, bodies: Sequence[bytes], paths: Sequence[Path], depth: int, *, public_only: bool
+        self,
+        bodies: Sequence[bytes],
+        paths: Sequence[Path],
+        depth: int,
+        *,
+        public_only: bool,
+        is_stranger: bool,
     ) -> tuple[bytes, ...]:
-        """Stored bodies with their references filled."""
-        values = [msgspec.json.decode(body) for body in bodies]
-        room = self._limits.expanded_entities_max
-        at_paths = [ref for value in values for path in paths for ref in _at(value, path)]
-        room -= len(await self._fill(at_paths[:room], public_only=public_only))
+        """Stored bodies with their references filled.
+
+        Raises:
+            Unavailable: `Code.OVERLOADED`, when too many large answers are being made.
+        """
+
+        def run(size_bytes: int, work: Callable[[], Any]) -> Awaitable[Any]:
+            return self._large_work.run(size_bytes // CHEAP, work, is_stranger=is_stranger)
+
+        size_bytes = sum(map(len, bodies))
+        room = _Room(self._limits, size_bytes)
+        values = await run(size_bytes, lambda: [msgspec.json.decode(body) for body in bodies])
+        if paths:
+            at_paths = await run(size_bytes, lambda: _all_at(values, paths, room.entities))
+            await self._fill(at_paths, room, run, public_only=public_only)
         frontier: list[Any] = values
         for _ in range(depth):
-            refs = [ref for value in frontier for ref in _references(value)][: max(0, room)]
-            frontier = await self._fill(refs, public_only=public_only)
-            room -= len(frontier)
+            frontier_bytes, now = room.taken_bytes, frontier
+            refs = await run(frontier_bytes, lambda: _all_below(now, room.entities))  # noqa: B023 - awaited here
+            frontier = await self._fill(refs, room, run, public_only=public_only)
             if not frontier:
                 break
-        return tuple(map(_encode, values))
+        encoded: tuple[bytes, ...] = await run(room.taken_bytes, lambda: tuple(map(_encode, values)))
+        return encoded
 
-    async def _fill(self, refs: list[dict[str, Any]], *, public_only: bool) -> list[dict[str, Any]]:
-        """Fill references in place; returns those that were filled."""
-        entities = await self._store.entities(list({ref["id"] for ref in refs}))
-        filled: list[dict[str, Any]] = []
-        for ref in refs:
-            entity = entities.get(ref["id"])
-            if entity is None or not (entity.public or not public_only):
-                continue
-            own_attributes = dict(ref)
-            body = self._parts.body(entity.type, entity.body) if public_only else entity.body
-            ref.clear()
-            ref.update({**msgspec.json.decode(body), "href": self._address(entity), **own_attributes})
-            filled.append(ref)
-        return filled
+    async def _fill(
+        self, refs: list[dict[str, Any]], room: _Room, run: Run, *, public_only: bool
+    ) -> list[dict[str, Any]]:
+        """Fill references in place, as far as there is room; returns those that were filled."""
+        ids = list(dict.fromkeys(ref["id"] for ref in refs))
+        entities: dict[str, Entity] = {}
+        for start in range(0, len(ids), READ_AT_ONCE):
+            part = await self._store.entities(ids[start : start + READ_AT_ONCE])
+            entities.update({name: one for name, one in part.items() if one.public or not public_only})
+            if sum(len(one.body) for one in entities.values()) > room.left_bytes:
+                break
+            await self._clock.sleep(0)  # let others in
+
+        def filled() -> list[dict[str, Any]]:
+            return [ref for ref in refs if self._fill_one(ref, entities, room, public_only=public_only)]
+
+        result: list[dict[str, Any]] = await run(sum(len(one.body) for one in entities.values()), filled)
+        return result
+
+    def _fill_one(
+        self, ref: dict[str, Any], entities: dict[str, Entity], room: _Room, *, public_only: bool
+    ) -> bool:
+        entity = entities.get(ref["id"])
+        if entity is None or not room.take(len(entity.body)):
+            return False
+        own_attributes = dict(ref)
+        body = self._parts.body(entity.type, entity.body) if public_only else entity.body
+        ref.clear()
+        ref.update({**msgspec.json.decode(body), "href": self._address(entity), **own_attributes})
+        return True
 
     def _address(self, entity: Entity) -> str:
         api, resource = self._models.served(entity.type)
         collection = collection_address(self._endpoint, api, resource, entity.parent)
         return Representation(collection).address(entity.id)
+
+
+def _all_at(values: Sequence[Any], paths: Sequence[Path], count_max: int) -> list[dict[str, Any]]:
+    """The first references at some paths of some entities."""
+    return list(islice((ref for value in values for path in paths for ref in _at(value, path)), count_max))
+
+
+def _all_below(values: Sequence[Any], count_max: int) -> list[dict[str, Any]]:
+    """The first references anywhere in some entities."""
+    return list(islice((ref for value in values for ref in _references(value)), max(0, count_max)))
 
 
 def _at(value: Any, path: Path) -> Iterator[dict[str, Any]]:

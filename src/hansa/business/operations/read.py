@@ -7,6 +7,7 @@ for others they are neither found nor listed nor counted.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ from hansa.business.operations.expansion import Path, ReferenceExpander
 from hansa.business.served_resource import ServedResource
 from hansa.business.visibility import PublicParts
 from hansa.core.access import Action, Caller, Grant
+from hansa.core.thread_work import CHEAP
 from hansa.store import Entity, ListCaller, Page, Query
 from hansa.store.records import tail_of
 from hansa.store.tables import publications
@@ -52,6 +54,7 @@ class ReadOperation:
         self._collection = served.resource.collection
         self._has_parent = served.parent is not None
         self._expander = ReferenceExpander(context)
+        self._large_work = context.large_work
         parts = PublicParts(context.models)
         self._parts = parts if parts.has_private(self._collection) else None
 
@@ -116,7 +119,12 @@ class ReadOperation:
         if self._parts is None or not scope.public_only:
             return await self._store.list(query, caller)
         page = await self._store.list(self._parts.confined(query), caller)
-        bodies = self._parts.bodies(self._collection, page.bodies)
+        size_bytes = sum(map(len, page.tails)) // CHEAP
+        bodies = await self._large_work.run(
+            size_bytes,
+            partial(self._parts.bodies, self._collection, page.bodies),
+            is_stranger=caller.is_stranger,
+        )
         return msgspec.structs.replace(page, tails=tuple(map(tail_of, page.ids, bodies)))
 
     async def expand(
@@ -130,4 +138,7 @@ class ReadOperation:
             paths: Where the references are, as `("category",)`.
             depth: How many rounds of all references are filled beside these.
         """
-        return await self._expander.expand(bodies, paths, depth, public_only=scope.public_only)
+        is_stranger = not scope.grant.caller.is_authenticated
+        return await self._expander.expand(
+            bodies, paths, depth, public_only=scope.public_only, is_stranger=is_stranger
+        )

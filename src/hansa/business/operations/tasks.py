@@ -99,10 +99,20 @@ class Tasks:
                         f"{effect.about}: a pattern has 1 to {self._limits.filter_count_max} attributes.",
                     )
                 query = Query(self._task.matches, conditions, limit=targets_max + 1, public_only=False)
-                ids += (await self._store.list(query)).ids
+                ids += await self._all_ids(query)
                 if len(ids) > targets_max:
                     raise Refused(Code.INVALID, f"The task is about more than {targets_max} entities.")
         return tuple(dict.fromkeys(ids))
+
+    async def _all_ids(self, query: Query) -> list[str]:
+        """Identifiers of all entities of a page, of which one answer of the store may have fewer."""
+        page = await self._store.list(query)
+        ids = [*page.ids]
+        while page.is_cut:
+            rest = msgspec.structs.replace(query, offset=len(ids), limit=query.limit - len(ids))
+            page = await self._store.list(rest)
+            ids += page.ids
+        return ids
 
     async def carry_out(self, tx: Transaction, task: Fields, matched_ids: tuple[str, ...] = ()) -> Fields:
         """Do what a new task says; returns the attributes of the task that this changes.

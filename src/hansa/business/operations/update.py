@@ -7,7 +7,7 @@ changed: their origin, another marketplace, is their only writer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -28,11 +28,13 @@ from hansa.business.operations.writes import (
     held_until_claimed,
 )
 from hansa.business.patches import apply_patch, check_patch
-from hansa.business.rules import UnresolvedReference
+from hansa.business.rules import CollectionLookup
 from hansa.business.served_resource import ServedResource
-from hansa.business.validation.violations import InvalidBody, Violation, collected, refuse
+from hansa.business.validation.violations import InvalidBody, MissingAttribute, Violation, collected, refuse
 from hansa.core.access import OPERATOR, Action, Caller, Grant
-from hansa.core.errors import Code, Refused
+from hansa.core.bounded_json import shallow_node_count
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.thread_work import SMALL_MAX_BYTES
 from hansa.store import Entity, EntityDraft, Transaction
 from hansa.store.tables import publications
 
@@ -40,6 +42,29 @@ TYPE_ATTRIBUTES: Final = frozenset({"@type", "@baseType"})
 """The type of an entity does not change (TMF630 Part 2)."""
 
 Fields = dict[str, Any]
+
+ATTEMPTS_MAX: Final = 5
+"""At changing a large entity that others write at the same time."""
+NODE_SIZE_BYTES: Final = 50
+"""What a node of a change counts beside the bytes of the entity."""
+
+
+class EntityChange(msgspec.Struct, frozen=True):
+    """A change of an entity, as far as it has been computed."""
+
+    current: Entity
+    before: Fields
+    """What the entity is, decoded."""
+    after: Fields
+    """What it becomes."""
+    is_none: bool = False
+    """Both are the same."""
+    absent: tuple[MissingAttribute, ...] = ()
+    """Required attributes that it leaves out."""
+    missing: tuple[str, ...] = ()
+    """Paths of those that the store tells nothing of."""
+    draft: EntityDraft | None = None
+    """What the store takes, where that is known already."""
 
 
 class UpdateOperation:
@@ -104,10 +129,9 @@ class UpdateOperation:
         assert self._served.is_granted(grant, Action.CHANGE), "a grant is used where it was made"
         if body.get("id", entity_id) != entity_id:
             refuse([Violation("id", "must be the identifier in the path", body["id"])])
-        async with self._store.transaction() as tx:
-            current = await current_entity(tx, self._served, entity_id, parent_id, expected)
-            after = self._replacement(current, body)
-            return await self._change(tx, current, after, is_operator=OPERATOR in grant.caller.roles)
+        size_bytes = NODE_SIZE_BYTES * shallow_node_count(body)
+        place = (entity_id, parent_id, expected)
+        return await self._changed(grant, *place, partial(self._replacement, body=body), size_bytes)
 
     async def patch(
         self,
@@ -135,10 +159,12 @@ class UpdateOperation:
         assert self._served.is_granted(grant, Action.CHANGE), "a grant is used where it was made"
         limits = self._context.limits
         check_patch(form, patch, limits)
-        async with self._store.transaction() as tx:
-            current = await current_entity(tx, self._served, entity_id, parent_id, expected)
-            after = apply_patch(form, msgspec.json.decode(current.body), patch, limits)
-            return await self._change(tx, current, after, is_operator=OPERATOR in grant.caller.roles)
+
+        def patched(current: Entity) -> Fields:
+            return apply_patch(form, msgspec.json.decode(current.body), patch, limits)
+
+        size_bytes = NODE_SIZE_BYTES * shallow_node_count(patch)
+        return await self._changed(grant, entity_id, parent_id, expected, patched, size_bytes)
 
     async def create_or_replace_within(self, tx: Transaction, body: Mapping[str, Any]) -> Entity:
         """Create an entity, or replace the one with its identifier, on behalf of the marketplace; for jobs.
@@ -156,8 +182,10 @@ class UpdateOperation:
         check_is_own(current, "The entity")
         try:
             is_operator = "patch" in self._resource.operator_methods
-            after = self._replacement(current, dict(body))
-            return (await self._change(tx, current, after, is_operator=is_operator)).entity
+            change = self._checked_change(
+                current, self._replacement(current, dict(body)), is_operator=is_operator
+            )
+            return (await self._put(tx, await self._inferred(tx, change))).entity
         except RefersToPending as error:
             # What it refers to can be in the same transaction, so that repeating this one is no use.
             raise Refused(Code.CONFLICT, error.message) from error
@@ -169,8 +197,11 @@ class UpdateOperation:
             Refused: Model or rules do not allow it, or it is a replica.
         """
         check_is_own(current, "The entity")
-        draft, _, _ = await self._checked(tx, current, msgspec.json.decode(current.body), dict(after))
-        return (await self._held(tx, draft, current, after))[0]
+        change = await self._inferred(
+            tx, self._checked(current, msgspec.json.decode(current.body), dict(after))
+        )
+        await self._context.rules.check_references(tx, self._resource, change.before, change.after)
+        return (await self._held(tx, self._draft(change), current, change.after))[0]
 
     def address(self, entity_id: str) -> str:
         """Where an entity of a resource without parent is served."""
@@ -190,10 +221,67 @@ class UpdateOperation:
                 after.setdefault(name, value)
         return after
 
-    async def _change(
-        self, tx: Transaction, current: Entity, after: Fields, *, is_operator: bool = False
+    async def _changed(
+        self,
+        grant: Grant,
+        entity_id: str,
+        parent_id: str | None,
+        expected: Preconditions,
+        compute: Callable[[Entity], Fields],
+        size_bytes: int,
     ) -> WriteResult:
-        """Put new content of an entity that is here; the same content is not written."""
+        """EntityChange an entity to what `compute` makes of it.
+
+        Where the entity or the change is large, that is computed before the transaction, in a thread, and
+        again when somebody else has written the entity meanwhile: neither the event loop nor other writes
+        wait for it.
+        """
+        is_operator = OPERATOR in grant.caller.roles
+        for _ in range(ATTEMPTS_MAX):
+            seen = await self._store.entity(entity_id)
+            if seen is None or len(seen.body) + size_bytes <= SMALL_MAX_BYTES:
+                break
+            change = await self._computed(seen, compute, size_bytes, expected, is_operator=is_operator)
+            async with self._store.transaction() as tx:
+                current = await current_entity(tx, self._served, entity_id, parent_id, expected)
+                if current.revision == seen.revision:
+                    return await self._put(tx, change)
+        else:
+            raise Unavailable(
+                Code.UNAVAILABLE, f"{entity_id!r} is written by others all the time; try again."
+            )
+        async with self._store.transaction() as tx:
+            current = await current_entity(tx, self._served, entity_id, parent_id, expected)
+            change = self._checked_change(current, compute(current), is_operator=is_operator)
+            return await self._put(tx, await self._inferred(tx, change))
+
+    async def _computed(
+        self,
+        seen: Entity,
+        compute: Callable[[Entity], Fields],
+        size_bytes: int,
+        expected: Preconditions,
+        *,
+        is_operator: bool,
+    ) -> EntityChange:
+        """A change of a large entity, up to what needs the transaction."""
+        if seen.type != self._resource.collection or seen.origin is not None:
+            return EntityChange(seen, {}, {})  # the transaction refuses it
+        if expected is not NO_PRECONDITIONS:
+            expected.check(seen)
+        run, size_bytes = self._context.large_work.run, len(seen.body) + size_bytes
+
+        def checked() -> EntityChange:
+            return self._checked_change(seen, compute(seen), is_operator=is_operator)
+
+        change = await self._inferred(self._store, await run(size_bytes, checked))
+        if change.is_none:
+            return change
+        draft = await run(size_bytes, lambda: self._draft(change))
+        return msgspec.structs.replace(change, draft=draft)
+
+    def _checked_change(self, current: Entity, after: Fields, *, is_operator: bool) -> EntityChange:
+        """A change that a client wants, with the server's fields, checked against the model."""
         before = msgspec.json.decode(current.body)
         after = {name: value for name, value in after.items() if value is not None and name != "href"}
         try:
@@ -205,29 +293,47 @@ class UpdateOperation:
             raise
         self._server_fields.restore_dates(before, after)
         if after == before:
-            refusal = (await publications.claim_state(tx, current.id)).refusal if current.pending else None
-            return WriteResult(current, refusal=refusal)
-        draft, unresolved, missing = await self._checked(tx, current, before, after)
-        draft, refusal = await self._held(tx, draft, current, after)
-        words = self._context.rules.unknown_words(self._resource, after)
-        return WriteResult(await tx.put(draft), unresolved, refusal, words, missing)
+            return EntityChange(current, before, after, is_none=True)
+        return self._checked(current, before, after)
 
-    async def _checked(
-        self, tx: Transaction, current: Entity, before: Fields, after: Fields
-    ) -> tuple[EntityDraft, tuple[UnresolvedReference, ...], tuple[str, ...]]:
-        """New content of an entity with the server's fields, checked against model and rules."""
+    def _checked(self, current: Entity, before: Fields, after: Fields) -> EntityChange:
+        """New content of an entity with the server's fields, checked against the model."""
         self._server_fields.set_in_changed(before, after)
-        rules = self._context.rules
         try:
-            missing = self._drafts.check(after)
-            names = await self._drafts.complete(tx, missing) if missing else ()
-            draft = self._drafts.draft(after, current.parent)
-            rules.check_content(self._resource, before, after)
+            return EntityChange(current, before, after, absent=self._drafts.check(after))
         except InvalidBody:
             self._drafts.refuse(after, before)
             raise
-        assert draft.id == current.id, "an entity keeps its identifier"
-        return draft, await rules.check_references(tx, self._resource, before, after), names
+
+    async def _inferred(self, lookup: CollectionLookup, change: EntityChange) -> EntityChange:
+        """A change with what the store tells of required attributes that it leaves out."""
+        if not change.absent:
+            return change
+        missing = await self._drafts.complete(lookup, change.absent)
+        return msgspec.structs.replace(change, missing=missing)
+
+    def _draft(self, change: EntityChange) -> EntityDraft:
+        """What the store takes of a change that was checked against the model; checks the other rules."""
+        try:
+            draft = self._drafts.draft(change.after, change.current.parent)
+            self._context.rules.check_content(self._resource, change.before, change.after)
+        except InvalidBody:
+            self._drafts.refuse(change.after, change.before)
+            raise
+        assert draft.id == change.current.id, "an entity keeps its identifier"
+        return draft
+
+    async def _put(self, tx: Transaction, change: EntityChange) -> WriteResult:
+        """Put new content of an entity that is as it was when the change was made."""
+        current, after, rules = change.current, change.after, self._context.rules
+        if change.is_none:
+            refusal = (await publications.claim_state(tx, current.id)).refusal if current.pending else None
+            return WriteResult(current, refusal=refusal)
+        draft = change.draft or self._draft(change)
+        unresolved = await rules.check_references(tx, self._resource, change.before, after)
+        draft, refusal = await self._held(tx, draft, current, after)
+        words = rules.unknown_words(self._resource, after)
+        return WriteResult(await tx.put(draft), unresolved, refusal, words, change.missing)
 
     async def _held(
         self, tx: Transaction, draft: EntityDraft, current: Entity, after: Fields

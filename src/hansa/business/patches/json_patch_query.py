@@ -34,6 +34,7 @@ from hansa.business.patches.json_patch import (
 )
 from hansa.business.patches.json_path import json_path_pointers
 from hansa.business.patches.pointer import END, PathNotFound, Pointer, index_of, value_at
+from hansa.business.query.jsonpath import VisitBudget
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 
@@ -130,6 +131,7 @@ class _PathResolver:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._steps_left = limits.patch_steps_max
+        self._visits = VisitBudget(limits.path_nodes_max)
 
     def locations(self, document: Any, operation: PatchOperation, member: str) -> list[_Location]:
         """The locations to which a path of an operation leads, in the order of the document; at least one.
@@ -141,7 +143,9 @@ class _PathResolver:
         try:
             if text and not text.startswith("/"):
                 self._count(JSON_PATH_STEPS)
-                pointers = json_path_pointers(document, text, self._limits, may_be_new=operation.op == "add")
+                pointers = json_path_pointers(
+                    document, text, self._limits, self._visits, may_be_new=operation.op == "add"
+                )
                 self._count(len(pointers))
                 locations = [_Location(pointer, ()) for pointer in pointers]
             else:

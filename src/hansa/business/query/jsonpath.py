@@ -433,9 +433,9 @@ class JsonPath(msgspec.Struct, frozen=True):
         """
         return self.locating()(entity)
 
-    def locating(self) -> Callable[[Any], Iterator[Location]]:
-        """`locations` for several entities that share the bound."""
-        budget = VisitBudget(self.nodes_max)
+    def locating(self, budget: VisitBudget | None = None) -> Callable[[Any], Iterator[Location]]:
+        """`locations` for several entities that share the bound; several paths may share one, too."""
+        budget = budget or VisitBudget(self.nodes_max)
 
         def locations(entity: Any) -> Iterator[Location]:
             for _, location in self._selected(entity, budget):

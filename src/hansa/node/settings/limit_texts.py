@@ -7,8 +7,10 @@ from typing import Final
 LIMIT_TEXTS: Final[dict[str, str]] = {
     "body_size_max_bytes": "Size of a request's body.",
     "body_depth_max": "Nesting of objects and arrays in a body.",
+    "body_nodes_max": "Values (objects, arrays, texts, numbers) of which a body, and an entity that is written, consists.",
     "list_limit_default": "Entities on a page of a list when the request does not say.",
     "list_limit_max": "Entities on a page of a list at most.",
+    "answer_size_max_bytes": "Size of the stored entities on a page of a list, together with those that are filled in for references; a page that would be larger has fewer entities, and one at least.",
     "query_length_max_chars": "Length of a query string.",
     "filter_count_max": "Filters in one list request.",
     "pattern_length_max_chars": "Length of a regular expression in a query.",

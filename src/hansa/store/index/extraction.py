@@ -24,13 +24,11 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.core.cache import Cache
+from hansa.core.cache import FunctionCache
 from hansa.core.instants import comparable
 from hansa.store.index.paths import AttributePath, index_text, values_below
 from hansa.store.index.plan import DEFAULT_PLAN, TYPE_PATH, CollectionPlan, IndexPlan
 
-FINGERPRINTS: Final[Cache[str, bytes]] = Cache("fingerprints", 8192)
-"""Of identifiers, since many entities refer to a few others; that of an identifier is always the same."""
 FINGERPRINT_CACHED_MAX_CHARS: Final = 256
 """A text that is longer is no identifier of ours, and would take room."""
 
@@ -150,12 +148,17 @@ def attribute_number(collection: str, path: AttributePath) -> int:
 
 def fingerprint_of(entity_id: str) -> bytes:
     """The hash of an identifier in the rows of the entities that refer to it."""
-    fingerprint = FINGERPRINTS.get(entity_id)
-    if fingerprint is None:
-        fingerprint = hashlib.blake2b(entity_id.encode(), digest_size=8).digest()
-        if len(entity_id) <= FINGERPRINT_CACHED_MAX_CHARS:
-            FINGERPRINTS.put(entity_id, fingerprint)
-    return fingerprint
+    if len(entity_id) <= FINGERPRINT_CACHED_MAX_CHARS:
+        return FINGERPRINTS.value(entity_id)
+    return _fingerprint(entity_id)
+
+
+def _fingerprint(entity_id: str) -> bytes:
+    return hashlib.blake2b(entity_id.encode(), digest_size=8).digest()
+
+
+FINGERPRINTS: Final[FunctionCache[str, bytes]] = FunctionCache("fingerprints", 8192, _fingerprint)
+"""Of identifiers, since many entities refer to a few others. Threads share it."""
 
 
 def described_numbers(collection: str, description: str) -> tuple[int, ...]:

@@ -36,6 +36,7 @@ from hansa.store.records import (
     Page,
     Query,
     Referrer,
+    fitting,
     tail_of,
 )
 from hansa.store.sql import SqlRead, SqlWrite
@@ -223,8 +224,9 @@ class MemoryStore:
         ids = [identifiers[id(body)] for body in ordered(all_matches, query.sort)]
         page = tuple(ids[query.offset : query.offset + query.limit])
         tails = tuple([tail_of(name, self._state.entities[name].body) for name in page])
+        count = fitting(map(len, tails), self._limits.answer_size_max_bytes)
         is_plain = all(PLAIN_IDENTIFIER.fullmatch(name) is not None for name in page)
-        return Page(tails, page, len(ids), is_plain=is_plain)
+        return Page(tails[:count], page[:count], len(ids), is_cut=count < len(page), is_plain=is_plain)
 
     async def revision(self, collection: str) -> int:
         """A number that every commit which touches a collection changes."""
@@ -259,8 +261,9 @@ class MemoryStore:
             )
             if not rest:
                 return
-            after_id = rest[:limit][-1].id
-            yield tuple(rest[:limit])
+            count = fitting((len(one.body) for one in rest[:limit]), self._limits.answer_size_max_bytes)
+            after_id = rest[:count][-1].id
+            yield tuple(rest[:count])
             await self._clock.sleep(0)
 
     async def referring(self) -> AsyncIterator[tuple[Referrer, ...]]:

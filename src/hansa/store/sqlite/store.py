@@ -42,6 +42,7 @@ from hansa.store.records import (
     Page,
     Query,
     Referrer,
+    fitting,
 )
 from hansa.store.sql import SqlRead, statements_for
 from hansa.store.sqlite.commit.checkpoints import Checkpoints
@@ -87,6 +88,7 @@ class SqliteStore:
         self._write = write
         self._path = str(path)
         self._clock = clock
+        self._answer_size_max_bytes = limits.answer_size_max_bytes
         self._reader = Reader(path)
         self._cache: Cache[str, Entity] = Cache(
             "entities", CACHE_SIZE_MAX_BYTES, CACHED_BODY_MAX_BYTES + CACHE_OVERHEAD_BYTES, _cached_size_bytes
@@ -127,6 +129,7 @@ class SqliteStore:
             self._totals,
             self._index_tail,
             self._fill_index_tail,
+            limits.answer_size_max_bytes,
         )
         self._index_fill: asyncio.Task[None] | None = None
         self._reader.share_view()
@@ -274,8 +277,11 @@ class SqliteStore:
             conditions.append("origin IS NULL")
         if public_only:
             conditions.append("public = 1")
-        sql = f"SELECT {ENTITY_COLUMNS} FROM entity WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?"  # noqa: S608 - placeholders only
-        while rows := self._reader.rows(sql, (after_id, *types, limit)):
+        where = f"FROM entity WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?"
+        while sizes := self._reader.rows(f"SELECT length(body) {where}", (after_id, *types, limit)):
+            count = fitting((size for (size,) in sizes), self._answer_size_max_bytes)
+            sql = f"SELECT {ENTITY_COLUMNS} {where}"
+            rows = self._reader.rows(sql, (after_id, *types, count))
             after_id = rows[-1][0]
             yield tuple(map(entity_of, rows))
             await self._clock.sleep(0)  # let others in

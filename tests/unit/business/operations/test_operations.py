@@ -127,11 +127,11 @@ async def test_elements_of_a_parent_are_read_and_listed_in_its_order(business: B
     embedded = operations["GeographicSubAddress"].embedded
     assert embedded is not None
     scope = await embedded.scope(READER, address.id)
-    page = embedded.page(scope, Query("GeographicSubAddress"))
+    page = await embedded.page(scope, Query("GeographicSubAddress"))
     assert ([element["id"] for element in page.elements], page.total) == (["2", "1"], 2)
-    assert embedded.one(scope, "1")["name"] == "a"
+    assert (await embedded.one(scope, "1"))["name"] == "a"
     with pytest.raises(Refused) as refused:
-        embedded.one(scope, "3")
+        await embedded.one(scope, "3")
     check_code(refused, Code.NOT_FOUND)
     with pytest.raises(Refused) as refused:
         await embedded.scope(READER, "nowhere")

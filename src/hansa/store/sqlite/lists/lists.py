@@ -12,7 +12,7 @@ import msgspec
 from hansa.core.cache import Cache
 from hansa.core.errors import Code, Unavailable
 from hansa.store.index.extraction import Indexes
-from hansa.store.records import INTERNAL, ListCaller, Page, Query
+from hansa.store.records import INTERNAL, ListCaller, Page, Query, fitting
 from hansa.store.sql import Row
 from hansa.store.sqlite.database.functions import Functions
 from hansa.store.sqlite.index_tail import IndexTail
@@ -21,7 +21,7 @@ from hansa.store.sqlite.lists.analysis import Analysis, IndexScan, analyse
 from hansa.store.sqlite.lists.counting import PostingCounter
 from hansa.store.sqlite.lists.page_memory import STRETCH, Numbers, PageMemory
 from hansa.store.sqlite.lists.planner import NO_COUNTS, MatchCounts, Plan, Way
-from hansa.store.sqlite.lists.row_cache import RowCache, shown_row
+from hansa.store.sqlite.lists.row_cache import RowCache, ShownRow, shown_row
 from hansa.store.sqlite.lists.search_pool import SearchPool, TooSlow
 from hansa.store.sqlite.lists.statements import Statement
 from hansa.store.sqlite.totals import Totals
@@ -32,6 +32,9 @@ UNINDEXED_MAX: Final = 1000
 ROWS_SIZE_MAX_BYTES: Final = 16_777_216
 
 _ROWS: Final = "SELECT number, id, body FROM entity WHERE number IN (SELECT value FROM json_each(?))"
+_SIZES: Final = "SELECT number, length(body) FROM entity WHERE number IN (SELECT value FROM json_each(?))"
+READ_UNMEASURED_MAX: Final = 8
+"""So many entities are read without a look at their sizes before."""
 _decode_numbers: Final = msgspec.json.Decoder(list[int]).decode
 
 
@@ -54,7 +57,9 @@ class Lists:
         totals: Totals,
         index_tail: IndexTail,
         fill_index: FillIndex,
+        answer_size_max_bytes: int,
     ) -> None:
+        self._answer_size_max_bytes = answer_size_max_bytes
         self._functions = Functions(connection)
         self._fetch = fetch
         self._search_pool = search_pool
@@ -266,22 +271,43 @@ class Lists:
             ) from None
 
     def _page(self, numbers: Sequence[int], total: int, unindexed: tuple[str, ...] = ()) -> Page:
-        """The page of the entities with some numbers, in this order."""
+        """The page of the entities with some numbers, in this order, as far as its bytes allow."""
         rows = self._row_cache.get_many(numbers)
         if None in rows:
-            missing = [number for number, row in zip(numbers, rows, strict=True) if row is None]
-            read = {
-                number: shown_row(identifier, body)
-                for number, identifier, body in self._fetch(_ROWS, (msgspec.json.encode(missing).decode(),))
-            }
-            for number, row in read.items():
-                self._row_cache.put(number, row)
-            rows = [row or read.get(number) for number, row in zip(numbers, rows, strict=True)]
+            rows = self._completed(numbers, rows)
         present = [row for row in rows if row is not None]  # not what was deleted since a search
         if not present:
             return Page((), (), total, unindexed)
         identifiers, tails, plain = zip(*present, strict=True)
-        return Page(tails, identifiers, total, unindexed, all(plain))
+        page = Page(tails, identifiers, total, unindexed, is_plain=all(plain))
+        if len(rows) == len(numbers) and sum(map(len, tails)) <= self._answer_size_max_bytes:
+            return page
+        count = fitting(map(len, tails), self._answer_size_max_bytes)
+        return msgspec.structs.replace(
+            page, tails=tails[:count], ids=identifiers[:count], is_cut=count < len(numbers)
+        )
+
+    def _completed(self, numbers: Sequence[int], rows: Sequence[ShownRow | None]) -> list[ShownRow | None]:
+        """Rows with those that are not cached, up to the bytes that a page may have, and not far beyond."""
+        missing = [number for number, row in zip(numbers, rows, strict=True) if row is None]
+        if len(missing) > READ_UNMEASURED_MAX:
+            sizes: dict[int, int] = dict(self._fetch(_SIZES, (msgspec.json.encode(missing).decode(),)))
+            count = fitting(
+                (
+                    sizes.get(number, 0) if row is None else len(row.suffix)
+                    for number, row in zip(numbers, rows, strict=True)
+                ),
+                self._answer_size_max_bytes,
+            )
+            numbers, rows = numbers[:count], rows[:count]
+            missing = [number for number, row in zip(numbers, rows, strict=True) if row is None]
+        read = {
+            number: shown_row(identifier, body)
+            for number, identifier, body in self._fetch(_ROWS, (msgspec.json.encode(missing).decode(),))
+        }
+        for number, row in read.items():
+            self._row_cache.put(number, row)
+        return [row or read.get(number) for number, row in zip(numbers, rows, strict=True)]
 
     def _count_unindexed(self, collection: str, names: tuple[str, ...]) -> None:
         for name in names:

@@ -35,7 +35,7 @@ class EmbeddedReadHandler:
             public_only=scope.public_only,
             parent=request.parent_id,
         )
-        page = self._operation.page(scope, requested.query)
+        page = await self._operation.page(scope, requested.query)
         headers = (
             CONTENT_TYPE,
             (b"x-total-count", b"%d" % page.total),
@@ -54,7 +54,7 @@ class EmbeddedReadHandler:
         request.accept_json()
         scope = await self._operation.scope(self._authenticate(request.headers), request.parent_id)
         fields = requested_fields(self._served, request)
-        element = self._operation.one(scope, entity_id)
+        element = await self._operation.one(scope, entity_id)
         representation = self._served.representation(request.parent_id)
         body = representation.listed([entity_id], [msgspec.json.encode(element)], fields)[1:-1]
         return Response(200, body, (CONTENT_TYPE,))

@@ -2,12 +2,14 @@
 
 A page that a client named (`limit`, `offset`, `Range`) and that is not everything is answered 206. One that
 is cut because nobody named a limit is answered 200, as in the guideline's own example; both say in
-`Content-Range` what they are part of. A page without elements is part of nothing: it is answered 200 with the
-total, since `*/n` is what a 416 says (RFC 9110, section 14.4).
+`Content-Range` what they are part of. A page that ends because its entities have too many bytes
+(`answer_size_max_bytes`) is answered 206, and `next` begins where it ends. A page without elements is part of
+nothing: it is answered 200 with the total, since `*/n` is what a 416 says (RFC 9110, section 14.4).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from hansa.business.context import Context
@@ -17,11 +19,12 @@ from hansa.business.http.faces.v4.response import publication_header
 from hansa.business.http.messages import CONTENT_TYPE, Request, Response, error_response
 from hansa.business.http.response_cache import ListKey, ResponseCache
 from hansa.business.http.shared_headers import Header
-from hansa.business.operations.read import ReadOperation
+from hansa.business.operations.read import ReadOperation, ReadScope
 from hansa.business.query import ListRequest, list_request, paging, split_paging
-from hansa.business.representation import Representation
+from hansa.business.representation import Representation, Selection
 from hansa.business.served_resource import ServedResource
 from hansa.core.errors import Code, Refused
+from hansa.core.thread_work import CHEAP
 from hansa.store import Page
 
 ACCEPT_RANGES: Final = (b"accept-ranges", b"items")
@@ -40,6 +43,7 @@ class ReadHandler:
         self._limits = context.limits
         self._collection = served.resource.collection
         self._cache = cache
+        self._large_work = context.large_work
 
     async def retrieve(self, request: Request, entity_id: str) -> Response:
         """GET of one entity: 200, 304, 400, 401, 404 or 406."""
@@ -53,11 +57,12 @@ class ReadHandler:
                 bodies = await self._operation.expand(
                     scope, (entity.body,), requested.expand, requested.depth
                 )
-                body = representation.listed((entity.id,), bodies, requested.fields)[1:-1]
-                return Response(200, body, (CONTENT_TYPE,))
+                body = await self._listed(scope, representation, (entity.id,), bodies, requested.fields)
+                return Response(200, body[1:-1], (CONTENT_TYPE,))
             if requested.fields is not None:
-                body = representation.part(entity.id, entity.body, requested.fields)
-                return Response(200, body, (CONTENT_TYPE,))
+                bodies = (entity.body,)
+                body = await self._listed(scope, representation, (entity.id,), bodies, requested.fields)
+                return Response(200, body[1:-1], (CONTENT_TYPE,))
         tag = etag(entity)
         versions: tuple[Header, ...] = (
             (b"etag", tag),
@@ -92,9 +97,9 @@ class ReadHandler:
         representation = self._served.representation(request.parent_id)
         if requested.expand or requested.depth:
             bodies = await operation.expand(scope, page.bodies, requested.expand, requested.depth)
-            body = representation.listed(page.ids, bodies, requested.fields)
+            body = await self._listed(scope, representation, page.ids, bodies, requested.fields)
         elif requested.fields is not None:
-            body = representation.listed(page.ids, page.bodies, requested.fields)
+            body = await self._listed(scope, representation, page.ids, page.bodies, requested.fields)
         else:
             body = representation.page(page)
         response = _list_response(requested, page, representation, body)
@@ -103,6 +108,23 @@ class ReadHandler:
         if is_cacheable and revision == await operation.revision():
             self._cache.put(key, revision, response)
         return response
+
+    async def _listed(
+        self,
+        scope: ReadScope,
+        representation: Representation,
+        ids: Sequence[str],
+        bodies: Sequence[bytes],
+        fields: Selection | None,
+    ) -> bytes:
+        """What is shown of some entities as a JSON array; of much, it is made in a thread."""
+        size_bytes = sum(map(len, bodies)) if fields is not None else 0
+        if fields is not None and not fields.locators:
+            size_bytes //= CHEAP
+        is_stranger = not scope.grant.caller.is_authenticated
+        return await self._large_work.run(
+            size_bytes, lambda: representation.listed(ids, bodies, fields), is_stranger=is_stranger
+        )
 
     def _parsed(self, key: ListKey) -> ListRequest:
         """What a request says; of pages of the same list, all but the page is parsed once."""
@@ -152,7 +174,7 @@ def _list_response(
         headers.append(_links(requested, page, representation))
     if page.unindexed:
         headers.append((UNINDEXED, ", ".join(page.unindexed).encode()))
-    return Response(206 if is_part and requested.is_paged else 200, body, tuple(headers))
+    return Response(206 if is_part and (requested.is_paged or page.is_cut) else 200, body, tuple(headers))
 
 
 def _content_range(requested: ListRequest, page: Page) -> Header:
@@ -168,9 +190,11 @@ def _links(requested: ListRequest, page: Page, representation: Representation) -
     links = [f'{start}{offset}&limit={limit}>; rel="self"', f'{start}0&limit={limit}>; rel="first"']
     if offset > 0:
         links.append(f'{start}{max(0, min(offset - limit, last))}&limit={limit}>; rel="prev"')
-    if offset + limit < page.total:
-        links.append(f'{start}{offset + limit}&limit={limit}>; rel="next"')
-    links.append(f'{start}{last}&limit={limit}>; rel="last"')
+    end = offset + (len(page.ids) if page.is_cut else limit)
+    if end < page.total:
+        links.append(f'{start}{end}&limit={limit}>; rel="next"')
+    if not page.is_cut:  # else nobody knows where the last page begins
+        links.append(f'{start}{last}&limit={limit}>; rel="last"')
     return b"link", ", ".join(links).encode()
 
 

@@ -1,0 +1,44 @@
+"""How long the event loop is busy without a pause: the longest turn, by the processor time of its thread.
+
+Processor time of one thread, unlike time of the day, does not grow while other threads and processes have the
+processor, so that a bound on it holds on a busy machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Any, Final, Self
+
+TURN_MAX_S: Final = 0.05
+"""What no request of anybody may exceed."""
+
+
+class LoopTurns:
+    """Measures every turn of the loop within a `with` block."""
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+        self.longest = ""
+        """What ran in the longest turn."""
+
+    def __enter__(self) -> Self:
+        run = self._run = asyncio.Handle._run
+
+        def measured(handle: asyncio.Handle) -> None:
+            started_s = time.thread_time()
+            run(handle)
+            spent_s = time.thread_time() - started_s
+            if spent_s > self.longest_s:
+                self.longest_s, self.longest = spent_s, repr(handle)
+
+        patched: Any = asyncio.Handle
+        patched._run = measured
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        patched: Any = asyncio.Handle
+        patched._run = self._run
