@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from hansa.store import Store
-from hansa.store.tables import jobs, publications, retrievals, subscriptions
+from hansa.store.tables import evidence, facts, jobs, publications, retrievals, subscriptions
+from hansa.store.tables.evidence import Conflict
 from hansa.store.tables.jobs import JobProgress
 from hansa.store.tables.publications import ChainEnd, Outgoing
-from hansa.store.tables.retrievals import Conflict, Retrieval
+from hansa.store.tables.retrievals import Origin, Retrieval
 from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress, DeliveryTotals
 from tests.contract.stores import ENGINES, Engine, opened
 from tests.unit.store.drafts import draft
@@ -151,7 +152,7 @@ def retrieval(name: str, position: int, issuer: str = "did:x:1") -> Retrieval:
     )
 
 
-async def wanted(store: Store, *ones: Retrieval) -> None:
+async def scheduled(store: Store, *ones: Retrieval) -> None:
     async with store.transaction() as tx:
         for one in ones:
             await retrievals.schedule(tx, one)
@@ -165,10 +166,12 @@ async def due(store: Store, now_ms: int = 0) -> list[Retrieval]:
     ]
 
 
-async def test_a_newer_version_replaces_an_older_one_that_is_wanted(store: Store) -> None:
-    await wanted(store, retrieval("a", 3), retrieval("b", 1), retrieval("a", 2), retrieval("c", 4, "did:x:2"))
+async def test_a_newer_version_replaces_an_older_one_that_is_pending(store: Store) -> None:
+    await scheduled(
+        store, retrieval("a", 3), retrieval("b", 1), retrieval("a", 2), retrieval("c", 4, "did:x:2")
+    )
     assert await due(store) == [retrieval("b", 1), retrieval("a", 3), retrieval("c", 4, "did:x:2")]
-    await wanted(store, retrieval("a", 5))
+    await scheduled(store, retrieval("a", 5))
     assert await due(store) == [retrieval("b", 1), retrieval("a", 5), retrieval("c", 4, "did:x:2")]
     assert [(one.did, one.pending) for one in await retrievals.origins(store)] == [
         ("did:x:1", 2),
@@ -180,90 +183,160 @@ async def test_a_newer_version_replaces_an_older_one_that_is_wanted(store: Store
     }
 
 
-async def test_a_version_that_is_here_is_not_wanted_again(store: Store) -> None:
+async def test_a_version_that_is_stored_is_not_scheduled_again(store: Store) -> None:
     one = retrieval("a", 3)
-    await wanted(store, one)
+    await scheduled(store, one)
     async with store.transaction() as tx:
         assert await retrievals.is_current(tx, one)
         assert not await retrievals.is_current(tx, retrieval("a", 4))
         await tx.put(draft("a", origin=one.issuer))
-        await retrievals.record_provenance(tx, "a", one)
-        await retrievals.settle(tx, one)
+        await retrievals.record_stored(tx, "a", one, 70)
         await retrievals.schedule(tx, one)
         assert [origin.pending for origin in await retrievals.origins(tx)] == [0]
     assert await due(store) == []
     assert await retrievals.known_keys(store, one.issuer, [one.key, "ff"]) == {one.key}
     assert await retrievals.known_keys(store, "did:x:2", [one.key]) == frozenset()
-    await wanted(store, retrieval("a", 4))
+    await scheduled(store, retrieval("a", 4))
     assert await due(store) == [retrieval("a", 4)]
 
 
-async def test_what_its_origin_has_deleted_goes_with_its_replica(store: Store) -> None:
+async def test_what_its_origin_has_deleted_loses_its_replica(store: Store) -> None:
     one = retrieval("a", 3)
-    await wanted(store, one, retrieval("b", 4))
+    await scheduled(store, one, retrieval("b", 4))
     async with store.transaction() as tx:
         await tx.put(draft("a", origin=one.issuer))
-        await retrievals.record_provenance(tx, "a", one)
-        await retrievals.remove_replica(tx, one.issuer, one.key)
-        await retrievals.remove_replica(tx, one.issuer, "ff")
+        await retrievals.record_stored(tx, "a", one, 70)
+        await retrievals.skip(tx, retrieval("a", 2), "deleted", None, "Deleted.")
+    assert await store.entity("a") is not None  # a newer version than the deleted one is here
+    async with store.transaction() as tx:
+        await retrievals.skip(tx, retrieval("a", 5), "deleted", None, "Deleted.")
+    await scheduled(store, retrieval("a", 4))
     assert await store.entity("a") is None
     assert await due(store) == [retrieval("b", 4)]
     assert await retrievals.known_keys(store, one.issuer, [one.key]) == frozenset()
+    (head,) = await retrievals.heads_of_key(store, one.key)
+    assert (head.state, head.version, head.entity_id) == ("deleted", 5, None)
+
+
+async def test_every_head_is_counted_in_one_state(store: Store) -> None:
+    async def origin() -> Origin:
+        (origin,) = await retrievals.origins(store)
+        assert origin.unaccounted == 0
+        return origin
+
+    ones = {name: retrieval(name, number) for number, name in enumerate("abcde", 1)}
+    async with store.transaction() as tx:
+        await retrievals.count_heads(tx, "did:x:1", len(ones))
+        for one in ones.values():
+            await retrievals.schedule(tx, one)
+    assert (await origin()).pending == 5
+    async with store.transaction() as tx:
+        await tx.put(draft("a", origin="did:x:1"))
+        await retrievals.record_stored(tx, "a", ones["a"], 70)
+        await retrievals.conclude(tx, ones["b"], "rejected", "entity-invalid", "No.")
+        await retrievals.conclude(tx, ones["c"], "deferred", "origin-bound-reached", "Later.")
+        await retrievals.skip(tx, retrieval("d", 9), "skipped", None, "No.")
+        await retrievals.postpone(tx, ones["e"], 500, "hash-mismatch", "Other bytes.")
+    now = await origin()
+    assert (now.stored, now.rejected, now.deferred, now.skipped, now.pending) == (1, 1, 1, 1, 1)
+    assert (now.failed, now.stored_bytes) == (1, 70)
+    states = {head.state: head for head in await retrievals.heads(store, retrievals.RETRYABLE, None, 0, 9)}
+    assert set(states) == set(retrievals.RETRYABLE)
+    assert (states["rejected"].reason, states["pending"].problem) == ("No.", "hash-mismatch")
+    assert [one.state for one in await retrievals.heads_of_key(store, ones["a"].key)] == ["stored"]
+
+    await scheduled(store, retrieval("a", 10))  # a newer version than the stored one
+    now = await origin()
+    assert (now.stored, now.pending) == (0, 2)
+    async with store.transaction() as tx:
+        await tx.put(draft("a", origin="did:x:1"))
+        await retrievals.record_stored(tx, "a", retrieval("a", 10), 90)
+        await retrievals.release_deferred(tx, now, 9)
+        assert await retrievals.retry(tx, ("rejected", "skipped"), 9, "did:x:1") == 2
+        assert await retrievals.retry(tx, ("pending",), 9) == 1
+    now = await origin()
+    assert (now.stored, now.pending, now.failed, now.stored_bytes) == (1, 4, 0, 90)
+
+
+async def test_what_was_received_of_an_origin_is_counted_for_each_day(store: Store) -> None:
+    for day, size_bytes, duration_ms in ((7, 10, 1), (7, 20, 2), (8, 5, 4)):
+        async with store.transaction() as tx:
+            await retrievals.count_received(tx, "did:x:1", day, size_bytes, duration_ms)
+    (origin,) = await retrievals.origins(store)
+    assert (origin.day, origin.day_bytes, origin.day_verification_ms) == (8, 5, 4)
+
+
+async def test_failures_of_one_kind_are_brought_forward_a_part_at_a_time(store: Store) -> None:
+    ones = [retrieval(name, number) for number, name in enumerate("abc", 1)]
+    await scheduled(store, *ones)
+    async with store.transaction() as tx:
+        for number, one in enumerate(ones):
+            await retrievals.postpone(tx, one, 1000 + number, "hash-mismatch")
+        await retrievals.bring_forward(tx, "did:x:1", ("hash-mismatch", "retrieval-missing"), 10, 10, 2)
+    assert [one.key for one in await due(store, 10)] == [one.key for one in ones[:2]]
+
+
+async def test_facts_are_recorded_replaced_and_removed(store: Store) -> None:
+    async with store.transaction() as tx:
+        await facts.record(tx, "ledger", "a")
+        await facts.record(tx, "ledger", "b")
+        await facts.record(tx, "intake_rule", "c")
+        await facts.remove(tx, "intake_rule")
+    assert await facts.value(store, "ledger") == "b"
+    assert await facts.value(store, "intake_rule") is None
 
 
 async def test_failures_postpone_retrievals_and_origins(store: Store) -> None:
     one = retrieval("a", 1)
-    await wanted(store, one, retrieval("b", 2))
+    await scheduled(store, one, retrieval("b", 2))
     async with store.transaction() as tx:
         await retrievals.postpone(tx, one, 500, "hash-wrong")
         await retrievals.origin_failed(tx, one.issuer, 1, 900, "timeout")
-        await retrievals.defer(tx, one.issuer, 77)
     (origin,) = await retrievals.origins(store)
     assert (origin.attempts, origin.due_ms, origin.problem) == (1, 900, "timeout")
-    assert (origin.failing_since, origin.deferred_after, origin.pending) == (TIME, 77, 2)
+    assert (origin.failing_since, origin.failed, origin.pending) == (TIME, 1, 2)
     assert await due(store, 499) == [retrieval("b", 2)]
     assert await retrievals.next_due_ms(store, origin, 0) == 500
     assert await retrievals.next_due_ms(store, origin, 500) is None
     (_, failed) = await due(store, 500)
     assert (failed.attempts, failed.due_ms, failed.problem) == (1, 500, "hash-wrong")
-    assert await retrievals.failed_counts(store) == {one.issuer: 1}
+    untried = await retrievals.due(store, origin, 500, 9, untried_only=True)
+    assert untried == (retrieval("b", 2),)
     async with store.transaction() as tx:
-        await retrievals.bound_pauses(tx, 300)
+        await retrievals.bound_pauses(tx, 300, 300)
         await retrievals.origin_answered(tx, one.issuer)
-        await retrievals.defer(tx, one.issuer, None)
     assert len(await due(store, 300)) == 2
     (origin,) = await retrievals.origins(store)
     assert (origin.attempts, origin.due_ms, origin.problem, origin.failing_since) == (0, 0, None, None)
-    assert origin.deferred_after is None
 
 
 async def test_evidence_of_one_kind_is_counted_and_bounded(store: Store) -> None:
     async with store.transaction() as tx:
         for _ in range(3):
-            await retrievals.record_evidence(tx, "did:x:1", "bad-hash", "not the hash", 2, retrieval("a", 1))
-        await retrievals.record_evidence(tx, "did:x:2", "bad-event", "unreadable", 2)
-    newest, older = await retrievals.evidence(store, 9)
-    assert (newest.issuer, newest.key, newest.position, newest.count) == ("did:x:2", "", 0, 1)
+            await evidence.record(tx, retrieval("a", 1), "bad-hash", "not the hash", 2)
+        await evidence.record(tx, retrieval("b", 2, "did:x:2"), "bad-event", "unreadable", 2)
+    newest, older = await evidence.records(store, 9)
+    assert (newest.issuer, newest.key, newest.position, newest.count) == (
+        *("did:x:2", retrieval("b", 2).key),
+        *(2, 1),
+    )
     assert (older.code, older.key, older.version, older.count) == ("bad-hash", retrieval("a", 1).key, 1, 3)
-    assert await retrievals.evidence_counts(store) == {
-        ("did:x:1", "bad-hash"): 1,
-        ("did:x:2", "bad-event"): 1,
-    }
-    assert await retrievals.evidence(store, 1) == (newest,)
+    assert await evidence.counts(store) == {("did:x:1", "bad-hash"): 1, ("did:x:2", "bad-event"): 1}
+    assert await evidence.records(store, 1) == (newest,)
     async with store.transaction() as tx:
-        await retrievals.record_evidence(tx, "did:x:3", "bad-hash", "not the hash", 2)
-        await retrievals.record_evidence(tx, "did:x:4", "bad-hash", "not the hash", 2)
-    assert [one.issuer for one in await retrievals.evidence(store, 9)] == ["did:x:4", "did:x:3"]
+        await evidence.record(tx, retrieval("c", 3, "did:x:3"), "bad-hash", "not the hash", 2)
+        await evidence.record(tx, retrieval("d", 4, "did:x:4"), "bad-hash", "not the hash", 2)
+    assert [one.issuer for one in await evidence.records(store, 9)] == ["did:x:4", "did:x:3"]
 
 
 async def test_a_conflict_is_noted_once(store: Store) -> None:
     async with store.transaction() as tx:
-        await retrievals.record_conflicts(tx, [("a", "did:x:1", 5), ("a", "did:x:2", 6), ("a", "did:x:1", 9)])
-    assert set(await retrievals.conflicts(store, 9)) == {
+        await evidence.record_conflicts(tx, [("a", "did:x:1", 5), ("a", "did:x:2", 6), ("a", "did:x:1", 9)])
+    assert set(await evidence.conflicts(store, 9)) == {
         Conflict("a", "did:x:1", 5, TIME),
         Conflict("a", "did:x:2", 6, TIME),
     }
-    assert await retrievals.conflict_count(store) == 2
+    assert await evidence.conflict_count(store) == 2
 
 
 # -- subscriptions --------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import HansaError
 from hansa.store import EntityDraft, Filter, Query, SortKey, Store, Transaction
 from hansa.store.operators import GTE, LT, REGEX
-from hansa.store.tables import jobs, publications, retrievals, subscriptions
+from hansa.store.tables import evidence, jobs, publications, retrievals, subscriptions
 from hansa.store.tables.jobs import JobProgress
 from hansa.store.tables.publications import Outgoing
 from hansa.store.tables.retrievals import Retrieval
@@ -90,7 +90,7 @@ class Write(msgspec.Struct, frozen=True):
 
 async def put(tx: Transaction, write: Write) -> object:
     if write.draft.origin:
-        await retrievals.record_provenance(tx, write.draft.id, write.retrieval)
+        await retrievals.record_stored(tx, write.draft.id, write.retrieval, len(write.draft.body))
     return await tx.put(write.draft)
 
 
@@ -107,23 +107,32 @@ async def save_job(tx: Transaction, write: Write) -> None:
     await jobs.save(tx, JobProgress(write.draft.id, write.number, errors=(write.draft.type,)))
 
 
-async def want(tx: Transaction, write: Write) -> object:
+async def schedule(tx: Transaction, write: Write) -> object:
     await retrievals.schedule(tx, write.retrieval)
     return await retrievals.is_current(tx, write.retrieval)
 
 
-async def settle(tx: Transaction, write: Write) -> object:
-    await retrievals.settle(tx, write.retrieval)
+async def reject(tx: Transaction, write: Write) -> object:
+    await retrievals.conclude(tx, write.retrieval, "rejected", "entity-invalid", "why")
     return await retrievals.origins(tx)
 
 
-async def forget(tx: Transaction, write: Write) -> None:
-    await retrievals.remove_replica(tx, write.retrieval.issuer, write.key)
+async def retry(tx: Transaction, write: Write) -> object:
+    return await retrievals.retry(tx, ("rejected", "skipped"), 9, write.retrieval.issuer, write.key)
+
+
+async def postpone(tx: Transaction, write: Write) -> object:
+    await retrievals.postpone(tx, write.retrieval, write.number, "hash-mismatch", "why")
+    return await retrievals.origins(tx)
+
+
+async def skip(tx: Transaction, write: Write) -> None:
+    await retrievals.skip(tx, write.retrieval, "deleted", None, "why")
 
 
 async def record_evidence(tx: Transaction, write: Write) -> None:
     one = write.retrieval
-    await retrievals.record_evidence(tx, one.issuer, one.type, "why", 3, one)
+    await evidence.record(tx, one, one.type, "why", 3)
 
 
 async def publish(tx: Transaction, write: Write) -> object:
@@ -148,7 +157,10 @@ async def register(tx: Transaction, write: Write) -> object:
 
 STEPS = {
     step.__name__: step
-    for step in (put, delete, move_cursor, save_job, want, settle, forget, record_evidence, publish, register)
+    for step in (
+        *(put, delete, move_cursor, save_job, schedule, reject, retry, postpone, skip, record_evidence),
+        *(publish, register),
+    )
 }
 writes = st.builds(
     Write,
@@ -233,7 +245,9 @@ async def observed(store: Store) -> list[object]:
             await retrievals.known_keys(store, one.did, [each.encode().hex() for each in IDS])
             for one in origins
         ],
-        await retrievals.evidence(store, 10),
+        [await retrievals.heads_of_key(store, each.encode().hex()) for each in IDS],
+        await retrievals.heads(store, retrievals.RETRYABLE, None, 0, 10),
+        await evidence.records(store, 10),
         await publications.states(store, IDS),
         await publications.outgoing(store, 0, 10),
         await subscriptions.since(store, -1),

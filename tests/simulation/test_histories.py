@@ -93,7 +93,6 @@ async def play(steps: list[tuple[object, ...]]) -> None:
     """Play a history, let everything heal, and compare."""
     limits = Limits(
         retrieval_size_max_bytes=200_000,
-        retrievals_pending_max=5,
         events_page_max=3,
         events_per_transaction_max=3,
         retrieval_entities_max=2,

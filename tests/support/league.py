@@ -34,6 +34,7 @@ from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
 from hansa.replication.follower import ConsumeCondition, consume_all
 from hansa.replication.registry import MemberRegistry
+from hansa.replication.replicas.control import ReplicaControl
 from hansa.store import EntityDraft, Store
 from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import retrievals
@@ -74,6 +75,7 @@ class Marketplace:
         self.consumes: ConsumeCondition = consume_all
         self.bus: Bus
         self.store: Store
+        self.backlog: Backlog
         self.publisher: Publisher
         self.follower: Follower
         self.retriever: Retriever
@@ -83,6 +85,7 @@ class Marketplace:
         """Open the store, and be reachable."""
         league = self.league
         self.bus = league.ledger.bus()
+        self.backlog = Backlog(league.clock)
         self.store = await SqliteStore.open(self.path, league.clock, league.limits)
         check = MemberCallerCheck(
             self.did, self.endpoint, lambda: league.registered, league.clock, league.limits
@@ -94,6 +97,10 @@ class Marketplace:
             caller_check=check,
             authenticate=authenticate,
             dangling_references=no_dangling_references,
+            replicas=ReplicaControl(
+                *(self.store, MemberRegistry(self.bus, league.clock, league.registered), self.backlog),
+                *(league.clock, self.entropy, league.limits),
+            ),
             did=self.did,
             clock=league.clock,
             limits=league.limits,
@@ -101,12 +108,12 @@ class Marketplace:
         application = rest_application(routes(context))
         league.network.applications[self.endpoint] = application
         self.client = AsgiClient(application)
-        self.view = ReplicationView(self.store)
+        self.view = ReplicationView(self.store, league.clock, league.limits)
 
     def start(self) -> None:
         """Begin to replicate."""
         league, clock, limits = self.league, self.league.clock, self.league.limits
-        backlog, registry = Backlog(clock), MemberRegistry(self.bus, clock)
+        backlog, registry = self.backlog, MemberRegistry(self.bus, clock)
         signer = MemberSigner(self.key, self.did, clock, self.entropy, limits)
         self.publisher = Publisher(
             *(self.store, self.bus, registry, self.signer, TYPES, clock, self.entropy, limits),
@@ -130,7 +137,7 @@ class Marketplace:
             registry,
             league.network,
             signer,
-            self.did,
+            TYPES,
             backlog,
             clock,
             self.entropy,
@@ -234,7 +241,8 @@ class Marketplace:
         if await self.view.followed_to() < position:
             return False
         origins = await retrievals.origins(self.store)
-        return all(origin.pending == 0 and origin.deferred_after is None for origin in origins)
+        assert all(origin.unaccounted == 0 for origin in origins), "every head has a state"
+        return all(origin.pending == 0 and origin.deferred == 0 for origin in origins)
 
     # -- what nobody should do ------------------------------------------------------------------------------
 
@@ -291,11 +299,11 @@ class League:
         for marketplace in self.marketplaces:
             marketplace.start()
 
-    async def run(self, seconds: float) -> None:
+    async def run(self, seconds: float, step_s: float = STEP_S) -> None:
         """Let time pass."""
-        for _ in range(round(seconds / STEP_S)):
+        for _ in range(round(seconds / step_s)):
             await self._loop_turns()
-            await self.clock.advance(STEP_S)
+            await self.clock.advance(step_s)
         await self._loop_turns()
 
     async def until(self, condition: Callable[[], Any], timeout_s: float = 600.0) -> None:

@@ -11,6 +11,8 @@
                                           proofs about the ledger                anybody
     GET  /league/v1/catalogue             what is public here, without content   anybody
     GET  /league/v1/references            references to what is not here         a client with a token
+    GET  /league/v1/replicas, …/{name}    the states of what others published    an operator
+    POST /league/v1/replicas/retry        have it requested again                an operator
 
 `GET /league/v1/status` is the node's own (`hansa.node.http.own_routes`): it reports on the process too.
 
@@ -31,6 +33,7 @@ from hansa.api.events import EventsApi
 from hansa.api.ledger import LedgerApi
 from hansa.api.members import MembersApi
 from hansa.api.references import DanglingReferences, ReferencesApi
+from hansa.api.replicas import ReplicasApi
 from hansa.core.access import Authenticate
 from hansa.core.clock import Clock
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
@@ -39,6 +42,7 @@ from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
 from hansa.replication.registry import MemberRegistry
+from hansa.replication.replicas.control import ReplicaControl
 from hansa.store import Entity, Store
 
 __all__ = ["LeagueContext", "routes"]
@@ -57,6 +61,8 @@ class LeagueContext(msgspec.Struct, frozen=True):
     authenticate: Authenticate
     """Finds out which client a token belongs to."""
     dangling_references: DanglingReferences
+    replicas: ReplicaControl
+    """What an operator sees and does about replicas."""
     did: str
     """This marketplace's own."""
     clock: Clock
@@ -74,7 +80,11 @@ def routes(context: LeagueContext) -> list[Route]:
     ledger = LedgerApi(context.bus, registry, limits)
     catalogue = CatalogueApi(context.store, context.did, limits, context.distribution)
     references = ReferencesApi(context.dangling_references, context.authenticate, limits)
+    replicas = ReplicasApi(context.replicas, context.authenticate, limits)
     return [
+        Route("/league/v1/replicas", replicas.list, methods=["GET"]),
+        Route("/league/v1/replicas/retry", replicas.retry, methods=["POST"]),
+        Route("/league/v1/replicas/{name:path}", replicas.one, methods=["GET"]),
         Route(ENTITIES_PATH, entities.many, methods=["POST"]),
         Route(f"{ENTITIES_PATH}/{{id:path}}", entities.one, methods=["GET"]),
         Route("/league/v1/events", events.page, methods=["GET"]),

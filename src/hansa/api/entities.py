@@ -13,6 +13,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hansa.api.bodies import json_body
 from hansa.api.callers import signing_member
 from hansa.api.parameters import Parameters
 from hansa.api.responses import JSON, response_of
@@ -75,7 +76,8 @@ class EntitiesApi:
 
     async def many(self, request: Request) -> Response:
         """`POST /league/v1/entities`: many of ours by key and hashlink (`hansa.replication.exchange`)."""
-        body = await self._body(request)
+        size_max_bytes = self._limits.retrieval_entities_max * REQUEST_ENTITY_MAX_BYTES + REQUEST_FRAME_BYTES
+        body = await json_body(request, size_max_bytes)
         is_member = await signing_member(self._check, request, body) is not None
         Parameters(request, (), self._limits)
         requested = self._requested(body)
@@ -127,18 +129,6 @@ class EntitiesApi:
         if publication is None:
             publication = (await publications.states(self._store, (name,))).get(name)
         return None, publication
-
-    async def _body(self, request: Request) -> bytes:
-        media_type = request.headers.get("content-type", JSON).partition(";")[0]
-        if media_type.strip().lower() != JSON:
-            raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A body here is {JSON}.")
-        size_max = self._limits.retrieval_entities_max * REQUEST_ENTITY_MAX_BYTES + REQUEST_FRAME_BYTES
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > size_max:
-                raise Refused(Code.TOO_LARGE, f"A request has at most {size_max} bytes.")
-        return bytes(body)
 
     def _requested(self, body: bytes) -> tuple[RequestedEntity, ...]:
         try:

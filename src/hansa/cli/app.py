@@ -7,7 +7,17 @@ from typing import Annotated, Final
 
 import typer
 
-from hansa.cli.commands import CommandGroup, backups, demo, engine, keys, league, marketplace, remote
+from hansa.cli.commands import (
+    CommandGroup,
+    backups,
+    demo,
+    engine,
+    keys,
+    league,
+    marketplace,
+    remote,
+    replication,
+)
 from hansa.core.files import restrict_new_files
 
 COMMANDS: Final = (
@@ -26,6 +36,7 @@ COMMANDS: Final = (
     remote.export,
     remote.diff,
     remote.events,
+    replication.replication,
     marketplace.version,
 )
 

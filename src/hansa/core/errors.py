@@ -67,6 +67,7 @@ class Code(StrEnum):
     IDENTIFIER_STOLEN = "identifier-stolen"
     ENTITY_INVALID = "entity-invalid"
     HOST_NOT_ALLOWED = "host-not-allowed"
+    ORIGIN_BOUND_REACHED = "origin-bound-reached"
     # A notification to a hub listener.
     LISTENER_UNREACHABLE = "listener-unreachable"
     LISTENER_TIMEOUT = "listener-timeout"
@@ -83,6 +84,7 @@ class Code(StrEnum):
     LEDGER_OLDER = "ledger-older"
     RULES_DIFFER = "rules-differ"
     STORE_DAMAGED = "store-damaged"
+    STORE_FOREIGN = "store-foreign"
     ENGINE_MISSING = "engine-missing"
     ENGINE_FAILED = "engine-failed"
     BACKUP_INVALID = "backup-invalid"
@@ -134,6 +136,7 @@ EXIT_STATUS: Final[dict[Code, int]] = {
     Code.LEDGER_OLDER: 14,
     Code.BACKUP_INVALID: 15,
     Code.RULES_DIFFER: 16,
+    Code.STORE_FOREIGN: 17,
 }
 """Exit status of a command that ends with the code; 1 for every other.
 

@@ -76,8 +76,12 @@ class Limits(msgspec.Struct, frozen=True):
     retrieval_parallel_per_origin_max: int = 2
     retrieval_backoff_min_s: float = 0.2
     retrieval_backoff_max_s: float = 60.0
-    retrieval_attempts_max: int = 1000
-    retrievals_pending_max: int = 100_000
+    retrieval_backoff_limit_s: float = 3600.0
+    retrieval_retries_per_s: float = 10.0
+    origin_entities_max: int = 2_000_000
+    origin_size_max_bytes: int = 34_359_738_368
+    origin_day_max_bytes: int = 17_179_869_184
+    origin_verification_per_day_max_s: float = 21_600.0
     evidence_rows_max: int = 10_000
     streams_max: int = 256
     # Trust between members.

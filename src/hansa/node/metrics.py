@@ -19,6 +19,7 @@ from hansa.node.http.traffic import Traffic
 from hansa.node.status import StatusReport
 from hansa.pubsub.engine import ChildState
 from hansa.pubsub.ledger.waiting import WaitingFigures
+from hansa.store.tables.retrievals import STATES
 from hansa.store.tables.subscriptions import DeliveryTotals, State
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -102,9 +103,26 @@ FIGURES: Final = (
     Figure(
         "hansa_retrievals_failed",
         "gauge",
-        "Pending retrievals whose last attempt failed for a reason of their own.",
+        "Pending retrievals whose last attempt failed.",
         ("origin",),
     ),
+    Figure(
+        "hansa_replicas",
+        "gauge",
+        "Entities of an origin on the ledger by their state here (`hansa replication list`).",
+        ("origin", "state"),
+    ),
+    Figure(
+        "hansa_ledger_heads", "gauge", "Entities of an origin on the ledger, deleted ones too.", ("origin",)
+    ),
+    Figure(
+        "hansa_ledger_heads_unaccounted",
+        "gauge",
+        "Those of them without a state here: always 0.",
+        ("origin",),
+    ),
+    Figure("hansa_replicas_bytes", "gauge", "Size of the replicas of an origin.", ("origin",)),
+    Figure("hansa_origin_failing", "gauge", "1 while requests to an origin fail.", ("origin",)),
     Figure("hansa_events_published_total", "counter", "Events of ours that the ledger took."),
     Figure("hansa_batches_published_total", "counter", "Ledger transactions that they travelled in."),
     Figure("hansa_events_refused_total", "counter", "Events of ours that the ledger refused."),
@@ -243,6 +261,13 @@ def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dic
         "hansa_origin_lag_events": [((origin.name,), origin.lag) for origin in report.origins],
         "hansa_retrievals_pending": [((origin.name,), origin.pending) for origin in report.origins],
         "hansa_retrievals_failed": [((origin.name,), origin.failed) for origin in report.origins],
+        "hansa_replicas": [
+            ((origin.name, state), getattr(origin, state)) for origin in report.origins for state in STATES
+        ],
+        "hansa_ledger_heads": [((origin.name,), origin.heads) for origin in report.origins],
+        "hansa_ledger_heads_unaccounted": [((origin.name,), origin.unaccounted) for origin in report.origins],
+        "hansa_replicas_bytes": [((origin.name,), origin.stored_bytes) for origin in report.origins],
+        "hansa_origin_failing": [((origin.name,), origin.attempts > 0) for origin in report.origins],
         "hansa_evidence_records": _one(report.evidence),
         "hansa_identifier_conflicts": _one(report.conflicts),
         "hansa_entities": [

@@ -25,7 +25,7 @@ from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.replication import OriginProgress, ReplicationCounters, ReplicationView
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
-from hansa.store.tables.retrievals import Evidence
+from hansa.store.tables.evidence import Evidence
 
 REFUSALS_SHOWN_MAX: Final = 100
 EVIDENCE_SHOWN_MAX: Final = 20
@@ -232,7 +232,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     pending: int
     """Retrievals that wait or are under way."""
     failed: int
-    """Those of them whose last attempt failed for a reason of their own."""
+    """Those of them whose last attempt failed."""
     evidence: int
     """Records of what others sent that failed verification."""
     evidence_newest: tuple[Evidence, ...]

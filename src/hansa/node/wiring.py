@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from hansa import __version__
 from hansa.api import LeagueContext
 from hansa.api import routes as league_routes
 from hansa.business import BusinessApp
@@ -29,9 +30,11 @@ from hansa.business.index_plan import index_plan
 from hansa.business.jobs.files import JobFiles
 from hansa.business.jobs.runner import JobRunner
 from hansa.business.models import Models
+from hansa.business.models import digest as models_digest
 from hansa.business.models import load as load_models
 from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
+from hansa.business.validation.replicas import ReplicaCheck
 from hansa.business.visibility import PublicParts
 from hansa.core.access import Authenticate
 from hansa.core.batches import BatchSigner
@@ -63,6 +66,7 @@ from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Ret
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.own_claims import References
 from hansa.replication.registry import MemberRegistry
+from hansa.replication.replicas.control import ReplicaControl
 from hansa.store import Store
 from hansa.store.sqlite.store import SqliteStore
 
@@ -123,6 +127,7 @@ def league_context(
     bus: CometBftBus,
     registry: MemberRegistry,
     caller_check: MemberCallerCheck,
+    replicas: ReplicaControl,
 ) -> LeagueContext:
     """What the handlers of `/league/v1` work with."""
     return LeagueContext(
@@ -132,6 +137,7 @@ def league_context(
         caller_check=caller_check,
         authenticate=context.authenticate,
         dangling_references=partial(context.rules.dangling_references, context.store),
+        replicas=replicas,
         did=settings.did,
         clock=context.clock,
         limits=settings.limits,
@@ -165,6 +171,7 @@ class Replication(NamedTuple):
     publisher: Publisher
     follower: Follower
     retriever: Retriever
+    control: ReplicaControl
 
 
 def replication_parts(
@@ -191,8 +198,10 @@ def replication_parts(
         ),
         Follower(store, bus, did, types, backlog, clock, entropy, limits),
         Retriever(
-            store, bus, registry, http, signer, did, backlog, clock, entropy, limits, models.belongs_to
+            *(store, bus, registry, http, signer, types, backlog, clock, entropy, limits),
+            *(ReplicaCheck(models, clock), f"{__version__} {models_digest()}"),
         ),
+        ReplicaControl(store, registry, backlog, clock, entropy, limits),
     )
 
 
@@ -207,13 +216,16 @@ def status_parts(
     clock: Clock,
 ) -> tuple[LedgerView, StatusReporter]:
     """What reports the state of the ledger, and that of the whole marketplace."""
-    ledger, view = LedgerView(bus, clock, bus.waiting, children.pids), ReplicationView(store)
+    ledger, view = (
+        LedgerView(bus, clock, bus.waiting, children.pids),
+        ReplicationView(store, clock, settings.limits),
+    )
     publisher = replication.publisher
     health = HealthReporter(
         *(settings.did, ledger, registry, view, lambda: publisher.problem),
         *(children.guard, children.blocks, clock),
     )
-    done = partial(counters, *replication)
+    done = partial(counters, publisher, replication.follower, replication.retriever)
     reporter = StatusReporter(
         *(settings, store, ledger, registry, view, done, tasks),
         *(children.all, children.guard, health, clock),
@@ -243,7 +255,7 @@ class Marketplace:
         self.clients = Clients(settings, store, registry)
 
         # The TM Forum APIs, their jobs and their notifications.
-        authenticate = _authenticate(settings, clock)
+        authenticate = TokenAuthenticate(SigningKey.load(TOKEN_KEY).verifying_key(), did, clock)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         context, job_files = business_context(
             settings, store, models, authenticate, clock, entropy, identifiers
@@ -255,7 +267,7 @@ class Marketplace:
         )
 
         # Replication.
-        publisher, follower, retriever = replication_parts(
+        replication = replication_parts(
             *(settings, store, models, self.bus, registry, self.clients.to_members, member_key),
             *(clock, entropy, context.rules.references_of),
         )
@@ -264,19 +276,18 @@ class Marketplace:
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         children.add_tasks(self.tasks, self.bus, self.clients.to_members)
         for name, run in (
-            ("registry", registry.follow), ("publisher", publisher.run), ("follower", follower.run),
-            ("retriever", retriever.run), ("hub", hub.run), ("jobs", jobs.run),
+            ("registry", registry.follow), ("publisher", replication.publisher.run), ("follower", replication.follower.run),
+            ("retriever", replication.retriever.run), ("hub", hub.run), ("jobs", jobs.run),
         ):  # fmt: skip
             self.tasks.add(name, run)
 
         # What is served.
         traffic = Traffic()
-        replication = Replication(publisher, follower, retriever)
         ledger, reporter = status_parts(
             settings, store, self.bus, registry, replication, children, self.tasks, clock
         )
         caller_check = MemberCallerCheck(did, endpoint, registry.known, clock, limits)
-        league = league_context(settings, context, self.bus, registry, caller_check)
+        league = league_context(settings, context, self.bus, registry, caller_check, replication.control)
         caches = (*store.caches, *business.caches, *hub.caches, authenticate.cache, caller_check.key_cache)
         own = OwnRoutes(store, reporter, ledger, traffic, hub, caches, authenticate)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview)

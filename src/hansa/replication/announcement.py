@@ -17,6 +17,8 @@ from typing import Any
 
 import msgspec
 
+from hansa.core.entity_form import form_violation, size_violation
+from hansa.core.errors import Code, Refused
 from hansa.core.events import (
     ATTRIBUTE_VALUE_CHANGE,
     CREATE,
@@ -66,6 +68,10 @@ class Announcer:
             entity: Its published part, when it is ours and may be published; else None.
             publication: The end of its version chain; None when it was never announced.
             now: Time of the event.
+
+        Raises:
+            Refused: `Code.TOO_LARGE` or `Code.ENTITY_INVALID`: no member may publish the entity as it is
+                (`hansa.core.entity_form`).
         """
         assert entity is None or entity.id == entity_id, "an announcement is about one entity"
         assert publication is None or publication.entity_id == entity_id, "with its own chain"
@@ -75,7 +81,7 @@ class Announcer:
             return self._withdrawal(current, now) if current is not None else None
         if current is not None and (current.hashlink, current.type) == (entity.hashlink, entity.type):
             return None
-        body = msgspec.json.decode(entity.body)
+        body = _publishable(entity)
         status = _metadata_text(body.get("lifecycleStatus"))
         change = CREATE
         if current is not None:
@@ -142,6 +148,18 @@ def _metadata(body: dict[str, Any], status: str | None) -> Metadata:
             _metadata_text(period.get("startDateTime")), _metadata_text(period.get("endDateTime"))
         )
     return Metadata(status, valid_for if valid_for != ValidityPeriod() else None, _categories(body))
+
+
+def _publishable(entity: Entity) -> dict[str, Any]:
+    """The body of an entity, decoded, when every member accepts one of its form."""
+    too_large = size_violation(entity.body)
+    if too_large is not None:
+        raise Refused(Code.TOO_LARGE, f"The entity is not published: it {too_large}.")
+    body: dict[str, Any] = msgspec.json.decode(entity.body)
+    violation = form_violation(entity.body, body)
+    if violation is not None:
+        raise Refused(Code.ENTITY_INVALID, f"The entity is not published: it {violation}.")
+    return body
 
 
 def published_ids(entity: Entity) -> tuple[str, ...]:

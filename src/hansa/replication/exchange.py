@@ -15,9 +15,9 @@ response as they are:
 Strangers are answered `unknown` in place of `pending`, so that they do not learn of an entity before it is
 public.
 
-Failures: an origin that cannot be reached or is overloaded is `Unavailable` and tried again with back-off; a
-response in any other form is `Refused`, and evidence against the origin. Nothing in a response is believed
-before its hash was compared (`hansa.replication.intake`).
+Failures: an origin that cannot be reached or is overloaded is `Unavailable`, a response in any other form is
+`Refused`. Either delays the origin and is no evidence against it: what stands between may have failed, as a
+proxy or a clock. Nothing in a response is believed before its hash was compared (`hansa.replication.intake`).
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class ResponseLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _line_decoder = msgspec.json.Decoder(ResponseLine)
+_ENTITY_LINE: Final = (b'{"key":"', b'","status":"found","entity":')
+"""What stands before a key, and between it and its entity, where `encode_line` has written them."""
 
 
 def encode_line(key: str, status: Status, body: bytes | None = None) -> bytes:
@@ -82,10 +84,7 @@ def read_response(body: bytes, requested: Sequence[Retrieval]) -> tuple[Response
     raw_lines = body.removesuffix(b"\n").split(b"\n")
     if len(raw_lines) != len(requested):
         raise _invalid(f"{len(requested)} entities were requested, {len(raw_lines)} lines came")
-    try:
-        lines = tuple(map(_line_decoder.decode, raw_lines))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _invalid("a line is not of the form of a response") from error
+    lines = tuple(_read_line(raw, one.key) for raw, one in zip(raw_lines, requested, strict=True))
     for line, retrieval in zip(lines, requested, strict=True):
         if line.key != retrieval.key:
             raise _invalid("a line is about another entity than was requested")
@@ -94,6 +93,21 @@ def read_response(body: bytes, requested: Sequence[Retrieval]) -> tuple[Response
     if lines[0].status == "later":
         raise _invalid("not even the first entity was sent")
     return lines
+
+
+def _read_line(raw: bytes, key: str) -> ResponseLine:
+    """A line of a response; its entity need not be JSON, since its hash tells whether that is its own fault.
+
+    Raises:
+        Refused: `Code.RETRIEVAL_ANSWER_INVALID`.
+    """
+    try:
+        return _line_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        before, after = _ENTITY_LINE[0] + key.encode() + _ENTITY_LINE[1], b"}"
+        if raw.startswith(before) and raw.endswith(after):
+            return ResponseLine(key, "found", msgspec.Raw(raw[len(before) : -len(after)]))
+        raise _invalid("a line is not of the form of a response") from error
 
 
 class OriginClient:
@@ -144,7 +158,13 @@ def _as_error(response: HttpResponse) -> Refused | Unavailable:
         retry_after_s = float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0
         message = f"The origin responded with status {response.status}."
         return Unavailable(Code.RETRIEVAL_UNREACHABLE, message, retry_after_s)
-    return _invalid(f"the status is {response.status}")
+    return _invalid(f"the status is {response.status}{_HINTS.get(response.status, '')}")
+
+
+_HINTS: Final = {
+    401: ": it does not accept our signature, as when a clock is wrong or our key is another one",
+    404: ": what answers at its endpoint is no marketplace, as a proxy whose configuration is wrong",
+}
 
 
 def _invalid(what: str) -> Refused:

@@ -1,30 +1,27 @@
 """The follower: from committed events on the ledger to pending retrievals in the store.
 
-It reads committed events in ledger order from the cursor `follower`. For each page one store transaction puts
-the versions to retrieve into the queue of retrievals, deletes the replicas of deleted entities, and moves the
-cursor: every event is applied exactly once, whatever is killed when.
+It reads committed events in ledger order from the cursor `follower`. For each page one store transaction
+gives every entity key on it its state (`hansa.store.tables.retrievals`), deletes the replicas of deleted
+entities, and moves the cursor: every event is applied exactly once, whatever is killed when. An event that
+is older than what is known of its key changes nothing, so that the ledger can be read again from any
+position.
 
 Of several events of one entity on a page only the last one counts. A deletion takes effect at once; a
 retrieval of that entity that is in flight finds itself outdated when its response arrives. An entity whose
-metadata does not meet the consume condition any more is treated as a deleted one.
+metadata does not meet the consume condition is skipped, and a replica of an earlier version removed.
 
-An origin is in one of two states:
+No event is ever passed over. A member that publishes faster than it serves has retrievals that wait, or are
+deferred by its bounds (`hansa.replication.replicas.bounds`).
 
-    followed    its events are applied as they come
-    deferred    more than `retrievals_pending_max` of its retrievals are pending, because it publishes faster
-                than its entities can be retrieved, or publishes and never serves. Its events are skipped, and
-                the position is stored. When half of them are settled, its events are read again from that
-                position, by a task of their own, until it has reached the follower's cursor. Other origins
-                are not held up
+This member's own events are compared with what its publisher knows (`hansa.replication.own_events`).
 
 Failures: when store or bus are unavailable the step is repeated with back-off (`Retry`), from its beginning.
-An event of a type that is private everywhere is recorded as evidence against its issuer. This member's own
-events are skipped: its publisher knows of them.
+An event of a type that is private everywhere is rejected, and recorded as evidence against its issuer.
 """
 
 from __future__ import annotations
 
-import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
@@ -38,10 +35,11 @@ from hansa.core.errors import Code
 from hansa.core.events import LifecycleEvent
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
+from hansa.pubsub.bus import Bus, CommittedEvent, EventPage
 from hansa.replication.backlog import Backlog, retrieval_of
+from hansa.replication.intake import private_reason
 from hansa.store import Store, Transaction
-from hansa.store.tables import retrievals
+from hansa.store.tables import evidence, retrievals
 from hansa.store.tables.retrievals import FOLLOWER_CURSOR
 
 BACKOFF_MIN_S: Final = 0.1
@@ -78,7 +76,7 @@ class Follower:
         backlog: Shared with the retriever.
         clock: For back-off.
         entropy: For back-off.
-        limits: `retrievals_pending_max` (for each origin), `evidence_rows_max`, `events_page_max`.
+        limits: `evidence_rows_max`, `events_page_max`.
         consumes: The consume condition.
     """
 
@@ -115,17 +113,6 @@ class Follower:
         Raises:
             Fatal: The store is damaged.
         """
-        async with asyncio.TaskGroup() as tasks:
-            catching_up = tasks.create_task(self._catch_up_deferred())
-            await self._follow()
-            catching_up.cancel()
-
-    def _count(self, **added: int) -> None:
-        assert all(count >= 0 for count in added.values()), "counters only grow"
-        current = {name: getattr(self._counters, name) + count for name, count in added.items()}
-        self._counters = msgspec.structs.replace(self._counters, **current)
-
-    async def _follow(self) -> None:
         cursor = await self._store.cursor(FOLLOWER_CURSOR)
         async for page in self._bus.follow(cursor):
             assert page.scanned_to >= cursor, "the bus follows in ledger order"
@@ -134,89 +121,49 @@ class Follower:
             self._count(events_read=len(page.events))
             self._backlog.added.notify()
 
+    def _count(self, **added: int) -> None:
+        assert all(count >= 0 for count in added.values()), "counters only grow"
+        current = {name: getattr(self._counters, name) + count for name, count in added.items()}
+        self._counters = msgspec.structs.replace(self._counters, **current)
+
     async def _apply_page(self, page: EventPage) -> None:
         async with self._store.transaction() as tx:
-            deferred = await self._defer_overloading(tx, page)
-            applied = [
-                committed
-                for committed in page.events
-                if committed.event.issuer != self._did and committed.event.issuer not in deferred
-            ]
-            await self._apply(tx, applied)
+            await self._apply(tx, [one for one in page.events if one.event.issuer != self._did])
             await tx.set_cursor(FOLLOWER_CURSOR, page.scanned_to)
 
     async def _apply(self, tx: Transaction, events: Iterable[CommittedEvent]) -> None:
-        """Queue retrievals of what was published, and delete what was deleted."""
+        """Give the keys of some events their states, and delete what was deleted."""
         latest: dict[tuple[str, str], CommittedEvent] = {}
+        heads: Counter[str] = Counter()
         for committed in events:
             event = committed.event
-            if event.entity.type not in self._types:
-                await self._refuse(tx, committed)
-                continue
+            heads[event.issuer] += event.entity.version == 1
             latest.pop((event.issuer, event.entity.key), None)
             latest[event.issuer, event.entity.key] = committed
+        for issuer, count in heads.items():
+            await retrievals.count_heads(tx, issuer, count)
         for committed in latest.values():
-            event = committed.event
-            if event.is_delete or not self._consumes(event):
-                await retrievals.remove_replica(tx, event.issuer, event.entity.key)
+            event, version = committed.event, retrieval_of(committed)
+            if event.entity.type not in self._types:
+                await self._refuse(tx, committed)
+            elif event.is_delete:
+                await retrievals.skip(tx, version, "deleted", None, "Its origin deleted or withdrew it.")
                 self._count(deletions=1)
+            elif not self._consumes(event):
+                reason = "It does not meet the consume condition of this marketplace."
+                await retrievals.skip(tx, version, "skipped", None, reason)
             else:
-                await retrievals.schedule(tx, retrieval_of(committed))
+                await retrievals.schedule(tx, version)
 
     async def _refuse(self, tx: Transaction, committed: CommittedEvent) -> None:
-        event = committed.event
+        event, version, code = committed.event, retrieval_of(committed), str(Code.ENTITY_INVALID)
         self._count(events_refused=1)
-        reason = f"Entities of type {event.entity.type} are private; no event may announce one."
-        await retrievals.record_evidence(
-            tx,
-            event.issuer,
-            str(Code.ENTITY_INVALID),
-            reason,
-            self._limits.evidence_rows_max,
-            retrieval_of(committed),
-        )
+        reason = private_reason(event.entity.type)
+        await evidence.record(tx, version, code, reason, self._limits.evidence_rows_max)
+        await retrievals.skip(tx, version, "rejected", code, reason)
         log.warning(
             "private_event_refused",
             issuer=event.issuer,
             type=event.entity.type,
             position=committed.position,
         )
-
-    # -- deferred origins -----------------------------------------------------------------------------------
-
-    async def _defer_overloading(self, tx: Transaction, page: EventPage) -> frozenset[str]:
-        """Origins whose events are skipped, after those with too many pending retrievals became such."""
-        origins = await retrievals.origins(tx)
-        deferred = {origin.did for origin in origins if origin.deferred_after is not None}
-        for origin in origins:
-            if origin.did in deferred or origin.pending < self._limits.retrievals_pending_max:
-                continue
-            positions = [c.position for c in page.events if c.event.issuer == origin.did]
-            if positions:
-                await retrievals.defer(tx, origin.did, positions[0] - 1)
-                deferred.add(origin.did)
-                log.warning("origin_deferred", issuer=origin.did, pending=origin.pending)
-        return frozenset(deferred)
-
-    async def _catch_up_deferred(self) -> None:
-        """Apply the skipped events of deferred origins, whenever enough of their retrievals are settled."""
-        while True:
-            seen = self._backlog.removed.count
-            while await self._retry(self._catch_up_page):
-                self._backlog.added.notify()
-            await self._backlog.removed.wait(seen, None)
-
-    async def _catch_up_page(self) -> bool:
-        """Apply one page of a deferred origin's events; False when no origin is ready for it."""
-        for origin in await retrievals.origins(self._store):
-            after = origin.deferred_after
-            if after is None or origin.pending > self._limits.retrievals_pending_max // 2:
-                continue
-            page = await self._bus.search(after, EventFilter(issuers=(origin.did,)))
-            async with self._store.transaction() as tx:
-                followed_to = await tx.cursor(FOLLOWER_CURSOR)
-                await self._apply(tx, [c for c in page.events if c.position <= followed_to])
-                is_done = page.scanned_to >= followed_to
-                await retrievals.defer(tx, origin.did, None if is_done else page.scanned_to)
-            return True
-        return False

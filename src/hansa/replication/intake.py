@@ -3,22 +3,28 @@
 An entity has to pass in this order:
 
 1. its bytes have the hash that the event on the ledger names (whoever sent them);
-2. they are the canonical form of a JSON object with an identifier, of the event's type, and without `href`;
+2. they are the canonical form of an entity within the bounds that the league has for every published one
+   (`hansa.core.entity_form`), of the event's type, and of the shape that the model of that type demands of
+   what a client creates;
 3. the issuer's DID and the identifier give the event's key: the event was for this entity;
 4. the identifier belongs to the issuer (`hansa.replication.claims`). One of the bound form does when the
-event's
-   nonce binds it to the issuer, and nothing else is asked; one with a registered prefix belongs to the
-   member that has it; for any other the ledger's order decides, so that all members decide alike, whenever
-   they retrieve;
+   event's nonce binds it to the issuer, and nothing else is looked up; one with a registered prefix belongs
+   to the member that has it; for any other the ledger's order decides, so that all members decide alike,
+   whenever they retrieve;
 5. the retrieval is still current: no newer event of the entity, and no deletion, was applied meanwhile;
 6. the identifier is not that of one of our own entities.
 
-Outcomes: an entity that passes is stored with its provenance, and its retrieval is settled; one transaction
-stores all entities of a response. A missing entity or a wrong hash can be temporary, so the version is
-requested again with a back-off of its own, up to `retrieval_attempts_max` times. What fails at a later step
-is final: nothing is requested until there is another event. Failures are recorded as evidence against the
-issuer, except for an absence that another event explains, and for a claim that came so little later than
-another member's that neither can have known of the other.
+Outcomes. An entity that passes is stored with its provenance; one transaction stores all entities of a
+response. What fails at step 1, or is missing, can be there later: the version stays pending, without end,
+with a back-off of its own up to `retrieval_backoff_limit_s`. Retries of one origin are spread so that there
+are about `retrieval_retries_per_s` of them, however many of its entities fail. What fails at steps 2 to 4 is
+wrong whoever looks at it: the version is *rejected*, until a newer one, another release, or the operator's
+command. At step 6 it is *skipped* until our entity is deleted; so is what exceeds a limit of this
+marketplace alone.
+
+Evidence is recorded of a wrong hash, of a version that its origin does not have, and of what is rejected; but
+not of an absence that another event explains, of a claim that came so little later than another member's that
+neither can have known of the other, nor of anything that depends on this marketplace.
 
 An origin answers `pending` where an entity is not public there yet, though its event is committed: it is
 requested again after a pause that begins at a few milliseconds.
@@ -27,18 +33,18 @@ requested again after a pause that begins at a few milliseconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 import structlog
 
 from hansa.core.backoff import Retry, backoff_s
-from hansa.core.bounded_json import is_deeper_than
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock
+from hansa.core.entity_form import form_violation, size_violation
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, entity_key, is_bound_form, is_bound_to
 from hansa.core.limits import Limits
@@ -47,16 +53,25 @@ from hansa.pubsub.bus import Bus
 from hansa.replication.claims import RACE_MAX_S, earlier_claim, first_claims
 from hansa.replication.exchange import ResponseLine
 from hansa.replication.registry import MemberRegistry
+from hansa.replication.replicas.bounds import DAY_MS
 from hansa.store import EntityDraft, Store, Transaction
-from hansa.store.tables import retrievals
-from hansa.store.tables.retrievals import Retrieval
+from hansa.store.tables import evidence, retrievals
+from hansa.store.tables.retrievals import Origin, Retrieval
 
 ENTITIES_PER_TURN: Final = 32
 """Entities verified before others on the event loop get their turn."""
+THREAD_SIZE_MIN_BYTES: Final = 65_536
+"""An entity of this size or more is verified in a thread: that takes longer than a turn may."""
 SOON_S: Final = 0.02
 """First pause before a version is requested again that its origin is about to make public."""
 EXPECTED_ABSENCES: Final = frozenset({"superseded", "gone", "pending"})
 """Statuses of a response that an event explains which is on its way, or was committed just now."""
+HEALED_AFTER_ATTEMPTS: Final = 3
+"""A version that is stored after so many failures shows that others may be available again, too."""
+HEALED_BATCH_MAX: Final = 200
+"""So many others are requested again at once then, each of which can bring forward as many."""
+CURABLE: Final = (str(Code.HASH_MISMATCH), str(Code.RETRIEVAL_MISSING))
+"""Failures of one version that end for many at a time, as when a proxy or a store is repaired."""
 
 log = structlog.get_logger()
 
@@ -67,8 +82,8 @@ class Rejection(msgspec.Struct, frozen=True):
     code: Code
     reason: str
     """A sentence for the operator."""
-    is_final: bool
-    """Whether the version will not be requested again."""
+    state: Literal["pending", "skipped", "rejected"] = "rejected"
+    """Of its retrieval from now on."""
     is_evidence: bool = True
     """Whether it is recorded against the issuer."""
     is_soon: bool = False
@@ -83,74 +98,67 @@ class IntakeCounters(msgspec.Struct, frozen=True):
     bytes_stored: int = 0
 
 
-TypeCheck: TypeAlias = Callable[[str, object], bool]
-"""Takes a collection and an entity's `@type`: whether an entity of that type belongs to the collection."""
+EntityCheck: TypeAlias = Callable[[str, dict[str, Any]], str | None]
+"""Takes a collection and an entity, which it may change: what is wrong with the entity, as the end of a
+sentence about it, judged by the model of the collection; None: nothing."""
 
 
-def is_same_type(collection: str, type_name: object) -> bool:
-    """The `TypeCheck` without subtypes: the names are equal."""
-    return type_name == collection
+def check_type(collection: str, entity: dict[str, Any]) -> str | None:
+    """The `EntityCheck` without models: the entity's `@type` is the name of the collection."""
+    is_of_type = entity.get("@type") == collection
+    return None if is_of_type else f"is not of the type {collection} that the event names"
+
+
+def private_reason(type_name: str) -> str:
+    """Why an event about a type is rejected that is private everywhere."""
+    return f"Entities of type {type_name} are private; no event may announce one."
 
 
 def verify(
-    body: bytes, retrieval: Retrieval, limits: Limits, is_of: TypeCheck = is_same_type
+    body: bytes, retrieval: Retrieval, limits: Limits, check: EntityCheck = check_type
 ) -> EntityDraft | Rejection:
     """The replica that a body is, or why it is none (steps 1 to 3, and 4 for bound identifiers).
 
     Args:
         body: As the origin sent it.
         retrieval: The version that was requested.
-        limits: `entity_size_max_bytes`, `body_depth_max`, `identifier_length_max_chars`.
-        is_of: Whether an entity of a type belongs to a collection.
+        limits: `entity_size_max_bytes`.
+        check: By the models.
     """
-    if len(body) > limits.entity_size_max_bytes:
-        return _final(Code.RETRIEVAL_TOO_LARGE, f"The entity has {len(body)} bytes.")
     link = hashlink(body)
     if link != retrieval.hashlink:
         reason = f"The bytes have the hashlink {link}; the event names {retrieval.hashlink}."
-        return Rejection(Code.HASH_MISMATCH, reason, is_final=False)
+        return Rejection(Code.HASH_MISMATCH, reason, "pending")
+    too_large = size_violation(body)
+    if too_large is not None:
+        return Rejection(Code.RETRIEVAL_TOO_LARGE, f"The entity {too_large}.")
+    if len(body) > limits.entity_size_max_bytes:
+        reason = f"The entity has {len(body)} bytes, more than entity_size_max_bytes here."
+        return Rejection(Code.RETRIEVAL_TOO_LARGE, reason, "skipped", is_evidence=False)
     try:
         entity = msgspec.json.decode(body)
         is_canonical = canonical_json(entity) == body
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refused):
-        return _final(Code.ENTITY_INVALID, "The bytes are not JSON that can be stored.")
-    wrong = _wrong_form(entity, retrieval, limits, is_of) if is_canonical else "is not in canonical form"
-    if wrong is not None:
-        return _final(Code.ENTITY_INVALID, f"The entity {wrong}.")
-    if entity_key(retrieval.issuer, entity["id"]) != retrieval.key:
-        return _final(
-            Code.KEY_MISMATCH, "The entity's identifier does not give the key that the event names."
-        )
-    if is_bound_form(entity["id"]) and not _is_bound(entity["id"], retrieval):
-        reason = (
-            f"The identifier {entity['id']} is not bound to {retrieval.issuer} by the nonce of its event."
-        )
-        return _final(Code.IDENTIFIER_STOLEN, reason)
-    return EntityDraft(entity["id"], retrieval.type, body, link, public=True, origin=retrieval.issuer)
+        return Rejection(Code.ENTITY_INVALID, "The bytes are not JSON that can be stored.")
+    violation = form_violation(body, entity) if is_canonical else "is not in canonical form"
+    if violation is not None:
+        return Rejection(Code.ENTITY_INVALID, f"The entity {violation}.")
+    entity_id: str = entity["id"]
+    if entity_key(retrieval.issuer, entity_id) != retrieval.key:
+        reason = "The entity's identifier does not give the key that the event names."
+        return Rejection(Code.KEY_MISMATCH, reason)
+    violation = check(retrieval.type, entity)
+    if violation is not None:
+        return Rejection(Code.ENTITY_INVALID, f"The entity {violation}.")
+    if is_bound_form(entity_id) and not _is_bound(entity_id, retrieval):
+        reason = f"The identifier {entity_id} is not bound to {retrieval.issuer} by the nonce of its event."
+        return Rejection(Code.IDENTIFIER_STOLEN, reason)
+    return EntityDraft(entity_id, retrieval.type, body, link, public=True, origin=retrieval.issuer)
 
 
 def _is_bound(entity_id: str, retrieval: Retrieval) -> bool:
     nonce = None if retrieval.nonce is None else bytes.fromhex(retrieval.nonce)
     return is_bound_to(entity_id, retrieval.issuer, nonce)
-
-
-def _wrong_form(entity: Any, retrieval: Retrieval, limits: Limits, is_of: TypeCheck) -> str | None:
-    if not isinstance(entity, dict):
-        return "is not a JSON object"
-    identifier = entity.get("id")
-    if not isinstance(identifier, str) or not 1 <= len(identifier) <= limits.identifier_length_max_chars:
-        return "has no identifier of a length that is allowed"
-    if not is_of(retrieval.type, entity.get("@type")):
-        return f"is not of the type {retrieval.type} that the event names"
-    if "href" in entity:
-        return "has an href, which is not part of what is replicated"
-    if is_deeper_than(entity, limits.body_depth_max):
-        return f"is nested deeper than {limits.body_depth_max} levels"
-    return None
-
-
-def _final(code: Code, reason: str) -> Rejection:
-    return Rejection(code, reason, is_final=True)
 
 
 class Intake:
@@ -160,11 +168,11 @@ class Intake:
         store: Where replicas go.
         bus: Has the claims of all members on identifiers.
         registry: The members.
-        did: This member.
+        types: The types that may be public.
         clock: For back-off.
         entropy: For back-off.
         limits: `entity_size_max_bytes`, `retrieval_…`, `evidence_rows_max`.
-        is_of: Whether an entity of a type belongs to a collection.
+        check: By the models.
     """
 
     def __init__(
@@ -172,17 +180,17 @@ class Intake:
         store: Store,
         bus: Bus,
         registry: MemberRegistry,
-        did: str,
+        types: frozenset[str],
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
-        is_of: TypeCheck = is_same_type,
+        check: EntityCheck = check_type,
     ) -> None:
-        self._is_of = is_of
+        self._check = check
         self._store = store
         self._bus = bus
         self._registry = registry
-        self._did = did
+        self._types = types
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
@@ -196,46 +204,49 @@ class Intake:
         return self._counters
 
     async def process(
-        self, issuer: str, requested: Sequence[Retrieval], lines: Sequence[ResponseLine]
+        self, origin: Origin, requested: Sequence[Retrieval], lines: Sequence[ResponseLine]
     ) -> None:
         """Store or reject what an origin sent.
 
         Args:
-            issuer: DID of the origin.
+            origin: Who.
             requested: Versions of its entities.
             lines: Its response, a line for each of them.
         """
         assert len(lines) == len(requested), "a response has a line for each requested version"
-        assert all(retrieval.issuer == issuer for retrieval in requested), "an origin serves its own entities"
+        assert all(one.issuer == origin.did for one in requested), "an origin serves its own entities"
         drafts: dict[Retrieval, EntityDraft] = {}
         rejections: dict[Retrieval, Rejection] = {}
+        size_bytes = 0
+        verification_s = 0.0
         for n, (retrieval, line) in enumerate(zip(requested, lines, strict=True), 1):
-            outcome = self._verify_line(retrieval, line)
-            if isinstance(outcome, EntityDraft):
-                drafts[retrieval] = outcome
-            elif outcome is not None:
-                rejections[retrieval] = outcome
+            started_at_s = self._clock.monotonic()
+            if isinstance(line.entity, msgspec.Raw):
+                body = bytes(line.entity)
+                size_bytes += len(body)
+                outcome = await self._verified(body, retrieval)
+                if isinstance(outcome, EntityDraft):
+                    drafts[retrieval] = outcome
+                else:
+                    rejections[retrieval] = outcome
+            elif line.status != "later":  # then it is requested again at once
+                rejections[retrieval] = _absence(line)
+            verification_s += self._clock.monotonic() - started_at_s
             if n % ENTITIES_PER_TURN == 0:
                 await asyncio.sleep(0)
         claimed: dict[Retrieval, Rejection] = {}
         if chosen := {one: draft for one, draft in drafts.items() if not is_bound_form(draft.id)}:
-            claimed = await self._retry(partial(self._reject_claimed, issuer, chosen))
+            claimed = await self._retry(partial(self._reject_claimed, origin.did, chosen))
             rejections |= claimed
         accepted = {retrieval: draft for retrieval, draft in drafts.items() if retrieval not in claimed}
-        await self._retry(partial(self._apply, accepted, rejections))
+        cost = (size_bytes, round(verification_s * 1000))
+        await self._retry(partial(self._apply, origin, accepted, rejections, cost))
 
-    def _verify_line(self, retrieval: Retrieval, line: ResponseLine) -> EntityDraft | Rejection | None:
-        """What becomes of a line; None when the version is to be requested again at once."""
-        if isinstance(line.entity, msgspec.Raw):
-            return verify(bytes(line.entity), retrieval, self._limits, self._is_of)
-        if line.status == "later":
-            return None
-        reason = f"The origin says that the version is {line.status}."
-        is_evidence = line.status not in EXPECTED_ABSENCES
-        is_soon = line.status == "pending"
-        return Rejection(
-            Code.RETRIEVAL_MISSING, reason, is_final=False, is_evidence=is_evidence, is_soon=is_soon
-        )
+    async def _verified(self, body: bytes, retrieval: Retrieval) -> EntityDraft | Rejection:
+        if retrieval.type not in self._types:
+            return Rejection(Code.ENTITY_INVALID, private_reason(retrieval.type))
+        work = partial(verify, body, retrieval, self._limits, self._check)
+        return await asyncio.to_thread(work) if len(body) >= THREAD_SIZE_MIN_BYTES else work()
 
     # -- claims ---------------------------------------------------------------------------------------------
 
@@ -256,7 +267,7 @@ class Intake:
             if owner is not None:
                 if owner.did != issuer:
                     reason = f"The prefix of {draft.id} is registered for {owner.did}, not for the issuer."
-                    rejections[retrieval] = _final(Code.IDENTIFIER_STOLEN, reason)
+                    rejections[retrieval] = Rejection(Code.IDENTIFIER_STOLEN, reason)
                 continue
             own = claims[draft.id].get(issuer, retrieval.position)
             earlier = earlier_claim(claims[draft.id], issuer, own)
@@ -269,7 +280,7 @@ class Intake:
         reason = f"{owner} claimed the identifier before, at position {position}; this claim is at {own}."
         first, later = [datetime.fromisoformat(await self._time_of(each)) for each in (position, own)]
         is_late = (later - first).total_seconds() > RACE_MAX_S
-        return Rejection(Code.IDENTIFIER_CLAIMED, reason, is_final=True, is_evidence=is_late)
+        return Rejection(Code.IDENTIFIER_CLAIMED, reason, is_evidence=is_late)
 
     async def _time_of(self, position: int) -> str:
         """Time of the block that committed an event."""
@@ -280,10 +291,15 @@ class Intake:
     # -- storing --------------------------------------------------------------------------------------------
 
     async def _apply(
-        self, accepted: dict[Retrieval, EntityDraft], rejections: dict[Retrieval, Rejection]
+        self,
+        origin: Origin,
+        accepted: Mapping[Retrieval, EntityDraft],
+        rejections: Mapping[Retrieval, Rejection],
+        cost: tuple[int, int],
     ) -> None:
         stored = rejected = size_bytes = 0
         reported: dict[Code, list[Retrieval]] = {}
+        is_healed = False
         async with self._store.transaction() as tx:
             for retrieval, draft in accepted.items():
                 if not await retrievals.is_current(tx, retrieval):
@@ -294,15 +310,21 @@ class Intake:
                     rejected += 1
                     continue
                 await tx.put(draft)
-                await retrievals.record_provenance(tx, draft.id, retrieval)
-                await retrievals.settle(tx, retrieval)
+                await retrievals.record_stored(tx, draft.id, retrieval, len(draft.body))
                 stored += 1
                 size_bytes += len(draft.body)
+                is_healed |= retrieval.attempts >= HEALED_AFTER_ATTEMPTS
+            failed = max(origin.failed, sum(one.state == "pending" for one in rejections.values()))
             for retrieval, rejection in rejections.items():
                 if await retrievals.is_current(tx, retrieval):
-                    if await self._reject(tx, retrieval, rejection):
+                    if await self._reject(tx, failed, retrieval, rejection):
                         reported.setdefault(rejection.code, []).append(retrieval)
                     rejected += 1
+            if is_healed:
+                now = now_ms(self._clock)
+                await retrievals.bring_forward(tx, origin.did, CURABLE, now, now, HEALED_BATCH_MAX)
+            if any(cost):
+                await retrievals.count_received(tx, origin.did, now_ms(self._clock) // DAY_MS, *cost)
         _report(reported, rejections)
         assert stored <= len(accepted), "an accepted entity is stored once at most"
         assert stored + rejected <= len(accepted) + len(rejections), "a retrieval has one outcome at most"
@@ -317,39 +339,50 @@ class Intake:
 
         A person has to decide.
         """
-        await retrievals.record_conflicts(tx, [(entity_id, retrieval.issuer, retrieval.position)])
-        await retrievals.settle(tx, retrieval)
+        await evidence.record_conflicts(tx, [(entity_id, retrieval.issuer, retrieval.position)])
+        reason = f"An entity of this marketplace has the identifier {entity_id}."
+        await retrievals.conclude(tx, retrieval, "skipped", str(Code.IDENTIFIER_CLAIMED), reason)
         log.warning("own_identifier_claimed", entity=entity_id, issuer=retrieval.issuer)
 
-    async def _reject(self, tx: Transaction, retrieval: Retrieval, rejection: Rejection) -> bool:
-        """Record a rejection; whether the operator has to be told: the first and the last time."""
-        attempts = retrieval.attempts + 1
-        is_last = attempts >= self._limits.retrieval_attempts_max
-        if rejection.is_evidence or is_last:
-            await retrievals.record_evidence(
-                tx,
-                retrieval.issuer,
-                str(rejection.code),
-                rejection.reason,
-                self._limits.evidence_rows_max,
-                retrieval,
-            )
-        if rejection.is_final or is_last:
-            await retrievals.settle(tx, retrieval)
-        else:
-            due_ms = self.due_ms(attempts, SOON_S if rejection.is_soon else None)
-            await retrievals.postpone(tx, retrieval, due_ms, str(rejection.code))
-        return is_last or (attempts == 1 and rejection.is_evidence)
+    async def _reject(self, tx: Transaction, failed: int, retrieval: Retrieval, rejection: Rejection) -> bool:
+        """Record a rejection; whether it is logged: the first time, and when it is for good.
 
-    def due_ms(self, attempts: int, pause_min_s: float | None = None) -> int:
-        """When to request an entity again after failures in a row, in milliseconds since 1970."""
-        limits = self._limits
-        pause_min_s = limits.retrieval_backoff_min_s if pause_min_s is None else pause_min_s
-        pause_s = backoff_s(attempts, pause_min_s, limits.retrieval_backoff_max_s, self._entropy)
-        return now_ms(self._clock) + int(pause_s * 1000)
+        `failed` is the number of pending retrievals of the origin that have failed.
+        """
+        if rejection.is_evidence:
+            rows_max = self._limits.evidence_rows_max
+            await evidence.record(tx, retrieval, str(rejection.code), rejection.reason, rows_max)
+        if rejection.state != "pending":
+            await retrievals.conclude(tx, retrieval, rejection.state, str(rejection.code), rejection.reason)
+            return True
+        due_ms = now_ms(self._clock) + int(1000 * self._pause_s(failed, retrieval, rejection))
+        await retrievals.postpone(tx, retrieval, due_ms, str(rejection.code), rejection.reason)
+        return retrieval.attempts == 0 and rejection.is_evidence
+
+    def _pause_s(self, failed: int, retrieval: Retrieval, rejection: Rejection) -> float:
+        """How long to wait before an entity is requested again, in seconds.
+
+        The more entities of the origin fail, the longer each waits, so that their retries come at a bounded
+        rate.
+        """
+        limits, attempts = self._limits, retrieval.attempts + 1
+        if rejection.is_soon:
+            return backoff_s(attempts, SOON_S, limits.retrieval_backoff_max_s, self._entropy)
+        limit_s = limits.retrieval_backoff_limit_s
+        pause_s = backoff_s(attempts, limits.retrieval_backoff_min_s, limit_s, self._entropy)
+        spread_s = backoff_s(1, failed / limits.retrieval_retries_per_s, limit_s, self._entropy)
+        return max(pause_s, spread_s if failed > 1 else 0.0)
 
 
-def _report(reported: dict[Code, list[Retrieval]], rejections: dict[Retrieval, Rejection]) -> None:
+def _absence(line: ResponseLine) -> Rejection:
+    """What a line without an entity means."""
+    reason = f"The origin says that the version is {line.status}."
+    is_evidence = line.status not in EXPECTED_ABSENCES
+    is_soon = line.status == "pending"
+    return Rejection(Code.RETRIEVAL_MISSING, reason, "pending", is_evidence=is_evidence, is_soon=is_soon)
+
+
+def _report(reported: dict[Code, list[Retrieval]], rejections: Mapping[Retrieval, Rejection]) -> None:
     """Log rejections, one line for each code.
 
     An origin that announces what it does not serve must not write a line for each entity into the logs of

@@ -22,7 +22,7 @@ from hansa.replication.backlog import retrieval_of
 from hansa.replication.claims import earlier_claim, first_claims, needs_look_up
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, EntityDraft, Store, Transaction
-from hansa.store.tables import publications, retrievals
+from hansa.store.tables import evidence, publications, retrievals
 from hansa.store.tables.publications import Outgoing, Publication
 from hansa.store.tables.retrievals import Retrieval
 
@@ -132,7 +132,7 @@ class OwnClaims:
         if earlier is not None:
             owner, position = earlier
             await publications.lose(tx, event.entity_id, event.key, event.type, owner)
-            await retrievals.record_conflicts(tx, [(event.entity_id, owner, position)])
+            await evidence.record_conflicts(tx, [(event.entity_id, owner, position)])
             log.warning("identifier_lost", entity=event.entity_id, owner=owner, position=position)
         else:
             await self.reveal(tx, event.entity_id)
@@ -176,6 +176,8 @@ class ClaimSteps:
             entity = None
         if entity is None:
             self._private.append(entity_id)
+            if publication is not None and publication.refusal_code and publication.claimed_by is None:
+                self._resolved.append(entity_id)
         if entity is None or entity.pending is None:
             return True, entity
         named = set(published_ids(entity)).intersection(await self._claims.to_be_claimed(entity, store))
@@ -190,9 +192,10 @@ class ClaimSteps:
         """Do what was noted."""
         for entity_id in self._resolved:
             await publications.resolve_refusal(tx, entity_id)
-            await retrievals.resolve_conflicts(tx, entity_id)
+            await evidence.resolve_conflicts(tx, entity_id)
         for retrieval in self._retrievals:
             await retrievals.schedule(tx, retrieval)
+            await retrievals.retry(tx, ("skipped",), 1, retrieval.issuer, retrieval.key)
         for entity, other_id in self._waiting:
             await self._claims.wait_for(tx, entity, other_id)
         for entity_id in self._revealed:

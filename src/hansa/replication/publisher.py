@@ -38,6 +38,8 @@ Failures of a batch:
   again after the time that the ledger names, and never divided;
 - `EVENT_TIME_WRONG`: it waited too long for a block, as when a member was cut off for a day. It is announced
   anew with the present time. While the ledger's time is behind the events', it is submitted again later;
+- an entity that no member may publish as it is (`hansa.core.entity_form`) is not announced, withdrawn if an
+  earlier version was, and the refusal recorded with it;
 - any other refusal: the batch is halved until the refused event is alone. That one is rebased once, which
   cures a lost key, a new endpoint or an id that exists. When it is refused again, the refusal is recorded
   with the entity, the others go on, and the entity's next change or the next start tries again.
@@ -230,6 +232,7 @@ class Publisher:
         publication_of = await publications.states(self._store, entity_ids)
         events: list[Outgoing] = []
         deferred: list[str] = []
+        refusals: list[tuple[Entity, Refused]] = []
         claims = ClaimSteps(self._claims)
         for n, entity_id in enumerate(entity_ids, 1):
             publication = publication_of.get(entity_id)
@@ -239,7 +242,12 @@ class Publisher:
             entity = self._published(entities.get(entity_id))
             is_ready, entity = await claims.consider(entity_id, entity, publication, self._store)
             if is_ready:
-                event = self._announcer.announce(entity_id, entity, publication, self._clock.now())
+                try:
+                    event = self._announcer.announce(entity_id, entity, publication, self._clock.now())
+                except Refused as refusal:
+                    assert entity is not None, "a withdrawal has no form that could be wrong"
+                    refusals.append((entity, refusal))
+                    event = self._announcer.announce(entity_id, None, publication, self._clock.now())
                 events += [event] if event is not None else []
             if n % ANNOUNCEMENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
@@ -253,6 +261,9 @@ class Publisher:
             await publications.enqueue(tx, events)
             await publications.mark_due(tx, deferred)
             await publications.mark_due(tx, settled, is_due=False)
+            for refused, error in refusals:
+                key = self._announcer.key_of(refused.id)
+                await publications.refuse(tx, refused, key, str(error.code), error.message)
             await claims.apply(tx)
             await tx.set_cursor(PUBLISHER_CURSOR, cursor)
         self._changed.notify()

@@ -10,15 +10,29 @@ An origin is in one of two states, which are in the store and outlast a restart:
     answering    its retrievals are requested as they come due, up to `batch_max` entities in one request and
                  `retrieval_parallel_per_origin_max` requests at a time. `batch_max` doubles with every
                  response, up to `retrieval_entities_max`
-    failing      an exchange failed: unreachable, too slow, too large, or a response in a wrong form. Nothing
-                 is requested before `due_ms`, then one entity in one request. Each failure doubles the pause,
-                 from `retrieval_backoff_min_s` to `retrieval_backoff_max_s` (to `CONTENT_PAUSE_MAX_S` when a
-                 response came, but a wrong one). The first good response ends the state
+    failing      an exchange failed: unreachable, too slow, too large, another status than 200, or a response
+                 in another form, as the page of a proxy. Nothing is requested before `due_ms`, then one
+                 entity in one request. Each failure doubles the pause, from `retrieval_backoff_min_s` to
+                 `retrieval_backoff_max_s`, or to a twentieth of the time since it fails when that is longer,
+                 up to `retrieval_backoff_limit_s`. The first good response ends the state
 
-So an origin that is down delays its own entities alone, and costs one small request now and then. What
-concerns one entity (it is missing, its bytes are wrong) delays that entity alone, with a back-off of its own
-(`hansa.replication.intake`). A request for a single entity that fails delays its entity too, so that one that
-cannot be served does not block the others.
+So an origin that is down delays its own entities alone, and costs one small request now and then; and no
+version is ever given up for what an origin, or something on the way to it, answers. What concerns one entity
+(it is missing, its bytes are wrong) delays that entity alone, with a back-off of its own
+(`hansa.replication.intake`).
+
+One entity that cannot be served must not block the others, though its failure is that of a whole exchange. So
+a request for a single entity that fails delays its entity too: until the origin is tried next, when that has
+failed `FAILING_ATTEMPTS` times in a row, or with a back-off of its own. And while an origin responds, though
+wrongly, entities that were never requested are tried once each, `UNTRIED_PAUSE_S` apart.
+
+What was rejected is requested once more when another release, or other models, judge it.
+
+An exchange that was not begun, because this marketplace does not know where the origin is (its own engine is
+starting, say), is no failure of the origin: it is begun again after `RETRY_S`.
+
+An origin over one of its bounds (`hansa.replication.replicas.bounds`) has its retrievals deferred as they
+come due, and released as soon as there is room.
 
 Where an origin is comes from the ledger's registry, never from an event.
 """
@@ -27,6 +41,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -39,17 +54,31 @@ from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpClient, RequestSigner
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.core.members import Member
 from hansa.pubsub.bus import Bus
 from hansa.replication.backlog import Backlog
-from hansa.replication.exchange import OriginClient, ResponseLine
-from hansa.replication.intake import Intake, TypeCheck, is_same_type, now_ms
+from hansa.replication.exchange import OriginClient
+from hansa.replication.intake import EntityCheck, Intake, check_type, now_ms
 from hansa.replication.registry import MemberRegistry
+from hansa.replication.replicas.bounds import exceeded_bound, reason_of
 from hansa.store import Store, Transaction
-from hansa.store.tables import retrievals
+from hansa.store.tables import facts, retrievals
 from hansa.store.tables.retrievals import Origin, Retrieval
 
-CONTENT_PAUSE_MAX_S: Final = 1.0
-"""Longest pause for an origin that responds, but wrongly."""
+UNTRIED_PAUSE_S: Final = 1.0
+"""Pause before an entity that was never requested is tried at an origin that responds, but wrongly."""
+FAILING_ATTEMPTS: Final = 3
+"""After so many failures in a row it is the origin that fails, not one of its entities."""
+RETRY_S: Final = 1.0
+"""Pause after an exchange that was not begun, and before deferred retrievals are looked at again."""
+FAILED_SHARE: Final = 0.05
+"""Longest pause as a share of the time since an origin fails."""
+DEFERRED_RETRY_S: Final = 60.0
+"""Pause before the bounds of an origin with deferred retrievals are looked at again."""
+REJECTED_MAX: Final = 500
+"""Rejected retrievals that are attempted again in one transaction."""
+RELEASED_MAX: Final = 500
+"""Deferred retrievals that are released at a time."""
 _ABOUT_CONTENT: Final = frozenset({Code.RETRIEVAL_TOO_LARGE, Code.RETRIEVAL_ANSWER_INVALID})
 
 log = structlog.get_logger()
@@ -71,10 +100,16 @@ class _OriginLane:
     def __init__(self, batch_max: int) -> None:
         self.batch_max = batch_max
         """Entities in the next request, at most."""
+        self.batch_limit = batch_max
+        """What that may grow to: less, while responses are larger than this marketplace takes."""
         self.requests = 0
         """Requests in flight."""
         self.keys: set[str] = set()
         """Ledger keys of the entities in them."""
+        self.untried_at_ms = 0
+        """When an entity that was never requested may be tried though the origin is failing."""
+        self.retry_at_ms = 0
+        """When an exchange that was not begun may be begun again."""
 
     def begin(self, batch: Sequence[Retrieval]) -> None:
         """Count a request as in flight."""
@@ -101,12 +136,13 @@ class Retriever:
         registry: Has their endpoints.
         http: To the origins.
         signer: Proves to an origin which member asks.
-        did: This member.
+        types: The types that may be public.
         backlog: Shared with the follower.
         clock: For back-off.
         entropy: For back-off.
         limits: `retrieval_…`, `entity_size_max_bytes`, `evidence_rows_max`.
-        is_of: Whether an entity of a type belongs to a collection.
+        check: By the models.
+        rule: Names the release and the models by which `check` judges.
     """
 
     def __init__(
@@ -116,13 +152,15 @@ class Retriever:
         registry: MemberRegistry,
         http: HttpClient,
         signer: RequestSigner,
-        did: str,
+        types: frozenset[str],
         backlog: Backlog,
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
-        is_of: TypeCheck = is_same_type,
+        check: EntityCheck = check_type,
+        rule: str = "",
     ) -> None:
+        self._rule = rule
         self._store = store
         self._backlog = backlog
         self._clock = clock
@@ -130,7 +168,7 @@ class Retriever:
         self._limits = limits
         self._registry = registry
         self._client = OriginClient(http, signer, limits)
-        self._intake = Intake(store, bus, self._registry, did, clock, entropy, limits, is_of)
+        self._intake = Intake(store, bus, self._registry, types, clock, entropy, limits, check)
         self._lanes: dict[str, _OriginLane] = {}
         self._exchanges = 0
         self._exchanges_failed = 0
@@ -157,20 +195,35 @@ class Retriever:
         """
         self._lanes.clear()
         await self._retry(self._bound_pauses)
+        while await self._retry(self._retry_rejected):
+            pass
         async with asyncio.TaskGroup() as tasks:
             while True:
                 seen = self._backlog.added.count
                 pause_s = await self._start_requests(tasks)
-                if pause_s is not None and pause_s > self._limits.retrieval_backoff_max_s + 1:
+                if pause_s is not None and pause_s > self._limits.retrieval_backoff_limit_s + 1:
                     await self._retry(self._bound_pauses)
                     continue
                 await self._backlog.added.wait(seen, pause_s)
 
+    async def _retry_rejected(self) -> bool:
+        """Request some rejected entities again when another rule has rejected them; False: all were."""
+        judged_by = await facts.value(self._store, "intake_rule")
+        if judged_by == self._rule:
+            return False
+        async with self._store.transaction() as tx:
+            if judged_by is not None and await retrievals.retry(tx, ("rejected",), REJECTED_MAX):
+                return True
+            await facts.record(tx, "intake_rule", self._rule)
+        return False
+
     async def _bound_pauses(self) -> None:
         """Shorten pauses that are longer than any may be, as after the clock was set back by hours."""
-        latest_ms = now_ms(self._clock) + int(self._limits.retrieval_backoff_max_s * 1000)
+        now, limits = now_ms(self._clock), self._limits
+        origin_latest_ms = now + int(limits.retrieval_backoff_max_s * 1000)
+        latest_ms = now + int(limits.retrieval_backoff_limit_s * 1000)
         async with self._store.transaction() as tx:
-            await retrievals.bound_pauses(tx, latest_ms)
+            await retrievals.bound_pauses(tx, origin_latest_ms, latest_ms)
 
     # -- scheduling -------------------------------------------------------------------------------------------
 
@@ -183,55 +236,118 @@ class Retriever:
         now = now_ms(self._clock)
         next_ms: list[int] = []
         for origin in await retrievals.origins(self._store):
-            if origin.pending == 0:
+            if origin.pending == 0 and origin.deferred == 0:
                 continue
             lane = self._lanes.setdefault(origin.did, _OriginLane(self._limits.retrieval_entities_max))
-            if origin.attempts > 0 and origin.due_ms > now:
-                next_ms.append(origin.due_ms)
+            if lane.retry_at_ms > now:
+                next_ms.append(lane.retry_at_ms)
                 continue
-            requests_max = 1 if origin.attempts > 0 else self._limits.retrieval_parallel_per_origin_max
-            if origin.attempts > 0:
-                lane.batch_max = 1
-            while lane.requests < requests_max:
-                batch = await self._next_batch(origin, lane, now)
-                if not batch:
-                    due_ms = await retrievals.next_due_ms(self._store, origin, now)
-                    next_ms += [due_ms] if due_ms is not None else []
-                    break
-                lane.begin(batch)
-                tasks.create_task(self._process_batch(origin, lane, batch))
+            next_ms += await self._start_of_origin(tasks, origin, lane, now)
         return max(0.001, (min(next_ms) - now) / 1000) if next_ms else None
 
-    async def _next_batch(self, origin: Origin, lane: _OriginLane, now: int) -> list[Retrieval]:
-        due = await retrievals.due(self._store, origin, now, lane.batch_max + len(lane.keys))
-        return [retrieval for retrieval in due if retrieval.key not in lane.keys][: lane.batch_max]
+    async def _start_of_origin(
+        self, tasks: asyncio.TaskGroup, origin: Origin, lane: _OriginLane, now: int
+    ) -> list[int]:
+        """Request what of one origin is due; when to look again, if that is known."""
+        next_ms: list[int] = []
+        is_failing = origin.attempts > 0
+        if origin.deferred and exceeded_bound(origin, now, self._limits) is None:
+            await self._retry(partial(self._release_deferred, origin))
+        elif origin.deferred:
+            next_ms.append(now + int(DEFERRED_RETRY_S * 1000))
+        untried_only = is_failing and origin.due_ms > now
+        if untried_only:
+            next_ms.append(origin.due_ms)
+            if origin.problem not in _ABOUT_CONTENT:
+                return next_ms
+            if lane.untried_at_ms > now:
+                return [*next_ms, lane.untried_at_ms]
+        requests_max = 1 if is_failing else self._limits.retrieval_parallel_per_origin_max
+        if is_failing:
+            lane.batch_max = 1
+        while lane.requests < requests_max:
+            batch = await self._next_batch(origin, lane, now, untried_only=untried_only)
+            if batch is None:
+                continue
+            if not batch:
+                due_ms = await retrievals.next_due_ms(self._store, origin, now)
+                next_ms += [due_ms] if due_ms is not None and not untried_only else []
+                break
+            lane.begin(batch)
+            tasks.create_task(self._process_batch(origin, lane, batch))
+        return next_ms
+
+    async def _next_batch(
+        self, origin: Origin, lane: _OriginLane, now: int, *, untried_only: bool
+    ) -> list[Retrieval] | None:
+        """What to request next; None when all that was due has been deferred, and more may be due."""
+        count_max = lane.batch_max + len(lane.keys)
+        due = await retrievals.due(self._store, origin, now, count_max, untried_only=untried_only)
+        batch = [retrieval for retrieval in due if retrieval.key not in lane.keys][: lane.batch_max]
+        bound = exceeded_bound(origin, now, self._limits) if batch else None
+        if bound is None:
+            return batch
+        keys = [retrieval.key for retrieval in batch]
+        known = await retrievals.known_keys(self._store, origin.did, keys) if bound == "entities" else ()
+        deferred = [retrieval for retrieval in batch if retrieval.key not in known]
+        await self._retry(partial(self._defer, deferred, reason_of(bound)))
+        return [retrieval for retrieval in batch if retrieval.key in known] or None
+
+    async def _defer(self, deferred: Sequence[Retrieval], reason: str) -> None:
+        async with self._store.transaction() as tx:
+            for retrieval in deferred:
+                code = str(Code.ORIGIN_BOUND_REACHED)
+                await retrievals.conclude(tx, retrieval, "deferred", code, reason)
+
+    async def _release_deferred(self, origin: Origin) -> None:
+        room = max(1, self._limits.origin_entities_max - origin.stored)
+        async with self._store.transaction() as tx:
+            await retrievals.release_deferred(tx, origin, min(room, RELEASED_MAX))
 
     async def _process_batch(self, origin: Origin, lane: _OriginLane, batch: Sequence[Retrieval]) -> None:
         """Request a batch, and store what follows from the response or its absence."""
         assert 0 < len(batch) <= self._limits.retrieval_entities_max, (
             "a request names an entity, and not too many"
         )
-        self._exchanges += 1
-        try:
-            lines = await self._exchange(origin, batch)
-        except (Refused, Unavailable) as error:
-            self._exchanges_failed += 1
-            lane.batch_max = 1
-            await self._retry(partial(self._record_failure, origin, batch, error))
+        member = await self._member(origin.did)
+        if member is None:
+            lane.retry_at_ms = now_ms(self._clock) + int(RETRY_S * 1000)
         else:
-            lane.batch_max = min(2 * lane.batch_max, self._limits.retrieval_entities_max)
-            if origin.attempts > 0:
-                await self._retry(partial(self._record_recovery, origin))
-            await self._intake.process(origin.did, batch, lines)
+            await self._exchange(origin, member, lane, batch)
         lane.end(batch)
         self._backlog.added.notify()
         self._backlog.removed.notify()
 
-    async def _exchange(self, origin: Origin, batch: Sequence[Retrieval]) -> tuple[ResponseLine, ...]:
-        member = await self._registry.member(origin.did)
-        if member is None:
-            raise Refused(Code.HOST_NOT_ALLOWED, f"The league does not know {origin.did}.")
-        return await self._client.fetch(member, batch)
+    async def _member(self, did: str) -> Member | None:
+        """An origin as the registry has it; None while this marketplace cannot say where it is."""
+        try:
+            return await self._registry.member(did)
+        except Unavailable as error:
+            known = next((member for member in self._registry.known() if member.did == did), None)
+            if known is None:
+                log.info("origin_not_known_yet", issuer=did, code=str(error.code))
+            return known
+
+    async def _exchange(
+        self, origin: Origin, member: Member, lane: _OriginLane, batch: Sequence[Retrieval]
+    ) -> None:
+        self._exchanges += 1
+        try:
+            lines = await self._client.fetch(member, batch)
+        except (Refused, Unavailable) as error:
+            if error.code is Code.RETRIEVAL_TOO_LARGE and len(batch) > 1:
+                lane.batch_max = lane.batch_limit = len(batch) // 2
+                return  # it is our limit: what is left of them is requested at once
+            self._exchanges_failed += 1
+            lane.batch_max = 1
+            lane.untried_at_ms = now_ms(self._clock) + int(UNTRIED_PAUSE_S * 1000)
+            await self._retry(partial(self._record_failure, origin, batch, error))
+            return
+        lane.batch_limit = min(lane.batch_limit + 1, self._limits.retrieval_entities_max)
+        lane.batch_max = min(2 * lane.batch_max, lane.batch_limit)
+        if origin.attempts > 0:
+            await self._retry(partial(self._record_recovery, origin))
+        await self._intake.process(origin, batch, lines)
 
     # -- the state of an origin -------------------------------------------------------------------------------
 
@@ -241,33 +357,48 @@ class Retriever:
         log.info("origin_recovered", issuer=origin.did, failing_since=origin.failing_since)
 
     async def _record_failure(self, origin: Origin, batch: Sequence[Retrieval], error: HansaError) -> None:
-        limits, attempts = self._limits, origin.attempts + 1
-        is_about_content = error.code in _ABOUT_CONTENT
-        max_s = CONTENT_PAUSE_MAX_S if is_about_content else limits.retrieval_backoff_max_s
-        pause_s = backoff_s(attempts, limits.retrieval_backoff_min_s, max_s, self._entropy)
+        attempts = origin.attempts + 1
+        pause_s = self._pause_s(origin, attempts)
         if isinstance(error, Unavailable):
-            pause_s = max(pause_s, min(error.retry_after_s, max_s))
+            pause_s = max(pause_s, min(error.retry_after_s, self._limits.retrieval_backoff_max_s))
         due_ms = now_ms(self._clock) + int(pause_s * 1000)
         async with self._store.transaction() as tx:
             await retrievals.origin_failed(tx, origin.did, attempts, due_ms, str(error.code))
-            if is_about_content:
-                await retrievals.record_evidence(
-                    tx, origin.did, str(error.code), error.message, limits.evidence_rows_max
-                )
             if len(batch) == 1 and error.code is not Code.RETRIEVAL_UNREACHABLE:
-                await self._postpone_single(tx, batch[0], error)
+                await self._postpone_single(tx, batch[0], attempts, due_ms, error)
         log.info(
             "exchange_failed",
             issuer=origin.did,
             code=str(error.code),
+            reason=error.message,
             attempts=attempts,
             pause_s=round(pause_s, 3),
         )
 
-    async def _postpone_single(self, tx: Transaction, retrieval: Retrieval, error: HansaError) -> None:
+    def _pause_s(self, origin: Origin, attempts: int) -> float:
+        """How long not to request anything of an origin after failures in a row, in seconds."""
+        limits = self._limits
+        failing_s = 0.0
+        if origin.failing_since is not None:
+            failing_since = datetime.fromisoformat(origin.failing_since)
+            failing_s = (self._clock.now() - failing_since).total_seconds()
+        longest_s = max(limits.retrieval_backoff_max_s, FAILED_SHARE * failing_s)
+        max_s = min(longest_s, limits.retrieval_backoff_limit_s)
+        return backoff_s(attempts, limits.retrieval_backoff_min_s, max_s, self._entropy)
+
+    async def _postpone_single(
+        self,
+        tx: Transaction,
+        retrieval: Retrieval,
+        origin_attempts: int,
+        origin_due_ms: int,
+        error: HansaError,
+    ) -> None:
         """Let the others go first: the one entity of a request that failed may be the reason."""
-        attempts = retrieval.attempts + 1
-        if error.code in _ABOUT_CONTENT and attempts >= self._limits.retrieval_attempts_max:
-            await retrievals.settle(tx, retrieval)
-            return
-        await retrievals.postpone(tx, retrieval, self._intake.due_ms(attempts), str(error.code))
+        due_ms = origin_due_ms
+        if origin_attempts < FAILING_ATTEMPTS:
+            limits = self._limits
+            limit_s = limits.retrieval_backoff_limit_s
+            own_s = backoff_s(retrieval.attempts + 1, limits.retrieval_backoff_min_s, limit_s, self._entropy)
+            due_ms = now_ms(self._clock) + int(own_s * 1000)
+        await retrievals.postpone(tx, retrieval, due_ms, str(error.code), error.message)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 
+from hansa.core.clock import Clock, rfc3339
+from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.pubsub.bus import LedgerStatus
 from hansa.replication.follower import Follower
+from hansa.replication.intake import now_ms
 from hansa.replication.publisher import PUBLISHER_CURSOR, Publisher
+from hansa.replication.replicas.bounds import exceeded_bound
 from hansa.replication.retriever import Retriever
 from hansa.store import Store
-from hansa.store.tables import publications, retrievals
+from hansa.store.tables import evidence, publications, retrievals
+from hansa.store.tables.evidence import Conflict, Evidence
 from hansa.store.tables.publications import Publication
-from hansa.store.tables.retrievals import FOLLOWER_CURSOR, Conflict, Evidence
+from hansa.store.tables.retrievals import FOLLOWER_CURSOR, Origin
 
 
 class OriginProgress(msgspec.Struct, frozen=True):
@@ -25,7 +31,7 @@ class OriginProgress(msgspec.Struct, frozen=True):
     pending: int
     """Retrievals that wait or are in flight."""
     failed: int
-    """Those of them whose last attempt failed for a reason of their own."""
+    """Those of them whose last attempt failed."""
     oldest_position: int | None
     """Of the events whose entities are pending."""
     oldest_time: str | None
@@ -38,8 +44,26 @@ class OriginProgress(msgspec.Struct, frozen=True):
     """Failures in a row."""
     problem: str | None
     """Code of the last failure."""
-    is_deferred: bool
-    """Whether its events are skipped until some of its retrievals are settled."""
+    heads: int = 0
+    """Entities of its on the ledger, as far as it was followed, the deleted ones too."""
+    stored: int = 0
+    """Those of them whose newest version is a replica here."""
+    deferred: int = 0
+    """Those that wait until the origin is within the bounds of this marketplace again."""
+    skipped: int = 0
+    """Those that are not retrieved for a reason of this marketplace alone."""
+    rejected: int = 0
+    """Those whose newest version was retrieved and is not valid."""
+    deleted: int = 0
+    unaccounted: int = 0
+    """Heads in none of these states and not pending: always 0."""
+    stored_bytes: int = 0
+    """Size of its replicas."""
+    next_attempt: str | None = None
+    """When a failing origin is tried again; RFC 3339."""
+    bound: str | None = None
+    """The bound of this marketplace that it has reached: `entities`, `bytes`, `bytes-per-day` or
+    `verification-time`."""
 
 
 class ReplicationCounters(msgspec.Struct, frozen=True):
@@ -76,10 +100,14 @@ class ReplicationView:
 
     Args:
         store: Of this marketplace.
+        clock: For what an origin cost today.
+        limits: `origin_…`.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock, limits: Limits) -> None:
         self._store = store
+        self._clock = clock
+        self._limits = limits
 
     async def followed_to(self) -> int:
         """Ledger position up to which events were applied."""
@@ -104,15 +132,15 @@ class ReplicationView:
 
     async def evidence_counts(self) -> dict[tuple[str, str], int]:
         """Those records by (issuer, code)."""
-        return await retrievals.evidence_counts(self._store)
+        return await evidence.counts(self._store)
 
     async def evidence_records(self, limit: int = 100) -> tuple[Evidence, ...]:
         """The newest of those records."""
-        return await retrievals.evidence(self._store, limit)
+        return await evidence.records(self._store, limit)
 
     async def conflicts(self, limit: int = 100) -> tuple[Conflict, ...]:
         """Own entities whose identifier another member has claimed."""
-        return await retrievals.conflicts(self._store, limit)
+        return await evidence.conflicts(self._store, limit)
 
     async def origins(
         self, members: Sequence[Member], ledger: LedgerStatus | None
@@ -125,27 +153,40 @@ class ReplicationView:
         """
         names = {member.did: member.name for member in members}
         oldest = await retrievals.oldest_pending(self._store)
-        failed = await retrievals.failed_counts(self._store)
-        progress: list[OriginProgress] = []
-        for origin in await retrievals.origins(self._store):
-            position, time = oldest.get(origin.did, (None, None))
-            newest = ledger.position if ledger is not None else await self.followed_to()
-            progress.append(
-                OriginProgress(
-                    did=origin.did,
-                    name=names.get(origin.did, origin.did),
-                    pending=origin.pending,
-                    failed=failed.get(origin.did, 0),
-                    oldest_position=position,
-                    oldest_time=time,
-                    lag=max(0, newest - position + 1) if position is not None else 0,
-                    failing_since=origin.failing_since,
-                    attempts=origin.attempts,
-                    problem=origin.problem,
-                    is_deferred=origin.deferred_after is not None,
-                )
-            )
-        return tuple(progress)
+        newest = ledger.position if ledger is not None else await self.followed_to()
+        return tuple(
+            self._progress(origin, names.get(origin.did, origin.did), oldest.get(origin.did), newest)
+            for origin in await retrievals.origins(self._store)
+        )
+
+    def _progress(
+        self, origin: Origin, name: str, oldest: tuple[int, str] | None, newest: int
+    ) -> OriginProgress:
+        position, time = oldest or (None, None)
+        is_failing = origin.attempts > 0
+        due = datetime.fromtimestamp(origin.due_ms / 1000, UTC)
+        return OriginProgress(
+            did=origin.did,
+            name=name,
+            pending=origin.pending,
+            failed=origin.failed,
+            oldest_position=position,
+            oldest_time=time,
+            lag=max(0, newest - position + 1) if position is not None else 0,
+            failing_since=origin.failing_since,
+            attempts=origin.attempts,
+            problem=origin.problem,
+            heads=origin.heads,
+            stored=origin.stored,
+            deferred=origin.deferred,
+            skipped=origin.skipped,
+            rejected=origin.rejected,
+            deleted=origin.deleted,
+            unaccounted=origin.unaccounted,
+            stored_bytes=origin.stored_bytes,
+            next_attempt=rfc3339(due) if is_failing else None,
+            bound=exceeded_bound(origin, now_ms(self._clock), self._limits),
+        )
 
     async def gauges(self) -> ReplicationGauges:
         """All current sizes."""
@@ -158,7 +199,7 @@ class ReplicationView:
             pending=sum(origin.pending for origin in origins),
             failing_origins=sum(origin.attempts > 0 for origin in origins),
             evidence=await self.evidence(),
-            conflicts=await retrievals.conflict_count(self._store),
+            conflicts=await evidence.conflict_count(self._store),
         )
 
 

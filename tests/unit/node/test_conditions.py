@@ -46,7 +46,7 @@ WELL = LeagueView(
     stalled_s=0.0,
     waiting=0,
 )
-HELD = OriginProgress(MEMBERS[1].did, "bergen", 0, 0, None, None, 0, None, 0, None, is_deferred=False)
+HELD = OriginProgress(MEMBERS[1].did, "bergen", 0, 0, None, None, 0, None, 0, None)
 
 
 def view(ledger: dict[str, Any] | None = None, **changes: Any) -> LeagueView:

@@ -28,7 +28,8 @@ MODELS = load()
 COLLECTIONS = collections(MODELS)
 HUBS = hubs(MODELS)
 ENTITIES = "/league/v1/entities"
-WRITES = [*writes(MODELS), ("POST", ENTITIES)]
+RETRY = "/league/v1/replicas/retry"
+WRITES = [*writes(MODELS), ("POST", ENTITIES), ("POST", RETRY)]
 LIMITS = {limit[:9]: limit for limit in ("-1", "many", "9" * 5000, "1.5", "%D9%A1", "%FF%FE", "")}
 TEN_MEGABYTES = 10_485_760
 ODD_SEGMENTS = (
@@ -70,14 +71,14 @@ def rest_routes(marketplace: Marketplace) -> list[Route]:
     return routes
 
 
-async def test_the_only_body_outside_of_the_apis_is_known(whole: Whole) -> None:
+async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> None:
     """Otherwise `WRITES` lacks a route."""
     taking = set()
     for route in rest_routes(whole.marketplace):
         methods = route.methods or ["any"]
         if not {"GET", "HEAD"}.issuperset(methods):
             taking.add(route.path)
-    assert taking == {ENTITIES}
+    assert taking == {ENTITIES, RETRY}
 
 
 async def test_a_malformed_body_is_refused_with_a_reason(whole: Whole) -> None:
@@ -100,7 +101,10 @@ async def test_a_malformed_body_is_refused_with_a_reason(whole: Whole) -> None:
 
 async def test_no_query_and_no_path_makes_a_route_fail(whole: Whole) -> None:
     complaints: list[str | None] = []
-    paths = {route.path for route in rest_routes(whole.marketplace)} - {ENTITIES} | {*COLLECTIONS, *HUBS}
+    paths = {route.path for route in rest_routes(whole.marketplace)} - {ENTITIES, RETRY} | {
+        *COLLECTIONS,
+        *HUBS,
+    }
     for path in sorted(paths):
         for segment in ODD_SEGMENTS:
             target = path.replace("{id}", segment) if "{id}" in path else f"{path.rstrip('/')}/{segment}"

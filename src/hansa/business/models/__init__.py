@@ -7,6 +7,7 @@ operation.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from importlib.resources import files
 from typing import Final
@@ -38,6 +39,7 @@ __all__ = [
     "References",
     "Resource",
     "Target",
+    "digest",
     "load",
 ]
 
@@ -51,9 +53,16 @@ def load() -> Models:
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when a model is not in the form.
     """
-    entries = sorted(
-        (entry for entry in files(__name__).iterdir() if MODEL_NAME.fullmatch(entry.name)),
-        key=lambda entry: entry.name,
-    )
-    apis = tuple(read_model(entry.read_text(encoding="utf-8"), entry.name) for entry in entries)
+    apis = tuple(read_model(text, name) for name, text in _texts().items())
     return Models(apis, load_lifecycles(), references_text())
+
+
+def digest() -> str:
+    """SHA-256 of the models' files: another one when what is valid may be another; hex."""
+    return hashlib.sha256("\0".join(_texts().values()).encode()).hexdigest()
+
+
+def _texts() -> dict[str, str]:
+    """The files of the models, by name."""
+    entries = [entry for entry in files(__name__).iterdir() if MODEL_NAME.fullmatch(entry.name)]
+    return {one.name: one.read_text(encoding="utf-8") for one in sorted(entries, key=lambda one: one.name)}

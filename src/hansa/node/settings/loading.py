@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.entity_form import ENTITY_SIZE_MAX_BYTES
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import read_file
 from hansa.core.limits import Limits
@@ -81,6 +82,12 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
+MINIMA: Final = {
+    "ledger_blocks_retained": 0,
+    "entity_size_max_bytes": ENTITY_SIZE_MAX_BYTES,
+    "retrieval_size_max_bytes": 2 * ENTITY_SIZE_MAX_BYTES,
+}
+"""The least that a setting may be. What another member may publish must fit, whatever its reader prefers."""
 PORTS: Final = frozenset({"listen_port", "p2p_port"})
 
 
@@ -162,8 +169,8 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return "it must be a port, 0 to 65535"
     if _is_limit(setting) and isinstance(value, int | float) and not 0 < value < float("inf"):
         return "it must be above 0"
-    if setting.key == "ledger_blocks_retained" and isinstance(value, int) and value < 0:
-        return "it must be 0 or more"
+    if setting.key in MINIMA and isinstance(value, int) and value < MINIMA[setting.key]:
+        return f"it must be {MINIMA[setting.key]} or more"
     if setting.key == "metrics_listen" and isinstance(value, str) and value:
         port = value.rpartition(":")[2]
         if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65_535):

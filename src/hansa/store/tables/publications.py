@@ -17,6 +17,7 @@ import msgspec
 
 from hansa.core.errors import Code
 from hansa.store.interface import Store, Transaction
+from hansa.store.records import Entity
 from hansa.store.sql import Parameter, Readable, insert, statements_for, upsert
 from hansa.store.tables.columns import RecordColumns
 
@@ -116,6 +117,12 @@ _LOSE: Final = upsert(
     ("entity_id", "key", "type", "claimed_by", "refusal_code", "refusal_message"),
     ("entity_id",),
     "is_due = publication.version > 0",
+)
+_REFUSE: Final = upsert(
+    "publication",
+    ("entity_id", "key", "type", "refusal_code", "refusal_message"),
+    ("entity_id",),
+    "is_due = 0",
 )
 _WAIT: Final = upsert("publication", ("entity_id", "key", "type", "waits_for"), ("entity_id",), "is_due = 0")
 _ENQUEUE: Final = insert(
@@ -245,6 +252,11 @@ async def refused(tx: Transaction, event: Outgoing, code: str, message: str) -> 
         "UPDATE publication SET refusal_code = ?, refusal_message = ? WHERE entity_id = ?",
         (code, message, event.entity_id),
     )
+
+
+async def refuse(tx: Transaction, entity: Entity, key: str, code: str, message: str) -> None:
+    """Note why an entity is not announced."""
+    await tx.sql.execute(_REFUSE, (entity.id, bytes.fromhex(key), entity.type, code, message))
 
 
 async def rebase(tx: Transaction, event: Outgoing, end: ChainEnd) -> None:

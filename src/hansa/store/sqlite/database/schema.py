@@ -299,11 +299,118 @@ CREATE INDEX subscription_by_subscriber ON subscription (subscriber);
 """
 """How many registrations a subject has is counted at each new one."""
 
+_REPLICA_STATES: Final = """
+CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Entities of this marketplace that the ledger has and the store has lost.
+CREATE TABLE lost_entity (
+  key BLOB PRIMARY KEY,
+  type TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  hashlink TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  time TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER publication_added AFTER INSERT ON publication BEGIN
+  DELETE FROM lost_entity WHERE key = NEW.key;
+END;
+
+DROP TRIGGER retrieval_added;
+DROP TRIGGER retrieval_ended;
+DROP INDEX retrieval_due;
+DROP INDEX retrieval_problem;
+ALTER TABLE retrieval ADD COLUMN state TEXT NOT NULL DEFAULT 'pending';
+ALTER TABLE retrieval ADD COLUMN reason TEXT;
+CREATE INDEX retrieval_due ON retrieval (origin, due_ms, position) WHERE state = 'pending';
+CREATE INDEX retrieval_problem ON retrieval (origin, problem, due_ms)
+  WHERE state = 'pending' AND problem IS NOT NULL;
+CREATE INDEX retrieval_state ON retrieval (state, position);
+
+ALTER TABLE provenance ADD COLUMN size_bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE provenance SET
+  size_bytes = coalesce((SELECT length(body) FROM entity WHERE entity.id = provenance.entity_id), 0);
+
+ALTER TABLE origin DROP COLUMN deferred_after;
+ALTER TABLE origin ADD COLUMN heads INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE origin ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE origin ADD COLUMN deferred INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE origin ADD COLUMN skipped INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE origin ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE origin ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE origin ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE origin ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE origin ADD COLUMN day INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE origin ADD COLUMN day_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE origin ADD COLUMN day_verification_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE origin SET
+  pending = (SELECT count(*) FROM retrieval WHERE retrieval.origin = origin.number),
+  failed = (SELECT count(*) FROM retrieval WHERE retrieval.origin = origin.number AND problem IS NOT NULL),
+  stored = (SELECT count(*) FROM provenance WHERE provenance.origin = origin.number AND NOT EXISTS (
+    SELECT 1 FROM retrieval WHERE retrieval.origin = provenance.origin AND retrieval.key = provenance.key)),
+  stored_bytes = (
+    SELECT coalesce(sum(size_bytes), 0) FROM provenance WHERE provenance.origin = origin.number);
+CREATE TRIGGER retrieval_added AFTER INSERT ON retrieval BEGIN
+  UPDATE origin SET
+    pending = pending + (NEW.state = 'pending'),
+    deferred = deferred + (NEW.state = 'deferred'),
+    skipped = skipped + (NEW.state = 'skipped'),
+    rejected = rejected + (NEW.state = 'rejected'),
+    deleted = deleted + (NEW.state = 'deleted'),
+    failed = failed + (NEW.state = 'pending' AND NEW.problem IS NOT NULL),
+    stored = stored - EXISTS (SELECT 1 FROM provenance WHERE origin = NEW.origin AND key = NEW.key)
+  WHERE number = NEW.origin;
+END;
+CREATE TRIGGER retrieval_ended AFTER DELETE ON retrieval BEGIN
+  UPDATE origin SET
+    pending = pending - (OLD.state = 'pending'),
+    deferred = deferred - (OLD.state = 'deferred'),
+    skipped = skipped - (OLD.state = 'skipped'),
+    rejected = rejected - (OLD.state = 'rejected'),
+    deleted = deleted - (OLD.state = 'deleted'),
+    failed = failed - (OLD.state = 'pending' AND OLD.problem IS NOT NULL),
+    stored = stored + EXISTS (SELECT 1 FROM provenance WHERE origin = OLD.origin AND key = OLD.key)
+  WHERE number = OLD.origin;
+END;
+CREATE TRIGGER retrieval_changed AFTER UPDATE OF state, problem ON retrieval
+WHEN OLD.state != NEW.state OR (OLD.problem IS NULL) != (NEW.problem IS NULL) BEGIN
+  UPDATE origin SET
+    pending = pending - (OLD.state = 'pending') + (NEW.state = 'pending'),
+    deferred = deferred - (OLD.state = 'deferred') + (NEW.state = 'deferred'),
+    skipped = skipped - (OLD.state = 'skipped') + (NEW.state = 'skipped'),
+    rejected = rejected - (OLD.state = 'rejected') + (NEW.state = 'rejected'),
+    deleted = deleted - (OLD.state = 'deleted') + (NEW.state = 'deleted'),
+    failed = failed - (OLD.state = 'pending' AND OLD.problem IS NOT NULL)
+      + (NEW.state = 'pending' AND NEW.problem IS NOT NULL)
+  WHERE number = NEW.origin;
+END;
+CREATE TRIGGER provenance_added AFTER INSERT ON provenance BEGIN
+  UPDATE origin SET
+    stored = stored + NOT EXISTS (SELECT 1 FROM retrieval WHERE origin = NEW.origin AND key = NEW.key),
+    stored_bytes = stored_bytes + NEW.size_bytes
+  WHERE number = NEW.origin;
+END;
+CREATE TRIGGER provenance_ended AFTER DELETE ON provenance BEGIN
+  UPDATE origin SET
+    stored = stored - NOT EXISTS (SELECT 1 FROM retrieval WHERE origin = OLD.origin AND key = OLD.key),
+    stored_bytes = stored_bytes - OLD.size_bytes
+  WHERE number = OLD.origin;
+END;
+CREATE TRIGGER provenance_changed AFTER UPDATE OF size_bytes ON provenance
+WHEN OLD.size_bytes != NEW.size_bytes BEGIN
+  UPDATE origin SET stored_bytes = stored_bytes + NEW.size_bytes - OLD.size_bytes WHERE number = NEW.origin;
+END;
+
+-- The ledger is followed from its beginning once more: that counts the heads, and finds what was given up.
+DELETE FROM cursor WHERE name = 'follower';
+"""
+"""Every head of the ledger has a state; earlier stores lost sight of some."""
+
 MIGRATIONS: Final = (
     f"{_ENTITIES}{_PUBLICATIONS}{_RETRIEVALS}{_SUBSCRIPTIONS}{_JOBS}",
     _INDEX_TAIL,
     _UNSIGNED_OUTBOX,
     _CLAIMS,
     _SUBSCRIBERS,
+    _REPLICA_STATES,
 )
 """Migration n is element n - 1. A released one is never edited."""

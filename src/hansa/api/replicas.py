@@ -1,0 +1,94 @@
+"""`/league/v1/replicas`: the state here of what other members have on the ledger, for the operator.
+
+GET  /league/v1/replicas?state=…&origin=…&after=…&limit=…   heads that are not stored, in ledger order
+GET  /league/v1/replicas/{key or identifier}                the states of one entity
+POST /league/v1/replicas/retry                              {"states": […], "origin": DID, "entity": …}
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hansa.api.bodies import json_body
+from hansa.api.callers import require_operator
+from hansa.api.parameters import POSITION_MAX, Parameters
+from hansa.api.responses import json_response
+from hansa.core.access import Authenticate
+from hansa.core.errors import Code, Refused
+from hansa.core.limits import Limits
+from hansa.replication.replicas.control import ReplicaControl
+from hansa.store.tables.retrievals import RETRYABLE, State
+
+LISTED: Final[tuple[State, ...]] = (*RETRYABLE, "deleted")
+BODY_SIZE_MAX_BYTES: Final = 4096
+
+
+class RetryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be attempted again."""
+
+    states: tuple[State, ...] = RETRYABLE
+    origin: str | None = None
+    """DID; None: every origin."""
+    entity: str | None = None
+    """Ledger key or identifier; None: every entity."""
+
+
+class RetryResponse(msgspec.Struct, frozen=True):
+    """What follows from it."""
+
+    retried: int
+
+
+_decoder: Final = msgspec.json.Decoder(RetryRequest)
+
+
+class ReplicasApi:
+    """Serves the states of heads to operators."""
+
+    def __init__(self, control: ReplicaControl, authenticate: Authenticate, limits: Limits) -> None:
+        self._control = control
+        self._authenticate = authenticate
+        self._limits = limits
+
+    async def list(self, request: Request) -> Response:
+        """`GET /league/v1/replicas`."""
+        require_operator(self._authenticate, request)
+        parameters = Parameters(request, {"state", "origin", "after", "limit"}, self._limits)
+        texts = parameters.texts("state") or LISTED
+        states = [state for state in LISTED if state in texts]
+        if len(states) != len(set(texts)):
+            raise Refused(
+                Code.INVALID, f"state must be of {', '.join(LISTED)}; stored ones are the catalogue."
+            )
+        after = parameters.number("after", 0, 0, POSITION_MAX)
+        size = parameters.page_size(self._limits.list_limit_default)
+        page = await self._control.page(states, parameters.text("origin"), after, size)
+        return json_response(page)
+
+    async def one(self, request: Request) -> Response:
+        """`GET /league/v1/replicas/{name}`."""
+        require_operator(self._authenticate, request)
+        Parameters(request, (), self._limits)
+        heads = await self._control.of_entity(request.path_params["name"])
+        if not heads:
+            raise Refused(Code.NOT_FOUND, "No other member has an entity with this key or identifier.")
+        return json_response(heads)
+
+    async def retry(self, request: Request) -> Response:
+        """`POST /league/v1/replicas/retry`."""
+        require_operator(self._authenticate, request)
+        Parameters(request, (), self._limits)
+        body = await json_body(request, BODY_SIZE_MAX_BYTES)
+        try:
+            requested = _decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            form = '{"states": […], "origin": DID, "entity": key or identifier}'
+            raise Refused(Code.MALFORMED, f"The body is not of the form {form}.") from error
+        if not set(requested.states) <= set(RETRYABLE):
+            raise Refused(Code.INVALID, f"states must be of {', '.join(RETRYABLE)}.")
+        count = await self._control.retry(requested.states, requested.origin, requested.entity)
+        return json_response(RetryResponse(count))

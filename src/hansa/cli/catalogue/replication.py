@@ -1,0 +1,141 @@
+"""`hansa replication list|why|retry`: the states of what other members have on the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from hansa.cli.client import Client, refusal
+from hansa.cli.output import Output, printable
+from hansa.core.errors import Code, Refused
+
+PATH: Final = "/league/v1/replicas"
+PAGE_SIZE: Final = 1000
+KEY_SHOWN_CHARS: Final = 16
+HEADINGS: Final = ("origin", "state", "entity", "version", "attempts", "next attempt", "code", "reason")
+
+Names = Mapping[str, str]
+"""Names of members by their DIDs."""
+
+
+async def _members(client: Client) -> Names:
+    content = await client.get("/league/v1/members")
+    members = content.get("members", []) if isinstance(content, dict) else content
+    return {str(one["did"]): str(one["name"]) for one in members}
+
+
+def _did(names: Names, origin: str | None) -> str | None:
+    """The DID of a member, given that or its name."""
+    if origin is None or origin in names:
+        return origin
+    dids = [did for did, name in names.items() if name == origin]
+    if len(dids) != 1:
+        known = ", ".join(sorted(names.values()))
+        raise Refused(Code.INVALID, f"--origin {origin}: not the name or DID of one member ({known}).")
+    return dids[0]
+
+
+def run_list(
+    url: str, token: str | None, states: Sequence[str], origin: str | None, limit: int, output: Output
+) -> None:
+    """Show the heads that are not stored.
+
+    Raises:
+        HansaError: when the marketplace cannot be reached or refuses.
+    """
+
+    async def run() -> tuple[list[Any], Names]:
+        async with Client(url, token) as client:
+            names = await _members(client)
+            did = _did(names, origin)
+            heads: list[Any] = []
+            after: int | None = 0
+            while after is not None and len(heads) < limit:
+                size = min(PAGE_SIZE, limit - len(heads))
+                parameters = [("after", str(after)), ("limit", str(size))]
+                parameters += [("state", state) for state in states]
+                parameters += [("origin", did)] if did is not None else []
+                page = await client.get(PATH, parameters)
+                heads += page["heads"]
+                after = page["next_after"]
+            return heads, names
+
+    _show(*asyncio.run(run()), output)
+
+
+def run_why(url: str, token: str | None, entity: str, output: Output) -> None:
+    """Show the states of one entity.
+
+    Raises:
+        HansaError: when the marketplace cannot be reached or refuses.
+    """
+
+    async def run() -> tuple[list[Any], Names]:
+        async with Client(url, token) as client:
+            names = await _members(client)
+            return await client.get(f"{PATH}/{quote(entity, safe='')}"), names
+
+    _show(*asyncio.run(run()), output)
+
+
+def run_retry(
+    url: str,
+    token: str | None,
+    states: Sequence[str],
+    origin: str | None,
+    entity: str | None,
+    output: Output,
+) -> None:
+    """Have retrievals attempted again at once.
+
+    Raises:
+        HansaError: when the marketplace cannot be reached or refuses.
+    """
+
+    async def run() -> Any:
+        async with Client(url, token) as client:
+            names = await _members(client) if origin is not None else {}
+            body: dict[str, Any] = {"origin": _did(names, origin), "entity": entity}
+            if states:
+                body["states"] = states
+            response = await client.request("POST", f"{PATH}/retry", body=msgspec.json.encode(body))
+            if response.status != 200:
+                raise refusal(response, client.url)
+            return response.json()
+
+    result = asyncio.run(run())
+    if output.as_json:
+        output.document(result)
+    else:
+        output.data(f"{result['retried']} retrievals are attempted again.")
+
+
+def _show(heads: Sequence[Any], names: Names, output: Output) -> None:
+    if output.as_json:
+        output.document(list(heads))
+        return
+    if not heads:
+        output.message("None.")
+        return
+    output.table(HEADINGS, [_row(head, names) for head in heads])
+
+
+def _row(head: Mapping[str, Any], names: Names) -> list[str]:
+    due_ms = head.get("due_ms") or 0
+    is_waiting = head["state"] == "pending" and due_ms
+    entity = head.get("entity_id") or f"{head.get('type') or ''} {str(head['key'])[:KEY_SHOWN_CHARS]}…"
+    return [
+        printable(names.get(str(head["issuer"]), str(head["issuer"]))),
+        printable(str(head["state"])),
+        printable(str(entity)),
+        str(head["version"]),
+        str(head.get("attempts") or 0),
+        datetime.fromtimestamp(due_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ") if is_waiting else "",
+        printable(str(head.get("problem") or "")),
+        printable(str(head.get("reason") or "")),
+    ]

@@ -1,0 +1,97 @@
+"""`hansa replication`: the state at a marketplace of what other members have on the ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hansa.cli.commands import CommandGroup, command
+from hansa.cli.options import DEFAULT_URL, AsJson, Token, Url, at_least
+
+States = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--state",
+        metavar="STATE",
+        help="Only this state: pending, deferred, skipped, rejected or deleted; may be repeated.",
+    ),
+]
+OriginOption = Annotated[
+    str | None, typer.Option("--origin", metavar="MEMBER", help="Only of this member, by name or DID.")
+]
+
+
+@command(
+    "List what is not stored here, and why.",
+    "hansa replication list http://localhost:8101 --state rejected --token $(cat market/token)",
+    name="list",
+)
+def list_(
+    url: Url = DEFAULT_URL,
+    state: States = None,
+    origin: OriginOption = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="Maximum number of lines.")] = 100,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the entities of other members whose newest version is not stored here, in ledger order.
+
+    A line has the origin, the state, the entity (its ledger key, while no version of it is here), the
+    version, the failures, the next attempt, and the last failure with its reason.
+    docs/operators/operate.md explains the states. Needs the operator's token.
+    """
+    from hansa.cli.catalogue.replication import run_list
+    from hansa.cli.output import Output
+
+    at_least(limit, 1, "--limit")
+    run_list(url, token, state or [], origin, limit, Output(as_json=as_json))
+
+
+@command(
+    "Show the state of one entity, and why it is in it.",
+    "hansa replication why urn:ngsi-ld:product-offering:vm-small http://localhost:8101",
+)
+def why(
+    entity: Annotated[str, typer.Argument(metavar="ENTITY", help="Its identifier, or its ledger key.")],
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the state of one entity of another member, and why it is in it. Needs the operator's token."""
+    from hansa.cli.catalogue.replication import run_why
+    from hansa.cli.output import Output
+
+    run_why(url, token, entity, Output(as_json=as_json))
+
+
+@command(
+    "Have entities requested again at once.",
+    "hansa replication retry http://localhost:8101 --origin riga --state rejected",
+)
+def retry(
+    url: Url = DEFAULT_URL,
+    state: States = None,
+    origin: OriginOption = None,
+    entity: Annotated[
+        str | None,
+        typer.Option("--entity", metavar="ENTITY", help="Only this one: identifier or ledger key."),
+    ] = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have entities that failed, are deferred, skipped or rejected requested again at once.
+
+    Members to which requests fail are tried again at once, too. Needs the operator's token.
+    """
+    from hansa.cli.catalogue.replication import run_retry
+    from hansa.cli.output import Output
+
+    run_retry(url, token, state or [], origin, entity, Output(as_json=as_json))
+
+
+replication = CommandGroup(
+    "replication",
+    "The state of what other members publish: list, why, retry.",
+    (list_, why, retry),
+)

@@ -1,0 +1,96 @@
+"""What an operator sees and does about the replicas of this marketplace: states, reasons, another attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from hansa.core.backoff import Retry
+from hansa.core.clock import Clock
+from hansa.core.identifiers import Entropy, entity_key, is_entity_key
+from hansa.core.limits import Limits
+from hansa.replication.backlog import Backlog
+from hansa.replication.registry import MemberRegistry
+from hansa.store import Store
+from hansa.store.tables import retrievals
+from hansa.store.tables.retrievals import HeadState, State
+
+RETRIED_PER_TRANSACTION: Final = 200
+
+
+class HeadPage(msgspec.Struct, frozen=True):
+    """Some heads, in ledger order."""
+
+    heads: tuple[HeadState, ...]
+    next_after: int | None
+    """Position to continue after; None at the end."""
+
+
+class ReplicaControl:
+    """Lists the states of heads, and has retrievals attempted again.
+
+    Args:
+        store: Has the states.
+        registry: The members, for the keys of an identifier.
+        backlog: Shared with the retriever.
+        clock: For back-off.
+        entropy: For back-off.
+        limits: `retrieval_backoff_…`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        registry: MemberRegistry,
+        backlog: Backlog,
+        clock: Clock,
+        entropy: Entropy,
+        limits: Limits,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._backlog = backlog
+        pauses_s = (limits.retrieval_backoff_min_s, limits.retrieval_backoff_max_s)
+        self._retry = Retry("replica control", clock, entropy, *pauses_s)
+
+    async def page(self, states: Sequence[State], issuer: str | None, after: int, limit: int) -> HeadPage:
+        """Heads in some states (not `stored`) after a ledger position; `issuer` None: of all members."""
+        heads = await retrievals.heads(self._store, states, issuer, after, limit)
+        return HeadPage(heads, heads[-1].position if len(heads) == limit else None)
+
+    async def of_entity(self, name: str) -> tuple[HeadState, ...]:
+        """The states of one entity, by its ledger key or its identifier, at all members that claim it."""
+        if is_entity_key(name):
+            return await retrievals.heads_of_key(self._store, name)
+        keys = [entity_key(member.did, name) for member in self._registry.known()]
+        return tuple([one for key in keys for one in await retrievals.heads_of_key(self._store, key)])
+
+    async def retry(self, states: Sequence[State], issuer: str | None, name: str | None) -> int:
+        """Have retrievals attempted again at once, and failing origins with them; how many.
+
+        Args:
+            states: Of `retrievals.RETRYABLE`.
+            issuer: DID of their origin; None: of every member.
+            name: Ledger key or identifier of one entity; None: every one.
+        """
+        keys: list[str | None] = [None]
+        if name is not None:
+            keys = [one.key for one in await self.of_entity(name)]
+        count = 0
+        for key in keys:
+            while part := await self._retry(partial(self._retry_part, states, issuer, key)):
+                count += part
+        await self._retry(partial(self._attempt_origins, issuer))
+        self._backlog.added.notify()
+        return count
+
+    async def _retry_part(self, states: Sequence[State], issuer: str | None, key: str | None) -> int:
+        async with self._store.transaction() as tx:
+            return await retrievals.retry(tx, states, RETRIED_PER_TRANSACTION, issuer, key)
+
+    async def _attempt_origins(self, issuer: str | None) -> None:
+        async with self._store.transaction() as tx:
+            await retrievals.attempt_origins(tx, issuer)

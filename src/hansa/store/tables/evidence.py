@@ -1,0 +1,113 @@
+"""Evidence of what members sent that was not valid, and conflicts over identifiers.
+
+`evidence` counts, for each entity version and reason, what a member announced or sent that cannot be right
+whoever looks at it. What depends on this marketplace alone (its limits, its clock, its proxy, a connection
+that broke) is never in it. `conflict` names our entities whose identifier another member has claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from hansa.store.interface import Store, Transaction
+from hansa.store.sql import insert
+from hansa.store.tables.columns import RecordColumns
+from hansa.store.tables.retrievals import Retrieval
+
+CONFLICTS_MAX: Final = 10_000
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """Something that a member sent and that was not valid."""
+
+    issuer: str
+    code: str
+    key: str
+    version: int
+    position: int
+    reason: str
+    first_time: str
+    last_time: str
+    count: int
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """An entity of ours whose identifier another member has claimed on the ledger."""
+
+    entity_id: str
+    issuer: str
+    first_position: int
+    """Of the other member's claim."""
+    time: str
+
+
+_EVIDENCE: Final = RecordColumns(Evidence)
+_CONFLICT: Final = RecordColumns(Conflict)
+_CONFLICT_NEW: Final = (
+    f"{insert('conflict', ('entity_id', 'issuer', 'first_position', 'time'))} ON CONFLICT DO NOTHING"
+)
+
+
+async def records(store: Store, limit: int) -> tuple[Evidence, ...]:
+    """Evidence, newest first."""
+    rows = await store.sql.fetch(f"SELECT {_EVIDENCE.sql} FROM evidence ORDER BY seq DESC LIMIT ?", (limit,))  # noqa: S608 - a constant
+    return tuple(map(_EVIDENCE.record, rows))
+
+
+async def counts(store: Store) -> dict[tuple[str, str], int]:
+    """Records of evidence by (issuer, code)."""
+    rows = await store.sql.fetch("SELECT issuer, code, count(*) FROM evidence GROUP BY issuer, code")
+    return {(issuer, code): int(count) for issuer, code, count in rows}
+
+
+async def conflicts(store: Store, limit: int) -> tuple[Conflict, ...]:
+    """Our entities whose identifier another member has claimed."""
+    rows = await store.sql.fetch(f"SELECT {_CONFLICT.sql} FROM conflict LIMIT ?", (limit,))  # noqa: S608 - a constant
+    return tuple(map(_CONFLICT.record, rows))
+
+
+async def conflict_count(store: Store) -> int:
+    """How many conflicts there are."""
+    ((count,),) = await store.sql.fetch("SELECT count(*) FROM conflict")
+    return int(count)
+
+
+async def record(tx: Transaction, retrieval: Retrieval, code: str, reason: str, rows_max: int) -> None:
+    """Count what was not valid of a version; beyond `rows_max` rows the oldest are removed."""
+    await tx.sql.execute(
+        "INSERT INTO evidence (issuer, code, key, version, position, reason, first_time, last_time) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (issuer, key, version, code) DO UPDATE SET "
+        "count = evidence.count + 1, last_time = excluded.last_time, position = excluded.position, "
+        "reason = excluded.reason",
+        (
+            retrieval.issuer,
+            code,
+            bytes.fromhex(retrieval.key),
+            retrieval.version,
+            retrieval.position,
+            reason,
+            tx.time,
+            tx.time,
+        ),
+    )
+    await tx.sql.execute(
+        "DELETE FROM evidence WHERE seq <= (SELECT seq FROM evidence ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+        (rows_max,),
+    )
+
+
+async def record_conflicts(tx: Transaction, conflicts: Iterable[tuple[str, str, int]]) -> None:
+    """Note (entity, issuer, first position) of others' claims on our identifiers; `CONFLICTS_MAX` at most."""
+    for entity_id, issuer, first_position in conflicts:
+        ((count,),) = await tx.sql.fetch("SELECT count(*) FROM conflict")
+        if count >= CONFLICTS_MAX:
+            return
+        await tx.sql.execute(_CONFLICT_NEW, (entity_id, issuer, first_position, tx.time))
+
+
+async def resolve_conflicts(tx: Transaction, entity_id: str) -> None:
+    """An entity of ours does not use an identifier any more that another member has claimed."""
+    await tx.sql.execute("DELETE FROM conflict WHERE entity_id = ?", (entity_id,))

@@ -1,0 +1,35 @@
+"""Facts about the store as a whole: texts by name, each written in the transaction that makes it true.
+
+ledger               which ledger the cursor of the follower counts on (`hansa.replication.ledger_binding`)
+followed_event       digest of the last event up to which it was followed
+publication_rule     digest of the rule by which own entities were last compared with what is published
+publication_walk     identifier up to which a comparison by another rule has come
+intake_rule          digest of the rule by which replicas were last verified
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from hansa.store.interface import Transaction
+from hansa.store.sql import Readable, upsert
+
+Name = Literal["ledger", "followed_event", "publication_rule", "publication_walk", "intake_rule"]
+
+_SET: Final = upsert("fact", ("name", "value"), ("name",))
+
+
+async def value(source: Readable, name: Name) -> str | None:
+    """A fact; None when it was never recorded."""
+    rows = await source.sql.fetch("SELECT value FROM fact WHERE name = ?", (name,))
+    return str(rows[0][0]) if rows else None
+
+
+async def record(tx: Transaction, name: Name, text: str) -> None:
+    """Record a fact in place of what was recorded before."""
+    await tx.sql.execute(_SET, (name, text))
+
+
+async def remove(tx: Transaction, name: Name) -> None:
+    """Forget a fact."""
+    await tx.sql.execute("DELETE FROM fact WHERE name = ?", (name,))
