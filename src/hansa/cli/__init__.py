@@ -8,8 +8,15 @@ messages to stderr.
 from __future__ import annotations
 
 
-def main() -> None:
-    """Run the command that the arguments name."""
+def main() -> int:
+    """Run the command that the arguments name; the exit status of what ended it from outside."""
     from hansa.cli.app import app
+    from hansa.cli.reporting import INTERRUPTED, report_os_error
 
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:  # of the help, which no command writes
+        return report_os_error(error)
+    return 0

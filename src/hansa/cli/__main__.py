@@ -2,4 +2,4 @@
 
 from hansa.cli import main
 
-main()
+raise SystemExit(main())

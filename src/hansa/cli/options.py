@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from hansa.cli.output import folded
 from hansa.core.errors import Code, Refused
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
@@ -78,7 +79,8 @@ def confirm(risk: str, *, is_confirmed: bool) -> None:
     Raises:
         Refused: `Code.CONFLICT`, when it is not confirmed.
     """
-    sys.stderr.write(risk.rstrip() + "\n")
+    text = " ".join(risk.split()) if sys.stderr.isatty() else risk.rstrip()
+    sys.stderr.write(folded(text) + "\n")
     if is_confirmed:
         return
     if not sys.stdin.isatty():

@@ -64,7 +64,7 @@ class Output:
 
     def message(self, text: str) -> None:
         """A line for the user, on stderr."""
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(folded(text) + "\n")
         sys.stderr.flush()
 
     def error(self, error: HansaError) -> None:
@@ -96,6 +96,18 @@ class Output:
         lines = textwrap.wrap(text, columns - len(label), break_on_hyphens=False) or [""]
         for number, line in enumerate(lines):
             self.data(f"{' ' * len(label) if number else label}{line}".rstrip())
+
+
+def folded(text: str) -> str:
+    """A message, folded between words where it goes to a terminal."""
+    if not sys.stderr.isatty():
+        return text
+    columns = shutil.get_terminal_size().columns
+    lines = (
+        textwrap.wrap(line, columns, break_long_words=False, break_on_hyphens=False) or [""]
+        for line in text.splitlines()
+    )
+    return "\n".join(part for each in lines for part in each)
 
 
 def table_of(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> Table:

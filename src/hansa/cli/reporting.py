@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -22,6 +23,27 @@ PIPE_CLOSED: Final = 141
 P = ParamSpec("P")
 
 
+def report_os_error(error: OSError, *, as_json: bool = False) -> int:
+    """Say what the operating system refused; the exit status for it."""
+    if isinstance(error, BrokenPipeError):
+        _abandon_output()
+        return PIPE_CLOSED
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        _abandon_output()
+        Output().error(Fatal(Code.DISK_FULL, "The disk is full; the output is not complete."))
+        return EXIT_STATUS[Code.DISK_FULL]
+    place = f"{error.filename}: " if error.filename else ""
+    reason = error.strerror or type(error).__name__
+    Output(as_json=as_json).error(Fatal(Code.SETTINGS_INVALID, f"{place}{reason}."))
+    return EXIT_STATUS[Code.SETTINGS_INVALID]
+
+
+def _abandon_output() -> None:
+    """Discard what is left to write: Python would report the error again when it flushes at exit."""
+    with contextlib.suppress(OSError, ValueError):  # a stream without a file, as in tests
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def reporting(command: Callable[P, int | None]) -> Callable[P, None]:
     """A command whose operating errors become a message and an exit status, without a traceback.
 
@@ -38,15 +60,8 @@ def reporting(command: Callable[P, int | None]) -> Callable[P, None]:
             status = error.exit_status
         except KeyboardInterrupt:
             status = INTERRUPTED
-        except BrokenPipeError:
-            # Python would report the error again when it flushes the stream at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            status = PIPE_CLOSED
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                raise
-            Output().error(Fatal(Code.DISK_FULL, "The disk is full; the output is not complete."))
-            status = EXIT_STATUS[Code.DISK_FULL]
+            status = report_os_error(error, as_json=bool(options.get("as_json")))
         if status:
             raise typer.Exit(status)
 

@@ -299,3 +299,30 @@ def test_a_command_line_with_a_wrong_value_ends_with_status_2_and_says_what_is_r
     assert result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/x/hansa.toml"), 3, "/x/hansa.toml: Permission denied.\n"),
+        (FileNotFoundError(2, "No such file or directory", "/x"), 3, "/x: No such file or directory.\n"),
+        (OSError("odd"), 3, "OSError.\n"),
+        (OSError(28, "No space left on device"), 6, "The disk is full; the output is not complete.\n"),
+    ],
+)
+def test_what_the_system_refuses_is_a_sentence(error: OSError, status: int, said: str) -> None:
+    result = runner.invoke(command_that(error), [])
+    assert (result.exit_code, result.stderr) == (status, said)
+
+
+@pytest.mark.parametrize("line", ["--help", "events --help", "version", "version --json"])
+def test_a_full_disk_ends_every_command_without_a_traceback(line: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "hansa.cli", *line.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (6, "The disk is full; the output is not complete.\n")
