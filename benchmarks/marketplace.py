@@ -32,6 +32,7 @@ from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import TokenAuthenticate, issue_token
 from hansa.node.allowed_origins import ListenerOrigins
 from hansa.node.folder.disk import DiskWatch
+from hansa.node.http.callers import Callers
 from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.server import http_server, listening_socket, tune_interpreter
 from hansa.node.http.traffic import Traffic
@@ -91,7 +92,7 @@ async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
         DiskWatch(folder, limits.disk_free_min_bytes, clock).is_full,
         clock,
     )
-    server = http_server(door, limits.stop_timeout_s)
+    server = http_server(door, limits, clock, callers=Callers(limits, clock.monotonic, authenticate))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)

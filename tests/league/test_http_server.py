@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hansa.node.http import server as server_module
-from hansa.node.http.server import HEAD_SIZE_MAX_BYTES
+from hansa.core.limits import Limits
+from hansa.node.http.connection.protocol import HEAD_SIZE_MAX_BYTES
 from tests.support.serving import Running, serving
 
 pytestmark = pytest.mark.league
@@ -32,9 +32,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.fixture
-async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
-    monkeypatch.setattr(server_module, "REQUEST_ARRIVAL_TIMEOUT_S", 0.3)
-    async with serving(app) as running:
+async def running() -> AsyncIterator[Running]:
+    limits = Limits(stop_timeout_s=1.0, head_timeout_s=0.3, upload_grace_s=0.3)
+    async with serving(app, limits) as running:
         yield running
 
 

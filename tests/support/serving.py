@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from hansa.core.clock import SystemClock
+from hansa.core.limits import Limits
 from hansa.node.http.server import HttpServer, http_server, listening_socket
 
 
@@ -34,10 +36,10 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[Running]:
+async def serving(app: Any, limits: Limits | None = None) -> AsyncIterator[Running]:
     """A server for the time of the block."""
     listener = listening_socket("127.0.0.1", 0)
-    server = http_server(app, 1.0)
+    server = http_server(app, limits or Limits(stop_timeout_s=1.0), SystemClock())
     task = asyncio.create_task(server.serve(sockets=[listener]))
     yield Running(server, listener.getsockname()[1])
     server.stop()

@@ -90,7 +90,19 @@ EXEMPTIONS: Final = (
     Exemption(
         "unused-definition",
         "src/hansa/node/http/server.py",
-        "uvicorn and httptools call these methods",
+        "uvicorn calls these methods",
+        containing="the method",
+    ),
+    Exemption(
+        "unused-definition",
+        "src/hansa/pubsub/engine/process.py",
+        "the event loop calls these methods of a protocol",
+        containing="the method",
+    ),
+    Exemption(
+        "unused-definition",
+        "src/hansa/node/http/connection/*.py",
+        "uvicorn and its transports call these methods",
         containing="the method",
     ),
     Exemption(

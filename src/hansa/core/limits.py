@@ -35,6 +35,24 @@ class Limits(msgspec.Struct, frozen=True):
     patch_operations_max: int = 1000
     patch_steps_max: int = 100_000
     task_targets_max: int = 1000
+    # Connections, and what a caller may have of this process.
+    connections_max: int = 4096
+    connections_per_address_max: int = 1024
+    head_timeout_s: float = 15.0
+    upload_grace_s: float = 30.0
+    upload_rate_min_bytes_per_s: float = 2048.0
+    upload_timeout_s: float = 3600.0
+    uploads_max_bytes: int = 134_217_728
+    send_grace_s: float = 15.0
+    send_rate_min_bytes_per_s: float = 8192.0
+    unsent_max_bytes: int = 67_108_864
+    requests_per_caller_max: int = 192
+    streams_per_caller_max: int = 64
+    work_share_per_address: float = 0.25
+    work_burst_address_s: float = 30.0
+    work_share_per_subject: float = 0.5
+    work_burst_subject_s: float = 60.0
+    strangers_work_share: float = 0.75
     # Import and export jobs.
     job_content_max_bytes: int = 67_108_864
     job_files_max: int = 100

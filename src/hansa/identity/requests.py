@@ -37,6 +37,7 @@ from hansa.core.members import Member
 
 MEMBER_TOKEN_HEADER: Final = "Member-Token"  # noqa: S105 - the name of a header, not a secret
 _HEADER_LOWER: Final = MEMBER_TOKEN_HEADER.lower()
+_HEADER_LOWER_BYTES: Final = _HEADER_LOWER.encode()
 TOKEN_TYPE: Final = "member-request+jwt"  # noqa: S105 - a media type, not a secret
 TOKEN_HEADER: Final = token_header(TOKEN_TYPE)
 TOKEN_SIZE_MAX_BYTES: Final = 8192
@@ -159,6 +160,25 @@ class MemberCallerCheck:
         claims = self._verified(compact)
         self._check_binding(claims, method, url, body)
         self._check_unused(claims)
+        return claims.iss
+
+    def claimed(self, headers: Mapping[bytes, bytes]) -> str | None:
+        """DID of the member that signed the token of a request, whose body is not needed for it.
+
+        It says in whose name a request counts, before it is complete. Who calls is decided by `member`.
+
+        Args:
+            headers: Lower-case names.
+
+        Raises:
+            Refused: `Code.UNAUTHENTICATED`, when there is a token and it does not verify.
+        """
+        compact = headers.get(_HEADER_LOWER_BYTES)
+        if compact is None:
+            return None
+        claims = self._verified(compact.decode("latin-1"))
+        if claims.aud != self._did or claims.exp <= self._clock.now().timestamp():
+            raise _refused("is for another member, or has expired")
         return claims.iss
 
     def _verified(self, compact: str) -> RequestClaims:

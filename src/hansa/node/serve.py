@@ -34,7 +34,13 @@ from hansa.node.allowed_origins import MemberOrigins
 from hansa.node.folder import LOCK, MEMBER_KEY, GenesisDocument, finish_rotation, load_genesis
 from hansa.node.folder.lock import FolderLock
 from hansa.node.folder.permissions import close_to_others
-from hansa.node.http.server import http_server, listening_socket, tune_interpreter
+from hansa.node.http.forwarded import TrustedProxies
+from hansa.node.http.server import (
+    allow_open_files,
+    http_server,
+    listening_socket,
+    tune_interpreter,
+)
 from hansa.node.logs import configure_logs
 from hansa.node.outbound import OutboundClient
 from hansa.node.settings.loading import Settings, load_settings
@@ -78,7 +84,7 @@ async def _serve(settings: Settings, shown: str, environment: Mapping[str, str],
     settings = with_ledger_limits(settings, document.app_state.params)
     marketplace = await assemble(settings, genesis, members, environment, clock, BufferedEntropy(os.urandom))
     try:
-        await _run(marketplace, settings)
+        await _run(marketplace, settings, clock)
     finally:
         await marketplace.close()
         log.info("stopped", name=settings.name)
@@ -134,11 +140,22 @@ def metrics_address(text: str) -> tuple[str, int]:
     return host.strip("[]") or LOOPBACK, int(port)
 
 
-async def _run(marketplace: Marketplace, settings: Settings) -> None:
-    server = http_server(marketplace.front_door, settings.limits.stop_timeout_s)
+async def _run(marketplace: Marketplace, settings: Settings, clock: Clock) -> None:
+    limits = settings.limits
+    connections_max = allow_open_files(limits.connections_max)
+    if connections_max < limits.connections_max:
+        log.warning("connections_limited", connections_max=connections_max, reason="open files")
+    server = http_server(
+        marketplace.front_door,
+        msgspec.structs.replace(limits, connections_max=connections_max),
+        clock,
+        marketplace.traffic,
+        marketplace.callers,
+        TrustedProxies(settings.trusted_proxies),
+    )
     servers = [(server, listening_socket(settings.listen_host, http_port(settings)))]
     if settings.metrics_listen:
-        own = http_server(marketplace.metrics, settings.limits.stop_timeout_s)
+        own = http_server(marketplace.metrics, limits, clock)
         servers.append((own, listening_socket(*metrics_address(settings.metrics_listen))))
 
     def stop() -> None:

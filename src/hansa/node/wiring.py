@@ -50,6 +50,7 @@ from hansa.node.children import Children
 from hansa.node.folder import JOBS, LEDGER, LEDGER_STATE, MEMBER_KEY, SCHEMAS, STORE, TOKEN_KEY
 from hansa.node.health import HealthReporter
 from hansa.node.http.application import rest_application
+from hansa.node.http.callers import Callers
 from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.own_routes import OwnRoutes
 from hansa.node.http.traffic import Traffic
@@ -282,13 +283,15 @@ class Marketplace:
             self.tasks.add(name, run)
 
         # What is served.
-        traffic = Traffic()
+        self.traffic = traffic = Traffic()
         ledger, reporter = status_parts(
             settings, store, self.bus, registry, replication, children, self.tasks, clock
         )
         caller_check = MemberCallerCheck(did, endpoint, registry.known, clock, limits)
+        self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
         league = league_context(settings, context, self.bus, registry, caller_check, replication.control)
-        caches = (*store.caches, *business.caches, *hub.caches, authenticate.cache, caller_check.key_cache)
+        own_caches = (authenticate.cache, caller_check.key_cache, self.callers.cheap)
+        caches = (*store.caches, *business.caches, *hub.caches, *own_caches)
         own = OwnRoutes(store, reporter, ledger, traffic, hub, caches, authenticate)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview)
         rest = rest_application([*own.routes(), *portal.routes(), *league_routes(league)])

@@ -304,14 +304,16 @@ async def test_while_the_ledger_is_away_the_answer_says_when_to_ask_again(league
 async def test_other_methods_are_refused(league: League) -> None:
     client = league.marketplaces[0].client
     for method, path, allowed in (
-        ("DELETE", ENTITIES, "POST"),
-        ("GET", ENTITIES, "POST"),
-        ("PUT", f"{ENTITIES}/urn:x", "GET, HEAD"),
-        ("POST", EVENTS, "GET, HEAD"),
+        ("DELETE", ENTITIES, "OPTIONS, POST"),
+        ("GET", ENTITIES, "OPTIONS, POST"),
+        ("PUT", f"{ENTITIES}/urn:x", "GET, HEAD, OPTIONS"),
+        ("POST", EVENTS, "GET, HEAD, OPTIONS"),
     ):
         answer = await client.request(method, path)
         assert (answer.status, answer.headers["allow"]) == (405, allowed)
         assert answer.json()["code"] == "method-not-allowed"
+        answer = await client.request("OPTIONS", path)
+        assert (answer.status, answer.headers["allow"], answer.body) == (204, allowed, b"")
 
 
 async def test_proofs_about_the_ledger_hold_for_its_application_hash(league: League) -> None:

@@ -49,6 +49,10 @@ class Response(msgspec.Struct, frozen=True):
         """The same response with that block of headers."""
         return Response(self.status, self.body, self.headers, block)
 
+    def with_headers(self, *headers: Header) -> Response:
+        """The same response with further headers."""
+        return Response(self.status, self.body, (*self.headers, *headers), self.shared)
+
 
 class UnsupportedContent(Refused):
     """A body in a form that is not taken here, with the headers that name the forms that are."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 
 from hansa.api.responses import response_of
 from hansa.core.errors import Code, HansaError, Refused
@@ -19,7 +20,7 @@ CLIENT_CLOSED: Final = 400
 
 def rest_application(routes: Sequence[BaseRoute]) -> Starlette:
     """An application whose handlers raise `HansaError` for whatever they refuse."""
-    return Starlette(
+    application = Starlette(
         routes=list(routes),
         exception_handlers={
             HansaError: _on_error,
@@ -28,6 +29,8 @@ def rest_application(routes: Sequence[BaseRoute]) -> Starlette:
             Exception: _on_crash,
         },
     )
+    application.router.redirect_slashes = False  # it would follow the Host header
+    return application
 
 
 async def _on_error(_: Request, error: Exception) -> Response:
@@ -39,6 +42,9 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: an unknown path, a method that a path does not have."""
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
+        location = _other_spelling(request)
+        if location is not None:
+            return Response(status_code=307, headers={"location": location})
         return response_of(Refused(Code.NOT_FOUND, "There is no resource at this path."))
     if error.status_code == 405:
         if request.method == "OPTIONS":
@@ -47,6 +53,20 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code >= 500:
         return response_of(HansaError(Code.INTERNAL, "internal"))
     return response_of(Refused(Code.MALFORMED, "The request cannot be parsed."))
+
+
+def _other_spelling(request: Request) -> str | None:
+    """The path with a slash less or more at its end, when there is something; relative to this server."""
+    path: str = request.scope["path"]
+    other = path.rstrip("/") if path.endswith("/") else f"{path}/"
+    if not other or other.startswith("//"):
+        return None
+    routes: Sequence[BaseRoute] = request.app.router.routes
+    scope = {**request.scope, "path": other}
+    if all(route.matches(scope)[0] is Match.NONE for route in routes):
+        return None
+    query = request.scope["query_string"].decode("latin-1")
+    return quote(other) + (f"?{query}" if query else "")
 
 
 def _options(headers: Mapping[str, str]) -> Response:

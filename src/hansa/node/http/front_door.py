@@ -8,28 +8,34 @@ disk is nearly full, writes are answered with 503, and reads go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any, Final, Protocol
 
 import structlog
 
 from hansa.business.http.messages import Response, error_response, send_response
-from hansa.business.http.shared_headers import HeaderBlock, SharedHeaders, has_token
+from hansa.business.http.shared_headers import Header, HeaderBlock, SharedHeaders, has_token
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.core.measured_work import MeasuredWork
+from hansa.node.http.callers import ACCOUNT, Account
 from hansa.node.http.fast_path import EXTENSION, FastPath
 from hansa.node.http.rest_headers import RestHeaders
-from hansa.node.http.traffic import Traffic
+from hansa.node.http.traffic import Refusal, Traffic
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Coroutine[Any, Any, None]]
 
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 DISK_RETRY_AFTER_S: Final = 30.0
 LEAGUE_PATH: Final = "/league/"
 STREAM_PATH: Final = "/stream"
+LEDGER_PATHS: Final = ("/league/v1/events", "/league/v1/ledger")
+STREAM_RETRY_AFTER_S: Final = 10.0
+CLIENT_CLOSED: Final = 499
+"""In the counts: the client left before it was answered."""
 
 log = structlog.get_logger("hansa.node")
 
@@ -87,20 +93,25 @@ class FrontDoor:
         path: str = scope["path"]
         started_at_s = self._clock.monotonic()
         self._traffic.in_flight += 1
-        surface, status = "business", 500
+        surface, status = "business", CLIENT_CLOSED
+        extensions = scope.get("extensions")
+        account: Account | None = extensions.get(ACCOUNT) if extensions else None
         try:
             if self._business.handles(path):
-                status = await self._answer_business(scope, receive, send)
+                status = await self._answer_business(scope, receive, send, account)
             else:
                 surface = "league" if path.startswith(LEAGUE_PATH) else "other"
-                status = await self._answer_rest(scope, receive, send)
+                status = await self._answer_rest(scope, receive, send, account)
         finally:
             self._traffic.in_flight -= 1
             self._traffic.count(surface, status, self._clock.monotonic() - started_at_s)
 
-    async def _answer_business(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> int:
+    async def _answer_business(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, account: Account | None
+    ) -> int:
         """Answer a request to the TM Forum APIs; the status of the response."""
         answer: Response | None
+        work_s = 0.0
         if scope["method"] in WRITES and self._is_disk_full():
             full = Unavailable(
                 Code.DISK_FULL,
@@ -109,13 +120,19 @@ class FrontDoor:
             )
             answer = self._error(scope, full)
         else:
+            work = MeasuredWork(self._business.answer(scope, receive), self._clock.monotonic)
             try:
-                answer = await self._business.answer(scope, receive)
+                answer = await work
             except Exception:
                 log.exception("request_failed", path=scope["path"][:200], method=scope["method"])
                 answer = self._error(scope, HansaError(Code.INTERNAL, "internal"))
+            work_s = work.seconds
         if answer is None:
-            return 500
+            return CLIENT_CLOSED
+        if account is not None:
+            account.charge(scope, work_s, len(answer.body))
+            if account.is_spent:
+                answer = answer.with_headers(*account.headers())
         with_body = scope["method"] != "HEAD"
         extensions = scope.get("extensions")
         write_response: FastPath | None = extensions.get(EXTENSION) if extensions else None
@@ -125,27 +142,56 @@ class FrontDoor:
             await send_response(send, answer, with_body=with_body)
         return answer.status
 
-    async def _answer_rest(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> int:
+    async def _answer_rest(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, account: Account | None
+    ) -> int:
         """Have Starlette answer any other request; the status of the response."""
-        status = 0
+        status = answer_bytes = 0
+        path: str = scope["path"]
 
         async def counting_send(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answer_bytes
             if status == 0:
                 status = message.get("status", 0)
-                self._complete_head(scope, message)
+                self._complete_head(scope, message, account)
+            else:
+                answer_bytes += len(message.get("body", b""))
             await send(message)
 
+        if path.endswith(STREAM_PATH):
+            answered = self._answer_stream(scope, receive, counting_send, account)
+        elif path.startswith(LEDGER_PATHS):
+            answered = self._answer_reader(scope, receive, counting_send, account)
+        else:
+            answered = self._rest(scope, receive, counting_send)
+        work = MeasuredWork(answered, self._clock.monotonic)
         try:
-            if scope["path"].endswith(STREAM_PATH):
-                await self._answer_stream(scope, receive, counting_send)
-            else:
-                await self._rest(scope, receive, counting_send)
+            await work
         except Exception:
-            log.exception("request_failed", path=scope["path"][:200], method=scope["method"])
+            log.exception("request_failed", path=path[:200], method=scope["method"])
             if status == 0:
                 await _send_error(counting_send, HansaError(Code.INTERNAL, "internal"))
-        return status or 500
+        finally:
+            if account is not None:
+                account.charge(scope, work.seconds, answer_bytes)
+        return status or CLIENT_CLOSED
+
+    async def _answer_reader(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, account: Account | None
+    ) -> None:
+        """Answer from the ledger. All readers share a queue, so a caller may have a part of it."""
+        if account is None:
+            await self._rest(scope, receive, send)
+            return
+        if not account.begin_ledger_read():
+            self._traffic.refuse(Refusal.LEDGER_READS_OF_CALLER)
+            message = "Too many readings of the ledger by you are under way."
+            await _send_error(send, Unavailable(Code.OVERLOADED, message), account.headers())
+            return
+        try:
+            await self._rest(scope, receive, send)
+        finally:
+            account.end_ledger_read()
 
     def _error(self, scope: MutableMapping[str, Any], error: HansaError) -> Response:
         return error_response(error).with_shared(self._shared_block(scope))
@@ -153,12 +199,24 @@ class FrontDoor:
     def _shared_block(self, scope: MutableMapping[str, Any]) -> HeaderBlock:
         return self._shared.block(None, has_token=has_token(scope["headers"]), is_open=False)
 
-    def _complete_head(self, scope: MutableMapping[str, Any], message: Message) -> None:
-        """Tell caches and browsers whom a response is for, as far as whoever made it did not."""
-        message["headers"] = [*message["headers"], *self._rest_headers.of(scope, message["headers"])]
+    def _complete_head(
+        self, scope: MutableMapping[str, Any], message: Message, account: Account | None
+    ) -> None:
+        """Tell caches and browsers whom a response is for, unless its maker did; and callers their budget."""
+        headers = [*message["headers"], *self._rest_headers.of(scope, message["headers"])]
+        if account is not None and account.is_spent:
+            headers += account.headers()
+        message["headers"] = headers
 
-    async def _answer_stream(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _answer_stream(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, account: Account | None
+    ) -> None:
         """Have a stream answered, which ends with the client or with this marketplace."""
+        if account is not None and not account.begin_stream():
+            self._traffic.refuse(Refusal.STREAMS_OF_CALLER)
+            full = Unavailable(Code.OVERLOADED, "Too many streams of yours are open.", STREAM_RETRY_AFTER_S)
+            await _send_error(send, full, account.headers())
+            return
         task = asyncio.current_task()
         assert task is not None
         is_started = False
@@ -180,8 +238,10 @@ class FrontDoor:
                 await _send_error(send, Unavailable(Code.UNAVAILABLE, "This marketplace is stopping."))
         finally:
             self._streams.discard(task)
+            if account is not None:
+                account.end_stream()
 
 
-async def _send_error(send: Send, error: HansaError) -> None:
+async def _send_error(send: Send, error: HansaError, headers: tuple[Header, ...] = ()) -> None:
     answer: Response = error_response(error)
-    await send_response(send, answer, with_body=True)
+    await send_response(send, answer.with_headers(*headers), with_body=True)

@@ -1,123 +1,47 @@
-"""uvicorn as a marketplace runs it: bounded in what it reads, and stopped by its owner.
+"""uvicorn as a marketplace runs it: bounded in what it takes in and holds, and stopped by its owner.
 
-uvicorn's parser bounds neither the size of a request's head nor the time it takes to arrive; a client that
-trickles headers for ever would hold its connection and the memory for them. Here a head has a size limit, and
-a request must have arrived completely in `REQUEST_ARRIVAL_TIMEOUT_S`. One timer per connection enforces that:
-it compares times when it expires, instead of being set and cleared for every request.
+uvicorn accepts connections, and runs the application for each request. Its own protocol bounds neither the
+size of a head nor the time that a client takes, reads what the standard leaves open, and holds whatever a
+client does not read; in its place stands `hansa.node.http.connection.protocol`. How much each caller may have
+is decided in `hansa.node.http.callers`, and how many connections there are in
+`hansa.node.http.connection.registry`.
 
 A response that is complete when it begins is written at once (`hansa.node.http.fast_path`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
+import resource
 import socket
 import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from hansa.business.http.shared_headers import HeaderBlock
+from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal
-from hansa.node.http.fast_path import EXTENSION, DefaultHeaders, Headers, write_response
+from hansa.core.limits import Limits
+from hansa.node.http.callers import Callers
+from hansa.node.http.connection.protocol import HttpConnection
+from hansa.node.http.connection.registry import Connections
+from hansa.node.http.fast_path import DefaultHeaders
+from hansa.node.http.forwarded import TrustedProxies
+from hansa.node.http.traffic import Traffic
 
-HEAD_SIZE_MAX_BYTES: Final = 65_536
-REQUEST_ARRIVAL_TIMEOUT_S: Final = 30.0
-CONNECTIONS_MAX: Final = 4096
-KEEP_ALIVE_S: Final = 75
-"""Longer than a reverse proxy's, so that the proxy ends idle connections and never meets a closing one."""
 BACKLOG: Final = 2048
 SWITCH_INTERVAL_S: Final = 0.0002
 COLLECTION_THRESHOLDS: Final = (20_000, 20, 50)
 """Of Python's three generations: requests leave few cycles, so that collections can be rare."""
 
+FORGET_INTERVAL_S: Final = 60.0
+"""How often accounts are removed that nobody uses."""
+FILES_BESIDE_CONNECTIONS: Final = 512
+"""Open files that a marketplace needs beside its clients' connections."""
+
 HEADERS: Final = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")]
-
-
-class BoundedHttpProtocol(HttpToolsProtocol):
-    """A connection that bounds what it takes in."""
-
-    _is_in_head = True
-    _is_open = True
-    """Whether a request has begun, or is expected, and has not arrived completely."""
-    _open_since = 0.0
-    _head_size = 0
-    _timer: asyncio.TimerHandle | None = None
-    config: ServerConfig
-
-    def connection_made(self, transport: Any) -> None:
-        """A client has connected."""
-        super().connection_made(transport)
-        self._open_since = self.loop.time()
-        self._set_timer(REQUEST_ARRIVAL_TIMEOUT_S)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is over."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Some bytes have arrived."""
-        super().data_received(data)
-        if self._is_open and self._is_in_head:
-            self._head_size += len(data)
-            if self._head_size > HEAD_SIZE_MAX_BYTES:
-                self._refuse()
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._is_in_head = self._is_open = True
-        self._open_since = self.loop.time()
-        self._head_size = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Its head is complete."""
-        self._is_in_head = False
-        self.scope["extensions"] = {EXTENSION: self._write_response}  # type: ignore[dict-item] # a server may add its own
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """Its body is complete too."""
-        self._is_open = False
-        super().on_message_complete()
-
-    def _write_response(
-        self, scope: Any, status: int, headers: Headers, shared: HeaderBlock, body: bytes, *, with_body: bool
-    ) -> bool:
-        cycle = self.cycle
-        if cycle.scope is not scope:  # the client has sent the next request already
-            return False
-        return write_response(
-            cycle, self.config.default_headers, status, headers, shared, body, with_body=with_body
-        )
-
-    def _refuse(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-            )
-            self.transport.close()
-
-    def _set_timer(self, delay_s: float) -> None:
-        self._timer = self.loop.call_later(delay_s, self._check_arrival)
-
-    def _check_arrival(self) -> None:
-        if self.transport.is_closing():
-            return
-        left_s = REQUEST_ARRIVAL_TIMEOUT_S
-        if self._is_open:
-            left_s -= self.loop.time() - self._open_since
-        if left_s <= 0:
-            self.transport.close()
-        else:
-            self._set_timer(left_s)
 
 
 def tune_interpreter() -> None:
@@ -136,18 +60,42 @@ def tune_interpreter() -> None:
 class ServerConfig(uvicorn.Config):
     """The settings of uvicorn, and what all its connections share."""
 
-    def __init__(self, app: Any, **settings: Any) -> None:
+    def __init__(
+        self,
+        app: Any,
+        connections: Connections,
+        callers: Callers,
+        proxies: TrustedProxies,
+        clock: Clock,
+        **settings: Any,
+    ) -> None:
         super().__init__(app, **settings)
         self.default_headers = DefaultHeaders()
+        self.connections = connections
+        self.callers = callers
+        self.proxies = proxies
+        self.clock = clock
 
 
 class HttpServer(uvicorn.Server):
     """A server that leaves signals to its owner."""
 
+    config: ServerConfig
+    _forgot_at_s = 0.0
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Install no handlers."""
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Move the time of the connections; ten times a second."""
+        now_s = self.config.clock.monotonic()
+        self.config.connections.tick(now_s)
+        if now_s - self._forgot_at_s > FORGET_INTERVAL_S:
+            self._forgot_at_s = now_s
+            self.config.callers.forget_idle()
+        return await super().on_tick(counter)
 
     def stop(self) -> None:
         """Stop: no new connections, requests under way are finished; at once when called again."""
@@ -155,11 +103,32 @@ class HttpServer(uvicorn.Server):
         self.should_exit = True
 
 
-def http_server(app: Any, stop_timeout_s: float) -> HttpServer:
-    """A server for an ASGI application; run it with `serve(sockets=[listening_socket(…)])`."""
+def http_server(
+    app: Any,
+    limits: Limits,
+    clock: Clock,
+    traffic: Traffic | None = None,
+    callers: Callers | None = None,
+    proxies: TrustedProxies | None = None,
+) -> HttpServer:
+    """A server for an ASGI application; run it with `serve(sockets=[listening_socket(…)])`.
+
+    Args:
+        app: The application.
+        limits: Of connections and of what they hold.
+        clock: For how long they take.
+        traffic: Counts what is refused.
+        callers: Who calls, and how much each may have; None: callers are addresses.
+        proxies: Whose word on a client's address is taken; None: nobody's.
+    """
     config = ServerConfig(
         app,
-        http=BoundedHttpProtocol,
+        Connections(limits, traffic or Traffic(), clock.monotonic()),
+        callers or Callers(limits, clock.monotonic),
+        proxies or TrustedProxies(),
+        clock,
+        http=HttpConnection,
+        interface="asgi3",
         ws="none",
         lifespan="off",
         log_config=None,
@@ -168,11 +137,25 @@ def http_server(app: Any, stop_timeout_s: float) -> HttpServer:
         proxy_headers=False,
         headers=HEADERS,
         backlog=BACKLOG,
-        limit_concurrency=CONNECTIONS_MAX,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=max(1, round(stop_timeout_s)),
+        timeout_graceful_shutdown=max(1, round(limits.stop_timeout_s)),
     )
     return HttpServer(config)
+
+
+def allow_open_files(connections_max: int) -> int:
+    """Have the kernel allow as many open files as the connections need, if it can.
+
+    Returns:
+        How many connections there can be, `connections_max` at most.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections_max + FILES_BESIDE_CONNECTIONS
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return connections_max
+    return max(1, min(connections_max, soft - FILES_BESIDE_CONNECTIONS))
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

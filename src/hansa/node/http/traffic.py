@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from enum import StrEnum, unique
+from typing import Final
+
 import msgspec
 
 SURFACES = ("business", "league", "other")
 """The TM Forum APIs; what members request of each other; health, metrics and pages."""
+
+
+@unique
+class Refusal(StrEnum):
+    """Why the server refused a request, or ended a connection, by itself."""
+
+    MALFORMED = "malformed"
+    """It is not HTTP as it is read here, or too large in head, trailers or chunks."""
+    SLOW_HEAD = "slow-head"
+    SLOW_UPLOAD = "slow-upload"
+    SLOW_READER = "slow-reader"
+    UNSENT_BYTES = "unsent-bytes"
+    UPLOAD_BYTES = "upload-bytes"
+    CONNECTIONS = "connections"
+    CONNECTIONS_OF_ADDRESS = "connections-of-address"
+    REQUESTS_OF_CALLER = "requests-of-caller"
+    STREAMS_OF_CALLER = "streams-of-caller"
+    LEDGER_READS_OF_CALLER = "ledger-reads-of-caller"
+    WORK_OF_CALLER = "work-of-caller"
 
 
 class RequestTotals(msgspec.Struct):
@@ -23,6 +46,18 @@ class Traffic:
             (surface, hundreds): RequestTotals() for surface in SURFACES for hundreds in range(1, 6)
         }
         self.in_flight = 0
+        self.connections = 0
+        """Of clients; as are the following, as of a moment ago."""
+        self.unsent_bytes = 0
+        """That clients have not read."""
+        self.upload_bytes = 0
+        """In bodies that have arrived in part."""
+        self.refused: Final[Counter[Refusal]] = Counter(dict.fromkeys(Refusal, 0))
+        """By reason."""
+
+    def refuse(self, reason: Refusal) -> None:
+        """Count what the server refused by itself."""
+        self.refused[reason] += 1
 
     def count(self, surface: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""

@@ -77,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True):
     referenced_deletion: DeletionPolicy
     indexed_attributes: tuple[str, ...]
     allowed_origins: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
     import_hosts: tuple[str, ...]
     limits: Limits
 

@@ -168,6 +168,14 @@ OWN_SETTINGS: Final = (
         "9464",
     ),
     Setting(
+        "trusted_proxies",
+        "list of texts",
+        (),
+        "Addresses or networks of reverse proxies whose `Forwarded` or `X-Forwarded-For` names the client. Behind a proxy "
+        "that is not listed, all its clients share what one address may have.",
+        ("127.0.0.1", "10.0.0.0/8"),
+    ),
+    Setting(
         "p2p_host",
         "text",
         "127.0.0.1",

@@ -24,6 +24,7 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
+from hansa.core.measured_work import add_work
 from hansa.core.thread_work import run_in_thread
 from hansa.pubsub.ledger.reading.file import LedgerFile
 from hansa.pubsub.ledger.reading.reader import LedgerReader
@@ -135,6 +136,7 @@ class ReaderPool:
             self._busy.discard(worker)
             self._idle.append(worker)
             self._saved_s -= min(worker.used_s, CHARGE_MAX_S)
+            add_work(worker.used_s)
 
     async def _wait_for_share(self) -> None:
         """Wait until the lane's readings have not used more than their share."""

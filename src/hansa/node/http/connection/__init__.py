@@ -1,0 +1,9 @@
+"""One client's connection: how its bytes become requests, and what it may hold of this process meanwhile.
+
+    request_head   the grammar of a head, checked before anything else reads it
+    chunked        the grammar of a body in chunks, and of its trailers
+    protocol       the connection: bytes in, requests, responses out
+    registry       all connections: how many, how long, with how many bytes
+
+The last two meet in `Connections`, which every connection of a server shares.
+"""

@@ -1,0 +1,481 @@
+"""A connection: its bytes become requests, one after the other, and responses become bytes.
+
+In place of uvicorn's own protocol, whose parser takes what the standard leaves open, buffers what it is sent
+ahead, and sets a timer for every response. What runs a request stays uvicorn's `RequestResponseCycle`.
+
+One request is under way at a time. What a client sends ahead of the response waits as bytes, and the
+connection is not read meanwhile, so that a client holds one request and one response of this process at most.
+While a client does not take a response, its next request is not begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+from urllib.parse import unquote
+
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+from uvicorn.server import ServerState
+
+from hansa.business.http.shared_headers import HeaderBlock
+from hansa.core.error_response import error_response
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.node.http.callers import ACCOUNT, READS
+from hansa.node.http.connection.chunked import ChunkedBody
+from hansa.node.http.connection.registry import Phase
+from hansa.node.http.connection.request_cycle import RequestCycle, request_cycle, response_head
+from hansa.node.http.connection.request_head import (
+    HEAD_END,
+    LENGTH,
+    NO_FIELDS,
+    REQUEST_LINE,
+    RefusedRequest,
+    check_beginning,
+    check_path,
+    malformed,
+    read_fields,
+    read_request_line,
+)
+from hansa.node.http.fast_path import EXTENSION, Headers, write_response
+from hansa.node.http.forwarded import client_address
+from hansa.node.http.traffic import Refusal
+
+HEAD_SIZE_MAX_BYTES: Final = 65_536
+BLOCK_RETAINED_MAX_BYTES: Final = 4096
+"""Longer field lines are read anew for every request."""
+AHEAD_MAX_BYTES: Final = 524_288
+"""Sent before the response to the request before; what one read and a few more bring."""
+DISCARDED_MAX_BYTES: Final = 16_777_216
+"""Of a body that is still sent after its request was answered."""
+CARRIAGE_RETURN: Final = 13
+ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
+REFUSALS_IN_ROW_MAX: Final = 100
+"""A client that goes on although it is refused has to connect again."""
+METHODS: Final = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+}
+
+
+class HttpConnection(asyncio.Protocol):
+    """One connection; uvicorn makes it, with its own arguments."""
+
+    def __init__(
+        self,
+        config: Any,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        del app_state
+        self.loop: Final = _loop or asyncio.get_running_loop()
+        self.config = config
+        self._server_state = server_state
+        self._registry = config.connections
+        self._callers = config.callers
+        self._tasks: set[asyncio.Task[None]] = server_state.tasks
+        self._task: asyncio.Task[None] | None = None
+        self.transport: asyncio.Transport
+        self.flow: FlowControl
+        self.cycle: RequestCycle | None = None
+        self._server: tuple[str, int | None] | None = None
+        self._client: tuple[str, int] | None = None
+        # What has arrived and not been read, and what is repeated from request to request.
+        self._ahead = b""
+        self._checked = 0
+        """So many bytes of an incomplete head have been checked."""
+        self._block = self._block_without_length = b""
+        self._fields = NO_FIELDS
+        # The body that arrives.
+        self._left = 0
+        self._chunks: ChunkedBody | None = None
+        self._refusals = 0
+        """In a row."""
+        # What the registry looks at.
+        self.phase = Phase.IDLE
+        self.since_s = 0.0
+        self.received_bytes = 0
+        self.upload_bytes = 0
+        self.has_requested = False
+        self.address = ""
+        self.is_trusted_proxy = False
+
+    # -- the transport ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        """A client has connected."""
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self._server = get_local_addr(transport)
+        self._client = get_remote_addr(transport)
+        self.address = self._client[0] if self._client else ""
+        self.is_trusted_proxy = self.config.proxies.is_trusted(self.address)
+        self.account = self._callers.account(self.address)
+        self.since_s = self._registry.now_s
+        self._extensions = {EXTENSION: self._write_response, ACCOUNT: self.account}
+        self._server_state.connections.add(self)  # type: ignore[arg-type] # uvicorn calls `shutdown` alone
+        self._registry.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over."""
+        del exc
+        self._server_state.connections.discard(self)
+        cycle, self.phase = self.cycle, Phase.CLOSING
+        if cycle is not None:
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                if self._task is not None and cycle.scope["method"] in READS:
+                    self._task.cancel()
+            cycle.message_event.set()
+        self.flow.resume_writing()
+        self._registry.remove(self)
+        self._extensions = {}
+        self._ahead = b""
+
+    def eof_received(self) -> None:
+        """The client sends no more; the transport ends the connection."""
+
+    def pause_writing(self) -> None:
+        """The client does not take what is written: it is sent nothing more, and not read."""
+        self.flow.pause_writing()
+        self.flow.pause_reading()
+        self._registry.begin_unsent(self)
+
+    def resume_writing(self) -> None:
+        """It has taken most of it."""
+        self.flow.resume_writing()
+        self._registry.end_unsent(self)
+        if self.phase in {Phase.IDLE, Phase.HEAD}:
+            self._go_on()
+        elif self.phase is Phase.BODY or not self._ahead:
+            self.flow.resume_reading()
+
+    def shutdown(self) -> None:
+        """End after the response under way; called when the server stops."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.end()
+        else:
+            self.cycle.keep_alive = False
+
+    # -- for the registry ------------------------------------------------------------------------------------
+
+    def unsent_bytes(self) -> int:
+        """What waits for the client to read."""
+        return self.transport.get_write_buffer_size()
+
+    def is_reading_paused(self) -> bool:
+        """Whether it is this process that lets the client wait."""
+        return self.flow.read_paused
+
+    def abort(self) -> None:
+        """End at once, and drop what was not sent."""
+        self._set_phase(Phase.CLOSING)
+        # Not while the transport is in the middle of a write, from which this may be called.
+        self.loop.call_soon(self.transport.abort)
+
+    def end(self) -> None:
+        """End when what has been written is sent."""
+        self._set_phase(Phase.CLOSING)
+        self.transport.close()
+
+    # -- bytes become requests -------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes have arrived."""
+        try:
+            if self.phase is Phase.IDLE and not self._ahead:
+                end = data.find(HEAD_END)
+                if end + 4 == len(data) and 3 < end < HEAD_SIZE_MAX_BYTES and data[0] != CARRIAGE_RETURN:
+                    self._begin(data, end)  # one head and nothing else: most requests
+                    return
+            self._read(data)
+        except RefusedRequest as refusal:
+            self._refuse(refusal)
+
+    def _read(self, data: bytes) -> None:
+        """Read what has arrived, whatever it is of, as far as it can be now."""
+        while data:
+            phase = self.phase
+            if phase is Phase.BODY:
+                data = self._read_body(data)
+            elif phase is Phase.CLOSING:
+                return
+            elif phase is Phase.WORK or self.flow.write_paused:
+                self._hold(data)
+                return
+            else:
+                data = self._read_head(data)
+
+    def _hold(self, data: bytes) -> None:
+        """Have bytes wait that belong to the next request."""
+        if self._fields.is_last:
+            return
+        self._ahead += data
+        if len(self._ahead) > AHEAD_MAX_BYTES:
+            raise malformed("Too much is sent ahead of a response.")
+        self.flow.pause_reading()
+
+    def _go_on(self) -> None:
+        """Read what has waited for the response to be complete and taken."""
+        ahead, self._ahead, self._checked = self._ahead, b"", 0
+        self.flow.resume_reading()
+        if ahead:
+            self._set_phase(Phase.IDLE)
+            try:
+                self._read(ahead)
+            except RefusedRequest as refusal:
+                self._refuse(refusal)
+
+    def _read_head(self, data: bytes) -> bytes:
+        """Begin a request when its head is complete. Returns what follows the head."""
+        if self._ahead:
+            data, self._ahead = self._ahead + data, b""
+        if data.startswith(b"\r\n"):  # an empty line before a request means nothing (RFC 9112, section 2.2)
+            data = data[2:]
+            if data.startswith(b"\r"):
+                raise malformed("A request begins with a method.")
+            self._checked = 0
+        end = data.find(HEAD_END)
+        if end >= HEAD_SIZE_MAX_BYTES or (end < 0 and len(data) > HEAD_SIZE_MAX_BYTES):
+            raise RefusedRequest(431, Code.TOO_LARGE, f"A head has at most {HEAD_SIZE_MAX_BYTES} bytes.")
+        if end < 0:
+            check_beginning(data, self._checked)
+            self._ahead, self._checked = data, len(data)
+            if self.phase is Phase.IDLE and data:
+                self._set_phase(Phase.HEAD)
+            return b""
+        self._checked = 0
+        self._begin(data, end)
+        return data[end + 4 :]
+
+    def _begin(self, data: bytes, end: int) -> None:
+        """Begin the request whose head is the first so many bytes; its body, if any, follows."""
+        line_end = data.find(b"\r\n")
+        block = data[line_end + 2 : end + 2]
+        if block != self._block:
+            self._use_fields(block)
+        fields = self._fields
+        match = REQUEST_LINE.fullmatch(data, 0, line_end)
+        if match is not None:
+            method, target, version = match.groups()
+        else:
+            method, target, version = read_request_line(data[:line_end], fields)
+        is_latest = version == b"1"
+        if fields.host is None and is_latest:
+            raise malformed("A request has a Host header.")
+        if fields.is_chunked and not is_latest:
+            raise malformed("HTTP/1.0 has no transfer codings.")
+        self.has_requested = True
+        cycle = self._cycle(method, target, fields, is_latest=is_latest)
+        if fields.is_chunked or fields.content_length:
+            self._left = fields.content_length
+            self._chunks = ChunkedBody() if fields.is_chunked else None
+            self.received_bytes = 0
+            self._set_phase(Phase.BODY)
+        else:
+            self.phase = Phase.WORK
+            cycle.more_body = False
+            cycle.message_event.set()
+        self._start(cycle, target)
+
+    def _use_fields(self, block: bytes) -> None:
+        """Read field lines that are not those of the request before, and find out whose they are."""
+        length = LENGTH.search(block)
+        rest = block[: length.start(1)] + block[length.end(1) :] if length is not None else b""
+        if length is not None and rest == self._block_without_length:
+            self._fields = self._fields.with_length(length[1])
+            self._block = block
+            return
+        self._block = self._block_without_length = b""
+        self._fields = fields = read_fields(block)
+        if len(block) <= BLOCK_RETAINED_MAX_BYTES:
+            self._block, self._block_without_length = block, rest
+        address = self.address
+        if self.is_trusted_proxy:
+            address = client_address(fields, address, self.config.proxies)
+            self._client = (address, 0)
+        self.account = self._callers.account(address, fields)
+        self._extensions[ACCOUNT] = self.account
+
+    def _cycle(self, method: bytes, target: bytes, fields: Any, *, is_latest: bool) -> RequestCycle:
+        raw_path, _, query = target.partition(b"?")
+        path = raw_path.decode("ascii")
+        if "%" in path:
+            check_path(raw_path)
+            path = unquote(path)
+        scope: Any = {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": "1.1" if is_latest else "1.0",
+            "server": self._server,
+            "client": self._client,
+            "scheme": "http",
+            "root_path": "",
+            "method": METHODS.get(method) or method.decode("ascii"),
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": fields.pairs,
+            "extensions": self._extensions,
+        }
+        self.cycle = cycle = request_cycle(
+            scope,
+            self.transport,
+            self.flow,
+            self._server_state.default_headers,
+            self._on_response,
+            expects_continue=fields.expects_continue,
+            keep_alive=is_latest and not fields.is_last,
+        )
+        return cycle
+
+    def _start(self, cycle: RequestCycle, target: bytes) -> None:
+        """Have the application answer, unless the caller has too much of this process already."""
+        account = self.account
+        if account.requests >= account.concurrent_max:
+            self._refuse_caller(Refusal.REQUESTS_OF_CALLER, "Too many requests of yours are under way.", 1.0)
+            return
+        if account.is_spent:
+            wait_s = account.wait_s(cycle.scope["method"], target)
+            if wait_s > 0:
+                message = "Your requests have taken more work than their share."
+                self._refuse_caller(Refusal.WORK_OF_CALLER, message, wait_s)
+                return
+        account.requests += 1
+        self._refusals = 0
+        self._task = task = self.loop.create_task(cycle.run_asgi(self.config.loaded_app))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(account.end_request)
+
+    def _read_body(self, data: bytes) -> bytes:
+        """Hand a part of a body on. Returns what follows the body."""
+        if self._chunks is None:
+            part, rest = data[: self._left], data[self._left :]
+            self._left -= len(part)
+            is_complete = not self._left
+        else:
+            part, rest = self._chunks.feed(data)
+            is_complete = self._chunks.is_complete
+        cycle = self.cycle
+        assert cycle is not None, "a body follows a head"
+        self.received_bytes += len(data) - len(rest)
+        if cycle.response_complete:
+            if self.received_bytes > DISCARDED_MAX_BYTES:
+                raise malformed("Too much of a body is sent after its response.")
+        else:
+            is_counted = not is_complete or self.upload_bytes
+            if is_counted and not self._registry.add_upload(self, len(part)):
+                self._refuse_upload()
+                return b""
+            cycle.body += part
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+        if is_complete:
+            cycle.more_body = False
+            self._chunks = None
+            self._set_phase(Phase.IDLE if cycle.response_complete else Phase.WORK)
+        cycle.message_event.set()
+        return rest
+
+    def _set_phase(self, phase: Phase) -> None:
+        self.phase = phase
+        self.since_s = self._registry.now_s
+
+    # -- responses become bytes ------------------------------------------------------------------------------
+
+    def _write_response(
+        self, scope: Any, status: int, headers: Headers, shared: HeaderBlock, body: bytes, *, with_body: bool
+    ) -> bool:
+        cycle = self.cycle
+        assert cycle is not None, "a response follows a request"
+        assert cycle.scope is scope, "one request is under way at a time"
+        return write_response(
+            cycle, self.config.default_headers, status, headers, shared, body, with_body=with_body
+        )
+
+    def _on_response(self) -> None:
+        """A response is complete."""
+        self._server_state.total_requests += 1
+        if self.upload_bytes:
+            self._registry.end_upload(self)
+        if self.transport.is_closing():
+            if self.phase is not Phase.CLOSING:
+                self._set_phase(Phase.CLOSING)
+            return
+        if self.phase is Phase.WORK:
+            self.phase = Phase.IDLE
+            self.since_s = self._registry.now_s
+        if self.flow.write_paused:
+            return
+        if self._ahead and self.phase is Phase.IDLE:
+            self._go_on()
+        elif self.flow.read_paused:
+            self.flow.resume_reading()
+
+    def _refuse_caller(self, reason: Refusal, message: str, wait_s: float) -> None:
+        """Answer 429, with what is left of the caller's budget; the connection goes on if it can."""
+        self._registry.traffic.refuse(reason)
+        response = error_response(Unavailable(Code.OVERLOADED, message, wait_s))
+        headers = (*response.headers, (b"cache-control", b"no-store"), *self.account.headers())
+        cycle = self.cycle
+        assert cycle is not None, "a refusal follows a request"
+        assert not cycle.response_started, "it is refused before it is begun"
+        self._refusals += 1
+        if cycle.more_body or self._refusals > REFUSALS_IN_ROW_MAX:
+            cycle.keep_alive = False
+        self._answer(cycle, response.status, headers, response.body)
+
+    def _answer(self, cycle: RequestCycle, status: int, headers: Headers, body: bytes) -> None:
+        """Answer in place of the application, which has not been called."""
+        shown = body if cycle.scope["method"] != "HEAD" else b""
+        cycle.response_started = cycle.response_complete = True
+        head = response_head(
+            status, (*cycle.default_headers, *headers), len(body), keep_alive=cycle.keep_alive
+        )
+        self.transport.write(head + shown)
+        cycle.message_event.set()
+        if cycle.keep_alive:
+            self._on_response()
+        else:
+            self._close_after_answer()
+
+    def _refuse_upload(self) -> None:
+        """Refuse a body for which there is no room."""
+        self._registry.traffic.refuse(Refusal.UPLOAD_BYTES)
+        response = error_response(Unavailable(Code.OVERLOADED, "Too much is being uploaded.", 5.0))
+        self._interrupt(response.status, (*response.headers, *self.account.headers()), response.body)
+
+    def _refuse(self, refusal: RefusedRequest) -> None:
+        """Answer what cannot be read, and end the connection."""
+        self._registry.traffic.refuse(Refusal.MALFORMED)
+        response = error_response(Refused(refusal.code, refusal.message), status=refusal.status)
+        self._interrupt(refusal.status, (*response.headers, (b"cache-control", b"no-store")), response.body)
+
+    def _interrupt(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer in place of the application, if nothing has been answered, and end the connection."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.abort()
+                return
+        if not self.transport.is_closing():
+            default = self._server_state.default_headers
+            head = response_head(status, (*default, *headers), len(body), keep_alive=False)
+            self.transport.write(head + body)
+        self._close_after_answer()
+
+    def _close_after_answer(self) -> None:
+        """End the connection so that the client can read the response, even if it still sends.
+
+        A connection that is closed while bytes arrive is reset, and the response may be lost.
+        """
+        self._set_phase(Phase.CLOSING)
+        self._registry.end_upload(self)
+        self.flow.resume_reading()
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+        else:
+            self.transport.close()

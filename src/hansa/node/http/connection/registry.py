@@ -1,0 +1,291 @@
+"""All connections: how many there are, how long each may take for what, and how many bytes they hold.
+
+*Number.* An address holds so many connections at most, and all addresses together so many. One more is
+always taken: it ends another one, of the same address or of the address that holds most, which is idle, or
+else sends or reads slowly. Connections of the operator and of members are not ended for others.
+
+*Time.* One round a second looks at every connection, in place of a timer for each. A head has a time to
+arrive; a body has a time too, which grows with what has arrived, so that there is a least rate; and so has a
+response that the client does not take.
+
+*Bytes.* What half-read bodies and unsent responses hold is added up. Over the ceiling of unsent bytes, the
+connections end that hold most, of the address that holds most; over the ceiling of bodies, the upload that
+asked for more is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Final, Protocol
+
+from hansa.core.limits import Limits
+from hansa.node.http.callers import Account, CallerKind
+from hansa.node.http.traffic import Refusal, Traffic
+
+CLOSING_MAX_S: Final = 2.0
+"""How long a connection may take to end."""
+KEEP_ALIVE_S: Final = 75.0
+"""Longer than a reverse proxy's, so that the proxy ends idle connections and never meets a closing one."""
+UPLOAD_SHARE_MAX: Final = 0.25
+"""Of the room for half-read bodies, for one caller."""
+UNSENT_SHARE_MAX: Final = 0.5
+"""Of the room for unsent bytes, for one address."""
+EVICTIONS_AT_ONCE: Final = 16
+CANDIDATES_MAX: Final = 64
+"""So many connections of an address are looked at to find one that can end."""
+
+
+class Phase(IntEnum):
+    """What a connection waits for, in the order in which connections end for others."""
+
+    CLOSING = 0
+    IDLE = 1
+    """The next request, or the first."""
+    HEAD = 2
+    """The rest of a head."""
+    BODY = 3
+    """The rest of a body."""
+    WORK = 4
+    """The response."""
+
+
+class Connection(Protocol):
+    """A connection, as the registry needs it."""
+
+    address: str
+    phase: Phase
+    since_s: float
+    """When the phase began."""
+    received_bytes: int
+    """Of the body that arrives."""
+    has_requested: bool
+    """Whether it has had a request."""
+    account: Account
+    upload_bytes: int
+    """What the registry has counted for its body."""
+    is_trusted_proxy: bool
+
+    def unsent_bytes(self) -> int:
+        """What waits for the client to read."""
+
+    def is_reading_paused(self) -> bool:
+        """Whether it is this process that lets the client wait."""
+
+    def abort(self) -> None:
+        """End at once, and drop what was not sent."""
+
+    def end(self) -> None:
+        """End when what has been written is sent."""
+
+
+class Unsent:
+    """What one connection has not sent: since when, and how much it was then and is now."""
+
+    __slots__ = ("now_bytes", "since_s", "then_bytes")
+
+    def __init__(self, size_bytes: int, since_s: float) -> None:
+        self.then_bytes = self.now_bytes = size_bytes
+        self.since_s = since_s
+
+
+class Connections:
+    """The connections of one server. Used on one event loop.
+
+    Args:
+        limits: Of number, time and bytes.
+        traffic: Counts what is refused.
+        now_s: The time at the start; `tick` moves it.
+    """
+
+    def __init__(self, limits: Limits, traffic: Traffic, now_s: float = 0.0) -> None:
+        self.limits: Final = limits
+        self.traffic: Final = traffic
+        self.now_s = now_s
+        """As of the last tick: exact enough for times of seconds, and free to read."""
+        self.upload_bytes = 0
+        """In half-read bodies."""
+        self.unsent_bytes = 0
+        """That clients have not read, beyond what a connection may always hold."""
+        self._by_address: dict[str, dict[Connection, None]] = {}
+        self._count = 0
+        self._unsent: dict[Connection, Unsent] = {}
+        self._swept_at_s = now_s
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._count
+
+    # -- number ----------------------------------------------------------------------------------------------
+
+    def add(self, connection: Connection) -> None:
+        """Take a new connection, which may end another."""
+        same = self._by_address.setdefault(connection.address, {})
+        if len(same) >= self.limits.connections_per_address_max and not connection.is_trusted_proxy:
+            self._evict(same, Refusal.CONNECTIONS_OF_ADDRESS, 1)
+        elif self._count >= self.limits.connections_max:
+            most = max(self._by_address.values(), key=len)
+            self._evict(most, Refusal.CONNECTIONS, min(EVICTIONS_AT_ONCE, max(1, len(most) // 2)))
+        self._by_address.setdefault(connection.address, {})[connection] = None
+        self._count += 1
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection that is over, unless it has been removed before."""
+        same = self._by_address.get(connection.address)
+        if same is None or connection not in same:
+            return
+        del same[connection]
+        if not same:
+            del self._by_address[connection.address]
+        self._count -= 1
+        assert self._count >= 0, "every connection is counted once"
+        self.end_unsent(connection)
+        self.end_upload(connection)
+
+    def _evict(self, connections: dict[Connection, None], reason: Refusal, count: int) -> None:
+        """End the connections among these that wait for their clients, the longest idle ones first."""
+        candidates = []
+        for connection in list(_first(connections, CANDIDATES_MAX)):
+            del connections[connection]
+            connections[connection] = None  # behind the others, so that the next call looks at others
+            if connection.account.kind < CallerKind.MEMBER:
+                candidates.append(connection)
+        candidates.sort(
+            key=lambda one: (one.phase is Phase.WORK and not one.unsent_bytes(), one.phase, one.since_s)
+        )
+        for victim in candidates[:count]:
+            self.traffic.refuse(reason)
+            self.remove(victim)
+            victim.abort()
+
+    # -- time ------------------------------------------------------------------------------------------------
+
+    def tick(self, now_s: float) -> None:
+        """Move the time, and look at every connection once a second or as often as a limit needs it."""
+        assert now_s >= self.now_s, "time does not go back"
+        self.now_s = now_s
+        traffic = self.traffic
+        traffic.connections = self._count
+        traffic.unsent_bytes, traffic.upload_bytes = self.unsent_bytes, self.upload_bytes
+        interval_s = min(1.0, self.limits.head_timeout_s / 3)
+        if now_s - self._swept_at_s >= interval_s:
+            self._swept_at_s = now_s
+            for connections in tuple(self._by_address.values()):
+                for connection in tuple(connections):
+                    self._check(connection)
+
+    def _check(self, connection: Connection) -> None:
+        waited_s = self.now_s - connection.since_s
+        phase, limits = connection.phase, self.limits
+        if phase is Phase.CLOSING:
+            if waited_s > CLOSING_MAX_S:
+                self._drop(connection, None)
+        elif self._reads_slowly(connection):
+            self._drop(connection, Refusal.SLOW_READER)
+        elif phase is Phase.IDLE:
+            if waited_s > (KEEP_ALIVE_S if connection.has_requested else limits.head_timeout_s):
+                connection.end()
+        elif phase is Phase.HEAD:
+            if waited_s > limits.head_timeout_s:
+                self._drop(connection, Refusal.SLOW_HEAD)
+        elif phase is Phase.BODY and not connection.is_reading_paused():
+            arrived_s = connection.received_bytes / limits.upload_rate_min_bytes_per_s
+            if waited_s > min(limits.upload_grace_s + arrived_s, limits.upload_timeout_s):
+                self._drop(connection, Refusal.SLOW_UPLOAD)
+
+    def _reads_slowly(self, connection: Connection) -> bool:
+        """Whether a client does not take what waits for it, at the least rate.
+
+        What waits while nothing is added to it can only become less.
+        """
+        unsent = self._unsent.get(connection)
+        if unsent is None:
+            if connection.phase is Phase.IDLE and connection.unsent_bytes():
+                self.begin_unsent(connection)
+            return False
+        size_bytes = connection.unsent_bytes()
+        if not size_bytes:
+            self.end_unsent(connection)
+            return False
+        self.unsent_bytes += size_bytes - unsent.now_bytes
+        unsent.now_bytes = size_bytes
+        sent_s = max(0, unsent.then_bytes - size_bytes) / self.limits.send_rate_min_bytes_per_s
+        return self.now_s - unsent.since_s > self.limits.send_grace_s + sent_s
+
+    def _drop(self, connection: Connection, reason: Refusal | None) -> None:
+        if reason is not None:
+            self.traffic.refuse(reason)
+        self.remove(connection)
+        connection.abort()
+
+    # -- bytes -----------------------------------------------------------------------------------------------
+
+    def begin_unsent(self, connection: Connection) -> None:
+        """A client does not take a response as fast as it is written."""
+        size_bytes = connection.unsent_bytes()
+        self.end_unsent(connection)
+        self._unsent[connection] = Unsent(size_bytes, self.now_s)
+        self.unsent_bytes += size_bytes
+        share_bytes = self.limits.unsent_max_bytes * UNSENT_SHARE_MAX
+        if self.unsent_bytes > share_bytes:
+            self._limit_unsent(share_bytes)
+
+    def end_unsent(self, connection: Connection) -> None:
+        """It has taken enough, or is over."""
+        unsent = self._unsent.pop(connection, None)
+        if unsent is not None:
+            self.unsent_bytes -= unsent.now_bytes
+            assert self.unsent_bytes >= 0, "what was added is subtracted once"
+
+    def _limit_unsent(self, share_bytes: float) -> None:
+        """End connections until an address has its share and all together have the room that there is."""
+        while self._unsent:
+            totals: dict[str, int] = {}
+            for connection, unsent in self._unsent.items():
+                if connection.account.kind < CallerKind.MEMBER:
+                    totals[connection.address] = totals.get(connection.address, 0) + unsent.now_bytes
+            if not totals:
+                return
+            address, total = max(totals.items(), key=lambda item: item[1])
+            if total <= share_bytes and self.unsent_bytes <= self.limits.unsent_max_bytes:
+                return
+            victims = [
+                (unsent.since_s, -unsent.now_bytes, id(one), one)
+                for one, unsent in self._unsent.items()
+                if one.address == address and one.account.kind < CallerKind.MEMBER
+            ]
+            self._drop(min(victims)[-1], Refusal.UNSENT_BYTES)
+
+    def add_upload(self, connection: Connection, size_bytes: int) -> bool:
+        """Count bytes of a body that is not complete; False when there is no room for them.
+
+        A body that is handed on as it arrives counts as if it were read whole, up to the greatest body.
+        """
+        counted = min(size_bytes, self.limits.body_size_max_bytes - connection.upload_bytes)
+        share_bytes = self.limits.uploads_max_bytes * UPLOAD_SHARE_MAX
+        account = connection.account
+        of_caller = account.upload_bytes + counted
+        room_bytes = self.limits.uploads_max_bytes * (
+            1 if account.kind >= CallerKind.MEMBER else 1 - UPLOAD_SHARE_MAX
+        )
+        if of_caller > share_bytes or self.upload_bytes + counted > room_bytes:
+            return False
+        connection.upload_bytes += counted
+        account.upload_bytes += counted
+        self.upload_bytes += counted
+        return True
+
+    def end_upload(self, connection: Connection) -> None:
+        """The request is over whose body was counted."""
+        connection.account.upload_bytes -= connection.upload_bytes
+        self.upload_bytes -= connection.upload_bytes
+        connection.upload_bytes = 0
+        assert self.upload_bytes >= 0, "what was added is subtracted once"
+
+
+def _first(connections: Iterable[Connection], count: int) -> Iterable[Connection]:
+    for number, connection in enumerate(connections):
+        if number == count:
+            return
+        yield connection

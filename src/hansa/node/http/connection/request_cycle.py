@@ -1,0 +1,80 @@
+"""One request and its response, as uvicorn runs them; and the head of a response of the server itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import structlog
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+log: Final = structlog.get_logger("hansa.http")
+
+
+class RequestCycle(RequestResponseCycle):
+    """A request and its response; the work for a client that has left is cancelled without a complaint."""
+
+    async def run_asgi(self, app: Any) -> None:
+        """Have the application answer."""
+        try:
+            await app(self.scope, self.receive, self.send)
+            if not self.response_complete and not self.disconnected:
+                log.error("response_incomplete", path=self.scope["path"][:200])
+                await self._fail()
+        except asyncio.CancelledError:
+            if not self.disconnected:
+                raise
+        except Exception:
+            log.exception("request_failed", path=self.scope["path"][:200])
+            await self._fail()
+        finally:
+            self.on_response = _nothing
+
+    async def _fail(self) -> None:
+        if self.response_started or self.disconnected:
+            self.transport.abort()
+        else:
+            await self.send_500_response()
+
+
+def _nothing() -> None:
+    pass
+
+
+def request_cycle(
+    scope: Any,
+    transport: asyncio.Transport,
+    flow: FlowControl,
+    default_headers: list[tuple[bytes, bytes]],
+    on_response: Callable[[], None],
+    *,
+    expects_continue: bool,
+    keep_alive: bool,
+) -> RequestCycle:
+    """A request whose head is complete.
+
+    Args:
+        scope: Of ASGI.
+        transport: Of the connection.
+        flow: Of the connection.
+        default_headers: Of every response.
+        on_response: Called when its response is complete.
+        expects_continue: Whether the client waits for 100 before it sends the body.
+        keep_alive: Whether the connection goes on after it.
+    """
+    return RequestCycle(
+        *(scope, transport, flow, log, log, False, default_headers, asyncio.Event()),
+        *(expects_continue, keep_alive, on_response),
+    )
+
+
+def response_head(
+    status: int, headers: Iterable[tuple[bytes, bytes]], body_bytes: int, *, keep_alive: bool
+) -> bytes:
+    """The head of a response that has these headers, and a body of that length."""
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    if not keep_alive:
+        lines.append(b"connection: close\r\n")
+    return b"%b%bcontent-length: %d\r\n\r\n" % (STATUS_LINE[status], b"".join(lines), body_bytes)

@@ -1,0 +1,296 @@
+"""Clients that send slowly, do not read, or connect too often: what they hold of the server, and how long."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hansa.core.limits import Limits
+from hansa.node.http.connection.protocol import AHEAD_MAX_BYTES
+from hansa.node.http.forwarded import TrustedProxies
+from hansa.node.http.traffic import Refusal
+from tests.support.connections import ADDRESS, Client, Server
+
+OTHER = "192.0.2.2"
+
+
+def get(target: str = "/", *lines: str) -> bytes:
+    """A request."""
+    return "\r\n".join((f"GET {target} HTTP/1.1", "Host: x", *lines, "", "")).encode()
+
+
+def post(length: int, body: bytes = b"", target: str = "/") -> bytes:
+    """The beginning of a request with a body, or all of it."""
+    return f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode() + body
+
+
+def has_ended(*clients: Client) -> list[bool]:
+    """Which of the connections the server has ended."""
+    return [client.has_ended for client in clients]
+
+
+async def is_served(client: Client, server: Server) -> bool:
+    """Whether one more request on a connection is answered."""
+    before = len(client.statuses)
+    client.send(get("/next"))
+    await server.settle()
+    return client.statuses[before:] == [200]
+
+
+# -- slow senders --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_head_that_does_not_arrive_ends_the_connection(sent: bytes) -> None:
+    server = Server(Limits(head_timeout_s=15.0))
+    client = server.connect()
+    if sent:
+        client.send(sent)
+    await server.pass_time(14)
+    assert has_ended(client) == [False]
+    await server.pass_time(3)
+    assert has_ended(client) == [True]
+    assert server.traffic.refused[Refusal.SLOW_HEAD] == (1 if sent else 0)
+
+
+async def test_a_head_that_trickles_has_no_more_time() -> None:
+    server = Server(Limits(head_timeout_s=15.0))
+    client = server.connect()
+    client.send(b"GET / HTTP/1.1\r\nX: ")
+    await server.pass_time(17, lambda: None if client.has_ended else client.send(b"y"))
+    assert client.is_aborted
+
+
+async def test_a_body_that_trickles_ends_the_connection() -> None:
+    server = Server(Limits(upload_grace_s=30.0, upload_rate_min_bytes_per_s=1000.0))
+    slow, fast = server.connect(), server.connect()
+    slow.send(post(1_000_000))
+    fast.send(post(1_000_000))
+
+    def send() -> None:
+        for client, size in ((slow, 10), (fast, 2000)):
+            if not client.has_ended:
+                client.send(b"x" * size)
+
+    await server.pass_time(60, send)
+    assert (slow.is_aborted, fast.is_aborted) == (True, False)
+    assert server.traffic.refused[Refusal.SLOW_UPLOAD] == 1
+    assert not server.received
+
+
+async def test_an_idle_connection_ends_after_a_while() -> None:
+    server = Server()
+    client = server.connect()
+    assert await is_served(client, server)
+    await server.pass_time(70)
+    assert await is_served(client, server)
+    await server.pass_time(77)
+    assert client.has_ended
+
+
+async def test_half_read_bodies_hold_so_much_memory_and_a_caller_a_quarter_of_it() -> None:
+    limits = Limits(uploads_max_bytes=4_000_000, requests_per_caller_max=1000)
+    server = Server(limits)
+    hostile = [server.connect() for _ in range(600)]
+    for client in hostile:
+        client.send(post(100_000, b"x" * 20_000))
+        await server.settle()
+    assert server.connections.upload_bytes <= 1_000_000
+    refused = [client for client in hostile if client.statuses == [429]]
+    assert len(refused) == 600 - 50
+    other = server.connect(OTHER)
+    other.send(post(100_000, b"x" * 50_000), b"x" * 50_000)
+    await server.settle()
+    assert other.statuses == [200]
+    for client in hostile:
+        client.abort()
+    assert server.connections.upload_bytes == 0
+
+
+async def test_unfinished_uploads_of_one_caller_leave_the_others_alone() -> None:
+    server = Server(Limits(requests_per_caller_max=100))
+    hostile = [server.connect() for _ in range(600)]
+    for client in hostile:
+        client.send(post(100, b"x"))
+    await server.settle()
+    assert sum(client.statuses == [429] for client in hostile) == 500
+    assert all(b"retry-after: " in client.answered for client in hostile if client.statuses)
+    assert await is_served(server.connect(OTHER), server)
+    assert not server.received[:-1]
+
+
+async def test_a_body_that_is_still_sent_after_the_answer_has_an_end() -> None:
+    server = Server()
+    client = server.connect()
+    client.send(post(10**12, target="/early"))
+    await server.settle()
+    assert client.statuses == [200]
+    for _ in range(40):
+        if not client.has_ended:
+            client.send(b"x" * 1_000_000)
+    await server.settle()
+    assert client.has_ended
+
+
+# -- slow readers --------------------------------------------------------------------------------------------
+
+
+async def test_clients_that_do_not_read_hold_no_more_than_there_is_room_for() -> None:
+    limits = Limits(unsent_max_bytes=8_000_000, requests_per_caller_max=1000)
+    server = Server(limits)
+    server.answer = b"x" * 1_000_000
+    for number in range(400):
+        client = server.connect(f"192.0.2.{number % 8}", does_read=False)
+        client.send(get() * 20)
+        await server.settle()
+        assert server.connections.unsent_bytes <= limits.unsent_max_bytes
+    assert len(server.received) == 400, "no further answer is made for a client that does not read"
+    assert server.traffic.refused[Refusal.UNSENT_BYTES] >= 392
+    server.answer = b"small"
+    assert await is_served(server.connect("192.0.2.200"), server)
+
+
+async def test_one_address_that_does_not_read_ends_no_others_answers() -> None:
+    server = Server(Limits(unsent_max_bytes=8_000_000, requests_per_caller_max=1000))
+    server.answer = b"x" * 1_000_000
+    good = server.connect(OTHER, does_read=False)
+    good.send(get())
+    await server.settle()
+    for _ in range(50):
+        server.connect(does_read=False).send(get())
+        await server.settle()
+    assert not good.has_ended
+    assert server.connections.unsent_bytes <= 5_000_000
+
+
+async def test_a_client_that_does_not_read_is_given_up_and_a_slow_one_is_not() -> None:
+    server = Server(Limits(send_grace_s=15.0, send_rate_min_bytes_per_s=8000.0))
+    server.answer = b"x" * 1_000_000
+    deaf, slow = server.connect(does_read=False), server.connect(does_read=False)
+    for client in (deaf, slow):
+        client.send(get())
+    await server.pass_time(30, lambda: slow.read(16_000))
+    assert (deaf.is_aborted, slow.is_aborted) == (True, False)
+    assert server.traffic.refused[Refusal.SLOW_READER] == 1
+
+
+async def test_a_little_that_is_never_read_does_not_hold_a_connection_for_ever() -> None:
+    server = Server(Limits(send_grace_s=15.0))
+    client = server.connect(does_read=False)
+    client.send(get())
+    await server.settle()
+    await server.pass_time(20)
+    assert client.is_aborted
+    assert server.connections.count == 0
+
+
+async def test_what_is_sent_ahead_waits_and_has_an_end() -> None:
+    server = Server()
+    client = server.connect()
+    client.send(get("/wait"), get("/a") + get("/b"))
+    await server.settle()
+    assert (client.is_paused, server.received) == (True, [])
+    server.go.set()
+    for _ in range(3):
+        await server.settle()
+    assert [one.target for one in server.received] == ["/wait", "/a", "/b"]
+    assert (client.is_paused, len(server.received)) == (False, 3)
+    server.go.clear()
+    client.send(get("/wait"), *[b"x" * 100_000] * (AHEAD_MAX_BYTES // 100_000 + 1))
+    await server.settle()
+    assert client.has_ended
+
+
+async def test_a_read_ends_with_its_client_and_a_write_does_not() -> None:
+    server = Server()
+    reader, writer = server.connect(), server.connect()
+    reader.send(get("/wait"))
+    writer.send(post(1, b"x", "/wait"))
+    await server.settle()
+    reader.abort()
+    writer.abort()
+    await server.settle()
+    assert server.cancelled == 1
+    server.go.set()
+    await server.settle()
+    assert server.cancelled == 1
+
+
+# -- connections ---------------------------------------------------------------------------------------------
+
+
+async def test_one_address_does_not_take_all_connections() -> None:
+    server = Server(Limits(connections_max=40, connections_per_address_max=20))
+    hostile = [server.connect() for _ in range(100)]
+    await server.settle()
+    assert sum(not client.is_aborted for client in hostile) == 20
+    assert await is_served(server.connect(OTHER), server)
+    assert await is_served(server.connect(), server), "and it is served itself"
+    assert server.traffic.refused[Refusal.CONNECTIONS_OF_ADDRESS] == 81
+
+
+async def test_many_addresses_do_not_take_all_connections() -> None:
+    server = Server(Limits(connections_max=40, connections_per_address_max=20))
+    good = server.connect(OTHER)
+    assert await is_served(good, server)
+    for number in range(400):
+        server.connect(f"198.51.100.{number % 3}").send(get("/wait"))
+    await server.settle()
+    assert server.connections.count <= 40
+    assert not good.has_ended
+    assert await is_served(good, server)
+
+
+async def test_a_connection_that_waits_for_its_client_ends_before_one_that_is_served() -> None:
+    server = Server(Limits(connections_per_address_max=3))
+    busy, slow, idle = server.connect(), server.connect(), server.connect()
+    busy.send(get("/wait"))
+    slow.send(b"GET / HT")
+    await server.settle()
+    server.connect()
+    await server.settle()
+    assert [client.is_aborted for client in (busy, slow, idle)] == [False, False, True]
+    server.connect().send(b"GET")
+    server.connect()
+    await server.settle()
+    assert [client.is_aborted for client in (busy, slow)] == [False, True]
+
+
+# -- proxies -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "client"),
+    [
+        ("X-Forwarded-For: 203.0.113.9", "203.0.113.9"),
+        ("X-Forwarded-For: 198.51.100.1, 203.0.113.9, 10.1.2.3", "203.0.113.9"),
+        ("X-Forwarded-For: 203.0.113.9:1234", "203.0.113.9"),
+        ("X-Forwarded-For: no address", ADDRESS),
+        ('Forwarded: for="[2001:db8::1]:80";proto=https', "2001:db8::1"),
+        ("Forwarded: for=198.51.100.1, for=203.0.113.9;by=10.0.0.1", "203.0.113.9"),
+        ("Forwarded: for=_hidden", ADDRESS),
+        ("X: y", ADDRESS),
+    ],
+)
+async def test_a_trusted_proxy_names_the_client_and_nobody_else_does(line: str, client: str) -> None:
+    server = Server(proxies=TrustedProxies([ADDRESS, "10.0.0.0/8"]))
+    connection, stranger = server.connect(), server.connect(OTHER)
+    connection.send(get("/", line))
+    stranger.send(get("/", line))
+    await server.settle()
+    assert [one.client for one in server.received] == [client, OTHER]
+
+
+async def test_the_headers_of_every_response_occur_once() -> None:
+    server = Server(Limits(requests_per_caller_max=1))
+    client, further = server.connect(), server.connect()
+    client.send(get("/wait"))
+    further.send(get())
+    await server.settle()
+    names = re.findall(rb"\r\n([a-z\-]+): ", further.answered.lower())
+    assert further.statuses == [429]
+    assert len(names) == len(set(names))
+    assert {b"retry-after", b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset"} <= set(
+        names
+    )
