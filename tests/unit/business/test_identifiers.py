@@ -111,7 +111,7 @@ async def test_an_identifier_that_was_made_here_is_recalled_from_the_ledger(leag
 async def test_entities_of_private_types_have_bound_identifiers_too(league: Business) -> None:
     response = await league.provider.post(f"{PARTY}/individual", {"givenName": "C", "familyName": "Clerk"})
     assert is_bound_form(response.json()["id"])
-    assert "hansa-publication" not in response.headers
+    assert response.headers["hansa-publication"] == "private; reason=type"
 
 
 # -- identifiers that wait for their claim ---------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 from hansa.business.models import Api, Resource
 from tests.support.business import CATALOG, MODELS, PARTY, Business
+from tests.support.examples import full_body
 from tests.unit.business.test_resources import check_refused
 
 OFFERINGS = f"{CATALOG}/productOffering"
@@ -80,3 +81,53 @@ async def test_words_of_enumerations_are_spelt_as_the_document_does(business: Bu
     party["status"] = "validatd"
     answer = await business.provider.post(f"{PARTY}/organization", party)
     assert "status: must be one of" in check_refused(answer, 400, "invalid")
+
+
+RESOURCES = [
+    (api, resource)
+    for api in MODELS.apis
+    for resource in api.resources
+    if "POST" in resource.methods and "{" not in resource.path and resource.embedded is None
+]
+
+
+def reasons_possible(resource: Resource) -> set[str]:
+    """What `Hansa-Publication` may say of a new entity of a resource."""
+    if resource.visibility != "catalogue":
+        return {"private; reason=type"}
+    return {"public", "private; reason=lifecycle-status"} if resource.has_lifecycle else {"public"}
+
+
+@pytest.mark.parametrize(("api", "resource"), RESOURCES, ids=[f"{a.id}-{r.path}" for a, r in RESOURCES])
+async def test_every_create_and_patch_says_whether_the_entity_is_public_and_why_not(
+    business: Business, api: Api, resource: Resource
+) -> None:
+    path = f"{api.base_path}{resource.path}"
+    created = await business.provider.post(path, full_body(api, resource))
+    assert created.status in {201, 202}, created.body
+    assert created.headers["hansa-publication"] in reasons_possible(resource)
+    patched = await business.provider.patch(created.headers["location"], {"description": "x"})
+    if patched.status == 200:
+        assert patched.headers["hansa-publication"] in reasons_possible(resource)
+
+
+async def test_the_states_of_items_are_named_like_that_of_the_whole(business: Business) -> None:
+    items = [{"id": "1", "state": "inprogres"}, {"id": "2", "state": "completed"}, {"id": "3"}]
+    order = {"orderItem": [{"action": "add", **item} for item in items], "externalId": "x"}
+    answer = await business.provider.post("/tmf-api/resourceOrderingManagement/v4/resourceOrder", order)
+    assert answer.status == 201, answer.body
+    words = answer.headers.get("hansa-words", "")
+    assert words.startswith("orderItem[0].state=inprogres; known=")
+
+
+async def test_creates_that_come_together_name_their_words_by_their_places(business: Business) -> None:
+    operations = [
+        {"op": "add", "path": "/-", "value": {"name": "x", "lifecycleStatus": status}}
+        for status in ("Lauched", "In study")
+    ]
+    answer = await business.provider.patch(
+        OFFERINGS, operations, headers={"content-type": "application/json-patch+json"}
+    )
+    assert answer.status == 200, answer.body
+    assert answer.headers["hansa-words"] == "[0].lifecycleStatus=Lauched; known=Launched"
+    assert answer.headers["hansa-publication"] == "private; reason=lifecycle-status"

@@ -57,16 +57,29 @@ class StateRules:
                 _check_step(part_machine, path, states.get(part.get("id")), part.get(items.status))
 
     def unknown_words(self, resource: Resource, entity: Mapping[str, Any]) -> tuple[UnknownWord, ...]:
-        """The state of an entity, when it is none that its machine knows; only open machines allow such."""
+        """States of an entity and of its items that their machines do not know; only open ones allow such."""
         machine = self._models.lifecycle(resource)
         if machine is None or resource.status_attribute is None:
             return ()
-        state = entity.get(resource.status_attribute)
-        if type(state) is not str or state in machine.next or machine.spelling_of(state) is not None:
-            return ()
-        nearest = machine.nearest(state)
-        known = (nearest,) if nearest is not None else machine.states
-        return (UnknownWord(resource.status_attribute, state, known),)
+        word = _unknown_word(machine, resource.status_attribute, entity.get(resource.status_attribute))
+        words = [word] if word is not None else []
+        for items in machine.items:
+            lifecycle = self._models.named_lifecycle(items.lifecycle)
+            if not lifecycle.is_open:
+                continue
+            for index, part in enumerate(entity.get(items.path) or ()):
+                path = f"{items.path}[{index}].{items.status}"
+                word = _unknown_word(lifecycle, path, part.get(items.status))
+                if word is not None:
+                    words.append(word)
+        return tuple(words)
+
+
+def _unknown_word(machine: Lifecycle, path: str, state: object) -> UnknownWord | None:
+    if type(state) is not str or state in machine.next or machine.spelling_of(state) is not None:
+        return None
+    nearest = machine.nearest(state)
+    return UnknownWord(path, state, (nearest,) if nearest is not None else machine.states)
 
 
 def _by_identifier(parts: Any, status: str) -> dict[Any, Any]:

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Final
 from urllib.parse import quote
 
+import msgspec
+
 from hansa.business.http.conditional import etag, last_modified
 from hansa.business.http.messages import CONTENT_TYPE, Response
 from hansa.business.http.shared_headers import Header
@@ -27,9 +29,10 @@ PLAIN_IN_HEADER: Final = (string.ascii_letters + string.digits + "._~:@!$&'()*+=
 
 
 PUBLICATION: Final = b"hansa-publication"
-"""Whether everybody sees the entity, and why not; absent for one of a type that is not for everybody."""
+"""Whether everybody sees the entity, and why not."""
 _PUBLIC: Final = (PUBLICATION, b"public")
 _DRAFT: Final = (PUBLICATION, b"private; reason=lifecycle-status")
+_PRIVATE_TYPE: Final = (PUBLICATION, b"private; reason=type")
 _PENDING: Final = (PUBLICATION, b"pending")
 
 
@@ -49,7 +52,7 @@ class WriteResponses:
         self._served = served
         resource = served.resource
         may_be_public = resource.visibility == "catalogue" and resource.has_lifecycle
-        self._private = _DRAFT if may_be_public else None
+        self._private = _DRAFT if may_be_public else _PRIVATE_TYPE
 
     def created(self, result: WriteResult, fields: Selection | None = None) -> Response:
         """201, and where the entity is now."""
@@ -74,7 +77,18 @@ class WriteResponses:
         body = representation.listed([one.id for one in entities], [one.body for one in entities], fields)
         unresolved = tuple(reference for result in results for reference in result.unresolved)
         missing = tuple(f"[{n}].{path}" for n, result in enumerate(results) for path in result.missing)
-        return Response(200, body, (CONTENT_TYPE, *_unresolved(unresolved), *_missing(missing)))
+        words = tuple(
+            msgspec.structs.replace(word, path=f"[{n}].{word.path}")
+            for n, result in enumerate(results)
+            for word in result.words
+        )
+        headers = (CONTENT_TYPE, *_unresolved(unresolved), *_missing(missing), *_words(words))
+        publications = dict.fromkeys(map(self._publication, results))
+        return Response(200, body, (*headers, *(publications if len(publications) == 1 else ())))
+
+    def _publication(self, result: WriteResult) -> Header:
+        """Whether everybody sees what was written, and why not."""
+        return publication_header(result.entity, result.refusal) or self._private
 
     def _one(self, status: int, result: WriteResult, fields: Selection | None, *headers: Header) -> Response:
         entity = result.entity
@@ -86,9 +100,7 @@ class WriteResponses:
             *_missing(result.missing),
             *_words(result.words),
         )
-        publication = publication_header(entity, result.refusal) or self._private
-        if publication is not None:
-            headers = (*headers, publication)
+        headers = (*headers, self._publication(result))
         if fields is not None:
             return Response(status, representation.part(entity.id, entity.body, fields), headers)
         return Response(
@@ -104,7 +116,7 @@ def _words(words: tuple[UnknownWord, ...]) -> tuple[Header, ...]:
         return ()
     shown = [
         f"{one.path}={quote(one.word[:ID_SHOWN_MAX_CHARS])}; known={','.join(map(quote, one.known))}"
-        for one in words
+        for one in words[:REFERENCES_SHOWN_MAX]
     ]
     return ((WORDS, ", ".join(shown).encode()),)
 
