@@ -59,6 +59,7 @@ thief: setup ## let a thief try to steal THEFTS identifiers from a simulated lea
 
 fuzz: setup ## draw many requests to the APIs, and many bytes for the ledger (EXAMPLES for each operation)
 	@FUZZ_EXAMPLES=$$((100 * $(EXAMPLES))) $(BIN)/pytest tests/unit/pubsub/test_hostile_bytes.py --timeout 0 $(ARGS)
+	@FUZZ_REQUESTS=$$((20 * $(EXAMPLES))) $(BIN)/pytest tests/unit/node/test_fuzzed_requests.py --timeout 0 $(ARGS)
 	@SCHEMATHESIS_EXAMPLES=$(EXAMPLES) FAULTS=$$((5 * $(EXAMPLES))) $(BIN)/pytest --timeout 0 \
 		tests/conformance/test_descriptions.py tests/conformance/test_refusals.py $(ARGS)
 
