@@ -7,6 +7,7 @@ the result. Reading is measured first, because creating makes the store larger.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Sequence
 from http.client import HTTPConnection
@@ -17,7 +18,7 @@ from urllib.parse import quote
 import msgspec
 
 from benchmarks.figures import median
-from benchmarks.load import Job, Result, get, post
+from benchmarks.load import Job, Result, delete, get, patch, post
 from benchmarks.marketplace import fill
 from benchmarks.offerings import PATH, Seeded, filters, identifier, offering
 from benchmarks.plan import Plan
@@ -29,6 +30,11 @@ SAMPLES_MAX: Final = 2000
 MORE_THAN_CACHED: Final = 30_000
 """More entities than the caches of the store hold."""
 PAGE: Final = 20
+WRITERS: Final = 4
+"""Connections that create while lists are measured."""
+BESIDE_WRITERS: Final = ("lifecycleStatus", "lifecycleStatus and relatedParty.id")
+DELETED_IN_ROUND: Final = 1000
+"""Offerings that are deleted in a round, at most."""
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -36,18 +42,31 @@ class Measured(msgspec.Struct, frozen=True):
 
     name: str
     job: Job
+    later: tuple[Job, ...] = ()
+    """Of the rounds, where each needs requests of its own; the first one warms up then."""
+    writing: Job | None = None
+    """What others write meanwhile; not while the baseline is measured."""
+
+    def of_round(self, number: int) -> Job:
+        """The job of a round, numbered from 0."""
+        return self.later[number] if self.later else self.job
 
 
-async def rounds(plan: Plan, load: LoadGenerator, base: Job, kinds: Sequence[Measured]) -> list[Row]:
+async def rounds(
+    plan: Plan, load: LoadGenerator, writers: LoadGenerator, base: Job, kinds: Sequence[Measured]
+) -> list[Row]:
     """Measure kinds of request alternately, each between two rounds of the baseline."""
     ratios: dict[str, list[float]] = {kind.name: [] for kind in kinds}
     results: dict[str, list[Result]] = {kind.name: [] for kind in kinds}
     for job in (base, *(kind.job for kind in kinds)):
         await load.run(msgspec.structs.replace(job, seconds=plan.round_s / 3))  # warm-up
     bases = [await load.run(base)]
-    for _ in range(plan.rounds):
+    for number in range(plan.rounds):
         for kind in kinds:
-            result = await load.run(kind.job)
+            writing = asyncio.create_task(writers.run(kind.writing)) if kind.writing is not None else None
+            result = await load.run(kind.of_round(number))
+            if writing is not None:
+                await writing
             bases.append(await load.run(base))
             ratios[kind.name].append(2 * result.rate / (bases[-2].rate + bases[-1].rate))
             results[kind.name].append(result)
@@ -116,6 +135,7 @@ async def measure(plan: Plan, folder: Path) -> list[Table]:
     log = folder / "log"
     async with (
         LoadGenerator.running() as load,
+        LoadGenerator.running() as writers,
         started("benchmarks.fixed", "uvicorn", str(base_port), port=base_port, log=log),
     ):
         ceiling = await ceiling_of(load, plan, log)
@@ -128,9 +148,11 @@ async def measure(plan: Plan, folder: Path) -> list[Table]:
             port = free_port()
             async with started("benchmarks.marketplace", str(store_folder), str(port), port=port, log=log):
                 check_responses(port, seeded)
-                reading, writing = kinds_of_request(plan, port, seeded)
-                rows = await rounds(plan, load, base, reading)
-                rows += await rounds(plan, load, base, writing)
+                rows = [
+                    row
+                    for kinds in kinds_of_request(plan, port, seeded)
+                    for row in await rounds(plan, load, writers, base, kinds)
+                ]
             tables.append(
                 Table(
                     f"API of one marketplace, {count:,} offerings stored, {plan.connections} connections",
@@ -142,8 +164,8 @@ async def measure(plan: Plan, folder: Path) -> list[Table]:
     return [*tables, Table("Disk", tuple(disk))]
 
 
-def kinds_of_request(plan: Plan, port: int, seeded: Seeded) -> tuple[list[Measured], list[Measured]]:
-    """What is measured: reading, and writing."""
+def kinds_of_request(plan: Plan, port: int, seeded: Seeded) -> tuple[list[Measured], ...]:
+    """What is measured: reading, reading beside writers, and writing."""
     draw = random.Random(seeded.stored)
 
     def gets(many: int) -> tuple[bytes, ...]:
@@ -170,7 +192,40 @@ def kinds_of_request(plan: Plan, port: int, seeded: Seeded) -> tuple[list[Measur
         for attribute, total in seeded.matches.items()
     ]
     reading.append(measured("20 by status, each another page", pages, list_status(launched)))
-    return reading, [measured("durable create", creates, 201)]
+    writing = Job(port, creates, WRITERS, plan.round_s, 201)
+    beside = [
+        Measured(
+            f"20 by {attribute}, beside {WRITERS} writers",
+            Job(port, (get(list_of(attribute), seeded.token),), plan.connections, plan.round_s, 206),
+            writing=writing,
+        )
+        for attribute in BESIDE_WRITERS
+        if seeded.matches[attribute] > PAGE
+    ]
+    patches = tuple(
+        patch(f"{PATH}/{identifier(number)}", b'{"description":"%d"}' % draw.getrandbits(32), seeded.token)
+        for number in range(min(SAMPLES_MAX, seeded.stored // 2))
+    )
+    return (
+        reading,
+        beside,
+        [
+            measured("durable create", creates, 201),
+            measured("durable patch", patches, 200),
+            _deletes(plan, port, seeded),
+        ],
+    )
+
+
+def _deletes(plan: Plan, port: int, seeded: Seeded) -> Measured:
+    """Deletions of stored offerings, each once: the last ones, some in each round."""
+    count = min(DELETED_IN_ROUND, seeded.stored // 2 // (plan.rounds + 1))
+    jobs = []
+    for number in range(plan.rounds + 1):
+        first = seeded.stored - (number + 1) * count
+        requests = tuple(delete(f"{PATH}/{identifier(first + n)}", seeded.token) for n in range(count))
+        jobs.append(Job(port, requests, plan.connections, plan.round_s, 204, count))
+    return Measured("durable delete", jobs[0], later=tuple(jobs[1:]))
 
 
 async def ceiling_of(load: LoadGenerator, plan: Plan, log: Path) -> float:

@@ -185,6 +185,16 @@ def post(path: str, body: bytes, token: str = "", host: str = "localhost") -> by
     return _request("POST", path, token, host, body)
 
 
+def patch(path: str, body: bytes, token: str = "", host: str = "localhost") -> bytes:
+    """A ready-made PATCH request with a merge patch."""
+    return _request("PATCH", path, token, host, body)
+
+
+def delete(path: str, token: str = "", host: str = "localhost") -> bytes:
+    """A ready-made DELETE request."""
+    return _request("DELETE", path, token, host)
+
+
 def _request(method: str, path: str, token: str, host: str, body: bytes = b"") -> bytes:
     lines = [f"{method} {path} HTTP/1.1", f"host: {host}", "accept: application/json"]
     if token:

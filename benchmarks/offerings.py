@@ -121,6 +121,10 @@ def filters() -> dict[str, Filter]:
         "relatedParty.id": Filter(
             f"relatedParty.id={SELLER}", lambda one: one["relatedParty"][0]["id"] == SELLER
         ),
+        "lifecycleStatus and relatedParty.id": Filter(
+            f"lifecycleStatus=Launched&relatedParty.id={SELLER}",
+            lambda one: one["lifecycleStatus"] == "Launched" and one["relatedParty"][0]["id"] == SELLER,
+        ),
         "category.id": Filter(
             f"category.id={CATEGORY}", lambda one: CATEGORY in [each["id"] for each in one["category"]]
         ),

@@ -159,6 +159,7 @@ def few_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
         (planner, "ENTITIES_INLINE_MAX"),
         (planner, "BODIES_INLINE_MAX"),
+        (planner, "SETS_MIN"),
         (counting, "COUNTED_INLINE_MAX"),
     ):
         monkeypatch.setattr(module, name, 2)

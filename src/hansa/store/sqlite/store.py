@@ -207,7 +207,13 @@ class SqliteStore:
     def caches(self) -> tuple[HasFigures, ...]:
         """The store's caches, for their figures."""
         return (
-            *(self._cache, self._totals.cache, self._writer.collections, FINGERPRINTS),
+            *(
+                self._cache,
+                self._totals.cache,
+                self._totals.sets.cache,
+                self._writer.collections,
+                FINGERPRINTS,
+            ),
             *self._lists.caches,
         )
 

@@ -14,13 +14,14 @@ moment.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from hansa.core.cache import Cache
 from hansa.store.index.extraction import IndexKey
+from hansa.store.sqlite.number_sets import NumberSets
 
 POSTINGS_MAX: Final = 20_000
 """So many postings have their numbers in memory."""
@@ -36,6 +37,8 @@ class Delta(msgspec.Struct, frozen=True):
     postings: tuple[IndexKey, ...]
     difference: int
     """1 or -1."""
+    number: int
+    """Of the entity."""
 
 
 class PostingCount(msgspec.Struct, frozen=True):
@@ -84,6 +87,8 @@ class Totals:
         self._postings: Cache[IndexKey, MatchCount] = Cache("posting_counts", POSTINGS_MAX)
         self._journals: dict[IndexKey, list[list[tuple[int, int, bool]]]] = {}
         """Of the postings that are being counted: row of the feed, difference, is public."""
+        self.sets: Final = NumberSets()
+        """The entities of some postings."""
         self._revisions: dict[str, int] = {}
         self._removals: dict[str, int] = {}
 
@@ -184,7 +189,7 @@ class Totals:
             if difference
         }
 
-    def apply(self, deltas: Iterable[Delta], last_change: int) -> None:
+    def apply(self, deltas: Sequence[Delta], last_change: int) -> None:
         """Follow a commit.
 
         Args:
@@ -192,6 +197,7 @@ class Totals:
             last_change: The newest row of the feed that it wrote; 0 for none.
         """
         self._last_change = max(self._last_change, last_change)
+        self.sets.apply(deltas, last_change)
         for delta in deltas:
             kind, difference = delta.kind, delta.difference
             collection, public = kind[0], kind[2]

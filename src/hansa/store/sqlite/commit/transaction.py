@@ -221,8 +221,8 @@ class SqliteTransaction:
             self._insert_fingerprints(draft.type, number, after.fingerprints)
         kind_before = (current.type, current.origin is None, current.public == 1, current.status)
         self.changes.deltas += (
-            Delta(kind_before, before.postings, -1),
-            Delta((draft.type, draft.origin is None, draft.public, after.status), after.postings, 1),
+            Delta(kind_before, before.postings, -1, number),
+            Delta((draft.type, draft.origin is None, draft.public, after.status), after.postings, 1, number),
         )
         self._append_change(draft, operation, after.status, is_pending=draft.is_pending)
         return stored(draft, revision, self.time, current.nonce, pending)
@@ -256,7 +256,7 @@ class SqliteTransaction:
         self._replace_index_rows(number, fields.index, public=draft.public)
         self._insert_fingerprints(draft.type, number, fields.fingerprints)
         self.changes.deltas.append(
-            Delta((draft.type, draft.origin is None, draft.public, fields.status), fields.postings, 1)
+            Delta((draft.type, draft.origin is None, draft.public, fields.status), fields.postings, 1, number)
         )
         self._append_change(draft, "create", fields.status, is_pending=draft.is_pending)
         return stored(draft, revision, self.time, nonce, pending)
@@ -272,7 +272,7 @@ class SqliteTransaction:
         self._replace_index_rows(number, (), public=entity.public, before=fields.index)
         self._delete_fingerprints(entity.type, number, fields.fingerprints)
         kind = (entity.type, entity.origin is None, entity.public, fields.status)
-        self.changes.deltas.append(Delta(kind, fields.postings, -1))
+        self.changes.deltas.append(Delta(kind, fields.postings, -1, number))
         self.run(
             _INSERT_TOMBSTONE,
             (entity.id, entity.type, entity.origin, entity.revision, self.time, entity.nonce),

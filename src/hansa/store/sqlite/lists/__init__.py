@@ -17,6 +17,9 @@ The ways, when each is chosen, and what a page costs beside its own rows:
   size of the catalogue: the total is known, and where the page begins is remembered.
 - *walk*: the order is that of an indexed column, and most of its entities match. The entities before the
   page.
+- *intersection*: several index scans, or one of several postings that share entities, and nothing else to
+  check or to sort by. Sets of numbers in memory are joined (`intersecting`): microseconds, beside writers
+  too.
 - *search*: the index scan with the fewest entities has few. All of these, on the event loop.
 - *pool search*: everything else. All entities of that index scan, or of the collection, in a thread.
 

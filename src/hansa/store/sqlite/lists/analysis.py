@@ -54,9 +54,8 @@ class Posting(msgspec.Struct, frozen=True):
     value: str
     scans: tuple[NumberScan, ...]
     """From the index, and from its tail."""
-    publicity: Fragment
-    """A SELECT of `public`, for counting; always with the tail, for a thread counts at a moment of its own.
-    """
+    members: Fragment
+    """A SELECT of `n` and `public`; always with the tail, for a thread reads at a moment of its own."""
 
 
 class IndexScan(msgspec.Struct, frozen=True, eq=False):
@@ -246,7 +245,10 @@ def _attribute_posting(key: IndexKey, path: AttributePath, query: Query, *, has_
         column=None,
         value=key[1],
         scans=tuple(scans),
-        publicity=Fragment(f"SELECT public {rows} UNION ALL SELECT public {index_tail}", (*key, *in_tail)),
+        members=Fragment(
+            f"SELECT entity AS n, public {rows} UNION ALL SELECT number, public {index_tail}",
+            (*key, *in_tail),
+        ),
     )
 
 
@@ -266,7 +268,7 @@ def _entity_posting(
         column=column,
         value=value,
         scans=(NumberScan(Fragment(f"SELECT number AS n {rows}{public}", parameters), "number"),),
-        publicity=Fragment(f"SELECT public {rows}", parameters),
+        members=Fragment(f"SELECT number AS n, public {rows}", parameters),
     )
 
 

@@ -68,10 +68,10 @@ class PostingCounter:
         return total
 
     async def _count(self, posting: Posting, caller: ListCaller) -> MatchCount:
-        key, publicity = posting.key, posting.publicity
+        key, members = posting.key, posting.members
         assert key is not None, "a status is never counted"
         ((count, public, seq),) = self._fetch(
-            f"{_COUNT} FROM ({publicity.sql} LIMIT ?)", (*publicity.parameters, COUNTED_INLINE_MAX)
+            f"{_COUNT} FROM ({members.sql} LIMIT ?)", (*members.parameters, COUNTED_INLINE_MAX)
         )
         if count < COUNTED_INLINE_MAX:
             return self._totals.put_posting(key, PostingCount(count - public, public, seq))
@@ -79,7 +79,7 @@ class PostingCounter:
         async def count_in_pool() -> PostingCount:
             rows: list[Row] = await self._search_pool.run(
                 lambda connection: connection.execute(
-                    f"{_COUNT} FROM ({publicity.sql})", publicity.parameters
+                    f"{_COUNT} FROM ({members.sql})", members.parameters
                 ).fetchall(),
                 caller,
             )

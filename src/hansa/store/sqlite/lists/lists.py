@@ -19,11 +19,13 @@ from hansa.store.sqlite.index_tail import IndexTail
 from hansa.store.sqlite.lists import planner, statements
 from hansa.store.sqlite.lists.analysis import Analysis, IndexScan, analyse
 from hansa.store.sqlite.lists.counting import PostingCounter
+from hansa.store.sqlite.lists.intersecting import Intersections
 from hansa.store.sqlite.lists.page_memory import STRETCH, Numbers, PageMemory
 from hansa.store.sqlite.lists.planner import NO_COUNTS, MatchCounts, Plan, Way
 from hansa.store.sqlite.lists.row_cache import RowCache, ShownRow, shown_row
 from hansa.store.sqlite.lists.search_pool import SearchPool, TooSlow
 from hansa.store.sqlite.lists.statements import Statement
+from hansa.store.sqlite.number_sets import selected
 from hansa.store.sqlite.totals import Totals
 
 ANALYSES_MAX: Final = 512
@@ -66,6 +68,7 @@ class Lists:
         self._indexes = indexes
         self._totals = totals
         self._counter = PostingCounter(fetch, search_pool, totals)
+        self._intersections = Intersections(totals.sets, search_pool)
         self._index_tail = index_tail
         self._fill_index = fill_index
         self._analyses: Cache[tuple[Query, bool], Analysis] = Cache("analyses", ANALYSES_MAX)
@@ -183,10 +186,15 @@ class Lists:
         if plan.way is Way.WALK_RANGE:
             total = await self._range_total(analysis, query, caller)
             return self._page(self._numbers(statements.walk(analysis, query)), total)
-        assert plan.way is Way.POOL_SEARCH, "no other way waits"
+        if plan.way is Way.INTERSECTION:
+            shared = await self._intersections.of_scans(analysis, query, caller)
+            if shared is not None:
+                numbers = selected(shared, query.offset, query.limit)
+                return self._page(numbers, shared.bit_count())
+        assert plan.way in {Way.POOL_SEARCH, Way.INTERSECTION}, "no other way waits"
         self._count_unindexed(query.type, analysis.unindexed)
-        numbers, total = await self._pool_search(analysis, query, plan.scan, caller)
-        return self._page(numbers, total, analysis.unindexed)
+        page_numbers, total = await self._pool_search(analysis, query, plan.scan, caller)
+        return self._page(page_numbers, total, analysis.unindexed)
 
     def _streamed(self, analysis: Analysis, query: Query) -> Sequence[int]:
         """A page in the order of numbers; but for the first one it is read ahead, in stretches."""

@@ -15,6 +15,8 @@ from hansa.store.sqlite.lists.analysis import Analysis, IndexScan
 
 ENTITIES_INLINE_MAX: Final = 500
 """A search of more entities runs in a worker thread."""
+SETS_MIN: Final = 20
+"""With fewer entities, a search is as fast as a conjunction of sets."""
 BODIES_INLINE_MAX: Final = 50
 """The same, where their bodies have to be parsed."""
 
@@ -30,6 +32,8 @@ class Way(Enum):
     """Reads the index of the sort key and checks entities until the page is full; the plan has the total."""
     WALK_RANGE = "walk range"
     """The same within a range of that index, whose total is counted once in a worker thread."""
+    INTERSECTION = "intersection"
+    """Joins the sets of all index scans in memory; counts what they share."""
     SEARCH = "search"
     """Collects all matches on the event loop and counts them."""
     POOL_SEARCH = "pool search"
@@ -38,8 +42,8 @@ class Way(Enum):
     """The page is empty; the plan has the total."""
 
 
-IN_POOL: Final = (Way.WALK_RANGE, Way.POOL_SEARCH)
-"""The ways that wait for a worker thread."""
+IN_POOL: Final = (Way.WALK_RANGE, Way.POOL_SEARCH, Way.INTERSECTION)
+"""The ways that may wait for a worker thread."""
 
 
 class MatchCounts(msgspec.Struct, frozen=True):
@@ -91,6 +95,9 @@ def choose(analysis: Analysis, query: Query, counts: MatchCounts) -> Plan:
         return _counted(analysis, query, scan, fewest, counts.collection)
     if fewest == 0:
         return Plan(Way.NOTHING)
+    has_sets = not analysis.checks and not query.sort
+    if has_sets and fewest >= SETS_MIN:
+        return Plan(Way.INTERSECTION, scan)
     if fewest <= _inline_max(analysis) and not analysis.is_slow:
         return Plan(Way.SEARCH, scan)
     return Plan(Way.POOL_SEARCH, scan)

@@ -1,0 +1,117 @@
+"""Lists with several conditions join sets in memory, which follow every commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.store import AnyOf, Filter, Query
+from hansa.store.sqlite.lists import planner
+from hansa.store.sqlite.lists.lists import Lists
+from hansa.store.sqlite.number_sets import NumberSet, NumberSets, selected
+from tests.unit.store.drafts import OFFERING, draft, opened, put
+from tests.unit.store.plain_lists import LAUNCHED, check_list, offerings
+
+IN_C1 = Filter(("category", "id"), ("c1",))
+IN_C2_OR_C3 = Filter(("category", "id"), ("c2", "c3"))
+TWO = Query(OFFERING, (LAUNCHED, IN_C1), limit=1000)
+QUERIES = (
+    TWO,
+    Query(OFFERING, (LAUNCHED, IN_C1), public_only=False, offset=3, limit=4),
+    Query(OFFERING, (Filter(("lifecycleStatus",), ("Launched", "Retired")), IN_C2_OR_C3)),
+    Query(OFFERING, (IN_C2_OR_C3,), public_only=False),
+    Query(OFFERING, (IN_C1, IN_C2_OR_C3, LAUNCHED), parent="p"),
+    Query(OFFERING, (AnyOf((LAUNCHED, IN_C1)), IN_C2_OR_C3)),
+    Query(OFFERING, (Filter(("name",), ("n1", "n2")), IN_C1), offset=1),
+)
+
+
+@pytest.fixture(autouse=True)
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few entities there are, sets are joined."""
+    monkeypatch.setattr(planner, "SETS_MIN", 0)
+
+
+@given(st.sets(st.integers(0, 20_000)), st.integers(0, 50), st.integers(0, 50))
+def test_what_is_selected_is_a_page_of_the_sorted_numbers(numbers: set[int], offset: int, limit: int) -> None:
+    bits = NumberSet(numbers).bits
+    assert bits.bit_count() == len(numbers)
+    assert selected(bits, offset, limit) == sorted(numbers)[offset : offset + limit]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 100_000))))
+def test_a_set_of_numbers_is_a_set(steps: Sequence[tuple[bool, int]]) -> None:
+    numbers, model = NumberSet(), set[int]()
+    for is_added, number in steps:
+        (numbers.add if is_added else numbers.discard)(number)
+        (model.add if is_added else model.discard)(number)
+        assert numbers.bits == sum(1 << one for one in model)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+async def test_a_list_of_several_conditions_is_exact_after_every_commit(query: Query) -> None:
+    drafts = {one.id: one for one in offerings(100)}
+    async with opened() as store:
+        await put(store, *drafts.values())
+        await check_list(store, list(drafts.values()), query)
+        for number in range(0, 60, 7):
+            changed = draft(f"e{number}", name="n1", lifecycleStatus="Launched", category=[{"id": "c1"}])
+            added = draft(f"new{number}", name="n2", lifecycleStatus="Launched", category=[{"id": "c2"}])
+            await put(store, changed, added)
+            async with store.transaction() as tx:
+                await tx.delete(f"e{number + 1}")
+            drafts.update({changed.id: changed, added.id: added})
+            del drafts[f"e{number + 1}"]
+            # What was changed stays at its place.
+            await check_list(store, list(drafts.values()), query)
+
+
+async def test_after_the_first_no_list_of_several_conditions_asks_sqlite_for_its_matches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with opened() as store:
+        await put(store, *offerings(100))
+        total = (await store.list(TWO)).total
+
+        async def refuse(*_: Any) -> None:
+            raise AssertionError("a search")
+
+        monkeypatch.setattr(Lists, "_in_time", refuse)
+        monkeypatch.setattr(store._searches, "run", refuse)
+        for number in range(20):
+            await put(store, draft(f"new{number}", lifecycleStatus="Launched", category=[{"id": "c1"}]))
+            assert (await store.list(TWO)).total == total + number + 1
+
+
+async def test_sets_that_are_read_while_others_write_are_exact() -> None:
+    async with opened() as store:
+        await put(store, *offerings(100))
+        total = (await store.list(TWO)).total
+        for number in range(30):
+            store._totals.sets.cache.clear()
+            reading = asyncio.create_task(store.list(msgspec.structs.replace(TWO, limit=0)))
+            await asyncio.sleep(0)
+            await put(store, draft(f"new{number}", lifecycleStatus="Launched", category=[{"id": "c1"}]))
+            if number % 2:
+                async with store.transaction() as tx:
+                    await tx.delete(f"new{number}")
+            total += 1 - number % 2
+            await reading
+            page = await store.list(TWO)
+            assert page.total == len(page.ids) == total
+
+
+async def test_a_list_whose_sets_have_no_room_is_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hansa.store.sqlite.number_sets.SIZE_MAX_BYTES", 16)
+    async with opened() as store:
+        await put(store, *offerings(100))
+        assert isinstance(store._totals.sets, NumberSets)
+        for query in QUERIES:
+            await check_list(store, offerings(100), query)
+        assert not len(store._totals.sets.cache)
