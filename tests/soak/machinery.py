@@ -45,10 +45,10 @@ async def is_signing(member: RunningMember) -> bool:
 
 
 async def status_of(member: RunningMember) -> Any:
-    """The status of a member; None while it does not answer."""
+    """The status of a member; None while it does not answer, or has no folder with a token."""
     try:
         return await member.status()
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
+    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, FileNotFoundError):
         return None
 
 
