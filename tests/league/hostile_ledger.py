@@ -9,21 +9,26 @@ proposer    its blocks hold what no block may hold, in turns; it accepts every b
             transaction once, so that its engine hands all of them on and has room for the next
 contrary    it rejects every block of others, so that its votes contradict those of a right application
 liar        it computes another application hash than everybody
+brittle     it ends at every block with an event of a category, as a release with a fault does
+mended      it refuses such events and such blocks, as the release after that does
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from hansa.pubsub.ledger import __main__ as ledger_process
 from hansa.pubsub.ledger.messages import PACKAGE, Response, enum_values, message_class
 from hansa.pubsub.ledger.methods import AbciMethods
+from hansa.pubsub.ledger.results import CODESPACE, FORM
 
 DEPTH: Final = 1100
+POISON: Final = b'"categoryCreateEvent"'
 COMMITTED_MAX: Final = 20
 """How many transactions it remembers for proposing them again."""
 _RECHECK: Final = enum_values(f"{PACKAGE}.CheckTxType")["RECHECK"]
@@ -109,6 +114,37 @@ class LiarMethods(AbciMethods):
         return right
 
 
+class BrittleMethods(AbciMethods):
+    """Ends at a block with `POISON`, wherever it meets it."""
+
+    def answer(self, request: Any) -> Any:
+        """The right answer, unless it ends before."""
+        name = request.WhichOneof("value")
+        if name in {"process_proposal", "finalize_block"} and is_poisoned(getattr(request, name).txs):
+            os._exit(70)
+        return super().answer(request)
+
+
+class MendedMethods(AbciMethods):
+    """Refuses `POISON`."""
+
+    def answer(self, request: Any) -> Any:
+        """The right answer with the difference."""
+        name = request.WhichOneof("value")
+        if name == "check_tx" and is_poisoned([request.check_tx.tx]):
+            refused = {"code": FORM.number, "codespace": CODESPACE, "log": "refused by this release"}
+            return Response(check_tx=message_class(f"{PACKAGE}.ResponseCheckTx")(**refused))
+        right = super().answer(request)
+        if name == "process_proposal" and is_poisoned(request.process_proposal.txs):
+            right.process_proposal.status = _STATUSES["REJECT"]
+        return right
+
+
+def is_poisoned(transactions: Iterable[bytes]) -> bool:
+    """Whether one of them has an event of a category."""
+    return any(POISON in raw for raw in transactions)
+
+
 def within(transactions: Sequence[bytes], size_max_bytes: int) -> list[bytes]:
     """The first transactions that fit; an engine gives up when its own application proposes more."""
     chosen: list[bytes] = []
@@ -125,6 +161,8 @@ METHODS: Final[dict[str, type[AbciMethods]]] = {
     "proposer": ProposerMethods,
     "contrary": ContraryMethods,
     "liar": LiarMethods,
+    "brittle": BrittleMethods,
+    "mended": MendedMethods,
 }
 
 if __name__ == "__main__":
