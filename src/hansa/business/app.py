@@ -14,6 +14,7 @@ import structlog
 from hansa.business.context import Context
 from hansa.business.http.messages import (
     Disconnected,
+    InWork,
     Receive,
     Request,
     Response,
@@ -42,7 +43,7 @@ class BusinessApp:
     def __init__(self, context: Context, job_files: JobFiles | None = None) -> None:
         """`job_files`: where import and export jobs have their files; None when no jobs run here."""
         self._limits = context.limits
-        self._in_flight = 0
+        self._in_work = InWork(context.limits.requests_in_flight_max)
         self._bases = frozenset(api.base_path.rstrip("/") for api in context.models.apis)
         self._routing = RoutingTable()
         apis = [context.extensions.extended(api) for api in context.models.apis]
@@ -73,16 +74,13 @@ class BusinessApp:
     async def answer(self, scope: Scope, receive: Receive) -> Response | None:
         """The response to one request; None when the client closed the connection before it was complete."""
         assert scope["type"] == "http", "the node routes nothing else here"
-        request = Request(scope, receive, self._limits)
+        in_work = self._in_work
+        request = Request(scope, receive, self._limits, in_work)
         is_open = False
-        if self._in_flight >= self._limits.requests_in_flight_max:
-            return self._finished(
-                request,
-                error_response(
-                    Unavailable(Code.OVERLOADED, "Too many requests are being processed.", retry_after_s=1)
-                ),
-            )
-        self._in_flight += 1
+        try:
+            in_work.begin(is_stranger=b"authorization" not in request.headers)
+        except Unavailable as error:
+            return self._finished(request, error_response(error))
         try:
             match = self._routing.match(scope["path"])
             is_open = match.route.is_open and request.method in READS
@@ -103,7 +101,7 @@ class BusinessApp:
             log.exception("request_failed", path=scope["path"])
             response = error_response(HansaError(Code.INTERNAL, ""))
         finally:
-            self._in_flight -= 1
+            in_work.end()
         return self._finished(request, response, is_open=is_open)
 
     def _finished(self, request: Request, response: Response, *, is_open: bool = False) -> Response:

@@ -18,7 +18,7 @@ from hansa.business.jobs.files import JobFiles
 from hansa.business.models import load
 from hansa.core.access import Caller
 from hansa.core.bounded_json import is_deeper_than
-from hansa.core.errors import Code, Unavailable
+from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from tests.support.asgi import AsgiClient
 from tests.support.business import CATALOG, PARTY, Business, open_business
@@ -260,34 +260,83 @@ async def test_only_paths_of_apis_are_handled(business: Business, path: str, han
     assert business.app.handles(path) is handled
 
 
-async def test_requests_beyond_the_limit_are_turned_away_at_once() -> None:
-    business = await open_business(limits=Limits(requests_in_flight_max=2))
-    gate = asyncio.Event()
-    waiting = 0
+class GatedRequests:
+    """Requests whose bodies, or whose stores, wait for a gate."""
 
-    async def slow_request() -> None:
+    def __init__(self, app: BusinessApp) -> None:
+        self.app = app
+        self.gate = asyncio.Event()
+        self.waiting = 0
+        self.statuses: list[int] = []
+
+    async def upload(self, body: bytes = b'{"name":"x"}') -> None:
+        """A request whose body arrives when the gate opens."""
+
         async def receive() -> Any:
-            nonlocal waiting
-            waiting += 1
-            await gate.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(_: Any) -> None:
-            raise AssertionError
+            self.waiting += 1
+            await self.gate.wait()
+            return {"type": "http.request", "body": body, "more_body": False}
 
         headers = [(b"authorization", b"Bearer operator")]
-        scope = {"type": "http", "method": "POST", "path": OFFERINGS, "query_string": b"", "headers": headers}
-        await business.app(scope, receive, send)
+        await self._send("POST", headers, receive)
 
+    async def read(self, *headers: tuple[bytes, bytes]) -> None:
+        """A request that has arrived."""
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        await self._send("GET", list(headers), receive)
+
+    async def _send(self, method: str, headers: list[tuple[bytes, bytes]], receive: Any) -> None:
+        async def send(message: Any) -> None:
+            if "status" in message:
+                self.statuses.append(message["status"])
+
+        scope = {"type": "http", "method": method, "path": OFFERINGS, "query_string": b"", "headers": headers}
+        await self.app(scope, receive, send)
+
+
+async def test_requests_are_in_work_only_when_their_bodies_are_there() -> None:
+    business = await open_business(limits=Limits(requests_in_flight_max=2))
+    requests = GatedRequests(business.app)
     async with asyncio.TaskGroup() as tasks:
-        for _ in range(2):
-            tasks.create_task(slow_request())
-        await until(lambda: waiting == 2)
-        answer = await business.anonymous.get(OFFERINGS)
+        for _ in range(600):
+            tasks.create_task(requests.upload())
+        await until(lambda: requests.waiting == 600)
+        assert (await business.anonymous.get(OFFERINGS)).status == 200
+        requests.gate.set()
+    assert set(requests.statuses) == {201}
+    assert (await business.anonymous.get(OFFERINGS)).status == 200
+    await business.store.close()
+
+
+async def test_requests_beyond_the_limit_are_turned_away_at_once_and_strangers_before_others() -> None:
+    business = await open_business()
+    held = asyncio.Event()
+
+    async def wait_and_list(*_: Any, **__: Any) -> Any:
+        await held.wait()
+        raise Refused(Code.NOT_FOUND, "Nothing.")
+
+    limits = Limits(requests_in_flight_max=4)
+    app = BusinessApp(msgspec.structs.replace(business.context, limits=limits))
+    business.store.revision = wait_and_list  # type: ignore[method-assign]
+    requests = GatedRequests(app)
+    token = (b"authorization", b"Bearer operator")
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(3):
+            tasks.create_task(requests.read())
+        await asyncio.sleep(0)
+        answer = await AsgiClient(app).get(OFFERINGS)
         check_refused(answer, 429, "overloaded")
         assert int(answer.headers["retry-after"]) >= 1
-        gate.set()
-    assert (await business.anonymous.get(OFFERINGS)).status == 200
+        tasks.create_task(requests.read(token))
+        await asyncio.sleep(0)
+        assert requests.statuses == [], "whoever has a token has a place left"
+        await requests.read(token)
+        assert requests.statuses == [429]
+        held.set()
     await business.store.close()
 
 

@@ -17,7 +17,7 @@ from hansa.business.http.coding import GZIP, IDENTITY, GzipReader, decompressed
 from hansa.business.http.shared_headers import NO_BLOCK, Header, HeaderBlock
 from hansa.core.bounded_json import read_json, read_object
 from hansa.core.error_response import error_response as core_error_response
-from hansa.core.errors import Code, HansaError, Refused
+from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import JSON
 from hansa.core.limits import Limits
 
@@ -30,6 +30,9 @@ CONTENT_TYPE: Final = (b"content-type", b"application/json;charset=utf-8")
 DEFAULT_OF_TOOLS: Final = "text/plain"
 """What tools send as the media type of a body when their user named none."""
 JSON_TYPES: Final = (JSON,)
+RESERVED_PART: Final = 4
+"""One of so many places for requests is for those that carry a token."""
+OVERLOADED_RETRY_S: Final = 1.0
 BODILESS: Final = frozenset({204, 304})
 """Statuses whose responses have neither body nor length (RFC 9110, section 8.6)."""
 ACCEPT_ENCODING: Final = (b"accept-encoding", b"gzip, identity")
@@ -66,12 +69,56 @@ class Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
+class InWork:
+    """How many requests are being worked on: those whose body is there. Strangers leave others some places.
+
+    Args:
+        count_max: At most.
+    """
+
+    def __init__(self, count_max: int) -> None:
+        self.count = 0
+        self._count_max = count_max
+        self._strangers_max = count_max - count_max // RESERVED_PART
+
+    def begin(self, *, is_stranger: bool) -> None:
+        """Count a request.
+
+        Raises:
+            Unavailable: `Code.OVERLOADED`, when there are too many.
+        """
+        if self.count >= (self._strangers_max if is_stranger else self._count_max):
+            raise Unavailable(
+                Code.OVERLOADED, "Too many requests are being processed.", retry_after_s=OVERLOADED_RETRY_S
+            )
+        self.count += 1
+
+    def end(self) -> None:
+        """A request is over, or waits for its body."""
+        self.count -= 1
+        assert self.count >= 0, "every request that was counted ends once"
+
+    def resume(self) -> None:
+        """The body is there. Whoever sent it has waited already, and does not wait again."""
+        self.count += 1
+
+
 class Request:
     """One request, as far as a handler needs it."""
 
-    __slots__ = ("_receive", "headers", "limits", "method", "parent_id", "path", "query_string", "raw")
+    __slots__ = (
+        "_in_work",
+        "_receive",
+        "headers",
+        "limits",
+        "method",
+        "parent_id",
+        "path",
+        "query_string",
+        "raw",
+    )
 
-    def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limits: Limits, in_work: InWork) -> None:
         self.method: str = scope["method"]
         self.query_string: bytes = scope["query_string"]
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
@@ -82,6 +129,7 @@ class Request:
         self.parent_id: str | None = None
         """Identifier in the path of a sub-resource before its own name."""
         self._receive = receive
+        self._in_work = in_work
 
     def accept_json(self) -> None:
         """Check that the client takes JSON.
@@ -197,7 +245,7 @@ class Request:
         """
         gzip = GzipReader() if self._is_gzip else None
         while True:
-            message = await self._receive()
+            message = await self._received()
             if message["type"] != "http.request":
                 raise Disconnected
             part: bytes = message.get("body", b"")
@@ -211,12 +259,20 @@ class Request:
         if gzip is not None:
             gzip.finish()
 
+    async def _received(self) -> Message:
+        """The next part of the body. Meanwhile the request is not in work."""
+        self._in_work.end()
+        try:
+            return await self._receive()
+        finally:
+            self._in_work.resume()
+
     async def _body(self) -> bytes:
         size_max = self.limits.body_size_max_bytes
         declared = self.headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared[:20]) > size_max:
             raise _too_large(size_max)
-        message = await self._receive()
+        message = await self._received()
         raw: bytes = message.get("body", b"")
         if message["type"] == "http.request" and not message.get("more_body", False):
             if len(raw) > size_max:
@@ -224,7 +280,7 @@ class Request:
             return raw
         parts, size = [raw], len(raw)
         while message["type"] == "http.request" and message.get("more_body", False):
-            message = await self._receive()
+            message = await self._received()
             part: bytes = message.get("body", b"")
             parts.append(part)
             size += len(part)

@@ -27,6 +27,7 @@ from hansa.core.limits import Limits
 from hansa.node.http.callers import Callers
 from hansa.node.http.connection.protocol import HttpConnection
 from hansa.node.http.connection.registry import Connections
+from hansa.node.http.connection.starts import RequestStarts
 from hansa.node.http.fast_path import DefaultHeaders
 from hansa.node.http.forwarded import TrustedProxies
 from hansa.node.http.traffic import Traffic
@@ -75,6 +76,7 @@ class ServerConfig(uvicorn.Config):
         self.callers = callers
         self.proxies = proxies
         self.clock = clock
+        self.starts = RequestStarts(clock.monotonic)
 
 
 class HttpServer(uvicorn.Server):

@@ -4,6 +4,7 @@
     chunked        the grammar of a body in chunks, and of its trailers
     protocol       the connection: bytes in, requests, responses out
     registry       all connections: how many, how long, with how many bytes
+    starts         how many requests begin in one turn of the event loop
 
-The last two meet in `Connections`, which every connection of a server shares.
+`Connections` and `RequestStarts` are shared by all connections of a server.
 """

@@ -73,6 +73,7 @@ class HttpConnection(asyncio.Protocol):
         self._server_state = server_state
         self._registry = config.connections
         self._callers = config.callers
+        self._starts = config.starts
         self._tasks: set[asyncio.Task[None]] = server_state.tasks
         self._task: asyncio.Task[None] | None = None
         self.transport: asyncio.Transport
@@ -343,6 +344,14 @@ class HttpConnection(asyncio.Protocol):
                 return
         account.requests += 1
         self._refusals = 0
+        self._starts.begin(account, self._run)
+
+    def _run(self) -> None:
+        """Have the application answer the request under way."""
+        cycle, account = self.cycle, self.account
+        if cycle is None or cycle.disconnected:  # the client has left meanwhile
+            account.end_request(None)
+            return
         self._task = task = self.loop.create_task(cycle.run_asgi(self.config.loaded_app))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,76 @@
+"""How many requests begin in one turn of the event loop, so that a turn stays short.
+
+All requests that have arrived when a turn begins would run in it, one after the other: four hundred clients
+with a dear request each made everybody else wait a second. Here a turn begins so many requests at most, and
+the others wait for the next ones, a caller after the other. The number follows the turns: it is halved when
+one was long, and doubled when they were short and requests had to wait. Members and the operator do not wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from hansa.node.http.callers import Account, CallerKind
+
+LONG_S: Final = 0.015
+SHORT_S: Final = 0.006
+BEGUN_AT_FIRST: Final = 32
+BEGUN_MAX: Final = 512
+
+
+class RequestStarts:
+    """Begins requests. Used on one event loop.
+
+    Args:
+        monotonic: Seconds since some fixed moment.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._begun = 0
+        self._begun_max = BEGUN_AT_FIRST
+        self._waiting: dict[Account, deque[Callable[[], None]]] = {}
+        """By caller; whose turn is next comes first."""
+        self._is_running = False
+        self._began_at_s = 0.0
+
+    def begin(self, account: Account, start: Callable[[], None]) -> None:
+        """Begin a request now, or in one of the next turns.
+
+        Args:
+            account: Of its caller.
+            start: Begins it.
+        """
+        if not self._is_running:
+            self._is_running = True
+            self._began_at_s = self._monotonic()
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        if account.kind >= CallerKind.MEMBER or (self._begun < self._begun_max and not self._waiting):
+            self._begun += 1
+            start()
+        else:
+            self._waiting.setdefault(account, deque()).append(start)
+
+    def _next_turn(self) -> None:
+        """A turn is over; another one begins what has waited."""
+        now_s = self._monotonic()
+        elapsed_s, self._began_at_s = now_s - self._began_at_s, now_s
+        if elapsed_s > LONG_S:
+            self._begun_max = max(1, self._begun_max // 2)
+        elif self._waiting and elapsed_s < SHORT_S:
+            self._begun_max = min(BEGUN_MAX, 2 * self._begun_max)
+        if not self._begun and not self._waiting:
+            self._is_running = False
+            return
+        self._begun = 0
+        while self._waiting and self._begun < self._begun_max:
+            account = next(iter(self._waiting))
+            starts = self._waiting.pop(account)
+            starts.popleft()()
+            if starts:
+                self._waiting[account] = starts
+            self._begun += 1
+        asyncio.get_running_loop().call_soon(self._next_turn)
