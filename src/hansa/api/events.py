@@ -30,6 +30,10 @@ from hansa.replication.registry import MemberRegistry
 
 KEEP_ALIVE_S: Final = 15.0
 STREAM_PAUSE_S: Final = 0.1
+EVENT_STREAM: Final = "text/event-stream"
+STREAM_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
+DOCUMENTS_AT_ONCE: Final = 16
+"""So many events are encoded before others have their turn."""
 CLOUD_EVENT: Final = "application/cloudevents+json"
 CLOUD_EVENTS: Final = "application/cloudevents-batch+json"
 _FILTERS: Final = frozenset({"after", "from", "type", "issuer", "entity"})
@@ -53,8 +57,8 @@ class EventStream(StreamingResponse):
     def __init__(self, content: AsyncIterator[bytes], on_end: Callable[[], None]) -> None:
         super().__init__(
             content,
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+            media_type=EVENT_STREAM,
+            headers=STREAM_HEADERS,
         )
         self._on_end = on_end
 
@@ -84,6 +88,8 @@ class EventsApi:
         self._streams = 0
         self._last_messages: tuple[EventPage | None, bool, bytes] = (None, False, b"")
         """The page that was last made into server-sent events, and these."""
+        self._encoding = asyncio.Lock()
+        """Of whoever encodes events: one page at a time, whatever the number of streams and readers."""
 
     async def page(self, request: Request) -> Response:
         """`GET /league/v1/events`."""
@@ -94,14 +100,20 @@ class EventsApi:
         page = await self._bus.search(after, await self._filter(parameters), limit, with_proofs=True)
         headers = {"x-scanned-to": str(page.scanned_to), "x-last-position": str(page.last_position)}
         is_cloud = wants_cloud_events(request)
-        documents = await self._documents(page, as_cloud_events=is_cloud)
+        documents = b"[%b]" % b",".join(await self._documents(page, as_cloud_events=is_cloud))
         if is_cloud:
-            return json_response(documents, CLOUD_EVENTS, headers)
-        body = {"events": documents, "scanned_to": page.scanned_to, "last_position": page.last_position}
+            return Response(documents, media_type=CLOUD_EVENTS, headers=headers)
+        body = {
+            "events": msgspec.Raw(documents),
+            "scanned_to": page.scanned_to,
+            "last_position": page.last_position,
+        }
         return json_response(body, headers=headers)
 
     async def stream(self, request: Request) -> Response:
-        """`GET /league/v1/events/stream`."""
+        """`GET /league/v1/events/stream`; HEAD is answered as it would be, without the stream."""
+        if request.method == "HEAD":
+            return Response(media_type=EVENT_STREAM, headers=STREAM_HEADERS)
         if self._streams >= self._limits.streams_max:
             raise Unavailable(Code.OVERLOADED, "Too many event streams are open.", retry_after_s=10.0)
         self._streams += 1
@@ -121,22 +133,30 @@ class EventsApi:
         self._streams -= 1
         assert self._streams >= 0, "every stream is counted once"
 
-    async def _documents(
-        self, page: EventPage, *, as_cloud_events: bool
-    ) -> Sequence[EventDocument | dict[str, Any]]:
+    async def _documents(self, page: EventPage, *, as_cloud_events: bool) -> list[bytes]:
         """The events of a page as they are handed out, with the locations that their issuers have now."""
+        async with self._encoding:
+            return await self._encoded(page, as_cloud_events=as_cloud_events)
+
+    async def _encoded(self, page: EventPage, *, as_cloud_events: bool) -> list[bytes]:
+        """The same, for whoever has the lock. Others have their turn meanwhile."""
         endpoints = {member.did: member.endpoint for member in await self._registry.members()}
-        documents = [event_document(event, endpoints.get(event.event.issuer)) for event in page.events]
-        if not as_cloud_events:
-            return documents
-        return [cloud_event(*pair) for pair in zip(page.events, documents, strict=True)]
+        encoded: list[bytes] = []
+        for event in page.events:
+            if encoded and len(encoded) % DOCUMENTS_AT_ONCE == 0:
+                await self._clock.sleep(0)
+            document = event_document(event, endpoints.get(event.event.issuer))
+            encoded.append(msgspec.json.encode(cloud_event(event, document) if as_cloud_events else document))
+        assert len(encoded) == len(page.events), "every event of the page is handed out"
+        return encoded
 
     async def _page_messages(self, page: EventPage, *, as_cloud_events: bool) -> bytes:
         """The server-sent events of a page; streams that got the same page share them."""
-        last, last_as_cloud_events, messages = self._last_messages
-        if last is not page or last_as_cloud_events != as_cloud_events:
-            messages = _messages(page, await self._documents(page, as_cloud_events=as_cloud_events))
-            self._last_messages = page, as_cloud_events, messages
+        async with self._encoding:
+            last, last_as_cloud_events, messages = self._last_messages
+            if last is not page or last_as_cloud_events != as_cloud_events:
+                messages = _messages(page, await self._encoded(page, as_cloud_events=as_cloud_events))
+                self._last_messages = page, as_cloud_events, messages
         return messages
 
     async def _filter(self, parameters: Parameters) -> EventFilter:
@@ -186,12 +206,12 @@ async def _next(pages: AsyncIterator[EventPage]) -> EventPage | None:
     return await anext(pages, None)
 
 
-def _messages(page: EventPage, documents: Sequence[EventDocument | dict[str, Any]]) -> bytes:
+def _messages(page: EventPage, documents: Sequence[bytes]) -> bytes:
     """The server-sent events of a page; the last one carries no data when the page ends without a match."""
     parts: list[bytes] = []
     for committed, document in zip(page.events, documents, strict=True):
-        name, data = committed.event.type.encode(), msgspec.json.encode(document)
-        parts.append(b"id: %d\nevent: %b\ndata: %b\n\n" % (committed.position, name, data))
+        name = committed.event.type.encode()
+        parts.append(b"id: %d\nevent: %b\ndata: %b\n\n" % (committed.position, name, document))
     if not page.events or page.events[-1].position < page.scanned_to:
         parts.append(b"id: %d\n\n" % page.scanned_to)
     return b"".join(parts)

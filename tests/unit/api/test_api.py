@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 from urllib.parse import quote
 
@@ -419,6 +420,33 @@ async def test_the_stream_tells_what_is_there_and_what_comes(league: League) -> 
     assert lines["event"] == "productOfferingCreateEvent"
     assert msgspec.json.decode(lines["data"])["event"]["issuer"] == lubeck.did
     await stream.hang_up()
+
+
+async def test_head_of_a_stream_is_that_of_the_stream_and_ends(league: League) -> None:
+    lubeck = await published(league, "one")
+    answer = await lubeck.client.request("HEAD", EVENTS + "/stream")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+
+async def test_first_pages_of_many_streams_let_others_have_their_turn(league: League) -> None:
+    lubeck = league.marketplaces[0]
+    await published(league, *(f"number-{number}" for number in range(60)))
+    streams = [Stream(lubeck, f"type=productOfferingCreateEvent,type-{number}") for number in range(40)]
+    pages: list[int] = []
+
+    async def watch() -> None:
+        while len(pages) < 10_000:
+            pages.append(sum("id: 60\n" in stream.text for stream in streams))
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    await until(lambda: all("id: 60\n" in stream.text for stream in streams))
+    watching.cancel()
+    steps = [later - earlier for earlier, later in itertools.pairwise(pages)]
+    assert max(steps) <= 1, "no turn of the loop makes the pages of two streams"
+    for stream in streams:
+        await stream.hang_up()
 
 
 async def test_the_stream_goes_on_where_a_client_left_off(league: League) -> None:

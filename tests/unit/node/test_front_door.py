@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import msgspec
@@ -57,6 +57,8 @@ class Door:
         self.traffic = Traffic()
         self.has_answered = asyncio.Event()
         routes = [
+            Route("/page", refusing),
+            Route("/folder/", refusing),
             Route("/league/v1/events/stream", endless),
             Route("/league/v1/refusing", refusing),
             Route("/broken", broken),
@@ -69,7 +71,13 @@ class Door:
             ManualClock(),
         )
 
-    async def ask(self, path: str, method: str = "GET", sent: list[Message] | None = None) -> tuple[int, Any]:
+    async def ask(
+        self,
+        path: str,
+        method: str = "GET",
+        sent: list[Message] | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> tuple[int, Any]:
         """Status and body of an answer; JSON is decoded."""
         messages: list[Message] = [] if sent is None else sent
         requests = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -90,7 +98,7 @@ class Door:
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
-            "headers": [],
+            "headers": list(headers),
             "root_path": "",
             "http_version": "1.1",
             "scheme": "http",
@@ -117,6 +125,33 @@ async def test_what_nobody_handles_is_not_found_in_the_form_of_errors(door: Door
     assert (status, body["code"], body["status"]) == (404, "not-found", "404")
     status, body = await door.ask("/broken", "PUT")
     assert (status, body["code"]) == (405, "method-not-allowed")
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [("/page/", b"/page"), ("/folder", b"/folder/"), ("//x.example/", None), ("/x/", None)],
+)
+async def test_a_redirect_leads_to_this_server_whatever_the_host_header_says(
+    door: Door, path: str, location: bytes | None
+) -> None:
+    sent: list[Message] = []
+    status, _ = await door.ask(path, headers=[(b"host", b"evil.example")], sent=sent)
+    assert status == (307 if location else 404)
+    assert dict(sent[0]["headers"]).get(b"location") == location
+
+
+async def test_options_are_the_methods_of_a_path_or_of_the_server(door: Door) -> None:
+    for path, allowed in (
+        ("/broken", b"GET, HEAD, OPTIONS"),
+        ("*", b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
+    ):
+        sent: list[Message] = []
+        assert await door.ask(path, "OPTIONS", sent=sent) == (204, b"")
+        assert dict(sent[0]["headers"])[b"allow"] == allowed
+    sent = []
+    status, body = await door.ask("/broken", "BREW", sent=sent)
+    assert (status, body["code"]) == (405, "method-not-allowed")
+    assert dict(sent[0]["headers"])[b"allow"] == b"GET, HEAD, OPTIONS"
 
 
 async def test_an_error_of_ours_keeps_its_code(door: Door) -> None:

@@ -16,6 +16,8 @@ from hansa.api.responses import response_of
 from hansa.core.errors import Code, HansaError, Refused
 
 CLIENT_CLOSED: Final = 400
+ALL_METHODS: Final = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+"""Of the whole server, for `OPTIONS *`."""
 
 
 def rest_application(routes: Sequence[BaseRoute]) -> Starlette:
@@ -41,15 +43,16 @@ async def _on_error(_: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: an unknown path, a method that a path does not have."""
     assert isinstance(error, HTTPException)
+    if error.status_code == 404 and (request.method, request.scope["path"]) == ("OPTIONS", "*"):
+        return _options(ALL_METHODS)
     if error.status_code == 404:
         location = _other_spelling(request)
         if location is not None:
             return Response(status_code=307, headers={"location": location})
         return response_of(Refused(Code.NOT_FOUND, "There is no resource at this path."))
     if error.status_code == 405:
-        if request.method == "OPTIONS":
-            return _options(error.headers or {})
-        return _method_not_allowed(error.headers or {})
+        allowed = _allowed(error.headers or {})
+        return _options(allowed) if request.method == "OPTIONS" else _method_not_allowed(allowed)
     if error.status_code >= 500:
         return response_of(HansaError(Code.INTERNAL, "internal"))
     return response_of(Refused(Code.MALFORMED, "The request cannot be parsed."))
@@ -69,15 +72,18 @@ def _other_spelling(request: Request) -> str | None:
     return quote(other) + (f"?{query}" if query else "")
 
 
-def _options(headers: Mapping[str, str]) -> Response:
+def _options(methods: str) -> Response:
     """204 with the methods that there are (RFC 9110, section 9.3.7)."""
-    methods = {*headers.get("Allow", "").split(", "), "OPTIONS"}
-    return Response(status_code=204, headers={"allow": ", ".join(sorted(methods))})
+    return Response(status_code=204, headers={"allow": methods})
 
 
-def _method_not_allowed(headers: Mapping[str, str]) -> Response:
+def _allowed(headers: Mapping[str, str]) -> str:
+    """The methods that there are, by a header of Starlette, and OPTIONS, which there always is."""
+    return ", ".join(sorted({*headers.get("Allow", "").split(", "), "OPTIONS"} - {""}))
+
+
+def _method_not_allowed(allowed: str) -> Response:
     """405 with the methods that there are (RFC 9110, section 15.5.6)."""
-    allowed = ", ".join(sorted(headers.get("Allow", "").split(", ")))
     response = response_of(Refused(Code.METHOD_NOT_ALLOWED, f"Allowed here: {allowed}."))
     response.headers["allow"] = allowed
     return response
