@@ -295,3 +295,60 @@ async def test_what_is_taken_means_the_same_to_another_strict_reader(
         content += bytes(event.data)
     assert isinstance(event, h11.EndOfMessage)
     assert (received[0].method.encode(), received[0].body) == (request.method, content)
+
+
+FIELD_LINES = st.lists(
+    st.sampled_from(
+        (
+            b"Host: x",
+            b"Authorization: Bearer a",
+            b"Authorization: Bearer b",
+            b"Cookie: a",
+            b"Content-Length: 2",
+            b"Content-Length: 03",
+            b"content-length: 2",
+            b"Content-Length:  2",
+            b"Transfer-Encoding: chunked",
+            b"Connection: close",
+            b"Expect: 100-continue",
+            b"X-Forwarded-For: 192.0.2.7",
+            b"X: " + b"y" * 5000,
+            b"X: Content-Length: 2",
+        )
+    ),
+    max_size=5,
+)
+SEVERAL = st.lists(
+    st.tuples(st.sampled_from((b"GET", b"POST")), st.sampled_from(b"01"), FIELD_LINES), max_size=6
+)
+
+
+@given(several=SEVERAL)
+@settings(max_examples=300)
+async def test_a_request_means_the_same_whatever_was_sent_before_it(
+    several: list[tuple[bytes, int, list[bytes]]],
+) -> None:
+    requests = []
+    for method, minor, lines in several:
+        first = b"%b / HTTP/1.%c" % (method, minor)
+        body = b"2\r\nab\r\n0\r\n\r\n" if b"Transfer-Encoding: chunked" in lines else b"abc"[: _length(lines)]
+        requests.append(b"".join(line + b"\r\n" for line in (first, *lines)) + b"\r\n" + body)
+    together, shared = await answered(*requests)
+    expected: list[Received] = []
+    for request in requests[: len(together)]:
+        expected += (await answered(request))[1]
+    assert shared == expected[: len(shared)]
+    assert len(shared) == sum(status == 200 for status in together)
+
+
+def _length(lines: list[bytes]) -> int:
+    """Of the body that belongs to a head, if it is valid."""
+    values = [line.partition(b":")[2] for line in lines if line.lower().startswith(b"content-length:")]
+    return int(values[0]) if values else 0
+
+
+async def test_a_head_without_lines_has_none_of_the_request_before_it() -> None:
+    long = head(b"X: " + b"y" * 5000, b"Authorization: Bearer a")
+    assert (await answered(long, b"GET / HTTP/1.1\r\n\r\n"))[0] == [200, 400]
+    _, received = await answered(long, b"GET / HTTP/1.0\r\n\r\n")
+    assert [b"authorization" in one.headers for one in received] == [True, False]

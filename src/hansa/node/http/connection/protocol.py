@@ -85,7 +85,9 @@ class HttpConnection(asyncio.Protocol):
         self._ahead = b""
         self._checked = 0
         """So many bytes of an incomplete head have been checked."""
-        self._block = self._block_without_length = b""
+        self._block: bytes | None = None
+        """The field lines that `_fields` are of; None when those are not retained, for they may be empty."""
+        self._block_without_length = b""
         self._fields = NO_FIELDS
         # The body that arrives.
         self._left = 0
@@ -287,7 +289,7 @@ class HttpConnection(asyncio.Protocol):
             self._fields = self._fields.with_length(length[1])
             self._block = block
             return
-        self._block = self._block_without_length = b""
+        self._block, self._block_without_length = None, b""
         self._fields = fields = read_fields(block)
         if len(block) <= BLOCK_RETAINED_MAX_BYTES:
             self._block, self._block_without_length = block, rest
