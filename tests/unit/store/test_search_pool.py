@@ -11,6 +11,7 @@ import pytest
 from hansa.core.clock import ManualClock, SystemClock
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
+from hansa.core.measured_work import MeasuredWork
 from hansa.core.work import Checkpoint
 from hansa.store import Filter, ListCaller, Query, records
 from hansa.store.operators import REGEX
@@ -186,3 +187,29 @@ async def test_closing_stops_searches() -> None:
         assert store._searches._busy
     with pytest.raises(Unavailable, match="closing"):
         await search
+
+
+async def test_a_search_costs_each_of_those_who_share_it_its_part_of_the_time() -> None:
+    clock = SystemClock()
+    long = Statement(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 400000) SELECT count(*) FROM n",
+        (),
+    )
+    async with opened(clock=clock) as store:
+        searches = store._searches
+        alone = MeasuredWork(searches.fetch(long, STRANGER), clock.monotonic)
+        await alone
+        blockers = [endless(store, n, ListCaller()) for n in range(2)]
+        await asyncio.sleep(0)
+        shared = [MeasuredWork(searches.fetch(long, ListCaller()), clock.monotonic) for _ in range(50)]
+
+        async def run(work: MeasuredWork[Any]) -> None:
+            await work
+
+        tasks = [asyncio.create_task(run(work)) for work in shared]
+        await asyncio.sleep(0)
+        await ended(*blockers)
+        await asyncio.gather(*tasks)
+    assert alone.seconds > 0.002, "it is no quick one"
+    parts = [work.seconds for work in shared]
+    assert sum(parts) < 25 * max(parts[0], alone.seconds), "nobody pays for all"

@@ -34,6 +34,7 @@ import apsw
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
+from hansa.core.measured_work import add_work
 from hansa.core.thread_work import run_in_thread
 from hansa.store.records import INTERNAL, ListCaller
 from hansa.store.sql import Row
@@ -106,7 +107,7 @@ class _Worker:
 class _Search:
     """One search, and who waits for it."""
 
-    __slots__ = ("is_strange", "key", "task", "waiters", "work")
+    __slots__ = ("began_at_s", "is_strange", "key", "share_s", "task", "waiters", "work")
 
     def __init__(self, work: Callable[[_Worker], Any], key: Hashable, *, is_strange: bool) -> None:
         self.work = work
@@ -116,6 +117,21 @@ class _Search:
         """With the moment of the clock until which each waits."""
         self.task: asyncio.Task[None] | None = None
         """Runs it, once it has begun."""
+        self.began_at_s: float | None = None
+        """By the clock, once it has begun."""
+        self.share_s: float | None = None
+        """Of the time that it took, the part of each who waited for it; None before its end."""
+
+    def end(self, now_s: float) -> None:
+        """Divide the time that it took among those who wait for it."""
+        assert self.began_at_s is not None, "what ends has begun"
+        self.share_s = (now_s - self.began_at_s) / max(1, len(self.waiters))
+
+    def cost_s(self, now_s: float) -> float:
+        """What it has cost one of those who wait."""
+        if self.share_s is not None or self.began_at_s is None:
+            return self.share_s or 0.0
+        return (now_s - self.began_at_s) / max(1, len(self.waiters))
 
     @property
     def deadline_s(self) -> float | None:
@@ -190,6 +206,7 @@ class SearchPool:
         try:
             return await _unless_left(waiter, caller)
         finally:
+            add_work(search.cost_s(self._clock.monotonic()))
             search.waiters.pop(waiter, None)
             if not search.waiters:
                 self._abandon(search)
@@ -230,8 +247,9 @@ class SearchPool:
 
     async def _run(self, search: _Search, worker: _Worker) -> None:
         """Run a search, and hand its outcome to everybody who waits for it."""
+        search.began_at_s = self._clock.monotonic()
         try:
-            outcome = await run_in_thread(self._threads, partial(search.work, worker), worker.cancel)
+            outcome = await self._outcome(search, worker)
         except apsw.InterruptError as error:
             self._fail(search, TooSlow() if worker.is_late else as_ours(error, str(self._path)))
         except apsw.Error as error:
@@ -244,6 +262,12 @@ class SearchPool:
             for waiter in search.waiters:
                 if not waiter.done():
                     waiter.set_result(outcome)
+
+    async def _outcome(self, search: _Search, worker: _Worker) -> Any:
+        try:
+            return await run_in_thread(self._threads, partial(search.work, worker), worker.cancel)
+        finally:
+            search.end(self._clock.monotonic())
 
     def _end(self, search: _Search, worker: _Worker, _: asyncio.Task[None]) -> None:
         """A search is over: its worker is free."""
