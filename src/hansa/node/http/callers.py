@@ -303,8 +303,9 @@ class Callers:
             budget = Budget(limits.work_share_per_address, limits.work_burst_address_s, now_s)
         elif kind is CallerKind.CLIENT:
             budget = Budget(limits.work_share_per_subject, limits.work_burst_subject_s, now_s)
-        has_reserve = kind >= CallerKind.MEMBER
-        return Account(self, name, kind, budget, limits.requests_per_caller_max * (2 if has_reserve else 1))
+        has_bound = kind < CallerKind.MEMBER
+        concurrent_max = limits.requests_per_caller_max if has_bound else limits.connections_max
+        return Account(self, name, kind, budget, concurrent_max)
 
     def forget_idle(self) -> None:
         """Remove accounts that nobody uses and that owe nothing."""
