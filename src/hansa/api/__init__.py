@@ -13,6 +13,7 @@
     GET  /league/v1/references            references to what is not here         a client with a token
     GET  /league/v1/replicas, …/{name}    the states of what others published    an operator
     POST /league/v1/replicas/retry        have it requested again                an operator
+    GET  /league/v1/lost                  what of ours the store has lost        an operator
 
 `GET /league/v1/status` is the node's own (`hansa.node.http.own_routes`): it reports on the process too.
 
@@ -83,6 +84,7 @@ def routes(context: LeagueContext) -> list[Route]:
     replicas = ReplicasApi(context.replicas, context.authenticate, limits)
     return [
         Route("/league/v1/replicas", replicas.list, methods=["GET"]),
+        Route("/league/v1/lost", replicas.lost, methods=["GET"]),
         Route("/league/v1/replicas/retry", replicas.retry, methods=["POST"]),
         Route("/league/v1/replicas/{name:path}", replicas.one, methods=["GET"]),
         Route(ENTITIES_PATH, entities.many, methods=["POST"]),

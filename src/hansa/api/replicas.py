@@ -78,6 +78,13 @@ class ReplicasApi:
             raise Refused(Code.NOT_FOUND, "No other member has an entity with this key or identifier.")
         return json_response(heads)
 
+    async def lost(self, request: Request) -> Response:
+        """`GET /league/v1/lost`."""
+        require_operator(self._authenticate, request)
+        parameters = Parameters(request, {"after", "limit"}, self._limits)
+        size = parameters.page_size(self._limits.list_limit_default)
+        return json_response(await self._control.lost(parameters.number("after", 0, 0, POSITION_MAX), size))
+
     async def retry(self, request: Request) -> Response:
         """`POST /league/v1/replicas/retry`."""
         require_operator(self._authenticate, request)

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hansa.core.bounded_json import is_deeper_than
+from hansa.core.bounded_json import has_more_nodes, is_deeper_than
 from hansa.core.identifiers import PLAIN_IDENTIFIER
 
 ENTITY_SIZE_MAX_BYTES: Final = 1_048_576
 """Canonical JSON without `href`."""
 ENTITY_DEPTH_MAX: Final = 64
 """Levels of objects and arrays."""
+ENTITY_NODES_MAX: Final = 32_768
+"""Values of every kind, as a client's body may have 20,000 before this marketplace adds its own."""
 IDENTIFIER_LENGTH_MAX_CHARS: Final = 256
 
 
@@ -45,6 +47,8 @@ def form_violation(body: bytes, entity: Any) -> str | None:
     has_many_brackets = body.count(b"{") + body.count(b"[") > ENTITY_DEPTH_MAX
     if has_many_brackets and is_deeper_than(entity, ENTITY_DEPTH_MAX):
         return f"is nested deeper than {ENTITY_DEPTH_MAX} levels"
+    if has_more_nodes(body, entity, ENTITY_NODES_MAX):
+        return f"consists of more than {ENTITY_NODES_MAX} values"
     return None
 
 

@@ -144,6 +144,9 @@ FIGURES: Final = (
     Figure("hansa_bytes_stored_total", "counter", "Size of the replicas stored."),
     Figure("hansa_evidence_records", "gauge", "Records of what others sent that did not hold."),
     Figure(
+        "hansa_own_entities_lost", "gauge", "Entities of ours that the ledger has and the store has lost."
+    ),
+    Figure(
         "hansa_identifier_conflicts", "gauge", "Entities of ours whose identifier another member has claimed."
     ),
     Figure("hansa_entities", "gauge", "Entities in the store.", ("type", "own", "public")),
@@ -282,6 +285,7 @@ def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dic
         "hansa_replicas_bytes": [((origin.name,), origin.stored_bytes) for origin in report.origins],
         "hansa_origin_failing": [((origin.name,), origin.attempts > 0) for origin in report.origins],
         "hansa_evidence_records": _one(report.evidence),
+        "hansa_own_entities_lost": _one(report.lost),
         "hansa_identifier_conflicts": _one(report.conflicts),
         "hansa_entities": [
             ((entity.type, _word(entity.own), _word(entity.public)), entity.count)

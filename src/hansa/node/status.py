@@ -241,6 +241,8 @@ class StatusReport(msgspec.Struct, frozen=True):
     """Some of the entities of ours that were refused."""
     conflicts: int
     """Entities of ours whose identifier another member has claimed on the ledger."""
+    lost: int
+    """Entities of ours that the ledger has and the store has lost."""
     counters: ReplicationCounters
     """What was done since the start."""
     origins: tuple[OriginProgress, ...]
@@ -400,6 +402,7 @@ class StatusReporter:
             evidence_newest=await self._replication.evidence_records(EVIDENCE_SHOWN_MAX),
             refusals=await self._refusals(),
             conflicts=gauges.conflicts,
+            lost=gauges.lost,
             counters=self._counters(),
             origins=origins,
             entities=await self.entities(),

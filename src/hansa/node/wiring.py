@@ -14,6 +14,7 @@ Nothing in here decides anything; who wants to know what a part does reads that 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -39,6 +40,7 @@ from hansa.business.visibility import PublicParts
 from hansa.core.access import Authenticate
 from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
+from hansa.core.errors import Unavailable
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
@@ -47,7 +49,17 @@ from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
 from hansa.node.allowed_origins import ImportOrigins, ListenerOrigins, MemberOrigins
 from hansa.node.children import Children
-from hansa.node.folder import JOBS, LEDGER, LEDGER_STATE, MEMBER_KEY, SCHEMAS, STORE, TOKEN_KEY
+from hansa.node.folder import (
+    GENESIS,
+    JOBS,
+    LEDGER,
+    LEDGER_STATE,
+    MEMBER_KEY,
+    SCHEMAS,
+    STORE,
+    TOKEN_KEY,
+    read_genesis,
+)
 from hansa.node.health import HealthReporter
 from hansa.node.http.application import rest_application
 from hansa.node.http.callers import Callers
@@ -65,6 +77,7 @@ from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
 from hansa.replication.claims import nonce_on_ledger
+from hansa.replication.continuity.binding import bind_store, is_continued
 from hansa.replication.own_claims import References
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
@@ -224,6 +237,7 @@ def status_parts(
     publisher = replication.publisher
     health = HealthReporter(
         *(settings.did, ledger, registry, view, lambda: publisher.problem),
+        lambda: replication.follower.is_ledger_behind,
         *(children.guard, children.blocks, clock),
     )
     done = partial(counters, publisher, replication.follower, replication.retriever)
@@ -320,7 +334,8 @@ async def assemble(
     """Put the marketplace of the working folder together.
 
     Raises:
-        Fatal: of the store, the engine's folder or the keys.
+        Fatal: of the store, which may be another marketplace's or another ledger's (`Code.STORE_FOREIGN`), of
+            the engine's folder or the keys.
     """
     others = [member for member in members if member.did != settings.did]
     guard = ValidatorGuard(Path(), others, settings.name, clock, entropy, settings.limits, log)
@@ -328,8 +343,13 @@ async def assemble(
     models = load_models()
     plan = index_plan(models, settings.indexed_attributes)
     store = await SqliteStore.open(Path(STORE), clock, settings.limits, plan=plan)
+    document = read_genesis(genesis, GENESIS)
     try:
-        return Marketplace(settings, store, models, members, children, clock, entropy)
+        await bind_store(store, settings.did, document.chain_id, document.genesis_time)
+        marketplace = Marketplace(settings, store, models, members, children, clock, entropy)
+        with suppress(Unavailable):  # before the first start there is no ledger to compare with
+            await is_continued(store, marketplace.bus)
     except BaseException:
         await store.close()
         raise
+    return marketplace

@@ -1,4 +1,4 @@
-"""Pending retrievals: what an event calls for, and signals that there are more of them, or fewer."""
+"""Pending work: what an event calls for, and signals that there is more to retrieve, or to announce."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hansa.store.tables.retrievals import Retrieval
 
 
 class Backlog:
-    """Says when to look at the pending retrievals; the store has them.
+    """Says when to look at what is pending; the store has it.
 
     Args:
         clock: For waits with a time limit.
@@ -18,8 +18,8 @@ class Backlog:
     def __init__(self, clock: Clock) -> None:
         self.added = Signal(clock)
         """There may be a retrieval that can start: a new one, or room for one."""
-        self.removed = Signal(clock)
-        """An exchange ended: some retrievals may be settled."""
+        self.due = Signal(clock)
+        """An entity of ours may have to be announced."""
 
 
 def retrieval_of(committed: CommittedEvent) -> Retrieval:

@@ -13,7 +13,10 @@ metadata does not meet the consume condition is skipped, and a replica of an ear
 No event is ever passed over. A member that publishes faster than it serves has retrievals that wait, or are
 deferred by its bounds (`hansa.replication.replicas.bounds`).
 
-This member's own events are compared with what its publisher knows (`hansa.replication.own_events`).
+This member's own events are compared with what its publisher knows
+(`hansa.replication.continuity.own_events`).
+
+Before it reads anything it compares the ledger with the store (`hansa.replication.continuity.binding`).
 
 Failures: when store or bus are unavailable the step is repeated with back-off (`Retry`), from its beginning.
 An event of a type that is private everywhere is rejected, and recorded as evidence against its issuer.
@@ -37,6 +40,8 @@ from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus, CommittedEvent, EventPage
 from hansa.replication.backlog import Backlog, retrieval_of
+from hansa.replication.continuity.binding import is_continued, record_followed
+from hansa.replication.continuity.own_events import compare_own
 from hansa.replication.intake import private_reason
 from hansa.store import Store, Transaction
 from hansa.store.tables import evidence, retrievals
@@ -44,6 +49,7 @@ from hansa.store.tables.retrievals import FOLLOWER_CURSOR
 
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
+LEDGER_BEHIND_PAUSE_S: Final = 1.0
 
 ConsumeCondition = Callable[[LifecycleEvent], bool]
 """Whether this marketplace retrieves the entity of an event; decided by the event alone."""
@@ -97,6 +103,8 @@ class Follower:
         self._did = did
         self._types = types
         self._backlog = backlog
+        self._clock = clock
+        self._is_ledger_behind = False
         self._limits = limits
         self._consumes = consumes
         self._retry = Retry("follower", clock, entropy, BACKOFF_MIN_S, BACKOFF_MAX_S)
@@ -107,12 +115,18 @@ class Follower:
         """What has been done since the start."""
         return self._counters
 
+    @property
+    def is_ledger_behind(self) -> bool:
+        """Whether the ledger lacks what the store has followed, so that nothing is followed."""
+        return self._is_ledger_behind
+
     async def run(self) -> None:
         """Follow until cancelled or until the bus is closed. After it ended it may be called again.
 
         Raises:
-            Fatal: The store is damaged.
+            Fatal: The store is damaged, or has followed another ledger (`Code.STORE_FOREIGN`).
         """
+        await self._wait_for_ledger()
         cursor = await self._store.cursor(FOLLOWER_CURSOR)
         async for page in self._bus.follow(cursor):
             assert page.scanned_to >= cursor, "the bus follows in ledger order"
@@ -120,6 +134,15 @@ class Follower:
             await self._retry(partial(self._apply_page, page))
             self._count(events_read=len(page.events))
             self._backlog.added.notify()
+
+    async def _wait_for_ledger(self) -> None:
+        """Wait until the ledger has what the store has followed."""
+        while not await self._retry(partial(is_continued, self._store, self._bus)):
+            if not self._is_ledger_behind:
+                self._is_ledger_behind = True
+                log.warning("ledger_behind_store", cursor=await self._store.cursor(FOLLOWER_CURSOR))
+            await self._clock.sleep(LEDGER_BEHIND_PAUSE_S)
+        self._is_ledger_behind = False
 
     def _count(self, **added: int) -> None:
         assert all(count >= 0 for count in added.values()), "counters only grow"
@@ -129,7 +152,12 @@ class Follower:
     async def _apply_page(self, page: EventPage) -> None:
         async with self._store.transaction() as tx:
             await self._apply(tx, [one for one in page.events if one.event.issuer != self._did])
+            own = [one for one in page.events if one.event.issuer == self._did]
+            is_due = await compare_own(tx, own)
             await tx.set_cursor(FOLLOWER_CURSOR, page.scanned_to)
+            await record_followed(tx, page.events)
+        if is_due:
+            self._backlog.due.notify()
 
     async def _apply(self, tx: Transaction, events: Iterable[CommittedEvent]) -> None:
         """Give the keys of some events their states, and delete what was deleted."""

@@ -49,6 +49,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, entity_key, is_bound_form, is_bound_to
 from hansa.core.limits import Limits
 from hansa.core.members import prefix_owner
+from hansa.core.thread_work import SMALL_MAX_BYTES
 from hansa.pubsub.bus import Bus
 from hansa.replication.claims import RACE_MAX_S, earlier_claim, first_claims
 from hansa.replication.exchange import ResponseLine
@@ -60,8 +61,6 @@ from hansa.store.tables.retrievals import Origin, Retrieval
 
 ENTITIES_PER_TURN: Final = 32
 """Entities verified before others on the event loop get their turn."""
-THREAD_SIZE_MIN_BYTES: Final = 65_536
-"""An entity of this size or more is verified in a thread: that takes longer than a turn may."""
 SOON_S: Final = 0.02
 """First pause before a version is requested again that its origin is about to make public."""
 EXPECTED_ABSENCES: Final = frozenset({"superseded", "gone", "pending"})
@@ -245,8 +244,17 @@ class Intake:
     async def _verified(self, body: bytes, retrieval: Retrieval) -> EntityDraft | Rejection:
         if retrieval.type not in self._types:
             return Rejection(Code.ENTITY_INVALID, private_reason(retrieval.type))
-        work = partial(verify, body, retrieval, self._limits, self._check)
-        return await asyncio.to_thread(work) if len(body) >= THREAD_SIZE_MIN_BYTES else work()
+        if len(body) <= SMALL_MAX_BYTES:
+            return verify(body, retrieval, self._limits, self._check)
+        return await asyncio.to_thread(self._verified_and_indexed, body, retrieval)
+
+    def _verified_and_indexed(self, body: bytes, retrieval: Retrieval) -> EntityDraft | Rejection:
+        """The same of a large entity, with what of it is indexed, which would hold up all other writes."""
+        outcome = verify(body, retrieval, self._limits, self._check)
+        if isinstance(outcome, Rejection):
+            return outcome
+        indexed = self._store.indexed(outcome.type, msgspec.json.decode(body), None)
+        return msgspec.structs.replace(outcome, indexed=indexed)
 
     # -- claims ---------------------------------------------------------------------------------------------
 

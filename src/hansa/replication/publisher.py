@@ -142,7 +142,7 @@ class Publisher:
         self._limits = limits
         self._backlog = backlog
         self._announcer = Announcer(signer.issuer, entropy, limits)
-        self._changed = Signal(clock)
+        self._changed = backlog.due if backlog is not None else Signal(clock)
         self._submitted_to = 0
         self._in_flight = 0
         self._is_burst = False

@@ -316,7 +316,6 @@ class Retriever:
             await self._exchange(origin, member, lane, batch)
         lane.end(batch)
         self._backlog.added.notify()
-        self._backlog.removed.notify()
 
     async def _member(self, did: str) -> Member | None:
         """An origin as the registry has it; None while this marketplace cannot say where it is."""

@@ -93,6 +93,8 @@ class ReplicationGauges(msgspec.Struct, frozen=True):
     failing_origins: int
     evidence: int
     conflicts: int
+    lost: int
+    """Entities of ours that the ledger has and the store has lost."""
 
 
 class ReplicationView:
@@ -200,6 +202,7 @@ class ReplicationView:
             failing_origins=sum(origin.attempts > 0 for origin in origins),
             evidence=await self.evidence(),
             conflicts=await evidence.conflict_count(self._store),
+            lost=await publications.lost_count(self._store),
         )
 
 

@@ -155,13 +155,14 @@ async def test_bad_lines_are_reported_and_the_rest_is_imported(
     assert "isRoot" in reasons[6]
 
 
-async def test_an_entity_of_another_member_is_refused(
+async def test_an_entity_of_another_member_is_skipped(
     client: InProcessClient, business: Business, tmp_path: Path
 ) -> None:
     await put_replica(business, category(1, lifecycleStatus="Launched"))
-    report = await imported(client, business, lines_file(tmp_path, category(1)))
-    assert counts(report) == (0, 0, 0, 1)
-    assert report.bad[0].code == "read-only-replica"
+    report = await imported(client, business, lines_file(tmp_path, category(1), category(2)))
+    assert counts(report) == (1, 0, 0, 0)
+    assert (report.skipped, report.bad) == (1, [])
+    assert "1 skipped (replicas)" in summary(report)
 
 
 async def test_an_identifier_that_another_marketplace_made_is_refused_with_what_to_do(

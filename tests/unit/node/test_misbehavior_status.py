@@ -29,7 +29,7 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
         return status
 
     async def gauges() -> Any:
-        return SimpleNamespace(outbox=0, refused=0)
+        return SimpleNamespace(outbox=0, refused=0, lost=0)
 
     async def origins(*_: object) -> tuple[()]:
         return ()
@@ -44,6 +44,7 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
     return HealthReporter(
         LUBECK.did,
         publication_problem=lambda: None,
+        is_ledger_behind=lambda: False,
         blocks=BlockProgress(clock, 60.0),
         clock=clock,
         **parts,

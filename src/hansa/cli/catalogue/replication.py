@@ -1,4 +1,4 @@
-"""`hansa replication list|why|retry`: the states of what other members have on the ledger."""
+"""`hansa replication list|why|retry|lost`: the states here of what is on the ledger."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ PATH: Final = "/league/v1/replicas"
 PAGE_SIZE: Final = 1000
 KEY_SHOWN_CHARS: Final = 16
 HEADINGS: Final = ("origin", "state", "entity", "version", "attempts", "next attempt", "code", "reason")
+
+LOST_FIELDS: Final = ("type", "key", "version", "position", "time")
+LOST_HEADINGS: Final = ("type", "ledger key", "version", "position", "published")
 
 Names = Mapping[str, str]
 """Names of members by their DIDs."""
@@ -113,6 +116,33 @@ def run_retry(
         output.document(result)
     else:
         output.data(f"{result['retried']} retrievals are attempted again.")
+
+
+def run_lost(url: str, token: str | None, output: Output) -> None:
+    """Show the marketplace's own entities that the ledger has and its store has lost.
+
+    Raises:
+        HansaError: when the marketplace cannot be reached or refuses.
+    """
+
+    async def run() -> list[Any]:
+        lost: list[Any] = []
+        async with Client(url, token) as client:
+            while page := await client.get("/league/v1/lost", _after(lost)):
+                lost += page
+        return lost
+
+    lost = asyncio.run(run())
+    if output.as_json:
+        output.document(lost)
+    elif lost:
+        output.table(LOST_HEADINGS, [[printable(str(one[name])) for name in LOST_FIELDS] for one in lost])
+    else:
+        output.message("None.")
+
+
+def _after(lost: Sequence[Any]) -> list[tuple[str, str]]:
+    return [("after", str(lost[-1]["position"] if lost else 0)), ("limit", str(PAGE_SIZE))]
 
 
 def _show(heads: Sequence[Any], names: Names, output: Output) -> None:

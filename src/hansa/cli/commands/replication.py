@@ -90,8 +90,24 @@ def retry(
     run_retry(url, token, state or [], origin, entity, Output(as_json=as_json))
 
 
+@command(
+    "List own entities that the ledger has and the store has lost.",
+    "hansa replication lost http://localhost:8101 --token $(cat market/token)",
+)
+def lost(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+    """List this marketplace's own entities that the ledger has and its store has lost, by their keys.
+
+    The other members have them: docs/operators/recover.md says how to get them back. Needs the operator's
+    token.
+    """
+    from hansa.cli.catalogue.replication import run_lost
+    from hansa.cli.output import Output
+
+    run_lost(url, token, Output(as_json=as_json))
+
+
 replication = CommandGroup(
     "replication",
-    "The state of what other members publish: list, why, retry.",
-    (list_, why, retry),
+    "The states here of what is on the ledger: list, why, retry, lost.",
+    (list_, why, retry, lost),
 )

@@ -4,7 +4,7 @@
       └─ POST ── 201 ──────────────────────────────────────────► created
            ├─ 409 ── GET, compare ── the same ─────────────────► unchanged
            │           └─ different ── PATCH ── 200 ───────────► changed
-           ├─ 409, read-only-replica ──────────────────────────► refused: the entity belongs to another member
+           ├─ 409, read-only-replica ──────────────────────────► skipped: the entity is another member's
            ├─ 429, 503, no response ── wait and repeat; `patience_s` after the last success, the import stops
            ├─ 401, 403 ── the import stops: every other line would be refused too
            └─ any other ───────────────────────────────────────► refused, with the marketplace's reason
@@ -36,7 +36,6 @@ PATIENCE_S: Final = 30.0
 BAD_LINES_REPORTED_MAX: Final = 1000
 SERVER_ERRORS_MAX: Final = 3
 """Attempts at one line whose request fails with a server error (500 and above, but not 503)."""
-REPLICA: Final = "another member's entity; it can be changed at its origin only"
 
 
 @unique
@@ -46,6 +45,7 @@ class Outcome(StrEnum):
     CREATED = "created"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
     REFUSED = "refused"
 
 
@@ -56,6 +56,8 @@ class ImportReport(msgspec.Struct):
     created: int = 0
     changed: int = 0
     unchanged: int = 0
+    skipped: int = 0
+    """Replicas: entities of other members, as the export of a whole catalogue has them."""
     refused: int = 0
     bad: list[BadLine] = []
     """The first lines that were refused."""
@@ -64,7 +66,7 @@ class ImportReport(msgspec.Struct):
     @property
     def lines(self) -> int:
         """Lines that are processed."""
-        return self.created + self.changed + self.unchanged + self.refused
+        return self.created + self.changed + self.unchanged + self.skipped + self.refused
 
     def count(self, outcome: Outcome) -> None:
         """Count a line."""
@@ -134,7 +136,7 @@ class Importer:
             return Outcome.CREATED
         code, reason = reason_of(response)
         if code == Code.READ_ONLY_REPLICA:
-            return _bad(line, REPLICA, code)
+            return Outcome.SKIPPED
         if response.status != 409 or code == Code.IDENTIFIER_RESERVED:
             return _bad(line, reason, code)
         return await self._reconcile(line, f"{base}{path}/{quote(line.id, safe=':')}", reason)
@@ -162,7 +164,7 @@ class Importer:
         if response.status < 300:
             return Outcome.CHANGED
         code, reason = reason_of(response)
-        return _bad(line, REPLICA if code == Code.READ_ONLY_REPLICA else reason, code)
+        return Outcome.SKIPPED if code == Code.READ_ONLY_REPLICA else _bad(line, reason, code)
 
     async def _send(self, method: str, path: str, body: bytes | None = None) -> ClientResponse:
         """Send a request, and repeat it while the marketplace is overloaded or does not respond."""
@@ -190,14 +192,17 @@ class Importer:
 
 def summary(report: ImportReport) -> str:
     """The result of an import in one line."""
+    words = (
+        (Outcome.CREATED, "created"),
+        (Outcome.CHANGED, "changed"),
+        (Outcome.UNCHANGED, "unchanged"),
+        (Outcome.SKIPPED, "skipped (replicas)"),
+        (Outcome.REFUSED, "refused"),
+    )
     parts = [
         f"{getattr(report, outcome.value):,} {word}"
-        for outcome, word in (
-            (Outcome.CREATED, "created"),
-            (Outcome.CHANGED, "changed"),
-            (Outcome.UNCHANGED, "unchanged"),
-            (Outcome.REFUSED, "refused"),
-        )
+        for outcome, word in words
+        if report.skipped or outcome is not Outcome.SKIPPED
     ]
     return f"{report.url}: {', '.join(parts)}"
 

@@ -56,6 +56,7 @@ class _Document(msgspec.Struct, frozen=True):
     """A genesis before its `app_state` is read."""
 
     chain_id: str
+    genesis_time: str
     app_state: msgspec.Raw
     validators: tuple[DocumentValidator, ...] = ()
 
@@ -64,6 +65,8 @@ class GenesisDocument(msgspec.Struct, frozen=True):
     """What is read of a genesis."""
 
     chain_id: str
+    genesis_time: str
+    """RFC 3339, as it is written; another one for a league that was founded anew."""
     app_state: AppState
     validators: tuple[DocumentValidator, ...]
 
@@ -147,7 +150,7 @@ def read_genesis(content: bytes, path: Path) -> GenesisDocument:
         ) from error
     state = read_app_state(bytes(document.app_state))
     check_engine_validators(state.members, powers)
-    return GenesisDocument(document.chain_id, state, document.validators)
+    return GenesisDocument(document.chain_id, document.genesis_time, state, document.validators)
 
 
 def load_genesis(folder: Path) -> tuple[bytes, GenesisDocument]:

@@ -39,7 +39,11 @@ class ConditionCode(StrEnum):
     NO_BLOCK = "no-block"
     PUBLICATION_FAILS = "publication-fails"
     ENTITIES_REFUSED = "entities-refused"
+    ENTITIES_LOST = "entities-lost"
+    LEDGER_BEHIND = "ledger-behind"
     RETRIEVALS_FAIL = "retrievals-fail"
+    REPLICAS_DEFERRED = "replicas-deferred"
+    REPLICAS_REJECTED = "replicas-rejected"
     RETRIEVALS_NOT_ALLOWED = "retrievals-not-allowed"
     VALIDATOR_OBSERVES = "validator-observes"
     VALIDATOR_DOUBLE = "validator-double"
@@ -75,6 +79,25 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
     ConditionCode.ENTITIES_REFUSED: (
         "The ledger refused the event of entities of this marketplace, so the others do not have them.",
         "`hansa status` with a token and `hansa doctor` list them with what to do.",
+    ),
+    ConditionCode.ENTITIES_LOST: (
+        "The ledger has entities of this marketplace that its store has not, as after an older backup or an empty store.",
+        (
+            "Import them from another member, or delete what is to be no more: docs/operators/recover.md. "
+            "`hansa replication lost` lists them."
+        ),
+    ),
+    ConditionCode.LEDGER_BEHIND: (
+        "The ledger here ends before the events that the store has followed, so nothing is followed.",
+        "Wait while the engine fetches blocks. If it has, store and ledger do not belong together: see recover.md.",
+    ),
+    ConditionCode.REPLICAS_DEFERRED: (
+        "A member has reached a bound of this marketplace; what else it publishes is retrieved when there is room.",
+        "Raise the setting that the condition names, or ask that member's operator.",
+    ),
+    ConditionCode.REPLICAS_REJECTED: (
+        "A member has published entities that are not valid; they are not shown here.",
+        "`hansa replication list --state rejected` shows why. Ask that member's operator.",
     ),
     ConditionCode.RETRIEVALS_FAIL: (
         "Three requests in a row to a member for its entities failed. They are repeated with growing pauses.",
@@ -200,10 +223,28 @@ def publication_conditions(problem: Code | None, events_waiting: int, refused: i
     return tuple(conditions)
 
 
+def store_conditions(lost: int, *, is_ledger_behind: bool) -> tuple[Condition, ...]:
+    """Whether the store has what the ledger has of this marketplace, and the ledger what was followed."""
+    conditions = []
+    if lost:
+        message = f"the ledger has {lost} entities of this marketplace that the store has lost"
+        conditions.append(Condition(ConditionCode.ENTITIES_LOST, message))
+    if is_ledger_behind:
+        message = "the ledger ends before what the store has followed"
+        conditions.append(Condition(ConditionCode.LEDGER_BEHIND, message))
+    return tuple(conditions)
+
+
 def retrieval_conditions(origins: Sequence[OriginProgress]) -> tuple[Condition, ...]:
     """Whether the other members' entities come."""
     conditions = []
     for origin in origins:
+        if origin.deferred:
+            message = f"{origin.deferred} entities of {origin.name} are deferred ({origin.bound or 'until released'})"
+            conditions.append(Condition(ConditionCode.REPLICAS_DEFERRED, message))
+        if origin.rejected:
+            message = f"{origin.rejected} entities of {origin.name} are not valid"
+            conditions.append(Condition(ConditionCode.REPLICAS_REJECTED, message))
         if origin.problem == Code.HOST_NOT_ALLOWED and origin.failing_since is not None:
             code, why = ConditionCode.RETRIEVALS_NOT_ALLOWED, "its endpoint's address is not one to send to"
         elif origin.failing_since is not None and origin.attempts >= FAILING_ATTEMPTS_MIN:

@@ -17,6 +17,7 @@ from hansa.node.health.conditions import (
     ledger_conditions,
     publication_conditions,
     retrieval_conditions,
+    store_conditions,
 )
 from hansa.node.ledger_view import FRESH_FOR_S, LedgerView
 from hansa.node.validator.guard import ValidatorGuard
@@ -48,6 +49,7 @@ class HealthReporter:
         registry: MemberRegistry,
         replication: ReplicationView,
         publication_problem: Callable[[], Code | None],
+        is_ledger_behind: Callable[[], bool],
         guard: ValidatorGuard,
         blocks: BlockProgress,
         clock: Clock,
@@ -57,6 +59,7 @@ class HealthReporter:
         self._registry = registry
         self._replication = replication
         self._publication_problem = publication_problem
+        self._is_ledger_behind = is_ledger_behind
         self._guard = guard
         self.blocks = blocks
         self._clock = clock
@@ -86,6 +89,7 @@ class HealthReporter:
         return (
             *(ledger_conditions(self._league(ledger, gauges.outbox)) if ledger is not None else ()),
             *publication_conditions(self._publication_problem(), gauges.outbox, gauges.refused),
+            *store_conditions(gauges.lost, is_ledger_behind=self._is_ledger_behind()),
             *retrieval_conditions(origins),
             *self._validator_conditions(ledger),
         )

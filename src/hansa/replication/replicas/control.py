@@ -15,7 +15,8 @@ from hansa.core.limits import Limits
 from hansa.replication.backlog import Backlog
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
-from hansa.store.tables import retrievals
+from hansa.store.tables import publications, retrievals
+from hansa.store.tables.publications import LostEntity
 from hansa.store.tables.retrievals import HeadState, State
 
 RETRIED_PER_TRANSACTION: Final = 200
@@ -67,6 +68,10 @@ class ReplicaControl:
             return await retrievals.heads_of_key(self._store, name)
         keys = [entity_key(member.did, name) for member in self._registry.known()]
         return tuple([one for key in keys for one in await retrievals.heads_of_key(self._store, key)])
+
+    async def lost(self, after: int, limit: int) -> tuple[LostEntity, ...]:
+        """Entities of this marketplace that the ledger has and the store has lost, after a position."""
+        return await publications.lost(self._store, after, limit)
 
     async def retry(self, states: Sequence[State], issuer: str | None, name: str | None) -> int:
         """Have retrievals attempted again at once, and failing origins with them; how many.

@@ -84,6 +84,31 @@ class ChainEnd(msgspec.Struct, frozen=True):
     is_withdrawn: bool = False
 
 
+class KnownEnd(msgspec.Struct, frozen=True):
+    """How far the chain of an entity of ours goes, as the store knows."""
+
+    entity_id: str
+    version: int
+    is_under_way: bool
+
+
+class LostEntity(msgspec.Struct, frozen=True):
+    """An entity of this marketplace that the ledger has and the store has lost."""
+
+    key: str
+    """On the ledger, hex; the identifier is not known here."""
+    type: str
+    version: int
+    hashlink: str
+    """Of its last version."""
+    position: int
+    """Of the event that announced it."""
+    time: str
+    """Of that event's block."""
+
+
+_LOST: Final = RecordColumns(LostEntity)
+_RECORD_LOST: Final = upsert("lost_entity", LostEntity.__struct_fields__, ("key",))
 _PUBLICATION: Final = RecordColumns(
     Publication,
     entity_id="publication.entity_id",
@@ -181,6 +206,31 @@ async def outbox_size(store: Store) -> int:
     return int(count)
 
 
+async def lost(store: Store, after: int, limit: int) -> tuple[LostEntity, ...]:
+    """Entities of ours that the ledger has and the store has lost, in ledger order after a position."""
+    rows = await store.sql.fetch(
+        f"SELECT {_LOST.sql} FROM lost_entity WHERE position > ? ORDER BY position LIMIT ?",  # noqa: S608 - a constant
+        (after, limit),
+    )
+    return tuple(map(_LOST.record, rows))
+
+
+async def lost_count(store: Store) -> int:
+    """How many there are."""
+    ((count,),) = await store.sql.fetch("SELECT count(*) FROM lost_entity")
+    return int(count)
+
+
+async def known_end(tx: Transaction, key: str) -> KnownEnd | None:
+    """How far the chain of one of our keys (hex) goes; None when the store knows nothing of it."""
+    rows = await tx.sql.fetch(
+        "SELECT publication.entity_id, publication.version, outbox.seq IS NOT NULL FROM publication "
+        "LEFT JOIN outbox ON outbox.entity_id = publication.entity_id WHERE publication.key = ?",
+        (bytes.fromhex(key),),
+    )
+    return KnownEnd(rows[0][0], rows[0][1], bool(rows[0][2])) if rows else None
+
+
 async def refusals(store: Store, limit: int) -> tuple[Publication, ...]:
     """Entities whose last event the ledger refused."""
     rows = await store.sql.fetch(f"{_PUBLICATIONS} WHERE refusal_code IS NOT NULL LIMIT ?", (limit,))
@@ -274,6 +324,23 @@ async def rebase(tx: Transaction, event: Outgoing, end: ChainEnd) -> None:
             event.entity_id,
         ),
     )
+
+
+async def continue_chain(tx: Transaction, entity_id: str, end: ChainEnd) -> None:
+    """The ledger has a newer version of an entity than the store announced: its chain goes on from there."""
+    await tx.sql.execute(
+        "UPDATE publication SET version = ?, hashlink = ?, lifecycle_status = NULL, last_position = ?, "
+        "first_position = coalesce(first_position, ?), is_withdrawn = ?, is_due = 1 WHERE entity_id = ?",
+        (end.version, end.hashlink, end.last_position, end.last_position, int(end.is_withdrawn), entity_id),
+    )
+
+
+async def record_lost(tx: Transaction, entity: LostEntity, *, is_deleted: bool) -> None:
+    """Record an entity of ours of which the store knows nothing; or that the ledger has it deleted."""
+    key = bytes.fromhex(entity.key)
+    await tx.sql.execute("DELETE FROM lost_entity WHERE key = ?", (key,))
+    if not is_deleted:
+        await tx.sql.execute(_RECORD_LOST, (key, *msgspec.structs.astuple(entity)[1:]))
 
 
 async def lose(tx: Transaction, entity_id: str, key: str, type: str, owner: str) -> None:
