@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from hansa.business.context import Context
+from hansa.business.http.compression import Compressor, accepts_gzip, headers_of_compressed, weakened
 from hansa.business.http.messages import (
     Disconnected,
     InWork,
@@ -33,6 +34,8 @@ from hansa.business.patches import JSON_PATCH, MEDIA_TYPES
 from hansa.business.routes import api_routes
 from hansa.core.cache import HasFigures
 from hansa.core.errors import Code, Fatal, HansaError, Unavailable
+from hansa.core.request_id import HEADER as REQUEST_ID
+from hansa.core.request_id import request_id_header
 
 log = structlog.get_logger()
 
@@ -44,14 +47,17 @@ class BusinessApp:
         """`job_files`: where import and export jobs have their files; None when no jobs run here."""
         self._limits = context.limits
         self._in_work = InWork(context.limits.requests_in_flight_max)
+        self._entropy = context.entropy
         self._bases = frozenset(api.base_path.rstrip("/") for api in context.models.apis)
         self._routing = RoutingTable()
         apis = [context.extensions.extended(api) for api in context.models.apis]
         self.operations = {api.id: ApiOperations(api, context) for api in apis}
         """By API."""
         self._shared = SharedHeaders(context.policies.allowed_origins)
+        self.compressor: Final = Compressor()
+        """For whoever else compresses responses, too."""
         cache = ResponseCache()
-        self.caches: Final[tuple[HasFigures, ...]] = (cache.cache, cache.requests)
+        self.caches: Final[tuple[HasFigures, ...]] = (cache.cache, cache.requests, self.compressor.cache)
         """For their figures."""
         for operations in self.operations.values():
             for path, route in api_routes(operations, context, cache, job_files).items():
@@ -80,7 +86,7 @@ class BusinessApp:
         try:
             in_work.begin(is_stranger=b"authorization" not in request.headers)
         except Unavailable as error:
-            return self._finished(request, error_response(error))
+            return self._finished(scope, request, error_response(error))
         try:
             match = self._routing.match(scope["path"])
             is_open = match.route.is_open and request.method in READS
@@ -102,11 +108,30 @@ class BusinessApp:
             response = error_response(HansaError(Code.INTERNAL, ""))
         finally:
             in_work.end()
-        return self._finished(request, response, is_open=is_open)
+        if b"accept-encoding" in request.headers:
+            response = await self._compressed(request.headers, response)
+        return self._finished(scope, request, response, is_open=is_open)
 
-    def _finished(self, request: Request, response: Response, *, is_open: bool = False) -> Response:
+    async def _compressed(self, headers: Mapping[bytes, bytes], response: Response) -> Response:
+        """A response in the coding that the client takes, when everybody may read it."""
+        if b"authorization" in headers or not accepts_gzip(headers.get(b"accept-encoding")):
+            return response
+        if response.status == 304 and b"W/" in headers.get(b"if-none-match", b""):
+            return response.with_other_headers(map(weakened, response.headers))
+        packed = await self.compressor.compressed(response.body)
+        return (
+            response
+            if packed is None
+            else Response(response.status, packed, headers_of_compressed(response.headers), response.shared)
+        )
+
+    def _finished(
+        self, scope: Scope, request: Request, response: Response, *, is_open: bool = False
+    ) -> Response:
         """A response with the headers that tell caches and browsers whom it is for."""
         headers = request.headers
+        if response.status >= 400 or REQUEST_ID in headers:
+            response = response.with_headers(request_id_header(scope, self._entropy))
         return response.with_shared(
             self._shared.block(headers.get(b"origin"), has_token=b"authorization" in headers, is_open=is_open)
         )

@@ -11,9 +11,10 @@ from typing import Final, Literal
 
 import msgspec
 from prometheus_client import CollectorRegistry, Metric, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from hansa.core.cache import CacheFigures
+from hansa.core.histogram import Histogram
 from hansa.node.health import ConditionCode
 from hansa.node.http.traffic import Traffic
 from hansa.node.status import StatusReport
@@ -29,7 +30,7 @@ class Figure(msgspec.Struct, frozen=True):
     """A metric, as the page describes it."""
 
     name: str
-    kind: Literal["gauge", "counter"]
+    kind: Literal["gauge", "counter", "histogram"]
     meaning: str
     labels: tuple[str, ...] = ()
 
@@ -52,6 +53,15 @@ FIGURES: Final = (
     Figure("hansa_http_requests_total", "counter", "Requests answered.", ("surface", "status")),
     Figure(
         "hansa_http_request_seconds_total", "counter", "Time that they took together.", ("surface", "status")
+    ),
+    Figure(
+        "hansa_http_request_duration_seconds",
+        "histogram",
+        "How long requests took, in buckets; `access` is `read` or `write`.",
+        ("surface", "access"),
+    ),
+    Figure(
+        "hansa_store_commit_duration_seconds", "histogram", "How long commits of the store took, in buckets."
     ),
     Figure("hansa_http_requests_in_flight", "gauge", "Requests being answered."),
     Figure(
@@ -186,6 +196,7 @@ FIGURES: Final = (
 )
 
 Sample = tuple[tuple[str, ...], float]
+HistogramSample = tuple[tuple[str, ...], Histogram]
 
 
 def metrics_text(
@@ -196,6 +207,7 @@ def metrics_text(
     deliveries: DeliveryTotals,
     caches: Sequence[CacheFigures],
     waiting: WaitingFigures | None,
+    commit_times: Histogram,
 ) -> bytes:
     """The response to `/metrics`.
 
@@ -207,6 +219,7 @@ def metrics_text(
         deliveries: To them.
         caches: Of all parts.
         waiting: What waits for a block; None while the ledger application does not answer.
+        commit_times: Of the store.
     """
     samples = {
         **_samples(report, traffic, writes_waiting),
@@ -215,20 +228,33 @@ def metrics_text(
         **_waiting_samples(waiting, report),
     }
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(samples))
+    histograms: dict[str, list[HistogramSample]] = {
+        "hansa_http_request_duration_seconds": [
+            ((surface, "write" if is_write else "read"), durations)
+            for (surface, is_write), durations in traffic.durations.items()
+        ],
+        "hansa_store_commit_duration_seconds": [((), commit_times)],
+    }
+    registry.register(_Collector(samples, histograms))
     return generate_latest(registry)
 
 
 class _Collector:
     """A collector of figures that are there already."""
 
-    def __init__(self, samples: dict[str, list[Sample]]) -> None:
+    def __init__(
+        self, samples: dict[str, list[Sample]], histograms: dict[str, list[HistogramSample]]
+    ) -> None:
         self._samples = samples
+        self._histograms = histograms
 
     def collect(self) -> Iterator[Metric]:
         """Every figure of the table that has a value now."""
         for figure in FIGURES:
             family: CounterMetricFamily | GaugeMetricFamily
+            if figure.kind == "histogram":
+                yield self._histogram(figure)
+                continue
             if figure.kind == "counter":
                 family = CounterMetricFamily(figure.name, figure.meaning, labels=figure.labels)
             else:
@@ -236,6 +262,12 @@ class _Collector:
             for labels, value in self._samples[figure.name]:
                 family.add_metric(labels, value)
             yield family
+
+    def _histogram(self, figure: Figure) -> Metric:
+        family = HistogramMetricFamily(figure.name, figure.meaning, labels=figure.labels)
+        for labels, histogram in self._histograms[figure.name]:
+            family.add_metric(labels, buckets=histogram.cumulative(), sum_value=histogram.sum_s)
+        return family
 
 
 def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dict[str, list[Sample]]:

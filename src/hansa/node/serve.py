@@ -66,11 +66,12 @@ def serve(folder: Path, environment: Mapping[str, str] = os.environ, clock: Cloc
     except OSError as error:
         raise Fatal(Code.SETTINGS_INVALID, f"{shown} cannot be entered: {error.strerror}.") from error
     settings = load_settings(Path(), environment)
-    configure_logs(settings.log_level, settings.log_format)
+    clock = clock or SystemClock()
+    configure_logs(settings.log_level, settings.log_format, clock, os.urandom)
     with FolderLock(LOCK, shown):
         finish_rotation(Path())
         _close_to_others()
-        uvloop.run(_serve(settings, shown, environment, clock or SystemClock()))
+        uvloop.run(_serve(settings, shown, environment, clock))
 
 
 def _close_to_others() -> None:

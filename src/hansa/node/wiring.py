@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
+from starlette.applications import Starlette
 
 from hansa import __version__
 from hansa.api import LeagueContext
@@ -156,6 +157,23 @@ def league_context(
         clock=context.clock,
         limits=settings.limits,
         distribution=PublicParts(context.models),
+    )
+
+
+def front_door(
+    settings: Settings,
+    business: BusinessApp,
+    rest: Starlette,
+    traffic: Traffic,
+    reporter: StatusReporter,
+    clock: Clock,
+    entropy: Entropy,
+) -> FrontDoor:
+    """The root application."""
+    return FrontDoor(
+        *(business, rest, traffic, reporter.is_disk_full, clock, entropy, settings.allowed_origins),
+        compressor=business.compressor,
+        has_access_log=settings.access_log,
     )
 
 
@@ -306,13 +324,11 @@ class Marketplace:
         league = league_context(settings, context, self.bus, registry, caller_check, replication.control)
         own_caches = (authenticate.cache, caller_check.key_cache, self.callers.cheap)
         caches = (*store.caches, *business.caches, *hub.caches, *own_caches)
-        own = OwnRoutes(store, reporter, ledger, traffic, hub, caches, authenticate)
+        own = OwnRoutes(store, reporter, ledger, traffic, hub, caches, store.commit_times, authenticate)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview)
         rest = rest_application([*own.routes(), *portal.routes(), *league_routes(league)])
         self.metrics: Final = own.metrics_application()
-        self.front_door = FrontDoor(
-            business, rest, traffic, reporter.is_disk_full, clock, settings.allowed_origins
-        )
+        self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
 
     async def close(self) -> None:
         """Stop what runs and let go of everything, in the order in which parts need one another."""

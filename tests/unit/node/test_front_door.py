@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import MutableMapping, Sequence
 from typing import Any
 
@@ -69,6 +70,7 @@ class Door:
             self.traffic,
             lambda: self.is_disk_full,
             ManualClock(),
+            os.urandom,
         )
 
     async def ask(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from hansa.business.http.shared_headers import SharedHeaders
@@ -26,7 +28,7 @@ CLOSED = ("/", "/docs", "/docs/TMF620", "/metrics", "/nowhere")
 def with_origin(whole: Whole, origin: str) -> AsgiClient:
     """A page of that origin, where the operator allowed the shop's."""
     door: FrontDoor = whole.marketplace.front_door
-    door._rest_headers = RestHeaders(SharedHeaders((SHOP,)))
+    door._rest_headers = RestHeaders(SharedHeaders((SHOP,)), os.urandom)
     return AsgiClient(door).with_headers(origin=origin)
 
 

@@ -56,6 +56,10 @@ class Response(msgspec.Struct, frozen=True):
         """The same response with further headers."""
         return Response(self.status, self.body, (*self.headers, *headers), self.shared)
 
+    def with_other_headers(self, headers: Iterable[Header]) -> Response:
+        """The same response with these headers in place of its own."""
+        return Response(self.status, self.body, tuple(headers), self.shared)
+
 
 class UnsupportedContent(Refused):
     """A body in a form that is not taken here, with the headers that name the forms that are."""

@@ -1,6 +1,7 @@
 """What every response tells caches and browsers: whom it is for, how long it holds, who may read it.
 
-Responses depend on the token of a request, so all of them have `Vary: Authorization` (RFC 9111, section 4.1).
+Responses depend on the token of a request and on the coding that a client takes, so all of them have
+`Vary: Accept-Encoding, Authorization` (RFC 9111, section 4.1).
 What a token opened is not stored by anybody (`private, no-store`); everything else may be stored and is
 revalidated before each use (`no-cache`), which the ETag makes cheap. It holds for errors and 304 as well.
 
@@ -32,6 +33,7 @@ READS: Final = frozenset({"GET", "HEAD"})
 
 _EXPOSE: Final[Header] = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
 _ANY_ORIGIN: Final[Header] = (b"access-control-allow-origin", b"*")
+VARY: Final = b"Accept-Encoding, Authorization"
 FOR_ALL: Final = b"no-cache"
 FOR_ONE: Final = b"private, no-store"
 _FOR_ALL: Final[Header] = (b"cache-control", FOR_ALL)
@@ -58,7 +60,7 @@ class SharedHeaders:
 
     def __init__(self, allowed_origins: Iterable[str] = ()) -> None:
         origins = [origin.rstrip("/").encode() for origin in allowed_origins]
-        vary = (b"vary", b"Authorization, Origin" if origins else b"Authorization")
+        vary = (b"vary", VARY + b", Origin" if origins else VARY)
         self._public: Final = header_block(_FOR_ALL, vary)
         self._private: Final = header_block(_FOR_ONE, vary)
         self._open: Final = header_block(_FOR_ALL, vary, _ANY_ORIGIN, _EXPOSE)

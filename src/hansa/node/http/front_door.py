@@ -13,22 +13,26 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from hansa.business.http.compression import Compressor
 from hansa.business.http.messages import Response, error_response, send_response
 from hansa.business.http.shared_headers import Header, HeaderBlock, SharedHeaders, has_token
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.core.identifiers import Entropy
 from hansa.core.measured_work import MeasuredWork
+from hansa.core.request_id import current_request, request_id, request_id_header
+from hansa.node.http.access_log import log_access
 from hansa.node.http.callers import ACCOUNT, Account
+from hansa.node.http.compressing import CompressingSend, may_be_compressed
 from hansa.node.http.fast_path import EXTENSION, FastPath
 from hansa.node.http.rest_headers import RestHeaders
-from hansa.node.http.traffic import Refusal, Traffic
+from hansa.node.http.traffic import WRITES, Refusal, Traffic
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Coroutine[Any, Any, None]]
 
-WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 DISK_RETRY_AFTER_S: Final = 30.0
 LEAGUE_PATH: Final = "/league/"
 STREAM_PATH: Final = "/stream"
@@ -59,7 +63,10 @@ class FrontDoor:
         traffic: Counts.
         is_disk_full: Whether writes are refused.
         clock: For the duration of requests.
+        entropy: For the identifiers of requests.
         allowed_origins: Web origins whose pages may send tokens.
+        compressor: For the bodies of responses.
+        has_access_log: Whether every request is logged.
     """
 
     def __init__(
@@ -69,17 +76,24 @@ class FrontDoor:
         traffic: Traffic,
         is_disk_full: Callable[[], bool],
         clock: Clock,
+        entropy: Entropy,
         allowed_origins: Iterable[str] = (),
+        *,
+        compressor: Compressor | None = None,
+        has_access_log: bool = False,
     ) -> None:
         self._business = business
         self._rest = rest
         self._traffic = traffic
         self._is_disk_full = is_disk_full
         self._clock = clock
+        self._entropy = entropy
+        self._compressor = compressor or Compressor()
+        self._has_access_log = has_access_log
         self._streams: set[asyncio.Task[Any]] = set()
         self._is_stopping = False
         self._shared = SharedHeaders()
-        self._rest_headers = RestHeaders(SharedHeaders(allowed_origins))
+        self._rest_headers = RestHeaders(SharedHeaders(allowed_origins), entropy)
 
     def stop_streams(self) -> None:
         """End the responses that have no end of their own, so that the server can stop."""
@@ -93,6 +107,7 @@ class FrontDoor:
         path: str = scope["path"]
         started_at_s = self._clock.monotonic()
         self._traffic.in_flight += 1
+        current_request.set(scope)
         surface, status = "business", CLIENT_CLOSED
         extensions = scope.get("extensions")
         account: Account | None = extensions.get(ACCOUNT) if extensions else None
@@ -104,7 +119,10 @@ class FrontDoor:
                 status = await self._answer_rest(scope, receive, send, account)
         finally:
             self._traffic.in_flight -= 1
-            self._traffic.count(surface, status, self._clock.monotonic() - started_at_s)
+            seconds = self._clock.monotonic() - started_at_s
+            self._traffic.count(surface, scope["method"], status, seconds)
+            if self._has_access_log:
+                log_access(request_id(scope, self._entropy), scope, surface, status, seconds)
 
     async def _answer_business(
         self, scope: MutableMapping[str, Any], receive: Receive, send: Send, account: Account | None
@@ -158,12 +176,15 @@ class FrontDoor:
                 answer_bytes += len(message.get("body", b""))
             await send(message)
 
+        final_send: Send = counting_send
+        if may_be_compressed(scope):
+            final_send = CompressingSend(self._compressor, counting_send)
         if path.endswith(STREAM_PATH):
             answered = self._answer_stream(scope, receive, counting_send, account)
         elif path.startswith(LEDGER_PATHS):
-            answered = self._answer_reader(scope, receive, counting_send, account)
+            answered = self._answer_reader(scope, receive, final_send, account)
         else:
-            answered = self._rest(scope, receive, counting_send)
+            answered = self._rest(scope, receive, final_send)
         work = MeasuredWork(answered, self._clock.monotonic)
         try:
             await work
@@ -194,7 +215,8 @@ class FrontDoor:
             account.end_ledger_read()
 
     def _error(self, scope: MutableMapping[str, Any], error: HansaError) -> Response:
-        return error_response(error).with_shared(self._shared_block(scope))
+        response = error_response(error).with_shared(self._shared_block(scope))
+        return response.with_headers(request_id_header(scope, self._entropy))
 
     def _shared_block(self, scope: MutableMapping[str, Any]) -> HeaderBlock:
         return self._shared.block(None, has_token=has_token(scope["headers"]), is_open=False)
@@ -203,7 +225,8 @@ class FrontDoor:
         self, scope: MutableMapping[str, Any], message: Message, account: Account | None
     ) -> None:
         """Tell caches and browsers whom a response is for, unless its maker did; and callers their budget."""
-        headers = [*message["headers"], *self._rest_headers.of(scope, message["headers"])]
+        own = message["headers"]
+        headers = [*own, *self._rest_headers.of(scope, message["status"], own)]
         if account is not None and account.is_spent:
             headers += account.headers()
         message["headers"] = headers

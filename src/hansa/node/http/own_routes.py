@@ -16,6 +16,7 @@ from hansa.business.hub import HubDispatcher
 from hansa.core.access import OPERATOR, Authenticate
 from hansa.core.cache import HasFigures
 from hansa.core.errors import Refused
+from hansa.core.histogram import Histogram
 from hansa.node.http.application import rest_application
 from hansa.node.http.traffic import Traffic
 from hansa.node.ledger_view import LedgerView
@@ -39,6 +40,7 @@ class OwnRoutes:
         traffic: Traffic,
         hub: HubDispatcher,
         caches: Sequence[HasFigures],
+        commit_times: Histogram,
         authenticate: Authenticate,
     ) -> None:
         self._store = store
@@ -47,6 +49,7 @@ class OwnRoutes:
         self._traffic = traffic
         self._hub = hub
         self._caches = caches
+        self._commit_times = commit_times
         self._authenticate = authenticate
 
     def routes(self) -> list[BaseRoute]:
@@ -102,6 +105,7 @@ class OwnRoutes:
             deliveries,
             [cache.figures for cache in self._caches],
             await self._ledger.waiting(),
+            self._commit_times,
         )
         return Response(text, headers={"Content-Type": CONTENT_TYPE, **FRESH})
 

@@ -11,12 +11,15 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
 
 from hansa.business.http.shared_headers import FOR_ALL, FOR_ONE, READS, Header, SharedHeaders
+from hansa.core.identifiers import Entropy
+from hansa.core.request_id import HEADER as REQUEST_ID
+from hansa.core.request_id import request_id_header
 from hansa.identity.requests import MEMBER_TOKEN_HEADER
 
 CACHE_CONTROL: Final = b"cache-control"
 CREDENTIALS: Final = frozenset({b"authorization", MEMBER_TOKEN_HEADER.lower().encode()})
 """Headers by which a caller is known, in lower case."""
-VARY: Final = f"Accept, Authorization, {MEMBER_TOKEN_HEADER}".encode()
+VARY: Final = f"Accept, Accept-Encoding, Authorization, {MEMBER_TOKEN_HEADER}".encode()
 """What such a response depends on, beside the origin."""
 OPEN_PREFIXES: Final = ("/league/",)
 OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
@@ -28,19 +31,23 @@ class RestHeaders:
 
     Args:
         shared: The origins that the operator allowed.
+        entropy: For the identifiers of requests.
     """
 
-    def __init__(self, shared: SharedHeaders) -> None:
+    def __init__(self, shared: SharedHeaders, entropy: Entropy) -> None:
         self._shared = shared
+        self._entropy = entropy
         self._vary: Final[Header] = (b"vary", VARY + b", Origin" if shared.varies_by_origin else VARY)
 
-    def of(self, scope: MutableMapping[str, Any], headers: Iterable[Header]) -> list[Header]:
-        """The further headers of the response to a request that has those already."""
+    def of(self, scope: MutableMapping[str, Any], status: int, headers: Iterable[Header]) -> list[Header]:
+        """The further headers of the response to a request, which has that status and those already."""
         requested = dict(scope["headers"])
         response = {name.lower(): value for name, value in headers}
         method, origin = scope["method"], requested.get(b"origin")
         has_token = not CREDENTIALS.isdisjoint(requested)
         added: list[Header] = [self._vary]
+        if status >= 400 or REQUEST_ID in requested:
+            added.append(request_id_header(scope, self._entropy))
         if CACHE_CONTROL not in response:
             added.append((CACHE_CONTROL, FOR_ONE if has_token else FOR_ALL))
         elif has_token and response[CACHE_CONTROL] == FOR_ALL:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from enum import StrEnum, unique
 from typing import Final
 
 import msgspec
 
-SURFACES = ("business", "league", "other")
+from hansa.core.histogram import Histogram
+
+WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+SURFACES: Final = ("business", "league", "other")
 """The TM Forum APIs; what members request of each other; health, metrics and pages."""
 
 
@@ -45,6 +49,10 @@ class Traffic:
         self._totals = {
             (surface, hundreds): RequestTotals() for surface in SURFACES for hundreds in range(1, 6)
         }
+        self._by_status: dict[tuple[str, int], RequestTotals] = {}
+        """The same by whole status, of those that have occurred: a look-up instead of arithmetic."""
+        self._reads = {surface: Histogram() for surface in SURFACES}
+        self._writes = {surface: Histogram() for surface in SURFACES}
         self.in_flight = 0
         self.connections = 0
         """Of clients; as are the following, as of a moment ago."""
@@ -59,11 +67,23 @@ class Traffic:
         """Count what the server refused by itself."""
         self.refused[reason] += 1
 
-    def count(self, surface: str, status: int, seconds: float) -> None:
+    @property
+    def durations(self) -> Mapping[tuple[str, bool], Histogram]:
+        """How long requests took, by surface and whether they write."""
+        return {
+            (surface, is_write): histogram
+            for is_write, histograms in ((False, self._reads), (True, self._writes))
+            for surface, histogram in histograms.items()
+        }
+
+    def count(self, surface: str, method: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
-        totals = self._totals[surface, min(max(status // 100, 1), 5)]
+        totals = self._by_status.get((surface, status))
+        if totals is None:
+            totals = self._by_status[surface, status] = self._totals[surface, min(max(status // 100, 1), 5)]
         totals.count += 1
         totals.seconds += seconds
+        (self._writes if method in WRITES else self._reads)[surface].observe(seconds)
 
     def totals(self) -> dict[tuple[str, str], RequestTotals]:
         """By (surface, status class); those that have occurred."""

@@ -68,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True):
     allow_private_networks: bool
     log_level: LogLevel
     log_format: LogFormat
+    access_log: bool
     ready_lag_max_events: int
     unknown_attributes: UnknownAttributes
     missing_attributes: MissingAttributes

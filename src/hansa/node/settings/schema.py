@@ -235,6 +235,14 @@ OWN_SETTINGS: Final = (
         "json",
     ),
     Setting(
+        "access_log",
+        "truth value",
+        False,
+        "Whether a line is logged for every request: its identifier, method, path, status, time and client, never its query "
+        "string.",
+        True,
+    ),
+    Setting(
         "ready_lag_max_events",
         "whole number",
         5000,

@@ -29,6 +29,7 @@ import msgspec
 from hansa.core.cache import Cache, HasFigures
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
+from hansa.core.histogram import Histogram
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.store.index.extraction import FINGERPRINTS, IndexedFields, Indexes
@@ -97,6 +98,8 @@ class SqliteStore:
         self._indexes = Indexes(plan)
         self._remove_file: Callable[[], object] | None = None
         self._changed = Signal(clock)
+        self.commit_times: Final = Histogram()
+        """How long commits took, each of the group of transactions that share it."""
         self._last_change = int(self._reader.rows("SELECT ifnull(max(seq), 0) FROM change")[0][0])
         self._index_by_plan()
         counts = self._reader.rows("SELECT type, own, public, status, count FROM entity_count")
@@ -117,7 +120,7 @@ class SqliteStore:
             self._totals,
             self._index_tail,
             self._reader.release_view,
-            self._checkpoints.commit,
+            self._commit_timed,
             self._on_commit,
             has_thread=bool(synchronous),  # where the disk is never waited for, a thread would gain nothing
         )
@@ -326,6 +329,11 @@ class SqliteStore:
         """Position of a cursor; 0 before its first move."""
         rows = self._reader.rows("SELECT position FROM cursor WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else 0
+
+    def _commit_timed(self) -> None:
+        started_at_s = self._clock.monotonic()
+        self._checkpoints.commit()
+        self.commit_times.observe(self._clock.monotonic() - started_at_s)
 
     @property
     def writes_waiting(self) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from typing import Final
 
+from hansa.business.http.conditional import is_named
 from hansa.business.http.messages import CONTENT_TYPE, Request, Response
 from hansa.business.models import Api
 from hansa.business.openapi import openapi_document
@@ -29,7 +30,7 @@ class Description:
         request.check_no_parameters()
         response = self._response if self._response is not None else await self._made()
         tag = dict(response.headers)[b"etag"]
-        if request.headers.get(b"if-none-match") == tag:
+        if is_named(request.headers.get(b"if-none-match", b""), tag):
             return Response(304, b"", ((b"etag", tag),))
         return response
 
