@@ -10,6 +10,7 @@ import pytest
 
 from hansa.core.limits import Limits
 from hansa.node.http.connection.protocol import HEAD_SIZE_MAX_BYTES
+from tests.support.conditions import until
 from tests.support.serving import Running, serving
 
 pytestmark = pytest.mark.league
@@ -89,3 +90,49 @@ async def test_requests_one_after_the_other_share_a_connection(running: Running)
 
 async def test_nonsense_is_refused(running: Running) -> None:
     assert (await running.exchange(b"\x16\x03\x01 what\r\n\r\n")).startswith(b"HTTP/1.1 400")
+
+
+async def test_a_refusal_is_read_by_a_client_that_still_sends(running: Running) -> None:
+    answer = await running.exchange(b"POST / HTTP/1.1\r\nHost : x\r\n\r\n", *[b"x" * 65_536] * 16)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b'"code":"malformed"' in answer
+
+
+async def test_a_client_that_reads_nothing_is_dropped_and_holds_little() -> None:
+    large = b"x" * 16_000_000
+
+    async def answer_large(_: Any, receive: Any, send: Any) -> None:
+        await receive()
+        length = (b"content-length", b"%d" % len(large))
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        await send({"type": "http.response.body", "body": large})
+
+    limits = Limits(stop_timeout_s=1.0, head_timeout_s=0.3, send_grace_s=0.3, unsent_max_bytes=40_000_000)
+    async with serving(answer_large, limits) as running:
+        connections = running.server.config.connections
+        deaf = [await asyncio.open_connection("127.0.0.1", running.port, limit=1) for _ in range(20)]
+        for _, writer in deaf:
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 4)
+        most = 0
+
+        def are_dropped() -> bool:
+            nonlocal most
+            most = max(most, connections.unsent_bytes)
+            return bool(most) and not connections.count
+
+        await until(are_dropped)
+        assert 0 < most <= 40_000_000
+        assert connections.unsent_bytes == 0
+        for _, writer in deaf:
+            writer.close()
+
+
+async def test_one_more_connection_is_always_served() -> None:
+    limits = Limits(stop_timeout_s=1.0, connections_max=30, connections_per_address_max=20)
+    async with serving(app, limits) as running:
+        held = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(100)]
+        answer = await running.exchange(b"GET / HTTP/1.1\r\nHost: x\r\n" + CLOSING)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert running.server.config.connections.count <= 20
+        for _, writer in held:
+            writer.close()
