@@ -18,12 +18,14 @@ from hansa.business.rules.paths import reference_index_paths
 from hansa.business.rules.references import ReferenceRules
 from hansa.core.errors import Code, Refused
 from hansa.core.policies import DeletionPolicy
-from hansa.store import Entity, Transaction
+from hansa.store import Entity, Referrer, Transaction
 
 """Outcome of deleting an entity that others refer to."""
 
 CHANGING: Final = frozenset({"patch", "replace", "delete"})
 REFERRERS_SHOWN_MAX: Final = 5
+REFERRERS_READ_FIRST: Final = 20
+"""Referrers that are examined before any further ones are read."""
 REFERRERS_READ_MAX: Final = 500
 """Referrers that are examined; where there are as many, one of them is assumed to prevent the deletion."""
 
@@ -50,12 +52,17 @@ class DeletionRules:
         """
         if self._policy == "warn":
             return
-        examined = await tx.referrers(self._referring[entity.type], entity.id, REFERRERS_READ_MAX)
-        names = [
-            f"{referrer.collection} {referrer.id!r}"
-            for referrer in examined
-            if self._prevents_deletion(referrer.collection, referrer.body, entity.id)
-        ]
+        examined: tuple[Referrer, ...] = ()
+        names: list[str] = []
+        for limit in (REFERRERS_READ_FIRST, REFERRERS_READ_MAX):  # few, mostly: their bodies may be large
+            examined = await tx.referrers(self._referring[entity.type], entity.id, limit)
+            names = [
+                f"{referrer.collection} {referrer.id!r}"
+                for referrer in examined
+                if self._prevents_deletion(referrer.collection, referrer.body, entity.id)
+            ]
+            if names or len(examined) < limit:
+                break
         if not names and len(examined) == REFERRERS_READ_MAX:
             raise Refused(
                 Code.STILL_REFERENCED,

@@ -10,8 +10,8 @@ million).
 References have no index. A row for each identifier that an entity refers to would be a page to be written for
 nearly each of them; yet referrers are looked up only when something is deleted. So there is one short row for
 each entity that refers to any: the *fingerprints* of the identifiers to which it refers, a hash of eight
-bytes each. All rows are scanned, some ten million fingerprints a second, and the entities of those that match
-are examined, since two identifiers may have the same fingerprint.
+bytes each. An engine indexes them later, many together; the entities that have one are examined, since two
+identifiers may have the same fingerprint.
 
 A *posting* is an attribute (column or path) with one of its values: what entities are looked up by, and what
 totals are counted of.

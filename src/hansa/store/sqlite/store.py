@@ -48,6 +48,7 @@ from hansa.store.records import (
 from hansa.store.sql import SqlRead, statements_for
 from hansa.store.sqlite.commit.checkpoints import Checkpoints
 from hansa.store.sqlite.commit.group import CollectionCache, CommitGroup, RowNumbers
+from hansa.store.sqlite.commit.reference_index import TAIL_ENTITIES_MAX, TAIL_LENGTH
 from hansa.store.sqlite.commit.transaction import SqliteTransaction
 from hansa.store.sqlite.commit.writer import GroupWriter, TransactionScope
 from hansa.store.sqlite.database.connection import Synchronous, open_for_writing
@@ -135,6 +136,9 @@ class SqliteStore:
             limits.answer_size_max_bytes,
         )
         self._index_fill: asyncio.Task[None] | None = None
+        self._reference_fill: asyncio.Task[None] | None = None
+        self._references_due = 0
+        """The number of an entity with which the tail of the index of references is looked at again."""
         self._reader.share_view()
 
     @classmethod
@@ -194,8 +198,9 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Commit what waits for its commit, copy the log into the database, and close the file."""
-        if self._index_fill is not None:
-            await self._index_fill
+        for filling in (self._index_fill, self._reference_fill):
+            if filling is not None:
+                await filling
         await self._writer.close()
         await self._searches.close()
         self._reader.close()
@@ -391,6 +396,22 @@ class SqliteStore:
             self._index_fill = asyncio.create_task(fill(), context=contextvars.Context())
         return self._index_fill
 
+    def _start_reference_fill(self) -> None:
+        """Begin to put the tail of the index of references into its table, unless that is under way."""
+
+        async def fill() -> None:
+            try:
+                with contextlib.suppress(HansaError):  # the next write reports what is wrong
+                    while self._reader.rows(TAIL_LENGTH)[0][0] > TAIL_ENTITIES_MAX:
+                        async with self.transaction() as tx:
+                            await tx.index_references()
+            finally:
+                self._references_due = self._writer.last_entity + TAIL_ENTITIES_MAX // 4
+                self._reference_fill = None
+
+        if self._reference_fill is None:
+            self._reference_fill = asyncio.create_task(fill(), context=contextvars.Context())
+
     async def _fill_index_tail(self, *, wait: bool) -> None:
         """A list needs the tail: have it put into the table, and wait for that if possible and `wait`."""
         filling = self._start_index_fill()
@@ -407,6 +428,8 @@ class SqliteStore:
         self._checkpoints.check()
         if self._index_tail.is_full:
             self._start_index_fill()
+        if self._writer.last_entity > self._references_due:
+            self._start_reference_fill()
         if last_change > self._last_change:
             self._last_change = last_change
             self._changed.notify()

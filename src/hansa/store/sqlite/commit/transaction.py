@@ -14,6 +14,7 @@ from hansa.core.errors import HansaError
 from hansa.store.index.extraction import IndexedFields, Indexes, IndexKey, described_numbers, fingerprint_of
 from hansa.store.records import Entity, EntityDraft, Operation, Referrer
 from hansa.store.sql import Parameter, Row, SqlWrite, insert, placeholders, statements_for, upsert
+from hansa.store.sqlite.commit import reference_index
 from hansa.store.sqlite.commit.group import CommitGroup
 from hansa.store.sqlite.database.connection import as_ours
 from hansa.store.sqlite.database.rows import (
@@ -216,9 +217,15 @@ class SqliteTransaction:
         self._replace_index_rows(
             number, after.index, public=draft.public, before=before.index, unchanged=unchanged
         )
-        if (before.fingerprints, current.type) != (after.fingerprints, draft.type):
+        if (before.fingerprints, current.type, current.origin) != (
+            *(after.fingerprints, draft.type, draft.origin),
+        ):
             self._delete_fingerprints(current.type, number, before.fingerprints)
             self._insert_fingerprints(draft.type, number, after.fingerprints)
+            if draft.origin is None and after.fingerprints:
+                collection = self._indexes.of(draft.type).number
+                rows = reference_index.fingerprint_rows(collection, number, after.fingerprints)
+                self._run_all(reference_index.INSERT_INDEXED, rows)
         kind_before = (current.type, current.origin is None, current.public == 1, current.status)
         self.changes.deltas += (
             Delta(kind_before, before.postings, -1, number),
@@ -284,14 +291,8 @@ class SqliteTransaction:
     async def referrers(self, collections: Sequence[str], target_id: str, limit: int) -> tuple[Referrer, ...]:
         """Entities of this marketplace that have the fingerprint of an identifier."""
         numbers = [self._indexes.of(collection).number for collection in collections]
-        rows = self.run(
-            "SELECT entity.id, entity.type, entity.body FROM entity_reference "  # noqa: S608 - placeholders only
-            "JOIN entity ON entity.number = entity_reference.entity "
-            f"WHERE entity_reference.collection IN ({placeholders(len(numbers))}) "
-            "AND instr(entity_reference.marks, ?) "
-            "AND entity.origin IS NULL AND entity.id <> ? AND entity.parent IS NOT ? LIMIT ?",
-            (*numbers, fingerprint_of(target_id), target_id, target_id, limit),
-        )
+        fingerprint = fingerprint_of(target_id)
+        rows = self.run(*reference_index.referrers(numbers, fingerprint, target_id, limit))
         return tuple(Referrer(*row) for row in rows)
 
     async def below(self, collections: Sequence[str], parent_id: str, limit: int) -> tuple[str, ...]:
@@ -329,6 +330,8 @@ class SqliteTransaction:
         for number in described_numbers(collection, indexed_by):
             self.run("DELETE FROM entity_index WHERE attribute = ?", (number,))
         self.run("DELETE FROM entity_reference WHERE collection = ?", (index.number,))
+        for sql in reference_index.CLEAR:
+            self.run(sql)
         last = 0
         counts: dict[tuple[bool, bool, str | None], int] = {}
         while rows := self.run(
@@ -387,6 +390,21 @@ class SqliteTransaction:
         self.run(MOVE_TAIL, (last,))
         self._group.tail_after = self.changes.tail_moved_to = last
 
+    async def index_references(self) -> None:
+        """Put the first entities of the tail of references into its table; yields between parts."""
+        ((after, end),) = self.run(reference_index.NEXT_END)
+        numbers = [self._indexes.of(collection).number for collection in self._indexes.planned]
+        rows = [
+            row
+            for collection, number, fingerprints in self.run(*reference_index.unindexed(numbers, after, end))
+            for row in reference_index.fingerprint_rows(collection, number, fingerprints)
+        ]
+        rows.sort()
+        for start in range(0, len(rows), reference_index.ROWS_AT_ONCE):
+            self._run_all(reference_index.INSERT, rows[start : start + reference_index.ROWS_AT_ONCE])
+            await self._clock.sleep(0)
+        self.run(reference_index.MOVE_TAIL, (end,))
+
     def _append_change(
         self, of: Entity | EntityDraft, operation: Operation, status: str | None, *, is_pending: bool
     ) -> None:
@@ -437,7 +455,10 @@ class SqliteTransaction:
 
     def _delete_fingerprints(self, collection: str, number: int, fingerprints: bytes) -> None:
         if fingerprints:
-            self.run(_DELETE_FINGERPRINTS, (self._indexes.of(collection).number, number))
+            collection_number = self._indexes.of(collection).number
+            self.run(_DELETE_FINGERPRINTS, (collection_number, number))
+            rows = reference_index.fingerprint_rows(collection_number, number, fingerprints)
+            self._run_all(reference_index.DELETE, rows)
 
 
 def _decoded(body: bytes) -> dict[str, Any]:

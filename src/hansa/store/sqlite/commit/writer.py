@@ -96,6 +96,11 @@ class GroupWriter:
         """Of the one before it."""
 
     @property
+    def last_entity(self) -> int:
+        """The number of the newest entity, also where its commit is under way."""
+        return self._numbers.last[0]
+
+    @property
     def waiting(self) -> int:
         """Transactions and creates that run, or wait for the lock or their commit."""
         return len(self._members) + len(self._committing) + len(self._write_lock)

@@ -405,6 +405,18 @@ DELETE FROM cursor WHERE name = 'follower';
 """
 """Every head of the ledger has a state; earlier stores lost sight of some."""
 
+_REFERENCE_INDEX: Final = """
+CREATE TABLE reference_index (
+  fingerprint BLOB NOT NULL,
+  collection INTEGER NOT NULL,
+  entity INTEGER NOT NULL,
+  PRIMARY KEY (fingerprint, collection, entity)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE reference_tail (after INTEGER NOT NULL) STRICT;
+INSERT INTO reference_tail VALUES (0);
+"""
+"""Who refers to an entity: `hansa.store.sqlite.commit.reference_index`. Filled while the store is open."""
+
 MIGRATIONS: Final = (
     f"{_ENTITIES}{_PUBLICATIONS}{_RETRIEVALS}{_SUBSCRIPTIONS}{_JOBS}",
     _INDEX_TAIL,
@@ -412,5 +424,6 @@ MIGRATIONS: Final = (
     _CLAIMS,
     _SUBSCRIBERS,
     _REPLICA_STATES,
+    _REFERENCE_INDEX,
 )
 """Migration n is element n - 1. A released one is never edited."""

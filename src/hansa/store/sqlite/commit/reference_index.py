@@ -1,0 +1,79 @@
+"""Who refers to an entity: the index of references, and its tail.
+
+What an entity refers to is one short row of fingerprints (`entity_reference`). To look through all of these
+rows takes time that grows with the catalogue: 98 ms of a million entities. So own entities have a row in
+`reference_index` for each of their fingerprints. Written by each create, these rows would be a page each; so
+the newest entities, the *tail*, have none yet. `reference_tail` says after which number the tail begins. When
+it has `TAIL_ENTITIES_MAX` entities, the store puts some of them into the table, sorted, in a transaction of
+its own. A look-up reads the table, and the fingerprints of the tail.
+
+Replicas are not in the table: only entities of this marketplace prevent a deletion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from hansa.store.sql import Parameter, placeholders
+
+FINGERPRINT_BYTES: Final = 8
+TAIL_ENTITIES_MAX: Final = 4000
+"""Entities without rows in the table; to look through them takes half a millisecond."""
+ENTITIES_AT_ONCE: Final = 2000
+"""Entities that one transaction puts into the table."""
+ROWS_AT_ONCE: Final = 1000
+"""Rows that are put into the table within one turn of the loop; some two milliseconds."""
+
+AFTER: Final = "(SELECT after FROM reference_tail)"
+"""In SQL, the number after which the tail begins."""
+TAIL_LENGTH: Final = f"SELECT ifnull(max(number), 0) - {AFTER} FROM entity"  # noqa: S608 - a constant
+NEXT_END: Final = f"SELECT {AFTER}, min({AFTER} + {ENTITIES_AT_ONCE}, ifnull(max(number), 0)) FROM entity"  # noqa: S608 - constants
+MOVE_TAIL: Final = "UPDATE reference_tail SET after = ?"
+INSERT: Final = "INSERT OR IGNORE INTO reference_index VALUES (?, ?, ?)"
+INSERT_INDEXED: Final = f"INSERT OR IGNORE INTO reference_index SELECT ?1, ?2, ?3 WHERE ?3 <= {AFTER}"
+"""The same, unless the entity is in the tail."""
+DELETE: Final = "DELETE FROM reference_index WHERE fingerprint = ? AND collection = ? AND entity = ?"
+CLEAR: Final = ("DELETE FROM reference_index", "UPDATE reference_tail SET after = 0")
+
+Row = tuple[bytes, int, int]
+"""Fingerprint, number of the collection, number of the entity."""
+
+
+def fingerprint_rows(collection: int, number: int, fingerprints: bytes) -> list[Row]:
+    """The rows of an entity."""
+    assert len(fingerprints) % FINGERPRINT_BYTES == 0, "fingerprints have one length"
+    starts = range(0, len(fingerprints), FINGERPRINT_BYTES)
+    return [(fingerprints[start : start + FINGERPRINT_BYTES], collection, number) for start in starts]
+
+
+def unindexed(collections: Sequence[int], after: int, end: int) -> tuple[str, tuple[Parameter, ...]]:
+    """SQL for the fingerprints of own entities: collection, entity, fingerprints."""
+    return (
+        (
+            "SELECT r.collection, r.entity, r.marks FROM entity_reference AS r "  # noqa: S608 - placeholders only
+            "CROSS JOIN entity AS e ON e.number = r.entity "
+            f"WHERE r.collection IN ({placeholders(len(collections))}) AND r.entity > ? AND r.entity <= ? "
+            "AND e.origin IS NULL"
+        ),
+        (*collections, after, end),
+    )
+
+
+def referrers(
+    collections: Sequence[int], fingerprint: bytes, target_id: str, limit: int
+) -> tuple[str, tuple[Parameter, ...]]:
+    """SQL for the own entities that have a fingerprint: id, type, body."""
+    chosen = placeholders(len(collections))
+    return (
+        (
+            "SELECT e.id, e.type, e.body FROM ("  # noqa: S608 - placeholders only
+            f"SELECT entity FROM reference_index WHERE fingerprint = ? AND collection IN ({chosen}) "
+            "UNION ALL "
+            f"SELECT entity FROM entity_reference WHERE collection IN ({chosen}) AND entity > {AFTER} "
+            "AND instr(marks, ?)) AS r "
+            "CROSS JOIN entity AS e ON e.number = r.entity "
+            "WHERE e.origin IS NULL AND e.id <> ? AND e.parent IS NOT ? LIMIT ?"
+        ),
+        (fingerprint, *collections, *collections, fingerprint, target_id, target_id, limit),
+    )

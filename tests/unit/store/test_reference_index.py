@@ -1,0 +1,106 @@
+"""Who refers to an entity is looked up in an index with a short tail, however many entities there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hansa.store.index.plan import CollectionPlan
+from hansa.store.sqlite.commit import reference_index
+from hansa.store.sqlite.store import SqliteStore
+from tests.unit.store.drafts import OFFERING, draft, opened, put
+
+PLAN = {OFFERING: CollectionPlan(references=(("category", "id"), ("relatedParty", "id")))}
+
+
+@pytest.fixture(autouse=True)
+def short_tail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tail is put into the table when it has four entities, two at a time."""
+    monkeypatch.setattr("hansa.store.sqlite.store.TAIL_ENTITIES_MAX", 4)
+    monkeypatch.setattr(
+        reference_index,
+        "NEXT_END",
+        reference_index.NEXT_END.replace(str(reference_index.ENTITIES_AT_ONCE), "2"),
+    )
+
+
+async def referring(store: SqliteStore, target: str, limit: int = 500) -> set[str]:
+    async with store.transaction() as tx:
+        return {one.id for one in await tx.referrers([OFFERING], target, limit)}
+
+
+async def settled(store: SqliteStore) -> None:
+    """Wait until the tail is short."""
+    while store._reference_fill is not None:
+        await store._reference_fill
+
+
+steps = st.lists(
+    st.tuples(
+        st.integers(0, 9),
+        st.sampled_from(("put", "delete", "replica")),
+        st.lists(st.integers(0, 4), max_size=3),
+        st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+@given(steps)
+@settings(deadline=None, max_examples=60)
+async def test_referrers_are_those_that_refer_after_any_writes(
+    writes: Sequence[tuple[int, str, list[int], bool]],
+) -> None:
+    model: dict[str, tuple[set[str], bool]] = {}
+    async with opened(plan=PLAN) as store:
+        for number, step, targets, waits in writes:
+            name = f"e{number}"
+            if step == "delete":
+                async with store.transaction() as tx:
+                    await tx.delete(name)
+                model.pop(name, None)
+            else:
+                origin = "did:web:other.example" if step == "replica" else None
+                references: Any = [{"id": f"c{target}"} for target in targets]
+                await put(store, draft(name, category=references, origin=origin))
+                model[name] = {f"c{target}" for target in targets}, origin is None
+            if waits:
+                await settled(store)
+        for target in range(5):
+            expected = {name for name, (ids, is_own) in model.items() if is_own and f"c{target}" in ids}
+            assert await referring(store, f"c{target}") == expected
+
+
+async def test_a_look_up_reads_the_index_and_a_short_tail_alone() -> None:
+    async with opened(plan=PLAN) as store:
+        await put(store, *(draft(f"e{n}", category={"id": f"c{n}"}) for n in range(500)))
+        await settled(store)
+        ((length,),) = await store.sql.fetch(reference_index.TAIL_LENGTH)
+        assert length <= 4
+        number = store._indexes.of(OFFERING).number
+        sql, parameters = reference_index.referrers([number], b"12345678", "x", 5)
+        plan = [str(row[-1]) for row in await store.sql.fetch("EXPLAIN QUERY PLAN " + sql, parameters)]
+        assert not [
+            step
+            for step in plan
+            if step.startswith("SCAN") and step.split()[1] not in {"r", "reference_tail"}
+        ], plan
+        assert await referring(store, "c7") == {"e7"}
+
+
+async def test_another_plan_fills_the_index_anew(tmp_path: Any) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path, plan=PLAN) as store:
+        await put(store, *(draft(f"e{n}", category={"id": "c"}, place={"id": "p"}) for n in range(20)))
+        await settled(store)
+        assert len(await referring(store, "c")) == 20
+    other = {OFFERING: CollectionPlan(references=(("place", "id"),))}
+    async with opened(path, plan=other) as store:
+        assert (await referring(store, "c"), len(await referring(store, "p"))) == (set(), 20)
+        await put(store, draft("new", place={"id": "p"}))
+        await settled(store)
+        assert (await referring(store, "c"), len(await referring(store, "p"))) == (set(), 21)
