@@ -20,6 +20,7 @@ from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.batches import BatchSigner
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
+from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.events import CREATE, EntityVersion, LifecycleEvent, encode_event, event_name, event_time
 from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import SigningKey
@@ -32,10 +33,11 @@ from hansa.pubsub.bus import Bus
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
+from hansa.replication.continuity.publication_walk import PublicationWalk
 from hansa.replication.follower import ConsumeCondition, consume_all
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
-from hansa.store import EntityDraft, Store
+from hansa.store import Entity, EntityDraft, Store
 from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import retrievals
 from tests.support.asgi import AsgiClient
@@ -76,6 +78,10 @@ class Marketplace:
         self.bus: Bus
         self.store: Store
         self.backlog: Backlog
+        self.walk: PublicationWalk
+        self.rule = "first"
+        self.is_public: Callable[[Entity], bool] = lambda one: one.public or one.pending is not None
+        self.distribution: Distribution[Entity] = WHOLE_ENTITIES
         self.publisher: Publisher
         self.follower: Follower
         self.retriever: Retriever
@@ -104,6 +110,7 @@ class Marketplace:
             did=self.did,
             clock=league.clock,
             limits=league.limits,
+            distribution=self.distribution,
         )
         application = rest_application(routes(context))
         league.network.applications[self.endpoint] = application
@@ -117,6 +124,7 @@ class Marketplace:
         signer = MemberSigner(self.key, self.did, clock, self.entropy, limits)
         self.publisher = Publisher(
             *(self.store, self.bus, registry, self.signer, TYPES, clock, self.entropy, limits),
+            distribution=self.distribution,
             references=lambda entity: ids_in(msgspec.json.decode(entity.body)),
             backlog=backlog,
         )
@@ -143,6 +151,9 @@ class Marketplace:
             self.entropy,
             limits,
         )
+        self.walk = PublicationWalk(
+            *(self.store, self.rule, self.is_public, backlog.due, clock, self.entropy, limits)
+        )
         self._tasks = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
@@ -150,6 +161,7 @@ class Marketplace:
             tasks.create_task(self.publisher.run())
             tasks.create_task(self.follower.run())
             tasks.create_task(self.retriever.run())
+            tasks.create_task(self.walk.run())
 
     @property
     def is_running(self) -> bool:

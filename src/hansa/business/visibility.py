@@ -8,12 +8,13 @@ a change of a private attribute is no new version there. A replica holds what it
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
-from hansa.business.models import Models
+from hansa.business.models import PUBLIC_STATUSES, Models
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.work import Checkpoint
@@ -24,7 +25,30 @@ class PublicParts:
     """Separates the public part of entities."""
 
     def __init__(self, models: Models) -> None:
+        self._models = models
         self._private = models.private_attributes
+
+    def rule(self) -> str:
+        """Digest of what is public and which part of it, of every type: another one for another rule; hex."""
+        types = []
+        for collection in sorted(self._models.catalogue_types):
+            _, resource = self._models.served(collection)
+            machine = self._models.lifecycle(resource)
+            states = sorted(machine.public) if machine is not None else []
+            private = sorted(self._private.get(collection, ()))
+            types.append((collection, resource.status_attribute, resource.has_lifecycle, states, private))
+        described = msgspec.json.encode((sorted(PUBLIC_STATUSES), types))
+        return hashlib.sha256(described).hexdigest()
+
+    def is_public(self, entity: Entity) -> bool:
+        """Whether an entity of this marketplace may be public, by its type and its state."""
+        if entity.type not in self._models.catalogue_types:
+            return False
+        _, resource = self._models.served(entity.type)
+        status = None
+        if resource.status_attribute is not None:
+            status = msgspec.json.decode(entity.body).get(resource.status_attribute)
+        return self._models.is_public(entity.type, status if isinstance(status, str) else None)
 
     def has_private(self, collection: str) -> bool:
         """Whether entities of a collection can have a part that is not public."""

@@ -147,6 +147,11 @@ FIGURES: Final = (
     Figure("hansa_events_refused_total", "counter", "Events of ours that the ledger refused."),
     Figure("hansa_submissions_failed_total", "counter", "Submissions that have to be repeated."),
     Figure("hansa_events_followed_total", "counter", "Events read from the ledger."),
+    Figure(
+        "hansa_entities_compared_total",
+        "counter",
+        "Entities of ours compared again, since this release publishes by another rule.",
+    ),
     Figure("hansa_exchanges_total", "counter", "Requests for entities sent to other members."),
     Figure("hansa_exchanges_failed_total", "counter", "Those that were not answered as they should be."),
     Figure("hansa_entities_stored_total", "counter", "Replicas stored."),

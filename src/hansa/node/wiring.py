@@ -79,6 +79,7 @@ from hansa.pubsub.engine import RPC_SOCKET
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.continuity.binding import bind_store, is_continued
+from hansa.replication.continuity.publication_walk import PublicationWalk
 from hansa.replication.own_claims import References
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
@@ -204,6 +205,7 @@ class Replication(NamedTuple):
     follower: Follower
     retriever: Retriever
     control: ReplicaControl
+    walk: PublicationWalk
 
 
 def replication_parts(
@@ -234,6 +236,10 @@ def replication_parts(
             *(ReplicaCheck(models, clock), f"{__version__} {models_digest()}"),
         ),
         ReplicaControl(store, registry, backlog, clock, entropy, limits),
+        PublicationWalk(
+            *(store, parts.rule(), parts.is_public, backlog.due),
+            *(clock, entropy, limits),
+        ),
     )
 
 
@@ -258,7 +264,7 @@ def status_parts(
         lambda: replication.follower.is_ledger_behind,
         *(children.guard, children.blocks, clock),
     )
-    done = partial(counters, publisher, replication.follower, replication.retriever)
+    done = partial(counters, publisher, replication.follower, replication.retriever, replication.walk)
     reporter = StatusReporter(
         *(settings, store, ledger, registry, view, done, tasks),
         *(children.all, children.guard, health, clock),
@@ -310,7 +316,7 @@ class Marketplace:
         children.add_tasks(self.tasks, self.bus, self.clients.to_members)
         for name, run in (
             ("registry", registry.follow), ("publisher", replication.publisher.run), ("follower", replication.follower.run),
-            ("retriever", replication.retriever.run), ("hub", hub.run), ("jobs", jobs.run),
+            ("retriever", replication.retriever.run), ("hub", hub.run), ("jobs", jobs.run), ("publication walk", replication.walk.run),
         ):  # fmt: skip
             self.tasks.add(name, run)
 

@@ -11,6 +11,7 @@ from hansa.core.clock import Clock, rfc3339
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.pubsub.bus import LedgerStatus
+from hansa.replication.continuity.publication_walk import PublicationWalk
 from hansa.replication.follower import Follower
 from hansa.replication.intake import now_ms
 from hansa.replication.publisher import PUBLISHER_CURSOR, Publisher
@@ -75,6 +76,8 @@ class ReplicationCounters(msgspec.Struct, frozen=True):
     """Own events that the ledger refused."""
     submissions_failed: int
     events_followed: int
+    entities_compared: int
+    """Own entities looked at again, since this release publishes by another rule than the one before it."""
     exchanges: int
     exchanges_failed: int
     entities_stored: int
@@ -206,8 +209,10 @@ class ReplicationView:
         )
 
 
-def counters(publisher: Publisher, follower: Follower, retriever: Retriever) -> ReplicationCounters:
-    """What publisher, follower and retriever have done since the start."""
+def counters(
+    publisher: Publisher, follower: Follower, retriever: Retriever, walk: PublicationWalk
+) -> ReplicationCounters:
+    """What publisher, follower, retriever and the walk over publications have done since the start."""
     published, followed, retrieved = publisher.counters, follower.counters, retriever.counters
     return ReplicationCounters(
         events_published=published.events_committed,
@@ -215,6 +220,7 @@ def counters(publisher: Publisher, follower: Follower, retriever: Retriever) -> 
         events_refused=published.events_refused,
         submissions_failed=published.submissions_failed,
         events_followed=followed.events_read,
+        entities_compared=walk.compared,
         exchanges=retrieved.exchanges,
         exchanges_failed=retrieved.exchanges_failed,
         entities_stored=retrieved.entities_stored,

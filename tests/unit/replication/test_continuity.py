@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import SystemClock
 from hansa.core.errors import Code, Fatal
 from hansa.node.folder import GENESIS, LEDGER, init_member, load_genesis
 from hansa.node.settings.loading import load_settings
 from hansa.node.wiring import assemble
 from hansa.replication.continuity.binding import bind_store, is_continued
-from hansa.store.tables import publications, retrievals
-from tests.support.league import League
+from hansa.store import Entity
+from hansa.store.tables import facts, publications, retrievals
+from tests.support.league import League, Marketplace
 
 CLOCK = SystemClock()
 NAMES = ("lubeck", "bergen")
@@ -183,3 +186,79 @@ async def test_a_store_that_reads_the_ledger_again_changes_nothing_that_it_has()
         assert await bergen.store.last_change() == changes
         (origin,) = await retrievals.origins(bergen.store)
         assert (origin.heads, origin.stored, origin.deleted, origin.unaccounted) == (10, 9, 1, 0)
+
+
+class WithoutRating:
+    """A rule of a later release: the rating is private."""
+
+    def published(self, entity: Entity) -> Entity:
+        body = msgspec.json.decode(entity.body)
+        if body.pop("rating", None) is None:
+            return entity
+        part = canonical_json(body)
+        return msgspec.structs.replace(entity, body=part, hashlink=hashlink(part))
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+async def test_an_attribute_that_another_release_makes_private_leaves_the_others(
+    is_interrupted: bool, tmp_path: Path
+) -> None:
+    async with League(NAMES, folder=tmp_path) as league:
+        lubeck, bergen = league.marketplaces
+        league.start()
+        names = [f"{number:03}" for number in range(250)]
+        await lubeck.put_many(
+            [(lubeck.id(name), "Launched", "ProductOffering", {"rating": "AAA"}) for name in names]
+        )
+        await league.settle()
+        assert lubeck.walk.compared <= 250
+        await lubeck.stop()
+        await lubeck.close()
+        await open_with(lubeck, WithoutRating(), "second")
+        if is_interrupted:
+            await league.run(0.05)
+            await lubeck.restart()
+        await league.settle()
+        await league.until(lambda: is_walked(lubeck))
+        await league.settle()
+        for name in names:
+            entity = await bergen.store.entity(lubeck.id(name))
+            assert entity is not None
+            assert b"AAA" not in entity.body
+        assert await bergen.evidence() == set()
+        published = (await bergen.bus.ledger()).position
+        await lubeck.restart()  # once is enough
+        await league.run(5)
+        assert lubeck.walk.compared == 0
+        assert (await bergen.bus.ledger()).position == published == 500
+
+
+async def open_with(member: Marketplace, distribution: WithoutRating, rule: str) -> None:
+    member.distribution, member.rule = distribution, rule
+    await member.open()
+    member.start()
+
+
+async def is_walked(member: Marketplace) -> bool:
+    return await facts.value(member.store, "publication_rule") == member.rule
+
+
+async def test_what_another_release_makes_public_or_private_is_published_or_withdrawn(tmp_path: Path) -> None:
+    async with League(NAMES, folder=tmp_path) as league:
+        lubeck, bergen = league.marketplaces
+        league.start()
+        draft_id = await lubeck.put("draft", "In test")
+        public_id = await lubeck.put("public", "Retired")
+        bound_id = await lubeck.put_bound("In test")
+        await league.settle()
+        assert set(await bergen.catalogue()) == {public_id}
+        lubeck.is_public = lambda entity: b"In test" in entity.body
+        lubeck.rule = "second"
+        await lubeck.restart()
+        await league.until(lambda: is_walked(lubeck))
+        await league.settle()
+        assert set(await bergen.catalogue()) == {draft_id, bound_id}
+        assert await bergen.catalogue() == await lubeck.catalogue()
+        private = await lubeck.store.entity(public_id)
+        assert private is not None
+        assert not private.public

@@ -1,0 +1,135 @@
+"""The walk that compares own entities with what is published of them, when the rule of publishing is another.
+
+What is public, and which attributes of it, is decided by the release, from its models. When a release decides
+otherwise than the one before it, nothing changes in the store, so no event would say so: entities that the
+others requested by their earlier hash could not be retrieved, and an attribute that is private now would stay
+with them. So the store knows the digest of the rule by which its entities were last compared
+(`publication_rule`). When it is another one, all own entities are looked at once more, in the order of their
+identifiers: what is public now is made so, what is no more is withdrawn, and what is published in another
+form is announced as the next version.
+
+The walk runs beside everything else, a page in a transaction, with its place in the store
+(`publication_walk`), so that it continues after a restart; and no faster than the publisher, which does the
+comparing, follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+import structlog
+
+from hansa.core.backoff import Retry
+from hansa.core.clock import Clock
+from hansa.core.identifiers import Entropy
+from hansa.core.limits import Limits
+from hansa.core.signal import Signal
+from hansa.store import Entity, EntityDraft, Store
+from hansa.store.tables import facts, publications
+
+PAGE_SIZE: Final = 100
+BACKOFF_MIN_S: Final = 0.1
+
+log = structlog.get_logger()
+
+
+class PublicationWalk:
+    """Compares all own entities with what is published of them, once for each rule.
+
+    Args:
+        store: Has them.
+        rule: Digest of the rule.
+        is_public: Whether an entity may be published, as the rule says.
+        changed: Wakes the publisher.
+        clock: For back-off.
+        entropy: For back-off.
+        limits: `publish_backoff_max_s`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rule: str,
+        is_public: Callable[[Entity], bool],
+        changed: Signal,
+        clock: Clock,
+        entropy: Entropy,
+        limits: Limits,
+    ) -> None:
+        self._store = store
+        self._rule = rule
+        self._is_public = is_public
+        self._changed = changed
+        self._retry = Retry("publication walk", clock, entropy, BACKOFF_MIN_S, limits.publish_backoff_max_s)
+        self._compared = 0
+
+    @property
+    def compared(self) -> int:
+        """How many entities were compared since the start."""
+        return self._compared
+
+    async def run(self) -> None:
+        """Walk, when that has not been done for this rule; then wait until cancelled.
+
+        Raises:
+            Fatal: The store is damaged.
+        """
+        await self.walk()
+        await asyncio.Event().wait()
+
+    async def walk(self) -> None:
+        """Compare all own entities, unless that has been done for this rule.
+
+        Raises:
+            Fatal: The store is damaged.
+        """
+        if await facts.value(self._store, "publication_rule") == self._rule:
+            return
+        after = await self._place()
+        log.info("publication_walk_started", is_continued=bool(after))
+        async for page in self._store.scan(own_only=True, public_only=False, after_id=after, limit=PAGE_SIZE):
+            await self._retry(partial(self._compare, page))
+            self._compared += len(page)
+            self._changed.notify()
+            await self._wait_for_publisher()
+        await self._retry(self._finish)
+        log.info("publication_walk_finished", entities=self._compared)
+
+    async def _place(self) -> str:
+        """Identifier after which an earlier walk by the same rule was interrupted; empty: the beginning."""
+        rule, _, after = (await facts.value(self._store, "publication_walk") or "").partition(" ")
+        return after if rule == self._rule else ""
+
+    async def _compare(self, page: Sequence[Entity]) -> None:
+        async with self._store.transaction() as tx:
+            for known in page:
+                entity = await tx.entity(known.id)
+                if entity is None or entity.origin is not None:
+                    continue
+                is_public = self._is_public(entity)
+                if is_public != (entity.public or entity.pending is not None):
+                    # What becomes public is so when its claim is committed, as an entity that is created.
+                    await tx.put(
+                        EntityDraft(
+                            *(entity.id, entity.type, entity.body, entity.hashlink, False),
+                            parent=entity.parent,
+                            is_pending=is_public,
+                        )
+                    )
+            await publications.mark_due(tx, [entity.id for entity in page])
+            await facts.record(tx, "publication_walk", f"{self._rule} {page[-1].id}")
+
+    async def _wait_for_publisher(self) -> None:
+        while True:
+            seen = self._changed.count
+            if len(await publications.due(self._store, PAGE_SIZE)) < PAGE_SIZE:
+                return
+            await self._changed.wait(seen)
+
+    async def _finish(self) -> None:
+        async with self._store.transaction() as tx:
+            await facts.record(tx, "publication_rule", self._rule)
+            await facts.remove(tx, "publication_walk")
