@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
-from hansa.core.errors import Code, Unavailable
+from hansa.core.errors import Code, HansaError, Unavailable
 
 SMALL_MAX_BYTES: Final = 16_384
 """Of a value that is worked on in place; at ten microseconds for each of its nodes, at most some ten
@@ -47,6 +47,33 @@ async def run_in_thread(threads: Executor, work: Callable[[], T], cancel: Callab
         if not running.cancelled():
             running.exception()  # retrieved, so that asyncio does not complain of it
         raise
+
+
+async def run_refusable(threads: Executor | None, work: Callable[[], T]) -> T:
+    """What `work` returns in one of the threads; when it refuses a large value, nothing retains that.
+
+    A future that holds an error whose traceback leads to the future is freed by the collector of cycles alone,
+    which comes after many objects, whatever their size: refused values of a megabyte would pile up until then.
+
+    Args:
+        threads: Where it runs; None: in one of the event loop's own.
+        work: Blocking.
+    """
+    loop = asyncio.get_running_loop()
+    result, refusal = await loop.run_in_executor(threads, _result_or_refusal, work)
+    if refusal is None:
+        return cast("T", result)
+    try:
+        raise refusal
+    finally:
+        del refusal
+
+
+def _result_or_refusal(work: Callable[[], T]) -> tuple[T | None, HansaError | None]:
+    try:
+        return work(), None
+    except HansaError as error:
+        return None, error.with_traceback(None)
 
 
 def unsuspended(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -92,7 +119,7 @@ class LargeWork:
         self._waiting[is_stranger] += 1
         self.in_threads += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(threads, work)
+            return await run_refusable(threads, work)
         finally:
             self._waiting[is_stranger] -= 1
             assert self._waiting[is_stranger] >= 0, "every value is counted once"
