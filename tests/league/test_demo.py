@@ -176,10 +176,13 @@ async def test_every_command_does_what_it_says(tmp_path: Path) -> None:
 
         settled = await hansa("diff", one, two, "--wait", "30s")
         assert (settled.status, "9 entities at each of 2 members" in settled.out) == (0, True), settled.out
-        refused = await hansa("import", str(file), "--to", two, "--token", made.members[1]["token"], "--json")
-        assert (
-            refused.json()["refused"] == 10
-        )  # nine replicas and the line that is no JSON; the draft is new here
+        copied = await hansa("import", str(file), "--to", two, "--token", made.members[1]["token"], "--json")
+        counts = copied.json()
+        assert (counts["skipped"], counts["created"], counts["refused"]) == (
+            9,
+            1,
+            1,
+        )  # nine are replicas there
         exported = await hansa("export", one, "--token", token, "--own")
         assert [json.loads(line)["name"] for line in exported.out.splitlines()] == [x["name"] for x in lines]
         without_token = await hansa("export", two, "--type", "Category")
@@ -197,9 +200,21 @@ async def test_every_command_does_what_it_says(tmp_path: Path) -> None:
 
         refused_token = await hansa("import", str(file), "--to", one, "--token", "nonsense")
         assert (refused_token.status, "HANSA_TOKEN" in refused_token.err) == (13, True)
-        os.kill(made.pid(1), signal.SIGKILL)
-        diff = await hansa("diff", one, two)
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        diff = await hansa("diff", one, nowhere)
         assert (diff.status, "hansa serve" in diff.err) == (12, True)
-        unfinished = (await hansa("import", str(file), "--to", two, "--token", token, "--json")).json()
+        unfinished = (await hansa("import", str(file), "--to", nowhere, "--token", token, "--json")).json()
         assert (unfinished["is_complete"], unfinished["error"]["code"]) == (False, "unavailable")
+        assert await made.end(signal.SIGTERM) == 0
+
+
+async def test_a_killed_member_of_a_demo_is_started_again(tmp_path: Path) -> None:
+    async with demo(tmp_path / "league", free_base_port(2), "--empty") as made:
+        killed = made.pid(1)
+        os.kill(killed, signal.SIGKILL)
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            while made.pid(1) in {0, killed}:
+                await CLOCK.sleep(POLL_S)
+            while (await hansa("status", made.urls[1])).status != 0:
+                await CLOCK.sleep(POLL_S)
         assert await made.end(signal.SIGTERM) == 0
