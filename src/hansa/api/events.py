@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -22,7 +22,7 @@ from hansa.api.responses import json_response
 from hansa.core.batches import EventProof
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
-from hansa.core.events import entity_location
+from hansa.core.events import LifecycleEvent, entity_location
 from hansa.core.identifiers import entity_key, is_entity_key
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads, CommittedEvent, EventFilter, EventPage
@@ -49,6 +49,50 @@ class EventDocument(msgspec.Struct, frozen=True):
     event: msgspec.Raw
     """The content that was signed, and in front of it `issuer` and `location`."""
     proof: EventProof | None
+
+
+class PublishedEvent(LifecycleEvent, frozen=True, omit_defaults=True):
+    """A lifecycle event with where its issuer serves that version of the entity."""
+
+    location: str | None = None
+    """Address of the version at its origin; absent when the registry does not know the issuer any more."""
+
+
+class EventsPage(msgspec.Struct, frozen=True):
+    """Events in the order of the ledger, and how far it was searched for them."""
+
+    events: tuple[EventDocument, ...]
+    scanned_to: int
+    """Position up to which the ledger was searched; `after` continues there."""
+    last_position: int
+    """Position of the newest event on the ledger."""
+
+
+class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as a CloudEvent 1.0 in JSON, with the `sequence` extension and those for its block."""
+
+    specversion: str = "1.0"
+    """Version of CloudEvents: always `1.0`."""
+    id: str
+    """Identifier of the event: UUIDv7."""
+    source: str
+    """DID of the member that issued it."""
+    type: str
+    """Name of the event, as `productOfferingCreateEvent`."""
+    subject: str
+    """Ledger key of the entity."""
+    time: str
+    """When the issuer built it."""
+    sequence: str
+    """Position on the ledger, as 20 digits, so that texts sort as positions do."""
+    blocktime: str
+    """Time of the block that committed it."""
+    blockheight: str
+    """Height of that block, in decimal digits."""
+    datacontenttype: str = "application/json"
+    """Media type of `data`."""
+    data: EventDocument
+    """The event and its proof, as it is without CloudEvents."""
 
 
 class EventStream(StreamingResponse):
@@ -241,19 +285,17 @@ def event_document(committed: CommittedEvent, endpoint: str | None) -> EventDocu
     )
 
 
-def cloud_event(committed: CommittedEvent, document: EventDocument) -> dict[str, Any]:
-    """An event as a CloudEvent 1.0 in JSON, with the `sequence` extension and those for its block."""
+def cloud_event(committed: CommittedEvent, document: EventDocument) -> CloudEvent:
+    """An event as a CloudEvent."""
     event = committed.event
-    return {
-        "specversion": "1.0",
-        "id": event.id,
-        "source": event.issuer,
-        "type": event.type,
-        "subject": event.entity.key,
-        "time": event.time,
-        "sequence": f"{committed.position:020d}",
-        "blocktime": committed.time,
-        "blockheight": str(committed.height),
-        "datacontenttype": "application/json",
-        "data": document,
-    }
+    return CloudEvent(
+        id=event.id,
+        source=event.issuer,
+        type=event.type,
+        subject=event.entity.key,
+        time=event.time,
+        sequence=f"{committed.position:020d}",
+        blocktime=committed.time,
+        blockheight=str(committed.height),
+        data=document,
+    )

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
 from hansa.api.responses import json_response
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import BusReads
+from hansa.pubsub.bus import BusReads, LedgerStatus
 from hansa.replication.registry import MemberRegistry
 
 
@@ -26,6 +26,13 @@ class LedgerValidator(msgspec.Struct, frozen=True):
     did: str
     name: str
     power: int
+
+
+class LedgerReport(LedgerStatus, frozen=True, kw_only=True):
+    """The state of the ledger, and who votes."""
+
+    validators: tuple[LedgerValidator, ...]
+    """Members with voting power."""
 
 
 class LedgerApi:
@@ -41,8 +48,8 @@ class LedgerApi:
         Parameters(request, (), self._limits)
         status = msgspec.structs.asdict(await self._bus.ledger())
         members = await self._registry.members()
-        validators = [LedgerValidator(one.did, one.name, one.power) for one in members if one.power > 0]
-        return json_response({**status, "validators": validators})
+        validators = tuple(LedgerValidator(one.did, one.name, one.power) for one in members if one.power > 0)
+        return json_response(LedgerReport(**status, validators=validators))
 
     async def inclusion(self, request: Request) -> Response:
         """`GET /league/v1/ledger/inclusion/{position}`."""

@@ -64,6 +64,7 @@ from hansa.node.folder import (
 from hansa.node.health import HealthReporter
 from hansa.node.http.application import rest_application
 from hansa.node.http.callers import Callers
+from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.own_routes import OwnRoutes
 from hansa.node.http.traffic import Traffic
@@ -328,10 +329,13 @@ class Marketplace:
         caller_check = MemberCallerCheck(did, endpoint, registry.known, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
         league = league_context(settings, context, self.bus, registry, caller_check, replication.control)
-        own_caches = (authenticate.cache, caller_check.key_cache, self.callers.cheap)
+        described = LeagueDescriptions(endpoint)
+        portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)
+        own_caches = (authenticate.cache, caller_check.key_cache, self.callers.cheap, portal.cache)
         caches = (*store.caches, *business.caches, *hub.caches, *own_caches)
-        own = OwnRoutes(store, reporter, ledger, traffic, hub, caches, store.commit_times, authenticate)
-        portal = PortalRoutes(settings.name, models, endpoint, reporter.overview)
+        own = OwnRoutes(
+            store, reporter, ledger, traffic, hub, caches, store.commit_times, authenticate, described
+        )
         rest = rest_application([*own.routes(), *portal.routes(), *league_routes(league)])
         self.metrics: Final = own.metrics_application()
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)

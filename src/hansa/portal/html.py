@@ -73,7 +73,8 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[object]], *, numbers: bo
         )
 
     return fill(
-        "<table><thead><tr>$head</tr></thead><tbody>$body</tbody></table>",
+        "<div class='scroll'><table$figures><thead><tr>$head</tr></thead><tbody>$body</tbody></table></div>",
+        figures=Html(" class='figures'" if numbers else ""),
         head=cells("th", " scope='col'", heads),
         body=join(Html(f"<tr>{cells('td', '', row)}</tr>") for row in rows),
     )

@@ -1,6 +1,6 @@
 """The frame of every page: one document, whose policy names its style and its script by their hashes.
 
-A page loads nothing, from here or elsewhere, and cannot be framed.
+A page loads nothing but its icon, which is here, and cannot be framed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class HtmlPage(msgspec.Struct, frozen=True):
         allowed = f"script-src {_source(self.script)}; connect-src 'self'; " if self.script else ""
         return {
             "Content-Security-Policy": f"default-src 'none'; style-src {_source(STYLE + self.style)}; {allowed}"
-            "img-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
             "X-Frame-Options": "DENY",
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cache-Control": "no-store",

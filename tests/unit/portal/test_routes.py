@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from hansa.core.errors import HTTP_STATUS
 from hansa.node.http.application import rest_application
+from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.portal import Overview, PortalRoutes
 from tests.support.asgi import AsgiClient
 from tests.support.business import ENDPOINT, MODELS
@@ -12,7 +13,11 @@ async def overview() -> Overview:
 
 
 def client() -> AsgiClient:
-    return AsgiClient(rest_application(PortalRoutes("lubeck", MODELS, ENDPOINT, overview).routes()))
+    return AsgiClient(
+        rest_application(
+            PortalRoutes("lubeck", MODELS, ENDPOINT, overview, LeagueDescriptions(ENDPOINT)).routes()
+        )
+    )
 
 
 async def test_the_front_page_shows_the_state_that_the_node_reports() -> None:

@@ -18,6 +18,14 @@ from hansa.core.cache import HasFigures
 from hansa.core.errors import Refused
 from hansa.core.histogram import Histogram
 from hansa.node.http.application import rest_application
+from hansa.node.http.described.documents import LeagueDescriptions
+from hansa.node.http.described.operations import (
+    ASYNCAPI_PATH,
+    OPENAPI_PATH,
+    STATUS_PATH,
+    Alive,
+    ReadinessReport,
+)
 from hansa.node.http.traffic import Traffic
 from hansa.node.ledger_view import LedgerView
 from hansa.node.metrics import CONTENT_TYPE, metrics_text
@@ -42,6 +50,7 @@ class OwnRoutes:
         caches: Sequence[HasFigures],
         commit_times: Histogram,
         authenticate: Authenticate,
+        descriptions: LeagueDescriptions,
     ) -> None:
         self._store = store
         self._reporter = reporter
@@ -51,6 +60,7 @@ class OwnRoutes:
         self._caches = caches
         self._commit_times = commit_times
         self._authenticate = authenticate
+        self._descriptions = descriptions
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
@@ -58,7 +68,9 @@ class OwnRoutes:
             Route("/livez", self.livez),
             Route("/readyz", self.readyz),
             Route("/metrics", self.metrics),
-            Route("/league/v1/status", self.status),
+            Route(STATUS_PATH, self.status),
+            Route(OPENAPI_PATH, self.openapi),
+            Route(ASYNCAPI_PATH, self.asyncapi),
         ]
 
     def metrics_application(self) -> Starlette:
@@ -67,7 +79,7 @@ class OwnRoutes:
 
     async def livez(self, _: Request) -> Response:
         """`GET /livez`: that it answers. Other members compare their clocks with its Date header."""
-        return Response(b'{"status":"alive"}', media_type=JSON, headers=FRESH)
+        return Response(msgspec.json.encode(Alive()), media_type=JSON, headers=FRESH)
 
     async def readyz(self, request: Request) -> Response:
         """`GET /readyz`: whether it is ready to take traffic, and what is not as it should be.
@@ -76,11 +88,13 @@ class OwnRoutes:
         `degraded`, 200, with the reasons. Operators read them with names and figures.
         """
         readiness = await self._reporter.readiness()
-        body: dict[str, object] = {"status": readiness.status, "conditions": readiness.codes}
-        if self._is_operator(request):
-            body |= {"reasons": readiness.reasons, "notes": readiness.notes}
-        else:
-            body["reasons"] = readiness.public_reasons
+        is_operator = self._is_operator(request)
+        body = ReadinessReport(
+            status=readiness.status,
+            conditions=readiness.codes,
+            reasons=readiness.reasons if is_operator else readiness.public_reasons,
+            notes=readiness.notes if is_operator else msgspec.UNSET,
+        )
         status = 200 if readiness.is_ready else 503
         return Response(msgspec.json.encode(body), status, media_type=JSON, headers=FRESH)
 
@@ -118,6 +132,14 @@ class OwnRoutes:
         is_operator = OPERATOR in caller.roles
         report = await (self._reporter.report() if is_operator else self._reporter.public_status())
         return Response(msgspec.json.encode(report), media_type=JSON, headers=FRESH)
+
+    async def openapi(self, _: Request) -> Response:
+        """`GET /league/v1/openapi.json`."""
+        return Response(await self._descriptions.openapi(), media_type=JSON)
+
+    async def asyncapi(self, _: Request) -> Response:
+        """`GET /league/v1/asyncapi.json`."""
+        return Response(await self._descriptions.asyncapi(), media_type=JSON)
 
     def _is_operator(self, request: Request) -> bool:
         """Whether an operator calls; anybody whose token does not verify is a stranger."""

@@ -68,8 +68,8 @@ def errors_page(name: str, codes: Iterable[ErrorEntry]) -> bytes:
     )
 
 
-def api_page(name: str, document: Document) -> bytes:
-    """One API, from its OpenAPI document."""
+def api_page(name: str, document: Document, address: str | None = None) -> bytes:
+    """One API, from its OpenAPI document, which is at `address`; by default at the base path of the API."""
     info = document["info"]
     base = _base_of(document)
     tags = [tag["name"] for tag in document["tags"]]
@@ -77,13 +77,13 @@ def api_page(name: str, document: Document) -> bytes:
         "api",
         title=info["title"],
         version=info["version"],
-        base=base,
-        description=info["description"],
-        description_link=link(base + "/openapi.json", "openapi.json"),
+        base=base or "/",
+        description=prose(info["description"]),
+        description_link=link(address or base + "/openapi.json", "openapi.json"),
         contents=join((fill('<li><a href="#$tag">$tag</a></li>', tag=tag) for tag in tags), "\n"),
         sections=join((_section(document, base, tag) for tag in tags), "\n"),
         statuses=_statuses(document),
-        types=join((_type(document, one) for one in sorted(document["components"]["schemas"])), "\n"),
+        types=join((type_section(document, one) for one in sorted(document["components"]["schemas"])), "\n"),
     )
     return DOCS.document(f"{info['title']} · {name}", body)
 
@@ -91,7 +91,8 @@ def api_page(name: str, document: Document) -> bytes:
 def _base_of(document: Document) -> str:
     """The path of the API at this marketplace, whatever address it is reached by."""
     url: str = document["servers"][0]["url"]
-    return "/" + url.partition("://")[2].partition("/")[2]
+    path = url.partition("://")[2].partition("/")[2]
+    return f"/{path}" if path else ""
 
 
 def _section(document: Document, base: str, tag: str) -> Html:
@@ -101,7 +102,13 @@ def _section(document: Document, base: str, tag: str) -> Html:
         for method in METHODS
         if method in item and tag in item[method]["tags"]
     )
-    return fill('<section id="$tag"><h2>$tag</h2>$operations</section>', tag=tag, operations=operations)
+    text = next((prose(one.get("description", "")) for one in document["tags"] if one["name"] == tag), "")
+    return fill(
+        '<section id="$tag"><h2>$tag</h2><p>$text</p>$operations</section>',
+        tag=tag,
+        text=text,
+        operations=operations,
+    )
 
 
 def _operation(document: Document, base: str, path: str, method: str, item: Document) -> Html:
@@ -113,13 +120,14 @@ def _operation(document: Document, base: str, path: str, method: str, item: Docu
         '<details class="operation" id="$id"><summary>'
         '<span class="method $method">$verb</span> <span class="path">$path</span> '
         '$labels<span class="what">$summary</span></summary>'
-        '<div class="inside">$parameters$body$responses$form</div></details>',
+        '<div class="inside"><p>$text</p>$parameters$body$responses$form</div></details>',
         id=operation["operationId"],
         method=method,
         verb=method.upper(),
         path=path,
         labels=join(_labels(operation)),
         summary=operation["summary"],
+        text=prose(operation.get("description", "")),
         parameters=_parameter_table(parameters),
         body=_body(operation),
         responses=_responses(document, operation),
@@ -144,7 +152,7 @@ def _parameter_table(parameters: list[Document]) -> Html:
         meaning = join(("Entities that have one of these values: ", join(filters, ", "), "."))
         rows.insert(-1, ("an attribute", "query", meaning))
     shown = table(("Name", "In", "Meaning"), rows)
-    return fill('<h3>Parameters</h3><div class="scroll">$table</div>', table=shown) if rows else Html()
+    return fill("<h3>Parameters</h3>$table", table=shown) if rows else Html()
 
 
 def _body(operation: Document) -> Html:
@@ -166,7 +174,7 @@ def _responses(document: Document, operation: Document) -> Html:
         headers = map(code, response.get("headers", {}))
         rows.append((status, prose(response["description"]), join(schemas, ", "), join(headers, ", ")))
     return fill(
-        '<h3>Responses</h3><div class="scroll">$table</div>'
+        "<h3>Responses</h3>$table"
         '<p class="small">Errors: $errors, with a body of <a href="#type-Error">Error</a>.</p>',
         table=table(("Status", "Meaning", "Body", "Headers"), rows),
         errors=join(errors, ", "),
@@ -187,7 +195,8 @@ def _statuses(document: Document) -> Html:
     return fill('<section id="errors"><h2>Errors</h2>$table</section>', table=shown)
 
 
-def _type(document: Document, name: str) -> Html:
+def type_section(document: Document, name: str) -> Html:
+    """A type, folded: its attributes with what they mean."""
     return fill(
         '<details class="type" id="type-$name"><summary><strong>$name</strong></summary>'
         '<div class="inside">$table</div></details>',

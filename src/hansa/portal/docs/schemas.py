@@ -45,14 +45,26 @@ def schema_table(schema: Document) -> Html:
     if not properties:
         return fill("<p>$type</p>", type=type_name(schema))
     required = schema.get("required", ())
-    rows = (
-        (code(name), type_name(one), prose(", ".join(_notes(name, one, required))))
-        for name, one in properties.items()
-    )
+    rows = ((code(name), type_name(one), _meaning(name, one, required)) for name, one in properties.items())
     text = schema.get("description")
     intro = fill("<p>$text</p>", text=prose(text)) if text else ""
-    shown = table(("Attribute", "Holds", "Notes"), rows)
-    return fill('$intro<div class="scroll">$table</div>', intro=intro, table=shown)
+    shown = table(("Attribute", "Holds", "Meaning"), rows)
+    return fill("$intro$table", intro=intro, table=shown)
+
+
+def _meaning(name: str, schema: Document, required: Container[str]) -> Html:
+    """What an attribute means, what is to be known of it, and an example."""
+    parts = [prose(schema["description"])] if schema.get("description") else []
+    if examples := schema.get("examples", ()):
+        shown = join((code(_example(one)) for one in examples), ", ")
+        parts.append(fill('<span class="quiet">Example: $shown</span>', shown=shown))
+    if notes := _notes(name, schema, required):
+        parts.append(fill('<span class="tag">$notes</span>', notes=prose(", ".join(notes))))
+    return join(parts, " ")
+
+
+def _example(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _notes(name: str, schema: Document, required: Container[str]) -> list[str]:
@@ -64,6 +76,4 @@ def _notes(name: str, schema: Document, required: Container[str]) -> list[str]:
     for word, text in (("minItems", "at least"), ("maxItems", "at most")):
         if word in schema:
             notes.append(f"{text} {schema[word]}")
-    if schema.get("description"):
-        notes.append(schema["description"])
     return notes

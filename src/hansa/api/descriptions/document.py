@@ -1,0 +1,284 @@
+"""The OpenAPI document of what is no TM Forum API: `/league/v1/…`, health and figures.
+
+Each operation is declared for its route (`OPERATIONS` here and of the node's own routes), and the schemas are
+made of the records that the handlers answer with: their fields, and the docstrings of these. A test demands
+an operation for each route, a text for each field, and answers that fit.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+import msgspec.inspect
+
+from hansa.api.descriptions.field_texts import FIELD_TEXTS
+from hansa.api.events import EventDocument, PublishedEvent
+from hansa.business.openapi.parts import (
+    ERROR_SCHEMA,
+    EVERYWHERE,
+    HEADERS,
+    Part,
+    error_references,
+    error_responses,
+)
+from hansa.core.http import JSON
+
+TITLE: Final = "League"
+ABOUT: Final = (
+    "What members and clients of the league request of a marketplace: events and their proofs, entities, members, the "
+    "ledger; and its health, figures and state. HEAD works wherever GET does."
+)
+REMOVED: Final = "The entity, or that version of it, was public here and is not any more."
+REF: Final = "#/components/schemas/{name}"
+Access = Literal["open", "member", "token", "operator"]
+"""Who may call: everybody, also with more for a member that signs; a token that may read; an operator."""
+_SECURITY: Final[Mapping[Access, list[Part]]] = {
+    "open": [{}],
+    "member": [{}, {"signature": []}],
+    "token": [{"bearer": []}],
+    "operator": [{"bearer": []}],
+}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A response that is no error."""
+
+    text: str
+    types: tuple[Any, ...] = ()
+    """Of its body, one of them; none for a body that is described by its media type alone."""
+    media_types: tuple[str, ...] = (JSON,)
+    headers: tuple[str, ...] = ()
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """What one method of a path does."""
+
+    id: str
+    path: str
+    summary: str
+    text: str
+    answers: Mapping[int, Answer]
+    errors: tuple[int, ...] = ()
+    method: Literal["get", "post"] = "get"
+    access: Access = "open"
+    parameters: tuple[str, ...] = ()
+    """Of `PARAMETERS`."""
+    body: Any = None
+    """Type of the body of the request."""
+    tag: str = "league"
+
+
+def _parameter(name: str, text: str, schema: Part, place: str = "query") -> Part:
+    required = {"required": True} if place == "path" else {}
+    return {"name": name, "in": place, "description": text, **required, "schema": schema}
+
+
+_TEXT: Final[Part] = {"type": "string"}
+_NUMBER: Final[Part] = {"type": "integer", "minimum": 0}
+_MOMENT: Final[Part] = {"type": "string", "format": "date-time"}
+PARAMETERS: Final[Mapping[str, Part]] = {
+    "after": _parameter("after", "Position on the ledger after which events are returned.", _NUMBER),
+    "afterId": _parameter("after", "Identifier after which the catalogue is continued.", _TEXT),
+    "entity": _parameter(
+        "entity", "Only events of these entities, by identifier or ledger key, separated by commas.", _TEXT
+    ),
+    "from": _parameter(
+        "from", "Only events of blocks at this time or later (RFC 3339, with its zone).", _MOMENT
+    ),
+    "hl": _parameter("hl", "Hashlink of the version that is wanted; another one is not returned.", _TEXT),
+    "id": _parameter(
+        "id", "Identifier of an entity, or its ledger key when it is of this marketplace.", _TEXT, "path"
+    ),
+    "issuer": _parameter("issuer", "Only events of these members, by DID, separated by commas.", _TEXT),
+    "key": _parameter("key", "Ledger key of an entity: 64 hexadecimal digits.", _TEXT, "path"),
+    "Last-Event-ID": _parameter(
+        "Last-Event-ID",
+        "Position of the last event that the client has; it goes before `after`.",
+        _NUMBER,
+        "header",
+    ),
+    "limit": _parameter(
+        "limit",
+        "Greatest number of entries of the page; the operator bounds it.",
+        {"type": "integer", "minimum": 1},
+    ),
+    "headState": _parameter("state", "Only entities in these states, separated by commas.", _TEXT),
+    "name": _parameter("name", "Ledger key or identifier of an entity.", _TEXT, "path"),
+    "origin": _parameter("origin", "Only entities of this member, by DID.", _TEXT),
+    "position": _parameter(
+        "position", "Position of an event on the ledger, from 1.", {"type": "integer", "minimum": 1}, "path"
+    ),
+    "size": _parameter(
+        "size", "Number of events of the earlier ledger.", {"type": "integer", "minimum": 1}, "path"
+    ),
+    "state": _parameter(
+        "state", "Which references are returned: only `unresolved` there is.", {"const": "unresolved"}
+    )
+    | {"required": True},
+    "to": _parameter("to", "Only events of blocks before this time (RFC 3339, with its zone).", _MOMENT),
+    "type": _parameter(
+        "type", "Only events of these names, as `productOfferingCreateEvent`, separated by commas.", _TEXT
+    ),
+    "entityType": _parameter("type", "Only entities of these types, separated by commas.", _TEXT),
+}
+LEAGUE_HEADERS: Final[Mapping[str, Part]] = {
+    "x-scanned-to": {
+        "description": "Position up to which the ledger was searched for this page.",
+        "schema": _NUMBER,
+    },
+    "x-last-position": {"description": "Position of the newest event on the ledger.", "schema": _NUMBER},
+}
+
+
+def league_document(operations: Iterable[Operation], endpoint: str, version: str) -> Part:
+    """The OpenAPI 3.1 document of these operations.
+
+    Args:
+        operations: All there are.
+        endpoint: Address of this marketplace, without a trailing slash.
+        version: Of Hansa.
+    """
+    operations = tuple(operations)
+    types = [one for operation in operations for answer in operation.answers.values() for one in answer.types]
+    types += [operation.body for operation in operations if operation.body is not None]
+    schemas, components = described_schemas(types)
+    by_type = dict(zip(types, schemas, strict=True))
+    failures = error_responses({"$ref": REF.format(name="Error")})
+    failures["410"] = {**failures["404"], "description": REMOVED}
+    paths: dict[str, Part] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "version": version, "description": ABOUT},
+        "servers": [{"url": endpoint}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "securitySchemes": SECURITY_SCHEMES,
+            "parameters": dict(PARAMETERS),
+            "headers": {**HEADERS, **LEAGUE_HEADERS},
+            "responses": dict(sorted(failures.items())),
+            "schemas": {"Error": ERROR_SCHEMA, **components},
+        },
+    }
+
+
+TAGS: Final = {
+    "league": "Events, entities, members and the ledger, as every marketplace of the league serves them.",
+    "operation": "Health, figures and state of this marketplace, for those who run it.",
+    "description": "These descriptions themselves.",
+}
+SECURITY_SCHEMES: Final[Part] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token of this marketplace, as `hansa token` makes it.",
+    },
+    "signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Signature",
+        "description": "The signature of a member of the league on the request (RFC 9421).",
+    },
+}
+
+
+def _operation(operation: Operation, schemas: Mapping[Any, Part]) -> Part:
+    answers = {
+        str(status): {
+            "description": answer.text,
+            "headers": {
+                name: {"$ref": f"#/components/headers/{name}"} for name in (*answer.headers, *EVERYWHERE)
+            },
+            "content": {media: {"schema": _either(answer.types, schemas)} for media in answer.media_types},
+        }
+        for status, answer in operation.answers.items()
+    }
+    body = schemas[operation.body] if operation.body is not None else None
+    role = {"x-hansa-role": "operator"} if operation.access == "operator" else {}
+    return {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "description": operation.text,
+        "tags": [operation.tag],
+        "security": _SECURITY[operation.access],
+        **role,
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in operation.parameters],
+        **(
+            {"requestBody": {"required": True, "content": {JSON: {"schema": body}}}}
+            if body is not None
+            else {}
+        ),
+        "responses": dict(sorted({**answers, **error_references(operation.errors)}.items())),
+    }
+
+
+def _either(types: tuple[Any, ...], schemas: Mapping[Any, Part]) -> Part:
+    if not types:
+        return {}
+    return schemas[types[0]] if len(types) == 1 else {"anyOf": [schemas[one] for one in types]}
+
+
+def described_schemas(types: Iterable[Any]) -> tuple[tuple[Part, ...], dict[str, Part]]:
+    """The schemas of types, and the components to which they refer, with a text for each property."""
+    types = tuple(types)
+    generated = msgspec.json.schema_components((*types, PublishedEvent), ref_template=REF)
+    schemas, components = msgspec.json.decode(msgspec.json.encode(generated))  # defaults are tuples there
+    for struct in _structs(msgspec.inspect.multi_type_info((*types, PublishedEvent))):
+        component = components[struct.__name__]
+        component["description"] = (inspect.getdoc(struct) or "").partition("\n\n")[0].replace("\n", " ")
+        texts = field_texts(struct)
+        for name, schema in component.get("properties", {}).items():
+            special = FIELD_TEXTS.get(f"{struct.__name__}.{name}")
+            text = special or texts.get(name) or FIELD_TEXTS.get(name)
+            if text is not None:
+                component["properties"][name] = {**schema, "description": text}
+    if (document := components.get(EventDocument.__name__)) is not None:
+        event = document["properties"]["event"]  # bytes there: the content that was signed, as it was signed
+        document["properties"]["event"] = {**event, "$ref": REF.format(name=PublishedEvent.__name__)}
+    return tuple(schemas[: len(types)]), dict(sorted(components.items()))
+
+
+def field_texts(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """The docstrings of the fields of a record: the strings below them; of inherited ones too."""
+    texts: dict[str, str] = {}
+    for one in reversed(struct.__mro__):
+        if one in {object, msgspec.Struct} or not issubclass(one, msgspec.Struct):
+            continue
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
+        assert isinstance(definition, ast.ClassDef), "the source of a class defines it"
+        for field, below in zip(definition.body, definition.body[1:], strict=False):
+            is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
+                assert isinstance(below, ast.Expr)
+                assert isinstance(below.value, ast.Constant)
+                texts[field.target.id] = inspect.cleandoc(str(below.value.value)).replace("\n", " ")
+    return texts
+
+
+def _structs(infos: Iterable[msgspec.inspect.Type]) -> Iterator[type[msgspec.Struct]]:
+    """All records within types, each once."""
+    seen: set[type[msgspec.Struct]] = set()
+    waiting = list(infos)
+    while waiting:
+        info = waiting.pop()
+        if isinstance(info, msgspec.inspect.StructType):
+            if info.cls not in seen:
+                seen.add(info.cls)
+                yield info.cls
+                waiting += [field.type for field in info.fields]
+        elif isinstance(info, msgspec.inspect.UnionType):
+            waiting += info.types
+        elif isinstance(info, msgspec.inspect.CollectionType):
+            waiting.append(info.item_type)
+        elif isinstance(info, msgspec.inspect.TupleType):
+            waiting += info.item_types
+        elif isinstance(info, msgspec.inspect.DictType):
+            waiting.append(info.value_type)

@@ -1,0 +1,187 @@
+"""What each path of `/league/v1` does, for its description (`hansa.api.descriptions.document`)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hansa.api.catalogue import CataloguePage
+from hansa.api.descriptions.document import Answer, Operation
+from hansa.api.events import CLOUD_EVENTS, CloudEvent, EventsPage
+from hansa.api.ledger import LedgerReport
+from hansa.api.references import UnresolvedReferences
+from hansa.api.replicas import RetryRequest, RetryResponse
+from hansa.core.events import ENTITIES_PATH
+from hansa.core.http import JSON
+from hansa.core.members import Member
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
+from hansa.replication.exchange import JSON_LINES, EntitiesRequest, ResponseLine
+from hansa.replication.replicas.control import HeadPage
+from hansa.store.tables.publications import LostEntity
+from hansa.store.tables.retrievals import HeadState
+
+EVENT_STREAM: Final = "text/event-stream"
+_USUAL: Final = (400, 429, 500)
+_OF_THE_LEDGER: Final = (*_USUAL, 503)
+_FILTERS: Final = ("after", "from", "type", "issuer", "entity")
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        "listEvents",
+        "/league/v1/events",
+        "List committed events",
+        "Returns events in the order of the ledger, with the proof that their issuers signed them, a page at a time: "
+        "`after` continues where a page ended. With `Accept: application/cloudevents+json` they are CloudEvents 1.0.",
+        {
+            200: Answer(
+                "Events, and how far the ledger was searched.",
+                (EventsPage, tuple[CloudEvent, ...]),
+                (JSON, CLOUD_EVENTS),
+                ("x-scanned-to", "x-last-position"),
+            )
+        },
+        _OF_THE_LEDGER,
+        parameters=(*_FILTERS, "to", "limit"),
+    ),
+    Operation(
+        "followEvents",
+        "/league/v1/events/stream",
+        "Follow committed events",
+        "Sends events as server-sent events as they are committed. The `id` of each is its position; a client that "
+        "reconnects with `Last-Event-ID` misses none. The AsyncAPI document describes the messages.",
+        {200: Answer("The stream; it ends when the client leaves.", media_types=(EVENT_STREAM,))},
+        _OF_THE_LEDGER,
+        parameters=(*_FILTERS, "Last-Event-ID"),
+    ),
+    Operation(
+        "retrieveEntity",
+        f"{ENTITIES_PATH}/{{id}}",
+        "Read the exact bytes of an entity",
+        "Returns a public entity as it is stored, so that its hash can be compared with the hashlink of its event. A "
+        "version that is not here any more is answered 410.",
+        {
+            200: Answer("The entity.", (dict[str, Any],), headers=("ETag",)),
+        },
+        (*_USUAL, 401, 404, 410),
+        access="member",
+        parameters=("id", "hl"),
+    ),
+    Operation(
+        "retrieveEntities",
+        ENTITIES_PATH,
+        "Read many entities of this marketplace",
+        "Returns a line for each entity that is requested, in the same order: the exact bytes of that version, or why it "
+        "is not here.",
+        {200: Answer("JSON Lines; the schema is that of a line.", (ResponseLine,), (JSON_LINES,))},
+        (*_USUAL, 401, 413),
+        method="post",
+        access="member",
+        body=EntitiesRequest,
+    ),
+    Operation(
+        "listMembers",
+        "/league/v1/members",
+        "List the members of the league",
+        "Returns the registry of the ledger: who is a member, where it is, and which keys speak for it.",
+        {200: Answer("All members.", (tuple[Member, ...],))},
+        _OF_THE_LEDGER,
+    ),
+    Operation(
+        "retrieveLedger",
+        "/league/v1/ledger",
+        "Read the state of the ledger",
+        "Returns height, newest position, application hash and validators, as this member sees them.",
+        {200: Answer("The state.", (LedgerReport,))},
+        _OF_THE_LEDGER,
+    ),
+    Operation(
+        "retrieveInclusionProof",
+        "/league/v1/ledger/inclusion/{position}",
+        "Prove that an event is on the ledger",
+        "Returns what shows, with an application hash that validators signed, that an event was committed, and when.",
+        {200: Answer("The proof.", (InclusionProof,))},
+        (*_OF_THE_LEDGER, 404),
+        parameters=("position",),
+    ),
+    Operation(
+        "retrieveConsistencyProof",
+        "/league/v1/ledger/consistency/{size}",
+        "Prove that the ledger was only prolonged",
+        "Returns what shows that an earlier ledger, of so many events, is the beginning of the present one.",
+        {200: Answer("The proof.", (ConsistencyProof,))},
+        (*_OF_THE_LEDGER, 404),
+        parameters=("size",),
+    ),
+    Operation(
+        "retrieveClaimsProof",
+        "/league/v1/ledger/claims/{key}",
+        "Prove which version of an entity is the latest",
+        "Returns what shows which claims there are on the key of an entity, and that there are no others.",
+        {200: Answer("The proof.", (ClaimsProof,))},
+        _OF_THE_LEDGER,
+        parameters=("key",),
+    ),
+    Operation(
+        "listCatalogue",
+        "/league/v1/catalogue",
+        "List what is public here, without content",
+        "Returns identifiers and hashes of all public entities in this marketplace, for comparing members. `after` "
+        "continues where a page ended.",
+        {200: Answer("A part of the catalogue.", (CataloguePage,))},
+        _USUAL,
+        parameters=("afterId", "limit", "entityType"),
+    ),
+    Operation(
+        "listReferences",
+        "/league/v1/references",
+        "List references to entities that are not here",
+        "Returns references of entities in this marketplace whose targets it does not have. Entities of private types "
+        "are among those that refer, so it needs a token.",
+        {200: Answer("The references.", (UnresolvedReferences,))},
+        (*_USUAL, 401, 403),
+        access="token",
+        parameters=("state", "limit"),
+    ),
+    Operation(
+        "listReplicas",
+        "/league/v1/replicas",
+        "List what other members published and is not stored here",
+        "Returns entities of other members whose newest version is not a replica here, in the order of the ledger, with "
+        "the state of each and the reason.",
+        {200: Answer("A part of them.", (HeadPage,))},
+        (*_USUAL, 401, 403),
+        access="operator",
+        parameters=("headState", "origin", "after", "limit"),
+    ),
+    Operation(
+        "listLostEntities",
+        "/league/v1/lost",
+        "List entities of this marketplace that its store has lost",
+        "Returns entities that the ledger has of this marketplace and its store does not, as after a backup was restored.",
+        {200: Answer("A part of them.", (tuple[LostEntity, ...],))},
+        (*_USUAL, 401, 403),
+        access="operator",
+        parameters=("after", "limit"),
+    ),
+    Operation(
+        "retryReplicas",
+        "/league/v1/replicas/retry",
+        "Have entities of other members requested again",
+        "Has entities in the states of the body requested again at once, of all members or of one, of all entities or of one.",
+        {200: Answer("How many are requested again.", (RetryResponse,))},
+        (*_USUAL, 401, 403, 413),
+        method="post",
+        access="operator",
+        body=RetryRequest,
+    ),
+    Operation(
+        "retrieveReplica",
+        "/league/v1/replicas/{name}",
+        "Read the state of an entity of another member",
+        "Returns the newest version of an entity on the ledger, of each member that published its key, and its state here.",
+        {200: Answer("The states.", (tuple[HeadState, ...],))},
+        (*_USUAL, 401, 403, 404),
+        access="operator",
+        parameters=("name",),
+    ),
+)
+"""Of every path that the routes of this package have."""
