@@ -31,10 +31,7 @@ from hansa.portal.docs import DOCS, ApiEntry, ErrorEntry, api_page, errors_page,
 from hansa.portal.front_page import FRONT, Overview, front_page
 from hansa.portal.html import static
 
-ICON_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'",
-    "Cache-Control": "no-cache",
-}
+ICON_HEADERS: Final = {"Content-Security-Policy": "default-src 'none'"}
 
 
 PAGES_MAX_BYTES: Final = 8 * 1024 * 1024
