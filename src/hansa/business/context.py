@@ -9,6 +9,7 @@ from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
 from hansa.core.access import Authenticate, Authorize, authorize_by_role
 from hansa.core.clock import Clock
+from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.own_identifiers import OwnIdentifiers
@@ -51,5 +52,7 @@ class Context(msgspec.Struct, frozen=True):
     """The schemas that the operator registered."""
     large_work: LargeWork = msgspec.field(default_factory=LargeWork)
     """Where large bodies are parsed, checked and made."""
+    to_listeners: HttpClient | None = None
+    """Sends test events to hub listeners; None where no notifications are sent."""
     authorize: Authorize = authorize_by_role
     """Asked by operations: what a caller may do."""

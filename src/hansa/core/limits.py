@@ -63,6 +63,7 @@ class Limits(msgspec.Struct, frozen=True):
     # Hub.
     subscriptions_max: int = 20_000
     subscriptions_per_subject_max: int = 1000
+    webhook_secret_overlap_s: float = 86_400.0
     notification_timeout_s: float = 10.0
     notification_attempts_max: int = 8
     notification_backoff_max_s: float = 300.0

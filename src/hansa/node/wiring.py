@@ -98,6 +98,7 @@ def business_context(
     clock: Clock,
     entropy: Entropy,
     identifiers: OwnIdentifiers,
+    to_listeners: HttpClient,
 ) -> tuple[Context, JobFiles]:
     """What the TM Forum APIs work with, as the settings say; and the files of their jobs.
 
@@ -127,6 +128,7 @@ def business_context(
             settings.allowed_origins,
             settings.allow_private_networks,
         ),
+        to_listeners=to_listeners,
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
     )
     return context, job_files
@@ -298,7 +300,7 @@ class Marketplace:
         authenticate = TokenAuthenticate(SigningKey.load(TOKEN_KEY).verifying_key(), did, clock)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         context, job_files = business_context(
-            settings, store, models, authenticate, clock, entropy, identifiers
+            settings, store, models, authenticate, clock, entropy, identifiers, self.clients.to_listeners
         )
         business = BusinessApp(context, job_files)
         jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)

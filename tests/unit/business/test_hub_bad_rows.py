@@ -127,6 +127,7 @@ async def test_a_fault_of_ours_at_one_listener_makes_that_one_wait(
         assert dispatcher.counts_by_state() == {"active": 1, "failing": 1, "paused": 0}
         assert not listeners.received[ONE]
         monkeypatch.undo()
+        await until(lambda: clock_of(business).sleepers == 2)
         await clock_of(business).advance(business.limits.notification_backoff_max_s)
         await until(lambda: listeners.has_received(ONE, 3))
 

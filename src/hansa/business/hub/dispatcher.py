@@ -89,7 +89,7 @@ class HubDispatcher:
         self._limits = limits
         self._feed = EventFeed(store, models, endpoint.rstrip("/"))
         self._pending = PendingNotifications(self._feed, models)
-        self._sender = NotificationSender(http, limits)
+        self._sender = NotificationSender(http, clock, limits)
         self._throttle = Throttle(clock, lambda: store.writes_waiting)
         self._is_running = False
         self._begin_anew()
@@ -283,7 +283,8 @@ class HubDispatcher:
             self._groups.remove(group)
 
     async def _apply_requests(self, listener: Listener, subscription: Subscription) -> None:
-        """Do what was requested for a listener: resume it, or send dead letters again."""
+        """Do what was requested for a listener: resume it, send dead letters again, exchange its secret."""
+        listener.subscription = subscription
         if listener.is_paused and not subscription.is_paused:
             listener.is_paused = False
             listener.failures = listener.refusals = listener.attempts = 0

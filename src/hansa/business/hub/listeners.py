@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -29,6 +30,7 @@ from hansa.business.hub.feed import CHUNK_ROWS, EventFeed
 from hansa.business.hub.subscription_filter import SubscriptionFilter
 from hansa.business.models import Models
 from hansa.core.cache import Cache
+from hansa.core.clock import rfc3339
 from hansa.core.web_addresses import web_address
 from hansa.store import Change
 from hansa.store.records import Operation
@@ -65,6 +67,8 @@ class Listener:
         self.answered = subscription.answered
         self.failing_since = subscription.failing_since
         self.is_paused = subscription.is_paused
+        self.subscription = subscription
+        """As it was when a request for it last arrived."""
         self.attempts = 0
         """At the next event."""
         self.is_active = False
@@ -77,6 +81,10 @@ class Listener:
         """Since its progress was last written."""
         self.dead_letters_resolved: list[int] = []
         """Places of those delivered, or given up for good, since its progress was last written."""
+
+    def secrets(self, now: datetime) -> list[str]:
+        """With which its notifications are signed now."""
+        return signing_secrets(self.subscription, now)
 
     @property
     def position(self) -> int:
@@ -100,6 +108,14 @@ class Listener:
             dead_letters_added=tuple(self.dead_letters_added),
             dead_letters_resolved=tuple(self.dead_letters_resolved),
         )
+
+
+def signing_secrets(subscription: Subscription, now: datetime) -> list[str]:
+    """The secrets with which notifications of a registration are signed now, the current one first."""
+    keys = [subscription.secret]
+    if subscription.secret_before_until is not None and rfc3339(now) < subscription.secret_before_until:
+        keys.append(subscription.secret_before)
+    return [key for key in keys if key]
 
 
 class ListenerGroup:

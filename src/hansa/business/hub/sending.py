@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from hansa.business.hub.events import Event
 from hansa.business.hub.listeners import Listener
+from hansa.business.hub.signatures import signature_headers
+from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.limits import Limits
@@ -50,20 +53,34 @@ class Attempt(msgspec.Struct, frozen=True):
 class NotificationSender:
     """Posts events to the callbacks of listeners."""
 
-    def __init__(self, http: HttpClient, limits: Limits) -> None:
+    def __init__(self, http: HttpClient, clock: Clock, limits: Limits) -> None:
         self._http = http
+        self._clock = clock
         self._limits = limits
 
     async def send(self, listener: Listener, event: Event) -> Attempt:
         """Send an event once; a listener's failure is an outcome, not an error."""
         timeout_s = self._limits.notification_timeout_s
         is_first = not listener.delivered and not listener.failures
-        request = HttpRequest(
-            "POST",
+        return await self.post(
             listener.callback,
-            _HEADERS,
+            listener.secrets(self._clock.now()),
+            event.event_id,
             listener.group.filter.body_of(event),
             timeout_s=min(timeout_s, FIRST_TIMEOUT_S) if is_first else timeout_s,
+        )
+
+    async def post(
+        self, callback: str, secrets: Sequence[str], event_id: str, body: bytes, *, timeout_s: float
+    ) -> Attempt:
+        """Send a body once, signed with the secrets."""
+        timestamp_s = int(self._clock.now().timestamp())
+        request = HttpRequest(
+            "POST",
+            callback,
+            {**_HEADERS, **signature_headers(secrets, event_id, timestamp_s, body)},
+            body,
+            timeout_s=timeout_s,
             answer_size_max_bytes=ANSWER_SIZE_MAX_BYTES,
         )
         try:

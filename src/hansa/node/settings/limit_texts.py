@@ -56,6 +56,7 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "job_fetch_timeout_s": "How long an import job waits for content that it fetches.",
     "subscriptions_max": "Hub registrations.",
     "subscriptions_per_subject_max": "Hub registrations of one subject, other than an operator; a further one is answered with 429.",
+    "webhook_secret_overlap_s": "How long notifications are signed with the secret before too, after a listener's secret was exchanged.",
     "notification_timeout_s": "How long a listener may take for one notification.",
     "notification_attempts_max": "Attempts at an event that its listener answers, but fails to take, before it becomes a dead letter.",
     "notification_backoff_max_s": "Longest pause between two attempts at a notification.",

@@ -65,6 +65,12 @@ class Subscription(msgspec.Struct, frozen=True):
     """Dead letters that were removed to make room for newer ones."""
     revision: int
     """Revision of the registrations when this one was made, or a request for it arrived."""
+    secret: str
+    """With which its notifications are signed; empty when they are not."""
+    secret_before: str
+    """The one before; empty when there was none."""
+    secret_before_until: str | None
+    """Until when notifications are signed with that one too."""
 
     @property
     def state(self) -> State:
@@ -126,7 +132,7 @@ class Revision(msgspec.Struct, frozen=True):
 _SUBSCRIPTION: Final = RecordColumns(Subscription, dead_letters_dropped="letters_dropped")
 _LETTER: Final = RecordColumns(DeadLetter)
 _ADD: Final = (
-    f"{insert('subscription', ('id', 'api', 'topic', 'callback', 'query', 'subscriber', 'position'))} "
+    f"{insert('subscription', ('id', 'api', 'topic', 'callback', 'query', 'subscriber', 'position', 'secret'))} "
     f"ON CONFLICT DO NOTHING RETURNING {_SUBSCRIPTION.sql}"
 )
 _SAVE: Final = (
@@ -142,11 +148,19 @@ _SAVE_LETTER: Final = (
 
 
 async def add(
-    tx: Transaction, *, id: str, api: str, callback: str, query: str, subscriber: str, topic: str = ""
+    tx: Transaction,
+    *,
+    id: str,
+    api: str,
+    callback: str,
+    query: str,
+    subscriber: str,
+    topic: str = "",
+    secret: str = "",
 ) -> Subscription | None:
     """Register; served from what happens next on. None when the same registration is there already."""
     position = await tx.feed_end()
-    rows = await tx.sql.execute(_ADD, (id, api, topic, callback, query, subscriber, position))
+    rows = await tx.sql.execute(_ADD, (id, api, topic, callback, query, subscriber, position, secret))
     return _SUBSCRIPTION.record(rows[0]) if rows else None
 
 
@@ -160,6 +174,15 @@ async def resume(tx: Transaction, id: str) -> None:
     await tx.sql.execute(
         "UPDATE subscription SET is_paused = 0, failures = 0, refusals = 0, failing_since = NULL WHERE id = ?",
         (id,),
+    )
+    await _revise(tx, id)
+
+
+async def exchange_secret(tx: Transaction, id: str, secret: str, *, before_until: str) -> None:
+    """Give a registration another secret; the present one is good until that time."""
+    await tx.sql.execute(
+        "UPDATE subscription SET secret_before = secret, secret_before_until = ?, secret = ? WHERE id = ?",
+        (before_until, secret, id),
     )
     await _revise(tx, id)
 

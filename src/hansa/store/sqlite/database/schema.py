@@ -417,6 +417,13 @@ INSERT INTO reference_tail VALUES (0);
 """
 """Who refers to an entity: `hansa.store.sqlite.commit.reference_index`. Filled while the store is open."""
 
+_SIGNED_NOTIFICATIONS: Final = """
+-- With what notifications are signed; empty: they are not. The one before is good until the time beside it.
+ALTER TABLE subscription ADD COLUMN secret TEXT NOT NULL DEFAULT '';
+ALTER TABLE subscription ADD COLUMN secret_before TEXT NOT NULL DEFAULT '';
+ALTER TABLE subscription ADD COLUMN secret_before_until TEXT;
+"""
+
 MIGRATIONS: Final = (
     f"{_ENTITIES}{_PUBLICATIONS}{_RETRIEVALS}{_SUBSCRIPTIONS}{_JOBS}",
     _INDEX_TAIL,
@@ -425,5 +432,6 @@ MIGRATIONS: Final = (
     _SUBSCRIBERS,
     _REPLICA_STATES,
     _REFERENCE_INDEX,
+    _SIGNED_NOTIFICATIONS,
 )
 """Migration n is element n - 1. A released one is never edited."""

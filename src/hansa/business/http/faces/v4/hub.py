@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final, get_args
 
 import msgspec
@@ -19,7 +20,9 @@ from hansa.business.http.messages import CONTENT_TYPE, JSON_TYPES, Request, Resp
 from hansa.business.http.routing import Route, route
 from hansa.business.http.shared_headers import Header
 from hansa.business.hub.events import TOPIC
+from hansa.business.hub.signatures import new_secret
 from hansa.business.hub.subscription_filter import api_filter, topic_filter
+from hansa.business.hub.test_events import TestEvents
 from hansa.business.models import Api
 from hansa.business.query import pairs
 from hansa.business.query.paging import paging
@@ -27,6 +30,7 @@ from hansa.business.query.selecting import selection_of
 from hansa.business.representation import Selection, select
 from hansa.business.validation.violations import Violation, refuse
 from hansa.core.access import OPERATOR, Caller
+from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.web_addresses import web_address
@@ -45,6 +49,7 @@ class HubHandler:
         self._api = api
         self._context = context
         self._store = context.store
+        self._tests = TestEvents(context.to_listeners, context.clock, context.entropy, context.limits)
         self._topics = next((one.collection for one in api.resources if one.path == TOPIC), None)
 
     @property
@@ -59,6 +64,8 @@ class HubHandler:
             f"{hub}/{{id}}/deadLetter": route({"GET": self.list_dead_letters}, {}),
             f"{hub}/{{id}}/resend": route({"POST": self.resend}, {}),
             f"{hub}/{{id}}/resume": route({"POST": self.resume}, {}),
+            f"{hub}/{{id}}/secret": route({"GET": self.retrieve_secret, "POST": self.exchange_secret}, {}),
+            f"{hub}/{{id}}/test": route({"POST": self.send_test}, {}),
         }
         if self._topics is not None:
             routes[f"{self._api.base_path}{TOPIC}/{{topicId}}/hub"] = registrations
@@ -90,6 +97,7 @@ class HubHandler:
                 query=query,
                 subscriber=caller.subject or "",
                 topic=topic.id if topic is not None else "",
+                secret=new_secret(self._context.entropy),
             )
             if added is None:
                 raise Refused(Code.CONFLICT, f"{callback} is registered already with the same query.")
@@ -181,6 +189,37 @@ class HubHandler:
         async with self._store.transaction() as tx:
             await subscriptions.resume(tx, subscription.id)
         return await self._current(200, subscription)
+
+    async def retrieve_secret(self, request: Request, _: str) -> Response:
+        """GET of the secret with which notifications are signed: 200, 401, 403 or 404."""
+        request.accept_json()
+        request.check_no_parameters()
+        self._writer(request)
+        return _secret_response(await self._visible(request, request.parent_id or ""))
+
+    async def exchange_secret(self, request: Request, _: str) -> Response:
+        """POST: another secret; the present one is good for a while: 200, 401, 403 or 404."""
+        request.accept_json()
+        request.check_no_parameters()
+        self._writer(request)
+        subscription = await self._visible(request, request.parent_id or "")
+        overlap = timedelta(seconds=request.limits.webhook_secret_overlap_s)
+        until = rfc3339(self._context.clock.now() + overlap)
+        async with self._store.transaction() as tx:
+            secret = new_secret(self._context.entropy)
+            await subscriptions.exchange_secret(tx, subscription.id, secret, before_until=until)
+        return _secret_response(await self._visible(request, subscription.id))
+
+    async def send_test(self, request: Request, _: str) -> Response:
+        """POST: send a test event now, and say what the listener answered: 200, 401, 403, 404 or 429."""
+        request.accept_json()
+        request.check_no_parameters()
+        self._writer(request)
+        subscription = await self._visible(request, request.parent_id or "")
+        attempt = await self._tests.send(subscription)
+        outcome = {"problem": attempt.problem, "answered": attempt.answered}
+        body = {"delivered": attempt.problem is None, **{k: v for k, v in outcome.items() if v is not None}}
+        return Response(200, msgspec.json.encode(body), (CONTENT_TYPE,))
 
     async def _current(self, status: int, subscription: Subscription) -> Response:
         current = await subscriptions.get(self._store, subscription.id)
@@ -344,6 +383,13 @@ def _callback_problem(callback: object, *, allow_private_networks: bool) -> str 
     except Refused as error:
         return f"must be an http or https address. {error.message.removesuffix('.')}"
     return None
+
+
+def _secret_response(subscription: Subscription) -> Response:
+    body = {"secret": subscription.secret} if subscription.secret else {}
+    if subscription.secret_before and subscription.secret_before_until:
+        body["secretBeforeUntil"] = subscription.secret_before_until
+    return Response(200, msgspec.json.encode(body), (CONTENT_TYPE,))
 
 
 def _registration_body(subscription: Subscription) -> dict[str, Any]:
