@@ -52,8 +52,9 @@ async def run_in_thread(threads: Executor, work: Callable[[], T], cancel: Callab
 async def run_refusable(threads: Executor | None, work: Callable[[], T]) -> T:
     """What `work` returns in one of the threads; when it refuses a large value, nothing retains that.
 
-    A future that holds an error whose traceback leads to the future is freed by the collector of cycles alone,
-    which comes after many objects, whatever their size: refused values of a megabyte would pile up until then.
+    A future that holds an error whose traceback leads to the future is freed by the collector of cycles
+    alone, which comes after many objects, whatever their size: refused values of a megabyte would pile up
+    until then.
 
     Args:
         threads: Where it runs; None: in one of the event loop's own.
