@@ -33,7 +33,7 @@ from hansa.business.operations.api_operations import ApiOperations
 from hansa.business.patches import JSON_PATCH, MEDIA_TYPES
 from hansa.business.routes import api_routes
 from hansa.core.cache import HasFigures
-from hansa.core.errors import Code, Fatal, HansaError, Unavailable
+from hansa.core.errors import Code, Fatal, HansaError, Unavailable, drop_tracebacks
 from hansa.core.request_id import HEADER as REQUEST_ID
 from hansa.core.request_id import request_id_header
 
@@ -101,6 +101,7 @@ class BusinessApp:
             if error.http_status == 500 or isinstance(error, Fatal):
                 log.error("request_failed", path=scope["path"], code=str(error.code), problem=error.message)
             response = error_response(error)
+            drop_tracebacks(error)
         except Disconnected:
             return None
         except Exception:

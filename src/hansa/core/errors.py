@@ -176,3 +176,16 @@ class Unavailable(HansaError):
 
 class Fatal(HansaError):
     """The process cannot start or go on; it ends with `exit_status` and this message."""
+
+
+def drop_tracebacks(error: BaseException) -> None:
+    """Drop the tracebacks of an error that has been answered, and of those that led to it.
+
+    The frames of a traceback may refer to the error, as through the future that it came from. Then the
+    collector of cycles alone frees what they hold, a body of a megabyte and what it was decoded to, and it
+    comes after a number of objects, whatever their size.
+    """
+    current: BaseException | None = error
+    while current is not None and current.__traceback__ is not None:
+        current.__traceback__ = None
+        current = current.__cause__ or current.__context__
