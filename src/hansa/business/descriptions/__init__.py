@@ -55,6 +55,7 @@ DEFAULT_EXAMPLES: Final[Mapping[str, str]] = {
     "base64": "ZXhhbXBsZQ==",
 }
 _REFERENCE: Final = re.compile(r"(?<=.)(?:RefOrValue|Ref)$")
+_IN_PATH: Final = re.compile(r"\{\w+\}")
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 
 Table = Mapping[str, Mapping[str, str]]
@@ -126,7 +127,7 @@ class Descriptions:
             "{type}": type_name,
             "{base}": base,
             "{kebab}": "-".join(words).lower(),
-            "{path}": f"{self._api.base_path}{resource.path}" if resource is not None else "",
+            "{path}": self._api.base_path + _IN_PATH.sub("1", resource.path) if resource is not None else "",
         }
         for name, value in values.items():
             form = form.replace(name, value)

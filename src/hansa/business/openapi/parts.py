@@ -97,8 +97,13 @@ HEADERS: Final[Mapping[str, Part]] = {
         "schema": {"type": "string", "examples": ["productOfferingPrice[0].priceType"]},
     },
     "ETag": {
-        "description": "Version of the entity, for `If-Match` and `If-None-Match` (RFC 9110).",
-        "schema": {"type": "string", "examples": ['"3f786850e387550fdab836ed7e6dc881"']},
+        "description": "Version of the entity, for `If-Match` and `If-None-Match` (RFC 9110). Absent with `fields`, "
+        "`expand` and `depth`.",
+        "schema": {
+            "type": "string",
+            "pattern": '^"[^"]+"$',
+            "examples": ['"3f786850e387550fdab836ed7e6dc881"'],
+        },
     },
     "Last-Modified": {
         "description": "When the entity was last written, to the second (RFC 9110).",
@@ -146,6 +151,24 @@ HEADERS: Final[Mapping[str, Part]] = {
         "description": "Headers of the request on which the response depends (RFC 9110).",
         "schema": {"type": "string", "examples": ["Authorization"]},
     },
+    "X-Request-Id": {
+        "description": "Identifier of the request, as the log has it: the client's own when it sent one, and of every "
+        "error.",
+        "schema": {"type": "string", "examples": ["b2f7c0a91d3e4f5a6b7c8d9e"]},
+    },
+    "X-RateLimit-Limit": {
+        "description": "What a caller may cost at once, in milliseconds of this marketplace's work; with every response "
+        "to a request that costs something.",
+        "schema": {"type": "integer", "minimum": 0, "examples": [20000]},
+    },
+    "X-RateLimit-Remaining": {
+        "description": "What is left of that for this caller, in milliseconds.",
+        "schema": {"type": "integer", "minimum": 0, "examples": [0]},
+    },
+    "X-RateLimit-Reset": {
+        "description": "Seconds after which all of it is left again.",
+        "schema": {"type": "integer", "minimum": 0, "examples": [12]},
+    },
     "Access-Control-Allow-Origin": {
         "description": "Origins whose pages may read the response (CORS): all of what is public, otherwise those that the "
         "operator allows.",
@@ -179,7 +202,10 @@ ERRORS: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
         ("Accept", "Accept-Encoding", "Accept-Patch"),
     ),
     416: ("The list ends before the range begins.", ("Content-Range",)),
-    429: ("Too many requests; try again later.", ("Retry-After",)),
+    429: (
+        "Too many requests, or too costly ones; try again later.",
+        ("Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+    ),
     500: ("An internal error.", ()),
     501: ("The request uses a part of the query language that is not supported.", ()),
     503: (
@@ -320,7 +346,7 @@ def error_responses(error: Part) -> dict[str, Part]:
     return {
         str(status): {
             "description": text,
-            "headers": {name: header_reference(name) for name in (*headers, *EVERYWHERE)},
+            "headers": {name: header_reference(name) for name in (*headers, *EVERYWHERE, "X-Request-Id")},
             "content": {JSON: {"schema": error}},
         }
         for status, (text, headers) in ERRORS.items()
