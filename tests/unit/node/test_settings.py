@@ -158,3 +158,25 @@ def test_every_example_is_a_good_value(tmp_path: Path) -> None:
         settings = load_settings(good(tmp_path, **{setting.key: value}), {})
         holder = settings if hasattr(settings, setting.key) else settings.limits
         assert getattr(holder, setting.key) == value
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    folder = folder_with(
+        tmp_path,
+        """
+name = "lubeck"
+endpoint = 7
+log_level = "loud"
+allow_private_network = true
+retrieval_timeout_s = 'soon'
+p2p_port = 26656
+""",
+    )
+    said = complaint(folder, {"HANSA_BODY_DEPTH_MAX": "-1", "HANSA_NOTHING": "1"})
+    assert "endpoint: it must be a text" in said
+    assert "log_level: it must be one of" in said
+    assert "allow_private_network: there is no such setting; did you mean allow_private_networks?" in said
+    assert "retrieval_timeout_s: it must be a number" in said
+    assert "HANSA_BODY_DEPTH_MAX" in said
+    assert "HANSA_NOTHING: there is no such setting." in said
+    assert "did: it is required" in said

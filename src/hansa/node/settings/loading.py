@@ -7,6 +7,7 @@ Limits that decide what is valid on the ledger are no settings; they stand in th
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -90,6 +91,7 @@ MINIMA: Final = {
     "retrieval_size_max_bytes": 2 * ENTITY_SIZE_MAX_BYTES,
 }
 """The least that a setting may be. What another member may publish must fit, whatever its reader prefers."""
+KEY_COMPARED_MAX_CHARS: Final = 80
 PORTS: Final = frozenset({"listen_port", "p2p_port"})
 
 
@@ -97,24 +99,38 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     """The settings of the marketplace in `folder`.
 
     Raises:
-        Fatal: `Code.SETTINGS_INVALID`, naming the file or variable, the key and the reason.
+        Fatal: `Code.SETTINGS_INVALID`, naming for everything that is wrong the file or variable, the key and
+            the reason.
     """
     file = folder / FILE_NAME
     values: dict[str, Value] = {}
+    faults: list[str] = []
     for key, raw in _read_toml(file).items():
         setting = BY_KEY.get(key)
         if setting is None:
-            raise _wrong(str(file), key, _unknown(key))
-        values[key] = _typed(setting, raw, str(file))
+            faults.append(_fault(str(file), key, _unknown(key)))
+        else:
+            _set(values, setting, raw, str(file), faults)
     for variable, text in sorted(environment.items()):
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable in ENVIRONMENT_OTHERS:
             continue
         key = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
         setting = BY_KEY.get(key)
         if setting is None or variable != setting.variable:
-            raise _wrong("the environment", variable, _unknown(key))
-        values[key] = _typed(setting, _from_text(setting, text), f"the environment ({variable})")
-    return _assembled(values, str(file))
+            faults.append(_fault("the environment", variable, _unknown(key)))
+        else:
+            place = f"the environment ({variable})"
+            _set(values, setting, _from_text(setting, text), place, faults)
+    return _assembled(values, str(file), faults)
+
+
+def _set(values: dict[str, Value], setting: Setting, raw: Any, place: str, faults: list[str]) -> None:
+    """Set a value, or take note of why it cannot be one; the setting then counts as given."""
+    try:
+        values[setting.key] = _typed(setting, raw, place)
+    except Fatal as fault:
+        faults.append(fault.message)
+        values[setting.key] = setting.example
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -198,15 +214,17 @@ def _is_limit(setting: Setting) -> bool:
     return setting in LIMIT_SETTINGS or setting.key == "ready_lag_max_events"
 
 
-def _assembled(read: Mapping[str, Value], file: str) -> Settings:
+def _assembled(read: Mapping[str, Value], file: str, faults: list[str]) -> Settings:
     values: dict[str, Any] = {}
     limits: dict[str, Any] = {}
     for setting in SCHEMA:
         value = read.get(setting.key, setting.default)
         if value is None:
-            raise _wrong(file, setting.key, "it is required")
+            faults.append(_fault(file, setting.key, "it is required"))
         target = values if setting in OWN_SETTINGS else limits
         target[setting.key] = value
+    if faults:
+        raise Fatal(Code.SETTINGS_INVALID, " ".join(faults))
     settings = Settings(**values, limits=Limits(**limits))
     _check_identity(settings, file)
     if settings.limits.list_limit_default > settings.limits.list_limit_max:
@@ -232,8 +250,15 @@ def _unknown(key: str) -> str:
     if key in LEDGER_LIMITS:
         return "it is the same for the whole league and stands in the genesis"
     near = next((known for known in BY_KEY if key.replace("_", "") == known.replace("_", "")), None)
-    return "there is no such setting" + (f"; {near} is meant" if near else "")
+    if near is not None:
+        return f"there is no such setting; {near} is meant"
+    alike = difflib.get_close_matches(key[:KEY_COMPARED_MAX_CHARS], BY_KEY, n=2, cutoff=0.75)
+    return "there is no such setting" + (f"; did you mean {' or '.join(alike)}?" if alike else "")
 
 
 def _wrong(place: str, key: str, reason: str) -> Fatal:
-    return Fatal(Code.SETTINGS_INVALID, f"{place}: {key}: {reason}.")
+    return Fatal(Code.SETTINGS_INVALID, _fault(place, key, reason))
+
+
+def _fault(place: str, key: str, reason: str) -> str:
+    return f"{place}: {key}: {reason.removesuffix('?')}{'?' if reason.endswith('?') else '.'}"
