@@ -37,6 +37,8 @@ from hansa.core.errors import Code, Fatal, HansaError, Unavailable, drop_traceba
 from hansa.core.request_id import HEADER as REQUEST_ID
 from hansa.core.request_id import request_id_header
 
+OVERLOADED_RETRY_S: Final = 1.0
+
 log = structlog.get_logger()
 
 
@@ -83,10 +85,11 @@ class BusinessApp:
         in_work = self._in_work
         request = Request(scope, receive, self._limits, in_work)
         is_open = False
-        try:
-            in_work.begin(is_stranger=b"authorization" not in request.headers)
-        except Unavailable as error:
-            return self._finished(scope, request, error_response(error))
+        if in_work.count >= in_work.strangers_max and not in_work.has_room(
+            is_stranger=b"authorization" not in request.headers
+        ):
+            return self._finished(scope, request, error_response(_overloaded()))
+        in_work.count += 1
         try:
             match = self._routing.match(scope["path"])
             is_open = match.route.is_open and request.method in READS
@@ -108,7 +111,7 @@ class BusinessApp:
             log.exception("request_failed", path=scope["path"])
             response = error_response(HansaError(Code.INTERNAL, ""))
         finally:
-            in_work.end()
+            in_work.count -= 1
         if b"accept-encoding" in request.headers:
             response = await self._compressed(request.headers, response)
         return self._finished(scope, request, response, is_open=is_open)
@@ -149,3 +152,9 @@ class BusinessApp:
         if "PATCH" in methods:
             more = (*more, accept_patch(MEDIA_TYPES if match.entity_id else (JSON_PATCH,)))
         return respond_without_handler(request.method, methods, *more)
+
+
+def _overloaded() -> Unavailable:
+    return Unavailable(
+        Code.OVERLOADED, "Too many requests are being processed.", retry_after_s=OVERLOADED_RETRY_S
+    )

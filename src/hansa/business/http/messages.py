@@ -17,7 +17,7 @@ from hansa.business.http.coding import GZIP, IDENTITY, GzipReader, decompressed
 from hansa.business.http.shared_headers import NO_BLOCK, Header, HeaderBlock
 from hansa.core.bounded_json import read_json, read_object
 from hansa.core.error_response import error_response as core_error_response
-from hansa.core.errors import Code, HansaError, Refused, Unavailable
+from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.http import JSON
 from hansa.core.limits import Limits
 
@@ -32,7 +32,6 @@ DEFAULT_OF_TOOLS: Final = "text/plain"
 JSON_TYPES: Final = (JSON,)
 RESERVED_PART: Final = 4
 """One of so many places for requests is for those that carry a token."""
-OVERLOADED_RETRY_S: Final = 1.0
 BODILESS: Final = frozenset({204, 304})
 """Statuses whose responses have neither body nor length (RFC 9110, section 8.6)."""
 ACCEPT_ENCODING: Final = (b"accept-encoding", b"gzip, identity")
@@ -82,29 +81,12 @@ class InWork:
 
     def __init__(self, count_max: int) -> None:
         self.count = 0
-        self._count_max = count_max
-        self._strangers_max = count_max - count_max // RESERVED_PART
+        self.count_max = count_max
+        self.strangers_max = count_max - count_max // RESERVED_PART
 
-    def begin(self, *, is_stranger: bool) -> None:
-        """Count a request.
-
-        Raises:
-            Unavailable: `Code.OVERLOADED`, when there are too many.
-        """
-        if self.count >= (self._strangers_max if is_stranger else self._count_max):
-            raise Unavailable(
-                Code.OVERLOADED, "Too many requests are being processed.", retry_after_s=OVERLOADED_RETRY_S
-            )
-        self.count += 1
-
-    def end(self) -> None:
-        """A request is over, or waits for its body."""
-        self.count -= 1
-        assert self.count >= 0, "every request that was counted ends once"
-
-    def resume(self) -> None:
-        """The body is there. Whoever sent it has waited already, and does not wait again."""
-        self.count += 1
+    def has_room(self, *, is_stranger: bool) -> bool:
+        """Whether one more request may be counted."""
+        return self.count < (self.strangers_max if is_stranger else self.count_max)
 
 
 class Request:
@@ -265,11 +247,11 @@ class Request:
 
     async def _received(self) -> Message:
         """The next part of the body. Meanwhile the request is not in work."""
-        self._in_work.end()
+        self._in_work.count -= 1
         try:
             return await self._receive()
         finally:
-            self._in_work.resume()
+            self._in_work.count += 1  # without a question: whoever sent it has waited already
 
     async def _body(self) -> bytes:
         size_max = self.limits.body_size_max_bytes

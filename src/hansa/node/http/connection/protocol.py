@@ -346,7 +346,12 @@ class HttpConnection(asyncio.Protocol):
                 return
         account.requests += 1
         self._refusals = 0
-        self._starts.begin(account, self._run)
+        starts = self._starts
+        if starts.left > 0:
+            starts.left -= 1
+            self._run()
+        else:
+            starts.begin(account, self._run)
 
     def _run(self) -> None:
         """Have the application answer the request under way."""

@@ -30,7 +30,8 @@ class RequestStarts:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._begun = 0
+        self.left = 0
+        """So many requests may begin at once in this turn; 0 while none is under way."""
         self._begun_max = BEGUN_AT_FIRST
         self._waiting: dict[Account, deque[Callable[[], None]]] = {}
         """By caller; whose turn is next comes first."""
@@ -38,7 +39,7 @@ class RequestStarts:
         self._began_at_s = 0.0
 
     def begin(self, account: Account, start: Callable[[], None]) -> None:
-        """Begin a request now, or in one of the next turns.
+        """Begin a request now, or in one of the next turns; whoever has subtracted from `left` begins itself.
 
         Args:
             account: Of its caller.
@@ -46,10 +47,13 @@ class RequestStarts:
         """
         if not self._is_running:
             self._is_running = True
+            self.left = self._begun_max
             self._began_at_s = self._monotonic()
             asyncio.get_running_loop().call_soon(self._next_turn)
-        if account.kind >= CallerKind.MEMBER or (self._begun < self._begun_max and not self._waiting):
-            self._begun += 1
+        if self.left > 0:
+            self.left -= 1
+            start()
+        elif account.kind >= CallerKind.MEMBER:
             start()
         else:
             self._waiting.setdefault(account, deque()).append(start)
@@ -58,19 +62,22 @@ class RequestStarts:
         """A turn is over; another one begins what has waited."""
         now_s = self._monotonic()
         elapsed_s, self._began_at_s = now_s - self._began_at_s, now_s
+        has_begun = self.left < self._begun_max or bool(self._waiting)
         if elapsed_s > LONG_S:
             self._begun_max = max(1, self._begun_max // 2)
         elif self._waiting and elapsed_s < SHORT_S:
             self._begun_max = min(BEGUN_MAX, 2 * self._begun_max)
-        if not self._begun and not self._waiting:
+        if not has_begun:
             self._is_running = False
+            self.left = 0
             return
-        self._begun = 0
-        while self._waiting and self._begun < self._begun_max:
+        self.left = self._begun_max
+        while self._waiting and self.left > 0:
             account = next(iter(self._waiting))
             starts = self._waiting.pop(account)
             starts.popleft()()
             if starts:
                 self._waiting[account] = starts
-            self._begun += 1
+            self.left -= 1
+        assert self.left >= 0, "no more begin than may"
         asyncio.get_running_loop().call_soon(self._next_turn)
