@@ -264,12 +264,14 @@ def report(rows: Sequence[AttackRow]) -> Iterator[str]:
 def main() -> None:
     """Run a campaign, and print its report."""
     parser = argparse.ArgumentParser(description="A marketplace under attack.")
-    parser.add_argument("attacks", nargs="*", choices=[*ATTACKS], metavar="ATTACK", default=[*ATTACKS])
+    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=", ".join(ATTACKS))
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--entities", type=int, default=ENTITIES)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        made = run_campaign(Path(folder) / "league", chosen.attacks, chosen.seconds, chosen.entities)
+        attacks = chosen.attacks or [*ATTACKS]
+        assert ATTACKS.keys() >= {*attacks}, f"the attacks are {', '.join(ATTACKS)}"
+        made = run_campaign(Path(folder) / "league", attacks, chosen.seconds, chosen.entities)
         sys.stdout.write("\n".join(report(asyncio.run(made))) + "\n")
 
 

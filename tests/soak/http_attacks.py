@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import os
 import random
 import resource
@@ -45,6 +46,10 @@ REST_S: Final = 0.5
 """Pause of a worker whose connection is refused."""
 WORST_NODES: Final = 104_000
 CONNECTIONS: Final = 4500
+PIPELINED: Final = 1000
+MIXED_SHARE: Final = 8
+"""Of the workers of an attack that is one of several, one in so many."""
+MIXED_PERIOD_S: Final = 5.0
 NARROW_WINDOW_BYTES: Final = 4096
 """Receive buffer of a client that does not read."""
 
@@ -101,11 +106,11 @@ class HttpAttacker:
         self.address = f"127.0.1.{1 + seed % 250}"
 
     @contextlib.asynccontextmanager
-    async def connection(self, *, window_bytes: int = 0) -> AsyncIterator[Connection]:
+    async def connection(self, *, window_bytes: int = 0, address: str = "") -> AsyncIterator[Connection]:
         """A new connection, closed at the end of the block."""
         loop = asyncio.get_running_loop()
         sock = _socket(window_bytes)
-        sock.bind((self.address, 0))
+        sock.bind((address or self.address, 0))
         try:
             await loop.sock_connect(sock, (HOST, self.port))
             reader, writer = await asyncio.open_connection(sock=sock, limit=16_777_216)
@@ -218,6 +223,36 @@ async def streams(attacker: HttpAttacker) -> None:
         await CLOCK.sleep(REST_S)
 
 
+async def pipeline(attacker: HttpAttacker) -> None:
+    """Requests sent at once, without waiting for responses."""
+    target = attacker.draw.choice(
+        ("/livez", f"{OFFERINGS}?limit=50", f"{OFFERINGS}?name={attacker.draw.random()}")
+    )
+    async with attacker.connection() as connection:
+        await connection.send(attacker.head("GET", target) * PIPELINED)
+        for _ in range(PIPELINED):
+            attacker.counts[str(await connection.status())] += 1
+
+
+async def crowd(attacker: HttpAttacker) -> None:
+    """Connections from many addresses, on each of which a list is requested now and then."""
+    async with attacker.connection(address=f"127.0.2.{attacker.draw.randrange(1, 250)}") as connection:
+        for _ in range(10):
+            await connection.send(attacker.head("GET", f"{OFFERINGS}?limit=100"))
+            attacker.counts[str(await connection.status())] += 1
+            await CLOCK.sleep(TRICKLE_PAUSE_S)
+
+
+async def compressed(attacker: HttpAttacker) -> None:
+    """Bodies of a few bytes that become large, and great pages to compress."""
+    token = attacker.tokens.provider
+    await attacker.repeat(
+        lambda: attacker.head("POST", OFFERINGS, token, content_encoding="gzip", **_of(BOMB)) + BOMB, count=5
+    )
+    large = f"{OFFERINGS}?limit=1000"
+    await attacker.repeat(lambda: attacker.head("GET", large, accept_encoding="gzip"), count=5)
+
+
 async def grammar(attacker: HttpAttacker) -> None:
     """Heads and bodies that no client sends."""
     name = attacker.draw.choice([*ODD_REQUESTS])
@@ -236,6 +271,7 @@ async def endless_trailer(attacker: HttpAttacker) -> None:
             attacker.counts["kilobytes"] += 8
 
 
+BOMB: Final = gzip.compress(b'{"name":"' + b" " * 100_000_000 + b'"}', 1)
 HEAD: Final = b"GET %s HTTP/1.1\r\n%s\r\n"
 ODD_REQUESTS: Final[Mapping[str, bytes]] = {
     "70 kB of headers": HEAD % (b"/livez", b"Host: x\r\nX: " + b"y" * 70_000 + b"\r\n"),
@@ -376,6 +412,23 @@ LISTENERS: Final[Mapping[str, Listener]] = {
     "speaks no HTTP": _answering(b"\xff" * 100_000),
 }
 
+# -- all of them --------------------------------------------------------------------------------------------------
+
+
+async def mixed(attacker: HttpAttacker) -> None:
+    """One attack after the other, each for a while and by a share of its workers."""
+    name = attacker.draw.choice([one for one in ATTACKS if one != "mixed"])
+    attack, workers = ATTACKS[name]
+    attacker.counts[f"{name} begun"] += 1
+    tasks = [asyncio.create_task(work(attacker, attack)) for _ in range(-(-workers // MIXED_SHARE))]
+    try:
+        await CLOCK.sleep(MIXED_PERIOD_S)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 Attack = Callable[[HttpAttacker], Awaitable[None]]
 ATTACKS: Final[Mapping[str, tuple[Attack, int]]] = {
     "flood": (flood, 64),
@@ -385,6 +438,9 @@ ATTACKS: Final[Mapping[str, tuple[Attack, int]]] = {
     "slow_head": (slow_head, 600),
     "slow_reader": (slow_reader, 400),
     "streams": (streams, 300),
+    "pipeline": (pipeline, 8),
+    "crowd": (crowd, 1000),
+    "compressed": (compressed, 8),
     "grammar": (grammar, 16),
     "endless_trailer": (endless_trailer, 8),
     "slow_body": (slow_body, 600),
@@ -392,6 +448,7 @@ ATTACKS: Final[Mapping[str, tuple[Attack, int]]] = {
     "listeners": (listeners, 6),
     "big_bodies": (big_bodies, 8),
     "duplicates": (duplicates, 16),
+    "mixed": (mixed, 1),
 }
 """By name, with the number of its workers."""
 
