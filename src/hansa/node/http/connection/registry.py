@@ -263,13 +263,12 @@ class Connections:
         A body that is handed on as it arrives counts as if it were read whole, up to the greatest body.
         """
         counted = min(size_bytes, self.limits.body_size_max_bytes - connection.upload_bytes)
-        share_bytes = self.limits.uploads_max_bytes * UPLOAD_SHARE_MAX
-        account = connection.account
-        of_caller = account.upload_bytes + counted
-        room_bytes = self.limits.uploads_max_bytes * (
-            1 if account.kind >= CallerKind.MEMBER else 1 - UPLOAD_SHARE_MAX
-        )
-        if of_caller > share_bytes or self.upload_bytes + counted > room_bytes:
+        account, room_bytes = connection.account, float(self.limits.uploads_max_bytes)
+        share_bytes = room_bytes
+        if account.kind < CallerKind.MEMBER:
+            share_bytes *= UPLOAD_SHARE_MAX
+            room_bytes -= share_bytes
+        if account.upload_bytes + counted > share_bytes or self.upload_bytes + counted > room_bytes:
             return False
         connection.upload_bytes += counted
         account.upload_bytes += counted
