@@ -54,7 +54,9 @@ def show_status(report: Report, output: Output) -> None:
     origins = rows_of_origins(report)
     if origins:
         output.table(
-            ("other member", "events to apply", "pending", "failed", "last problem"), origins, "Retrieval"
+            ("other member", "lag", "stored", "pending", "failed", "deferred", "rejected", "last problem"),
+            origins,
+            "Entities of other members",
         )
     misbehavior = rows_of_misbehavior(report)
     if misbehavior:
@@ -134,9 +136,10 @@ def rows_of_origins(report: Report) -> list[list[str]]:
     return [
         [
             text_of(origin.get("name") or origin.get("did")),
-            number(origin, "lag"),
-            number(origin, "pending"),
-            number(origin, "failed"),
+            *(
+                number(origin, name)
+                for name in ("lag", "stored", "pending", "failed", "deferred", "rejected")
+            ),
             text_of(origin.get("problem") or ""),
         ]
         for origin in _list(report, "origins")

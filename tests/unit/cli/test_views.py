@@ -43,8 +43,11 @@ REPORT = {
             "did": "did:key:zTwo",
             "name": "riga",
             "lag": 2,
+            "stored": 1200,
             "pending": 2,
             "failed": 1,
+            "deferred": 0,
+            "rejected": 3,
             "problem": "hash-mismatch",
         }
     ],
@@ -64,7 +67,7 @@ def test_status_says_what_is_wrong_first() -> None:
     assert facts["ledger"] == "does not answer"
     assert facts["here"].startswith("followed to 12,345, lag -")
     assert facts["problems"] == "publisher (boom); cometbft is backing-off"
-    assert rows_of_origins(REPORT) == [["riga", "2", "2", "1", "hash-mismatch"]]
+    assert rows_of_origins(REPORT) == [["riga", "2", "1,200", "2", "1", "0", "3", "hash-mismatch"]]
     assert rows_of_entities(REPORT) == [["Category", "4", "1", "1,200"]]
 
 
