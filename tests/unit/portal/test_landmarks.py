@@ -12,6 +12,7 @@ import pytest
 from hansa.node.http.application import rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.portal import Overview, PortalRoutes
+from hansa.portal.html import static
 from tests.support.asgi import AsgiClient
 from tests.support.business import ENDPOINT, MODELS
 
@@ -130,3 +131,21 @@ async def test_pages_of_apis_are_made_again_rather_than_kept_without_bound() -> 
     for api in MODELS.apis[:3]:
         assert (await http.get(f"/docs/{api.id}")).body == (await http.get(f"/docs/{api.id}")).body
     assert routes.cache.hits == 3
+
+
+def test_a_long_name_breaks_and_a_wide_table_scrolls_by_itself() -> None:
+    style = static("page.css") + static("docs.css")
+    for rule in (
+        "code { overflow-wrap: anywhere; }",
+        "summary strong { overflow-wrap: anywhere;",
+        ".scroll { overflow-x: auto; }",
+    ):
+        assert rule in style
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_table_is_in_a_part_that_scrolls_by_itself(path: str) -> None:
+    found = await elements(path)
+    for (tag, attributes), (below, _) in itertools.pairwise(found):
+        if below == "table":
+            assert (tag, attributes.get("class")) == ("div", "scroll")
