@@ -31,24 +31,19 @@ from hansa.node.backup.archive import (
     padding,
 )
 from hansa.node.backup.contents import is_restorable
-from hansa.node.folder import init_member, install_genesis, league_genesis
+from hansa.node.folder import init_member
 from hansa.node.folder.permissions import open_to_others
 from hansa.node.validator.observing import Reason, read_observing
-from hansa.pubsub.engine import SIGNING_STATE, SigningState, read_signing_state, write_signing_state
+from hansa.pubsub.engine import SIGNING_STATE, SigningState, read_signing_state
 
 CLOCK = ManualClock()
 ROWS = 50
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(member_of_two: Path) -> Path:
     """A member of two, with a store, that has signed."""
-    made = tmp_path / "market"
-    cards = [
-        init_member(path, path.name, f"http://127.0.0.1:{port}", CLOCK, p2p_port=port + 1)
-        for path, port in ((made, 29001), (tmp_path / "other", 29003))
-    ]
-    install_genesis(made, league_genesis(cards, "a-league", CLOCK.now()), [c.p2p_address for c in cards])
+    made = member_of_two
     (made / "token").write_text("a token\n")
     (made / "schemas").mkdir()
     (made / "schemas" / "x.json").write_text("{}")
@@ -61,7 +56,6 @@ def folder(tmp_path: Path) -> Path:
     store.execute("CREATE TABLE entity (id INTEGER PRIMARY KEY, body TEXT)")
     store.executemany("INSERT INTO entity (body) VALUES (?)", [(str(n) * 200,) for n in range(ROWS)])
     store.close()
-    write_signing_state(made / "ledger", SigningState(41, 0, 3))
     return made
 
 

@@ -10,29 +10,23 @@ from typer.testing import CliRunner
 from hansa.cli.app import app
 from hansa.core.clock import ManualClock
 from hansa.core.errors import EXIT_STATUS, Code, Refused
-from hansa.node.folder import LEDGER, OBSERVING, init_member, install_genesis, league_genesis
+from hansa.node.folder import LEDGER, OBSERVING, init_member
 from hansa.node.validator.decisions import observe, sign
 from hansa.node.validator.observing import Observing, Reason, Sighting, read_observing, write_observing
 from hansa.node.validator.repair import ASIDE, repair_engine
-from hansa.pubsub.engine import SIGNING_STATE, SigningState, read_signing_state, write_signing_state
+from hansa.pubsub.engine import SIGNING_STATE, SigningState, read_signing_state
 
 CLOCK = ManualClock()
 runner = CliRunner()
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(member_of_two: Path) -> Path:
     """A member of two whose engine has run."""
-    made = tmp_path / "market"
-    cards = [
-        init_member(path, path.name, f"http://127.0.0.1:{port}", CLOCK, p2p_port=port + 1)
-        for path, port in ((made, 29001), (tmp_path / "other", 29003))
-    ]
-    install_genesis(made, league_genesis(cards, "a-league", CLOCK.now()), [c.p2p_address for c in cards])
+    made = member_of_two
     for name in ("data/cs.wal/wal", "data/blockstore.db/1", "data/state.db/1", "state.db", "state.db-wal"):
         (made / "ledger" / name).parent.mkdir(parents=True, exist_ok=True)
         (made / "ledger" / name).write_text(name)
-    write_signing_state(made / LEDGER, SigningState(41, 0, 3))
     return made
 
 
