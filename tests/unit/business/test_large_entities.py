@@ -164,6 +164,21 @@ async def test_no_read_of_much_holds_up_the_loop(business: Business, turns: Loop
         assert response.status in {200, 206}, (path, response.body)
 
 
+async def test_a_search_of_few_large_entities_leaves_the_loop(business: Business, turns: LoopTurns) -> None:
+    texts = [{"name": "y" * 200_000} for _ in range(5)]
+    body = {"name": "large", "productOfferingTerm": texts, "place": [{"id": "p"}]}
+    ids = [(await business.provider.post(OFFERINGS, body)).json()["id"] for _ in range(25)]
+    for query in (
+        "name=large&productOfferingTerm.name=q",
+        "name=large&sort=productOfferingTerm.name&limit=1",
+        f"id={','.join(ids)}&productOfferingTerm.name=q",
+        f"id={','.join(ids)}&filter=$.productOfferingTerm[?(@.name=='q')]",
+        "lastUpdate.gt=2000-01-01&productOfferingTerm.name.gt=q&limit=1",
+    ):
+        response = await within_a_turn(business.reader.get(f"{OFFERINGS}?{query}"), turns)
+        assert response.status in {200, 206}, response.body
+
+
 async def test_a_page_is_bounded_in_bytes_and_next_leads_to_all_entities(turns: LoopTurns) -> None:
     business = await open_business(limits=Limits(answer_size_max_bytes=100_000))
     for number in range(30):

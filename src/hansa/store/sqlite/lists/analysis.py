@@ -121,7 +121,7 @@ def analyse(query: Query, index: CollectionIndex, *, has_tail: bool) -> Analysis
     unindexed: list[str] = []
     has_ids = False
     range_column: str | None = None
-    conditions = _flat(query.filters)
+    conditions = flattened(query.filters)
     if query.parent is not None:
         scans.append(_parent_scan(query.parent, query, index))
     for one in conditions:
@@ -173,11 +173,11 @@ def _is_slow(condition: Condition) -> bool:
             return any(map(_is_slow, below))
 
 
-def _flat(conditions: Sequence[Condition]) -> list[Condition]:
+def flattened(conditions: Sequence[Condition]) -> list[Condition]:
     """Conditions of which each must hold, without those that only join others."""
     flat: list[Condition] = []
     for one in conditions:
-        flat += _flat(one.conditions) if isinstance(one, AllOf) else [one]
+        flat += flattened(one.conditions) if isinstance(one, AllOf) else [one]
     return flat
 
 

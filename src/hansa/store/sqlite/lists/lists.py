@@ -95,6 +95,8 @@ class Lists:
                 return page
             counts = await self._counts(analysis, query, caller)
         plan = planner.choose(analysis, query, counts)
+        if plan.way in planner.READS_BODIES and analysis.unindexed and self._are_large(plan, analysis):
+            plan = Plan(Way.POOL_SEARCH, plan.scan)
         if plan.way in planner.IN_POOL:
             return await self._run_in_pool(plan, analysis, query, caller)
         return self._run(plan, analysis, query)
@@ -180,6 +182,11 @@ class Lists:
             case _:
                 assert plan.way is Way.NOTHING, "all other ways wait"
                 return Page((), (), plan.total)
+
+    def _are_large(self, plan: Plan, analysis: Analysis) -> bool:
+        """Whether the bodies that a search on the event loop would parse are too large for that."""
+        ((size_bytes,),) = self._rows(statements.searched_bytes(analysis, plan.scan))
+        return int(size_bytes) > planner.BYTES_INLINE_MAX
 
     async def _run_in_pool(self, plan: Plan, analysis: Analysis, query: Query, caller: ListCaller) -> Page:
         """The ways that wait for a worker thread."""

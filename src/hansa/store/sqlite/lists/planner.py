@@ -21,6 +21,10 @@ BODIES_INLINE_MAX: Final = 50
 """The same, where their bodies have to be parsed."""
 
 
+BYTES_INLINE_MAX: Final = 262_144
+"""The same, where their bodies have more bytes together; parsing these takes some milliseconds."""
+
+
 class Way(Enum):
     """How a page is answered; each tells where its total is from."""
 
@@ -44,6 +48,10 @@ class Way(Enum):
 
 IN_POOL: Final = (Way.WALK_RANGE, Way.POOL_SEARCH, Way.INTERSECTION)
 """The ways that may wait for a worker thread."""
+
+
+READS_BODIES: Final = (Way.NAMED, Way.SEARCH)
+"""The ways on the event loop that parse bodies, where no index has what is compared."""
 
 
 class MatchCounts(msgspec.Struct, frozen=True):

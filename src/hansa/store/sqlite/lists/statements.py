@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from hansa.core.work import Checkpoint
-from hansa.store.records import Query, SortKey
-from hansa.store.sql import Parameter
+from hansa.store.operators import IndexUse
+from hansa.store.records import Filter, Query, SortKey
+from hansa.store.sql import Parameter, placeholders
 from hansa.store.sqlite.lists.analysis import (
     INDEX_OF,
     Analysis,
@@ -17,6 +18,7 @@ from hansa.store.sqlite.lists.analysis import (
     NumberScan,
     Posting,
     collection_posting,
+    flattened,
 )
 from hansa.store.sqlite.lists.conditions import Fragment, joined
 
@@ -114,6 +116,30 @@ def search(analysis: Analysis, query: Query, scan: IndexScan | None) -> Statemen
             *(query.limit, query.offset),
         ),
         analysis.tests,
+    )
+
+
+def searched_bytes(analysis: Analysis, scan: IndexScan | None) -> Statement:
+    """How many bytes (one row) the bodies have that a search parses.
+
+    They are those of an index scan, of a range, or of the identifiers that the list names.
+    """
+    if analysis.has_ids:
+        ids = [
+            value
+            for one in flattened(analysis.query.filters)
+            if isinstance(one, Filter) and one.path == ("id",) and one.operator.index is IndexUse.POSTINGS
+            for value in one.values
+        ]
+        return Statement(
+            f"SELECT ifnull(sum(length(body)), 0) FROM entity WHERE id IN ({placeholders(len(ids))})",  # noqa: S608 - placeholders only
+            tuple(ids),
+        )
+    source, parameters = _search_source(analysis, scan)
+    where = joined(" AND ", [*_base(analysis), *(analysis.checks if analysis.range_column else ())], "1")
+    return Statement(
+        f"SELECT ifnull(sum(length(e.body)), 0) FROM {source} WHERE {where.sql}",  # noqa: S608 - no input
+        (*parameters, *where.parameters),
     )
 
 
