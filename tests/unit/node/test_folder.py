@@ -200,3 +200,20 @@ def test_a_name_that_terminals_and_pages_would_not_show_as_it_is_is_refused(
     with pytest.raises(Refused) as caught:
         init_member(tmp_path / "m", name, "http://127.0.0.1:8101", ManualClock(), p2p_port=29001)
     assert (caught.value.exit_status, (tmp_path / "m").exists()) == (2, False)
+
+
+def test_everything_that_is_wrong_with_a_new_marketplace_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as caught:
+        init_member(
+            tmp_path / "m", "/", "nowhere", ManualClock(), did="nobody", prefixes=["X", "urn:y:", "z"]
+        )
+    assert caught.value.code is Code.INVALID
+    for said in (
+        "'/' is no name",
+        "'nowhere' is not an endpoint",
+        "'nobody' is not a DID",
+        "'X' is no",
+        "'z' is no",
+    ):
+        assert said in caught.value.message
+    assert "urn:y:" not in caught.value.message.replace("urn:acme:", "")

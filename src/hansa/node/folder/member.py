@@ -82,17 +82,8 @@ def init_member(
         Refused: `Code.INVALID` (name, endpoint, DID, prefixes), `Code.CONFLICT` (the folder is in use).
         Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`, when the folder cannot be written.
     """
-    endpoint = normal_endpoint(endpoint)
     name = unicodedata.normalize("NFC", name)
-    if not is_name(name):
-        raise Refused(
-            Code.INVALID,
-            f"{name!r} is no name: a name has 1 to {NAME_LENGTH_MAX_CHARS} letters or digits of any script, single "
-            "spaces, dots, dashes, underscores, apostrophes or ampersands, and begins with a letter or digit.",
-        )
-    if did is not None and not is_did(did):
-        raise Refused(Code.INVALID, f"{did!r} is not a DID; give one as did:web:market.example.")
-    _check_prefixes(prefixes)
+    endpoint = _checked_endpoint(name, endpoint, did, prefixes)
     _make_folders(folder)
     member_key, node_key, validator_key = _make_keys(folder)
     port = p2p_port or unused_ports(P2P_PORT_FIRST, 1, p2p_host)[0]
@@ -133,13 +124,33 @@ def is_name(text: str) -> bool:
     )
 
 
-def _check_prefixes(prefixes: Sequence[str]) -> None:
-    wrong = next((prefix for prefix in prefixes if not is_identifier_prefix(prefix)), None)
-    if wrong is not None:
-        raise Refused(
-            Code.INVALID,
-            f"{wrong!r} is no prefix of identifiers; give small letters with a colon at the end, as urn:acme:.",
+def _checked_endpoint(name: str, endpoint: str, did: str | None, prefixes: Sequence[str]) -> str:
+    """The endpoint as it is registered, after a check of everything that the operator chooses.
+
+    Raises:
+        Refused: `Code.INVALID`, naming everything that is wrong.
+    """
+    faults = []
+    if not is_name(name):
+        faults.append(
+            f"{name!r} is no name: a name has 1 to {NAME_LENGTH_MAX_CHARS} letters or digits of any script, single "
+            "spaces, dots, dashes, underscores, apostrophes or ampersands, and begins with a letter or digit."
         )
+    normal = endpoint
+    try:
+        normal = normal_endpoint(endpoint)
+    except Refused as error:
+        faults.append(error.message)
+    if did is not None and not is_did(did):
+        faults.append(f"{did!r} is not a DID; give one as did:web:market.example.")
+    faults += [
+        f"{prefix!r} is no prefix of identifiers; give small letters with a colon at the end, as urn:acme:."
+        for prefix in prefixes
+        if not is_identifier_prefix(prefix)
+    ]
+    if faults:
+        raise Refused(Code.INVALID, " ".join(faults))
+    return normal
 
 
 def _make_keys(folder: Path) -> tuple[SigningKey, EngineKey, EngineKey]:
