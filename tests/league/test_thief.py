@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
 THEFTS = int(os.environ.get("THEFTS", "60"))
 PATIENCE_S = 60.0 + THEFTS / 20
 CREATED_AT_ONCE = 4
+STOLEN_AT_ONCE = 12
+"""No more of one issuer waits for a block."""
 
 
 class Scene:
@@ -60,13 +62,16 @@ class Eyes:
         self._signer = MemberSigner(scene.thief.key, scene.thief.did, CLOCK, os.urandom, Limits())
         self._keys: dict[str, str] = {}
         self._position = 0
-        self._count = 0
+        self._places = asyncio.Semaphore(STOLEN_AT_ONCE)
         self.stolen: dict[str, asyncio.Task[Any]] = {}
 
     async def watch(self) -> None:
         """Look until cancelled."""
         while True:
-            await asyncio.gather(self._lists(), self._ledger(), self._gossip(), self._retrieve())
+            try:
+                await asyncio.gather(self._lists(), self._ledger(), self._gossip(), self._retrieve())
+            except Unavailable as error:
+                await CLOCK.sleep(error.retry_after_s)
 
     async def _lists(self) -> None:
         victim = self._scene.victim
@@ -121,11 +126,12 @@ class Eyes:
         body = offering(entity_id, name="stolen")
         event = self._thief.describe(entity_id, body)
         self._thief.bodies[event.entity.key] = body
-        while True:
-            try:
-                return await self._thief.announce(entity_id, body)
-            except Unavailable as error:  # so many of its transactions wait already
-                await CLOCK.sleep(error.retry_after_s)
+        async with self._places:
+            while True:
+                try:
+                    return await self._thief.announce(entity_id, body)
+                except Unavailable as error:  # so many of its transactions wait already
+                    await CLOCK.sleep(error.retry_after_s)
 
 
 async def test_a_thief_that_sees_everything_steals_nothing(scene: Scene) -> None:

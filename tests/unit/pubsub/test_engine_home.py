@@ -26,7 +26,7 @@ def test_the_configuration_is_read_back_as_it_was_meant(tmp_path: Path) -> None:
     write_home(tmp_path, SETTINGS, b"{}")
     written = tomllib.loads((tmp_path / "config" / "config.toml").read_text())
     assert written == configuration(SETTINGS)
-    assert written["moniker"] == SETTINGS.name
+    assert written["moniker"] == 'Lxfcbeck "Hanse"  U0001f6a2', "the engine takes ASCII alone"
     assert written["proxy_app"] == "unix://abci.sock"
     assert written["rpc"]["laddr"] == "unix://rpc.sock"
     assert written["p2p"]["persistent_peers"] == "aa@127.0.0.1:1,bb@127.0.0.1:2"
