@@ -3,8 +3,9 @@
 Three members are honest. They take creates and changes from their users all the time; two of them have their
 processes killed, and one of these is restored from a backup. The fourth has another ledger application, which
 proposes what no block may hold and hands everything on; floods, forgeries and thefts come from its keys and
-its engine, and in the end its validator signs twice. An engine that is no member's knocks at all doors. Two
-members run on another version of Python than the others.
+its engine, and in the end its validator signs twice. An engine that is no member's knocks at all doors, and
+somebody with tokens attacks one member over HTTP. Two members run on another version of Python than the
+others.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from tests.league.harness import (
     league,
     wait_until,
 )
+from tests.soak.campaign import attacking, issue_tokens
 from tests.soak.machinery import hansa, has_command, interpreters, is_replaced, is_signing, running, status_of
 from tests.soak.measurements import (
     HashWatch,
@@ -109,6 +111,7 @@ class Soak:
         self.dids = {member: read_card(member.folder / CARD).member.did for member in made.members}
         self.done: list[str] = []
         self.attacks: Counter[str] = Counter()
+        self.http_answers: dict[str, int] = {}
         self.acknowledged: dict[str, str] = {}
         """Ledger keys of acknowledged creates, with their identifiers."""
         self.unanswered = 0
@@ -155,6 +158,9 @@ class Soak:
             await stack.enter_async_context(stranger(self.folder / "stranger", self.league.members))
             for number, kind in enumerate(KINDS_OF_ATTACK):
                 await stack.enter_async_context(self._attacker(kind, self.seed + number))
+            target = self.honest[VICTIMS[0]]
+            tokens = issue_tokens(target, self.folder / "tokens.json")
+            await stack.enter_async_context(attacking("mixed", target, tokens, self.seed, self.http_answers))
             users = map(self._load, self.honest.members)
             await stack.enter_async_context(running([*users, self._disturb(stack, began_s)]))
             await CLOCK.sleep(self.duration_s)
@@ -414,7 +420,8 @@ class Soak:
             duration_s=round(used_s, 1),
             pythons=tuple(version for version, _ in self._pythons),
             acts=tuple(self.done),
-            attacks=dict(sorted(self.attacks.items())),
+            attacks=dict(sorted(self.attacks.items()))
+            | {f"HTTP: {answer}": count for answer, count in self.http_answers.items()},
             acknowledged=len(self.acknowledged),
             unanswered=self.unanswered,
             latencies_s=quantiles([*self.latencies_s, *lost]),
