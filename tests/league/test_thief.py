@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
 THEFTS = int(os.environ.get("THEFTS", "60"))
 PATIENCE_S = 60.0 + THEFTS / 20
 CREATED_AT_ONCE = 4
+PAGE = 1000
 STOLEN_AT_ONCE = 12
 """No more of one issuer waits for a block."""
 
@@ -61,7 +62,7 @@ class Eyes:
         self._thief = scene.thief
         self._signer = MemberSigner(scene.thief.key, scene.thief.did, CLOCK, os.urandom, Limits())
         self._keys: dict[str, str] = {}
-        self._position = 0
+        self._position = self._offset = 0
         self._places = asyncio.Semaphore(STOLEN_AT_ONCE)
         self.stolen: dict[str, asyncio.Task[Any]] = {}
 
@@ -75,8 +76,12 @@ class Eyes:
 
     async def _lists(self) -> None:
         victim = self._scene.victim
-        for entity in (await victim.get(f"{OFFERINGS}?limit=1000&fields=id&sort=-lastUpdate")).json():
-            self.steal(entity["id"])
+        for offset in (0, self._offset):  # the newest ones, and all of them by turns
+            page = f"{OFFERINGS}?limit={PAGE}&offset={offset}&fields=id&sort=-lastUpdate"
+            entities = (await victim.get(page)).json()
+            for entity in entities:
+                self.steal(entity["id"])
+        self._offset = self._offset + PAGE if len(entities) == PAGE else 0
         for entry in (await victim.get("/league/v1/catalogue?limit=1000")).json()["entities"]:
             if entry["origin"] == self._scene.victim_did:
                 self.steal(entry["id"])
