@@ -76,6 +76,7 @@ class Eyes:
 
     async def _lists(self) -> None:
         victim = self._scene.victim
+        entities: list[Any] = []
         for offset in (0, self._offset):  # the newest ones, and all of them by turns
             page = f"{OFFERINGS}?limit={PAGE}&offset={offset}&fields=id&sort=-lastUpdate"
             entities = (await victim.get(page)).json()
