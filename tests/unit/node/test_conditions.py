@@ -177,20 +177,27 @@ def test_a_marketplace_that_serves_without_a_quorum_is_degraded_and_says_why() -
     assert Readiness(True, (), ()).status == "ready"
 
 
+class Engine:
+    """An engine whose progress is looked at."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.blocks = BlockProgress(clock, 60.0)
+        self.progress = EngineProgress(7, "8/0/1", 0, ())
+        self.query = self.blocks.noting(self._answer)
+
+    async def _answer(self) -> EngineProgress:
+        return self.progress
+
+
 async def test_a_block_is_as_old_as_it_was_seen_to_come() -> None:
     clock = ManualClock()
-    blocks = BlockProgress(clock, 60.0)
-    answer = EngineProgress(7, "8/0/1", 0, ())
-
-    async def progress() -> EngineProgress:
-        return answer
-
-    query = blocks.noting(progress)
+    engine = Engine(clock)
+    blocks, query = engine.blocks, engine.query
     await query()
     await clock.advance(20)
     assert (await query()).height == 7
     assert blocks.since_block_s == 20.0
-    answer = msgspec.structs.replace(answer, height=8)
+    engine.progress = msgspec.structs.replace(engine.progress, height=8)
     await query()
     await clock.advance(5)
     assert blocks.since_block_s == 5.0
@@ -198,17 +205,12 @@ async def test_a_block_is_as_old_as_it_was_seen_to_come() -> None:
 
 async def test_an_idle_time_before_something_waits_is_no_stall() -> None:
     clock = ManualClock()
-    blocks = BlockProgress(clock, 60.0)
-    answer = EngineProgress(7, "8/0/1", 0, ())
-
-    async def progress() -> EngineProgress:
-        return answer
-
-    query = blocks.noting(progress)
+    engine = Engine(clock)
+    blocks, query = engine.blocks, engine.query
     await query()
     await clock.advance(50)
     assert blocks.stalled_s == 0.0
-    answer = msgspec.structs.replace(answer, transactions_waiting=3)
+    engine.progress = msgspec.structs.replace(engine.progress, transactions_waiting=3)
     await query()
     assert (blocks.stalled_s, blocks.waiting) == (0.0, 3)
     await clock.advance(9)
@@ -217,7 +219,7 @@ async def test_an_idle_time_before_something_waits_is_no_stall() -> None:
     blocks.note_height(8)  # what waited is in the block, or a later one
     await clock.advance(4)
     assert blocks.stalled_s == 4.0
-    answer = msgspec.structs.replace(answer, height=8, transactions_waiting=0)
+    engine.progress = msgspec.structs.replace(engine.progress, height=8, transactions_waiting=0)
     await query()
     assert blocks.stalled_s == 4.0, "own events still wait"
     blocks.note_events_waiting(0)
