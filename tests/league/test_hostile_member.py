@@ -437,23 +437,23 @@ async def test_an_event_of_a_private_type_is_refused_without_asking_for_the_pers
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "code"),
     [
-        b"null",
-        b'{"@type": "ProductOffering"}',
-        b"[" * 70 + b"]" * 70,
-        b'{"@type":"Category","id":"urn:x:odd"}',
+        (b"null", Code.ENTITY_INVALID),
+        (b'{"@type": "ProductOffering"}', Code.ENTITY_INVALID),
+        (b"[" * 70 + b"]" * 70, Code.ENTITY_INVALID),
+        (b'{"@type":"Category","id":"urn:x:odd"}', Code.KEY_MISMATCH),
     ],
-    ids=["null", "not canonical", "an array", "another type"],
+    ids=["null", "not canonical", "an array", "another entity"],
 )
 async def test_bytes_that_are_no_entity_are_refused_though_their_hash_is_right(
-    scene: Scene, body: bytes
+    scene: Scene, body: bytes, code: Code
 ) -> None:
     entity_id = f"urn:x:{hashlink(body)}"
     key = entity_key(scene.hostile.did, entity_id)
     scene.hostile.bodies[key] = body
     await scene.hostile.announce(entity_id, body)
-    await scene.all_accuse(key, Code.ENTITY_INVALID)
+    await scene.all_accuse(key, code)
     await scene.nobody_has(entity_id)
 
 
@@ -465,7 +465,7 @@ async def test_an_answer_that_cannot_be_read_is_refused_until_a_better_one_comes
     key = entity_key(scene.hostile.did, f"urn:x:{hashlink(body)}")
     scene.hostile.bodies[key] = body
     await scene.hostile.announce(f"urn:x:{hashlink(body)}", right)
-    await scene.all_name_the_problem(Code.RETRIEVAL_ANSWER_INVALID)
+    await scene.all_accuse(key, Code.HASH_MISMATCH)
     scene.hostile.bodies[key] = right
     await scene.honest.wait_until_visible(f"{OFFERINGS}/urn:x:{hashlink(body)}")
 
