@@ -131,7 +131,7 @@ async def test_a_restored_member_observes_and_then_signs_again(tmp_path: Path) -
         assert observing["is_observing"]
         assert observing["reason"] == "restored"
         answer = (await riga.get("/readyz", with_token=True)).json()
-        assert answer["status"] == "ready"
+        assert answer["status"] == "degraded"
         assert "observes" in answer["notes"][0]
         assert b"hansa_validator_observing 1.0" in (await riga.get("/metrics", with_token=True)).body
         assert await riga.has(f"{OFFERINGS}/{mine}")
