@@ -173,6 +173,9 @@ class PublicStatus(msgspec.Struct, frozen=True):
     rules_digest: str | None
     powers: tuple[MemberPower, ...]
     misbehavior: tuple[ReportedMisbehavior, ...]
+    peer_names: tuple[str, ...]
+    """Members whose engines ours is connected to. A member that is told so and has no such connection learns
+    that a second engine runs with its key (`hansa.node.validator.guard`)."""
     entities: tuple[EntityCount, ...]
     """Public ones alone."""
 
@@ -357,6 +360,7 @@ class StatusReporter:
             rules_digest=ledger.rules_digest if ledger else None,
             powers=self._powers(ledger),
             misbehavior=self._misbehavior(ledger),
+            peer_names=self._peer_names(ledger),
             entities=tuple(one for one in await self.entities() if one.public),
         )
 

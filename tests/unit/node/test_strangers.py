@@ -11,7 +11,7 @@ from tests.support.whole import Whole
 
 PUBLIC = {
     "name", "did", "endpoint", "time", "status", "is_ready", "conditions", "height", "position", "app_hash", "ruleset", "rules_digest",
-    "powers", "misbehavior", "entities",
+    "powers", "misbehavior", "peer_names", "entities",
 }  # fmt: skip
 INSIDE = (
     b"Individual",
