@@ -31,10 +31,11 @@ class Overview(msgspec.Struct, frozen=True):
 
 def front_page(overview: Overview, apis: int) -> bytes:
     """The page; `apis` is how many are served."""
+    events = "event" if overview.position == 1 else "events"
     ledger = (
         "The ledger does not answer now."
         if overview.height is None
-        else f"The ledger is at height {overview.height}, with {overview.position} events."
+        else f"The ledger is at height {overview.height}, with {overview.position} {events}."
     )
     body = render(
         "front",
