@@ -31,6 +31,7 @@ from hansa.node.backup.archive import (
     padding,
 )
 from hansa.node.backup.contents import is_restorable
+from hansa.node.backup.writer import COPIED_MAX_BYTES
 from hansa.node.folder import init_member
 from hansa.node.folder.permissions import open_to_others
 from hansa.node.validator.observing import Reason, read_observing
@@ -211,11 +212,32 @@ def test_a_full_disk_leaves_nothing_under_the_name(
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith((".", "b"))]
 
 
-def test_a_file_that_changes_meanwhile_ends_the_attempt(folder: Path, tmp_path: Path) -> None:
+def test_a_validator_may_sign_while_a_backup_is_written(folder: Path, tmp_path: Path) -> None:
+    signed = folder / "ledger" / SIGNING_STATE
+    before = signed.read_bytes()
+
+    def sign(_: int) -> None:
+        signed.with_name("next").write_bytes(before.replace(b"41", b"42"))
+        signed.with_name("next").replace(signed)
+
+    write_backup(folder, tmp_path / "b", CLOCK, progress=sign)
+    assert signed.read_bytes() != before
+    restore_backup(tmp_path / "b", tmp_path / "restored", CLOCK)
+    marked = read_observing(tmp_path / "restored")
+    assert marked is not None
+    assert marked.signed == SigningState(41, 0, 3), "as it was when the backup began"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_large_file_that_changes_meanwhile_ends_the_attempt(folder: Path, tmp_path: Path) -> None:
+    content = folder / "jobs" / "1" / "content"
+    content.write_bytes(bytes(2 * COPIED_MAX_BYTES))
+
     changes = iter(range(1000))
 
     def change(_: int) -> None:
-        (folder / "jobs" / "1" / "content").write_bytes(b"%d" % next(changes))
+        with content.open("r+b") as opened:
+            opened.write(b"%d" % next(changes))
 
     with pytest.raises(Unavailable, match="changed"):
         write_backup(folder, tmp_path / "b", CLOCK, progress=change)

@@ -48,6 +48,8 @@ from hansa.node.settings.loading import load_settings
 
 PAGES_PER_STEP: Final = 4096
 BUSY_TIMEOUT_MS: Final = 10_000
+COPIED_MAX_BYTES: Final = 1_048_576
+"""Smaller files are copied first: what the validator has signed is written anew several times a second."""
 
 
 def write_backup(
@@ -173,19 +175,46 @@ def _partial(file: Path) -> Iterator[BinaryIO]:
 def _sources(
     folder: Path, file: Path, with_ledger: bool, stack: contextlib.ExitStack
 ) -> Iterator[tuple[str, Path]]:
-    """Where the content of each part is read: copies of the databases, and the other files themselves."""
-    for path in files_of(folder, has_ledger=with_ledger):
+    """Where the content of each part is read: copies of databases and of small files, and large files themselves.
+
+    What is large and no database does not change while the marketplace runs.
+    """
+    for number, path in enumerate(files_of(folder, has_ledger=with_ledger)):
         if not is_restorable(path.as_posix()):
             raise Refused(
                 Code.INVALID, f"{folder / path} has a name that no backup can hold. Rename or remove it."
             )
         if path not in DATABASES:
-            yield path.as_posix(), folder / path
+            yield (
+                path.as_posix(),
+                _copy_of(folder / path, file.with_name(f".{file.name}.{number}.partial"), stack),
+            )
             continue
         copy = file.with_name(f".{file.name}.{path.name}.partial")
         stack.callback(_remove_database, copy)
         _copy_database(folder / path, copy)
         yield path.as_posix(), copy
+
+
+def _copy_of(source: Path, copy: Path, stack: contextlib.ExitStack) -> Path:
+    """A copy of a small file as it is now, which is removed at the end; a large file itself."""
+    try:
+        with source.open("rb") as opened:  # whoever changes it puts another file in its place
+            content = opened.read(COPIED_MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise _changed(source) from error
+    except OSError as error:
+        raise read_failure(source, error) from error
+    if len(content) > COPIED_MAX_BYTES:
+        return source
+    stack.callback(copy.unlink, missing_ok=True)
+    try:
+        copy.unlink(missing_ok=True)
+        copy.touch(mode=0o600, exist_ok=False)
+        copy.write_bytes(content)
+    except OSError as error:
+        raise write_failure(copy, error) from error
+    return copy
 
 
 def _copy_database(source: Path, copy: Path) -> None:
