@@ -175,7 +175,7 @@ def _partial(file: Path) -> Iterator[BinaryIO]:
 def _sources(
     folder: Path, file: Path, with_ledger: bool, stack: contextlib.ExitStack
 ) -> Iterator[tuple[str, Path]]:
-    """Where the content of each part is read: copies of databases and of small files, and large files themselves.
+    """Where the content of each part is read: copies of databases and small files, or the files themselves.
 
     What is large and no database does not change while the marketplace runs.
     """
