@@ -76,7 +76,8 @@ async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
     clock, limits = SystemClock(), Limits()
     models = load()
     store = await SqliteStore.open(folder / STORE, clock, limits, plan=index_plan(models))
-    authenticate = TokenAuthenticate(SigningKey.load(folder / KEY).verifying_key(), DID, clock)
+    key = SigningKey.load(folder / KEY).verifying_key()
+    authenticate = TokenAuthenticate(key, DID, clock, limits.token_lifetime_max_s)
     entropy = BufferedEntropy(os.urandom)
     endpoint = f"http://127.0.0.1:{port}"
     business = BusinessApp(

@@ -139,7 +139,7 @@ class TokenAuthenticate:
         key: VerifyingKey,
         audience: str,
         clock: Clock,
-        lifetime_max_s: float = LIFETIME_MAX_S,
+        lifetime_max_s: float,
         cached_max: int = TOKENS_CACHED_MAX,
     ) -> None:
         self._key = key

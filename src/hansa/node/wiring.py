@@ -297,7 +297,7 @@ class Marketplace:
         self.clients = Clients(settings, store, registry)
 
         # The TM Forum APIs, their jobs and their notifications.
-        authenticate = TokenAuthenticate(SigningKey.load(TOKEN_KEY).verifying_key(), did, clock)
+        authenticate = _authenticate(settings, clock)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         context, job_files = business_context(
             settings, store, models, authenticate, clock, entropy, identifiers, self.clients.to_listeners

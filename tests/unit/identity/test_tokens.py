@@ -13,6 +13,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.jws import token_header
 from hansa.core.keys import SigningKey
 from hansa.identity import TokenAuthenticate, issue_token
+from hansa.identity.tokens import LIFETIME_MAX_S
 
 DID = "did:example:lubeck"
 KEY = SigningKey.generate()
@@ -25,7 +26,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def authenticate(clock: ManualClock) -> TokenAuthenticate:
-    return TokenAuthenticate(KEY.verifying_key(), DID, clock)
+    return TokenAuthenticate(KEY.verifying_key(), DID, clock, LIFETIME_MAX_S)
 
 
 def token(
@@ -126,12 +127,12 @@ def test_a_signed_payload_that_is_no_claims_is_refused(authenticate: TokenAuthen
 async def test_a_token_from_the_future_is_refused(clock: ManualClock) -> None:
     later = ManualClock()
     await later.advance(3600)
-    early = TokenAuthenticate(KEY.verifying_key(), DID, clock)
+    early = TokenAuthenticate(KEY.verifying_key(), DID, clock, LIFETIME_MAX_S)
     assert "future" in refusal(early, bearer(token(later, expires_in_s=7200)))
 
 
 def test_the_memory_of_verified_tokens_is_bounded(clock: ManualClock) -> None:
-    authenticate = TokenAuthenticate(KEY.verifying_key(), DID, clock, cached_max=2)
+    authenticate = TokenAuthenticate(KEY.verifying_key(), DID, clock, LIFETIME_MAX_S, cached_max=2)
     for _ in range(5):
         authenticate(bearer(token(clock)))
     assert len(authenticate.cache) == 2

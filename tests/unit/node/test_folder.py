@@ -12,6 +12,7 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal, HansaError, Refused
 from hansa.core.keys import SigningKey
 from hansa.identity import TokenAuthenticate
+from hansa.identity.tokens import LIFETIME_MAX_S
 from hansa.node import folder as member_folder
 from hansa.node.folder import (
     MemberCard,
@@ -167,7 +168,7 @@ def test_a_token_of_the_folder_is_good_at_its_marketplace(tmp_path: Path) -> Non
     folder = tmp_path / "lubeck"
     token = issue_folder_token(folder, "anna", ["provider"], 60, CLOCK, os.urandom)
     key = SigningKey.load(folder / member_folder.TOKEN_KEY)
-    authenticate = TokenAuthenticate(key.verifying_key(), card.member.did, CLOCK)
+    authenticate = TokenAuthenticate(key.verifying_key(), card.member.did, CLOCK, LIFETIME_MAX_S)
     assert authenticate({b"authorization": b"Bearer " + token.encode()}).subject == "anna"
 
 

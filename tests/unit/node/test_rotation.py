@@ -14,6 +14,7 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import EXIT_STATUS, Code, Fatal, Refused
 from hansa.core.keys import SigningKey
 from hansa.identity import TokenAuthenticate
+from hansa.identity.tokens import LIFETIME_MAX_S
 from hansa.node.folder import (
     MEMBER_KEY,
     NODE_KEY,
@@ -46,7 +47,8 @@ def is_consistent(folder: Path) -> bool:
     """Whether the operator's token is one of the key."""
     key = SigningKey.load(folder / TOKEN_KEY).verifying_key()
     header = b"Bearer " + (folder / TOKEN).read_bytes().strip()
-    caller = TokenAuthenticate(key, load_settings(folder, {}).did, CLOCK)({b"authorization": header})
+    authenticate = TokenAuthenticate(key, load_settings(folder, {}).did, CLOCK, LIFETIME_MAX_S)
+    caller = authenticate({b"authorization": header})
     return caller.subject == "anna" and caller.roles == frozenset({"operator"})
 
 
@@ -57,7 +59,7 @@ def test_the_key_and_the_operators_token_are_replaced_together(folder: Path) -> 
     assert (folder / TOKEN).read_text() != before[0]
     assert is_consistent(folder)
     with pytest.raises(Refused):
-        TokenAuthenticate(new.verifying_key(), load_settings(folder, {}).did, CLOCK)(
+        TokenAuthenticate(new.verifying_key(), load_settings(folder, {}).did, CLOCK, LIFETIME_MAX_S)(
             {b"authorization": b"Bearer " + before[0].strip().encode()}
         )
     assert not (folder / ROTATION).exists()

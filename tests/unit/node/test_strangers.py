@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hansa.node.serve import metrics_address
 from tests.support.asgi import AsgiClient
 from tests.support.business import CATALOG, PARTY
-from tests.support.whole import Whole
+from tests.support.whole import Whole, open_whole
 
 PUBLIC = {
     "name", "did", "endpoint", "time", "status", "is_ready", "conditions", "height", "position", "app_hash", "ruleset", "rules_digest",
@@ -112,3 +114,13 @@ def test_figures_are_served_on_the_loopback_address_unless_another_is_named(
     text: str, address: tuple[str, int]
 ) -> None:
     assert metrics_address(text) == address
+
+
+async def test_a_token_that_lives_longer_than_the_setting_allows_opens_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with open_whole(tmp_path / "lubeck", {"HANSA_TOKEN_LIFETIME_MAX_S": "60"}) as whole:
+        answer = await whole.client.get(f"{PARTY}/individual")
+        assert answer.status == 401
+        assert "token_lifetime_max_s" in answer.json()["message"]
