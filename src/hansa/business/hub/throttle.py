@@ -12,10 +12,11 @@ mean over the last samples, and only pressure above a threshold counts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from hansa.core.clock import Clock
+from hansa.core.measured_work import MeasuredWork
 
 SHARE: Final = 0.12
 """Of the loop's time, for the hub, under pressure."""
@@ -47,7 +48,7 @@ class Throttle:
     async def run(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a step as soon as its turn comes."""
         await self._wait_for_turn()
-        timed = _Timed(step(), self._clock)
+        timed = MeasuredWork(step(), self._clock.monotonic)
         try:
             return await timed
         finally:
@@ -74,31 +75,3 @@ class Throttle:
     def _charge(self, seconds: float) -> None:
         free_at_s = max(self._free_at_s, self._clock.monotonic())
         self._free_at_s = free_at_s + seconds * UNSEEN_FACTOR / SHARE
-
-
-class _Timed(Generic[T]):
-    """Awaits a coroutine and adds up for how long it has run on the loop."""
-
-    def __init__(self, coroutine: Coroutine[Any, Any, T], clock: Clock) -> None:
-        self.seconds = 0.0
-        self._coroutine = coroutine
-        self._clock = clock
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        send, throw = self._coroutine.send, self._coroutine.throw
-        error: BaseException | None = None
-        sent: Any = None
-        while True:
-            started_s = self._clock.monotonic()
-            try:
-                awaited = send(sent) if error is None else throw(error)
-            except StopIteration as end:
-                value: T = end.value
-                return value
-            finally:
-                self.seconds += self._clock.monotonic() - started_s
-            sent, error = None, None
-            try:
-                sent = yield awaited
-            except BaseException as raised:  # noqa: BLE001 - whatever it is, it is the coroutine's
-                error = raised
