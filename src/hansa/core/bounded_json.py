@@ -57,9 +57,7 @@ def read_json(raw: bytes, limits: Limits) -> Any:
             Code.TOO_LARGE,
             f"The body consists of more than {limits.body_nodes_max:,} values; divide it among several entities.",
         )
-    # A body with few brackets cannot be deep; only others are walked.
-    has_many_brackets = raw.count(b"{") + raw.count(b"[") > limits.body_depth_max
-    if has_many_brackets and is_deeper_than(value, limits.body_depth_max):
+    if has_more_levels(raw, value, limits.body_depth_max):
         raise Refused(Code.MALFORMED, f"The body is nested deeper than {limits.body_depth_max} levels.")
     if len(raw) > min(limits.string_length_max_chars, 2 * limits.array_length_max_items):
         _check_lengths(value, limits)
@@ -108,6 +106,17 @@ def has_more_nodes(raw: bytes, value: Any, count_max: int) -> bool:
             if type(child) is dict or type(child) is list
         ]
     return count > count_max
+
+
+def has_more_levels(raw: bytes, value: Any, depth_max: int) -> bool:
+    """Whether a JSON value has more than `depth_max` levels of objects and arrays.
+
+    Args:
+        raw: The value as JSON: one with few brackets cannot be deep, and is not walked.
+        value: The same, decoded.
+        depth_max: How many levels there may be.
+    """
+    return raw.count(b"{") + raw.count(b"[") > depth_max and is_deeper_than(value, depth_max)
 
 
 def shallow_node_count(value: Any) -> int:

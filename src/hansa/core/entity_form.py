@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hansa.core.bounded_json import has_more_nodes, is_deeper_than
+from hansa.core.bounded_json import has_more_levels, has_more_nodes
 from hansa.core.identifiers import PLAIN_IDENTIFIER
 
 ENTITY_SIZE_MAX_BYTES: Final = 1_048_576
@@ -43,9 +43,7 @@ def form_violation(body: bytes, entity: Any) -> str | None:
         return "has no identifier that a marketplace accepts"
     if "href" in entity:
         return "has an href, which is not part of what is replicated"
-    # A body with few brackets cannot be deep; only others are walked.
-    has_many_brackets = body.count(b"{") + body.count(b"[") > ENTITY_DEPTH_MAX
-    if has_many_brackets and is_deeper_than(entity, ENTITY_DEPTH_MAX):
+    if has_more_levels(body, entity, ENTITY_DEPTH_MAX):
         return f"is nested deeper than {ENTITY_DEPTH_MAX} levels"
     if has_more_nodes(body, entity, ENTITY_NODES_MAX):
         return f"consists of more than {ENTITY_NODES_MAX} values"
