@@ -1,9 +1,10 @@
 """Work in threads beside the event loop.
 
-`run_in_thread` is for work that uses something which is somebody else's again only when the thread has ended
-it. `LargeWork` is for pure computations on values of which a few are large: small ones are done in place,
-since a thread costs more than they do, and large ones by a thread, so that nobody else waits for them. The
-interpreter's lock goes round among all threads every fraction of a millisecond.
+`MadeOnce` is for a value that not everybody needs. `run_in_thread` is for work that uses something which is
+somebody else's again only when the thread has ended it. `LargeWork` is for pure computations on values of
+which a few are large: small ones are done in place, since a thread costs more than they do, and large ones by
+a thread, so that nobody else waits for them. The interpreter's lock goes round among all threads every
+fraction of a millisecond.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from hansa.core.errors import Code, HansaError, Unavailable
 
@@ -86,6 +87,33 @@ def unsuspended(coroutine: Coroutine[Any, Any, T]) -> T:
         return result
     coroutine.close()
     raise AssertionError("the coroutine suspended")
+
+
+class MadeOnce(Generic[T]):
+    """A value that is made in a thread when somebody first needs it, once for all who need it meanwhile.
+
+    Args:
+        make: Makes it; called again by the next who needs it when it has failed.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._value: T | None = None
+        self._making: asyncio.Task[T] | None = None
+
+    async def value(self) -> T:
+        """The value; whoever leaves meanwhile does not end the making of it."""
+        if self._value is not None:
+            return self._value
+        if self._making is None:
+            self._making = asyncio.create_task(asyncio.to_thread(self._make))
+        making = self._making
+        try:
+            self._value = await asyncio.shield(making)
+        finally:
+            if making.done() and self._making is making:
+                self._making = None
+        return self._value
 
 
 class LargeWork:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from hansa import __version__
 from hansa.api.descriptions.document import league_document
 from hansa.api.descriptions.operations import OPERATIONS
 from hansa.api.descriptions.streams import streams_document
+from hansa.core.thread_work import MadeOnce
 from hansa.node.http.described.operations import OWN_OPERATIONS
 
 
@@ -22,23 +21,16 @@ class LeagueDescriptions:
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint.rstrip("/")
-        self._openapi: bytes | None = None
-        self._asyncapi: bytes | None = None
-        self._making = asyncio.Lock()
+        self._openapi = MadeOnce(self._make_openapi)
+        self._asyncapi = MadeOnce(self._make_asyncapi)
 
     async def openapi(self) -> bytes:
         """The OpenAPI document of `/league/v1`, health and figures."""
-        async with self._making:
-            if self._openapi is None:
-                self._openapi = await asyncio.to_thread(self._make_openapi)
-            return self._openapi
+        return await self._openapi.value()
 
     async def asyncapi(self) -> bytes:
         """The AsyncAPI document of the streams."""
-        async with self._making:
-            if self._asyncapi is None:
-                self._asyncapi = await asyncio.to_thread(self._make_asyncapi)
-            return self._asyncapi
+        return await self._asyncapi.value()
 
     def _make_openapi(self) -> bytes:
         operations = (*OPERATIONS, *OWN_OPERATIONS)

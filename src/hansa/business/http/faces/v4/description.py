@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import Final
 
@@ -10,6 +9,7 @@ from hansa.business.http.conditional import is_named
 from hansa.business.http.messages import CONTENT_TYPE, Request, Response
 from hansa.business.models import Api
 from hansa.business.openapi import openapi_document
+from hansa.core.thread_work import MadeOnce
 
 DOCUMENT_NAME: Final = "openapi.json"
 
@@ -21,30 +21,17 @@ class Description:
         self.path = api.base_path + DOCUMENT_NAME
         self._api = api
         self._endpoint = endpoint.rstrip("/")
-        self._response: Response | None = None
-        self._making: asyncio.Task[Response] | None = None
+        self._response = MadeOnce(self._make)
 
     async def retrieve(self, request: Request, _: str) -> Response:
         """GET: 200, 304 or 406. It needs no token."""
         request.accept_json()
         request.check_no_parameters()
-        response = self._response if self._response is not None else await self._made()
+        response = await self._response.value()
         tag = dict(response.headers)[b"etag"]
         if is_named(request.headers.get(b"if-none-match", b""), tag):
             return Response(304, b"", ((b"etag", tag),))
         return response
-
-    async def _made(self) -> Response:
-        """The document, made once in a thread for all who request it meanwhile, even if one leaves."""
-        if self._making is None:
-            self._making = asyncio.create_task(asyncio.to_thread(self._make))
-        making = self._making
-        try:
-            self._response = await asyncio.shield(making)
-        finally:
-            if making.done() and self._making is making:
-                self._making = None
-        return self._response
 
     def _make(self) -> Response:
         body = openapi_document(self._api, self._endpoint)
