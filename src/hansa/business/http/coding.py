@@ -14,7 +14,7 @@ from hansa.core.errors import Code, Refused
 GZIP: Final = frozenset({b"gzip", b"x-gzip"})
 IDENTITY: Final = b"identity"
 CHUNK_SIZE_MAX_BYTES: Final = 65_536
-_GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 """zlib's number for the format of gzip."""
 
 
@@ -22,7 +22,7 @@ class GzipReader:
     """Decompresses a body that arrives in parts; several members one after the other count as one body."""
 
     def __init__(self) -> None:
-        self._member = zlib.decompressobj(_GZIP_WINDOW)
+        self._member = zlib.decompressobj(GZIP_WINDOW)
         self._has_begun = False
 
     def read(self, part: bytes) -> Iterator[bytes]:
@@ -34,7 +34,7 @@ class GzipReader:
         try:
             while part:
                 if self._member.eof:
-                    self._member = zlib.decompressobj(_GZIP_WINDOW)
+                    self._member = zlib.decompressobj(GZIP_WINDOW)
                 self._has_begun = True
                 chunk = self._member.decompress(part, CHUNK_SIZE_MAX_BYTES)
                 part = self._member.unused_data if self._member.eof else self._member.unconsumed_tail

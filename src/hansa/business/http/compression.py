@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from hansa.business.http.coding import GZIP
+from hansa.business.http.coding import GZIP, GZIP_WINDOW
 from hansa.business.http.shared_headers import Header
 from hansa.core.cache import Cache
 
@@ -30,7 +30,6 @@ CACHED_MAX_BYTES: Final = 2_097_152
 LEVEL: Final = 1
 """Fast: the higher levels gain a tenth of the size for several times the time."""
 CONTENT_ENCODING: Final[Header] = (b"content-encoding", b"gzip")
-_GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 
 
 class CompressedBody(NamedTuple):
@@ -96,5 +95,5 @@ def weakened(header: Header) -> Header:
 
 
 def _compress(body: bytes) -> bytes:
-    compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP_WINDOW)
     return compressor.compress(body) + compressor.flush()

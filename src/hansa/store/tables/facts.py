@@ -1,6 +1,6 @@
 """Facts about the store as a whole: texts by name, each written in the transaction that makes it true.
 
-ledger               which ledger the cursor of the follower counts on (`hansa.replication.ledger_binding`)
+ledger               on which ledger the follower's cursor counts (`hansa.replication.continuity.binding`)
 followed_event       digest of the last event up to which it was followed
 publication_rule     digest of the rule by which own entities were last compared with what is published
 publication_walk     identifier up to which a comparison by another rule has come
