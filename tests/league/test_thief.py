@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from hansa.core.errors import Unavailable
 from hansa.core.events import LifecycleEvent
-from hansa.core.identifiers import bound_entity_id
+from hansa.core.identifiers import bound_entity_id, is_bound_form
 from hansa.core.limits import Limits
 from hansa.identity import MemberSigner
 from tests.league.harness import CLOCK, OFFERINGS, League, RunningMember, engine_rpc, league, wait_until
@@ -24,7 +24,8 @@ from tests.league.hostile_member import HostileMember, evidence_of, offering
 
 pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
 
-THEFTS = int(os.environ.get("THEFTS", "60"))
+FEW = 60
+THEFTS = int(os.environ.get("THEFTS", FEW))
 PATIENCE_S = 60.0 + THEFTS / 20
 CREATED_AT_ONCE = 4
 PAGE = 1000
@@ -171,8 +172,13 @@ async def test_a_thief_that_sees_everything_steals_nothing(scene: Scene) -> None
         status = await member.status()
         assert (status["conflicts"], evidence_of(status, scene.victim_did)) == (0, set())
         codes = {code for _, code in evidence_of(status, scene.thief.did)}
-        assert "identifier-stolen" in codes
         assert codes <= {"identifier-stolen", "identifier-claimed"}, "a claim long after another's is one too"
+        if (
+            THEFTS <= FEW
+        ):  # the status shows the newest evidence alone, which is of chosen ones where many are tried
+            assert "identifier-stolen" in codes
+        bound = sum(is_bound_form(entity_id) for entity_id in ids)
+        assert status["evidence"] >= bound, "each theft of a bound identifier is evidence"
 
 
 async def test_while_the_ledger_stands_still_only_bound_identifiers_are_visible(scene: Scene) -> None:
