@@ -43,7 +43,7 @@ from hansa.pubsub.ledger.queries import WAITING
 from hansa.pubsub.ledger.reading import Lane, LedgerReader, ReaderPool, time_text
 from hansa.pubsub.ledger.results import CODESPACE
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
-from hansa.pubsub.ledger.rules.ruleset import CURRENT_RULESET
+from hansa.pubsub.ledger.rules.rulesets import rules_digest
 from hansa.pubsub.ledger.waiting import WaitingFigures
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
 from hansa.pubsub.ledger_reads import BACKOFF_MIN_S, StrangersReads
@@ -123,8 +123,8 @@ class CometBftBus(LedgerBus):
                 height=head.height,
                 position=head.position,
                 app_hash=head.app_hash,
-                ruleset=CURRENT_RULESET.name,
-                rules_digest=CURRENT_RULESET.digest,
+                ruleset=head.ruleset,
+                rules_digest=rules_digest(head.ruleset),
                 powers=head.powers,
                 misbehavior=head.misbehavior,
                 time=time_text(head.time_ms) if head.height else None,

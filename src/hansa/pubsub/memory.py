@@ -6,9 +6,9 @@ transaction is a block of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -22,9 +22,7 @@ from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader, time_text
 from hansa.pubsub.ledger.results import RuleBroken
-from hansa.pubsub.ledger.rules import KINDS
-from hansa.pubsub.ledger.rules.kind import Kind
-from hansa.pubsub.ledger.rules.ruleset import CURRENT_RULESET
+from hansa.pubsub.ledger.rules.rulesets import RULESETS, Ruleset, rules_digest
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
@@ -45,7 +43,7 @@ class MemoryLedger:
         *,
         params: LedgerParams | None = None,
         commit_delay_s: float = 0.0,
-        kinds: Sequence[Kind[Any, Any]] = KINDS,
+        rulesets: Mapping[str, Ruleset] = RULESETS,
     ) -> None:
         """Begin a ledger of these members.
 
@@ -55,13 +53,13 @@ class MemoryLedger:
             limits: Limits of the handles.
             params: The ledger's own limits.
             commit_delay_s: How long a submission waits for its block.
-            kinds: Every kind of transaction.
+            rulesets: Those by which it can judge, by name.
         """
         self.clock = clock
         self.limits = limits or Limits()
         self.commit_delay_s = commit_delay_s
         self.signal = Signal(clock)
-        self.application = LedgerApplication(SqliteState(MEMORY), kinds)
+        self.application = LedgerApplication(SqliteState(MEMORY), rulesets)
         self.reader = LedgerReader(self.application.state.connection)
         genesis = AppState(tuple(members), params or LedgerParams())
         self.application.init_chain(msgspec.json.encode(genesis), self._time_ms())
@@ -108,8 +106,8 @@ class MemoryBus(LedgerBus):
             height=head.height,
             position=head.position,
             app_hash=head.app_hash,
-            ruleset=CURRENT_RULESET.name,
-            rules_digest=CURRENT_RULESET.digest,
+            ruleset=head.ruleset,
+            rules_digest=rules_digest(head.ruleset),
             powers=head.powers,
             misbehavior=head.misbehavior,
             time=time_text(head.time_ms) if head.height else None,

@@ -14,6 +14,8 @@ class SectionProof(msgspec.Struct, frozen=True):
 
     height: int
     """Of the last block of the state."""
+    ruleset: str
+    """Name of the rule set that judged the state, which says where its sections are."""
     app_hash: str
     content: str
     """A number of 8 bytes and a root, or a root alone; hex."""

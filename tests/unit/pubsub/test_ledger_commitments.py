@@ -20,7 +20,13 @@ from hansa.core.merkle import (
     verify_inclusion,
 )
 from hansa.pubsub.bus import Claim
-from hansa.pubsub.ledger.commitments.app_hash import SECTIONS, Sections, events_section, verify_section
+from hansa.pubsub.ledger.commitments.app_hash import (
+    RULESET_3,
+    SECTIONS,
+    Sections,
+    events_section,
+    verify_section,
+)
 from hansa.pubsub.ledger.commitments.claims import (
     CLAIM_SIZE_BYTES,
     EMPTY_BUCKET,
@@ -197,18 +203,39 @@ def frontier(leaves: list[bytes]) -> Frontier:
     return tree
 
 
-SAMPLE = Sections(*(name.encode() for name in SECTIONS))
+SAMPLES = {
+    name: Sections({"ruleset": name.encode()} | {one: one.encode() for one in sections if one != "ruleset"})
+    for name, sections in SECTIONS.items()
+}
+SAMPLE = SAMPLES[RULESET_3]
 
 
-@pytest.mark.parametrize("name", SECTIONS)
-def test_app_hash_commits_to_every_section(name: str) -> None:
-    content = getattr(SAMPLE, name)
-    assert verify_section(name, content, SAMPLE.path(name), SAMPLE.app_hash)
-    assert not verify_section(name, content + b"x", SAMPLE.path(name), SAMPLE.app_hash)
-    changed = msgspec.structs.replace(SAMPLE, **{name: content + b"x"})
-    assert changed.app_hash != SAMPLE.app_hash
-    for other in set(SECTIONS) - {name}:
-        assert not verify_section(other, content, SAMPLE.path(name), SAMPLE.app_hash)
+@pytest.mark.parametrize(("ruleset", "name"), [(one, name) for one in SECTIONS for name in SECTIONS[one]])
+def test_app_hash_commits_to_every_section(ruleset: str, name: str) -> None:
+    sample = SAMPLES[ruleset]
+    content, path = sample.content(name), sample.path(name)
+    assert verify_section(ruleset, name, content, path, sample.app_hash)
+    assert not verify_section(ruleset, name, content + b"x", path, sample.app_hash)
+    for other in set(SECTIONS[ruleset]) - {name}:
+        assert not verify_section(ruleset, other, content, path, sample.app_hash)
+    for another in set(SECTIONS) - {ruleset}:
+        assert not verify_section(another, name, content, path, sample.app_hash)
+
+
+def test_another_content_of_a_section_is_another_hash() -> None:
+    hashes = [SAMPLE.replaced({name: b"x"}).app_hash for name in SECTIONS[RULESET_3] if name != "ruleset"]
+    assert len({SAMPLE.app_hash, *hashes}) == 1 + len(hashes)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x90", b"\x91\xc4\x01x", SAMPLE.encoded()[:-1]])
+def test_sections_of_an_unknown_rule_set_are_not_read(raw: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        Sections.decoded(raw)
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values())
+def test_sections_are_read_as_they_were_written(sample: Sections) -> None:
+    assert Sections.decoded(sample.encoded()).encoded() == sample.encoded()
 
 
 def test_an_old_proof_of_another_place_shows_nothing_any_more() -> None:
@@ -217,15 +244,15 @@ def test_an_old_proof_of_another_place_shows_nothing_any_more() -> None:
     path = inclusion_proof(leaves, 4)
     assert verify_inclusion(leaves[4], 4, 5, path, root(leaves))
     assert verify_inclusion(leaves[4], 1, 2, path, root(leaves)), "the former fault"
-    committed = msgspec.structs.replace(SAMPLE, events=events_section(frontier(leaves)))
+    committed = SAMPLE.replaced({"events": events_section(frontier(leaves))})
     forged = (2).to_bytes(8) + root(leaves)
-    assert not verify_section("events", forged, committed.path("events"), committed.app_hash)
+    assert not verify_section(RULESET_3, "events", forged, committed.path("events"), committed.app_hash)
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.data())
 def test_no_proof_of_a_tree_of_one_size_is_one_of_another(size: int, other: int, data: st.DataObject) -> None:
     leaves = [leaf_hash(bytes([at])) for at in range(size)]
-    committed = msgspec.structs.replace(SAMPLE, events=events_section(frontier(leaves)))
+    committed = SAMPLE.replaced({"events": events_section(frontier(leaves))})
     claimed = other.to_bytes(8) + data.draw(st.sampled_from((root(leaves), node_hash(leaves[0], leaves[0]))))
-    holds = verify_section("events", claimed, committed.path("events"), committed.app_hash)
+    holds = verify_section(RULESET_3, "events", claimed, committed.path("events"), committed.app_hash)
     assert holds == (claimed == size.to_bytes(8) + root(leaves))

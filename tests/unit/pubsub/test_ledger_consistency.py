@@ -70,6 +70,8 @@ EDITS = (
     "UPDATE event_content SET content = (SELECT content FROM event_content WHERE position = 1) WHERE position = 300",
     "DELETE FROM event_content WHERE position = 300",
     "INSERT INTO event_content VALUES (9999, x'00')",
+    "INSERT INTO record VALUES ('proposals', 'x', x'00')",
+    "INSERT INTO record VALUES ('elsewhere', 'x', x'00')",
 )
 
 

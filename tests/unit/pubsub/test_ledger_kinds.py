@@ -24,8 +24,9 @@ from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.messages import PACKAGE, Request, message_class
 from hansa.pubsub.ledger.methods import AbciMethods
 from hansa.pubsub.ledger.results import FORM, Rule
-from hansa.pubsub.ledger.rules import KINDS, RULES
+from hansa.pubsub.ledger.rules import RULES
 from hansa.pubsub.ledger.rules.kind import CheckContext, Kind, Sender
+from hansa.pubsub.ledger.rules.rulesets import ALL_KINDS, NEWEST, RULESETS
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state import Overlay, StateView
 from hansa.pubsub.ledger.state_machine import Block
@@ -121,6 +122,12 @@ ENDPOINT: Final = Kind(
 )
 
 
+WITH_ENDPOINT: Final = {
+    **RULESETS,
+    NEWEST.name: msgspec.structs.replace(NEWEST, kinds=(*NEWEST.kinds, ENDPOINT)),
+}
+
+
 def move(origin: Origin, before: str, after: str, signer: Origin | None = None) -> bytes:
     """The transaction that moves a member."""
     statement = STATEMENT_FORM.write({"did": origin.did, "before": before, "after": after})
@@ -136,7 +143,7 @@ class Ledger:
     def __init__(self, path: Path | str = MEMORY) -> None:
         self.lubeck, self.bergen = Origin("lubeck"), Origin("bergen", "Ed25519")
         self.genesis = AppState((self.lubeck.member, self.bergen.member))
-        self.application = LedgerApplication(SqliteState(path), (*KINDS, ENDPOINT))
+        self.application = LedgerApplication(SqliteState(path), WITH_ENDPOINT)
         self.application.init_chain(msgspec.json.encode(self.genesis), TIME_MS)
 
     def move(self, after: str = MOVED) -> bytes:
@@ -229,7 +236,7 @@ def test_the_engine_gets_the_number_of_the_rule(ledger: Ledger) -> None:
 
 async def test_on_the_bus_members_move_and_go_on_publishing() -> None:
     lubeck = Origin("lubeck")
-    ledger = MemoryLedger([lubeck.member], ManualClock(), kinds=(*KINDS, ENDPOINT))
+    ledger = MemoryLedger([lubeck.member], ManualClock(), rulesets=WITH_ENDPOINT)
     bus = ledger.bus()
     await bus.publish([lubeck.event("before")], lubeck.signer)
     ledger.submit(move(lubeck, lubeck.endpoint, MOVED))
@@ -243,7 +250,7 @@ def test_a_kind_that_is_not_registered_is_no_transaction() -> None:
     ledger = LedgerApplication(SqliteState(MEMORY))
     ledger.init_chain(msgspec.json.encode(AppState((lubeck.member,))), TIME_MS)
     with pytest.raises(Refused) as refused:
-        TransactionReader(LedgerParams()).read(move(lubeck, lubeck.endpoint, MOVED), ledger.state)
+        TransactionReader().read(move(lubeck, lubeck.endpoint, MOVED), ledger.state)
     assert getattr(refused.value, "rule", None) is FORM
 
 
@@ -251,7 +258,7 @@ def test_a_kind_that_is_not_registered_is_no_transaction() -> None:
 
 
 def test_names_and_numbers_of_kinds_and_rules_are_their_own() -> None:
-    names = [kind.name for kind in KINDS]
+    names = [kind.name for kind in ALL_KINDS]
     assert len(set(names)) == len(names)
     assert len({rule.number for rule in RULES}) == len(RULES)
 

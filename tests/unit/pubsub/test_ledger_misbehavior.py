@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hansa.core.clock import ManualClock
 from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.commitments.app_hash import NEWEST_RULESET
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.messages import PACKAGE, Request, message_class
@@ -169,7 +170,7 @@ def test_the_engine_is_told_the_power_by_public_key() -> None:
     answer = ask(abci, "finalize_block", "RequestFinalizeBlock", height=1, misbehavior=[evidence])
     (update,) = answer.validator_updates
     assert (update.pub_key.ed25519.hex(), update.power) == (MEMBERS[2].validator_key, 0)
-    assert ask(abci, "info", "RequestInfo").data == "hansa-ledger/3"
+    assert ask(abci, "info", "RequestInfo").data == NEWEST_RULESET
 
 
 def ask(abci: AbciMethods, name: str, message: str, **fields: Any) -> Any:

@@ -14,6 +14,7 @@ from hansa.core.errors import Code, Refused
 from hansa.pubsub.ledger.commitments.claims import decode_claim, issuer_digest
 from hansa.pubsub.ledger.commitments.proofs import holds_consistency, holds_inclusion, proved_records
 from hansa.pubsub.ledger.reading import LedgerReader
+from hansa.pubsub.ledger.rules.rulesets import RULESETS
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, SectionProof
 from tests.support.ledgers import TIME_MS, Ledger
 
@@ -112,6 +113,7 @@ def changes(draw: st.DrawFn, proof: Any, names: tuple[str, ...]) -> Any:
         SectionProof: lambda: st.builds(
             SectionProof,
             st.just(1),
+            st.sampled_from(tuple(RULESETS)) | hexes,
             hexes,
             hexes | st.just("00" * 40),
             st.lists(hexes, max_size=4).map(tuple),

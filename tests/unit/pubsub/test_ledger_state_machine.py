@@ -64,7 +64,7 @@ def test_a_fault_of_the_software_refuses_the_transaction_and_ends_only_the_execu
 @given(st.binary(max_size=300) | st.binary(max_size=300).map(lambda raw: b'{"kind":"events","batch":"' + raw))
 def test_bytes_from_strangers_are_refused_and_never_crash(raw: bytes) -> None:
     with pytest.raises(Refused) as refused:
-        TransactionReader(PARAMS).read(raw, Ledger().state)
+        TransactionReader().read(raw, Ledger().state)
     assert refused.value.code in NUMBERED_CODES.values()
 
 
@@ -73,7 +73,7 @@ def test_a_transaction_is_read_as_it_was_written(count: int) -> None:
     ledger = Ledger()
     contents = ledger.lubeck.events(count)
     raw = ledger.lubeck.batch(*contents)
-    transaction = TransactionReader(PARAMS).read(raw, ledger.state)
+    transaction = TransactionReader().read(raw, ledger.state)
     assert transaction.kind is EVENTS
     assert [step.content for step in transaction.steps[1:]] == contents
     assert encode_events(transaction.steps[0].jws, contents) == raw
@@ -135,7 +135,9 @@ def test_the_app_hash_commits_to_events_and_members(ledger: Ledger) -> None:
     leaves = [leaf_hash(event_leaf(1, TIME_MS + 1000, n, digest)) for n in range(4)]
     content = (4).to_bytes(8) + root(leaves)
     sections = ledger.state.trees.sections
-    assert verify_section("events", content, sections.path("events"), ledger.state.head.app_hash)
+    assert verify_section(
+        sections.ruleset, "events", content, sections.path("events"), ledger.state.head.app_hash
+    )
     assert ledger.state.trees.sections.app_hash == ledger.state.head.app_hash
 
 
@@ -227,11 +229,11 @@ def test_what_an_honest_proposer_selects_is_accepted_and_takes_effect_as_a_whole
 
 def test_what_is_remembered_changes_no_result(ledger: Ledger) -> None:
     blocks = blocks_of(ledger, 7)
-    remembering = TransactionReader(PARAMS)
+    remembering = TransactionReader()
     for transactions in blocks:
         block = ledger.block(*transactions)
         with_memory = finalize_block(ledger.state, block, remembering)
-        without = finalize_block(ledger.state, block, TransactionReader(PARAMS, steps_cached_max=0))
+        without = finalize_block(ledger.state, block, TransactionReader(steps_cached_max=0))
         assert with_memory.head == without.head
         ledger.commit(*transactions)
 
@@ -250,7 +252,7 @@ def test_a_remembered_verification_counts_only_for_the_same_key(ledger: Ledger) 
 def test_an_overlay_leaves_the_state_below_as_it_is(ledger: Ledger) -> None:
     below = Overlay(ledger.state, 1, TIME_MS)
     upper = below.upper()
-    step, event = TransactionReader(PARAMS).read(ledger.lubeck.batch(ledger.lubeck.event("e")), below).steps
+    step, event = TransactionReader().read(ledger.lubeck.batch(ledger.lubeck.event("e")), below).steps
     upper.begin_batch(step.jws, step.batch, below.issuer(ledger.lubeck.did))
     upper.append_event(event.content, event.event)
     assert (below.events, below.head) == ((), ledger.state.head)

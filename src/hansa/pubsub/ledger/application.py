@@ -13,15 +13,13 @@ same effects as once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.pubsub.ledger import state_machine
 from hansa.pubsub.ledger.genesis import check_engine_validators, read_app_state
 from hansa.pubsub.ledger.results import FAULT
-from hansa.pubsub.ledger.rules import KINDS
-from hansa.pubsub.ledger.rules.kind import Kind
+from hansa.pubsub.ledger.rules.rulesets import RULESETS, Ruleset
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state import BlockEffects
 from hansa.pubsub.ledger.state_machine import Block, Proposal
@@ -34,13 +32,12 @@ class LedgerApplication:
 
     Args:
         state: The committed state.
-        kinds: Every kind of transaction.
+        rulesets: Those by which it can judge, by name.
     """
 
-    def __init__(self, state: SqliteState, kinds: Sequence[Kind[Any, Any]] = KINDS) -> None:
+    def __init__(self, state: SqliteState, rulesets: Mapping[str, Ruleset] = RULESETS) -> None:
         self.state = state
-        self._kinds = kinds
-        self._reader = TransactionReader(state.params, kinds)
+        self._reader = TransactionReader(rulesets)
         self.waiting = WaitingTransactions()
         self._refused: Counter[Code] = Counter()
         self._valid: tuple[Block, BlockEffects] | None = None
@@ -67,7 +64,6 @@ class LedgerApplication:
         else:
             check_engine_validators(document.members, validators)
         self.state.write_genesis(document, time_ms, validators)
-        self._reader = TransactionReader(self.state.params, self._kinds)
         self._pending = self._valid = None
         self.waiting = WaitingTransactions()
         return self.state.head.app_hash

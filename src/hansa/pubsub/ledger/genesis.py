@@ -14,15 +14,14 @@ from typing import Final
 import msgspec
 
 from hansa.core.batches import EVENTS_MAX
-from hansa.core.canonical import canonical_json
-from hansa.core.closed_json import Integer
+from hansa.core.closed_json import Form, Integer, Record
 from hansa.core.closed_structs import StructForm
 from hansa.core.curve_points import is_ed25519_point
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.identifiers import is_did, is_identifier_prefix
 from hansa.core.keys import VerifyingKey
 from hansa.core.members import MEMBER, Member, is_node_id, normal_endpoint
-from hansa.pubsub.ledger.commitments.app_hash import RULESET
+from hansa.pubsub.ledger.commitments.app_hash import NEWEST_RULESET, RULESET_3, SECTIONS
 
 
 class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,22 +44,28 @@ class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issuer_bytes_per_day: int = 1_073_741_824
 
 
-PARAMETERS: Final = StructForm(
-    LedgerParams,
-    {
-        "event_ahead_max_s": Integer(1, 86_400),
-        "event_behind_max_s": Integer(1, 366 * 86_400),
-        "event_size_max_bytes": Integer(1, 1_048_576),
-        "events_per_transaction_max": Integer(1, EVENTS_MAX),
-        "heartbeat_s": Integer(1, 86_400),
-        "issuer_burst_s": Integer(1, 86_400),
-        "issuer_bytes_per_day": Integer(1, 2**50),
-        "issuer_bytes_per_s": Integer(1, 10**8),
-        "issuer_events_per_s": Integer(1, 10**6),
-        "transaction_size_max_bytes": Integer(1, 16_777_216),
-    },
-)
-"""How the limits are stored and hashed: all of them, always. A further one is an optional field."""
+_LIMITS_3: Final[Mapping[str, Form]] = {
+    "event_ahead_max_s": Integer(1, 86_400),
+    "event_behind_max_s": Integer(1, 366 * 86_400),
+    "event_size_max_bytes": Integer(1, 1_048_576),
+    "events_per_transaction_max": Integer(1, EVENTS_MAX),
+    "heartbeat_s": Integer(1, 86_400),
+    "issuer_burst_s": Integer(1, 86_400),
+    "issuer_bytes_per_day": Integer(1, 2**50),
+    "issuer_bytes_per_s": Integer(1, 10**8),
+    "issuer_events_per_s": Integer(1, 10**6),
+    "transaction_size_max_bytes": Integer(1, 16_777_216),
+}
+"""Under `hansa-ledger/3`."""
+
+_LIMITS_4: Final = dict[str, Form]()
+"""The further ones under `hansa-ledger/4`; each has a default."""
+
+PARAMETERS: Final = StructForm(LedgerParams, _LIMITS_3, _LIMITS_4)
+"""How the limits are stored and hashed: the first ones always, a further one when it is not its default."""
+
+PARAMETERS_3: Final = Record(_LIMITS_3)
+"""The same under `hansa-ledger/3`."""
 
 
 class AppState(msgspec.Struct, frozen=True):
@@ -68,7 +73,7 @@ class AppState(msgspec.Struct, frozen=True):
 
     members: tuple[Member, ...]
     params: LedgerParams = LedgerParams()
-    ruleset: str = RULESET
+    ruleset: str = NEWEST_RULESET
     """By which rules the league judges."""
 
 
@@ -95,7 +100,7 @@ def read_app_state(raw: bytes) -> AppState:
         document = _decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _unusable(str(error)) from error
-    state = AppState(document.members, _params(document.params), document.ruleset)
+    state = AppState(document.members, _params(document.params, document.ruleset), document.ruleset)
     dids = [member.did for member in state.members]
     endpoints = [member.endpoint for member in state.members]
     if len(set(dids)) < len(dids):
@@ -129,25 +134,28 @@ def check_ruleset(raw: bytes) -> None:
         ruleset = msgspec.json.decode(raw, type=_NamedRuleset).ruleset
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return  # it is no document at all, which is said later
-    if ruleset != RULESET:
+    if ruleset not in SECTIONS:
+        own = ", ".join(SECTIONS)
         named = f"judges by the rules {ruleset!r}" if ruleset else "was founded before rules had names"
         raise Fatal(
             Code.RULES_DIFFER,
-            f"The league {named}; this release judges by {RULESET!r}. Run the release that the other members run; "
+            f"The league {named}; this release judges by {own}. Run the release that the other members run; "
             "docs/operators/recover.md says how.",
         )
 
 
-def _params(fields: dict[str, int]) -> LedgerParams:
-    """The limits; a document has every one of them."""
-    names = [field.name for field in msgspec.structs.fields(LedgerParams)]
+def _params(fields: dict[str, int], ruleset: str) -> LedgerParams:
+    """The limits; a document has every one of its rule set."""
+    names = _LIMITS_3 if ruleset == RULESET_3 else {**_LIMITS_3, **_LIMITS_4}
     missing, unknown = sorted(set(names) - set(fields)), sorted(set(fields) - set(names))
     if missing or unknown:
         raise _unusable(f"params must name every limit: missing {missing}, unknown {unknown}")
+    params = msgspec.convert(fields, LedgerParams)
     try:
-        return PARAMETERS.read(canonical_json(fields))
+        PARAMETERS.check(params)
     except Refused as error:
         raise _unusable(f"a limit in params is out of bounds: {error.message}") from error
+    return params
 
 
 def _check_validators(members: Sequence[Member]) -> None:

@@ -20,7 +20,7 @@ from hansa.pubsub.ledger.commitments.stored import ValidatorRecord
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, enum_values, message_class
 from hansa.pubsub.ledger.queries import WAITING, check_query
 from hansa.pubsub.ledger.results import CODESPACE, QUERY_NUMBERS, RuleBroken
-from hansa.pubsub.ledger.rules.ruleset import CURRENT_RULESET
+from hansa.pubsub.ledger.rules.rulesets import NEWEST, rules_digest
 from hansa.pubsub.ledger.state_machine import Block
 
 APP_VERSION: Final = 1
@@ -98,10 +98,11 @@ class AbciMethods:
     def _info(self, request: Any) -> Any:
         del request
         state = self._application.state
+        ruleset = NEWEST.name if state.is_empty else state.ruleset
         return self._message(
             "ResponseInfo",
-            data=CURRENT_RULESET.name,
-            version=CURRENT_RULESET.digest,
+            data=ruleset,
+            version=rules_digest(ruleset),
             app_version=APP_VERSION,
             last_block_height=0 if state.is_empty else state.head.height,
             last_block_app_hash=b"" if state.is_empty or not state.head.height else state.head.app_hash,

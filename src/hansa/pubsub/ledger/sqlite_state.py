@@ -24,7 +24,7 @@ from hansa.core.file_lock import acquire_file_lock
 from hansa.core.members import MEMBER, Member
 from hansa.core.merkle import Frontier
 from hansa.pubsub.bus import Claim, Misbehavior
-from hansa.pubsub.ledger.commitments.app_hash import Sections
+from hansa.pubsub.ledger.commitments.app_hash import Sections, record_sections
 from hansa.pubsub.ledger.commitments.state_trees import StateTrees
 from hansa.pubsub.ledger.commitments.stored import (
     ISSUER,
@@ -35,12 +35,15 @@ from hansa.pubsub.ledger.commitments.stored import (
 )
 from hansa.pubsub.ledger.commitments.tiles import TreeMissing
 from hansa.pubsub.ledger.genesis import PARAMETERS, AppState, LedgerParams
-from hansa.pubsub.ledger.rules.ruleset import CURRENT_RULESET
+from hansa.pubsub.ledger.rules.rulesets import RULESETS, rules_digest
 from hansa.pubsub.ledger.state import BlockEffects, Head, genesis_effects
 from hansa.pubsub.ledger.storage.consistency import find_contradiction
 from hansa.pubsub.ledger.storage.schema import (
     APPLICATION_ID,
+    MIGRATIONS,
+    RECORD_TABLES,
     SCHEMA,
+    SCHEMA_OLDEST,
     SCHEMA_VERSION,
     TABLES,
     BatchRow,
@@ -85,6 +88,7 @@ class SqliteState:
         self._issuer_states: dict[str, IssuerState] = {}
         self._validators: dict[str, ValidatorRecord] = {}
         self._misbehavior: dict[str, Misbehavior] = {}
+        self._records: dict[str, Mapping[str, bytes]] = {}
         self._trees: StateTrees | None = None
         self._issuers: dict[str, int] = {}
         """Numbers of those members that have events."""
@@ -126,6 +130,19 @@ class SqliteState:
     def params(self) -> LedgerParams:
         """The ledger's limits."""
         return self._params
+
+    @property
+    def ruleset(self) -> str:
+        """Name of the rule set that judges."""
+        return self.trees.sections.ruleset
+
+    def record(self, section: str, key: str) -> bytes | None:
+        """A record of a section without a type of its own here, as it is stored."""
+        return self._records.get(section, {}).get(key)
+
+    def records(self, section: str) -> Mapping[str, bytes]:
+        """All records of such a section, in the order of their keys."""
+        return self._records.get(section, {})
 
     @property
     def time_ms(self) -> int:
@@ -222,6 +239,12 @@ class SqliteState:
         self._issuers |= issuers
         self._validators |= {validator.address: validator for validator in effects.validators}
         self._misbehavior |= {one.evidence_id: one for one in effects.misbehavior}
+        self._params = effects.params
+        for section, changes in effects.records.items():
+            merged = {**self._records.get(section, {}), **changes}
+            self._records[section] = {
+                key: body for key in sorted(merged) if (body := merged[key]) is not None
+            }
         if effects.members:
             changed = self._members | {member.did: member for member in effects.members}
             self._members = {did: changed[did] for did in sorted(changed)}
@@ -310,17 +333,22 @@ class SqliteState:
             )
         if application not in {0, APPLICATION_ID}:
             raise Fatal(Code.STORE_DAMAGED, f"{self.path} is not the state of a ledger.")
-        if 0 < version < SCHEMA_VERSION:
+        if 0 < version < SCHEMA_OLDEST:
             raise Fatal(
                 Code.LEDGER_OLDER,
                 f"The ledger in {self.path} was founded under the rules of version {version}; this release has those of "
-                f"{SCHEMA_VERSION}. Export the catalogue with the release before, found the league anew, and import it: "
+                f"{SCHEMA_OLDEST} and later. Export the catalogue with the release before, found the league anew, and import it: "
                 "docs/operators/recover.md says how.",
             )
         self.connection.pragma("journal_mode", "wal")
         self.connection.pragma("synchronous", "full")
         self.connection.pragma("wal_autocheckpoint", 0)  # `_copy_log` does it
         self.connection.pragma("temp_store", "memory")
+        if 0 < version < SCHEMA_VERSION:
+            with self.connection:
+                for step in range(version, SCHEMA_VERSION):
+                    self.connection.execute(MIGRATIONS[step])
+                self.connection.pragma("user_version", SCHEMA_VERSION)
         if version == 0:
             with self.connection:
                 self.connection.execute(SCHEMA)
@@ -333,11 +361,19 @@ class SqliteState:
             if row is None:
                 return
             head = HeadRow._make(row)
-            self._check_rules(head.ruleset)
+            if head.ruleset not in map(rules_digest, RULESETS):
+                raise self._rules_differ(head.ruleset)
             try:
-                parameters = Sections.decoded(head.sections).parameters
-                trees = self._tables.load(parameters, head.events)
-                self._params = PARAMETERS.read(parameters)
+                sections = Sections.decoded(head.sections)
+                if rules_digest(sections.ruleset) != head.ruleset:
+                    raise self._damaged("the rules are others than those of its sections")
+                trees = self._tables.load(sections, head.events)
+                self._params = PARAMETERS.read(sections.content("parameters"))
+                self._records = {
+                    section: dict(self._tables.records(section))
+                    for section in record_sections(sections.ruleset)
+                    if section not in RECORD_TABLES
+                }
                 self._members = {one.did: one for one in self._bodies("member", "did", MEMBER)}
                 self._issuer_states = {one.did: one for one in self._bodies("issuer", "did", ISSUER)}
                 self._validators = {
@@ -367,14 +403,13 @@ class SqliteState:
                 raise self._damaged(f"the key of {name} in {table} is another than its record's")
             yield value
 
-    def _check_rules(self, digest: str) -> None:
-        if digest != CURRENT_RULESET.digest:
-            raise Fatal(
-                Code.RULES_DIFFER,
-                f"The ledger in {self.path} was made by other rules ({digest[:16]}) than those of this release "
-                f"({CURRENT_RULESET.name}, {CURRENT_RULESET.digest[:16]}). Run the release that the other members run; "
-                "docs/operators/recover.md says how.",
-            )
+    def _rules_differ(self, digest: str) -> Fatal:
+        own = ", ".join(f"{name}, {rules_digest(name)[:16]}" for name in RULESETS)
+        return Fatal(
+            Code.RULES_DIFFER,
+            f"The ledger in {self.path} was made by other rules ({digest[:16]}) than those of this release "
+            f"({own}). Run the release that the other members run; docs/operators/recover.md says how.",
+        )
 
     def _damaged(self, problem: str) -> Fatal:
         return Fatal(Code.STORE_DAMAGED, f"{self.path} contradicts itself ({problem}). {_REBUILD}")
@@ -425,5 +460,5 @@ def _head_row(head: Head, sections: Sections) -> HeadRow:
         events=head.tree.size,
         app_hash=head.app_hash,
         sections=sections.encoded(),
-        ruleset=CURRENT_RULESET.digest,
+        ruleset=rules_digest(sections.ruleset),
     )

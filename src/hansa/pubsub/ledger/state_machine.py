@@ -16,7 +16,7 @@ went on alone with its own verdict would have another ledger than the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -71,6 +71,21 @@ def refusal_of(state: Overlay, raw: bytes, reader: TransactionReader) -> RuleBro
     return None
 
 
+def begin_block(
+    view: StateView, height: int, time_ms: int, misbehavior: Iterable[Misbehavior], reader: TransactionReader
+) -> Overlay:
+    """The state in which a block's first transaction is judged: after its evidence, and what its begin does.
+
+    A rule set that ends with this block still begins it, so that its successor judges from the first
+    transaction on.
+    """
+    state = Overlay(view, height, time_ms)
+    punish(state, misbehavior)
+    for step in reader.rules(state).begin_block:
+        step(state)
+    return state
+
+
 class Proposal:
     """A block of this member's that is being filled.
 
@@ -82,7 +97,7 @@ class Proposal:
     """
 
     def __init__(self, view: StateView, time_ms: int, size_max_bytes: int, reader: TransactionReader) -> None:
-        self._state = Overlay(view, view.head.height + 1, time_ms)
+        self._state = begin_block(view, view.head.height + 1, time_ms, (), reader)
         self._room_bytes = size_max_bytes
         self._reader = reader
         self.transactions: list[bytes] = []
@@ -108,8 +123,7 @@ def _framing_bytes(size: int) -> int:
 
 def process_proposal(view: StateView, block: Block, reader: TransactionReader) -> BlockEffects | RuleBroken:
     """The effects of a proposed block, all of whose transactions are valid; or the reason to reject it."""
-    state = Overlay(view, block.height, block.time_ms)
-    punish(state, block.misbehavior)
+    state = begin_block(view, block.height, block.time_ms, block.misbehavior, reader)
     for raw in block.transactions:
         refusal = refusal_of(state, raw, reader)
         if refusal is not None:
@@ -120,8 +134,7 @@ def process_proposal(view: StateView, block: Block, reader: TransactionReader) -
 def finalize_block(view: StateView, block: Block, reader: TransactionReader) -> BlockEffects:
     """The effects of a decided block on the state before it."""
     assert block.height > view.head.height, "blocks are executed in order"
-    state = Overlay(view, block.height, block.time_ms)
-    punish(state, block.misbehavior)
+    state = begin_block(view, block.height, block.time_ms, block.misbehavior, reader)
     refusals: list[Refused | None] = []
     for raw in block.transactions:
         try:

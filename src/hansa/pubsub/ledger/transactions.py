@@ -5,14 +5,14 @@ one. Bytes come from strangers, and every member must make the same of them: clo
 library does.
 
 A transaction is read at least four times: in CheckTx, PrepareProposal, ProcessProposal and FinalizeBlock. The
-outcome depends on its bytes alone, so `TransactionReader` caches it by the hash of the bytes. The cache is
-bounded.
+outcome depends on its bytes, the rule set and the league's limits alone, so `TransactionReader` caches it by
+the hash of the bytes, as long as rule set and limits stay. The cache is bounded.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -21,8 +21,8 @@ from hansa.core.cache import Cache
 from hansa.core.errors import Refused
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import FORM, SIZE
-from hansa.pubsub.ledger.rules import KINDS
 from hansa.pubsub.ledger.rules.kind import CheckContext, Kind, Sender
+from hansa.pubsub.ledger.rules.rulesets import RULESETS, Ruleset
 from hansa.pubsub.ledger.rules.signatures import Signatures
 from hansa.pubsub.ledger.state import StateView
 
@@ -38,22 +38,19 @@ class LedgerTransaction(msgspec.Struct, frozen=True):
 
 
 class TransactionReader:
-    """Turns bytes into transactions of some kinds.
+    """Turns bytes into transactions under the rule set of a state.
 
     Args:
-        params: The ledger's limits.
-        kinds: Every kind of transaction.
+        rulesets: By their names.
         steps_cached_max: How many steps of transactions are cached; 0: none.
     """
 
     def __init__(
-        self,
-        params: LedgerParams,
-        kinds: Sequence[Kind[Any, Any]] = KINDS,
-        steps_cached_max: int = STEPS_CACHED_MAX,
+        self, rulesets: Mapping[str, Ruleset] = RULESETS, steps_cached_max: int = STEPS_CACHED_MAX
     ) -> None:
-        self._params = params
-        self._kinds = tuple(kinds)
+        self._rulesets = rulesets
+        self._judged_by: tuple[str, LedgerParams] | None = None
+        """Rule set and limits under which the cached transactions were read."""
         self._cache: Cache[bytes, LedgerTransaction] = Cache(
             "ledger_transactions",
             max(1, steps_cached_max),
@@ -67,22 +64,24 @@ class TransactionReader:
 
         Args:
             raw: The transaction.
-            state: Before it; refuses replays of what is not cached before they are read.
+            state: Before it; says by which rules it is read, and refuses replays of what is not cached
+                before they are read.
 
         Raises:
             RuleBroken: a rule of transactions or of the kind's form.
         """
         digest = hashlib.sha256(raw).digest()
+        self._forget_others(state)
         cached = self._cache.get(digest)
         if cached is not None:
             return cached
-        kind = self._kind(raw)
+        kind = self._kind(raw, state)
         kind.admit(state, raw)
         try:
             fields = kind.read(raw)
         except Refused as error:
             raise FORM.broken(f"The transaction is not in its one form: {error.message}") from error
-        kind.check_form(fields, self._params)
+        kind.check_form(fields, state.params)
         transaction = LedgerTransaction(kind, tuple(kind.decode(fields)))
         assert transaction.steps, "a transaction has a step"
         self._cache.put(digest, transaction)
@@ -94,15 +93,25 @@ class TransactionReader:
         Raises:
             RuleBroken: a rule of transactions or of the kind.
         """
-        return self._kind(raw).admit(state, raw)
+        return self._kind(raw, state).admit(state, raw)
 
-    def _kind(self, raw: bytes) -> Kind[Any, Any]:
+    def rules(self, state: StateView) -> Ruleset:
+        """Those by which a state judges."""
+        return self._rulesets[state.ruleset]
+
+    def _forget_others(self, state: StateView) -> None:
+        """Drop what was read under other rules."""
+        judged_by = state.ruleset, state.params
+        if judged_by != self._judged_by:
+            self._cache.clear()
+            self._judged_by = judged_by
+
+    def _kind(self, raw: bytes, state: StateView) -> Kind[Any, Any]:
         """The kind of a transaction within the ledger's limits."""
-        if len(raw) > self._params.transaction_size_max_bytes:
-            raise SIZE.broken(
-                f"The transaction has {len(raw)} bytes; {self._params.transaction_size_max_bytes} are allowed."
-            )
-        kind = next((kind for kind in self._kinds if raw.startswith(kind.prefix)), None)
+        size_max_bytes = state.params.transaction_size_max_bytes
+        if len(raw) > size_max_bytes:
+            raise SIZE.broken(f"The transaction has {len(raw)} bytes; {size_max_bytes} are allowed.")
+        kind = next((kind for kind in self.rules(state).kinds if raw.startswith(kind.prefix)), None)
         if kind is None:
             raise FORM.broken("This is not a transaction of a known kind.")
         return kind

@@ -9,9 +9,11 @@
     misbehavior   of what validators were punished for
     parameters    the limits of the league, as they are stored
 
-A leaf is the section's name, a zero byte and its content; numbers have 8 bytes, big-endian. The number of
-leaves, and so the place of each, is fixed; and since sizes are hashed beside roots, no proof about a tree of
-one size is one about a tree of another.
+and, under `hansa-ledger/4`, the same as of the registry of what the members decide: `SECTIONS_4`.
+
+A leaf is the section's name, a zero byte and its content; numbers have 8 bytes, big-endian. Each rule set has
+its sections, and so the number of leaves and the place of each; and since sizes are hashed beside roots, no
+proof about a tree of one size is one about a tree of another.
 """
 
 from __future__ import annotations
@@ -23,8 +25,22 @@ import msgspec
 
 from hansa.core.merkle import Frontier, inclusion_proof, leaf_hash, root, verify_inclusion
 
-RULESET: Final = "hansa-ledger/3"
-"""Name of the rules of this version. Another name is another league: changing it needs an upgrade path."""
+RULESET_3: Final = "hansa-ledger/3"
+RULESET_4: Final = "hansa-ledger/4"
+NEWEST_RULESET: Final = RULESET_4
+"""By which leagues are founded."""
+
+SECTIONS_3: Final = (
+    *("ruleset", "events", "claims", "registry", "issuers", "validators", "misbehavior", "parameters"),
+)
+SECTIONS_4: Final = (
+    *SECTIONS_3,
+    *("proposals", "votes", "history", "trusted_issuers", "anchors", "certificates", "policies", "upgrades"),
+)
+SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {RULESET_3: SECTIONS_3, RULESET_4: SECTIONS_4}
+"""The sections under each rule set, in the order of their leaves."""
+
+_OTHERS: Final = frozenset({"ruleset", "events", "claims", "parameters"})
 
 HASH_LAYOUT: Final = {
     "claim": "key:32 sha256(issuer):32 first:8 last:8 version:8 hashlink:32 deleted:1; 65536 buckets",
@@ -34,49 +50,75 @@ HASH_LAYOUT: Final = {
 """What is hashed, for the digest of the rules."""
 
 
-class Sections(msgspec.Struct, frozen=True):
-    """The content of every section, by their names, in the order of their leaves."""
+class Sections:
+    """The content of every section under a rule set. Immutable.
 
-    ruleset: bytes
-    events: bytes
-    claims: bytes
-    registry: bytes
-    issuers: bytes
-    validators: bytes
-    misbehavior: bytes
-    parameters: bytes
+    Args:
+        contents: By the names of the sections, of all that the rule set in `ruleset` has.
+    """
+
+    __slots__ = ("_contents",)
+
+    def __init__(self, contents: Mapping[str, bytes]) -> None:
+        names = SECTIONS[contents["ruleset"].decode("ascii")]
+        assert contents.keys() == set(names), "a rule set has its sections"
+        self._contents = {name: contents[name] for name in names}
+
+    @property
+    def ruleset(self) -> str:
+        """Name of the rule set."""
+        return self._contents["ruleset"].decode("ascii")
 
     @property
     def app_hash(self) -> bytes:
         """What the validators sign: commits to everything."""
         return root(self._leaves())
 
+    def content(self, name: str) -> bytes:
+        """The content of a section."""
+        return self._contents[name]
+
+    def replaced(self, contents: Mapping[str, bytes]) -> Sections:
+        """The sections with other contents; those of another rule set where `ruleset` is among them."""
+        merged = {**self._contents, **contents}
+        return Sections({name: merged[name] for name in SECTIONS[merged["ruleset"].decode("ascii")]})
+
     def encoded(self) -> bytes:
         """The sections as the state stores them, for those who read it."""
-        return msgspec.msgpack.encode(msgspec.structs.astuple(self))
+        return msgspec.msgpack.encode(tuple(self._contents.values()))
 
     @staticmethod
     def decoded(raw: bytes) -> Sections:
-        """What was encoded by this process or another one of this member."""
-        return Sections(*msgspec.msgpack.decode(raw, type=tuple[bytes, ...]))
+        """What was encoded by this process or another one of this member.
+
+        Raises:
+            msgspec.DecodeError: it is something else.
+        """
+        contents = msgspec.msgpack.decode(raw, type=tuple[bytes, ...])
+        names = SECTIONS.get(contents[0].decode("ascii", "replace"), ()) if contents else ()
+        if len(names) != len(contents) or not contents:
+            raise msgspec.DecodeError("These are not the sections of a rule set that this release knows.")
+        return Sections(dict(zip(names, contents, strict=True)))
 
     def path(self, name: str) -> tuple[bytes, ...]:
         """What shows, with a section's content, that `app_hash` commits to it."""
-        return inclusion_proof(self._leaves(), SECTIONS.index(name))
+        return inclusion_proof(self._leaves(), tuple(self._contents).index(name))
 
     def _leaves(self) -> Sequence[bytes]:
-        return [_leaf(name, content) for name, content in zip(SECTIONS, self._contents(), strict=True)]
-
-    def _contents(self) -> tuple[bytes, ...]:
-        return msgspec.structs.astuple(self)
+        return [_leaf(name, content) for name, content in self._contents.items()]
 
 
-SECTIONS: Final = Sections.__struct_fields__
+def record_sections(ruleset: str) -> tuple[str, ...]:
+    """The sections of keyed records under a rule set."""
+    return tuple(name for name in SECTIONS[ruleset] if name not in _OTHERS)
 
 
-def verify_section(name: str, content: bytes, path: Sequence[bytes], app_hash: bytes) -> bool:
-    """Whether `app_hash` commits to that content of a section."""
-    return verify_inclusion(_leaf(name, content), SECTIONS.index(name), len(SECTIONS), path, app_hash)
+def verify_section(ruleset: str, name: str, content: bytes, path: Sequence[bytes], app_hash: bytes) -> bool:
+    """Whether `app_hash` commits to that content of a section, under a rule set of whatever name."""
+    names = SECTIONS.get(ruleset, ())
+    return name in names and verify_inclusion(
+        _leaf(name, content), names.index(name), len(names), path, app_hash
+    )
 
 
 def counted(count: int, tree_root: bytes) -> bytes:
@@ -101,9 +143,9 @@ def event_leaf(height: int, time_ms: int, index: int, batch_digest: bytes) -> by
     return height.to_bytes(8) + time_ms.to_bytes(8) + index.to_bytes(4) + batch_digest
 
 
-def described_layout() -> Mapping[str, object]:
+def described_layout(ruleset: str) -> Mapping[str, object]:
     """What is hashed, for the digest of the rules."""
-    return {"sections": list(SECTIONS), **HASH_LAYOUT}
+    return {"sections": list(SECTIONS[ruleset]), **HASH_LAYOUT}
 
 
 def _leaf(name: str, content: bytes) -> bytes:

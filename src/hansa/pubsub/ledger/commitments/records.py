@@ -1,4 +1,4 @@
-"""A section of keyed records that are hashed as they are stored: registry, issuers, validators, misbehavior.
+"""A section of keyed records that are hashed as they are stored, as the registry.
 
 The root is that of RFC 6962 over the records in order of their keys.
 """
@@ -22,7 +22,7 @@ class RecordsUpdate(msgspec.Struct, frozen=True):
     levels: LevelsUpdate | None = None
     """When all the records were there before."""
     leaves: Mapping[str, bytes] | None = None
-    """All leaf hashes by key, when there are new ones."""
+    """All leaf hashes by key, when some are new or removed."""
 
 
 class RecordTree:
@@ -49,14 +49,20 @@ class RecordTree:
         """How many records there are."""
         return len(self._keys)
 
-    def updated(self, records: Mapping[str, bytes]) -> RecordsUpdate:
-        """What changes when these records are added, or put in the place of those with their keys."""
-        leaves = {key: leaf_hash(record) for key, record in records.items()}
+    def updated(self, records: Mapping[str, bytes | None]) -> RecordsUpdate:
+        """What changes when these records are added, put in the place of those with their keys, or removed.
+
+        None removes the record of a key, if there is one.
+        """
+        leaves = {key: leaf_hash(record) for key, record in records.items() if record is not None}
+        removed = records.keys() - leaves.keys()
         places = {key: bisect_left(self._keys, key) for key in leaves}
-        if all(at < len(self._keys) and self._keys[at] == key for key, at in places.items()):
+        if not removed and all(at < len(self._keys) and self._keys[at] == key for key, at in places.items()):
             levels = self._levels.updated({places[key]: leaf for key, leaf in leaves.items()})
             return RecordsUpdate(levels.root, self.count, levels=levels)
         merged = {**dict(zip(self._keys, self._levels.leaves, strict=True)), **leaves}
+        for key in removed:
+            merged.pop(key, None)
         root = MerkleLevels([merged[key] for key in sorted(merged)]).root
         return RecordsUpdate(root, len(merged), leaves=merged)
 

@@ -110,9 +110,13 @@ class ProofReader:
         return TiledTree(self._head.events, self._tables.tile)
 
     def _section(self, name: str) -> SectionProof:
-        content: bytes = getattr(self._sections, name)
-        path = _hex(self._sections.path(name))
-        return SectionProof(self._head.height, self._head.app_hash.hex(), content.hex(), path)
+        return SectionProof(
+            self._head.height,
+            self._sections.ruleset,
+            self._head.app_hash.hex(),
+            self._sections.content(name).hex(),
+            _hex(self._sections.path(name)),
+        )
 
 
 def _hex(hashes: Iterable[bytes]) -> tuple[str, ...]:

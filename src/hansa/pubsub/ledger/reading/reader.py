@@ -77,6 +77,8 @@ class LedgerHead(msgspec.Struct, frozen=True):
     """Of the newest event; 0 before the first."""
     app_hash: str
     """Hex."""
+    ruleset: str
+    """Name of the rule set that judges."""
     powers: dict[str, int]
     """Voting power by the address of a validator."""
     misbehavior: tuple[Misbehavior, ...]
@@ -151,6 +153,7 @@ class LedgerReader:
                 head.time_ms,
                 head.events,
                 head.app_hash.hex(),
+                _sections(head).ruleset,
                 {one.address: one.power for one in validators},
                 self._records(_MISBEHAVIOR, MISBEHAVIOR),
             )
@@ -159,11 +162,16 @@ class LedgerReader:
         """The registry, ordered by DID."""
         with self._snapshot() as head:
             registry, members = self._members
-            current = _sections(head).registry
+            current = _sections(head).content("registry")
             if current != registry:
                 members = self._records(_MEMBERS, MEMBER)
                 self._members = current, members
             return members
+
+    def records(self, section: str) -> Mapping[str, bytes]:
+        """The records of a section by key, in order, as they are stored; none where the rule set has none."""
+        with self._snapshot():
+            return dict(self._tables.records(section))
 
     def inclusion_proof(self, position: int) -> InclusionProof:
         """That an event is on the ledger. See `ProofReader.inclusion`."""
@@ -242,7 +250,7 @@ class LedgerReader:
         return EventPage(self._committed(rows, batches), scanned_to, last_position=head.events)
 
     def _parameters(self, head: _HeadRow) -> LedgerParams:
-        parameters = _sections(head).parameters
+        parameters = _sections(head).content("parameters")
         if self._params[0] != parameters:
             self._params = parameters, _stored(PARAMETERS, parameters)
         return self._params[1]

@@ -1,25 +1,21 @@
-"""The kinds of ledger transactions, one module each.
+"""The kinds of ledger transactions, one module each, and the rule sets that are made of them.
 
-Everything else of the ledger knows them by the registry here alone.
+Everything else of the ledger knows the kinds by `hansa.pubsub.ledger.rules.rulesets` alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from hansa.core.errors import Code
 from hansa.pubsub.ledger.results import TRANSACTION_RULES, WAITING_RULES, Rule, number_codes
-from hansa.pubsub.ledger.rules.events import EVENTS
-from hansa.pubsub.ledger.rules.kind import Kind
-
-KINDS: Final[tuple[Kind[Any, Any], ...]] = (EVENTS,)
-"""Every kind of transaction."""
+from hansa.pubsub.ledger.rules.rulesets import ALL_KINDS
 
 RULES: Final[tuple[Rule, ...]] = (
     *TRANSACTION_RULES,
     *WAITING_RULES,
-    *(rule for kind in KINDS for rule in kind.rules),
+    *(rule for kind in ALL_KINDS for rule in kind.rules),
 )
 """Every rule by which a transaction can be refused."""
 

@@ -20,7 +20,7 @@ from hansa.core.errors import HansaError
 from hansa.core.events import committed_event, event_time_ms
 from hansa.core.merkle import leaf_hash, verify_inclusion
 from hansa.core.merkle import root as merkle_root
-from hansa.pubsub.ledger.commitments.app_hash import event_leaf
+from hansa.pubsub.ledger.commitments.app_hash import event_leaf, record_sections
 from hansa.pubsub.ledger.commitments.claims import (
     CLAIM_SIZE_BYTES,
     bucket_of,
@@ -152,6 +152,9 @@ class _Checker:
         batches = self._number(
             "SELECT coalesce((SELECT height FROM batch ORDER BY first_position DESC LIMIT 1), 0)"
         )
+        sections = {section for (section,) in self._rows("SELECT DISTINCT section FROM record", ())}
+        is_known = sections <= set(record_sections(self._trees.sections.ruleset))
+        self._expect(is_known, "there are records of a section that the rules do not have")
         self._expect(blocks == batches <= self._head.height, "the last block is not that of the last batch")
 
     def check_claims(self, buckets_max: int) -> None:

@@ -6,6 +6,7 @@ block        time of each block that has events
 issuer       what is remembered of each issuer
 validator    the validators since the genesis
 misbehavior  evidence against them
+record       the records of all other sections (`hansa.pubsub.ledger.commitments.app_hash`)
 batch        what issuers signed
 event        what is filtered on, a small row per event, so that scanning a window of positions is cheap
 event_content  the events themselves
@@ -28,11 +29,26 @@ from typing import Final, NamedTuple
 APPLICATION_ID: Final = 0x48414E4C
 """`HANL` in the file's header: this is a ledger's state and nothing else."""
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """3: one signature a batch, and an `app_hash` over all of the state. A ledger of an earlier version cannot go
-on: its history has other verdicts under these rules."""
+on: its history has other verdicts under these rules. 4: records of further sections."""
 
-SCHEMA: Final = """
+SCHEMA_OLDEST: Final = 3
+"""A file from this version on is brought to the present one."""
+
+_RECORD: Final = """
+CREATE TABLE record (
+    section TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (section, key)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = {3: _RECORD}
+"""What brings a file of a version to the next one."""
+
+SCHEMA: Final = f"""{_RECORD}
 CREATE TABLE head (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     height INTEGER NOT NULL,
@@ -87,7 +103,7 @@ CREATE TABLE claim_group (number INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT
 
 TABLES: Final = (
     *("event_content", "event", "batch", "claim", "claim_bucket", "claim_group", "tile", "block", "name"),
-    *("issuer", "validator", "misbehavior", "member", "head"),
+    *("issuer", "validator", "misbehavior", "member", "record", "head"),
 )
 """All of them; a table comes before those that it refers to."""
 
@@ -103,7 +119,7 @@ class HeadRow(NamedTuple):
     sections: bytes
     """What `app_hash` is the root of (`Sections`), the parameters among it."""
     ruleset: str
-    """Digest of the rules that made the state (`hansa.pubsub.ledger.rules.ruleset`)."""
+    """Digest of the rules that made the state (`hansa.pubsub.ledger.rules.rulesets`)."""
 
 
 class BlockRow(NamedTuple):
@@ -176,7 +192,7 @@ RECORD_TABLES: Final = {
     "validators": ("validator", "address"),
     "misbehavior": ("misbehavior", "evidence_id"),
 }
-"""Table and key of the sections of records; `body` is what is hashed."""
+"""Table and key of the sections of records with a table of their own; `body` is what is hashed."""
 
 
 def columns(row: RowType) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import apsw
 
 from hansa.core.merkle import root as merkle_root
+from hansa.pubsub.ledger.commitments.app_hash import Sections, record_sections
 from hansa.pubsub.ledger.commitments.claims import (
     BUCKETS,
     EMPTY_BUCKET,
@@ -29,6 +31,10 @@ _WRITE_BUCKET: Final = (
     " ON CONFLICT (bucket) DO UPDATE SET hash = excluded.hash, records = excluded.records"
 )
 _WRITE_GROUP: Final = "INSERT INTO claim_group (number, hash) VALUES (?, ?) ON CONFLICT (number) DO UPDATE SET hash = excluded.hash"
+_WRITE_RECORD: Final = (
+    "INSERT INTO record (section, key, body) VALUES (?, ?, ?)"
+    " ON CONFLICT (section, key) DO UPDATE SET body = excluded.body"
+)
 _READ_NEIGHBOURS: Final = "SELECT bucket, hash FROM claim_bucket WHERE bucket >= ? AND bucket < ?"
 _EMPTY_GROUP: Final = merkle_root([EMPTY_BUCKET] * GROUP_SIZE)
 
@@ -43,18 +49,22 @@ class TreeTables:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
-    def load(self, params: bytes, size: int) -> StateTrees:
-        """The trees of a state with so many events.
+    def load(self, sections: Sections, size: int) -> StateTrees:
+        """The trees of a state with so many events, under the rule set and with the parameters of `sections`.
 
         Raises:
             TreeMissing: tiles or records that have to be there are not.
         """
         claims = ClaimsTree(dict(self._rows("SELECT bucket, hash FROM claim_bucket")), self.bucket)
-        records = {
-            name: dict(self._rows(f"SELECT {key}, body FROM {table}"))  # noqa: S608
-            for name, (table, key) in RECORD_TABLES.items()
-        }
-        return StateTrees(params, self._edge(size), claims, records)
+        records = {name: dict(self.records(name)) for name in record_sections(sections.ruleset)}
+        return StateTrees(sections.ruleset, sections.content("parameters"), self._edge(size), claims, records)
+
+    def records(self, section: str) -> list[tuple[str, bytes]]:
+        """Key and bytes of every record of a section, in the order of the keys."""
+        if section in RECORD_TABLES:
+            table, key = RECORD_TABLES[section]
+            return self._rows(f"SELECT {key}, body FROM {table} ORDER BY {key}")  # noqa: S608
+        return self._rows("SELECT key, body FROM record WHERE section = ? ORDER BY key", (section,))
 
     def tile(self, level: int, number: int) -> bytes:
         """The hashes of a tile.
@@ -89,12 +99,7 @@ class TreeTables:
     def write(self, update: TreesUpdate) -> None:
         """Write what a block changes."""
         for name, records in update.records.items():
-            table, key = RECORD_TABLES[name]
-            self._connection.executemany(
-                f"INSERT INTO {table} ({key}, body) VALUES (?, ?)"  # noqa: S608
-                f" ON CONFLICT ({key}) DO UPDATE SET body = excluded.body",
-                tuple(records.items()),
-            )
+            self._write_records(name, records)
         tiles = [(*place, hashes) for place, hashes in update.tiles.changed.items()]
         if tiles:
             self._connection.executemany(_WRITE_TILE, tiles)
@@ -106,6 +111,23 @@ class TreeTables:
             self._connection.executemany(_WRITE_BUCKET, buckets)
             self._connection.executemany(_WRITE_GROUP, tuple(update.claims.groups.items()))
 
+    def _write_records(self, section: str, records: Mapping[str, bytes | None]) -> None:
+        changed = [(key, body) for key, body in records.items() if body is not None]
+        if section in RECORD_TABLES:
+            assert len(changed) == len(records), "records with a table of their own are never removed"
+            table, key = RECORD_TABLES[section]
+            self._connection.executemany(
+                f"INSERT INTO {table} ({key}, body) VALUES (?, ?)"  # noqa: S608
+                f" ON CONFLICT ({key}) DO UPDATE SET body = excluded.body",
+                changed,
+            )
+            return
+        removed = [(section, key) for key, body in records.items() if body is None]
+        if removed:
+            self._connection.executemany("DELETE FROM record WHERE section = ? AND key = ?", removed)
+        if changed:
+            self._connection.executemany(_WRITE_RECORD, [(section, *one) for one in changed])
+
     def _edge(self, size: int) -> TileEdge:
         tiles: list[bytes] = []
         for (level, number), count in edge_places(size):
@@ -115,5 +137,5 @@ class TreeTables:
             tiles.append(tile)
         return TileEdge(size, tuple(tiles))
 
-    def _rows(self, sql: str, bindings: tuple[int, ...] = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, sql: str, bindings: tuple[int | str, ...] = ()) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, bindings).fetchall()

@@ -1,18 +1,10 @@
-"""The ledger's state as the rules see it: what is committed, and changes on top that are not committed yet.
-
-    StateView     what rules read: the members, the claims, the events' ids
-    Overlay       a view with changes on top; the view below stays as it is. There is one for a block, and on
-                  it one for each transaction, which the block's absorbs when the transaction is valid
-    BlockEffects  all changes of a block, for the store
-
-Rules change an overlay through `begin_batch`, `append_event` and `put_member` alone.
-"""
+"""Changes on top of a state that are not committed yet."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -22,14 +14,13 @@ from hansa.core.events import LifecycleEvent
 from hansa.core.members import MEMBER, Member
 from hansa.core.merkle import Frontier, leaf_hash
 from hansa.pubsub.bus import Claim, Misbehavior
-from hansa.pubsub.ledger.commitments.app_hash import event_leaf
+from hansa.pubsub.ledger.commitments.app_hash import event_leaf, record_sections
 from hansa.pubsub.ledger.commitments.state_trees import (
     ISSUERS,
     REGISTRY,
     VALIDATORS,
     Records,
     StateTrees,
-    TreesUpdate,
 )
 from hansa.pubsub.ledger.commitments.state_trees import MISBEHAVIOR as MISBEHAVIOR_SECTION
 from hansa.pubsub.ledger.commitments.stored import (
@@ -38,165 +29,11 @@ from hansa.pubsub.ledger.commitments.stored import (
     VALIDATOR,
     IssuerState,
     ValidatorRecord,
-    validator_address,
 )
-from hansa.pubsub.ledger.genesis import PARAMETERS, AppState, LedgerParams
+from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
+from hansa.pubsub.ledger.state.view import BlockEffects, Head, Load, NewBatch, NewEvent, StateView
 
-
-class Head(msgspec.Struct, frozen=True):
-    """The ledger after a block, in short."""
-
-    height: int
-    """Of the block; 0 before the first."""
-    time_ms: int
-    """Block time, milliseconds since 1970."""
-    tree: Frontier
-    """The Merkle tree over all events' bytes."""
-    app_hash: bytes
-    """What the validators sign: commits to everything (`hansa.pubsub.ledger.commitments`)."""
-
-    @property
-    def position(self) -> int:
-        """Position of the newest event; 0 before the first."""
-        return self.tree.size
-
-
-class Load(msgspec.Struct, frozen=True):
-    """What counts against quotas."""
-
-    events: int = 0
-    size_bytes: int = 0
-
-    def plus(self, other: Load) -> Load:
-        """Both together."""
-        return Load(self.events + other.events, self.size_bytes + other.size_bytes)
-
-
-NOTHING: Final = Load()
-
-
-class NewBatch(msgspec.Struct, frozen=True):
-    """A batch with the positions that its events take."""
-
-    jws: str
-    issuer: str
-    seq: int
-    first_position: int
-    count: int
-
-
-class NewEvent(msgspec.Struct, frozen=True):
-    """An event with the position that it takes."""
-
-    position: int
-    content: bytes
-    event: LifecycleEvent
-
-
-class BlockEffects(msgspec.Struct, frozen=True):
-    """Everything that a block changes."""
-
-    head: Head
-    batches: tuple[NewBatch, ...]
-    events: tuple[NewEvent, ...]
-    claims: tuple[Claim, ...]
-    """Claims that are new or changed, in the order of their first change."""
-    members: tuple[Member, ...]
-    """Members that are new or changed, in the order of their first change."""
-    issuers: tuple[IssuerState, ...]
-    """Issuers that published, in the order of their first batch."""
-    validators: tuple[ValidatorRecord, ...]
-    """Those that are new, or whose power changed, in the order of their first change."""
-    misbehavior: tuple[Misbehavior, ...]
-    """Evidence that was not recorded before."""
-    refusals: tuple[Refused | None, ...]
-    """One for each transaction; None when it took effect."""
-    trees: TreesUpdate
-    """What changes below `app_hash`."""
-
-
-class StateView(Protocol):
-    """The state as the rules see it."""
-
-    @property
-    def head(self) -> Head:
-        """The ledger in short."""
-
-    @property
-    def tree(self) -> Frontier:
-        """The Merkle tree over all events' bytes."""
-
-    @property
-    def members(self) -> tuple[Member, ...]:
-        """The registry, ordered by DID."""
-
-    def member(self, did: str) -> Member | None:
-        """The member with that DID."""
-
-    @property
-    def params(self) -> LedgerParams:
-        """The ledger's limits."""
-
-    @property
-    def time_ms(self) -> int:
-        """The time by which rules judge: that of the block which is judged."""
-
-    @property
-    def validators(self) -> Mapping[str, ValidatorRecord]:
-        """Every validator since the genesis, by its address."""
-
-    @property
-    def trees(self) -> StateTrees:
-        """What `app_hash` commits to: that of the last whole block."""
-
-    def has_misbehavior(self, evidence_id: str) -> bool:
-        """Whether that evidence is recorded (`Misbehavior.evidence_id`)."""
-
-    def issuer(self, did: str) -> IssuerState:
-        """What is remembered of an issuer's batches."""
-
-    def has_event(self, issuer: str, event_id: str) -> bool:
-        """Whether the issuer has used that event id."""
-
-    def claim(self, issuer: str, key: str) -> Claim | None:
-        """The issuer's claim on an entity key."""
-
-
-class EmptyState:
-    """The state before the genesis: no members, no events."""
-
-    def __init__(self, params: LedgerParams, time_ms: int) -> None:
-        self.trees = StateTrees.empty(PARAMETERS.write(params))
-        self.head = Head(0, time_ms, Frontier(), self.trees.sections.app_hash)
-        self.tree = self.head.tree
-        self.members: tuple[Member, ...] = ()
-        self.validators: Mapping[str, ValidatorRecord] = {}
-        self.params = params
-        self.time_ms = time_ms
-
-    def member(self, did: str) -> Member | None:
-        """Nobody."""
-        del did
-        return None
-
-    def has_misbehavior(self, evidence_id: str) -> bool:
-        """False."""
-        del evidence_id
-        return False
-
-    def issuer(self, did: str) -> IssuerState:
-        """Nothing."""
-        return IssuerState(did)
-
-    def has_event(self, issuer: str, event_id: str) -> bool:
-        """False."""
-        del issuer, event_id
-        return False
-
-    def claim(self, issuer: str, key: str) -> Claim | None:
-        """None."""
-        del issuer, key
-        return None
+_TYPED: Final = frozenset({REGISTRY, ISSUERS, VALIDATORS, MISBEHAVIOR_SECTION})
 
 
 class Overlay:
@@ -223,6 +60,9 @@ class Overlay:
         self._leaves: list[bytes] = []
         self._validators: dict[str, ValidatorRecord] = {}
         self._misbehavior: dict[str, Misbehavior] = {}
+        self._ruleset = below.ruleset
+        self._params = below.params
+        self._records: dict[str, dict[str, bytes | None]] = {}
         self._claims_below: dict[tuple[str, str], Claim | None] = {}
         """Those that were read of the state below, so that each is read once."""
 
@@ -244,7 +84,25 @@ class Overlay:
     @property
     def params(self) -> LedgerParams:
         """The ledger's limits."""
-        return self._below.params
+        return self._params
+
+    @property
+    def ruleset(self) -> str:
+        """Name of the rule set that judges."""
+        return self._ruleset
+
+    def record(self, section: str, key: str) -> bytes | None:
+        """A record of a section, as it is stored."""
+        changed = self._records.get(section, {})
+        return changed[key] if key in changed else self._below.record(section, key)
+
+    def records(self, section: str) -> Mapping[str, bytes]:
+        """All records of a section, in the order of their keys."""
+        changed = self._records.get(section)
+        if not changed:
+            return self._below.records(section)
+        merged = {**self._below.records(section), **changed}
+        return {key: body for key in sorted(merged) if (body := merged[key]) is not None}
 
     @property
     def time_ms(self) -> int:
@@ -360,6 +218,28 @@ class Overlay:
         assert validator.power >= 0, "voting power is not negative"
         self._validators[validator.address] = validator
 
+    def put_record(self, section: str, key: str, body: bytes | None) -> None:
+        """Add a record, put it in place of the one with its key, or remove it.
+
+        Args:
+            section: One without a type of its own here.
+            key: In the section.
+            body: Its one byte string; None: it is removed.
+        """
+        assert section in record_sections(self._ruleset), "the rule set has the section"
+        assert section not in _TYPED, "sections with a type of their own have their own methods"
+        self._records.setdefault(section, {})[key] = body
+
+    def put_params(self, params: LedgerParams) -> None:
+        """Change the ledger's limits, from the next transaction on."""
+        PARAMETERS.check(params)
+        self._params = params
+
+    def put_ruleset(self, ruleset: str) -> None:
+        """Go on under another rule set, which has all sections of this one."""
+        assert set(record_sections(self._ruleset)) <= set(record_sections(ruleset)), "no section is dropped"
+        self._ruleset = ruleset
+
     def record_misbehavior(self, misbehavior: Misbehavior) -> None:
         """Record evidence."""
         assert not self.has_misbehavior(misbehavior.evidence_id), "evidence is recorded once"
@@ -381,11 +261,14 @@ class Overlay:
         self._leaves += upper._leaves
         self._validators |= upper._validators
         self._misbehavior |= upper._misbehavior
+        self._ruleset, self._params = upper._ruleset, upper._params
+        for section, changed in upper._records.items():
+            self._records.setdefault(section, {}).update(changed)
 
     def effects(self, refusals: Sequence[Refused | None]) -> BlockEffects:
         """The changes as those of the block."""
         trees = self._below.trees.updated(
-            self._tree, self._leaves, tuple(self._claims.values()), self._records()
+            self._tree, self._leaves, tuple(self._claims.values()), self._stored(), self._replaced()
         )
         return BlockEffects(
             head=Head(self.height, self._time_ms, self._tree, trees.sections.app_hash),
@@ -396,32 +279,28 @@ class Overlay:
             members=tuple(self._members.values()),
             validators=tuple(self._validators.values()),
             misbehavior=tuple(self._misbehavior.values()),
+            records={section: dict(changed) for section, changed in self._records.items()},
+            params=self._params,
             refusals=tuple(refusals),
             trees=trees,
         )
 
-    def _records(self) -> Records:
+    def _replaced(self) -> Mapping[str, bytes]:
+        """New contents of the sections without records."""
+        replaced: dict[str, bytes] = {}
+        if self._ruleset != self._below.ruleset:
+            replaced["ruleset"] = self._ruleset.encode("ascii")
+        if self._params != self._below.params:
+            replaced["parameters"] = PARAMETERS.write(self._params)
+        return replaced
+
+    def _stored(self) -> Records:
         """The changed records of the sections that have records, as they are stored."""
-        records: dict[str, Mapping[str, bytes]] = {
+        records: dict[str, Mapping[str, bytes | None]] = {
+            **self._records,
             REGISTRY: {did: MEMBER.write(member) for did, member in self._members.items()},
             ISSUERS: {did: ISSUER.write(issuer) for did, issuer in self._issuers.items()},
             VALIDATORS: {address: VALIDATOR.write(one) for address, one in self._validators.items()},
             MISBEHAVIOR_SECTION: {key: MISBEHAVIOR.write(one) for key, one in self._misbehavior.items()},
         }
         return {name: changed for name, changed in records.items() if changed}
-
-
-def genesis_effects(app_state: AppState, time_ms: int, validators: Mapping[str, int]) -> BlockEffects:
-    """The state before the first block, as changes of nothing.
-
-    Args:
-        app_state: The members, and the limits.
-        time_ms: Of the genesis, milliseconds since 1970.
-        validators: Voting power of the engine's validators, by public key in hex.
-    """
-    state = Overlay(EmptyState(app_state.params, time_ms), 0, time_ms)
-    for member in app_state.members:
-        state.put_member(member)
-    for public_key, power in validators.items():
-        state.put_validator(ValidatorRecord(validator_address(public_key), public_key, power))
-    return state.effects(refusals=())
