@@ -312,6 +312,8 @@ async def test_filters_select_by_type_issuer_and_key(bus: Bus, league: League) -
     assert await matches(keys=(league.lubeck.key_of("filtered"),)) == lubeck
     assert await matches(keys=(league.lubeck.key_of("filtered"),), issuers=(league.bergen.did,)) == []
     assert await matches(types=("productOfferingCreateEvent",)) == [lubeck[0], bergen]
+    assert await matches(entity_types=("ProductOffering",)) == [*lubeck, bergen]
+    assert await matches(entity_types=("Category",)) == []
     assert await matches(keys=("no key",)) == await matches(types=("noSuchEvent",)) == []
 
 

@@ -36,7 +36,12 @@ DOCUMENTS_AT_ONCE: Final = 16
 """So many events are encoded before others have their turn."""
 CLOUD_EVENT: Final = "application/cloudevents+json"
 CLOUD_EVENTS: Final = "application/cloudevents-batch+json"
-_FILTERS: Final = frozenset({"after", "from", "type", "issuer", "entity"})
+_FILTERS: Final = frozenset(
+    {
+        *("after", "from", "type", "issuer", "entity"),
+        *("entityType", "lifecycleStatus", "category", "region", "compliance"),
+    }
+)
 
 
 class EventDocument(msgspec.Struct, frozen=True):
@@ -214,6 +219,11 @@ class EventsApi:
             types=parameters.texts("type"),
             issuers=parameters.texts("issuer"),
             keys=tuple(keys),
+            entity_types=parameters.texts("entityType"),
+            lifecycle_statuses=parameters.texts("lifecycleStatus"),
+            categories=parameters.texts("category"),
+            regions=parameters.texts("region"),
+            compliance=parameters.texts("compliance"),
             from_time=parameters.moment("from"),
             to_time=parameters.moment("to"),
         )

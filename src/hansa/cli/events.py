@@ -36,6 +36,8 @@ PAGE_SIZE_MAX: Final = 500
 BACKOFF_MIN_S: Final = 0.5
 BACKOFF_MAX_S: Final = 15.0
 KEY_LENGTH_CHARS: Final = 64
+METADATA_NAMES: Final = ("entityType", "lifecycleStatus", "category", "region", "compliance")
+"""Parameters on what an event says of its entity."""
 _PART_OF_KEY: Final = re.compile("[0-9A-Fa-f]{8,}")
 NARROW_MAX_COLUMNS: Final = 157
 """Up to this width a line is a short one."""
@@ -52,6 +54,8 @@ class EventSelection(msgspec.Struct, frozen=True):
     """DIDs or names of members."""
     entities: tuple[str, ...] = ()
     """Identifiers or keys."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """A name of `METADATA_NAMES`, and values, separated by commas."""
     from_time: str | None = None
     to_time: str | None = None
     limit: int | None = None
@@ -61,6 +65,7 @@ class EventSelection(msgspec.Struct, frozen=True):
         parameters = [("type", name) for name in self.types]
         parameters += [("issuer", did) for did in self.issuers]
         parameters += [("entity", name) for name in self.entities]
+        parameters += self.metadata
         if self.from_time:
             parameters.append(("from", self.from_time))
         if self.to_time:
@@ -117,6 +122,24 @@ def run_events(
             raise
 
 
+def metadata_conditions(conditions: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Conditions on what events say of their entities, each as `NAME=VALUE`.
+
+    Raises:
+        Refused: `Code.INVALID`.
+    """
+    pairs = []
+    for condition in conditions:
+        name, sign, value = condition.partition("=")
+        if not sign or not value:
+            raise Refused(Code.INVALID, f"--where needs NAME=VALUE, not {printable(condition)!r}.")
+        check_known([name], METADATA_NAMES, "attribute for --where")
+        if name == "entityType":
+            check_known(value.split(","), load().catalogue_types, "entity type")
+        pairs.append((name, value))
+    return tuple(pairs)
+
+
 def check_selection(selection: EventSelection) -> None:
     """Check names of events, and keys of entities, before anything is requested.
 
@@ -141,8 +164,11 @@ def report_nothing(selection: EventSelection, output: Output) -> None:
     Raises:
         Refused: `Code.NOT_FOUND`, when an entity was named that has none at all.
     """
-    is_narrowed = selection.types or selection.issuers or selection.from_time or selection.to_time
-    if selection.entities and not (is_narrowed or selection.after or selection.limit == 0):
+    is_narrowed = (
+        *(selection.types, selection.issuers, selection.metadata),
+        *(selection.from_time, selection.to_time),
+    )
+    if selection.entities and not (any(is_narrowed) or selection.after or selection.limit == 0):
         shown = " or ".join(selection.entities)
         raise Refused(
             Code.NOT_FOUND,

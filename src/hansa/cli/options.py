@@ -29,6 +29,16 @@ Types = Annotated[
     list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this type; may be repeated.")
 ]
 
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="NAME=VALUE",
+        help="Only events of such entities: entityType, lifecycleStatus, category, region or compliance.",
+    ),
+]
+"""Several values are separated by commas; several conditions all hold."""
+
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking; for scripts.")]
 
 SUGGESTED_MAX_CHARS = 80

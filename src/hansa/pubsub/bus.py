@@ -44,6 +44,14 @@ class EventFilter(msgspec.Struct, frozen=True):
     issuers: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     """Entity keys."""
+    entity_types: tuple[str, ...] = ()
+    """TM Forum type names, as `ProductOffering`."""
+    lifecycle_statuses: tuple[str, ...] = ()
+    """What the event's metadata says of the entity; of this and of each that follows, one has to match."""
+    categories: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    compliance: tuple[str, ...] = ()
+    """Labels of compliance."""
     from_time: str | None = None
     """The event's own time at or after; RFC 3339."""
     to_time: str | None = None

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hansa.core.clock import ManualClock, rfc3339
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.events import event_time
+from hansa.core.events import Metadata, event_time
 from hansa.pubsub.bus import CommittedEvent, EventFilter, EventPage
 from hansa.pubsub.ledger.queries import check_query
 from hansa.pubsub.ledger.reading import LedgerReader, reader, search, time_ms_of, time_text
@@ -124,6 +124,11 @@ async def test_the_proofs_of_a_page_hash_a_bounded_number_of_events(monkeypatch:
 # -- the same as a search by hand -------------------------------------------------------------------------------
 
 ENTITIES = ("a", "b", "c", "d")
+METADATA = (
+    Metadata(),
+    Metadata(lifecycleStatus="Launched", categories=("cloud", "edge"), region=("EU",)),
+    Metadata(lifecycleStatus="Retired", categories=("edge",), compliance=("GDPR", "C5")),
+)
 
 
 class Recorded:
@@ -142,7 +147,10 @@ class Recorded:
                 entity = ENTITIES[(number // 3) % 4]
                 change = "Create" if number < 12 else ("StateChange", "AttributeValueChange")[number % 2]
                 time = clock.now() + timedelta(seconds=(-80_000, -3000, 0, 290)[number * 7 % 4])
-                await bus.publish([origin.event(entity, change, time=event_time(time))], origin.signer)
+                await bus.publish(
+                    [origin.event(entity, change, time=event_time(time), metadata=METADATA[number % 5 % 3])],
+                    origin.signer,
+                )
                 await clock.advance(500)
             self.events += (await bus.search(0)).events
 
@@ -159,12 +167,20 @@ def recorded() -> Iterator[Recorded]:
 
 def is_match(committed: CommittedEvent, filter: EventFilter) -> bool:
     event = committed.event
+    described = (
+        (filter.entity_types, (event.entity.type,)),
+        (filter.lifecycle_statuses, (event.metadata.lifecycleStatus,)),
+        (filter.categories, event.metadata.categories),
+        (filter.regions, event.metadata.region),
+        (filter.compliance, event.metadata.compliance),
+    )
     return (
         (not filter.types or event.type in filter.types)
         and (not filter.issuers or event.issuer in filter.issuers)
         and (not filter.keys or event.entity.key in filter.keys)
         and (filter.from_time is None or event.time >= filter.from_time)
         and (filter.to_time is None or event.time < filter.to_time)
+        and all(not accepted or set(accepted) & set(values) for accepted, values in described)
     )
 
 
@@ -184,12 +200,19 @@ def test_pages_together_are_what_a_search_by_hand_gives(
         types=data.draw(some_of(types)),
         issuers=data.draw(some_of([*(origin.did for origin in recorded.origins), "did:key:nobody"])),
         keys=data.draw(some_of([*keys, "no key"])),
+        entity_types=data.draw(st.just(()) | some_of(["ProductOffering", "Category"])),
+        lifecycle_statuses=data.draw(st.just(()) | some_of(["Launched", "launched", "Retired"])),
+        categories=data.draw(st.just(()) | some_of(["cloud", "edge"])),
+        regions=data.draw(st.just(()) | some_of(["EU", "E"])),
+        compliance=data.draw(st.just(()) | some_of(["GDPR", "C5"])),
         from_time=data.draw(st.none() | st.sampled_from(recorded.times)),
         to_time=data.draw(st.none() | st.sampled_from(recorded.times)),
     )
     limit = data.draw(st.integers(1, 10))
     monkeypatch.setattr(search, "SCANNED_POSITIONS_MAX", data.draw(st.integers(1, 50)))
     monkeypatch.setattr(search, "VISITED_MAX", data.draw(st.integers(1, 50)))
+    monkeypatch.setattr(search, "CONTENTS_VISITED_MAX", data.draw(st.integers(1, 50)))
+    monkeypatch.setattr(search, "_CONTENTS_AT_ONCE", data.draw(st.integers(1, 10)))
     monkeypatch.setattr(search, "RUN_MIN", data.draw(st.integers(1, 5)))
     after = first = data.draw(st.integers(0, 45))
     matches: list[CommittedEvent] = []

@@ -84,8 +84,21 @@ _MOMENT: Final[Part] = {"type": "string", "format": "date-time"}
 PARAMETERS: Final[Mapping[str, Part]] = {
     "after": _parameter("after", "Position on the ledger after which events are returned.", _NUMBER),
     "afterId": _parameter("after", "Identifier after which the catalogue is continued.", _TEXT),
+    "category": _parameter(
+        "category", "Only events of entities in one of these categories, separated by commas.", _TEXT
+    ),
+    "compliance": _parameter(
+        "compliance",
+        "Only events of entities with one of these labels of compliance, separated by commas.",
+        _TEXT,
+    ),
     "entity": _parameter(
         "entity", "Only events of these entities, by identifier or ledger key, separated by commas.", _TEXT
+    ),
+    "eventEntityType": _parameter(
+        "entityType",
+        "Only events of entities of these types, as `ProductOffering`, separated by commas.",
+        _TEXT,
     ),
     "from": _parameter(
         "from", "Only events of blocks at this time or later (RFC 3339, with its zone).", _MOMENT
@@ -102,6 +115,9 @@ PARAMETERS: Final[Mapping[str, Part]] = {
         _NUMBER,
         "header",
     ),
+    "lifecycleStatus": _parameter(
+        "lifecycleStatus", "Only events of entities in one of these states, separated by commas.", _TEXT
+    ),
     "limit": _parameter(
         "limit",
         "Greatest number of entries of the page; the operator bounds it.",
@@ -112,6 +128,9 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "origin": _parameter("origin", "Only entities of this member, by DID.", _TEXT),
     "position": _parameter(
         "position", "Position of an event on the ledger, from 1.", {"type": "integer", "minimum": 1}, "path"
+    ),
+    "region": _parameter(
+        "region", "Only events of entities for one of these regions, separated by commas.", _TEXT
     ),
     "size": _parameter(
         "size", "Number of events of the earlier ledger.", {"type": "integer", "minimum": 1}, "path"

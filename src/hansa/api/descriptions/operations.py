@@ -22,7 +22,10 @@ from hansa.store.tables.retrievals import HeadState
 EVENT_STREAM: Final = "text/event-stream"
 _USUAL: Final = (400, 429, 500)
 _OF_THE_LEDGER: Final = (*_USUAL, 503)
-_FILTERS: Final = ("after", "from", "type", "issuer", "entity")
+_FILTERS: Final = (
+    *("after", "from", "type", "issuer", "entity"),
+    *("eventEntityType", "lifecycleStatus", "category", "region", "compliance"),
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(

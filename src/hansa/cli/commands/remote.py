@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hansa.cli.commands import command
-from hansa.cli.options import DEFAULT_URL, AsJson, Token, Types, Url
+from hansa.cli.options import DEFAULT_URL, AsJson, Token, Types, Url, Where
 
 
 @command("Show a marketplace and its view of the league.", "hansa status http://localhost:8101")
@@ -121,6 +121,7 @@ def events(
         list[str] | None,
         typer.Option("--entity", metavar="ID", help="Only events of this entity; may be repeated."),
     ] = None,
+    where: Where = None,
     after: Annotated[
         int | None,
         typer.Option("--after", metavar="POSITION", help="Only events after this position; 0 for all."),
@@ -143,7 +144,7 @@ def events(
     --follow, new events alone unless --after or --from says otherwise; a broken connection is opened again.
     With --genesis, an event that its issuer did not sign ends the command with an error.
     """
-    from hansa.cli.events import EventSelection, run_events
+    from hansa.cli.events import EventSelection, metadata_conditions, run_events
     from hansa.cli.local import CLOCK
     from hansa.cli.output import Output
 
@@ -152,6 +153,7 @@ def events(
         types=tuple(type_ or ()),
         issuers=tuple(issuer or ()),
         entities=tuple(entity or ()),
+        metadata=metadata_conditions(where or ()),
         from_time=from_,
         to_time=to,
         limit=limit,

@@ -4,6 +4,8 @@ Every search is bounded by what it visits, and says how far it came (`Matches.sc
 
     by entity key   the index of claims leads to each entity's events in order. They are read in runs, which
                     are merged, `VISITED_MAX` events in all
+    by metadata     and by the entity's type: of the matches by all else, the events themselves are read,
+                    `CONTENTS_VISITED_MAX` of them; the ledger has no index of what it does not judge
     by all else     a window of `SCANNED_POSITIONS_MAX` positions of the table `event`, whose rows are small:
                     100,000 of them take two milliseconds, so issuers, event names and times have no index of
                     their own, which every commit would have to write
@@ -19,8 +21,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import apsw
+import msgspec
 
 from hansa.core.errors import Code, Refused
+from hansa.core.events import Metadata
 from hansa.core.identifiers import is_entity_key
 from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.genesis import LedgerParams
@@ -33,8 +37,9 @@ RUN_MIN: Final = 64
 """Of a run that is read on."""
 KEYS_MAX: Final = 1000
 NAMES_MAX: Final = 100
-"""Issuers and event names together."""
-
+"""Issuers and event names together; and as many values of metadata."""
+CONTENTS_VISITED_MAX: Final = 5000
+_CONTENTS_AT_ONCE: Final = 500
 
 _Bindings = tuple[int | str | bytes, ...]
 
@@ -52,6 +57,20 @@ class _Condition(NamedTuple):
 
     sql: str
     bindings: _Bindings
+
+
+class _Entity(msgspec.Struct, frozen=True):
+    type: str
+
+
+class _Described(msgspec.Struct, frozen=True):
+    """What is read of an event's content."""
+
+    entity: _Entity
+    metadata: Metadata = Metadata()
+
+
+_decoder: Final = msgspec.json.Decoder(_Described)
 
 
 class EventSearch:
@@ -115,6 +134,24 @@ class EventSearch:
             last: Position of the newest event.
             limit: 1 or more.
         """
+        if not _is_by_content(self._filter):
+            return self._indexed_after(position, last, limit)
+        positions: list[int] = []
+        scanned_to, visited = position, 0
+        while len(positions) < limit and scanned_to < last and visited < CONTENTS_VISITED_MAX:
+            matches = self._indexed_after(scanned_to, last, _CONTENTS_AT_ONCE)
+            for at, content in self._contents(matches.positions):
+                if _matches_content(self._filter, content):
+                    positions.append(at)
+                    if len(positions) == limit:
+                        return Matches(positions, at)
+            visited += len(matches.positions) or _CONTENTS_AT_ONCE
+            scanned_to = matches.scanned_to
+            self._check()
+        return Matches(positions, scanned_to)
+
+    def _indexed_after(self, position: int, last: int, limit: int) -> Matches:
+        """The same, for all of the filter but for what is in the events' contents."""
         first, end = position + 1, last
         if self._first_block_ms is not None:
             first = max(first, self._first_at(self._first_block_ms, last))
@@ -126,6 +163,13 @@ class EventSearch:
         matches = search(first, end, limit)
         # What lies behind the span of time cannot match, so it counts as visited.
         return matches._replace(scanned_to=last) if matches.scanned_to >= end else matches
+
+    def _contents(self, positions: Sequence[int]) -> list[tuple[int, bytes]]:
+        return self._rows(
+            "SELECT position, content FROM event_content"  # noqa: S608
+            f" WHERE position IN ({_placeholders(positions)}) ORDER BY position",
+            tuple(positions),
+        )
 
     def _first_at(self, time_ms: int, last: int) -> int:
         """Position of the first event whose block's time is `time_ms` or later."""
@@ -196,6 +240,34 @@ def _count_until(positions: Sequence[int], end: int) -> int:
     return sum(position <= end for position in positions)
 
 
+def _is_by_content(filter: EventFilter) -> bool:
+    return any(_content_values(filter))
+
+
+def _content_values(filter: EventFilter) -> tuple[tuple[str, ...], ...]:
+    return (
+        *(filter.entity_types, filter.lifecycle_statuses, filter.categories),
+        *(filter.regions, filter.compliance),
+    )
+
+
+def _matches_content(filter: EventFilter, content: bytes) -> bool:
+    """Whether an event has one of the values of each attribute of a filter."""
+    described = _decoder.decode(content)
+    metadata = described.metadata
+    status = () if metadata.lifecycleStatus is None else (metadata.lifecycleStatus,)
+    return all(
+        not accepted or not set(accepted).isdisjoint(values)
+        for accepted, values in (
+            (filter.entity_types, (described.entity.type,)),
+            (filter.lifecycle_statuses, status),
+            (filter.categories, metadata.categories),
+            (filter.regions, metadata.region),
+            (filter.compliance, metadata.compliance),
+        )
+    )
+
+
 def check_filter(filter: EventFilter) -> None:
     """Check what somebody searches for.
 
@@ -204,6 +276,9 @@ def check_filter(filter: EventFilter) -> None:
     """
     _check_count(len(filter.keys), KEYS_MAX, "keys")
     _check_count(len(filter.types) + len(filter.issuers), NAMES_MAX, "types and issuers")
+    _check_count(
+        sum(map(len, _content_values(filter))), NAMES_MAX, "values of metadata and types of entities"
+    )
     for time in (filter.from_time, filter.to_time):
         if time is not None:
             time_ms_of(time)
