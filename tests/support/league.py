@@ -94,7 +94,7 @@ class Marketplace:
         self.backlog = Backlog(league.clock)
         self.store = await SqliteStore.open(self.path, league.clock, league.limits)
         check = MemberCallerCheck(
-            self.did, self.endpoint, lambda: league.registered, league.clock, league.limits
+            self.did, lambda: (self.endpoint,), lambda: league.registered, league.clock, league.limits
         )
         context = LeagueContext(
             store=self.store,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hansa.core.clock import SystemClock
-from hansa.node.folder import init_member, issue_folder_token, load_genesis
+from hansa.core.keys import SigningKey
+from hansa.node.folder import MEMBER_KEY, init_member, issue_folder_token, load_genesis
 from hansa.node.settings.loading import load_settings
 from hansa.node.wiring import Marketplace, assemble
 from tests.support.asgi import AsgiClient
@@ -40,7 +41,8 @@ async def open_whole(folder: Path, environment: dict[str, str] | None = None) ->
     os.chdir(folder)
     genesis, document = load_genesis(Path())
     settings = load_settings(Path(), environment or {})
-    made = await assemble(settings, genesis, document.app_state.members, {}, CLOCK, os.urandom)
+    key = SigningKey.load(MEMBER_KEY)
+    made = await assemble(settings, genesis, document.app_state.members, key, {}, CLOCK, os.urandom)
     anonymous = AsgiClient(made.front_door)
     yield Whole(made, anonymous.with_headers(authorization=f"Bearer {token}"), folder, anonymous)
     await made.close()

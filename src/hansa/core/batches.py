@@ -22,7 +22,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.events import LifecycleEvent, decode_event
 from hansa.core.identifiers import DID_PATTERN
 from hansa.core.jws import CompactJws, jades_header, read_compact
-from hansa.core.keys import SigningKey, VerifyingKey
+from hansa.core.keys import KeySigner, VerifyingKey
 from hansa.core.merkle import inclusion_proofs, leaf_hash, root, verify_inclusion
 
 BATCH_CONTENT_TYPE: Final = "application/vnd.hansa.events+json"
@@ -70,12 +70,12 @@ class BatchSigner:
     """Signs the batches of one member.
 
     Args:
-        key: The ledger's registry holds its public half.
+        key: The ledger's registry holds the public half of what it signs with.
         issuer: The member's DID.
         clock: For the claimed signing time.
     """
 
-    def __init__(self, key: SigningKey, issuer: str, clock: Clock) -> None:
+    def __init__(self, key: KeySigner, issuer: str, clock: Clock) -> None:
         self._key = key
         self.issuer = issuer
         self._clock = clock

@@ -9,7 +9,7 @@ import base64
 import json
 import re
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import based58
 import msgspec
@@ -96,6 +96,13 @@ class VerifyingKey:
         else:
             raw = self._key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
         return "did:key:z" + based58.b58encode(_MULTICODEC[self.jwk.algorithm] + raw).decode()
+
+
+class KeySigner(Protocol):
+    """Signs with a key that may be replaced from one signature to the next."""
+
+    def sign(self, payload: bytes, header: Record, **fields: Any) -> str:
+        """A compact JWS. See `SigningKey.sign`."""
 
 
 class SigningKey:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,7 +31,7 @@ from hansa.core.closed_json import FreeText, Record, Text
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy, uuid7
 from hansa.core.jws import NUMERIC_DATE, read_compact, token_header
-from hansa.core.keys import PublicJwk, SigningKey, VerifyingKey
+from hansa.core.keys import KeySigner, PublicJwk, VerifyingKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 
@@ -83,7 +83,7 @@ def body_digest(body: bytes) -> str:
 class MemberSigner:
     """The `RequestSigner` of this member."""
 
-    def __init__(self, key: SigningKey, did: str, clock: Clock, entropy: Entropy, limits: Limits) -> None:
+    def __init__(self, key: KeySigner, did: str, clock: Clock, entropy: Entropy, limits: Limits) -> None:
         self._key = key
         self._did = did
         self._clock = clock
@@ -113,7 +113,7 @@ class MemberCallerCheck:
 
     Args:
         did: This member.
-        endpoint: Its registered endpoint.
+        endpoints: Where its registered endpoint is, and was until a short time ago.
         members: The current members.
         clock: For the age of requests.
         limits: `request_age_max_s`.
@@ -122,14 +122,14 @@ class MemberCallerCheck:
     def __init__(
         self,
         did: str,
-        endpoint: str,
+        endpoints: Callable[[], Collection[str]],
         members: Callable[[], Iterable[Member]],
         clock: Clock,
         limits: Limits,
         used_per_member_max: int = USED_PER_MEMBER_MAX,
     ) -> None:
         self._did = did
-        self._endpoint = endpoint
+        self._endpoints = endpoints
         self._members = members
         self._clock = clock
         self._age_max_s = limits.request_age_max_s
@@ -212,10 +212,14 @@ class MemberCallerCheck:
     def _check_binding(self, claims: RequestClaims, method: str, url: str, body: bytes) -> None:
         """Refuse a token that was made for another request, another member or another time."""
         parts = urlsplit(url)
-        expected = self._endpoint + parts.path + (f"?{parts.query}" if parts.query else "")
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        is_for_us = any(
+            hmac.compare_digest(claims.htu.encode(), f"{endpoint}{target}".encode())
+            for endpoint in self._endpoints()
+        )
         if claims.aud != self._did:
             raise _refused("is for another member")
-        if claims.htm != method or not hmac.compare_digest(claims.htu.encode(), expected.encode()):
+        if claims.htm != method or not is_for_us:
             raise _refused("is for another request")
         if not hmac.compare_digest(claims.digest.encode(), body_digest(body).encode()):
             raise _refused("does not fit the body")

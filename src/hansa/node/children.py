@@ -49,6 +49,8 @@ log = structlog.get_logger("hansa.node")
 class Children:
     """The two child processes, as `settings`, `genesis` and the `others` in the league decide.
 
+    The engine's settings are written anew at each of its starts, for the league as it is then.
+
     The `guard` decides at every start of the engine whether its validator signs.
     """
 
@@ -56,7 +58,7 @@ class Children:
         self,
         settings: Settings,
         genesis: bytes,
-        others: Sequence[Member],
+        others: Callable[[], Sequence[Member]],
         guard: ValidatorGuard,
         environment: Mapping[str, str],
         clock: Clock,
@@ -65,10 +67,10 @@ class Children:
         params = read_genesis(genesis, Path(GENESIS)).app_state.params
         self._clock, self._engine_stall_s = clock, limits.engine_stall_s
         self.blocks = BlockProgress(clock, params.heartbeat_s)
-        engine_settings = _engine_settings(settings, others, params)
         self.guard = guard
 
         def prepare() -> None:
+            engine_settings = _engine_settings(settings, others(), params)
             write_home(LEDGER, engine_settings, genesis, is_observing=guard.decide())
 
         prepare()  # here what is wrong ends the start; later it is tried again and again

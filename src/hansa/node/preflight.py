@@ -16,7 +16,15 @@ from hansa.core.files import RESTORE_IT, is_missing
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.limits import Limits
 from hansa.core.members import Member
-from hansa.node.folder import CARD, GENESIS, LEDGER_STATE, NODE_KEY, VALIDATOR_KEY, GenesisDocument
+from hansa.node.folder import (
+    CARD,
+    GENESIS,
+    LEDGER_STATE,
+    NODE_KEY,
+    VALIDATOR_KEY,
+    GenesisDocument,
+    read_card,
+)
 from hansa.node.folder.disk import free_bytes
 from hansa.node.settings.loading import FILE_NAME, Settings
 from hansa.pubsub.engine import EngineKey, read_key, require_free_port
@@ -39,40 +47,69 @@ def check_disk(folder: Path, limits: Limits) -> None:
         )
 
 
-def check_registered(settings: Settings, genesis: GenesisDocument, folder: Path, kid: str) -> Member:
-    """This marketplace as the genesis names it.
+def known_as(
+    did: str, folder: Path, genesis: GenesisDocument, registered: Sequence[Member]
+) -> tuple[Member, ...]:
+    """A marketplace as the ledger here, its genesis and its card name it; nothing when no league knows it.
+
+    Each of them may be behind: the genesis does not know a rotated key, nor does a ledger that a backup did
+    not include and that is fetched anew. The card is written together with a new key or endpoint.
+
+    Args:
+        did: Of the marketplace.
+        folder: Its folder.
+        genesis: In the folder.
+        registered: The members, as the ledger in the folder has them; nobody before it has begun.
 
     Raises:
-        Fatal: `Code.SETTINGS_INVALID`, when the genesis does not know it, or knows it otherwise.
+        Fatal: `Code.SETTINGS_INVALID`, when the card cannot be read.
     """
-    me = next((member for member in genesis.app_state.members if member.did == settings.did), None)
-    if me is None:
+    in_league = [one for one in (*registered, *genesis.app_state.members) if one.did == did]
+    if in_league and not is_missing(folder / CARD):
+        card = read_card(folder / CARD).member
+        in_league += [card] if card.did == did else []
+    return tuple(in_league)
+
+
+def check_registered(settings: Settings, known: Sequence[Member], folder: Path, kid: str) -> None:
+    """Check that the settings and the member's key are those of the marketplace that the league knows.
+
+    Args:
+        settings: Of the folder.
+        known: The marketplace as it is known (`known_as`).
+        folder: How messages name it.
+        kid: Of the key in the folder.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when the league does not know it, or knows it otherwise.
+    """
+    if not known:
         raise Fatal(
             Code.SETTINGS_INVALID,
             f"{folder / FILE_NAME}: did: the league in {GENESIS} has no member {settings.did}.",
         )
-    if me.endpoint != settings.endpoint:
+    if all(one.endpoint != settings.endpoint for one in known):
         raise Fatal(
             Code.SETTINGS_INVALID,
-            f"{folder / FILE_NAME}: endpoint: the league knows this marketplace at {me.endpoint}.",
+            f"{folder / FILE_NAME}: endpoint: the league knows this marketplace at {known[0].endpoint}. To move it, "
+            f"set that again, start it, and run: hansa league endpoint {folder} {settings.endpoint}",
         )
-    if me.key(kid) is None:
+    if all(one.key(kid) is None for one in known):
         raise Fatal(
             Code.SETTINGS_INVALID,
             f"{folder / 'keys' / 'member.jwk'} is not the key that the league knows for this marketplace "
             f"(see {CARD}).",
         )
-    return me
 
 
-def check_engine_keys(me: Member, folder: Path, shown: Path) -> None:
+def check_engine_keys(known: Sequence[Member], folder: Path, shown: Path) -> None:
     """Check that the engine's keys are those that the league knows for this marketplace.
 
     With another node key the engines of the others refuse it; with another validator key its votes count for
     nothing.
 
     Args:
-        me: This marketplace, as the genesis or the ledger names it.
+        known: This marketplace as it is known (`known_as`).
         folder: Its folder.
         shown: How messages name the folder.
 
@@ -80,13 +117,14 @@ def check_engine_keys(me: Member, folder: Path, shown: Path) -> None:
         Fatal: `Code.SETTINGS_INVALID`, naming the file: it is missing, cannot be read, or holds another key.
     """
     node_key, validator_key = (_engine_key(folder, shown, path) for path in (NODE_KEY, VALIDATOR_KEY))
-    if node_key.node_id not in me.node_ids:
+    if all(node_key.node_id not in one.node_ids for one in known):
         raise Fatal(
             Code.SETTINGS_INVALID,
             f"{shown / NODE_KEY} is not the key that the league knows for the engine of this marketplace. "
             f"{RESTORE_IT}",
         )
-    if me.validator_key and validator_key.public.hex() != me.validator_key:
+    registered = {one.validator_key for one in known if one.validator_key}
+    if registered and validator_key.public.hex() not in registered:
         raise Fatal(
             Code.SETTINGS_INVALID,
             f"{shown / VALIDATOR_KEY} is not the key that the league knows for this validator. {RESTORE_IT}",

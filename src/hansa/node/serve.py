@@ -31,7 +31,14 @@ from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.node import preflight
 from hansa.node.allowed_origins import MemberOrigins
-from hansa.node.folder import LOCK, MEMBER_KEY, GenesisDocument, finish_rotation, load_genesis
+from hansa.node.folder import (
+    LOCK,
+    MEMBER_KEY,
+    GenesisDocument,
+    adopt_member_key,
+    finish_rotation,
+    load_genesis,
+)
 from hansa.node.folder.lock import FolderLock
 from hansa.node.folder.permissions import close_to_others
 from hansa.node.http.forwarded import TrustedProxies
@@ -81,9 +88,10 @@ def _close_to_others() -> None:
 
 
 async def _serve(settings: Settings, shown: str, environment: Mapping[str, str], clock: Clock) -> None:
-    genesis, document, members = await _preflight(settings, shown, clock)
+    genesis, document, members, key = await _preflight(settings, shown, clock)
     settings = with_ledger_limits(settings, document.app_state.params)
-    marketplace = await assemble(settings, genesis, members, environment, clock, BufferedEntropy(os.urandom))
+    entropy = BufferedEntropy(os.urandom)
+    marketplace = await assemble(settings, genesis, members, key, environment, clock, entropy)
     try:
         await _run(marketplace, settings, clock)
     finally:
@@ -93,19 +101,18 @@ async def _serve(settings: Settings, shown: str, environment: Mapping[str, str],
 
 async def _preflight(
     settings: Settings, shown: str, clock: Clock
-) -> tuple[bytes, GenesisDocument, tuple[Member, ...]]:
-    """Check whether it may start. Returns the genesis and the registry as far as it is known."""
+) -> tuple[bytes, GenesisDocument, tuple[Member, ...], SigningKey]:
+    """Check whether it may start. Returns the genesis, the registry as far as it is known, and our key."""
     here, limits = Path(), settings.limits
     engine_binary()
     genesis, document = load_genesis(here)
-    me = preflight.check_registered(settings, document, Path(shown), SigningKey.load(MEMBER_KEY).kid)
-    preflight.check_engine_keys(me, here, Path(shown))
     preflight.check_disk(here, limits)
     last_block, registered = preflight.ledger_before_start(here)
     members = registered or document.app_state.members
-    for member in members:
-        if member.did == me.did and member != me:  # the ledger has changed what the genesis said
-            preflight.check_engine_keys(member, here, Path(shown))
+    known = preflight.known_as(settings.did, here, document, registered)
+    key = adopt_member_key(here, known[0]) if known else SigningKey.load(MEMBER_KEY)
+    preflight.check_registered(settings, known, Path(shown), key.kid)
+    preflight.check_engine_keys(known, here, Path(shown))
     preflight.check_clock_by_ledger(last_block, clock, limits)
     await preflight.wait_for_port(http_port(settings), "HTTP", settings.listen_host, clock)
     await preflight.wait_for_port(settings.p2p_port, "p2p_port", settings.p2p_host, clock)
@@ -116,7 +123,7 @@ async def _preflight(
         await preflight.check_clock_by_members(http, others, clock, limits)
     finally:
         await http.close()
-    return genesis, document, members
+    return genesis, document, members, key
 
 
 def with_ledger_limits(settings: Settings, params: LedgerParams) -> Settings:

@@ -44,7 +44,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Unavailable
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
-from hansa.core.keys import SigningKey
+from hansa.core.keys import KeySigner, SigningKey
 from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
@@ -55,7 +55,6 @@ from hansa.node.folder import (
     JOBS,
     LEDGER,
     LEDGER_STATE,
-    MEMBER_KEY,
     SCHEMAS,
     STORE,
     TOKEN_KEY,
@@ -69,6 +68,7 @@ from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.own_routes import OwnRoutes
 from hansa.node.http.traffic import Traffic
 from hansa.node.ledger_view import LedgerView
+from hansa.node.membership import OwnEndpoints, OwnKey
 from hansa.node.outbound import OutboundClient
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
@@ -218,7 +218,7 @@ def replication_parts(
     bus: CometBftBus,
     registry: MemberRegistry,
     http: HttpClient,
-    member_key: SigningKey,
+    member_key: KeySigner,
     clock: Clock,
     entropy: Entropy,
     references: References,
@@ -283,17 +283,21 @@ class Marketplace:
         settings: Settings,
         store: SqliteStore,
         models: Models,
-        members: tuple[Member, ...],
+        bus: CometBftBus,
+        registry: MemberRegistry,
+        member_key: SigningKey,
         children: Children,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         limits, did, endpoint = settings.limits, settings.did, settings.endpoint
-        member_key = SigningKey.load(MEMBER_KEY)
         self.store = store
         self.children = children
-        self.bus = CometBftBus(LEDGER / RPC_SOCKET, LEDGER_STATE, clock, limits)
-        registry = MemberRegistry(self.bus, clock, members)
+        self.bus = bus
+        own_key = OwnKey(Path(), did, member_key, clock, log)
+        endpoints = OwnEndpoints(did, endpoint, clock)
+        registry.add_listener(own_key.note_members)
+        registry.add_listener(endpoints.note_members)
         self.clients = Clients(settings, store, registry)
 
         # The TM Forum APIs, their jobs and their notifications.
@@ -310,7 +314,7 @@ class Marketplace:
 
         # Replication.
         replication = replication_parts(
-            *(settings, store, models, self.bus, registry, self.clients.to_members, member_key),
+            *(settings, store, models, self.bus, registry, self.clients.to_members, own_key),
             *(clock, entropy, context.rules.references_of),
         )
 
@@ -328,7 +332,7 @@ class Marketplace:
         ledger, reporter = status_parts(
             settings, store, self.bus, registry, replication, children, self.tasks, clock
         )
-        caller_check = MemberCallerCheck(did, endpoint, registry.known, clock, limits)
+        caller_check = MemberCallerCheck(did, endpoints.accepted, registry.known, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
         league = league_context(settings, context, self.bus, registry, caller_check, replication.control)
         described = LeagueDescriptions(endpoint)
@@ -355,6 +359,7 @@ async def assemble(
     settings: Settings,
     genesis: bytes,
     members: tuple[Member, ...],
+    member_key: SigningKey,
     environment: Mapping[str, str],
     clock: Clock,
     entropy: Entropy,
@@ -365,7 +370,12 @@ async def assemble(
         Fatal: of the store, which may be another marketplace's or another ledger's (`Code.STORE_FOREIGN`), of
             the engine's folder or the keys.
     """
-    others = [member for member in members if member.did != settings.did]
+    bus = CometBftBus(LEDGER / RPC_SOCKET, LEDGER_STATE, clock, settings.limits)
+    registry = MemberRegistry(bus, clock, members)
+
+    def others() -> list[Member]:
+        return [member for member in registry.known() if member.did != settings.did]
+
     guard = ValidatorGuard(Path(), others, settings.name, clock, entropy, settings.limits, log)
     children = Children(settings, genesis, others, guard, environment, clock)
     models = load_models()
@@ -374,9 +384,10 @@ async def assemble(
     document = read_genesis(genesis, GENESIS)
     try:
         await bind_store(store, settings.did, document.chain_id, document.genesis_time)
-        marketplace = Marketplace(settings, store, models, members, children, clock, entropy)
+        parts = bus, registry, member_key, children
+        marketplace = Marketplace(settings, store, models, *parts, clock, entropy)
         with suppress(Unavailable):  # before the first start there is no ledger to compare with
-            await is_continued(store, marketplace.bus)
+            await is_continued(store, bus)
     except BaseException:
         await store.close()
         raise

@@ -201,6 +201,13 @@ class BusReads(Protocol):
             Unavailable: `Code.UNAVAILABLE`.
         """
 
+    def blocks(self) -> AsyncIterator[None]:
+        """One item at once, then one after each block, until the bus is closed.
+
+        Blocks that come while an item is being used count as one. There can be items without a new block, and
+        while the ledger cannot be reached.
+        """
+
 
 class Bus(BusReads, Protocol):
     """Trusted publish/subscribe among the members."""

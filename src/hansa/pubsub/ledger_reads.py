@@ -87,6 +87,13 @@ class LedgerReads(ABC):
             if cursor >= page.last_position and not self._closed:
                 await self.wait_for_block(seen, self.safety_poll_s)
 
+    async def blocks(self) -> AsyncIterator[None]:
+        """One item at once, then one after each block. See `BusReads.blocks`."""
+        while not self._closed:
+            seen = self._signal.count
+            yield
+            await self.wait_for_block(seen, self.safety_poll_s)
+
     async def check(self, filter: EventFilter) -> None:
         """Whether events can be followed with this filter. See `BusReads.check`."""
         check_filter(filter)

@@ -1,12 +1,14 @@
 """The members of the league: a copy of the ledger's registry, which every part of a marketplace shares.
 
 `known` is the copy as it is, for those that cannot wait. `members` and `member` read the registry again when
-the copy is too old, and fail when that is impossible. `follow` keeps the copy fresh in the background.
+the copy is too old, and fail when that is impossible. `follow` reads it after each block, so that whatever
+the league decides (a member, an endpoint, a key, a status) has effect here `FOLLOW_INTERVAL_S` after the
+block at the latest. No part of a marketplace holds on to members that it read earlier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from hansa.core.clock import Clock
@@ -19,6 +21,8 @@ UNKNOWN_AGE_MAX_S: Final = 1.0
 """How old the copy may be when a member is not in it."""
 RETRY_S: Final = 2.0
 """Pause before `follow` reads again from a bus that did not answer."""
+FOLLOW_INTERVAL_S: Final = 0.1
+"""Shortest time between two readings of `follow`, however fast blocks come."""
 
 
 class MemberRegistry:
@@ -35,6 +39,15 @@ class MemberRegistry:
         self._clock = clock
         self._known = tuple(known)
         self._read_at_s: float | None = None
+        self._listeners: list[Callable[[tuple[Member, ...]], None]] = []
+
+    def add_listener(self, listener: Callable[[tuple[Member, ...]], None]) -> None:
+        """Have a function called with the members whenever they have changed, and once now.
+
+        It neither waits nor raises.
+        """
+        self._listeners.append(listener)
+        listener(self._known)
 
     def known(self) -> tuple[Member, ...]:
         """All members, suspended ones too, as they were when the registry was last read."""
@@ -60,19 +73,29 @@ class MemberRegistry:
         return member or _by_did(await self.members(UNKNOWN_AGE_MAX_S), did)
 
     async def follow(self) -> None:
-        """Keep the copy fresh, until cancelled."""
-        while True:
-            try:
-                await self._read()
-            except Unavailable:
+        """Keep the copy fresh, until cancelled or the bus is closed."""
+        async for _ in self._bus.blocks():
+            while not await self._is_read():
                 await self._clock.sleep(RETRY_S)
-            else:
-                await self._clock.sleep(AGE_MAX_S)
+            await self._clock.sleep(FOLLOW_INTERVAL_S)
+
+    async def _is_read(self) -> bool:
+        """Read the registry again; False when the bus does not answer."""
+        try:
+            await self._read()
+        except Unavailable:
+            return False
+        return True
 
     async def _read(self) -> None:
         started_at_s = self._clock.monotonic()
-        self._known = await self._bus.members()
+        members = await self._bus.members()
         self._read_at_s = started_at_s
+        if members == self._known:
+            return  # the same tuple as before tells its users that nothing has changed
+        self._known = members
+        for listener in self._listeners:
+            listener(members)
 
 
 def _by_did(members: tuple[Member, ...], did: str) -> Member | None:

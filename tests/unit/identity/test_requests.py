@@ -34,10 +34,11 @@ class Pair:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.members = [member("lubeck"), member("riga")]
+        self.endpoints: tuple[str, ...] = ("http://riga.example:8103",)
         self.signer = MemberSigner(KEYS["lubeck"], "did:example:lubeck", self.clock, os.urandom, LIMITS)
         self.check = MemberCallerCheck(
             "did:example:riga",
-            "http://riga.example:8103",
+            lambda: self.endpoints,
             lambda: self.members,
             self.clock,
             LIMITS,
@@ -150,3 +151,15 @@ async def test_a_member_that_asks_too_often_waits_until_its_tokens_have_expired(
     assert caught.value.code is Code.OVERLOADED
     await pair.clock.advance(2 * LIMITS.request_age_max_s + 2)
     assert await pair.check.member("GET", URL, pair.headers(), b"") == "did:example:lubeck"
+
+
+async def test_a_request_to_an_endpoint_of_a_moment_ago_is_accepted_for_as_long_as_that_is_one_of_ours() -> (
+    None
+):
+    pair = Pair()
+    headers = pair.headers()
+    pair.endpoints = ("https://new.riga.example", "http://riga.example:8103")
+    assert await pair.check.member("GET", URL, headers, b"") == "did:example:lubeck"
+    pair.endpoints = ("https://new.riga.example",)
+    with pytest.raises(Refused, match="for another request"):
+        await pair.check.member("GET", URL, pair.headers(), b"")

@@ -95,14 +95,17 @@ def test_a_marketplace_that_differs_from_its_genesis_is_refused(tmp_path: Path) 
     settings = load_settings(tmp_path / "d", {})
     _, genesis = load_genesis(tmp_path / "d")
     kid = card.member.keys[0].kid
-    assert preflight.check_registered(settings, genesis, tmp_path, kid) == card.member
+    known = preflight.known_as(settings.did, tmp_path / "d", genesis, ())
+    assert known == (card.member, card.member)
+    preflight.check_registered(settings, known, tmp_path, kid)
     for changed, key in (
         (msgspec.structs.replace(settings, did="did:x:other"), kid),
         (msgspec.structs.replace(settings, endpoint="http://elsewhere.example"), kid),
         (settings, "another key"),
     ):
+        known = preflight.known_as(changed.did, tmp_path / "d", genesis, ())
         with pytest.raises(Fatal) as caught:
-            preflight.check_registered(changed, genesis, tmp_path, key)
+            preflight.check_registered(changed, known, tmp_path, key)
         assert caught.value.code is Code.SETTINGS_INVALID
 
 
@@ -113,12 +116,12 @@ def test_an_engine_without_the_keys_that_the_league_knows_is_not_started(
 ) -> None:
     folder = tmp_path / "d"
     card = init_member(folder, "lubeck", "http://lubeck.example", ManualClock(), p2p_port=26656)
-    preflight.check_engine_keys(card.member, folder, folder)
+    preflight.check_engine_keys([card.member], folder, folder)
     other = EngineKey.generate()
     content = other.node_document() if name == NODE_KEY else other.validator_document()
     (folder / name).write_bytes(content) if is_replaced else (folder / name).unlink()
     with pytest.raises(Fatal, match=name.name) as caught:
-        preflight.check_engine_keys(card.member, folder, folder)
+        preflight.check_engine_keys([card.member], folder, folder)
     assert caught.value.code is Code.SETTINGS_INVALID
 
 

@@ -36,9 +36,9 @@ READERS: dict[Path, Callable[[Path], object]] = {
     MEMBER_KEY: lambda folder: SigningKey.load(folder / MEMBER_KEY),
     TOKEN_KEY: lambda folder: SigningKey.load(folder / TOKEN_KEY),
     TOKEN: lambda folder: DemoMember("lubeck", folder, "http://lubeck.example").token,
-    NODE_KEY: lambda folder: preflight.check_engine_keys(read_card(folder / CARD).member, folder, folder),
+    NODE_KEY: lambda folder: preflight.check_engine_keys([read_card(folder / CARD).member], folder, folder),
     VALIDATOR_KEY: lambda folder: preflight.check_engine_keys(
-        read_card(folder / CARD).member, folder, folder
+        [read_card(folder / CARD).member], folder, folder
     ),
 }
 

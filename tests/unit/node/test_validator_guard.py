@@ -160,7 +160,7 @@ class Setting:
             Member(f"did:x:{n}", f"m{n}", f"http://m{n}", (), 10, node_ids=(str(n) * 40,)) for n in (1, 2, 3)
         ]
         self.guard = ValidatorGuard(
-            folder, others, "lubeck", self.clock, bytes, LIMITS, structlog.get_logger()
+            folder, lambda: others, "lubeck", self.clock, bytes, LIMITS, structlog.get_logger()
         )
         self.restarts = 0
 

@@ -11,7 +11,8 @@ import pytest
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import SystemClock
 from hansa.core.errors import Code, Fatal
-from hansa.node.folder import GENESIS, LEDGER, init_member, load_genesis
+from hansa.core.keys import SigningKey
+from hansa.node.folder import GENESIS, LEDGER, MEMBER_KEY, init_member, load_genesis
 from hansa.node.settings.loading import load_settings
 from hansa.node.wiring import assemble
 from hansa.replication.continuity.binding import bind_store, is_continued
@@ -90,14 +91,15 @@ async def test_a_start_with_another_genesis_over_an_old_store_is_refused(
     monkeypatch.chdir(folder)
     settings = load_settings(Path(), {})
     genesis, document = load_genesis(Path())
-    made = await assemble(settings, genesis, document.app_state.members, {}, CLOCK, os.urandom)
+    key = SigningKey.load(MEMBER_KEY)
+    made = await assemble(settings, genesis, document.app_state.members, key, {}, CLOCK, os.urandom)
     await made.close()
     again = genesis.replace(document.genesis_time.encode(), b"2031-01-01T00:00:00Z")
     assert again != genesis
     GENESIS.write_bytes(again)
     (LEDGER / "config" / "genesis.json").unlink()  # the engine's folder is new
     with pytest.raises(Fatal) as refusal:
-        await assemble(settings, again, document.app_state.members, {}, CLOCK, os.urandom)
+        await assemble(settings, again, document.app_state.members, key, {}, CLOCK, os.urandom)
     assert refusal.value.code is Code.STORE_FOREIGN
     assert refusal.value.exit_status == 17
 

@@ -9,7 +9,13 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Unavailable
 from hansa.core.members import Member
 from hansa.pubsub.memory import MemoryBus
-from hansa.replication.registry import AGE_MAX_S, RETRY_S, UNKNOWN_AGE_MAX_S, MemberRegistry
+from hansa.replication.registry import (
+    AGE_MAX_S,
+    FOLLOW_INTERVAL_S,
+    RETRY_S,
+    UNKNOWN_AGE_MAX_S,
+    MemberRegistry,
+)
 from tests.support.league import League
 
 
@@ -93,6 +99,33 @@ async def test_following_keeps_the_copy_fresh_also_after_the_bus_was_away(league
     bus.bus.is_connected = True
     await pass_time(league.clock, RETRY_S)
     assert set(registry.known()) == set(league.registered)
-    await pass_time(league.clock, AGE_MAX_S)
+    following.cancel()
+
+
+async def test_following_reads_after_each_block_and_not_more_often_than_necessary(league: League) -> None:
+    registry, bus = registry_of(league)
+    following = asyncio.create_task(registry.follow())
+    await pass_time(league.clock, FOLLOW_INTERVAL_S)
+    assert bus.reads == 1
+    for _ in range(5):
+        league.ledger.signal.notify()
+        await pass_time(league.clock, 0.0)
+    assert bus.reads == 2
+    await pass_time(league.clock, FOLLOW_INTERVAL_S)
+    assert bus.reads == 3
+    await pass_time(league.clock, 10 * FOLLOW_INTERVAL_S)
     assert bus.reads == 3
     following.cancel()
+
+
+async def test_listeners_get_the_members_at_once_and_whenever_they_have_changed(league: League) -> None:
+    registry, bus = registry_of(league, league.registered[:1])
+    seen: list[tuple[Member, ...]] = []
+    registry.add_listener(seen.append)
+    assert seen == [league.registered[:1]]
+    await registry.members()
+    unchanged = registry.known()
+    await registry.members(age_max_s=-1.0)
+    assert (len(seen), bus.reads) == (2, 2)
+    assert set(seen[1]) == set(league.registered)
+    assert registry.known() is unchanged

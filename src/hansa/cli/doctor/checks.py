@@ -22,9 +22,10 @@ from hansa.cli.output import Output, printable
 from hansa.cli.versions import versions
 from hansa.core.access import OPERATOR
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Fatal, HansaError
+from hansa.core.errors import Code, Fatal, HansaError, Unavailable
 from hansa.core.files import is_missing
 from hansa.core.keys import SigningKey
+from hansa.core.members import Member
 from hansa.node import folder as folders
 from hansa.node import preflight
 from hansa.node.folder.disk import free_bytes
@@ -33,6 +34,7 @@ from hansa.node.serve import http_port
 from hansa.node.settings.loading import Settings, load_settings
 from hansa.node.validator.observing import read_observing
 from hansa.pubsub.engine import engine_build, read_signing_state, require_free_port
+from hansa.pubsub.ledger.reading import LedgerFile
 from hansa.store.sqlite.database.schema import MIGRATIONS
 
 PYTHON_OLDEST: Final = (3, 11)
@@ -140,7 +142,8 @@ async def _network(folder: Path, settings: Settings, clock: Clock) -> list[Check
         _, document = folders.load_genesis(folder)
     except HansaError:
         return []  # the check of the registration reports it
-    others = [member for member in document.app_state.members if member.did != settings.did]
+    members = _registered(folder) or document.app_state.members
+    others = [member for member in members if member.did != settings.did]
     return [
         *await check_peers(settings, others, clock),
         *await check_certificates(settings, others, clock),
@@ -168,14 +171,28 @@ def check_permissions(folder: Path) -> CheckResult:
     return wrong("permissions", f"others may use {len(paths)} files: {shown}", f"chmod -R go-rwx {folder}")
 
 
+def _registered(folder: Path) -> tuple[Member, ...]:
+    """The members, as the ledger in the folder has them; nobody when it has not begun or cannot be read."""
+    file = LedgerFile(folder / folders.LEDGER_STATE, lambda: None)
+    try:
+        with file.reader() as reader:
+            return reader.members()
+    except Unavailable:
+        return ()  # another check reports what is wrong with the ledger
+    finally:
+        file.close()
+
+
 def check_registration(folder: Path, settings: Settings) -> CheckResult:
     """Whether the league registered this marketplace as its settings describe it."""
 
     def attempt() -> str:
         _, document = folders.load_genesis(folder)
         kid = SigningKey.load(folder / folders.MEMBER_KEY).kid
-        preflight.check_registered(settings, document, folder, kid)
-        return f"one of {len(document.app_state.members)} members of {document.chain_id}"
+        members = _registered(folder) or document.app_state.members
+        known = preflight.known_as(settings.did, folder, document, members)
+        preflight.check_registered(settings, known, folder, kid)
+        return f"one of {len(members)} members of {document.chain_id}"
 
     return result_of("league", attempt, "Take genesis, card and settings of the same league.")
 
@@ -185,10 +202,10 @@ def check_engine_keys(folder: Path, settings: Settings) -> CheckResult:
 
     def attempt() -> str:
         _, document = folders.load_genesis(folder)
-        me = next((one for one in document.app_state.members if one.did == settings.did), None)
-        if me is None:
+        known = preflight.known_as(settings.did, folder, document, _registered(folder))
+        if not known:
             return "not compared: the league does not know this marketplace"
-        preflight.check_engine_keys(me, folder, folder)
+        preflight.check_engine_keys(known, folder, folder)
         return "those that the league knows"
 
     return result_of("engine keys", attempt, KEY_REMEDY)

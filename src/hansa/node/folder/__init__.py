@@ -2,6 +2,7 @@
 
     hansa.toml            settings
     keys/member.jwk       signs events and requests to other members
+    keys/member-next.jwk  takes its place when the ledger has registered it (`hansa keys rotate`)
     keys/token.jwk        signs API tokens
     member.json           public card, for the others
     genesis.json          the ledger's beginning; of a league of one until the league is founded
@@ -35,6 +36,7 @@ from hansa.node.folder.layout import (
     LEDGER_STATE,
     LOCK,
     MEMBER_KEY,
+    NEXT_MEMBER_KEY,
     NODE_KEY,
     OBSERVING,
     ROTATION,
@@ -45,6 +47,7 @@ from hansa.node.folder.layout import (
     VALIDATOR_KEY,
 )
 from hansa.node.folder.member import init_member, issue_folder_token, write_token
+from hansa.node.folder.member_key import adopt_member_key
 from hansa.node.folder.ports import unused_ports
 from hansa.node.folder.rotation import finish_rotation, rotate_token_key
 
@@ -56,6 +59,7 @@ __all__ = [
     "LEDGER_STATE",
     "LOCK",
     "MEMBER_KEY",
+    "NEXT_MEMBER_KEY",
     "NODE_KEY",
     "OBSERVING",
     "ROTATION",
@@ -66,6 +70,7 @@ __all__ = [
     "VALIDATOR_KEY",
     "GenesisDocument",
     "MemberCard",
+    "adopt_member_key",
     "chain_id_of",
     "finish_rotation",
     "init_member",

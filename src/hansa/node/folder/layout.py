@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 MEMBER_KEY: Final = Path("keys/member.jwk")
+NEXT_MEMBER_KEY: Final = Path("keys/member-next.jwk")
+"""Takes the place of the member's key when the ledger has registered it."""
 TOKEN_KEY: Final = Path("keys/token.jwk")
 CARD: Final = Path("member.json")
 GENESIS: Final = Path("genesis.json")

@@ -114,7 +114,7 @@ class ValidatorGuard:
 
     Args:
         folder: The marketplace's.
-        others: The other members, as they are known at the start.
+        others: The other members, as they are known now.
         name: Of this marketplace.
         clock: For pauses and times.
         entropy: For the number of blocks beyond what is necessary.
@@ -125,7 +125,7 @@ class ValidatorGuard:
     def __init__(
         self,
         folder: Path,
-        others: Sequence[Member],
+        others: Callable[[], Sequence[Member]],
         name: str,
         clock: Clock,
         entropy: Entropy,
@@ -317,7 +317,7 @@ class ValidatorGuard:
         if now_s - self._elsewhere_at_s < ELSEWHERE_EVERY_S:
             return
         self._elsewhere_at_s = now_s
-        unconnected = [member for member in self._others if connected.isdisjoint(member.node_ids)]
+        unconnected = [member for member in self._others() if connected.isdisjoint(member.node_ids)]
         queries: list[Awaitable[bool]] = [
             self._has_us_as_peer(http, member) for member in unconnected[:MEMBERS_QUERIED_MAX]
         ]
@@ -345,7 +345,7 @@ class ValidatorGuard:
 
     def _runs_elsewhere(self) -> bool:
         """Whether so many members say so that one of them is honest."""
-        return 3 * len(self._elsewhere) > len(self._others)
+        return 3 * len(self._elsewhere) > len(self._others())
 
     # -- for status ------------------------------------------------------------------------------------------
 

@@ -1,0 +1,63 @@
+"""The member's key in a folder, and the one that takes its place.
+
+The new key is on disk before any ledger knows of it, and the old one stays until the ledger has registered
+the new one. So whichever of the two the league knows is there, however often a rotation is interrupted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from hansa.core.errors import Code, Fatal
+from hansa.core.files import is_missing, sync_folder, write_failure, write_file
+from hansa.core.keys import SigningKey
+from hansa.core.members import Member
+from hansa.node.folder.card import read_card
+from hansa.node.folder.layout import CARD, MEMBER_KEY, NEXT_MEMBER_KEY
+
+
+def adopt_member_key(folder: Path, me: Member) -> SigningKey:
+    """The key that signs for a member: the next one, put in its place, when the registry names that.
+
+    The card follows the registry.
+
+    Args:
+        folder: Of the marketplace.
+        me: Its entry in the registry.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
+    """
+    path = folder / NEXT_MEMBER_KEY
+    if is_missing(path):
+        return SigningKey.load(folder / MEMBER_KEY)
+    key = SigningKey.load(path)
+    if me.key(key.kid) != key.public:
+        return SigningKey.load(folder / MEMBER_KEY)
+    _update_card(folder, me)
+    try:
+        path.replace(folder / MEMBER_KEY)
+        sync_folder(path.parent)
+    except FileNotFoundError:
+        pass  # another process has done it
+    except OSError as error:
+        raise write_failure(folder / MEMBER_KEY, error) from error
+    return key
+
+
+def _update_card(folder: Path, me: Member) -> None:
+    """Have the card say what the registry says of this member.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
+    """
+    card = read_card(folder / CARD)
+    if card.member.did != me.did:
+        raise Fatal(
+            Code.SETTINGS_INVALID, f"{folder / CARD} is the card of {card.member.did}, not of {me.did}."
+        )
+    if card.member != me:
+        changed = msgspec.structs.replace(card, member=me)
+        write_file(folder / CARD, msgspec.json.format(msgspec.json.encode(changed), indent=2) + b"\n")
