@@ -11,7 +11,7 @@ byte: `form.write(form.read(raw)) == raw`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from hansa.core.errors import Code, Refused
@@ -157,6 +157,35 @@ class ListOf:
     def describe(self) -> Any:
         """See `Form.describe`."""
         return {"list": self._item.describe(), "count_max": self._count_max}
+
+
+class OneOf:
+    """A value of one of several forms, no two of which share a byte string.
+
+    Records are told apart by a field that holds another fixed text in each of them.
+    """
+
+    def __init__(self, forms: Mapping[str, Form], name_of: Callable[[Any], str]) -> None:
+        """`forms`: by name; `name_of`: the name of a value's form."""
+        self._forms = dict(forms)
+        self._name_of = name_of
+
+    def parse(self, raw: bytes, at: int) -> tuple[Any, int]:
+        """See `Form.parse`."""
+        for form in self._forms.values():
+            try:
+                return form.parse(raw, at)
+            except Refused:
+                continue
+        raise _malformed(at)
+
+    def render(self, value: Any) -> bytes:
+        """See `Form.render`."""
+        return self._forms[self._name_of(value)].render(value)
+
+    def describe(self) -> Any:
+        """See `Form.describe`."""
+        return {"one_of": [[name, form.describe()] for name, form in sorted(self._forms.items())]}
 
 
 class WithBytes:

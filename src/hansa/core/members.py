@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from hansa.core.closed_json import FreeText, Integer, ListOf, Record, Text
+from hansa.core.closed_json import FreeText, Integer, ListOf, Text
 from hansa.core.closed_structs import StructForm
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import DID_PATTERN, IDENTIFIER_PREFIX_MAX_CHARS, has_identifier_prefix
@@ -29,6 +29,19 @@ _VALIDATOR_KEY_PATTERN: Final = "[0-9a-f]{64}"
 _NODE_ID: Final = re.compile(_NODE_ID_PATTERN, re.ASCII)
 _COORDINATE: Final = Text("[A-Za-z0-9_-]{43}")
 _PRINTABLE: Final = r"[!#-\[\]-~]"
+
+
+PUBLIC_JWK: Final = StructForm(
+    PublicJwk,
+    {"crv": Text("P-256|Ed25519"), "kid": KEY_ID, "kty": Text("EC|OKP"), "x": _COORDINATE},
+    {"y": _COORDINATE},
+)
+"""The closed form of a public key."""
+ENDPOINT: Final = Text(_PRINTABLE + "{1,512}")
+"""The closed form of an endpoint; which of these texts are endpoints, `normal_endpoint` says."""
+PREFIXES: Final = ListOf(Text(_PRINTABLE + f"{{1,{IDENTIFIER_PREFIX_MAX_CHARS}}}"), PREFIXES_MAX)
+"""The closed form of registered prefixes of identifiers."""
+MEMBER_NAME: Final = FreeText(64)
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,20 +72,17 @@ MEMBER: Final = StructForm(
     Member,
     {
         "did": Text(DID_PATTERN),
-        "endpoint": Text(_PRINTABLE + "{1,512}"),
+        "endpoint": ENDPOINT,
         "keys": ListOf(
-            Record(
-                {"crv": Text("P-256|Ed25519"), "kid": KEY_ID, "kty": Text("EC|OKP"), "x": _COORDINATE},
-                {"y": _COORDINATE},
-            ),
+            PUBLIC_JWK,
             KEYS_MAX,
         ),
-        "name": FreeText(64),
+        "name": MEMBER_NAME,
         "power": Integer(0, POWER_MAX),
     },
     {
         "node_ids": ListOf(Text(_NODE_ID_PATTERN), NODE_IDS_MAX),
-        "prefixes": ListOf(Text(_PRINTABLE + f"{{1,{IDENTIFIER_PREFIX_MAX_CHARS}}}"), PREFIXES_MAX),
+        "prefixes": PREFIXES,
         "status": Text("active|suspended"),
         "validator_key": Text(_VALIDATOR_KEY_PATTERN),
     },

@@ -1,0 +1,110 @@
+"""What members can vote on: a closed union of changes, as data.
+
+A change is a record whose field `change` names its kind.
+
+    member.put        {candidacy, power, prefixes?}   admit a candidate, or register a member anew
+    member.status     {did, status}                   active | suspended | removed
+    suspension        {did, duration_s}               the member may publish nothing for so long (emergency)
+    validator.power   {did, power, validator?}        voting power; `validator`: of another key
+    param.set         {name, value}                   a limit of the league
+    issuer.put | issuer.remove · anchor.put | anchor.remove · policy.set · upgrade.plan
+
+A kind of change is a tagged struct and its closed form in `CHANGE_FORMS`; what it does is in
+`hansa.pubsub.ledger.rules.changes`, under the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import msgspec
+
+from hansa.core.closed_json import Integer, ListOf, OneOf, Text
+from hansa.core.closed_structs import StructForm
+from hansa.core.governance.forms import DID, jws_text
+from hansa.core.governance.possession import CANDIDACY_LENGTH_MAX_CHARS, PROOF
+from hansa.core.members import POWER_MAX, PREFIXES
+
+CHANGES_MAX: Final = 16
+"""In one proposal."""
+PARAM_VALUE_MAX: Final = 2**53 - 1
+DURATION_MAX_S: Final = 366 * 86_400
+
+VotedStatus = Literal["active", "removed", "suspended"]
+
+
+class LeagueChange(msgspec.Struct, frozen=True, tag_field="change"):
+    """One change of a proposal."""
+
+    @property
+    def kind(self) -> str:
+        """Its name, as `member.put`."""
+        return str(self.__struct_config__.tag)
+
+
+class MemberPut(LeagueChange, frozen=True, tag="member.put"):
+    """Admit a candidate, or replace what the registry has of a member by its new candidacy."""
+
+    candidacy: str
+    """Compact JWS (`hansa.core.governance.possession`)."""
+    power: int = 0
+    """Voting power; needs a validator's key when it is not 0."""
+    prefixes: tuple[str, ...] = ()
+    """Beginnings of identifiers that the member alone may publish."""
+
+
+class MemberStatusChange(LeagueChange, frozen=True, tag="member.status"):
+    """Suspend a member from publishing, make it active again, or remove it from the league."""
+
+    did: str
+    status: VotedStatus
+
+
+class Suspension(LeagueChange, frozen=True, tag="suspension"):
+    """Emergency: a member may publish nothing for some time. Its voting power stays."""
+
+    did: str
+    duration_s: int
+
+
+class ValidatorPower(LeagueChange, frozen=True, tag="validator.power"):
+    """Give a member another voting power."""
+
+    did: str
+    power: int
+    validator: str = ""
+    """Proof of possession of another validator key; empty: the registered one stays."""
+
+
+class ParamSet(LeagueChange, frozen=True, tag="param.set"):
+    """Change a limit of the league (`hansa.pubsub.ledger.genesis.LedgerParams`)."""
+
+    name: str
+    value: int
+
+
+CHANGE_FORMS: Final[Mapping[str, StructForm[Any]]] = MappingProxyType(
+    {
+        "member.put": StructForm(
+            MemberPut,
+            {"candidacy": jws_text(CANDIDACY_LENGTH_MAX_CHARS)},
+            {"power": Integer(0, POWER_MAX), "prefixes": PREFIXES},
+        ),
+        "member.status": StructForm(
+            MemberStatusChange, {"did": DID, "status": Text("active|removed|suspended")}
+        ),
+        "param.set": StructForm(
+            ParamSet, {"name": Text("[a-z0-9_]{1,64}"), "value": Integer(0, PARAM_VALUE_MAX)}
+        ),
+        "suspension": StructForm(Suspension, {"did": DID, "duration_s": Integer(1, DURATION_MAX_S)}),
+        "validator.power": StructForm(
+            ValidatorPower, {"did": DID, "power": Integer(0, POWER_MAX)}, {"validator": PROOF}
+        ),
+    }
+)
+"""The closed form of each kind of change."""
+
+CHANGES: Final = ListOf(OneOf(CHANGE_FORMS, lambda change: change.kind), CHANGES_MAX)
+"""The changes of a proposal, in the order in which they take effect."""
