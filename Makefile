@@ -61,7 +61,8 @@ fuzz: setup ## draw many requests to the APIs, and many bytes for the ledger (EX
 	@FUZZ_EXAMPLES=$$((100 * $(EXAMPLES))) $(BIN)/pytest tests/unit/pubsub/test_hostile_bytes.py --timeout 0 $(ARGS)
 	@FUZZ_REQUESTS=$$((20 * $(EXAMPLES))) $(BIN)/pytest tests/unit/node/test_fuzzed_requests.py --timeout 0 $(ARGS)
 	@SCHEMATHESIS_EXAMPLES=$(EXAMPLES) FAULTS=$$((5 * $(EXAMPLES))) $(BIN)/pytest --timeout 0 \
-		tests/conformance/test_descriptions.py tests/conformance/test_refusals.py $(ARGS)
+		tests/conformance/test_descriptions.py tests/conformance/test_refusals.py \
+		tests/conformance/test_links.py tests/conformance/test_league_descriptions.py $(ARGS)
 
 soak: setup ## run a league of four under all attacks at once, for SOAK_S seconds
 	@SOAK_S=$(SOAK_S) $(BIN)/pytest tests/soak -m league -s $(ARGS)

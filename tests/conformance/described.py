@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from schemathesis.core.transport import Response as Answered
 
 from hansa.business.models import Api, load
 from hansa.business.openapi import openapi_document
+from tests.support.asgi import Response
 from tests.support.business import ENDPOINT, Business
 
 EXAMPLES: Final = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
@@ -29,6 +31,10 @@ BOUNDED: Final = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+
+
+UNLISTED_HEADERS: Final = frozenset({"content-type", "content-length", "content-encoding", "date"})
+"""Headers that a description does not list: they belong to every response of HTTP."""
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -51,6 +57,16 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
         for method in METHODS:
             if method in item:
                 yield path, method, item[method]
+
+
+def undescribed_headers(document: dict[str, Any], case: Case[Any], response: Answered) -> set[str]:
+    """The headers of a response that the description of its operation does not have."""
+    operation = document["paths"][case.operation.path][case.operation.method]
+    described = operation["responses"].get(str(response.status_code), {})
+    if "$ref" in described:
+        described = document["components"]["responses"][described["$ref"].rpartition("/")[2]]
+    known = {name.lower() for name in described.get("headers", {})} | UNLISTED_HEADERS
+    return {name.lower() for name in response.headers} - known
 
 
 async def seeded(business: Business, api: Api, document: dict[str, Any]) -> dict[str, str]:
@@ -104,19 +120,29 @@ async def answered(business: Business, request: requests.PreparedRequest) -> Ans
     raw = request.body
     body = raw.encode() if isinstance(raw, str) else raw
     assert body is None or isinstance(body, bytes)
-    found = await business.anonymous.request(
-        request.method or "",
-        str(request.url),
-        body=body,
-        headers={
-            name: value if isinstance(value, str) else value.decode("latin-1")
-            for name, value in request.headers.items()
-        },
+    return as_answered(
+        await business.anonymous.request(
+            request.method or "", str(request.url), body=body, headers=wire_headers(request)
+        ),
+        request,
     )
+
+
+def wire_headers(request: requests.PreparedRequest) -> dict[str, str]:
+    """The headers of a request, as text."""
+    return {
+        name: value if isinstance(value, str) else value.decode("latin-1")
+        for name, value in request.headers.items()
+    }
+
+
+def as_answered(found: Response, request: requests.PreparedRequest) -> Answered:
+    """A response, as schemathesis looks at it."""
+    is_packed = found.headers.get("content-encoding") == "gzip"
     return Answered(
         found.status,
         {name: [value] for name, value in found.headers.items()},
-        found.body,
+        gzip.decompress(found.body) if is_packed else found.body,
         request,
         0.001,
         verify=False,

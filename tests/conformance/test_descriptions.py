@@ -36,6 +36,7 @@ from tests.conformance.described import (
     parameters_of,
     prepared,
     seeded,
+    undescribed_headers,
 )
 from tests.support.business import ENDPOINT, open_business
 
@@ -107,7 +108,9 @@ def test_answers_fit_the_description(api: Api) -> None:
             @given(
                 case=operation.as_strategy() | operation.as_strategy(GenerationMode.NEGATIVE),
                 there=st.booleans(),
-                token=st.sampled_from(("operator", "operator", "reader", None)),
+                token=st.sampled_from(
+                    ("operator", "operator", "operator", "provider", "reader", "nobody", None)
+                ),
             )
             @BOUNDED
             def probe(case: Case[Any], there: bool, token: str | None) -> None:
@@ -117,6 +120,7 @@ def test_answers_fit_the_description(api: Api) -> None:
                 answer = runner.run(answered(business, request))
                 assert answer.status_code < 500 or answer.status_code == NOT_OFFERED, request.url
                 case.validate_response(answer, checks=CHECKS)
+                assert not undescribed_headers(document, case, answer)
 
             probe()
         runner.run(business.store.close())

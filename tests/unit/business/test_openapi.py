@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+import asyncio
+import os
+import re
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from hansa.business.http.response_cache import ResponseCache
+from hansa.business.hub.signatures import new_secret, signature_headers
+from hansa.business.jobs.files import JobFiles
 from hansa.business.models import Api
 from hansa.business.models.form import read_model
 from hansa.business.openapi import openapi_document
-from tests.support.business import CATALOG, ENDPOINT, MODELS, PARTY, Business
+from hansa.business.openapi.links import METHODS
+from hansa.business.routes import api_routes
+from tests.support.business import CATALOG, ENDPOINT, MODELS, PARTY, Business, open_business
 
 SMALL: Final = """
 api = "TMF999"
@@ -64,12 +73,56 @@ def test_the_paths_are_those_of_the_model_and_the_hub() -> None:
     assert {
         path: sorted(item.keys() - {"parameters"}) for path, item in paths.items() if "hub" not in path
     } == {
+        "/": ["get"],
+        "/openapi.json": ["get"],
         "/thing": ["get", "patch", "post"],
         "/thing/{id}": ["delete", "get", "patch", "put"],
         "/note": ["get"],
         "/note/{id}": ["get"],
     }
     assert {"/hub", "/hub/{id}"} <= paths.keys()
+
+
+def test_every_route_is_described_and_everything_described_is_a_route(tmp_path: Path) -> None:
+    business = asyncio.run(open_business(job_folder=tmp_path))
+    files = JobFiles(tmp_path, MODELS, business.clock, business.limits)
+    for api in MODELS.apis:
+        operations, served = business.app.operations[api.id], set()
+        for path, one in api_routes(operations, business.context, ResponseCache(), files).items():
+            relative = "/" + path.removeprefix(api.base_path)
+            relative = re.sub(r"\{\w+JobId\}", "{id}", relative)
+            for place, methods in ((relative, one.collection), (f"{relative}/{{id}}", one.item)):
+                served |= {(place, method.lower()) for method in methods if method != "HEAD"}
+        paths = msgspec.json.decode(openapi_document(api, ENDPOINT))["paths"]
+        described = {(path, method) for path, item in paths.items() for method in item if method in METHODS}
+        assert served == described, (api.id, served ^ described)
+
+
+def test_what_is_created_leads_to_every_operation_on_it() -> None:
+    linked = 0
+    for api in MODELS.apis:
+        paths = msgspec.json.decode(openapi_document(api, ENDPOINT))["paths"]
+        for path, item in paths.items():
+            links = item.get("post", {}).get("responses", {}).get("201", {}).get("links", {})
+            below = {
+                item[method]["operationId"]
+                for other, item in paths.items()
+                for method in METHODS
+                if re.fullmatch(re.escape(path) + r"/\{\w+\}(/\w+)?", other) and method in item
+            }
+            if item.get("post", {}).get("responses", {}).get("201"):
+                assert links.keys() == below, (api.id, path)
+                linked += len(links)
+    assert linked > 1000
+
+
+def test_a_notification_is_described_with_its_signature() -> None:
+    (operation,) = described()["paths"]["/hub"]["post"]["callbacks"]["event"].values()
+    sent = signature_headers([new_secret(os.urandom)], "1", 1, b"{}")
+    parameters = {one["name"]: one for one in operation["post"]["parameters"]}
+    assert parameters.keys() == sent.keys()
+    for name, value in sent.items():
+        assert re.search(parameters[name]["schema"].get("pattern", ""), value)
 
 
 def test_a_method_of_operators_says_so() -> None:

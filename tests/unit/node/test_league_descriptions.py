@@ -81,6 +81,22 @@ async def test_the_openapi_document_is_valid_and_says_what_everything_means(open
         assert len(operation["description"].split()) >= WORDS_MIN
 
 
+def test_links_lead_to_parameters_of_operations(openapi: dict[str, Any]) -> None:
+    by_id = {one["operationId"]: one for one in operations(openapi).values()}
+    links = [
+        (name, parameter)
+        for one in by_id.values()
+        for response in one["responses"].values()
+        for name, link in response.get("links", {}).items()
+        for parameter in link["parameters"]
+    ]
+    assert links
+    for name, parameter in links:
+        references = [one["$ref"].rpartition("/")[2] for one in by_id[name]["parameters"]]
+        names = {openapi["components"]["parameters"][one]["name"] for one in references}
+        assert parameter in names
+
+
 async def test_the_asyncapi_document_is_valid_and_says_what_everything_means(
     asyncapi: dict[str, Any],
 ) -> None:
@@ -147,14 +163,27 @@ async def test_answers_of_a_league_fit(openapi: dict[str, Any]) -> None:
             "/league/v1/ledger/consistency/{size}": f"/league/v1/ledger/consistency/{position}",
             "/league/v1/ledger/claims/{key}": f"/league/v1/ledger/claims/{key}",
         }
-        complaints = [
-            complaint(openapi, path, "get", await lubeck.client.get(target)) for path, target in calls.items()
-        ]
+        answers = {path: await lubeck.client.get(target) for path, target in calls.items()}
+        complaints = [complaint(openapi, path, "get", answer) for path, answer in answers.items()]
+        for path, answer in answers.items():
+            for link in openapi["paths"][path]["get"]["responses"]["200"].get("links", {}).values():
+                for expression in link["parameters"].values():
+                    assert is_present(answer, expression), (path, expression)
         cloud = lubeck.client.with_headers(accept="application/cloudevents+json")
         complaints.append(
             complaint(openapi, "/league/v1/events", "get", await cloud.get("/league/v1/events"))
         )
         assert not [one for one in complaints if one]
+
+
+def is_present(answer: Any, expression: str) -> bool:
+    """Whether a response has what a runtime expression of OpenAPI points at."""
+    if expression.startswith("$response.header."):
+        return expression.removeprefix("$response.header.") in answer.headers
+    value = answer.json()
+    for name in expression.removeprefix("$response.body#/").split("/"):
+        value = value[int(name)] if isinstance(value, list) else value.get(name, KeyError)
+    return value is not KeyError
 
 
 async def test_an_event_of_the_stream_fits_its_message(asyncapi: dict[str, Any]) -> None:

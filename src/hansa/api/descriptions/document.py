@@ -45,6 +45,17 @@ _SECURITY: Final[Mapping[Access, list[Part]]] = {
 }
 
 
+class Link(msgspec.Struct, frozen=True):
+    """What a value of a response can be used for (OpenAPI Link Object)."""
+
+    operation: str
+    """Identifier of the operation that takes it."""
+    parameter: str
+    value: str
+    """Runtime expression: where the value is in the response."""
+    text: str
+
+
 class Answer(msgspec.Struct, frozen=True):
     """A response that is no error."""
 
@@ -53,6 +64,7 @@ class Answer(msgspec.Struct, frozen=True):
     """Of its body, one of them; none for a body that is described by its media type alone."""
     media_types: tuple[str, ...] = (JSON,)
     headers: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -150,6 +162,10 @@ LEAGUE_HEADERS: Final[Mapping[str, Part]] = {
         "description": "Position up to which the ledger was searched for this page.",
         "schema": _NUMBER,
     },
+    "x-accel-buffering": {
+        "description": "Always `no`: it tells proxies to pass on each event at once.",
+        "schema": {"type": "string", "const": "no"},
+    },
     "x-last-position": {"description": "Position of the newest event on the ledger.", "schema": _NUMBER},
 }
 
@@ -217,6 +233,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Part]) -> Part:
                 name: {"$ref": f"#/components/headers/{name}"} for name in (*answer.headers, *EVERYWHERE)
             },
             "content": {media: {"schema": _either(answer.types, schemas)} for media in answer.media_types},
+            **({"links": _links(answer.links)} if answer.links else {}),
         }
         for status, answer in operation.answers.items()
     }
@@ -236,6 +253,17 @@ def _operation(operation: Operation, schemas: Mapping[Any, Part]) -> Part:
             else {}
         ),
         "responses": dict(sorted({**answers, **error_references(operation.errors)}.items())),
+    }
+
+
+def _links(links: Iterable[Link]) -> Part:
+    return {
+        link.operation: {
+            "operationId": link.operation,
+            "description": link.text,
+            "parameters": {link.parameter: link.value},
+        }
+        for link in links
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hansa.api.catalogue import CataloguePage
-from hansa.api.descriptions.document import Answer, Operation
+from hansa.api.descriptions.document import Answer, Link, Operation
 from hansa.api.events import CLOUD_EVENTS, CloudEvent, EventsPage
 from hansa.api.ledger import LedgerReport
 from hansa.api.references import UnresolvedReferences
@@ -22,6 +22,7 @@ from hansa.store.tables.retrievals import HeadState
 EVENT_STREAM: Final = "text/event-stream"
 _USUAL: Final = (400, 429, 500)
 _OF_THE_LEDGER: Final = (*_USUAL, 503)
+_FIRST_KEY: Final = "/events/0/event/entity/key"
 _FILTERS: Final = (
     *("after", "from", "type", "issuer", "entity"),
     *("eventEntityType", "lifecycleStatus", "category", "region", "compliance"),
@@ -40,6 +41,17 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
                 (EventsPage, tuple[CloudEvent, ...]),
                 (JSON, CLOUD_EVENTS),
                 ("x-scanned-to", "x-last-position"),
+                (
+                    Link("listEvents", "after", "$response.header.x-scanned-to", "The page that follows."),
+                    Link("retrieveEntity", "id", f"$response.body#{_FIRST_KEY}", "The entity of an event."),
+                    Link("retrieveClaimsProof", "key", f"$response.body#{_FIRST_KEY}", "Its latest version."),
+                    Link(
+                        "retrieveInclusionProof",
+                        "position",
+                        "$response.body#/events/0/position",
+                        "Its place on the ledger.",
+                    ),
+                ),
             )
         },
         _OF_THE_LEDGER,
@@ -51,7 +63,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "Follow committed events",
         "Sends events as server-sent events as they are committed. The `id` of each is its position; a client that "
         "reconnects with `Last-Event-ID` misses none. The AsyncAPI document describes the messages.",
-        {200: Answer("The stream; it ends when the client leaves.", media_types=(EVENT_STREAM,))},
+        {
+            200: Answer(
+                "The stream; it ends when the client leaves.",
+                media_types=(EVENT_STREAM,),
+                headers=("x-accel-buffering",),
+            )
+        },
         _OF_THE_LEDGER,
         parameters=(*_FILTERS, "Last-Event-ID"),
     ),
@@ -75,7 +93,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "Returns a line for each entity that is requested, in the same order: the exact bytes of that version, or why it "
         "is not here.",
         {200: Answer("JSON Lines; the schema is that of a line.", (ResponseLine,), (JSON_LINES,))},
-        (*_USUAL, 401, 413),
+        (*_USUAL, 401, 413, 415),
         method="post",
         access="member",
         body=EntitiesRequest,
@@ -93,7 +111,20 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/league/v1/ledger",
         "Read the state of the ledger",
         "Returns height, newest position, application hash and validators, as this member sees them.",
-        {200: Answer("The state.", (LedgerReport,))},
+        {
+            200: Answer(
+                "The state.",
+                (LedgerReport,),
+                links=(
+                    Link(
+                        "retrieveConsistencyProof",
+                        "size",
+                        "$response.body#/position",
+                        "Later: that the ledger was only prolonged since.",
+                    ),
+                ),
+            )
+        },
         _OF_THE_LEDGER,
     ),
     Operation(
@@ -129,7 +160,16 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "List what is public here, without content",
         "Returns identifiers and hashes of all public entities in this marketplace, for comparing members. `after` "
         "continues where a page ended.",
-        {200: Answer("A part of the catalogue.", (CataloguePage,))},
+        {
+            200: Answer(
+                "A part of the catalogue.",
+                (CataloguePage,),
+                links=(
+                    Link("retrieveEntity", "id", "$response.body#/entities/0/id", "An entity of the page."),
+                    Link("listCatalogue", "after", "$response.body#/next", "The page that follows."),
+                ),
+            )
+        },
         _USUAL,
         parameters=("afterId", "limit", "entityType"),
     ),
@@ -171,7 +211,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "Have entities of other members requested again",
         "Has entities in the states of the body requested again at once, of all members or of one, of all entities or of one.",
         {200: Answer("How many are requested again.", (RetryResponse,))},
-        (*_USUAL, 401, 403, 413),
+        (*_USUAL, 401, 403, 413, 415),
         method="post",
         access="operator",
         body=RetryRequest,

@@ -9,8 +9,10 @@ import msgspec
 
 from hansa.business.descriptions import Descriptions
 from hansa.business.models import Api, Resource
+from hansa.business.openapi.entry_points import entry_paths
 from hansa.business.openapi.hubs import HubPaths
 from hansa.business.openapi.job_contents import content_paths
+from hansa.business.openapi.links import add_links
 from hansa.business.openapi.operations import BEARER, Operations
 from hansa.business.openapi.parts import (
     ERROR_SCHEMA,
@@ -36,6 +38,7 @@ BEARER_SCHEME: Final[Part] = {
 HUB_TEXT: Final = (
     "Listeners to which this marketplace posts events, their delivery, and what was not delivered."
 )
+API_TEXT: Final = "The API itself: where everything is, and this description."
 _encode = msgspec.json.Encoder().encode
 
 
@@ -46,11 +49,12 @@ def openapi_document(api: Api, endpoint: str) -> bytes:
     """
     schemas = Schemas(api)
     error = schemas.add("Error", ERROR_SCHEMA)
-    paths: dict[str, Part] = {}
+    paths = entry_paths()
     for resource in api.resources:
         paths.update(_paths(api, resource, schemas))
     paths.update(content_paths(api))
     paths.update(HubPaths(api, schemas).paths())
+    add_links(paths)
     document = {
         "openapi": VERSION,
         "info": {
@@ -74,14 +78,15 @@ def openapi_document(api: Api, endpoint: str) -> bytes:
 
 
 def _tags(api: Api) -> list[Part]:
-    """A tag for each resource, which says what the resource is, and one for the hub."""
+    """A tag for each resource, which says what it is, one for the hub, and one for the API itself."""
     texts = Descriptions(api)
-    about = {resource.name: texts.of_type(resource.type) for resource in api.resources} | {"hub": HUB_TEXT}
+    about = {resource.name: texts.of_type(resource.type) for resource in api.resources}
+    about |= {"hub": HUB_TEXT, "api": API_TEXT}
     return [{"name": name, **({"description": text} if text else {})} for name, text in about.items()]
 
 
 def _paths(api: Api, resource: Resource, schemas: Schemas) -> dict[str, Part]:
-    """The paths of a resource: of the collection, of one entity, and of the content of a job."""
+    """The paths of a resource: of the collection, and of one entity."""
     operations = Operations(api, resource, schemas)
     parents = [
         path_parameter(name, f"Identifier of the {resource.parent_name}.")
@@ -92,7 +97,6 @@ def _paths(api: Api, resource: Resource, schemas: Schemas) -> dict[str, Part]:
     for path, parameters, served in (
         (f"/{resource.path}", parents, operations.at_collection()),
         (f"/{resource.path}/{{id}}", [*parents, own], operations.at_item()),
-        (f"/{resource.path}/{{id}}/content", [*parents, own], operations.at_content()),
     ):
         if served:
             paths[path] = {**({"parameters": parameters} if parameters else {}), **served}

@@ -3,125 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from hansa.business.hub.events import TOPIC
 from hansa.business.models import Api, Resource
+from hansa.business.openapi.hub_schemas import (
+    DEAD_LETTER,
+    EVENT_ID,
+    EVENT_TYPE,
+    RESEND,
+    SECRET,
+    SIGNATURE_HEADERS,
+    STATES,
+    SUBSCRIPTION,
+    SUBSCRIPTION_INPUT,
+    TEST_OUTCOME,
+)
 from hansa.business.openapi.operations import BEARER
 from hansa.business.openapi.parts import (
-    EVERYWHERE,
     Part,
     error_references,
-    header_reference,
+    json_response,
     parameter_reference,
     path_parameter,
+    response,
 )
 from hansa.business.openapi.schemas import Schemas
 from hansa.core.http import JSON
-from hansa.store.tables.subscriptions import State
 
-_COUNT: Final[Part] = {"type": "integer", "minimum": 0}
-_TEXT: Final[Part] = {"type": "string"}
-_STATES: Final[Part] = {"type": "string", "enum": list(get_args(State))}
-_USUAL: Final = (401, 429, 500, 503)
+_USUAL: Final = (401, 403, 429, 500, 503)
 _PAGED: Final = ("offset", "limit")
-
-_EVENT_ID: Final[Part] = {
-    **_TEXT,
-    "description": "Identifier of the event; one that is sent twice has the same.",
-    "examples": ["01985f0a-7c5d-7d5e-9a53-2f0d7a1f6c11"],
-}
-_EVENT_TYPE: Final[Part] = {
-    **_TEXT,
-    "description": "Name of the event, with a capital first letter.",
-    "examples": ["ProductOfferingCreateEvent"],
-}
-_ANSWERED: Final[Part] = {
-    "type": "integer",
-    "description": "HTTP status of the listener's last answer.",
-    "examples": [503],
-}
-_PROBLEM: Final[Part] = {**_TEXT, "description": "Why the last attempt failed, for people to read."}
-_CALLBACK: Final[Part] = {
-    "type": "string",
-    "format": "uri",
-    "description": "Address to which events are posted: `http` or `https`, and not in a private network unless the "
-    "operator allows that.",
-    "examples": ["https://example.com/listener"],
-}
-_QUERY: Final[Part] = {
-    **_TEXT,
-    "description": "Which events, in the query language of lists; `fields` selects their attributes. Without it, all "
-    "events of the API are sent.",
-    "examples": ["eventType=ProductOfferingCreateEvent"],
-}
-
-SUBSCRIPTION: Final[Part] = {
-    "type": "object",
-    "description": "A registration at a hub: which events are posted to which address, and how that goes.",
-    "required": ["id"],
-    "properties": {
-        "id": {
-            **_TEXT,
-            "description": "Identifier of the registration, made by this marketplace.",
-            "examples": ["9d8c6f0a-7c5d-4d5e-9a53-2f0d7a1f6c11"],
-        },
-        "callback": _CALLBACK,
-        "query": _QUERY,
-        "delivery": {
-            "type": "object",
-            "description": "The state of its delivery, some seconds late.",
-            "properties": {
-                "state": {**_STATES, "description": "Whether events arrive, fail, or are no longer sent."},
-                "delivered": {**_COUNT, "description": "Events that the listener accepted."},
-                "failures": {**_COUNT, "description": "Failed attempts since the last successful one."},
-                "failingSince": {
-                    "type": "string",
-                    "format": "date-time",
-                    "description": "Time of the first of these failed attempts.",
-                },
-                "problem": _PROBLEM,
-                "answered": _ANSWERED,
-                "pending": {**_COUNT, "description": "Changes that are still to be searched for its events."},
-                "deadLetters": {**_COUNT, "description": "Events that were given up and can be sent again."},
-                "deadLettersDropped": {
-                    **_COUNT,
-                    "description": "Events that were given up and are no longer available.",
-                },
-            },
-        },
-    },
-}
-
-SUBSCRIPTION_INPUT: Final[Part] = {
-    "type": "object",
-    "description": "Which events are posted to which address.",
-    "required": ["callback"],
-    "properties": {"callback": {**_CALLBACK, "maxLength": 2048}, "query": _QUERY},
-}
-
-DEAD_LETTER: Final[Part] = {
-    "type": "object",
-    "description": "An event that the listener did not accept.",
-    "required": ["eventId", "eventType", "time", "attempts"],
-    "properties": {
-        "eventId": _EVENT_ID,
-        "eventType": _EVENT_TYPE,
-        "time": {"type": "string", "format": "date-time", "description": "Time at which it was given up."},
-        "attempts": {**_COUNT, "description": "How often it was sent."},
-        "problem": _PROBLEM,
-        "answered": _ANSWERED,
-        "isDue": {"type": "boolean", "description": "True while it is being sent again."},
-    },
-}
-
-RESEND: Final[Part] = {
-    "type": "object",
-    "description": "Which dead letter is sent again; without `eventId`, all of them.",
-    "properties": {"eventId": _EVENT_ID},
-    "additionalProperties": False,
-}
-
 OPERATION_TEXTS: Final[Mapping[str, str]] = {
     "list": "Returns the caller's registrations; an operator sees those of all.",
     "register": "Registers a listener for events. The role of a reader does not suffice. The same callback with the "
@@ -131,6 +42,11 @@ OPERATION_TEXTS: Final[Mapping[str, str]] = {
     "listDeadLetters": "Returns the events that were given up and can be sent again.",
     "resendDeadLetters": "Has one dead letter, or all of them, sent again in the order of the feed.",
     "resumeListener": "Has events sent again to a listener that was paused, from where it stopped.",
+    "retrieveListenerSecret": "Returns the secret with which notifications to this listener are signed.",
+    "exchangeListenerSecret": "Makes another secret. Until `secretBeforeUntil` notifications carry a signature by each of "
+    "the two, so that the listener can change over.",
+    "sendTestEvent": "Sends a signed event of the type `HubTestEvent` at once, and returns what the listener answered. It "
+    "changes nothing of the delivery.",
 }
 """What an operation does, by its identifier or the beginning of that."""
 
@@ -150,6 +66,12 @@ class HubPaths:
         paths["/hub/{id}/deadLetter"] = {"parameters": item, "get": self._dead_letters()}
         paths["/hub/{id}/resend"] = {"parameters": item, "post": self._resend()}
         paths["/hub/{id}/resume"] = {"parameters": item, "post": self._resume()}
+        paths["/hub/{id}/secret"] = {
+            "parameters": item,
+            "get": self._secret("retrieveListenerSecret", "Read the secret of notifications"),
+            "post": self._secret("exchangeListenerSecret", "Exchange the secret of notifications"),
+        }
+        paths["/hub/{id}/test"] = {"parameters": item, "post": self._test()}
         if any(resource.path == TOPIC for resource in self._api.resources):
             topic = [path_parameter("topicId", "Identifier of the topic.")]
             paths |= self._registrations(f"/{TOPIC}/{{topicId}}/hub", topic, "Topic")
@@ -169,15 +91,15 @@ class HubPaths:
             "name": "state",
             "in": "query",
             "description": "Registrations whose delivery is in this state.",
-            "schema": _STATES,
+            "schema": STATES,
         }
         page = {"type": "array", "items": self._one}
         return self._operation(
             f"list{place}Listeners",
             "List registrations",
             {
-                "200": _response("Registrations of this caller; an operator sees all.", page, *_COUNTED),
-                "206": _response("The requested part of the list.", page, *_COUNTED),
+                "200": json_response("Registrations of this caller; an operator sees all.", page, _COUNTED),
+                "206": json_response("The requested part of the list.", page, _COUNTED),
                 **error_references((400, 404, 406, 414, *_USUAL)),
             },
             parameters=[*map(parameter_reference, ("fields", *_PAGED)), states],
@@ -189,8 +111,8 @@ class HubPaths:
             f"register{place}Listener",
             "Register a listener",
             {
-                "201": _response("The registration.", self._one, "Location"),
-                **error_references((400, 403, 404, 406, 409, 413, 415, 501, *_USUAL)),
+                "201": json_response("The registration.", self._one, ("Location",)),
+                **error_references((400, 404, 406, 409, 413, 415, 501, *_USUAL)),
             },
             requestBody={"required": True, "content": {JSON: {"schema": schema, "example": _EXAMPLE}}},
             callbacks={"event": {"{$request.body#/callback}": {"post": self._event(place)}}},
@@ -201,18 +123,18 @@ class HubPaths:
             f"retrieve{place}Listener",
             "Read a registration",
             {
-                "200": _response("The registration.", self._one),
+                "200": json_response("The registration.", self._one),
                 **error_references((400, 404, 406, 414, *_USUAL)),
             },
             parameters=[parameter_reference("fields")],
         )
 
     def _end(self, place: str) -> Part:
-        removed = {"204": {"description": "The registration has ended."}}
+        removed = {"204": response("The registration has ended.", None)}
         return self._operation(
             f"unregister{place}Listener",
             "End a registration",
-            {**removed, **error_references((404, *_USUAL))},
+            {**removed, **error_references((400, 404, *_USUAL))},
         )
 
     def _dead_letters(self) -> Part:
@@ -221,8 +143,8 @@ class HubPaths:
             "listDeadLetters",
             "List events that the listener did not accept, oldest first",
             {
-                "200": _response("Dead letters.", page, *_COUNTED),
-                "206": _response("The requested part of the list.", page, *_COUNTED),
+                "200": json_response("Dead letters.", page, _COUNTED),
+                "206": json_response("The requested part of the list.", page, _COUNTED),
                 **error_references((400, 404, 406, 414, *_USUAL)),
             },
             parameters=[*map(parameter_reference, _PAGED)],
@@ -233,10 +155,10 @@ class HubPaths:
             "resendDeadLetters",
             "Send dead letters again",
             {
-                "202": _response("They will be sent again; the current registration.", self._one),
+                "202": json_response("They will be sent again; the current registration.", self._one),
                 **error_references((400, 404, 406, 413, 415, *_USUAL)),
             },
-            requestBody={"required": True, "content": {JSON: {"schema": RESEND, "example": {}}}},
+            requestBody={"required": False, "content": {JSON: {"schema": RESEND, "example": {}}}},
         )
 
     def _resume(self) -> Part:
@@ -244,8 +166,26 @@ class HubPaths:
             "resumeListener",
             "Serve a paused listener again",
             {
-                "200": _response("The current registration.", self._one),
-                **error_references((404, 406, *_USUAL)),
+                "200": json_response("The current registration.", self._one),
+                **error_references((400, 404, 406, *_USUAL)),
+            },
+        )
+
+    def _secret(self, name: str, summary: str) -> Part:
+        responses = {
+            "200": json_response("The secret that is good now.", self._schemas.add("ListenerSecret", SECRET)),
+            **error_references((400, 404, 406, *_USUAL)),
+        }
+        return self._operation(name, summary, responses)
+
+    def _test(self) -> Part:
+        outcome = self._schemas.add("TestOutcome", TEST_OUTCOME)
+        return self._operation(
+            "sendTestEvent",
+            "Send a test event",
+            {
+                "200": json_response("What the listener answered.", outcome),
+                **error_references((400, 404, 406, *_USUAL)),
             },
         )
 
@@ -258,13 +198,13 @@ class HubPaths:
             "description": "An event as it is posted to listeners: what happened, when, and the entity.",
             "required": ["eventId", "eventTime", "event"],
             "properties": {
-                "eventId": _EVENT_ID,
+                "eventId": EVENT_ID,
                 "eventTime": {
                     "type": "string",
                     "format": "date-time",
                     "description": "Time at which the change was committed in this marketplace.",
                 },
-                "eventType": {**_EVENT_TYPE, **({"examples": list(names)} if names else {})},
+                "eventType": {**EVENT_TYPE, **({"examples": list(names)} if names else {})},
                 "event": {
                     "type": "object",
                     "description": "The entity that changed, under the name of its resource.",
@@ -278,6 +218,10 @@ class HubPaths:
             "summary": "Receive an event",
             "description": "What this marketplace posts to the callback. An event may be sent twice, with the same "
             "`eventId`; the answer decides whether it is sent again.",
+            "parameters": [
+                {"name": name, "in": "header", "description": text, "schema": schema}
+                for name, text, schema in SIGNATURE_HEADERS
+            ],
             "requestBody": {"required": True, "content": content},
             "responses": {
                 "2XX": {
@@ -306,11 +250,3 @@ class HubPaths:
 
 _COUNTED: Final = ("X-Total-Count", "X-Result-Count")
 _EXAMPLE: Final = {"callback": "https://example.com/listener", "query": ""}
-
-
-def _response(text: str, schema: Part, *headers: str) -> Part:
-    return {
-        "description": text,
-        "headers": {name: header_reference(name) for name in (*headers, *EVERYWHERE)},
-        "content": {JSON: {"schema": schema}},
-    }

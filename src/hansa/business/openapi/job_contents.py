@@ -7,7 +7,7 @@ from typing import Final
 from hansa.business.jobs.files import CONTENT, CONTENT_TYPES, EXPORT, is_job
 from hansa.business.models import Api
 from hansa.business.openapi.operations import OPERATION_TEXTS
-from hansa.business.openapi.parts import Part, error_references, path_parameter
+from hansa.business.openapi.parts import Part, error_references, path_parameter, response
 
 _FAILURES: Final = (429, 500, 503)
 
@@ -23,8 +23,8 @@ def content_paths(api: Api) -> dict[str, Part]:
                 "summary": "Read what an export job wrote",
                 "description": OPERATION_TEXTS["readContent"],
                 "responses": {
-                    "200": {"description": "One entity a line, or an array of them.", "content": records},
-                    **error_references((401, 404, 409, *_FAILURES)),
+                    "200": response("One entity a line, or an array of them.", records),
+                    **error_references((400, 401, 403, 404, 406, 409, *_FAILURES)),
                 },
             }
         else:
@@ -34,7 +34,7 @@ def content_paths(api: Api) -> dict[str, Part]:
                 "description": OPERATION_TEXTS["bringContent"],
                 "requestBody": {"required": True, "content": records},
                 "responses": {
-                    "204": {"description": "The job has its content and will run."},
+                    "204": response("The job has its content and will run.", None),
                     **error_references((400, 401, 403, 404, 409, 413, 415, *_FAILURES)),
                 },
             }

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from hansa.business.jobs.files import CONTENT_TYPES, EXPORT, IMPORT
 from hansa.business.models import Api, Resource
 from hansa.business.models.records import Method
 from hansa.business.openapi.examples import create_example
 from hansa.business.openapi.filters import filters
 from hansa.business.openapi.parts import (
     ACCEPTED,
-    EVERYWHERE,
     JSON_PATCH_SCHEMA,
     Part,
     error_references,
-    header_reference,
+    json_response,
     parameter_reference,
+    response,
 )
 from hansa.business.openapi.schemas import Schemas
 from hansa.business.patches import JSON_PATCH, JSON_PATCH_QUERY, MERGE_PATCH
@@ -28,10 +27,8 @@ BEARER: Final[Part] = {"bearer": []}
 _FAILURES: Final = (429, 500, 503)
 _BODY_ERRORS: Final = (400, 401, 403, 404, 406, 409, 413, 414, 415, 501, *_FAILURES)
 _AT_VERSION: Final = ("If-Match", "If-Unmodified-Since")
-_WRITTEN: Final = (
-    *("ETag", "Last-Modified"),
-    *("Hansa-Missing", "Hansa-Publication", "Hansa-Words", "Hansa-Unresolved"),
-)
+_REMARKS: Final = ("Hansa-Missing", "Hansa-Publication", "Hansa-Words", "Hansa-Unresolved")
+_WRITTEN: Final = ("ETag", "Last-Modified", *_REMARKS)
 MONITOR: Final = "Monitor"
 """In an API with a resource of this type, writes can be asynchronous (TMF630 Part 1, chapter 9)."""
 
@@ -82,23 +79,6 @@ class Operations:
             ("delete", ("delete",), self._delete),
         )
 
-    def at_content(self) -> dict[str, Part]:
-        """Operations on the file of a job (TMF630 Part 4)."""
-        if self._resource.type == EXPORT:
-            file: Part = {media: {"schema": {}} for media in CONTENT_TYPES}
-            done = {"200": {"description": "What the job wrote.", "content": file}}
-            errors = error_references((401, 404, 409, *_FAILURES))
-            return {
-                "get": self._operation("readContent", "Read what an export wrote", [], {**done, **errors})
-            }
-        if self._resource.type == IMPORT:
-            file = {media: {"schema": {"type": "string", "format": "binary"}} for media in CONTENT_TYPES}
-            accepted = {"204": {"description": "The job has its content and starts."}}
-            errors = error_references((400, 401, 403, 404, 409, 413, 415, *_FAILURES))
-            summary = "Upload what an import reads"
-            return {"put": self._operation("bringContent", summary, [], {**accepted, **errors}, file)}
-        return {}
-
     def _offered(self, *ways: tuple[str, tuple[Method, ...], Callable[[], Part]]) -> dict[str, Part]:
         operations: dict[str, Part] = {}
         for verb, methods, describe in ways:
@@ -126,9 +106,9 @@ class Operations:
             f"List {self._type} entities",
             parameters=[*map(parameter_reference, shared), *filters(self._api, self._resource)],
             responses={
-                "200": _response("Entities: all, or as many as one response holds.", page, counted),
-                "206": _response("The requested part of the list.", page, counted),
-                **error_references((400, 401, 406, 414, 416, 501, *_FAILURES, *below)),
+                "200": json_response("Entities: all, or as many as one response holds.", page, counted),
+                "206": json_response("The requested part of the list.", page, counted),
+                **error_references((400, 401, 403, 406, 414, 416, 501, *_FAILURES, *below)),
             },
         )
 
@@ -141,16 +121,13 @@ class Operations:
                 *map(parameter_reference, ("fields", "expand", "depth", "If-None-Match", "If-Modified-Since"))
             ],
             responses={
-                "200": _response(
+                "200": json_response(
                     "The entity.", self._schemas.response(self._resource), ("ETag", "Last-Modified")
                 ),
-                "304": {
-                    "description": "The entity is still in the version that the client has.",
-                    "headers": {
-                        name: header_reference(name) for name in ("ETag", "Last-Modified", *EVERYWHERE)
-                    },
-                },
-                **error_references((400, 401, 404, 406, 414, 501, *_FAILURES)),
+                "304": response(
+                    "The entity is still in the version that the client has.", None, ("ETag", "Last-Modified")
+                ),
+                **error_references((400, 401, 403, 404, 406, 414, 501, *_FAILURES)),
             },
         )
 
@@ -165,7 +142,7 @@ class Operations:
             "create",
             f"Create {self._type}",
             {JSON: body},
-            {"201": _response("The new entity.", entity, (*_WRITTEN, "Location"))},
+            {"201": json_response("The new entity.", entity, (*_WRITTEN, "Location"))},
         )
 
     def _create_several(self) -> Part:
@@ -188,15 +165,13 @@ class Operations:
             },
         }
         entities = {"type": "array", "items": self._schemas.response(self._resource)}
-        response = _response(
-            "The new entities, in the order of the operations.", entities, ("Hansa-Unresolved",)
-        )
+        created_all = json_response("The new entities, in the order of the operations.", entities, _REMARKS)
         return self._operation(
             "createSeveral",
             f"Create several {self._type} entities, all of them or none",
             parameters=[parameter_reference("fields")],
             body={JSON_PATCH: {"schema": patch}},
-            responses={"200": response, **error_references(_BODY_ERRORS)},
+            responses={"200": created_all, **error_references(_BODY_ERRORS)},
         )
 
     def _patch(self) -> Part:
@@ -213,11 +188,11 @@ class Operations:
 
     def _changed(self) -> dict[str, Part]:
         entity = self._schemas.response(self._resource)
-        return {"200": _response("The entity after the change.", entity, _WRITTEN)}
+        return {"200": json_response("The entity after the change.", entity, _WRITTEN)}
 
     def _delete(self) -> Part:
         """DELETE of one entity."""
-        deleted = {"204": {"description": "The entity was deleted."}}
+        deleted = {"204": response("The entity was deleted.", None)}
         return self._write("delete", f"Delete {self._type}", None, deleted, _AT_VERSION)
 
     def _write(
@@ -272,11 +247,3 @@ def _operators_only(operation: Part) -> Part:
     """An operation for the marketplace's own systems alone: others get 405."""
     responses = dict(sorted({**operation["responses"], **error_references((405,))}.items()))
     return {**operation, "x-hansa-role": OPERATOR, "responses": responses}
-
-
-def _response(text: str, schema: Part, headers: tuple[str, ...]) -> Part:
-    return {
-        "description": text,
-        "headers": {name: header_reference(name) for name in (*headers, *EVERYWHERE)},
-        "content": {JSON: {"schema": schema}},
-    }

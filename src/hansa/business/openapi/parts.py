@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from hansa.business.query.paging import OFFSET_MAX
@@ -115,7 +115,7 @@ HEADERS: Final[Mapping[str, Part]] = {
         "schema": {"type": "string", "format": "uri"},
     },
     "Retry-After": {
-        "description": "Seconds after which the request may be sent again.",
+        "description": "Seconds after which the request may be sent again; with 429, and with 503.",
         "schema": {"type": "integer", "minimum": 1, "examples": [2]},
     },
     "WWW-Authenticate": {
@@ -143,9 +143,9 @@ HEADERS: Final[Mapping[str, Part]] = {
         "schema": {"type": "string", "examples": ["respond-async"]},
     },
     "Cache-Control": {
-        "description": "Who may store the response: nobody what a token opened (`private, no-store`); everything else is "
-        "revalidated before each use (`no-cache`).",
-        "schema": {"type": "string", "enum": ["no-cache", "private, no-store"]},
+        "description": "Who may store the response: nobody what a token opened (`private, no-store`), or what changes all "
+        "the time (`no-store`); everything else is revalidated before each use (`no-cache`).",
+        "schema": {"type": "string", "enum": ["no-cache", "no-store", "private, no-store"]},
     },
     "Vary": {
         "description": "Headers of the request on which the response depends (RFC 9110).",
@@ -158,7 +158,7 @@ HEADERS: Final[Mapping[str, Part]] = {
     },
     "X-RateLimit-Limit": {
         "description": "What a caller may cost at once, in milliseconds of this marketplace's work; with every response "
-        "to a request that costs something.",
+        "while something of it is used.",
         "schema": {"type": "integer", "minimum": 0, "examples": [20000]},
     },
     "X-RateLimit-Remaining": {
@@ -180,7 +180,18 @@ HEADERS: Final[Mapping[str, Part]] = {
     },
 }
 
-EVERYWHERE: Final = ("Cache-Control", "Vary", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
+BUDGET: Final = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+"""What is left of the caller's budget: on any response, until the budget is full again."""
+EVERYWHERE: Final = (
+    *(
+        "Cache-Control",
+        "Vary",
+        "Access-Control-Allow-Origin",
+        "Access-Control-Expose-Headers",
+        "X-Request-Id",
+    ),
+    *BUDGET,
+)
 """Headers that any response can have, of errors too."""
 
 ERRORS: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
@@ -204,7 +215,7 @@ ERRORS: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
     416: ("The list ends before the range begins.", ("Content-Range",)),
     429: (
         "Too many requests, or too costly ones; try again later.",
-        ("Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+        ("Retry-After",),
     ),
     500: ("An internal error.", ()),
     501: ("The request uses a part of the query language that is not supported.", ()),
@@ -297,11 +308,6 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     },
 }
 
-ACCEPTED: Final[Part] = {
-    "description": "The request is recorded; Link leads to its monitor, which reports the outcome.",
-    "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("Link", "Preference-Applied")},
-}
-
 JSON_PATCH_SCHEMA: Final[Part] = {
     "type": "array",
     "description": "Operations in order, all of them or none.",
@@ -341,16 +347,27 @@ def parameter_reference(name: str) -> Part:
     return {"$ref": f"#/components/parameters/{name}"}
 
 
+def response(text: str, content: Mapping[str, Part] | None, headers: Iterable[str] = ()) -> Part:
+    """A response that is no error.
+
+    Args:
+        text: What it means.
+        content: Its body by media type; None when it has none.
+        headers: What it can have beside those of any response.
+    """
+    names = dict.fromkeys((*headers, *EVERYWHERE))
+    described: Part = {"description": text, "headers": {name: header_reference(name) for name in names}}
+    return described if content is None else {**described, "content": dict(content)}
+
+
+def json_response(text: str, schema: Part, headers: Iterable[str] = ()) -> Part:
+    """A response with a body in JSON."""
+    return response(text, {JSON: {"schema": schema}}, headers)
+
+
 def error_responses(error: Part) -> dict[str, Part]:
     """Component responses for all statuses that report an error; `error` is the schema of their body."""
-    return {
-        str(status): {
-            "description": text,
-            "headers": {name: header_reference(name) for name in (*headers, *EVERYWHERE, "X-Request-Id")},
-            "content": {JSON: {"schema": error}},
-        }
-        for status, (text, headers) in ERRORS.items()
-    }
+    return {str(status): json_response(text, error, headers) for status, (text, headers) in ERRORS.items()}
 
 
 def error_references(statuses: tuple[int, ...]) -> dict[str, Part]:
@@ -361,3 +378,10 @@ def error_references(statuses: tuple[int, ...]) -> dict[str, Part]:
 def path_parameter(name: str, text: str) -> Part:
     """A parameter in the path."""
     return {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
+
+
+ACCEPTED: Final[Part] = response(
+    "The request is recorded; Link leads to its monitor, which reports the outcome.",
+    None,
+    ("Link", "Preference-Applied"),
+)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
 
 from hansa.business.http.conditional import is_named
 from hansa.business.http.messages import CONTENT_TYPE, Request, Response
 from hansa.business.models import Api
 from hansa.business.openapi import openapi_document
+from hansa.business.openapi.entry_points import DOCUMENT_NAME
 from hansa.core.thread_work import MadeOnce
-
-DOCUMENT_NAME: Final = "openapi.json"
 
 
 class Description:

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from hansa.business.http.conditional import is_named
-from hansa.business.http.faces.v4.description import DOCUMENT_NAME
 from hansa.business.http.messages import CONTENT_TYPE, Request, Response
 from hansa.business.models import Api
+from hansa.business.openapi.entry_points import DOCUMENT_NAME
 
 
 class EntryPoint:
