@@ -13,6 +13,7 @@ from hansa.core.keys import SigningKey
 from hansa.node.folder import MEMBER_KEY, init_member, issue_folder_token, load_genesis
 from hansa.node.settings.loading import load_settings
 from hansa.node.wiring import Marketplace, assemble
+from hansa.pubsub.ledger.reading import RegistryState
 from tests.support.asgi import AsgiClient
 
 CLOCK = SystemClock()
@@ -42,7 +43,8 @@ async def open_whole(folder: Path, environment: dict[str, str] | None = None) ->
     genesis, document = load_genesis(Path())
     settings = load_settings(Path(), environment or {})
     key = SigningKey.load(MEMBER_KEY)
-    made = await assemble(settings, genesis, document.app_state.members, key, {}, CLOCK, os.urandom)
+    registered = RegistryState(document.app_state.members, document.app_state.params)
+    made = await assemble(settings, genesis, registered, key, {}, CLOCK, os.urandom)
     anonymous = AsgiClient(made.front_door)
     yield Whole(made, anonymous.with_headers(authorization=f"Bearer {token}"), folder, anonymous)
     await made.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -17,8 +16,9 @@ import structlog
 from hansa.core.clock import Clock
 from hansa.core.http import HttpClient
 from hansa.core.members import Member
-from hansa.node.folder import GENESIS, LEDGER, LEDGER_STATE, read_genesis
+from hansa.node.folder import LEDGER, LEDGER_STATE
 from hansa.node.health import BlockProgress
+from hansa.node.membership.engine_refresh import EngineRefresh
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks
 from hansa.node.validator.guard import ValidatorGuard
@@ -47,11 +47,10 @@ log = structlog.get_logger("hansa.node")
 
 
 class Children:
-    """The two child processes, as `settings`, `genesis` and the `others` in the league decide.
+    """The two child processes, as `settings`, `genesis`, the `others` in the league and its `params` decide.
 
-    The engine's settings are written anew at each of its starts, for the league as it is then.
-
-    The `guard` decides at every start of the engine whether its validator signs.
+    The engine's settings are written anew at each of its starts, for the league as it is then. The `guard`
+    decides whether its validator signs.
     """
 
     def __init__(
@@ -59,19 +58,23 @@ class Children:
         settings: Settings,
         genesis: bytes,
         others: Callable[[], Sequence[Member]],
+        params: Callable[[], LedgerParams],
         guard: ValidatorGuard,
         environment: Mapping[str, str],
         clock: Clock,
     ) -> None:
         limits = settings.limits
-        params = read_genesis(genesis, Path(GENESIS)).app_state.params
         self._clock, self._engine_stall_s = clock, limits.engine_stall_s
-        self.blocks = BlockProgress(clock, params.heartbeat_s)
+        self._did, self._others = settings.did, others
+        self.blocks = BlockProgress(clock, lambda: params().heartbeat_s)
         self.guard = guard
+        self._current: Callable[[], EngineSettings] = lambda: _engine_settings(settings, others(), params())
+        self._applied: EngineSettings | None = None
+        """Those that the engine was started with."""
 
         def prepare() -> None:
-            engine_settings = _engine_settings(settings, others(), params)
-            write_home(LEDGER, engine_settings, genesis, is_observing=guard.decide())
+            self._applied = self._current()
+            write_home(LEDGER, self._applied, genesis, is_observing=guard.decide())
 
         prepare()  # here what is wrong ends the start; later it is tried again and again
         engine = engine_spec(
@@ -99,6 +102,27 @@ class Children:
         tasks.add("engine", self.run_engine)
         tasks.add("engine watch", lambda: self.watch_engine(self.blocks.noting(bus.progress)))
         tasks.add("validator", lambda: self.guard.run(bus, http, self.engine.kill))
+
+        async def has_foreign_peers() -> bool:
+            members = {
+                node_id for one in self._others() if one.status == "active" for node_id in one.node_ids
+            }
+            return not members.issuperset((await bus.ledger()).peer_ids)
+
+        refresh = EngineRefresh(
+            *(self._is_outdated, has_foreign_peers, self._turn, self.engine.kill),
+            *(self._clock, log),
+        )
+        tasks.add("engine settings", refresh.run)
+
+    def _is_outdated(self) -> bool:
+        """Whether the engine runs with limits that the league has changed since."""
+        applied, current = self._applied, self._current()
+        return applied is not None and _limits_of(applied) != _limits_of(current)
+
+    def _turn(self) -> int:
+        """Number of this member in the order of the members' DIDs."""
+        return sum(one.did < self._did for one in self._others())
 
     def pids(self) -> tuple[int | None, ...]:
         """Numbers of both processes; None for one that does not run."""
@@ -151,6 +175,14 @@ def _engine_settings(settings: Settings, others: Sequence[Member], params: Ledge
         mempool_count_max=count_max,
         mempool_size_max_bytes=size_max_bytes,
         transaction_size_max_bytes=params.transaction_size_max_bytes,
+    )
+
+
+def _limits_of(settings: EngineSettings) -> tuple[int, ...]:
+    """What of an engine's settings the league decides."""
+    return (
+        *(settings.heartbeat_s, settings.mempool_count_max, settings.mempool_size_max_bytes),
+        settings.transaction_size_max_bytes,
     )
 
 

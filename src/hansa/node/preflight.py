@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError
@@ -28,6 +28,7 @@ from hansa.node.folder import (
 from hansa.node.folder.disk import free_bytes
 from hansa.node.settings.loading import FILE_NAME, Settings
 from hansa.pubsub.engine import EngineKey, read_key, require_free_port
+from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 
 CLOCK_TIMEOUT_S: Final = 1.5
@@ -153,21 +154,30 @@ async def wait_for_port(port: int, purpose: str, host: str, clock: Clock) -> Non
             return
 
 
-def ledger_before_start(folder: Path) -> tuple[datetime | None, tuple[Member, ...]]:
-    """Time of the last block that is here, and the registry; nothing before the first start.
+class LedgerBefore(NamedTuple):
+    """The ledger in a folder before a start."""
+
+    last_block: datetime | None = None
+    """Its time; None before the first start."""
+    members: tuple[Member, ...] = ()
+    params: LedgerParams | None = None
+
+
+def ledger_before_start(folder: Path) -> LedgerBefore:
+    """The ledger that is here.
 
     Raises:
         Fatal: `Code.STORE_NEWER`, `Code.LEDGER_OLDER` or `Code.STORE_DAMAGED`.
     """
     file = folder / LEDGER_STATE
     if is_missing(file):
-        return None, ()
+        return LedgerBefore()
     state = SqliteState(file)
     try:
         if state.is_empty:
-            return None, ()
-        time_ms = state.head.time_ms
-        return datetime.fromtimestamp(time_ms / 1000, UTC), state.members
+            return LedgerBefore()
+        last_block = datetime.fromtimestamp(state.head.time_ms / 1000, UTC)
+        return LedgerBefore(last_block, state.members, state.params)
     finally:
         state.close()
 

@@ -28,13 +28,11 @@ from hansa.core.entropy import BufferedEntropy
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import restrict_new_files
 from hansa.core.keys import SigningKey
-from hansa.core.members import Member
 from hansa.node import preflight
 from hansa.node.allowed_origins import MemberOrigins
 from hansa.node.folder import (
     LOCK,
     MEMBER_KEY,
-    GenesisDocument,
     adopt_member_key,
     finish_rotation,
     load_genesis,
@@ -54,6 +52,7 @@ from hansa.node.settings.loading import Settings, load_settings
 from hansa.node.wiring import Marketplace, assemble
 from hansa.pubsub.engine import engine_binary
 from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.reading import RegistryState
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -88,10 +87,10 @@ def _close_to_others() -> None:
 
 
 async def _serve(settings: Settings, shown: str, environment: Mapping[str, str], clock: Clock) -> None:
-    genesis, document, members, key = await _preflight(settings, shown, clock)
-    settings = with_ledger_limits(settings, document.app_state.params)
+    genesis, registry, key = await _preflight(settings, shown, clock)
+    settings = with_ledger_limits(settings, registry.params)
     entropy = BufferedEntropy(os.urandom)
-    marketplace = await assemble(settings, genesis, members, key, environment, clock, entropy)
+    marketplace = await assemble(settings, genesis, registry, key, environment, clock, entropy)
     try:
         await _run(marketplace, settings, clock)
     finally:
@@ -99,21 +98,19 @@ async def _serve(settings: Settings, shown: str, environment: Mapping[str, str],
         log.info("stopped", name=settings.name)
 
 
-async def _preflight(
-    settings: Settings, shown: str, clock: Clock
-) -> tuple[bytes, GenesisDocument, tuple[Member, ...], SigningKey]:
+async def _preflight(settings: Settings, shown: str, clock: Clock) -> tuple[bytes, RegistryState, SigningKey]:
     """Check whether it may start. Returns the genesis, the registry as far as it is known, and our key."""
     here, limits = Path(), settings.limits
     engine_binary()
     genesis, document = load_genesis(here)
     preflight.check_disk(here, limits)
-    last_block, registered = preflight.ledger_before_start(here)
-    members = registered or document.app_state.members
-    known = preflight.known_as(settings.did, here, document, registered)
+    ledger = preflight.ledger_before_start(here)
+    members = ledger.members or document.app_state.members
+    known = preflight.known_as(settings.did, here, document, ledger.members)
     key = adopt_member_key(here, known[0]) if known else SigningKey.load(MEMBER_KEY)
     preflight.check_registered(settings, known, Path(shown), key.kid)
     preflight.check_engine_keys(known, here, Path(shown))
-    preflight.check_clock_by_ledger(last_block, clock, limits)
+    preflight.check_clock_by_ledger(ledger.last_block, clock, limits)
     await preflight.wait_for_port(http_port(settings), "HTTP", settings.listen_host, clock)
     await preflight.wait_for_port(settings.p2p_port, "p2p_port", settings.p2p_host, clock)
     origins = MemberOrigins(lambda: members)
@@ -123,7 +120,7 @@ async def _preflight(
         await preflight.check_clock_by_members(http, others, clock, limits)
     finally:
         await http.close()
-    return genesis, document, members, key
+    return genesis, RegistryState(members, ledger.params or document.app_state.params), key
 
 
 def with_ledger_limits(settings: Settings, params: LedgerParams) -> Settings:

@@ -77,6 +77,7 @@ from hansa.node.validator.guard import ValidatorGuard
 from hansa.portal import PortalRoutes
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
+from hansa.pubsub.ledger.reading import RegistryState
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.continuity.binding import bind_store, is_continued
@@ -358,7 +359,7 @@ class Marketplace:
 async def assemble(
     settings: Settings,
     genesis: bytes,
-    members: tuple[Member, ...],
+    registered: RegistryState,
     member_key: SigningKey,
     environment: Mapping[str, str],
     clock: Clock,
@@ -370,14 +371,14 @@ async def assemble(
         Fatal: of the store, which may be another marketplace's or another ledger's (`Code.STORE_FOREIGN`), of
             the engine's folder or the keys.
     """
-    bus = CometBftBus(LEDGER / RPC_SOCKET, LEDGER_STATE, clock, settings.limits)
-    registry = MemberRegistry(bus, clock, members)
+    bus = CometBftBus(LEDGER / RPC_SOCKET, LEDGER_STATE, clock, settings.limits, registered.params)
+    registry = MemberRegistry(bus, clock, registered.members)
 
     def others() -> list[Member]:
         return [member for member in registry.known() if member.did != settings.did]
 
     guard = ValidatorGuard(Path(), others, settings.name, clock, entropy, settings.limits, log)
-    children = Children(settings, genesis, others, guard, environment, clock)
+    children = Children(settings, genesis, others, lambda: bus.params, guard, environment, clock)
     models = load_models()
     plan = index_plan(models, settings.indexed_attributes)
     store = await SqliteStore.open(Path(STORE), clock, settings.limits, plan=plan)

@@ -17,6 +17,7 @@ import msgspec
 from hansa.core.batches import BatchSigner, EventProof
 from hansa.core.events import LifecycleEvent
 from hansa.core.members import Member
+from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 
 
@@ -125,6 +126,10 @@ class LedgerStatus(msgspec.Struct, frozen=True):
 
 class BusReads(Protocol):
     """What is read of a bus."""
+
+    @property
+    def params(self) -> LedgerParams:
+        """The league's limits, as they were when `members` last read the registry."""
 
     def follow(
         self, after: int, filter: EventFilter | None = None, *, with_proofs: bool = False

@@ -39,6 +39,7 @@ from hansa.pubsub.engine import (
     SocketFolder,
     votes_of,
 )
+from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.queries import WAITING
 from hansa.pubsub.ledger.reading import Lane, LedgerReader, ReaderPool, time_text
 from hansa.pubsub.ledger.results import CODESPACE
@@ -86,7 +87,14 @@ class CometBftBus(LedgerBus):
 
     safety_poll_s = SAFETY_POLL_S
 
-    def __init__(self, rpc_socket: Path, state_file: Path, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self,
+        rpc_socket: Path,
+        state_file: Path,
+        clock: Clock,
+        limits: Limits,
+        params: LedgerParams | None = None,
+    ) -> None:
         """Connect when first used.
 
         Args:
@@ -94,8 +102,9 @@ class CometBftBus(LedgerBus):
             state_file: Of the ledger application.
             clock: For time limits and back-off.
             limits: Of publishing, of pages, and of what strangers read.
+            params: The league's limits, as far as they are known; read from the ledger later.
         """
-        super().__init__(clock, limits, Signal(clock))
+        super().__init__(clock, limits, Signal(clock), params)
         self._pool = ReaderPool(state_file, clock, OWN_LANE)
         strangers = Lane(
             "strangers",

@@ -34,13 +34,10 @@ RESUBMIT_MAX_S: Final = 30.0
 class LedgerBus(LedgerReads):
     """A `Bus` that reads a ledger's state and submits transactions to its engine."""
 
-    def __init__(self, clock: Clock, limits: Limits, signal: Signal) -> None:
-        super().__init__(clock, limits, signal)
-        self._params = LedgerParams(
-            event_size_max_bytes=limits.event_size_max_bytes,
-            events_per_transaction_max=limits.events_per_transaction_max,
-            transaction_size_max_bytes=limits.transaction_size_max_bytes,
-        )
+    def __init__(
+        self, clock: Clock, limits: Limits, signal: Signal, params: LedgerParams | None = None
+    ) -> None:
+        super().__init__(clock, limits, signal, params)
         self._seq = 0
         """Of the last batch that was submitted or seen on the ledger."""
         self._committed_seq = 0

@@ -19,6 +19,7 @@ from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Claim, EventFilter, EventPage, LedgerStatus
+from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool, check_filter
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 
@@ -35,17 +36,34 @@ FOLLOWED_AT_ONCE_MAX: Final = 8
 T = TypeVar("T")
 
 
+def params_of(limits: Limits) -> LedgerParams:
+    """The limits of a league, as far as a member's settings name them."""
+    return LedgerParams(
+        event_size_max_bytes=limits.event_size_max_bytes,
+        events_per_transaction_max=limits.events_per_transaction_max,
+        transaction_size_max_bytes=limits.transaction_size_max_bytes,
+    )
+
+
 class LedgerReads(ABC):
     """The reading half of a bus on a ledger."""
 
     safety_poll_s: float | None = None
     """Longest wait for a notification of a new block; None where none can get lost."""
 
-    def __init__(self, clock: Clock, limits: Limits, signal: Signal) -> None:
+    def __init__(
+        self, clock: Clock, limits: Limits, signal: Signal, params: LedgerParams | None = None
+    ) -> None:
         self._clock = clock
         self._limits = limits
         self._signal = signal
         self._closed = False
+        self._params = params or params_of(limits)
+
+    @property
+    def params(self) -> LedgerParams:
+        """The league's limits, as they were last read. See `BusReads.params`."""
+        return self._params
 
     # -- what an implementation provides ---------------------------------------------------------------------
 
@@ -143,7 +161,9 @@ class LedgerReads(ABC):
     async def members(self) -> tuple[Member, ...]:
         """The member registry. See `BusReads.members`."""
         self._check_open()
-        return await self._read(LedgerReader.members)
+        registry = await self._read(LedgerReader.registry)
+        self._params = registry.params
+        return registry.members
 
     async def close(self) -> None:
         """End all follows."""

@@ -26,6 +26,7 @@ from hansa.pubsub.ledger.rules.rulesets import RULESETS, Ruleset, rules_digest
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
+from hansa.pubsub.ledger_reads import params_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,7 +52,7 @@ class MemoryLedger:
             members: The registry.
             clock: Of the blocks' times, and of `commit_delay_s`.
             limits: Limits of the handles.
-            params: The ledger's own limits.
+            params: The ledger's own limits; by default those of the handles, as far as it has them.
             commit_delay_s: How long a submission waits for its block.
             rulesets: Those by which it can judge, by name.
         """
@@ -61,7 +62,7 @@ class MemoryLedger:
         self.signal = Signal(clock)
         self.application = LedgerApplication(SqliteState(MEMORY), rulesets)
         self.reader = LedgerReader(self.application.state.connection)
-        genesis = AppState(tuple(members), params or LedgerParams())
+        genesis = AppState(tuple(members), params or params_of(self.limits))
         self.application.init_chain(msgspec.json.encode(genesis), self._time_ms())
 
     def bus(self) -> MemoryBus:

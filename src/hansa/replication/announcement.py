@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +36,6 @@ from hansa.core.events import (
     is_metadata_text,
 )
 from hansa.core.identifiers import Entropy, entity_key, uuid7
-from hansa.core.limits import Limits
 from hansa.store import Entity
 from hansa.store.tables.publications import Outgoing, Publication
 
@@ -46,13 +46,13 @@ class Announcer:
     Args:
         did: The member.
         entropy: For event ids.
-        limits: `event_size_max_bytes`.
+        size_max_bytes: The largest event that the league takes now.
     """
 
-    def __init__(self, did: str, entropy: Entropy, limits: Limits) -> None:
+    def __init__(self, did: str, entropy: Entropy, size_max_bytes: Callable[[], int]) -> None:
         self._did = did
         self._entropy = entropy
-        self._size_max_bytes = limits.event_size_max_bytes
+        self._size_max_bytes = size_max_bytes
 
     def key_of(self, entity_id: str) -> str:
         """The ledger key of one of our entities, in hex."""
@@ -121,7 +121,7 @@ class Announcer:
         """The event with its metadata; when it would become too large, without the last categories."""
         while True:
             full = msgspec.structs.replace(event, metadata=metadata)
-            if not metadata.categories or len(encode_event(full)) <= self._size_max_bytes:
+            if not metadata.categories or len(encode_event(full)) <= self._size_max_bytes():
                 return full
             metadata = msgspec.structs.replace(metadata, categories=metadata.categories[:-1])
 

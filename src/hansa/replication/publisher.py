@@ -110,7 +110,7 @@ class Publisher:
         types: The types that may leave this marketplace at all.
         clock: For the events' times and for back-off.
         entropy: For event ids and back-off.
-        limits: `publish_…`, `event…`, `transaction_size_max_bytes`.
+        limits: `publish_…`; those of the league are the bus's (`Bus.params`).
         distribution: Which part of an entity is published.
         references: To which entities one refers.
         backlog: Shared with the retriever; None where nothing is retrieved.
@@ -141,7 +141,7 @@ class Publisher:
         self._entropy = entropy
         self._limits = limits
         self._backlog = backlog
-        self._announcer = Announcer(signer.issuer, entropy, limits)
+        self._announcer = Announcer(signer.issuer, entropy, lambda: bus.params.event_size_max_bytes)
         self._changed = backlog.due if backlog is not None else Signal(clock)
         self._submitted_to = 0
         self._in_flight = 0
@@ -196,15 +196,12 @@ class Publisher:
 
     async def _announce_forever(self) -> None:
         cursor = stored_cursor = await self._store.cursor(PUBLISHER_CURSOR)
-        size_max = (
-            self._limits.publish_in_flight_max + OUTBOX_BATCHES_MAX
-        ) * self._limits.events_per_transaction_max
+        batches_max = self._limits.publish_in_flight_max + OUTBOX_BATCHES_MAX
         while True:
-            seen = self._changed.count
-            if await publications.outbox_size(self._store) >= size_max:
+            seen, limit = self._changed.count, self._bus.params.events_per_transaction_max
+            if await publications.outbox_size(self._store) >= batches_max * limit:
                 await self._changed.wait(seen, None)
                 continue
-            limit = self._limits.events_per_transaction_max
             changes = await self._store.changes(cursor, limit)
             due = await publications.due(self._store, limit)
             if not changes and not due:
@@ -308,15 +305,16 @@ class Publisher:
 
         Whether it is full.
         """
+        params = self._bus.params
         events = await publications.outgoing(
-            self._store, self._submitted_to, self._limits.events_per_transaction_max
+            self._store, self._submitted_to, params.events_per_transaction_max
         )
-        room_bytes = self._limits.transaction_size_max_bytes - _FRAME_BYTES
+        room_bytes = params.transaction_size_max_bytes - _FRAME_BYTES
         for n, event in enumerate(events):
             room_bytes -= len(event.content) + _SEPARATOR_BYTES
             if room_bytes < 0 and n > 0:
                 return events[:n], True
-        return events, len(events) == self._limits.events_per_transaction_max
+        return events, len(events) == params.events_per_transaction_max
 
     async def _deliver_batch(self, batch: tuple[Outgoing, ...]) -> None:
         """Submit a batch until each of its events is committed, rebased or recorded as refused."""

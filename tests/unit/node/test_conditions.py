@@ -181,7 +181,7 @@ class Engine:
     """An engine whose progress is looked at."""
 
     def __init__(self, clock: ManualClock) -> None:
-        self.blocks = BlockProgress(clock, 60.0)
+        self.blocks = BlockProgress(clock, lambda: 60.0)
         self.progress = EngineProgress(7, "8/0/1", 0, ())
         self.query = self.blocks.noting(self._answer)
 

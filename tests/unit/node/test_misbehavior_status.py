@@ -45,7 +45,7 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
         LUBECK.did,
         publication_problem=lambda: None,
         is_ledger_behind=lambda: False,
-        blocks=BlockProgress(clock, 60.0),
+        blocks=BlockProgress(clock, lambda: 60.0),
         clock=clock,
         **parts,
     )

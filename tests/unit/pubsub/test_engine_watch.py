@@ -75,7 +75,7 @@ class Watched:
             self.application,
             self.reported.progress,
             STALL_S,
-            HEARTBEAT_S,
+            lambda: HEARTBEAT_S,
             self.clock,
             structlog.get_logger(),
         )

@@ -15,6 +15,7 @@ from hansa.core.keys import SigningKey
 from hansa.node.folder import GENESIS, LEDGER, MEMBER_KEY, init_member, load_genesis
 from hansa.node.settings.loading import load_settings
 from hansa.node.wiring import assemble
+from hansa.pubsub.ledger.reading import RegistryState
 from hansa.replication.continuity.binding import bind_store, is_continued
 from hansa.store import Entity
 from hansa.store.tables import facts, publications, retrievals
@@ -92,14 +93,15 @@ async def test_a_start_with_another_genesis_over_an_old_store_is_refused(
     settings = load_settings(Path(), {})
     genesis, document = load_genesis(Path())
     key = SigningKey.load(MEMBER_KEY)
-    made = await assemble(settings, genesis, document.app_state.members, key, {}, CLOCK, os.urandom)
+    registered = RegistryState(document.app_state.members, document.app_state.params)
+    made = await assemble(settings, genesis, registered, key, {}, CLOCK, os.urandom)
     await made.close()
     again = genesis.replace(document.genesis_time.encode(), b"2031-01-01T00:00:00Z")
     assert again != genesis
     GENESIS.write_bytes(again)
     (LEDGER / "config" / "genesis.json").unlink()  # the engine's folder is new
     with pytest.raises(Fatal) as refusal:
-        await assemble(settings, again, document.app_state.members, key, {}, CLOCK, os.urandom)
+        await assemble(settings, again, registered, key, {}, CLOCK, os.urandom)
     assert refusal.value.code is Code.STORE_FOREIGN
     assert refusal.value.exit_status == 17
 

@@ -321,7 +321,7 @@ def check_ports(settings: Settings) -> Iterator[CheckResult]:
 def check_ledger_clock(folder: Path, settings: Settings, clock: Clock) -> CheckResult:
     """Whether this machine's clock is not behind the ledger."""
     try:
-        last_block, _ = preflight.ledger_before_start(folder)
+        last_block = preflight.ledger_before_start(folder).last_block
         preflight.check_clock_by_ledger(last_block, clock, settings.limits)
     except Fatal as error:
         return wrong("ledger", error.message, "Set the clock, or see docs/operators/recover.md.")

@@ -17,10 +17,10 @@ class BlockProgress:
 
     Args:
         clock: For the time since then.
-        heartbeat_s: The longest time between two blocks of a league with a quorum.
+        heartbeat_s: The longest time between two blocks of a league with a quorum, as it is decided now.
     """
 
-    def __init__(self, clock: Clock, heartbeat_s: float) -> None:
+    def __init__(self, clock: Clock, heartbeat_s: Callable[[], float]) -> None:
         self.heartbeat_s = heartbeat_s
         self._clock = clock
         self._height = 0

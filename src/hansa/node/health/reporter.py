@@ -102,7 +102,7 @@ class HealthReporter:
             members=self._registry.known(),
             own_did=self._did,
             signs=not self._guard.status.is_observing,
-            heartbeat_s=self.blocks.heartbeat_s,
+            heartbeat_s=self.blocks.heartbeat_s(),
             since_block_s=self.blocks.since_block_s,
             stalled_s=self.blocks.stalled_s,
             waiting=self.blocks.waiting,

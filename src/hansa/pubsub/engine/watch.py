@@ -108,7 +108,7 @@ class EngineWatch:
         application: The process of its application.
         progress: Queries how far it is. Raises `Unavailable`.
         stall_s: How long it may be behind or silent.
-        heartbeat_s: Longest time between two blocks of a league that has a quorum.
+        heartbeat_s: Longest time between two blocks of a league that has a quorum, as it is decided now.
         clock: For the pauses.
         logger: Gets a record whenever it is killed.
     """
@@ -119,7 +119,7 @@ class EngineWatch:
         application: Busyness,
         progress: Callable[[], Awaitable[EngineProgress]],
         stall_s: float,
-        heartbeat_s: float,
+        heartbeat_s: Callable[[], float],
         clock: Clock,
         logger: FilteringBoundLogger,
     ) -> None:
@@ -127,7 +127,7 @@ class EngineWatch:
         self._application = application
         self._progress = progress
         self._stall_s = stall_s
-        self._quiet_s = HEARTBEATS_MISSED_MAX * heartbeat_s + stall_s
+        self._heartbeat_s = heartbeat_s
         self._restarts = 0
         """Since its last new block."""
         self._clock = clock
@@ -190,7 +190,8 @@ class EngineWatch:
             since_s = self._moved_at_s if is_quiet else now_s
             self._stall = _Stall(is_quiet, since_s, now_s, self._application.cpu_s)
         is_waiting = progress is not None and not progress.is_behind
-        limit_s = self._quiet_s if is_quiet else self._stall_s * (1 + is_waiting)
+        quiet_s = HEARTBEATS_MISSED_MAX * self._heartbeat_s() + self._stall_s
+        limit_s = quiet_s if is_quiet else self._stall_s * (1 + is_waiting)
         patience_s = backoff_s(self._restarts + 1, limit_s, max(limit_s, STALL_MAX_S))
         if self._is_busy(self._stall, now_s):
             patience_s *= BUSY_FACTOR

@@ -7,7 +7,13 @@ bounds. Nobody who reads gets in the way of consensus: not of its process, nor o
 
 from hansa.pubsub.ledger.reading.file import LedgerFile
 from hansa.pubsub.ledger.reading.pool import Lane, ReaderPool
-from hansa.pubsub.ledger.reading.reader import IssuerPositions, LedgerHead, LedgerReader, content_digest
+from hansa.pubsub.ledger.reading.reader import (
+    IssuerPositions,
+    LedgerHead,
+    LedgerReader,
+    RegistryState,
+    content_digest,
+)
 from hansa.pubsub.ledger.reading.search import check_filter
 from hansa.pubsub.ledger.reading.times import time_ms_of, time_text
 
@@ -18,6 +24,7 @@ __all__ = [
     "LedgerHead",
     "LedgerReader",
     "ReaderPool",
+    "RegistryState",
     "check_filter",
     "content_digest",
     "time_ms_of",

@@ -85,6 +85,13 @@ class LedgerHead(msgspec.Struct, frozen=True):
     """Evidence against validators, in the order of their addresses."""
 
 
+class RegistryState(NamedTuple):
+    """The registry after one block, and the limits that hold from then on."""
+
+    members: tuple[Member, ...]
+    params: LedgerParams
+
+
 class IssuerPositions(msgspec.Struct, frozen=True):
     """Those of an issuer's events that are on the ledger, and how far the issuer is."""
 
@@ -158,15 +165,22 @@ class LedgerReader:
                 self._records(_MISBEHAVIOR, MISBEHAVIOR),
             )
 
-    def members(self) -> tuple[Member, ...]:
-        """The registry, ordered by DID."""
+    def registry(self) -> RegistryState:
+        """The members, ordered by DID, and the limits by which the league judges."""
         with self._snapshot() as head:
-            registry, members = self._members
-            current = _sections(head).content("registry")
-            if current != registry:
-                members = self._records(_MEMBERS, MEMBER)
-                self._members = current, members
-            return members
+            return RegistryState(self._registered(head), self._parameters(head))
+
+    def members(self) -> tuple[Member, ...]:
+        """The members, ordered by DID."""
+        return self.registry().members
+
+    def _registered(self, head: _HeadRow) -> tuple[Member, ...]:
+        registry, members = self._members
+        current = _sections(head).content("registry")
+        if current != registry:
+            members = self._records(_MEMBERS, MEMBER)
+            self._members = current, members
+        return members
 
     def records(self, section: str) -> Mapping[str, bytes]:
         """The records of a section by key, in order, as they are stored; none where the rule set has none."""
