@@ -18,6 +18,14 @@ P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC
 _P256_P: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
 _P256_B: Final = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
+P384_ORDER: Final = int(
+    "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973", 16
+)
+_P384_P: Final = 2**384 - 2**128 - 2**96 + 2**32 - 1
+_P384_B: Final = int(
+    "b3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aef", 16
+)
+
 _Point = tuple[int, int, int, int]
 """Extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, x y = T/Z."""
 _IDENTITY: Final[_Point] = (0, 1, 1, 0)
@@ -28,6 +36,13 @@ def is_p256_point(x: bytes, y: bytes) -> bool:
     assert len(x) == len(y) == 32, "a coordinate has 32 bytes"
     a, b = int.from_bytes(x), int.from_bytes(y)
     return a < _P256_P and b < _P256_P and (b * b - (a * a * a - 3 * a + _P256_B)) % _P256_P == 0
+
+
+def is_p384_point(x: bytes, y: bytes) -> bool:
+    """Whether two coordinates of 48 bytes are a point of P-384, whose order is prime."""
+    assert len(x) == len(y) == 48, "a coordinate has 48 bytes"
+    a, b = int.from_bytes(x), int.from_bytes(y)
+    return a < _P384_P and b < _P384_P and (b * b - (a * a * a - 3 * a + _P384_B)) % _P384_P == 0
 
 
 def is_ed25519_point(raw: bytes) -> bool:

@@ -53,6 +53,8 @@ class Code(StrEnum):
     EVENT_VERSION_BROKEN = "event-version-broken"
     BATCH_OUTDATED = "batch-outdated"
     QUOTA_EXCEEDED = "quota-exceeded"
+    CERTIFICATE_INVALID = "certificate-invalid"
+    POLICY_REFUSED = "policy-refused"
     TRANSACTION_MALFORMED = "transaction-malformed"
     TRANSACTION_TOO_LARGE = "transaction-too-large"
     # A retrieval from another member.

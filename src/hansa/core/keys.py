@@ -182,6 +182,11 @@ class SigningKey:
         return r.to_bytes(32) + min(s, P256_ORDER - s).to_bytes(32)
 
 
+def raw_public_key(jwk: PublicJwk) -> bytes:
+    """The bytes of a public key: both coordinates of a point of P-256, or the 32 bytes of an Ed25519 key."""
+    return _coordinate(jwk.x) + _coordinate(jwk.y or "")
+
+
 def _coordinate(text: str) -> bytes:
     """The 32 bytes of a coordinate (RFC 7518, section 6.2.1.2) in its one form; else nothing."""
     try:

@@ -29,8 +29,8 @@ and the loss is recorded with it and as a conflict until it is deleted.
 Failures of a batch:
 
 - the outcome is unknown or the bus does not answer (`Unavailable`): it is submitted again with back-off,
-  without end; so is everything while the ledger does not know this member (`EVENT_ISSUER_UNKNOWN`), as after
-  a suspension;
+  without end; so is everything while the ledger does not accept this member (`UNTIL_REGISTERED`), as after a
+  suspension or when the certificate of its key has expired;
 - `EVENT_VERSION_BROKEN`: the ledger's version chains are not those of the store, because a store was lost or
   restored. The ends of the chains are read from the ledger, and what does not continue them is announced anew
   (*rebased*);
@@ -78,6 +78,8 @@ ANNOUNCEMENTS_PER_TURN: Final = 16
 """Entities looked at before other tasks on the event loop get their turn."""
 WAITED_FOR: Final = frozenset({Code.OVERLOADED, Code.EVENT_TIME_WRONG})
 """Failures of which the ledger says how long to wait."""
+UNTIL_REGISTERED: Final = frozenset({Code.EVENT_ISSUER_UNKNOWN, Code.CERTIFICATE_INVALID})
+"""Refusals that end when the registry changes: this member is suspended, or its certificate has expired."""
 WAIT_MAX_S: Final = 600.0
 """Then it is tried all the same: parameters of a league change."""
 CHANGES_SKIPPED_MAX: Final = 1000
@@ -363,7 +365,7 @@ class Publisher:
             try:
                 return await self._bus.publish([event.content for event in batch], self._signer)
             except Refused as refusal:
-                if refusal.code is not Code.EVENT_ISSUER_UNKNOWN:
+                if refusal.code not in UNTIL_REGISTERED:
                     raise
                 self._problem, retry_after_s = refusal.code, 0.0
             except Unavailable as error:

@@ -15,7 +15,6 @@ from hansa.core.closed_structs import StructForm
 from hansa.core.errors import Refused
 from hansa.core.governance.changes import (
     CHANGE_FORMS,
-    LeagueChange,
     MemberPut,
     MemberStatusChange,
     ParamSet,
@@ -23,6 +22,7 @@ from hansa.core.governance.changes import (
     ValidatorPower,
 )
 from hansa.core.governance.elements import BaseElement
+from hansa.core.governance.forms import LeagueChange
 from hansa.core.governance.possession import (
     CANDIDACY,
     Candidacy,

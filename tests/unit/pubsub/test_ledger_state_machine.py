@@ -21,7 +21,7 @@ from hansa.pubsub.ledger.commitments.app_hash import event_leaf, verify_section
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.results import FAULT, RuleBroken
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
-from hansa.pubsub.ledger.rules.events import EVENTS, encode_events
+from hansa.pubsub.ledger.rules.events import EVENTS_4, encode_events
 from hansa.pubsub.ledger.rules.signatures import Signatures
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state import Overlay, StateView, genesis_effects
@@ -74,7 +74,7 @@ def test_a_transaction_is_read_as_it_was_written(count: int) -> None:
     contents = ledger.lubeck.events(count)
     raw = ledger.lubeck.batch(*contents)
     transaction = TransactionReader().read(raw, ledger.state)
-    assert transaction.kind is EVENTS
+    assert transaction.kind is EVENTS_4
     assert [step.content for step in transaction.steps[1:]] == contents
     assert encode_events(transaction.steps[0].jws, contents) == raw
 

@@ -7,7 +7,9 @@ A change is a record whose field `change` names its kind.
     suspension        {did, duration_s}               the member may publish nothing for so long (emergency)
     validator.power   {did, power, validator?}        voting power; `validator`: of another key
     param.set         {name, value}                   a limit of the league
-    issuer.put | issuer.remove · anchor.put | anchor.remove · policy.set · upgrade.plan
+    anchor.put | anchor.remove | certificate.revoke | issuer.put | issuer.remove | policy.set
+                                                      what the league trusts (`hansa.core.trust.changes`)
+    upgrade.plan
 
 A kind of change is a tagged struct and its closed form in `CHANGE_FORMS`; what it does is in
 `hansa.pubsub.ledger.rules.changes`, under the same name.
@@ -19,13 +21,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-import msgspec
-
 from hansa.core.closed_json import Integer, ListOf, OneOf, Text
 from hansa.core.closed_structs import StructForm
-from hansa.core.governance.forms import DID, jws_text
+from hansa.core.governance.forms import DID, LeagueChange, jws_text
 from hansa.core.governance.possession import CANDIDACY_LENGTH_MAX_CHARS, PROOF
 from hansa.core.members import POWER_MAX, PREFIXES
+from hansa.core.trust.changes import TRUST_CHANGE_FORMS
 
 CHANGES_MAX: Final = 16
 """In one proposal."""
@@ -33,15 +34,6 @@ PARAM_VALUE_MAX: Final = 2**53 - 1
 DURATION_MAX_S: Final = 366 * 86_400
 
 VotedStatus = Literal["active", "removed", "suspended"]
-
-
-class LeagueChange(msgspec.Struct, frozen=True, tag_field="change"):
-    """One change of a proposal."""
-
-    @property
-    def kind(self) -> str:
-        """Its name, as `member.put`."""
-        return str(self.__struct_config__.tag)
 
 
 class MemberPut(LeagueChange, frozen=True, tag="member.put"):
@@ -102,6 +94,7 @@ CHANGE_FORMS: Final[Mapping[str, StructForm[Any]]] = MappingProxyType(
         "validator.power": StructForm(
             ValidatorPower, {"did": DID, "power": Integer(0, POWER_MAX)}, {"validator": PROOF}
         ),
+        **TRUST_CHANGE_FORMS,
     }
 )
 """The closed form of each kind of change."""

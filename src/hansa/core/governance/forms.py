@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Generic
 
+import msgspec
+
 from hansa.core.batches import JWS_TYPE, SEQ_MAX
 from hansa.core.closed_json import Integer, Text
 from hansa.core.closed_structs import StructForm, StructT
@@ -23,6 +25,15 @@ TIME_MS: Final = Integer(0, 253_402_300_799_999)
 def jws_text(length_max_chars: int) -> Text:
     """The form of a compact JWS inside a payload."""
     return Text(f"[A-Za-z0-9_.-]{{1,{length_max_chars}}}")
+
+
+class LeagueChange(msgspec.Struct, frozen=True, tag_field="change"):
+    """One change of a proposal."""
+
+    @property
+    def kind(self) -> str:
+        """Its name, as `member.put`."""
+        return str(self.__struct_config__.tag)
 
 
 class SignedForm(Generic[StructT]):

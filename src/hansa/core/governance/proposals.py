@@ -9,9 +9,9 @@ import msgspec
 
 from hansa.core.closed_json import FreeText, Text
 from hansa.core.closed_structs import StructForm
-from hansa.core.governance.changes import CHANGES, LeagueChange
+from hansa.core.governance.changes import CHANGES
 from hansa.core.governance.elements import BASE, BaseElement
-from hansa.core.governance.forms import DID, HASH, HEIGHT, SEQ, TIME_MS, SignedForm
+from hansa.core.governance.forms import DID, HASH, HEIGHT, SEQ, TIME_MS, LeagueChange, SignedForm
 from hansa.core.jws import CompactJws
 
 Choice = Literal["no", "yes"]

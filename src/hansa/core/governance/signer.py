@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hansa.core.clock import Clock
-from hansa.core.governance.changes import LeagueChange
 from hansa.core.governance.elements import BaseElement
+from hansa.core.governance.forms import LeagueChange
 from hansa.core.governance.proposals import PROPOSAL, VOTE, ChangeProposal, Choice, Vote
 from hansa.core.governance.statements import STATEMENT, MemberAction, MemberStatement
 from hansa.core.identifiers import Entropy, uuid7

@@ -42,6 +42,8 @@ class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issuer_burst_s: int = 120
     """How many seconds' worth of it an issuer may publish at once."""
     issuer_bytes_per_day: int = 1_073_741_824
+    elsi_certificate_required: int = 1
+    """Whether a new key of a did:elsi needs a certificate: 1 or 0."""
 
 
 _LIMITS_3: Final[Mapping[str, Form]] = {
@@ -58,7 +60,9 @@ _LIMITS_3: Final[Mapping[str, Form]] = {
 }
 """Under `hansa-ledger/3`."""
 
-_LIMITS_4: Final = dict[str, Form]()
+_LIMITS_4: Final[Mapping[str, Form]] = {
+    "elsi_certificate_required": Integer(0, 1),
+}
 """The further ones under `hansa-ledger/4`; each has a default."""
 
 PARAMETERS: Final = StructForm(LedgerParams, _LIMITS_3, _LIMITS_4)

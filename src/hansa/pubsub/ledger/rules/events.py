@@ -37,7 +37,9 @@ from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import FORM as TRANSACTION_FORM
 from hansa.pubsub.ledger.results import Rule
+from hansa.pubsub.ledger.rules.certificates import EXPIRED, REVOKED, check_publishing_key
 from hansa.pubsub.ledger.rules.kind import CheckContext, Kind, Sender
+from hansa.pubsub.ledger.rules.policies import POLICY_RULES, check_policies
 from hansa.pubsub.ledger.rules.quotas import RULES as QUOTA_RULES
 from hansa.pubsub.ledger.rules.quotas import check_quotas, spend
 from hansa.pubsub.ledger.state import Load, Overlay, StateView
@@ -110,6 +112,8 @@ class EventStep(msgspec.Struct, frozen=True):
 
     content: bytes
     event: LifecycleEvent
+    kid: str
+    """Name of the key that signed its batch."""
 
 
 def _read_batch(compact: str) -> tuple[Batch, CompactJws]:
@@ -142,6 +146,7 @@ def _check_issuer(state: StateView, batch: Batch, parts: CompactJws) -> PublicJw
     jwk = member.key(parts.kid)
     if jwk is None:
         raise KEY.broken(f"{batch.issuer} has no key {parts.kid!r}.")
+    check_publishing_key(state, batch.issuer, parts.kid)
     return jwk
 
 
@@ -181,7 +186,7 @@ def _decode(transaction: EventsTransaction) -> tuple[BatchStep | EventStep, ...]
         raise ROOT.broken("The events are not those that the batch's issuer signed.")
     try:
         events = [
-            EventStep(content, event_of_fields(fields, batch.issuer))
+            EventStep(content, event_of_fields(fields, batch.issuer), parts.kid)
             for content, fields in transaction.events
         ]
     except Refused as error:
@@ -195,6 +200,7 @@ def _check(state: StateView, step: BatchStep | EventStep, context: CheckContext)
         _check_batch(state, step, context)
     else:
         _check_event(state, step.event)
+        check_policies(state, step.event, step.kid)
 
 
 def _check_batch(state: StateView, step: BatchStep, context: CheckContext) -> None:
@@ -256,7 +262,10 @@ EVENTS: Final = Kind(
     check=_check,
     apply=_apply,
 )
-"""The kind `events`."""
+"""The kind `events` under `hansa-ledger/3`, where there are no certificates and no policies."""
+
+EVENTS_4: Final = msgspec.structs.replace(EVENTS, rules=(*RULES, EXPIRED, REVOKED, *POLICY_RULES))
+"""The same, since there are certificates and distribution policies on the ledger."""
 
 _FRAME_BYTES: Final = len(b'{"kind":"events","batch":"","events":[]}')
 """Of a transaction beside its batch, its events, and the commas between these."""

@@ -29,6 +29,9 @@ from hansa.core.canonical import canonical_json
 from hansa.core.closed_json import Record
 from hansa.core.closed_structs import StructForm
 from hansa.core.members import MEMBER
+from hansa.core.trust.certificates import KEY_CERTIFICATE, TRUST_ANCHOR
+from hansa.core.trust.issuers import TRUSTED_ISSUER
+from hansa.core.trust.policies import POLICY_TABLE
 from hansa.pubsub.ledger.commitments.app_hash import (
     NEWEST_RULESET,
     RULESET_3,
@@ -38,7 +41,7 @@ from hansa.pubsub.ledger.commitments.app_hash import (
 from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
 from hansa.pubsub.ledger.genesis import PARAMETERS, PARAMETERS_3
 from hansa.pubsub.ledger.results import TRANSACTION_RULES
-from hansa.pubsub.ledger.rules.events import EVENTS
+from hansa.pubsub.ledger.rules.events import EVENTS, EVENTS_4
 from hansa.pubsub.ledger.rules.kind import Kind
 from hansa.pubsub.ledger.state import Overlay
 
@@ -84,12 +87,16 @@ RULES_3: Final = Ruleset(
 
 RULES_4: Final = Ruleset(
     RULESET_4,
-    (EVENTS,),
+    (EVENTS_4,),
     {
+        "certificate": KEY_CERTIFICATE,
         "issuer": ISSUER,
         "member": MEMBER,
         "misbehavior": MISBEHAVIOR,
         "parameters": PARAMETERS,
+        "policies": POLICY_TABLE,
+        "trust_anchor": TRUST_ANCHOR,
+        "trusted_issuer": TRUSTED_ISSUER,
         "validator": VALIDATOR,
     },
 )
