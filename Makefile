@@ -21,10 +21,10 @@ PIN := engine/go.mod engine/go.sum engine/compile_engine.py
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench kits sim thief fuzz soak golden docs lock clean distclean
+.PHONY: help setup demo test lint format bench kits sim thief fuzz league-tests soak golden docs lock clean distclean
 
 help: ## list what can be done
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMPS)/hansa ## set up .venv, with the locked packages and the engine
 	@:
@@ -63,6 +63,9 @@ fuzz: setup ## draw many requests to the APIs, and many bytes for the ledger (EX
 	@SCHEMATHESIS_EXAMPLES=$(EXAMPLES) FAULTS=$$((5 * $(EXAMPLES))) $(BIN)/pytest --timeout 0 \
 		tests/conformance/test_descriptions.py tests/conformance/test_refusals.py \
 		tests/conformance/test_links.py tests/conformance/test_league_descriptions.py $(ARGS)
+
+league-tests: setup ## run all tests with real processes, all scenarios too (takes an hour)
+	@SCENARIOS=all $(BIN)/pytest tests/league -m league -s --timeout 0 $(ARGS)
 
 soak: setup ## run a league of four under all attacks at once, for SOAK_S seconds
 	@SOAK_S=$(SOAK_S) $(BIN)/pytest tests/soak -m league -s $(ARGS)

@@ -115,7 +115,7 @@ def register_second_engine(
     added = EngineKey.generate()
     cards = [read_card(each.folder / CARD) for each in members]
     at = members.index(member)
-    cards[at] = _with_node_id(cards[at], added.node_id)
+    cards[at] = with_node_id(cards[at], added.node_id)
     (member.folder / CARD).write_bytes(msgspec.json.encode(cards[at]))
     chain_id = load_genesis(member.folder)[1].chain_id
     document = msgspec.json.decode(league_genesis(cards, chain_id, CLOCK.now()))
@@ -127,7 +127,8 @@ def register_second_engine(
     return added
 
 
-def _with_node_id(card: MemberCard, node_id: str) -> MemberCard:
+def with_node_id(card: MemberCard, node_id: str) -> MemberCard:
+    """A card with a further node id of its member."""
     registered: Member = card.member
     node_ids = (*registered.node_ids, node_id)
     return msgspec.structs.replace(card, member=msgspec.structs.replace(registered, node_ids=node_ids))

@@ -67,13 +67,29 @@ class Answer:
 
 
 class RunningMember:
-    """One marketplace of the league."""
+    """One marketplace of the league.
 
-    def __init__(self, folder: Path, port: int, session: aiohttp.ClientSession) -> None:
+    Args:
+        folder: Its folder.
+        port: Where it serves HTTP.
+        session: For requests to it.
+        host: Where it serves HTTP.
+        launcher: What its command line begins with, as `ip netns exec NAME`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        session: aiohttp.ClientSession,
+        host: str = HOST,
+        launcher: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.name = folder.name
         self.port = port
-        self.url = f"http://{HOST}:{port}"
+        self.url = f"http://{host}:{port}"
+        self._launcher = launcher
         self.log = folder.with_name(f"{folder.name}.log")
         self.process: asyncio.subprocess.Process | None = None
         self._session = session
@@ -93,15 +109,23 @@ class RunningMember:
         *,
         with_token: bool = False,
         headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> Answer:
-        """Send a request; `body` is sent as JSON unless it is bytes."""
+        """Send a request; `body` is sent as JSON unless it is bytes.
+
+        Raises:
+            TimeoutError: when there is no answer within `timeout_s`, by default that of the session.
+        """
         sent = dict(headers or {})
         if with_token:
             sent["Authorization"] = f"Bearer {self.token}"
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
         data = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
-        async with self._session.request(method, self.url + path, data=data, headers=sent) as answer:
+        async with (
+            asyncio.timeout(timeout_s),
+            self._session.request(method, self.url + path, data=data, headers=sent) as answer,
+        ):
             return Answer(answer.status, answer.headers, await answer.read())
 
     async def get(self, path: str, **options: Any) -> Answer:
@@ -152,6 +176,7 @@ class RunningMember:
         assert self.process is None or self.process.returncode is not None, f"{self.name} runs already"
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
+                *self._launcher,
                 *command,
                 str(self.folder),
                 stdin=asyncio.subprocess.DEVNULL,

@@ -5,42 +5,20 @@ A small file system of its own, filled to the last byte while everything runs.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from hansa.core.errors import EXIT_STATUS, Code
+from tests.league.disks import Disk, DiskMissing, mounted_disk
 from tests.league.harness import OFFERINGS, League, RunningMember, league, wait_until
 
 pytestmark = [pytest.mark.league, pytest.mark.timeout(300)]
 
-DISK_SIZE_MB = 160
-CHUNK = b"\0" * 1_048_576
 PATIENCE_S = 30.0
 RECOVERY_S = 90.0
-
-
-class Disk:
-    """A file system in memory."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._filler = folder / "filler"
-
-    def fill(self, leave_bytes: int = 0) -> None:
-        """Leave so many bytes to others."""
-        with self._filler.open("ab", buffering=0) as filler:
-            while (free := shutil.disk_usage(self.folder).free) > leave_bytes:
-                filler.write(CHUNK[: min(len(CHUNK), free - leave_bytes)])
-
-    def free(self) -> None:
-        """Give everything back."""
-        self._filler.unlink()
 
 
 MountDisk = Callable[[Path], Disk]
@@ -49,30 +27,20 @@ MountDisk = Callable[[Path], Disk]
 @pytest.fixture
 def mount_disk() -> Iterator[MountDisk]:
     """A function that puts what is in a folder on a file system of its own."""
-    mounted: list[Path] = []
+    with contextlib.ExitStack() as disks:
 
-    def mount(folder: Path) -> Disk:
-        original = folder.with_name(f"{folder.name}.kept")
-        folder.rename(original)
-        folder.mkdir(mode=0o700)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE_MB}m,mode=700", "hansa-test", str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
-        mounted.append(folder)
-        shutil.copytree(original, folder, dirs_exist_ok=True)
-        return Disk(folder)
+        def mount(folder: Path) -> Disk:
+            try:
+                return disks.enter_context(mounted_disk(folder))
+            except DiskMissing as error:
+                pytest.skip(str(error))
 
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S607
+        yield mount
 
 
 @pytest.fixture
 async def four(tmp_path: Path) -> AsyncIterator[League]:
     """Four members that do not run yet."""
-    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small file system needs Linux and root")
     async with league(tmp_path / "league", 4, is_started=False) as made:
         yield made
 

@@ -1,0 +1,176 @@
+"""How each perturbation is begun and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from functools import singledispatch
+from pathlib import Path
+
+import msgspec
+
+from hansa.pubsub.engine import EngineKey
+from tests.golden.environments import TOP
+from tests.league.disks import Disk
+from tests.league.further_engines import double, stranger
+from tests.league.harness import RunningMember, wait_until
+from tests.league.scenarios.deploy import start_command
+from tests.league.scenarios.hosts import Net
+from tests.league.scenarios.manifest import (
+    AnyPerturbation,
+    Degrade,
+    Double,
+    FillDisk,
+    Flood,
+    Kill,
+    Partition,
+    Pause,
+    Restart,
+    Scenario,
+    Stranger,
+)
+
+READY_TIMEOUT_S = 90.0
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """What perturbations work on."""
+
+    scenario: Scenario
+    folder: Path
+    members: tuple[RunningMember, ...]
+    net: Net
+    disks: dict[int, Disk]
+    double_key: EngineKey | None
+
+    def picked(self, numbers: Sequence[int]) -> list[RunningMember]:
+        """Members by their numbers."""
+        return [self.members[number - 1] for number in numbers]
+
+    @property
+    def honest(self) -> list[RunningMember]:
+        """The honest members."""
+        return self.picked(self.scenario.honest)
+
+    async def start(self, numbers: Sequence[int]) -> None:
+        """Start members, without waiting for them."""
+        for number in numbers:
+            await self.members[number - 1].start(command=start_command(self.scenario, number))
+
+
+@singledispatch
+def perturbed(perturbation: AnyPerturbation, stage: Stage) -> contextlib.AbstractAsyncContextManager[None]:
+    """The time of a perturbation: it lasts as long as the block of the context manager."""
+    raise AssertionError(f"{type(perturbation).__name__} has no act", stage)
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _kill(perturbation: Kill, stage: Stage) -> AsyncIterator[None]:
+    victims = stage.picked(perturbation.members)
+    for member in victims:
+        assert member.process is not None
+        member.process.kill()
+    await asyncio.gather(*(member.process.wait() for member in victims if member.process))
+    yield
+    await stage.start(perturbation.members)
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _restart(perturbation: Restart, stage: Stage) -> AsyncIterator[None]:
+    await asyncio.gather(*(member.stop() for member in stage.picked(perturbation.members)))
+    yield
+    await stage.start(perturbation.members)
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _pause(perturbation: Pause, stage: Stage) -> AsyncIterator[None]:
+    pids = [
+        await member.pid(role) for member in stage.picked(perturbation.members) for role in perturbation.roles
+    ]
+    assert all(pids), "what is paused runs"
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):  # its watch may have ended it
+                os.kill(pid, signal.SIGCONT)
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _degrade(perturbation: Degrade, stage: Stage) -> AsyncIterator[None]:
+    await stage.net.degrade(perturbation.members, perturbation.loss, perturbation.delay_ms)
+    yield
+    await stage.net.degrade(perturbation.members, 0, 0)
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _partition(perturbation: Partition, stage: Stage) -> AsyncIterator[None]:
+    await stage.net.partition(perturbation.groups)
+    yield
+    await stage.net.partition([])
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _fill_disk(perturbation: FillDisk, stage: Stage) -> AsyncIterator[None]:
+    disk = stage.disks[perturbation.member]
+    disk.fill()
+    yield
+    disk.free()
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _double(perturbation: Double, stage: Stage) -> AsyncIterator[None]:
+    assert stage.double_key is not None
+    guilty = stage.members[perturbation.member - 1]
+
+    async def is_convicted() -> bool:
+        status = await stage.honest[0].status()
+        return guilty.name in {one["name"] for one in status["misbehavior"]}
+
+    async with double(stage.folder / "double", guilty, stage.double_key, stage.honest):
+        await wait_until(is_convicted, "the double is convicted", READY_TIMEOUT_S, stage.honest)
+        yield
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _stranger(perturbation: Stranger, stage: Stage) -> AsyncIterator[None]:
+    del perturbation
+    async with stranger(stage.folder / "stranger", stage.honest) as engine:
+        await engine.wait_until_stopped(1, READY_TIMEOUT_S)
+        yield
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _flood(perturbation: Flood, stage: Stage) -> AsyncIterator[None]:
+    folder = stage.members[perturbation.member - 1].folder
+    victims = [member.url for member in stage.honest]
+    async with contextlib.AsyncExitStack() as stack:
+        for number, way in enumerate(perturbation.ways):
+            command = ("-m", "tests.soak.attacker", way, str(folder), str(number), *victims)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+            stack.push_async_callback(_end, process)
+        yield
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    assert process.returncode is None, "the attack goes on until it is ended"
+    process.terminate()
+    await process.wait()
