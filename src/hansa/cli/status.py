@@ -90,7 +90,7 @@ def facts_of(report: Report) -> dict[str, str]:
         "DID": text_of(report.get("did")),
         "version": f"{text_of(report.get('version'))}, up {duration_text(float(report.get('uptime_s') or 0))}",
         "ledger": _ledger(report),
-        "rules": f"{text_of(report.get('ruleset'))} ({text_of(report.get('rules_digest'))[:16]})",
+        "rules": _rules(report),
         "here": f"followed to {number(report, 'followed_to')}, lag {number(report, 'lag')}, "
         f"{number(report, 'unpublished')} changes to publish"
         + (
@@ -119,6 +119,20 @@ def facts_of(report: Report) -> dict[str, str]:
     return facts
 
 
+def _rules(report: Report) -> str:
+    """By which rules the league judges, and by which it will."""
+    current = f"{text_of(report.get('ruleset'))} ({text_of(report.get('rules_digest'))[:16]})"
+    plan = report.get("upgrade")
+    if not isinstance(plan, dict):
+        return current
+    engine = f" with engine {text_of(plan['engine'])}" if plan.get("engine") else ""
+    ready = len(_list(plan, "ready"))
+    return (
+        f"{current}; {text_of(plan.get('ruleset'))}{engine} from block {number(plan, 'height')} on, "
+        f"{ready} members ready"
+    )
+
+
 def _public_facts(report: Report) -> dict[str, str]:
     conditions = _list(report, "conditions")
     return {
@@ -126,7 +140,7 @@ def _public_facts(report: Report) -> dict[str, str]:
         + (f": {', '.join(map(text_of, conditions))}" if conditions else ""),
         "DID": text_of(report.get("did")),
         "ledger": f"height {number(report, 'height')}, position {number(report, 'position')}",
-        "rules": f"{text_of(report.get('ruleset'))} ({text_of(report.get('rules_digest'))[:16]})",
+        "rules": _rules(report),
         "more": "an operator's token shows the rest (--token)",
     }
 

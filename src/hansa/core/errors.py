@@ -85,6 +85,7 @@ class Code(StrEnum):
     STORE_NEWER = "store-newer"
     LEDGER_OLDER = "ledger-older"
     RULES_DIFFER = "rules-differ"
+    UPGRADE_NEEDED = "upgrade-needed"
     STORE_DAMAGED = "store-damaged"
     STORE_FOREIGN = "store-foreign"
     ENGINE_MISSING = "engine-missing"
@@ -139,6 +140,7 @@ EXIT_STATUS: Final[dict[Code, int]] = {
     Code.BACKUP_INVALID: 15,
     Code.RULES_DIFFER: 16,
     Code.STORE_FOREIGN: 17,
+    Code.UPGRADE_NEEDED: 18,
 }
 """Exit status of a command that ends with the code; 1 for every other.
 

@@ -2,10 +2,14 @@
 
 The engine is started after the application that it talks to, and stopped before it. Both are started again
 when they end; an engine whose application has ended is killed, because it is of no use alone.
+
+An application that ends because this release cannot judge the next block (`Code.UPGRADE_NEEDED`) is not
+started again, and neither is its engine. The marketplace goes on serving its catalogue, and says so.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,6 +18,7 @@ from typing import Final
 import structlog
 
 from hansa.core.clock import Clock
+from hansa.core.errors import EXIT_STATUS, Code, Fatal
 from hansa.core.http import HttpClient
 from hansa.core.members import Member
 from hansa.node.folder import LEDGER, LEDGER_STATE
@@ -31,17 +36,21 @@ from hansa.pubsub.engine import (
     EngineWatch,
     Exit,
     Supervised,
+    engine_build,
     engine_environment,
     engine_spec,
     json_relay,
     supervised_engine,
     write_home,
 )
+from hansa.pubsub.engine.relay import parse_line
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.waiting import waiting_max
 
 MEMBERS_MIN: Final = 64
 """The engine has room for what waits of so many members, that the league can grow without a restart of it."""
+
+UPGRADE_STATUS: Final = EXIT_STATUS[Code.UPGRADE_NEEDED]
 
 log = structlog.get_logger("hansa.node")
 
@@ -131,12 +140,38 @@ class Children:
     async def run_application(self) -> None:
         """Keep the ledger application running, until cancelled."""
         await self.application.start()
-        await self.application.wait_until_ended()
+        try:
+            await self.application.wait_until_ended()
+        except Fatal:
+            if not self.is_upgrade_needed:
+                raise
+        if self.is_upgrade_needed:
+            log.error("upgrade_needed", reason=self.upgrade_message)
+            await self.engine.stop()
+            await _forever()
 
     async def run_engine(self) -> None:
         """Keep the engine running, until cancelled."""
-        await self.engine.start()
-        await self.engine.wait_until_ended()
+        if not self.is_upgrade_needed:
+            await self.engine.start()
+            await self.engine.wait_until_ended()
+        if self.is_upgrade_needed:
+            await _forever()
+
+    @property
+    def is_upgrade_needed(self) -> bool:
+        """Whether the application has ended because this release cannot judge the next block."""
+        ended = self.application.last_exit
+        return ended is not None and ended.status == UPGRADE_STATUS and self.application.pid is None
+
+    @property
+    def upgrade_message(self) -> str | None:
+        """What the application said when it ended for that reason; None while it runs."""
+        if not self.is_upgrade_needed:
+            return None
+        lines = (parse_line(line) for line in reversed(self.application.last_lines))
+        reason = next((str(line["reason"]) for line in lines if line is not None and "reason" in line), None)
+        return reason or "This release cannot judge the next block of the ledger."
 
     async def watch_engine(self, progress: Callable[[], Awaitable[EngineProgress]]) -> None:
         """Restart an engine that makes no progress, until cancelled."""
@@ -194,9 +229,17 @@ def _application_spec(settings: Settings, environment: Mapping[str, str]) -> Chi
             *command,
             *("--state", LEDGER_STATE.name, "--socket", ABCI_SOCKET),
             *("--blocks-retained", str(settings.ledger_blocks_retained)),
+            *("--engine", engine_build().cometbft),
+            *("--switch-height", str(settings.ledger_upgrade_height)),
         ),
         folder=LEDGER,
         environment={**engine_environment(environment), "PYTHONPATH": os.pathsep.join(sys.path)},
         stop_timeout_s=settings.limits.stop_timeout_s,
         restart_backoff_max_s=settings.limits.restart_backoff_max_s,
+        final_statuses=frozenset({UPGRADE_STATUS}),
     )
+
+
+async def _forever() -> None:
+    """Wait until cancelled."""
+    await asyncio.Event().wait()

@@ -19,7 +19,7 @@ from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks, TaskState
 from hansa.node.validator.guard import ValidatorGuard, ValidatorStatus
 from hansa.portal import Overview
-from hansa.pubsub.bus import LedgerStatus
+from hansa.pubsub.bus import LedgerStatus, PlannedUpgrade
 from hansa.pubsub.engine import ChildState, Supervised
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.replication import OriginProgress, ReplicationCounters, ReplicationView
@@ -171,6 +171,8 @@ class PublicStatus(msgspec.Struct, frozen=True):
     app_hash: str | None
     ruleset: str | None
     rules_digest: str | None
+    upgrade: PlannedUpgrade | None
+    """A change of rules that the members have decided on, and who is ready for it."""
     powers: tuple[MemberPower, ...]
     misbehavior: tuple[ReportedMisbehavior, ...]
     peer_names: tuple[str, ...]
@@ -205,6 +207,8 @@ class StatusReport(msgspec.Struct, frozen=True):
     """Name of the rules by which the league judges."""
     rules_digest: str | None
     """SHA-256 of their declarations: members of a league show the same."""
+    upgrade: PlannedUpgrade | None
+    """A change of rules that the members have decided on, and who is ready for it."""
     powers: tuple[MemberPower, ...]
     """Voting power of each member that runs a validator."""
     misbehavior: tuple[ReportedMisbehavior, ...]
@@ -358,6 +362,7 @@ class StatusReporter:
             app_hash=ledger.app_hash if ledger else None,
             ruleset=ledger.ruleset if ledger else None,
             rules_digest=ledger.rules_digest if ledger else None,
+            upgrade=ledger.upgrade if ledger else None,
             powers=self._powers(ledger),
             misbehavior=self._misbehavior(ledger),
             peer_names=self._peer_names(ledger),
@@ -386,6 +391,7 @@ class StatusReporter:
             app_hash=ledger.app_hash if ledger else None,
             ruleset=ledger.ruleset if ledger else None,
             rules_digest=ledger.rules_digest if ledger else None,
+            upgrade=ledger.upgrade if ledger else None,
             powers=self._powers(ledger),
             misbehavior=self._misbehavior(ledger),
             peers=ledger.peers if ledger else None,

@@ -76,8 +76,10 @@ from hansa.node.tasks import BackgroundTasks
 from hansa.node.validator.guard import ValidatorGuard
 from hansa.portal import PortalRoutes
 from hansa.pubsub.cometbft import CometBftBus
-from hansa.pubsub.engine import RPC_SOCKET
+from hansa.pubsub.engine import RPC_SOCKET, engine_build
 from hansa.pubsub.ledger.reading import RegistryState
+from hansa.pubsub.ledger.rules.rulesets import RULESETS
+from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.continuity.binding import bind_store, is_continued
@@ -266,7 +268,11 @@ def status_parts(
     health = HealthReporter(
         *(settings.did, ledger, registry, view, lambda: publisher.problem),
         lambda: replication.follower.is_ledger_behind,
-        *(children.guard, children.blocks, clock),
+        guard=children.guard,
+        blocks=children.blocks,
+        release=Release(tuple(RULESETS), engine_build().cometbft),
+        stopped_because=lambda: children.upgrade_message,
+        clock=clock,
     )
     done = partial(counters, publisher, replication.follower, replication.retriever, replication.walk)
     reporter = StatusReporter(

@@ -100,6 +100,18 @@ class Misbehavior(msgspec.Struct, frozen=True):
         return f"{self.address}/{self.height:016d}/{self.kind}"
 
 
+class PlannedUpgrade(msgspec.Struct, frozen=True):
+    """From which block on the members have decided to judge by other rules."""
+
+    height: int
+    """Of the first block that is judged by them."""
+    ruleset: str
+    engine: str = ""
+    """The oldest version of the engine that may run from then on; empty: any."""
+    ready: tuple[str, ...] = ()
+    """DIDs of the members that have stated to be ready for it."""
+
+
 class LedgerStatus(msgspec.Struct, frozen=True):
     """The state of the ledger, as this member sees it."""
 
@@ -122,6 +134,8 @@ class LedgerStatus(msgspec.Struct, frozen=True):
     """Voting power by the address of a validator, for each since the genesis."""
     misbehavior: tuple[Misbehavior, ...] = ()
     """Evidence against validators, in the order of their addresses."""
+    upgrade: PlannedUpgrade | None = None
+    """A change of rules that is to come."""
 
 
 class BusReads(Protocol):

@@ -136,6 +136,7 @@ class CometBftBus(LedgerBus):
                 rules_digest=rules_digest(head.ruleset),
                 powers=head.powers,
                 misbehavior=head.misbehavior,
+                upgrade=head.upgrade,
                 time=time_text(head.time_ms) if head.height else None,
                 catching_up=bool(status["sync_info"]["catching_up"]),
                 peers=int(network["n_peers"]),

@@ -111,6 +111,7 @@ class MemoryBus(LedgerBus):
             rules_digest=rules_digest(head.ruleset),
             powers=head.powers,
             misbehavior=head.misbehavior,
+            upgrade=head.upgrade,
             time=time_text(head.time_ms) if head.height else None,
             catching_up=False,
             peers=len(self._ledger.application.state.members) - 1,

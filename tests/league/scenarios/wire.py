@@ -25,12 +25,14 @@ import selectors
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from hansa.core.clock import SystemClock
+
+CLOCK: Final = SystemClock()
 TUN_SET_INTERFACE: Final = 0x400454CA
 TUN_WITHOUT_HEADER: Final = 0x1001
 """`IFF_TUN | IFF_NO_PI` of `if_tun.h`."""
@@ -102,12 +104,12 @@ class Wire:
             write(receiver.device, packet)
         elif len(self._late) < DELAYED_MAX:
             self._count += 1
-            heapq.heappush(self._late, (time.monotonic() + delay_s, self._count, receiver.device, packet))
+            heapq.heappush(self._late, (CLOCK.monotonic() + delay_s, self._count, receiver.device, packet))
 
     def deliver(self) -> float | None:
         """Deliver what is due; the time until the next is, in seconds."""
         while self._late:
-            wait_s = self._late[0][0] - time.monotonic()
+            wait_s = self._late[0][0] - CLOCK.monotonic()
             if wait_s > 0:
                 return wait_s
             write(*heapq.heappop(self._late)[2:])

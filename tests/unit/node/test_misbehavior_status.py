@@ -14,6 +14,7 @@ from hansa.core.clock import ManualClock
 from hansa.node.health import BlockProgress, HealthReporter
 from hansa.pubsub.bus import LedgerStatus, Misbehavior
 from hansa.pubsub.ledger.commitments.stored import validator_address
+from hansa.pubsub.ledger.rules.upgrades import Release
 from tests.contract.origins import Origin
 
 LUBECK, BERGEN = Origin("lubeck").member, Origin("bergen").member
@@ -46,6 +47,8 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
         publication_problem=lambda: None,
         is_ledger_behind=lambda: False,
         blocks=BlockProgress(clock, lambda: 60.0),
+        release=Release(("hansa-ledger/4",)),
+        stopped_because=lambda: None,
         clock=clock,
         **parts,
     )

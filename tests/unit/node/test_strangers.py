@@ -13,6 +13,7 @@ from tests.support.whole import Whole, open_whole
 
 PUBLIC = {
     "name", "did", "endpoint", "time", "status", "is_ready", "conditions", "height", "position", "app_hash", "ruleset", "rules_digest",
+    "upgrade",
     "powers", "misbehavior", "peer_names", "entities",
 }  # fmt: skip
 INSIDE = (

@@ -107,6 +107,18 @@ async def test_a_killed_child_is_started_again(child: Callable[..., Supervised],
     assert lines == ["ready", "ready"]
 
 
+async def test_a_child_with_a_final_status_is_not_started_again(
+    child: Callable[..., Supervised], lines: list[str]
+) -> None:
+    supervised = child("echo why; exit 18", restart_backoff_min_s=0.01, final_statuses=frozenset({18}))
+    await supervised.start()
+    with pytest.raises(Fatal, match="status 18"):
+        await supervised.wait_until_ended()
+    assert supervised.starts == 1
+    assert supervised.state is ChildState.FAILED
+    assert lines == ["why"]
+
+
 async def test_a_stopped_child_stays_stopped(child: Callable[..., Supervised]) -> None:
     supervised = child(FOREVER)
     await supervised.start()

@@ -81,6 +81,7 @@ FIELD_TEXTS: Final[Mapping[str, str]] = {
     "region": "Regions in which the entity applies.",
     "restarts": "How often the task was started again.",
     "rules_digest": "SHA-256 of the rules by which the league judges; members show the same.",
+    "upgrade": "The change of rules that the members have decided on, with the members that are ready for it; null without one.",
     "ruleset": "Name of the rules by which the league judges.",
     "section": "What leads from this part of the state to the application hash.",
     "since": "Time since which it is so.",

@@ -15,7 +15,7 @@ import msgspec
 
 from hansa.core.errors import Code
 from hansa.core.members import Member
-from hansa.pubsub.bus import LedgerStatus
+from hansa.pubsub.bus import LedgerStatus, PlannedUpgrade
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.replication import OriginProgress
 
@@ -45,6 +45,8 @@ class ConditionCode(StrEnum):
     REPLICAS_DEFERRED = "replicas-deferred"
     REPLICAS_REJECTED = "replicas-rejected"
     RETRIEVALS_NOT_ALLOWED = "retrievals-not-allowed"
+    UPGRADE_PLANNED = "upgrade-planned"
+    UPGRADE_NEEDED = "upgrade-needed"
     VALIDATOR_OBSERVES = "validator-observes"
     VALIDATOR_DOUBLE = "validator-double"
     VALIDATOR_POWER_LOST = "validator-power-lost"
@@ -112,6 +114,20 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
             "When the league is on a private network: `allow_private_networks = true` in `hansa.toml`, and restart. "
             "Otherwise that member registered a wrong endpoint."
         ),
+    ),
+    ConditionCode.UPGRADE_PLANNED: (
+        (
+            "The members have decided to go on by other rules from a block on, and this release does not have them, or "
+            "its engine is too old. Until then it takes part as ever."
+        ),
+        "Install a release that has them before that block: docs/operators/upgrade.md.",
+    ),
+    ConditionCode.UPGRADE_NEEDED: (
+        (
+            "The ledger stands still here, because this release cannot judge the next block. The catalogue is served; "
+            "nothing is published, and nothing comes from the others."
+        ),
+        "Install a release that can, or set what the reason names, and restart: docs/operators/upgrade.md.",
     ),
     ConditionCode.VALIDATOR_OBSERVES: (
         "The validator follows the ledger and signs nothing, as after a restore.",
@@ -203,6 +219,26 @@ def _connection(view: LeagueView) -> str | None:
         f"members with {connected} of {total} of the voting power are connected, and more than 2/3 is needed; "
         f"not connected: {shown}"
     )
+
+
+def upgrade_conditions(
+    plan: PlannedUpgrade | None, lacking: str | None, stopped_because: str | None
+) -> tuple[Condition, ...]:
+    """Whether this release can go on with the league.
+
+    Args:
+        plan: What the members have decided.
+        lacking: What this release lacks for it, in words; None: nothing.
+        stopped_because: Why the ledger stands still here already.
+    """
+    if stopped_because is not None:
+        return (Condition(ConditionCode.UPGRADE_NEEDED, stopped_because),)
+    if plan is None or lacking is None:
+        return ()
+    message = (
+        f"from block {plan.height:,} on the league judges by {plan.ruleset}; this release lacks {lacking}"
+    )
+    return (Condition(ConditionCode.UPGRADE_PLANNED, message),)
 
 
 def publication_conditions(problem: Code | None, events_waiting: int, refused: int) -> tuple[Condition, ...]:

@@ -18,10 +18,12 @@ from hansa.node.health.conditions import (
     publication_conditions,
     retrieval_conditions,
     store_conditions,
+    upgrade_conditions,
 )
 from hansa.node.ledger_view import FRESH_FOR_S, LedgerView
 from hansa.node.validator.guard import ValidatorGuard
 from hansa.pubsub.bus import LedgerStatus
+from hansa.pubsub.ledger.rules.upgrades import Release, UpgradePlan
 from hansa.replication import ReplicationView
 from hansa.replication.registry import MemberRegistry
 
@@ -39,6 +41,8 @@ class HealthReporter:
         publication_problem: Of the last submission.
         guard: Of the validator.
         blocks: When the last block came.
+        release: What this installation has.
+        stopped_because: Why the ledger stands still here until an upgrade; None while it does not.
         clock: For how long an answer is fresh.
     """
 
@@ -52,6 +56,8 @@ class HealthReporter:
         is_ledger_behind: Callable[[], bool],
         guard: ValidatorGuard,
         blocks: BlockProgress,
+        release: Release,
+        stopped_because: Callable[[], str | None],
         clock: Clock,
     ) -> None:
         self._did = did
@@ -62,6 +68,8 @@ class HealthReporter:
         self._is_ledger_behind = is_ledger_behind
         self._guard = guard
         self.blocks = blocks
+        self._release = release
+        self._stopped_because = stopped_because
         self._clock = clock
         self._updating = asyncio.Lock()
         self._updated_at_s: float | None = None
@@ -91,8 +99,16 @@ class HealthReporter:
             *publication_conditions(self._publication_problem(), gauges.outbox, gauges.refused),
             *store_conditions(gauges.lost, is_ledger_behind=self._is_ledger_behind()),
             *retrieval_conditions(origins),
+            *self._upgrade_conditions(ledger),
             *self._validator_conditions(ledger),
         )
+
+    def _upgrade_conditions(self, ledger: LedgerStatus | None) -> tuple[Condition, ...]:
+        plan = ledger.upgrade if ledger is not None else None
+        lacking = None
+        if plan is not None:
+            lacking = self._release.lacks(UpgradePlan(plan.height, plan.ruleset, plan.engine))
+        return upgrade_conditions(plan, lacking, self._stopped_because())
 
     def _league(self, ledger: LedgerStatus, events_waiting: int) -> LeagueView:
         self.blocks.note_height(ledger.height)

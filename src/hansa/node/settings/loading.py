@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True):
     p2p_external_address: str
     persistent_peers: tuple[str, ...]
     ledger_blocks_retained: int
+    ledger_upgrade_height: int
     single_machine: bool
     allow_private_networks: bool
     log_level: LogLevel
@@ -87,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True):
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 MINIMA: Final = {
     "ledger_blocks_retained": 0,
+    "ledger_upgrade_height": 0,
     "entity_size_max_bytes": ENTITY_SIZE_MAX_BYTES,
     "retrieval_size_max_bytes": 2 * ENTITY_SIZE_MAX_BYTES,
 }

@@ -206,6 +206,14 @@ OWN_SETTINGS: Final = (
         1_000_000,
     ),
     Setting(
+        "ledger_upgrade_height",
+        "whole number",
+        0,
+        "For a league that was founded under `hansa-ledger/3`: the block from which on it judges by `hansa-ledger/4`, the same "
+        "at all members; 0: none. See docs/operators/upgrade.md. Later rules are decided by vote.",
+        250_000,
+    ),
+    Setting(
         "single_machine",
         "truth value",
         False,

@@ -77,6 +77,8 @@ class ChildSpec(msgspec.Struct, frozen=True):
     stable_after_s: float = 10.0
     failures_max: int | None = None
     """Failures in a row after which it is not started again; None: no limit."""
+    final_statuses: frozenset[int] = frozenset()
+    """Exit statuses after which starting it again is no use."""
 
 
 class Exit(msgspec.Struct, frozen=True):
@@ -205,7 +207,7 @@ class Supervised:
         try:
             while True:
                 await self._watch()
-                if self._stop.is_set() or not await self._begin_again():
+                if self._stop.is_set() or self._is_final() or not await self._begin_again():
                     return
         finally:
             await self._end(signal.SIGKILL)
@@ -228,6 +230,14 @@ class Supervised:
         log("child_ended", status=process.returncode, uptime_s=self.last_exit.uptime_s)
         if self._on_exit is not None:
             self._on_exit(self.last_exit)
+
+    def _is_final(self) -> bool:
+        """Whether the child ended with a status after which it is not started again."""
+        if self.last_exit is None or self.last_exit.status not in self.spec.final_statuses:
+            return False
+        self._state = ChildState.FAILED
+        self._logger.error("child_given_up", status=self.last_exit.status)
+        return True
 
     async def _begin_again(self) -> bool:
         """Start the child after a pause, and after longer ones while that fails; False when it shall end."""

@@ -33,24 +33,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=0,
         help="how many of the last blocks the engine retains; 0: all",
     )
+    parser.add_argument(
+        "--engine", default="", metavar="VERSION", help="version of the engine, such as v0.40.0"
+    )
+    parser.add_argument(
+        "--switch-height",
+        type=int,
+        default=0,
+        help="the block from which on hansa-ledger/4 judges instead of hansa-ledger/3; 0: none",
+    )
     options = parser.parse_args(arguments)
     restrict_new_files()
     logger = _logger()
     try:
-        uvloop.run(_serve(options.state, options.socket, options.blocks_retained, logger))
+        uvloop.run(_serve(options, logger))
     except HansaError as error:
         logger.error("ledger_application_ends", code=error.code, reason=error.message)
         return error.exit_status
     return 0
 
 
-async def _serve(state_file: Path, socket: Path, blocks_retained: int, logger: FilteringBoundLogger) -> None:
-    state = SqliteState(state_file)
+async def _serve(options: argparse.Namespace, logger: FilteringBoundLogger) -> None:
+    state = SqliteState(options.state)
     try:
-        server = AbciServer(
-            AbciMethods(LedgerApplication(state), SystemClock(), logger, blocks_retained), logger
-        )
-        serving = asyncio.create_task(server.serve(socket))
+        application = LedgerApplication(state, engine=options.engine, switch_height=options.switch_height)
+        if not state.is_empty:
+            application.require_release(state.head.height + 1)
+        methods = AbciMethods(application, SystemClock(), logger, options.blocks_retained)
+        serving = asyncio.create_task(AbciServer(methods, logger).serve(options.socket))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, serving.cancel)

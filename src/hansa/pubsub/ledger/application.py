@@ -17,9 +17,11 @@ from collections.abc import Iterable, Mapping
 
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.pubsub.ledger import state_machine
+from hansa.pubsub.ledger.commitments.app_hash import RULESET_3
 from hansa.pubsub.ledger.genesis import check_engine_validators, read_app_state
 from hansa.pubsub.ledger.results import FAULT
 from hansa.pubsub.ledger.rules.rulesets import RULESETS, Ruleset
+from hansa.pubsub.ledger.rules.upgrades import Release, is_switch, planned_upgrade
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state import BlockEffects
 from hansa.pubsub.ledger.state_machine import Block, Proposal
@@ -33,10 +35,22 @@ class LedgerApplication:
     Args:
         state: The committed state.
         rulesets: Those by which it can judge, by name.
+        engine: Version of the engine that calls; empty: not known.
+        switch_height: Of the block from which on `hansa-ledger/4` judges instead of `hansa-ledger/3`, as all
+            operators have set it; 0: none.
     """
 
-    def __init__(self, state: SqliteState, rulesets: Mapping[str, Ruleset] = RULESETS) -> None:
+    def __init__(
+        self,
+        state: SqliteState,
+        rulesets: Mapping[str, Ruleset] = RULESETS,
+        *,
+        engine: str = "",
+        switch_height: int = 0,
+    ) -> None:
         self.state = state
+        self._release = Release(tuple(rulesets), engine)
+        self._switch_height = switch_height
         self._reader = TransactionReader(rulesets)
         self.waiting = WaitingTransactions()
         self._refused: Counter[Code] = Counter()
@@ -101,12 +115,19 @@ class LedgerApplication:
             time_ms: Of the block.
             size_max_bytes: Of its transactions.
         """
-        proposal = Proposal(self.state, time_ms, size_max_bytes, self._reader)
+        height = self.state.head.height + 1
+        self.require_release(height)
+        switches = self._switches_at(height)
+        proposal = Proposal(self.state, time_ms, size_max_bytes, self._reader, switches=switches)
         self.waiting.fill(proposal, candidates)
         return proposal.transactions
 
     def process_proposal(self, block: Block) -> Refused | None:
         """Why a proposed block must be rejected; None when it is valid."""
+        self.require_release(block.height)
+        problem = self._switch_problem(block)
+        if problem is not None:
+            return Refused(Code.UPGRADE_NEEDED, problem)
         verdict = state_machine.process_proposal(self.state, block, self._reader)
         if isinstance(verdict, Refused):
             return verdict
@@ -121,7 +142,8 @@ class LedgerApplication:
         executed.
 
         Raises:
-            Fatal: `Code.STORE_DAMAGED`, when it is not the next block.
+            Fatal: `Code.STORE_DAMAGED`, when it is not the next block; `Code.UPGRADE_NEEDED`, when it is
+                judged by rules that this release does not have, or by others than this member's settings say.
         """
         committed = self.state.head.height
         if block.height <= committed or (committed > 0 and block.height != committed + 1):
@@ -130,11 +152,51 @@ class LedgerApplication:
                 f"The engine is at block {block.height}, the ledger's state at {committed}. They belong together: "
                 "restore both from one moment, or remove the state so that it is rebuilt.",
             )
+        self.require_release(block.height)
+        problem = self._switch_problem(block)
+        if problem is not None:
+            raise Fatal(Code.UPGRADE_NEEDED, problem)
         if self._valid is not None and self._valid[0] == block:
             self._pending = self._valid
         else:
             self._pending = block, state_machine.finalize_block(self.state, block, self._reader)
         return self._pending[1]
+
+    def require_release(self, height: int) -> None:
+        """Check that this release has what the block at a height needs.
+
+        Raises:
+            Fatal: `Code.UPGRADE_NEEDED`.
+        """
+        plan = None if self.state.is_empty else planned_upgrade(self.state)
+        lacking = None if plan is None or height < plan.height else self._release.lacks(plan)
+        if plan is not None and lacking is not None:
+            raise Fatal(
+                Code.UPGRADE_NEEDED,
+                f"By the members' decision the rules {plan.ruleset} judge from block {plan.height} on, and this release "
+                f"lacks {lacking}. Install a release that has it; the ledger goes on from there. "
+                "docs/operators/upgrade.md says how.",
+            )
+
+    def _switches_at(self, height: int) -> bool:
+        """Whether the rules change with a block by the operators' agreement."""
+        return height == self._switch_height and self.state.ruleset == RULESET_3
+
+    def _switch_problem(self, block: Block) -> str | None:
+        """Why the change of rules in a block, or its absence, is not what this member's settings say."""
+        actual = is_switch(self.state.ruleset, block.transactions)
+        if actual is self._switches_at(block.height):
+            return None
+        setting = f"ledger_upgrade_height in hansa.toml is {self._switch_height}"
+        if actual:
+            return (
+                f"The league goes on by the rules hansa-ledger/4 from block {block.height} on, and {setting}. If that is "
+                f"what its operators agreed on, set ledger_upgrade_height = {block.height}, and restart."
+            )
+        return (
+            f"The league goes on by the rules hansa-ledger/3 at block {block.height}, and {setting}. Set what its "
+            "operators agreed on, or remove the setting, and restart."
+        )
 
     def commit(self) -> None:
         """Persist the finalized block.

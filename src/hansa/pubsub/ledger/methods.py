@@ -20,11 +20,8 @@ from hansa.pubsub.ledger.commitments.stored import ValidatorRecord
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, enum_values, message_class
 from hansa.pubsub.ledger.queries import WAITING, check_query
 from hansa.pubsub.ledger.results import CODESPACE, QUERY_NUMBERS, RuleBroken
-from hansa.pubsub.ledger.rules.rulesets import NEWEST, rules_digest
+from hansa.pubsub.ledger.rules.rulesets import NEWEST, RULESETS, rules_digest
 from hansa.pubsub.ledger.state_machine import Block
-
-APP_VERSION: Final = 1
-"""Of the state machine's rules: part of every block's header."""
 
 LOG_LENGTH_MAX_CHARS: Final = 300
 FAULTS_LOGGED_MAX: Final = 10
@@ -103,7 +100,7 @@ class AbciMethods:
             "ResponseInfo",
             data=ruleset,
             version=rules_digest(ruleset),
-            app_version=APP_VERSION,
+            app_version=RULESETS[ruleset].app_version,
             last_block_height=0 if state.is_empty else state.head.height,
             last_block_app_hash=b"" if state.is_empty or not state.head.height else state.head.app_hash,
         )
@@ -120,7 +117,9 @@ class AbciMethods:
         self._logger.info(
             "chain_initialized", chain_id=request.chain_id, members=len(self._application.state.members)
         )
-        return self._message("ResponseInitChain", app_hash=app_hash)
+        # The genesis decides on the rules, and so on the version in the headers, whatever `Info` said before.
+        version = self._version(self._application.state.ruleset)
+        return self._message("ResponseInitChain", app_hash=app_hash, consensus_params=version)
 
     def _query(self, request: Any) -> Any:
         if request.path == WAITING:
@@ -167,6 +166,7 @@ class AbciMethods:
     def _finalize_block(self, request: Any) -> Any:
         block = self._block(request)
         effects = self._application.finalize_block(block)
+        before, ruleset = self._application.state.ruleset, effects.trees.sections.ruleset
         results = [
             self._message("ExecTxResult", **({} if refusal is None else _refused(refusal)))
             for refusal in effects.refusals
@@ -178,7 +178,15 @@ class AbciMethods:
             tx_results=results,
             app_hash=effects.head.app_hash,
             validator_updates=[self._validator_update(validator) for validator in effects.validators],
+            consensus_param_updates=None if ruleset == before else self._version(ruleset),
         )
+
+    def _version(self, ruleset: str) -> Any:
+        """The engine's parameters with the number of a rule set, as the headers of its blocks have it."""
+        params, version = (
+            message_class(f"tendermint.types.{name}") for name in ("ConsensusParams", "VersionParams")
+        )
+        return params(version=version(app=RULESETS[ruleset].app_version))
 
     def _block(self, request: Any) -> Block:
         misbehavior = tuple(self._misbehavior(evidence) for evidence in request.misbehavior)

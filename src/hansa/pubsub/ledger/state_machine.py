@@ -24,6 +24,7 @@ from hansa.core.errors import Refused
 from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.results import FAULT, RuleBroken
 from hansa.pubsub.ledger.rules.misbehavior import punish
+from hansa.pubsub.ledger.rules.upgrades import SWITCH, apply_switch, is_switch
 from hansa.pubsub.ledger.state import BlockEffects, Overlay, StateView
 from hansa.pubsub.ledger.transactions import TransactionReader
 
@@ -94,13 +95,27 @@ class Proposal:
         time_ms: Of the block.
         size_max_bytes: Of its transactions.
         reader: Reads them.
+        switches: Whether the rules change with it, by `SWITCH`.
     """
 
-    def __init__(self, view: StateView, time_ms: int, size_max_bytes: int, reader: TransactionReader) -> None:
+    def __init__(
+        self,
+        view: StateView,
+        time_ms: int,
+        size_max_bytes: int,
+        reader: TransactionReader,
+        *,
+        switches: bool = False,
+    ) -> None:
         self._state = begin_block(view, view.head.height + 1, time_ms, (), reader)
         self._room_bytes = size_max_bytes
         self._reader = reader
         self.transactions: list[bytes] = []
+        if switches:
+            assert self.has_room(SWITCH), "a block has room for its first transaction"
+            apply_switch(self._state)
+            self.transactions.append(SWITCH)
+            self._room_bytes -= len(SWITCH) + _framing_bytes(len(SWITCH))
 
     def has_room(self, raw: bytes) -> bool:
         """Whether a transaction fits into what is left of the block's size."""
@@ -123,8 +138,8 @@ def _framing_bytes(size: int) -> int:
 
 def process_proposal(view: StateView, block: Block, reader: TransactionReader) -> BlockEffects | RuleBroken:
     """The effects of a proposed block, all of whose transactions are valid; or the reason to reject it."""
-    state = begin_block(view, block.height, block.time_ms, block.misbehavior, reader)
-    for raw in block.transactions:
+    state, transactions = _begin(view, block, reader)
+    for raw in transactions:
         refusal = refusal_of(state, raw, reader)
         if refusal is not None:
             return refusal
@@ -134,15 +149,24 @@ def process_proposal(view: StateView, block: Block, reader: TransactionReader) -
 def finalize_block(view: StateView, block: Block, reader: TransactionReader) -> BlockEffects:
     """The effects of a decided block on the state before it."""
     assert block.height > view.head.height, "blocks are executed in order"
-    state = begin_block(view, block.height, block.time_ms, block.misbehavior, reader)
-    refusals: list[Refused | None] = []
-    for raw in block.transactions:
+    state, transactions = _begin(view, block, reader)
+    refusals: list[Refused | None] = [None] * (len(block.transactions) - len(transactions))
+    for raw in transactions:
         try:
             apply_transaction(state, raw, reader)
             refusals.append(None)
         except Refused as refusal:
             refusals.append(refusal)
     return _effects(view, state, refusals)
+
+
+def _begin(view: StateView, block: Block, reader: TransactionReader) -> tuple[Overlay, Sequence[bytes]]:
+    """The state in which a block's transactions are judged, and these, but for the one that changes rules."""
+    state = begin_block(view, block.height, block.time_ms, block.misbehavior, reader)
+    if not is_switch(view.ruleset, block.transactions):
+        return state, block.transactions
+    apply_switch(state)
+    return state, block.transactions[1:]
 
 
 def _effects(view: StateView, state: Overlay, refusals: Sequence[Refused | None]) -> BlockEffects:

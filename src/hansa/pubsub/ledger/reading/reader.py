@@ -25,7 +25,7 @@ from hansa.core.closed_structs import StructForm, StructT
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import committed_event
 from hansa.core.members import MEMBER, Member
-from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage, Misbehavior
+from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage, Misbehavior, PlannedUpgrade
 from hansa.pubsub.ledger.commitments.app_hash import Sections
 from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, bucket_of, decode_claim, record_of
 from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
@@ -34,6 +34,7 @@ from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
 from hansa.pubsub.ledger.reading.proofs import ProofReader
 from hansa.pubsub.ledger.reading.search import EventSearch, check_keys
 from hansa.pubsub.ledger.reading.times import time_text
+from hansa.pubsub.ledger.rules import upgrades
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 
@@ -83,6 +84,8 @@ class LedgerHead(msgspec.Struct, frozen=True):
     """Voting power by the address of a validator."""
     misbehavior: tuple[Misbehavior, ...]
     """Evidence against validators, in the order of their addresses."""
+    upgrade: PlannedUpgrade | None
+    """A change of rules that is to come."""
 
 
 class RegistryState(NamedTuple):
@@ -163,7 +166,15 @@ class LedgerReader:
                 _sections(head).ruleset,
                 {one.address: one.power for one in validators},
                 self._records(_MISBEHAVIOR, MISBEHAVIOR),
+                self._upgrade(),
             )
+
+    def _upgrade(self) -> PlannedUpgrade | None:
+        records = dict(self._tables.records(upgrades.SECTION))
+        if upgrades.PLAN not in records:
+            return None
+        plan = upgrades.PLAN_FORM.read(records[upgrades.PLAN])
+        return PlannedUpgrade(plan.height, plan.ruleset, plan.engine, upgrades.ready_members(records))
 
     def registry(self) -> RegistryState:
         """The members, ordered by DID, and the limits by which the league judges."""

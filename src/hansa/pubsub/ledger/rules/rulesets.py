@@ -43,6 +43,7 @@ from hansa.pubsub.ledger.genesis import PARAMETERS, PARAMETERS_3
 from hansa.pubsub.ledger.results import TRANSACTION_RULES
 from hansa.pubsub.ledger.rules.events import EVENTS, EVENTS_4
 from hansa.pubsub.ledger.rules.kind import Kind
+from hansa.pubsub.ledger.rules.upgrades import PLAN_FORM, switch_rules
 from hansa.pubsub.ledger.state import Overlay
 
 
@@ -55,6 +56,8 @@ class Ruleset(msgspec.Struct, frozen=True):
     """Every kind of transaction."""
     stored: Mapping[str, StructForm[Any] | Record]
     """Forms of the records below `app_hash`, for the digest."""
+    app_version: int
+    """Its number in the headers of blocks (CometBFT's `Version.App`)."""
     begin_block: tuple[Callable[[Overlay], None], ...] = ()
     """What happens in each block after its evidence and before its transactions, in this order."""
 
@@ -83,6 +86,7 @@ RULES_3: Final = Ruleset(
         "parameters": PARAMETERS_3,
         "validator": VALIDATOR,
     },
+    app_version=1,
 )
 
 RULES_4: Final = Ruleset(
@@ -97,8 +101,11 @@ RULES_4: Final = Ruleset(
         "policies": POLICY_TABLE,
         "trust_anchor": TRUST_ANCHOR,
         "trusted_issuer": TRUSTED_ISSUER,
+        "upgrade": PLAN_FORM,
         "validator": VALIDATOR,
     },
+    app_version=4,
+    begin_block=(switch_rules,),
 )
 
 RULESETS: Final[Mapping[str, Ruleset]] = {rules.name: rules for rules in (RULES_3, RULES_4)}
