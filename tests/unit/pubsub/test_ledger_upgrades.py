@@ -50,7 +50,9 @@ class Node:
     ) -> None:
         self.application = LedgerApplication(SqliteState(path), rulesets or dict(RULESETS), **options)
         document = msgspec.to_builtins(AppState((origin.member,), ruleset=ruleset))
-        limits = msgspec.json.decode(PARAMETERS.write(LedgerParams()))
+        limits = msgspec.to_builtins(LedgerParams())
+        if ruleset == RULESET_3:
+            limits = msgspec.json.decode(PARAMETERS.write(LedgerParams()))
         self.application.init_chain(msgspec.json.encode(document | {"params": limits}), TIME_MS)
 
     @property
