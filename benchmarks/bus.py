@@ -34,6 +34,7 @@ from hansa.core.events import (
     encode_event,
     event_name,
     event_time,
+    identified,
 )
 from hansa.core.identifiers import entity_key, uuid7
 from hansa.core.keys import SigningKey
@@ -77,7 +78,7 @@ class Issuer:
         now = datetime.now(UTC)
         entity_id = f"urn:x:{uuid7(now, os.urandom)}"
         event = LifecycleEvent(
-            id=uuid7(now, os.urandom),
+            id="",
             type=event_name(TYPE, CREATE),
             time=event_time(now),
             issuer=self.did,
@@ -85,7 +86,7 @@ class Issuer:
             hashlink=hashlink(entity_id.encode()),
             metadata=Metadata(lifecycleStatus="Launched", categories=("cloud",)),
         )
-        return encode_event(event)
+        return encode_event(identified(event))
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import random
 import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -21,8 +20,7 @@ from benchmarks.figures import quantile
 from benchmarks.plan import Plan
 from benchmarks.report import Figure, Row, Table
 from hansa.core.canonical import hashlink
-from hansa.core.events import EntityVersion, LifecycleEvent, encode_event
-from hansa.core.identifiers import uuid7
+from hansa.core.events import EntityVersion, LifecycleEvent, encode_event, identified
 from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.reading import LedgerFile, LedgerReader, time_text
@@ -113,11 +111,10 @@ class RecordedLedger:
         time_ms = self.end_ms - self._random.randrange(500)
         version, previous = self._versions.get(claim, (0, None))
         link = hashlink(b"%d" % position)
-        event_id = uuid7(datetime.fromtimestamp(time_ms / 1000, UTC), self._random.randbytes)
         self._versions[claim] = version + 1, link
-        content = encode_event(
+        event = identified(
             LifecycleEvent(
-                id=event_id,
+                id="",
                 type=COMMON[0] if version == 0 else COMMON[1],
                 time=time_text(time_ms),
                 issuer=ISSUERS[issuer],
@@ -128,10 +125,10 @@ class RecordedLedger:
         )
         self._connection.execute(
             insert_sql("event", EventRow),
-            EventRow(position, batch, uuid.UUID(event_id).bytes, issuer, type_number, claim, time_ms),
+            EventRow(position, batch, uuid.UUID(event.id).bytes, issuer, type_number, claim, time_ms),
         )
         self._connection.execute(
-            insert_sql("event_content", EventContentRow), EventContentRow(position, content)
+            insert_sql("event_content", EventContentRow), EventContentRow(position, encode_event(event))
         )
 
 

@@ -17,6 +17,7 @@ from hansa.core.events import (
     LifecycleEvent,
     Metadata,
     encode_event,
+    event_id,
     event_name,
     event_time,
 )
@@ -69,7 +70,6 @@ class Origin:
             link = previous
         key = self.key_of(entity_id)
         fields: dict[str, Any] = {
-            "id": self.event_id(),
             "type": event_name("ProductOffering", change),
             "time": event_time(self.time),
             "issuer": self.did,
@@ -78,7 +78,10 @@ class Origin:
             "previous": previous,
             "metadata": Metadata(lifecycleStatus="Launched", categories=("cloud",)),
         }
-        return LifecycleEvent(**(fields | overrides))
+        fields |= overrides
+        if "id" not in overrides:
+            fields["id"] = event_id(fields["issuer"], fields["entity"], fields["time"])
+        return LifecycleEvent(**fields)
 
     def event(self, entity_id: str, change: str = CREATE, **overrides: Any) -> bytes:
         """The content of the next event of an entity; its chain goes on from there."""

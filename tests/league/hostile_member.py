@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -28,8 +27,9 @@ from hansa.core.events import (
     encode_event,
     event_name,
     event_time,
+    identified,
 )
-from hansa.core.identifiers import entity_key, uuid7
+from hansa.core.identifiers import entity_key
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.node.folder import CARD, LEDGER, LEDGER_STATE, MEMBER_KEY, MemberCard
@@ -103,7 +103,7 @@ class HostileMember:
         """The event of a first version; some fields otherwise."""
         now = CLOCK.now()
         fields: dict[str, Any] = {
-            "id": uuid7(now, os.urandom),
+            "id": "",
             "type": event_name(TYPE, CREATE),
             "time": event_time(now),
             "issuer": self.did,
@@ -111,7 +111,8 @@ class HostileMember:
             "hashlink": hashlink(body),
             "metadata": Metadata(lifecycleStatus="Launched"),
         }
-        return LifecycleEvent(**(fields | overrides))
+        event = LifecycleEvent(**(fields | overrides))
+        return event if event.id else identified(event)
 
     def next_seq(self) -> int:
         """A number for a batch, greater than all before."""

@@ -39,8 +39,9 @@ from hansa.core.events import (
     encode_event,
     event_name,
     event_time,
+    identified,
 )
-from hansa.core.identifiers import entity_key, uuid7
+from hansa.core.identifiers import entity_key
 from hansa.core.keys import SigningKey
 from hansa.node.folder import CARD, LEDGER, MEMBER_KEY
 from hansa.node.folder.card import read_card
@@ -88,7 +89,7 @@ class Attacker:
         now = CLOCK.now()
         entity_id = entity_id or f"urn:x:{self.draw.getrandbits(64):x}"
         fields: dict[str, Any] = {
-            "id": uuid7(now, os.urandom),
+            "id": "",
             "type": event_name(TYPE, CREATE),
             "time": event_time(now),
             "issuer": self.did,
@@ -96,7 +97,8 @@ class Attacker:
             "hashlink": hashlink(entity_id.encode()),
             "metadata": Metadata(lifecycleStatus="Launched"),
         }
-        return LifecycleEvent(**(fields | overrides))
+        event = LifecycleEvent(**(fields | overrides))
+        return event if event.id else identified(event)
 
     def transaction(self, *events: LifecycleEvent, signer: BatchSigner | None = None) -> bytes:
         """A batch of these events."""

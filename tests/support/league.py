@@ -21,8 +21,16 @@ from hansa.core.batches import BatchSigner
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
-from hansa.core.events import CREATE, EntityVersion, LifecycleEvent, encode_event, event_name, event_time
-from hansa.core.identifiers import entity_key, uuid7
+from hansa.core.events import (
+    CREATE,
+    EntityVersion,
+    LifecycleEvent,
+    encode_event,
+    event_name,
+    event_time,
+    identified,
+)
+from hansa.core.identifiers import entity_key
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -263,7 +271,7 @@ class Marketplace:
         key = entity_key(self.did, entity_id)
         now = self.league.clock.now()
         fields: dict[str, Any] = {
-            "id": uuid7(now, self.entropy),
+            "id": "",
             "type": event_name("ProductOffering", CREATE),
             "time": event_time(now),
             "issuer": self.did,
@@ -271,6 +279,7 @@ class Marketplace:
             "hashlink": hashlink(body),
         }
         event = LifecycleEvent(**(fields | overrides))
+        event = event if event.id else identified(event)
         await self.bus.publish([encode_event(event)], self.signer)
         return event
 

@@ -29,6 +29,9 @@ from hansa.pubsub.ledger_reads import LedgerReads
 
 RESUBMIT_MIN_S: Final = 2.0
 RESUBMIT_MAX_S: Final = 30.0
+_PERHAPS_COMMITTED: Final = frozenset({Code.EVENT_DUPLICATE, Code.EVENT_VERSION_BROKEN, Code.BATCH_OUTDATED})
+"""Refusals of what was committed before, or overtaken. An event that is older than the entity's last version
+is refused as one that does not continue the chain, whether or not it is on the ledger."""
 
 
 class LedgerBus(LedgerReads):
@@ -83,11 +86,11 @@ class LedgerBus(LedgerReads):
                 if not is_submitted or error.code is not Code.OVERLOADED:
                     raise
             except Refused as refusal:
-                if refusal.code not in {Code.EVENT_DUPLICATE, Code.BATCH_OUTDATED}:
+                if refusal.code not in _PERHAPS_COMMITTED:
                     raise
                 known = await self._positions(missing, ids, signer.issuer)
-                if not known and refusal.code is Code.EVENT_DUPLICATE:
-                    raise  # the same id twice in this batch, or another event has it
+                if not known and refusal.code is not Code.BATCH_OUTDATED:
+                    raise  # the same event twice in this batch, or a version that does not follow
                 positions |= known
                 self._check_deadline(deadline_s)
                 continue

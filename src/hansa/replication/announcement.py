@@ -31,11 +31,12 @@ from hansa.core.events import (
     Metadata,
     ValidityPeriod,
     encode_event,
+    event_id,
     event_name,
     event_time,
     is_metadata_text,
 )
-from hansa.core.identifiers import Entropy, entity_key, uuid7
+from hansa.core.identifiers import entity_key
 from hansa.store import Entity
 from hansa.store.tables.publications import Outgoing, Publication
 
@@ -45,13 +46,11 @@ class Announcer:
 
     Args:
         did: The member.
-        entropy: For event ids.
         size_max_bytes: The largest event that the league takes now.
     """
 
-    def __init__(self, did: str, entropy: Entropy, size_max_bytes: Callable[[], int]) -> None:
+    def __init__(self, did: str, size_max_bytes: Callable[[], int]) -> None:
         self._did = did
-        self._entropy = entropy
         self._size_max_bytes = size_max_bytes
 
     def key_of(self, entity_id: str) -> str:
@@ -107,12 +106,14 @@ class Announcer:
         publication: Publication | None,
         now: datetime,
     ) -> LifecycleEvent:
+        version = EntityVersion(key, type_name, (publication.version if publication else 0) + 1)
+        time = event_time(now)
         return LifecycleEvent(
-            id=uuid7(now, self._entropy),
+            id=event_id(self._did, version, time),
             type=event_name(type_name, change),
-            time=event_time(now),
+            time=time,
             issuer=self._did,
-            entity=EntityVersion(key, type_name, (publication.version if publication else 0) + 1),
+            entity=version,
             hashlink=hashlink,
             previous=publication.hashlink if publication else None,
         )

@@ -111,7 +111,7 @@ class Publisher:
         signer: Signs the batches of this member.
         types: The types that may leave this marketplace at all.
         clock: For the events' times and for back-off.
-        entropy: For event ids and back-off.
+        entropy: For back-off.
         limits: `publish_…`; those of the league are the bus's (`Bus.params`).
         distribution: Which part of an entity is published.
         references: To which entities one refers.
@@ -143,7 +143,7 @@ class Publisher:
         self._entropy = entropy
         self._limits = limits
         self._backlog = backlog
-        self._announcer = Announcer(signer.issuer, entropy, lambda: bus.params.event_size_max_bytes)
+        self._announcer = Announcer(signer.issuer, lambda: bus.params.event_size_max_bytes)
         self._changed = backlog.due if backlog is not None else Signal(clock)
         self._submitted_to = 0
         self._in_flight = 0

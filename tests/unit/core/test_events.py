@@ -22,9 +22,11 @@ from hansa.core.events import (
     decode_event,
     encode_event,
     entity_location,
+    event_id,
     event_name,
     event_time,
     event_time_ms,
+    identified,
 )
 from hansa.core.identifiers import entity_key, uuid7
 
@@ -168,3 +170,19 @@ def test_a_location_lies_under_the_endpoint_and_names_the_hashlink(content: byte
     link = hashlink(content)
     location = entity_location(endpoint, KEY, link)
     assert location == f"{endpoint}/league/v1/entities/{KEY}?hl={link}"
+
+
+def test_the_id_of_an_event_belongs_to_its_version_alone() -> None:
+    event = identified(EVENT)
+    assert decode_event(encode_event(event), event.issuer) == event
+    assert int(event.id.replace("-", "")[:12], 16) == event_time_ms(event.time)
+    other_version = msgspec.structs.replace(EVENT.entity, version=2)
+    other_key = msgspec.structs.replace(EVENT.entity, key="0" * 64)
+    others = {
+        event_id(event.issuer, EVENT.entity, event.time),
+        event_id("did:key:zB", EVENT.entity, event.time),
+        event_id(event.issuer, other_version, event.time),
+        event_id(event.issuer, other_key, event.time),
+        event_id(event.issuer, EVENT.entity, "2026-01-02T03:04:05.679Z"),
+    }
+    assert len(others) == 5

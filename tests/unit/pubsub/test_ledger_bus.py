@@ -133,7 +133,7 @@ async def test_another_event_with_the_same_id_is_not_taken_for_ours(
     await bus.publish([encode_event(first)], origin.signer)
     with pytest.raises(Refused) as refused:
         await bus.publish([origin.event("b", id=first.id)], origin.signer)
-    assert refused.value.code is Code.EVENT_DUPLICATE
+    assert refused.value.code is Code.EVENT_MALFORMED
 
 
 async def test_an_event_is_on_the_ledger_once_whatever_batch_it_travels_in(

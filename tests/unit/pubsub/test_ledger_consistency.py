@@ -72,6 +72,10 @@ EDITS = (
     "INSERT INTO event_content VALUES (9999, x'00')",
     "INSERT INTO record VALUES ('proposals', 'x', x'00')",
     "INSERT INTO record VALUES ('elsewhere', 'x', x'00')",
+    "INSERT INTO missing VALUES (1, 1, 3)",
+    "INSERT INTO missing VALUES (1, 290, 300)",
+    "INSERT INTO missing VALUES (1, 301, 309)",
+    "INSERT INTO missing VALUES (1, 7, 5)",
 )
 
 

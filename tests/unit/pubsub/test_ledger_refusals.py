@@ -8,11 +8,11 @@ import pytest
 
 from hansa.core.batches import read_batch
 from hansa.core.errors import Code, Refused
-from hansa.core.events import Metadata, encode_event
+from hansa.core.events import Metadata, decode_event, encode_event
 from hansa.core.jws import token_header
 from hansa.pubsub.ledger.results import FAULT, TRANSACTION_RULES, RuleBroken
 from hansa.pubsub.ledger.rules import NUMBERED_CODES, RULES
-from hansa.pubsub.ledger.rules.events import EVENTS
+from hansa.pubsub.ledger.rules.events import EVENTS, ID
 from tests.contract.origins import Origin
 from tests.support.ledgers import TIME_MS, Ledger, forged, gap
 
@@ -28,9 +28,9 @@ def without_checks(batch: str, *contents: bytes) -> bytes:
 
 
 def first_event_id(ledger: Ledger) -> str:
-    event = ledger.lubeck.describe("first")
-    ledger.commit(ledger.lubeck.batch(ledger.lubeck.event("first", id=event.id)))
-    return event.id
+    content = ledger.lubeck.event("first")
+    ledger.commit(ledger.lubeck.batch(content))
+    return decode_event(content, ledger.lubeck.did).id
 
 
 def replay(ledger: Ledger) -> bytes:
@@ -46,7 +46,7 @@ def committed_event_again(ledger: Ledger) -> bytes:
 
 
 def second_first_version(ledger: Ledger) -> bytes:
-    again = ledger.lubeck.describe("twice")
+    again = ledger.lubeck.describe("twice", hashlink=ledger.lubeck.describe("other").hashlink)
     ledger.commit(ledger.lubeck.batch(ledger.lubeck.event("twice")))
     return encode_event(again)
 
@@ -148,7 +148,7 @@ REFUSALS: dict[str, tuple[Code, Callable[[Ledger], bytes]]] = {
     ),
     "an event that was committed": (Code.EVENT_DUPLICATE, committed_event_again),
     "an event id that was used": (
-        Code.EVENT_DUPLICATE,
+        Code.EVENT_MALFORMED,
         lambda ledger: ledger.lubeck.batch(ledger.lubeck.event("new", id=first_event_id(ledger))),
     ),
     "the same event twice in a batch": (
@@ -255,7 +255,7 @@ def test_every_rule_is_broken_by_one_of_these() -> None:
         with pytest.raises(RuleBroken) as refused:
             ledger.application.check_tx(make(ledger), TIME_MS)
         broken.add(refused.value.rule)
-    assert broken == {*TRANSACTION_RULES, *EVENTS.rules} - {FAULT}
+    assert broken == {*TRANSACTION_RULES, *EVENTS.rules, ID} - {FAULT}
 
 
 def test_every_rule_has_a_number_of_its_own() -> None:

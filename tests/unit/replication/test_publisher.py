@@ -271,7 +271,7 @@ async def test_a_store_that_is_full_is_waited_for() -> None:
 def announced(limits: Limits | None = None, **fields: Any) -> tuple[LifecycleEvent, bytes]:
     did = SigningKey.generate().verifying_key().did_key()
     size_max_bytes = (limits or Limits()).event_size_max_bytes
-    announcer = Announcer(did, bytes, lambda: size_max_bytes)
+    announcer = Announcer(did, lambda: size_max_bytes)
     one = draft("urn:x:1", **fields)
     entity = Entity(one.id, one.type, one.body, one.hashlink, True, None, 1)
     event = announcer.announce("urn:x:1", entity, None, ManualClock().now())

@@ -99,13 +99,13 @@ class SqliteState:
                     lambda holder: f"Another process works with {self.path}: process {holder}.",
                 )
                 resources.callback(os.close, lock)
-            with self._failures():
+            with self.failures():
                 self.connection = apsw.Connection(self.path)
                 resources.callback(self.connection.close)
                 self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
                 self._prepare()
             self._tables = TreeTables(self.connection)
-            self._load()
+            self.reload()
             self._resources = resources.pop_all()
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class SqliteState:
             self._tables.write(effects.trees)
             row = _head_row(effects.head, effects.trees.sections)
             self.connection.execute(insert_sql("head", HeadRow), row)
-        self._load()
+        self.reload()
         assert self.head == effects.head, "what was written is what is read"
         assert self._params == app_state.params, "what was written is what is read"
 
@@ -355,8 +355,13 @@ class SqliteState:
                 self.connection.pragma("application_id", APPLICATION_ID)
                 self.connection.pragma("user_version", SCHEMA_VERSION)
 
-    def _load(self) -> None:
-        with self._failures():
+    def reload(self) -> None:
+        """Read the state anew from its file.
+
+        Raises:
+            Fatal: `Code.STORE_DAMAGED`, `Code.RULES_DIFFER`.
+        """
+        with self.failures():
             row = self._row(select_sql("head", HeadRow), ())
             if row is None:
                 return
@@ -425,7 +430,7 @@ class SqliteState:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """All of it or nothing. SQLite itself ends a transaction for which the disk has no room."""
-        with self._failures():
+        with self.failures():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -436,7 +441,7 @@ class SqliteState:
                 raise
 
     @contextmanager
-    def _failures(self) -> Iterator[None]:
+    def failures(self) -> Iterator[None]:
         """Turn a failure of SQLite into the `Fatal` that tells the operator what to do."""
         try:
             yield

@@ -51,7 +51,7 @@ _MEMBERS: Final = "SELECT body FROM member ORDER BY did"
 _CLAIM_ISSUERS: Final = "SELECT name.text FROM claim JOIN name ON name.number = claim.issuer WHERE key = ?"
 _POSITION: Final = (
     "SELECT event.position, content FROM event JOIN event_content USING (position)"
-    " WHERE id = ? AND issuer = (SELECT number FROM name WHERE text = ?)"
+    " WHERE id = ? AND issuer = (SELECT number FROM name WHERE text = ?) ORDER BY event.position LIMIT 1"
 )
 _EVENTS: Final = (
     "SELECT event.position, batch.height, block.time_ms, name.text, event_content.content, batch.jws,"
@@ -393,6 +393,8 @@ def _id_bytes(event_id: str) -> bytes:
 
 def _stored(form: StructForm[StructT], body: bytes) -> StructT:
     """A record of the state. Raises `StateDamaged`."""
+    if not isinstance(body, bytes):  # a file that was cut off reads as zeros, and those as nothing
+        raise StateDamaged("a record is not there")
     try:
         return form.read(body)
     except Refused as error:

@@ -9,9 +9,13 @@ What is checked, in this order. By the first bytes alone: the form of the batch,
 member, and that its `seq` is greater than that of the issuer's last batch, so that replays, subsets and
 look-alikes cost one look-up. Of the batch: the number of events, the size and the form of each, that they
 are those that were signed, the issuer's quotas, and the signature, by a key of the issuer's. Then of one
-event after another,
-against the state: the issuer has not used its id before, its time is near the block's, and the version
-continues the entity's chain.
+event after another, against the state: its id was not used before, its time is near the block's, and the
+version continues the entity's chain.
+
+Whether an id was used: under `hansa-ledger/3` by a look-up among all events of the issuer, which takes the
+whole history. Since `hansa-ledger/4` the id has to be the one that belongs to the version
+(`hansa.core.events.event_id`), and a version is on the ledger once: who has the state can judge, and needs no
+history (docs/decisions/0033).
 
 Ids and entity keys are bound to their issuer. A ledger cannot check that an entity key is the hash of the
 issuer's DID and an identifier it does not know; were a key (or an id) taken by whoever commits it first,
@@ -30,10 +34,11 @@ import msgspec
 from hansa.core.batches import EVENTS_MAX, Batch, contents_root, read_batch
 from hansa.core.closed_json import ListOf, Record, Text, WithBytes
 from hansa.core.errors import Code, Refused
-from hansa.core.events import CONTENT, LifecycleEvent, event_of_fields, event_time_ms
+from hansa.core.events import CONTENT, LifecycleEvent, event_id, event_of_fields, event_time_ms
 from hansa.core.jws import CompactJws
 from hansa.core.keys import PublicJwk
 from hansa.pubsub.bus import Claim
+from hansa.pubsub.ledger.commitments.app_hash import RULESET_3
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import FORM as TRANSACTION_FORM
 from hansa.pubsub.ledger.results import Rule
@@ -54,6 +59,7 @@ SIGNATURE: Final = Rule(
     4, Code.EVENT_SIGNATURE_INVALID, "the signature does not verify with the key of the issuer that it names"
 )
 DUPLICATE: Final = Rule(5, Code.EVENT_DUPLICATE, "the issuer has used an event's id before")
+ID: Final = Rule(30, Code.EVENT_MALFORMED, "an event's id is not the one that belongs to its version")
 VERSION: Final = Rule(
     7, Code.EVENT_VERSION_BROKEN, "an event's `version` is not the one after the entity's last"
 )
@@ -210,7 +216,13 @@ def _check_batch(state: StateView, step: BatchStep, context: CheckContext) -> No
 
 
 def _check_event(state: StateView, event: LifecycleEvent) -> None:
-    if state.has_event(event.issuer, event.id):
+    last = state.claim(event.issuer, event.entity.key)
+    if state.ruleset == RULESET_3:
+        is_used = state.has_event(event.issuer, event.id)
+    else:
+        _check_id(event)
+        is_used = last is not None and (last.version, last.hashlink) == (event.entity.version, event.hashlink)
+    if is_used:
         raise DUPLICATE.broken(f"Event {event.id} is on the ledger already.")
     ahead_ms = event_time_ms(event.time) - state.time_ms
     ahead_max_ms = 1000 * state.params.event_ahead_max_s
@@ -220,7 +232,12 @@ def _check_event(state: StateView, event: LifecycleEvent) -> None:
         )
     if ahead_ms < -1000 * state.params.event_behind_max_s:
         raise BEHIND_TIME.broken(f"The event's time {event.time} is too far before the block's.")
-    _check_chain(state.claim(event.issuer, event.entity.key), event)
+    _check_chain(last, event)
+
+
+def _check_id(event: LifecycleEvent) -> None:
+    if event.id != event_id(event.issuer, event.entity, event.time):
+        raise ID.broken(f"{event.id} is not the id of version {event.entity.version} at {event.time}.")
 
 
 def _check_chain(last: Claim | None, event: LifecycleEvent) -> None:
@@ -264,7 +281,7 @@ EVENTS: Final = Kind(
 )
 """The kind `events` under `hansa-ledger/3`, where there are no certificates and no policies."""
 
-EVENTS_4: Final = msgspec.structs.replace(EVENTS, rules=(*RULES, EXPIRED, REVOKED, *POLICY_RULES))
+EVENTS_4: Final = msgspec.structs.replace(EVENTS, rules=(*RULES, ID, EXPIRED, REVOKED, *POLICY_RULES))
 """The same, since there are certificates and distribution policies on the ledger."""
 
 _FRAME_BYTES: Final = len(b'{"kind":"events","batch":"","events":[]}')

@@ -35,7 +35,7 @@ from hansa.pubsub.ledger.commitments.tiles import (
     TreeMissing,
     hashes_of,
 )
-from hansa.pubsub.ledger.storage.schema import HeadRow
+from hansa.pubsub.ledger.storage.schema import HeadRow, MissingRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 BUCKETS_CHECKED_MAX: Final = 4096
@@ -129,6 +129,11 @@ class _Checker:
         self._head = head
         self._trees = trees
         self._tables = TreeTables(connection)
+        self._missing = self._tables.missing() or MissingRow(head.events + 1, head.events)
+        """Positions from first to last; none as a rule."""
+
+    def _is_missing(self, position: int) -> bool:
+        return self._missing.first_position <= position <= self._missing.last_position
 
     def check_hashes(self) -> None:
         """The hash that was voted for is that of the records."""
@@ -142,9 +147,20 @@ class _Checker:
 
     def check_counts(self) -> None:
         """There is a row for every event and every claim."""
+        first_missing, last_missing = self._missing
+        self._expect(
+            0 < first_missing <= last_missing + 1 <= self._head.events + 1,
+            "events are missing that cannot be",
+        )
+        expected = self._head.events if last_missing < self._head.events else first_missing - 1
+        if first_missing > last_missing:
+            expected = self._head.events
         for table in ("event", "event_content"):
             last = self._number(f"SELECT coalesce(max(position), 0) FROM {table}")  # noqa: S608
-            self._expect(last == self._head.events, f"the last row of {table} is not that of the last event")
+            self._expect(last == expected, f"the last row of {table} is not that of the last event")
+            here = f"SELECT count(*) FROM {table} WHERE position >= ? AND position <= ?"  # noqa: S608
+            ((count,),) = self._rows(here, self._missing)
+            self._expect(count == 0, f"{table} has events that are missing")
         size_bytes = self._number("SELECT coalesce(sum(length(records)), 0) FROM claim_bucket")
         claims = self._number("SELECT count(*) FROM claim")
         self._expect(size_bytes == claims * CLAIM_SIZE_BYTES, "the tables of claims have different numbers")
@@ -173,6 +189,8 @@ class _Checker:
     def check_tiles(self) -> None:
         """The last full tile of each level is below the hash that stands for it."""
         level, hashes = 0, self._head.events // TILE_WIDTH
+        if any(map(self._is_missing, range((hashes - 1) * TILE_WIDTH + 1, hashes * TILE_WIDTH + 1))):
+            level, hashes = 1, hashes // TILE_WIDTH
         while hashes:
             full = self._tables.tile(level, hashes - 1)
             number, at = divmod(hashes - 1, TILE_WIDTH)
@@ -187,7 +205,10 @@ class _Checker:
     def check_newest(self, events_max: int) -> None:
         """The newest events are those that their issuers signed, and whose leaves are in the tree."""
         size = self._head.events
-        first = self._first_of_batch(max(1, size - events_max + 1)) if size else 1
+        begin = max(1, size - events_max + 1)
+        if self._missing.first_position <= self._missing.last_position:
+            begin = max(begin, self._missing.last_position + 1)
+        first = self._first_of_batch(begin) if begin <= size else size + 1
         tree, following = TiledTree(size, self._tables.tile), first
         for row in map(_BatchRow._make, self._rows(_BATCHES, (first, size))):
             self._expect(row.first_position == following, f"the event at {following} is in no batch")
@@ -201,6 +222,8 @@ class _Checker:
         older = max(0, size - events_max)
         tree, root = TiledTree(size, self._tables.tile), self._trees.edge.frontier().root()
         for position in range(1, older + 1, max(1, older // SAMPLES_MAX)):
+            if self._is_missing(position):
+                continue
             first = self._first_of_batch(position)
             rows = self._rows(_BATCHES, (first, first))
             batches = [_BatchRow._make(row) for row in rows]

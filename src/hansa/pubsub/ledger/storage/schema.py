@@ -15,6 +15,7 @@ claim_bucket the claims themselves, in buckets (`hansa.pubsub.ledger.commitments
 claim_group  the tree over the claims: hashes over each 256 buckets
 tile         the tree over the events (`hansa.pubsub.ledger.commitments.tiles`)
 name         issuers and event names, by number
+missing      positions of the events that are not here yet: of a ledger that began with a snapshot
 
 What `app_hash` commits to is stored as the bytes that are hashed: `body`, `records`, `hashes`.
 
@@ -45,10 +46,21 @@ CREATE TABLE record (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = {3: _RECORD}
+_MISSING: Final = """
+CREATE TABLE missing (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    first_position INTEGER NOT NULL,
+    last_position INTEGER NOT NULL
+) STRICT;
+"""
+
+_EVENT_ID: Final = "CREATE INDEX event_id ON event (id, issuer);"
+"""Not a unique one: whether an id was used is for the rules alone to decide."""
+
+MIGRATIONS: Final = {3: f"{_RECORD}{_MISSING}DROP INDEX event_id;{_EVENT_ID}"}
 """What brings a file of a version to the next one."""
 
-SCHEMA: Final = f"""{_RECORD}
+SCHEMA: Final = f"""{_RECORD}{_MISSING}
 CREATE TABLE head (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     height INTEGER NOT NULL,
@@ -88,7 +100,7 @@ CREATE TABLE event (
     claim INTEGER NOT NULL REFERENCES claim,
     time_ms INTEGER NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX event_id ON event (id, issuer);
+{_EVENT_ID}
 CREATE INDEX event_claim ON event (claim);
 CREATE TABLE event_content (position INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
 CREATE TABLE claim (
@@ -103,7 +115,7 @@ CREATE TABLE claim_group (number INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT
 
 TABLES: Final = (
     *("event_content", "event", "batch", "claim", "claim_bucket", "claim_group", "tile", "block", "name"),
-    *("issuer", "validator", "misbehavior", "member", "record", "head"),
+    *("issuer", "validator", "misbehavior", "member", "record", "head", "missing"),
 )
 """All of them; a table comes before those that it refers to."""
 
@@ -183,7 +195,16 @@ class BucketRow(NamedTuple):
     records: bytes
 
 
-RowType = type[HeadRow | BlockRow | BatchRow | EventRow | EventContentRow | TileRow | BucketRow]
+class MissingRow(NamedTuple):
+    """The row of `missing`; there is none when all events are here."""
+
+    first_position: int
+    """Those before it are here."""
+    last_position: int
+    """Those after it are here."""
+
+
+RowType = type[MissingRow | HeadRow | BlockRow | BatchRow | EventRow | EventContentRow | TileRow | BucketRow]
 
 
 RECORD_TABLES: Final = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import apsw
@@ -18,7 +18,7 @@ from hansa.pubsub.ledger.commitments.claims import (
 )
 from hansa.pubsub.ledger.commitments.state_trees import StateTrees, TreesUpdate
 from hansa.pubsub.ledger.commitments.tiles import HASH_SIZE_BYTES, TileEdge, TreeMissing, edge_places
-from hansa.pubsub.ledger.storage.schema import RECORD_TABLES
+from hansa.pubsub.ledger.storage.schema import RECORD_TABLES, MissingRow, select_sql
 
 _READ_TILE: Final = "SELECT hashes FROM tile WHERE level = ? AND number = ?"
 _WRITE_TILE: Final = (
@@ -26,6 +26,9 @@ _WRITE_TILE: Final = (
     " ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes"
 )
 _READ_BUCKET: Final = "SELECT records FROM claim_bucket WHERE bucket = ?"
+_READ_BUCKETS: Final = (
+    "SELECT bucket, records FROM claim_bucket WHERE bucket >= ? AND bucket < ? ORDER BY bucket"
+)
 _WRITE_BUCKET: Final = (
     "INSERT INTO claim_bucket (bucket, hash, records) VALUES (?, ?, ?)"
     " ON CONFLICT (bucket) DO UPDATE SET hash = excluded.hash, records = excluded.records"
@@ -84,6 +87,15 @@ class TreeTables:
         records: bytes = b"" if row is None else row[0]
         return records
 
+    def buckets(self, first: int, end: int) -> list[tuple[int, bytes]]:
+        """Number and records of the buckets from `first` to before `end`, in order, empty ones left out."""
+        return self._rows(_READ_BUCKETS, (first, end))
+
+    def missing(self) -> MissingRow | None:
+        """Which events are not here yet; None when all are."""
+        row = self._connection.execute(select_sql("missing", MissingRow)).fetchone()
+        return None if row is None else MissingRow._make(row)
+
     def groups(self) -> list[bytes]:
         """The hashes over each 256 buckets."""
         stored = dict(self._rows("SELECT number, hash FROM claim_group"))
@@ -99,19 +111,32 @@ class TreeTables:
     def write(self, update: TreesUpdate) -> None:
         """Write what a block changes."""
         for name, records in update.records.items():
-            self._write_records(name, records)
+            self.write_records(name, records)
         tiles = [(*place, hashes) for place, hashes in update.tiles.changed.items()]
         if tiles:
-            self._connection.executemany(_WRITE_TILE, tiles)
+            self.write_tiles(tiles)
         buckets = [
             (bucket, update.claims.hash_of(bucket), records)
             for bucket, records in sorted(update.claims.buckets.items())
         ]
         if buckets:
-            self._connection.executemany(_WRITE_BUCKET, buckets)
-            self._connection.executemany(_WRITE_GROUP, tuple(update.claims.groups.items()))
+            self.write_buckets(buckets)
+            self.write_groups(tuple(update.claims.groups.items()))
 
-    def _write_records(self, section: str, records: Mapping[str, bytes | None]) -> None:
+    def write_tiles(self, tiles: Sequence[tuple[int, int, bytes]]) -> None:
+        """Write level, number and hashes of tiles."""
+        self._connection.executemany(_WRITE_TILE, tiles)
+
+    def write_buckets(self, buckets: Sequence[tuple[int, bytes, bytes]]) -> None:
+        """Write number, hash and records of buckets."""
+        self._connection.executemany(_WRITE_BUCKET, buckets)
+
+    def write_groups(self, groups: Sequence[tuple[int, bytes]]) -> None:
+        """Write the hashes over each 256 buckets."""
+        self._connection.executemany(_WRITE_GROUP, groups)
+
+    def write_records(self, section: str, records: Mapping[str, bytes | None]) -> None:
+        """Write records of a section; None removes that of a key."""
         changed = [(key, body) for key, body in records.items() if body is not None]
         if section in RECORD_TABLES:
             assert len(changed) == len(records), "records with a table of their own are never removed"
