@@ -2,8 +2,8 @@
 
 Some keep to the description, others break it on purpose: one fault at a time for every keyword of a schema,
 and several at a time. Every answer has to be described, with its headers, and what is invalid is refused.
-They are sent to a whole marketplace without a ledger, where everything but the ledger answers, and to a league
-in memory, whose ledger has events. `FAULTS` and `SCHEMATHESIS_EXAMPLES` bound them.
+They are sent to a whole marketplace without a ledger, where everything but the ledger answers, and to a
+league in memory, whose ledger has events. `FAULTS` and `SCHEMATHESIS_EXAMPLES` bound them.
 """
 
 from __future__ import annotations

@@ -70,16 +70,18 @@ class LeagueContext(msgspec.Struct, frozen=True):
     limits: Limits
     distribution: Distribution[Entity] = WHOLE_ENTITIES
     """Which part of an entity other members get."""
+    types: frozenset[str] = frozenset()
+    """Types of which entities are published, by which names in queries are checked; empty: any name."""
 
 
 def routes(context: LeagueContext) -> list[Route]:
     """All routes, for the application that makes responses of the errors that they raise."""
     limits, registry = context.limits, context.registry
     entities = EntitiesApi(context.store, context.caller_check, limits, context.distribution)
-    events = EventsApi(context.bus, registry, context.clock, limits)
+    events = EventsApi(context.bus, registry, context.clock, limits, context.types)
     members = MembersApi(registry, limits)
     ledger = LedgerApi(context.bus, registry, limits)
-    catalogue = CatalogueApi(context.store, context.did, limits, context.distribution)
+    catalogue = CatalogueApi(context.store, context.did, limits, context.distribution, context.types)
     references = ReferencesApi(context.dangling_references, context.authenticate, limits)
     replicas = ReplicasApi(context.replicas, context.authenticate, limits)
     return [

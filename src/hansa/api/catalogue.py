@@ -8,20 +8,17 @@ in the order of identifiers, a page at a time: `after` continues where a page en
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hansa.api.parameters import Parameters
+from hansa.api.parameters import Parameters, Reader, known_types, page_size
 from hansa.api.responses import json_response
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.limits import Limits
 from hansa.store import Entity, Store
-
-PARAMETERS: Final = frozenset({"after", "limit", "type"})
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True):
@@ -49,11 +46,22 @@ class CatalogueApi:
         did: This marketplace's own.
         limits: `list_limit_max`.
         distribution: Which part of an entity other members get.
+        types: Those that are public; none: any name is taken.
     """
 
     def __init__(
-        self, store: Store, did: str, limits: Limits, distribution: Distribution[Entity] = WHOLE_ENTITIES
+        self,
+        store: Store,
+        did: str,
+        limits: Limits,
+        distribution: Distribution[Entity] = WHOLE_ENTITIES,
+        types: Collection[str] = (),
     ) -> None:
+        self._parameters: Mapping[str, Reader] = {
+            "after": Parameters.text,
+            "limit": page_size,
+            "type": known_types(types, "public type"),
+        }
         self._store = store
         self._did = did
         self._limits = limits
@@ -61,7 +69,7 @@ class CatalogueApi:
 
     async def page(self, request: Request) -> Response:
         """`GET /league/v1/catalogue`."""
-        parameters = Parameters(request, PARAMETERS, self._limits)
+        parameters = Parameters(request, self._parameters, self._limits)
         types = parameters.texts("type")
         size = parameters.page_size(self._limits.list_limit_max)
         entries = await self._entries(types, parameters.text("after") or "", size)

@@ -9,7 +9,7 @@ the connection alive, and detect that the client has gone away.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -17,12 +17,21 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
+from hansa.api.parameters import (
+    POSITION_MAX,
+    Parameters,
+    Reader,
+    dids,
+    entity_names,
+    known_types,
+    position,
+    whole_number,
+)
 from hansa.api.responses import json_response
 from hansa.core.batches import EventProof
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
-from hansa.core.events import LifecycleEvent, entity_location
+from hansa.core.events import LifecycleEvent, entity_location, event_names
 from hansa.core.identifiers import entity_key, is_entity_key
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads, CommittedEvent, EventFilter, EventPage
@@ -36,12 +45,6 @@ DOCUMENTS_AT_ONCE: Final = 16
 """So many events are encoded before others have their turn."""
 CLOUD_EVENT: Final = "application/cloudevents+json"
 CLOUD_EVENTS: Final = "application/cloudevents-batch+json"
-_FILTERS: Final = frozenset(
-    {
-        *("after", "from", "type", "issuer", "entity"),
-        *("entityType", "lifecycleStatus", "category", "region", "compliance"),
-    }
-)
 
 
 class EventDocument(msgspec.Struct, frozen=True):
@@ -127,10 +130,28 @@ class EventsApi:
         registry: The members, whose entities an identifier may stand for.
         clock: For keep-alive comments.
         limits: `events_page_max`, `streams_max`.
+        types: Types of which there are events; other names of types and events are refused. None: any name.
     """
 
-    def __init__(self, bus: BusReads, registry: MemberRegistry, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self,
+        bus: BusReads,
+        registry: MemberRegistry,
+        clock: Clock,
+        limits: Limits,
+        types: Collection[str] = (),
+    ) -> None:
         self._bus = bus
+        names = frozenset().union(*map(event_names, types))
+        self._filters: Mapping[str, Reader] = {
+            "after": position,
+            "from": Parameters.moment,
+            "type": known_types(names, "event"),
+            "issuer": dids,
+            "entity": entity_names,
+            "entityType": known_types(types, "entity type"),
+            **dict.fromkeys(("lifecycleStatus", "category", "region", "compliance"), Parameters.texts),
+        }
         self._registry = registry
         self._clock = clock
         self._limits = limits
@@ -142,10 +163,9 @@ class EventsApi:
 
     async def page(self, request: Request) -> Response:
         """`GET /league/v1/events`."""
-        parameters = Parameters(request, _FILTERS | {"to", "limit"}, self._limits)
-        after = parameters.number("after", 0, 0, POSITION_MAX)
-        limit_max = self._limits.events_page_max
-        limit = parameters.number("limit", limit_max, 1, limit_max)
+        further: dict[str, Reader] = {"to": Parameters.moment, "limit": self._page_size}
+        parameters = Parameters(request, {**self._filters, **further}, self._limits)
+        after, limit = position(parameters, "after"), self._page_size(parameters, "limit")
         page = await self._bus.search(after, await self._filter(parameters), limit, with_proofs=True)
         headers = {"x-scanned-to": str(page.scanned_to), "x-last-position": str(page.last_position)}
         is_cloud = wants_cloud_events(request)
@@ -159,6 +179,10 @@ class EventsApi:
         }
         return json_response(body, headers=headers)
 
+    def _page_size(self, parameters: Parameters, name: str) -> int:
+        size_max = self._limits.events_page_max
+        return parameters.number(name, size_max, 1, size_max)
+
     async def stream(self, request: Request) -> Response:
         """`GET /league/v1/events/stream`; HEAD is answered as it would be, without the stream."""
         if request.method == "HEAD":
@@ -167,8 +191,8 @@ class EventsApi:
             raise Unavailable(Code.OVERLOADED, "Too many event streams are open.", retry_after_s=10.0)
         self._streams += 1
         try:
-            parameters = Parameters(request, _FILTERS, self._limits)
-            after = parameters.number("after", 0, 0, POSITION_MAX)
+            parameters = Parameters(request, self._filters, self._limits)
+            after = position(parameters, "after")
             last = request.headers.get("last-event-id")
             after = whole_number("Last-Event-ID", last, after, 0, POSITION_MAX)
             filter = await self._filter(parameters)

@@ -7,6 +7,7 @@ POST /league/v1/replicas/retry                              {"states": […], "o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -15,7 +16,7 @@ from starlette.responses import Response
 
 from hansa.api.bodies import json_body
 from hansa.api.callers import require_operator
-from hansa.api.parameters import POSITION_MAX, Parameters
+from hansa.api.parameters import Parameters, Reader, dids, known_types, page_size, position
 from hansa.api.responses import json_response
 from hansa.core.access import Authenticate
 from hansa.core.errors import Code, Refused
@@ -25,6 +26,20 @@ from hansa.store.tables.retrievals import RETRYABLE, State
 
 LISTED: Final[tuple[State, ...]] = (*RETRYABLE, "deleted")
 BODY_SIZE_MAX_BYTES: Final = 4096
+
+
+def _origin(parameters: Parameters, name: str) -> str | None:
+    """The DID of one member."""
+    dids(parameters, name)
+    return parameters.text(name)
+
+
+_LIST_PARAMETERS: Final[Mapping[str, Reader]] = {
+    "state": known_types(LISTED, "state in this list"),
+    "origin": _origin,
+    "after": position,
+    "limit": page_size,
+}
 
 
 class RetryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,14 +72,10 @@ class ReplicasApi:
     async def list(self, request: Request) -> Response:
         """`GET /league/v1/replicas`."""
         require_operator(self._authenticate, request)
-        parameters = Parameters(request, {"state", "origin", "after", "limit"}, self._limits)
+        parameters = Parameters(request, _LIST_PARAMETERS, self._limits)
         texts = parameters.texts("state") or LISTED
         states = [state for state in LISTED if state in texts]
-        if len(states) != len(set(texts)):
-            raise Refused(
-                Code.INVALID, f"state must be of {', '.join(LISTED)}; stored ones are the catalogue."
-            )
-        after = parameters.number("after", 0, 0, POSITION_MAX)
+        after = position(parameters, "after")
         size = parameters.page_size(self._limits.list_limit_default)
         page = await self._control.page(states, parameters.text("origin"), after, size)
         return json_response(page)
@@ -81,9 +92,9 @@ class ReplicasApi:
     async def lost(self, request: Request) -> Response:
         """`GET /league/v1/lost`."""
         require_operator(self._authenticate, request)
-        parameters = Parameters(request, {"after", "limit"}, self._limits)
+        parameters = Parameters(request, {"after": position, "limit": page_size}, self._limits)
         size = parameters.page_size(self._limits.list_limit_default)
-        return json_response(await self._control.lost(parameters.number("after", 0, 0, POSITION_MAX), size))
+        return json_response(await self._control.lost(position(parameters, "after"), size))
 
     async def retry(self, request: Request) -> Response:
         """`POST /league/v1/replicas/retry`."""

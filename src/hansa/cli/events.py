@@ -20,13 +20,14 @@ from hansa.business.models import load
 from hansa.cli.client import Client
 from hansa.cli.durations import seconds_of
 from hansa.cli.event_proofs import EventVerifier
-from hansa.cli.options import at_least, check_known
+from hansa.cli.options import at_least
 from hansa.cli.output import Output, printable
 from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import event_names
 from hansa.core.identifiers import is_entity_key
+from hansa.core.known_words import check_known
 
 EVENTS: Final = "/league/v1/events"
 STREAM: Final = "/league/v1/events/stream"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -41,8 +39,6 @@ Where = Annotated[
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking; for scripts.")]
 
-SUGGESTED_MAX_CHARS = 80
-KNOWN_SHOWN_MAX = 12
 DEFAULT_URL = "http://127.0.0.1:8101"
 """The first member of a demo league."""
 
@@ -56,31 +52,6 @@ def at_least(value: int, minimum: int, option: str) -> int:
     if value < minimum:
         raise Refused(Code.INVALID, f"{option} must be {minimum} or more.")
     return value
-
-
-def check_known(words: Iterable[str], known: Iterable[str], what: str) -> None:
-    """Check that an option's words are known ones.
-
-    Args:
-        words: As they were given.
-        known: All that there are.
-        what: What they are called, as `type`.
-
-    Raises:
-        Refused: `Code.INVALID`, with those that resemble the word, or all when they are few.
-    """
-    spellings = {each.lower(): each for each in known}
-    for word in words:
-        if word in spellings.values():
-            continue
-        near = difflib.get_close_matches(word.lower()[:SUGGESTED_MAX_CHARS], spellings, n=3, cutoff=0.6)
-        if near:
-            hint = f"did you mean {' or '.join(spellings[each] for each in near)}?"
-        elif len(spellings) <= KNOWN_SHOWN_MAX:
-            hint = f"there {'is' if len(spellings) == 1 else 'are'} {', '.join(sorted(spellings.values()))}."
-        else:
-            hint = f"there are {len(spellings)}, as {min(spellings.values())}."
-        raise Refused(Code.INVALID, f"There is no {what} {word!r}; {hint}")
 
 
 def confirm(risk: str, *, is_confirmed: bool) -> None:

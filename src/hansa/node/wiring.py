@@ -164,6 +164,7 @@ def league_context(
         clock=context.clock,
         limits=settings.limits,
         distribution=PublicParts(context.models),
+        types=context.models.catalogue_types,
     )
 
 

@@ -235,7 +235,23 @@ async def test_events_are_filtered(league: League) -> None:
     assert await positions("to=2026-01-01T00:00:01Z") == [1, 2, 3]
     assert await positions("from=2026-01-01T01:00:00%2B01:00&to=2027-01-01T00:00:00Z") == [1, 2, 3, 4]
     assert await positions("after=9007199254740992") == []
-    assert await positions("issuer=nobody") == []
+    assert await positions("issuer=did:web:nobody.example") == []
+
+
+async def test_everything_that_is_wrong_with_a_query_is_named(league: League) -> None:
+    client = league.marketplaces[0].client
+    key = "a" * 63
+    query = f"after=x&limit=0&from=today&issuer=lubeck&entity={key}&entity=hl:zQm&typ=x&until=1"
+    for path in (EVENTS, f"{EVENTS}/stream"):
+        answer = await client.get(f"{path}?{query}")
+        assert (answer.status, answer.json()["code"]) == (400, "invalid")
+        message = answer.json()["message"]
+        for expected in ("after ", "from ", "issuer: 'lubeck' is no DID", "this has 63", "'typ'", "'until'"):
+            assert expected in message, (expected, message)
+        assert "did you mean type?" in message
+    message = (await client.get("/league/v1/catalogue?limit=x&tpye=y&afterr=z")).json()["message"]
+    for expected in ("limit ", "'tpye'; did you mean type?", "'afterr'; did you mean after?"):
+        assert expected in message
 
 
 async def test_events_come_as_cloud_events(league: League) -> None:

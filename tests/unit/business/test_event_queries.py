@@ -104,7 +104,7 @@ def test_an_event_is_accepted_or_not(text: str, *, accepted: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("eventType=TroubleTicketCreateEvent", "TMF620 has no event 'TroubleTicketCreateEvent'"),
+        ("eventType=TroubleTicketCreateEvent", "There is no event of TMF620 'TroubleTicketCreateEvent'"),
         ("event.troubleTicket.id=1", "an event of TMF620 has no 'event.troubleTicket.id'"),
         ("event.productOffering.nme=1", "Did you mean name?"),
         ("name=1", "Did you mean event."),

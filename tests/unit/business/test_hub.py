@@ -119,8 +119,8 @@ async def test_queries_within_the_api_are_taken(business: Business, query: str) 
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("eventType=IndividualCreateEvent", "no event 'IndividualCreateEvent'"),
-        ("eventType=", "no event ''"),
+        ("eventType=IndividualCreateEvent", "no event of TMF620 'IndividualCreateEvent'"),
+        ("eventType=", "no event of TMF620 ''"),
         ("event.productOffering.nmae=x", "no 'nmae'"),
         ("event.individual.id=x", "has no 'event.individual.id'"),
         ("name=x", "has no 'name'"),

@@ -31,6 +31,8 @@ DEFAULT_OF_TOOLS: Final = "text/plain"
 """What tools send as the media type of a body when their user named none."""
 JSON_TYPES: Final = (JSON,)
 RESERVED_PART: Final = 4
+UNKNOWN_SHOWN_MAX_CHARS: Final = 400
+"""Of a query where none is taken, so much is shown."""
 """One of so many places for requests is for those that carry a token."""
 BODILESS: Final = frozenset({204, 304})
 """Statuses whose responses have neither body nor length (RFC 9110, section 8.6)."""
@@ -135,8 +137,14 @@ class Request:
             Refused: `Code.INVALID`.
         """
         if self.query_string:
-            name = self.query_string.partition(b"=")[0][:60].decode("latin-1")
-            raise Refused(Code.INVALID, f"{name!r} is no parameter of this request; it takes none.")
+            parts = self.query_string[:UNKNOWN_SHOWN_MAX_CHARS].split(b"&")
+            names = dict.fromkeys(part.partition(b"=")[0][:60].decode("latin-1") for part in parts)
+            shown = ", ".join(map(repr, names))
+            is_one = len(names) == 1
+            raise Refused(
+                Code.INVALID,
+                f"{shown} {'is no parameter' if is_one else 'are no parameters'} of this request; it takes none.",
+            )
 
     def media_type(self, offered: tuple[str, ...]) -> str:
         """The media type of the body, one of those offered.

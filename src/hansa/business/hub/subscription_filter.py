@@ -7,6 +7,7 @@ that hold for all its listeners.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -21,6 +22,7 @@ from hansa.business.query.paths import resolve_path
 from hansa.business.representation import Selection, select
 from hansa.core.errors import Refused
 from hansa.core.limits import Limits
+from hansa.core.refusals import all_refusals
 from hansa.store import Condition, Entity
 from hansa.store.evaluation import matches
 
@@ -75,6 +77,14 @@ def topic_filter(text: str, topic: Entity | None, api: Api, limits: Limits) -> S
     Raises:
         Refused: `Code.INVALID` or `Code.MALFORMED`, naming an attribute that no event of a topic has.
     """
+    try:
+        return _topic_filter(text, topic, api, limits)
+    except Refused as first:
+        raise all_refusals(first, _topic_checks(text, api, limits)) from None
+
+
+def _topic_filter(text: str, topic: Entity | None, api: Api, limits: Limits) -> SubscriptionFilter:
+    """The same; it raises at the first fault."""
     fields: list[str] = []
     all_conditions = list(_published_event_conditions(text, fields, api, limits))
     attributes = msgspec.json.decode(topic.body) if topic is not None else {}
@@ -84,6 +94,14 @@ def topic_filter(text: str, topic: Entity | None, api: Api, limits: Limits) -> S
             all_conditions += _published_event_conditions(query, [], api, limits)
     selection = _with_always_sent(event_fields(fields, limits))
     return SubscriptionFilter(None, tuple(all_conditions), selection)
+
+
+def _topic_checks(text: str, api: Api, limits: Limits) -> Iterator[Callable[[], object]]:
+    """Checks of the parts of a query on published events, each by itself."""
+    fields: list[str] = []
+    for part in text.replace(";", "&").split("&"):
+        yield partial(_published_event_conditions, part, fields, api, limits)
+    yield partial(event_fields, fields, limits)
 
 
 def _with_always_sent(fields: Selection | None) -> Selection | None:

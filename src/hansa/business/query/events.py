@@ -8,7 +8,8 @@ and values are ignored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -23,7 +24,9 @@ from hansa.business.query.paths import NoSuchAttribute, ResolvedPath, resolve_pa
 from hansa.business.query.selecting import parts_of
 from hansa.business.representation import Selection, selection
 from hansa.core.errors import Code, Refused
+from hansa.core.known_words import check_known
 from hansa.core.limits import Limits
+from hansa.core.refusals import all_refusals
 from hansa.store import AllOf, AnyOf, Condition, Filter, Test
 from hansa.store.operators import EQ, REGEX
 
@@ -68,6 +71,14 @@ def event_query(text: str, api: Api, limits: Limits) -> EventQuery:
             problem.
     """
     try:
+        return _event_query(text, api, limits)
+    except Refused as first:
+        raise all_refusals(first, _event_checks(text, api, limits)) from None
+
+
+def _event_query(text: str, api: Api, limits: Limits) -> EventQuery:
+    """The same; it raises at the first fault."""
+    try:
         raw = text.encode()
     except UnicodeEncodeError:
         raise Refused(Code.MALFORMED, "query: it is not UTF-8.") from None
@@ -77,20 +88,16 @@ def event_query(text: str, api: Api, limits: Limits) -> EventQuery:
     for group in groups(raw, limits):
         rest: list[Assertion] = []
         for one in group:
-            name, operator, value = one.name, one.operator, one.value.strip()
-            if operator is None and name in {"fields", ".fields"}:
-                fields.append(value)
-            elif operator is None and name in {"filter", ".filter"}:
-                paths.append(value)
-            else:
-                rest.append(Assertion(name, operator, value))
+            stripped = one._replace(value=one.value.strip())
+            match _directive_of(one):
+                case "fields":
+                    fields.append(stripped.value)
+                case "filter":
+                    paths.append(stripped.value)
+                case _:
+                    rest.append(stripped)
         asserted.append(tuple(rest))
-    try:
-        filters = conditions(asserted, FilterCompiler(api, limits, _Envelope(api).resolve), limits)
-    except Refused as error:
-        raise Refused(error.code, f"query: {error.message}") from None
-    offered = {name.lower(): name for resource in api.resources for name in offered_names(resource)}
-    exact = tuple(_with_exact_names(one, offered, api) for one in filters)
+    exact = _exact_conditions(asserted, api, limits)
     event_types = [types for one in exact if (types := _event_types(one)) is not None]
     tests = [Test("filter", _event_path("filter", path, limits).holds) for path in paths]
     return EventQuery(
@@ -98,6 +105,41 @@ def event_query(text: str, api: Api, limits: Limits) -> EventQuery:
         (*(one for one in exact if not _is_on_event_type(one)), *tests),
         event_fields([_with_exact_resources(value, api) for value in fields], limits),
     )
+
+
+def _directive_of(asserted: Assertion) -> str | None:
+    """`fields` or `filter`, when the assertion is one of these."""
+    name = asserted.name.removeprefix(".")
+    return name if asserted.operator is None and name in {"fields", "filter"} else None
+
+
+def _exact_conditions(
+    asserted: Iterable[tuple[Assertion, ...]], api: Api, limits: Limits
+) -> tuple[Condition, ...]:
+    """The conditions on the envelope, with names of events spelt as in the model."""
+    try:
+        filters = conditions(asserted, FilterCompiler(api, limits, _Envelope(api).resolve), limits)
+    except Refused as error:
+        raise Refused(error.code, f"query: {error.message}") from None
+    offered = {name.lower(): name for resource in api.resources for name in offered_names(resource)}
+    return tuple(_with_exact_names(one, offered, api) for one in filters)
+
+
+def _event_checks(text: str, api: Api, limits: Limits) -> Iterator[Callable[[], object]]:
+    """Checks of the parts of a registration's query, each by itself."""
+    try:
+        asserted = [one for group in groups(text.encode(), limits) for one in group]
+    except (Refused, UnicodeEncodeError):
+        return  # what cannot be read has no parts
+    for one in asserted:
+        stripped = one._replace(value=one.value.strip())
+        match _directive_of(one):
+            case "fields":
+                yield partial(event_fields, [_with_exact_resources(stripped.value, api)], limits)
+            case "filter":
+                yield partial(_event_path, "filter", stripped.value, limits)
+            case _:
+                yield partial(_exact_conditions, [(stripped,)], api, limits)
 
 
 class _Envelope:
@@ -143,10 +185,13 @@ def _with_exact_names(condition: Condition, offered: Mapping[str, str], api: Api
 
 def _exact_name(name: str, offered: Mapping[str, str], api: Api) -> str:
     plain = name.lower().removesuffix("notification")
-    exact = offered.get(plain if plain.endswith("event") else plain + "event")
-    if exact is None:
-        raise Refused(Code.INVALID, f"query: {api.id} has no event {name[:60]!r}.")
-    return exact
+    plain = plain if plain.endswith("event") else plain + "event"
+    if plain not in offered:
+        try:
+            check_known((name,), offered.values(), f"event of {api.id}")
+        except Refused as error:
+            raise Refused(error.code, f"query: {error.message}") from None
+    return offered[plain]
 
 
 def _is_on_event_type(condition: Condition) -> bool:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
@@ -170,4 +170,4 @@ def _text(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise Refused(Code.MALFORMED, "The query is not UTF-8.") from None
+        raise Refused(Code.MALFORMED, f"The query is not UTF-8: {quote(raw[:20])}.") from None

@@ -6,7 +6,8 @@ Results are immutable and depend only on the arguments, so that callers may cach
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -16,14 +17,15 @@ from hansa.business.models import Api, Resource
 from hansa.business.query.expanding import depth_of, expand_paths
 from hansa.business.query.filters import FilterCompiler, conditions, href_as_id
 from hansa.business.query.jsonpath_conditions import jsonpath_conditions
-from hansa.business.query.paging import Paging, paging
+from hansa.business.query.paging import OFFSET_MAX, Paging, number, paging
 from hansa.business.query.parameters import Assertion, AssertionGroup, assertion, groups
 from hansa.business.query.paths import Path, ResolvedPath, resolve_path
-from hansa.business.query.selecting import selection_of
+from hansa.business.query.selecting import names_of, selection_of
 from hansa.business.query.sorting import sort_keys
 from hansa.business.representation import Selection
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
+from hansa.core.refusals import all_refusals
 from hansa.store import Condition, Filter, Query
 
 DIRECTIVES: Final = frozenset({"fields", "offset", "limit", "sort", "filter", "depth", "expand"})
@@ -76,22 +78,29 @@ def entity_request(query_string: bytes, api: Api, resource: Resource, limits: Li
         Refused: `Code.INVALID`, naming a parameter that is not allowed, `Code.MALFORMED`,
             `Code.NOT_IMPLEMENTED` or `Code.URI_TOO_LONG`.
     """
-    directives: Directives = {}
-    for group in groups(query_string, limits):
-        for asserted in group:
-            name = _NAMES.get(asserted.name)
-            if name not in _OF_ENTITY or asserted.operator is not None:
-                raise Refused(
-                    Code.INVALID,
-                    f"{asserted.name[:60]!r} is no parameter of a single entity; "
-                    "there are `fields`, `expand` and `depth`.",
-                )
-            directives.setdefault(name, []).append(asserted.value)
-    return EntityRequest(
-        selection_of(directives.get("fields", []), limits),
-        expand_paths(directives.get("expand", []), api, resource),
-        depth_of(directives.get("depth"), limits),
-    )
+    try:
+        directives: Directives = {}
+        for group in groups(query_string, limits):
+            for asserted in group:
+                directives.setdefault(_directive_of_entity(asserted), []).append(asserted.value)
+        return EntityRequest(
+            selection_of(directives.get("fields", []), limits),
+            expand_paths(directives.get("expand", []), api, resource),
+            depth_of(directives.get("depth"), limits),
+        )
+    except Refused as first:
+        raise all_refusals(first, _entity_checks(query_string, api, resource, limits)) from None
+
+
+def _directive_of_entity(asserted: Assertion) -> str:
+    """The directive that an assertion is, in the query of one entity."""
+    name = _NAMES.get(asserted.name)
+    if name not in _OF_ENTITY or asserted.operator is not None:
+        raise Refused(
+            Code.INVALID,
+            f"{asserted.name[:60]!r} is no parameter of a single entity; there are `fields`, `expand` and `depth`.",
+        )
+    return name
 
 
 def list_request(
@@ -119,6 +128,29 @@ def list_request(
             resource.collection, limit=limits.list_limit_default, public_only=public_only, parent=parent
         )
         return ListRequest(query, None, "")
+    try:
+        return _list_request(
+            *(query_string, api, resource, collection_address, limits),
+            public_only=public_only,
+            range_header=range_header,
+            parent=parent,
+        )
+    except Refused as first:
+        raise all_refusals(first, _list_checks(query_string, api, resource, limits)) from None
+
+
+def _list_request(
+    query_string: bytes,
+    api: Api,
+    resource: Resource,
+    collection_address: str,
+    limits: Limits,
+    *,
+    public_only: bool,
+    range_header: bytes | None,
+    parent: str | None,
+) -> ListRequest:
+    """The same; it raises at the first fault."""
     directives: Directives = {}
     asserted = [_without_directives(group, directives) for group in groups(query_string, limits)]
 
@@ -149,6 +181,91 @@ def list_request(
         depth_of(directives.get("depth"), limits),
         page.is_requested,
         page.is_range,
+    )
+
+
+def _list_checks(
+    query_string: bytes, api: Api, resource: Resource, limits: Limits
+) -> Iterator[Callable[[], object]]:
+    """Checks of the parts of a list's query, each by itself."""
+    asserted = yield from _readable(query_string, limits)
+    compiler = FilterCompiler(api, limits, partial(resolve_path, api=api, type_name=resource.type))
+    for one in asserted:
+        name = _NAMES.get(one.name) if one.operator is None else None
+        if name is None:
+            yield partial(_check_filter, compiler, one)
+        elif name == "filter":
+            yield partial(jsonpath_conditions, "filter", one.value, api, resource.type, limits)
+        else:
+            yield from _directive_checks(name, one.value, api, resource, limits)
+    yield from _repeated(asserted)
+
+
+def _entity_checks(
+    query_string: bytes, api: Api, resource: Resource, limits: Limits
+) -> Iterator[Callable[[], object]]:
+    """Checks of the parts of one entity's query, each by itself."""
+    asserted = yield from _readable(query_string, limits)
+    for one in asserted:
+        yield partial(_directive_of_entity, one)
+        name = _NAMES.get(one.name)
+        if name in _OF_ENTITY and one.operator is None:
+            yield from _directive_checks(name, one.value, api, resource, limits)
+    yield from _repeated(asserted)
+
+
+def _readable(
+    query_string: bytes, limits: Limits
+) -> Generator[Callable[[], object], None, tuple[Assertion, ...]]:
+    """Checks that the parts of a query can be read; returns the assertions of those that can."""
+    if len(query_string) > limits.query_length_max_chars:
+        return ()
+    try:
+        return tuple(one for group in groups(query_string, limits) for one in group)
+    except Refused:
+        parts = [part for whole in query_string.split(b"&") for part in whole.split(b";") if part]
+    readable: list[Assertion] = []
+    for part in parts:
+        try:
+            readable.append(assertion(part))
+        except Refused:
+            yield partial(assertion, part)
+    return tuple(readable)
+
+
+def _check_filter(compiler: FilterCompiler, asserted: Assertion) -> None:
+    filtered = compiler.filter(asserted)
+    if filtered.path == _HREF:
+        href_as_id(filtered, "")
+
+
+def _directive_checks(
+    name: str, value: str, api: Api, resource: Resource, limits: Limits
+) -> Iterator[Callable[[], object]]:
+    """Checks of one directive; names in it are checked one by one."""
+    if name in _PAGING:
+        yield partial(number, name, [value], 0, OFFSET_MAX)
+    elif name == "depth":
+        yield partial(depth_of, [value], limits)
+    elif name == "fields":
+        yield from (partial(selection_of, [one], limits) for one in names_of(value))
+    else:
+        for one in value.split(","):
+            if name == "sort":
+                yield partial(sort_keys, [one], api, resource, limits)
+            else:
+                yield partial(expand_paths, [one], api, resource)
+
+
+def _repeated(asserted: Iterable[Assertion]) -> Iterator[Callable[[], object]]:
+    """Checks of the directives of which there may be one."""
+    values: Directives = {}
+    for one in asserted:
+        name = _NAMES.get(one.name) if one.operator is None else None
+        if name in _PAGING:
+            values.setdefault(name, []).append(one.value)
+    yield from (
+        partial(number, name, several, 0, OFFSET_MAX) for name, several in values.items() if len(several) > 1
     )
 
 

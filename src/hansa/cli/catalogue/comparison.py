@@ -18,10 +18,11 @@ from hansa.business.models import load
 from hansa.cli.catalogue.listing import entries
 from hansa.cli.client import Client
 from hansa.cli.durations import seconds_of
-from hansa.cli.options import at_least, check_known
+from hansa.cli.options import at_least
 from hansa.cli.output import Output
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
+from hansa.core.known_words import check_known
 
 Kind = Literal["missing", "content", "origin"]
 KINDS: Final[tuple[Kind, ...]] = ("missing", "content", "origin")

@@ -12,10 +12,10 @@ from hansa.business.models import Models, load
 from hansa.cli.catalogue.listing import entries
 from hansa.cli.client import Client, refusal
 from hansa.cli.imports.lines import COLLECTION
-from hansa.cli.options import check_known
 from hansa.cli.output import Output
 from hansa.cli.status import fetch_status
 from hansa.core.errors import Code, HansaError, Refused
+from hansa.core.known_words import check_known
 
 PAGE_SIZE: Final = 500
 TYPES_SHOWN_MAX: Final = 5

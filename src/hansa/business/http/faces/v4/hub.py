@@ -9,8 +9,9 @@ dead letters, and accepts two requests: to send dead letters again, and to resum
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, get_args
 
 import msgspec
@@ -32,7 +33,9 @@ from hansa.business.validation.violations import Violation, refuse
 from hansa.core.access import OPERATOR, Caller
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.known_words import check_known
 from hansa.core.limits import Limits
+from hansa.core.refusals import all_refusals
 from hansa.core.web_addresses import web_address
 from hansa.store import Entity, Transaction
 from hansa.store.tables import subscriptions
@@ -79,14 +82,8 @@ class HubHandler:
         request.check_no_parameters()
         request.accept_json()
         body = await request.json(JSON_TYPES)
-        callback, query = _callback_and_query(
-            body, request.limits, allow_private_networks=self._context.policies.allow_private_networks
-        )
         topic = await self._topic(request)
-        if topic is None:
-            api_filter(query, self._api, request.limits)
-        else:
-            topic_filter(query, None, self._api, request.limits)
+        callback, query = self._checked(body, request.limits, is_topic=topic is not None)
         async with self._store.transaction() as tx:
             await _check_room(tx, caller, request.limits)
             added = await subscriptions.add(
@@ -227,6 +224,29 @@ class HubHandler:
             raise _not_found(subscription.id)
         return Response(status, msgspec.json.encode(await self._body(current, None)), (CONTENT_TYPE,))
 
+    def _checked(self, body: dict[str, Any], limits: Limits, *, is_topic: bool) -> tuple[str, str]:
+        """Callback and query of the body of a registration; all that is wrong is reported at once."""
+        query = body.get("query") or ""
+        allow_private_networks = self._context.policies.allow_private_networks
+
+        def read() -> tuple[str, str]:
+            return _callback_and_query(body, limits, allow_private_networks=allow_private_networks)
+
+        def compile_query() -> None:
+            if type(query) is not str:
+                return  # which is refused with the rest of the body
+            if is_topic:
+                topic_filter(query, None, self._api, limits)
+            else:
+                api_filter(query, self._api, limits)
+
+        try:
+            result = read()
+            compile_query()
+        except Refused as first:
+            raise all_refusals(first, (read, compile_query)) from None
+        return result
+
     # -- who and what ----------------------------------------------------------------------------------------
 
     def _subscriber(self, request: Request) -> Caller:
@@ -317,14 +337,29 @@ async def _check_room(tx: Transaction, caller: Caller, limits: Limits) -> None:
 
 
 def _parameters(request: Request, known: set[str]) -> dict[str, list[str]]:
-    """The query parameters of a request, which may have the known names only."""
+    """The query parameters of a request, which may have the known names only.
+
+    Raises:
+        Refused: `Code.INVALID`, with everything that is wrong with names and values.
+    """
     parameters: dict[str, list[str]] = {}
     for name, value in pairs(request.query_string, request.limits):
-        if name not in known:
-            raise Refused(
-                Code.INVALID, f"{name[:60]!r} is not a parameter here; there are {', '.join(sorted(known))}."
-            )
         parameters.setdefault(name, []).append(value)
+    readers: dict[str, Callable[[list[str]], object]] = {
+        "state": _state,
+        "offset": lambda values: paging(values, None, None, request.limits),
+        "limit": lambda values: paging(None, values, None, request.limits),
+        "fields": lambda values: selection_of(values, request.limits),
+    }
+    checks: list[Callable[[], object]] = [
+        partial(readers[name], values) if name in known else partial(check_known, (name,), known, "parameter")
+        for name, values in parameters.items()
+    ]
+    for check in checks:
+        try:
+            check()
+        except Refused as first:
+            raise all_refusals(first, checks) from None
     return parameters
 
 
