@@ -14,13 +14,16 @@ from pathlib import Path
 
 import msgspec
 
+from hansa.node.settings.loading import FILE_NAME
 from hansa.pubsub.engine import EngineKey
+from hansa.pubsub.ledger.commitments.app_hash import RULESET_4
 from tests.golden.environments import TOP
 from tests.league.disks import Disk
 from tests.league.further_engines import double, stranger
-from tests.league.harness import RunningMember, wait_until
-from tests.league.scenarios.deploy import start_command
+from tests.league.harness import OFFERINGS, RunningMember, wait_until
+from tests.league.scenarios.deploy import UPGRADE_SETTING, start_command
 from tests.league.scenarios.hosts import Net
+from tests.league.scenarios.load import status_of
 from tests.league.scenarios.manifest import (
     AnyPerturbation,
     Degrade,
@@ -33,6 +36,7 @@ from tests.league.scenarios.manifest import (
     Restart,
     Scenario,
     Stranger,
+    Upgrade,
 )
 
 READY_TIMEOUT_S = 90.0
@@ -168,6 +172,32 @@ async def _flood(perturbation: Flood, stage: Stage) -> AsyncIterator[None]:
             )
             stack.push_async_callback(_end, process)
         yield
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _upgrade(perturbation: Upgrade, stage: Stage) -> AsyncIterator[None]:
+    late = stage.members[perturbation.late - 1]
+    others = [member for member in stage.honest if member is not late]
+
+    async def have_changed() -> bool:
+        reports = [await status_of(member) for member in others]
+        return all(report is not None and report["ruleset"] == RULESET_4 for report in reports)
+
+    async def says_so() -> bool:
+        report = await status_of(late)
+        return report is not None and "upgrade-needed" in report["conditions"]
+
+    await wait_until(have_changed, "the rules have changed", READY_TIMEOUT_S, others)
+    await wait_until(says_so, f"{late.name} says what it needs", READY_TIMEOUT_S, [late])
+    assert (await late.get(f"{OFFERINGS}?limit=5")).status in {200, 206}, "it serves its catalogue"
+    children = (await late.status())["children"]
+    assert {child["name"]: child["starts"] for child in children}["ledger"] == 1, "nothing is started again"
+    yield
+    await late.stop()
+    settings = late.folder / FILE_NAME
+    settings.write_text(f"{UPGRADE_SETTING} = {perturbation.height}\n{settings.read_text()}")
+    await stage.start([perturbation.late])
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -23,7 +23,8 @@ from hansa.node.folder import (
 from hansa.node.folder.demo_league import member_name
 from hansa.node.settings.schema import Value
 from hansa.pubsub.engine import EngineKey
-from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.commitments.app_hash import RULESET_3
+from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
 from tests.league.further_engines import with_node_id
 from tests.league.harness import CLOCK, SERVE, RunningMember
 from tests.league.scenarios.hosts import Place
@@ -35,6 +36,7 @@ SETTINGS: Final[dict[str, Value]] = {
     "engine_stall_s": 5.0,
     "disk_free_min_bytes": 33_554_432,
 }
+UPGRADE_SETTING: Final = "ledger_upgrade_height"
 TOKEN_EXPIRES_IN_S: Final = 86_400.0
 
 
@@ -61,9 +63,9 @@ def deploy(
             p2p_host=place.host,
             p2p_port=place.p2p_port,
             listen_host=place.host,
-            further_settings=SETTINGS,
+            further_settings=SETTINGS | _upgrade_settings(scenario, number),
         )
-        for each, place in zip(folders, places, strict=True)
+        for number, (each, place) in enumerate(zip(folders, places, strict=True), 1)
     ]
     double_key = None
     for double in (each for each in scenario.perturbations if isinstance(each, Double)):
@@ -75,6 +77,9 @@ def deploy(
     document = msgspec.json.decode(league_genesis(cards, chain_id_of(cards), CLOCK.now()))
     params = LedgerParams(heartbeat_s=scenario.heartbeat_s)
     document["app_state"]["params"] = msgspec.to_builtins(params)
+    if scenario.upgrade is not None:
+        document["app_state"]["ruleset"] = RULESET_3
+        document["app_state"]["params"] = msgspec.json.decode(PARAMETERS.write(params))
     for each in folders:
         install_genesis(each, msgspec.json.encode(document), [card.p2p_address for card in cards])
         write_token(each, issue_folder_token(each, "demo", [OPERATOR], TOKEN_EXPIRES_IN_S, CLOCK, os.urandom))
@@ -83,6 +88,12 @@ def deploy(
         for each, place in zip(folders, places, strict=True)
     ]
     return Deployment(tuple(members), double_key)
+
+
+def _upgrade_settings(scenario: Scenario, number: int) -> dict[str, Value]:
+    """When a member changes the rules; the late one has not set it."""
+    upgrade = scenario.upgrade
+    return {} if upgrade is None or upgrade.late == number else {UPGRADE_SETTING: upgrade.height}
 
 
 def start_command(scenario: Scenario, number: int) -> tuple[str, ...]:

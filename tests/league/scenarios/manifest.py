@@ -112,7 +112,21 @@ class Flood(Perturbation, frozen=True, kw_only=True, tag="flood"):
     ways: tuple[Literal["flood", "forge", "steal"], ...] = ("flood", "forge")
 
 
-AnyPerturbation = Kill | Restart | Pause | Degrade | Partition | FillDisk | Double | Stranger | Flood
+class Upgrade(Perturbation, frozen=True, kw_only=True, tag="upgrade"):
+    """The league goes on by other rules at a height that one member has not set; it does so at the end."""
+
+    height: int
+    late: int
+
+    @property
+    def victims(self) -> tuple[int, ...]:
+        """Its ledger stands still."""
+        return (self.late,)
+
+
+AnyPerturbation = (
+    Kill | Restart | Pause | Degrade | Partition | FillDisk | Double | Stranger | Flood | Upgrade
+)
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,6 +169,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         assert all(each.at_s + each.for_s < self.load_s for each in self.perturbations), "the load ends last"
 
     @property
+    def upgrade(self) -> Upgrade | None:
+        """The change of rules, if there is one: the league is founded under the rules before."""
+        return next((each for each in self.perturbations if isinstance(each, Upgrade)), None)
+
+    @property
     def dishonest(self) -> tuple[int, ...]:
         """Members from which nothing is expected."""
         attacking = {each.member for each in self.perturbations if isinstance(each, Double | Flood)}
@@ -172,6 +191,8 @@ def involved(perturbation: AnyPerturbation) -> Sequence[int]:
         return [number for group in perturbation.groups for number in group]
     if isinstance(perturbation, FillDisk | Double | Flood):
         return (perturbation.member,)
+    if isinstance(perturbation, Upgrade):
+        return (perturbation.late,)
     return () if isinstance(perturbation, Stranger) else perturbation.members
 
 
