@@ -14,6 +14,8 @@ from typing import Any, Self
 import msgspec
 
 from hansa.api import LeagueContext, routes
+from hansa.api.events import CLOUD_EVENT
+from hansa.api.webhooks import SubscriptionsApi
 from hansa.business.operations.writes import held_until_claimed
 from hansa.business.rules import DanglingReference
 from hansa.core.access import ANONYMOUS, Caller
@@ -49,6 +51,7 @@ from hansa.store import Entity, EntityDraft, Store
 from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import retrievals
 from tests.support.asgi import AsgiClient
+from tests.support.listeners import Listeners
 from tests.support.network import Network
 
 TYPES = frozenset({"Category", "ProductOffering", "ProductSpecification"})
@@ -58,9 +61,9 @@ STEP_S = 0.05
 
 
 def authenticate(headers: Mapping[bytes, bytes]) -> Caller:
-    """No client has a token here."""
-    del headers
-    return ANONYMOUS
+    """A token here is a subject and its roles, as `Bearer ada:provider,operator`."""
+    subject, _, roles = headers.get(b"authorization", b"").decode().removeprefix("Bearer ").partition(":")
+    return Caller(subject, frozenset(roles.split(","))) if subject else ANONYMOUS
 
 
 async def no_dangling_references(_: int) -> tuple[DanglingReference, ...]:
@@ -104,10 +107,17 @@ class Marketplace:
         check = MemberCallerCheck(
             self.did, lambda: (self.endpoint,), lambda: league.registered, league.clock, league.limits
         )
+        registry = MemberRegistry(self.bus, league.clock)
+        subscriptions = SubscriptionsApi(
+            *(self.bus, registry, self.store, authenticate, league.listeners, league.clock, self.entropy),
+            *(league.limits, self.endpoint, TYPES),
+            allow_private_networks=False,
+        )
         context = LeagueContext(
             store=self.store,
             bus=self.bus,
-            registry=MemberRegistry(self.bus, league.clock),
+            registry=registry,
+            subscriptions=subscriptions,
             caller_check=check,
             authenticate=authenticate,
             dangling_references=no_dangling_references,
@@ -296,6 +306,7 @@ class League:
     ) -> None:
         self.clock = ManualClock()
         self.limits = limits or Limits()
+        self.listeners = Listeners(CLOUD_EVENT)
         self.network = Network(self.clock)
         self.marketplaces = [
             Marketplace(self, name, folder / f"{name}.db" if folder else None) for name in names

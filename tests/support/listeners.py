@@ -15,7 +15,10 @@ from hansa.core.http import HttpRequest, HttpResponse
 class Listeners:
     """Receives what is sent to any address (an `HttpClient`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, content_type: str = "application/json;charset=utf-8") -> None:
+        self.content_type = content_type
+        self.headers: dict[str, list[dict[str, str]]] = defaultdict(list)
+        """Of the events that were accepted, by address."""
         self.received: dict[str, list[Any]] = defaultdict(list)
         """Events that were accepted, by address."""
         self.attempts: dict[str, int] = defaultdict(int)
@@ -31,7 +34,7 @@ class Listeners:
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Receive one notification."""
         assert request.method == "POST"
-        assert request.headers["content-type"] == "application/json;charset=utf-8"
+        assert request.headers["content-type"] == self.content_type
         self.attempts[request.url] += 1
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight_max, self.in_flight)
@@ -43,6 +46,7 @@ class Listeners:
             if request.url in self.dead or status == 0:
                 raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "Nobody answers.")
             if 200 <= status < 300:
+                self.headers[request.url].append(dict(request.headers))
                 self.received[request.url].append(msgspec.json.decode(request.body))
             return HttpResponse(status, {}, b"")
         finally:

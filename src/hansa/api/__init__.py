@@ -14,6 +14,7 @@
     GET  /league/v1/replicas, …/{name}    the states of what others published    an operator
     POST /league/v1/replicas/retry        have it requested again                an operator
     GET  /league/v1/lost                  what of ours the store has lost        an operator
+    …    /league/v1/subscriptions…        webhooks for committed events          a client that may write
 
 `GET /league/v1/status` is the node's own (`hansa.node.http.own_routes`): it reports on the process too.
 
@@ -35,6 +36,7 @@ from hansa.api.ledger import LedgerApi
 from hansa.api.members import MembersApi
 from hansa.api.references import DanglingReferences, ReferencesApi
 from hansa.api.replicas import ReplicasApi
+from hansa.api.webhooks.registrations import SUBSCRIPTIONS_PATH, SubscriptionsApi
 from hansa.core.access import Authenticate
 from hansa.core.clock import Clock
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
@@ -64,6 +66,8 @@ class LeagueContext(msgspec.Struct, frozen=True):
     dangling_references: DanglingReferences
     replicas: ReplicaControl
     """What an operator sees and does about replicas."""
+    subscriptions: SubscriptionsApi
+    """Webhooks for committed events."""
     did: str
     """This marketplace's own."""
     clock: Clock
@@ -72,6 +76,21 @@ class LeagueContext(msgspec.Struct, frozen=True):
     """Which part of an entity other members get."""
     types: frozenset[str] = frozenset()
     """Types of which entities are published, by which names in queries are checked; empty: any name."""
+
+
+def _subscription_routes(api: SubscriptionsApi) -> list[Route]:
+    return [
+        Route(SUBSCRIPTIONS_PATH, api.list, methods=["GET"]),
+        Route(SUBSCRIPTIONS_PATH, api.add, methods=["POST"]),
+        Route(f"{SUBSCRIPTIONS_PATH}/{{id}}", api.one, methods=["GET"]),
+        Route(f"{SUBSCRIPTIONS_PATH}/{{id}}", api.end, methods=["DELETE"]),
+        Route(f"{SUBSCRIPTIONS_PATH}/{{id}}/dead-letters", api.dead_letters, methods=["GET"]),
+        Route(f"{SUBSCRIPTIONS_PATH}/{{id}}/resend", api.resend, methods=["POST"]),
+        Route(f"{SUBSCRIPTIONS_PATH}/{{id}}/resume", api.resume, methods=["POST"]),
+        Route(f"{SUBSCRIPTIONS_PATH}/{{id}}/secret", api.secret, methods=["GET"]),
+        Route(f"{SUBSCRIPTIONS_PATH}/{{id}}/secret", api.exchange_secret, methods=["POST"]),
+        Route(f"{SUBSCRIPTIONS_PATH}/{{id}}/test", api.test, methods=["POST"]),
+    ]
 
 
 def routes(context: LeagueContext) -> list[Route]:
@@ -100,4 +119,5 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/ledger/claims/{key}", ledger.claims, methods=["GET"]),
         Route("/league/v1/catalogue", catalogue.page, methods=["GET"]),
         Route("/league/v1/references", references.list, methods=["GET"]),
+        *_subscription_routes(context.subscriptions),
     ]

@@ -32,9 +32,9 @@ SIZE_MAX: Final = 999_999_999
 
 
 class Parameters:
-    """The parameters of one request."""
+    """The parameters of one request, or of another query string."""
 
-    def __init__(self, request: Request, allowed: Collection[str], limits: Limits) -> None:
+    def __init__(self, request: Request | bytes, allowed: Collection[str], limits: Limits) -> None:
         """Read the query string.
 
         Args:
@@ -46,7 +46,7 @@ class Parameters:
         Raises:
             Refused: `Code.INVALID` or `Code.MALFORMED`, naming all that is wrong.
         """
-        raw: bytes = request.scope["query_string"]
+        raw: bytes = request if isinstance(request, bytes) else request.scope["query_string"]
         if len(raw) > limits.query_length_max_chars:
             raise Refused(
                 Code.INVALID, f"The query is longer than {limits.query_length_max_chars} characters."

@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from hansa import __version__
 from hansa.api import LeagueContext
 from hansa.api import routes as league_routes
+from hansa.api.webhooks import LedgerNotifier, SubscriptionsApi, subscription_filter
 from hansa.business import BusinessApp
 from hansa.business.context import Context, Policies
 from hansa.business.hub import HubDispatcher
@@ -152,6 +153,12 @@ def league_context(
     replicas: ReplicaControl,
 ) -> LeagueContext:
     """What the handlers of `/league/v1` work with."""
+    subscriptions = SubscriptionsApi(
+        *(bus.for_strangers, registry, context.store, context.authenticate, context.to_listeners),
+        *(context.clock, context.entropy, settings.limits, settings.endpoint),
+        types=context.models.catalogue_types,
+        allow_private_networks=settings.allow_private_networks,
+    )
     return LeagueContext(
         store=context.store,
         bus=bus.for_strangers,
@@ -160,11 +167,29 @@ def league_context(
         authenticate=context.authenticate,
         dangling_references=partial(context.rules.dangling_references, context.store),
         replicas=replicas,
+        subscriptions=subscriptions,
         did=settings.did,
         clock=context.clock,
         limits=settings.limits,
         distribution=PublicParts(context.models),
         types=context.models.catalogue_types,
+    )
+
+
+def ledger_notifier(
+    context: Context, bus: CometBftBus, registry: MemberRegistry, to_listeners: HttpClient
+) -> LedgerNotifier:
+    """What posts the events of the league to listeners."""
+    return LedgerNotifier(
+        bus.for_strangers,
+        registry,
+        partial(
+            subscription_filter,
+            types=context.models.catalogue_types,
+            registry=registry,
+            limits=context.limits,
+        ),
+        *(context.store, to_listeners, context.clock, context.entropy, context.limits),
     )
 
 
@@ -320,6 +345,8 @@ class Marketplace:
             store, models, self.clients.to_listeners, clock, entropy, limits, endpoint, context.extensions
         )
 
+        webhooks = ledger_notifier(context, self.bus, registry, self.clients.to_listeners)
+
         # Replication.
         replication = replication_parts(
             *(settings, store, models, self.bus, registry, self.clients.to_members, own_key),
@@ -331,7 +358,7 @@ class Marketplace:
         children.add_tasks(self.tasks, self.bus, self.clients.to_members)
         for name, run in (
             ("registry", registry.follow), ("publisher", replication.publisher.run), ("follower", replication.follower.run),
-            ("retriever", replication.retriever.run), ("hub", hub.run), ("jobs", jobs.run), ("publication walk", replication.walk.run),
+            ("retriever", replication.retriever.run), ("hub", hub.run), ("webhooks", webhooks.run), ("jobs", jobs.run), ("publication walk", replication.walk.run),
         ):  # fmt: skip
             self.tasks.add(name, run)
 

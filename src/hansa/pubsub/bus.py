@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from hansa.core.batches import BatchSigner, EventProof
-from hansa.core.events import LifecycleEvent
+from hansa.core.events import LifecycleEvent, Metadata
 from hansa.core.members import Member
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
@@ -57,6 +57,31 @@ class EventFilter(msgspec.Struct, frozen=True):
     """The event's own time at or after; RFC 3339."""
     to_time: str | None = None
     """The event's own time before; RFC 3339."""
+
+    def accepts(self, event: LifecycleEvent) -> bool:
+        """Whether an event matches; times are those of the ledger's form, `to_time` and `from_time` too."""
+        return (
+            (not self.types or event.type in self.types)
+            and (not self.issuers or event.issuer in self.issuers)
+            and (not self.keys or event.entity.key in self.keys)
+            and (self.from_time is None or event.time >= self.from_time)
+            and (self.to_time is None or event.time < self.to_time)
+            and self.accepts_entity(event.entity.type, event.metadata)
+        )
+
+    def accepts_entity(self, entity_type: str, metadata: Metadata) -> bool:
+        """Whether an event matches by what it says of its entity alone."""
+        status = () if metadata.lifecycleStatus is None else (metadata.lifecycleStatus,)
+        return all(
+            not accepted or not set(accepted).isdisjoint(values)
+            for accepted, values in (
+                (self.entity_types, (entity_type,)),
+                (self.lifecycle_statuses, status),
+                (self.categories, metadata.categories),
+                (self.regions, metadata.region),
+                (self.compliance, metadata.compliance),
+            )
+        )
 
 
 class EventPage(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.identifiers import entity_key
 from hansa.core.limits import Limits
 from hansa.identity import MemberSigner
+from hansa.pubsub.ledger.commitments.app_hash import NEWEST_RULESET
 from hansa.pubsub.ledger.commitments.proofs import holds_consistency, holds_inclusion, proved_records
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 from tests.support.league import League, Marketplace
@@ -333,7 +334,7 @@ async def test_proofs_about_the_ledger_hold_for_its_application_hash(league: Lea
     lubeck = await published(league)
     ledger = (await lubeck.client.get("/league/v1/ledger")).json()
     app_hash = bytes.fromhex(ledger["app_hash"])
-    assert ledger["ruleset"] == "hansa-ledger/3"
+    assert ledger["ruleset"] == NEWEST_RULESET
     paths = {
         "inclusion/1": InclusionProof,
         "consistency/1": ConsistencyProof,

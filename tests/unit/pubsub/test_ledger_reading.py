@@ -165,25 +165,6 @@ def recorded() -> Iterator[Recorded]:
     made.ledger.close()
 
 
-def is_match(committed: CommittedEvent, filter: EventFilter) -> bool:
-    event = committed.event
-    described = (
-        (filter.entity_types, (event.entity.type,)),
-        (filter.lifecycle_statuses, (event.metadata.lifecycleStatus,)),
-        (filter.categories, event.metadata.categories),
-        (filter.regions, event.metadata.region),
-        (filter.compliance, event.metadata.compliance),
-    )
-    return (
-        (not filter.types or event.type in filter.types)
-        and (not filter.issuers or event.issuer in filter.issuers)
-        and (not filter.keys or event.entity.key in filter.keys)
-        and (filter.from_time is None or event.time >= filter.from_time)
-        and (filter.to_time is None or event.time < filter.to_time)
-        and all(not accepted or set(accepted) & set(values) for accepted, values in described)
-    )
-
-
 def some_of(values: Sequence[str]) -> st.SearchStrategy[tuple[str, ...]]:
     return st.lists(st.sampled_from(values), max_size=3).map(tuple)
 
@@ -226,7 +207,7 @@ def test_pages_together_are_what_a_search_by_hand_gives(
         if after >= page.last_position:
             break
     assert matches == [
-        event for event in recorded.events if event.position > first and is_match(event, filter)
+        event for event in recorded.events if event.position > first and filter.accepts(event.event)
     ]
 
 

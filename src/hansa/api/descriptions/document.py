@@ -35,12 +35,14 @@ ABOUT: Final = (
 )
 REMOVED: Final = "The entity, or that version of it, was public here and is not any more."
 REF: Final = "#/components/schemas/{name}"
-Access = Literal["open", "member", "token", "operator"]
-"""Who may call: everybody, also with more for a member that signs; a token that may read; an operator."""
+Access = Literal["open", "member", "token", "writer", "operator"]
+"""Who may call: everybody, also with more for a member that signs; a token that may read; one that may write;
+an operator."""
 _SECURITY: Final[Mapping[Access, list[Part]]] = {
     "open": [{}],
     "member": [{}, {"signature": []}],
     "token": [{"bearer": []}],
+    "writer": [{"bearer": []}],
     "operator": [{"bearer": []}],
 }
 
@@ -76,7 +78,7 @@ class Operation(msgspec.Struct, frozen=True):
     text: str
     answers: Mapping[int, Answer]
     errors: tuple[int, ...] = ()
-    method: Literal["get", "post"] = "get"
+    method: Literal["get", "post", "delete"] = "get"
     access: Access = "open"
     parameters: tuple[str, ...] = ()
     """Of `PARAMETERS`."""
@@ -137,6 +139,13 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     ),
     "headState": _parameter("state", "Only entities in these states, separated by commas.", _TEXT),
     "name": _parameter("name", "Ledger key or identifier of an entity.", _TEXT, "path"),
+    "offset": _parameter("offset", "How many entries are passed over.", _NUMBER),
+    "subscription": _parameter("id", "Identifier of the registration.", _TEXT, "path"),
+    "subscriptionState": _parameter(
+        "state",
+        "Only registrations in this state.",
+        {"type": "string", "enum": ["active", "failing", "paused"]},
+    ),
     "origin": _parameter("origin", "Only entities of this member, by DID.", _TEXT),
     "position": _parameter(
         "position", "Position of an event on the ledger, from 1.", {"type": "integer", "minimum": 1}, "path"

@@ -49,6 +49,8 @@ FIELD_TEXTS: Final[Mapping[str, str]] = {
     "is_ready": "True when the marketplace can take traffic.",
     "is_running": "True while the task runs.",
     "issuer": "DID of the member that issued the event.",
+    "DeadLetterReport.event_id": "`webhook-id` of the event.",
+    "SubscriptionReport.id": "Identifier of the registration.",
     "Evidence.issuer": "DID of the member whose response failed verification.",
     "key": "Ledger key of the entity: 64 hexadecimal digits.",
     "keys": "Public keys that speak for the member.",

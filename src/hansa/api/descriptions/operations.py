@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from hansa.api.catalogue import CataloguePage
 from hansa.api.descriptions.document import Answer, Link, Operation
+from hansa.api.descriptions.subscription_operations import SUBSCRIPTION_OPERATIONS
 from hansa.api.events import CLOUD_EVENTS, CloudEvent, EventsPage
 from hansa.api.ledger import LedgerReport
 from hansa.api.references import UnresolvedReferences
@@ -29,6 +30,7 @@ _FILTERS: Final = (
 )
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
+    *SUBSCRIPTION_OPERATIONS,
     Operation(
         "listEvents",
         "/league/v1/events",

@@ -23,6 +23,7 @@ ABOUT: Final = (
 )
 STREAM: Final = "leagueEvents"
 NOTIFICATIONS: Final = "hubNotifications"
+WEBHOOKS: Final = "leagueWebhooks"
 _POSITION: Final[Part] = {
     "type": "string",
     "description": "Position on the ledger, the `id` of the server-sent event. Send it as `Last-Event-ID` to go on there.",
@@ -77,28 +78,13 @@ def streams_document(endpoint: str, version: str) -> Part:
                 "description": "This marketplace.",
             }
         },
-        "channels": {
-            STREAM: {
-                "address": "/league/v1/events/stream",
-                "title": "Events of the league",
-                "description": "Server-sent events, one for each committed event, in the order of the ledger. The name of "
-                "each (`event`) is that of the league's event. One without data says how far the ledger was searched. "
-                "Comments keep the connection alive.",
-                "messages": {
-                    name: {"$ref": f"#/components/messages/{name}"} for name in ("event", "cloudEvent")
-                },
-            },
-            NOTIFICATIONS: {
-                "address": None,
-                "title": "Notifications of hubs",
-                "description": "Posted to the `callback` of each registration, in the order of the store's feed. An answer "
-                "that is no success has it sent again.",
-                "messages": {"notification": {"$ref": "#/components/messages/notification"}},
-            },
-        },
+        "channels": _channels(),
         "operations": {
             "sendLeagueEvents": _sends(
                 STREAM, ("event", "cloudEvent"), "Send committed events to those who follow"
+            ),
+            "postLeagueEvents": _sends(
+                WEBHOOKS, ("cloudEvent",), "Post committed events to registered listeners"
             ),
             "sendNotifications": _sends(
                 NOTIFICATIONS, ("notification",), "Post changes to registered listeners"
@@ -123,6 +109,34 @@ def streams_document(endpoint: str, version: str) -> Part:
                 },
             },
             "schemas": {**components, "Notification": NOTIFICATION},
+        },
+    }
+
+
+def _channels() -> Part:
+    """Where messages are sent, by name."""
+    return {
+        STREAM: {
+            "address": "/league/v1/events/stream",
+            "title": "Events of the league",
+            "description": "Server-sent events, one for each committed event, in the order of the ledger. The name of "
+            "each (`event`) is that of the league's event. One without data says how far the ledger was searched. "
+            "Comments keep the connection alive.",
+            "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in ("event", "cloudEvent")},
+        },
+        WEBHOOKS: {
+            "address": None,
+            "title": "Events of the league, posted",
+            "description": "Posted to the `callback` of each registration at `/league/v1/subscriptions`, in the order of "
+            "the ledger, and signed. An answer that is no success has it sent again, or makes it a dead letter.",
+            "messages": {"cloudEvent": {"$ref": "#/components/messages/cloudEvent"}},
+        },
+        NOTIFICATIONS: {
+            "address": None,
+            "title": "Notifications of hubs",
+            "description": "Posted to the `callback` of each registration, in the order of the store's feed. An answer "
+            "that is no success has it sent again.",
+            "messages": {"notification": {"$ref": "#/components/messages/notification"}},
         },
     }
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 import structlog
 
 from hansa.business.hub.events import Event, end_of_row, row_of
-from hansa.business.hub.listeners import Listener, PendingNotifications
+from hansa.business.hub.listeners import Listener, ListenerGroup
 from hansa.business.hub.sending import Attempt
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, HansaError
@@ -39,12 +39,19 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
+class RowEnds(Protocol):
+    """Knows where a listener is done with a row."""
+
+    def is_last_of_row(self, group: ListenerGroup, place: int) -> bool:
+        """Whether the group accepts no further event of the row of a place; False when that is unknown."""
+
+
 class DeliveryAccounts:
     """The accounts of all listeners."""
 
-    def __init__(self, store: Store, pending: PendingNotifications, clock: Clock, limits: Limits) -> None:
+    def __init__(self, store: Store, rows: RowEnds, clock: Clock, limits: Limits) -> None:
         self._store = store
-        self._pending = pending
+        self._rows = rows
         self._clock = clock
         self._limits = limits
         self._unsaved: set[Listener] = set()
@@ -131,7 +138,7 @@ class DeliveryAccounts:
             if is_delivered:
                 listener.dead_letters_resolved.append(event.place)
             return
-        is_whole = self._pending.is_last_of_row(listener.group, event.place)
+        is_whole = self._rows.is_last_of_row(listener.group, event.place)
         listener.place = end_of_row(row_of(event.place)) if is_whole else event.place
 
     async def save(self) -> None:

@@ -216,6 +216,8 @@ class HubDispatcher:
                 for removed in self._listeners.keys() - present:
                     self._end(self._listeners.pop(removed))
             for subscription in await subscriptions.since(self._store, before.revision):
+                if subscription.api == subscriptions.LEAGUE:
+                    continue
                 listener = self._listeners.get(subscription.id) or await self._begin(subscription)
                 if listener is not None:
                     await self._apply_requests(listener, subscription)
@@ -286,17 +288,10 @@ class HubDispatcher:
         """Do what was requested for a listener: resume it, send dead letters again, exchange its secret."""
         listener.subscription = subscription
         if listener.is_paused and not subscription.is_paused:
-            listener.is_paused = False
-            listener.failures = listener.refusals = listener.attempts = 0
-            listener.failing_since = None
+            listener.resume()
             self._activate(listener)
-        in_progress = {
-            *listener.dead_letters_resolved,
-            *(letter.place for letter in listener.dead_letters_added),
-        }
         due, _ = await subscriptions.dead_letters(self._store, listener.id, due_only=True)
-        listener.dead_letters_due.clear()
-        listener.dead_letters_due.extend(letter for letter in due if letter.place not in in_progress)
+        listener.plan_dead_letters(due)
         if listener.dead_letters_due and not listener.is_paused:
             self._activate(listener)
 

@@ -82,6 +82,19 @@ class Listener:
         self.dead_letters_resolved: list[int] = []
         """Places of those delivered, or given up for good, since its progress was last written."""
 
+    def resume(self) -> None:
+        """Serve it again, as if it had never failed."""
+        assert self.is_paused, "it was paused"
+        self.is_paused = False
+        self.failures = self.refusals = self.attempts = 0
+        self.failing_since = None
+
+    def plan_dead_letters(self, due: Iterable[DeadLetter]) -> None:
+        """Have dead letters sent again, but for those whose outcome is not written yet."""
+        in_progress = {*self.dead_letters_resolved, *(letter.place for letter in self.dead_letters_added)}
+        self.dead_letters_due.clear()
+        self.dead_letters_due.extend(letter for letter in due if letter.place not in in_progress)
+
     def secrets(self, now: datetime) -> list[str]:
         """With which its notifications are signed now."""
         return signing_secrets(self.subscription, now)

@@ -20,7 +20,7 @@ FIRST_TIMEOUT_S: Final = 2.0
 ANSWER_SIZE_MAX_BYTES: Final = 65_536
 STATUSES_OF_ABSENCE: Final = frozenset({408, 425, 429, 502, 503, 504})
 """Statuses that say that the listener is not there, or too busy, and nothing about the event."""
-_HEADERS: Final = {"content-type": "application/json;charset=utf-8"}
+CONTENT_TYPE: Final = "application/json;charset=utf-8"
 _CODES: Final = {
     Code.RETRIEVAL_UNREACHABLE: Code.LISTENER_UNREACHABLE,
     Code.RETRIEVAL_TIMEOUT: Code.LISTENER_TIMEOUT,
@@ -53,10 +53,13 @@ class Attempt(msgspec.Struct, frozen=True):
 class NotificationSender:
     """Posts events to the callbacks of listeners."""
 
-    def __init__(self, http: HttpClient, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self, http: HttpClient, clock: Clock, limits: Limits, content_type: str = CONTENT_TYPE
+    ) -> None:
         self._http = http
         self._clock = clock
         self._limits = limits
+        self._content_type = content_type
 
     async def send(self, listener: Listener, event: Event) -> Attempt:
         """Send an event once; a listener's failure is an outcome, not an error."""
@@ -71,14 +74,20 @@ class NotificationSender:
         )
 
     async def post(
-        self, callback: str, secrets: Sequence[str], event_id: str, body: bytes, *, timeout_s: float
+        self,
+        callback: str,
+        secrets: Sequence[str],
+        event_id: str,
+        body: bytes,
+        *,
+        timeout_s: float,
     ) -> Attempt:
         """Send a body once, signed with the secrets."""
         timestamp_s = int(self._clock.now().timestamp())
         request = HttpRequest(
             "POST",
             callback,
-            {**_HEADERS, **signature_headers(secrets, event_id, timestamp_s, body)},
+            {"content-type": self._content_type, **signature_headers(secrets, event_id, timestamp_s, body)},
             body,
             timeout_s=timeout_s,
             answer_size_max_bytes=ANSWER_SIZE_MAX_BYTES,

@@ -22,6 +22,9 @@ from hansa.store.tables.columns import RecordColumns
 
 State = Literal["active", "failing", "paused"]
 
+LEAGUE: Final = "league"
+"""In place of an API: registrations for the events of the league, whose positions are those of the ledger."""
+
 _IN_STATE: Final[dict[State, str]] = {
     "active": "failures = 0 AND is_paused = 0",
     "failing": "failures > 0 AND is_paused = 0",
@@ -157,9 +160,23 @@ async def add(
     subscriber: str,
     topic: str = "",
     secret: str = "",
+    position: int | None = None,
 ) -> Subscription | None:
-    """Register; served from what happens next on. None when the same registration is there already."""
-    position = await tx.feed_end()
+    """Register; None when the same registration is there already.
+
+    Args:
+        tx: In which it is made.
+        id: Its identifier.
+        api: See `Subscription`, as for what follows.
+        callback: Where events are sent.
+        query: Which ones.
+        subscriber: Whose it is.
+        topic: At whose hub.
+        secret: With which they are signed.
+        position: After which it is served; None: from the next row of the feed on.
+    """
+    if position is None:
+        position = await tx.feed_end()
     rows = await tx.sql.execute(_ADD, (id, api, topic, callback, query, subscriber, position, secret))
     return _SUBSCRIPTION.record(rows[0]) if rows else None
 

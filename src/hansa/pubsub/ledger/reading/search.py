@@ -252,20 +252,8 @@ def _content_values(filter: EventFilter) -> tuple[tuple[str, ...], ...]:
 
 
 def _matches_content(filter: EventFilter, content: bytes) -> bool:
-    """Whether an event has one of the values of each attribute of a filter."""
     described = _decoder.decode(content)
-    metadata = described.metadata
-    status = () if metadata.lifecycleStatus is None else (metadata.lifecycleStatus,)
-    return all(
-        not accepted or not set(accepted).isdisjoint(values)
-        for accepted, values in (
-            (filter.entity_types, (described.entity.type,)),
-            (filter.lifecycle_statuses, status),
-            (filter.categories, metadata.categories),
-            (filter.regions, metadata.region),
-            (filter.compliance, metadata.compliance),
-        )
-    )
+    return filter.accepts_entity(described.entity.type, described.metadata)
 
 
 def check_filter(filter: EventFilter) -> None:

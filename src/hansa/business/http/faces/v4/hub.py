@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -21,6 +21,7 @@ from hansa.business.http.messages import CONTENT_TYPE, JSON_TYPES, Request, Resp
 from hansa.business.http.routing import Route, route
 from hansa.business.http.shared_headers import Header
 from hansa.business.hub.events import TOPIC
+from hansa.business.hub.registrations import callback_problem, check_room
 from hansa.business.hub.signatures import new_secret
 from hansa.business.hub.subscription_filter import api_filter, topic_filter
 from hansa.business.hub.test_events import TestEvents
@@ -32,17 +33,13 @@ from hansa.business.representation import Selection, select
 from hansa.business.validation.violations import Violation, refuse
 from hansa.core.access import OPERATOR, Caller
 from hansa.core.clock import rfc3339
-from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.errors import Code, Refused
 from hansa.core.known_words import check_known
 from hansa.core.limits import Limits
 from hansa.core.refusals import all_refusals
-from hansa.core.web_addresses import web_address
-from hansa.store import Entity, Transaction
+from hansa.store import Entity
 from hansa.store.tables import subscriptions
 from hansa.store.tables.subscriptions import DeadLetter, State, Subscription
-
-CALLBACK_LENGTH_MAX_CHARS: Final = 2048
-FULL_RETRY_AFTER_S: Final = 60.0
 
 
 class HubHandler:
@@ -85,7 +82,7 @@ class HubHandler:
         topic = await self._topic(request)
         callback, query = self._checked(body, request.limits, is_topic=topic is not None)
         async with self._store.transaction() as tx:
-            await _check_room(tx, caller, request.limits)
+            await check_room(tx, caller, request.limits)
             added = await subscriptions.add(
                 tx,
                 id=str(uuid.UUID(bytes=self._context.entropy(16), version=4)),
@@ -317,25 +314,6 @@ class HubHandler:
         return {"id": subscription.id, **select(body, selection)}
 
 
-async def _check_room(tx: Transaction, caller: Caller, limits: Limits) -> None:
-    """Refuse a registration beyond those that all together, or one subject, may have."""
-    if await subscriptions.count(tx) >= limits.subscriptions_max:
-        raise Unavailable(
-            Code.OVERLOADED,
-            "The hub has no room for further registrations (subscriptions_max).",
-            retry_after_s=FULL_RETRY_AFTER_S,
-        )
-    if OPERATOR in caller.roles:
-        return
-    if await subscriptions.count(tx, caller.subject) >= limits.subscriptions_per_subject_max:
-        raise Unavailable(
-            Code.OVERLOADED,
-            f"This token's subject has {limits.subscriptions_per_subject_max} registrations, the most that one may "
-            "have (subscriptions_per_subject_max). End one that is not needed.",
-            retry_after_s=FULL_RETRY_AFTER_S,
-        )
-
-
 def _parameters(request: Request, known: set[str]) -> dict[str, list[str]]:
     """The query parameters of a request, which may have the known names only.
 
@@ -400,24 +378,11 @@ def _callback_and_query(
     if callback is None:
         violations.append(Violation("callback", "is required"))
     else:
-        problem = _callback_problem(callback, allow_private_networks=allow_private_networks)
+        problem = callback_problem(callback, allow_private_networks=allow_private_networks)
         if problem is not None:
             violations.append(Violation("callback", problem, callback))
     refuse(violations)
     return str(callback), query or ""
-
-
-def _callback_problem(callback: object, *, allow_private_networks: bool) -> str | None:
-    """What is wrong with a callback; None when notifications can be sent to it."""
-    if type(callback) is not str:
-        return "must be a string"
-    if len(callback) > CALLBACK_LENGTH_MAX_CHARS:
-        return f"must have at most {CALLBACK_LENGTH_MAX_CHARS} characters"
-    try:
-        web_address(callback, allow_private_networks=allow_private_networks)
-    except Refused as error:
-        return f"must be an http or https address. {error.message.removesuffix('.')}"
-    return None
 
 
 def _secret_response(subscription: Subscription) -> Response:

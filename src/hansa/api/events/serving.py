@@ -17,24 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from hansa.api.parameters import (
-    POSITION_MAX,
-    Parameters,
-    Reader,
-    dids,
-    entity_names,
-    known_types,
-    position,
-    whole_number,
-)
+from hansa.api.events.documents import CLOUD_EVENT, CLOUD_EVENTS, cloud_event, event_document
+from hansa.api.events.filters import event_filter, selecting
+from hansa.api.parameters import POSITION_MAX, Parameters, Reader, position, whole_number
 from hansa.api.responses import json_response
-from hansa.core.batches import EventProof
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
-from hansa.core.events import LifecycleEvent, entity_location, event_names
-from hansa.core.identifiers import entity_key, is_entity_key
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import BusReads, CommittedEvent, EventFilter, EventPage
+from hansa.pubsub.bus import BusReads, EventFilter, EventPage
 from hansa.replication.registry import MemberRegistry
 
 KEEP_ALIVE_S: Final = 15.0
@@ -43,64 +33,6 @@ EVENT_STREAM: Final = "text/event-stream"
 STREAM_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 DOCUMENTS_AT_ONCE: Final = 16
 """So many events are encoded before others have their turn."""
-CLOUD_EVENT: Final = "application/cloudevents+json"
-CLOUD_EVENTS: Final = "application/cloudevents-batch+json"
-
-
-class EventDocument(msgspec.Struct, frozen=True):
-    """A committed event as it is handed out: where it is, what it says, and the proof of it."""
-
-    position: int
-    height: int
-    time: str
-    """Of the block; the event has a time of its own."""
-    event: msgspec.Raw
-    """The content that was signed, and in front of it `issuer` and `location`."""
-    proof: EventProof | None
-
-
-class PublishedEvent(LifecycleEvent, frozen=True, omit_defaults=True):
-    """A lifecycle event with where its issuer serves that version of the entity."""
-
-    location: str | None = None
-    """Address of the version at its origin; absent when the registry does not know the issuer any more."""
-
-
-class EventsPage(msgspec.Struct, frozen=True):
-    """Events in the order of the ledger, and how far it was searched for them."""
-
-    events: tuple[EventDocument, ...]
-    scanned_to: int
-    """Position up to which the ledger was searched; `after` continues there."""
-    last_position: int
-    """Position of the newest event on the ledger."""
-
-
-class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as a CloudEvent 1.0 in JSON, with the `sequence` extension and those for its block."""
-
-    specversion: str = "1.0"
-    """Version of CloudEvents: always `1.0`."""
-    id: str
-    """Identifier of the event: UUIDv7."""
-    source: str
-    """DID of the member that issued it."""
-    type: str
-    """Name of the event, as `productOfferingCreateEvent`."""
-    subject: str
-    """Ledger key of the entity."""
-    time: str
-    """When the issuer built it."""
-    sequence: str
-    """Position on the ledger, as 20 digits, so that texts sort as positions do."""
-    blocktime: str
-    """Time of the block that committed it."""
-    blockheight: str
-    """Height of that block, in decimal digits."""
-    datacontenttype: str = "application/json"
-    """Media type of `data`."""
-    data: EventDocument
-    """The event and its proof, as it is without CloudEvents."""
 
 
 class EventStream(StreamingResponse):
@@ -142,15 +74,10 @@ class EventsApi:
         types: Collection[str] = (),
     ) -> None:
         self._bus = bus
-        names = frozenset().union(*map(event_names, types))
         self._filters: Mapping[str, Reader] = {
             "after": position,
             "from": Parameters.moment,
-            "type": known_types(names, "event"),
-            "issuer": dids,
-            "entity": entity_names,
-            "entityType": known_types(types, "entity type"),
-            **dict.fromkeys(("lifecycleStatus", "category", "region", "compliance"), Parameters.texts),
+            **selecting(types),
         }
         self._registry = registry
         self._clock = clock
@@ -166,7 +93,9 @@ class EventsApi:
         further: dict[str, Reader] = {"to": Parameters.moment, "limit": self._page_size}
         parameters = Parameters(request, {**self._filters, **further}, self._limits)
         after, limit = position(parameters, "after"), self._page_size(parameters, "limit")
-        page = await self._bus.search(after, await self._filter(parameters), limit, with_proofs=True)
+        page = await self._bus.search(
+            after, await event_filter(parameters, self._registry), limit, with_proofs=True
+        )
         headers = {"x-scanned-to": str(page.scanned_to), "x-last-position": str(page.last_position)}
         is_cloud = wants_cloud_events(request)
         documents = b"[%b]" % b",".join(await self._documents(page, as_cloud_events=is_cloud))
@@ -195,7 +124,7 @@ class EventsApi:
             after = position(parameters, "after")
             last = request.headers.get("last-event-id")
             after = whole_number("Last-Event-ID", last, after, 0, POSITION_MAX)
-            filter = await self._filter(parameters)
+            filter = await event_filter(parameters, self._registry)
             await self._bus.check(filter)  # an error is still a response
         except BaseException:
             self._end_stream()
@@ -231,26 +160,6 @@ class EventsApi:
                 messages = _messages(page, await self._encoded(page, as_cloud_events=as_cloud_events))
                 self._last_messages = page, as_cloud_events, messages
         return messages
-
-    async def _filter(self, parameters: Parameters) -> EventFilter:
-        keys: list[str] = []
-        for name in parameters.texts("entity"):
-            if is_entity_key(name):
-                keys.append(name)
-            else:
-                keys += [entity_key(member.did, name) for member in await self._registry.members()]
-        return EventFilter(
-            types=parameters.texts("type"),
-            issuers=parameters.texts("issuer"),
-            keys=tuple(keys),
-            entity_types=parameters.texts("entityType"),
-            lifecycle_statuses=parameters.texts("lifecycleStatus"),
-            categories=parameters.texts("category"),
-            regions=parameters.texts("region"),
-            compliance=parameters.texts("compliance"),
-            from_time=parameters.moment("from"),
-            to_time=parameters.moment("to"),
-        )
 
     async def _server_sent(
         self, after: int, filter: EventFilter, as_cloud_events: bool
@@ -299,37 +208,3 @@ def wants_cloud_events(request: Request) -> bool:
     """Whether the client asks for CloudEvents."""
     accept = request.headers.get("accept", "").lower()
     return CLOUD_EVENT in accept or CLOUD_EVENTS in accept
-
-
-def event_document(committed: CommittedEvent, endpoint: str | None) -> EventDocument:
-    """A committed event as it is handed out.
-
-    Args:
-        committed: With its proof.
-        endpoint: Of its issuer; None when the registry does not know it any more.
-    """
-    event = committed.event
-    added = {"issuer": event.issuer}
-    if endpoint is not None:
-        added["location"] = entity_location(endpoint, event.entity.key, event.hashlink)
-    # The content is a JSON object: what is added goes in front of its first name.
-    document = b"%b,%b" % (msgspec.json.encode(added)[:-1], committed.content[1:])
-    return EventDocument(
-        committed.position, committed.height, committed.time, msgspec.Raw(document), committed.proof
-    )
-
-
-def cloud_event(committed: CommittedEvent, document: EventDocument) -> CloudEvent:
-    """An event as a CloudEvent."""
-    event = committed.event
-    return CloudEvent(
-        id=event.id,
-        source=event.issuer,
-        type=event.type,
-        subject=event.entity.key,
-        time=event.time,
-        sequence=f"{committed.position:020d}",
-        blocktime=committed.time,
-        blockheight=str(committed.height),
-        data=document,
-    )
