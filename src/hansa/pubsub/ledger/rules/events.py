@@ -15,7 +15,7 @@ version continues the entity's chain.
 Whether an id was used: under `hansa-ledger/3` by a look-up among all events of the issuer, which takes the
 whole history. Since `hansa-ledger/4` the id has to be the one that belongs to the version
 (`hansa.core.events.event_id`), and a version is on the ledger once: who has the state can judge, and needs no
-history (docs/decisions/0033).
+history (docs/decisions/0035).
 
 Ids and entity keys are bound to their issuer. A ledger cannot check that an entity key is the hash of the
 issuer's DID and an identifier it does not know; were a key (or an id) taken by whoever commits it first,
