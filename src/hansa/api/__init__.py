@@ -9,6 +9,10 @@
     GET  /league/v1/ledger                the state of the ledger                anybody
     GET  /league/v1/ledger/inclusion/{n}, …/consistency/{n}, …/claims/{key}
                                           proofs about the ledger                anybody
+    GET  /league/v1/anchors, …/certificates, …/policies
+                                          what the members trust and allow       anybody
+    GET  /trusted-issuers-registry/v4/issuers, /v5/issuers, …
+                                          who may issue credentials              anybody
     GET  /league/v1/catalogue             what is public here, without content   anybody
     GET  /league/v1/references            references to what is not here         a client with a token
     GET  /league/v1/replicas, …/{name}    the states of what others published    an operator
@@ -36,6 +40,8 @@ from hansa.api.ledger import LedgerApi
 from hansa.api.members import MembersApi
 from hansa.api.references import DanglingReferences, ReferencesApi
 from hansa.api.replicas import ReplicasApi
+from hansa.api.trust.decisions import TrustApi
+from hansa.api.trust.issuers import REGISTRY_PATH, TrustedIssuersApi
 from hansa.api.webhooks.registrations import SUBSCRIPTIONS_PATH, SubscriptionsApi
 from hansa.core.access import Authenticate
 from hansa.core.clock import Clock
@@ -103,6 +109,8 @@ def routes(context: LeagueContext) -> list[Route]:
     catalogue = CatalogueApi(context.store, context.did, limits, context.distribution, context.types)
     references = ReferencesApi(context.dangling_references, context.authenticate, limits)
     replicas = ReplicasApi(context.replicas, context.authenticate, limits)
+    trust = TrustApi(context.bus, context.clock, limits)
+    issuers = TrustedIssuersApi(context.bus, registry, context.did, limits)
     return [
         Route("/league/v1/replicas", replicas.list, methods=["GET"]),
         Route("/league/v1/lost", replicas.lost, methods=["GET"]),
@@ -120,4 +128,13 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/catalogue", catalogue.page, methods=["GET"]),
         Route("/league/v1/references", references.list, methods=["GET"]),
         *_subscription_routes(context.subscriptions),
+        Route("/league/v1/anchors", trust.anchors, methods=["GET"]),
+        Route("/league/v1/certificates", trust.certificates, methods=["GET"]),
+        Route("/league/v1/policies", trust.policies, methods=["GET"]),
+        Route(f"{REGISTRY_PATH}/v4/issuers", issuers.list, methods=["GET"]),
+        Route(f"{REGISTRY_PATH}/v4/issuers/{{did}}", issuers.one_with_attributes, methods=["GET"]),
+        Route(f"{REGISTRY_PATH}/v5/issuers", issuers.list, methods=["GET"]),
+        Route(f"{REGISTRY_PATH}/v5/issuers/{{did}}", issuers.one, methods=["GET"]),
+        Route(f"{REGISTRY_PATH}/v5/issuers/{{did}}/attributes", issuers.attributes, methods=["GET"]),
+        Route(f"{REGISTRY_PATH}/v5/issuers/{{did}}/attributes/{{id}}", issuers.attribute, methods=["GET"]),
     ]

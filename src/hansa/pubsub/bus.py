@@ -137,6 +137,15 @@ class PlannedUpgrade(msgspec.Struct, frozen=True):
     """DIDs of the members that have stated to be ready for it."""
 
 
+class RecordPage(msgspec.Struct, frozen=True):
+    """Some records of a section of the ledger's state."""
+
+    records: tuple[tuple[str, bytes], ...]
+    """Key and bytes, in the order of the keys."""
+    total: int
+    """How many the section has."""
+
+
 class LedgerStatus(msgspec.Struct, frozen=True):
     """The state of the ledger, as this member sees it."""
 
@@ -233,6 +242,20 @@ class BusReads(Protocol):
 
     async def members(self) -> tuple[Member, ...]:
         """The member registry.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def record_page(self, section: str, offset: int, limit: int) -> RecordPage:
+        """Some records of a section of the state, as it is stored; none where there is no such section.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def record(self, section: str, key: str) -> bytes | None:
+        """A record of a section of the ledger's state.
 
         Raises:
             Unavailable: `Code.UNAVAILABLE`.

@@ -18,7 +18,7 @@ from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import Claim, EventFilter, EventPage, LedgerStatus
+from hansa.pubsub.bus import Claim, EventFilter, EventPage, LedgerStatus, RecordPage
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool, check_filter
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
@@ -164,6 +164,16 @@ class LedgerReads(ABC):
         registry = await self._read(LedgerReader.registry)
         self._params = registry.params
         return registry.members
+
+    async def record_page(self, section: str, offset: int, limit: int) -> RecordPage:
+        """Some records of a section of the state. See `BusReads.record_page`."""
+        self._check_open()
+        return await self._read(lambda reader: reader.record_page(section, offset, limit))
+
+    async def record(self, section: str, key: str) -> bytes | None:
+        """A record of a section of the state. See `BusReads.record`."""
+        self._check_open()
+        return await self._read(lambda reader: reader.record(section, key))
 
     async def close(self) -> None:
         """End all follows."""

@@ -164,6 +164,18 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "type": _parameter(
         "type", "Only events of these names, as `productOfferingCreateEvent`, separated by commas.", _TEXT
     ),
+    "attributeId": _parameter("id", "SHA-256 of the body of an attribute, in hex.", _TEXT, "path"),
+    "did": _parameter("did", "DID of an issuer.", _TEXT, "path"),
+    "If-None-Match": _parameter(
+        "If-None-Match", "ETags that the client has: what is one of them is answered 304.", _TEXT, "header"
+    ),
+    "offset": _parameter("offset", "How many entries are left out at the begin.", _NUMBER),
+    "pageAfter": _parameter("page[after]", "Number of the page, from 1.", {"type": "integer", "minimum": 1}),
+    "pageSize": _parameter(
+        "page[size]",
+        "Greatest number of entries of a page.",
+        {"type": "integer", "minimum": 1, "maximum": 50},
+    ),
     "entityType": _parameter("type", "Only entities of these types, separated by commas.", _TEXT),
 }
 LEAGUE_HEADERS: Final[Mapping[str, Part]] = {

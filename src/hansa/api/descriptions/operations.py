@@ -7,6 +7,7 @@ from typing import Any, Final
 from hansa.api.catalogue import CataloguePage
 from hansa.api.descriptions.document import Answer, Link, Operation
 from hansa.api.descriptions.subscription_operations import SUBSCRIPTION_OPERATIONS
+from hansa.api.descriptions.trust_operations import TRUST_OPERATIONS
 from hansa.api.events import CLOUD_EVENTS, CloudEvent, EventsPage
 from hansa.api.ledger import LedgerReport
 from hansa.api.references import UnresolvedReferences
@@ -228,5 +229,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         access="operator",
         parameters=("name",),
     ),
+    *TRUST_OPERATIONS,
 )
 """Of every path that the routes of this package have."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -24,6 +24,9 @@ from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import DID_PATTERN
 from hansa.core.jws import KEY_ID
 
+ANCHORS: Final = "anchors"
+CERTIFICATES: Final = "certificates"
+"""Sections of the ledger's state."""
 ANCHORS_MAX: Final = 64
 ANCHOR_NAME_MAX_CHARS: Final = 128
 NOTICE_S: Final = 30 * 86_400
@@ -34,6 +37,8 @@ FINGERPRINT: Final = Text("[0-9a-f]{64}")
 _SECONDS: Final = Integer(0, 253_402_300_799)
 _MILLISECONDS: Final = Integer(0, 253_402_300_799_999)
 _CACHED_MAX: Final = 512
+
+CertificateState = Literal["expired", "expiring", "revoked", "valid"]
 
 
 class TrustAnchor(msgspec.Struct, frozen=True):
@@ -87,6 +92,15 @@ KEY_CERTIFICATE: Final = StructForm(
     },
     {"revoked_ms": _MILLISECONDS},
 )
+
+
+def certificate_state(certificate: KeyCertificate, now_ms: int) -> CertificateState:
+    """What a certificate is good for at a time."""
+    if certificate.revoked_ms:
+        return "revoked"
+    if not certificate.is_valid_at(now_ms):
+        return "expired"
+    return "valid" if certificate.is_valid_at(now_ms + 1000 * NOTICE_S) else "expiring"
 
 
 def certificate_key(did: str, kid: str) -> str:

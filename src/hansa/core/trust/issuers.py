@@ -15,7 +15,10 @@ from hansa.core.identifiers import DID_PATTERN
 from hansa.core.keys import PublicJwk
 from hansa.core.members import PUBLIC_JWK
 
+TRUSTED_ISSUERS: Final = "trusted_issuers"
+"""Section of the ledger's state."""
 ISSUERS_MAX: Final = 1024
+ISSUER_SIZE_MAX_BYTES: Final = 16_384
 GRANTS_MAX: Final = 32
 """Of one issuer."""
 CLAIMS_MAX: Final = 16

@@ -27,6 +27,8 @@ TYPES_MAX: Final = 64
 ISSUERS_IN_ROW_MAX: Final = 64
 REASON_MAX_CHARS: Final = 256
 
+POLICIES: Final = "policies"
+"""Section of the ledger's state."""
 DISTRIBUTION: Final = "distribution"
 """Key of the table."""
 
@@ -38,10 +40,11 @@ class PolicyRow(msgspec.Struct, frozen=True):
     """One row."""
 
     action: PolicyAction
+    """Whether what the row applies to is allowed or refused."""
     certificate: Literal["", "required"] = ""
     """Of a row that allows: the key that signs has a valid certificate."""
     issuers: tuple[str, ...] = ()
-    """DIDs; none: all."""
+    """DIDs of the issuers to which it applies; none: all."""
     labels: tuple[str, ...] = ()
     """Of a row that allows: the event's metadata have one of these compliance labels; none: they need not."""
     reason: str = ""
@@ -57,6 +60,7 @@ class PolicyTable(msgspec.Struct, frozen=True):
     """The rows, in the order in which they are tried."""
 
     rows: tuple[PolicyRow, ...] = ()
+    """In the order in which they are tried; the first one that applies decides."""
 
 
 _ROW: Final = StructForm(

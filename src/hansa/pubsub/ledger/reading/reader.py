@@ -25,7 +25,15 @@ from hansa.core.closed_structs import StructForm, StructT
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import committed_event
 from hansa.core.members import MEMBER, Member
-from hansa.pubsub.bus import Claim, CommittedEvent, EventFilter, EventPage, Misbehavior, PlannedUpgrade
+from hansa.pubsub.bus import (
+    Claim,
+    CommittedEvent,
+    EventFilter,
+    EventPage,
+    Misbehavior,
+    PlannedUpgrade,
+    RecordPage,
+)
 from hansa.pubsub.ledger.commitments.app_hash import Sections
 from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, bucket_of, decode_claim, record_of
 from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
@@ -43,6 +51,8 @@ PAGE_SIZE_MAX_BYTES: Final = 1_048_576
 HASHED_MAX_BYTES: Final = 4_194_304
 """Contents of events that are hashed for the proofs of a page: a proof needs all of its batch."""
 IDS_MAX: Final = 1000
+RECORDS_MAX: Final = 256
+"""In one answer."""
 
 _HEAD: Final = "SELECT height, time_ms, events, app_hash, sections FROM head"
 _MISBEHAVIOR: Final = "SELECT body FROM misbehavior ORDER BY evidence_id"
@@ -192,6 +202,17 @@ class LedgerReader:
             members = self._records(_MEMBERS, MEMBER)
             self._members = current, members
         return members
+
+    def record_page(self, section: str, offset: int, limit: int) -> RecordPage:
+        """Some records of a section, in the order of their keys, `RECORDS_MAX` at most."""
+        with self._snapshot():
+            records, total = self._tables.record_page(section, offset, min(limit, RECORDS_MAX))
+        return RecordPage(tuple(records), total)
+
+    def record(self, section: str, key: str) -> bytes | None:
+        """A record of a section; None when there is none."""
+        with self._snapshot():
+            return self._tables.record(section, key)
 
     def records(self, section: str) -> Mapping[str, bytes]:
         """The records of a section by key, in order, as they are stored; none where the rule set has none."""

@@ -26,6 +26,8 @@ from hansa.core.errors import Code, Refused
 from hansa.core.governance.possession import Possession
 from hansa.core.keys import PublicJwk, raw_public_key
 from hansa.core.trust.certificates import (
+    ANCHORS,
+    CERTIFICATES,
     KEY_CERTIFICATE,
     TRUST_ANCHOR,
     KeyCertificate,
@@ -36,9 +38,6 @@ from hansa.core.trust.certificates import (
 )
 from hansa.pubsub.ledger.results import Rule
 from hansa.pubsub.ledger.state import Overlay, StateView
-
-ANCHORS: Final = "anchors"
-CERTIFICATES: Final = "certificates"
 
 CERTIFICATE: Final = Rule(
     60,

@@ -9,12 +9,10 @@ from typing import Final
 
 from hansa.core.errors import Code
 from hansa.core.events import LifecycleEvent
-from hansa.core.trust.policies import DISTRIBUTION, compiled_policies
+from hansa.core.trust.policies import DISTRIBUTION, POLICIES, compiled_policies
 from hansa.pubsub.ledger.results import Rule
 from hansa.pubsub.ledger.rules.certificates import certificate_of
 from hansa.pubsub.ledger.state import StateView
-
-POLICIES: Final = "policies"
 
 POLICY: Final = Rule(64, Code.POLICY_REFUSED, "a distribution policy of the league refuses the event")
 POLICY_RULES: Final = (POLICY,)

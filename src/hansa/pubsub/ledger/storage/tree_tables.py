@@ -69,6 +69,19 @@ class TreeTables:
             return self._rows(f"SELECT {key}, body FROM {table} ORDER BY {key}")  # noqa: S608
         return self._rows("SELECT key, body FROM record WHERE section = ? ORDER BY key", (section,))
 
+    def record_page(self, section: str, offset: int, limit: int) -> tuple[list[tuple[str, bytes]], int]:
+        """Some records of a section without a table of its own, by key in order, and the number of all."""
+        page = self._rows(
+            "SELECT key, body FROM record WHERE section = ? ORDER BY key LIMIT ? OFFSET ?",
+            (section, limit, offset),
+        )
+        return page, self._rows("SELECT count(*) FROM record WHERE section = ?", (section,))[0][0]
+
+    def record(self, section: str, key: str) -> bytes | None:
+        """A record of such a section."""
+        rows = self._rows("SELECT body FROM record WHERE section = ? AND key = ?", (section, key))
+        return rows[0][0] if rows else None
+
     def tile(self, level: int, number: int) -> bytes:
         """The hashes of a tile.
 

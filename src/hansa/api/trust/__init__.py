@@ -1,0 +1,1 @@
+"""What the league trusts and allows: trusted issuers, trust anchors, certificates, policies."""
