@@ -169,7 +169,6 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "If-None-Match": _parameter(
         "If-None-Match", "ETags that the client has: what is one of them is answered 304.", _TEXT, "header"
     ),
-    "offset": _parameter("offset", "How many entries are left out at the begin.", _NUMBER),
     "pageAfter": _parameter("page[after]", "Number of the page, from 1.", {"type": "integer", "minimum": 1}),
     "pageSize": _parameter(
         "page[size]",
