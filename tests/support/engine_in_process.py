@@ -18,6 +18,7 @@ from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.messages import PACKAGE, Request, message_class
 from hansa.pubsub.ledger.methods import AbciMethods
+from hansa.pubsub.ledger.pruning import PruningRules
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from tests.contract.origins import NOW
 
@@ -45,7 +46,9 @@ class EngineInProcess:
     ) -> None:
         self.clock = AdjustableClock()
         self.application = LedgerApplication(SqliteState(MEMORY))
-        self.abci = AbciMethods(self.application, self.clock, structlog.get_logger(), blocks_retained)
+        self.abci = AbciMethods(
+            self.application, self.clock, structlog.get_logger(), PruningRules(blocks_retained)
+        )
         self.mempool: list[bytes] = []
         self.first_retained = 0
         """Height below which the application lets blocks be pruned; 0: none."""

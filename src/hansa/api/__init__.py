@@ -13,6 +13,8 @@
                                           what the members trust and allow       anybody
     GET  /trusted-issuers-registry/v4/issuers, /v5/issuers, …
                                           who may issue credentials              anybody
+    GET  /league/v1/light/{method}, …/blocks; POST /league/v1/light
+                                          what light clients need of the engine  anybody
     GET  /league/v1/catalogue             what is public here, without content   anybody
     GET  /league/v1/references            references to what is not here         a client with a token
     GET  /league/v1/replicas, …/{name}    the states of what others published    an operator
@@ -37,6 +39,7 @@ from hansa.api.catalogue import CatalogueApi
 from hansa.api.entities import EntitiesApi
 from hansa.api.events import EventsApi
 from hansa.api.ledger import LedgerApi
+from hansa.api.light import LIGHT_PATH, LightApi, LightReads, NoEngine
 from hansa.api.members import MembersApi
 from hansa.api.references import DanglingReferences, ReferencesApi
 from hansa.api.replicas import ReplicasApi
@@ -82,6 +85,8 @@ class LeagueContext(msgspec.Struct, frozen=True):
     """Which part of an entity other members get."""
     types: frozenset[str] = frozenset()
     """Types of which entities are published, by which names in queries are checked; empty: any name."""
+    light: LightReads = NoEngine()
+    """What light clients need of the engine."""
 
 
 def _subscription_routes(api: SubscriptionsApi) -> list[Route]:
@@ -106,6 +111,7 @@ def routes(context: LeagueContext) -> list[Route]:
     events = EventsApi(context.bus, registry, context.clock, limits, context.types)
     members = MembersApi(registry, limits)
     ledger = LedgerApi(context.bus, registry, limits)
+    light = LightApi(context.light, limits)
     catalogue = CatalogueApi(context.store, context.did, limits, context.distribution, context.types)
     references = ReferencesApi(context.dangling_references, context.authenticate, limits)
     replicas = ReplicasApi(context.replicas, context.authenticate, limits)
@@ -125,6 +131,9 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/ledger/inclusion/{position}", ledger.inclusion, methods=["GET"]),
         Route("/league/v1/ledger/consistency/{size}", ledger.consistency, methods=["GET"]),
         Route("/league/v1/ledger/claims/{key}", ledger.claims, methods=["GET"]),
+        Route(LIGHT_PATH, light.rpc, methods=["POST"]),
+        Route(f"{LIGHT_PATH}/blocks", light.blocks, methods=["GET"]),
+        Route(f"{LIGHT_PATH}/{{method}}", light.call, methods=["GET"]),
         Route("/league/v1/catalogue", catalogue.page, methods=["GET"]),
         Route("/league/v1/references", references.list, methods=["GET"]),
         *_subscription_routes(context.subscriptions),

@@ -91,6 +91,9 @@ class Code(StrEnum):
     ENGINE_MISSING = "engine-missing"
     ENGINE_FAILED = "engine-failed"
     BACKUP_INVALID = "backup-invalid"
+    # A proof about the ledger.
+    PROOF_INVALID = "proof-invalid"
+    LEDGER_FORKED = "ledger-forked"
 
 
 HTTP_STATUS: Final[dict[Code, int]] = {
@@ -141,6 +144,8 @@ EXIT_STATUS: Final[dict[Code, int]] = {
     Code.RULES_DIFFER: 16,
     Code.STORE_FOREIGN: 17,
     Code.UPGRADE_NEEDED: 18,
+    Code.PROOF_INVALID: 20,
+    Code.LEDGER_FORKED: 21,
 }
 """Exit status of a command that ends with the code; 1 for every other.
 

@@ -80,6 +80,7 @@ class Limits(msgspec.Struct, frozen=True):
     ledger_reads_waiting_max: int = 64
     ledger_read_timeout_s: float = 2.0
     ledger_read_share: float = 0.1
+    light_blocks_max: int = 2_000_000
     publish_timeout_s: float = 60.0
     publish_in_flight_max: int = 4
     publish_tick_s: float = 0.25

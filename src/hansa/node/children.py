@@ -21,7 +21,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import EXIT_STATUS, Code, Fatal
 from hansa.core.http import HttpClient
 from hansa.core.members import Member
-from hansa.node.folder import LEDGER, LEDGER_STATE
+from hansa.node.folder import LEDGER, LEDGER_STATE, LIGHT_BLOCKS
 from hansa.node.health import BlockProgress
 from hansa.node.membership.engine_refresh import EngineRefresh
 from hansa.node.settings.loading import Settings
@@ -30,6 +30,7 @@ from hansa.node.validator.guard import ValidatorGuard
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import (
     ABCI_SOCKET,
+    EVIDENCE_AGE_MAX,
     ChildSpec,
     EngineProgress,
     EngineSettings,
@@ -231,6 +232,8 @@ def _application_spec(settings: Settings, environment: Mapping[str, str]) -> Chi
             *("--blocks-retained", str(settings.ledger_blocks_retained)),
             *("--engine", engine_build().cometbft),
             *("--switch-height", str(settings.ledger_upgrade_height)),
+            *("--retained-min-s", str(int(EVIDENCE_AGE_MAX.total_seconds()))),
+            *("--light-blocks", LIGHT_BLOCKS.name),
         ),
         folder=LEDGER,
         environment={**engine_environment(environment), "PYTHONPATH": os.pathsep.join(sys.path)},

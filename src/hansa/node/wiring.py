@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from hansa import __version__
 from hansa.api import LeagueContext
 from hansa.api import routes as league_routes
+from hansa.api.light import LightReads
 from hansa.api.webhooks import LedgerNotifier, SubscriptionsApi, subscription_filter
 from hansa.business import BusinessApp
 from hansa.business.context import Context, Policies
@@ -56,6 +57,7 @@ from hansa.node.folder import (
     JOBS,
     LEDGER,
     LEDGER_STATE,
+    LIGHT_BLOCKS,
     SCHEMAS,
     STORE,
     TOKEN_KEY,
@@ -81,6 +83,8 @@ from hansa.pubsub.engine import RPC_SOCKET, engine_build
 from hansa.pubsub.ledger.reading import RegistryState
 from hansa.pubsub.ledger.rules.rulesets import RULESETS
 from hansa.pubsub.ledger.rules.upgrades import Release
+from hansa.pubsub.light.captured import CapturedBlocks
+from hansa.pubsub.light.service import LightService
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.continuity.binding import bind_store, is_continued
@@ -144,10 +148,22 @@ def _authenticate(settings: Settings, clock: Clock) -> TokenAuthenticate:
     return TokenAuthenticate(key, settings.did, clock, settings.limits.token_lifetime_max_s)
 
 
+def _own_registration(
+    settings: Settings, registry: MemberRegistry, member_key: SigningKey, clock: Clock
+) -> tuple[OwnKey, OwnEndpoints]:
+    """This member's key and endpoints, as the registry comes to have them."""
+    own_key = OwnKey(Path(), settings.did, member_key, clock, log)
+    endpoints = OwnEndpoints(settings.did, settings.endpoint, clock)
+    registry.add_listener(own_key.note_members)
+    registry.add_listener(endpoints.note_members)
+    return own_key, endpoints
+
+
 def league_context(
     settings: Settings,
     context: Context,
     bus: CometBftBus,
+    light: LightReads,
     registry: MemberRegistry,
     caller_check: MemberCallerCheck,
     replicas: ReplicaControl,
@@ -162,6 +178,7 @@ def league_context(
     return LeagueContext(
         store=context.store,
         bus=bus.for_strangers,
+        light=light,
         registry=registry,
         caller_check=caller_check,
         authenticate=context.authenticate,
@@ -324,13 +341,9 @@ class Marketplace:
         entropy: Entropy,
     ) -> None:
         limits, did, endpoint = settings.limits, settings.did, settings.endpoint
-        self.store = store
-        self.children = children
-        self.bus = bus
-        own_key = OwnKey(Path(), did, member_key, clock, log)
-        endpoints = OwnEndpoints(did, endpoint, clock)
-        registry.add_listener(own_key.note_members)
-        registry.add_listener(endpoints.note_members)
+        self.store, self.children, self.bus = store, children, bus
+        self.light = LightService(bus, CapturedBlocks(LIGHT_BLOCKS), clock, limits.light_blocks_max)
+        own_key, endpoints = _own_registration(settings, registry, member_key, clock)
         self.clients = Clients(settings, store, registry)
 
         # The TM Forum APIs, their jobs and their notifications.
@@ -357,7 +370,7 @@ class Marketplace:
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         children.add_tasks(self.tasks, self.bus, self.clients.to_members)
         for name, run in (
-            ("registry", registry.follow), ("publisher", replication.publisher.run), ("follower", replication.follower.run),
+            ("registry", registry.follow), ("light blocks", self.light.run), ("publisher", replication.publisher.run), ("follower", replication.follower.run),
             ("retriever", replication.retriever.run), ("hub", hub.run), ("webhooks", webhooks.run), ("jobs", jobs.run), ("publication walk", replication.walk.run),
         ):  # fmt: skip
             self.tasks.add(name, run)
@@ -369,11 +382,15 @@ class Marketplace:
         )
         caller_check = MemberCallerCheck(did, endpoints.accepted, registry.known, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
-        league = league_context(settings, context, self.bus, registry, caller_check, replication.control)
+        league = league_context(
+            settings, context, self.bus, self.light, registry, caller_check, replication.control
+        )
         described = LeagueDescriptions(endpoint)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)
-        own_caches = (authenticate.cache, caller_check.key_cache, self.callers.cheap, portal.cache)
-        caches = (*store.caches, *business.caches, *hub.caches, *own_caches)
+        caches = (
+            *(*store.caches, *business.caches, *hub.caches, *self.light.caches),
+            *(authenticate.cache, caller_check.key_cache, self.callers.cheap, portal.cache),
+        )
         own = OwnRoutes(
             store, reporter, ledger, traffic, hub, caches, store.commit_times, authenticate, described
         )
@@ -386,6 +403,7 @@ class Marketplace:
         await self.tasks.stop()
         await self.children.stop()
         await self.bus.close()
+        self.light.close()
         await self.clients.close()
         await self.store.close()
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -48,6 +48,7 @@ from hansa.pubsub.ledger.rules.rulesets import rules_digest
 from hansa.pubsub.ledger.waiting import WaitingFigures
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
 from hansa.pubsub.ledger_reads import BACKOFF_MIN_S, StrangersReads
+from hansa.pubsub.light.capturing import Call
 from hansa.pubsub.named_connector import NamedUnixConnector
 
 SAFETY_POLL_S: Final = 5.0
@@ -76,6 +77,19 @@ T = TypeVar("T")
 _ALREADY_SUBMITTED: Final = "tx already exists in cache"
 _MEMPOOL_FULL: Final = "mempool is full"
 _TOO_LARGE: Final = "tx too large"
+
+
+class _Error(msgspec.Struct, frozen=True):
+    message: str
+    data: str = ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """One of the engine's answers to a batch of calls."""
+
+    id: int
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: _Error | None = None
 
 
 class _CallError(Exception):
@@ -284,18 +298,45 @@ class CometBftBus(LedgerBus):
     async def _call(self, method: str, params: dict[str, Any]) -> Any:
         """The result of a JSON-RPC call. Raises `_CallError` or `Unavailable`."""
         request = msgspec.json.encode({"jsonrpc": "2.0", "id": 0, "method": method, "params": params})
-        try:
-            async with self._open().post(
-                "http://engine/", data=request, headers={"Content-Type": "application/json"}
-            ) as response:
-                body = await response.read()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unavailable(Code.UNAVAILABLE, "The engine cannot be reached.") from error
-        decoded = _decode(body)
+        decoded = _decode(await self._post(request))
         failure = decoded.get("error")
         if failure:
             raise _CallError(msgspec.json.encode(failure).decode())
         return decoded.get("result")
+
+    async def _post(self, request: bytes) -> bytes:
+        """The engine's answer to a request, or a batch of them. Raises `Unavailable`."""
+        try:
+            async with self._open().post(
+                "http://engine/", data=request, headers={"Content-Type": "application/json"}
+            ) as response:
+                return await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unavailable(Code.UNAVAILABLE, "The engine cannot be reached.") from error
+
+    async def engine_results(self, calls: Sequence[Call]) -> list[bytes]:
+        """The results of some calls of the engine's RPC, as JSON. See `EngineCalls`."""
+        requests = [
+            {"jsonrpc": "2.0", "id": at, "method": method, "params": params}
+            for at, (method, params) in enumerate(calls)
+        ]
+        body = await self._post(msgspec.json.encode(requests))
+        try:
+            # The engine answers a batch of one as if it were none.
+            answers = (
+                msgspec.json.decode(body, type=list[_Answer])
+                if len(requests) > 1
+                else [msgspec.json.decode(body, type=_Answer)]
+            )
+        except msgspec.DecodeError as error:
+            raise _unexpected_form() from error
+        by_id = {answer.id: answer for answer in answers}
+        if by_id.keys() != set(range(len(requests))):
+            raise _unexpected_form()
+        for answer in answers:
+            if answer.error is not None:
+                raise Refused(Code.NOT_FOUND, (answer.error.data or answer.error.message)[:200])
+        return [bytes(by_id[at].result) for at in range(len(requests))]
 
     def _open(self) -> aiohttp.ClientSession:
         self._check_open()

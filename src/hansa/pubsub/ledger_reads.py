@@ -75,6 +75,11 @@ class LedgerReads(ABC):
     async def ledger(self) -> LedgerStatus:
         """The state of the ledger. See `BusReads.ledger`."""
 
+    @property
+    def notifications(self) -> int:
+        """How many notifications of blocks there were."""
+        return self._signal.count
+
     async def wait_for_block(self, seen: int, timeout_s: float | None) -> None:
         """Wait for a notification after those that were seen."""
         await self._signal.wait(seen, timeout_s)

@@ -86,7 +86,7 @@ def test_what_exists_nowhere_else_is_not_moved(tmp_path: Path, folder: Path) -> 
         repair_engine(tmp_path / "alone", CLOCK, fetches_blocks=True)
     settings = folder / "hansa.toml"
     original = settings.read_text()
-    settings.write_text(original + "ledger_blocks_retained = 1000\n")
+    settings.write_text(original + "ledger_blocks_retained = 100000\n")
     with pytest.raises(Refused, match="not retained"):
         repair_engine(folder, CLOCK, rebuilds_ledger=True)
     settings.write_text(original)

@@ -77,6 +77,7 @@ def test_a_whole_number_will_do_where_a_number_is_asked_for(tmp_path: Path) -> N
         ("body_depth_max", 1.5, "whole number"),
         ("body_depth_max", 0, "above 0"),
         ("ledger_blocks_retained", -1, "0 or more"),
+        ("ledger_blocks_retained", 99_999, "the age of evidence"),
         ("stop_timeout_s", "soon", "number"),
         ("allow_private_networks", 1, "truth value"),
         ("persistent_peers", "a@x:1", "list of texts"),

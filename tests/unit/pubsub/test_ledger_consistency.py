@@ -70,6 +70,8 @@ EDITS = (
     "UPDATE event_content SET content = (SELECT content FROM event_content WHERE position = 1) WHERE position = 300",
     "DELETE FROM event_content WHERE position = 300",
     "INSERT INTO event_content VALUES (9999, x'00')",
+    "UPDATE checkpoint SET events = 1",
+    "INSERT INTO checkpoint VALUES (9999, 300, 'hansa-ledger/4', zeroblob(128))",
     "INSERT INTO record VALUES ('proposals', 'x', x'00')",
     "INSERT INTO record VALUES ('elsewhere', 'x', x'00')",
     "INSERT INTO missing VALUES (1, 1, 3)",

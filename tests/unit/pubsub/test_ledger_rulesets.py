@@ -114,7 +114,7 @@ def test_a_file_of_the_schema_before_is_brought_to_this_one(league: League) -> N
     head = league.application.state.head
     league.application.state.close()
     connection = apsw.Connection(str(league.path))
-    connection.execute("DROP TABLE record; DROP TABLE missing")
+    connection.execute("DROP TABLE record; DROP TABLE missing; DROP TABLE checkpoint")
     connection.pragma("user_version", 3)
     connection.close()
     league.application = LedgerApplication(SqliteState(league.path), SWITCHING)

@@ -117,6 +117,19 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "from": _parameter(
         "from", "Only events of blocks at this time or later (RFC 3339, with its zone).", _MOMENT
     ),
+    "height": _parameter(
+        "height", "Height of a block; without it, the newest.", {"type": "integer", "minimum": 1}
+    ),
+    "method": _parameter(
+        "method",
+        "Method of the engine's RPC.",
+        {"enum": ["commit", "consensus_params", "status", "validators"]},
+        "path",
+    ),
+    "page": _parameter("page", "Page of the validators, from 1.", {"type": "integer", "minimum": 1}),
+    "per_page": _parameter(
+        "per_page", "Validators on a page, 100 at most.", {"type": "integer", "minimum": 1}
+    ),
     "hl": _parameter("hl", "Hashlink of the version that is wanted; another one is not returned.", _TEXT),
     "id": _parameter(
         "id", "Identifier of an entity, or its ledger key when it is of this marketplace.", _TEXT, "path"

@@ -77,6 +77,37 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         parameters=(*_FILTERS, "Last-Event-ID"),
     ),
     Operation(
+        "callLight",
+        "/league/v1/light/{method}",
+        "Read what a light client needs",
+        "Answers `status`, `commit`, `validators` and `consensus_params` in the form of the engine's RPC, for light clients "
+        "and state sync of CometBFT; no other method.",
+        {200: Answer("The result, as JSON-RPC 2.0.", (dict[str, Any],))},
+        (*_OF_THE_LEDGER, 404),
+        parameters=("method", "height", "page", "per_page"),
+    ),
+    Operation(
+        "callLightRpc",
+        "/league/v1/light",
+        "Call a method as JSON-RPC",
+        "The same as JSON-RPC 2.0, one call in a request: this address is a server for CometBFT's light client and for the "
+        "`rpc_servers` of its state sync.",
+        {200: Answer("The result, or the engine's error.", (dict[str, Any],))},
+        (*_OF_THE_LEDGER, 413, 415),
+        method="post",
+        body=dict[str, Any],
+    ),
+    Operation(
+        "listLightBlocks",
+        "/league/v1/light/blocks",
+        "List light blocks",
+        "Returns header, commit and validators of heights that changed the ledger, as far as this member retains them, in "
+        "order: a closed JSON each, a line each. `after` is a height.",
+        {200: Answer("JSON Lines.", media_types=(JSON_LINES,))},
+        _OF_THE_LEDGER,
+        parameters=("after", "limit"),
+    ),
+    Operation(
         "retrieveEntity",
         f"{ENTITIES_PATH}/{{id}}",
         "Read the exact bytes of an entity",

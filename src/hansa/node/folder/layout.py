@@ -21,6 +21,8 @@ JOBS: Final = Path("jobs")
 """Contents of import and export jobs."""
 LEDGER: Final = Path("ledger")
 LEDGER_STATE: Final = LEDGER / "state.db"
+LIGHT_BLOCKS: Final = LEDGER / "light.db"
+"""Headers, commits and validators of the heights that changed the state."""
 LOCK: Final = Path("lock")
 OBSERVING: Final = Path("observing.json")
 """There while the validator must not sign."""

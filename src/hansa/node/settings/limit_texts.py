@@ -68,6 +68,7 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "claims_page_max": "Entity keys asked of the ledger at a time.",
     "ledger_reads_waiting_max": "Readings of the ledger by strangers that may wait; one more is answered 503.",
     "ledger_read_timeout_s": "Longest time for one reading of the ledger by a stranger.",
+    "light_blocks_max": "Light blocks (header, commit, validators) that are retained, about 0.8 kB each; beyond it the oldest are thinned out.",
     "ledger_read_share": "Share of one core's time that strangers' readings of the ledger together may take.",
     "publish_timeout_s": "How long a publisher waits for its batch to be committed before it submits it again.",
     "publish_in_flight_max": "Batches of this member that are submitted and not committed yet.",

@@ -43,6 +43,7 @@ from hansa.node.settings.schema import (
     Value,
 )
 from hansa.node.settings.toml import toml_value
+from hansa.pubsub.engine.genesis import EVIDENCE_AGE_MAX_BLOCKS
 
 FILE_NAME: Final = "hansa.toml"
 ENVIRONMENT_OTHERS: Final = frozenset({"HANSA_TOKEN"})
@@ -182,6 +183,16 @@ def _typed(setting: Setting, raw: Any, place: str) -> Value:
     return value
 
 
+def _too_small(key: str, value: int) -> str | None:
+    if value < MINIMA[key]:
+        return f"it must be {MINIMA[key]} or more"
+    if key == "ledger_blocks_retained" and 0 < value < EVIDENCE_AGE_MAX_BLOCKS:
+        return (
+            f"it must be 0, for all, or {EVIDENCE_AGE_MAX_BLOCKS} or more, the age of evidence of misbehavior"
+        )
+    return None
+
+
 def _out_of_range(setting: Setting, value: Value) -> str | None:
     if setting.choices and value not in setting.choices:
         return f"it must be one of {', '.join(sorted(setting.choices))}"
@@ -189,8 +200,8 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return "it must be a port, 0 to 65535"
     if _is_limit(setting) and isinstance(value, int | float) and not 0 < value < float("inf"):
         return "it must be above 0"
-    if setting.key in MINIMA and isinstance(value, int) and value < MINIMA[setting.key]:
-        return f"it must be {MINIMA[setting.key]} or more"
+    if setting.key in MINIMA and isinstance(value, int):
+        return _too_small(setting.key, value)
     if setting.key == "metrics_listen" and isinstance(value, str) and value:
         port = value.rpartition(":")[2]
         if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65_535):

@@ -201,8 +201,9 @@ OWN_SETTINGS: Final = (
         "ledger_blocks_retained",
         "whole number",
         0,
-        "How many of the ledger's last blocks the engine retains; 0: all. Without the first blocks the ledger's state "
-        "cannot be rebuilt here, and new members cannot fetch the history from here.",
+        "How many of the ledger's last blocks the engine retains, 100,000 at least; 0: all. Blocks younger than three weeks "
+        "stay in any case, and what proofs need of all others (`ledger/light.db`). Without the first blocks the "
+        "ledger's state cannot be rebuilt from them.",
         1_000_000,
     ),
     Setting(

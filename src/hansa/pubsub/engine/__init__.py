@@ -5,7 +5,12 @@ and run with `supervised_engine`. The application behind it runs as a second `Su
 """
 
 from hansa.pubsub.engine.binary import EngineBuild, engine_binary, engine_build
-from hansa.pubsub.engine.genesis import GenesisValidator, genesis_document
+from hansa.pubsub.engine.genesis import (
+    EVIDENCE_AGE_MAX,
+    EVIDENCE_AGE_MAX_BLOCKS,
+    GenesisValidator,
+    genesis_document,
+)
 from hansa.pubsub.engine.home import ABCI_SOCKET, RPC_SOCKET, EngineSettings, Home, write_home
 from hansa.pubsub.engine.keys import EngineKey, address_of, read_key
 from hansa.pubsub.engine.node import engine_environment, engine_spec, supervised_engine
@@ -31,6 +36,8 @@ from hansa.pubsub.engine.watch import EngineProgress, EngineWatch
 
 __all__ = [
     "ABCI_SOCKET",
+    "EVIDENCE_AGE_MAX",
+    "EVIDENCE_AGE_MAX_BLOCKS",
     "PRECOMMIT",
     "PROPOSAL",
     "RPC_SOCKET",

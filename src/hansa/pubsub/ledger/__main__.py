@@ -19,6 +19,7 @@ from hansa.core.files import restrict_new_files
 from hansa.pubsub.ledger.abci import AbciServer
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.methods import AbciMethods
+from hansa.pubsub.ledger.pruning import PruningRules
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 
 
@@ -42,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=0,
         help="the block from which on hansa-ledger/4 judges instead of hansa-ledger/3; 0: none",
     )
+    parser.add_argument(
+        "--retained-min-s", type=int, default=0, help="blocks of this age are retained in any case"
+    )
+    parser.add_argument(
+        "--light-blocks", type=Path, default=None, help="the file of light blocks; no other block is removed"
+    )
     options = parser.parse_args(arguments)
     restrict_new_files()
     logger = _logger()
@@ -59,7 +66,8 @@ async def _serve(options: argparse.Namespace, logger: FilteringBoundLogger) -> N
         application = LedgerApplication(state, engine=options.engine, switch_height=options.switch_height)
         if not state.is_empty:
             application.require_release(state.head.height + 1)
-        methods = AbciMethods(application, SystemClock(), logger, options.blocks_retained)
+        pruning = PruningRules(options.blocks_retained, options.retained_min_s, options.light_blocks)
+        methods = AbciMethods(application, SystemClock(), logger, pruning)
         serving = asyncio.create_task(AbciServer(methods, logger).serve(options.socket))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

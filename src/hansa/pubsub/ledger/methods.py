@@ -18,6 +18,7 @@ from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.commitments.stored import ValidatorRecord
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, enum_values, message_class
+from hansa.pubsub.ledger.pruning import RETAIN_ALL, Pruning, PruningRules
 from hansa.pubsub.ledger.queries import WAITING, check_query
 from hansa.pubsub.ledger.results import CODESPACE, QUERY_NUMBERS, RuleBroken
 from hansa.pubsub.ledger.rules.rulesets import NEWEST, RULESETS, rules_digest
@@ -37,7 +38,7 @@ class AbciMethods:
         application: LedgerApplication,
         clock: Clock,
         logger: FilteringBoundLogger,
-        blocks_retained: int = 0,
+        pruning: PruningRules = RETAIN_ALL,
     ) -> None:
         """Answer for an application.
 
@@ -45,11 +46,10 @@ class AbciMethods:
             application: What decides.
             clock: Judges what may wait.
             logger: Gets what the operator should know.
-            blocks_retained: How many of the last blocks the engine retains; 0: all.
+            pruning: Which of its blocks the engine may forget.
         """
-        assert blocks_retained >= 0, "a number of blocks"
         self._application = application
-        self._blocks_retained = blocks_retained
+        self._pruning = Pruning(pruning)
         self._clock = clock
         self._logger = logger
         statuses = enum_values(f"{PACKAGE}.ResponseProcessProposal.ProposalStatus")
@@ -211,9 +211,8 @@ class AbciMethods:
     def _commit(self, request: Any) -> Any:
         del request
         self._application.commit()
-        first = self._application.state.head.height - self._blocks_retained + 1
-        is_pruned = self._blocks_retained > 0 and first > 1
-        return self._message("ResponseCommit", retain_height=first if is_pruned else 0)
+        first = self._pruning.first_retained(self._application.state)
+        return self._message("ResponseCommit", retain_height=first)
 
 
 def _refused(refusal: Refused) -> dict[str, Any]:

@@ -48,6 +48,7 @@ from hansa.pubsub.ledger.storage.schema import (
     TABLES,
     BatchRow,
     BlockRow,
+    CheckpointRow,
     EventContentRow,
     EventRow,
     HeadRow,
@@ -271,6 +272,12 @@ class SqliteState:
         self.connection.execute(
             insert_sql("block", BlockRow),
             BlockRow(height, effects.head.time_ms, effects.events[0].position),
+        )
+        sections = effects.trees.sections
+        path = b"".join(sections.path("events"))
+        self.connection.execute(
+            insert_sql("checkpoint", CheckpointRow),
+            CheckpointRow(height, effects.head.position, sections.ruleset, path),
         )
         first = effects.events[0].position
         names = {new.event.issuer for new in effects.events} | {new.event.type for new in effects.events}

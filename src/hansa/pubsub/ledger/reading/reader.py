@@ -418,5 +418,5 @@ def _stored(form: StructForm[StructT], body: bytes) -> StructT:
         raise StateDamaged("a record is not there")
     try:
         return form.read(body)
-    except Refused as error:
-        raise StateDamaged(error.message) from error
+    except (Refused, TypeError) as error:  # a file that is cut off may have NULL where none can be
+        raise StateDamaged(str(error)) from error

@@ -62,6 +62,12 @@ _EVENTS: Final = (
 )
 
 
+_WRONG_CHECKPOINT: Final = (
+    "SELECT height FROM checkpoint LEFT JOIN block USING (height)"
+    " WHERE first_position IS NULL OR events < first_position OR events > ? OR length(path) % 32 LIMIT 1"
+)
+
+
 class _Contradiction(Exception):
     """Two parts of the state that do not agree; the message says which."""
 
@@ -114,6 +120,7 @@ def find_contradiction(
         checker.check_counts()
         checker.check_claims(buckets_max)
         checker.check_tiles()
+        checker.check_checkpoints()
         checker.check_newest(events_max)
         checker.check_sample(events_max)
     except (_Contradiction, TreeMissing) as contradiction:
@@ -201,6 +208,12 @@ class _Checker:
                 f"tile {hashes - 1} of level {level} is another than the hash above it",
             )
             level, hashes = level + 1, hashes // TILE_WIDTH
+
+    def check_checkpoints(self) -> None:
+        """Those of blocks that are there; what they show is checked by whoever reads them (`hansa audit`)."""
+        rows = self._connection.execute(_WRONG_CHECKPOINT, (self._head.events,)).fetchall()
+        if rows:
+            raise _Contradiction(f"the checkpoint of height {rows[0][0]} is none of its block")
 
     def check_newest(self, events_max: int) -> None:
         """The newest events are those that their issuers signed, and whose leaves are in the tree."""

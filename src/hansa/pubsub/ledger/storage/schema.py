@@ -13,6 +13,7 @@ event_content  the events themselves
 claim        numbers of (entity key, issuer)
 claim_bucket the claims themselves, in buckets (`hansa.pubsub.ledger.commitments.claims`)
 claim_group  the tree over the claims: hashes over each 256 buckets
+checkpoint   of each block that has events: what shows, with its `app_hash`, the events of that height
 tile         the tree over the events (`hansa.pubsub.ledger.commitments.tiles`)
 name         issuers and event names, by number
 missing      positions of the events that are not here yet: of a ledger that began with a snapshot
@@ -57,10 +58,19 @@ CREATE TABLE missing (
 _EVENT_ID: Final = "CREATE INDEX event_id ON event (id, issuer);"
 """Not a unique one: whether an id was used is for the rules alone to decide."""
 
-MIGRATIONS: Final = {3: f"{_RECORD}{_MISSING}DROP INDEX event_id;{_EVENT_ID}"}
+_CHECKPOINT: Final = """
+CREATE TABLE checkpoint (
+    height INTEGER PRIMARY KEY,
+    events INTEGER NOT NULL,
+    ruleset TEXT NOT NULL,
+    path BLOB NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: Final = {3: f"{_RECORD}{_MISSING}{_CHECKPOINT}DROP INDEX event_id;{_EVENT_ID}"}
 """What brings a file of a version to the next one."""
 
-SCHEMA: Final = f"""{_RECORD}{_MISSING}
+SCHEMA: Final = f"""{_RECORD}{_MISSING}{_CHECKPOINT}
 CREATE TABLE head (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     height INTEGER NOT NULL,
@@ -115,6 +125,7 @@ CREATE TABLE claim_group (number INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT
 
 TABLES: Final = (
     *("event_content", "event", "batch", "claim", "claim_bucket", "claim_group", "tile", "block", "name"),
+    "checkpoint",
     *("issuer", "validator", "misbehavior", "member", "record", "head", "missing"),
 )
 """All of them; a table comes before those that it refers to."""
@@ -166,6 +177,18 @@ class EventContentRow(NamedTuple):
     content: bytes
 
 
+class CheckpointRow(NamedTuple):
+    """A row of `checkpoint`: leads from the events' tree to the application hash of the state of a height."""
+
+    height: int
+    events: int
+    """Number of the events at that height."""
+    ruleset: str
+    """Name of the rule set of the state."""
+    path: bytes
+    """From the section `events` to the application hash, one hash after another."""
+
+
 class BatchRow(NamedTuple):
     """A row of `batch`."""
 
@@ -204,7 +227,17 @@ class MissingRow(NamedTuple):
     """Those after it are here."""
 
 
-RowType = type[MissingRow | HeadRow | BlockRow | BatchRow | EventRow | EventContentRow | TileRow | BucketRow]
+RowType = type[
+    MissingRow
+    | HeadRow
+    | BlockRow
+    | CheckpointRow
+    | BatchRow
+    | EventRow
+    | EventContentRow
+    | TileRow
+    | BucketRow
+]
 
 
 RECORD_TABLES: Final = {
