@@ -11,6 +11,7 @@ life of one change, from the marketplace where it is made to all others:
     replication   catalogue replication              3  publishes; 5  follows; 6  retrieves; 7  verifies
     identity      who calls                          6  signs and verifies requests between members
     pubsub        the bus: ledger and engine         4  validates and orders the event
+    client        a client of the league             follows, verifies and reconnects
     store         the catalogue store                2  commits the change; 8  commits the replica
     core          what all layers share
 

@@ -19,13 +19,14 @@ from rich.cells import cell_len, set_cell_size
 from hansa.business.models import load
 from hansa.cli.client import Client
 from hansa.cli.durations import seconds_of
-from hansa.cli.event_proofs import EventVerifier
 from hansa.cli.options import at_least
-from hansa.cli.output import Output, printable
-from hansa.core.backoff import Backoff
+from hansa.cli.output import Output
+from hansa.client.source import EventSource
+from hansa.client.verification import EventVerifier
 from hansa.core.clock import Clock, rfc3339
-from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.events import event_names
+from hansa.core.foreign_text import printable
 from hansa.core.identifiers import is_entity_key
 from hansa.core.known_words import check_known
 
@@ -268,7 +269,7 @@ class EventReader:
 
     def __init__(self, client: Client, clock: Clock, output: Output) -> None:
         self._client = client
-        self._clock = clock
+        self._source = EventSource([client], clock)
         self._output = output
         self.names: dict[str, str] = {}
         """Members' names by DID."""
@@ -296,24 +297,11 @@ class EventReader:
 
     async def pages(self, selection: EventSelection) -> AsyncIterator[Event]:
         """The events that are on the ledger now."""
-        after, count = selection.after or 0, 0
-        while selection.limit is None or count < selection.limit:
-            size = PAGE_SIZE_MAX if selection.limit is None else min(PAGE_SIZE_MAX, selection.limit - count)
-            page = await self._client.get(
-                EVENTS, [("after", str(after)), ("limit", str(size)), *selection.parameters()]
-            )
-            events = page.get("events") if isinstance(page, dict) else None
-            if not isinstance(events, list):
-                raise self._client.not_a_marketplace()
-            for event in events:
-                count += 1
-                yield event
-            scanned_to, last = page.get("scanned_to"), page.get("last_position")
-            if not isinstance(scanned_to, int) or scanned_to <= after:
-                return
-            after = scanned_to
-            if isinstance(last, int) and after >= last:
-                return
+        pages = self._source.pages(
+            selection.parameters(), _as_it_is, after=selection.after or 0, limit=selection.limit
+        )
+        async for event in pages:
+            yield event
 
     async def follow(self, selection: EventSelection) -> AsyncIterator[Event]:
         """Events as they are committed; without `after` or `from_time`, new ones alone."""
@@ -334,40 +322,19 @@ class EventReader:
         """Events of the stream, which is opened again when it breaks."""
         after = selection.after
         if after is None:
-            after = 0 if selection.from_time else await self._last_position()
-        is_first, backoff = True, Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S)
-        while True:
-            try:
-                parameters = [("after", str(after)), *(p for p in selection.parameters() if p[0] != "to")]
-                resume = None if is_first else str(after)
-                async for message in self._client.stream(STREAM, parameters, resume):
-                    backoff.reset()
-                    if message.id.isdigit():
-                        after = int(message.id)
-                    event = self._decoded(message.data)
-                    if event is not None:
-                        yield event
-            except Unavailable as error:
-                if is_first:
-                    raise
-                self._output.message(f"{error.message} Trying again.")
-            is_first = False
-            await self._clock.sleep(backoff.next_s())
+            after = 0 if selection.from_time else await self._source.position()
+        parameters = [one for one in selection.parameters() if one[0] != "to"]
+        stream = self._source.follow(parameters, _as_it_is, after=after, on_interruption=self._interrupted)
+        async with contextlib.aclosing(stream) as events:
+            async for event in events:
+                yield event
 
-    async def _last_position(self) -> int:
-        ledger = await self._client.get(LEDGER)
-        position = ledger.get("position") if isinstance(ledger, dict) else None
-        if not isinstance(position, int):
-            raise self._client.not_a_marketplace()
-        return position
+    def _interrupted(self, error: HansaError) -> None:
+        self._output.message(f"{error.message} Trying again.")
 
-    @staticmethod
-    def _decoded(data: str) -> Event | None:
-        try:
-            event = msgspec.json.decode(data)
-        except msgspec.DecodeError:
-            return None
-        return event if isinstance(event, dict) and "event" in event else None
+
+def _as_it_is(event: Event) -> Event:
+    return event
 
 
 def _own_time(event: Event) -> str:

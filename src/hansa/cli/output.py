@@ -18,18 +18,10 @@ from hansa.core.errors import HansaError
 if TYPE_CHECKING:
     from rich.table import Table
 
-FOREIGN_TEXT_MAX_CHARS: Final = 300
-"""Longer text of another party is shortened."""
 ENTRY_MIN_COLUMNS: Final = 20
 """A narrower text is not folded below itself."""
 PLAIN_WIDTH: Final = 200
 """Width of a table where the output is no terminal, in characters: wide enough that no line is folded."""
-
-
-def printable(text: str, length_max: int = FOREIGN_TEXT_MAX_CHARS) -> str:
-    """Another party's text without control characters, shortened."""
-    clean = "".join(character if character.isprintable() else "�" for character in text)
-    return clean if len(clean) <= length_max else clean[: length_max - 1] + "…"
 
 
 class Output:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from hansa.cli.client import Client
 from hansa.cli.durations import duration_text
-from hansa.cli.output import Output, printable
+from hansa.cli.output import Output
+from hansa.core.foreign_text import printable
 
 PATH: Final = "/league/v1/status"
 NONE: Final = "-"

@@ -14,10 +14,11 @@ from hansa.cli.demo.league import announce
 from hansa.cli.demo.members import DemoMember, last_message
 from hansa.cli.demo.view import DOWN, DemoView, MemberView, RateMeter
 from hansa.cli.events import EventLines, EventSelection, check_selection, report_nothing, time_of
-from hansa.cli.output import Output, is_number, printable
+from hansa.cli.output import Output, is_number
 from hansa.cli.status import facts_of, rows_of_entities, rows_of_evidence, rows_of_origins
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.foreign_text import printable
 from hansa.core.known_words import check_known
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)

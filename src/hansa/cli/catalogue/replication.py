@@ -11,8 +11,9 @@ from urllib.parse import quote
 import msgspec
 
 from hansa.cli.client import Client, refusal
-from hansa.cli.output import Output, printable
+from hansa.cli.output import Output
 from hansa.core.errors import Code, Refused
+from hansa.core.foreign_text import printable
 
 PATH: Final = "/league/v1/replicas"
 PAGE_SIZE: Final = 1000

@@ -160,7 +160,7 @@ def events(
     )
     verifier = None
     if genesis is not None:
-        from hansa.cli.event_proofs import EventVerifier
+        from hansa.client.verification import EventVerifier
         from hansa.core.files import read_file
         from hansa.node.folder import read_genesis
 

@@ -13,10 +13,11 @@ import msgspec
 
 from hansa.cli.client import Client
 from hansa.cli.demo.members import DemoMember
-from hansa.cli.output import Output, printable, table_of
+from hansa.cli.output import Output, table_of
 from hansa.cli.status import entities_in, fetch_status, state_in, text_of
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
+from hansa.core.foreign_text import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -18,12 +18,13 @@ from hansa.cli.demo.members import serving_process
 from hansa.cli.doctor.network import check_certificates, check_peers, check_running
 from hansa.cli.doctor.results import CheckResult, look, ok, result_of, wrong
 from hansa.cli.local import ENTROPY
-from hansa.cli.output import Output, printable
+from hansa.cli.output import Output
 from hansa.cli.versions import versions
 from hansa.core.access import OPERATOR
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError, Unavailable
 from hansa.core.files import is_missing
+from hansa.core.foreign_text import printable
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.node import folder as folders

@@ -15,10 +15,10 @@ from cryptography import x509
 
 from hansa.cli.client import Client
 from hansa.cli.doctor.results import CheckResult, look, ok, wrong
-from hansa.cli.output import printable
 from hansa.cli.status import fetch_status, number, state_in, text_of
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
+from hansa.core.foreign_text import printable
 from hansa.core.members import Member
 from hansa.core.web_addresses import is_allowed_address
 from hansa.node.health import ConditionCode, remedy_of

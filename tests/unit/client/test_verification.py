@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hansa.api.events import event_document
-from hansa.cli.event_proofs import EventVerifier
+from hansa.client.verification import EventVerifier
 from hansa.core.batches import event_proofs
 from hansa.core.errors import Code, Refused
 from hansa.core.events import decode_event
