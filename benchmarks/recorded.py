@@ -25,6 +25,7 @@ from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.reading import LedgerFile, LedgerReader, time_text
 from hansa.pubsub.ledger.sqlite_state import SqliteState
+from hansa.pubsub.ledger.storage.compact import stored_content, stored_jws
 from hansa.pubsub.ledger.storage.schema import (
     BatchRow,
     BlockRow,
@@ -90,7 +91,7 @@ class RecordedLedger:
         first, count = position + 1, self._random.choice(BATCH_SIZES)
         issuer = self._random.choice(ISSUER_NUMBERS)
         self._connection.execute(
-            insert_sql("batch", BatchRow), BatchRow(first, count, height, issuer, height, JWS)
+            insert_sql("batch", BatchRow), BatchRow(first, count, height, issuer, height, stored_jws(JWS))
         )
         for number in range(first, first + count):
             claim = self._new_claim(issuer) if issuer else 0
@@ -128,7 +129,8 @@ class RecordedLedger:
             EventRow(position, batch, uuid.UUID(event.id).bytes, issuer, type_number, claim, time_ms),
         )
         self._connection.execute(
-            insert_sql("event_content", EventContentRow), EventContentRow(position, encode_event(event))
+            insert_sql("event_content", EventContentRow),
+            EventContentRow(position, stored_content(encode_event(event))),
         )
 
 

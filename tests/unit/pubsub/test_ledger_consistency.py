@@ -15,6 +15,7 @@ from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger.storage.compact import register_functions
 from hansa.pubsub.ledger.storage.consistency import find_contradiction
 from hansa.pubsub.ledger.storage.schema import TABLES, HeadRow, select_sql
 from tests.support.ledgers import TIME_MS, Ledger
@@ -57,7 +58,7 @@ EDITS = (
     "DELETE FROM block WHERE height = 2",
     "INSERT INTO block VALUES (999, 0, 1)",
     "UPDATE batch SET seq = seq + 1 WHERE first_position = (SELECT max(first_position) FROM batch)",
-    "UPDATE batch SET jws = replace(jws, 'A', 'B') WHERE first_position = (SELECT max(first_position) FROM batch)",
+    "UPDATE batch SET jws = CAST(replace(expanded_jws(jws), 'A', 'B') AS BLOB) WHERE first_position = (SELECT max(first_position) FROM batch)",
     "UPDATE batch SET events = events + 1",
     "DELETE FROM batch WHERE first_position = (SELECT max(first_position) FROM batch)",
     "UPDATE event SET time_ms = 0 WHERE position = 300",
@@ -66,7 +67,7 @@ EDITS = (
     "UPDATE event SET type = issuer WHERE position = 300",
     "DELETE FROM event WHERE position = 300",
     "DELETE FROM event WHERE position > 295",
-    "UPDATE event_content SET content = CAST(replace(content, 'Create', 'Delete') AS BLOB) WHERE position = 300",
+    "UPDATE event_content SET content = CAST(replace(CAST(expanded_content(content) AS TEXT), 'Create', 'Delete') AS BLOB) WHERE position = 300",
     "UPDATE event_content SET content = (SELECT content FROM event_content WHERE position = 1) WHERE position = 300",
     "DELETE FROM event_content WHERE position = 300",
     "INSERT INTO event_content VALUES (9999, x'00')",
@@ -105,6 +106,7 @@ def edited(state_file: Path, folder: Path, *statements: str) -> Path:
     path = folder / "state.db"
     shutil.copy(state_file, path)
     connection = apsw.Connection(str(path))
+    register_functions(connection)
     for statement in statements:
         connection.execute(statement)
         assert connection.changes() > 0, "the edit changes something"
@@ -157,7 +159,7 @@ OLD_EDITS = (
     "UPDATE event_content SET content = x'00' WHERE position = 7",
     "DELETE FROM event WHERE position = 7",
     "UPDATE event SET time_ms = 1 WHERE position = 7",
-    "UPDATE batch SET jws = 'x' WHERE first_position = 6",
+    "UPDATE batch SET jws = x'78' WHERE first_position = 6",
     "DELETE FROM batch WHERE first_position = 6",
     "UPDATE block SET time_ms = 1 WHERE height = 2",
     "UPDATE tile SET hashes = zeroblob(8192) WHERE level = 0 AND number = 0",

@@ -37,6 +37,7 @@ from hansa.pubsub.ledger.commitments.tiles import TreeMissing
 from hansa.pubsub.ledger.genesis import PARAMETERS, AppState, LedgerParams
 from hansa.pubsub.ledger.rules.rulesets import RULESETS, rules_digest
 from hansa.pubsub.ledger.state import BlockEffects, Head, genesis_effects
+from hansa.pubsub.ledger.storage.compact import register_functions, stored_content, stored_jws
 from hansa.pubsub.ledger.storage.consistency import find_contradiction
 from hansa.pubsub.ledger.storage.schema import (
     APPLICATION_ID,
@@ -104,6 +105,7 @@ class SqliteState:
                 self.connection = apsw.Connection(self.path)
                 resources.callback(self.connection.close)
                 self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+                register_functions(self.connection)
                 self._prepare()
             self._tables = TreeTables(self.connection)
             self.reload()
@@ -290,7 +292,9 @@ class SqliteState:
         self.connection.executemany(
             insert_sql("batch", BatchRow),
             [
-                BatchRow(new.first_position, new.count, height, numbers[new.issuer], new.seq, new.jws)
+                BatchRow(
+                    new.first_position, new.count, height, numbers[new.issuer], new.seq, stored_jws(new.jws)
+                )
                 for new in effects.batches
             ],
         )
@@ -320,7 +324,7 @@ class SqliteState:
         )
         self.connection.executemany(
             insert_sql("event_content", EventContentRow),
-            [EventContentRow(new.position, new.content) for new in effects.events],
+            [EventContentRow(new.position, stored_content(new.content)) for new in effects.events],
         )
         return {new.event.issuer: numbers[new.event.issuer] for new in effects.events}
 

@@ -23,7 +23,7 @@ from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, S
 
 _HEAD: Final = select_sql("head", HeadRow)
 _BATCH_OF: Final = (
-    "SELECT batch.first_position, batch.height, block.time_ms, jws FROM event"
+    "SELECT batch.first_position, batch.height, block.time_ms, expanded_jws(jws) FROM event"
     " JOIN batch ON batch.first_position = event.batch JOIN block ON block.height = batch.height"
     " WHERE event.position = ?"
 )

@@ -43,6 +43,7 @@ from hansa.pubsub.ledger.reading.proofs import ProofReader
 from hansa.pubsub.ledger.reading.search import EventSearch, check_keys
 from hansa.pubsub.ledger.reading.times import time_text
 from hansa.pubsub.ledger.rules import upgrades
+from hansa.pubsub.ledger.storage.compact import register_functions
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 
@@ -60,18 +61,19 @@ _VALIDATORS: Final = "SELECT body FROM validator ORDER BY address"
 _MEMBERS: Final = "SELECT body FROM member ORDER BY did"
 _CLAIM_ISSUERS: Final = "SELECT name.text FROM claim JOIN name ON name.number = claim.issuer WHERE key = ?"
 _POSITION: Final = (
-    "SELECT event.position, content FROM event JOIN event_content USING (position)"
+    "SELECT event.position, expanded_content(content) FROM event JOIN event_content USING (position)"
     " WHERE id = ? AND issuer = (SELECT number FROM name WHERE text = ?) ORDER BY event.position LIMIT 1"
 )
 _EVENTS: Final = (
-    "SELECT event.position, batch.height, block.time_ms, name.text, event_content.content, batch.jws,"
+    "SELECT event.position, batch.height, block.time_ms, name.text,"
+    " expanded_content(event_content.content), expanded_jws(batch.jws),"
     " batch.first_position, batch.events"
     " FROM json_each(?) AS requested JOIN event ON event.position = requested.value"
     " JOIN event_content USING (position) JOIN batch ON batch.first_position = event.batch"
     " JOIN block ON block.height = batch.height JOIN name ON name.number = event.issuer"
     " ORDER BY requested.key"
 )
-_CONTENTS: Final = "SELECT content FROM event_content WHERE position >= ? AND position < ? ORDER BY position"
+_CONTENTS: Final = "SELECT expanded_content(content) FROM event_content WHERE position >= ? AND position < ? ORDER BY position"
 
 
 class StateDamaged(Exception):
@@ -156,6 +158,7 @@ class LedgerReader:
     """
 
     def __init__(self, connection: apsw.Connection, check: Callable[[], None] = _unlimited) -> None:
+        register_functions(connection)
         self._connection = connection
         self._check = check
         self._tables = TreeTables(connection)

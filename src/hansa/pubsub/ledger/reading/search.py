@@ -166,7 +166,7 @@ class EventSearch:
 
     def _contents(self, positions: Sequence[int]) -> list[tuple[int, bytes]]:
         return self._rows(
-            "SELECT position, content FROM event_content"  # noqa: S608
+            "SELECT position, expanded_content(content) FROM event_content"  # noqa: S608
             f" WHERE position IN ({_placeholders(positions)}) ORDER BY position",
             tuple(positions),
         )

@@ -48,7 +48,7 @@ _CLAIMED: Final = (
     "SELECT key, name.text FROM claim JOIN name ON name.number = issuer WHERE key >= ? AND key < ?"
 )
 _BATCHES: Final = (
-    "SELECT batch.first_position, batch.events, batch.height, seq, jws, name.text, block.time_ms,"
+    "SELECT batch.first_position, batch.events, batch.height, seq, expanded_jws(jws), name.text, block.time_ms,"
     " block.first_position FROM batch JOIN name ON name.number = batch.issuer"
     " JOIN block ON block.height = batch.height"
     " WHERE batch.first_position >= ? AND batch.first_position <= ? ORDER BY batch.first_position"
@@ -56,7 +56,7 @@ _BATCHES: Final = (
 _BATCH_OF: Final = "SELECT max(first_position) FROM batch WHERE first_position <= ?"
 _EVENTS: Final = (
     "SELECT position, event.batch, id, issuer.text, type.text, time_ms, claim.key, claim.issuer = event.issuer,"
-    " content FROM event JOIN event_content USING (position) JOIN name AS issuer ON issuer.number = event.issuer"
+    " expanded_content(content) FROM event JOIN event_content USING (position) JOIN name AS issuer ON issuer.number = event.issuer"
     " JOIN name AS type ON type.number = event.type JOIN claim ON claim.number = event.claim"
     " WHERE position >= ? AND position < ? ORDER BY position"
 )

@@ -67,7 +67,27 @@ CREATE TABLE checkpoint (
 ) STRICT;
 """
 
-MIGRATIONS: Final = {3: f"{_RECORD}{_MISSING}{_CHECKPOINT}DROP INDEX event_id;{_EVENT_ID}"}
+_BATCH: Final = """
+CREATE TABLE batch (
+    first_position INTEGER PRIMARY KEY,
+    events INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    issuer INTEGER NOT NULL REFERENCES name,
+    seq INTEGER NOT NULL,
+    jws BLOB NOT NULL
+) STRICT;
+"""
+
+_BLOBS_OF_BATCHES: Final = f"""
+CREATE TEMP TABLE batch_before AS SELECT * FROM batch;
+DROP TABLE batch;
+{_BATCH}
+INSERT INTO batch
+    SELECT first_position, events, height, issuer, seq, CAST(jws AS BLOB) FROM batch_before;
+DROP TABLE batch_before;
+"""  # noqa: S608
+
+MIGRATIONS: Final = {3: f"{_RECORD}{_MISSING}{_CHECKPOINT}DROP INDEX event_id;{_EVENT_ID}{_BLOBS_OF_BATCHES}"}
 """What brings a file of a version to the next one."""
 
 SCHEMA: Final = f"""{_RECORD}{_MISSING}{_CHECKPOINT}
@@ -93,14 +113,7 @@ CREATE TABLE tile (
     hashes BLOB NOT NULL,
     PRIMARY KEY (level, number)
 ) STRICT;
-CREATE TABLE batch (
-    first_position INTEGER PRIMARY KEY,
-    events INTEGER NOT NULL,
-    height INTEGER NOT NULL,
-    issuer INTEGER NOT NULL REFERENCES name,
-    seq INTEGER NOT NULL,
-    jws TEXT NOT NULL
-) STRICT;
+{_BATCH}
 CREATE TABLE event (
     position INTEGER PRIMARY KEY,
     batch INTEGER NOT NULL REFERENCES batch,
@@ -175,6 +188,7 @@ class EventContentRow(NamedTuple):
 
     position: int
     content: bytes
+    """As `hansa.pubsub.ledger.storage.compact` writes it."""
 
 
 class CheckpointRow(NamedTuple):
@@ -199,7 +213,8 @@ class BatchRow(NamedTuple):
     issuer: int
     """Number of its name."""
     seq: int
-    jws: str
+    jws: bytes
+    """As `hansa.pubsub.ledger.storage.compact` writes it."""
 
 
 class TileRow(NamedTuple):
