@@ -50,6 +50,7 @@ PIPELINED: Final = 1000
 MIXED_SHARE: Final = 8
 """Of the workers of an attack that is one of several, one in so many."""
 MIXED_PERIOD_S: Final = 5.0
+AHEAD_BYTES: Final = 500_000
 NARROW_WINDOW_BYTES: Final = 4096
 """Receive buffer of a client that does not read."""
 
@@ -205,6 +206,18 @@ async def slow_reader(attacker: HttpAttacker) -> None:
         for offset in range(4):
             await connection.send(attacker.head("GET", f"{OFFERINGS}?limit=1000&offset={offset}"))
         attacker.counts["requested"] += 1
+        await CLOCK.sleep(HOLD_S)
+
+
+async def sent_ahead(attacker: HttpAttacker) -> None:
+    """Requests of half a megabyte before an answer that is not read, and heads that nearly end."""
+    async with attacker.connection(window_bytes=NARROW_WINDOW_BYTES) as connection:
+        if attacker.draw.random() < 0.5:
+            head = attacker.head("GET", f"{OFFERINGS}?limit=1000")
+            await connection.send(head + attacker.head("GET", "/livez") * (AHEAD_BYTES // len(head)))
+        else:
+            await connection.send(b"GET / HTTP/1.1\r\n" + b"X: %s\r\n" % (b"y" * 600) * 100)
+        attacker.counts["sent"] += 1
         await CLOCK.sleep(HOLD_S)
 
 
@@ -437,6 +450,7 @@ ATTACKS: Final[Mapping[str, tuple[Attack, int]]] = {
     "hold": (hold, CONNECTIONS),
     "slow_head": (slow_head, 600),
     "slow_reader": (slow_reader, 400),
+    "sent_ahead": (sent_ahead, 1000),
     "streams": (streams, 300),
     "pipeline": (pipeline, 8),
     "crowd": (crowd, 1000),

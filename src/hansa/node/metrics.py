@@ -72,7 +72,11 @@ FIGURES: Final = (
     ),
     Figure("hansa_http_connections", "gauge", "Connections of clients."),
     Figure("hansa_http_unsent_bytes", "gauge", "What clients have not read of their responses."),
-    Figure("hansa_http_upload_bytes", "gauge", "In bodies that have arrived in part."),
+    Figure(
+        "hansa_http_upload_bytes",
+        "gauge",
+        "In bodies and heads that have arrived in part, and in requests sent ahead of a response.",
+    ),
     Figure("hansa_ledger_up", "gauge", "1 when the ledger answers."),
     Figure("hansa_ledger_height", "gauge", "Height of the last block here."),
     Figure("hansa_ledger_position", "gauge", "Position of the newest event on the ledger."),

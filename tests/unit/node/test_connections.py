@@ -30,6 +30,11 @@ def has_ended(*clients: Client) -> list[bool]:
     return [client.has_ended for client in clients]
 
 
+def is_refused(client: Client) -> bool:
+    """Whether the server has answered 429 and ended the connection."""
+    return client.statuses == [429] and client.has_ended
+
+
 async def is_served(client: Client, server: Server) -> bool:
     """Whether one more request on a connection is answered."""
     before = len(client.statuses)
@@ -200,6 +205,45 @@ async def test_what_is_sent_ahead_waits_and_has_an_end() -> None:
     client.send(get("/wait"), *[b"x" * 100_000] * (AHEAD_MAX_BYTES // 100_000 + 1))
     await server.settle()
     assert client.has_ended
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [(get("/wait"), b"x" * 400_000), (b"", b"GET / HTTP/1.1\r\nX: " + b"y" * 60_000)],
+    ids=["requests ahead of a response", "incomplete heads"],
+)
+async def test_what_cannot_be_used_yet_is_bounded_for_a_caller_and_in_all(first: bytes, more: bytes) -> None:
+    limits = Limits(uploads_max_bytes=8_000_000, requests_per_caller_max=1000)
+    server = Server(limits)
+    hostile = [server.connect() for _ in range(200)]
+    for client in hostile:
+        client.send(*filter(None, (first, more)))
+        await server.settle()
+        assert server.connections.upload_bytes <= 2_000_000
+    others = [server.connect(f"192.0.2.{3 + number}") for number in range(200)]
+    for client in others:
+        client.send(*filter(None, (first, more)))
+        await server.settle()
+        assert server.connections.upload_bytes <= limits.uploads_max_bytes
+    assert server.traffic.refused[Refusal.UPLOAD_BYTES] == sum(map(is_refused, hostile + others)) > 200
+    for client in hostile + others:
+        client.abort()
+    assert server.connections.upload_bytes == 0
+    assert await is_served(server.connect(OTHER), server)
+
+
+async def test_what_was_sent_ahead_counts_no_more_once_it_is_answered() -> None:
+    server = Server()
+    client = server.connect()
+    client.send(get("/wait"), get("/a") + get("/b") + b"GET /c HTTP/1.1\r\nHos")
+    await server.settle()
+    assert server.connections.upload_bytes > 0
+    server.go.set()
+    client.send(b"t: x\r\n\r\n")
+    for _ in range(4):
+        await server.settle()
+    assert [one.target for one in server.received] == ["/wait", "/a", "/b", "/c"]
+    assert server.connections.upload_bytes == 0
 
 
 async def test_a_read_ends_with_its_client_and_a_write_does_not() -> None:

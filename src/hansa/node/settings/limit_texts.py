@@ -26,7 +26,7 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "upload_grace_s": "How long the body of a request may take to arrive before its least rate counts.",
     "upload_rate_min_bytes_per_s": "Bytes a second that a body must arrive with, on average.",
     "upload_timeout_s": "How long a body may take to arrive, whatever its rate.",
-    "uploads_max_bytes": "Bodies that have arrived in part, together; one caller has a quarter at most. Further ones are answered with 429.",
+    "uploads_max_bytes": "Bodies and heads that have arrived in part and requests that are sent ahead of a response, together; one caller has a quarter at most. Further ones are answered with 429.",
     "send_grace_s": "How long a client may leave a response unread before its least rate counts.",
     "send_rate_min_bytes_per_s": "Bytes a second that a client must take of a response, on average; a slower connection is ended.",
     "unsent_max_bytes": "What all clients together may leave unread; beyond it the connections that hold most are ended. One address has half at most.",

@@ -24,10 +24,11 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.node.http.callers import ACCOUNT, READS
 from hansa.node.http.connection.chunked import ChunkedBody
 from hansa.node.http.connection.registry import Phase
-from hansa.node.http.connection.request_cycle import RequestCycle, request_cycle, response_head
+from hansa.node.http.connection.request_cycle import RequestCycle, http_scope, request_cycle, response_head
 from hansa.node.http.connection.request_head import (
     HEAD_END,
     LENGTH,
+    METHODS,
     NO_FIELDS,
     REQUEST_LINE,
     RefusedRequest,
@@ -45,16 +46,12 @@ HEAD_SIZE_MAX_BYTES: Final = 65_536
 BLOCK_RETAINED_MAX_BYTES: Final = 4096
 """Longer field lines are read anew for every request."""
 AHEAD_MAX_BYTES: Final = 524_288
-"""Sent before the response to the request before; what one read and a few more bring."""
+"""Sent before the response to the request before: what a few reads bring. The registry bounds their sum."""
 DISCARDED_MAX_BYTES: Final = 16_777_216
 """Of a body that is still sent after its request was answered."""
 CARRIAGE_RETURN: Final = 13
-ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 REFUSALS_IN_ROW_MAX: Final = 100
 """A client that goes on although it is refused has to connect again."""
-METHODS: Final = {
-    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-}
 
 
 class HttpConnection(asyncio.Protocol):
@@ -98,7 +95,7 @@ class HttpConnection(asyncio.Protocol):
         self.phase = Phase.IDLE
         self.since_s = 0.0
         self.received_bytes = 0
-        self.upload_bytes = 0
+        self.upload_bytes = self.ahead_bytes = 0
         self.has_requested = False
         self.address = ""
         self.is_trusted_proxy = False
@@ -216,6 +213,9 @@ class HttpConnection(asyncio.Protocol):
         self._ahead += data
         if len(self._ahead) > AHEAD_MAX_BYTES:
             raise malformed("Too much is sent ahead of a response.")
+        if not self._registry.hold_ahead(self, len(self._ahead)):
+            self._refuse_upload()
+            return
         self.flow.pause_reading()
 
     def _go_on(self) -> None:
@@ -223,6 +223,7 @@ class HttpConnection(asyncio.Protocol):
         ahead, self._ahead, self._checked = self._ahead, b"", 0
         self.flow.resume_reading()
         if ahead:
+            self._registry.hold_ahead(self, 0)
             self._set_phase(Phase.IDLE)
             try:
                 self._read(ahead)
@@ -233,6 +234,7 @@ class HttpConnection(asyncio.Protocol):
         """Begin a request when its head is complete. Returns what follows the head."""
         if self._ahead:
             data, self._ahead = self._ahead + data, b""
+            self._registry.hold_ahead(self, 0)
         if data.startswith(b"\r\n"):  # an empty line before a request means nothing (RFC 9112, section 2.2)
             data = data[2:]
             if data.startswith(b"\r"):
@@ -243,6 +245,9 @@ class HttpConnection(asyncio.Protocol):
             raise RefusedRequest(431, Code.TOO_LARGE, f"A head has at most {HEAD_SIZE_MAX_BYTES} bytes.")
         if end < 0:
             check_beginning(data, self._checked)
+            if not self._registry.hold_ahead(self, len(data)):
+                self._refuse_upload()
+                return b""
             self._ahead, self._checked = data, len(data)
             if self.phase is Phase.IDLE and data:
                 self._set_phase(Phase.HEAD)
@@ -283,6 +288,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _use_fields(self, block: bytes) -> None:
         """Read field lines that are not those of the request before, and find out whose they are."""
+        assert not self.ahead_bytes, "what is held is subtracted from the account that it was added to"
         length = LENGTH.search(block)
         rest = block[: length.start(1)] + block[length.end(1) :] if length is not None else b""
         if length is not None and rest == self._block_without_length:
@@ -306,21 +312,18 @@ class HttpConnection(asyncio.Protocol):
         if "%" in path:
             check_path(raw_path)
             path = unquote(path)
-        scope: Any = {
-            "type": "http",
-            "asgi": ASGI,
-            "http_version": "1.1" if is_latest else "1.0",
-            "server": self._server,
-            "client": self._client,
-            "scheme": "http",
-            "root_path": "",
-            "method": METHODS.get(method) or method.decode("ascii"),
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "headers": fields.pairs,
-            "extensions": self._extensions,
-        }
+        scope = http_scope(
+            *(
+                self._server,
+                self._client,
+                METHODS.get(method) or method.decode("ascii"),
+                path,
+                raw_path,
+                query,
+            ),
+            *(fields.pairs, self._extensions),
+            http_version="1.1" if is_latest else "1.0",
+        )
         self.cycle = cycle = request_cycle(
             scope,
             self.transport,
@@ -406,9 +409,8 @@ class HttpConnection(asyncio.Protocol):
         cycle = self.cycle
         assert cycle is not None, "a response follows a request"
         assert cycle.scope is scope, "one request is under way at a time"
-        return write_response(
-            cycle, self.config.default_headers, status, headers, shared, body, with_body=with_body
-        )
+        default = self.config.default_headers
+        return write_response(cycle, default, status, headers, shared, body, with_body=with_body)
 
     def _on_response(self) -> None:
         """A response is complete."""
@@ -485,11 +487,10 @@ class HttpConnection(asyncio.Protocol):
         self._close_after_answer()
 
     def _close_after_answer(self) -> None:
-        """End the connection so that the client can read the response, even if it still sends.
-
-        A connection that is closed while bytes arrive is reset, and the response may be lost.
-        """
+        """End the connection so that the client can read the response: not by a reset while it still sends."""
         self._set_phase(Phase.CLOSING)
+        self._ahead = b""
+        self._registry.hold_ahead(self, 0)
         self._registry.end_upload(self)
         self.flow.resume_reading()
         if self.transport.can_write_eof() and not self.transport.is_closing():

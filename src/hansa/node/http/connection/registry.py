@@ -8,9 +8,10 @@ else sends or reads slowly. Connections of the operator and of members are not e
 arrive; a body has a time too, which grows with what has arrived, so that there is a least rate; and so has a
 response that the client does not take.
 
-*Bytes.* What half-read bodies and unsent responses hold is added up. Over the ceiling of unsent bytes, the
-connections end that hold most, of the address that holds most; over the ceiling of bodies, the upload that
-asked for more is refused.
+*Bytes.* What is received and cannot be used yet (half-read bodies, incomplete heads, requests sent ahead of a
+response) and what is not sent yet is added up, of all connections and by caller. Over the ceiling of unsent
+bytes, the oldest connections of the address that holds most end; over the ceiling of received bytes, the
+request that needs more is refused.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class Connection(Protocol):
     account: Account
     upload_bytes: int
     """What the registry has counted for its body."""
+    ahead_bytes: int
+    """What it has counted for an incomplete head, or for requests that wait for the response before."""
     is_trusted_proxy: bool
 
     def unsent_bytes(self) -> int:
@@ -82,11 +85,13 @@ class Connection(Protocol):
 class Unsent:
     """What one connection has not sent: since when, and how much it was then and is now."""
 
-    __slots__ = ("now_bytes", "since_s", "then_bytes")
+    __slots__ = ("is_evictable", "now_bytes", "since_s", "then_bytes")
 
-    def __init__(self, size_bytes: int, since_s: float) -> None:
+    def __init__(self, size_bytes: int, since_s: float, *, is_evictable: bool) -> None:
         self.then_bytes = self.now_bytes = size_bytes
         self.since_s = since_s
+        self.is_evictable = is_evictable
+        """Whether the connection may be ended for others; not that of a member or of the operator."""
 
 
 class Connections:
@@ -104,12 +109,14 @@ class Connections:
         self.now_s = now_s
         """As of the last tick: exact enough for times of seconds, and free to read."""
         self.upload_bytes = 0
-        """In half-read bodies."""
+        """Received and not usable yet: in half-read bodies, incomplete heads, and sent ahead."""
         self.unsent_bytes = 0
         """That clients have not read, beyond what a connection may always hold."""
         self._by_address: dict[str, dict[Connection, None]] = {}
         self._count = 0
         self._unsent: dict[Connection, Unsent] = {}
+        self._unsent_by_address: dict[str, int] = {}
+        """Bytes of those of its connections that may be ended for them."""
         self._swept_at_s = now_s
 
     @property
@@ -142,6 +149,7 @@ class Connections:
         assert self._count >= 0, "every connection is counted once"
         self.end_unsent(connection)
         self.end_upload(connection)
+        self.hold_ahead(connection, 0)
 
     def _evict(self, connections: dict[Connection, None], reason: Refusal, count: int) -> None:
         """End the connections among these that wait for their clients, the longest idle ones first."""
@@ -208,7 +216,7 @@ class Connections:
         if not size_bytes:
             self.end_unsent(connection)
             return False
-        self.unsent_bytes += size_bytes - unsent.now_bytes
+        self._add_unsent(connection.address, unsent, size_bytes - unsent.now_bytes)
         unsent.now_bytes = size_bytes
         sent_s = max(0, unsent.then_bytes - size_bytes) / self.limits.send_rate_min_bytes_per_s
         return self.now_s - unsent.since_s > self.limits.send_grace_s + sent_s
@@ -225,37 +233,46 @@ class Connections:
         """A client does not take a response as fast as it is written."""
         size_bytes = connection.unsent_bytes()
         self.end_unsent(connection)
-        self._unsent[connection] = Unsent(size_bytes, self.now_s)
-        self.unsent_bytes += size_bytes
+        is_evictable = connection.account.kind < CallerKind.MEMBER
+        self._unsent[connection] = unsent = Unsent(size_bytes, self.now_s, is_evictable=is_evictable)
+        self._add_unsent(connection.address, unsent, size_bytes)
         share_bytes = self.limits.unsent_max_bytes * UNSENT_SHARE_MAX
-        if self.unsent_bytes > share_bytes:
-            self._limit_unsent(share_bytes)
+        if self._unsent_by_address.get(connection.address, 0) > share_bytes:
+            self._end_oldest_unsent(connection.address, share_bytes)
+        excess_bytes = self.unsent_bytes - self.limits.unsent_max_bytes
+        while excess_bytes > 0 and self._unsent_by_address:
+            address, most_bytes = max(self._unsent_by_address.items(), key=lambda item: item[1])
+            self._end_oldest_unsent(address, most_bytes - excess_bytes)
+            excess_bytes = self.unsent_bytes - self.limits.unsent_max_bytes
 
     def end_unsent(self, connection: Connection) -> None:
         """It has taken enough, or is over."""
         unsent = self._unsent.pop(connection, None)
         if unsent is not None:
-            self.unsent_bytes -= unsent.now_bytes
-            assert self.unsent_bytes >= 0, "what was added is subtracted once"
+            self._add_unsent(connection.address, unsent, -unsent.now_bytes)
 
-    def _limit_unsent(self, share_bytes: float) -> None:
-        """End connections until an address has its share and all together have the room that there is."""
-        while self._unsent:
-            totals: dict[str, int] = {}
-            for connection, unsent in self._unsent.items():
-                if connection.account.kind < CallerKind.MEMBER:
-                    totals[connection.address] = totals.get(connection.address, 0) + unsent.now_bytes
-            if not totals:
+    def _add_unsent(self, address: str, unsent: Unsent, difference_bytes: int) -> None:
+        self.unsent_bytes += difference_bytes
+        assert self.unsent_bytes >= 0, "what was added is subtracted once"
+        if not unsent.is_evictable:
+            return
+        by_address = self._unsent_by_address
+        total_bytes = by_address.pop(address, 0) + difference_bytes
+        assert total_bytes >= 0, "what was added is subtracted once"
+        if total_bytes:
+            by_address[address] = total_bytes
+
+    def _end_oldest_unsent(self, address: str, room_bytes: float) -> None:
+        """End connections of an address that do not take their responses, until so much is left, or none."""
+        victims = sorted(
+            (unsent.since_s, -unsent.now_bytes, id(one), one)
+            for one, unsent in self._unsent.items()
+            if one.address == address and unsent.is_evictable
+        )
+        for *_, victim in victims:
+            if self._unsent_by_address.get(address, 0) <= room_bytes:
                 return
-            address, total = max(totals.items(), key=lambda item: item[1])
-            if total <= share_bytes and self.unsent_bytes <= self.limits.unsent_max_bytes:
-                return
-            victims = [
-                (unsent.since_s, -unsent.now_bytes, id(one), one)
-                for one, unsent in self._unsent.items()
-                if one.address == address and one.account.kind < CallerKind.MEMBER
-            ]
-            self._drop(min(victims)[-1], Refusal.UNSENT_BYTES)
+            self._drop(victim, Refusal.UNSENT_BYTES)
 
     def add_upload(self, connection: Connection, size_bytes: int) -> bool:
         """Count bytes of a body that is not complete; False when there is no room for them.
@@ -263,17 +280,39 @@ class Connections:
         A body that is handed on as it arrives counts as if it were read whole, up to the greatest body.
         """
         counted = min(size_bytes, self.limits.body_size_max_bytes - connection.upload_bytes)
-        account, room_bytes = connection.account, float(self.limits.uploads_max_bytes)
+        if not self._has_room(connection.account, counted):
+            return False
+        connection.upload_bytes += counted
+        connection.account.upload_bytes += counted
+        self.upload_bytes += counted
+        return True
+
+    def hold_ahead(self, connection: Connection, size_bytes: int) -> bool:
+        """Count what a connection has received of requests that cannot begin yet; False without room for it.
+
+        Args:
+            connection: Whose bytes they are.
+            size_bytes: All of them, in place of what was counted before.
+        """
+        difference_bytes = size_bytes - connection.ahead_bytes
+        if difference_bytes > 0 and not self._has_room(connection.account, difference_bytes):
+            return False
+        connection.ahead_bytes = size_bytes
+        connection.account.upload_bytes += difference_bytes
+        self.upload_bytes += difference_bytes
+        assert self.upload_bytes >= 0, "what was added is subtracted once"
+        return True
+
+    def _has_room(self, account: Account, more_bytes: int) -> bool:
+        """Whether a caller may have so many more bytes that were received and cannot be used yet."""
+        room_bytes = float(self.limits.uploads_max_bytes)
         share_bytes = room_bytes
         if account.kind < CallerKind.MEMBER:
             share_bytes *= UPLOAD_SHARE_MAX
             room_bytes -= share_bytes
-        if account.upload_bytes + counted > share_bytes or self.upload_bytes + counted > room_bytes:
-            return False
-        connection.upload_bytes += counted
-        account.upload_bytes += counted
-        self.upload_bytes += counted
-        return True
+        return (
+            account.upload_bytes + more_bytes <= share_bytes and self.upload_bytes + more_bytes <= room_bytes
+        )
 
     def end_upload(self, connection: Connection) -> None:
         """The request is over whose body was counted."""

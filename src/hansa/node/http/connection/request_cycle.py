@@ -10,6 +10,8 @@ import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
+
 log: Final = structlog.get_logger("hansa.http")
 
 
@@ -41,6 +43,36 @@ class RequestCycle(RequestResponseCycle):
 
 def _nothing() -> None:
     pass
+
+
+def http_scope(
+    server: tuple[str, int | None] | None,
+    client: tuple[str, int] | None,
+    method: str,
+    path: str,
+    raw_path: bytes,
+    query: bytes,
+    headers: tuple[tuple[bytes, bytes], ...],
+    extensions: dict[str, Any],
+    *,
+    http_version: str,
+) -> Any:
+    """The scope of a request, as ASGI has it."""
+    return {
+        "type": "http",
+        "asgi": ASGI,
+        "http_version": http_version,
+        "server": server,
+        "client": client,
+        "scheme": "http",
+        "root_path": "",
+        "method": method,
+        "path": path,
+        "raw_path": raw_path,
+        "query_string": query,
+        "headers": headers,
+        "extensions": extensions,
+    }
 
 
 def request_cycle(

@@ -22,6 +22,10 @@ HEAD_END: Final = b"\r\n\r\n"
 FIELDS_MAX: Final = 100
 FIELD_NAME_MAX_BYTES: Final = 256
 METHOD_MAX_BYTES: Final = 32
+METHODS: Final = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+}
+"""Those that need no decoding."""
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _VALUE: Final = rb"[^\x00-\x08\x0a-\x1f\x7f]"
