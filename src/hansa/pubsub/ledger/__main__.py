@@ -20,6 +20,7 @@ from hansa.pubsub.ledger.abci import AbciServer
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.methods import AbciMethods
 from hansa.pubsub.ledger.pruning import PruningRules
+from hansa.pubsub.ledger.snapshots.service import snapshot_service
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 
 
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--light-blocks", type=Path, default=None, help="the file of light blocks; no other block is removed"
     )
+    parser.add_argument("--snapshots", type=Path, help="the folder for snapshots; without it none are taken")
+    parser.add_argument("--chain-id", default="", help="of the league; needed for snapshots")
     options = parser.parse_args(arguments)
     restrict_new_files()
     logger = _logger()
@@ -62,8 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _serve(options: argparse.Namespace, logger: FilteringBoundLogger) -> None:
     state = SqliteState(options.state)
+    snapshots = None
     try:
-        application = LedgerApplication(state, engine=options.engine, switch_height=options.switch_height)
+        if options.snapshots is not None:
+            snapshots = snapshot_service(state, options.chain_id, options.snapshots, logger)
+            snapshots.start()
+        application = LedgerApplication(
+            state, engine=options.engine, switch_height=options.switch_height, snapshots=snapshots
+        )
         if not state.is_empty:
             application.require_release(state.head.height + 1)
         pruning = PruningRules(options.blocks_retained, options.retained_min_s, options.light_blocks)
@@ -76,6 +85,8 @@ async def _serve(options: argparse.Namespace, logger: FilteringBoundLogger) -> N
         if not serving.cancelled():
             serving.result()
     finally:
+        if snapshots is not None:
+            snapshots.close()
         state.close()
 
 

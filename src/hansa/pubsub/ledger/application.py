@@ -22,6 +22,7 @@ from hansa.pubsub.ledger.genesis import check_engine_validators, read_app_state
 from hansa.pubsub.ledger.results import FAULT
 from hansa.pubsub.ledger.rules.rulesets import RULESETS, Ruleset
 from hansa.pubsub.ledger.rules.upgrades import Release, is_switch, planned_upgrade
+from hansa.pubsub.ledger.snapshots.service import SnapshotService
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state import BlockEffects
 from hansa.pubsub.ledger.state_machine import Block, Proposal
@@ -38,6 +39,7 @@ class LedgerApplication:
         engine: Version of the engine that calls; empty: not known.
         switch_height: Of the block from which on `hansa-ledger/4` judges instead of `hansa-ledger/3`, as all
             operators have set it; 0: none.
+        snapshots: Of this ledger; None: none are taken.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class LedgerApplication:
         *,
         engine: str = "",
         switch_height: int = 0,
+        snapshots: SnapshotService | None = None,
     ) -> None:
         self.state = state
         self._release = Release(tuple(rulesets), engine)
         self._switch_height = switch_height
         self._reader = TransactionReader(rulesets)
+        self.snapshots = snapshots
         self.waiting = WaitingTransactions()
         self._refused: Counter[Code] = Counter()
         self._valid: tuple[Block, BlockEffects] | None = None
@@ -72,6 +76,7 @@ class LedgerApplication:
             Fatal: `Code.SETTINGS_INVALID`, when the document cannot be used, or the engine has other
                 validators than the members; `Code.RULES_DIFFER`.
         """
+        self._abandon_snapshot()
         document = read_app_state(app_state)
         if validators is None:
             validators = {one.validator_key: one.power for one in document.members if one.validator_key}
@@ -81,6 +86,21 @@ class LedgerApplication:
         self._pending = self._valid = None
         self.waiting = WaitingTransactions()
         return self.state.head.app_hash
+
+    def begin_at_snapshot(self) -> None:
+        """Go on from the state of a snapshot of others, which has become this ledger's.
+
+        Raises:
+            Fatal: `Code.RULES_DIFFER`, when this release cannot judge the block after it.
+        """
+        self._pending = self._valid = None
+        self.waiting = WaitingTransactions()
+        self.require_release(self.state.head.height + 1)
+
+    def _abandon_snapshot(self) -> None:
+        """The engine goes on by blocks: what it began to restore comes to nothing."""
+        if self.snapshots is not None:
+            self.snapshots.abandon()
 
     def check_tx(self, raw: bytes, now_ms: int, *, is_recheck: bool = False) -> None:
         """Let a transaction wait for a block, by this member's clock, or refuse it.
@@ -145,6 +165,7 @@ class LedgerApplication:
             Fatal: `Code.STORE_DAMAGED`, when it is not the next block; `Code.UPGRADE_NEEDED`, when it is
                 judged by rules that this release does not have, or by others than this member's settings say.
         """
+        self._abandon_snapshot()
         committed = self.state.head.height
         if block.height <= committed or (committed > 0 and block.height != committed + 1):
             raise Fatal(
@@ -206,7 +227,10 @@ class LedgerApplication:
         """
         assert self._pending is not None, "a block is finalized before it is committed"
         block, effects = self._pending
+        before = self.state.head
         self.state.persist(effects)
         assert self.state.head == effects.head, "the block is the ledger's last"
         self._pending = self._valid = None
         self.waiting.settle(self.state, effects, block.transactions)
+        if self.snapshots is not None:
+            self.snapshots.note(before, self.state.head)

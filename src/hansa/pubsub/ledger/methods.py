@@ -1,7 +1,7 @@
 """ABCI 2.0 methods: each request's message to the ledger application, its answer to a response's message.
 
 Codes, data and gas of a transaction's result are part of consensus; `log` is for people and is not. Vote
-extensions are not enabled, snapshots are not offered.
+extensions are not enabled.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hansa.pubsub.ledger.pruning import RETAIN_ALL, Pruning, PruningRules
 from hansa.pubsub.ledger.queries import WAITING, check_query
 from hansa.pubsub.ledger.results import CODESPACE, QUERY_NUMBERS, RuleBroken
 from hansa.pubsub.ledger.rules.rulesets import NEWEST, RULESETS, rules_digest
+from hansa.pubsub.ledger.snapshots.methods import snapshot_methods
 from hansa.pubsub.ledger.state_machine import Block
 
 LOG_LENGTH_MAX_CHARS: Final = 300
@@ -70,10 +71,7 @@ class AbciMethods:
             "prepare_proposal": self._prepare_proposal,
             "process_proposal": self._process_proposal,
             "finalize_block": self._finalize_block,
-            "list_snapshots": lambda _: self._message("ResponseListSnapshots"),
-            "offer_snapshot": lambda _: self._message("ResponseOfferSnapshot", result=3),
-            "load_snapshot_chunk": lambda _: self._message("ResponseLoadSnapshotChunk"),
-            "apply_snapshot_chunk": lambda _: self._message("ResponseApplySnapshotChunk", result=2),
+            **snapshot_methods(application.snapshots, application.begin_at_snapshot),
         }
 
     def answer(self, request: Any) -> Any:

@@ -375,6 +375,7 @@ class SqliteState:
         with self.failures():
             row = self._row(select_sql("head", HeadRow), ())
             if row is None:
+                self._head = self._trees = None
                 return
             head = HeadRow._make(row)
             if head.ruleset not in map(rules_digest, RULESETS):

@@ -9,7 +9,8 @@
     misbehavior   of what validators were punished for
     parameters    the limits of the league, as they are stored
 
-and, under `hansa-ledger/4`, the same as of the registry of what the members decide: `SECTIONS_4`.
+and, under `hansa-ledger/4`, the same as of the registry of what the members decide: `SECTIONS_4`. A record of
+these is hashed with its key.
 
 A leaf is the section's name, a zero byte and its content; numbers have 8 bytes, big-endian. Each rule set has
 its sections, and so the number of leaves and the place of each; and since sizes are hashed beside roots, no
@@ -48,6 +49,7 @@ HASH_LAYOUT: Final = {
     "section": "name 00 content; counted: count:8 root:32",
 }
 """What is hashed, for the digest of the rules."""
+_HASH_LAYOUT_4: Final = {"record": "of sections that are not of hansa-ledger/3: key 00 record"}
 
 
 class Sections:
@@ -145,7 +147,8 @@ def event_leaf(height: int, time_ms: int, index: int, batch_digest: bytes) -> by
 
 def described_layout(ruleset: str) -> Mapping[str, object]:
     """What is hashed, for the digest of the rules."""
-    return {"sections": list(SECTIONS[ruleset]), **HASH_LAYOUT}
+    further = {} if ruleset == RULESET_3 else _HASH_LAYOUT_4
+    return {"sections": list(SECTIONS[ruleset]), **HASH_LAYOUT, **further}
 
 
 def _leaf(name: str, content: bytes) -> bytes:

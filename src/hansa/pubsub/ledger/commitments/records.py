@@ -29,11 +29,17 @@ class RecordTree:
     """The tree over some records.
 
     Args:
-        records: By key, as they are stored.
+        records: By key, as they are stored. has_keys: Whether a leaf is the key, a zero byte and the record;
+        else it is the record, which names its
+            key itself.
     """
 
-    def __init__(self, records: Mapping[str, bytes]) -> None:
-        self._build({key: leaf_hash(record) for key, record in records.items()})
+    def __init__(self, records: Mapping[str, bytes], *, has_keys: bool = False) -> None:
+        self._has_keys = has_keys
+        self._build({key: self._leaf(key, record) for key, record in records.items()})
+
+    def _leaf(self, key: str, record: bytes) -> bytes:
+        return leaf_hash(key.encode("utf-8") + b"\x00" + record if self._has_keys else record)
 
     def _build(self, leaves: Mapping[str, bytes]) -> None:
         self._keys: Sequence[str] = sorted(leaves)
@@ -54,7 +60,7 @@ class RecordTree:
 
         None removes the record of a key, if there is one.
         """
-        leaves = {key: leaf_hash(record) for key, record in records.items() if record is not None}
+        leaves = {key: self._leaf(key, record) for key, record in records.items() if record is not None}
         removed = records.keys() - leaves.keys()
         places = {key: bisect_left(self._keys, key) for key in leaves}
         if not removed and all(at < len(self._keys) and self._keys[at] == key for key, at in places.items()):

@@ -56,7 +56,7 @@ class StateTrees:
     ) -> None:
         self.claims = claims
         self.edge = edge
-        self._records = {name: RecordTree(records.get(name, {})) for name in record_sections(ruleset)}
+        self._records = {name: record_tree(name, records.get(name, {})) for name in record_sections(ruleset)}
         self.sections = Sections(
             {
                 "ruleset": ruleset.encode("ascii"),
@@ -116,4 +116,13 @@ class StateTrees:
 
     def _trees_under(self, ruleset: str) -> dict[str, RecordTree]:
         """The trees of records under another rule set: those that are there, and empty ones."""
-        return {name: self._records.get(name) or RecordTree({}) for name in record_sections(ruleset)}
+        return {name: self._records.get(name) or record_tree(name, {}) for name in record_sections(ruleset)}
+
+
+def record_tree(section: str, records: Mapping[str, bytes]) -> RecordTree:
+    """The tree over the records of a section.
+
+    Those of the first sections name their keys themselves. Of all others the keys are hashed too, so that
+    nobody can give a record another one.
+    """
+    return RecordTree(records, has_keys=section not in {REGISTRY, ISSUERS, VALIDATORS, MISBEHAVIOR})
