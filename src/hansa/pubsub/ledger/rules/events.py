@@ -104,12 +104,15 @@ class EventsTransaction(msgspec.Struct, frozen=True):
 class BatchStep:
     """The batch as its issuer signed it."""
 
-    __slots__ = ("batch", "jws", "load", "parts")
+    __slots__ = ("batch", "events", "jws", "load", "parts")
 
-    def __init__(self, jws: str, batch: Batch, parts: CompactJws, size_bytes: int) -> None:
+    def __init__(
+        self, jws: str, batch: Batch, parts: CompactJws, size_bytes: int, events: tuple[LifecycleEvent, ...]
+    ) -> None:
         self.jws = jws
         self.batch = batch
         self.parts = parts
+        self.events = events
         self.load = Load(batch.count, size_bytes)
 
 
@@ -118,8 +121,6 @@ class EventStep(msgspec.Struct, frozen=True):
 
     content: bytes
     event: LifecycleEvent
-    kid: str
-    """Name of the key that signed its batch."""
 
 
 def _read_batch(compact: str) -> tuple[Batch, CompactJws]:
@@ -192,13 +193,14 @@ def _decode(transaction: EventsTransaction) -> tuple[BatchStep | EventStep, ...]
         raise ROOT.broken("The events are not those that the batch's issuer signed.")
     try:
         events = [
-            EventStep(content, event_of_fields(fields, batch.issuer), parts.kid)
+            EventStep(content, event_of_fields(fields, batch.issuer))
             for content, fields in transaction.events
         ]
     except Refused as error:
         raise FORM.broken(error.message) from error
     size_bytes = len(transaction.batch) + sum(map(len, contents))
-    return (BatchStep(transaction.batch, batch, parts, size_bytes), *events)
+    step = BatchStep(transaction.batch, batch, parts, size_bytes, tuple(one.event for one in events))
+    return (step, *events)
 
 
 def _check(state: StateView, step: BatchStep | EventStep, context: CheckContext) -> None:
@@ -206,13 +208,13 @@ def _check(state: StateView, step: BatchStep | EventStep, context: CheckContext)
         _check_batch(state, step, context)
     else:
         _check_event(state, step.event)
-        check_policies(state, step.event, step.kid)
 
 
 def _check_batch(state: StateView, step: BatchStep, context: CheckContext) -> None:
     jwk = _check_issuer(state, step.batch, step.parts)
     check_quotas(state.issuer(step.batch.issuer), step.load, state.params, state.time_ms)
     _verify(step.jws, step.parts, jwk, context)
+    check_policies(state, step.events, step.parts.kid)
 
 
 def _check_event(state: StateView, event: LifecycleEvent) -> None:

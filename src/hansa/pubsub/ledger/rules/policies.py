@@ -1,10 +1,11 @@
 """Distribution policies, as voters enforce them on the events of a batch.
 
-The table is one record; it is compiled when its bytes change. Without a table there is one look-up an event.
+The table is one record; it is compiled when its bytes change. Without a table there is one look-up a batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from hansa.core.errors import Code
@@ -18,13 +19,13 @@ POLICY: Final = Rule(64, Code.POLICY_REFUSED, "a distribution policy of the leag
 POLICY_RULES: Final = (POLICY,)
 
 
-def check_policies(state: StateView, event: LifecycleEvent, kid: str) -> None:
-    """Check that the league's policies allow an event.
+def check_policies(state: StateView, events: Sequence[LifecycleEvent], kid: str) -> None:
+    """Check that the league's policies allow the events of a batch.
 
     Args:
         state: Has the table.
-        event: With its issuer, a member.
-        kid: Name of the key that signed its batch.
+        events: Of one issuer, a member.
+        kid: Name of the key that signed the batch.
 
     Raises:
         RuleBroken: `POLICY`, saying why.
@@ -32,9 +33,11 @@ def check_policies(state: StateView, event: LifecycleEvent, kid: str) -> None:
     body = state.record(POLICIES, DISTRIBUTION)
     if body is None:
         return
-    refusal = compiled_policies(body).refusal(event, lambda: roles_of(state, event.issuer, kid))
-    if refusal is not None:
-        raise POLICY.broken(refusal)
+    policies = compiled_policies(body)
+    for event in events:
+        refusal = policies.refusal(event, lambda: roles_of(state, events[0].issuer, kid))
+        if refusal is not None:
+            raise POLICY.broken(refusal)
 
 
 def roles_of(state: StateView, did: str, kid: str) -> frozenset[str]:
