@@ -54,7 +54,7 @@ from hansa.pubsub.engine import (
     wait_for_listener,
     write_home,
 )
-from hansa.pubsub.ledger.genesis import AppState
+from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 
 TYPE: Final = "ProductOffering"
 BATCHES_IN_FLIGHT: Final = 2
@@ -91,7 +91,10 @@ class Issuer:
 
 @contextlib.asynccontextmanager
 async def ledgers(
-    folder: Path, issuers: Sequence[Issuer], changed: Mapping[str, str] | None = None
+    folder: Path,
+    issuers: Sequence[Issuer],
+    changed: Mapping[str, str] | None = None,
+    params: LedgerParams | None = None,
 ) -> AsyncIterator[tuple[CometBftBus, ...]]:
     """A validator for each issuer, connected to all others; yields their buses.
 
@@ -99,6 +102,7 @@ async def ledgers(
         folder: Where they live.
         issuers: The members.
         changed: The module that is the ledger application of a member, by its DID, where it is another one.
+        params: The league's limits; by default those that a league has by default.
     """
     keys = [(EngineKey.generate(), EngineKey.generate()) for _ in issuers]
     ports = free_ports(len(issuers))
@@ -112,7 +116,7 @@ async def ledgers(
         )
         for issuer, (node, validator) in zip(issuers, keys, strict=True)
     ]
-    app_state = msgspec.to_builtins(AppState(tuple(members)))
+    app_state = msgspec.to_builtins(AppState(tuple(members), params or LedgerParams()))
     genesis = genesis_document("benchmark", datetime.now(UTC), validators, app_state)
     peers = [f"{node.node_id}@127.0.0.1:{port}" for (node, _), port in zip(keys, ports, strict=True)]
     async with contextlib.AsyncExitStack() as stack:
@@ -153,16 +157,26 @@ async def settled(buses: Sequence[CometBftBus]) -> None:
 async def _start(stack: contextlib.AsyncExitStack, home: Path, module: str) -> None:
     """A ledger application and its engine."""
     application = (sys.executable, "-m", module, "--state", STATE, "--socket", ABCI_SOCKET)
-    engine = (str(engine_binary()), "start", "--home", ".")
     importing = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    for command, environment in ((application, importing), (engine, engine_environment(os.environ))):
-        with (home / "log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *command, cwd=home, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        stack.push_async_callback(stop, process)
-        if command is application:
-            await wait_for_listener(home, ABCI_SOCKET, SystemClock(), START_TIMEOUT_S)
+    await _run(stack, home, application, importing)
+    await wait_for_listener(home, ABCI_SOCKET, SystemClock(), START_TIMEOUT_S)
+    await started_engine(stack, home)
+
+
+async def started_engine(stack: contextlib.AsyncExitStack, home: Path) -> None:
+    """Start the engine of a home; it ends with the stack."""
+    command = (str(engine_binary()), "start", "--home", ".")
+    await _run(stack, home, command, engine_environment(os.environ))
+
+
+async def _run(
+    stack: contextlib.AsyncExitStack, home: Path, command: Sequence[str], environment: Mapping[str, str]
+) -> None:
+    with (home / "log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=home, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    stack.push_async_callback(stop, process)
 
 
 class Watch:

@@ -22,6 +22,9 @@ class Plan(msgspec.Struct, frozen=True):
     bus_events: int = 200
     bus_batches: int = 25
     pause_s: float = 0.05
+    # The bus beside the engine's kvstore, and after a long life.
+    growth_rounds: int = 5
+    growth_events: int = 1_000_000
     # The flood.
     refusals: int = 1000
     flood_signed: int = 4000
@@ -48,6 +51,8 @@ QUICK: Final = Plan(
     bus_events=8,
     bus_batches=1,
     pause_s=0.01,
+    growth_rounds=1,
+    growth_events=2_000,
     refusals=20,
     flood_signed=40,
     flood_events=500,

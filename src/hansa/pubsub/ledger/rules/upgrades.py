@@ -67,7 +67,7 @@ class StatedRelease(msgspec.Struct, frozen=True):
 
 
 READY_FORM: Final = StructForm(
-    StatedRelease, {"ruleset": Text(RULESET_PATTERN), "version": Text("[A-Za-z0-9.+-]{1,64}")}
+    StatedRelease, {"ruleset": Text("[a-z0-9/-]{1,64}"), "version": Text("[A-Za-z0-9.+-]{1,64}")}
 )
 
 
