@@ -49,6 +49,7 @@ from hansa.core.errors import HansaError
 from hansa.store.index.extraction import IndexedFields
 from hansa.store.records import (
     INTERNAL,
+    READ_AT_ONCE_MAX_BYTES,
     Change,
     Entity,
     EntityDraft,
@@ -91,15 +92,26 @@ class Transaction(Protocol):
     async def collections_of(self, ids: Sequence[str]) -> dict[str, str]:
         """The collections of those of some entities that exist, by identifier."""
 
-    async def referrers(self, collections: Sequence[str], target_id: str, limit: int) -> tuple[Referrer, ...]:
-        """Entities of this marketplace that may hold an identifier at a path of the plan; `limit` at most.
+    async def referrers(
+        self,
+        collections: Sequence[str],
+        target_id: str,
+        limit: int,
+        offset: int = 0,
+        size_max_bytes: int = READ_AT_ONCE_MAX_BYTES,
+    ) -> tuple[Referrer, ...]:
+        """Entities of this marketplace that may hold an identifier at a path of the plan.
 
-        All that do are among them; others can be, so the caller looks at the bodies.
+        All that do are among them; others can be, so the caller looks at the bodies. None follow when none are
+        returned. With an offset, others are let in before these are read, so what was read before may have
+        changed since; what was written meanwhile comes last.
 
         Args:
             collections: Where to look.
             target_id: The identifier. The entity that has it is left out, and what is below that.
-            limit: How many.
+            limit: How many at most.
+            offset: How many are left out, which were read before.
+            size_max_bytes: Of their bodies together, unless the first one alone has more.
         """
 
     async def below(self, collections: Sequence[str], parent_id: str, limit: int) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from hansa.core.work import Checkpoint
 from hansa.store.index.extraction import IndexedFields
 from hansa.store.operators import EQ, Operator
 
+READ_AT_ONCE_MAX_BYTES: Final = 262_144
+"""Of bodies that are read and parsed within one turn of the event loop; that takes some milliseconds."""
+
 Operation = Literal["create", "change", "state", "delete"]
 """`state` is a change of the lifecycle status; a `create` may follow a `delete` of the same identifier."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hansa.business.rules import deletion
 from hansa.core.limits import Limits
 from tests.support.asgi import Response
 from tests.support.business import CATALOG, Business, open_business
@@ -223,3 +224,40 @@ async def test_expanded_answers_are_bounded_in_bytes() -> None:
     body = (await business.reader.get(f"{address}?depth=1")).body
     assert 20_000 < len(body) < 60_000
     await business.store.close()
+
+
+async def test_no_deletion_examines_many_large_referrers_at_once(
+    business: Business, turns: LoopTurns
+) -> None:
+    category = (await business.provider.post(f"{CATALOG}/category", {"name": "c"})).json()
+    body = pieces(9000, lifecycleStatus="Obsolete", category=[{"id": category["id"]}])
+    for _ in range(24):
+        assert (await business.provider.post(OFFERINGS, body)).status == 201
+    deleted = await within_a_turn(business.provider.delete(category["href"]), turns)
+    assert deleted.status == 204, deleted.body
+
+
+async def test_a_deletion_that_many_large_entities_might_prevent_is_refused(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    category = (await business.provider.post(f"{CATALOG}/category", {"name": "c"})).json()
+    monkeypatch.setattr(deletion, "REFERRERS_READ_MAX_BYTES", 1_000_000)
+    body = {"name": "o", "lifecycleStatus": "Obsolete", "category": [{"id": category["id"]}]}
+    for _ in range(8):
+        answer = await business.provider.post(OFFERINGS, {**body, "description": "x" * 200_000})
+        assert answer.status == 201
+    refused = await business.provider.delete(category["href"])
+    assert "is referred to by 5 entities or more" in check_refused(refused, 409, "still-referenced")
+
+
+async def test_sub_resources_are_deleted_with_others_in_between(business: Business, turns: LoopTurns) -> None:
+    flows = "/tmf-api/processFlowManagement/v4/processFlow"
+    flow = (await business.provider.post(flows, {"processFlowSpecification": "s"})).json()
+    parent = {"id": flow["id"], "name": "flow", "role": "parent", "@referredType": "ProcessFlow"}
+    body = {"relatedEntity": [parent], "taskFlowSpecification": "s"}
+    several = [{"op": "add", "path": "/-", "value": body}] * 400
+    for _ in range(3):
+        made = await business.provider.patch(f"{flows}/{flow['id']}/taskFlow", several, headers=PATCH)
+        assert made.status == 200, made.body
+    assert (await within_a_turn(business.provider.delete(flow["href"]), turns)).status == 204
+    assert not await business.store.missing([flow["id"]]) - {flow["id"]}

@@ -181,3 +181,21 @@ async def test_a_list_waits_until_a_long_tail_is_in_the_index(monkeypatch: pytes
         await put(store, *offerings(11)[6:])
         await check_list(store, offerings(11), QUERIES[0])
         assert await store.sql.fetch("SELECT count(DISTINCT entity) FROM entity_index") == [(11,)]
+
+
+async def test_a_list_waits_until_a_tail_of_many_bytes_is_in_the_index(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tail, "TAIL_WALKED_MAX_BYTES", 10_000)
+    async with opened() as store:
+        large = draft("large", category=[{"id": "c1"}], description="x" * 6000)
+        await put(store, *offerings(2), large)
+        await check_list(store, [*offerings(2), large], QUERIES[0])
+        assert store._index_tail
+        await put(store, large := draft("large", category=[{"id": "c1"}], description="x" * 20_000))
+        await check_list(store, [*offerings(2), large], QUERIES[0])
+        assert not store._index_tail, "its bodies are not parsed for every list"
+        await put(store, draft("l2", description="x" * 20_000))
+        async with store.transaction() as tx:
+            await tx.delete("l2")
+        assert not store._index_tail.is_long, "what was deleted counts no more"

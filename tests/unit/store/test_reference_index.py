@@ -82,7 +82,7 @@ async def test_a_look_up_reads_the_index_and_a_short_tail_alone() -> None:
         ((length,),) = await store.sql.fetch(reference_index.TAIL_LENGTH)
         assert length <= 4
         number = store._indexes.of(OFFERING).number
-        sql, parameters = reference_index.referrers([number], b"12345678", "x", 5)
+        sql, parameters = reference_index.referrers("e.id", [number], b"12345678", "x", 5, 0)
         plan = [str(row[-1]) for row in await store.sql.fetch("EXPLAIN QUERY PLAN " + sql, parameters)]
         assert not [
             step

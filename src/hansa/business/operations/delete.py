@@ -54,13 +54,19 @@ class DeleteOperation:
         async with self._context.store.transaction() as tx:
             current = await current_entity(tx, self._served, entity_id, parent_id, expected)
             await self._context.rules.check_delete(tx, self._served.resource, current)
-            await self._delete_below(tx, entity_id)
+            if await self._delete_below(tx, entity_id):
+                # Others were let in, and may refer to it since.
+                await self._context.rules.check_delete(tx, self._served.resource, current)
             await tx.delete(entity_id)
 
-    async def _delete_below(self, tx: Transaction, entity_id: str) -> None:
-        """Delete the sub-resources of an entity, which without it would be at no path."""
+    async def _delete_below(self, tx: Transaction, entity_id: str) -> bool:
+        """Delete the sub-resources of an entity, which without it would be at no path.
+
+        Returns:
+            Whether others were let in meanwhile.
+        """
         if not self._sub_collections:
-            return
+            return False
         count_max = self._context.limits.sub_resources_deleted_max
         ids = await tx.below(self._sub_collections, entity_id, count_max + 1)
         if len(ids) > count_max:
@@ -70,3 +76,5 @@ class DeleteOperation:
             )
         for each in ids:
             await tx.delete(each)
+            await self._context.clock.sleep(0)
+        return bool(ids)

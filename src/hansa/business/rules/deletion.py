@@ -9,6 +9,7 @@ refusals says so (`warn`); these can be listed (`hansa.business.rules.dangling`)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -24,10 +25,12 @@ from hansa.store import Entity, Referrer, Transaction
 
 CHANGING: Final = frozenset({"patch", "replace", "delete"})
 REFERRERS_SHOWN_MAX: Final = 5
-REFERRERS_READ_FIRST: Final = 20
-"""Referrers that are examined before any further ones are read."""
+REFERRERS_AT_ONCE: Final = 20
+"""Referrers that are examined within one turn of the event loop; fewer, where their bodies are large."""
 REFERRERS_READ_MAX: Final = 500
-"""Referrers that are examined; where there are as many, one of them is assumed to prevent the deletion."""
+"""Referrers that are examined; where there are more, one of them is assumed to prevent the deletion."""
+REFERRERS_READ_MAX_BYTES: Final = 16_777_216
+"""The same, where their bodies have more bytes together."""
 
 
 class DeletionRules:
@@ -52,27 +55,32 @@ class DeletionRules:
         """
         if self._policy == "warn":
             return
-        examined: tuple[Referrer, ...] = ()
-        names: list[str] = []
-        for limit in (REFERRERS_READ_FIRST, REFERRERS_READ_MAX):  # few, mostly: their bodies may be large
-            examined = await tx.referrers(self._referring[entity.type], entity.id, limit)
-            names = [
-                f"{referrer.collection} {referrer.id!r}"
-                for referrer in examined
-                if self._prevents_deletion(referrer.collection, referrer.body, entity.id)
-            ]
-            if names or len(examined) < limit:
-                break
-        if not names and len(examined) == REFERRERS_READ_MAX:
-            raise Refused(
-                Code.STILL_REFERENCED,
-                f"{entity.id!r} is referred to by {REFERRERS_READ_MAX} entities or more; change or delete these first.",
-            )
+        count = size_bytes = 0
+        while count < REFERRERS_READ_MAX and size_bytes < REFERRERS_READ_MAX_BYTES:
+            collections = self._referring[entity.type]
+            examined = await tx.referrers(collections, entity.id, REFERRERS_AT_ONCE, count)
+            if not examined:
+                return
+            self._check_referrers(examined, entity.id)
+            count += len(examined)
+            size_bytes += sum(len(one.body) for one in examined)
+        raise Refused(
+            Code.STILL_REFERENCED,
+            f"{entity.id!r} is referred to by {count} entities or more; change or delete these first.",
+        )
+
+    def _check_referrers(self, referrers: Iterable[Referrer], target_id: str) -> None:
+        """Refuse a deletion that one of some entities prevents."""
+        names = [
+            f"{one.collection} {one.id!r}"
+            for one in referrers
+            if self._prevents_deletion(one.collection, one.body, target_id)
+        ]
         if names:
             more = " and others" if len(names) > REFERRERS_SHOWN_MAX else ""
             raise Refused(
                 Code.STILL_REFERENCED,
-                f"{entity.id!r} is referred to by {', '.join(names[:REFERRERS_SHOWN_MAX])}{more}; "
+                f"{target_id!r} is referred to by {', '.join(names[:REFERRERS_SHOWN_MAX])}{more}; "
                 "change or delete these first.",
             )
 

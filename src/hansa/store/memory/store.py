@@ -25,6 +25,7 @@ from hansa.store.memory.tables import MemoryTables
 from hansa.store.operators import Operand
 from hansa.store.records import (
     INTERNAL,
+    READ_AT_ONCE_MAX_BYTES,
     AllOf,
     AnyOf,
     Change,
@@ -100,7 +101,14 @@ class MemoryTransaction:
         """The collections of those of some entities that exist."""
         return {each: self.state.entities[each].type for each in ids if each in self.state.entities}
 
-    async def referrers(self, collections: Sequence[str], target_id: str, limit: int) -> tuple[Referrer, ...]:
+    async def referrers(
+        self,
+        collections: Sequence[str],
+        target_id: str,
+        limit: int,
+        offset: int = 0,
+        size_max_bytes: int = READ_AT_ONCE_MAX_BYTES,
+    ) -> tuple[Referrer, ...]:
         """Entities of this marketplace that hold an identifier at a path of the plan."""
         referring = [
             Referrer(one.id, one.type, one.body)
@@ -109,8 +117,8 @@ class MemoryTransaction:
             and one.origin is None
             and target_id not in {one.id, one.parent}
             and target_id in self.state.references(one)
-        ]
-        return tuple(referring[:limit])
+        ][offset : offset + limit]
+        return tuple(referring[: fitting((len(one.body) for one in referring), size_max_bytes)])
 
     async def below(self, collections: Sequence[str], parent_id: str, limit: int) -> tuple[str, ...]:
         """Identifiers of the sub-resources of an entity."""

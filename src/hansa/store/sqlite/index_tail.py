@@ -4,7 +4,7 @@ The rows of one entity belong to as many places of the index as it has values, e
 each of these pages would be written for that entity alone. So they are held in memory, and put into the table
 together, by a transaction of the store's own: when there are many of them, or when a list that reads the
 index needs any. Such a list examines the entities of a short tail themselves (`hansa.store.sqlite.lists`),
-and waits for that transaction when the tail is long. So reads between writes meet a short tail, and writes
+and waits for that transaction when the tail is long, in entities or in bytes. So reads between writes meet a short tail, and writes
 alone pay for the index once in thousands of entities.
 
 The table `index_tail` says after which number the tail begins; a row of the index is of that number or a
@@ -14,17 +14,21 @@ lower one. It is all that has to be durable: at opening, the tail is made into r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import apsw
 
 from hansa.store.index.extraction import IndexKey
+from hansa.store.records import READ_AT_ONCE_MAX_BYTES
 
 TAIL_ROWS_MAX: Final = 20_000
 """So many rows are put into the table though no list needs them; takes as long as 200 creates."""
 
 TAIL_WALKED_MAX: Final = 100
 """A list examines so many entities of the tail itself; that takes half a millisecond, or two."""
+
+TAIL_WALKED_MAX_BYTES: Final = READ_AT_ONCE_MAX_BYTES
+"""Of their bodies, which are parsed for that."""
 
 AFTER: Final = "(SELECT after FROM index_tail)"
 """In SQL, the number after which the tail begins."""
@@ -36,6 +40,15 @@ INSERT_ROWS: Final = f"{INSERT_ROW}{', (?, ?, ?, ?)' * (ROWS_TOGETHER - 1)}"
 
 IndexRow = tuple[int, str, int, bool]
 """Attribute, value, number of the entity, is public."""
+
+
+class TailEntity(NamedTuple):
+    """An entity of the tail."""
+
+    rows: tuple[IndexRow, ...]
+    """None: it has been deleted, or no attribute of it is indexed."""
+    size_bytes: int
+    """Of its body; 0 when it has been deleted."""
 
 
 def index_rows(number: int, postings: Sequence[IndexKey], *, public: bool) -> tuple[IndexRow, ...]:
@@ -50,12 +63,14 @@ class IndexTail:
         """An empty tail, as it is after opening."""
         ((after,),) = connection.execute("SELECT after FROM index_tail").fetchall()
         self.after = int(str(after))
-        self._rows: dict[int, tuple[IndexRow, ...]] = {}
+        self._entities: dict[int, TailEntity] = {}
         self._count = 0
+        """Of rows."""
+        self._size_bytes = 0
 
     def __bool__(self) -> bool:
         """Whether it has entities."""
-        return bool(self._rows)
+        return bool(self._entities)
 
     @property
     def is_full(self) -> bool:
@@ -65,34 +80,44 @@ class IndexTail:
     @property
     def is_long(self) -> bool:
         """Whether a list should rather wait until it is in the table than examine its entities."""
-        return len(self._rows) > TAIL_WALKED_MAX
+        return len(self._entities) > TAIL_WALKED_MAX or self._size_bytes > TAIL_WALKED_MAX_BYTES
 
     @property
     def last(self) -> int:
         """Number of its last entity."""
-        return max(self._rows, default=self.after)
+        return max(self._entities, default=self.after)
 
-    def rows(self, later: Mapping[int, tuple[IndexRow, ...]]) -> list[IndexRow]:
+    def rows(self, later: Mapping[int, TailEntity]) -> list[IndexRow]:
         """The rows of its entities, in the order of the table.
 
         Args:
-            later: Rows of some entities that were written since.
+            later: Some entities, as they were written since.
         """
         places: dict[tuple[int, str], list[IndexRow]] = {}
-        for number in sorted(self._rows):
-            for row in later.get(number, self._rows[number]):
+        for number in sorted(self._entities):
+            for row in later.get(number, self._entities[number]).rows:
                 places.setdefault(row[:2], []).append(row)
         return [row for place in sorted(places) for row in places[place]]
 
-    def follow(self, rows_by_entity: Mapping[int, tuple[IndexRow, ...]]) -> None:
-        """Entities of the tail were written, or deleted and have no rows any more."""
-        for number, rows in rows_by_entity.items():
-            self._count += len(rows) - len(self._rows.pop(number, ()))
-            if rows:
-                self._rows[number] = rows
+    def follow(self, written: Mapping[int, TailEntity]) -> None:
+        """Entities of the tail were written, or deleted."""
+        for number, entity in written.items():
+            self._remove(number)
+            if entity.rows:
+                self._entities[number] = entity
+                self._count += len(entity.rows)
+                self._size_bytes += entity.size_bytes
 
     def cut(self, after: int) -> None:
         """Everything up to a number is in the table."""
         self.after = after
-        self._rows = {number: rows for number, rows in self._rows.items() if number > after}
-        self._count = sum(map(len, self._rows.values()))
+        for number in [one for one in self._entities if one <= after]:
+            self._remove(number)
+
+    def _remove(self, number: int) -> None:
+        entity = self._entities.pop(number, None)
+        if entity is not None:
+            self._count -= len(entity.rows)
+            self._size_bytes -= entity.size_bytes
+            assert self._count >= 0, "what was added is subtracted once"
+            assert self._size_bytes >= 0, "what was added is subtracted once"

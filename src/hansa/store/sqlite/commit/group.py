@@ -19,7 +19,7 @@ import apsw
 
 from hansa.core.cache import CacheFigures
 from hansa.store.sql import Parameter, Row, statements_for
-from hansa.store.sqlite.index_tail import IndexRow, IndexTail
+from hansa.store.sqlite.index_tail import IndexTail, TailEntity
 from hansa.store.sqlite.totals import Delta
 
 GENERATION_MAX: Final = 10_000
@@ -54,8 +54,8 @@ class Changes:
         """Of the entities that it wrote or deleted."""
         self.last_change = 0
         """The newest row of the feed."""
-        self.index_rows: dict[int, tuple[IndexRow, ...]] = {}
-        """Rows for the tail of the index, by number of the entity."""
+        self.index_rows: dict[int, TailEntity] = {}
+        """Of the tail of the index, by number of the entity."""
         self.tail_moved_to: int | None = None
         """The number after which the tail of the index begins from now on, if this transaction moved it."""
 
@@ -179,7 +179,7 @@ class CommitGroup:
         self.has_begun = False
         self.tail_after = 0
         """The number after which the tail of the index begins for the transactions of this group."""
-        self.tail_rows: dict[int, tuple[IndexRow, ...]] = {}
+        self.tail_rows: dict[int, TailEntity] = {}
         """What its members have written of the tail, by number of the entity."""
         self._deferred: list[Changes] = []
         self.has_failed_insert = False

@@ -61,19 +61,19 @@ def unindexed(collections: Sequence[int], after: int, end: int) -> tuple[str, tu
 
 
 def referrers(
-    collections: Sequence[int], fingerprint: bytes, target_id: str, limit: int
+    columns: str, collections: Sequence[int], fingerprint: bytes, target_id: str, limit: int, offset: int
 ) -> tuple[str, tuple[Parameter, ...]]:
-    """SQL for the own entities that have a fingerprint: id, type, body."""
+    """SQL for columns of the own entities (`e`) that have a fingerprint."""
     chosen = placeholders(len(collections))
     return (
         (
-            "SELECT e.id, e.type, e.body FROM ("  # noqa: S608 - placeholders only
+            f"SELECT {columns} FROM ("  # noqa: S608 - placeholders only
             f"SELECT entity FROM reference_index WHERE fingerprint = ? AND collection IN ({chosen}) "
             "UNION ALL "
             f"SELECT entity FROM entity_reference WHERE collection IN ({chosen}) AND entity > {AFTER} "
             "AND instr(marks, ?)) AS r "
             "CROSS JOIN entity AS e ON e.number = r.entity "
-            "WHERE e.origin IS NULL AND e.id <> ? AND e.parent IS NOT ? LIMIT ?"
+            "WHERE e.origin IS NULL AND e.id <> ? AND e.parent IS NOT ? LIMIT ? OFFSET ?"
         ),
-        (fingerprint, *collections, *collections, fingerprint, target_id, target_id, limit),
+        (fingerprint, *collections, *collections, fingerprint, target_id, target_id, limit, offset),
     )

@@ -12,7 +12,14 @@ import msgspec
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import HansaError
 from hansa.store.index.extraction import IndexedFields, Indexes, IndexKey, described_numbers, fingerprint_of
-from hansa.store.records import Entity, EntityDraft, Operation, Referrer
+from hansa.store.records import (
+    READ_AT_ONCE_MAX_BYTES,
+    Entity,
+    EntityDraft,
+    Operation,
+    Referrer,
+    fitting,
+)
 from hansa.store.sql import Parameter, Row, SqlWrite, insert, placeholders, statements_for, upsert
 from hansa.store.sqlite.commit import reference_index
 from hansa.store.sqlite.commit.group import CommitGroup
@@ -35,6 +42,7 @@ from hansa.store.sqlite.index_tail import (
     MOVE_TAIL,
     ROWS_TOGETHER,
     IndexTail,
+    TailEntity,
     index_rows,
 )
 from hansa.store.sqlite.totals import Delta
@@ -215,7 +223,10 @@ class SqliteTransaction:
         self._record_collection(draft.id, draft.type, is_pending=draft.is_pending)
         unchanged = set(before.index) & set(after.index) if current.public == draft.public else ()
         self._replace_index_rows(
-            number, after.index, public=draft.public, before=before.index, unchanged=unchanged
+            *(number, after.index, len(draft.body)),
+            public=draft.public,
+            before=before.index,
+            unchanged=unchanged,
         )
         if (before.fingerprints, current.type, current.origin) != (
             *(after.fingerprints, draft.type, draft.origin),
@@ -260,7 +271,7 @@ class SqliteTransaction:
             INSERT_ENTITY, entity_row(number, draft, fields, revision, self.time, nonce, pending)
         )
         self._record_collection(draft.id, draft.type, is_pending=draft.is_pending)
-        self._replace_index_rows(number, fields.index, public=draft.public)
+        self._replace_index_rows(number, fields.index, len(draft.body), public=draft.public)
         self._insert_fingerprints(draft.type, number, fields.fingerprints)
         self.changes.deltas.append(
             Delta((draft.type, draft.origin is None, draft.public, fields.status), fields.postings, 1, number)
@@ -276,7 +287,7 @@ class SqliteTransaction:
         *columns, number = rows[0]
         entity = entity_of(tuple(columns))
         fields = self._indexes.of(entity.type).fields(_decoded(entity.body), entity.parent)
-        self._replace_index_rows(number, (), public=entity.public, before=fields.index)
+        self._replace_index_rows(number, (), 0, public=entity.public, before=fields.index)
         self._delete_fingerprints(entity.type, number, fields.fingerprints)
         kind = (entity.type, entity.origin is None, entity.public, fields.status)
         self.changes.deltas.append(Delta(kind, fields.postings, -1, number))
@@ -288,11 +299,24 @@ class SqliteTransaction:
         self._append_change(entity, "delete", fields.status, is_pending=entity.pending == "create")
         return entity
 
-    async def referrers(self, collections: Sequence[str], target_id: str, limit: int) -> tuple[Referrer, ...]:
+    async def referrers(
+        self,
+        collections: Sequence[str],
+        target_id: str,
+        limit: int,
+        offset: int = 0,
+        size_max_bytes: int = READ_AT_ONCE_MAX_BYTES,
+    ) -> tuple[Referrer, ...]:
         """Entities of this marketplace that have the fingerprint of an identifier."""
+        if offset:
+            await self._clock.sleep(0)  # let others in
         numbers = [self._indexes.of(collection).number for collection in collections]
-        fingerprint = fingerprint_of(target_id)
-        rows = self.run(*reference_index.referrers(numbers, fingerprint, target_id, limit))
+        place = (numbers, fingerprint_of(target_id), target_id)
+        sizes = self.run(*reference_index.referrers("length(e.body)", *place, limit, offset))
+        count = fitting((size for (size,) in sizes), size_max_bytes)
+        if not count:
+            return ()
+        rows = self.run(*reference_index.referrers("e.id, e.type, e.body", *place, count, offset))
         return tuple(Referrer(*row) for row in rows)
 
     async def below(self, collections: Sequence[str], parent_id: str, limit: int) -> tuple[str, ...]:
@@ -345,7 +369,7 @@ class SqliteTransaction:
                     "UPDATE entity SET status = ?, name = ?, last_update = ? WHERE number = ?",
                     (fields.status, fields.name, fields.last_update, number),
                 )
-                self._replace_index_rows(number, fields.index, public=public == 1)
+                self._replace_index_rows(number, fields.index, len(body), public=public == 1)
                 self._insert_fingerprints(collection, number, fields.fingerprints)
                 kind = (origin is None, public == 1, fields.status)
                 counts[kind] = counts.get(kind, 0) + 1
@@ -375,7 +399,7 @@ class SqliteTransaction:
                 after = number
                 if collection not in excluded:
                     postings = self._indexes.of(collection).fields(_decoded(body), parent).index
-                    self._replace_index_rows(number, postings, public=public == 1)
+                    self._replace_index_rows(number, postings, len(body), public=public == 1)
 
     async def index_tail(self, index_tail: IndexTail) -> None:
         """Put the tail of the index, as it is committed, into its table; yields to the loop between parts."""
@@ -430,6 +454,7 @@ class SqliteTransaction:
         self,
         number: int,
         postings: Sequence[IndexKey],
+        size_bytes: int,
         *,
         public: bool,
         before: Sequence[IndexKey] = (),
@@ -438,7 +463,9 @@ class SqliteTransaction:
         """An entity has some postings, where it had others before; rows of unchanged ones stay."""
         if number > self._group.tail_after:
             self._check_open()
-            self.changes.index_rows[number] = index_rows(number, postings, public=public)
+            self.changes.index_rows[number] = TailEntity(
+                index_rows(number, postings, public=public), size_bytes
+            )
             return
         if removed := [
             (attribute, value, number) for attribute, value in before if (attribute, value) not in unchanged

@@ -35,6 +35,8 @@ ROWS_SIZE_MAX_BYTES: Final = 16_777_216
 
 _ROWS: Final = "SELECT number, id, body FROM entity WHERE number IN (SELECT value FROM json_each(?))"
 _SIZES: Final = "SELECT number, length(body) FROM entity WHERE number IN (SELECT value FROM json_each(?))"
+FILLINGS_MAX: Final = 3
+"""So often a list waits for the tail of the index, which grows meanwhile."""
 READ_UNMEASURED_MAX: Final = 8
 """So many entities are read without a look at their sizes before."""
 _decode_numbers: Final = msgspec.json.Decoder(list[int]).decode
@@ -86,7 +88,10 @@ class Lists:
         """
         analysis = self._analysis(query, has_tail=False)
         if analysis.reads_index and self._index_tail:
-            await self._fill_index(wait=self._index_tail.is_long)
+            for _ in range(FILLINGS_MAX):
+                await self._fill_index(wait=self._index_tail.is_long)
+                if not self._index_tail.is_long:
+                    break
             analysis = self._analysis(query, has_tail=bool(self._index_tail))
         counts = self._known_counts(analysis, query)
         if counts is None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.store.records import Query
+from hansa.store.records import READ_AT_ONCE_MAX_BYTES, Query
 from hansa.store.sqlite.lists.analysis import Analysis, IndexScan
 
 ENTITIES_INLINE_MAX: Final = 500
@@ -19,10 +19,8 @@ SETS_MIN: Final = 20
 """With fewer entities, a search is as fast as a conjunction of sets."""
 BODIES_INLINE_MAX: Final = 50
 """The same, where their bodies have to be parsed."""
-
-
-BYTES_INLINE_MAX: Final = 262_144
-"""The same, where their bodies have more bytes together; parsing these takes some milliseconds."""
+BYTES_INLINE_MAX: Final = READ_AT_ONCE_MAX_BYTES
+"""The same, where their bodies have more bytes together."""
 
 
 class Way(Enum):
