@@ -44,6 +44,7 @@ from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
 from hansa.replication.continuity.publication_walk import PublicationWalk
+from hansa.replication.continuity.resync import Resync
 from hansa.replication.follower import ConsumeCondition, consume_all
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
@@ -113,6 +114,11 @@ class Marketplace:
             *(league.limits, self.endpoint, TYPES),
             allow_private_networks=False,
         )
+        self.resync = Resync(
+            *(self.store, self.bus, self.did, TYPES, self.backlog),
+            consumes=self.consumes,
+            distribution=self.distribution,
+        )
         context = LeagueContext(
             store=self.store,
             bus=self.bus,
@@ -125,6 +131,7 @@ class Marketplace:
                 *(self.store, MemberRegistry(self.bus, league.clock, league.registered), self.backlog),
                 *(league.clock, self.entropy, league.limits),
             ),
+            resync=self.resync,
             did=self.did,
             clock=league.clock,
             limits=league.limits,

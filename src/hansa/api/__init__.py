@@ -20,6 +20,7 @@
     GET  /league/v1/replicas, …/{name}    the states of what others published    an operator
     POST /league/v1/replicas/retry        have it requested again                an operator
     GET  /league/v1/lost                  what of ours the store has lost        an operator
+    POST /league/v1/resync                compare the store with the ledger      an operator
     …    /league/v1/subscriptions…        webhooks for committed events          a client that may write
 
 `GET /league/v1/status` is the node's own (`hansa.node.http.own_routes`): it reports on the process too.
@@ -53,6 +54,7 @@ from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
+from hansa.replication.continuity.resync import Resync
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.store import Entity, Store
@@ -75,6 +77,8 @@ class LeagueContext(msgspec.Struct, frozen=True):
     dangling_references: DanglingReferences
     replicas: ReplicaControl
     """What an operator sees and does about replicas."""
+    resync: Resync
+    """Compares the store with the ledger."""
     subscriptions: SubscriptionsApi
     """Webhooks for committed events."""
     did: str
@@ -114,13 +118,14 @@ def routes(context: LeagueContext) -> list[Route]:
     light = LightApi(context.light, limits)
     catalogue = CatalogueApi(context.store, context.did, limits, context.distribution, context.types)
     references = ReferencesApi(context.dangling_references, context.authenticate, limits)
-    replicas = ReplicasApi(context.replicas, context.authenticate, limits)
     trust = TrustApi(context.bus, context.clock, limits)
     issuers = TrustedIssuersApi(context.bus, registry, context.did, limits)
+    replicas = ReplicasApi(context.replicas, context.resync, context.authenticate, limits)
     return [
         Route("/league/v1/replicas", replicas.list, methods=["GET"]),
         Route("/league/v1/lost", replicas.lost, methods=["GET"]),
         Route("/league/v1/replicas/retry", replicas.retry, methods=["POST"]),
+        Route("/league/v1/resync", replicas.resync, methods=["POST"]),
         Route("/league/v1/replicas/{name:path}", replicas.one, methods=["GET"]),
         Route(ENTITIES_PATH, entities.many, methods=["POST"]),
         Route(f"{ENTITIES_PATH}/{{id:path}}", entities.one, methods=["GET"]),

@@ -16,11 +16,21 @@ from starlette.responses import Response
 
 from hansa.api.bodies import json_body
 from hansa.api.callers import require_operator
-from hansa.api.parameters import Parameters, Reader, dids, known_types, page_size, position
+from hansa.api.parameters import (
+    POSITION_MAX,
+    Parameters,
+    Reader,
+    dids,
+    known_types,
+    page_size,
+    position,
+    whole_number,
+)
 from hansa.api.responses import json_response
 from hansa.core.access import Authenticate
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
+from hansa.replication.continuity.resync import Resync, Walk
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.store.tables.retrievals import RETRYABLE, State
 
@@ -58,14 +68,29 @@ class RetryResponse(msgspec.Struct, frozen=True):
     retried: int
 
 
+class ResyncRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of the store is compared with the ledger."""
+
+    walk: Walk
+    """`ledger`: every key of the ledger has its state; `store`: every replica is on the ledger."""
+    after: str = ""
+    """Position, or identifier, after which the part begins: `next_after` of the part before; empty: the start."""
+    is_repair: bool = False
+    """Whether differences are repaired; otherwise they are only reported."""
+
+
+_resync_decoder: Final = msgspec.json.Decoder(ResyncRequest)
 _decoder: Final = msgspec.json.Decoder(RetryRequest)
 
 
 class ReplicasApi:
     """Serves the states of heads to operators."""
 
-    def __init__(self, control: ReplicaControl, authenticate: Authenticate, limits: Limits) -> None:
+    def __init__(
+        self, control: ReplicaControl, resync: Resync, authenticate: Authenticate, limits: Limits
+    ) -> None:
         self._control = control
+        self._resync = resync
         self._authenticate = authenticate
         self._limits = limits
 
@@ -110,3 +135,18 @@ class ReplicasApi:
             raise Refused(Code.INVALID, f"states must be of {', '.join(RETRYABLE)}.")
         count = await self._control.retry(requested.states, requested.origin, requested.entity)
         return json_response(RetryResponse(count))
+
+    async def resync(self, request: Request) -> Response:
+        """`POST /league/v1/resync`."""
+        require_operator(self._authenticate, request)
+        Parameters(request, (), self._limits)
+        body = await json_body(request, BODY_SIZE_MAX_BYTES)
+        try:
+            requested = _resync_decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            form = '{"walk": "ledger" or "store", "after": "…", "is_repair": false}'
+            raise Refused(Code.MALFORMED, f"The body is not of the form {form}.") from error
+        after = requested.after
+        if requested.walk == "ledger" and after:
+            after = str(whole_number("after", after, 0, 0, POSITION_MAX))
+        return json_response(await self._resync.compare(requested.walk, after, is_repair=requested.is_repair))

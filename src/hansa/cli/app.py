@@ -37,6 +37,7 @@ COMMANDS: Final = (
     remote.diff,
     remote.events,
     replication.replication,
+    replication.resync,
     marketplace.version,
 )
 

@@ -89,6 +89,7 @@ from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Ret
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.continuity.binding import bind_store, is_continued
 from hansa.replication.continuity.publication_walk import PublicationWalk
+from hansa.replication.continuity.resync import Resync
 from hansa.replication.own_claims import References
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
@@ -166,7 +167,7 @@ def league_context(
     light: LightReads,
     registry: MemberRegistry,
     caller_check: MemberCallerCheck,
-    replicas: ReplicaControl,
+    replication: Replication,
 ) -> LeagueContext:
     """What the handlers of `/league/v1` work with."""
     subscriptions = SubscriptionsApi(
@@ -183,7 +184,8 @@ def league_context(
         caller_check=caller_check,
         authenticate=context.authenticate,
         dangling_references=partial(context.rules.dangling_references, context.store),
-        replicas=replicas,
+        replicas=replication.control,
+        resync=replication.resync,
         subscriptions=subscriptions,
         did=settings.did,
         clock=context.clock,
@@ -255,6 +257,7 @@ class Replication(NamedTuple):
     retriever: Retriever
     control: ReplicaControl
     walk: PublicationWalk
+    resync: Resync
 
 
 def replication_parts(
@@ -289,6 +292,7 @@ def replication_parts(
             *(store, parts.rule(), parts.is_public, backlog.due),
             *(clock, entropy, limits),
         ),
+        Resync(store, bus, did, types, backlog, distribution=parts),
     )
 
 
@@ -383,7 +387,7 @@ class Marketplace:
         caller_check = MemberCallerCheck(did, endpoints.accepted, registry.known, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
         league = league_context(
-            settings, context, self.bus, self.light, registry, caller_check, replication.control
+            settings, context, self.bus, self.light, registry, caller_check, replication
         )
         described = LeagueDescriptions(endpoint)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)

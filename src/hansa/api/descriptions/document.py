@@ -47,6 +47,10 @@ _SECURITY: Final[Mapping[Access, list[Part]]] = {
 }
 
 
+_BODY_ERRORS: Final = (400, 413, 415)
+"""Of every operation that takes a body: it is malformed, too large, or of another media type."""
+
+
 class Link(msgspec.Struct, frozen=True):
     """What a value of a response can be used for (OpenAPI Link Object)."""
 
@@ -271,6 +275,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Part]) -> Part:
         for status, answer in operation.answers.items()
     }
     body = schemas[operation.body] if operation.body is not None else None
+    errors = operation.errors if body is None else (*operation.errors, *_BODY_ERRORS)
     role = {"x-hansa-role": "operator"} if operation.access == "operator" else {}
     return {
         "operationId": operation.id,
@@ -285,7 +290,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Part]) -> Part:
             if body is not None
             else {}
         ),
-        "responses": dict(sorted({**answers, **error_references(operation.errors)}.items())),
+        "responses": dict(sorted({**answers, **error_references(errors)}.items())),
     }
 
 

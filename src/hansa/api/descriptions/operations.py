@@ -11,11 +11,12 @@ from hansa.api.descriptions.trust_operations import TRUST_OPERATIONS
 from hansa.api.events import CLOUD_EVENTS, CloudEvent, EventsPage
 from hansa.api.ledger import LedgerReport
 from hansa.api.references import UnresolvedReferences
-from hansa.api.replicas import RetryRequest, RetryResponse
+from hansa.api.replicas import ResyncRequest, RetryRequest, RetryResponse
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import JSON
 from hansa.core.members import Member
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
+from hansa.replication.continuity.resync import ComparedPart
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, ResponseLine
 from hansa.replication.replicas.control import HeadPage
 from hansa.store.tables.publications import LostEntity
@@ -249,6 +250,18 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         method="post",
         access="operator",
         body=RetryRequest,
+    ),
+    Operation(
+        "compareStore",
+        "/league/v1/resync",
+        "Compare a part of the store with the ledger",
+        "Compares a part of the store with the ledger, and repairs on request what differs: `hansa resync` asks for one "
+        "part after the other. What is as it should be is left alone, so that every part may be repeated.",
+        {200: Answer("What the part has, and what differs.", (ComparedPart,))},
+        (*_OF_THE_LEDGER, 401, 403, 413, 415),
+        method="post",
+        access="operator",
+        body=ResyncRequest,
     ),
     Operation(
         "retrieveReplica",

@@ -372,7 +372,7 @@ def error_responses(error: Part) -> dict[str, Part]:
 
 def error_references(statuses: tuple[int, ...]) -> dict[str, Part]:
     """References to these component responses."""
-    return {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+    return {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(set(statuses))}
 
 
 def path_parameter(name: str, text: str) -> Part:

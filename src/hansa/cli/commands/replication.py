@@ -106,6 +106,37 @@ def lost(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -
     run_lost(url, token, Output(as_json=as_json))
 
 
+@command(
+    "Compare the store with the ledger, and repair it.",
+    "hansa resync http://localhost:8101 --token $(cat market/token)",
+)
+def resync(
+    url: Url = DEFAULT_URL,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what differs.")] = False,
+    place: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="PLACE", help="Where an interrupted comparison said that it continues."
+        ),
+    ] = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> int:
+    """Compare the store of a marketplace with the ledger, key by key, and repair what differs.
+
+    Replicas that are missing, altered or not on the ledger are retrieved again or removed; own entities that
+    differ from what was announced are announced anew; own entities that the store has lost are taken from
+    the other members, verified by their hashes, and created again. What is as it should be is left alone, so
+    the command can be repeated at any time. Exit status 1 when something differs that was not repaired.
+    Needs the operator's token.
+    """
+    from hansa.cli.catalogue.resync import run_resync
+    from hansa.cli.local import CLOCK
+    from hansa.cli.output import Output
+
+    return run_resync(url, token, place, Output(as_json=as_json), CLOCK, is_repair=not dry_run)
+
+
 replication = CommandGroup(
     "replication",
     "The states here of what is on the ledger: list, why, retry, lost.",

@@ -245,6 +245,29 @@ async def heads_of_key(store: Store, key: str) -> tuple[HeadState, ...]:
     )
 
 
+async def head(tx: Transaction, did: str, key: str) -> HeadState | None:
+    """The newest followed version of a member's key (hex), and its state; None when there is none."""
+    raw = bytes.fromhex(key)
+    rows = await tx.sql.fetch(f"{_HEADS} WHERE origin.did = ? AND retrieval.key = ?", (did, raw))
+    if rows:
+        return _HEAD.record(rows[0])
+    rows = await tx.sql.fetch(
+        "SELECT version, hashlink, position, entity_id FROM provenance WHERE key = ? "
+        "AND origin = (SELECT number FROM origin WHERE did = ?)",
+        (raw, did),
+    )
+    return HeadState(did, key, "stored", *rows[0]) if rows else None
+
+
+async def proved_hashlink(tx: Transaction, did: str, key: str) -> str | None:
+    """Hashlink of the version of which a member's key (hex) has a replica here; None without one."""
+    rows = await tx.sql.fetch(
+        "SELECT hashlink FROM provenance WHERE key = ? AND origin = (SELECT number FROM origin WHERE did = ?)",
+        (bytes.fromhex(key), did),
+    )
+    return str(rows[0][0]) if rows else None
+
+
 # -- writing: events of the ledger -------------------------------------------------------------------------
 
 
@@ -258,6 +281,20 @@ async def count_heads(tx: Transaction, did: str, count: int) -> None:
 async def schedule(tx: Transaction, retrieval: Retrieval) -> None:
     """Record a version to be retrieved, unless that version or a newer one has its state already."""
     await _set_head(tx, retrieval, "pending", None, None)
+
+
+async def forget(tx: Transaction, did: str, key: str) -> None:
+    """Remove the state of a member's key (hex), to give it another one in the same transaction."""
+    number, raw = await _number(tx, did), bytes.fromhex(key)
+    await forget_provenance(tx, did, key)
+    await tx.sql.execute("DELETE FROM retrieval WHERE origin = ? AND key = ?", (number, raw))
+
+
+async def forget_provenance(tx: Transaction, did: str, key: str) -> None:
+    """Remove what proved the replica of a member's key (hex), which is removed in the same transaction."""
+    await tx.sql.execute(
+        "DELETE FROM provenance WHERE origin = ? AND key = ?", (await _number(tx, did), bytes.fromhex(key))
+    )
 
 
 async def skip(tx: Transaction, retrieval: Retrieval, state: State, code: str | None, reason: str) -> None:

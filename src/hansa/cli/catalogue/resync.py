@@ -1,0 +1,223 @@
+"""`hansa resync`: compares a marketplace's store with the ledger, part by part, and repairs it.
+
+The marketplace compares (`hansa.replication.continuity.resync`); the command asks for one part after the
+other, shows progress, and gets own entities that the store has lost from the other members. A place is
+where a comparison continues: the walk and after what, as `ledger:4711`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from hansa.business.models import load
+from hansa.cli.catalogue.listing import entries
+from hansa.cli.client import Client, refusal
+from hansa.cli.imports.importer import Importer
+from hansa.cli.output import Output, printable
+from hansa.cli.progress import ItemProgress
+from hansa.core.canonical import hashlink
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, HansaError, Refused, Unavailable
+from hansa.core.identifiers import entity_key
+from hansa.replication.continuity.resync import WALKS, ComparedPart, StoreDifference, Walk
+
+PATH: Final = "/league/v1/resync"
+LOST_PATH: Final = "/league/v1/lost"
+LOST_PAGE: Final = 1000
+DIFFERENCES_MAX: Final = 1000
+"""So many differences are listed; all are counted."""
+ATTEMPTS: Final = 8
+RETRY_S: Final = 1.0
+HEADINGS: Final = ("difference", "entity", "issuer", "repaired")
+KEY_SHOWN_CHARS: Final = 16
+
+
+class ResyncReport(msgspec.Struct):
+    """What a comparison did; filled while it runs."""
+
+    url: str
+    is_repair: bool
+    place: str = "ledger:"
+    """Where it continues."""
+    compared: int = 0
+    """Keys of the ledger, and entities of the store."""
+    counts: dict[str, int] = {}
+    """Differences by kind."""
+    repaired: int = 0
+    restored: int = 0
+    """Own entities that were lost, and are here again."""
+    differences: list[StoreDifference] = []
+    """The first of them."""
+    is_complete: bool = False
+
+    @property
+    def left(self) -> int:
+        """Differences that were not repaired."""
+        return max(0, sum(self.counts.values()) - self.repaired - self.restored)
+
+
+def run_resync(
+    url: str, token: str | None, place: str | None, output: Output, clock: Clock, *, is_repair: bool
+) -> int:
+    """Compare, and show the result. Returns 1 when something differs that was not repaired.
+
+    Raises:
+        HansaError: when the marketplace cannot be reached or refuses; the place to continue is shown before.
+    """
+    report = ResyncReport(url, is_repair)
+    walk, after = _place(place)
+
+    async def run() -> None:
+        async with Client(url, token) as client:
+            position = (await client.get("/league/v1/status"))["position"]
+            with ItemProgress(f"compare {url}", position, output) as progress:
+                for one in WALKS[WALKS.index(walk) :]:
+                    await _walk(client, one, after if one == walk else "", report, progress, clock)
+            if is_repair and report.counts.get("lost"):
+                await _restore(client, report, output, clock)
+            report.is_complete = True
+
+    try:
+        asyncio.run(run())
+    except (HansaError, KeyboardInterrupt):
+        if report.compared:
+            output.message(f"Not finished. It continues with --from {report.place}")
+        raise
+    _show(report, output)
+    return 1 if report.left else 0
+
+
+def _place(place: str | None) -> tuple[Walk, str]:
+    if place is None:
+        return WALKS[0], ""
+    name, _, after = place.partition(":")
+    walk = next((one for one in WALKS if one == name), None)
+    if walk is None or (walk == "ledger" and after and not after.isdecimal()):
+        raise Refused(
+            Code.INVALID, f"--from {place[:80]!r} is no place; an interrupted comparison shows one."
+        )
+    return walk, after
+
+
+async def _walk(
+    client: Client, walk: Walk, after: str, report: ResyncReport, progress: ItemProgress, clock: Clock
+) -> None:
+    next_after: str | None = after
+    done = int(after or 0) if walk == "ledger" else 0
+    while next_after is not None:
+        report.place = f"{walk}:{next_after}"
+        part = await _part(client, walk, next_after, report, clock)
+        report.compared += part.compared
+        for one in part.differences:
+            report.counts[one.kind] = report.counts.get(one.kind, 0) + 1
+            report.repaired += one.is_repaired
+            if len(report.differences) < DIFFERENCES_MAX:
+                report.differences.append(one)
+        next_after = part.next_after
+        if walk == "ledger":
+            position = int(next_after or part.position)
+            progress.advance(max(0, position - done))
+            done = position
+
+
+async def _part(client: Client, walk: Walk, after: str, report: ResyncReport, clock: Clock) -> ComparedPart:
+    """One part, asked for again while the marketplace is busy or its ledger does not answer."""
+    body = msgspec.json.encode({"walk": walk, "after": after, "is_repair": report.is_repair})
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            response = await client.request("POST", PATH, body=body)
+            if response.status != 200:
+                raise refusal(response, client.url)
+            return msgspec.json.decode(response.body, type=ComparedPart)
+        except Unavailable as error:
+            if attempt == ATTEMPTS:
+                raise
+            await clock.sleep(max(RETRY_S, error.retry_after_s))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise client.not_a_marketplace() from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+# -- lost entities ------------------------------------------------------------------------------------------
+
+
+async def _restore(client: Client, report: ResyncReport, output: Output, clock: Clock) -> None:
+    """Create own entities that the store has lost again, as other members have them."""
+    did = (await client.get("/league/v1/status"))["did"]
+    lost = {one["key"]: one async for one in _lost(client)}
+    members = [one for one in await client.get("/league/v1/members") if one["did"] != did]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lost.jsonl"
+        with path.open("wb") as file:
+            for member in members:
+                if not lost:
+                    break
+                try:
+                    async with Client(member["endpoint"]) as other:
+                        async for key, line in _copies(other, did, lost):
+                            file.write(line + b"\n")
+                            del lost[key]
+                except HansaError as error:
+                    output.message(f"{printable(member['name'])}: {error.message}")
+        if path.stat().st_size:
+            importer = Importer(client, load(), clock, on_bad=lambda bad: output.message(str(bad)))
+            result = await importer.run([path])
+            report.restored = result.created + result.changed + result.unchanged
+    if lost:
+        output.message(f"No member has {len(lost)} of the lost entities in their last version.")
+
+
+async def _lost(client: Client) -> AsyncIterator[Any]:
+    after = 0
+    while page := await client.get(LOST_PATH, [("after", str(after)), ("limit", str(LOST_PAGE))]):
+        for one in page:
+            yield one
+        after = page[-1]["position"]
+
+
+async def _copies(other: Client, did: str, lost: dict[str, Any]) -> AsyncIterator[tuple[str, bytes]]:
+    """Key and bytes of lost entities that a member has in the version of the ledger; verified by hash."""
+    matches = []
+    async for entry in entries(other):
+        key = entity_key(did, entry.id) if entry.origin == did else ""
+        if key in lost and entry.hashlink == lost[key]["hashlink"]:
+            matches.append((key, entry))
+    for key, entry in matches:
+        path = f"/league/v1/entities/{quote(entry.id, safe='')}"
+        response = await other.request("GET", path, parameters=[("hl", entry.hashlink)])
+        entity = response.json()
+        if response.status == 200 and hashlink(response.body) == entry.hashlink and isinstance(entity, dict):
+            yield key, msgspec.json.encode({"@type": entry.type, **entity})
+
+
+def _show(report: ResyncReport, output: Output) -> None:
+    if output.as_json:
+        output.document({**msgspec.to_builtins(report), "left": report.left})
+        return
+    if report.differences:
+        rows = [
+            [
+                one.kind,
+                printable(one.entity_id or f"{one.key[:KEY_SHOWN_CHARS]}…"),
+                printable(one.issuer),
+                "yes" if one.is_repaired else "no",
+            ]
+            for one in report.differences
+        ]
+        output.table(HEADINGS, rows)
+    total = sum(report.counts.values())
+    if not total:
+        output.data(f"The store is as the ledger says: {report.compared:,} keys and entities compared.")
+        return
+    restored = f", {report.restored:,} restored from other members" if report.restored else ""
+    output.data(
+        f"{total:,} differences among {report.compared:,} keys and entities: {report.repaired:,} repaired{restored}, "
+        f"{report.left:,} left."
+    )

@@ -1,0 +1,296 @@
+"""Comparing a store with the ledger, key by key, and repairing what differs.
+
+The follower gives every event its state once; what has happened to the store since (a disk that lost pages,
+a table that somebody edited, a copy of an older file) no event tells. A comparison walks twice, a part at a
+time:
+
+    ledger    every key of the ledger, by position: the newest version of each has its state here, what was
+              deleted is not here any more, and own entities are known to the publisher
+    store     every entity of the store, by identifier: a replica has a version on the ledger, and its bytes
+              have the hash of that version
+
+Each difference has one of these kinds; a repair does what stands beside it, and nothing when there is none:
+
+    unknown     a version of another member has no state here: it is retrieved
+    absent      a replica that is recorded as stored is not in the store: it is retrieved again
+    altered     the bytes of a replica are not those of its version: it is removed, and retrieved again
+    undeleted   what its origin deleted is still here: it is removed
+    surplus     a replica of which the ledger has nothing: it is removed
+    older       an own entity has a newer version on the ledger: it is announced anew, as the next version
+    different   an own entity is not as it was announced: it is compared by the publisher, and announced
+    lost        an own entity is on the ledger, and not here: it is listed (`/league/v1/lost`)
+
+What is after the follower's cursor is left to the follower. A comparison changes nothing that is as it should
+be, so it may be repeated, interrupted and continued at any place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, get_args
+
+import msgspec
+
+from hansa.core.canonical import hashlink
+from hansa.core.distribution import WHOLE_ENTITIES, Distribution
+from hansa.core.identifiers import entity_key
+from hansa.pubsub.bus import BusReads, Claim, CommittedEvent
+from hansa.replication.backlog import Backlog, retrieval_of
+from hansa.replication.continuity.own_events import compare_own
+from hansa.replication.follower import ConsumeCondition, consume_all
+from hansa.replication.intake import private_reason
+from hansa.store import Entity, Store, Transaction
+from hansa.store.tables import publications, retrievals
+from hansa.store.tables.retrievals import FOLLOWER_CURSOR
+
+EVENTS_MAX: Final = 200
+"""Events in a part of the walk over the ledger."""
+ENTITIES_MAX: Final = 100
+"""Entities in a part of the walk over the store."""
+Walk = Literal["ledger", "store"]
+WALKS: Final[tuple[Walk, ...]] = get_args(Walk)
+DifferenceKind = Literal["unknown", "absent", "altered", "undeleted", "surplus", "older", "different", "lost"]
+
+
+class StoreDifference(msgspec.Struct, frozen=True):
+    """Where the store is not as the ledger says."""
+
+    kind: DifferenceKind
+    issuer: str
+    """DID of the member whose entity it is."""
+    key: str
+    """Of the entity on the ledger, hex."""
+    entity_id: str | None
+    """None while the identifier is not known here."""
+    is_repaired: bool
+    """Whether this comparison did something about it; what is lost is only listed."""
+
+
+class ComparedPart(msgspec.Struct, frozen=True):
+    """What a part of a comparison found."""
+
+    walk: Walk
+    compared: int
+    """Keys, or entities, of this part."""
+    differences: tuple[StoreDifference, ...]
+    next_after: str | None
+    """Where the walk continues; None at its end."""
+    position: int
+    """Up to which the store has followed the ledger."""
+
+
+class Resync:
+    """Compares one store with the ledger.
+
+    Args:
+        store: Of this marketplace.
+        bus: Has the ledger.
+        did: This member.
+        types: The types that may be public.
+        backlog: Wakes the retriever and the publisher.
+        consumes: The consume condition of the follower.
+        distribution: Which part of an own entity is published.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        bus: BusReads,
+        did: str,
+        types: frozenset[str],
+        backlog: Backlog,
+        consumes: ConsumeCondition = consume_all,
+        distribution: Distribution[Entity] = WHOLE_ENTITIES,
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._did = did
+        self._types = types
+        self._backlog = backlog
+        self._consumes = consumes
+        self._distribution = distribution
+
+    async def compare(self, walk: Walk, after: str, *, is_repair: bool) -> ComparedPart:
+        """Compare a part, and repair it.
+
+        Args:
+            walk: Which.
+            after: Position, or identifier, after which the part begins; empty: the beginning.
+            is_repair: Whether differences are repaired, or only reported.
+
+        Raises:
+            Unavailable: The bus does not answer.
+        """
+        cursor = await self._store.cursor(FOLLOWER_CURSOR)
+        if walk == "ledger":
+            part = await self._compare_events(int(after or 0), cursor, is_repair=is_repair)
+        else:
+            part = await self._compare_entities(after, cursor, is_repair=is_repair)
+        if is_repair and part.differences:
+            self._backlog.added.notify()
+            self._backlog.due.notify()
+        return part
+
+    # -- the ledger ----------------------------------------------------------------------------------------
+
+    async def _compare_events(self, after: int, cursor: int, *, is_repair: bool) -> ComparedPart:
+        page = await self._bus.search(after, limit=EVENTS_MAX)
+        events = [one for one in page.events if one.position <= cursor]
+        claims = await self._claims([(one.event.issuer, one.event.entity.key) for one in events])
+        newest = [
+            one
+            for one in events
+            if claims[one.event.issuer, one.event.entity.key].last_position == one.position
+        ]
+        differences: list[StoreDifference] = []
+        async with self._store.transaction() as tx:
+            for one in newest:
+                compare = self._compare_own if one.event.issuer == self._did else self._compare_head
+                difference = await compare(tx, one, is_repair=is_repair)
+                differences += [difference] if difference is not None else []
+        is_end = not page.events or page.events[-1].position >= cursor
+        next_after = None if is_end else str(page.events[-1].position)
+        return ComparedPart("ledger", len(newest), tuple(differences), next_after, cursor)
+
+    async def _claims(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Claim]:
+        """The claims of members on keys, by both."""
+        keys = tuple({key for _, key in names})
+        claims = await self._bus.claims(keys) if keys else ()
+        return {(claim.issuer, claim.key): claim for claim in claims}
+
+    async def _compare_head(
+        self, tx: Transaction, committed: CommittedEvent, *, is_repair: bool
+    ) -> StoreDifference | None:
+        """Whether the newest version of another member's entity has the state that it should have."""
+        event, version = committed.event, retrieval_of(committed)
+        head = await retrievals.head(tx, event.issuer, event.entity.key)
+        if head is None or head.position < committed.position:
+            if is_repair:
+                await self._follow(tx, committed)
+            return StoreDifference(
+                "unknown", event.issuer, event.entity.key, head.entity_id if head else None, is_repair
+            )
+        entity = await tx.entity(head.entity_id) if head.entity_id is not None else None
+        is_here = entity is not None and entity.origin == event.issuer
+        kind: DifferenceKind | None = None
+        if event.is_delete and (is_here or head.state != "deleted"):
+            kind = "undeleted"
+        elif head.state == "stored" and not is_here:
+            kind = "absent"
+        if kind is None:
+            return None
+        if is_repair:
+            await retrievals.forget(tx, event.issuer, event.entity.key)
+            if kind == "undeleted":
+                if is_here and entity is not None:
+                    await tx.delete(entity.id)
+                await retrievals.skip(tx, version, "deleted", None, "Its origin deleted or withdrew it.")
+            else:
+                await retrievals.schedule(tx, version)
+        return StoreDifference(kind, event.issuer, event.entity.key, head.entity_id, is_repair)
+
+    async def _follow(self, tx: Transaction, committed: CommittedEvent) -> None:
+        """Give a version the state that the follower would have given it."""
+        event, version = committed.event, retrieval_of(committed)
+        if event.entity.type not in self._types:
+            await retrievals.skip(tx, version, "rejected", None, private_reason(event.entity.type))
+        elif event.is_delete:
+            await retrievals.skip(tx, version, "deleted", None, "Its origin deleted or withdrew it.")
+        elif not self._consumes(event):
+            reason = "It does not meet the consume condition of this marketplace."
+            await retrievals.skip(tx, version, "skipped", None, reason)
+        else:
+            await retrievals.schedule(tx, version)
+
+    async def _compare_own(
+        self, tx: Transaction, committed: CommittedEvent, *, is_repair: bool
+    ) -> StoreDifference | None:
+        """Whether the publisher knows the newest version of an own entity, and the store has it."""
+        event, key = committed.event, committed.event.entity.key
+        known = await publications.known_end(tx, key)
+        if known is None:
+            if event.is_delete:
+                return None
+            if is_repair:
+                await compare_own(tx, [committed])
+            return StoreDifference("lost", self._did, key, None, is_repaired=False)
+        if known.is_under_way:
+            return None
+        kind: DifferenceKind | None = None
+        if known.version < event.entity.version:
+            kind = "older"
+            if is_repair:
+                await compare_own(tx, [committed])
+        else:
+            entity = await tx.entity(known.entity_id)
+            is_public = entity is not None and entity.origin is None and entity.public
+            if event.is_delete == is_public or (is_public and self._published(entity) != event.hashlink):
+                kind = "different"
+                if is_repair:
+                    await publications.mark_due(tx, [known.entity_id])
+        return StoreDifference(kind, self._did, key, known.entity_id, is_repair) if kind else None
+
+    def _published(self, entity: Entity | None) -> str:
+        """Hashlink of what of an entity is published, by its bytes."""
+        assert entity is not None, "a public entity is there"
+        return hashlink(self._distribution.published(entity).body)
+
+    # -- the store -----------------------------------------------------------------------------------------
+
+    async def _compare_entities(self, after: str, cursor: int, *, is_repair: bool) -> ComparedPart:
+        pages = self._store.scan(public_only=False, after_id=after, limit=ENTITIES_MAX)
+        page = await anext(pages, None) or ()  # an empty tuple as default breaks `anext` of CPython 3.11
+        replicas = [(entity.origin, entity) for entity in page if entity.origin is not None]
+        claims = await self._claims([(did, entity_key(did, entity.id)) for did, entity in replicas])
+        suspect = [
+            (entity, claims.get((did, entity_key(did, entity.id))))
+            for did, entity in replicas
+            if not self._is_of(claims.get((did, entity_key(did, entity.id))), entity)
+        ]
+        events = [await self._newest_event(claim) for _, claim in suspect]
+        differences: list[StoreDifference] = []
+        async with self._store.transaction() as tx:
+            for (entity, _), event in zip(suspect, events, strict=True):
+                difference = await self._compare_replica(tx, entity, event, is_repair=is_repair)
+                differences += [difference] if difference is not None else []
+        return ComparedPart("store", len(page), tuple(differences), page[-1].id if page else None, cursor)
+
+    @staticmethod
+    def _is_of(claim: Claim | None, entity: Entity) -> bool:
+        """Whether a replica is the newest version that its origin published."""
+        return claim is not None and not claim.is_deleted and hashlink(entity.body) == claim.hashlink
+
+    async def _newest_event(self, claim: Claim | None) -> CommittedEvent | None:
+        if claim is None:
+            return None
+        page = await self._bus.search(claim.last_position - 1, limit=1)
+        assert page.events, "a claim is on the ledger"
+        return page.events[0]
+
+    async def _compare_replica(
+        self, tx: Transaction, scanned: Entity, event: CommittedEvent | None, *, is_repair: bool
+    ) -> StoreDifference | None:
+        """Whether a replica that is not the newest version is a version at all, with its bytes.
+
+        Args:
+            tx: The transaction.
+            scanned: The replica, as it was when the part was read.
+            event: The newest of its key; None when the ledger has none.
+            is_repair: Whether the difference is repaired.
+        """
+        assert scanned.origin is not None, "a replica has an origin"
+        key = entity_key(scanned.origin, scanned.id)
+        entity = await tx.entity(scanned.id)
+        if entity is None or entity.hashlink != scanned.hashlink or entity.origin != scanned.origin:
+            return None  # it has been replaced meanwhile
+        proved = await retrievals.proved_hashlink(tx, scanned.origin, key)
+        if event is not None and proved is not None and hashlink(entity.body) == proved:
+            return None  # an older version, while the newest is retrieved
+        kind: DifferenceKind = "surplus" if event is None or proved is None else "altered"
+        if is_repair:
+            await tx.delete(entity.id)
+            head = await retrievals.head(tx, scanned.origin, key)
+            await retrievals.forget_provenance(tx, scanned.origin, key)
+            if event is not None and (head is None or head.state == "stored"):
+                await self._follow(tx, event)
+        return StoreDifference(kind, scanned.origin, key, entity.id, is_repair)
