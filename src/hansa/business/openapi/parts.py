@@ -144,8 +144,13 @@ HEADERS: Final[Mapping[str, Part]] = {
     },
     "Cache-Control": {
         "description": "Who may store the response: nobody what a token opened (`private, no-store`), or what changes all "
-        "the time (`no-store`); everything else is revalidated before each use (`no-cache`).",
-        "schema": {"type": "string", "enum": ["no-cache", "no-store", "private, no-store"]},
+        "the time (`no-store`); what has an age (`max-age`, in seconds) everybody until then; everything else is "
+        "revalidated before each use (`no-cache`).",
+        "schema": {
+            "type": "string",
+            "pattern": "^(no-cache|no-store|private, no-store|(public, )?max-age=[0-9]+(, immutable)?)$",
+            "examples": ["no-cache"],
+        },
     },
     "Vary": {
         "description": "Headers of the request on which the response depends (RFC 9110).",
