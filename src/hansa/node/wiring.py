@@ -386,9 +386,7 @@ class Marketplace:
         )
         caller_check = MemberCallerCheck(did, endpoints.accepted, registry.known, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
-        league = league_context(
-            settings, context, self.bus, self.light, registry, caller_check, replication
-        )
+        league = league_context(settings, context, self.bus, self.light, registry, caller_check, replication)
         described = LeagueDescriptions(endpoint)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)
         caches = (

@@ -20,11 +20,12 @@ from hansa.business.models import load
 from hansa.cli.catalogue.listing import entries
 from hansa.cli.client import Client, refusal
 from hansa.cli.imports.importer import Importer
-from hansa.cli.output import Output, printable
+from hansa.cli.output import Output
 from hansa.cli.progress import ItemProgress
 from hansa.core.canonical import hashlink
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
+from hansa.core.foreign_text import printable
 from hansa.core.identifiers import entity_key
 from hansa.replication.continuity.resync import WALKS, ComparedPart, StoreDifference, Walk
 
