@@ -54,6 +54,7 @@ from hansa.pubsub.engine import (
     wait_for_listener,
     write_home,
 )
+from hansa.pubsub.engine.keys import KeyType
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 
 TYPE: Final = "ProductOffering"
@@ -95,6 +96,7 @@ async def ledgers(
     issuers: Sequence[Issuer],
     changed: Mapping[str, str] | None = None,
     params: LedgerParams | None = None,
+    validator_key_type: KeyType = "ed25519",
 ) -> AsyncIterator[tuple[CometBftBus, ...]]:
     """A validator for each issuer, connected to all others; yields their buses.
 
@@ -103,8 +105,9 @@ async def ledgers(
         issuers: The members.
         changed: The module that is the ledger application of a member, by its DID, where it is another one.
         params: The league's limits; by default those that a league has by default.
+        validator_key_type: What all validators sign with.
     """
-    keys = [(EngineKey.generate(), EngineKey.generate()) for _ in issuers]
+    keys = [(EngineKey.generate(), EngineKey.generate(validator_key_type)) for _ in issuers]
     ports = free_ports(len(issuers))
     validators = [
         GenesisValidator(issuer.member.name, validator.public, 1)

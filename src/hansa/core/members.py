@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
-from hansa.core.closed_json import FreeText, Integer, ListOf, Text
+from hansa.core.closed_json import Form, FreeText, Integer, ListOf, Record, Text
 from hansa.core.closed_structs import StructForm
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import DID_PATTERN, IDENTIFIER_PREFIX_MAX_CHARS, has_identifier_prefix
@@ -25,7 +25,10 @@ NODE_IDS_MAX: Final = 16
 PREFIXES_MAX: Final = 64
 
 _NODE_ID_PATTERN: Final = "[0-9a-f]{40}"
-_VALIDATOR_KEY_PATTERN: Final = "[0-9a-f]{64}"
+VALIDATOR_KEY_PATTERN_3: Final = "[0-9a-f]{64}"
+"""Of Ed25519 alone: 32 bytes."""
+VALIDATOR_KEY_PATTERN: Final = "[0-9a-f]{64}|[0-9a-f]{3904}"
+"""Of Ed25519 or of ML-DSA-65: 32 or 1,952 bytes."""
 _NODE_ID: Final = re.compile(_NODE_ID_PATTERN, re.ASCII)
 _COORDINATE: Final = Text("[A-Za-z0-9_-]{43}")
 _PRINTABLE: Final = r"[!#-\[\]-~]"
@@ -59,7 +62,8 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of its engines: who they are to the engines of the others, which take no other peers. 40 hexadecimal
     digits each, lower case."""
     validator_key: str = ""
-    """Of its validator: Ed25519, 64 hexadecimal digits, lower case; empty when it runs none."""
+    """Of its validator: Ed25519, 64 hexadecimal digits, or ML-DSA-65, 3,904 of them, lower case; empty when
+    it runs none."""
     prefixes: tuple[str, ...] = ()
     """Beginnings of identifiers that it alone may publish (`hansa.core.identifiers.is_identifier_prefix`)."""
 
@@ -68,26 +72,27 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return next((key for key in self.keys if key.kid == kid), None)
 
 
-MEMBER: Final = StructForm(
-    Member,
-    {
-        "did": Text(DID_PATTERN),
-        "endpoint": ENDPOINT,
-        "keys": ListOf(
-            PUBLIC_JWK,
-            KEYS_MAX,
-        ),
-        "name": MEMBER_NAME,
-        "power": Integer(0, POWER_MAX),
-    },
-    {
-        "node_ids": ListOf(Text(_NODE_ID_PATTERN), NODE_IDS_MAX),
-        "prefixes": PREFIXES,
-        "status": Text("active|suspended"),
-        "validator_key": Text(_VALIDATOR_KEY_PATTERN),
-    },
-)
+_REQUIRED: Final[Mapping[str, Form]] = {
+    "did": Text(DID_PATTERN),
+    "endpoint": ENDPOINT,
+    "keys": ListOf(
+        PUBLIC_JWK,
+        KEYS_MAX,
+    ),
+    "name": MEMBER_NAME,
+    "power": Integer(0, POWER_MAX),
+}
+_OPTIONAL: Final[Mapping[str, Form]] = {
+    "node_ids": ListOf(Text(_NODE_ID_PATTERN), NODE_IDS_MAX),
+    "prefixes": PREFIXES,
+    "status": Text("active|suspended"),
+    "validator_key": Text(VALIDATOR_KEY_PATTERN),
+}
+MEMBER: Final = StructForm(Member, _REQUIRED, _OPTIONAL)
 """How the registry stores and hashes a member. A new field is an optional one, with a default."""
+
+MEMBER_3: Final = Record(_REQUIRED, {**_OPTIONAL, "validator_key": Text(VALIDATOR_KEY_PATTERN_3)})
+"""The same under `hansa-ledger/3`."""
 
 
 def prefix_owner(members: Iterable[Member], entity_id: str) -> Member | None:

@@ -63,6 +63,7 @@ def deploy(
             p2p_host=place.host,
             p2p_port=place.p2p_port,
             listen_host=place.host,
+            validator_key_type=scenario.validator_key_type,
             further_settings=SETTINGS | _upgrade_settings(scenario, number),
         )
         for number, (each, place) in enumerate(zip(folders, places, strict=True), 1)

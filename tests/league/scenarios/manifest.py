@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from hansa.pubsub.engine.keys import KeyType
 from tests.league.harness import Role
 
 FOLDER: Final = Path(__file__).parent / "manifests"
@@ -152,6 +153,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     is_short: bool = False
     """Whether it is one of those that run with every change."""
     network: Network = "loopback"
+    validator_key_type: KeyType = "ed25519"
     heartbeat_s: int = 10
     changed: tuple[Changed, ...] = ()
     perturbations: tuple[AnyPerturbation, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +15,8 @@ from hansa.core.errors import Code, Refused
 if TYPE_CHECKING:
     from hansa.cli.output import Output
     from hansa.node.folder import MemberCard
+
+ValidatorKeyType = Literal["ed25519", "ml-dsa-65"]
 
 
 @command(
@@ -51,6 +53,12 @@ def init(
         int | None,
         typer.Option("--listen-port", help="Port that HTTP is served on. [default: that of the endpoint]"),
     ] = None,
+    validator_key_type: Annotated[
+        ValidatorKeyType,
+        typer.Option(
+            "--validator-key-type", help="What its validator signs with; ml-dsa-65 is post-quantum."
+        ),
+    ] = "ed25519",
     as_json: AsJson = False,
 ) -> None:
     """Create the folder of a new marketplace: keys, settings, and the card for the other members.
@@ -75,6 +83,7 @@ def init(
         p2p_port=p2p_port,
         listen_host=listen_host,
         listen_port=listen_port,
+        validator_key_type=validator_key_type,
     )
     output = Output(as_json=as_json)
     output.document(card) if as_json else _show_card(folder, card, output)

@@ -40,9 +40,11 @@ class ValidatorPublicKey(msgspec.Struct, frozen=True):
     path: str
     address: str
     public_key: str
-    """Ed25519, base64."""
+    """Base64."""
     is_observing: bool
     """Whether it signs nothing for now."""
+    algorithm: str
+    """`ed25519` or `ml-dsa-65`."""
 
 
 class PublicKeys(msgspec.Struct, frozen=True):
@@ -76,6 +78,7 @@ def public_keys(folder: Path) -> PublicKeys:
             validator.address,
             base64.b64encode(validator.public).decode(),
             read_observing(folder) is not None,
+            validator.key_type,
         ),
     )
 
@@ -88,7 +91,7 @@ def facts_of_keys(keys: PublicKeys) -> dict[str, str]:
         "member": f"{keys.member.algorithm}, kid {keys.member.kid}, thumbprint {keys.member.thumbprint}",
         "token": f"{keys.token.algorithm}, kid {keys.token.kid}, thumbprint {keys.token.thumbprint}",
         "node": f"Ed25519, node id {keys.node.node_id}",
-        "validator": f"Ed25519, address {keys.validator.address}"
+        "validator": f"{keys.validator.algorithm}, address {keys.validator.address}"
         + (", observes and signs nothing" if keys.validator.is_observing else ""),
         "validator key": keys.validator.public_key,
     }

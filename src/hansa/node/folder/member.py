@@ -37,6 +37,7 @@ from hansa.node.settings.schema import Value
 from hansa.node.settings.toml import toml_document
 from hansa.pubsub.engine import UNSIGNED, EngineKey, write_signing_state
 from hansa.pubsub.engine.home import bracketed
+from hansa.pubsub.engine.keys import KeyType
 
 NAME_LENGTH_MAX_CHARS: Final = 64
 NAME_SIGNS: Final = frozenset(" ._-'&")
@@ -61,6 +62,7 @@ def init_member(
     listen_host: str | None = None,
     listen_port: int | None = None,
     further_settings: dict[str, Value] | None = None,
+    validator_key_type: KeyType = "ed25519",
 ) -> MemberCard:
     """Make the folder of a new marketplace: keys, settings, card, and the genesis of a league of one.
 
@@ -77,6 +79,7 @@ def init_member(
         listen_host: Where HTTP is served, when it is not the default.
         listen_port: When it is not the endpoint's.
         further_settings: More keys for `hansa.toml`.
+        validator_key_type: What its validator signs with.
 
     Raises:
         Refused: `Code.INVALID` (name, endpoint, DID, prefixes), `Code.CONFLICT` (the folder is in use).
@@ -85,7 +88,7 @@ def init_member(
     name = unicodedata.normalize("NFC", name)
     endpoint = _checked_endpoint(name, endpoint, did, prefixes)
     _make_folders(folder)
-    member_key, node_key, validator_key = _make_keys(folder)
+    member_key, node_key, validator_key = _make_keys(folder, validator_key_type)
     port = p2p_port or unused_ports(P2P_PORT_FIRST, 1, p2p_host)[0]
     host = _reachable_host(p2p_host, endpoint)
     did = did or member_key.verifying_key().did_key()
@@ -153,9 +156,10 @@ def _checked_endpoint(name: str, endpoint: str, did: str | None, prefixes: Seque
     return normal
 
 
-def _make_keys(folder: Path) -> tuple[SigningKey, EngineKey, EngineKey]:
+def _make_keys(folder: Path, validator_key_type: KeyType) -> tuple[SigningKey, EngineKey, EngineKey]:
     """New keys in a folder: of the member, of its engine and of its validator, and one that signs tokens."""
-    member_key, node_key, validator_key = SigningKey.generate(), EngineKey.generate(), EngineKey.generate()
+    member_key, node_key = SigningKey.generate(), EngineKey.generate()
+    validator_key = EngineKey.generate(validator_key_type)
     try:
         member_key.save(folder / MEMBER_KEY)
         SigningKey.generate().save(folder / TOKEN_KEY)

@@ -14,7 +14,7 @@ import msgspec
 
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Fatal
-from hansa.pubsub.engine.keys import address_of, document, public_document
+from hansa.pubsub.engine.keys import KEY_FORMATS, address_of, document, public_document
 
 CHAIN_ID_LENGTH_MAX: Final = 50
 """CometBFT refuses a longer one."""
@@ -38,7 +38,7 @@ class GenesisValidator(msgspec.Struct, frozen=True):
 
     name: str
     public_key: bytes
-    """Ed25519, 32 bytes."""
+    """Of Ed25519 or ML-DSA-65 (`hansa.pubsub.engine.keys`)."""
     power: int
 
 
@@ -104,7 +104,7 @@ def consensus_params() -> dict[str, Any]:
             "max_age_duration": str(age_ns),
             "max_bytes": str(EVIDENCE_SIZE_MAX_BYTES),
         },
-        "validator": {"pub_key_types": ["ed25519"]},
+        "validator": {"pub_key_types": [form.params_name for form in KEY_FORMATS.values()]},
         "version": {"app": "0"},
         "abci": {"vote_extensions_enable_height": "0"},
         "authority": {"authority": ""},

@@ -20,8 +20,17 @@ from hansa.core.curve_points import is_ed25519_point
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.identifiers import is_did, is_identifier_prefix
 from hansa.core.keys import VerifyingKey
-from hansa.core.members import MEMBER, Member, is_node_id, normal_endpoint
+from hansa.core.members import (
+    MEMBER,
+    VALIDATOR_KEY_PATTERN,
+    VALIDATOR_KEY_PATTERN_3,
+    Member,
+    is_node_id,
+    normal_endpoint,
+)
 from hansa.pubsub.ledger.commitments.app_hash import NEWEST_RULESET, RULESET_3, SECTIONS
+
+ED25519_DIGITS: Final = 64
 
 
 class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,7 +124,7 @@ def read_app_state(raw: bytes) -> AppState:
     if len(set(node_ids)) < len(node_ids):
         raise _unusable("two engines have the same node id")
     _check_prefixes([prefix for member in state.members for prefix in member.prefixes])
-    _check_validators(state.members)
+    _check_validators(state.members, state.ruleset)
     _check_quotas(state.params)
     for member in state.members:
         _check_member(member)
@@ -162,18 +171,26 @@ def _params(fields: dict[str, int], ruleset: str) -> LedgerParams:
     return params
 
 
-def _check_validators(members: Sequence[Member]) -> None:
+def _check_validators(members: Sequence[Member], ruleset: str) -> None:
     """No two members have one validator, and each validator's key is one that can sign."""
     keys = [member.validator_key for member in members if member.validator_key]
     if len(set(keys)) < len(keys):
         raise _unusable("two members have the same validator key")
     for member in members:
-        if member.validator_key and not _is_validator_key(member.validator_key):
-            raise _unusable(f"the validator key of {member.did} is no Ed25519 key, 64 digits 0-9 a-f")
+        if member.validator_key and not is_validator_key(member.validator_key, ruleset):
+            known = "Ed25519, 64 digits 0-9 a-f" + (", or ML-DSA-65, 3,904" if ruleset != RULESET_3 else "")
+            raise _unusable(f"the validator key of {member.did} is none of {known}")
 
 
-def _is_validator_key(text: str) -> bool:
-    return re.fullmatch("[0-9a-f]{64}", text, re.ASCII) is not None and is_ed25519_point(bytes.fromhex(text))
+def is_validator_key(text: str, ruleset: str) -> bool:
+    """Whether a text is the public key of a validator under a rule set.
+
+    Any 1,952 bytes are a key of ML-DSA-65.
+    """
+    pattern = VALIDATOR_KEY_PATTERN_3 if ruleset == RULESET_3 else VALIDATOR_KEY_PATTERN
+    if re.fullmatch(pattern, text, re.ASCII) is None:
+        return False
+    return len(text) > ED25519_DIGITS or is_ed25519_point(bytes.fromhex(text))
 
 
 def check_engine_validators(members: Sequence[Member], engine: Mapping[str, int]) -> None:

@@ -25,6 +25,8 @@ from hansa.pubsub.ledger.rules.rulesets import NEWEST, RULESETS, rules_digest
 from hansa.pubsub.ledger.snapshots.methods import snapshot_methods
 from hansa.pubsub.ledger.state_machine import Block
 
+PUBLIC_KEY_FIELDS: Final = {32: "ed25519", 1952: "mldsa65"}
+"""Of `tendermint.crypto.PublicKey`, by the size of the key."""
 LOG_LENGTH_MAX_CHARS: Final = 300
 FAULTS_LOGGED_MAX: Final = 10
 
@@ -108,7 +110,10 @@ class AbciMethods:
             raise Fatal(
                 Code.SETTINGS_INVALID, "A ledger begins at height 1; the genesis document says otherwise."
             )
-        validators = {one.pub_key.ed25519.hex(): int(one.power) for one in request.validators}
+        validators = {
+            getattr(one.pub_key, one.pub_key.WhichOneof("sum")).hex(): int(one.power)
+            for one in request.validators
+        }
         app_hash = self._application.init_chain(
             request.app_state_bytes, _milliseconds(request.time), validators
         )
@@ -195,7 +200,8 @@ class AbciMethods:
         return Misbehavior(evidence.validator.address.hex(), int(evidence.height), kind)
 
     def _validator_update(self, validator: ValidatorRecord) -> Any:
-        key = message_class("tendermint.crypto.PublicKey")(ed25519=bytes.fromhex(validator.public_key))
+        public = bytes.fromhex(validator.public_key)
+        key = message_class("tendermint.crypto.PublicKey")(**{PUBLIC_KEY_FIELDS[len(public)]: public})
         return self._message("ValidatorUpdate", pub_key=key, power=validator.power)
 
     def _note_fault(self, refusal: Refused) -> None:

@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from hansa.core.batches import SEQ_MAX
-from hansa.core.closed_json import Integer, Text
+from hansa.core.closed_json import Integer, Record, Text
 from hansa.core.closed_structs import StructForm
 from hansa.core.identifiers import DID_PATTERN
-from hansa.core.members import POWER_MAX
+from hansa.core.members import POWER_MAX, VALIDATOR_KEY_PATTERN, VALIDATOR_KEY_PATTERN_3
 from hansa.pubsub.bus import Misbehavior
 
 _NUMBER: Final = Integer(0, 2**53 - 1)
@@ -59,14 +59,20 @@ class ValidatorRecord(msgspec.Struct, frozen=True):
     address: str
     """40 hexadecimal digits, lower case."""
     public_key: str
-    """Ed25519; hex."""
+    """Of Ed25519 or ML-DSA-65; hex."""
     power: int
     """0: it votes no more."""
 
 
+_POWER: Final = Integer(0, POWER_MAX)
 VALIDATOR: Final = StructForm(
-    ValidatorRecord, {"address": _ADDRESS, "power": Integer(0, POWER_MAX), "public_key": Text("[0-9a-f]{64}")}
+    ValidatorRecord, {"address": _ADDRESS, "power": _POWER, "public_key": Text(VALIDATOR_KEY_PATTERN)}
 )
+
+VALIDATOR_3: Final = Record(
+    {"address": _ADDRESS, "power": _POWER, "public_key": Text(VALIDATOR_KEY_PATTERN_3)}
+)
+"""The same under `hansa-ledger/3`."""
 
 
 MISBEHAVIOR: Final = StructForm(

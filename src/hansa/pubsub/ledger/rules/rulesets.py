@@ -28,7 +28,7 @@ from hansa.core.batches import BATCH, BATCH_HEADER
 from hansa.core.canonical import canonical_json
 from hansa.core.closed_json import Record
 from hansa.core.closed_structs import StructForm
-from hansa.core.members import MEMBER
+from hansa.core.members import MEMBER, MEMBER_3
 from hansa.core.trust.certificates import KEY_CERTIFICATE, TRUST_ANCHOR
 from hansa.core.trust.issuers import TRUSTED_ISSUER
 from hansa.core.trust.policies import POLICY_TABLE
@@ -38,7 +38,7 @@ from hansa.pubsub.ledger.commitments.app_hash import (
     RULESET_4,
     described_layout,
 )
-from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
+from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR, VALIDATOR_3
 from hansa.pubsub.ledger.genesis import PARAMETERS, PARAMETERS_3
 from hansa.pubsub.ledger.results import TRANSACTION_RULES
 from hansa.pubsub.ledger.rules.events import EVENTS, EVENTS_4
@@ -81,10 +81,10 @@ RULES_3: Final = Ruleset(
     (EVENTS,),
     {
         "issuer": ISSUER,
-        "member": MEMBER,
+        "member": MEMBER_3,
         "misbehavior": MISBEHAVIOR,
         "parameters": PARAMETERS_3,
-        "validator": VALIDATOR,
+        "validator": VALIDATOR_3,
     },
     app_version=1,
 )

@@ -6,7 +6,8 @@ can still be read by itself, in a few microseconds. Of a batch's JWS the parts a
 
     {…                        an event's content as it is
     01 <deflated>             the same, compressed
-    02 <h:2> <p:2> <s:2> <signature> <deflated>    a compact JWS: sizes of header, payload and signature, in bytes
+    02 <h:2> <p:2> <s:2> <signature> <deflated>
+                              a compact JWS: sizes in bytes of its header, payload and signature, and these
     anything else             as it is
 
 What is hashed and handed out is always the original. A row that is not readable reads as nothing, and whoever
