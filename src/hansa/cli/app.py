@@ -17,6 +17,7 @@ from hansa.cli.commands import (
     marketplace,
     remote,
     replication,
+    signatures,
 )
 from hansa.core.files import restrict_new_files
 
@@ -38,6 +39,7 @@ COMMANDS: Final = (
     remote.events,
     replication.replication,
     replication.resync,
+    signatures.jades,
     marketplace.version,
 )
 

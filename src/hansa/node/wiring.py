@@ -315,6 +315,7 @@ def status_parts(
     health = HealthReporter(
         *(settings.did, ledger, registry, view, lambda: publisher.problem),
         lambda: replication.follower.is_ledger_behind,
+        record=bus.record,
         guard=children.guard,
         blocks=children.blocks,
         release=Release(tuple(RULESETS), engine_build().cometbft),

@@ -39,6 +39,7 @@ COMMANDS = (
     "export",
     "diff",
     "events",
+    "jades",
     "version",
 )
 runner = CliRunner()

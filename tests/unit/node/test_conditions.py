@@ -9,10 +9,12 @@ import pytest
 
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Unavailable
+from hansa.core.trust.certificates import KeyCertificate
 from hansa.node.health import BlockProgress, ConditionCode, LeagueView, conditions_page
 from hansa.node.health.conditions import (
     MEANINGS,
     STALLED_AFTER_S,
+    certificate_conditions,
     ledger_conditions,
     publication_conditions,
     retrieval_conditions,
@@ -53,6 +55,19 @@ def view(ledger: dict[str, Any] | None = None, **changes: Any) -> LeagueView:
     """The league that is well, with changes."""
     changed = msgspec.structs.replace(LEDGER, **(ledger or {}))
     return msgspec.structs.replace(WELL, ledger=changed, **changes)
+
+
+def test_a_certificate_is_said_to_expire_a_month_before_and_to_have_expired() -> None:
+    certificate = KeyCertificate("0" * 64, "did:elsi:VATES-1", "key-1", 10_000_000, 0, 0, ("AAAA",))
+    month_s = 30 * 86_400
+    assert certificate_conditions([certificate], 1000 * (10_000_000 - month_s)) == ()
+    (soon,) = certificate_conditions([certificate], 1000 * (10_000_000 - month_s + 1))
+    assert soon.code is ConditionCode.CERTIFICATE_EXPIRES
+    assert "1970-04-26T17:46:40.000Z" in soon.message
+    (late,) = certificate_conditions([certificate], 1000 * 10_000_001)
+    assert late.code is ConditionCode.CERTIFICATE_INVALID
+    (revoked,) = certificate_conditions([msgspec.structs.replace(certificate, revoked_ms=1)], 2)
+    assert "revoked" in revoked.message
 
 
 def codes(league: LeagueView) -> list[ConditionCode]:

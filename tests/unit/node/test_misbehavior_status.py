@@ -23,6 +23,12 @@ EVIDENCE = Misbehavior(ADDRESS, 7, "duplicate_vote", 9)
 STATUS = LedgerStatus(9, 1, "00", None, catching_up=False, peers=1, powers={ADDRESS: 0, OTHER: 10})
 
 
+async def no_record(section: str, key: str) -> bytes | None:
+    """A ledger without records."""
+    del section, key
+    return None
+
+
 def reporter(status: LedgerStatus | None) -> HealthReporter:
     """Of the member lubeck, that knows of a ledger."""
 
@@ -46,6 +52,7 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
         LUBECK.did,
         publication_problem=lambda: None,
         is_ledger_behind=lambda: False,
+        record=no_record,
         blocks=BlockProgress(clock, lambda: 60.0),
         release=Release(("hansa-ledger/4",)),
         stopped_because=lambda: None,

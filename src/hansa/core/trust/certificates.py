@@ -7,6 +7,7 @@ section 4.1.6).
 from __future__ import annotations
 
 import base64
+import re
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -37,6 +38,10 @@ FINGERPRINT: Final = Text("[0-9a-f]{64}")
 _SECONDS: Final = Integer(0, 253_402_300_799)
 _MILLISECONDS: Final = Integer(0, 253_402_300_799_999)
 _CACHED_MAX: Final = 512
+CERTIFICATES_IN_FILE_MAX: Final = 256
+_PEM: Final = re.compile(
+    rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]{1,16384})-----END CERTIFICATE-----", re.ASCII
+)
 
 CertificateState = Literal["expired", "expiring", "revoked", "valid"]
 
@@ -132,6 +137,20 @@ def certificate_bytes(text: str) -> bytes:
 def certificate_text(raw: bytes) -> str:
     """The one text of a certificate's DER."""
     return base64.b64encode(raw).decode("ascii")
+
+
+def certificates_of_pem(content: bytes) -> tuple[bytes, ...]:
+    """The DER of the certificates in a file: PEM (RFC 7468), or the DER of one.
+
+    Raises:
+        Refused: `Code.CERTIFICATE_INVALID`, when it has none.
+    """
+    blocks = _PEM.findall(content)
+    if not blocks and content.startswith(b"\x30"):
+        return (content,)
+    if not 1 <= len(blocks) <= CERTIFICATES_IN_FILE_MAX:
+        raise Refused(Code.CERTIFICATE_INVALID, "The file holds no certificate in PEM or DER, or too many.")
+    return tuple(certificate_bytes(b"".join(block.split()).decode("ascii", "replace")) for block in blocks)
 
 
 @lru_cache(_CACHED_MAX)

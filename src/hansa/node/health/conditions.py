@@ -15,8 +15,10 @@ import msgspec
 
 from hansa.core.errors import Code
 from hansa.core.members import Member
+from hansa.core.trust.certificates import KeyCertificate, certificate_state
 from hansa.pubsub.bus import LedgerStatus, PlannedUpgrade
 from hansa.pubsub.ledger.commitments.stored import validator_address
+from hansa.pubsub.ledger.reading import time_text
 from hansa.replication import OriginProgress
 
 STALLED_AFTER_S: Final = 15.0
@@ -34,6 +36,8 @@ TRANSIENT: Final = frozenset({Code.OVERLOADED, Code.UNAVAILABLE})
 class ConditionCode(StrEnum):
     """Every condition, as it stands in `/readyz`, the status and the figures."""
 
+    CERTIFICATE_EXPIRES = "certificate-expires"
+    CERTIFICATE_INVALID = "certificate-invalid"
     LEDGER_NOT_BEGUN = "ledger-not-begun"
     QUORUM_MISSING = "quorum-missing"
     NO_BLOCK = "no-block"
@@ -53,6 +57,14 @@ class ConditionCode(StrEnum):
 
 
 MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
+    ConditionCode.CERTIFICATE_EXPIRES: (
+        "The certificate of a key of this marketplace expires within 30 days; then the key signs no events.",
+        "Register another one before: docs/operators/trust.md.",
+    ),
+    ConditionCode.CERTIFICATE_INVALID: (
+        "The certificate of a key of this marketplace has expired, or the members have revoked the key.",
+        "Register another one: docs/operators/trust.md. What is to be published waits until then.",
+    ),
     ConditionCode.LEDGER_NOT_BEGUN: (
         "The league's ledger has no block yet. Nothing is published, and nothing comes from the others.",
         (
@@ -256,6 +268,23 @@ def publication_conditions(problem: Code | None, events_waiting: int, refused: i
     if refused:
         message = "the ledger has refused the events of some own entities"
         conditions.append(Condition(ConditionCode.ENTITIES_REFUSED, message))
+    return tuple(conditions)
+
+
+def certificate_conditions(certificates: Sequence[KeyCertificate], now_ms: int) -> tuple[Condition, ...]:
+    """Whether the certificates of this marketplace's keys are valid, and will be for a while."""
+    conditions = []
+    for certificate in certificates:
+        state = certificate_state(certificate, now_ms)
+        expires = time_text(1000 * certificate.not_after_s)
+        if state == "expiring":
+            message = f"the certificate of the key {certificate.kid} expires at {expires}"
+            conditions.append(Condition(ConditionCode.CERTIFICATE_EXPIRES, message))
+        elif state != "valid":
+            what = "was revoked" if state == "revoked" else f"has a certificate that expired at {expires}"
+            conditions.append(
+                Condition(ConditionCode.CERTIFICATE_INVALID, f"the key {certificate.kid} {what}")
+            )
     return tuple(conditions)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
+from hansa.core.certificates import is_elsi
 from hansa.core.clock import Clock
-from hansa.core.errors import Code
+from hansa.core.errors import Code, HansaError
+from hansa.core.trust.certificates import CERTIFICATES, certificate_key, read_key_certificate
 from hansa.node.health.blocks import BlockProgress
 from hansa.node.health.conditions import (
     Condition,
     ConditionCode,
     LeagueView,
+    certificate_conditions,
     ledger_conditions,
     publication_conditions,
     retrieval_conditions,
@@ -39,6 +42,7 @@ class HealthReporter:
         registry: The members.
         replication: Its progress.
         publication_problem: Of the last submission.
+        record: Reads a record of the ledger's state, by section and key.
         guard: Of the validator.
         blocks: When the last block came.
         release: What this installation has.
@@ -54,6 +58,7 @@ class HealthReporter:
         replication: ReplicationView,
         publication_problem: Callable[[], Code | None],
         is_ledger_behind: Callable[[], bool],
+        record: Callable[[str, str], Awaitable[bytes | None]],
         guard: ValidatorGuard,
         blocks: BlockProgress,
         release: Release,
@@ -66,6 +71,7 @@ class HealthReporter:
         self._replication = replication
         self._publication_problem = publication_problem
         self._is_ledger_behind = is_ledger_behind
+        self._record = record
         self._guard = guard
         self.blocks = blocks
         self._release = release
@@ -97,11 +103,26 @@ class HealthReporter:
         return (
             *(ledger_conditions(self._league(ledger, gauges.outbox)) if ledger is not None else ()),
             *publication_conditions(self._publication_problem(), gauges.outbox, gauges.refused),
+            *await self._certificate_conditions(),
             *store_conditions(gauges.lost, is_ledger_behind=self._is_ledger_behind()),
             *retrieval_conditions(origins),
             *self._upgrade_conditions(ledger),
             *self._validator_conditions(ledger),
         )
+
+    async def _certificate_conditions(self) -> tuple[Condition, ...]:
+        """Those of the certificates of our own keys; none while the ledger cannot be read."""
+        own = next((member for member in self._registry.known() if member.did == self._did), None)
+        if own is None or not is_elsi(self._did):
+            return ()
+        try:
+            bodies = [
+                await self._record(CERTIFICATES, certificate_key(self._did, key.kid)) for key in own.keys
+            ]
+        except HansaError:
+            return ()
+        certificates = [read_key_certificate(body) for body in bodies if body is not None]
+        return certificate_conditions(certificates, int(1000 * self._clock.now().timestamp()))
 
     def _upgrade_conditions(self, ledger: LedgerStatus | None) -> tuple[Condition, ...]:
         plan = ledger.upgrade if ledger is not None else None

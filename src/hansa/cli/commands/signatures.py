@@ -1,0 +1,92 @@
+"""`hansa jades`: verify a document that somebody outside of the league signed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hansa.cli.commands import command
+from hansa.cli.options import AsJson
+from hansa.core.errors import Code, Refused
+
+if TYPE_CHECKING:
+    from hansa.core.certificates import Certificate
+
+
+@command("Verify a JAdES signature of others.", "hansa jades event.jws --anchor authority.pem -o event.json")
+def jades(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JWS in compact form.")],
+    anchor: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--anchor", metavar="FILE", help="Certificate of an authority, PEM or DER; may be repeated."
+        ),
+    ] = None,
+    league: Annotated[
+        str | None,
+        typer.Option("--league", metavar="URL", help="Trust the anchors of the league of this marketplace."),
+    ] = None,
+    did: Annotated[
+        str | None, typer.Option("--did", help="Refuse it unless the signer has this DID, a did:elsi.")
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option("-o", "--into", metavar="FILE", help="Write what was signed into this file."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify who signed a document, and that nobody changed it: JAdES baseline B, in both of its forms.
+
+    The signer's certificate has to lead to one of the anchors. Exit status 0 means that everything holds now.
+    """
+    import asyncio
+
+    from hansa.cli.output import Output
+    from hansa.core.clock import SystemClock
+    from hansa.core.files import read_file
+    from hansa.core.trust.certificates import certificates_of_pem
+    from hansa.identity.jades import JADES_SIZE_MAX_BYTES, verify_jades
+    from hansa.pubsub.ledger.reading import time_text
+
+    anchors = [_authority(raw) for path in anchor or () for raw in certificates_of_pem(read_file(path))]
+    if league is not None:
+        anchors += asyncio.run(_anchors_of(league))
+    if not anchors:
+        raise Refused(Code.INVALID, "No trust anchor: name one with --anchor, or a league that has some.")
+    content = read_file(file)[: JADES_SIZE_MAX_BYTES + 1].decode("utf-8", "replace")
+    document = verify_jades(content, anchors, int(SystemClock().now().timestamp()))
+    if did is not None and document.did != did:
+        raise Refused(
+            Code.CERTIFICATE_INVALID, f"It was signed by {document.did or 'nobody with a DID'}, not {did}."
+        )
+    if into is not None:
+        into.write_bytes(document.payload)
+    facts = {
+        "signed by": document.did or document.chain.leaf.subject.common_name,
+        "certificate": document.chain.leaf.fingerprint,
+        "trust anchor": document.chain.anchor.fingerprint,
+        "signing time (claimed)": time_text(1000 * document.signed_at_s),
+        "algorithm": document.algorithm,
+        "content type": document.content_type or "not named",
+        "content": f"{len(document.payload):,} bytes",
+    }
+    output = Output(as_json=as_json)
+    output.document(facts) if as_json else output.facts(facts)
+
+
+def _authority(raw: bytes) -> Certificate:
+    from hansa.core.certificates import read_anchor
+
+    return read_anchor(raw)
+
+
+async def _anchors_of(url: str) -> list[Certificate]:
+    """The trust anchors of a league, as one of its members reports them."""
+    from hansa.cli.client import Client
+    from hansa.core.trust.certificates import certificate_bytes
+
+    async with Client(url) as client:
+        reports = await client.get("/league/v1/anchors")
+    return [_authority(certificate_bytes(str(report["certificate"]))) for report in reports]
