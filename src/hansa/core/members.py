@@ -16,7 +16,9 @@ from hansa.core.identifiers import DID_PATTERN, IDENTIFIER_PREFIX_MAX_CHARS, has
 from hansa.core.jws import KEY_ID
 from hansa.core.keys import PublicJwk
 
-MemberStatus = Literal["active", "suspended"]
+MemberStatus = Literal["active", "left", "removed", "suspended"]
+"""`active`: it may publish and vote. `suspended`: it may vote, and publish nothing. `left` and `removed`: it
+is a member no more; the registry retains it for what it published."""
 
 POWER_MAX: Final = 1_000_000_000
 """Voting power of one member; far below what the engine can add up."""
@@ -67,6 +69,11 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prefixes: tuple[str, ...] = ()
     """Beginnings of identifiers that it alone may publish (`hansa.core.identifiers.is_identifier_prefix`)."""
 
+    @property
+    def is_current(self) -> bool:
+        """Whether it is a member still, suspended or not."""
+        return self.status in {"active", "suspended"}
+
     def key(self, kid: str) -> PublicJwk | None:
         """The member's key of that name."""
         return next((key for key in self.keys if key.kid == kid), None)
@@ -75,24 +82,28 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _REQUIRED: Final[Mapping[str, Form]] = {
     "did": Text(DID_PATTERN),
     "endpoint": ENDPOINT,
-    "keys": ListOf(
-        PUBLIC_JWK,
-        KEYS_MAX,
-    ),
+    "keys": ListOf(PUBLIC_JWK, KEYS_MAX),
     "name": MEMBER_NAME,
     "power": Integer(0, POWER_MAX),
 }
 _OPTIONAL: Final[Mapping[str, Form]] = {
     "node_ids": ListOf(Text(_NODE_ID_PATTERN), NODE_IDS_MAX),
     "prefixes": PREFIXES,
-    "status": Text("active|suspended"),
+    "status": Text("active|left|removed|suspended"),
     "validator_key": Text(VALIDATOR_KEY_PATTERN),
 }
 MEMBER: Final = StructForm(Member, _REQUIRED, _OPTIONAL)
 """How the registry stores and hashes a member. A new field is an optional one, with a default."""
 
-MEMBER_3: Final = Record(_REQUIRED, {**_OPTIONAL, "validator_key": Text(VALIDATOR_KEY_PATTERN_3)})
-"""The same under `hansa-ledger/3`."""
+MEMBER_3: Final = Record(
+    _REQUIRED,
+    {
+        **_OPTIONAL,
+        "status": Text("active|suspended"),
+        "validator_key": Text(VALIDATOR_KEY_PATTERN_3),
+    },
+)
+"""The same under `hansa-ledger/3`, where nobody leaves a league."""
 
 
 def prefix_owner(members: Iterable[Member], entity_id: str) -> Member | None:
@@ -111,6 +122,33 @@ def prefix_owner(members: Iterable[Member], entity_id: str) -> Member | None:
 def is_node_id(text: str) -> bool:
     """Whether a text is the node id of an engine: the first 20 bytes of a key's SHA-256, in hex."""
     return _NODE_ID.fullmatch(text) is not None
+
+
+_HOST: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:[.][a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
+_CLOSED_ENDPOINT: Final = re.compile(
+    rf"https?://(?:(?P<name>{_HOST})|\[(?P<ipv6>[0-9a-f:]{{2,39}})\])(?::(?P<port>[1-9][0-9]{{0,4}}))?",
+    re.ASCII,
+)
+_IPV6_GROUP: Final = re.compile("[0-9a-f]{1,4}", re.ASCII)
+_IPV6_GROUPS: Final = 8
+_HOST_MAX_CHARS: Final = 253
+_PORT_MAX: Final = 65_535
+
+
+def is_endpoint(text: str) -> bool:
+    """Whether a text is an endpoint in its one form; by rules of our own, alike for every interpreter."""
+    match = _CLOSED_ENDPOINT.fullmatch(text)
+    if match is None or int(match["port"] or 1) > _PORT_MAX or len(match["name"] or "") > _HOST_MAX_CHARS:
+        return False
+    return match["ipv6"] is None or _is_ipv6(match["ipv6"])
+
+
+def _is_ipv6(text: str) -> bool:
+    """Whether a text is an address of RFC 4291, section 2.2, forms 1 and 2."""
+    parts = text.split("::")
+    groups = [group for part in parts if part for group in part.split(":")]
+    is_complete = len(groups) == _IPV6_GROUPS if len(parts) == 1 else len(groups) < _IPV6_GROUPS
+    return len(parts) <= 2 and is_complete and all(map(_IPV6_GROUP.fullmatch, groups))
 
 
 def normal_endpoint(text: str) -> str:

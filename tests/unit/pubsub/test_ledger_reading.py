@@ -262,12 +262,13 @@ def with_node_ids(origin: Origin, node_ids: Sequence[str]) -> Origin:
     return origin
 
 
-def test_only_engines_of_active_members_are_peers() -> None:
+def test_only_engines_of_members_are_peers_and_suspended_ones_still_vote() -> None:
     members = (
         with_node_ids(Origin("lubeck"), ("a" * 40, "b" * 40)).member,
-        with_node_ids(Origin("bergen", status="suspended"), ("c" * 40,)).member,
+        with_node_ids(Origin("bergen", status="left"), ("c" * 40,)).member,
+        with_node_ids(Origin("riga", status="suspended"), ("e" * 40,)).member,
     )
-    for accepted in ("id/" + "a" * 40, "id/" + "b" * 40, "addr/203.0.113.7:26656"):
+    for accepted in ("id/" + "a" * 40, "id/" + "e" * 40, "id/" + "b" * 40, "addr/203.0.113.7:26656"):
         check_query(f"/p2p/filter/{accepted}", members)
     for refused in ("id/" + "c" * 40, "id/" + "d" * 40, "id/" + "A" * 40, "id/", "", "other/" + "a" * 40):
         with pytest.raises(Refused) as refusal:

@@ -29,12 +29,13 @@ from hansa.core.closed_json import ListOf, Text
 from hansa.core.closed_structs import StructForm
 from hansa.core.errors import Code, Refused
 from hansa.core.governance.forms import DID, HASH, SignedForm, jws_text
+from hansa.core.jws import CompactJws
 from hansa.core.keys import PublicJwk, SigningKey, VerifyingKey
 from hansa.core.members import ENDPOINT, KEYS_MAX, MEMBER_NAME, NODE_IDS_MAX, PUBLIC_JWK
 
 KeyUse = Literal["node", "signing", "validator"]
 
-CERTIFICATES_MAX: Final = 4
+CERTIFICATES_MAX: Final = 5
 POSSESSION_LENGTH_MAX_CHARS: Final = 49_152
 CANDIDACY_LENGTH_MAX_CHARS: Final = 131_072
 _NODE_ID_SIZE_BYTES: Final = 20
@@ -101,17 +102,29 @@ def prove_possession(
     return POSSESSION.sign(Possession(did, key.public, league, use, x5c), key, signed_at_s)
 
 
-def verify_possession(compact: str, did: str, league: str, use: KeyUse) -> Possession:
-    """The content of a proof that is valid for that member, league and use.
+def read_possession(compact: str, did: str, league: str, use: KeyUse) -> tuple[Possession, CompactJws]:
+    """The content of a proof for that member, league and use, and its JWS, which is still to be verified.
+
+    It verifies by the key that is in the proof.
 
     Raises:
-        Refused: `Code.MALFORMED`, `Code.INVALID` or `Code.EVENT_SIGNATURE_INVALID`.
+        Refused: `Code.MALFORMED` or `Code.INVALID`.
     """
     proof, jws = POSSESSION.read(compact)
     if (proof.did, proof.league, proof.use) != (did, league, use):
         raise Refused(Code.INVALID, f"The proof is not for the use of a {use} key by {did} in this league.")
     if jws.kid != proof.key.kid or (use != "signing" and (proof.key.kty != "OKP" or proof.x5c)):
         raise Refused(Code.INVALID, f"The proof names another key, or one that cannot be a {use} key.")
+    return proof, jws
+
+
+def verify_possession(compact: str, did: str, league: str, use: KeyUse) -> Possession:
+    """The content of a proof that is valid for that member, league and use.
+
+    Raises:
+        Refused: `Code.MALFORMED`, `Code.INVALID` or `Code.EVENT_SIGNATURE_INVALID`.
+    """
+    proof, jws = read_possession(compact, did, league, use)
     VerifyingKey(proof.key).verify(jws)
     return proof
 

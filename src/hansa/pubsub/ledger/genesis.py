@@ -53,6 +53,34 @@ class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issuer_bytes_per_day: int = 1_073_741_824
     elsi_certificate_required: int = 1
     """Whether a new key of a did:elsi needs a certificate: 1 or 0."""
+    threshold_anchor_sixtieths: int = 40
+    """A proposal passes with *more* than so many sixtieths of the voting power; 40: more than 2/3."""
+    threshold_issuer_sixtieths: int = 40
+    threshold_member_put_sixtieths: int = 40
+    threshold_member_status_sixtieths: int = 40
+    threshold_param_sixtieths: int = 40
+    threshold_policy_sixtieths: int = 40
+    threshold_power_sixtieths: int = 40
+    threshold_suspension_sixtieths: int = 20
+    """Of the emergency suspension; 20: more than a third."""
+    threshold_upgrade_sixtieths: int = 40
+    proposal_size_max_bytes: int = 65_536
+    """Of its compact JWS."""
+    proposals_open_max: int = 256
+    """In all."""
+    proposals_open_per_proposer_max: int = 8
+    proposal_life_max_blocks: int = 100_000_000
+    proposal_life_max_s: int = 2_592_000
+    proposal_retention_s: int = 2_592_000
+    """How long one that did not pass is remembered; one that passed is for ever."""
+    suspension_max_s: int = 259_200
+    """Longest emergency suspension, and the pause before the next one of the same member."""
+    trust_period_s: int = 1_209_600
+    """No two validator sets within so long differ by more than a third of the power: what light clients rely
+    on."""
+    governance_units_per_hour: int = 600
+    """Quota of each member's governance transactions: one unit, and one more for every 4,096 bytes."""
+    governance_burst_units: int = 300
 
 
 _LIMITS_3: Final[Mapping[str, Form]] = {
@@ -69,8 +97,24 @@ _LIMITS_3: Final[Mapping[str, Form]] = {
 }
 """Under `hansa-ledger/3`."""
 
+_THRESHOLDS: Final = (
+    *("anchor", "issuer", "member_put", "member_status", "param", "policy", "power", "upgrade"),
+)
+
 _LIMITS_4: Final[Mapping[str, Form]] = {
     "elsi_certificate_required": Integer(0, 1),
+    "governance_burst_units": Integer(32, 100_000),
+    "governance_units_per_hour": Integer(32, 1_000_000),
+    "proposal_life_max_blocks": Integer(100, 2**48),
+    "proposal_life_max_s": Integer(60, 366 * 86_400),
+    "proposal_retention_s": Integer(0, 3660 * 86_400),
+    "proposal_size_max_bytes": Integer(4096, 1_048_576),
+    "proposals_open_max": Integer(16, 4096),
+    "proposals_open_per_proposer_max": Integer(1, 256),
+    "suspension_max_s": Integer(1, 366 * 86_400),
+    **{f"threshold_{name}_sixtieths": Integer(30, 59) for name in _THRESHOLDS},
+    "threshold_suspension_sixtieths": Integer(20, 59),
+    "trust_period_s": Integer(1, 366 * 86_400),
 }
 """The further ones under `hansa-ledger/4`; each has a default."""
 
@@ -114,6 +158,8 @@ def read_app_state(raw: bytes) -> AppState:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _unusable(str(error)) from error
     state = AppState(document.members, _params(document.params, document.ruleset), document.ruleset)
+    if not all(member.is_current for member in state.members):
+        raise _unusable("a league is founded by members that are active or suspended")
     dids = [member.did for member in state.members]
     endpoints = [member.endpoint for member in state.members]
     if len(set(dids)) < len(dids):
@@ -214,14 +260,17 @@ def check_engine_validators(members: Sequence[Member], engine: Mapping[str, int]
         raise _unusable(f"the engine's validators are not the members': {wrong[0][0]} differs")
 
 
-def _check_quotas(params: LedgerParams) -> None:
-    """The largest transaction must be within what an issuer may publish at once."""
-    is_possible = (
+def holds_largest_transaction(params: LedgerParams) -> bool:
+    """Whether the largest transaction is within what an issuer may publish at once."""
+    return (
         params.issuer_events_per_s * params.issuer_burst_s >= params.events_per_transaction_max
         and params.issuer_bytes_per_s * params.issuer_burst_s >= params.transaction_size_max_bytes
         and params.issuer_bytes_per_day >= params.transaction_size_max_bytes
     )
-    if not is_possible:
+
+
+def _check_quotas(params: LedgerParams) -> None:
+    if not holds_largest_transaction(params):
         raise _unusable("an issuer's quotas are smaller than one full transaction")
 
 

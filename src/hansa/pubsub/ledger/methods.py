@@ -6,7 +6,7 @@ extensions are not enabled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -180,7 +180,7 @@ class AbciMethods:
             "ResponseFinalizeBlock",
             tx_results=results,
             app_hash=effects.head.app_hash,
-            validator_updates=[self._validator_update(validator) for validator in effects.validators],
+            validator_updates=[self._validator_update(one) for one in self._new_powers(effects.validators)],
             consensus_param_updates=None if ruleset == before else self._version(ruleset),
         )
 
@@ -190,6 +190,18 @@ class AbciMethods:
             message_class(f"tendermint.types.{name}") for name in ("ConsensusParams", "VersionParams")
         )
         return params(version=version(app=RULESETS[ruleset].app_version))
+
+    def _new_powers(self, validators: Sequence[ValidatorRecord]) -> list[ValidatorRecord]:
+        """Those whose power is another than before the block, in the order of their addresses.
+
+        The engine fails when it has to remove a validator that it does not have.
+        """
+        before = self._application.state.validators
+        return [
+            one
+            for one in sorted(validators, key=lambda one: one.address)
+            if one.power != (before[one.address].power if one.address in before else 0)
+        ]
 
     def _block(self, request: Any) -> Block:
         misbehavior = tuple(self._misbehavior(evidence) for evidence in request.misbehavior)

@@ -34,6 +34,6 @@ def check_query(path: str, members: Iterable[Member]) -> None:
     kind, _, name = path.removeprefix(PEER_FILTER).partition("/")
     if kind == "addr":
         return
-    is_active = any(name in one.node_ids for one in members if one.status == "active")
-    if kind != "id" or not is_active:
-        raise Refused(Code.FORBIDDEN, "No active member of the league has an engine with this node id.")
+    is_known = any(name in one.node_ids for one in members if one.is_current)
+    if kind != "id" or not is_known:
+        raise Refused(Code.FORBIDDEN, "No member of the league has an engine with this node id.")

@@ -210,7 +210,9 @@ class SqliteState:
             time_ms: Of the genesis.
             validators: Voting power of the engine's validators, by public key in hex.
         """
-        effects = genesis_effects(app_state, time_ms, validators or {})
+        effects = genesis_effects(
+            app_state, time_ms, validators or {}, RULESETS[app_state.ruleset].begin_ledger
+        )
         with self._transaction():
             for table in TABLES:
                 self.connection.execute(f"DELETE FROM {table}")  # noqa: S608

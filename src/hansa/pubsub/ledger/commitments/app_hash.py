@@ -37,6 +37,7 @@ SECTIONS_3: Final = (
 SECTIONS_4: Final = (
     *SECTIONS_3,
     *("proposals", "votes", "history", "trusted_issuers", "anchors", "certificates", "policies", "upgrades"),
+    *("senders", "decisions", "suspensions", "powers", "agenda", "league"),
 )
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {RULESET_3: SECTIONS_3, RULESET_4: SECTIONS_4}
 """The sections under each rule set, in the order of their leaves."""

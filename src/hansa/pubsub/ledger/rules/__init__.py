@@ -15,7 +15,7 @@ from hansa.pubsub.ledger.rules.rulesets import ALL_KINDS
 RULES: Final[tuple[Rule, ...]] = (
     *TRANSACTION_RULES,
     *WAITING_RULES,
-    *(rule for kind in ALL_KINDS for rule in kind.rules),
+    *dict.fromkeys(rule for kind in ALL_KINDS for rule in kind.rules),
 )
 """Every rule by which a transaction can be refused."""
 

@@ -1,7 +1,8 @@
 """What a kind of ledger transaction is.
 
-A transaction is a closed form (`hansa.core.closed_json`): `{"kind":"<name>",` and the fields of its kind, of
-which each has one byte string. It passes through five functions and the form of its kind, in this order:
+A transaction is a closed form (`hansa.core.closed_json`): `{"kind":"<name>",` and the fields of its kind,
+of which each has one byte string. It passes through five functions and the form of its kind, in this
+order:
 
     admit        one look-up of the state, by the first bytes alone: refuses replays before anything is read
     form         the fields, from bytes of strangers; bytes of another form are refused
@@ -10,9 +11,9 @@ which each has one byte string. It passes through five functions and the form of
     check        one step against the state after the steps before it
     apply        the changes of a checked step
 
-All steps take effect or none does. The functions are pure: they read no clock, no file and no setting. Each
-raises `RuleBroken` with a rule of its kind. What `check` refuses does not depend on `admit`, which only
-refuses it earlier. Results of `check_form` and `decode` depend on the bytes alone and are cached.
+All steps take effect or none does. The functions are pure: they read no clock, no file and no setting.
+Each raises `RuleBroken` with a rule of its kind. What `check` refuses does not depend on `admit`, which
+only refuses it earlier. Results of `check_form` and `decode` depend on the bytes alone and are cached.
 
 To add a kind: write its module here, with a value of `Kind`, and name that value in
 `hansa.pubsub.ledger.rules`.
@@ -21,7 +22,7 @@ To add a kind: write its module here, with a value of `Kind`, and name that valu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -41,6 +42,10 @@ class CheckContext(msgspec.Struct, frozen=True):
     signatures: Signatures
 
 
+GOVERNANCE_LANE: Final = "governance "
+"""Of proposals, votes and statements: however many events of a sender wait, these do not wait behind them."""
+
+
 def accept_unverified(context: CheckContext) -> None:
     """Of kinds whose signatures are found by reading the whole transaction."""
     del context
@@ -57,6 +62,15 @@ class Sender(msgspec.Struct, frozen=True):
     """What it would count against the sender's quotas, if it is what it says."""
     verify: Callable[[CheckContext], None] = accept_unverified
     """Whether the sender signed it. Raises `RuleBroken` of the kind."""
+    lane: str = ""
+    """Transactions of a sender wait in the queue of their lane, and are numbered in each."""
+    check_events: int = 0
+    """To check it costs as much as to check so many events."""
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue in which it waits."""
+        return self.lane + self.did
 
 
 class Kind(msgspec.Struct, Generic[WireT, StepT], frozen=True):

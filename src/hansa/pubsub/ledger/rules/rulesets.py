@@ -4,13 +4,13 @@
     hansa-ledger/4   the members decide by signed vote who they are and by which limits they judge
 
 Which one judges is part of the state (the section `ruleset` below `app_hash`), so a release can judge the
-ledgers of those before it, and switches at the height that the members agreed on. What a rule set accepts and
-hashes never changes once a league uses it; recorded ledgers (tests/golden) replay each.
+ledgers of those before it, and switches at the height that the members agreed on. What a rule set accepts
+and hashes never changes once a league uses it; recorded ledgers (tests/golden) replay each.
 
 The digest covers what decides about validity and about hashes as far as that is declared: the forms of
-everything that is read, the numbers and codes of the rules, the kinds of transactions, the limits, and the
-layout of what is hashed. It is shown (`/league/v1/status`, ABCI Info) and stored with the state. Code is not
-covered.
+everything that is read, the numbers and codes of the rules, the kinds of transactions, the limits, and
+the layout of what is hashed. It is shown (`/league/v1/status`, ABCI Info) and stored with the state. Code
+is not covered.
 
 To add a kind of transaction: name it in the rule sets that have it.
 """
@@ -38,12 +38,17 @@ from hansa.pubsub.ledger.commitments.app_hash import (
     RULESET_4,
     described_layout,
 )
+from hansa.pubsub.ledger.commitments.governance import GOVERNANCE_FORMS
 from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR, VALIDATOR_3
 from hansa.pubsub.ledger.genesis import PARAMETERS, PARAMETERS_3
 from hansa.pubsub.ledger.results import TRANSACTION_RULES
 from hansa.pubsub.ledger.rules.events import EVENTS, EVENTS_4
+from hansa.pubsub.ledger.rules.governance.founding import begin_governance, govern_from_genesis
 from hansa.pubsub.ledger.rules.kind import Kind
+from hansa.pubsub.ledger.rules.propose import PROPOSE
+from hansa.pubsub.ledger.rules.statement import STATEMENT
 from hansa.pubsub.ledger.rules.upgrades import PLAN_FORM, switch_rules
+from hansa.pubsub.ledger.rules.vote import VOTE
 from hansa.pubsub.ledger.state import Overlay
 
 
@@ -58,6 +63,8 @@ class Ruleset(msgspec.Struct, frozen=True):
     """Forms of the records below `app_hash`, for the digest."""
     app_version: int
     """Its number in the headers of blocks (CometBFT's `Version.App`)."""
+    begin_ledger: tuple[Callable[[Overlay], None], ...] = ()
+    """What happens at the genesis of a ledger that begins under these rules."""
     begin_block: tuple[Callable[[Overlay], None], ...] = ()
     """What happens in each block after its evidence and before its transactions, in this order."""
 
@@ -91,8 +98,9 @@ RULES_3: Final = Ruleset(
 
 RULES_4: Final = Ruleset(
     RULESET_4,
-    (EVENTS_4,),
+    (EVENTS_4, PROPOSE, VOTE, STATEMENT),
     {
+        **GOVERNANCE_FORMS,
         "certificate": KEY_CERTIFICATE,
         "issuer": ISSUER,
         "member": MEMBER,
@@ -105,7 +113,8 @@ RULES_4: Final = Ruleset(
         "validator": VALIDATOR,
     },
     app_version=4,
-    begin_block=(switch_rules,),
+    begin_ledger=(govern_from_genesis,),
+    begin_block=(switch_rules, begin_governance),
 )
 
 RULESETS: Final[Mapping[str, Ruleset]] = {rules.name: rules for rules in (RULES_3, RULES_4)}

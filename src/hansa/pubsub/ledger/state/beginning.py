@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from hansa.core.members import Member
 from hansa.core.merkle import Frontier
@@ -68,17 +68,25 @@ class EmptyState:
         return None
 
 
-def genesis_effects(app_state: AppState, time_ms: int, validators: Mapping[str, int]) -> BlockEffects:
+def genesis_effects(
+    app_state: AppState,
+    time_ms: int,
+    validators: Mapping[str, int],
+    steps: Sequence[Callable[[Overlay], None]] = (),
+) -> BlockEffects:
     """The state before the first block, as changes of nothing.
 
     Args:
         app_state: The members, and the limits.
         time_ms: Of the genesis, milliseconds since 1970.
         validators: Voting power of the engine's validators, by public key in hex.
+        steps: What the rule set does at the genesis.
     """
     state = Overlay(EmptyState(app_state.params, time_ms, app_state.ruleset), 0, time_ms)
     for member in app_state.members:
         state.put_member(member)
     for public_key, power in validators.items():
         state.put_validator(ValidatorRecord(validator_address(public_key), public_key, power))
+    for step in steps:
+        step(state)
     return state.effects(refusals=())

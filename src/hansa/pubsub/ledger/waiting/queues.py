@@ -15,9 +15,10 @@ from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.stored import IssuerState
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import BUSY_SEQUENCE, IN_VAIN, QUEUE_FULL, RuleBroken
-from hansa.pubsub.ledger.rules.kind import Sender
+from hansa.pubsub.ledger.rules.governance.tables import SENDERS
+from hansa.pubsub.ledger.rules.kind import GOVERNANCE_LANE, Sender
 from hansa.pubsub.ledger.rules.quotas import check_quotas, is_within_quotas, spend
-from hansa.pubsub.ledger.state import NOTHING, BlockEffects, Overlay, StateView
+from hansa.pubsub.ledger.state import NOTHING, BlockEffects, Load, Overlay, StateView
 from hansa.pubsub.ledger.state_machine import Proposal, refusal_of
 from hansa.pubsub.ledger.transactions import TransactionReader
 from hansa.pubsub.ledger.waiting.entry import (
@@ -51,17 +52,22 @@ FULL_WAIT_MS: Final = 500
 LATE_BLOCKS_MAX: Final = 3
 """After a silence the next block carries the time of the last one, the block after it the present time."""
 DROPPED_REMEMBERED_MAX: Final = 4096
+LANES: Final = 2
+"""Events, and governance."""
+_JUDGING: Final = frozenset({"anchors", "certificates", "policies", "trusted_issuers"})
+"""Sections by which events are judged: when they change, what waits is checked anew."""
 
 
 def waiting_max(senders: int, params: LedgerParams) -> tuple[int, int]:
     """How much of so many senders can wait at most: transactions, and bytes.
 
-    The share of the k-th sender is a k-th of all, or one transaction.
+    A sender has a queue in each lane; the share of the k-th queue is a k-th of all, or one transaction.
     """
+    queues = LANES * senders
     shares_bytes = (
-        max(WAITING_SIZE_MAX_BYTES // k, params.transaction_size_max_bytes) for k in range(1, senders + 1)
+        max(WAITING_SIZE_MAX_BYTES // k, params.transaction_size_max_bytes) for k in range(1, queues + 1)
     )
-    return senders * QUEUE_TRANSACTIONS_MAX, sum(shares_bytes)
+    return queues * QUEUE_TRANSACTIONS_MAX, sum(shares_bytes)
 
 
 class WaitingTransactions:
@@ -69,7 +75,7 @@ class WaitingTransactions:
 
     def __init__(self) -> None:
         self._queues: dict[str, list[Waiting]] = {}
-        """By the sender's DID; none is empty. Ordered by `seq`."""
+        """By the sender's DID, or lane and DID (`Sender.queue`); none is empty. Ordered by `seq`."""
         self._by_digest: dict[bytes, Waiting] = {}
         self._dropped: Cache[bytes, bool] = Cache("ledger_dropped_transactions", DROPPED_REMEMBERED_MAX)
         """Digests of what was dropped: block time, not this clock, decides when it may wait again. True: it
@@ -87,6 +93,8 @@ class WaitingTransactions:
         """Of the last block."""
         self._empty_blocks = 0
         """In a row."""
+        self._judged_by: tuple[str, LedgerParams] | None = None
+        """Rule set and limits by which what waits was checked."""
 
     def __len__(self) -> int:
         return len(self._by_digest)
@@ -144,7 +152,8 @@ class WaitingTransactions:
         state = self._checked(view, raw, sender, issuer, time_ms, reader)
         if isinstance(state, RuleBroken):
             if not is_recheck:
-                self._refused.note(digest, sender.did, sender.load, present_ms, state)
+                effort = Load(max(sender.load.events, sender.check_events))
+                self._refused.note(digest, sender.did, effort, present_ms, state)
             raise state
         waiting = as_waiting(raw, digest, sender, state, view)
         self._provisional |= {
@@ -159,10 +168,10 @@ class WaitingTransactions:
 
         What waits there was verified, so nobody can take the places of another sender.
         """
-        queue = self._queues.get(sender.did, ())
+        queue = self._queues.get(sender.queue, ())
         if any(waiting.sender.seq == sender.seq for waiting in queue):
             raise BUSY_SEQUENCE.broken(f"Another transaction {sender.seq} of {sender.did} waits.")
-        senders = len(self._queues) + (sender.did not in self._queues)
+        senders = len(self._queues) + (sender.queue not in self._queues)
         share_bytes = min(QUEUE_SIZE_MAX_BYTES, WAITING_SIZE_MAX_BYTES // senders)
         room_bytes = max(share_bytes, params.transaction_size_max_bytes)
         used_bytes = sum(len(waiting.raw) for waiting in queue)
@@ -210,7 +219,7 @@ class WaitingTransactions:
         return tuple(claims)
 
     def _put(self, waiting: Waiting) -> None:
-        queue = self._queues.setdefault(waiting.sender.did, [])
+        queue = self._queues.setdefault(waiting.sender.queue, [])
         queue.append(waiting)
         queue.sort(key=lambda one: one.sender.seq)
         self._by_digest[waiting.digest] = waiting
@@ -312,7 +321,10 @@ class WaitingTransactions:
         self._empty_blocks = 0 if transactions else self._empty_blocks + 1
         self._note_sizes(effects)
         self._remove_committed(view, effects, transactions)
-        if effects.members:
+        judged_by = view.ruleset, view.params
+        is_judged_anew = self._judged_by not in {None, judged_by} or not _JUDGING.isdisjoint(effects.records)
+        self._judged_by = judged_by
+        if effects.members or is_judged_anew:
             self._queues.clear()  # the engine has all of it checked anew, by the new registry
             self._by_digest.clear()
             self._refused.clear()
@@ -333,7 +345,7 @@ class WaitingTransactions:
         for raw in transactions:
             committed = self._by_digest.get(hashlib.sha256(raw).digest())
             if committed is not None:
-                self._committed_at[committed.sender.did] = height
+                self._committed_at[committed.sender.queue] = height
                 self._remove(committed)
         for issuer in effects.issuers:
             self._committed_at[issuer.did] = height
@@ -341,6 +353,11 @@ class WaitingTransactions:
                 if 0 < waiting.sender.seq <= issuer.seq:
                     self._remove(waiting)
                     self._refused.count(issuer.did, waiting.load, view.head.time_ms)
+        for did in effects.records.get(SENDERS.section, {}):
+            sender = SENDERS.get(view, did)
+            for waiting in self.queue(GOVERNANCE_LANE + did):
+                if sender is not None and waiting.sender.seq <= sender.seq:
+                    self._remove(waiting)
 
     def _changed(
         self, view: StateView, effects: BlockEffects
@@ -416,7 +433,7 @@ class WaitingTransactions:
 
     def _remove(self, waiting: Waiting) -> None:
         del self._by_digest[waiting.digest]
-        queue = self._queues[waiting.sender.did]
+        queue = self._queues[waiting.sender.queue]
         queue.remove(waiting)
         if not queue:
-            del self._queues[waiting.sender.did]
+            del self._queues[waiting.sender.queue]
