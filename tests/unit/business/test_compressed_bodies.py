@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import time
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.business.http.coding import CHUNK_SIZE_MAX_BYTES, GzipReader, decompressed
+from hansa.business.http.coding import (
+    CHUNK_SIZE_MAX_BYTES,
+    MEMBER_FURTHER_BYTES,
+    GzipReader,
+    decompressed,
+)
 from hansa.business.patches import MEDIA_TYPES
 from tests.support.business import CATALOG, Business
+from tests.support.loop_turns import TURN_MAX_S
 from tests.support.routes import writes
 from tests.unit.business.test_resources import check_refused, made
 
@@ -35,6 +42,21 @@ async def test_it_may_arrive_in_parts_and_in_several_members(business: Business)
     chunks = [raw[at : at + 3] for at in range(0, len(raw), 3)]
     answer = await business.operator.request("POST", OFFERINGS, chunks=chunks, headers=GZIP)
     assert answer.status == 201, answer.body
+
+
+@pytest.mark.parametrize("content", [b"", b" "], ids=["empty", "of one byte"])
+async def test_a_body_of_very_many_members_is_refused_at_once(business: Business, content: bytes) -> None:
+    member = gzip.compress(content)
+    raw = member * (business.limits.body_size_max_bytes // len(member))
+    started_s = time.thread_time()
+    answer = await business.operator.post(OFFERINGS, body=raw, headers=GZIP)
+    assert "too many small members" in check_refused(answer, 400, "malformed")
+    assert time.thread_time() - started_s < TURN_MAX_S
+
+
+async def test_members_of_some_size_may_be_many() -> None:
+    raw = b"".join(gzip.compress(BODY.ljust(MEMBER_FURTHER_BYTES)) for _ in range(1000))
+    assert decompressed(raw, 10**7) == BODY.ljust(MEMBER_FURTHER_BYTES) * 1000
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,10 @@ from hansa.core.errors import Code, Refused
 GZIP: Final = frozenset({b"gzip", b"x-gzip"})
 IDENTITY: Final = b"identity"
 CHUNK_SIZE_MAX_BYTES: Final = 65_536
+MEMBERS_MAX: Final = 64
+"""Of one body, each of which costs ten microseconds, even when it is empty."""
+MEMBER_FURTHER_BYTES: Final = 4096
+"""One more for so many bytes that they decompress to: some tools write a member for each block."""
 GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 """zlib's number for the format of gzip."""
 
@@ -24,6 +28,8 @@ class GzipReader:
     def __init__(self) -> None:
         self._member = zlib.decompressobj(GZIP_WINDOW)
         self._has_begun = False
+        self._members = 1
+        self._size_bytes = 0
 
     def read(self, part: bytes) -> Iterator[bytes]:
         """What a part decompresses to, in chunks of a bounded size.
@@ -34,14 +40,21 @@ class GzipReader:
         try:
             while part:
                 if self._member.eof:
-                    self._member = zlib.decompressobj(GZIP_WINDOW)
+                    self._begin_member()
                 self._has_begun = True
                 chunk = self._member.decompress(part, CHUNK_SIZE_MAX_BYTES)
                 part = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
                 if chunk:
+                    self._size_bytes += len(chunk)
                     yield chunk
         except zlib.error:
             raise Refused(Code.MALFORMED, "The body is no gzip (RFC 1952).") from None
+
+    def _begin_member(self) -> None:
+        self._members += 1
+        if self._members > MEMBERS_MAX + self._size_bytes // MEMBER_FURTHER_BYTES:
+            raise Refused(Code.MALFORMED, "The body consists of too many small members of gzip.")
+        self._member = zlib.decompressobj(GZIP_WINDOW)
 
     def finish(self) -> None:
         """Check that the body is complete.

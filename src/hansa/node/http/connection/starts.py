@@ -17,7 +17,7 @@ from hansa.node.http.callers import Account, CallerKind
 
 LONG_S: Final = 0.015
 SHORT_S: Final = 0.006
-BEGUN_AT_FIRST: Final = 32
+BEGUN_AT_FIRST: Final = 16
 BEGUN_MAX: Final = 512
 
 
@@ -72,6 +72,7 @@ class RequestStarts:
             self.left = 0
             return
         self.left = self._begun_max
+        asyncio.get_running_loop().call_soon(self._next_turn)  # whatever becomes of the requests below
         while self._waiting and self.left > 0:
             account = next(iter(self._waiting))
             starts = self._waiting.pop(account)
@@ -80,4 +81,3 @@ class RequestStarts:
                 self._waiting[account] = starts
             self.left -= 1
         assert self.left >= 0, "no more begin than may"
-        asyncio.get_running_loop().call_soon(self._next_turn)
