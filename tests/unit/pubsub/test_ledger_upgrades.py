@@ -9,10 +9,15 @@ import msgspec
 import pytest
 
 from hansa.core.errors import EXIT_STATUS, Code, Fatal, Refused
+from hansa.core.governance.changes import PlanUpgrade
+from hansa.core.governance.statements import UpgradeReady
 from hansa.pubsub.ledger import __main__ as ledger_process
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.commitments.app_hash import RULESET_3, RULESET_4, SECTIONS
 from hansa.pubsub.ledger.genesis import PARAMETERS, AppState, LedgerParams
+from hansa.pubsub.ledger.reading import LedgerReader
+from hansa.pubsub.ledger.rules.governance.refusals import CHANGE
+from hansa.pubsub.ledger.rules.propose import encode_proposal
 from hansa.pubsub.ledger.rules.rulesets import RULESETS, Ruleset
 from hansa.pubsub.ledger.rules.upgrades import (
     PLAN,
@@ -30,6 +35,7 @@ from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state import Overlay
 from hansa.pubsub.ledger.state_machine import Block
 from tests.contract.origins import Origin
+from tests.support.governed import GovernedLeague
 
 TIME_MS: Final = 1_767_225_600_000
 HEIGHT: Final = 4
@@ -230,8 +236,6 @@ def test_an_engine_that_is_too_old_ends_the_application_too(
 
 
 def test_readers_see_the_plan_and_who_is_ready(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hansa.pubsub.ledger.reading import LedgerReader
-
     newer, _ = releases(UpgradePlan(HEIGHT, NEXT, "v0.40.0"), monkeypatch)
     node = Node(origin, RULESET_4, newer)
     seen = []
@@ -245,6 +249,66 @@ def test_readers_see_the_plan_and_who_is_ready(origin: Origin, monkeypatch: pyte
         (HEIGHT, NEXT, ("did:web:lubeck.example",)),
         None,
     ]
+
+
+# -- the vote ----------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_is_decided_by_vote_and_members_state_to_be_ready() -> None:
+    league = GovernedLeague()
+    assert league.decide(PlanUpgrade(1000, NEXT, "v0.40.0")) == "passed"
+    assert planned_upgrade(league.state) == UpgradePlan(1000, NEXT, "v0.40.0")
+    bergen = league.governors[1]
+    league.commit(bergen.state(UpgradeReady(NEXT, "1.2.0")))
+    league.commit(league.governors[2].state(UpgradeReady(RULESET_4, "1.1.0")))
+    upgrade = LedgerReader(league.state.connection).head().upgrade
+    assert upgrade is not None
+    assert upgrade.ready == (bergen.did,)
+
+
+def test_a_later_plan_replaces_one_and_a_plan_can_be_given_up() -> None:
+    league = GovernedLeague()
+    league.decide(PlanUpgrade(1000, NEXT))
+    assert league.decide(PlanUpgrade(2000, NEXT)) == "passed"
+    assert planned_upgrade(league.state) == UpgradePlan(2000, NEXT)
+    assert league.decide(PlanUpgrade(0, NEXT)) == "passed"
+    assert planned_upgrade(league.state) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        PlanUpgrade(1, NEXT),
+        PlanUpgrade(2, NEXT),
+        PlanUpgrade(0, NEXT),
+        PlanUpgrade(1000, RULESET_4),
+        PlanUpgrade(1000, RULESET_3),
+        PlanUpgrade(1000, "hansa-ledger/0", "v0.40.0"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_is_no_proposal(change: PlanUpgrade) -> None:
+    league = GovernedLeague()
+    compact = league.proposal(league.governors[0], change)
+    assert league.numbers(encode_proposal(compact)) == [CHANGE.number]
+
+
+def test_no_statement_of_readiness_makes_the_state_unreadable() -> None:
+    league = GovernedLeague()
+    league.decide(PlanUpgrade(1000, NEXT))
+    league.commit(league.governors[0].state(UpgradeReady("///--", "+.-")))
+    upgrade = LedgerReader(league.state.connection).head().upgrade
+    assert upgrade is not None
+    assert upgrade.ready == ()
+
+
+def test_a_league_whose_members_decided_stops_before_the_block_without_the_rules() -> None:
+    league = GovernedLeague()
+    league.decide(PlanUpgrade(12, NEXT))
+    while league.state.head.height < 11:
+        league.commit()
+    with pytest.raises(Fatal, match=NEXT) as ended:
+        league.commit()
+    assert ended.value.code is Code.UPGRADE_NEEDED
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,11 @@ CHANGES_MAX: Final = 16
 PARAM_VALUE_MAX: Final = 2**53 - 1
 DURATION_MAX_S: Final = 366 * 86_400
 
+HEIGHT_MAX: Final = 2**53 - 1
+RULESET_PATTERN: Final = "[a-z0-9-]{1,32}/[0-9]{1,4}"
+ENGINE_PATTERN: Final = r"v[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}"
+"""Of a version of CometBFT."""
+
 VotedStatus = Literal["active", "removed", "suspended"]
 
 
@@ -77,6 +82,17 @@ class ParamSet(LeagueChange, frozen=True, tag="param.set"):
     value: int
 
 
+class PlanUpgrade(LeagueChange, frozen=True, tag="upgrade.plan"):
+    """Judge by other rules, or need a newer engine, from a block on."""
+
+    height: int
+    """Of the first block under them; 0: nothing is planned any more."""
+    ruleset: str
+    """As `hansa-ledger/5`."""
+    engine: str = ""
+    """The oldest version of the engine that may run from then on, as `v0.40.0`; empty: any."""
+
+
 CHANGE_FORMS: Final[Mapping[str, StructForm[Any]]] = MappingProxyType(
     {
         "member.put": StructForm(
@@ -91,6 +107,11 @@ CHANGE_FORMS: Final[Mapping[str, StructForm[Any]]] = MappingProxyType(
             ParamSet, {"name": Text("[a-z0-9_]{1,64}"), "value": Integer(0, PARAM_VALUE_MAX)}
         ),
         "suspension": StructForm(Suspension, {"did": DID, "duration_s": Integer(1, DURATION_MAX_S)}),
+        "upgrade.plan": StructForm(
+            PlanUpgrade,
+            {"height": Integer(0, HEIGHT_MAX), "ruleset": Text(RULESET_PATTERN)},
+            {"engine": Text(ENGINE_PATTERN)},
+        ),
         "validator.power": StructForm(
             ValidatorPower, {"did": DID, "power": Integer(0, POWER_MAX)}, {"validator": PROOF}
         ),

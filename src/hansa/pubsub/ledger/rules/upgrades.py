@@ -24,6 +24,7 @@ import msgspec
 
 from hansa.core.closed_json import Integer, Text
 from hansa.core.closed_structs import StructForm
+from hansa.core.governance.changes import ENGINE_PATTERN, HEIGHT_MAX, RULESET_PATTERN
 from hansa.pubsub.ledger.commitments.app_hash import RULESET_3, RULESET_4
 from hansa.pubsub.ledger.state import Overlay, StateView
 
@@ -34,9 +35,6 @@ PLAN: Final = "plan"
 SWITCH: Final = b'{"kind":"switch","ruleset":"hansa-ledger/4"}'
 """The first transaction of the block from which on `hansa-ledger/4` judges instead of `hansa-ledger/3`."""
 
-RULESET_PATTERN: Final = "[a-z0-9-]{1,32}/[0-9]{1,4}"
-ENGINE_PATTERN: Final = r"v[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}"
-HEIGHT_MAX: Final = 2**53 - 1
 _NUMBERS: Final = re.compile("[0-9]+")
 
 

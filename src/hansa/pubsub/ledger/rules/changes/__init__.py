@@ -16,11 +16,13 @@ from hansa.pubsub.ledger.rules.changes.kind import ChangeKind
 from hansa.pubsub.ledger.rules.changes.member_put import MEMBER_PUT
 from hansa.pubsub.ledger.rules.changes.member_status import MEMBER_STATUS, SUSPENSION
 from hansa.pubsub.ledger.rules.changes.param_set import PARAM_SET
+from hansa.pubsub.ledger.rules.changes.upgrade_plan import UPGRADE_PLAN
 from hansa.pubsub.ledger.rules.changes.validator_power import VALIDATOR_POWER
 from hansa.pubsub.ledger.rules.governance.refusals import CHANGE
 
 CHANGE_KINDS: Final[Mapping[str, ChangeKind]] = {
-    kind.name: kind for kind in (MEMBER_PUT, MEMBER_STATUS, PARAM_SET, SUSPENSION, VALIDATOR_POWER)
+    kind.name: kind
+    for kind in (MEMBER_PUT, MEMBER_STATUS, PARAM_SET, SUSPENSION, UPGRADE_PLAN, VALIDATOR_POWER)
 }
 """By name."""
 assert CHANGE_KINDS.keys() <= CHANGE_FORMS.keys(), "a kind of change has a form"
