@@ -13,6 +13,8 @@
                                           what the members trust and allow       anybody
     GET  /trusted-issuers-registry/v4/issuers, /v5/issuers, …
                                           who may issue credentials              anybody
+    GET  /league/v1/genesis, …/bootstrap  what a newcomer begins with            anybody
+    GET  /league/v1/history/{number}      a segment of all events                anybody
     GET  /league/v1/light/{method}, …/blocks; POST /league/v1/light
                                           what light clients need of the engine  anybody
     GET  /league/v1/catalogue             what is public here, without content   anybody
@@ -42,6 +44,8 @@ from hansa.api.events import EventsApi
 from hansa.api.ledger import LedgerApi
 from hansa.api.light import LIGHT_PATH, LightApi, LightReads, NoEngine
 from hansa.api.members import MembersApi
+from hansa.api.newcomers.bootstrap import BOOTSTRAP_PATH, GENESIS_PATH, BootstrapApi, BootstrapSource
+from hansa.api.newcomers.history import HISTORY_PATH, HistoryApi, HistoryReads, NoHistory
 from hansa.api.references import DanglingReferences, ReferencesApi
 from hansa.api.replicas import ReplicasApi
 from hansa.api.trust.decisions import TrustApi
@@ -91,6 +95,10 @@ class LeagueContext(msgspec.Struct, frozen=True):
     """Types of which entities are published, by which names in queries are checked; empty: any name."""
     light: LightReads = NoEngine()
     """What light clients need of the engine."""
+    bootstrap: BootstrapSource = BootstrapSource()
+    """What newcomers need."""
+    history: HistoryReads = NoHistory()
+    """All events."""
 
 
 def _subscription_routes(api: SubscriptionsApi) -> list[Route]:
@@ -116,6 +124,7 @@ def routes(context: LeagueContext) -> list[Route]:
     members = MembersApi(registry, limits)
     ledger = LedgerApi(context.bus, registry, limits)
     light = LightApi(context.light, limits)
+    bootstrap = BootstrapApi(context.bootstrap, limits)
     catalogue = CatalogueApi(context.store, context.did, limits, context.distribution, context.types)
     references = ReferencesApi(context.dangling_references, context.authenticate, limits)
     trust = TrustApi(context.bus, context.clock, limits)
@@ -136,6 +145,9 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/ledger/inclusion/{position}", ledger.inclusion, methods=["GET"]),
         Route("/league/v1/ledger/consistency/{size}", ledger.consistency, methods=["GET"]),
         Route("/league/v1/ledger/claims/{key}", ledger.claims, methods=["GET"]),
+        Route(f"{HISTORY_PATH}/{{number}}", HistoryApi(context.history, limits).segment, methods=["GET"]),
+        Route(GENESIS_PATH, bootstrap.genesis, methods=["GET"]),
+        Route(BOOTSTRAP_PATH, bootstrap.bootstrap, methods=["GET"]),
         Route(LIGHT_PATH, light.rpc, methods=["POST"]),
         Route(f"{LIGHT_PATH}/blocks", light.blocks, methods=["GET"]),
         Route(f"{LIGHT_PATH}/{{method}}", light.call, methods=["GET"]),

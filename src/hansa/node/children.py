@@ -15,13 +15,14 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
 import structlog
 
 from hansa.core.clock import Clock
 from hansa.core.errors import EXIT_STATUS, Code, Fatal
 from hansa.core.http import HttpClient
 from hansa.core.members import Member
-from hansa.node.folder import LEDGER, LEDGER_STATE, LIGHT_BLOCKS
+from hansa.node.folder import GENESIS, HISTORY, LEDGER, LEDGER_STATE, LIGHT_BLOCKS, SNAPSHOTS, read_genesis
 from hansa.node.health import BlockProgress
 from hansa.node.membership.engine_refresh import EngineRefresh
 from hansa.node.settings.loading import Settings
@@ -36,6 +37,7 @@ from hansa.pubsub.engine import (
     EngineSettings,
     EngineWatch,
     Exit,
+    StateSync,
     Supervised,
     engine_build,
     engine_environment,
@@ -72,13 +74,17 @@ class Children:
         guard: ValidatorGuard,
         environment: Mapping[str, str],
         clock: Clock,
+        state_sync: StateSync | None = None,
     ) -> None:
         limits = settings.limits
+        self.genesis = genesis
         self._clock, self._engine_stall_s = clock, limits.engine_stall_s
         self._did, self._others = settings.did, others
         self.blocks = BlockProgress(clock, lambda: params().heartbeat_s)
         self.guard = guard
-        self._current: Callable[[], EngineSettings] = lambda: _engine_settings(settings, others(), params())
+        self._current: Callable[[], EngineSettings] = lambda: msgspec.structs.replace(
+            _engine_settings(settings, others(), params()), state_sync=state_sync
+        )
         self._applied: EngineSettings | None = None
         """Those that the engine was started with."""
 
@@ -95,7 +101,7 @@ class Children:
         )
         self.engine = supervised_engine(engine, clock, log, prepare=prepare)
         self.application = Supervised(
-            _application_spec(settings, environment),
+            _application_spec(settings, read_genesis(genesis, GENESIS).chain_id, environment),
             clock,
             log,
             json_relay(structlog.get_logger("hansa.ledger").bind(child="ledger")),
@@ -222,7 +228,7 @@ def _limits_of(settings: EngineSettings) -> tuple[int, ...]:
     )
 
 
-def _application_spec(settings: Settings, environment: Mapping[str, str]) -> ChildSpec:
+def _application_spec(settings: Settings, chain_id: str, environment: Mapping[str, str]) -> ChildSpec:
     command = (sys.executable, "-m", "hansa.pubsub.ledger")
     return ChildSpec(
         name="ledger",
@@ -234,6 +240,8 @@ def _application_spec(settings: Settings, environment: Mapping[str, str]) -> Chi
             *("--switch-height", str(settings.ledger_upgrade_height)),
             *("--retained-min-s", str(int(EVIDENCE_AGE_MAX.total_seconds()))),
             *("--light-blocks", LIGHT_BLOCKS.name),
+            *("--snapshots", SNAPSHOTS.name, "--chain-id", chain_id),
+            *("--history", HISTORY.name),
         ),
         folder=LEDGER,
         environment={**engine_environment(environment), "PYTHONPATH": os.pathsep.join(sys.path)},

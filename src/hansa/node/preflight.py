@@ -26,6 +26,7 @@ from hansa.node.folder import (
     read_card,
 )
 from hansa.node.folder.disk import free_bytes
+from hansa.node.joining.mark import read_joining
 from hansa.node.settings.loading import FILE_NAME, Settings
 from hansa.pubsub.engine import EngineKey, read_key, require_free_port
 from hansa.pubsub.ledger.genesis import LedgerParams
@@ -66,7 +67,7 @@ def known_as(
         Fatal: `Code.SETTINGS_INVALID`, when the card cannot be read.
     """
     in_league = [one for one in (*registered, *genesis.app_state.members) if one.did == did]
-    if in_league and not is_missing(folder / CARD):
+    if not is_missing(folder / CARD) and (in_league or read_joining(folder) is not None):
         card = read_card(folder / CARD).member
         in_league += [card] if card.did == did else []
     return tuple(in_league)

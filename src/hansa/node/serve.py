@@ -46,11 +46,12 @@ from hansa.node.http.server import (
     listening_socket,
     tune_interpreter,
 )
+from hansa.node.joining.beginning import state_sync_of
 from hansa.node.logs import configure_logs
 from hansa.node.outbound import OutboundClient
 from hansa.node.settings.loading import Settings, load_settings
 from hansa.node.wiring import Marketplace, assemble
-from hansa.pubsub.engine import engine_binary
+from hansa.pubsub.engine import StateSync, engine_binary
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import RegistryState
 
@@ -87,10 +88,10 @@ def _close_to_others() -> None:
 
 
 async def _serve(settings: Settings, shown: str, environment: Mapping[str, str], clock: Clock) -> None:
-    genesis, registry, key = await _preflight(settings, shown, clock)
+    genesis, registry, key, state_sync = await _preflight(settings, shown, clock)
     settings = with_ledger_limits(settings, registry.params)
     entropy = BufferedEntropy(os.urandom)
-    marketplace = await assemble(settings, genesis, registry, key, environment, clock, entropy)
+    marketplace = await assemble(settings, genesis, registry, key, environment, clock, entropy, state_sync)
     try:
         await _run(marketplace, settings, clock)
     finally:
@@ -98,8 +99,14 @@ async def _serve(settings: Settings, shown: str, environment: Mapping[str, str],
         log.info("stopped", name=settings.name)
 
 
-async def _preflight(settings: Settings, shown: str, clock: Clock) -> tuple[bytes, RegistryState, SigningKey]:
-    """Check whether it may start. Returns the genesis, the registry as far as it is known, and our key."""
+async def _preflight(
+    settings: Settings, shown: str, clock: Clock
+) -> tuple[bytes, RegistryState, SigningKey, StateSync | None]:
+    """Check whether it may start.
+
+    Returns the genesis, the registry as far as it is known, our key, and with what snapshots the ledger
+    begins.
+    """
     here, limits = Path(), settings.limits
     engine_binary()
     genesis, document = load_genesis(here)
@@ -118,9 +125,10 @@ async def _preflight(settings: Settings, shown: str, clock: Clock) -> tuple[byte
     try:
         others = [member for member in members if member.did != settings.did]
         await preflight.check_clock_by_members(http, others, clock, limits)
+        state_sync = await state_sync_of(here, http, clock)
     finally:
         await http.close()
-    return genesis, RegistryState(members, ledger.params or document.app_state.params), key
+    return genesis, RegistryState(members, ledger.params or document.app_state.params), key, state_sync
 
 
 def with_ledger_limits(settings: Settings, params: LedgerParams) -> Settings:

@@ -26,6 +26,7 @@ from hansa import __version__
 from hansa.api import LeagueContext
 from hansa.api import routes as league_routes
 from hansa.api.light import LightReads
+from hansa.api.newcomers.bootstrap import BootstrapSource
 from hansa.api.webhooks import LedgerNotifier, SubscriptionsApi, subscription_filter
 from hansa.business import BusinessApp
 from hansa.business.context import Context, Policies
@@ -54,11 +55,14 @@ from hansa.node.allowed_origins import ImportOrigins, ListenerOrigins, MemberOri
 from hansa.node.children import Children
 from hansa.node.folder import (
     GENESIS,
+    HISTORY,
     JOBS,
     LEDGER,
     LEDGER_STATE,
     LIGHT_BLOCKS,
+    NODE_KEY,
     SCHEMAS,
+    SNAPSHOTS,
     STORE,
     TOKEN_KEY,
     read_genesis,
@@ -70,6 +74,7 @@ from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.own_routes import OwnRoutes
 from hansa.node.http.traffic import Traffic
+from hansa.node.joining.history import HistoryFetcher
 from hansa.node.ledger_view import LedgerView
 from hansa.node.membership import OwnEndpoints, OwnKey
 from hansa.node.outbound import OutboundClient
@@ -79,10 +84,11 @@ from hansa.node.tasks import BackgroundTasks
 from hansa.node.validator.guard import ValidatorGuard
 from hansa.portal import PortalRoutes
 from hansa.pubsub.cometbft import CometBftBus
-from hansa.pubsub.engine import RPC_SOCKET, engine_build
+from hansa.pubsub.engine import RPC_SOCKET, StateSync, bracketed, engine_build, read_key
 from hansa.pubsub.ledger.reading import RegistryState
 from hansa.pubsub.ledger.rules.rulesets import RULESETS
 from hansa.pubsub.ledger.rules.upgrades import Release
+from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
 from hansa.pubsub.light.captured import CapturedBlocks
 from hansa.pubsub.light.service import LightService
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
@@ -160,11 +166,37 @@ def _own_registration(
     return own_key, endpoints
 
 
+def bootstrap_source(settings: Settings, genesis: bytes) -> BootstrapSource:
+    """What newcomers get of this marketplace."""
+    node_id = read_key(NODE_KEY).node_id
+    address = settings.p2p_external_address or f"{bracketed(settings.p2p_host)}:{settings.p2p_port}"
+    snapshots = SnapshotFolder(SNAPSHOTS)
+    return BootstrapSource(
+        genesis,
+        read_genesis(genesis, GENESIS).chain_id,
+        f"{node_id}@{address}",
+        lambda: tuple(one.manifest.height for one in snapshots.list()),
+    )
+
+
+def _history_fetcher(
+    bus: CometBftBus, http: HttpClient, registry: MemberRegistry, did: str, clock: Clock
+) -> HistoryFetcher:
+    """What fetches the history of a ledger that began with a snapshot, from the other members."""
+    others = partial(_other_endpoints, registry, did)
+    return HistoryFetcher(HISTORY, bus, http, others, clock, log)
+
+
+def _other_endpoints(registry: MemberRegistry, did: str) -> list[str]:
+    return [one.endpoint for one in registry.known() if one.did != did]
+
+
 def league_context(
     settings: Settings,
     context: Context,
     bus: CometBftBus,
     light: LightReads,
+    bootstrap: BootstrapSource,
     registry: MemberRegistry,
     caller_check: MemberCallerCheck,
     replication: Replication,
@@ -180,6 +212,8 @@ def league_context(
         store=context.store,
         bus=bus.for_strangers,
         light=light,
+        bootstrap=bootstrap,
+        history=bus.for_strangers,
         registry=registry,
         caller_check=caller_check,
         authenticate=context.authenticate,
@@ -375,7 +409,7 @@ class Marketplace:
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         children.add_tasks(self.tasks, self.bus, self.clients.to_members)
         for name, run in (
-            ("registry", registry.follow), ("light blocks", self.light.run), ("publisher", replication.publisher.run), ("follower", replication.follower.run),
+            ("registry", registry.follow), ("light blocks", self.light.run), ("history", _history_fetcher(self.bus, self.clients.to_members, registry, did, clock).run), ("publisher", replication.publisher.run), ("follower", replication.follower.run),
             ("retriever", replication.retriever.run), ("hub", hub.run), ("webhooks", webhooks.run), ("jobs", jobs.run), ("publication walk", replication.walk.run),
         ):  # fmt: skip
             self.tasks.add(name, run)
@@ -387,7 +421,10 @@ class Marketplace:
         )
         caller_check = MemberCallerCheck(did, endpoints.accepted, registry.known, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
-        league = league_context(settings, context, self.bus, self.light, registry, caller_check, replication)
+        league = league_context(
+            *(settings, context, self.bus, self.light, bootstrap_source(settings, children.genesis)),
+            *(registry, caller_check, replication),
+        )
         described = LeagueDescriptions(endpoint)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)
         caches = (
@@ -419,6 +456,7 @@ async def assemble(
     environment: Mapping[str, str],
     clock: Clock,
     entropy: Entropy,
+    state_sync: StateSync | None = None,
 ) -> Marketplace:
     """Put the marketplace of the working folder together.
 
@@ -433,7 +471,7 @@ async def assemble(
         return [member for member in registry.known() if member.did != settings.did]
 
     guard = ValidatorGuard(Path(), others, settings.name, clock, entropy, settings.limits, log)
-    children = Children(settings, genesis, others, lambda: bus.params, guard, environment, clock)
+    children = Children(settings, genesis, others, lambda: bus.params, guard, environment, clock, state_sync)
     models = load_models()
     plan = index_plan(models, settings.indexed_attributes)
     store = await SqliteStore.open(Path(STORE), clock, settings.limits, plan=plan)

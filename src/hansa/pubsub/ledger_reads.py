@@ -148,6 +148,25 @@ class LedgerReads(ABC):
             claims += await self._read(lambda reader, part=part: reader.claims(part))  # type: ignore[misc]
         return tuple(claims)
 
+    async def missing_events(self) -> tuple[int, int] | None:
+        """First and last position of the events that are not here yet; None when all are.
+
+        Raises:
+            Unavailable: The state cannot be read now.
+        """
+        self._check_open()
+        return await self._read(LedgerReader.missing)
+
+    async def history_segment(self, number: int) -> bytes:
+        """A segment of the history as it travels (`hansa.pubsub.ledger.history.segment`).
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+            Unavailable: It cannot be read now.
+        """
+        self._check_open()
+        return await self._read(lambda reader: reader.history_segment(number))
+
     async def inclusion_proof(self, position: int) -> InclusionProof:
         """That an event is on the ledger. See `BusReads.inclusion_proof`."""
         self._check_open()

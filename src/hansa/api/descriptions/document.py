@@ -130,6 +130,9 @@ PARAMETERS: Final[Mapping[str, Part]] = {
         {"enum": ["commit", "consensus_params", "status", "validators"]},
         "path",
     ),
+    "number": _parameter(
+        "number", "Number of the segment, from 0.", {"type": "integer", "minimum": 0}, "path"
+    ),
     "page": _parameter("page", "Page of the validators, from 1.", {"type": "integer", "minimum": 1}),
     "per_page": _parameter(
         "per_page", "Validators on a page, 100 at most.", {"type": "integer", "minimum": 1}

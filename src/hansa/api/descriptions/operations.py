@@ -10,6 +10,8 @@ from hansa.api.descriptions.subscription_operations import SUBSCRIPTION_OPERATIO
 from hansa.api.descriptions.trust_operations import TRUST_OPERATIONS
 from hansa.api.events import CLOUD_EVENTS, CloudEvent, EventsPage
 from hansa.api.ledger import LedgerReport
+from hansa.api.newcomers.bootstrap import Bootstrap
+from hansa.api.newcomers.history import OCTETS
 from hansa.api.references import UnresolvedReferences
 from hansa.api.replicas import ResyncRequest, RetryRequest, RetryResponse
 from hansa.core.events import ENTITIES_PATH
@@ -76,6 +78,34 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         },
         _OF_THE_LEDGER,
         parameters=(*_FILTERS, "Last-Event-ID"),
+    ),
+    Operation(
+        "retrieveHistory",
+        "/league/v1/history/{number}",
+        "Read a segment of the history",
+        "Returns 4,096 events with their signed batches, compressed (zlib), for members that began with a snapshot. A full "
+        "segment never changes.",
+        {200: Answer("The segment.", media_types=(OCTETS,))},
+        (*_OF_THE_LEDGER, 404),
+        parameters=("number",),
+    ),
+    Operation(
+        "retrieveGenesis",
+        "/league/v1/genesis",
+        "Read the genesis",
+        "Returns how the ledger begins, byte for byte as every member has it. Compare its SHA-256 with what other members "
+        "say, by other means.",
+        {200: Answer("The genesis document.", (dict[str, Any],))},
+        _OF_THE_LEDGER,
+    ),
+    Operation(
+        "retrieveBootstrap",
+        "/league/v1/bootstrap",
+        "Read what a newcomer needs",
+        "Returns the league's chain id, the SHA-256 of the genesis, the address of this member's engine, and the heights "
+        "of the snapshots that it offers.",
+        {200: Answer("Where to begin.", (Bootstrap,))},
+        _OF_THE_LEDGER,
     ),
     Operation(
         "callLight",

@@ -31,6 +31,7 @@ from hansa.node.folder.genesis import (
 from hansa.node.folder.layout import (
     CARD,
     GENESIS,
+    HISTORY,
     JOBS,
     LEDGER,
     LEDGER_STATE,
@@ -42,6 +43,7 @@ from hansa.node.folder.layout import (
     OBSERVING,
     ROTATION,
     SCHEMAS,
+    SNAPSHOTS,
     STORE,
     TOKEN,
     TOKEN_KEY,
@@ -55,6 +57,7 @@ from hansa.node.folder.rotation import finish_rotation, rotate_token_key
 __all__ = [
     "CARD",
     "GENESIS",
+    "HISTORY",
     "JOBS",
     "LEDGER",
     "LEDGER_STATE",
@@ -66,6 +69,7 @@ __all__ = [
     "OBSERVING",
     "ROTATION",
     "SCHEMAS",
+    "SNAPSHOTS",
     "STORE",
     "TOKEN",
     "TOKEN_KEY",

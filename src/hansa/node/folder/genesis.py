@@ -125,7 +125,7 @@ def install_genesis(folder: Path, genesis: bytes, peers: Iterable[str]) -> None:
             "found the league with its card, and bring the catalogue there by export and import.",
         )
     others = tuple(sorted({peer for peer in peers if peer != card.p2p_address}))
-    _set_peers(folder / FILE_NAME, others)
+    set_peers(folder / FILE_NAME, others)
     write_file(folder / GENESIS, genesis)
 
 
@@ -164,7 +164,7 @@ def load_genesis(folder: Path) -> tuple[bytes, GenesisDocument]:
     return content, read_genesis(content, path)
 
 
-def _set_peers(file: Path, peers: tuple[str, ...]) -> None:
+def set_peers(file: Path, peers: tuple[str, ...]) -> None:
     """Set `persistent_peers` in a settings file and leave the rest as it is, comments too."""
     text = file.read_text(encoding="utf-8")
     line = f"persistent_peers = {toml_value(peers)}\n"

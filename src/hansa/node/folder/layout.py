@@ -23,6 +23,10 @@ LEDGER: Final = Path("ledger")
 LEDGER_STATE: Final = LEDGER / "state.db"
 LIGHT_BLOCKS: Final = LEDGER / "light.db"
 """Headers, commits and validators of the heights that changed the state."""
+SNAPSHOTS: Final = LEDGER / "snapshots"
+"""Snapshots of the ledger, for newcomers."""
+HISTORY: Final = LEDGER / "history"
+"""Segments of the history on their way to the ledger application."""
 LOCK: Final = Path("lock")
 OBSERVING: Final = Path("observing.json")
 """There while the validator must not sign."""

@@ -11,7 +11,15 @@ from hansa.pubsub.engine.genesis import (
     GenesisValidator,
     genesis_document,
 )
-from hansa.pubsub.engine.home import ABCI_SOCKET, RPC_SOCKET, EngineSettings, Home, write_home
+from hansa.pubsub.engine.home import (
+    ABCI_SOCKET,
+    RPC_SOCKET,
+    EngineSettings,
+    Home,
+    StateSync,
+    bracketed,
+    write_home,
+)
 from hansa.pubsub.engine.keys import EngineKey, address_of, read_key
 from hansa.pubsub.engine.node import engine_environment, engine_spec, supervised_engine
 from hansa.pubsub.engine.ports import free_port, free_ports, require_free_port
@@ -58,8 +66,10 @@ __all__ = [
     "LineRelay",
     "SigningState",
     "SocketFolder",
+    "StateSync",
     "Supervised",
     "address_of",
+    "bracketed",
     "engine_binary",
     "engine_build",
     "engine_environment",

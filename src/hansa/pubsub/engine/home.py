@@ -48,6 +48,24 @@ LOG_LEVEL: Final = "main:info,p2p:error,*:error"
 """At `info` a busy engine writes a dozen lines for every block."""
 
 
+DISCOVERY_S: Final = 5.0
+"""How long an engine looks for snapshots before it takes the newest; CometBFT accepts no shorter time."""
+CHUNK_TIMEOUT_S: Final = 10.0
+
+
+class StateSync(msgspec.Struct, frozen=True):
+    """From what an engine without blocks begins, instead of from the genesis."""
+
+    servers: tuple[str, ...]
+    """Addresses of light proxies, two at least: the first serves, the others are witnesses."""
+    height: int
+    """Of a trusted block."""
+    hash: str
+    """Of its header; hex, upper case."""
+    trust_period_s: int
+    """How old it may be."""
+
+
 class EngineSettings(msgspec.Struct, frozen=True):
     """What distinguishes one member's engine from another's, and its limits."""
 
@@ -87,6 +105,9 @@ class EngineSettings(msgspec.Struct, frozen=True):
     vote_timeout_s: float = 0.3
     """How long to wait for the remaining votes once more than 2/3 have voted without agreeing."""
     vote_timeout_step_s: float = 0.3
+
+    state_sync: StateSync | None = None
+    """None: blocks are fetched from the first on."""
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -206,8 +227,24 @@ def configuration(settings: EngineSettings, *, is_observing: bool = False) -> di
             "create_empty_blocks_interval": duration(settings.heartbeat_s),
             "peer_gossip_sleep_duration": "5ms",
         },
+        "statesync": _state_sync(settings.state_sync),
         # Nothing queries the engine for transactions by attribute: the application has the index.
         "tx_index": {"indexer": "null"},
+    }
+
+
+def _state_sync(state_sync: StateSync | None) -> dict[str, Any]:
+    """The table `statesync`. An engine that has blocks goes on from them, whatever it says."""
+    if state_sync is None:
+        return {"enable": False}
+    return {
+        "enable": True,
+        "rpc_servers": ",".join(state_sync.servers),
+        "trust_height": state_sync.height,
+        "trust_hash": state_sync.hash,
+        "trust_period": duration(state_sync.trust_period_s),
+        "discovery_time": duration(DISCOVERY_S),
+        "chunk_request_timeout": duration(CHUNK_TIMEOUT_S),
     }
 
 

@@ -18,6 +18,7 @@ from hansa.core.errors import HansaError
 from hansa.core.files import restrict_new_files
 from hansa.pubsub.ledger.abci import AbciServer
 from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.history.worker import HistoryWorker
 from hansa.pubsub.ledger.methods import AbciMethods
 from hansa.pubsub.ledger.pruning import PruningRules
 from hansa.pubsub.ledger.snapshots.service import snapshot_service
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--light-blocks", type=Path, default=None, help="the file of light blocks; no other block is removed"
     )
     parser.add_argument("--snapshots", type=Path, help="the folder for snapshots; without it none are taken")
+    parser.add_argument("--history", type=Path, help="the folder where segments of the history come")
     parser.add_argument("--chain-id", default="", help="of the league; needed for snapshots")
     options = parser.parse_args(arguments)
     restrict_new_files()
@@ -78,12 +80,20 @@ async def _serve(options: argparse.Namespace, logger: FilteringBoundLogger) -> N
         pruning = PruningRules(options.blocks_retained, options.retained_min_s, options.light_blocks)
         methods = AbciMethods(application, SystemClock(), logger, pruning)
         serving = asyncio.create_task(AbciServer(methods, logger).serve(options.socket))
+        tasks = {serving}
+        if options.history is not None:
+            worker = HistoryWorker(state, options.history, SystemClock(), logger)
+            tasks.add(asyncio.create_task(worker.run()))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, serving.cancel)
-        await asyncio.wait({serving})
-        if not serving.cancelled():
-            serving.result()
+        ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            task.cancel()
+        await asyncio.wait(tasks)
+        for task in ended:
+            if not task.cancelled():
+                task.result()
     finally:
         if snapshots is not None:
             snapshots.close()

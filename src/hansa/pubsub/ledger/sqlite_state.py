@@ -237,7 +237,7 @@ class SqliteState:
                 issuers = self._write_events(effects)
             self._tables.write(effects.trees)
             self.connection.execute(_WRITE_HEAD, _head_row(effects.head, effects.trees.sections))
-        self._copy_log()
+        self.copy_log()
         self._head = effects.head
         self.trees.apply(effects.trees)
         self._issuer_states |= {issuer.did: issuer for issuer in effects.issuers}
@@ -254,7 +254,7 @@ class SqliteState:
             changed = self._members | {member.did: member for member in effects.members}
             self._members = {did: changed[did] for did in sorted(changed)}
 
-    def _copy_log(self) -> None:
+    def copy_log(self) -> None:
         """Copy the write-ahead log into the database when it is long, so that it begins anew.
 
         It does so by itself once nobody reads what is in it. Beside readers whose transactions overlap all
@@ -355,7 +355,7 @@ class SqliteState:
             )
         self.connection.pragma("journal_mode", "wal")
         self.connection.pragma("synchronous", "full")
-        self.connection.pragma("wal_autocheckpoint", 0)  # `_copy_log` does it
+        self.connection.pragma("wal_autocheckpoint", 0)  # `copy_log` does it
         self.connection.pragma("temp_store", "memory")
         if 0 < version < SCHEMA_VERSION:
             with self.connection:

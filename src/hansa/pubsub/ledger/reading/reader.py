@@ -39,11 +39,13 @@ from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, bucket_of, 
 from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
 from hansa.pubsub.ledger.commitments.tiles import TreeMissing
 from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
+from hansa.pubsub.ledger.reading.history import history_segment, missing_events, visible_events
 from hansa.pubsub.ledger.reading.proofs import ProofReader
 from hansa.pubsub.ledger.reading.search import EventSearch, check_keys
 from hansa.pubsub.ledger.reading.times import time_text
 from hansa.pubsub.ledger.rules import upgrades
 from hansa.pubsub.ledger.storage.compact import register_functions
+from hansa.pubsub.ledger.storage.schema import MissingRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 
@@ -222,6 +224,16 @@ class LedgerReader:
         with self._snapshot():
             return dict(self._tables.records(section))
 
+    def missing(self) -> MissingRow | None:
+        """Which events are not here yet, of a ledger that began with a snapshot; None when all are."""
+        with self._snapshot():
+            return missing_events(self._connection)
+
+    def history_segment(self, number: int) -> bytes:
+        """A segment of the history. See `hansa.pubsub.ledger.reading.history`."""
+        with self._snapshot() as head:
+            return history_segment(self._connection, head.events, number)
+
     def inclusion_proof(self, position: int) -> InclusionProof:
         """That an event is on the ledger. See `ProofReader.inclusion`."""
         with self._proofs() as proofs:
@@ -292,11 +304,12 @@ class LedgerReader:
             raise Refused(Code.INVALID, "after is 0 or more, limit 1 or more.")
         with self._snapshot() as head:
             search = EventSearch(self._connection, filter, self._parameters(head), self._check)
-            matches = search.after(after, head.events, min(limit, EVENTS_MAX))
+            events = visible_events(self._connection, head.events)
+            matches = search.after(after, events, min(limit, EVENTS_MAX))
             rows, batches = self._rows(matches.positions, with_proofs=with_proofs)
         is_whole = len(rows) == len(matches.positions)
         scanned_to = matches.scanned_to if is_whole else rows[-1].position
-        return EventPage(self._committed(rows, batches), scanned_to, last_position=head.events)
+        return EventPage(self._committed(rows, batches), scanned_to, last_position=events)
 
     def _parameters(self, head: _HeadRow) -> LedgerParams:
         parameters = _sections(head).content("parameters")

@@ -1,0 +1,49 @@
+"""What a newcomer signs: that it wants to be a member, and that it has the keys it names."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from joserfc.jwk import OKPKey
+
+from hansa.core.governance.possession import CANDIDACY, Candidacy, prove_possession
+from hansa.core.keys import SigningKey
+from hansa.node.folder import MEMBER_KEY, NODE_KEY, VALIDATOR_KEY, MemberCard
+from hansa.pubsub.engine import EngineKey, read_key
+
+
+def candidacy_of(folder: Path, card: MemberCard, league: str, signed_at_s: int) -> str:
+    """The candidacy of the marketplace in a folder, as a compact JWS.
+
+    Args:
+        folder: With its keys.
+        card: What it says about itself; without voting power it runs no validator.
+        league: Identifier of the league.
+        signed_at_s: The claimed signing time, seconds since 1970.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when a key cannot be read.
+    """
+    did, key = card.member.did, SigningKey.load(folder / MEMBER_KEY)
+    node = _signing_key(read_key(folder / NODE_KEY))
+    validator = ""
+    if card.member.validator_key:
+        owner = _signing_key(read_key(folder / VALIDATOR_KEY))
+        validator = prove_possession(owner, did, league, "validator", signed_at_s)
+    candidacy = Candidacy(
+        did,
+        card.member.endpoint,
+        (prove_possession(key, did, league, "signing", signed_at_s),),
+        league,
+        card.member.name,
+        (prove_possession(node, did, league, "node", signed_at_s),),
+        validator,
+    )
+    return CANDIDACY.sign(candidacy, key, signed_at_s)
+
+
+def _signing_key(key: EngineKey) -> SigningKey:
+    """A key of the engine, to sign a proof of its possession with."""
+    x, d = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (key.public, key.seed))
+    return SigningKey(OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": x, "d": d}))

@@ -1,0 +1,79 @@
+"""A member that begins long after the others: with their snapshot, or with their blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from hansa.core.clock import rfc3339
+from hansa.node.joining.inquiry import LeagueReport, inquire
+from hansa.node.joining.mark import Joining, write_joining
+from hansa.node.outbound import OutboundClient
+from tests.league.harness import CLOCK, OFFERINGS, SERVE, League, RunningMember, league, wait_until
+
+pytestmark = pytest.mark.league
+
+SYNC_TIMEOUT_S = 90.0
+FREQUENT = (sys.executable, "-m", "tests.league.frequent_snapshots", "serve")
+
+
+async def report_of(*members: RunningMember) -> LeagueReport:
+    async def is_any(_: str) -> bool:
+        return True
+
+    http = OutboundClient(is_any, allow_private_networks=True)
+    try:
+        return await inquire(http, [member.url for member in members])
+    finally:
+        await http.close()
+
+
+async def mark(newcomer: RunningMember, *members: RunningMember) -> LeagueReport:
+    report = await report_of(*members)
+    endpoints = tuple(member.url for member in members)
+    joining = Joining(rfc3339(CLOCK.now()), endpoints, report.trusted_height, report.trusted_hash)
+    write_joining(newcomer.folder, joining)
+    return report
+
+
+async def test_members_report_the_same_league(tmp_path: Path) -> None:
+    async with league(tmp_path / "league", 3) as made:
+        report = await report_of(made[0])
+        genesis = (made[1].folder / "genesis.json").read_bytes()
+        assert report.genesis == genesis
+        assert report.fingerprint == hashlib.sha256(genesis).hexdigest()
+        assert len(report.confirmed_by) == 3
+        assert not report.contradicted_by
+        assert len(report.peers) == 3
+
+
+@pytest.mark.parametrize("begins_with", ["blocks", "a snapshot"])
+async def test_a_member_that_begins_late_follows_everything_and_votes(
+    tmp_path: Path, begins_with: str
+) -> None:
+    command = FREQUENT if begins_with == "a snapshot" else SERVE
+    async with league(tmp_path / "league", 4, is_started=False) as made:
+        early, late = League(made.members[:3]), made[3]
+        for member in early.members:
+            await member.start(command=command)
+        for member in early.members:
+            await member.wait_until_ready()
+        offerings = []
+        while (await made[0].status())["height"] < 8:
+            offerings.append(await made[0].create_offering())
+            await early.wait_until_visible(f"{OFFERINGS}/{offerings[-1]}")
+        await mark(late, *early.members)
+        await late.start(command=command)
+        await late.wait_until_ready()
+        await made.wait_until_visible(f"{OFFERINGS}/{offerings[0]}", SYNC_TIMEOUT_S)
+        await made.wait_until_visible(f"{OFFERINGS}/{offerings[-1]}", SYNC_TIMEOUT_S)
+        log = late.log.read_text()
+        assert ("snapshot_restored" in log) is (begins_with == "a snapshot")
+        await early[2].stop()  # three of four are needed: the newcomer has to vote
+        last = await early[0].create_offering()
+        await wait_until(
+            lambda: late.has(f"{OFFERINGS}/{last}"), "the newcomer votes", SYNC_TIMEOUT_S, made.members
+        )
