@@ -48,14 +48,6 @@ class Ratchet(msgspec.Struct, frozen=True):
 EXEMPTIONS: Final = (
     Exemption("sleep", "src/hansa/core/clock.py", "this is the clock that everyone else is handed"),
     Exemption("clock", "src/hansa/core/clock.py", "this is the clock that everyone else is handed"),
-    *(
-        Exemption("unused-definition", path, "the changes that members vote on will use it")
-        for path in (
-            "src/hansa/core/trust/certificates.py",
-            "src/hansa/core/trust/issuers.py",
-            "src/hansa/pubsub/ledger/rules/certificates.py",
-        )
-    ),
     Exemption(
         "exit",
         "src/hansa/pubsub/engine/process.py",

@@ -11,18 +11,25 @@ from typing import Final
 from hansa.core.governance.changes import CHANGE_FORMS
 from hansa.core.governance.forms import LeagueChange
 from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.rules.changes.anchors import ANCHOR_PUT, ANCHOR_REMOVE, CERTIFICATE_REVOKE
 from hansa.pubsub.ledger.rules.changes.elements import ElementsView
 from hansa.pubsub.ledger.rules.changes.kind import ChangeKind
 from hansa.pubsub.ledger.rules.changes.member_put import MEMBER_PUT
 from hansa.pubsub.ledger.rules.changes.member_status import MEMBER_STATUS, SUSPENSION
 from hansa.pubsub.ledger.rules.changes.param_set import PARAM_SET
+from hansa.pubsub.ledger.rules.changes.policy_set import POLICY_SET
+from hansa.pubsub.ledger.rules.changes.trusted_issuers import ISSUER_PUT, ISSUER_REMOVE
 from hansa.pubsub.ledger.rules.changes.upgrade_plan import UPGRADE_PLAN
 from hansa.pubsub.ledger.rules.changes.validator_power import VALIDATOR_POWER
 from hansa.pubsub.ledger.rules.governance.refusals import CHANGE
 
 CHANGE_KINDS: Final[Mapping[str, ChangeKind]] = {
     kind.name: kind
-    for kind in (MEMBER_PUT, MEMBER_STATUS, PARAM_SET, SUSPENSION, UPGRADE_PLAN, VALIDATOR_POWER)
+    for kind in (
+        *(ANCHOR_PUT, ANCHOR_REMOVE, CERTIFICATE_REVOKE),
+        *(ISSUER_PUT, ISSUER_REMOVE),
+        *(MEMBER_PUT, MEMBER_STATUS, PARAM_SET, POLICY_SET, SUSPENSION, UPGRADE_PLAN, VALIDATOR_POWER),
+    )
 }
 """By name."""
 assert CHANGE_KINDS.keys() <= CHANGE_FORMS.keys(), "a kind of change has a form"
