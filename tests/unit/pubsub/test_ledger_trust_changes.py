@@ -137,7 +137,7 @@ def test_keys_of_a_removed_anchor_stay_or_are_revoked_as_the_members_decide() ->
         certify(state, members[1].did, members[1].keys[0], "f" * 64)
         certify(state, members[2].did, members[2].keys[0], "f" * 64)
         certify(state, members[3].did, members[3].keys[0], "f" * 64)
-        change = AnchorRemove(ANCHOR, keys)  # type: ignore[arg-type]
+        change = AnchorRemove(ANCHOR, keys)
         text = describe_change(state, change)
         assert members[0].did in text
         assert members[1].did not in text

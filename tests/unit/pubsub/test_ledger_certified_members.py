@@ -1,0 +1,181 @@
+"""A legal person joins a league, renews its certificate, lets it expire, and is revoked: by votes and statements."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc.jwk import ECKey
+
+from hansa.core.batches import BatchSigner
+from hansa.core.canonical import hashlink
+from hansa.core.events import EntityVersion, LifecycleEvent, encode_event, event_id, event_time
+from hansa.core.governance.changes import MemberPut, ParamSet
+from hansa.core.governance.possession import prove_possession
+from hansa.core.governance.statements import KeyRotate
+from hansa.core.identifiers import entity_key
+from hansa.core.keys import SigningKey
+from hansa.core.trust.certificates import certificate_text
+from hansa.core.trust.changes import AnchorPut, AnchorRemove, CertificateRevoke
+from hansa.pubsub.ledger.rules.certificates import (
+    CERTIFICATE,
+    CERTIFICATE_MISSING,
+    EXPIRED,
+    REVOKED,
+    certificate_of,
+)
+from hansa.pubsub.ledger.rules.events import encode_events
+from hansa.pubsub.ledger.rules.propose import encode_proposal
+from tests.support.certificates import ORGANIZATION, Issued, authority, new_key, seal
+from tests.support.governed import CLOCK, TIME_MS, GovernedLeague, Governor
+
+DID = f"did:elsi:{ORGANIZATION}"
+BEGIN, END = CLOCK.now() - timedelta(days=30), CLOCK.now() + timedelta(days=300)
+ROOT = authority(begin=BEGIN, end=END)
+PUT_ROOT = AnchorPut(certificate_text(ROOT.der))
+
+
+class LegalPerson(Governor):
+    """A candidate with a did:elsi and certified keys."""
+
+    def __init__(self, league: str, did: str = DID, name: str = "goodair") -> None:
+        super().__init__(name, league)
+        self.did = did
+        self.use_new_key()
+        self._versions = 0
+        self.batch_seq = 0
+
+    def use_new_key(self) -> None:
+        self.private = new_key()
+        pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self.key = SigningKey(ECKey.import_key(pem))
+
+    def certificate(self, issuer: Issued | None = ROOT, **options: Any) -> Issued:
+        return seal(issuer, **{"key": self.private, "begin": BEGIN, "end": END} | options)
+
+    def proof(self, *chain: Issued) -> str:
+        texts = tuple(certificate_text(one.der) for one in chain)
+        return prove_possession(self.key, self.did, self.league, "signing", TIME_MS // 1000, texts)
+
+    def put(self, *chain: Issued) -> MemberPut:
+        return MemberPut(self.candidacy(keys=(self.proof(*chain),)))
+
+    def batch(self, league: GovernedLeague) -> bytes:
+        self._versions += 1
+        entity = EntityVersion(entity_key(self.did, str(self._versions)), "Category", 1)
+        time = event_time(CLOCK.now() + timedelta(milliseconds=league.time_ms - TIME_MS))
+        link = hashlink(b"%d" % self._versions)
+        event = LifecycleEvent(
+            event_id(self.did, entity, time), "categoryCreateEvent", time, self.did, entity, link
+        )
+        self.batch_seq += 1
+        contents = [encode_event(event)]
+        return encode_events(BatchSigner(self.key, self.did, CLOCK).sign(contents, self.batch_seq), contents)
+
+
+def attempt(league: GovernedLeague, change: MemberPut) -> int:
+    """The result code of a proposal to admit somebody."""
+    return league.numbers(encode_proposal(league.proposal(league.governors[0], change)))[0]
+
+
+def joined(**options: Any) -> tuple[GovernedLeague, LegalPerson]:
+    """A league with a legal person as its fifth member."""
+    league = GovernedLeague()
+    person = LegalPerson(league.league)
+    assert league.decide(PUT_ROOT) == "passed"
+    assert league.decide(person.put(person.certificate(**options))) == "passed"
+    return league, person
+
+
+def test_a_legal_person_is_admitted_under_an_anchor_that_was_voted_for_and_publishes() -> None:
+    league, person = joined()
+    certificate = certificate_of(league.state, DID, person.key.kid)
+    assert certificate is not None
+    assert league.numbers(person.batch(league)) == [0]
+
+
+def test_nobody_is_admitted_in_a_legal_person_s_name() -> None:
+    league = GovernedLeague()
+    person = LegalPerson(league.league)
+    assert attempt(league, person.put(person.certificate())) == CERTIFICATE.number, "no anchor yet"
+    assert league.decide(PUT_ROOT) == "passed"
+    impostor = authority(begin=BEGIN, end=END)
+    chains: tuple[tuple[Issued, ...], ...] = (
+        (person.certificate(None),),
+        (person.certificate(impostor),),
+        (person.certificate(impostor), impostor),
+        (person.certificate(organization_identifier="VATES-87654321"),),
+        (person.certificate(key=new_key()),),
+        (person.certificate(end=CLOCK.now() - timedelta(seconds=1)),),
+        (person.certificate(begin=CLOCK.now() + timedelta(days=1)),),
+    )
+    for chain in chains:
+        assert attempt(league, person.put(*chain)) == CERTIFICATE.number
+    assert attempt(league, person.put()) == CERTIFICATE_MISSING.number
+    assert league.state.member(DID) is None
+    assert league.decide(ParamSet("elsi_certificate_required", 0)) == "passed"
+    assert league.decide(person.put()) == "passed"
+
+
+def test_a_certificate_that_expires_while_its_proposal_is_open_admits_nobody() -> None:
+    league = GovernedLeague()
+    person = LegalPerson(league.league)
+    assert league.decide(PUT_ROOT) == "passed"
+    leaf = person.certificate(end=CLOCK.now() + timedelta(minutes=10))
+    name = league.propose(league.governors[0], person.put(leaf))
+    league.commit(seconds=3600)
+    for voter in league.governors:
+        if league.outcome(name) == "open":
+            league.commit(voter.vote(name))
+    assert league.outcome(name) != "passed"
+    assert league.state.member(DID) is None
+
+
+def test_an_expired_key_publishes_nothing_and_still_renews_itself() -> None:
+    league, person = joined(end=CLOCK.now() + timedelta(minutes=10))
+    assert league.numbers(person.batch(league)) == [0]
+    league.commit(seconds=3600)
+    assert league.numbers(person.batch(league)) == [EXPIRED.number]
+    renewed = KeyRotate(person.proof(person.certificate(serial=78)))
+    assert league.numbers(person.state(renewed)) == [0]
+    assert league.numbers(person.batch(league)) == [0]
+
+
+def test_a_key_is_rotated_to_one_with_a_certificate_and_to_no_other() -> None:
+    league, person = joined()
+    old = person.key
+    person.use_new_key()
+    bare = KeyRotate(person.proof(), replaces=old.kid)
+    assert league.numbers(person.state(bare, old)) == [CERTIFICATE_MISSING.number]
+    assert league.numbers(
+        person.state(KeyRotate(person.proof(person.certificate(None)), replaces=old.kid), old)
+    ) == [CERTIFICATE.number]
+    rotated = KeyRotate(person.proof(person.certificate(serial=79)), replaces=old.kid)
+    assert league.numbers(person.state(rotated, old)) == [0]
+    assert league.numbers(person.batch(league)) == [0]
+    assert certificate_of(league.state, DID, old.kid) is None
+    assert certificate_of(league.state, DID, person.key.kid) is not None
+
+
+def test_a_revoked_key_signs_neither_events_nor_statements_and_comes_never_back() -> None:
+    league, person = joined()
+    assert league.decide(CertificateRevoke(DID, person.key.kid)) == "passed"
+    assert league.numbers(person.batch(league)) == [REVOKED.number]
+    renewed = KeyRotate(person.proof(person.certificate(serial=78)))
+    assert league.numbers(person.state(renewed)) == [REVOKED.number]
+    assert attempt(league, person.put(person.certificate(serial=79))) == REVOKED.number
+    person.use_new_key()
+    assert league.decide(person.put(person.certificate(serial=80))) == "passed"
+    assert league.numbers(person.batch(league)) == [0]
+
+
+def test_an_anchor_that_is_removed_certifies_nobody_more() -> None:
+    league, person = joined()
+    anchor = certificate_of(league.state, DID, person.key.kid)
+    assert anchor is not None
+    assert league.decide(AnchorRemove(anchor.anchor, "keep")) == "passed"
+    assert league.numbers(person.batch(league)) == [0]
+    another = LegalPerson(league.league, "did:elsi:VATES-2", "another")
+    leaf = another.certificate(organization_identifier="VATES-2")
+    assert attempt(league, another.put(leaf)) == CERTIFICATE.number
