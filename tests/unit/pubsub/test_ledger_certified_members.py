@@ -1,4 +1,4 @@
-"""A legal person joins a league, renews its certificate, lets it expire, and is revoked: by votes and statements."""
+"""A legal person joins a league, renews its certificate, lets it expire, and is revoked."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def certificate_bytes(text: str) -> bytes:
         raw = base64.b64decode(text, validate=True)
     except ValueError:
         raw = b""
-    if not raw or base64.b64encode(raw) != text.encode("utf-8", "replace"):
+    if not raw or certificate_text(raw) != text:
         raise Refused(Code.CERTIFICATE_INVALID, "A certificate is not the base64 form of its DER.")
     return raw
 
