@@ -11,6 +11,7 @@ from hansa.core.governance.possession import CANDIDACY, Candidacy, prove_possess
 from hansa.core.keys import SigningKey
 from hansa.node.folder import MEMBER_KEY, NODE_KEY, VALIDATOR_KEY, MemberCard
 from hansa.pubsub.engine import EngineKey, read_key
+from hansa.pubsub.engine.keys import SEED_SIZE_BYTES
 
 
 def candidacy_of(folder: Path, card: MemberCard, league: str, signed_at_s: int) -> str:
@@ -44,6 +45,10 @@ def candidacy_of(folder: Path, card: MemberCard, league: str, signed_at_s: int) 
 
 
 def _signing_key(key: EngineKey) -> SigningKey:
-    """A key of the engine, to sign a proof of its possession with."""
-    x, d = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (key.public, key.seed))
+    """An Ed25519 key of the engine, to sign a proof of its possession with."""
+    assert key.key_type == "ed25519", "possession of other keys is not proved"
+    x, d = (
+        base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+        for part in (key.public, key.private[:SEED_SIZE_BYTES])
+    )
     return SigningKey(OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": x, "d": d}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +18,7 @@ from hansa.node.joining.inquiry import LeagueReport
 from hansa.node.joining.mark import Joining, write_joining
 from hansa.node.settings.loading import FILE_NAME
 from hansa.node.settings.schema import Value
-from hansa.pubsub.ledger.state import genesis_effects
+from hansa.pubsub.ledger.rules.governance.founding import league_of_genesis
 from hansa.pubsub.light.rpc_form import time_ns_of
 
 CANDIDACY_FILE: Final = Path("candidacy.jws")
@@ -38,8 +37,7 @@ def league_of(document: GenesisDocument) -> str:
     """The identifier of the league of a genesis, which governance is signed for."""
     powers = {one.public_key: int(one.power) for one in document.validators}
     time_ms = time_ns_of(document.genesis_time) // _NS_PER_MS
-    app_hash = genesis_effects(document.app_state, time_ms, powers).head.app_hash
-    return hashlib.sha256(b"hansa-league\x00%d\x00%b" % (time_ms, app_hash)).hexdigest()
+    return league_of_genesis(document.app_state, time_ms, powers)
 
 
 def join_league(
