@@ -104,15 +104,17 @@ def parameters_of(path: str, ids: dict[str, str]) -> dict[str, str]:
 
 def prepared(api: Api, case: Case[Any], token: str | None) -> requests.PreparedRequest:
     """The request as it goes over the wire."""
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    kwargs = case.as_transport_kwargs(base_url=ENDPOINT + api.base_path.rstrip("/"), headers=headers)
-    return requests.Request(
+    kwargs = case.as_transport_kwargs(base_url=ENDPOINT + api.base_path.rstrip("/"))
+    request = requests.Request(
         **{
             key: value
             for key, value in kwargs.items()
             if key in {"method", "url", "headers", "params", "data", "json"}
         }
     ).prepare()
+    if token:
+        request.headers["Authorization"] = f"Bearer {token}"  # in place of one that was drawn
+    return request
 
 
 async def answered(business: Business, request: requests.PreparedRequest) -> Answered:

@@ -74,7 +74,7 @@ class ResyncRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     walk: Walk
     """`ledger`: every key of the ledger has its state; `store`: every replica is on the ledger."""
     after: str = ""
-    """Position, or identifier, after which the part begins: `next_after` of the one before; empty: the start."""
+    """Position, or identifier, after which the part begins: `next_after` of the one before; empty: none."""
     is_repair: bool = False
     """Whether differences are repaired; otherwise they are only reported."""
 
