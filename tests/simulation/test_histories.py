@@ -115,7 +115,7 @@ async def play(steps: list[tuple[object, ...]]) -> None:
             own = {id for id, (_, origin) in first.items() if origin == member.did}
             public = {e.id async for page in member.store.scan(own_only=True) for e in page}
             assert own == public
-            assert (await member.view.gauges()).refused == 0
+            assert (await member.view.progress((), None)).gauges.refused == 0
             assert await member.view.conflicts() == ()
 
 

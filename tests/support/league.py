@@ -357,7 +357,7 @@ class League:
                 if isinstance(failure, Exception):
                     raise failure
             await self.clock.advance(STEP_S)
-        reports = [msgspec.to_builtins(await m.view.gauges()) for m in self.marketplaces]
+        reports = [msgspec.to_builtins(await m.view.progress((), None)).gauges for m in self.marketplaces]
         raise AssertionError(f"it did not come to hold: {reports}")
 
     async def settle(self, *marketplaces: Marketplace, timeout_s: float = 600.0) -> None:

@@ -22,7 +22,7 @@ from hansa.portal import Overview
 from hansa.pubsub.bus import LedgerStatus, PlannedUpgrade
 from hansa.pubsub.engine import ChildState, Supervised
 from hansa.pubsub.ledger.commitments.stored import validator_address
-from hansa.replication import OriginProgress, ReplicationCounters, ReplicationView
+from hansa.replication import OriginProgress, ReplicationCounters, ReplicationProgress, ReplicationView
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.tables.evidence import Evidence
@@ -154,50 +154,18 @@ class Readiness(msgspec.Struct, frozen=True):
         return tuple(one.message for one in self.conditions if one.code.startswith("validator-"))
 
 
-class PublicStatus(msgspec.Struct, frozen=True):
-    """The content of `/league/v1/status` for everybody: what the ledger and the catalogue tell anyhow."""
+class MarketplaceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What everybody may know of a marketplace: what the ledger and the catalogue tell anyhow."""
 
     name: str
     did: str
     endpoint: str
+    chain_id: str
+    """Name of the league's ledger, from its genesis: members of a league show the same."""
     time: str
     status: str
     """`ready`, `degraded` or `not ready`."""
     is_ready: bool
-    conditions: tuple[str, ...]
-    """Codes of what is not as it should be."""
-    height: int | None
-    position: int | None
-    app_hash: str | None
-    ruleset: str | None
-    rules_digest: str | None
-    upgrade: PlannedUpgrade | None
-    """A change of rules that the members have decided on, and who is ready for it."""
-    powers: tuple[MemberPower, ...]
-    misbehavior: tuple[ReportedMisbehavior, ...]
-    peer_names: tuple[str, ...]
-    """Members whose engines ours is connected to. A member that is told so and has no such connection learns
-    that a second engine runs with its key (`hansa.node.validator.guard`)."""
-    entities: tuple[EntityCount, ...]
-    """Public ones alone."""
-
-
-class StatusReport(msgspec.Struct, frozen=True):
-    """The content of `/league/v1/status` for operators, and what figures are made from."""
-
-    name: str
-    did: str
-    endpoint: str
-    version: str
-    time: str
-    uptime_s: float
-    is_ready: bool
-    reasons: tuple[str, ...]
-    """Why it is not ready, and the messages of all conditions."""
-    conditions: tuple[Condition, ...]
-    """What is not as it should be, although this marketplace serves."""
-    notes: tuple[str, ...]
-    """What is known of the validator, in words."""
     height: int | None
     """Of the ledger; None while it is not available."""
     position: int | None
@@ -213,10 +181,32 @@ class StatusReport(msgspec.Struct, frozen=True):
     """Voting power of each member that runs a validator."""
     misbehavior: tuple[ReportedMisbehavior, ...]
     """Evidence against validators of the league."""
+    peer_names: tuple[str, ...]
+    """Members whose engines ours is connected to. A member that is told so and has no such connection learns
+    that a second engine runs with its key (`hansa.node.validator.guard`)."""
+    entities: tuple[EntityCount, ...]
+
+
+class PublicStatus(MarketplaceStatus, frozen=True, kw_only=True):
+    """The content of `/league/v1/status` for everybody. Its counts are those of public entities alone."""
+
+    conditions: tuple[str, ...]
+    """Codes of what is not as it should be."""
+
+
+class StatusReport(MarketplaceStatus, frozen=True, kw_only=True):
+    """The content of `/league/v1/status` for operators, and what figures are made from."""
+
+    version: str
+    uptime_s: float
+    reasons: tuple[str, ...]
+    """Why it is not ready, and the messages of all conditions."""
+    conditions: tuple[Condition, ...]
+    """What is not as it should be, although this marketplace serves."""
+    notes: tuple[str, ...]
+    """What is known of the validator, in words."""
     peers: int | None
     """Engines of other members that ours is connected to."""
-    peer_names: tuple[str, ...]
-    """The names of these members."""
     catching_up: bool | None
     since_block_s: float
     """Since the last block was seen to come, by this machine's clock; since the start, when none was."""
@@ -253,7 +243,6 @@ class StatusReport(msgspec.Struct, frozen=True):
     counters: ReplicationCounters
     """What was done since the start."""
     origins: tuple[OriginProgress, ...]
-    entities: tuple[EntityCount, ...]
     unindexed: tuple[UnindexedSearch, ...]
     """The most frequent ones; `indexed_attributes` ends them."""
     tasks: tuple[TaskState, ...]
@@ -277,8 +266,10 @@ class StatusReporter:
         children: Callable[[], tuple[Supervised, ...]],
         guard: ValidatorGuard,
         health: HealthReporter,
+        chain_id: str,
         clock: Clock,
     ) -> None:
+        self._chain_id = chain_id
         self._settings = settings
         self._store = store
         self._ledger = ledger
@@ -298,10 +289,14 @@ class StatusReporter:
         """Since the start."""
         return self._clock.monotonic() - self._started_at_s
 
-    async def readiness(self) -> Readiness:
-        """Whether this marketplace can take traffic, and what is not as it should be."""
+    async def readiness(self, progress: ReplicationProgress | None = None) -> Readiness:
+        """Whether this marketplace can take traffic, and what is not as it should be.
+
+        Args:
+            progress: Of replication, when the caller has it already.
+        """
         missing = await self._missing()
-        conditions = await self._health.conditions()
+        conditions = await self._health.conditions(progress)
         messages = tuple(condition.message for condition in conditions)
         return Readiness(
             not missing,
@@ -348,15 +343,22 @@ class StatusReporter:
     async def public_status(self) -> PublicStatus:
         """What everybody may know."""
         readiness = await self.readiness()
-        ledger: LedgerStatus | None = await self._ledger.refresh()
-        return PublicStatus(
+        common = self._common(readiness, await self._ledger.refresh(), await self.entities())
+        public = tuple(one for one in common.entities if one.public)
+        fields = msgspec.structs.asdict(common) | {"entities": public}
+        return PublicStatus(**fields, conditions=readiness.codes)
+
+    def _common(
+        self, readiness: Readiness, ledger: LedgerStatus | None, entities: tuple[EntityCount, ...]
+    ) -> MarketplaceStatus:
+        return MarketplaceStatus(
             name=self._settings.name,
             did=self._settings.did,
             endpoint=self._settings.endpoint,
+            chain_id=self._chain_id,
             time=rfc3339(self._clock.now()),
             status=readiness.status,
             is_ready=readiness.is_ready,
-            conditions=readiness.codes,
             height=ledger.height if ledger else None,
             position=ledger.position if ledger else None,
             app_hash=ledger.app_hash if ledger else None,
@@ -366,36 +368,24 @@ class StatusReporter:
             powers=self._powers(ledger),
             misbehavior=self._misbehavior(ledger),
             peer_names=self._peer_names(ledger),
-            entities=tuple(one for one in await self.entities() if one.public),
+            entities=entities,
         )
 
     async def report(self) -> StatusReport:
         """The whole report, which is for operators."""
-        readiness = await self.readiness()
         ledger: LedgerStatus | None = await self._ledger.refresh()
-        gauges, blocks = await self._replication.gauges(), self._health.blocks
-        origins = await self._replication.origins(self._registry.known(), ledger)
+        progress = await self._replication.progress(self._registry.known(), ledger)
+        readiness = await self.readiness(progress)
+        gauges, origins, blocks = progress.gauges, progress.origins, self._health.blocks
+        common = self._common(readiness, ledger, await self.entities())
         return StatusReport(
-            name=self._settings.name,
-            did=self._settings.did,
-            endpoint=self._settings.endpoint,
+            **msgspec.structs.asdict(common),
             version=__version__,
-            time=rfc3339(self._clock.now()),
             uptime_s=round(self.uptime_s, 3),
-            is_ready=readiness.is_ready,
             reasons=readiness.reasons,
             conditions=readiness.conditions,
             notes=readiness.notes,
-            height=ledger.height if ledger else None,
-            position=ledger.position if ledger else None,
-            app_hash=ledger.app_hash if ledger else None,
-            ruleset=ledger.ruleset if ledger else None,
-            rules_digest=ledger.rules_digest if ledger else None,
-            upgrade=ledger.upgrade if ledger else None,
-            powers=self._powers(ledger),
-            misbehavior=self._misbehavior(ledger),
             peers=ledger.peers if ledger else None,
-            peer_names=self._peer_names(ledger),
             catching_up=ledger.catching_up if ledger else None,
             since_block_s=round(blocks.since_block_s, 3),
             stalled_s=round(blocks.stalled_s, 3),
@@ -415,7 +405,6 @@ class StatusReporter:
             lost=gauges.lost,
             counters=self._counters(),
             origins=origins,
-            entities=await self.entities(),
             unindexed=self.unindexed(),
             tasks=self._tasks.states,
             children=self.children(),

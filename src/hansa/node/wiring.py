@@ -338,6 +338,7 @@ def status_parts(
     replication: Replication,
     children: Children,
     tasks: BackgroundTasks,
+    chain_id: str,
     clock: Clock,
 ) -> tuple[LedgerView, StatusReporter]:
     """What reports the state of the ledger, and that of the whole marketplace."""
@@ -359,7 +360,7 @@ def status_parts(
     done = partial(counters, publisher, replication.follower, replication.retriever, replication.walk)
     reporter = StatusReporter(
         *(settings, store, ledger, registry, view, done, tasks),
-        *(children.all, children.guard, health, clock),
+        *(children.all, children.guard, health, chain_id, clock),
     )
     return ledger, reporter
 
@@ -376,6 +377,7 @@ class Marketplace:
         registry: MemberRegistry,
         member_key: SigningKey,
         children: Children,
+        chain_id: str,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -417,7 +419,7 @@ class Marketplace:
         # What is served.
         self.traffic = traffic = Traffic()
         ledger, reporter = status_parts(
-            settings, store, self.bus, registry, replication, children, self.tasks, clock
+            settings, store, self.bus, registry, replication, children, self.tasks, chain_id, clock
         )
         caller_check = MemberCallerCheck(did, endpoints.accepted, registry.known, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
@@ -478,7 +480,7 @@ async def assemble(
     document = read_genesis(genesis, GENESIS)
     try:
         await bind_store(store, settings.did, document.chain_id, document.genesis_time)
-        parts = bus, registry, member_key, children
+        parts = bus, registry, member_key, children, document.chain_id
         marketplace = Marketplace(settings, store, models, *parts, clock, entropy)
         with suppress(Unavailable):  # before the first start there is no ledger to compare with
             await is_continued(store, bus)

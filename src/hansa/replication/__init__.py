@@ -22,6 +22,7 @@ from hansa.replication.status import (
     OriginProgress,
     ReplicationCounters,
     ReplicationGauges,
+    ReplicationProgress,
     ReplicationView,
     counters,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Publisher",
     "ReplicationCounters",
     "ReplicationGauges",
+    "ReplicationProgress",
     "ReplicationView",
     "Retriever",
     "counters",

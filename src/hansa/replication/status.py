@@ -100,6 +100,13 @@ class ReplicationGauges(msgspec.Struct, frozen=True):
     """Entities of ours that the ledger has and the store has lost."""
 
 
+class ReplicationProgress(msgspec.Struct, frozen=True):
+    """Current sizes, and the progress with each origin, as of one moment."""
+
+    gauges: ReplicationGauges
+    origins: tuple[OriginProgress, ...]
+
+
 class ReplicationView:
     """Reads the progress of replication from the store.
 
@@ -147,21 +154,24 @@ class ReplicationView:
         """Own entities whose identifier another member has claimed."""
         return await evidence.conflicts(self._store, limit)
 
-    async def origins(
-        self, members: Sequence[Member], ledger: LedgerStatus | None
-    ) -> tuple[OriginProgress, ...]:
-        """The progress with each of the other members that published anything.
+    async def progress(self, members: Sequence[Member], ledger: LedgerStatus | None) -> ReplicationProgress:
+        """All current sizes, and the progress with each of the other members that published anything.
 
         Args:
             members: For their names.
             ledger: For its newest position; None when it is unknown, then the lag is to what was followed.
         """
+        origins = await retrievals.origins(self._store)
+        gauges = await self._gauges(origins)
         names = {member.did: member.name for member in members}
         oldest = await retrievals.oldest_pending(self._store)
-        newest = ledger.position if ledger is not None else await self.followed_to()
-        return tuple(
-            self._progress(origin, names.get(origin.did, origin.did), oldest.get(origin.did), newest)
-            for origin in await retrievals.origins(self._store)
+        newest = ledger.position if ledger is not None else gauges.followed_to
+        return ReplicationProgress(
+            gauges,
+            tuple(
+                self._progress(origin, names.get(origin.did, origin.did), oldest.get(origin.did), newest)
+                for origin in origins
+            ),
         )
 
     def _progress(
@@ -193,9 +203,7 @@ class ReplicationView:
             bound=exceeded_bound(origin, now_ms(self._clock), self._limits),
         )
 
-    async def gauges(self) -> ReplicationGauges:
-        """All current sizes."""
-        origins = await retrievals.origins(self._store)
+    async def _gauges(self, origins: Sequence[Origin]) -> ReplicationGauges:
         return ReplicationGauges(
             followed_to=await self.followed_to(),
             unpublished=await self.unpublished(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.support.business import CATALOG, PARTY
 from tests.support.whole import Whole, open_whole
 
 PUBLIC = {
-    "name", "did", "endpoint", "time", "status", "is_ready", "conditions", "height", "position", "app_hash", "ruleset", "rules_digest",
+    "name", "did", "endpoint", "chain_id", "time", "status", "is_ready", "conditions", "height", "position", "app_hash", "ruleset", "rules_digest",
     "upgrade",
     "powers", "misbehavior", "peer_names", "entities",
 }  # fmt: skip
@@ -58,8 +59,14 @@ async def test_the_status_of_strangers_has_nothing_of_the_inside(filled: Whole) 
         assert not [word for word in INSIDE if word in answer.body.replace(b"provider", b"")]
 
 
+async def test_a_newcomer_reads_which_league_it_is(filled: Whole) -> None:
+    chain_id = json.loads((filled.folder / "genesis.json").read_text())["chain_id"]
+    assert (await filled.anonymous.get("/league/v1/status")).json()["chain_id"] == chain_id
+
+
 async def test_an_operator_reads_everything(filled: Whole) -> None:
     report = (await filled.client.get("/league/v1/status")).json()
+    assert report["chain_id"]
     assert {"children", "disk_free_bytes", "unindexed", "evidence", "uptime_s", "refusals"} <= report.keys()
     assert "Individual" in {one["type"] for one in report["entities"]}
 

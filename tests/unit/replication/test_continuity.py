@@ -119,14 +119,14 @@ async def test_an_origin_whose_store_was_lost_learns_what_the_ledger_has_of_it()
         await lubeck.open()  # an empty store
         lubeck.start()
         await league.settle()
-        assert (await lubeck.view.gauges()).lost == 4
+        assert (await lubeck.view.progress((), None)).gauges.lost == 4
         lost = await publications.lost(lubeck.store, 0, 10)
         keys = {one.key for one in lost}
         assert keys == {lubeck.publisher._announcer.key_of(lubeck.id(str(number))) for number in range(4)}
         for number in range(4):  # as `hansa export` of another member and `hansa import` here
             await lubeck.put(str(number), n=number)
         await league.settle()
-        assert (await lubeck.view.gauges()).lost == 0
+        assert (await lubeck.view.progress((), None)).gauges.lost == 0
         assert await lubeck.catalogue() == await bergen.catalogue()
 
 
@@ -161,7 +161,7 @@ async def test_an_origin_that_was_restored_announces_what_it_has_again(tmp_path:
         assert changed is not None
         assert b'"n":1' in changed.body
         assert await bergen.store.entity(lubeck.id("deleted-later")) is not None
-        assert (await lubeck.view.gauges()).lost == 1
+        assert (await lubeck.view.progress((), None)).gauges.lost == 1
         assert await bergen.store.entity(lubeck.id("new")) is not None  # the others still have it
 
 

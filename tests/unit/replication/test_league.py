@@ -282,14 +282,14 @@ async def test_an_origin_that_is_down_gets_fewer_and_smaller_requests(league: Le
     assert all(request.body.count(b'"key"') == 1 for request in requests[4:])
     await riga.put("quick")
     await league.until(lambda: bergen.store.entity(riga.id("quick")), 0.2)
-    (progress, _) = await bergen.view.origins(league.registered, await bergen.bus.ledger())
+    (progress, _) = (await bergen.view.progress(league.registered, await bergen.bus.ledger())).origins
     assert (progress.name, progress.pending, progress.problem) == ("lubeck", 50, "retrieval-unreachable")
     assert progress.failing_since is not None
     assert (progress.oldest_position, progress.lag) == (1, 51)
     league.network.down.clear()
     await league.settle()
     assert len(await bergen.catalogue()) == 51
-    (progress, _) = await bergen.view.origins(league.registered, None)
+    (progress, _) = (await bergen.view.progress(league.registered, None)).origins
     assert (progress.pending, progress.failing_since, progress.attempts, progress.lag) == (0, None, 0, 0)
 
 

@@ -126,7 +126,7 @@ async def test_a_refused_event_is_isolated_and_the_others_are_committed() -> Non
         (refused,) = await lubeck.view.refusals()
         assert (refused.entity_id, refused.refusal_code) == (lubeck.id("7"), "event-malformed")
         assert refused.refusal_message == "The rule is the rule."
-        assert (await lubeck.view.gauges()).refused == 1
+        assert (await lubeck.view.progress((), None)).gauges.refused == 1
         assert lubeck.publisher.counters.events_refused == 1
         # Its next change is tried again, and so is everything at the next start.
         bus.refusals.clear()

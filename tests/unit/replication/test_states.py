@@ -138,7 +138,7 @@ async def test_what_is_over_a_bound_of_its_origin_is_deferred_and_never_dropped(
             await league.settle(lubeck)
         await league.until(lambda: is_deferred(bergen))
         await league.run(120, 1.0)
-        (progress,) = await bergen.view.origins(league.registered, None)
+        (progress,) = (await bergen.view.progress(league.registered, None)).origins
         assert progress.bound == bound
         assert (progress.stored + progress.deferred, progress.unaccounted) == (20, 0)
         assert 0 < progress.stored < 20

@@ -27,7 +27,7 @@ from hansa.node.ledger_view import FRESH_FOR_S, LedgerView
 from hansa.node.validator.guard import ValidatorGuard
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.ledger.rules.upgrades import Release, UpgradePlan
-from hansa.replication import ReplicationView
+from hansa.replication import ReplicationProgress, ReplicationView
 from hansa.replication.registry import MemberRegistry
 
 log = structlog.get_logger("hansa.node")
@@ -87,19 +87,24 @@ class HealthReporter:
         """Code of the last submission's failure; None when it succeeded."""
         return self._publication_problem()
 
-    async def conditions(self) -> tuple[Condition, ...]:
-        """All conditions that hold now."""
+    async def conditions(self, progress: ReplicationProgress | None = None) -> tuple[Condition, ...]:
+        """All conditions that hold now.
+
+        Args:
+            progress: Of replication, when the caller has it already.
+        """
         async with self._updating:
             now_s = self._clock.monotonic()
             if self._updated_at_s is None or now_s - self._updated_at_s >= FRESH_FOR_S:
-                self._conditions = await self._current()
+                self._conditions = await self._current(progress)
                 self._updated_at_s = self._clock.monotonic()
         return self._conditions
 
-    async def _current(self) -> tuple[Condition, ...]:
+    async def _current(self, progress: ReplicationProgress | None) -> tuple[Condition, ...]:
         ledger = await self._ledger.refresh()
-        gauges = await self._replication.gauges()
-        origins = await self._replication.origins(self._registry.known(), ledger)
+        if progress is None:
+            progress = await self._replication.progress(self._registry.known(), ledger)
+        gauges, origins = progress.gauges, progress.origins
         return (
             *(ledger_conditions(self._league(ledger, gauges.outbox)) if ledger is not None else ()),
             *publication_conditions(self._publication_problem(), gauges.outbox, gauges.refused),
