@@ -26,6 +26,7 @@ from tests.league.scenarios.hosts import Net
 from tests.league.scenarios.load import status_of
 from tests.league.scenarios.manifest import (
     AnyPerturbation,
+    Command,
     Degrade,
     Double,
     FillDisk,
@@ -198,6 +199,23 @@ async def _upgrade(perturbation: Upgrade, stage: Stage) -> AsyncIterator[None]:
     settings = late.folder / FILE_NAME
     settings.write_text(f"{UPGRADE_SETTING} = {perturbation.height}\n{settings.read_text()}")
     await stage.start([perturbation.late])
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _command(perturbation: Command, stage: Stage) -> AsyncIterator[None]:
+    member = stage.members[perturbation.member - 1]
+    arguments = [one.format(folder=member.folder, port=member.port) for one in perturbation.arguments]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hansa.cli", *arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    async with asyncio.timeout(READY_TIMEOUT_S):
+        said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    yield
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

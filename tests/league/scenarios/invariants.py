@@ -16,13 +16,17 @@ FAULTS: Final = ("Traceback", "store-damaged", "transaction_fault")
 
 
 async def violations(
-    honest: Sequence[RunningMember], load: Load, convicted: frozenset[str], timeout_s: float
+    honest: Sequence[RunningMember],
+    load: Load,
+    convicted: frozenset[str],
+    leaving: frozenset[str],
+    timeout_s: float,
 ) -> list[str]:
     """Everything that does not hold; waits for what takes time to be everywhere."""
     failures = await _lost_or_foreign(honest, load, timeout_s)
     failures += await _forks(honest)
     for member in honest:
-        failures += await _judgements(member, convicted)
+        failures += await _judgements(member, convicted, leaving)
         log = member.log.read_text(errors="replace")
         failures += [f"{member.name}: its log has {fault}" for fault in FAULTS if fault in log]
     return failures
@@ -80,11 +84,11 @@ async def headers_of(member: RunningMember) -> dict[int, tuple[str, str]]:
     return headers
 
 
-async def _judgements(member: RunningMember, convicted: frozenset[str]) -> list[str]:
+async def _judgements(member: RunningMember, convicted: frozenset[str], leaving: frozenset[str]) -> list[str]:
     """Whether exactly the guilty have lost their power, and nobody else."""
     status = await member.status()
     actual = {one["name"] for one in status["misbehavior"]}
     powerless = {one["name"] for one in status["powers"] if not one["power"]}
-    if actual != convicted or powerless != convicted:
+    if actual != convicted or powerless - leaving != convicted:
         return [f"{member.name}: {sorted(actual | powerless)} lost power, and not {sorted(convicted)}"]
     return []

@@ -125,8 +125,16 @@ class Upgrade(Perturbation, frozen=True, kw_only=True, tag="upgrade"):
         return (self.late,)
 
 
+class Command(Perturbation, frozen=True, kw_only=True, tag="command"):
+    """The operator of a member runs a command of `hansa`, which succeeds."""
+
+    member: int
+    arguments: tuple[str, ...]
+    """`{folder}` and `{port}` stand for those of the member."""
+
+
 AnyPerturbation = (
-    Kill | Restart | Pause | Degrade | Partition | FillDisk | Double | Stranger | Flood | Upgrade
+    Kill | Restart | Pause | Degrade | Partition | FillDisk | Double | Stranger | Flood | Upgrade | Command
 )
 
 
@@ -159,6 +167,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     perturbations: tuple[AnyPerturbation, ...] = ()
     convicted: tuple[int, ...] = ()
     """Members that lose their voting power, by evidence."""
+    leaving: tuple[int, ...] = ()
+    """Members that leave; nothing is created there, and nothing is expected of them."""
 
     def __post_init__(self) -> None:
         """Refuse numbers of members that the league does not have, and packets lost where none can be."""
@@ -179,7 +189,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def dishonest(self) -> tuple[int, ...]:
         """Members from which nothing is expected."""
         attacking = {each.member for each in self.perturbations if isinstance(each, Double | Flood)}
-        return tuple(sorted({one.member for one in self.changed if one.application} | attacking))
+        changed = {one.member for one in self.changed if one.application}
+        return tuple(sorted(changed | attacking | set(self.leaving)))
 
     @property
     def honest(self) -> tuple[int, ...]:
@@ -191,7 +202,7 @@ def involved(perturbation: AnyPerturbation) -> Sequence[int]:
     """The members that a perturbation names."""
     if isinstance(perturbation, Partition):
         return [number for group in perturbation.groups for number in group]
-    if isinstance(perturbation, FillDisk | Double | Flood):
+    if isinstance(perturbation, FillDisk | Double | Flood | Command):
         return (perturbation.member,)
     if isinstance(perturbation, Upgrade):
         return (perturbation.late,)

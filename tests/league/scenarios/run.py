@@ -96,7 +96,8 @@ class Performance:
                         group.create_task(self._perturb(one, began_s))
                 await CLOCK.sleep(max(0.0, began_s + scenario.load_s - CLOCK.monotonic()))
             guilty = frozenset(self._stage.members[number - 1].name for number in scenario.convicted)
-            self._failures += await violations(honest, self._load, guilty, SETTLE_TIMEOUT_S)
+            leaving = frozenset(self._stage.members[number - 1].name for number in scenario.leaving)
+            self._failures += await violations(honest, self._load, guilty, leaving, SETTLE_TIMEOUT_S)
         return Outcome(
             name="",
             members=scenario.members,
