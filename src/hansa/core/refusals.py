@@ -13,6 +13,8 @@ from hansa.core.errors import Code, Refused
 
 REFUSALS_MAX = 12
 """So many are reported; the search for them ends there, since a request may hold thousands of faults."""
+CHECKS_MAX = 50
+"""So many parts are checked: a request may hold thousands, with one and the same fault in each."""
 
 
 def all_refusals(first: Refused, checks: Iterable[Callable[[], object]]) -> Refused:
@@ -26,17 +28,18 @@ def all_refusals(first: Refused, checks: Iterable[Callable[[], object]]) -> Refu
         One with the messages of all, in the order of the checks; `Code.INVALID` when their codes differ.
     """
     refusals: dict[str, Code] = {}
-    for check in checks:
+    is_cut = False
+    for number, check in enumerate(checks):
+        if len(refusals) == REFUSALS_MAX or number == CHECKS_MAX:
+            is_cut = True
+            break
         try:
             check()
         except Refused as refused:
             refusals.setdefault(refused.message, refused.code)
-        if len(refusals) == REFUSALS_MAX:
-            break
     refusals.setdefault(first.message, first.code)
     if len(refusals) == 1:
         return first
     codes = set(refusals.values())
-    is_cut = len(refusals) >= REFUSALS_MAX
     message = " ".join([*refusals, *(["There may be more."] if is_cut else [])])
     return Refused(codes.pop() if len(codes) == 1 else Code.INVALID, message)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import time
+
 import pytest
 
 from hansa.core.refusals import REFUSALS_MAX
 from tests.support.business import CATALOG, MODELS, Business
+from tests.support.loop_turns import TURN_MAX_S
 from tests.support.routes import collections, hubs
 from tests.unit.business.test_resources import check_refused
 
@@ -116,3 +120,34 @@ async def test_the_hub_of_a_topic_names_all_faults(business: Business) -> None:
     message = check_refused(await business.operator.post(f"{base}/{topic['id']}/hub", body), 400, "invalid")
     for expected in ("callback: ", "'eventTyp'", "'priorty'"):
         assert expected in message
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "name.regex=(a|b){{{n}}}",
+        "name>{n}",
+        "lifecycleStatus.lt={n}",
+        "filter=%24%5B%3F(%40.a{n}%3D%3D1)%5D",
+        "expand=nothing",
+        "sort=-nothing",
+        "unheard.of{n}=1",
+        "limit=x",
+        "name={n};x=1",
+    ],
+)
+@pytest.mark.parametrize("path", [OFFERINGS, "/tmf-api/party/v4/individual"])
+async def test_no_query_of_many_parts_holds_up_the_loop(business: Business, part: str, path: str) -> None:
+    for n in range(30):
+        await business.provider.post(OFFERINGS, {"name": f"n {n}", "lifecycleStatus": "Launched"})
+    query = ""
+    for n in range(2000):
+        if len(query) + 60 > business.limits.query_length_max_chars:
+            break
+        query += f"&{part.format(n=n)}"
+    gc.collect()
+    gc.freeze()  # as a server does; else a collection may fall into what is measured
+    started_s = time.thread_time()
+    answer = await business.operator.get(f"{path}?{query[1:]}")
+    assert time.thread_time() - started_s < TURN_MAX_S
+    assert answer.status == 400, answer.body[:200]

@@ -59,6 +59,8 @@ class FilterCompiler:
         self._api = api
         self._limits = limits
         self._resolve = resolve
+        self._patterns = 0
+        """Which take longer to compile than anything else."""
 
     def filter(self, asserted: Assertion) -> Filter:
         """The filter that an assertion is.
@@ -108,6 +110,10 @@ class FilterCompiler:
             raise Refused(Code.INVALID, f"{name}: {reason}.")
         match operator.operand:
             case Operand.PATTERN:
+                self._patterns += 1
+                if self._patterns > self._limits.filter_count_max:
+                    count_max = self._limits.filter_count_max
+                    raise Refused(Code.INVALID, f"A query takes at most {count_max} regular expressions.")
                 check_pattern(name, value, self._limits)
             case Operand.TYPED:
                 _check_type(name, place, value)
@@ -208,6 +214,10 @@ def conditions(
     filters = [merged(comparison.filter(one) for one in group) for group in groups if group]
     if sum(map(len, filters)) > limits.filter_count_max:
         raise Refused(Code.INVALID, f"A list takes at most {limits.filter_count_max} filters.")
+    for one in (one for group in filters for one in group):
+        if not one.operator.has_alternatives and len(one.values) > limits.filter_count_max:
+            name = f"{'.'.join(one.path)[:60]}.{one.operator.name}"
+            raise Refused(Code.INVALID, f"{name} is compared with at most {limits.filter_count_max} values.")
     if len(filters) < 2:
         return filters[0] if filters else ()
     # Alternatives that are one filter each, on the same path, are one filter with more values.

@@ -158,7 +158,10 @@ def _list_request(
         return resolve_path(text, api, resource.type)
 
     filters = conditions(asserted, FilterCompiler(api, limits, resolve), limits)
-    for text in directives.get("filter", ()):
+    paths = directives.get("filter", [])
+    if len(paths) > limits.filter_count_max:
+        raise Refused(Code.INVALID, f"filter: at most {limits.filter_count_max} JSONPaths.")
+    for text in paths:
         filters = (*filters, *jsonpath_conditions("filter", text, api, resource.type, limits))
     page = paging(directives.get("offset"), directives.get("limit"), range_header, limits)
     fields = directives.get("fields")
