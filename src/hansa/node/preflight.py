@@ -30,6 +30,7 @@ from hansa.node.joining.mark import read_joining
 from hansa.node.settings.loading import FILE_NAME, Settings
 from hansa.pubsub.engine import EngineKey, read_key, require_free_port
 from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.rules.upgrades import UpgradePlan, planned_upgrade
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 
 CLOCK_TIMEOUT_S: Final = 1.5
@@ -162,6 +163,8 @@ class LedgerBefore(NamedTuple):
     """Its time; None before the first start."""
     members: tuple[Member, ...] = ()
     params: LedgerParams | None = None
+    upgrade: UpgradePlan | None = None
+    """A change of rules that is to come."""
 
 
 def ledger_before_start(folder: Path) -> LedgerBefore:
@@ -178,7 +181,7 @@ def ledger_before_start(folder: Path) -> LedgerBefore:
         if state.is_empty:
             return LedgerBefore()
         last_block = datetime.fromtimestamp(state.head.time_ms / 1000, UTC)
-        return LedgerBefore(last_block, state.members, state.params)
+        return LedgerBefore(last_block, state.members, state.params, planned_upgrade(state))
     finally:
         state.close()
 

@@ -19,6 +19,7 @@ from hansa.cli.doctor.checks import (
     check_keys,
     check_publications,
     check_registration,
+    check_rules,
     check_store,
     check_validator,
     verdict,
@@ -36,12 +37,17 @@ from hansa.cli.doctor.results import CheckResult, look, ok, wrong
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
-from hansa.node.folder import LEDGER, init_member
+from hansa.node.folder import LEDGER, LEDGER_STATE, init_member
 from hansa.node.settings.loading import load_settings
 from hansa.node.validator.observing import Observing, Reason, Sighting, write_observing
 from hansa.pubsub.engine import SIGNING_STATE
+from hansa.pubsub.ledger.genesis import AppState
+from hansa.pubsub.ledger.rules.upgrades import PLAN, PLAN_FORM, SECTION, UpgradePlan
+from hansa.pubsub.ledger.sqlite_state import SqliteState
+from hansa.pubsub.ledger.state import Overlay
 from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import publications
+from tests.contract.origins import Origin
 
 
 @pytest.fixture
@@ -256,3 +262,28 @@ def test_a_founder_on_a_private_network_is_told_the_setting(tmp_path: Path) -> N
     with (tmp_path / "one" / "hansa.toml").open("a") as settings:
         settings.write("allow_private_networks = true\n")
     assert "allow_private" not in CliRunner().invoke(app, line).stderr
+
+
+@pytest.mark.parametrize(
+    ("plan", "state"),
+    [
+        (None, "ok"),
+        (UpgradePlan(1000, "hansa-ledger/4", "v0.0.1"), "ok"),
+        (UpgradePlan(1000, "hansa-ledger/999"), "wrong"),
+        (UpgradePlan(1000, "hansa-ledger/4", "v999.0.0"), "wrong"),
+    ],
+)
+def test_a_change_of_rules_that_this_release_lacks_is_wrong_before_it_comes(
+    folder: Path, plan: UpgradePlan | None, state: str
+) -> None:
+    ledger = SqliteState(folder / LEDGER_STATE)
+    origin = Origin("lubeck")
+    ledger.write_genesis(AppState((origin.member,)), 0, {origin.member.validator_key: 1})
+    if plan is not None:
+        overlay = Overlay(ledger, 1, 1)
+        overlay.put_record(SECTION, PLAN, PLAN_FORM.write(plan))
+        ledger.persist(overlay.effects(()))
+    ledger.close()
+    result = check_rules(folder)
+    assert result.state == state, result
+    assert (plan is None) == ("no change" in result.result)

@@ -126,7 +126,7 @@ def test_an_engine_without_the_keys_that_the_league_knows_is_not_started(
 
 
 def test_before_the_first_start_the_ledger_says_nothing(tmp_path: Path) -> None:
-    assert preflight.ledger_before_start(tmp_path) == (None, (), None)
+    assert preflight.ledger_before_start(tmp_path) == preflight.LedgerBefore()
 
 
 def test_a_folder_is_locked_once_and_free_again_afterwards(tmp_path: Path) -> None:

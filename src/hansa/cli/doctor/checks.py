@@ -36,6 +36,8 @@ from hansa.node.settings.loading import Settings, load_settings
 from hansa.node.validator.observing import read_observing
 from hansa.pubsub.engine import engine_build, read_signing_state, require_free_port
 from hansa.pubsub.ledger.reading import LedgerFile
+from hansa.pubsub.ledger.rules.rulesets import RULESETS
+from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.store.sqlite.database.schema import MIGRATIONS
 
 PYTHON_OLDEST: Final = (3, 11)
@@ -127,6 +129,7 @@ def check_folder(folder: Path, environment: Mapping[str, str], clock: Clock) -> 
         yield ok("process", "not running")
         yield from check_ports(settings)
         yield check_ledger_clock(folder, settings, clock)
+        yield check_rules(folder)
     else:
         yield ok("process", f"running, process {process}")
         yield from asyncio.run(check_running(settings, _operator_token(folder, clock)))
@@ -317,6 +320,21 @@ def check_ports(settings: Settings) -> Iterator[CheckResult]:
             yield wrong(f"port {port}", error.message, f"ss -ltnp 'sport = :{port}' shows who has it.")
         else:
             yield ok(f"port {port}", f"free, for {purpose}")
+
+
+def check_rules(folder: Path) -> CheckResult:
+    """Whether this release can go on with the league, by what its members have decided."""
+    try:
+        plan = preflight.ledger_before_start(folder).upgrade
+    except Fatal as error:
+        return wrong("rules", error.message, "See docs/operators/upgrade.md.")
+    if plan is None:
+        return ok("rules", "no change is planned")
+    planned = f"{plan.ruleset} from block {plan.height:,} on"
+    lacking = Release(tuple(RULESETS), engine_build().cometbft).lacks(plan)
+    if lacking is None:
+        return ok("rules", f"{planned}, which this release has")
+    return wrong("rules", f"{planned}; this release lacks {lacking}", "See docs/operators/upgrade.md.")
 
 
 def check_ledger_clock(folder: Path, settings: Settings, clock: Clock) -> CheckResult:
