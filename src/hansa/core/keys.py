@@ -9,7 +9,7 @@ import base64
 import json
 import re
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import based58
 import msgspec
@@ -26,6 +26,9 @@ from hansa.core.curve_points import P256_ORDER, is_ed25519_point, is_p256_point
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import RESTORE_IT, read_file
 from hansa.core.jws import CompactJws, compact_jws, signing_input
+
+if TYPE_CHECKING:
+    from cryptography.x509 import CertificateSigningRequestBuilder
 
 Algorithm = Literal["ES256", "Ed25519"]
 
@@ -172,6 +175,15 @@ class SigningKey:
         protected = {"alg": self.public.algorithm, "kid": self.kid, **fields}
         signed = signing_input(header, protected, payload)
         return compact_jws(signed, self._signature(signed))
+
+    def certificate_request(self, builder: CertificateSigningRequestBuilder) -> bytes:
+        """A request for a certificate for this key (PKCS #10), signed by it; PEM."""
+        private = self._key.private_key
+        assert isinstance(private, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey), (
+            "two kinds of keys"
+        )
+        algorithm = None if isinstance(private, ed25519.Ed25519PrivateKey) else SHA256()
+        return builder.sign(private, algorithm).public_bytes(Encoding.PEM)
 
     def _signature(self, signed: bytes) -> bytes:
         private = self._key.private_key

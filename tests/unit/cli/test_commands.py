@@ -31,6 +31,8 @@ COMMANDS = (
     "restore",
     "keys show",
     "keys rotate",
+    "keys request",
+    "keys certify",
     "engine repair",
     "engine observe",
     "engine sign",

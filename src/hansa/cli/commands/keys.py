@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -74,4 +75,63 @@ def rotate(
         )
 
 
-KEYS = CommandGroup("keys", "The keys of a marketplace.", (show, rotate))
+@command(
+    "Request a certificate for a member's key.",
+    'hansa keys request market --organization "GoodAir S.L." --country ES -o market.csr',
+)
+def request(
+    folder: Folder,
+    organization: Annotated[str, typer.Option("--organization", help="Registered name of the organization.")],
+    country: Annotated[str, typer.Option("--country", help="Its country: two letters.")],
+    into: Annotated[
+        Path | None, typer.Option("-o", "--into", metavar="FILE", help="Write the request into this file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Request a certificate for seals for a member's key from an authority (PKCS #10, PEM).
+
+    For a marketplace whose DID is a did:elsi; the request names its organization identifier. The key stays in
+    the folder.
+    """
+    from hansa.cli.output import Output
+    from hansa.node.joining.certificates import certificate_request
+
+    output = Output(as_json=as_json)
+    pem = certificate_request(folder, organization, country)
+    if into is not None:
+        into.write_bytes(pem)
+    if as_json:
+        output.document({"request": pem.decode("ascii")})
+    elif into is None:
+        output.data(pem.decode("ascii").rstrip())
+
+
+@command("Put a certificate into a candidacy.", "hansa keys certify market chain.pem")
+def certify(
+    folder: Folder,
+    chain: Annotated[
+        Path, typer.Argument(metavar="CHAIN", help="Certificate of the key and those above it, PEM.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Put the certificate of a newcomer's key into its candidacy, before a member proposes it.
+
+    The file has the certificate of the key first, then those of the authorities above it; the trust anchor of
+    the league is not among them.
+    """
+    from hansa.cli.local import CLOCK
+    from hansa.cli.output import Output
+    from hansa.core.files import read_file
+    from hansa.core.trust.certificates import certificates_of_pem
+    from hansa.node.joining.certificates import certify_candidacy
+
+    output = Output(as_json=as_json)
+    certificates = certificates_of_pem(read_file(chain, "Name an existing file."))
+    path = certify_candidacy(folder, certificates, int(CLOCK.now().timestamp()))
+    if as_json:
+        output.document({"candidacy": str(path)})
+    else:
+        output.message(f"{path} has the certificate. Send it to a member, who proposes it.")
+
+
+KEYS = CommandGroup("keys", "The keys of a marketplace.", (show, rotate, request, certify))

@@ -14,7 +14,9 @@ from hansa.pubsub.engine import EngineKey, read_key
 from hansa.pubsub.engine.keys import SEED_SIZE_BYTES
 
 
-def candidacy_of(folder: Path, card: MemberCard, league: str, signed_at_s: int) -> str:
+def candidacy_of(
+    folder: Path, card: MemberCard, league: str, signed_at_s: int, x5c: tuple[str, ...] = ()
+) -> str:
     """The candidacy of the marketplace in a folder, as a compact JWS.
 
     Args:
@@ -22,6 +24,7 @@ def candidacy_of(folder: Path, card: MemberCard, league: str, signed_at_s: int) 
         card: What it says about itself; without voting power it runs no validator.
         league: Identifier of the league.
         signed_at_s: The claimed signing time, seconds since 1970.
+        x5c: Certificate of its key, and those above it; a did:elsi has one.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when a key cannot be read.
@@ -35,7 +38,7 @@ def candidacy_of(folder: Path, card: MemberCard, league: str, signed_at_s: int) 
     candidacy = Candidacy(
         did,
         card.member.endpoint,
-        (prove_possession(key, did, league, "signing", signed_at_s),),
+        (prove_possession(key, did, league, "signing", signed_at_s, x5c),),
         league,
         card.member.name,
         (prove_possession(node, did, league, "node", signed_at_s),),
