@@ -21,7 +21,7 @@ PIN := engine/go.mod engine/go.sum engine/compile_engine.py
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench kits sim thief fuzz league-tests soak golden docs lock clean distclean
+.PHONY: help setup demo test lint format bench kits sim governance-histories thief fuzz league-tests soak golden docs lock clean distclean
 
 help: ## list what can be done
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ kits: setup ## run TM Forum's conformance kits against a fresh server (needs Nod
 
 sim: setup ## run a long simulation campaign (HISTORIES of them)
 	@HISTORIES=$(HISTORIES) $(BIN)/pytest tests/simulation --timeout 0 $(ARGS)
+
+governance-histories: setup ## compare many histories of governance with a plain model (HISTORIES of them)
+	@HANSA_HISTORIES=$(HISTORIES) $(BIN)/pytest tests/unit/pubsub/test_governance_histories.py --timeout 0 $(ARGS)
 
 thief: setup ## let a thief try to steal THEFTS identifiers from a simulated league
 	@THEFTS=$(THEFTS) $(BIN)/pytest tests/simulation/test_thief.py -k many --timeout 0 $(ARGS)

@@ -69,7 +69,7 @@ class Governor:
 
     def __init__(self, name: str, league: str = "") -> None:
         self.name = name
-        self.key = SigningKey.generate("Ed25519")
+        self.key = self.first_key = SigningKey.generate("Ed25519")
         self.did = self.key.verifying_key().did_key()
         self.endpoint = f"https://{name}.example"
         self.validator, self.node = engine_key(f"validator {name}"), engine_key(f"node {name}")
@@ -120,8 +120,9 @@ class GovernedLeague:
         names: Sequence[str] = ("lubeck", "bergen", "riga", "bruges"),
         power: int = 10,
         params: LedgerParams = PARAMS,
+        governors: Sequence[Governor] = (),
     ) -> None:
-        self.governors = [Governor(name) for name in names]
+        self.governors = list(governors) or [Governor(name) for name in names]
         members = tuple(one.member(power) for one in self.governors)
         self.app_state = AppState(members, params)
         self.application = LedgerApplication(SqliteState(MEMORY))

@@ -84,6 +84,9 @@ def tally(state: Overlay, name: str) -> None:
     assert record is not None, "the proposal is open"
     proposal, _ = read_proposal(record.jws)
     count = count_votes(state, name)
+    if _is_over(state, proposal):
+        close(state, name, record, "expired", count)
+        return
     reason = void_reason(state, proposal)
     if reason is not None:
         close(state, name, record, "void", count, reason)
@@ -114,8 +117,12 @@ def expire(state: Overlay, name: str) -> None:
     if record is None:
         return
     proposal, _ = read_proposal(record.jws)
-    if state.height > proposal.expires_height or state.time_ms > proposal.expires_time_ms:
+    if _is_over(state, proposal):
         close(state, name, record, "expired", count_votes(state, name))
+
+
+def _is_over(state: Overlay, proposal: ChangeProposal) -> bool:
+    return state.height > proposal.expires_height or state.time_ms > proposal.expires_time_ms
 
 
 def close(
