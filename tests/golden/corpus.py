@@ -3,9 +3,10 @@
     corpus.jsonl.xz     transactions, valid and not; recorded anew when the rules change on purpose
     ledger-3.jsonl.xz   the ledger of a league under the rules `hansa-ledger/3`: every later version must be
                         able to replay it to the same hashes, so it is never recorded again
+    ledger-4.jsonl.xz   the same under `hansa-ledger/4`, with governance (`tests.golden.governed`)
 
-`python -m tests.golden.corpus` replays both and prints one line for each; it needs nothing of the test suite,
-so that any interpreter can run it. `tests.golden.record` makes them.
+`python -m tests.golden.corpus` replays them and prints one line for each; it needs nothing of the test suite,
+so that any interpreter can run it. `tests.golden.record` makes the others.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 
 CORPUS: Final = Path(__file__).with_name("corpus.jsonl.xz")
-LEDGERS: Final = (Path(__file__).with_name("ledger-3.jsonl.xz"),)
+LEDGERS: Final = tuple(Path(__file__).with_name(f"ledger-{number}.jsonl.xz") for number in (3, 4))
 """One for each version of the rules, oldest first."""
 
 

@@ -1,7 +1,4 @@
-"""Makes the golden corpus anew, where the rules change on purpose: `python -m tests.golden.record`.
-
-With `--ledger` it records a further ledger. Those that are there already are never recorded again.
-"""
+"""Makes the golden corpus anew, where the rules change on purpose: `python -m tests.golden.record`."""
 
 from __future__ import annotations
 
@@ -42,7 +39,6 @@ from hansa.pubsub.ledger.state_machine import Block
 from tests.contract.origins import Origin
 from tests.golden.corpus import (
     CORPUS,
-    LEDGERS,
     Corpus,
     Genesis,
     RecordedBlock,
@@ -472,15 +468,8 @@ MUTATIONS: Final[dict[str, Callable[[bytes, random.Random], bytes]]] = {
 
 
 def main() -> int:
-    """Record what the arguments say."""
-    if "--ledger" in sys.argv:
-        recorded = Recorder(seed=3, is_ledger=True).record()
-        path = LEDGERS[-1]
-        if path.exists():
-            sys.stdout.write(f"{path.name} is recorded, and never recorded again.\n")
-            return 1
-    else:
-        recorded, path = Recorder(seed=15, is_ledger=False).record(), CORPUS
+    """Record the corpus."""
+    recorded, path = Recorder(seed=15, is_ledger=False).record(), CORPUS
     write_corpus(recorded, path)
     sys.stdout.write(f"{recorded.count} transactions recorded in {path.name}.\n")
     return 0

@@ -1,8 +1,8 @@
 """`upgrade.plan`: from which block on the league judges by other rules, or needs a newer engine.
 
-A later plan replaces an earlier one until its block is reached; the height 0 says that nothing is planned any
-more. Which rules there are is for releases to know: a plan may name rules that no release has yet, and whoever
-lacks them at the block stops before it.
+A later plan replaces an earlier one until its block is reached; the height 0 says that nothing is planned
+any more. Which rules there are is for releases to know: a plan may name rules that no release has yet, and
+whoever lacks them at the block stops before it.
 """
 
 from __future__ import annotations
