@@ -242,6 +242,7 @@ def _application_spec(settings: Settings, chain_id: str, environment: Mapping[st
             *("--light-blocks", LIGHT_BLOCKS.name),
             *("--snapshots", SNAPSHOTS.name, "--chain-id", chain_id),
             *("--history", HISTORY.name),
+            *("--first-peers", ",".join(peer.partition("@")[0] for peer in settings.persistent_peers)),
         ),
         folder=LEDGER,
         environment={**engine_environment(environment), "PYTHONPATH": os.pathsep.join(sys.path)},

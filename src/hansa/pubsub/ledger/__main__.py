@@ -53,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--snapshots", type=Path, help="the folder for snapshots; without it none are taken")
     parser.add_argument("--history", type=Path, help="the folder where segments of the history come")
+    parser.add_argument(
+        "--first-peers", default="", help="node ids of peers before the ledger has begun, with commas between"
+    )
     parser.add_argument("--chain-id", default="", help="of the league; needed for snapshots")
     options = parser.parse_args(arguments)
     restrict_new_files()
@@ -78,7 +81,10 @@ async def _serve(options: argparse.Namespace, logger: FilteringBoundLogger) -> N
         if not state.is_empty:
             application.require_release(state.head.height + 1)
         pruning = PruningRules(options.blocks_retained, options.retained_min_s, options.light_blocks)
-        methods = AbciMethods(application, SystemClock(), logger, pruning)
+        methods = AbciMethods(
+            *(application, SystemClock(), logger, pruning),
+            frozenset(options.first_peers.split(",")) - {""},
+        )
         serving = asyncio.create_task(AbciServer(methods, logger).serve(options.socket))
         tasks = {serving}
         if options.history is not None:

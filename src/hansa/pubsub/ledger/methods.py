@@ -42,6 +42,7 @@ class AbciMethods:
         clock: Clock,
         logger: FilteringBoundLogger,
         pruning: PruningRules = RETAIN_ALL,
+        first_peers: frozenset[str] = frozenset(),
     ) -> None:
         """Answer for an application.
 
@@ -50,7 +51,9 @@ class AbciMethods:
             clock: Judges what may wait.
             logger: Gets what the operator should know.
             pruning: Which of its blocks the engine may forget.
+            first_peers: Node ids of the engines that may be peers before the ledger has begun here.
         """
+        self._first_peers = first_peers
         self._application = application
         self._pruning = Pruning(pruning)
         self._clock = clock
@@ -129,7 +132,8 @@ class AbciMethods:
             figures = self._application.waiting_figures()
             return self._message("ResponseQuery", value=msgspec.json.encode(figures))
         try:
-            check_query(request.path, self._application.state.members)
+            state = self._application.state
+            check_query(request.path, state.members, self._first_peers if state.is_empty else ())
         except Refused as refusal:
             return self._message("ResponseQuery", **_refused(refusal))
         return self._message("ResponseQuery")
