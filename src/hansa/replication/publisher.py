@@ -66,11 +66,12 @@ from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
 from hansa.replication.announcement import Announcer
 from hansa.replication.backlog import Backlog
+from hansa.replication.own_chains import OwnChains
 from hansa.replication.own_claims import ClaimSteps, OwnClaims, References, no_references
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, Store
 from hansa.store.tables import publications
-from hansa.store.tables.publications import ChainEnd, Outgoing
+from hansa.store.tables.publications import Outgoing
 
 PUBLISHER_CURSOR: Final = "publisher"
 BACKOFF_MIN_S: Final = 0.1
@@ -148,10 +149,10 @@ class Publisher:
         self._submitted_to = 0
         self._in_flight = 0
         self._is_burst = False
-        self._rebased: set[str] = set()
         self._counters = PublisherCounters()
         self._retry = Retry("publisher", clock, entropy, BACKOFF_MIN_S, limits.publish_backoff_max_s)
         self._problem: Code | None = None
+        self._chains = OwnChains(store, bus, signer.issuer, self._claims, self._changed, self._retry)
 
     @property
     def counters(self) -> PublisherCounters:
@@ -255,7 +256,7 @@ class Publisher:
         settled = [id for id, state in publication_of.items() if state.is_due and id not in pending]
         if not entity_ids and cursor - stored_cursor < CHANGES_SKIPPED_MAX:
             return False
-        self._rebased.difference_update(settled)
+        self._chains.conclude(settled)
         async with self._store.transaction() as tx:
             await publications.enqueue(tx, events)
             await publications.mark_due(tx, deferred)
@@ -333,12 +334,12 @@ class Publisher:
         except Refused as refusal:
             self._problem = refusal.code
             if refusal.code is Code.EVENT_VERSION_BROKEN:
-                remaining = await self._rebase_broken(batch)
+                remaining = await self._chains.rebase_broken(batch)
                 if len(remaining) < len(batch):
                     await self._deliver(remaining)
                     return
             if refusal.code is Code.EVENT_TIME_WRONG:
-                remaining = await self._rebase_outdated(batch)
+                remaining = await self._chains.rebase_outdated(batch)
                 if len(remaining) < len(batch):
                     await self._deliver(remaining)
                     return
@@ -399,7 +400,7 @@ class Publisher:
                 await publications.committed(tx, event, position)
                 if event.version == 1 and not is_bound_form(event.entity_id):
                     await self._claims.settle(tx, event, lost.get(event.entity_id))
-        self._rebased.difference_update(event.entity_id for event in batch)
+        self._chains.conclude(event.entity_id for event in batch)
 
     # -- claims ---------------------------------------------------------------------------------------------
 
@@ -421,67 +422,13 @@ class Publisher:
 
     # -- refusals -------------------------------------------------------------------------------------------
 
-    async def _rebase_broken(self, batch: tuple[Outgoing, ...]) -> tuple[Outgoing, ...]:
-        """Announce anew what does not continue the ledger's version chains.
-
-        Returns:
-            The rest of the batch.
-        """
-        ends = await self._retry(partial(self._chain_ends, [event.key for event in batch]))
-        broken = [
-            event
-            for event in batch
-            if event.entity_id not in self._rebased
-            and (ends[event.key].version + 1, ends[event.key].hashlink) != (event.version, event.previous)
-        ]
-        if broken:
-            log.warning("version_chains_rebased", entities=len(broken))
-            await self._retry(partial(self._rebase, broken, ends))
-        return tuple(event for event in batch if event not in broken)
-
-    async def _rebase_outdated(self, batch: tuple[Outgoing, ...]) -> tuple[Outgoing, ...]:
-        """Announce anew, with the present time, what has not been announced anew before.
-
-        Returns:
-            The rest of the batch.
-        """
-        outdated = [event for event in batch if event.entity_id not in self._rebased]
-        if outdated:
-            log.warning("outdated_events_rebased", entities=len(outdated))
-            ends = await self._retry(partial(self._chain_ends, [event.key for event in outdated]))
-            await self._retry(partial(self._rebase, outdated, ends))
-        return tuple(event for event in batch if event not in outdated)
-
-    async def _chain_ends(self, keys: Sequence[str]) -> dict[str, ChainEnd]:
-        ends = dict.fromkeys(keys, ChainEnd())
-        for claim in await self._bus.claims(keys):
-            if claim.issuer == self._did:
-                ends[claim.key] = ChainEnd(
-                    claim.version, claim.hashlink, claim.first_position, claim.last_position, claim.is_deleted
-                )
-        return ends
-
-    async def _rebase(self, events: Sequence[Outgoing], ends: dict[str, ChainEnd]) -> None:
-        firsts = {one.entity_id: ends[one.key].first_position for one in events if ends[one.key].version > 0}
-        lost = await self._claims.lost(firsts)
-        async with self._store.transaction() as tx:
-            for event in events:
-                await publications.rebase(tx, event, ends[event.key])
-                if event.entity_id in firsts:
-                    await self._claims.settle(tx, event, lost.get(event.entity_id))
-        self._rebased.update(event.entity_id for event in events)
-        self._changed.notify()
-
     async def _rebase_or_record(self, event: Outgoing, refusal: Refused) -> None:
         """Announce an event anew that was refused alone.
 
         The second time, record the refusal with the entity.
         """
-        if event.entity_id not in self._rebased:
-            ends = await self._retry(partial(self._chain_ends, [event.key]))
-            await self._retry(partial(self._rebase, [event], ends))
+        if await self._chains.rebase_once(event):
             return
-        self._rebased.discard(event.entity_id)
         self._count(events_refused=1)
         log.error(
             "event_refused",
