@@ -50,6 +50,7 @@ PIPELINED: Final = 1000
 MIXED_SHARE: Final = 8
 """Of the workers of an attack that is one of several, one in so many."""
 MIXED_PERIOD_S: Final = 5.0
+HELD_BACK_S: Final = 3.0
 AHEAD_BYTES: Final = 500_000
 NARROW_WINDOW_BYTES: Final = 4096
 """Receive buffer of a client that does not read."""
@@ -376,11 +377,45 @@ async def big_bodies(attacker: HttpAttacker) -> None:
             attacker.counts[f"{kind}: {await connection.status()}"] += 1
 
 
+async def held_back(attacker: HttpAttacker) -> None:
+    """Many bodies that cost much to read, plain and compressed, whose last bytes arrive at one moment."""
+    plain = b"[" + b",".join([b"{}"] * 340_000) + b"]"
+    is_compressed = attacker.draw.random() < 0.5
+    body = gzip.compress(plain, 1) if is_compressed else plain
+    coding = {"content_encoding": "gzip"} if is_compressed else {}
+    async with attacker.connection() as connection:
+        head = attacker.head("POST", HUB, attacker.tokens.reader, **coding, **_of(body))
+        await connection.send(head + body[:-1])
+        await CLOCK.sleep(HELD_BACK_S - CLOCK.monotonic() % HELD_BACK_S)
+        await connection.send(body[-1:])
+        attacker.counts[str(await connection.status())] += 1
+
+
+async def many_members(attacker: HttpAttacker) -> None:
+    """A compressed body of very many parts, each of which is empty."""
+    body = gzip.compress(b"") * 50_000
+    head = attacker.head("POST", OFFERINGS, attacker.tokens.provider, content_encoding="gzip", **_of(body))
+    await attacker.repeat(lambda: head + body, count=5)
+
+
+async def odd_queries(attacker: HttpAttacker) -> None:
+    """Queries of many parts that are wrong, or that cost much to compile."""
+    part = attacker.draw.choice(ODD_PARTS)
+    query = "&".join(part.format(n=n) for n in range(8000 // (len(part) + 4)))
+    await attacker.repeat(lambda: attacker.head("GET", f"{OFFERINGS}?{query}"), count=5)
+
+
 async def duplicates(attacker: HttpAttacker) -> None:
     """The same create again and again, and changes of one entity by many."""
     token = attacker.tokens.provider
     body = msgspec.json.encode({"id": f"urn:attack:{attacker.draw.randrange(5)}", "name": "x"})
     await attacker.repeat(lambda: attacker.head("POST", OFFERINGS, token, **_of(body)) + body)
+
+
+ODD_PARTS: Final = (
+    "name.regex=(a|b){{{n}}}", "name>{n}", "filter=%24%5B%3F(%40.a{n}%3D%3D1)%5D", "expand=nothing{n}",
+    "sort=-nothing{n}", "nmae{n}=1", "name={n};x=1", "lastUpdate.gt={n}",
+)  # fmt: skip
 
 
 def _odd_body(attacker: HttpAttacker) -> bytes:
@@ -461,6 +496,9 @@ ATTACKS: Final[Mapping[str, tuple[Attack, int]]] = {
     "reader_writes": (reader_writes, 32),
     "listeners": (listeners, 6),
     "big_bodies": (big_bodies, 8),
+    "held_back": (held_back, 32),
+    "many_members": (many_members, 8),
+    "odd_queries": (odd_queries, 16),
     "duplicates": (duplicates, 16),
     "mixed": (mixed, 1),
 }

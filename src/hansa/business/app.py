@@ -49,6 +49,7 @@ class BusinessApp:
         """`job_files`: where import and export jobs have their files; None when no jobs run here."""
         self._limits = context.limits
         self._in_work = InWork(context.limits.requests_in_flight_max)
+        self._large_work = context.large_work
         self._entropy = context.entropy
         self._bases = frozenset(api.base_path.rstrip("/") for api in context.models.apis)
         self._routing = RoutingTable()
@@ -83,7 +84,7 @@ class BusinessApp:
         """The response to one request; None when the client closed the connection before it was complete."""
         assert scope["type"] == "http", "the node routes nothing else here"
         in_work = self._in_work
-        request = Request(scope, receive, self._limits, in_work)
+        request = Request(scope, receive, self._limits, in_work, self._large_work)
         is_open = False
         if in_work.count >= in_work.strangers_max and not in_work.has_room(
             is_stranger=b"authorization" not in request.headers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Awaitable
 from typing import Any
 
@@ -261,3 +262,21 @@ async def test_sub_resources_are_deleted_with_others_in_between(business: Busine
         assert made.status == 200, made.body
     assert (await within_a_turn(business.provider.delete(flow["href"]), turns)).status == 204
     assert not await business.store.missing([flow["id"]]) - {flow["id"]}
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+async def test_large_bodies_are_read_beside_the_loop_whatever_they_are_for(
+    business: Business, is_compressed: bool
+) -> None:
+    address = (await business.provider.post(OFFERINGS, {"name": "x"})).headers["location"]
+    plain = b"[" + b",".join([b"{}"] * 340_000) + b"]"
+    headers = {"content-type": "application/json"}
+    if is_compressed:
+        headers["content-encoding"] = "gzip"
+    body = gzip.compress(plain, 1) if is_compressed else plain
+    requests = (("POST", f"{CATALOG}/hub"), ("POST", f"{CATALOG}/importJob"), ("PATCH", address))
+    for method, path in requests:
+        before = business.context.large_work.in_threads
+        answer = await business.provider.request(method, path, body=body, headers=headers)
+        check_refused(answer, 413, "too-large")
+        assert business.context.large_work.in_threads > before

@@ -9,7 +9,8 @@ code.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -20,11 +21,14 @@ from hansa.core.error_response import error_response as core_error_response
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.http import JSON
 from hansa.core.limits import Limits
+from hansa.core.thread_work import SMALL_MAX_BYTES, LargeWork
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+T = TypeVar("T")
 
 CONTENT_TYPE: Final = (b"content-type", b"application/json;charset=utf-8")
 DEFAULT_OF_TOOLS: Final = "text/plain"
@@ -96,6 +100,7 @@ class Request:
 
     __slots__ = (
         "_in_work",
+        "_large_work",
         "_receive",
         "headers",
         "limits",
@@ -106,7 +111,9 @@ class Request:
         "raw",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, limits: Limits, in_work: InWork) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, limits: Limits, in_work: InWork, large_work: LargeWork
+    ) -> None:
         self.method: str = scope["method"]
         self.query_string: bytes = scope["query_string"]
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
@@ -118,6 +125,7 @@ class Request:
         """Identifier in the path of a sub-resource before its own name."""
         self._receive = receive
         self._in_work = in_work
+        self._large_work = large_work
 
     def accept_json(self) -> None:
         """Check that the client takes JSON.
@@ -189,36 +197,57 @@ class Request:
 
         Raises:
             Refused: `Code.UNSUPPORTED_MEDIA_TYPE`, `Code.TOO_LARGE`, `Code.MALFORMED` or `Code.INVALID`.
+            Unavailable: `Code.OVERLOADED`.
             Disconnected: The client went away.
         """
         self.media_type(media_types)
-        return read_object(await self.content(), self.limits)
+        return await self._read(read_object)
 
     async def value(self) -> Any:
         """The body, any JSON value, whatever its media type.
 
         Raises:
             Refused: `Code.TOO_LARGE`, `Code.MALFORMED` or `Code.INVALID`.
+            Unavailable: `Code.OVERLOADED`.
             Disconnected: The client went away.
         """
-        return read_json(await self.content(), self.limits)
+        return await self._read(read_json)
+
+    async def _read(self, read: Callable[[bytes, Limits], T]) -> T:
+        """The body, decoded; a large one beside the event loop, for many may be complete at the same time."""
+        content = await self.content()
+        return await self._large_work.run(
+            len(content), partial(read, content, self.limits), is_stranger=self._is_stranger
+        )
+
+    @property
+    def _is_stranger(self) -> bool:
+        return b"authorization" not in self.headers
 
     async def content(self) -> bytes:
         """The body, whatever it is, decompressed.
 
         Raises:
             Refused: `Code.TOO_LARGE`, or `Code.MALFORMED` when it is no gzip and says so.
+            Unavailable: `Code.OVERLOADED`.
             Disconnected: The client went away.
         """
         if not self.raw:
             self.raw = await self._body()
             if b"content-encoding" in self.headers and self._is_gzip:
-                plain = decompressed(self.raw, self.limits.body_size_max_bytes)
-                if plain is None:
-                    self.raw = b""
-                    raise _too_large(self.limits.body_size_max_bytes)
-                self.raw = plain
+                self.raw = await self._decompressed(self.raw)
         return self.raw
+
+    async def _decompressed(self, raw: bytes) -> bytes:
+        """What a body decompresses to; beside the event loop, when that is much."""
+        plain = decompressed(raw, SMALL_MAX_BYTES)
+        if plain is None:
+            size_max = self.limits.body_size_max_bytes
+            work = partial(decompressed, raw, size_max)
+            plain = await self._large_work.run(size_max, work, is_stranger=self._is_stranger)
+            if plain is None:
+                raise _too_large(size_max)
+        return plain
 
     async def left(self) -> None:
         """Wait until the client has gone away; for work that is of no use without it, once the body is read.
