@@ -421,7 +421,7 @@ class Marketplace:
         ledger, reporter = status_parts(
             settings, store, self.bus, registry, replication, children, self.tasks, chain_id, clock
         )
-        caller_check = MemberCallerCheck(did, endpoints.accepted, registry.known, clock, limits)
+        caller_check = MemberCallerCheck(did, endpoints.accepted, registry.callers, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
         league = league_context(
             *(settings, context, self.bus, self.light, bootstrap_source(settings, children.genesis)),

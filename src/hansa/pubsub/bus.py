@@ -247,6 +247,13 @@ class BusReads(Protocol):
             Unavailable: `Code.UNAVAILABLE`.
         """
 
+    async def revoked_keys(self) -> frozenset[str]:
+        """The keys of members that were revoked, each as `hansa.core.trust.certificates.certificate_key`.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
     async def record_page(self, section: str, offset: int, limit: int) -> RecordPage:
         """Some records of a section of the state, as it is stored; none where there is no such section.
 

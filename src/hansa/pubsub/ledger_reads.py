@@ -189,6 +189,11 @@ class LedgerReads(ABC):
         self._params = registry.params
         return registry.members
 
+    async def revoked_keys(self) -> frozenset[str]:
+        """The keys of members that were revoked. See `BusReads.revoked_keys`."""
+        self._check_open()
+        return await self._read(LedgerReader.revoked_keys)
+
     async def record_page(self, section: str, offset: int, limit: int) -> RecordPage:
         """Some records of a section of the state. See `BusReads.record_page`."""
         self._check_open()

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import msgspec
+
 from hansa.core.clock import Clock
 from hansa.core.errors import Unavailable
 from hansa.core.members import Member
+from hansa.core.trust.certificates import certificate_key
 from hansa.pubsub.bus import Bus
 
 AGE_MAX_S: Final = 30.0
@@ -38,6 +41,7 @@ class MemberRegistry:
         self._bus = bus
         self._clock = clock
         self._known = tuple(known)
+        self._callers = self._known
         self._read_at_s: float | None = None
         self._listeners: list[Callable[[tuple[Member, ...]], None]] = []
 
@@ -52,6 +56,10 @@ class MemberRegistry:
     def known(self) -> tuple[Member, ...]:
         """All members, suspended ones too, as they were when the registry was last read."""
         return self._known
+
+    def callers(self) -> tuple[Member, ...]:
+        """The same members, without the keys that were revoked: those speak for nobody any more."""
+        return self._callers
 
     async def members(self, age_max_s: float = AGE_MAX_S) -> tuple[Member, ...]:
         """All members, suspended ones too, as they were `age_max_s` ago or later.
@@ -89,13 +97,20 @@ class MemberRegistry:
 
     async def _read(self) -> None:
         started_at_s = self._clock.monotonic()
-        members = await self._bus.members()
+        members, revoked = await self._bus.members(), await self._bus.revoked_keys()
         self._read_at_s = started_at_s
+        self._callers = members if not revoked else tuple(_without(member, revoked) for member in members)
         if members == self._known:
             return  # the same tuple as before tells its users that nothing has changed
         self._known = members
         for listener in self._listeners:
             listener(members)
+
+
+def _without(member: Member, revoked: frozenset[str]) -> Member:
+    """A member with the keys of it that were not revoked."""
+    keys = tuple(key for key in member.keys if certificate_key(member.did, key.kid) not in revoked)
+    return msgspec.structs.replace(member, keys=keys)
 
 
 def _by_did(members: tuple[Member, ...], did: str) -> Member | None:

@@ -8,6 +8,12 @@ import pytest
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Unavailable
 from hansa.core.members import Member
+from hansa.core.trust.certificates import (
+    CERTIFICATES,
+    KEY_CERTIFICATE,
+    KeyCertificate,
+    certificate_key,
+)
 from hansa.pubsub.memory import MemoryBus
 from hansa.replication.registry import (
     AGE_MAX_S,
@@ -52,6 +58,21 @@ async def test_the_copy_is_what_it_was_made_with_until_the_bus_has_been_read(lea
     assert registry.known() == league.registered[:1]
     assert set(await registry.members()) == set(league.registered)
     assert set(registry.known()) == set(league.registered)
+
+
+async def test_a_revoked_key_speaks_for_nobody_and_stays_known(league: League) -> None:
+    member, other = league.registered[:2]
+    key = member.keys[0]
+    certificate = KeyCertificate("0" * 64, member.did, key.kid, 1, 0, 0, ("AAAA",), revoked_ms=1)
+    league.ledger.application.state.connection.execute(
+        "INSERT INTO record (section, key, body) VALUES (?, ?, ?)",
+        (CERTIFICATES, certificate_key(member.did, key.kid), KEY_CERTIFICATE.write(certificate)),
+    )
+    registry, _ = registry_of(league)
+    assert set(await registry.members()) == set(league.registered)
+    callers = {one.did: one for one in registry.callers()}
+    assert callers[member.did].keys == ()
+    assert callers[other.did] == other
 
 
 async def test_a_member_is_known_by_its_did_and_nobody_else_is(league: League) -> None:

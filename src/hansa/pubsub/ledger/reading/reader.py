@@ -25,6 +25,7 @@ from hansa.core.closed_structs import StructForm, StructT
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import committed_event
 from hansa.core.members import MEMBER, Member
+from hansa.core.trust.certificates import CERTIFICATES, read_key_certificate
 from hansa.pubsub.bus import (
     Claim,
     CommittedEvent,
@@ -34,7 +35,7 @@ from hansa.pubsub.bus import (
     PlannedUpgrade,
     RecordPage,
 )
-from hansa.pubsub.ledger.commitments.app_hash import Sections
+from hansa.pubsub.ledger.commitments.app_hash import Sections, record_sections
 from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, bucket_of, decode_claim, record_of
 from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
 from hansa.pubsub.ledger.commitments.tiles import TreeMissing
@@ -164,6 +165,8 @@ class LedgerReader:
         self._connection = connection
         self._check = check
         self._tables = TreeTables(connection)
+        self._revoked: tuple[bytes, frozenset[str]] = (b"", frozenset())
+        """Revoked keys, and what `app_hash` commits to of the certificates."""
         self._members: tuple[bytes, tuple[Member, ...]] = (b"", ())
         """The registry, and what `app_hash` commits to of it."""
         self._params: tuple[bytes, LedgerParams] = (b"", LedgerParams())
@@ -199,6 +202,19 @@ class LedgerReader:
     def members(self) -> tuple[Member, ...]:
         """The members, ordered by DID."""
         return self.registry().members
+
+    def revoked_keys(self) -> frozenset[str]:
+        """The keys of members that were revoked, each as `certificate_key` names it."""
+        with self._snapshot() as head:
+            section = _sections(head)
+            current = (
+                section.content(CERTIFICATES) if CERTIFICATES in record_sections(section.ruleset) else b""
+            )
+            if current != self._revoked[0]:
+                records = self._tables.records(CERTIFICATES)
+                keys = (key for key, body in records if read_key_certificate(body).revoked_ms)
+                self._revoked = current, frozenset(keys)
+            return self._revoked[1]
 
     def _registered(self, head: _HeadRow) -> tuple[Member, ...]:
         registry, members = self._members
