@@ -76,6 +76,8 @@ class HostileMember:
         """Whether answers begin and never end."""
         self.is_silent = False
         """Whether answers never begin."""
+        self.instead: tuple[int, dict[str, str], bytes] | None = None
+        """Status, headers and body of every answer; None: the entities."""
         self._port = member.port
         self._seq = SEQ_FIRST
         self._runner: web.AppRunner | None = None
@@ -167,6 +169,9 @@ class HostileMember:
         self.requested_keys += keys
         if self.is_silent:
             await self._ended.wait()
+        if self.instead is not None:
+            status, headers, body = self.instead
+            return web.Response(status=status, headers=headers, body=body)
         if self.is_endless:
             return await self._endless(request)
         lines = [

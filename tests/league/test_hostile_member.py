@@ -489,3 +489,46 @@ async def test_an_origin_that_never_ends_delays_its_own_entities_alone(
     await scene.honest.wait_until_visible(f"{OFFERINGS}/{created}", timeout_s=10)
     setattr(scene.hostile, fault, False)
     await scene.honest.wait_until_visible(f"{OFFERINGS}/{entity_id}")
+
+
+def lies(scene: Scene) -> dict[str, tuple[tuple[int, dict[str, str], bytes], Code]]:
+    """Answers of an origin, or of something on the way to it, and what the others make of them."""
+    deep = b'{"key":"%s","status":"found","entity":%s%s}\n' % (b"a" * 64, b"[" * 50_000, b"]" * 50_000)
+    private = f"http://127.0.0.1:{scene.lubeck.port}/league/v1/entities"
+    return {
+        "404": ((404, {}, b"not here"), Code.RETRIEVAL_ANSWER_INVALID),
+        "401": ((401, {"WWW-Authenticate": "Bearer"}, b"{}"), Code.RETRIEVAL_ANSWER_INVALID),
+        "500": ((500, {}, b"oops"), Code.RETRIEVAL_UNREACHABLE),
+        "redirect": ((307, {"Location": private}, b""), Code.RETRIEVAL_ANSWER_INVALID),
+        "redirect-to-metadata": (
+            (302, {"Location": "http://169.254.169.254/latest/meta-data"}, b""),
+            Code.RETRIEVAL_ANSWER_INVALID,
+        ),
+        "page": (
+            (200, {"Content-Type": "text/html"}, b"<html>Welcome</html>"),
+            Code.RETRIEVAL_ANSWER_INVALID,
+        ),
+        "deep": ((200, {}, deep), Code.RETRIEVAL_ANSWER_INVALID),
+        "oversized": ((200, {}, b" " * 5_000_000), Code.RETRIEVAL_TOO_LARGE),
+    }
+
+
+async def test_whatever_an_origin_answers_the_others_go_on_and_say_why(scene: Scene) -> None:
+    for name, (answer, code) in lies(scene).items():
+        entity_id = f"urn:x:lie-{name}"
+        body = offering(entity_id)
+        key = entity_key(scene.hostile.did, entity_id)
+        scene.hostile.bodies[key] = body
+        scene.hostile.instead = answer
+        await scene.hostile.announce(entity_id, body)
+        await scene.all_name_the_problem(code)
+        await scene.nobody_has(entity_id)
+        for member in scene.honest.members:
+            (head,) = (await member.get(f"/league/v1/replicas/{key}", with_token=True)).json()
+            assert head["state"] == "pending", name
+            figures = (await member.get("/metrics", with_token=True)).body.decode()
+            assert "hansa_replicas{" in figures
+        created = await scene.lubeck.create_offering(name=f"beside {name}")
+        await scene.honest.wait_until_visible(f"{OFFERINGS}/{created}", timeout_s=20)
+        scene.hostile.instead = None
+        await scene.honest.wait_until_visible(f"{OFFERINGS}/{entity_id}", timeout_s=60)
