@@ -21,7 +21,7 @@ PIN := engine/go.mod engine/go.sum engine/compile_engine.py
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench kits sim governance-histories thief fuzz league-tests soak golden docs lock clean distclean
+.PHONY: help setup demo test lint format bench kits sim governance-histories thief fuzz joining league-tests soak golden docs lock clean distclean
 
 help: ## list what can be done
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +69,9 @@ fuzz: setup ## draw many requests to the APIs, and many bytes for the ledger (EX
 
 league-tests: setup ## run all tests with real processes, all scenarios too (takes an hour)
 	@SCENARIOS=all $(BIN)/pytest tests/league -m league -s --timeout 0 $(ARGS)
+
+joining: setup ## measure what joining costs with a million events and 200,000 claims
+	@JOIN_EVENTS=1000000 JOIN_CLAIMS=200000 $(BIN)/pytest tests/unit/pubsub/test_ledger_joining_size.py -s --timeout 0 $(ARGS)
 
 soak: setup ## run a league of four under all attacks at once, for SOAK_S seconds
 	@SOAK_S=$(SOAK_S) $(BIN)/pytest tests/soak -m league -s $(ARGS)

@@ -34,6 +34,7 @@ from hansa.node.backup.contents import is_restorable
 from hansa.node.backup.writer import COPIED_MAX_BYTES
 from hansa.node.folder import init_member
 from hansa.node.folder.permissions import open_to_others
+from hansa.node.joining.mark import Joining, read_joining, write_joining
 from hansa.node.validator.observing import Reason, read_observing
 from hansa.pubsub.engine import SIGNING_STATE, SigningState, read_signing_state
 
@@ -478,3 +479,12 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 def test_a_header_is_what_tar_programs_read(size: int, name: str) -> None:
     info = tarfile.TarInfo.frombuf(header(name, size), "utf-8", "strict")
     assert (info.name, info.size, info.isreg()) == (name, size, True)
+
+
+def test_a_newcomers_note_comes_back(folder: Path, tmp_path: Path) -> None:
+    """Without it the folder would be one that no league knows, until the ledger is there again."""
+    joining = Joining("2026-01-01T00:00:00Z", ("https://lubeck.example",), 8, "A" * 64)
+    write_joining(folder, joining)
+    write_backup(folder, tmp_path / "newcomer.backup", CLOCK)
+    restore_backup(tmp_path / "newcomer.backup", tmp_path / "restored", CLOCK)
+    assert read_joining(tmp_path / "restored") == joining

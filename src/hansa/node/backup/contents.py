@@ -1,8 +1,8 @@
 """What of a marketplace's folder is in a backup.
 
     always       settings, genesis, the keys of the member, of its tokens and of its engine
-    if present   card, the operator's token, the store, extension schemas, contents of jobs, what the
-                 validator signed last
+    if present   card, the note of a newcomer, the operator's token, the store, extension schemas, contents
+                 of jobs, what the validator signed last
     on request   the ledger: its state and the engine's blocks, which the other members have too
 
 Locks, sockets, logs and caches are not. The store is a copy that SQLite makes; everything else is read as it
@@ -22,6 +22,7 @@ from hansa.node.folder import (
     CARD,
     GENESIS,
     JOBS,
+    JOINING,
     LEDGER,
     LEDGER_STATE,
     MEMBER_KEY,
@@ -39,7 +40,7 @@ SIGNED: Final = LEDGER / SIGNING_STATE
 """What the validator signed last. It is in a backup as a record, and never put back in place."""
 BLOCKS: Final = LEDGER / "data"
 REQUIRED: Final = (Path(FILE_NAME), GENESIS, MEMBER_KEY, TOKEN_KEY, NODE_KEY, VALIDATOR_KEY)
-OPTIONAL: Final = (CARD, TOKEN, STORE, SIGNED)
+OPTIONAL: Final = (CARD, JOINING, TOKEN, STORE, SIGNED)
 TREES: Final = (SCHEMAS, JOBS)
 LEDGER_PARTS: Final = (LEDGER_STATE, BLOCKS)
 NOT_BLOCKS: Final = frozenset({SIGNED, BLOCKS / "observer_state.json"})

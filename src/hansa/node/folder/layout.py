@@ -27,6 +27,8 @@ SNAPSHOTS: Final = LEDGER / "snapshots"
 """Snapshots of the ledger, for newcomers."""
 HISTORY: Final = LEDGER / "history"
 """Segments of the history on their way to the ledger application."""
+JOINING: Final = Path("joining.json")
+"""Of a marketplace that joined a running league: whom it asked, and which block it trusts."""
 LOCK: Final = Path("lock")
 OBSERVING: Final = Path("observing.json")
 """There while the validator must not sign."""

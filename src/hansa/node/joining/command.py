@@ -14,10 +14,10 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.members import Member, normal_endpoint
 from hansa.core.web_addresses import is_allowed_address
-from hansa.node.folder import CARD, read_card
+from hansa.node.folder import CARD, JOINING, read_card
 from hansa.node.joining.inquiry import LeagueReport, inquire, members_of
 from hansa.node.joining.joining import Newcomer, join_league
-from hansa.node.joining.mark import JOINING, read_joining
+from hansa.node.joining.mark import read_joining
 from hansa.node.outbound import OutboundClient
 from hansa.node.settings.loading import load_settings
 from hansa.node.settings.schema import Value

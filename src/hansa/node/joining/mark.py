@@ -7,14 +7,12 @@ only records how the folder came to be.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import is_missing, read_file, write_file
-
-JOINING: Final = Path("joining.json")
+from hansa.node.folder import JOINING
 
 
 class Joining(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
