@@ -398,7 +398,6 @@ class Marketplace:
         hub = HubDispatcher(
             store, models, self.clients.to_listeners, clock, entropy, limits, endpoint, context.extensions
         )
-
         webhooks = ledger_notifier(context, self.bus, registry, self.clients.to_listeners)
 
         # Replication.
