@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hansa.pubsub.light.blocks import FOR_BLOCK, Commit, LightBlock, SignedVote, sign_bytes
-from hansa.pubsub.light.header import BlockId, Header
-from hansa.pubsub.light.validators import LightValidator, ValidatorSet
+from hansa.pubsub.light.chain.blocks import FOR_BLOCK, Commit, LightBlock, SignedVote, sign_bytes
+from hansa.pubsub.light.chain.header import BlockId, Header
+from hansa.pubsub.light.chain.validators import LightValidator, ValidatorSet
 
 CHAIN_ID = "hansa-test"
 START_NS = 1_800_000_000 * 10**9

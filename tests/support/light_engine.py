@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.pubsub.light.blocks import LightBlock
 from hansa.pubsub.light.capturing import Call
-from hansa.pubsub.light.rpc_form import write_commit, write_validators
+from hansa.pubsub.light.chain.blocks import LightBlock
+from hansa.pubsub.light.chain.rpc_form import write_commit, write_validators
 
 
 class LightEngine:

@@ -15,6 +15,8 @@
                                           who may issue credentials              anybody
     GET  /league/v1/genesis, …/bootstrap  what a newcomer begins with            anybody
     GET  /league/v1/history/{number}      a segment of all events                anybody
+    GET  /league/v1/entities/{id}/receipt, …/history
+                                          proofs that hold without this member   anybody
     GET  /league/v1/light/{method}, …/blocks; POST /league/v1/light
                                           what light clients need of the engine  anybody
     GET  /league/v1/catalogue             what is public here, without content   anybody
@@ -46,6 +48,7 @@ from hansa.api.light import LIGHT_PATH, LightApi, LightReads, NoEngine
 from hansa.api.members import MembersApi
 from hansa.api.newcomers.bootstrap import BOOTSTRAP_PATH, GENESIS_PATH, BootstrapApi, BootstrapSource
 from hansa.api.newcomers.history import HISTORY_PATH, HistoryApi, HistoryReads, NoHistory
+from hansa.api.receipts import NoReceipts, ReceiptReads, ReceiptsApi
 from hansa.api.references import DanglingReferences, ReferencesApi
 from hansa.api.replicas import ReplicasApi
 from hansa.api.trust.decisions import TrustApi
@@ -99,6 +102,7 @@ class LeagueContext(msgspec.Struct, frozen=True):
     """What newcomers need."""
     history: HistoryReads = NoHistory()
     """All events."""
+    receipts: ReceiptReads = NoReceipts()
 
 
 def _subscription_routes(api: SubscriptionsApi) -> list[Route]:
@@ -123,6 +127,7 @@ def routes(context: LeagueContext) -> list[Route]:
     events = EventsApi(context.bus, registry, context.clock, limits, context.types)
     members = MembersApi(registry, limits)
     ledger = LedgerApi(context.bus, registry, limits)
+    receipts = ReceiptsApi(context.receipts, limits)
     light = LightApi(context.light, limits)
     bootstrap = BootstrapApi(context.bootstrap, limits)
     catalogue = CatalogueApi(context.store, context.did, limits, context.distribution, context.types)
@@ -137,6 +142,8 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/resync", replicas.resync, methods=["POST"]),
         Route("/league/v1/replicas/{name:path}", replicas.one, methods=["GET"]),
         Route(ENTITIES_PATH, entities.many, methods=["POST"]),
+        Route(f"{ENTITIES_PATH}/{{id:path}}/receipt", receipts.receipt, methods=["GET"]),
+        Route(f"{ENTITIES_PATH}/{{id:path}}/history", receipts.history, methods=["GET"]),
         Route(f"{ENTITIES_PATH}/{{id:path}}", entities.one, methods=["GET"]),
         Route("/league/v1/events", events.page, methods=["GET"]),
         Route("/league/v1/events/stream", events.stream, methods=["GET"]),

@@ -22,8 +22,8 @@ from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
 from hansa.api.responses import JSON
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.limits import Limits
-from hansa.pubsub.light.blocks import LightBlock
-from hansa.pubsub.light.forms import LIGHT_BLOCK, light_block_fields
+from hansa.pubsub.light.chain.blocks import LightBlock
+from hansa.pubsub.light.chain.forms import LIGHT_BLOCK, light_block_fields
 from hansa.pubsub.light.proxy import METHODS, LightCall, read_call
 
 LIGHT_PATH: Final = "/league/v1/light"

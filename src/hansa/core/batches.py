@@ -122,14 +122,15 @@ def event_proofs(jws: str, contents: Sequence[bytes]) -> tuple[EventProof, ...]:
     )
 
 
-def verify_event(content: bytes, proof: EventProof, key: VerifyingKey) -> LifecycleEvent:
-    """The event that the owner of a key has signed.
+def verify_event(content: bytes, proof: EventProof, key: VerifyingKey | None) -> LifecycleEvent:
+    """The event that the owner of a key has signed; without a key, the signature is left to others.
 
     Raises:
         Refused: `Code.TRANSACTION_MALFORMED`, `Code.EVENT_MALFORMED`, `Code.EVENT_SIGNATURE_INVALID`.
     """
     batch, jws = read_batch(proof.jws)
-    key.verify(jws)
+    if key is not None:
+        key.verify(jws)
     try:
         path = [bytes.fromhex(node) for node in proof.path[: _PATH_LENGTH_MAX + 1]]
     except ValueError:

@@ -74,12 +74,17 @@ def verify_inclusion(
     leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes
 ) -> bool:
     """Whether `proof` shows that `leaf` is leaf `index` of the tree of `size` leaves with that root."""
+    return root_of_path(leaf, index, size, proof) == expected_root
+
+
+def root_of_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
+    """The root that an audit path leads to from a leaf; None when it is none of a tree of that size."""
     if not 0 <= index < size:
-        return False
+        return None
     position, last, current = index, size - 1, leaf
-    for sibling in proof:
+    for sibling in path:
         if last == 0:
-            return False
+            return None
         if position & 1 or position == last:
             current = node_hash(sibling, current)
             while not position & 1 and position:
@@ -89,7 +94,7 @@ def verify_inclusion(
             current = node_hash(current, sibling)
         position >>= 1
         last >>= 1
-    return last == 0 and current == expected_root
+    return current if last == 0 else None
 
 
 def consistency_proof(leaves: Sequence[bytes], old_size: int) -> tuple[bytes, ...]:

@@ -25,7 +25,6 @@ from starlette.applications import Starlette
 from hansa import __version__
 from hansa.api import LeagueContext
 from hansa.api import routes as league_routes
-from hansa.api.light import LightReads
 from hansa.api.newcomers.bootstrap import BootstrapSource
 from hansa.api.webhooks import LedgerNotifier, SubscriptionsApi, subscription_filter
 from hansa.business import BusinessApp
@@ -45,9 +44,11 @@ from hansa.core.access import Authenticate
 from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
 from hansa.core.errors import Unavailable
+from hansa.core.files import read_file
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner, SigningKey
+from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
@@ -155,6 +156,12 @@ def _authenticate(settings: Settings, clock: Clock) -> TokenAuthenticate:
     return TokenAuthenticate(key, settings.did, clock, settings.limits.token_lifetime_max_s)
 
 
+def _light_service(bus: CometBftBus, clock: Clock, limits: Limits) -> LightService:
+    """What retains light blocks, and makes receipts."""
+    blocks, genesis = CapturedBlocks(LIGHT_BLOCKS), read_file(GENESIS)
+    return LightService(bus, bus.for_strangers, blocks, genesis, clock, limits.light_blocks_max)
+
+
 def _own_registration(
     settings: Settings, registry: MemberRegistry, member_key: SigningKey, clock: Clock
 ) -> tuple[OwnKey, OwnEndpoints]:
@@ -195,7 +202,7 @@ def league_context(
     settings: Settings,
     context: Context,
     bus: CometBftBus,
-    light: LightReads,
+    light: LightService,
     bootstrap: BootstrapSource,
     registry: MemberRegistry,
     caller_check: MemberCallerCheck,
@@ -214,6 +221,7 @@ def league_context(
         light=light,
         bootstrap=bootstrap,
         history=bus.for_strangers,
+        receipts=light,
         registry=registry,
         caller_check=caller_check,
         authenticate=context.authenticate,
@@ -383,7 +391,7 @@ class Marketplace:
     ) -> None:
         limits, did, endpoint = settings.limits, settings.did, settings.endpoint
         self.store, self.children, self.bus = store, children, bus
-        self.light = LightService(bus, CapturedBlocks(LIGHT_BLOCKS), clock, limits.light_blocks_max)
+        self.light = _light_service(bus, clock, limits)
         own_key, endpoints = _own_registration(settings, registry, member_key, clock)
         self.clients = Clients(settings, store, registry)
 

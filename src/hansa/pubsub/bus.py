@@ -18,7 +18,7 @@ from hansa.core.batches import BatchSigner, EventProof
 from hansa.core.events import LifecycleEvent, Metadata
 from hansa.core.members import Member
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs
 
 
 class CommittedEvent(msgspec.Struct, frozen=True):
@@ -234,6 +234,22 @@ class BusReads(Protocol):
 
     async def claims_proof(self, key: str) -> ClaimsProof:
         """What shows which claims there are on an entity key, and that there are no others.
+
+        Raises:
+            Refused: `Code.INVALID`.
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def state_proofs(self, positions: Sequence[int], key: str | None) -> StateProofs:
+        """Proofs about events, and about the claims on an entity key, of one state.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`, `Code.INVALID`.
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def event_position(self, event_id: str) -> int | None:
+        """Position of the first event with an id, of whatever issuer; None when there is none.
 
         Raises:
             Refused: `Code.INVALID`.

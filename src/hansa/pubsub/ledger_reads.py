@@ -21,7 +21,7 @@ from hansa.core.signal import Signal
 from hansa.pubsub.bus import Claim, EventFilter, EventPage, LedgerStatus, RecordPage
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool, check_filter
-from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs
 
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
@@ -181,6 +181,16 @@ class LedgerReads(ABC):
         """Which claims there are on an entity key. See `BusReads.claims_proof`."""
         self._check_open()
         return await self._read(lambda reader: reader.claims_proof(key))
+
+    async def state_proofs(self, positions: Sequence[int], key: str | None) -> StateProofs:
+        """Proofs of one state. See `BusReads.state_proofs`."""
+        self._check_open()
+        return await self._read(lambda reader: reader.state_proofs(positions, key))
+
+    async def event_position(self, event_id: str) -> int | None:
+        """Position of an event. See `BusReads.event_position`."""
+        self._check_open()
+        return await self._read(lambda reader: reader.event_position(event_id))
 
     async def members(self) -> tuple[Member, ...]:
         """The member registry. See `BusReads.members`."""

@@ -63,3 +63,16 @@ class ClaimsProof(msgspec.Struct, frozen=True):
     """From the bucket to the root of the claims."""
     section: SectionProof
     """Of `claims`."""
+
+
+class StateProofs(msgspec.Struct, frozen=True):
+    """Proofs about some events, and about the claims on a key, that lead to one application hash."""
+
+    app_hash: str
+    ruleset: str
+    size: int
+    """Number of the events."""
+    events: tuple[InclusionProof, ...]
+    events_path: tuple[str, ...]
+    """From the section `events` to `app_hash`."""
+    claims: ClaimsProof | None

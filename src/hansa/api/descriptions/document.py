@@ -97,6 +97,7 @@ def _parameter(name: str, text: str, schema: Part, place: str = "query") -> Part
 
 
 _TEXT: Final[Part] = {"type": "string"}
+_TRUTH: Final[Part] = {"type": "boolean"}
 _NUMBER: Final[Part] = {"type": "integer", "minimum": 0}
 _MOMENT: Final[Part] = {"type": "string", "format": "date-time"}
 PARAMETERS: Final[Mapping[str, Part]] = {
@@ -121,6 +122,16 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "from": _parameter(
         "from", "Only events of blocks at this time or later (RFC 3339, with its zone).", _MOMENT
     ),
+    "absent": _parameter(
+        "absent",
+        "Whether the receipt shows what the ledger has of a ledger key, or that it has nothing.",
+        _TRUTH,
+    ),
+    "afterVersion": _parameter("after", "Version after which the history begins.", _NUMBER),
+    "fromHeight": _parameter(
+        "from", "Height of a light block that the verifier knows; 0 for the genesis.", _NUMBER
+    ),
+    "latest": _parameter("latest", "Whether the receipt shows that there is no later version.", _TRUTH),
     "height": _parameter(
         "height", "Height of a block; without it, the newest.", {"type": "integer", "minimum": 1}
     ),

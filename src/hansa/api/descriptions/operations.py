@@ -108,6 +108,26 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         _OF_THE_LEDGER,
     ),
     Operation(
+        "retrieveReceipt",
+        f"{ENTITIES_PATH}/{{id}}/receipt",
+        "Read the receipt of an event",
+        "Returns the proof that the last event of an entity is on the ledger, which anybody verifies offline with "
+        "`hansa verify`; `latest` adds that there is no later version, `absent` shows what the ledger has of a key. An "
+        "event's own id does instead of an entity's.",
+        {200: Answer("The receipt, a closed JSON.", (dict[str, Any],))},
+        (*_OF_THE_LEDGER, 404),
+        parameters=("id", "latest", "absent", "fromHeight"),
+    ),
+    Operation(
+        "retrieveEntityHistory",
+        f"{ENTITIES_PATH}/{{id}}/history",
+        "Read the history of an entity with proofs",
+        "Returns a receipt of all events of an entity, a hundred at most after a version, and of its latest version.",
+        {200: Answer("The receipt, a closed JSON.", (dict[str, Any],))},
+        (*_OF_THE_LEDGER, 404),
+        parameters=("id", "afterVersion", "fromHeight"),
+    ),
+    Operation(
         "callLight",
         "/league/v1/light/{method}",
         "Read what a light client needs",

@@ -25,9 +25,9 @@ import apsw
 import msgspec
 
 from hansa.core.errors import Code, Fatal, Unavailable
-from hansa.pubsub.light.blocks import Commit, LightBlock, SignedVote
-from hansa.pubsub.light.header import BlockId, Header
-from hansa.pubsub.light.validators import LightValidator, ValidatorSet
+from hansa.pubsub.light.chain.blocks import Commit, LightBlock, SignedVote
+from hansa.pubsub.light.chain.header import BlockId, Header
+from hansa.pubsub.light.chain.validators import LightValidator, ValidatorSet
 
 APPLICATION_ID: Final = 0x48414E50
 """`HANP`."""
@@ -50,6 +50,7 @@ CREATE TABLE light_block (
     validators INTEGER NOT NULL REFERENCES validator_set,
     body BLOB NOT NULL
 ) STRICT;
+CREATE INDEX light_block_validators ON light_block (validators, height);
 CREATE TABLE progress (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     height INTEGER NOT NULL,
@@ -158,13 +159,15 @@ class CapturedBlocks:
         )
         return tuple(self._block(*row) for row in rows)
 
-    def last_of_sets(self, first: int, last: int) -> tuple[int, ...]:
-        """Heights between two at which one validator set is the last time that it commits, in order."""
+    def set_changes(self, first: int, last: int) -> tuple[int, ...]:
+        """Heights between two at which a validator set commits first or last, in order."""
         rows = self._rows(
-            "SELECT max(height) FROM light_block WHERE height BETWEEN ? AND ? GROUP BY validators ORDER BY 1",
+            "SELECT (SELECT min(height) FROM light_block WHERE validators = number AND height BETWEEN ?1 AND ?2),"
+            " (SELECT max(height) FROM light_block WHERE validators = number AND height BETWEEN ?1 AND ?2)"
+            " FROM validator_set",
             (first, last),
         )
-        return tuple(height for (height,) in rows)
+        return tuple(sorted({height for row in rows for height in row if height is not None}))
 
     def count(self) -> int:
         """How many light blocks there are."""

@@ -22,11 +22,11 @@ import structlog
 from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
-from hansa.pubsub.light.blocks import LightBlock, verified_signers, without_invalid_votes
 from hansa.pubsub.light.captured import CapturedBlocks, Gap, Progress
-from hansa.pubsub.light.header import Header
-from hansa.pubsub.light.rpc_form import light_block, read_header, read_validators, total_of
-from hansa.pubsub.light.validators import ValidatorSet
+from hansa.pubsub.light.chain.blocks import LightBlock, verified_signers, without_invalid_votes
+from hansa.pubsub.light.chain.header import Header
+from hansa.pubsub.light.chain.rpc_form import light_block, read_header, read_validators, total_of
+from hansa.pubsub.light.chain.validators import ValidatorSet
 
 PAUSE_S: Final = 1.0
 """Between two looks: under load a look is at many blocks, and takes little of the time of each."""

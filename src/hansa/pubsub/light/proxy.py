@@ -23,9 +23,9 @@ from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.measured_work import add_work
-from hansa.pubsub.light.blocks import LightBlock
 from hansa.pubsub.light.capturing import VALIDATORS_PER_PAGE, Capture, EngineCalls
-from hansa.pubsub.light.rpc_form import write_commit, write_validators
+from hansa.pubsub.light.chain.blocks import LightBlock
+from hansa.pubsub.light.chain.rpc_form import write_commit, write_validators
 
 AT_ONCE_MAX: Final = 2
 WAITING_MAX: Final = 64

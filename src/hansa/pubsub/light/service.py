@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
 from hansa.core.cache import HasFigures
 from hansa.core.clock import Clock
-from hansa.pubsub.light.blocks import LightBlock
+from hansa.core.errors import Code, Unavailable
+from hansa.pubsub.bus import BusReads
 from hansa.pubsub.light.captured import CapturedBlocks
 from hansa.pubsub.light.capturing import Capture, EngineCalls
+from hansa.pubsub.light.chain.blocks import LightBlock
+from hansa.pubsub.light.genesis import read_trusted_genesis
+from hansa.pubsub.light.making import ReceiptMaker
 from hansa.pubsub.light.proxy import LightCall, LightProxy
+
+RECEIPTS_AT_ONCE_MAX: Final = 4
+RECEIPTS_WAITING_MAX: Final = 64
 
 
 class LightService:
@@ -15,14 +26,27 @@ class LightService:
 
     Args:
         engine: This member's own.
+        bus: The ledger, as strangers read it.
         blocks: The file of what is retained.
+        genesis: Of the league; the file.
         clock: For pauses, and for how old an answer may be.
         blocks_max: How many light blocks are retained.
     """
 
-    def __init__(self, engine: EngineCalls, blocks: CapturedBlocks, clock: Clock, blocks_max: int) -> None:
+    def __init__(
+        self,
+        engine: EngineCalls,
+        bus: BusReads,
+        blocks: CapturedBlocks,
+        genesis: bytes,
+        clock: Clock,
+        blocks_max: int,
+    ) -> None:
         self.capture = Capture(engine, blocks, clock, blocks_max)
         self._proxy = LightProxy(engine, self.capture, clock)
+        self._maker = ReceiptMaker(bus, self.capture, read_trusted_genesis(genesis)[0])
+        self._slots = asyncio.Semaphore(RECEIPTS_AT_ONCE_MAX)
+        self._waiting = 0
 
     @property
     def caches(self) -> tuple[HasFigures, ...]:
@@ -44,3 +68,27 @@ class LightService:
     async def light_blocks(self, after: int, limit: int) -> tuple[LightBlock, ...]:
         """Light blocks that are retained, after a height, in order."""
         return await self.capture.read(lambda blocks: blocks.after(after, limit))
+
+    async def of_entity(self, name: str, *, is_latest: bool = False, known_height: int = 0) -> bytes:
+        """The receipt of an entity's last event, or of an event. See `ReceiptMaker.of_entity`."""
+        return await self._in_turn(
+            lambda: self._maker.of_entity(name, is_latest=is_latest, known_height=known_height)
+        )
+
+    async def of_history(self, name: str, after_version: int = 0, known_height: int = 0) -> bytes:
+        """The receipt of all events of an entity. See `ReceiptMaker.of_history`."""
+        return await self._in_turn(lambda: self._maker.of_history(name, after_version, known_height))
+
+    async def of_absence(self, key: str, known_height: int = 0) -> bytes:
+        """The receipt of what is claimed on a key. See `ReceiptMaker.of_absence`."""
+        return await self._in_turn(lambda: self._maker.of_absence(key, known_height))
+
+    async def _in_turn(self, make: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
+        if self._waiting >= RECEIPTS_AT_ONCE_MAX + RECEIPTS_WAITING_MAX:
+            raise Unavailable(Code.UNAVAILABLE, "Too many receipts are being made.")
+        self._waiting += 1
+        try:
+            async with self._slots:
+                return await make()
+        finally:
+            self._waiting -= 1

@@ -7,13 +7,19 @@ import pytest
 
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.pubsub.light.blocks import LightBlock, SignedVote, verified_signers
 from hansa.pubsub.light.captured import CapturedBlocks, Gap, LedgerEvidence
 from hansa.pubsub.light.capturing import Capture
-from hansa.pubsub.light.forms import LIGHT_BLOCK, light_block_fields, read_light_block
+from hansa.pubsub.light.chain.blocks import LightBlock, SignedVote, verified_signers
+from hansa.pubsub.light.chain.forms import LIGHT_BLOCK, light_block_fields, read_light_block
+from hansa.pubsub.light.chain.rpc_form import light_block as of_rpc
+from hansa.pubsub.light.chain.rpc_form import (
+    read_validators,
+    time_ns_of,
+    time_text,
+    write_commit,
+    write_validators,
+)
 from hansa.pubsub.light.proxy import LightCall, LightProxy, read_call
-from hansa.pubsub.light.rpc_form import light_block as of_rpc
-from hansa.pubsub.light.rpc_form import read_validators, time_ns_of, time_text, write_commit, write_validators
 from tests.contract.origins import NOW
 from tests.support.light_chain import CHAIN_ID, Signer, digest, light_block
 from tests.support.light_engine import LightEngine

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hansa.core.errors import Code, Refused
-from hansa.pubsub.light.blocks import (
+from hansa.pubsub.light.chain.blocks import (
     ABSENT,
     FOR_NIL,
     LightBlock,
@@ -19,9 +19,9 @@ from hansa.pubsub.light.blocks import (
     verified_signers,
     without_invalid_votes,
 )
-from hansa.pubsub.light.header import BlockId, Header
-from hansa.pubsub.light.validators import ValidatorSet
-from hansa.pubsub.light.verifying import (
+from hansa.pubsub.light.chain.header import BlockId, Header
+from hansa.pubsub.light.chain.validators import ValidatorSet
+from hansa.pubsub.light.chain.verifying import (
     NotEnoughTrust,
     is_expired,
     trusted_block,

@@ -27,7 +27,7 @@ import msgspec
 from hansa.core.canonical import digest_of_hashlink, hashlink_of_digest
 from hansa.core.errors import Code, Fatal
 from hansa.core.identifiers import is_entity_key
-from hansa.core.merkle import inclusion_proof, leaf_hash, verify_inclusion
+from hansa.core.merkle import inclusion_proof, leaf_hash, root_of_path
 from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.levels import LevelsUpdate, MerkleLevels
 
@@ -208,6 +208,18 @@ def records_proved(key: str, records: bytes, path: Sequence[bytes], root: bytes)
         path: From the bucket to the root.
         root: Of the claims; from `app_hash`.
     """
+    result = claims_root(key, records, path)
+    return result[1] if result is not None and result[0] == root else None
+
+
+def claims_root(key: str, records: bytes, path: Sequence[bytes]) -> tuple[bytes, tuple[bytes, ...]] | None:
+    """The root that a bucket's path leads to, and the records of all claims on a key; None without a bucket.
+
+    Args:
+        key: The entity key.
+        records: What somebody says is the bucket of the key.
+        path: From the bucket to the root.
+    """
     if not is_entity_key(key) or len(path) != PATH_LENGTH:
         return None
     bucket = bucket_of(key)
@@ -217,9 +229,8 @@ def records_proved(key: str, records: bytes, path: Sequence[bytes], root: bytes)
         and all(int.from_bytes(one[:2]) == bucket for one in ordered)
         and all(one < other for one, other in pairwise(ordered))
     )
-    if not is_bucket or not verify_inclusion(leaf_hash(records), bucket, BUCKETS, path, root):
-        return None
-    return records_on(records, key)
+    root = root_of_path(leaf_hash(records), bucket, BUCKETS, path) if is_bucket else None
+    return None if root is None else (root, records_on(records, key))
 
 
 def _place_of(records: bytes, prefix: bytes) -> int:

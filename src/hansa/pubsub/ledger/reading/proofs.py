@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import apsw
@@ -19,7 +19,7 @@ from hansa.pubsub.ledger.commitments.proofs import holds_consistency, holds_incl
 from hansa.pubsub.ledger.commitments.tiles import TiledTree, TreeMissing
 from hansa.pubsub.ledger.storage.schema import HeadRow, select_sql
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
-from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, SectionProof
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, SectionProof, StateProofs
 
 _HEAD: Final = select_sql("head", HeadRow)
 _BATCH_OF: Final = (
@@ -100,6 +100,25 @@ class ProofReader:
         )
         self._expect(proved_records(proof, self._head.app_hash) is not None)
         return proof
+
+    def together(self, positions: Sequence[int], key: str | None, check: Callable[[], None]) -> StateProofs:
+        """Proofs about events, and about the claims on a key.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`, `Code.INVALID`.
+        """
+        events: list[InclusionProof] = []
+        for position in positions:
+            check()
+            events.append(self.inclusion(position))
+        return StateProofs(
+            app_hash=self._head.app_hash.hex(),
+            ruleset=self._sections.ruleset,
+            size=self._head.events,
+            events=tuple(events),
+            events_path=_hex(self._sections.path("events")),
+            claims=None if key is None else self.claims(key),
+        )
 
     def _expect(self, holds: bool) -> None:
         """Give no proof away that does not hold: the tables contradict each other."""

@@ -48,7 +48,7 @@ from hansa.pubsub.ledger.rules import upgrades
 from hansa.pubsub.ledger.storage.compact import register_functions
 from hansa.pubsub.ledger.storage.schema import MissingRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
-from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs
 
 EVENTS_MAX: Final = 500
 PAGE_SIZE_MAX_BYTES: Final = 1_048_576
@@ -264,6 +264,23 @@ class LedgerReader:
         """Which claims there are on an entity key. See `ProofReader.claims`."""
         with self._proofs() as proofs:
             return proofs.claims(key)
+
+    def state_proofs(self, positions: Sequence[int], key: str | None) -> StateProofs:
+        """Proofs of one state. See `ProofReader.together`."""
+        with self._proofs() as proofs:
+            return proofs.together(positions, key, self._check)
+
+    def event_position(self, event_id: str) -> int | None:
+        """Position of the first event with an id.
+
+        Raises:
+            Refused: `Code.INVALID`.
+        """
+        with self._snapshot():
+            rows: list[tuple[Any, ...]] = self._connection.execute(
+                "SELECT min(position) FROM event WHERE id = ?", (_id_bytes(event_id),)
+            ).fetchall()
+        return None if rows[0][0] is None else int(rows[0][0])
 
     def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
         """The claims on some entity keys.

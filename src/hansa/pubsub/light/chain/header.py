@@ -7,7 +7,7 @@ from functools import cached_property
 import msgspec
 
 from hansa.core.merkle import leaf_hash, root
-from hansa.pubsub.light import wire
+from hansa.pubsub.light.chain import wire
 
 
 class BlockId(msgspec.Struct, frozen=True):

@@ -14,9 +14,9 @@ from typing import Final
 import msgspec
 
 from hansa.core.errors import Code, Refused
-from hansa.pubsub.light.blocks import LightBlock, has_more_than, verified_signers
-from hansa.pubsub.light.header import Header
-from hansa.pubsub.light.validators import ValidatorSet
+from hansa.pubsub.light.chain.blocks import LightBlock, has_more_than, verified_signers
+from hansa.pubsub.light.chain.header import Header
+from hansa.pubsub.light.chain.validators import ValidatorSet
 
 TRUST_LEVEL: Final = Fraction(1, 3)
 NS_PER_S: Final = 1_000_000_000

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
 
 from hansa.core.errors import Code, Refused
 from hansa.core.merkle import leaf_hash, root
-from hansa.pubsub.light import wire
+from hansa.pubsub.light.chain import wire
 
 ADDRESS_SIZE_BYTES: Final = 20
 VALIDATORS_MAX: Final = 1024

@@ -19,9 +19,17 @@ from typing import Any, Final
 
 from hansa.core.closed_json import Integer, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
-from hansa.pubsub.light.blocks import ABSENT, FOR_BLOCK, FOR_NIL, HEIGHT_MAX, Commit, LightBlock, SignedVote
-from hansa.pubsub.light.header import BlockId, Header
-from hansa.pubsub.light.validators import (
+from hansa.pubsub.light.chain.blocks import (
+    ABSENT,
+    FOR_BLOCK,
+    FOR_NIL,
+    HEIGHT_MAX,
+    Commit,
+    LightBlock,
+    SignedVote,
+)
+from hansa.pubsub.light.chain.header import BlockId, Header
+from hansa.pubsub.light.chain.validators import (
     ED25519,
     KEY_TYPES,
     ML_DSA_65,

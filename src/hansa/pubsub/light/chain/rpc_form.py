@@ -16,9 +16,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from hansa.core.errors import Code, Refused
-from hansa.pubsub.light.blocks import ABSENT, Commit, LightBlock, SignedVote
-from hansa.pubsub.light.header import BlockId, Header
-from hansa.pubsub.light.validators import (
+from hansa.pubsub.light.chain.blocks import ABSENT, Commit, LightBlock, SignedVote
+from hansa.pubsub.light.chain.header import BlockId, Header
+from hansa.pubsub.light.chain.validators import (
     KEY_TYPES,
     RPC_KEY_TYPES,
     TOTAL_POWER_MAX,

@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 
 from hansa.core.errors import Code, Refused
-from hansa.pubsub.light import wire
-from hansa.pubsub.light.header import BlockId, Header
-from hansa.pubsub.light.validators import ValidatorSet
+from hansa.pubsub.light.chain import wire
+from hansa.pubsub.light.chain.header import BlockId, Header
+from hansa.pubsub.light.chain.validators import ValidatorSet
 
 ABSENT: Final = 1
 """`BlockIDFlag` of a validator whose vote is not in the commit."""
@@ -113,7 +113,7 @@ def has_more_than(share: Fraction, addresses: frozenset[bytes], validators: Vali
 def verified_signers(block: LightBlock) -> frozenset[bytes]:
     """Check a light block by itself; the addresses of those who signed it.
 
-    That the set is the league's is a question of its own: see `hansa.pubsub.light.verifying`.
+    That the set is the league's is a question of its own: see `hansa.pubsub.light.chain.verifying`.
 
     Raises:
         Refused: `Code.PROOF_INVALID`: the header names another set, a signature is wrong, or no more than 2/3

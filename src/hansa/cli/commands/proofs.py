@@ -1,0 +1,80 @@
+"""`hansa receipt`, `hansa verify`: proofs that hold without the marketplace that gave them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hansa.cli.commands import command
+from hansa.cli.options import AsJson
+
+
+@command(
+    "Fetch the proof of an entity's last event.",
+    "hansa receipt http://localhost:8101 urn:ngsi-ld:product-offering:4711 -o offering.receipt",
+)
+def receipt(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Address of the marketplace.")],
+    name: Annotated[
+        str, typer.Argument(metavar="ID", help="Identifier or ledger key of an entity, or id of an event.")
+    ],
+    file: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to; default: stdout.")
+    ] = None,
+    latest: Annotated[
+        bool, typer.Option("--latest", help="Prove too that there is no later version.")
+    ] = False,
+    absent: Annotated[
+        bool,
+        typer.Option("--absent", help="Prove what the ledger has of a ledger key, or that it has nothing."),
+    ] = False,
+    history: Annotated[bool, typer.Option("--history", help="Prove all versions of the entity.")] = False,
+    from_height: Annotated[
+        int,
+        typer.Option("--from", metavar="HEIGHT", help="Lead there from this block, not from the genesis."),
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch the receipt of an entity's last event, or of an event.
+
+    Whoever has the league's genesis can verify it with `hansa verify`, offline and years later.
+    """
+    from hansa.cli.output import Output
+    from hansa.cli.proofs.receipt import run_receipt
+
+    run_receipt(
+        *(url, name, file, Output(as_json=as_json)),
+        is_latest=latest,
+        is_absent=absent,
+        is_history=history,
+        known_height=from_height,
+    )
+
+
+@command("Verify a receipt offline.", "hansa verify offering.receipt --genesis genesis.json")
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The receipt.")],
+    genesis: Annotated[Path, typer.Option("--genesis", metavar="FILE", help="The genesis of the league.")],
+    trusted: Annotated[
+        str | None,
+        typer.Option(
+            "--trusted",
+            metavar="HEIGHT:HASH",
+            help="A block that you know by other means, instead of the genesis.",
+        ),
+    ] = None,
+    entity: Annotated[
+        str | None, typer.Option("--entity", metavar="ID", help="Identifier or key that it has to be about.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify a receipt with the league's genesis and nothing else, and say what it proves.
+
+    Exit status 20 when it does not hold, with the reason.
+    """
+    from hansa.cli.output import Output
+    from hansa.cli.proofs.verify import run_verify
+
+    run_verify(file, genesis, trusted, entity, Output(as_json=as_json))

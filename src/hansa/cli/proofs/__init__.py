@@ -1,0 +1,1 @@
+"""What `hansa receipt`, `verify` and `audit` do."""
