@@ -29,7 +29,8 @@ class ProvedLeague:
         self.lubeck, self.bergen = Origin("lubeck"), Origin("bergen", "Ed25519")
         members = (self.lubeck.member, self.bergen.member)
         params = LedgerParams()
-        self.ledger = MemoryLedger(members, ManualClock(NOW), params=params)
+        self.clock = ManualClock(NOW)
+        self.ledger = MemoryLedger(members, self.clock, params=params)
         self.genesis = genesis_document(
             chain_id,
             NOW - timedelta(days=3000),

@@ -76,7 +76,6 @@ EXEMPTIONS: Final = (
     Exemption(
         "unused-module", "src/hansa/store/memory/store.py", "the store of tests, and of simulations to come"
     ),
-    Exemption("unused-definition", "src/hansa/pubsub/light/*", "comparing checkpoints, which comes next"),
     Exemption("leftover", "CONTRIBUTING.md", "it says which words are refused"),
     Exemption("leftover", "tests/tidy/*_rules.py", "the rule spells what it looks for, its test shows it"),
     Exemption("machine-path", "tests/tidy/test_rules.py", "the test of the rule shows such paths"),

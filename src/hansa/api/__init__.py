@@ -15,6 +15,8 @@
                                           who may issue credentials              anybody
     GET  /league/v1/genesis, …/bootstrap  what a newcomer begins with            anybody
     GET  /league/v1/history/{number}      a segment of all events                anybody
+    GET  /league/v1/ledger/leaves, …/checkpoints
+                                          what an audit reads                    anybody
     GET  /league/v1/entities/{id}/receipt, …/history
                                           proofs that hold without this member   anybody
     GET  /league/v1/light/{method}, …/blocks; POST /league/v1/light
@@ -44,7 +46,7 @@ from hansa.api.catalogue import CatalogueApi
 from hansa.api.entities import EntitiesApi
 from hansa.api.events import EventsApi
 from hansa.api.ledger import LedgerApi
-from hansa.api.light import LIGHT_PATH, LightApi, LightReads, NoEngine
+from hansa.api.light import LightApi, LightReads, NoEngine
 from hansa.api.members import MembersApi
 from hansa.api.newcomers.bootstrap import BOOTSTRAP_PATH, GENESIS_PATH, BootstrapApi, BootstrapSource
 from hansa.api.newcomers.history import HISTORY_PATH, HistoryApi, HistoryReads, NoHistory
@@ -62,6 +64,7 @@ from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
 from hansa.replication.continuity.resync import Resync
+from hansa.pubsub.light.remote import LIGHT_PATH
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.store import Entity, Store
@@ -151,6 +154,8 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/ledger", ledger.get, methods=["GET"]),
         Route("/league/v1/ledger/inclusion/{position}", ledger.inclusion, methods=["GET"]),
         Route("/league/v1/ledger/consistency/{size}", ledger.consistency, methods=["GET"]),
+        Route("/league/v1/ledger/leaves", ledger.leaves, methods=["GET"]),
+        Route("/league/v1/ledger/checkpoints", ledger.checkpoints, methods=["GET"]),
         Route("/league/v1/ledger/claims/{key}", ledger.claims, methods=["GET"]),
         Route(f"{HISTORY_PATH}/{{number}}", HistoryApi(context.history, limits).segment, methods=["GET"]),
         Route(GENESIS_PATH, bootstrap.genesis, methods=["GET"]),

@@ -26,7 +26,6 @@ from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.chain.forms import LIGHT_BLOCK, light_block_fields
 from hansa.pubsub.light.proxy import METHODS, LightCall, read_call
 
-LIGHT_PATH: Final = "/league/v1/light"
 BODY_SIZE_MAX_BYTES: Final = 4096
 BLOCKS_MAX: Final = 200
 """On a page; about 0.4 MB with four validators."""

@@ -42,6 +42,7 @@ COMMANDS: Final = (
     remote.events,
     proofs.receipt,
     proofs.verify,
+    proofs.audit,
     replication.replication,
     replication.resync,
     signatures.jades,

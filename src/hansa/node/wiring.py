@@ -48,7 +48,6 @@ from hansa.core.files import read_file
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner, SigningKey
-from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
@@ -156,10 +155,17 @@ def _authenticate(settings: Settings, clock: Clock) -> TokenAuthenticate:
     return TokenAuthenticate(key, settings.did, clock, settings.limits.token_lifetime_max_s)
 
 
-def _light_service(bus: CometBftBus, clock: Clock, limits: Limits) -> LightService:
-    """What retains light blocks, and makes receipts."""
+def _light_service(
+    settings: Settings, bus: CometBftBus, http: HttpClient, registry: MemberRegistry, clock: Clock
+) -> LightService:
+    """What retains light blocks, makes receipts, and compares checkpoints with the other members."""
+
+    def others() -> list[Member]:
+        return [member for member in registry.known() if member.did != settings.did]
+
     blocks, genesis = CapturedBlocks(LIGHT_BLOCKS), read_file(GENESIS)
-    return LightService(bus, bus.for_strangers, blocks, genesis, clock, limits.light_blocks_max)
+    limits = settings.limits
+    return LightService(bus, bus.for_strangers, blocks, genesis, http, others, clock, limits.light_blocks_max)
 
 
 def _own_registration(
@@ -347,6 +353,7 @@ def status_parts(
     children: Children,
     tasks: BackgroundTasks,
     chain_id: str,
+    light: LightService,
     clock: Clock,
 ) -> tuple[LedgerView, StatusReporter]:
     """What reports the state of the ledger, and that of the whole marketplace."""
@@ -363,6 +370,7 @@ def status_parts(
         blocks=children.blocks,
         release=Release(tuple(RULESETS), engine_build().cometbft),
         stopped_because=lambda: children.upgrade_message,
+        evidence=lambda: light.comparison.evidence,
         clock=clock,
     )
     done = partial(counters, publisher, replication.follower, replication.retriever, replication.walk)
@@ -391,9 +399,9 @@ class Marketplace:
     ) -> None:
         limits, did, endpoint = settings.limits, settings.did, settings.endpoint
         self.store, self.children, self.bus = store, children, bus
-        self.light = _light_service(bus, clock, limits)
         own_key, endpoints = _own_registration(settings, registry, member_key, clock)
         self.clients = Clients(settings, store, registry)
+        self.light = _light_service(settings, bus, self.clients.to_members, registry, clock)
 
         # The TM Forum APIs, their jobs and their notifications.
         authenticate = _authenticate(settings, clock)
@@ -426,7 +434,7 @@ class Marketplace:
         # What is served.
         self.traffic = traffic = Traffic()
         ledger, reporter = status_parts(
-            settings, store, self.bus, registry, replication, children, self.tasks, chain_id, clock
+            settings, store, self.bus, registry, replication, children, self.tasks, chain_id, self.light, clock
         )
         caller_check = MemberCallerCheck(did, endpoints.accepted, registry.callers, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)

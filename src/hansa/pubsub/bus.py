@@ -18,7 +18,7 @@ from hansa.core.batches import BatchSigner, EventProof
 from hansa.core.events import LifecycleEvent, Metadata
 from hansa.core.members import Member
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs, StoredCheckpoint
 
 
 class CommittedEvent(msgspec.Struct, frozen=True):
@@ -245,6 +245,20 @@ class BusReads(Protocol):
 
         Raises:
             Refused: `Code.NOT_FOUND`, `Code.INVALID`.
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def leaves(self, after: int, limit: int) -> bytes:
+        """Leaf hashes of the ledger's tree, one after another, of the events after a position.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def checkpoints(self, after: int, limit: int) -> tuple[StoredCheckpoint, ...]:
+        """Checkpoints of the blocks with events after a height, in order.
+
+        Raises:
             Unavailable: `Code.UNAVAILABLE`.
         """
 

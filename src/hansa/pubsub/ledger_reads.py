@@ -21,7 +21,7 @@ from hansa.core.signal import Signal
 from hansa.pubsub.bus import Claim, EventFilter, EventPage, LedgerStatus, RecordPage
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool, check_filter
-from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs, StoredCheckpoint
 
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
@@ -186,6 +186,16 @@ class LedgerReads(ABC):
         """Proofs of one state. See `BusReads.state_proofs`."""
         self._check_open()
         return await self._read(lambda reader: reader.state_proofs(positions, key))
+
+    async def leaves(self, after: int, limit: int) -> bytes:
+        """Leaf hashes. See `BusReads.leaves`."""
+        self._check_open()
+        return await self._read(lambda reader: reader.leaves(after, limit))
+
+    async def checkpoints(self, after: int, limit: int) -> tuple[StoredCheckpoint, ...]:
+        """Checkpoints. See `BusReads.checkpoints`."""
+        self._check_open()
+        return await self._read(lambda reader: reader.checkpoints(after, limit))
 
     async def event_position(self, event_id: str) -> int | None:
         """Position of an event. See `BusReads.event_position`."""

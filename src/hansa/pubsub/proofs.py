@@ -65,6 +65,17 @@ class ClaimsProof(msgspec.Struct, frozen=True):
     """Of `claims`."""
 
 
+class StoredCheckpoint(msgspec.Struct, frozen=True):
+    """Leads from the events' tree to the application hash of the state of a height."""
+
+    height: int
+    events: int
+    """Number of the events at that height."""
+    ruleset: str
+    path: tuple[str, ...]
+    """From the section `events` to the application hash."""
+
+
 class StateProofs(msgspec.Struct, frozen=True):
     """Proofs about some events, and about the claims on a key, that lead to one application hash."""
 

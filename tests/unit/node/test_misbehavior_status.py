@@ -56,6 +56,7 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
         blocks=BlockProgress(clock, lambda: 60.0),
         release=Release(("hansa-ledger/4",)),
         stopped_because=lambda: None,
+        evidence=lambda: (),
         clock=clock,
         **parts,
     )

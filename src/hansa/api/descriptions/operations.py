@@ -108,6 +108,25 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         _OF_THE_LEDGER,
     ),
     Operation(
+        "listLeaves",
+        "/league/v1/ledger/leaves",
+        "List leaf hashes of the events",
+        "Returns the leaf hashes of the ledger's tree after a position, 32 bytes each, one after another, for audits.",
+        {200: Answer("Bytes.", media_types=("application/octet-stream",))},
+        _OF_THE_LEDGER,
+        parameters=("after", "limit"),
+    ),
+    Operation(
+        "listCheckpoints",
+        "/league/v1/ledger/checkpoints",
+        "List checkpoints",
+        "Returns what each block with events, after a height, committed to of them: their number, and the path to the "
+        "application hash, a closed JSON each, a line each, for audits. `after` is a height.",
+        {200: Answer("JSON Lines.", media_types=(JSON_LINES,))},
+        _OF_THE_LEDGER,
+        parameters=("after", "limit"),
+    ),
+    Operation(
         "retrieveReceipt",
         f"{ENTITIES_PATH}/{{id}}/receipt",
         "Read the receipt of an event",

@@ -1,4 +1,4 @@
-"""`hansa receipt`, `hansa verify`: proofs that hold without the marketplace that gave them."""
+"""`hansa receipt`, `verify` and `audit`: proofs that hold without the marketplace that gave them."""
 
 from __future__ import annotations
 
@@ -78,3 +78,29 @@ def verify(
     from hansa.cli.proofs.verify import run_verify
 
     run_verify(file, genesis, trusted, entity, Output(as_json=as_json))
+
+
+@command("Audit the ledger of a marketplace.", "hansa audit http://localhost:8101 --genesis genesis.json")
+def audit(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Address of the marketplace.")],
+    genesis: Annotated[Path, typer.Option("--genesis", metavar="FILE", help="The genesis of the league.")],
+    from_genesis: Annotated[
+        bool, typer.Option("--from-genesis", help="Begin with the genesis, whatever is remembered.")
+    ] = False,
+    remember: Annotated[
+        Path | None,
+        typer.Option(
+            "--remember", metavar="FILE", help="Go on from what this file remembers, and update it."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the whole ledger: that nothing was removed, reordered or rewritten.
+
+    Compares the hashes of all events with every state that the validators have signed. Exit status 20 when it does
+    not pass.
+    """
+    from hansa.cli.output import Output
+    from hansa.cli.proofs.audit import run_audit
+
+    run_audit(url, genesis, remember, Output(as_json=as_json), from_genesis=from_genesis)

@@ -51,6 +51,7 @@ class ConditionCode(StrEnum):
     RETRIEVALS_NOT_ALLOWED = "retrievals-not-allowed"
     UPGRADE_PLANNED = "upgrade-planned"
     UPGRADE_NEEDED = "upgrade-needed"
+    CHECKPOINTS_DIFFER = "checkpoints-differ"
     VALIDATOR_OBSERVES = "validator-observes"
     VALIDATOR_DOUBLE = "validator-double"
     VALIDATOR_POWER_LOST = "validator-power-lost"
@@ -140,6 +141,16 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
             "nothing is published, and nothing comes from the others."
         ),
         "Install a release that can, or set what the reason names, and restart: docs/operators/upgrade.md.",
+    ),
+    ConditionCode.CHECKPOINTS_DIFFER: (
+        (
+            "A member has another block at a height than this marketplace has. Either it made it up, or validators have "
+            "signed two histories. Both are retained as evidence in `ledger/light.db`."
+        ),
+        (
+            "Compare with a third member (`hansa audit`), and talk to the member that is named. If the other block is "
+            "validly signed, the league has to decide together which history goes on."
+        ),
     ),
     ConditionCode.VALIDATOR_OBSERVES: (
         "The validator follows the ledger and signs nothing, as after a restore.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -27,6 +28,8 @@ from hansa.node.ledger_view import FRESH_FOR_S, LedgerView
 from hansa.node.validator.guard import ValidatorGuard
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.ledger.rules.upgrades import Release, UpgradePlan
+from hansa.pubsub.light.captured import LedgerEvidence
+from hansa.pubsub.light.comparing import evidence_text
 from hansa.replication import ReplicationProgress, ReplicationView
 from hansa.replication.registry import MemberRegistry
 
@@ -46,6 +49,7 @@ class HealthReporter:
         guard: Of the validator.
         blocks: When the last block came.
         release: What this installation has.
+        evidence: What differs between our checkpoints and those of others.
         stopped_because: Why the ledger stands still here until an upgrade; None while it does not.
         clock: For how long an answer is fresh.
     """
@@ -63,6 +67,7 @@ class HealthReporter:
         blocks: BlockProgress,
         release: Release,
         stopped_because: Callable[[], str | None],
+        evidence: Callable[[], Sequence[LedgerEvidence]],
         clock: Clock,
     ) -> None:
         self._did = did
@@ -76,6 +81,7 @@ class HealthReporter:
         self.blocks = blocks
         self._release = release
         self._stopped_because = stopped_because
+        self._evidence = evidence
         self._clock = clock
         self._updating = asyncio.Lock()
         self._updated_at_s: float | None = None
@@ -112,6 +118,7 @@ class HealthReporter:
             *store_conditions(gauges.lost, is_ledger_behind=self._is_ledger_behind()),
             *retrieval_conditions(origins),
             *self._upgrade_conditions(ledger),
+            *self._evidence_conditions(),
             *self._validator_conditions(ledger),
         )
 
@@ -135,6 +142,11 @@ class HealthReporter:
         if plan is not None:
             lacking = self._release.lacks(UpgradePlan(plan.height, plan.ruleset, plan.engine))
         return upgrade_conditions(plan, lacking, self._stopped_because())
+
+    def _evidence_conditions(self) -> tuple[Condition, ...]:
+        names = {member.did: member.name for member in self._registry.known()}
+        text = evidence_text(self._evidence(), lambda did: names.get(did, did))
+        return () if text is None else (Condition(ConditionCode.CHECKPOINTS_DIFFER, text),)
 
     def _league(self, ledger: LedgerStatus, events_waiting: int) -> LeagueView:
         self.blocks.note_height(ledger.height)

@@ -4,6 +4,11 @@
     captured   the file of light blocks that a member retains
     capturing  taken from the engine before it forgets them
     proxy      what light clients and state sync request of the engine's RPC
+    remote     light blocks of other members
+    client     follows the chain through several of them: bisection, trust period, witnesses, forks
+    filling    gaps in what is retained, from others
+    comparing  checkpoints with other members
+    auditing   that nothing was removed, reordered or rewritten
     receipts   the proof of an event in one file, and how it is verified
     making     how receipts are made
     genesis    what a genesis says to a verifier

@@ -7,7 +7,7 @@ own beside the ledger's state, `light.db`:
     validator_set  each set once
     progress       up to which height everything was looked at, and what the header there said
     gap            heights that the engine had forgotten before they were looked at
-    evidence       two light blocks of one height, or two checkpoints: proof that somebody lied
+    evidence       two light blocks of one height: proof that somebody lied
 
 A height is retained if its block has transactions, if its header has another application hash than the one
 before (so it is the one that signs the state after the block before), if it changes the validators, or if it
@@ -89,7 +89,7 @@ class LedgerEvidence(msgspec.Struct, frozen=True):
     """Proof that somebody lied, or that the ledger has forked."""
 
     kind: str
-    """`light_blocks`: two valid light blocks of a height; `checkpoints`: two application hashes."""
+    """`fork`: two valid light blocks of a height; `forged-header`: the other one is not valid."""
     height: int
     source: str
     """Who sent the other one: a member's DID, or an address."""

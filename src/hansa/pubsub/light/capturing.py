@@ -25,7 +25,7 @@ from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.pubsub.light.captured import CapturedBlocks, Gap, Progress
 from hansa.pubsub.light.chain.blocks import LightBlock, verified_signers, without_invalid_votes
 from hansa.pubsub.light.chain.header import Header
-from hansa.pubsub.light.chain.rpc_form import light_block, read_header, read_validators, total_of
+from hansa.pubsub.light.chain.rpc_form import light_block, read_commit, read_header, read_validators, total_of
 from hansa.pubsub.light.chain.validators import ValidatorSet
 
 PAUSE_S: Final = 1.0
@@ -158,6 +158,20 @@ class Capture:
             if self._clock.monotonic() >= until_s:
                 raise Unavailable(Code.UNAVAILABLE, "The block that signs the newest state is not there yet.")
             await self._clock.sleep(WAIT_POLL_S)
+
+    async def light_block(self, height: int) -> LightBlock:
+        """The light block of a height: what is retained, or what the engine still has.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`, or the engine contradicts itself.
+            Unavailable: the engine does not answer.
+        """
+        block = await self.read(lambda blocks: blocks.block(height))
+        if block is not None:
+            return block
+        commit = await self._one("commit", {"height": str(height)})
+        header = read_commit(commit)[0]
+        return _checked(light_block(commit, await self._validators(header)))
 
     def close(self) -> None:
         """Close the file."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from hansa.core.cache import HasFigures
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
+from hansa.core.http import HttpClient
+from hansa.core.members import Member
 from hansa.pubsub.bus import BusReads
 from hansa.pubsub.light.captured import CapturedBlocks
 from hansa.pubsub.light.capturing import Capture, EngineCalls
 from hansa.pubsub.light.chain.blocks import LightBlock
+from hansa.pubsub.light.comparing import CheckpointComparison
+from hansa.pubsub.light.filling import GapFilling
 from hansa.pubsub.light.genesis import read_trusted_genesis
 from hansa.pubsub.light.making import ReceiptMaker
 from hansa.pubsub.light.proxy import LightCall, LightProxy
@@ -29,6 +33,8 @@ class LightService:
         bus: The ledger, as strangers read it.
         blocks: The file of what is retained.
         genesis: Of the league; the file.
+        http: Reaches members.
+        others: The other members.
         clock: For pauses, and for how old an answer may be.
         blocks_max: How many light blocks are retained.
     """
@@ -39,12 +45,17 @@ class LightService:
         bus: BusReads,
         blocks: CapturedBlocks,
         genesis: bytes,
+        http: HttpClient,
+        others: Callable[[], Sequence[Member]],
         clock: Clock,
         blocks_max: int,
     ) -> None:
         self.capture = Capture(engine, blocks, clock, blocks_max)
         self._proxy = LightProxy(engine, self.capture, clock)
-        self._maker = ReceiptMaker(bus, self.capture, read_trusted_genesis(genesis)[0])
+        trusted, _ = read_trusted_genesis(genesis)
+        self._maker = ReceiptMaker(bus, self.capture, trusted)
+        self._filling = GapFilling(self.capture, bus, http, others, trusted, clock)
+        self.comparison = CheckpointComparison(self.capture, http, others, clock)
         self._slots = asyncio.Semaphore(RECEIPTS_AT_ONCE_MAX)
         self._waiting = 0
 
@@ -54,8 +65,11 @@ class LightService:
         return (self._proxy.cache,)
 
     async def run(self) -> None:
-        """Capture, until cancelled."""
-        await self.capture.run()
+        """Capture, compare, and fill gaps, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.capture.run())
+            tasks.create_task(self.comparison.run())
+            tasks.create_task(self._filling.run())
 
     def close(self) -> None:
         """Close the file."""

@@ -16,10 +16,23 @@ from hansa.core.identifiers import is_entity_key
 from hansa.pubsub.ledger.commitments.app_hash import Sections
 from hansa.pubsub.ledger.commitments.claims import bucket_of
 from hansa.pubsub.ledger.commitments.proofs import holds_consistency, holds_inclusion, proved_records
-from hansa.pubsub.ledger.commitments.tiles import TiledTree, TreeMissing
-from hansa.pubsub.ledger.storage.schema import HeadRow, select_sql
+from hansa.pubsub.ledger.commitments.tiles import (
+    HASH_SIZE_BYTES,
+    TILE_WIDTH,
+    TiledTree,
+    TreeMissing,
+    hashes_of,
+)
+from hansa.pubsub.ledger.storage.schema import CheckpointRow, HeadRow, select_sql
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
-from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, SectionProof, StateProofs
+from hansa.pubsub.proofs import (
+    ClaimsProof,
+    ConsistencyProof,
+    InclusionProof,
+    SectionProof,
+    StateProofs,
+    StoredCheckpoint,
+)
 
 _HEAD: Final = select_sql("head", HeadRow)
 _BATCH_OF: Final = (
@@ -27,6 +40,9 @@ _BATCH_OF: Final = (
     " JOIN batch ON batch.first_position = event.batch JOIN block ON block.height = batch.height"
     " WHERE event.position = ?"
 )
+
+
+_CHECKPOINTS: Final = f"{select_sql('checkpoint', CheckpointRow)} WHERE height > ? ORDER BY height LIMIT ?"
 
 
 class ProofReader:
@@ -100,6 +116,27 @@ class ProofReader:
         )
         self._expect(proved_records(proof, self._head.app_hash) is not None)
         return proof
+
+    def leaves(self, after: int, limit: int, check: Callable[[], None]) -> bytes:
+        """Leaf hashes of the events after a position, one after another."""
+        hashes = bytearray()
+        first, end = after, min(self._head.events, after + limit)
+        while first < end:
+            check()
+            number, begin = divmod(first, TILE_WIDTH)
+            stop = min(TILE_WIDTH, begin + end - first)
+            tile = self._tables.tile(0, number)
+            hashes += tile[begin * HASH_SIZE_BYTES : stop * HASH_SIZE_BYTES]
+            first += stop - begin
+        return bytes(hashes)
+
+    def checkpoints(self, after: int, limit: int) -> tuple[StoredCheckpoint, ...]:
+        """Checkpoints of the blocks with events after a height, in order."""
+        rows: list[tuple[Any, ...]] = self._connection.execute(_CHECKPOINTS, (after, limit)).fetchall()
+        return tuple(
+            StoredCheckpoint(height, events, ruleset, _hex(hashes_of(path)))
+            for height, events, ruleset, path in rows
+        )
 
     def together(self, positions: Sequence[int], key: str | None, check: Callable[[], None]) -> StateProofs:
         """Proofs about events, and about the claims on a key.

@@ -48,7 +48,7 @@ from hansa.pubsub.ledger.rules import upgrades
 from hansa.pubsub.ledger.storage.compact import register_functions
 from hansa.pubsub.ledger.storage.schema import MissingRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
-from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs
+from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs, StoredCheckpoint
 
 EVENTS_MAX: Final = 500
 PAGE_SIZE_MAX_BYTES: Final = 1_048_576
@@ -269,6 +269,16 @@ class LedgerReader:
         """Proofs of one state. See `ProofReader.together`."""
         with self._proofs() as proofs:
             return proofs.together(positions, key, self._check)
+
+    def leaves(self, after: int, limit: int) -> bytes:
+        """Leaf hashes of the events after a position. See `ProofReader.leaves`."""
+        with self._proofs() as proofs:
+            return proofs.leaves(after, limit, self._check)
+
+    def checkpoints(self, after: int, limit: int) -> tuple[StoredCheckpoint, ...]:
+        """Checkpoints of the blocks with events after a height. See `ProofReader.checkpoints`."""
+        with self._proofs() as proofs:
+            return proofs.checkpoints(after, limit)
 
     def event_position(self, event_id: str) -> int | None:
         """Position of the first event with an id.
