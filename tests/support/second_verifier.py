@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 # fmt: off
-SECTIONS = {"hansa-ledger/3": 8, "hansa-ledger/4": 16}
+SECTIONS = {"hansa-ledger/3": 8, "hansa-ledger/4": 22}
 PLACES = {"events": 1, "claims": 2}
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError)
 

@@ -63,8 +63,8 @@ from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
-from hansa.replication.continuity.resync import Resync
 from hansa.pubsub.light.remote import LIGHT_PATH
+from hansa.replication.continuity.resync import Resync
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.store import Entity, Store

@@ -44,6 +44,7 @@ class GapFilling:
         others: The other members.
         genesis: What is trusted to begin with.
         clock: For pauses.
+        step_pause_s: After each light block.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class GapFilling:
         others: Callable[[], Sequence[Member]],
         genesis: Trusted,
         clock: Clock,
+        step_pause_s: float = STEP_PAUSE_S,
     ) -> None:
         self._capture = capture
         self._bus = bus
@@ -61,6 +63,7 @@ class GapFilling:
         self._others = others
         self._genesis = genesis
         self._clock = clock
+        self._step_pause_s = step_pause_s
 
     async def run(self) -> None:
         """Fill gaps, until cancelled."""
@@ -82,7 +85,8 @@ class GapFilling:
             while heights:
                 for height in heights:
                     await self._fetch(height)
-                    await self._clock.sleep(STEP_PAUSE_S)
+                    if self._step_pause_s:
+                        await self._clock.sleep(self._step_pause_s)
                 last = heights[-1]
                 await self._capture.read(lambda blocks, gap=gap, last=last: blocks.end_gap(gap, last))  # type: ignore[misc]
                 gap = Gap(last + 1, gap.last)  # noqa: PLW2901 - what is left of it

@@ -147,11 +147,11 @@ async def test_gaps_are_filled_from_members_and_what_does_not_follow_is_not_reta
     liar = AnsweringMember(lambda height: light_block(height, STRANGERS))
     honest = AnsweringMember(lambda height: chain[height])
     parts = (league.capture, league.bus)
-    filling = GapFilling(*parts, liar, lambda: [league.bergen.member], league.trusted, CLOCK)
+    filling = GapFilling(*parts, liar, lambda: [league.bergen.member], league.trusted, CLOCK, 0.0)
     with pytest.raises(Refused):
         await filling.fill()
     assert await league.capture.read(CapturedBlocks.gaps) == (Gap(1, 3),)
-    await GapFilling(*parts, honest, lambda: [league.bergen.member], league.trusted, CLOCK).fill()
+    await GapFilling(*parts, honest, lambda: [league.bergen.member], league.trusted, CLOCK, 0.0).fill()
     assert await league.capture.read(CapturedBlocks.gaps) == ()
     retained = await league.capture.read(lambda blocks: blocks.after(0, 10))
     assert [one.height for one in retained] == [1, 2, 3, 4, 5]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.core.errors import Code, Refused
+from hansa.pubsub.ledger.commitments.app_hash import SECTIONS
 from hansa.pubsub.light.receipts import VerifiedReceipt, is_of_issuer, verify_receipt
 from tests.support import second_verifier
 from tests.support.light_chain import Signer
@@ -164,6 +166,13 @@ async def test_parts_of_two_receipts_do_not_mix() -> None:
 )
 def test_what_is_no_receipt_is_refused(raw: bytes) -> None:
     refusals(ProvedLeague(), raw)
+
+
+def test_the_second_verifier_and_the_page_know_the_sections_of_every_rule_set() -> None:
+    numbers = {name: len(sections) for name, sections in SECTIONS.items()}
+    assert numbers == second_verifier.SECTIONS
+    page = Path("docs/integrators/receipts.md").read_text(encoding="utf-8")
+    assert all(f"`{name}` has {number}" in page for name, number in numbers.items())
 
 
 class Samples:
