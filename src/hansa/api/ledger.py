@@ -4,8 +4,8 @@ A proof leads to an application hash, which is in the header of the next block a
 
     /league/v1/ledger/inclusion/{position}     an event is on the ledger, in a block of that height and time
     /league/v1/ledger/consistency/{size}       a ledger of so many events is the beginning of this one
-    /league/v1/ledger/leaves                   leaf hashes of the events after a position: bytes, 32 each
-    /league/v1/ledger/checkpoints              what blocks after a height committed to of the events: JSON Lines
+    /league/v1/ledger/leaves                   leaf hashes of events after a position: 32 bytes each
+    /league/v1/ledger/checkpoints              what blocks after a height committed to: JSON Lines
     /league/v1/ledger/claims/{key}             the latest version of an entity, or that its key is unknown
 """
 

@@ -434,7 +434,16 @@ class Marketplace:
         # What is served.
         self.traffic = traffic = Traffic()
         ledger, reporter = status_parts(
-            settings, store, self.bus, registry, replication, children, self.tasks, chain_id, self.light, clock
+            settings,
+            store,
+            self.bus,
+            registry,
+            replication,
+            children,
+            self.tasks,
+            chain_id,
+            self.light,
+            clock,
         )
         caller_check = MemberCallerCheck(did, endpoints.accepted, registry.callers, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)

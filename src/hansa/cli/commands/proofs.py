@@ -97,8 +97,8 @@ def audit(
 ) -> None:
     """Check the whole ledger: that nothing was removed, reordered or rewritten.
 
-    Compares the hashes of all events with every state that the validators have signed. Exit status 20 when it does
-    not pass.
+    Compares the hashes of all events with every state that the validators have signed. Exit status 20 when
+    it does not pass.
     """
     from hansa.cli.output import Output
     from hansa.cli.proofs.audit import run_audit

@@ -14,13 +14,13 @@ from typing import Final
 
 import structlog
 
-from hansa.api.light import LIGHT_PATH
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
 from hansa.core.http import HttpClient
 from hansa.node.joining.inquiry import bootstrap_of
 from hansa.node.joining.mark import read_joining
 from hansa.pubsub.engine import EVIDENCE_AGE_MAX, StateSync
+from hansa.pubsub.light.remote import LIGHT_PATH
 
 TRUST_PERIOD_S: Final = int(EVIDENCE_AGE_MAX.total_seconds()) * 2 // 3
 """Validators that misbehave can be punished for longer than that."""

@@ -21,7 +21,7 @@ from hansa.core.errors import Code, Fatal, HansaError, Refused, Unavailable
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.members import Member, normal_endpoint
 from hansa.node.folder import GENESIS, GenesisDocument, read_genesis
-from hansa.pubsub.light.rpc_form import read_commit
+from hansa.pubsub.light.chain.rpc_form import read_commit
 
 ANSWER_TIMEOUT_S: Final = 10.0
 GENESIS_SIZE_MAX_BYTES: Final = 8_388_608

@@ -19,7 +19,7 @@ from hansa.node.joining.mark import Joining, write_joining
 from hansa.node.settings.loading import FILE_NAME
 from hansa.node.settings.schema import Value
 from hansa.pubsub.ledger.rules.governance.founding import league_of_genesis
-from hansa.pubsub.light.rpc_form import time_ns_of
+from hansa.pubsub.light.chain.rpc_form import time_ns_of
 
 CANDIDACY_FILE: Final = Path("candidacy.jws")
 """What a newcomer sends to a member, who proposes it."""

@@ -13,8 +13,8 @@ A receipt is one closed JSON (`RECEIPT`): each has one byte string, so no byte o
     steps      light blocks that lead from the genesis to `block`, in order; absent when none is needed
 
 Verification goes from the known to the claimed: the validators of the genesis, or of a light block whose hash
-the caller knows, sign or lead to `block` (`hansa.pubsub.light.chain.verifying`); its header has the hash of
-the state; the section `events` is below that; each event's leaf (block height, block time, place in its batch,
+the caller knows, sign or lead to `block` (`hansa.pubsub.light.chain.verifying`); its header has the state's
+hash; the section `events` is below that; each event's leaf (block height, block time, place in its batch,
 hash of the batch's JWS) is below the section; and the event's content is below the root that its issuer
 signed. How old the validators' signatures are does not matter here, other than for a client that follows a
 league: see docs/integrators/receipts.md for what that means.
