@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 # fmt: off
 SECTIONS = {"hansa-ledger/3": 8, "hansa-ledger/4": 22}
+CANONICAL: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False}
 PLACES = {"events": 1, "claims": 2}
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError)
 
@@ -222,10 +223,7 @@ def check_events(receipt: dict[str, Any], app_hash: bytes) -> list[dict[str, Any
     for part in receipt.get("keys", []):
         key = fields(part, "crv kid kty x", "y")
         named = json.dumps({name: key[name] for name in sorted(key) if name != "kid"}, separators=(",", ":"))
-        need(
-            key["kid"] == base64.urlsafe_b64encode(sha256(named.encode())).rstrip(b"=").decode(),
-            "a wrong key",
-        )
+        need(unbase64(key["kid"]) == sha256(named.encode()), "a wrong key")
         need(key["kid"] not in keys, "a key twice")
         keys[key["kid"]] = key
     for part in receipt["events"]:
@@ -239,9 +237,7 @@ def check_events(receipt: dict[str, Any], app_hash: bytes) -> list[dict[str, Any
         root = climb(leaf(record + sha256(batch["jws"].encode())), row["position"] - 1, size, path)
         check_section(receipt, "events", size.to_bytes(8) + root, app_hash)
         payload = check_signature(batch["jws"], keys, used)
-        content = json.dumps(
-            row["content"], sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        ).encode()
+        content = json.dumps(row["content"], **CANONICAL).encode()
         path = [unbase64(one, 32) for one in batch.get("path", [])]
         need(climb(leaf(content), index, payload["count"], path).hex() == payload["root"], "another event")
     need(used == set(keys), "a key that nothing needs")
@@ -265,10 +261,12 @@ def verify(raw: bytes, genesis: dict[str, Any]) -> list[dict[str, Any]]:
     """The events that a receipt proves. Raises `Wrong`."""
     try:
         receipt = json.loads(raw.decode())
-        again = json.dumps(receipt, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        again = json.dumps(receipt, **CANONICAL)
         need(again.encode() == raw, "not in its one form")
         optional = "claims events keys size steps"
-        fields(receipt, "block chain_id format ruleset state", optional)
+        fields(receipt, "block chain_id digest format ruleset state", optional)
+        rest = json.dumps({name: receipt[name] for name in sorted(receipt) if name != "digest"}, **CANONICAL)
+        need(unbase64(receipt["digest"], 32) == sha256(rest.encode()), "damaged")
         need(receipt["format"] == "hansa-receipt/1", "another format")
         need(receipt["chain_id"] == genesis["chain_id"], "another league")
         need(all(receipt.get(name, True) for name in optional.split()), "an empty list that is not left out")

@@ -23,7 +23,7 @@ from hansa.pubsub.light.capturing import Capture
 from hansa.pubsub.light.chain.blocks import FOR_BLOCK, LightBlock, has_more_than
 from hansa.pubsub.light.chain.forms import encoded, light_block_fields
 from hansa.pubsub.light.chain.verifying import TRUST_LEVEL, Trusted, trusted_block
-from hansa.pubsub.light.receipts import EVENTS_MAX, FORMAT, RECEIPT, STEPS_MAX, thumbprint
+from hansa.pubsub.light.receipts import EVENTS_MAX, FORMAT, RECEIPT, STEPS_MAX, digest_of, thumbprint
 from hansa.pubsub.proofs import InclusionProof, StateProofs
 
 WAIT_MAX_S: Final = 5.0
@@ -135,7 +135,7 @@ class ReceiptMaker:
                 fields["keys"] = keys
         if key is not None:
             fields["claims"], fields["state"]["claims"] = _claims_fields(key, proofs)
-        return RECEIPT.write(fields)
+        return RECEIPT.write({**fields, "digest": digest_of(fields)})
 
     async def _steps(self, block: LightBlock, known_height: int) -> list[LightBlock]:
         trusted, steps = self._genesis, list[LightBlock]()

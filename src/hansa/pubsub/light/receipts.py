@@ -4,6 +4,7 @@ A receipt is one closed JSON (`RECEIPT`): each has one byte string, so no byte o
 
     block      the light block whose header has the application hash of a state
     chain_id   the ledger's name; what everything is signed for
+    digest     SHA-256 of the receipt without this field: shows damage at once, and nothing else
     claims     what shows which versions of a key are the latest, or that it is unknown; may be absent
     events     events, each with the JWS of its batch, and its paths in the batch and in the ledger's tree
     format     `hansa-receipt/1`
@@ -32,7 +33,7 @@ import msgspec
 
 from hansa.core.batches import EventProof, read_batch, verify_event
 from hansa.core.canonical import canonical_json
-from hansa.core.closed_json import Integer, ListOf, Record, Text, WithBytes
+from hansa.core.closed_json import Form, Integer, ListOf, Record, Text, WithBytes
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.events import CONTENT, LifecycleEvent
 from hansa.core.identifiers import is_entity_key
@@ -88,22 +89,23 @@ CLAIMS: Final = Record(
     {"key": Text("[0-9a-f]{64}"), "path": ListOf(HASH, 16)},
     {"bucket": Text("[A-Za-z0-9_-]{2,4194304}")},
 )
-RECEIPT: Final = Record(
-    {
-        "block": LIGHT_BLOCK,
-        "chain_id": Text(r"[!#-\[\]-~]{1,50}"),
-        "format": Text(FORMAT),
-        "ruleset": Text("[a-z0-9/-]{1,64}"),
-        "state": Record({}, {"claims": _PATH, "events": _PATH}),
-    },
-    {
-        "claims": CLAIMS,
-        "events": ListOf(EVENT, EVENTS_MAX),
-        "keys": ListOf(KEY, 16),
-        "size": _POSITION,
-        "steps": ListOf(LIGHT_BLOCK, STEPS_MAX),
-    },
-)
+_REQUIRED: Final[Mapping[str, Form]] = {
+    "block": LIGHT_BLOCK,
+    "chain_id": Text(r"[!#-\[\]-~]{1,50}"),
+    "format": Text(FORMAT),
+    "ruleset": Text("[a-z0-9/-]{1,64}"),
+    "state": Record({}, {"claims": _PATH, "events": _PATH}),
+}
+_OPTIONAL: Final[Mapping[str, Form]] = {
+    "claims": CLAIMS,
+    "events": ListOf(EVENT, EVENTS_MAX),
+    "keys": ListOf(KEY, 16),
+    "size": _POSITION,
+    "steps": ListOf(LIGHT_BLOCK, STEPS_MAX),
+}
+RECEIPT: Final = Record({**_REQUIRED, "digest": HASH}, _OPTIONAL)
+_CONTENT: Final = Record(_REQUIRED, _OPTIONAL)
+"""Of which the digest is."""
 
 
 class ProvedEvent(msgspec.Struct, frozen=True):
@@ -178,6 +180,8 @@ def verify_receipt(
         fields = RECEIPT.read(raw)
     except Refused as error:
         raise _invalid(f"It is not a whole receipt in its one form: {error.message.rstrip('.')}") from error
+    if fields["digest"] != digest_of(fields):
+        raise _invalid("It is damaged: its digest is another")
     chain_id = fields["chain_id"]
     if chain_id != trusted.chain_id:
         raise _invalid(f"It is of the league {chain_id!r}, and the genesis is of {trusted.chain_id!r}")
@@ -207,6 +211,15 @@ def verify_receipt(
         events=events,
         key=key,
         claims=claims,
+    )
+
+
+def digest_of(fields: Mapping[str, Any]) -> str:
+    """The digest of a receipt of these fields."""
+    return encoded(
+        hashlib.sha256(
+            _CONTENT.write({name: value for name, value in fields.items() if name != "digest"})
+        ).digest()
     )
 
 
