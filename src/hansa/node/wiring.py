@@ -44,7 +44,6 @@ from hansa.core.access import Authenticate
 from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
 from hansa.core.errors import Unavailable
-from hansa.core.files import read_file
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner, SigningKey
@@ -59,7 +58,6 @@ from hansa.node.folder import (
     JOBS,
     LEDGER,
     LEDGER_STATE,
-    LIGHT_BLOCKS,
     NODE_KEY,
     SCHEMAS,
     SNAPSHOTS,
@@ -76,6 +74,7 @@ from hansa.node.http.own_routes import OwnRoutes
 from hansa.node.http.traffic import Traffic
 from hansa.node.joining.history import HistoryFetcher
 from hansa.node.ledger_view import LedgerView
+from hansa.node.light_parts import light_service
 from hansa.node.membership import OwnEndpoints, OwnKey
 from hansa.node.outbound import OutboundClient
 from hansa.node.settings.loading import Settings
@@ -89,7 +88,6 @@ from hansa.pubsub.ledger.reading import RegistryState
 from hansa.pubsub.ledger.rules.rulesets import RULESETS
 from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
-from hansa.pubsub.light.captured import CapturedBlocks
 from hansa.pubsub.light.service import LightService
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
 from hansa.replication.claims import nonce_on_ledger
@@ -153,19 +151,6 @@ def _authenticate(settings: Settings, clock: Clock) -> TokenAuthenticate:
     """What knows the tokens of this marketplace's clients."""
     key = SigningKey.load(TOKEN_KEY).verifying_key()
     return TokenAuthenticate(key, settings.did, clock, settings.limits.token_lifetime_max_s)
-
-
-def _light_service(
-    settings: Settings, bus: CometBftBus, http: HttpClient, registry: MemberRegistry, clock: Clock
-) -> LightService:
-    """What retains light blocks, makes receipts, and compares checkpoints with the other members."""
-
-    def others() -> list[Member]:
-        return [member for member in registry.known() if member.did != settings.did]
-
-    blocks, genesis = CapturedBlocks(LIGHT_BLOCKS), read_file(GENESIS)
-    limits = settings.limits
-    return LightService(bus, bus.for_strangers, blocks, genesis, http, others, clock, limits.light_blocks_max)
 
 
 def _own_registration(
@@ -401,7 +386,7 @@ class Marketplace:
         self.store, self.children, self.bus = store, children, bus
         own_key, endpoints = _own_registration(settings, registry, member_key, clock)
         self.clients = Clients(settings, store, registry)
-        self.light = _light_service(settings, bus, self.clients.to_members, registry, clock)
+        self.light = light_service(settings, bus, self.clients.to_members, registry, clock)
 
         # The TM Forum APIs, their jobs and their notifications.
         authenticate = _authenticate(settings, clock)

@@ -22,7 +22,7 @@ from hansa.node.joining.joining import join_league, league_of
 from hansa.node.joining.mark import read_joining
 from hansa.node.settings.loading import load_settings
 from hansa.pubsub.ledger.history.segment import compressed
-from hansa.pubsub.light.rpc_form import write_commit
+from hansa.pubsub.light.chain.rpc_form import write_commit
 from tests.support.light_chain import Signer, light_block
 
 CLOCK = ManualClock()
