@@ -35,17 +35,14 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
     async def refresh() -> LedgerStatus | None:
         return status
 
-    async def gauges() -> Any:
-        return SimpleNamespace(outbox=0, refused=0, lost=0)
-
-    async def origins(*_: object) -> tuple[()]:
-        return ()
+    async def progress(*_: object) -> Any:
+        return SimpleNamespace(gauges=SimpleNamespace(outbox=0, refused=0, lost=0), origins=())
 
     clock = ManualClock()
     parts: dict[str, Any] = {
         "ledger": SimpleNamespace(refresh=refresh),
         "registry": SimpleNamespace(known=lambda: (LUBECK, BERGEN)),
-        "replication": SimpleNamespace(gauges=gauges, origins=origins),
+        "replication": SimpleNamespace(progress=progress),
         "guard": SimpleNamespace(status=SimpleNamespace(address=ADDRESS.upper(), is_observing=False)),
     }
     return HealthReporter(
