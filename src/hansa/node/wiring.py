@@ -13,7 +13,7 @@ Nothing in here decides anything; who wants to know what a part does reads that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -175,14 +175,6 @@ def bootstrap_source(settings: Settings, genesis: bytes) -> BootstrapSource:
         f"{node_id}@{address}",
         lambda: tuple(one.manifest.height for one in snapshots.list()),
     )
-
-
-def _history_fetcher(
-    bus: CometBftBus, http: HttpClient, registry: MemberRegistry, did: str, clock: Clock
-) -> HistoryFetcher:
-    """What fetches the history of a ledger that began with a snapshot, from the other members."""
-    others = partial(_other_endpoints, registry, did)
-    return HistoryFetcher(HISTORY, bus, http, others, clock, log)
 
 
 def _other_endpoints(registry: MemberRegistry, did: str) -> list[str]:
@@ -411,7 +403,7 @@ class Marketplace:
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         children.add_tasks(self.tasks, self.bus, self.clients.to_members)
         for name, run in (
-            ("registry", registry.follow), ("light blocks", self.light.run), ("history", _history_fetcher(self.bus, self.clients.to_members, registry, did, clock).run), ("publisher", replication.publisher.run), ("follower", replication.follower.run),
+            ("registry", registry.follow), ("light blocks", self.light.run), ("history", self._history(registry, did, clock)), ("publisher", replication.publisher.run), ("follower", replication.follower.run),
             ("retriever", replication.retriever.run), ("hub", hub.run), ("webhooks", webhooks.run), ("jobs", jobs.run), ("publication walk", replication.walk.run),
         ):  # fmt: skip
             self.tasks.add(name, run)
@@ -442,12 +434,16 @@ class Marketplace:
             *(*store.caches, *business.caches, *hub.caches, *self.light.caches),
             *(authenticate.cache, caller_check.key_cache, self.callers.cheap, portal.cache),
         )
-        own = OwnRoutes(
-            store, reporter, ledger, traffic, hub, caches, store.commit_times, authenticate, described
-        )
+        served = store, reporter, ledger, traffic, hub, caches
+        own = OwnRoutes(*served, store.commit_times, authenticate, described)
         rest = rest_application([*own.routes(), *portal.routes(), *league_routes(league)])
         self.metrics: Final = own.metrics_application()
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
+
+    def _history(self, registry: MemberRegistry, did: str, clock: Clock) -> Callable[[], Awaitable[None]]:
+        """What fetches the history of a ledger that began with a snapshot, from the other members."""
+        others = partial(_other_endpoints, registry, did)
+        return HistoryFetcher(HISTORY, self.bus, self.clients.to_members, others, clock, log).run
 
     async def close(self) -> None:
         """Stop what runs and let go of everything, in the order in which parts need one another."""
