@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hansa.core.canonical import canonical_json
@@ -189,3 +191,35 @@ async def test_what_no_member_may_publish_stays_here_and_says_why() -> None:
         await lubeck.delete(entity_id)
         await league.settle()
         assert await lubeck.view.refusals() == ()
+
+
+async def test_entities_that_take_long_to_verify_are_put_off_and_another_origin_is_not() -> None:
+    async with League(["lubeck", "bergen", "riga"], Limits(origin_verification_per_day_max_s=5.0)) as league:
+        lubeck, bergen, riga = league.marketplaces
+        league.start()
+        verify = bergen.retriever._intake._check
+
+        def check_slowly(type_name: str, entity: dict[str, Any]) -> str | None:
+            if lubeck.name in entity["id"]:
+                league.clock._elapsed_s += 1.0
+            return verify(type_name, entity)
+
+        bergen.retriever._intake._check = check_slowly
+        for number in range(20):
+            await lubeck.put(str(number))
+            await league.settle(lubeck)
+        await league.run(120, 1.0)
+        await riga.put("quick")
+        await league.until(lambda: bergen.store.entity(riga.id("quick")))
+        progress = (await bergen.view.progress(league.registered, None)).origins
+        slow = next(one for one in progress if one.did == lubeck.did)
+        assert slow.bound == "verification-time"
+        assert (slow.stored + slow.deferred, slow.unaccounted) == (20, 0)
+        # What is under way when the bound is reached is finished: a request of each of the parallel ones.
+        assert 5 <= slow.stored < 20
+        (origin,) = [one for one in await retrievals.origins(bergen.store) if one.did == lubeck.did]
+        assert 5000 <= origin.day_verification_ms < 20_000
+        (first, *_) = await retrievals.heads(bergen.store, ["deferred"], lubeck.did, 0, 1)
+        assert (first.problem, "verification-time" in str(first.reason)) == ("origin-bound-reached", True)
+        await league.run(6 * 86_400, 300.0)  # a part each day
+        assert set(await bergen.catalogue()) == {*await lubeck.catalogue(), riga.id("quick")}
