@@ -78,6 +78,7 @@ class _Audit:
         self._url = url
         self.auditor = auditor
         self._begin = trusted
+        self._begin_events = auditor.tree.size
         self.last: LightBlock | None = None
         """The last light block of which everything was compared."""
         self.samples = 0
@@ -95,7 +96,7 @@ class _Audit:
                     await self._add_leaves(client)
                 self.auditor.check(checkpoint)
             figures = self.auditor.figures
-            if figures.events and not figures.checkpoints:
+            if figures.events > self._begin_events and not figures.checkpoints:
                 raise Refused(
                     Code.PROOF_INVALID, "The member shows no signed state to compare its events with."
                 )
