@@ -127,12 +127,6 @@ EXEMPTIONS: Final = (
     ),
     Exemption(
         "unused-definition",
-        "src/hansa/core/governance/*.py",
-        "what the rules and the commands of governance are built on",
-    ),
-    Exemption("unused-module", "src/hansa/core/governance/signer.py", "for the commands of governance"),
-    Exemption(
-        "unused-definition",
         "src/hansa/pubsub/named_connector.py",
         "aiohttp calls this method",
         containing="_create_connection",

@@ -6,6 +6,7 @@
     GET  /league/v1/events                committed events, a page at a time     anybody
     GET  /league/v1/events/stream         the same as server-sent events         anybody
     GET  /league/v1/members               the member registry                    anybody
+    GET  /league/v1/proposals, …/{name}   what the members decide                anybody
     GET  /league/v1/ledger                the state of the ledger                anybody
     GET  /league/v1/ledger/inclusion/{n}, …/consistency/{n}, …/claims/{key}
                                           proofs about the ledger                anybody
@@ -50,6 +51,7 @@ from hansa.api.light import LightApi, LightReads, NoEngine
 from hansa.api.members import MembersApi
 from hansa.api.newcomers.bootstrap import BOOTSTRAP_PATH, GENESIS_PATH, BootstrapApi, BootstrapSource
 from hansa.api.newcomers.history import HISTORY_PATH, HistoryApi, HistoryReads, NoHistory
+from hansa.api.proposals import ProposalsApi
 from hansa.api.receipts import NoReceipts, ReceiptReads, ReceiptsApi
 from hansa.api.references import DanglingReferences, ReferencesApi
 from hansa.api.replicas import ReplicasApi
@@ -128,7 +130,8 @@ def routes(context: LeagueContext) -> list[Route]:
     limits, registry = context.limits, context.registry
     entities = EntitiesApi(context.store, context.caller_check, limits, context.distribution)
     events = EventsApi(context.bus, registry, context.clock, limits, context.types)
-    members = MembersApi(registry, limits)
+    members = MembersApi(context.bus, registry, limits)
+    proposals = ProposalsApi(context.bus, limits)
     ledger = LedgerApi(context.bus, registry, limits)
     receipts = ReceiptsApi(context.receipts, limits)
     light = LightApi(context.light, limits)
@@ -151,6 +154,8 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/events", events.page, methods=["GET"]),
         Route("/league/v1/events/stream", events.stream, methods=["GET"]),
         Route("/league/v1/members", members.list, methods=["GET"]),
+        Route("/league/v1/proposals", proposals.list, methods=["GET"]),
+        Route("/league/v1/proposals/{name}", proposals.one, methods=["GET"]),
         Route("/league/v1/ledger", ledger.get, methods=["GET"]),
         Route("/league/v1/ledger/inclusion/{position}", ledger.inclusion, methods=["GET"]),
         Route("/league/v1/ledger/consistency/{size}", ledger.consistency, methods=["GET"]),

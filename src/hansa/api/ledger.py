@@ -21,6 +21,7 @@ from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
 from hansa.api.responses import json_response
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads, LedgerStatus
+from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.light.auditing import CHECKPOINT
 from hansa.pubsub.light.chain.forms import encoded
 from hansa.replication.exchange import JSON_LINES
@@ -45,6 +46,8 @@ class LedgerReport(LedgerStatus, frozen=True, kw_only=True):
 
     validators: tuple[LedgerValidator, ...]
     """Members with voting power."""
+    params: LedgerParams
+    """The limits by which the league judges."""
 
 
 class LedgerApi:
@@ -61,7 +64,7 @@ class LedgerApi:
         status = msgspec.structs.asdict(await self._bus.ledger())
         members = await self._registry.members()
         validators = tuple(LedgerValidator(one.did, one.name, one.power) for one in members if one.power > 0)
-        return json_response(LedgerReport(**status, validators=validators))
+        return json_response(LedgerReport(**status, validators=validators, params=self._bus.params))
 
     async def inclusion(self, request: Request) -> Response:
         """`GET /league/v1/ledger/inclusion/{position}`."""

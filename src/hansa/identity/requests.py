@@ -182,7 +182,7 @@ class MemberCallerCheck:
         return claims.iss
 
     def _verified(self, compact: str) -> RequestClaims:
-        """The claims of a token that a registered, active member signed."""
+        """The claims of a token that a member signed; one that is suspended publishes nothing, and reads."""
         if len(compact) > TOKEN_SIZE_MAX_BYTES:
             raise _refused("is too long")
         try:
@@ -191,8 +191,8 @@ class MemberCallerCheck:
         except Refused as error:
             raise _refused("is malformed, or not for a request between members") from error
         member = next((one for one in self._members() if one.did == claims.iss), None)
-        if member is None or member.status != "active":
-            raise _refused("is not of an active member of the league")
+        if member is None or not member.is_current:
+            raise _refused("is not of a member of the league")
         jwk = member.key(jws.kid)
         if jwk is None:
             raise _refused("names a key that the league does not know for this member")

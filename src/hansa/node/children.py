@@ -120,9 +120,7 @@ class Children:
         tasks.add("validator", lambda: self.guard.run(bus, http, self.engine.kill))
 
         async def has_foreign_peers() -> bool:
-            members = {
-                node_id for one in self._others() if one.status == "active" for node_id in one.node_ids
-            }
+            members = {node_id for one in self._others() for node_id in one.node_ids}
             return not members.issuperset((await bus.ledger()).peer_ids)
 
         refresh = EngineRefresh(

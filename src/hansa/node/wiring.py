@@ -65,7 +65,7 @@ from hansa.node.folder import (
     TOKEN_KEY,
     read_genesis,
 )
-from hansa.node.health import HealthReporter
+from hansa.node.health import HealthReporter, OwnMembership, membership_checks
 from hansa.node.http.application import rest_application
 from hansa.node.http.callers import Callers
 from hansa.node.http.described.documents import LeagueDescriptions
@@ -331,6 +331,7 @@ def status_parts(
     tasks: BackgroundTasks,
     chain_id: str,
     light: LightService,
+    own: Callable[[], OwnMembership],
     clock: Clock,
 ) -> tuple[LedgerView, StatusReporter]:
     """What reports the state of the ledger, and that of the whole marketplace."""
@@ -348,6 +349,7 @@ def status_parts(
         release=Release(tuple(RULESETS), engine_build().cometbft),
         stopped_because=lambda: children.upgrade_message,
         evidence=lambda: light.comparison.evidence,
+        membership=membership_checks(bus.league, own),
         clock=clock,
     )
     done = partial(counters, publisher, replication.follower, replication.retriever, replication.walk)
@@ -411,16 +413,8 @@ class Marketplace:
         # What is served.
         self.traffic = traffic = Traffic()
         ledger, reporter = status_parts(
-            settings,
-            store,
-            self.bus,
-            registry,
-            replication,
-            children,
-            self.tasks,
-            chain_id,
-            self.light,
-            clock,
+            *(settings, store, self.bus, registry, replication, children, self.tasks),
+            *(chain_id, self.light, lambda: OwnMembership(did, own_key.kid, endpoint), clock),
         )
         caller_check = MemberCallerCheck(did, endpoints.accepted, registry.callers, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
@@ -475,7 +469,7 @@ async def assemble(
     registry = MemberRegistry(bus, clock, registered.members)
 
     def others() -> list[Member]:
-        return [member for member in registry.known() if member.did != settings.did]
+        return [one for one in registry.known() if one.did != settings.did and one.is_current]
 
     guard = ValidatorGuard(Path(), others, settings.name, clock, entropy, settings.limits, log)
     children = Children(settings, genesis, others, lambda: bus.params, guard, environment, clock, state_sync)

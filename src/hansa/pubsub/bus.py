@@ -9,14 +9,18 @@ on the bus at most once, and what breaks a rule of the ledger is refused with th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from hansa.core.batches import BatchSigner, EventProof
 from hansa.core.events import LifecycleEvent, Metadata
 from hansa.core.members import Member
+from hansa.pubsub.league.state import LeagueState
+
+if TYPE_CHECKING:
+    from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs, StoredCheckpoint
 
@@ -172,6 +176,19 @@ class LedgerStatus(msgspec.Struct, frozen=True):
     """A change of rules that is to come."""
 
 
+GovernanceKind = Literal["member", "propose", "vote"]
+
+
+class Governed(msgspec.Struct, frozen=True):
+    """A transaction of governance that is committed."""
+
+    jws: str
+    """What was signed."""
+    seq: int
+    height: int
+    """Of the block with it."""
+
+
 class BusReads(Protocol):
     """What is read of a bus."""
 
@@ -291,8 +308,37 @@ class BusReads(Protocol):
             Unavailable: `Code.UNAVAILABLE`.
         """
 
+    async def league(self) -> LeagueState:
+        """What the members have decided: proposals, votes, members, validators, limits.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
     async def record(self, section: str, key: str) -> bytes | None:
         """A record of a section of the ledger's state.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def proposals(self, *, with_closed: bool = False) -> tuple[ProposalReport, ...]:
+        """What the members decide, open proposals first, the newest first of each.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def proposal(self, name: str) -> ProposalReport:
+        """A proposal by its hash, the beginning of it, or its id.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`, or `Code.CONFLICT` when several have that name.
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def histories(self) -> tuple[RegisteredMember, ...]:
+        """The members with the keys and endpoints that they have and had.
 
         Raises:
             Unavailable: `Code.UNAVAILABLE`.
@@ -326,6 +372,20 @@ class Bus(BusReads, Protocol):
         Raises:
             Refused: a code of the ledger's rules (`EVENT_…`, `TRANSACTION_…`); repeating is no use.
             Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; the outcome is unknown, repeat later.
+        """
+
+    async def govern(self, kind: GovernanceKind, did: str, sign: Callable[[int], str]) -> Governed:
+        """Commit what a member proposes, votes or states.
+
+        Args:
+            kind: Of the transaction.
+            did: Of the member.
+            sign: Makes the JWS with that `seq` (`hansa.core.governance`); called again when another
+                transaction of the member took it.
+
+        Raises:
+            Refused: a code of the ledger's rules; repeating is no use.
+            Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; the outcome is unknown.
         """
 
     async def close(self) -> None:

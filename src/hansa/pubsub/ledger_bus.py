@@ -10,8 +10,9 @@ a later one of the same issuer can never be committed, so its events are signed 
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from hansa.core.backoff import Backoff
@@ -21,6 +22,8 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import decode_event
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
+from hansa.pubsub.bus import GovernanceKind, Governed
+from hansa.pubsub.ledger.commitments.governance import SENDER, SenderRecord
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import content_digest
 from hansa.pubsub.ledger.results import SIZE
@@ -32,6 +35,15 @@ RESUBMIT_MAX_S: Final = 30.0
 _PERHAPS_COMMITTED: Final = frozenset({Code.EVENT_DUPLICATE, Code.EVENT_VERSION_BROKEN, Code.BATCH_OUTDATED})
 """Refusals of what was committed before, or overtaken. An event that is older than the entity's last version
 is refused as one that does not continue the chain, whether or not it is on the ledger."""
+
+
+_FIELDS: Final = {"member": "statement", "propose": "proposal", "vote": "vote"}
+"""Where a transaction of a kind of governance has its JWS."""
+
+
+def governance_transaction(kind: GovernanceKind, jws: str) -> bytes:
+    """The bytes of a transaction of governance."""
+    return f'{{"kind":"{kind}","{_FIELDS[kind]}":"{jws}"}}'.encode("ascii")
 
 
 class LedgerBus(LedgerReads):
@@ -99,6 +111,66 @@ class LedgerBus(LedgerReads):
             self._check_deadline(deadline_s)
         assert all(position > 0 for position in positions.values()), "positions count from 1"
         return tuple(positions[content] for content in contents)
+
+    # -- governance ------------------------------------------------------------------------------------------
+
+    async def govern(self, kind: GovernanceKind, did: str, sign: Callable[[int], str]) -> Governed:
+        """Commit what a member proposes, votes or states. See `Bus.govern`."""
+        deadline_s = self._clock.monotonic() + self._limits.publish_timeout_s
+        while True:
+            sender = await self._sender(did)
+            seq = sender.seq + 1
+            jws = sign(seq)
+            transaction = governance_transaction(kind, jws)
+            digest = hashlib.sha256(transaction).hexdigest()
+            sender = await self._until_past(did, seq, transaction, deadline_s)
+            if sender.transaction == digest:
+                assert sender.seq == seq, "a transaction is committed with its seq"
+                return Governed(jws, seq, sender.height)
+            assert sender.seq >= seq, "another transaction of the member took its place"
+
+    async def _until_past(self, did: str, seq: int, transaction: bytes, deadline_s: float) -> SenderRecord:
+        """Submit a transaction until it, or another one of its sender with its `seq`, is committed."""
+        pauses = Backoff(RESUBMIT_MIN_S, RESUBMIT_MAX_S)
+        while True:
+            seen = self._signal.count
+            try:
+                await self._submit(transaction)
+            except Refused as refusal:
+                # Another transaction of the member with this number is committed, or waits for a block.
+                is_busy = refusal.code is Code.BATCH_OUTDATED
+                until_s = self._clock.monotonic() + (RESUBMIT_MIN_S if is_busy else 0.0)
+                sender = await self._sender_past(did, seq, seen, min(until_s, deadline_s))
+                if sender.seq >= seq:
+                    return sender
+                raise
+            until_s = min(self._clock.monotonic() + pauses.next_s(), deadline_s)
+            sender = await self._sender_past(did, seq, seen, until_s)
+            if sender.seq >= seq:
+                return sender
+            if self._clock.monotonic() >= deadline_s:
+                raise Unavailable(
+                    Code.UNAVAILABLE,
+                    "It was submitted, and is not on the ledger yet; the league may lack a quorum.",
+                )
+
+    async def _sender_past(self, did: str, seq: int, seen: int, until_s: float) -> SenderRecord:
+        """The last transaction of a member when it has that number, or as it is when the time is up."""
+        while True:
+            sender, now_s = await self._sender(did), self._clock.monotonic()
+            if sender.seq >= seq or now_s >= until_s:
+                return sender
+            await self.wait_for_block(seen, until_s - now_s)
+            self._check_open()
+            seen = self._signal.count
+
+    async def _sender(self, did: str) -> SenderRecord:
+        """The last transaction of governance of a member."""
+        self._check_open()
+        body = await self._read(lambda reader: reader.record("senders", did))
+        return SenderRecord(did, 0) if body is None else SENDER.read(body)
+
+    # -- what is on the ledger -------------------------------------------------------------------------------
 
     async def _committed(
         self,

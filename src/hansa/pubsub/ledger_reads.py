@@ -19,6 +19,9 @@ from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Claim, EventFilter, EventPage, LedgerStatus, RecordPage
+from hansa.pubsub.league import reports
+from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
+from hansa.pubsub.league.state import LeagueState
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool, check_filter
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs, StoredCheckpoint
@@ -223,6 +226,26 @@ class LedgerReads(ABC):
         """A record of a section of the state. See `BusReads.record`."""
         self._check_open()
         return await self._read(lambda reader: reader.record(section, key))
+
+    async def proposals(self, *, with_closed: bool = False) -> tuple[ProposalReport, ...]:
+        """What the members decide. See `BusReads.proposals`."""
+        self._check_open()
+        return await self._read(lambda reader: reports.proposals(reader.league(), with_closed=with_closed))
+
+    async def proposal(self, name: str) -> ProposalReport:
+        """A proposal. See `BusReads.proposal`."""
+        self._check_open()
+        return await self._read(lambda reader: reports.proposal_named(reader.league(), name))
+
+    async def histories(self) -> tuple[RegisteredMember, ...]:
+        """The members with their history. See `BusReads.histories`."""
+        self._check_open()
+        return await self._read(lambda reader: reports.histories(reader.league()))
+
+    async def league(self) -> LeagueState:
+        """What the members have decided. See `BusReads.league`."""
+        self._check_open()
+        return await self._read(LedgerReader.league)
 
     async def close(self) -> None:
         """End all follows."""

@@ -113,11 +113,17 @@ async def test_clocks_may_differ_a_little_and_not_more(pair: Pair) -> None:
     assert "future" in await pair.refusal(pair.headers())
 
 
-async def test_a_stranger_and_a_suspended_member_are_refused(pair: Pair) -> None:
+async def test_strangers_and_former_members_are_refused(pair: Pair) -> None:
     pair.members = [member("riga")]
-    assert "active member" in await pair.refusal(pair.headers())
+    assert "not of a member" in await pair.refusal(pair.headers())
+    for status in ("left", "removed"):
+        pair.members = [member("riga"), member("lubeck", status)]
+        assert "not of a member" in await pair.refusal(pair.headers())
+
+
+async def test_a_suspended_member_reads_what_members_may_read(pair: Pair) -> None:
     pair.members = [member("riga"), member("lubeck", "suspended")]
-    assert "active member" in await pair.refusal(pair.headers())
+    assert await pair.check.member("GET", URL, pair.headers(), b"") == "did:example:lubeck"
 
 
 async def test_a_member_cannot_speak_for_another(pair: Pair) -> None:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from hansa.cli.status import facts_of, rows_of_misbehavior
 from hansa.core.clock import ManualClock
-from hansa.node.health import BlockProgress, HealthReporter
+from hansa.node.health import BlockProgress, Condition, HealthReporter
 from hansa.pubsub.bus import LedgerStatus, Misbehavior
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.rules.upgrades import Release
@@ -54,9 +54,14 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
         release=Release(("hansa-ledger/4",)),
         stopped_because=lambda: None,
         evidence=lambda: (),
+        membership=no_conditions,
         clock=clock,
         **parts,
     )
+
+
+async def no_conditions() -> tuple[Condition, ...]:
+    return ()
 
 
 async def validator_messages(status: LedgerStatus | None) -> list[str]:

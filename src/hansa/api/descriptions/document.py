@@ -169,6 +169,11 @@ PARAMETERS: Final[Mapping[str, Part]] = {
         {"type": "integer", "minimum": 1},
     ),
     "headState": _parameter("state", "Only entities in these states, separated by commas.", _TEXT),
+    "history": _parameter(
+        "history",
+        "Whether each member comes with the keys and endpoints that it has and had.",
+        {"type": "boolean", "default": False},
+    ),
     "name": _parameter("name", "Ledger key or identifier of an entity.", _TEXT, "path"),
     "offset": _parameter("offset", "How many entries are passed over.", _NUMBER),
     "subscription": _parameter("id", "Identifier of the registration.", _TEXT, "path"),
@@ -180,6 +185,14 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "origin": _parameter("origin", "Only entities of this member, by DID.", _TEXT),
     "position": _parameter(
         "position", "Position of an event on the ledger, from 1.", {"type": "integer", "minimum": 1}, "path"
+    ),
+    "proposalName": _parameter(
+        "name", "Hash of a proposal, four signs or more of the beginning of it, or its id.", _TEXT, "path"
+    ),
+    "proposalState": _parameter(
+        "state",
+        "Whether open proposals are returned, or closed ones too.",
+        {"enum": ["open", "all"], "default": "open"},
     ),
     "region": _parameter(
         "region", "Only events of entities for one of these regions, separated by commas.", _TEXT

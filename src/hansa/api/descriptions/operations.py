@@ -17,6 +17,7 @@ from hansa.api.replicas import ResyncRequest, RetryRequest, RetryResponse
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import JSON
 from hansa.core.members import Member
+from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 from hansa.replication.continuity.resync import ComparedPart
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, ResponseLine
@@ -207,8 +208,33 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/league/v1/members",
         "List the members of the league",
         "Returns the registry of the ledger: who is a member, where it is, and which keys speak for it.",
-        {200: Answer("All members.", (tuple[Member, ...],))},
+        {
+            200: Answer(
+                "All members; with `history=true` each with its keys and endpoints.",
+                (tuple[Member, ...], tuple[RegisteredMember, ...]),
+            )
+        },
         _OF_THE_LEDGER,
+        parameters=("history",),
+    ),
+    Operation(
+        "listProposals",
+        "/league/v1/proposals",
+        "List what the members decide",
+        "Returns proposals, open ones first, the newest first: what each would change, what it needs, and who has voted. "
+        "Closed ones are there for a while, with `state=all`.",
+        {200: Answer("Proposals.", (tuple[ProposalReport, ...],))},
+        _OF_THE_LEDGER,
+        parameters=("proposalState", "limit"),
+    ),
+    Operation(
+        "retrieveProposal",
+        "/league/v1/proposals/{name}",
+        "Read a proposal",
+        "Returns a proposal by its hash, four signs or more of the beginning of it, or the id that its proposer gave it.",
+        {200: Answer("The proposal.", (ProposalReport,))},
+        (*_OF_THE_LEDGER, 404, 409),
+        parameters=("proposalName",),
     ),
     Operation(
         "retrieveLedger",

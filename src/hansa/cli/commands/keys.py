@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,9 +11,11 @@ from hansa.cli.commands import CommandGroup, command
 from hansa.cli.options import AsJson, Folder
 from hansa.core.errors import Code, Refused
 
+if TYPE_CHECKING:
+    from hansa.cli.output import Output
+
 KeyName = Literal["token", "member", "node", "validator"]
 BOUND_BY_LEAGUE = {
-    "member": "It is registered on the ledger, and every event that was ever published is checked with it.",
     "node": "Its id is registered on the ledger; with another key the other members' engines refuse this one.",
     "validator": "The league's set of validators names it; with another key this validator's votes count for "
     "nothing.",
@@ -34,45 +36,69 @@ def show(folder: Folder, as_json: AsJson = False) -> None:
     output.document(keys) if as_json else output.facts(facts_of_keys(keys))
 
 
-@command("Replace a key.", "hansa keys rotate market --key token")
+@command("Replace a key.", "hansa keys rotate market --key member --overlap 1h")
 def rotate(
     folder: Folder,
     key: Annotated[
         KeyName,
-        typer.Option("--key", help="token, the key that signs the API's tokens; the others are refused."),
+        typer.Option(
+            "--key",
+            help="token, the key that signs the API's tokens, of a stopped marketplace; member, the key that signs events "
+            "and requests, of one that runs; the others are refused.",
+        ),
     ] = "token",
+    overlap: Annotated[
+        str,
+        typer.Option(
+            "--overlap",
+            metavar="DURATION",
+            help="How long the member's key before stays valid; 0s when it leaked.",
+        ),
+    ] = "1h",
     as_json: AsJson = False,
 ) -> None:
-    """Replace the key that signs the tokens of a stopped marketplace's API, or make it where it is missing.
+    """Replace a key.
 
-    All tokens issued so far end.
+    token: the marketplace is stopped. All tokens issued so far end; the operator's token in the folder is
+    issued again.
 
-    The operator's token in the folder is issued again. The keys of member, node and validator are what the
-    league knows this marketplace by. Replacing them takes a decision of the league, which this release does
-    not have yet: exit status 1, and nothing is changed.
+    member: the marketplace runs. It states its new key on the ledger, with proof that it has it, and signs
+    with it without a restart. The key before stays valid for the overlap; what it signed stays verifiable.
+
+    Those of node and validator take a vote of the league (`hansa league propose`): exit status 1, and
+    nothing is changed.
     """
     from hansa.cli.output import Output
-    from hansa.node.folder import TOKEN, TOKEN_KEY, rotate_token_key
     from hansa.node.settings.loading import load_settings
 
     output = Output(as_json=as_json)
     load_settings(folder, {})
-    if key != "token":
+    if key == "member":
+        from hansa.cli.keys.rotating import rotate_member_key
+
+        rotate_member_key(folder, overlap, output)
+    elif key == "token":
+        _rotate_token_key(folder, output)
+    else:
         raise Refused(
             Code.NOT_IMPLEMENTED,
-            f"The key of the {key} cannot be replaced by this marketplace alone. {BOUND_BY_LEAGUE[key]} A member "
-            "will state a new key on the ledger when the league's decisions are there; until then it stays. If it "
-            "leaked: SECURITY.md says what to do.",
+            f"The key of the {key} cannot be replaced by this marketplace alone. {BOUND_BY_LEAGUE[key]} If it leaked: "
+            "SECURITY.md says what to do.",
         )
+
+
+def _rotate_token_key(folder: Path, output: Output) -> None:
+    from hansa.node.folder import TOKEN, TOKEN_KEY, rotate_token_key
+
     made = rotate_token_key(folder)
-    if as_json:
-        output.document({"key": key, "kid": made.kid, "algorithm": made.public.algorithm})
-    else:
-        output.facts({"key": str(folder / TOKEN_KEY), "kid": made.kid, "algorithm": made.public.algorithm})
-        output.message(
-            f"All tokens issued so far have ended; the operator's in {folder / TOKEN} was issued again, if there "
-            "was a valid one. Issue the others again with `hansa token`."
-        )
+    if output.as_json:
+        output.document({"key": "token", "kid": made.kid, "algorithm": made.public.algorithm})
+        return
+    output.facts({"key": str(folder / TOKEN_KEY), "kid": made.kid, "algorithm": made.public.algorithm})
+    output.message(
+        f"All tokens issued so far have ended; the operator's in {folder / TOKEN} was issued again, if there "
+        "was a valid one. Issue the others again with `hansa token`."
+    )
 
 
 @command(

@@ -51,7 +51,12 @@ from hansa.node.folder.layout import (
     VALIDATOR_KEY,
 )
 from hansa.node.folder.member import init_member, issue_folder_token, write_token
-from hansa.node.folder.member_key import adopt_member_key
+from hansa.node.folder.member_key import (
+    adopt_member_key,
+    discard_next_key,
+    next_member_key,
+    set_endpoint,
+)
 from hansa.node.folder.ports import unused_ports
 from hansa.node.folder.rotation import finish_rotation, rotate_token_key
 
@@ -80,15 +85,18 @@ __all__ = [
     "MemberCard",
     "adopt_member_key",
     "chain_id_of",
+    "discard_next_key",
     "finish_rotation",
     "init_member",
     "install_genesis",
     "issue_folder_token",
     "league_genesis",
     "load_genesis",
+    "next_member_key",
     "read_card",
     "read_genesis",
     "rotate_token_key",
+    "set_endpoint",
     "unused_ports",
     "write_token",
 ]

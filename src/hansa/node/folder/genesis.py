@@ -7,12 +7,9 @@ makes them, so that nobody has to be trusted with the founding.
 from __future__ import annotations
 
 import base64
-import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
@@ -21,12 +18,10 @@ from hansa.core.files import is_missing, read_file, write_file
 from hansa.node.folder.card import MemberCard, read_card
 from hansa.node.folder.errors import reason_of
 from hansa.node.folder.layout import CARD, GENESIS, LEDGER, LEDGER_STATE
+from hansa.node.settings.editing import set_setting
 from hansa.node.settings.loading import FILE_NAME
-from hansa.node.settings.toml import toml_value
 from hansa.pubsub.engine import GenesisValidator, genesis_document
 from hansa.pubsub.ledger.genesis import AppState, check_engine_validators, read_app_state
-
-_PEERS_LINE: Final = re.compile(r"^persistent_peers\s*=\s*\[[^\]]*\][ \t]*\n", re.MULTILINE)
 
 
 class DocumentKey(msgspec.Struct, frozen=True):
@@ -166,19 +161,4 @@ def load_genesis(folder: Path) -> tuple[bytes, GenesisDocument]:
 
 def set_peers(file: Path, peers: tuple[str, ...]) -> None:
     """Set `persistent_peers` in a settings file and leave the rest as it is, comments too."""
-    text = file.read_text(encoding="utf-8")
-    line = f"persistent_peers = {toml_value(peers)}\n"
-    changed, count = _PEERS_LINE.subn(lambda _: line, text, count=1)
-    if count == 0:
-        changed = line + text
-    try:
-        values = tomllib.loads(changed)
-        is_right = values == {**tomllib.loads(text), "persistent_peers": list(peers)}
-    except tomllib.TOMLDecodeError:
-        is_right = False
-    if not is_right:
-        raise Fatal(
-            Code.SETTINGS_INVALID,
-            f"{file} cannot be changed safely. Write this line into it yourself: {line.strip()}",
-        )
-    write_file(file, changed.encode())
+    set_setting(file, "persistent_peers", peers)

@@ -16,6 +16,29 @@ from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.node.folder.card import read_card
 from hansa.node.folder.layout import CARD, MEMBER_KEY, NEXT_MEMBER_KEY
+from hansa.node.settings.editing import set_setting
+from hansa.node.settings.loading import FILE_NAME, load_settings
+
+
+def next_member_key(folder: Path) -> SigningKey:
+    """The key that is to take the place of the member's; the same until a ledger has registered it.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
+    """
+    path = folder / NEXT_MEMBER_KEY
+    if is_missing(path):
+        write_file(path, SigningKey.generate().private_document())
+    return SigningKey.load(path)
+
+
+def discard_next_key(folder: Path) -> None:
+    """Remove the key that was to take the place of the member's, which the ledger has refused."""
+    path = folder / NEXT_MEMBER_KEY
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_failure(path, error) from error
 
 
 def adopt_member_key(folder: Path, me: Member) -> SigningKey:
@@ -33,7 +56,12 @@ def adopt_member_key(folder: Path, me: Member) -> SigningKey:
     path = folder / NEXT_MEMBER_KEY
     if is_missing(path):
         return SigningKey.load(folder / MEMBER_KEY)
-    key = SigningKey.load(path)
+    try:
+        key = SigningKey.load(path)
+    except Fatal:
+        if not is_missing(path):
+            raise
+        return SigningKey.load(folder / MEMBER_KEY)  # another process has just put it there
     if me.key(key.kid) != key.public:
         return SigningKey.load(folder / MEMBER_KEY)
     _update_card(folder, me)
@@ -61,3 +89,14 @@ def _update_card(folder: Path, me: Member) -> None:
     if card.member != me:
         changed = msgspec.structs.replace(card, member=me)
         write_file(folder / CARD, msgspec.json.format(msgspec.json.encode(changed), indent=2) + b"\n")
+
+
+def set_endpoint(folder: Path, me: Member) -> None:
+    """Have the card and the settings name the endpoint that the registry has of this member.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
+    """
+    _update_card(folder, me)
+    if load_settings(folder, {}).endpoint != me.endpoint:
+        set_setting(folder / FILE_NAME, "endpoint", me.endpoint)

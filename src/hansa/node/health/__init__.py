@@ -9,6 +9,7 @@ from hansa.node.health.conditions import (
     meaning_of,
     remedy_of,
 )
+from hansa.node.health.membership import OwnMembership, membership_checks
 from hansa.node.health.reporter import HealthReporter
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "ConditionCode",
     "HealthReporter",
     "LeagueView",
+    "OwnMembership",
     "conditions_page",
     "meaning_of",
+    "membership_checks",
     "remedy_of",
 ]

@@ -55,6 +55,12 @@ class ConditionCode(StrEnum):
     VALIDATOR_OBSERVES = "validator-observes"
     VALIDATOR_DOUBLE = "validator-double"
     VALIDATOR_POWER_LOST = "validator-power-lost"
+    NO_MEMBER = "no-member"
+    MEMBER_SUSPENDED = "member-suspended"
+    KEY_UNREGISTERED = "key-unregistered"
+    KEY_EXPIRES = "key-expires"
+    ENDPOINT_DIFFERS = "endpoint-differs"
+    VOTE_MISSING = "vote-missing"
 
 
 MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
@@ -163,6 +169,30 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
     ConditionCode.VALIDATOR_POWER_LOST: (
         "The ledger has evidence that the validator's key signed twice; its votes count no more.",
         "See docs/operators/recover.md.",
+    ),
+    ConditionCode.NO_MEMBER: (
+        "This marketplace left the league or was removed from it; it publishes nothing to the others.",
+        "docs/operators/league.md says how a marketplace comes back.",
+    ),
+    ConditionCode.MEMBER_SUSPENDED: (
+        "The members have suspended this marketplace: it publishes nothing. It follows, and votes, as before.",
+        "Ask the other members. A vote makes it active again; an emergency suspension ends by itself.",
+    ),
+    ConditionCode.KEY_UNREGISTERED: (
+        "The league does not know the key that signs here, so the others take nothing of this marketplace.",
+        "Restore `keys/member.jwk`, or rotate the key: docs/operators/league.md.",
+    ),
+    ConditionCode.KEY_EXPIRES: (
+        "The key that signs here is valid for a limited time, and its successor is not here.",
+        "Rotate the key before: `hansa keys rotate D --key member`.",
+    ),
+    ConditionCode.ENDPOINT_DIFFERS: (
+        "The league knows this marketplace at another endpoint than its settings name.",
+        "`hansa league endpoint D URL` states the one that is right, and sets it in `hansa.toml`.",
+    ),
+    ConditionCode.VOTE_MISSING: (
+        "A proposal is open on which this marketplace has not voted, though it has voting power.",
+        "`hansa league explain PROPOSAL` says what it is; `hansa league vote D PROPOSAL yes|no`.",
     ),
 }
 """What each means, and what to do."""

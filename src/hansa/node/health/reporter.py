@@ -50,6 +50,7 @@ class HealthReporter:
         release: What this installation has.
         evidence: What differs between our checkpoints and those of others.
         stopped_because: Why the ledger stands still here until an upgrade; None while it does not.
+        membership: What this marketplace is to its league.
         clock: For how long an answer is fresh.
     """
 
@@ -67,6 +68,7 @@ class HealthReporter:
         release: Release,
         stopped_because: Callable[[], str | None],
         evidence: Callable[[], Sequence[LedgerEvidence]],
+        membership: Callable[[], Awaitable[tuple[Condition, ...]]],
         clock: Clock,
     ) -> None:
         self._did = did
@@ -81,6 +83,7 @@ class HealthReporter:
         self._release = release
         self._stopped_because = stopped_because
         self._evidence = evidence
+        self._membership = membership
         self._clock = clock
         self._updating = asyncio.Lock()
         self._updated_at_s: float | None = None
@@ -119,6 +122,7 @@ class HealthReporter:
             *self._upgrade_conditions(ledger),
             *self._evidence_conditions(),
             *self._validator_conditions(ledger),
+            *await self._membership(),
         )
 
     async def _certificate_conditions(self) -> tuple[Condition, ...]:

@@ -59,12 +59,12 @@ class OwnKey:
         me = next((one for one in members if one.did == self._did), None)
         if me is None or me.keys == self._registered:
             return
-        self._registered = me.keys
         try:
             key = adopt_member_key(self._folder, me)
         except Fatal as error:
             self._logger.error("member_key_unusable", reason=error.message)
             return
+        self._registered = me.keys
         if key.kid != (self._next or self._key).kid:
             has_overlap = me.key(self._key.kid) is not None
             self._next = key

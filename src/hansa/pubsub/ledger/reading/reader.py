@@ -35,7 +35,8 @@ from hansa.pubsub.bus import (
     PlannedUpgrade,
     RecordPage,
 )
-from hansa.pubsub.ledger.commitments.app_hash import Sections, record_sections
+from hansa.pubsub.league.state import LeagueState
+from hansa.pubsub.ledger.commitments.app_hash import SECTIONS, Sections, record_sections
 from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, bucket_of, decode_claim, record_of
 from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
 from hansa.pubsub.ledger.commitments.tiles import TreeMissing
@@ -77,6 +78,12 @@ _EVENTS: Final = (
     " ORDER BY requested.key"
 )
 _CONTENTS: Final = "SELECT expanded_content(content) FROM event_content WHERE position >= ? AND position < ? ORDER BY position"
+
+
+_NOT_OF_LEAGUE: Final = frozenset({"events", "claims", "issuers", "misbehavior"})
+"""Sections that are no part of a `LeagueState`."""
+_TYPED: Final = frozenset({"ruleset", "registry", "validators", "parameters"})
+"""Sections that are fields of it, each with a type of its own."""
 
 
 class StateDamaged(Exception):
@@ -171,6 +178,8 @@ class LedgerReader:
         """The registry, and what `app_hash` commits to of it."""
         self._params: tuple[bytes, LedgerParams] = (b"", LedgerParams())
         """The parameters, and their bytes."""
+        self._league: tuple[tuple[bytes, ...], LeagueState] | None = None
+        """What the members have decided, and what `app_hash` commits to of it."""
 
     def head(self) -> LedgerHead:
         """The ledger in short."""
@@ -234,6 +243,26 @@ class LedgerReader:
         """A record of a section; None when there is none."""
         with self._snapshot():
             return self._tables.record(section, key)
+
+    def league(self) -> LeagueState:
+        """What the members have decided, and who they are."""
+        with self._snapshot() as head:
+            sections = _sections(head)
+            names = [name for name in SECTIONS[sections.ruleset] if name not in _NOT_OF_LEAGUE]
+            identity = tuple(sections.content(name) for name in names)
+            if self._league is None or self._league[0] != identity:
+                self._check()
+                state = LeagueState(
+                    head.height,
+                    head.time_ms,
+                    sections.ruleset,
+                    self._registered(head),
+                    self._parameters(head),
+                    {one.address: one for one in self._records(_VALIDATORS, VALIDATOR)},
+                    {name: dict(self._tables.records(name)) for name in names if name not in _TYPED},
+                )
+                self._league = identity, state
+            return msgspec.structs.replace(self._league[1], height=head.height, time_ms=head.time_ms)
 
     def records(self, section: str) -> Mapping[str, bytes]:
         """The records of a section by key, in order, as they are stored; none where the rule set has none."""

@@ -1,0 +1,68 @@
+"""`hansa keys rotate D --key member`: another key for a marketplace that goes on meanwhile.
+
+    1  the new key is written beside the present one
+    2  a statement, signed by the present key and with a proof by the new one, goes to the ledger
+    3  the marketplace sees its registration, puts the new key in place, and signs with it
+
+Whatever is interrupted, running it again goes on with the same new key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from hansa.cli.durations import seconds_of
+from hansa.cli.league.own_league import OwnLeague, own_league
+from hansa.cli.local import CLOCK
+from hansa.cli.output import Output
+from hansa.core.errors import Code, Refused
+from hansa.core.governance.possession import prove_possession
+from hansa.core.governance.statements import OVERLAP_MAX_S, KeyRotate
+from hansa.core.keys import SigningKey
+from hansa.node.folder import adopt_member_key, discard_next_key, next_member_key
+
+
+def rotate_member_key(folder: Path, overlap: str, output: Output) -> None:
+    """Replace the key of a member.
+
+    Raises:
+        Refused: the code of the rule that it breaks; the new key is discarded.
+        Unavailable: The marketplace does not run, or the league does not decide now; to be repeated.
+    """
+    overlap_s = int(seconds_of(overlap))
+    if overlap_s > OVERLAP_MAX_S:
+        raise Refused(Code.INVALID, f"--overlap is {OVERLAP_MAX_S // 86_400}d at most.")
+
+    async def run() -> None:
+        async with own_league(folder) as mine:
+            before, new = mine.key, next_member_key(folder)
+            height = await _registered(mine, new, overlap_s)
+            me = (await mine.bus.league()).member(mine.did) or mine.me
+            adopt_member_key(folder, me)
+            facts = {"key": "member", "kid": new.kid, "algorithm": new.public.algorithm, "before": before.kid}
+            if output.as_json:
+                output.document({**facts, "height": height, "overlap_s": overlap_s})
+                return
+            output.facts({**facts, "registered": f"in block {height:,}"})
+            until = f"for {overlap}" if overlap_s else "no longer"
+            output.message(
+                f"The key before is valid {until}. The marketplace signs with the new one by itself. Make a new backup: "
+                f"hansa backup {folder} FILE"
+            )
+
+    asyncio.run(run())
+
+
+async def _registered(mine: OwnLeague, new: SigningKey, overlap_s: int) -> int:
+    """Have the ledger register a key; the height of the block with it."""
+    if mine.me.key(new.kid) is not None:
+        return mine.state.height  # by an attempt that was interrupted
+    proof = prove_possession(new, mine.did, mine.league_id, "signing", int(CLOCK.now().timestamp()))
+    action, signer = KeyRotate(proof, overlap_s, mine.key.kid), mine.signer
+    try:
+        governed = await mine.govern("member", lambda seq: signer.state(action, seq=seq))
+    except Refused:
+        discard_next_key(mine.folder)
+        raise
+    return governed.height

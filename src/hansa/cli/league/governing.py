@@ -1,0 +1,193 @@
+"""`hansa league propose`, `vote`, `endpoint` and `leave`: what a marketplace says to its league."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from hansa.cli.durations import seconds_of
+from hansa.cli.league.changes import ProposalOptions, change_of
+from hansa.cli.league.own_league import OwnLeague, own_league
+from hansa.cli.league.showing import show_report
+from hansa.cli.local import CLOCK, ENTROPY
+from hansa.cli.options import confirm
+from hansa.cli.output import Output
+from hansa.core.errors import Code, Refused
+from hansa.core.foreign_text import printable
+from hansa.core.governance.proposals import NOTE_LENGTH_MAX_CHARS, proposal_hash
+from hansa.core.governance.statements import EndpointSet, Leave
+from hansa.core.members import normal_endpoint
+from hansa.node.folder import set_endpoint
+from hansa.pubsub.league.reports import proposal_named
+from hansa.pubsub.league.texts import describe
+from hansa.pubsub.league.writing import base_of, expiry
+
+LEAVE_RISK: Final = """\
+The validator gives up its voting power, and then this marketplace its membership. The others retrieve nothing
+new from it, and it publishes nothing more to them. What it published stays provable. Its DID can come back by a
+vote of the others alone.
+"""
+
+
+def run_propose(
+    folder: Path,
+    kind: str,
+    arguments: Sequence[str],
+    options: ProposalOptions,
+    output: Output,
+    *,
+    note: str,
+    expires: str,
+    is_dry: bool,
+) -> None:
+    """Propose a change; prints the hash of the proposal.
+
+    Raises:
+        HansaError: when it cannot be proposed; the code says why.
+    """
+    lifetime_s = int(seconds_of(expires))
+    if len(note) > NOTE_LENGTH_MAX_CHARS or not note.isprintable():
+        raise Refused(Code.INVALID, f"A note is one line of at most {NOTE_LENGTH_MAX_CHARS} characters.")
+
+    async def run() -> None:
+        async with own_league(folder) as mine:
+            state, signer = mine.state, mine.signer
+            _check_active(mine)
+            change = change_of(kind, arguments, options, state, mine.league_id)
+            text = describe(change, state)
+            if is_dry:
+                _show_dry(text, output)
+                return
+            base, expires_at = base_of([change], state), expiry(state, lifetime_s, CLOCK)
+            governed = await mine.govern(
+                "propose",
+                lambda seq: signer.propose(
+                    [change],
+                    base,
+                    seq=seq,
+                    expires_height=expires_at.height,
+                    expires_time_ms=expires_at.time_ms,
+                    entropy=ENTROPY,
+                    note=note,
+                ),
+            )
+            name = proposal_hash(governed.jws)
+            report = await mine.bus.proposal(name)
+            if output.as_json:
+                output.document(report)
+                return
+            output.data(name)
+            output.message(
+                f"{printable(text.text, 1000)} It needs voting power {report.needed_power} of {report.total_power}. Vote: "
+                f"hansa league vote {folder} {name[:12]} yes"
+            )
+
+    asyncio.run(run())
+
+
+def run_vote(folder: Path, name: str, choice: Literal["no", "yes"], output: Output, *, is_dry: bool) -> None:
+    """Vote on a proposal.
+
+    Raises:
+        HansaError: when the vote does not count; the code says why.
+    """
+
+    async def run() -> None:
+        async with own_league(folder) as mine:
+            report, signer = proposal_named(mine.state, name), mine.signer
+            if report.outcome != "open":
+                shown = f"{report.outcome}{f' ({report.reason})' if report.reason else ''}"
+                raise Refused(Code.CONFLICT, f"Proposal {report.hash[:12]} is closed: {printable(shown)}.")
+            if is_dry:
+                show_report(report, output)
+                return
+            governed = await mine.govern("vote", lambda seq: signer.vote(report.hash, choice, seq=seq))
+            after = await mine.bus.proposal(report.hash)
+            if output.as_json:
+                output.document(after)
+                return
+            output.data(f"{choice} on {report.hash[:12]}, in block {governed.height:,}: {after.outcome}")
+            if after.outcome == "open":
+                output.message(
+                    f"Voting power {after.yes_power} of {after.needed_power} that it needs is for it; not voted: "
+                    f"{printable(', '.join(after.missing)) or 'nobody'}."
+                )
+
+    asyncio.run(run())
+
+
+def run_endpoint(folder: Path, address: str, output: Output, *, is_dry: bool) -> None:
+    """State where a marketplace is reached from now on, and set it in its folder.
+
+    Raises:
+        HansaError: when the ledger does not take it; the code says why.
+    """
+    endpoint = normal_endpoint(address)
+
+    async def run() -> None:
+        async with own_league(folder) as mine:
+            before, signer = mine.me.endpoint, mine.signer
+            if is_dry:
+                output.facts({"endpoint now": before, "endpoint then": endpoint})
+                return
+            if before != endpoint:
+                await mine.govern("member", lambda seq: signer.state(EndpointSet(endpoint), seq=seq))
+            me = (await mine.bus.league()).member(mine.did) or mine.me
+            set_endpoint(folder, me)
+            if output.as_json:
+                output.document({"did": mine.did, "before": before, "endpoint": me.endpoint})
+                return
+            output.facts({"endpoint": me.endpoint, "before": before})
+            output.message(
+                "The others retrieve from there at once, also what was published before. Links in this marketplace's own "
+                "responses follow at its next start; requests to the address before are answered until you end it."
+            )
+
+    asyncio.run(run())
+
+
+def run_leave(folder: Path, output: Output, *, is_confirmed: bool, is_dry: bool) -> None:
+    """Leave the league.
+
+    Raises:
+        HansaError: when it is not confirmed, or the ledger does not take it.
+    """
+
+    async def run() -> None:
+        async with own_league(folder) as mine:
+            me, signer = mine.me, mine.signer
+            if is_dry:
+                output.facts({"member": me.name, "voting power now": str(me.power), "then": "no member"})
+                return
+            confirm(LEAVE_RISK, is_confirmed=is_confirmed)
+            governed = await mine.govern("member", lambda seq: signer.state(Leave(), seq=seq))
+            if output.as_json:
+                output.document({"did": mine.did, "height": governed.height})
+                return
+            output.data(f"{me.name} leaves the league, from block {governed.height:,} on")
+            output.message("Let it run until `hansa league members` does not list it as active any more.")
+
+    asyncio.run(run())
+
+
+def _check_active(mine: OwnLeague) -> None:
+    """Say at once what the ledger would refuse."""
+    if mine.me.key(mine.key.kid) is None:
+        raise Refused(
+            Code.FORBIDDEN,
+            f"The league does not know the key in {mine.folder} for this marketplace; restore it.",
+        )
+
+
+def _show_dry(text: msgspec.Struct, output: Output) -> None:
+    if output.as_json:
+        output.document(text)
+    else:
+        output.facts(
+            {name: printable(str(value), 1000) for name, value in msgspec.structs.asdict(text).items()}
+        )
+        output.message("Nothing was proposed.")

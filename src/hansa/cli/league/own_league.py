@@ -1,0 +1,104 @@
+"""The league as a marketplace in a folder here sees it, and what is signed with that marketplace's key.
+
+What is read comes from the ledger in the folder; what is signed goes to its engine. So the key stays on this
+machine, no API and no token takes part, and the marketplace has to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from hansa.cli.local import CLOCK, ENVIRONMENT
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.governance.signer import GovernanceSigner
+from hansa.core.keys import SigningKey
+from hansa.core.members import Member
+from hansa.node.folder import LEDGER, LEDGER_STATE, MEMBER_KEY, adopt_member_key
+from hansa.node.settings.loading import load_settings
+from hansa.pubsub.bus import Bus, GovernanceKind, Governed
+from hansa.pubsub.cometbft import CometBftBus
+from hansa.pubsub.engine import RPC_SOCKET
+from hansa.pubsub.league.state import LeagueState
+from hansa.pubsub.ledger.commitments.governance import LEAGUE
+
+
+class OwnLeague(msgspec.Struct, frozen=True):
+    """A marketplace and its league."""
+
+    folder: Path
+    did: str
+    key: SigningKey
+    """Of the member."""
+    bus: Bus
+    state: LeagueState
+    """When it was opened."""
+
+    @property
+    def me(self) -> Member:
+        """This marketplace, as the ledger has it.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`, when it is no member.
+        """
+        member = self.state.member(self.did)
+        if member is None:
+            raise Refused(
+                Code.NOT_FOUND, f"The league has no member {self.did}; nothing of it would be taken."
+            )
+        return member
+
+    @property
+    def league_id(self) -> str:
+        """Which league it is; what is signed is for this one alone."""
+        record = self.state.record("league", "league")
+        if record is None:
+            raise Refused(
+                Code.NOT_IMPLEMENTED,
+                f"This league judges by {self.state.ruleset}, which has no votes: its members stay those of its genesis.",
+            )
+        return LEAGUE.read(record).id
+
+    @property
+    def signer(self) -> GovernanceSigner:
+        """Signs for this marketplace."""
+        return GovernanceSigner(self.key, self.did, self.league_id, CLOCK)
+
+    async def govern(self, kind: GovernanceKind, sign: Callable[[int], str]) -> Governed:
+        """Sign something and have it committed.
+
+        Raises:
+            Refused: the code of the rule that it breaks.
+            Unavailable: The marketplace does not run, or the league does not decide now.
+        """
+        try:
+            return await self.bus.govern(kind, self.did, sign)
+        except Unavailable as error:
+            if "engine cannot be reached" not in error.message:
+                raise
+            raise Unavailable(
+                error.code,
+                f"The marketplace in {self.folder} has to run, so that this reaches the league: hansa serve {self.folder}",
+            ) from error
+
+
+@asynccontextmanager
+async def own_league(folder: Path) -> AsyncIterator[OwnLeague]:
+    """The league of the marketplace in a folder.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when the folder is not a marketplace's.
+        Unavailable: Its ledger has not begun.
+    """
+    settings = load_settings(folder, ENVIRONMENT)
+    bus = CometBftBus(folder / LEDGER / RPC_SOCKET, folder / LEDGER_STATE, CLOCK, settings.limits)
+    try:
+        state = await bus.league()
+        me = state.member(settings.did)
+        key = SigningKey.load(folder / MEMBER_KEY) if me is None else adopt_member_key(folder, me)
+        yield OwnLeague(folder, settings.did, key, bus, state)
+    finally:
+        await bus.close()
