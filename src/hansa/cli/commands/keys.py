@@ -112,6 +112,10 @@ def request(
     into: Annotated[
         Path | None, typer.Option("-o", "--into", metavar="FILE", help="Write the request into this file.")
     ] = None,
+    is_next: Annotated[
+        bool,
+        typer.Option("--next", help="For the key that is to take the place of the present one."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Request a certificate for seals for a member's key from an authority (PKCS #10, PEM).
@@ -123,7 +127,7 @@ def request(
     from hansa.node.joining.certificates import certificate_request
 
     output = Output(as_json=as_json)
-    pem = certificate_request(folder, organization, country)
+    pem = certificate_request(folder, organization, country, is_next=is_next)
     if into is not None:
         into.write_bytes(pem)
     if as_json:
@@ -132,27 +136,44 @@ def request(
         output.data(pem.decode("ascii").rstrip())
 
 
-@command("Put a certificate into a candidacy.", "hansa keys certify market chain.pem")
+@command("Register the certificate of a member's key.", "hansa keys certify market chain.pem")
 def certify(
     folder: Folder,
     chain: Annotated[
         Path, typer.Argument(metavar="CHAIN", help="Certificate of the key and those above it, PEM.")
     ],
+    overlap: Annotated[
+        str,
+        typer.Option(
+            "--overlap",
+            metavar="DURATION",
+            help="How long the key before stays valid, when the certificate is for the next one.",
+        ),
+    ] = "1h",
     as_json: AsJson = False,
 ) -> None:
-    """Put the certificate of a newcomer's key into its candidacy, before a member proposes it.
+    """Put the certificate of a newcomer's key into its candidacy, or register that of a member's key.
+
+    The marketplace of a member runs. A certificate for its present key takes the place of the one before; one
+    for the next key (`hansa keys request --next`) replaces the key.
 
     The file has the certificate of the key first, then those of the authorities above it; the trust anchor of
     the league is not among them.
     """
     from hansa.cli.local import CLOCK
     from hansa.cli.output import Output
-    from hansa.core.files import read_file
+    from hansa.core.files import is_missing, read_file
     from hansa.core.trust.certificates import certificates_of_pem
+    from hansa.node.folder import LEDGER_STATE
     from hansa.node.joining.certificates import certify_candidacy
 
     output = Output(as_json=as_json)
     certificates = certificates_of_pem(read_file(chain, "Name an existing file."))
+    if not is_missing(folder / LEDGER_STATE):
+        from hansa.cli.keys.certifying import certify_member_key
+
+        certify_member_key(folder, certificates, overlap, output)
+        return
     path = certify_candidacy(folder, certificates, int(CLOCK.now().timestamp()))
     if as_json:
         output.document({"candidacy": str(path)})

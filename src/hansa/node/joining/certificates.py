@@ -18,18 +18,19 @@ from hansa.core.files import is_missing, read_file, write_file
 from hansa.core.governance.possession import CANDIDACY
 from hansa.core.keys import SigningKey, raw_public_key
 from hansa.core.trust.certificates import certificate_text
-from hansa.node.folder import CARD, MEMBER_KEY, read_card
+from hansa.node.folder import CARD, MEMBER_KEY, next_member_key, read_card
 from hansa.node.joining.candidacy import candidacy_of
 from hansa.node.joining.joining import CANDIDACY_FILE
 
 
-def certificate_request(folder: Path, organization: str, country: str) -> bytes:
+def certificate_request(folder: Path, organization: str, country: str, *, is_next: bool = False) -> bytes:
     """A request for a certificate for the member's key, PEM.
 
     Args:
         folder: Of the marketplace.
         organization: Its registered name.
         country: Two letters (ISO 3166).
+        is_next: For the key that is to take the place of the present one, which is made if there is none.
 
     Raises:
         Refused: `Code.INVALID`, when its DID is no did:elsi, or a name cannot be in a certificate.
@@ -45,7 +46,8 @@ def certificate_request(folder: Path, organization: str, country: str) -> bytes:
     except ValueError as error:
         raise Refused(Code.INVALID, f"This cannot be in a certificate: {error}.") from error
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
-    return SigningKey.load(folder / MEMBER_KEY).certificate_request(builder)
+    key = next_member_key(folder) if is_next else SigningKey.load(folder / MEMBER_KEY)
+    return key.certificate_request(builder)
 
 
 def certify_candidacy(folder: Path, chain: Sequence[bytes], signed_at_s: int) -> Path:
