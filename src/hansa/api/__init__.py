@@ -44,14 +44,14 @@ import msgspec
 from starlette.routing import Route
 
 from hansa.api.catalogue import CatalogueApi
+from hansa.api.decisions.members import MembersApi
+from hansa.api.decisions.proposals import ProposalsApi
 from hansa.api.entities import EntitiesApi
 from hansa.api.events import EventsApi
 from hansa.api.ledger import LedgerApi
 from hansa.api.light import LightApi, LightReads, NoEngine
-from hansa.api.members import MembersApi
 from hansa.api.newcomers.bootstrap import BOOTSTRAP_PATH, GENESIS_PATH, BootstrapApi, BootstrapSource
 from hansa.api.newcomers.history import HISTORY_PATH, HistoryApi, HistoryReads, NoHistory
-from hansa.api.proposals import ProposalsApi
 from hansa.api.receipts import NoReceipts, ReceiptReads, ReceiptsApi
 from hansa.api.references import DanglingReferences, ReferencesApi
 from hansa.api.replicas import ReplicasApi

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,18 @@ from hansa.pubsub.ledger.genesis import LedgerParams
 
 if TYPE_CHECKING:
     from hansa.pubsub.ledger.commitments.stored import ValidatorRecord
+
+NOT_OF_LEAGUE: Final = frozenset({"events", "claims", "issuers", "misbehavior"})
+"""Sections that are no part of a `LeagueState`."""
+TYPED: Final = frozenset({"ruleset", "registry", "validators", "parameters"})
+"""Sections that are fields of it, each with a type of its own."""
+
+
+class RegistryState(NamedTuple):
+    """The registry after one block, and the limits that hold from then on."""
+
+    members: tuple[Member, ...]
+    params: LedgerParams
 
 
 class LeagueState(msgspec.Struct, frozen=True):

@@ -5,13 +5,13 @@ connection to a file that may be missing, replaced or damaged; `ReaderPool` read
 bounds. Nobody who reads gets in the way of consensus: not of its process, nor of its connections.
 """
 
+from hansa.pubsub.league.state import RegistryState
 from hansa.pubsub.ledger.reading.file import LedgerFile
 from hansa.pubsub.ledger.reading.pool import Lane, ReaderPool
 from hansa.pubsub.ledger.reading.reader import (
     IssuerPositions,
     LedgerHead,
     LedgerReader,
-    RegistryState,
     content_digest,
 )
 from hansa.pubsub.ledger.reading.search import check_filter

@@ -35,7 +35,7 @@ from hansa.pubsub.bus import (
     PlannedUpgrade,
     RecordPage,
 )
-from hansa.pubsub.league.state import LeagueState
+from hansa.pubsub.league.state import NOT_OF_LEAGUE, TYPED, LeagueState, RegistryState
 from hansa.pubsub.ledger.commitments.app_hash import SECTIONS, Sections, record_sections
 from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, bucket_of, decode_claim, record_of
 from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
@@ -80,12 +80,6 @@ _EVENTS: Final = (
 _CONTENTS: Final = "SELECT expanded_content(content) FROM event_content WHERE position >= ? AND position < ? ORDER BY position"
 
 
-_NOT_OF_LEAGUE: Final = frozenset({"events", "claims", "issuers", "misbehavior"})
-"""Sections that are no part of a `LeagueState`."""
-_TYPED: Final = frozenset({"ruleset", "registry", "validators", "parameters"})
-"""Sections that are fields of it, each with a type of its own."""
-
-
 class StateDamaged(Exception):
     """The state contradicts itself; the message says where."""
 
@@ -108,13 +102,6 @@ class LedgerHead(msgspec.Struct, frozen=True):
     """Evidence against validators, in the order of their addresses."""
     upgrade: PlannedUpgrade | None
     """A change of rules that is to come."""
-
-
-class RegistryState(NamedTuple):
-    """The registry after one block, and the limits that hold from then on."""
-
-    members: tuple[Member, ...]
-    params: LedgerParams
 
 
 class IssuerPositions(msgspec.Struct, frozen=True):
@@ -248,7 +235,7 @@ class LedgerReader:
         """What the members have decided, and who they are."""
         with self._snapshot() as head:
             sections = _sections(head)
-            names = [name for name in SECTIONS[sections.ruleset] if name not in _NOT_OF_LEAGUE]
+            names = [name for name in SECTIONS[sections.ruleset] if name not in NOT_OF_LEAGUE]
             identity = tuple(sections.content(name) for name in names)
             if self._league is None or self._league[0] != identity:
                 self._check()
@@ -259,7 +246,7 @@ class LedgerReader:
                     self._registered(head),
                     self._parameters(head),
                     {one.address: one for one in self._records(_VALIDATORS, VALIDATOR)},
-                    {name: dict(self._tables.records(name)) for name in names if name not in _TYPED},
+                    {name: dict(self._tables.records(name)) for name in names if name not in TYPED},
                 )
                 self._league = identity, state
             return msgspec.structs.replace(self._league[1], height=head.height, time_ms=head.time_ms)
