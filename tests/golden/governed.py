@@ -1,7 +1,7 @@
 """Records the ledger of a league with governance: `python -m tests.golden.governed`.
 
-A league of five under `hansa-ledger/4`: events, and transactions of every kind with every kind of change and of
-statement, valid and refused, evidence, and what happens by itself. What is recorded is replayed by
+A league of five under `hansa-ledger/4`: events, and transactions of every kind, with every kind of change and
+of statement, valid and refused, evidence, and what happens by itself. What is recorded is replayed by
 `tests.golden.corpus`.
 """
 

@@ -213,16 +213,19 @@ class GovernanceModel:
             return
         did = rest[0]
         if kind == "admit":
-            if did in self.members:
-                raise Refusal("a member, or a former one")
-            self.members[did] = MemberModel(power=rest[1])
-            return
+            if did not in self.members:
+                self.members[did] = MemberModel(power=rest[1])
+                return
+            self._need_member(did)
+            kind = "power" if rest[1] != self.members[did].power else "nothing"
         self._need_member(did)
         member = self.members[did]
         if kind == "power":
             if rest[1] and member.is_punished:
                 raise Refusal("punished")
             member.power = rest[1]
+        elif kind == "nothing":
+            return
         elif kind == "suspend":
             if member.status != "active" or self.time_ms < member.again_ms:
                 raise Refusal("suspended, or not long ago")

@@ -88,6 +88,8 @@ class Histories(RuleBasedStateMachine):
 
     @initialize(seconds=st.integers(1, 3))
     def begin(self, seconds: int) -> None:
+        self.model.begin(seconds)
+        self.model.end()
         self.block(None, seconds=seconds)
 
     def block(self, raw: bytes | None, seconds: int = 1, punished: Governor | None = None) -> int:
