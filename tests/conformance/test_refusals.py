@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from typing import Any, Final
 import pytest
 import schemathesis
 from hypothesis import given
+from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.core.transport import Response as Answered
@@ -58,6 +60,7 @@ CONDITIONS: Final = frozenset(
     {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range"}
 )
 """Headers that would have a request refused before its body is looked at."""
+EVERYBODY: Final[list[dict[str, list[str]]]] = [{}]
 NO_CREDENTIALS: Final = (None, "somebody", "")
 
 Try = Callable[[Case[Any]], None]
@@ -82,7 +85,8 @@ def test_a_request_that_breaks_the_description_is_refused(api: Api, tmp_path: Pa
             operation = result.ok()
             for case in islice(faults(schema, operation), FAULTS):
                 attempt(case)
-            BOUNDED(given(case=operation.as_strategy(GenerationMode.NEGATIVE))(attempt))()
+            with suppress(Unsatisfiable):  # a description that nothing can break
+                BOUNDED(given(case=operation.as_strategy(GenerationMode.NEGATIVE))(attempt))()
         runner.run(business.store.close())
 
 
@@ -152,6 +156,8 @@ async def test_who_has_no_valid_token_gets_401_and_changes_nothing(api: Api, tmp
     complaints = []
     for path, method, operation in operations(described(api)):
         target = api.base_path.rstrip("/") + filled(path, ids)
+        if operation.get("security") == EVERYBODY:
+            continue  # it depends on no token, and is served to whoever sends any
         for token in NO_CREDENTIALS:
             if token is None and {} in operation.get("security", ()):
                 continue

@@ -7,7 +7,7 @@ from typing import Any, Final
 from hansa.business.openapi.parts import Part, error_references, json_response, parameter_reference, response
 
 DOCUMENT_NAME: Final = "openapi.json"
-_ERRORS: Final = (400, 401, 406, 414, 429, 500, 503)
+_ERRORS: Final = (400, 406, 414, 429, 500, 503)
 _LINK: Final[Part] = {
     "type": "object",
     "description": "Where something is served.",

@@ -98,10 +98,10 @@ HEADERS: Final[Mapping[str, Part]] = {
     },
     "ETag": {
         "description": "Version of the entity, for `If-Match` and `If-None-Match` (RFC 9110). Absent with `fields`, "
-        "`expand` and `depth`.",
+        "`expand` and `depth`; weak (`W/`) where the response is compressed.",
         "schema": {
             "type": "string",
-            "pattern": '^"[^"]+"$',
+            "pattern": '^(W/)?"[^"]+"$',
             "examples": ['"3f786850e387550fdab836ed7e6dc881"'],
         },
     },
