@@ -77,3 +77,37 @@ async def test_a_member_that_begins_late_follows_everything_and_votes(
         await wait_until(
             lambda: late.has(f"{OFFERINGS}/{last}"), "the newcomer votes", SYNC_TIMEOUT_S, made.members
         )
+
+
+async def test_a_newcomer_that_is_killed_while_it_begins_goes_on(tmp_path: Path) -> None:
+    """Killed as soon as the state is restored, before the engine knows of it, and once more with the history."""
+    async with league(tmp_path / "league", 4, is_started=False) as made:
+        early, late = League(made.members[:3]), made[3]
+        for member in early.members:
+            await member.start(command=FREQUENT)
+        for member in early.members:
+            await member.wait_until_ready()
+        offerings = []
+        while (await made[0].status())["height"] < 8:
+            offerings.append(await made[0].create_offering())
+            await early.wait_until_visible(f"{OFFERINGS}/{offerings[-1]}")
+        await mark(late, *early.members)
+        for said in ("snapshot_restored", "Starting Node service"):
+            before = late.log.read_text().count(said) if late.log.exists() else 0
+            await late.start(command=FREQUENT)
+
+            async def has_said(said: str = said, before: int = before) -> bool:
+                return late.log.read_text().count(said) > before
+
+            await wait_until(has_said, said, SYNC_TIMEOUT_S, made.members)
+            assert late.process is not None
+            late.process.kill()
+            await late.process.wait()
+        await late.start(command=FREQUENT)
+        await late.wait_until_ready()
+        await made.wait_until_visible(f"{OFFERINGS}/{offerings[0]}", SYNC_TIMEOUT_S)
+        await early[2].stop()
+        last = await early[0].create_offering()
+        await wait_until(
+            lambda: late.has(f"{OFFERINGS}/{last}"), "the newcomer votes", SYNC_TIMEOUT_S, made.members
+        )

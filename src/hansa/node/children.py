@@ -24,6 +24,7 @@ from hansa.core.http import HttpClient
 from hansa.core.members import Member
 from hansa.node.folder import GENESIS, HISTORY, LEDGER, LEDGER_STATE, LIGHT_BLOCKS, SNAPSHOTS, read_genesis
 from hansa.node.health import BlockProgress
+from hansa.node.joining.unfinished import UnfinishedBeginning
 from hansa.node.membership.engine_refresh import EngineRefresh
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks
@@ -88,7 +89,11 @@ class Children:
         self._applied: EngineSettings | None = None
         """Those that the engine was started with."""
 
+        unfinished = UnfinishedBeginning()
+
         def prepare() -> None:
+            if state_sync is not None:
+                unfinished.clear()
             self._applied = self._current()
             write_home(LEDGER, self._applied, genesis, is_observing=guard.decide())
 
@@ -99,7 +104,7 @@ class Children:
             stop_timeout_s=limits.stop_timeout_s,
             restart_backoff_max_s=limits.restart_backoff_max_s,
         )
-        self.engine = supervised_engine(engine, clock, log, prepare=prepare)
+        self.engine = supervised_engine(engine, clock, log, prepare=prepare, on_exit=unfinished.note_exit)
         self.application = Supervised(
             _application_spec(settings, read_genesis(genesis, GENESIS).chain_id, environment),
             clock,
