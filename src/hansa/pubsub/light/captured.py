@@ -319,7 +319,11 @@ class CapturedBlocks:
         except apsw.BusyError as error:
             raise Unavailable(Code.UNAVAILABLE, f"{self.path} is in use.") from error
         except apsw.Error as error:
-            raise Fatal(Code.STORE_DAMAGED, f"{self.path} cannot be used: {error}.") from error
+            raise Fatal(
+                Code.STORE_DAMAGED,
+                f"{self.path} cannot be used: {error}. Remove it, with its -wal and -shm: it is made anew from the engine and "
+                "from the other members.",
+            ) from error
 
 
 _ValidatorRow = tuple[bytes, int, str]

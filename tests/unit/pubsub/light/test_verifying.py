@@ -7,10 +7,12 @@ from fractions import Fraction
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 
 from hansa.core.errors import Code, Refused
 from hansa.pubsub.light.chain.blocks import (
     ABSENT,
+    FOR_BLOCK,
     FOR_NIL,
     LightBlock,
     SignedVote,
@@ -19,8 +21,9 @@ from hansa.pubsub.light.chain.blocks import (
     verified_signers,
     without_invalid_votes,
 )
+from hansa.pubsub.light.chain.forms import LIGHT_BLOCK, light_block_fields, read_light_block
 from hansa.pubsub.light.chain.header import BlockId, Header
-from hansa.pubsub.light.chain.validators import ValidatorSet
+from hansa.pubsub.light.chain.validators import ML_DSA_65, LightValidator, ValidatorSet
 from hansa.pubsub.light.chain.verifying import (
     NotEnoughTrust,
     is_expired,
@@ -219,3 +222,20 @@ def test_what_is_trusted_expires_with_the_trust_period() -> None:
 def test_a_validator_counts_once_whatever_its_power() -> None:
     heavy = [Signer("heavy", 100), *[Signer(f"l{number}", 1) for number in range(9)]]
     assert has_more_than(Fraction(2, 3), frozenset({heavy[0].validator.address}), signer_set(*heavy))
+
+
+def test_a_post_quantum_validator_is_verified_like_any_other() -> None:
+    key = MLDSA65PrivateKey.generate()
+    validator = LightValidator(key.public_key().public_bytes_raw(), 10, ML_DSA_65.name)
+    template = light_block(5, FOUR[:1])
+    validators = ValidatorSet((validator,))
+    header = msgspec.structs.replace(template.header, validators_hash=validators.hash)
+    block = LightBlock(header, template.commit, validators)
+    vote = SignedVote(FOR_BLOCK, START_NS)
+    vote = msgspec.structs.replace(vote, signature=key.sign(sign_bytes(block, vote)))
+    block = replaced_votes(block, vote)
+    assert verified_signers(block) == {validator.address}
+    raw = LIGHT_BLOCK.write(light_block_fields(block))
+    assert read_light_block(LIGHT_BLOCK.read(raw), CHAIN_ID) == block
+    wrong = msgspec.structs.replace(vote, signature=bytes(len(vote.signature)))
+    assert "is wrong" in refusal(replaced_votes(block, wrong))
