@@ -1,6 +1,10 @@
 """Records the ledger of a league with governance: `python -m tests.golden.governed`.
 
+<<<<<<< HEAD
 A league of five under `hansa-ledger/4`: events, and transactions of every kind, with every kind of change and
+=======
+A league of five under `hansa-ledger/4`: events, and transactions of every kind with every kind of change and
+>>>>>>> 90b8012 (Give large modules and packages parts with names of their own)
 of statement, valid and refused, evidence, and what happens by itself. What is recorded is replayed by
 `tests.golden.corpus`.
 """

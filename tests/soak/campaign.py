@@ -29,7 +29,8 @@ import msgspec
 from hansa.node.folder import issue_folder_token
 from tests.golden.environments import TOP
 from tests.league.harness import CLOCK, OFFERINGS, RunningMember, league
-from tests.soak.http_attacks import ATTACKS, Tokens
+from tests.soak.http_attacker import Tokens
+from tests.soak.http_attacks import ATTACKS
 from tests.soak.measurements import MEBIBYTE, log_row, quantiles, resident_bytes, table
 
 ENTITIES: Final = 3000

@@ -15,13 +15,10 @@ import asyncio
 import contextlib
 import gzip
 import os
-import random
 import resource
 import signal
-import socket
 import sys
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -29,16 +26,15 @@ from urllib.parse import quote
 import msgspec
 
 from hansa.core.clock import SystemClock
+from tests.soak.http_attacker import HttpAttacker, Tokens
 
 CLOCK: Final = SystemClock()
-HOST: Final = "127.0.0.1"
 OFFERINGS: Final = "/tmf-api/productCatalogManagement/v4/productOffering"
 HUB: Final = "/tmf-api/productCatalogManagement/v4/hub"
 INDIVIDUALS: Final = "/tmf-api/party/v4/individual"
 STREAM: Final = "/league/v1/events/stream"
 PATTERNS: Final = ("(a|b|[0-9 ]){300,900}$", "(a*)*b$", ".*.*.*.*x$", "[a-z]{1000}")
 """Regular expressions that cost much for each text they are compared with."""
-ANSWER_TIMEOUT_S: Final = 10.0
 TRICKLE_PAUSE_S: Final = 1.0
 HOLD_S: Final = 60.0
 """How long a connection is held that does nothing."""
@@ -54,101 +50,6 @@ HELD_BACK_S: Final = 3.0
 AHEAD_BYTES: Final = 500_000
 NARROW_WINDOW_BYTES: Final = 4096
 """Receive buffer of a client that does not read."""
-
-
-class Tokens(msgspec.Struct, frozen=True):
-    """What the attacker was issued."""
-
-    reader: str
-    provider: str
-
-
-class Connection:
-    """One connection, as bytes: nothing is checked and nothing corrected."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self._writer = writer
-
-    async def send(self, data: bytes) -> None:
-        """Write, and wait until there is room for more."""
-        self._writer.write(data)
-        await self._writer.drain()
-
-    async def status(self) -> int:
-        """Read one response; its status.
-
-        Raises:
-            ConnectionError: The other side has closed the connection.
-        """
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                head = await self.reader.readuntil(b"\r\n\r\n")
-                lines = head.lower().split(b"\r\n")
-                length = next((line[15:] for line in lines if line.startswith(b"content-length:")), b"0")
-                await self.reader.readexactly(int(length))
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, IndexError) as error:
-            raise ConnectionError from error
-        return int(head.split(b" ", 2)[1])
-
-
-class HttpAttacker:
-    """Somebody with two tokens and some addresses.
-
-    Args:
-        port: Of the marketplace that is attacked.
-        tokens: What it was issued.
-        seed: Of all that is drawn.
-    """
-
-    def __init__(self, port: int, tokens: Tokens, seed: int) -> None:
-        self.port, self.tokens = port, tokens
-        self.draw = random.Random(seed)
-        self.counts: Counter[str] = Counter()
-        self.address = f"127.0.1.{1 + seed % 250}"
-
-    @contextlib.asynccontextmanager
-    async def connection(self, *, window_bytes: int = 0, address: str = "") -> AsyncIterator[Connection]:
-        """A new connection, closed at the end of the block."""
-        loop = asyncio.get_running_loop()
-        sock = _socket(window_bytes)
-        sock.bind((address or self.address, 0))
-        try:
-            await loop.sock_connect(sock, (HOST, self.port))
-            reader, writer = await asyncio.open_connection(sock=sock, limit=16_777_216)
-        except OSError:
-            sock.close()
-            raise
-        try:
-            yield Connection(reader, writer)
-        finally:
-            writer.close()
-
-    def head(self, method: str, target: str, token: str = "", **more: Any) -> bytes:
-        """The head of a request; names of headers with `_` for `-`."""
-        headers = {"host": f"{HOST}:{self.port}", **more}
-        if token:
-            headers["authorization"] = f"Bearer {token}"
-        lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        return "\r\n".join((f"{method} {target} HTTP/1.1", *lines, "", "")).encode()
-
-    async def repeat(self, made: Callable[[], bytes], *, count: int = 100) -> None:
-        """Send requests on one connection, one after the other, and count how they are answered."""
-        async with self.connection() as connection:
-            for _ in range(count):
-                await connection.send(made())
-                self.counts[str(await connection.status())] += 1
-
-
-def _socket(window_bytes: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setblocking(False)
-    if window_bytes:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window_bytes)
-    return sock
-
-
-# -- anonymous ----------------------------------------------------------------------------------------------------
 
 
 async def flood(attacker: HttpAttacker) -> None:

@@ -1,8 +1,9 @@
 """The version chains of this member's entities on the ledger, and events that do not continue them.
 
-An event says which version it continues. When the ledger has another one, as after a restored backup, or when
-the event is too old, the chain is read from the ledger, and the entity is announced anew from its end. That is
-done once for each entity until one of its events is committed, so that nothing is announced in circles.
+An event says which version it continues. When the ledger has another one, as after a restored backup, or
+when the event is too old, the chain is read from the ledger, and the entity is announced anew from its end.
+That is done once for each entity until one of its events is committed, so that nothing is announced in
+circles.
 """
 
 from __future__ import annotations

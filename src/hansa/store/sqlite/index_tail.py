@@ -4,8 +4,8 @@ The rows of one entity belong to as many places of the index as it has values, e
 each of these pages would be written for that entity alone. So they are held in memory, and put into the table
 together, by a transaction of the store's own: when there are many of them, or when a list that reads the
 index needs any. Such a list examines the entities of a short tail themselves (`hansa.store.sqlite.lists`),
-and waits for that transaction when the tail is long, in entities or in bytes. So reads between writes meet a short tail, and writes
-alone pay for the index once in thousands of entities.
+and waits for that transaction when the tail is long, in entities or in bytes. So reads between writes meet
+a short tail, and writes alone pay for the index once in thousands of entities.
 
 The table `index_tail` says after which number the tail begins; a row of the index is of that number or a
 lower one. It is all that has to be durable: at opening, the tail is made into rows again from the entities.
@@ -99,9 +99,9 @@ class IndexTail:
                 places.setdefault(row[:2], []).append(row)
         return [row for place in sorted(places) for row in places[place]]
 
-    def follow(self, written: Mapping[int, TailEntity]) -> None:
-        """Entities of the tail were written, or deleted."""
-        for number, entity in written.items():
+    def follow(self, changed: Mapping[int, TailEntity]) -> None:
+        """Entities of the tail were put, or deleted."""
+        for number, entity in changed.items():
             self._remove(number)
             if entity.rows:
                 self._entities[number] = entity

@@ -487,7 +487,7 @@ class HttpConnection(asyncio.Protocol):
         self._close_after_answer()
 
     def _close_after_answer(self) -> None:
-        """End the connection so that the client can read the response: not by a reset while it still sends."""
+        """End the connection so that the client can read the response: no reset while it still sends."""
         self._set_phase(Phase.CLOSING)
         self._ahead = b""
         self._registry.hold_ahead(self, 0)
