@@ -38,6 +38,7 @@ from hansa.node.http.connection.request_head import (
     read_fields,
     read_request_line,
 )
+from hansa.node.http.connection.starts import QUERY_WEIGHT
 from hansa.node.http.fast_path import EXTENSION, Headers, write_response
 from hansa.node.http.forwarded import client_address
 from hansa.node.http.traffic import Refusal
@@ -284,7 +285,7 @@ class HttpConnection(asyncio.Protocol):
             self.phase = Phase.WORK
             cycle.more_body = False
             cycle.message_event.set()
-        self._start(cycle, target)
+        self._start(cycle, target, is_followed=len(data) > end + 4)
 
     def _use_fields(self, block: bytes) -> None:
         """Read field lines that are not those of the request before, and find out whose they are."""
@@ -335,26 +336,27 @@ class HttpConnection(asyncio.Protocol):
         )
         return cycle
 
-    def _start(self, cycle: RequestCycle, target: bytes) -> None:
+    def _start(self, cycle: RequestCycle, target: bytes, *, is_followed: bool) -> None:
         """Have the application answer, unless the caller has too much of this process already."""
         account = self.account
         if account.requests >= account.concurrent_max:
-            self._refuse_caller(Refusal.REQUESTS_OF_CALLER, "Too many requests of yours are under way.", 1.0)
+            message, wait_s = "Too many requests of yours are under way.", 1.0
+            self._refuse_caller(Refusal.REQUESTS_OF_CALLER, message, wait_s, is_followed=is_followed)
             return
         if account.is_spent:
             wait_s = account.wait_s(cycle.scope["method"], target)
             if wait_s > 0:
                 message = "Your requests have taken more work than their share."
-                self._refuse_caller(Refusal.WORK_OF_CALLER, message, wait_s)
+                self._refuse_caller(Refusal.WORK_OF_CALLER, message, wait_s, is_followed=is_followed)
                 return
         account.requests += 1
         self._refusals = 0
-        starts = self._starts
+        starts, weight = self._starts, QUERY_WEIGHT if b"?" in target else 1
         if starts.left > 0:
-            starts.left -= 1
+            starts.left -= weight
             self._run()
         else:
-            starts.begin(account, self._run)
+            starts.begin(account, self._run, weight)
 
     def _run(self) -> None:
         """Have the application answer the request under way."""
@@ -431,16 +433,15 @@ class HttpConnection(asyncio.Protocol):
         elif self.flow.read_paused:
             self.flow.resume_reading()
 
-    def _refuse_caller(self, reason: Refusal, message: str, wait_s: float) -> None:
-        """Answer 429, with what is left of the caller's budget; the connection goes on if it can."""
+    def _refuse_caller(self, reason: Refusal, message: str, wait_s: float, *, is_followed: bool) -> None:
+        """Answer 429 with what is left of the budget; end a connection on which more has been sent already."""
         self._registry.traffic.refuse(reason)
         response = error_response(Unavailable(Code.OVERLOADED, message, wait_s))
         headers = (*response.headers, (b"cache-control", b"no-store"), *self.account.headers())
         cycle = self.cycle
         assert cycle is not None, "a refusal follows a request"
-        assert not cycle.response_started, "it is refused before it is begun"
         self._refusals += 1
-        if cycle.more_body or self._refusals > REFUSALS_IN_ROW_MAX:
+        if cycle.more_body or is_followed or self._refusals > REFUSALS_IN_ROW_MAX:
             cycle.keep_alive = False
         self._answer(cycle, response.status, headers, response.body)
 

@@ -40,8 +40,9 @@ _ANY_REQUEST_LINE: Final = re.compile(
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?@]+)(/.*|\?.*)?")
 _HOST: Final = re.compile(rb"[A-Za-z0-9.\-_~!$&'()*+,;=%\[\]:]*")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_NOT_IN_HEAD: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
-"""Characters that no head has, line ends that are half one, and a return that ends nothing."""
+_NOT_IN_HEAD: Final = bytes({*range(0x20), 0x7F} - set(b"\t\r\n"))
+"""Characters that no head has."""
+_RETURN: Final = b"\r"
 
 SINGLETONS: Final = frozenset(
     {
@@ -131,7 +132,15 @@ def check_beginning(data: bytes | bytearray, start: int) -> None:
     Raises:
         RefusedRequest: 400.
     """
-    if _NOT_IN_HEAD.search(data, max(0, start - 1)):
+    if start and data[start - 1 : start] == _RETURN:
+        start -= 1
+    part = data[start:]  # counted, since a regular expression takes two milliseconds for 60 kB
+    line_ends = part.count(b"\r\n")
+    if (
+        len(part.translate(None, _NOT_IN_HEAD)) != len(part)
+        or part.count(b"\n") != line_ends
+        or part.count(b"\r") - part.endswith(_RETURN) != line_ends
+    ):
         raise malformed("A head has no control characters, and its lines end with CR LF.")
     if data[:1] > b"Z" or b"\r" < data[:1] < b"A" or (data[:1] == b"\r" and data[2:3] > b"Z"):
         raise malformed("A request begins with a method.")

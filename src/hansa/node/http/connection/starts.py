@@ -3,7 +3,9 @@
 All requests that have arrived when a turn begins would run in it, one after the other: four hundred clients
 with a dear request each made everybody else wait a second. Here a turn begins so many requests at most, and
 the others wait for the next ones, a caller after the other. The number follows the turns: it is halved when
-one was long, and doubled when they were short and requests had to wait. Members and the operator do not wait.
+one was long, and doubled when they were short and requests had to wait. It stays so low that a turn of dear
+requests is short too, which may follow many turns of cheap ones; a request with a query, as a list of a
+thousand entities, counts as several. Members and the operator do not wait.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from hansa.node.http.callers import Account, CallerKind
 
 LONG_S: Final = 0.015
 SHORT_S: Final = 0.006
-BEGUN_AT_FIRST: Final = 16
-BEGUN_MAX: Final = 512
+BEGUN_AT_FIRST: Final = 32
+BEGUN_MAX: Final = 64
+QUERY_WEIGHT: Final = 4
+"""As so many a request with a query counts."""
 
 
 class RequestStarts:
@@ -31,19 +35,20 @@ class RequestStarts:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self.left = 0
-        """So many requests may begin at once in this turn; 0 while none is under way."""
+        """So many requests may begin at once in this turn; 0 or less: no more, or no turn is under way."""
         self._begun_max = BEGUN_AT_FIRST
-        self._waiting: dict[Account, deque[Callable[[], None]]] = {}
+        self._waiting: dict[Account, deque[tuple[Callable[[], None], int]]] = {}
         """By caller; whose turn is next comes first."""
         self._is_running = False
         self._began_at_s = 0.0
 
-    def begin(self, account: Account, start: Callable[[], None]) -> None:
+    def begin(self, account: Account, start: Callable[[], None], weight: int) -> None:
         """Begin a request now, or in one of the next turns; whoever has subtracted from `left` begins itself.
 
         Args:
             account: Of its caller.
             start: Begins it.
+            weight: As how many it counts.
         """
         if not self._is_running:
             self._is_running = True
@@ -51,12 +56,12 @@ class RequestStarts:
             self._began_at_s = self._monotonic()
             asyncio.get_running_loop().call_soon(self._next_turn)
         if self.left > 0:
-            self.left -= 1
+            self.left -= weight
             start()
         elif account.kind >= CallerKind.MEMBER:
             start()
         else:
-            self._waiting.setdefault(account, deque()).append(start)
+            self._waiting.setdefault(account, deque()).append((start, weight))
 
     def _next_turn(self) -> None:
         """A turn is over; another one begins what has waited."""
@@ -76,8 +81,8 @@ class RequestStarts:
         while self._waiting and self.left > 0:
             account = next(iter(self._waiting))
             starts = self._waiting.pop(account)
-            starts.popleft()()
+            start, weight = starts.popleft()
+            start()
             if starts:
                 self._waiting[account] = starts
-            self.left -= 1
-        assert self.left >= 0, "no more begin than may"
+            self.left -= weight
