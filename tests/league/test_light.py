@@ -18,10 +18,12 @@ from aiohttp import web
 from hansa.core.clock import SystemClock
 from hansa.node.folder import GENESIS
 from hansa.pubsub.engine import engine_binary, free_port
+from hansa.pubsub.light.chain.rpc_form import write_commit, write_validators
 from hansa.pubsub.light.genesis import read_trusted_genesis
 from hansa.pubsub.light.receipts import verify_receipt
 from tests.league.harness import OFFERINGS, League, RunningMember, league, wait_until
 from tests.support import second_verifier
+from tests.support.light_chain import Signer, light_block
 
 pytestmark = pytest.mark.league
 
@@ -89,6 +91,12 @@ async def test_light_blocks_are_retained_over_a_killed_engine_and_the_ledger_pas
 
     await wait_until(is_complete, "an audit that compares everything", 60.0)
     trusted, keys = read_trusted_genesis((members[0].folder / GENESIS).read_bytes())
+    async with liar(trusted.chain_id) as lying:
+        urls = (members[0].url, members[1].url, lying)
+        compared = await asyncio.to_thread(hansa, "audit", *urls, "--genesis", genesis)
+    assert f"{members[1].url} says the same" in compared.stdout, compared.stderr
+    assert f"{lying} says another block" in compared.stdout
+    assert compared.returncode == 20
     answer = await members[1].get(f"/league/v1/entities/{'ab' * 32}/receipt?absent=true")
     assert verify_receipt(answer.body, trusted, keys).claims == ()
 
@@ -114,6 +122,31 @@ async def bridge(member: RunningMember) -> AsyncIterator[str]:
     application = web.Application()
     application.router.add_get("/websocket", socket)
     application.router.add_post("/", call)
+    async with served(application) as url:
+        yield url
+
+
+@asynccontextmanager
+async def liar(chain_id: str) -> AsyncIterator[str]:
+    """A member that makes blocks up, and has them signed by validators of its own."""
+    strangers = [Signer(f"x{number}") for number in range(4)]
+
+    async def call(request: web.Request) -> web.Response:
+        height = int(request.query.get("height", "1000000"))
+        block = light_block(height, strangers, chain_id=chain_id)
+        is_commit = request.path.endswith("/commit")
+        result = write_commit(block) if is_commit else write_validators(height, block.validators, 1, 100)
+        return web.json_response({"jsonrpc": "2.0", "id": -1, "result": result})
+
+    application = web.Application()
+    application.router.add_get(LIGHT + "/{method}", call)
+    async with served(application) as url:
+        yield url
+
+
+@asynccontextmanager
+async def served(application: web.Application) -> AsyncIterator[str]:
+    """The address at which an application is served."""
     runner = web.AppRunner(application)
     await runner.setup()
     port = free_port()

@@ -80,9 +80,15 @@ def verify(
     run_verify(file, genesis, trusted, entity, Output(as_json=as_json))
 
 
-@command("Audit the ledger of a marketplace.", "hansa audit http://localhost:8101 --genesis genesis.json")
+@command(
+    "Audit the ledger of a marketplace.",
+    "hansa audit http://localhost:8101 http://localhost:8102 --genesis genesis.json",
+)
 def audit(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Address of the marketplace.")],
+    urls: Annotated[
+        list[str],
+        typer.Argument(metavar="URL…", help="The marketplace; others after it are compared with it."),
+    ],
     genesis: Annotated[Path, typer.Option("--genesis", metavar="FILE", help="The genesis of the league.")],
     from_genesis: Annotated[
         bool, typer.Option("--from-genesis", help="Begin with the genesis, whatever is remembered.")
@@ -97,10 +103,10 @@ def audit(
 ) -> None:
     """Check the whole ledger: that nothing was removed, reordered or rewritten.
 
-    Compares the hashes of all events with every state that the validators have signed. Exit status 20 when
-    it does not pass.
+    Compares the hashes of all events with every state that the validators have signed, and the last block with
+    what other marketplaces have. Exit status 20 when it does not pass, or one has another block.
     """
     from hansa.cli.output import Output
     from hansa.cli.proofs.audit import run_audit
 
-    run_audit(url, genesis, remember, Output(as_json=as_json), from_genesis=from_genesis)
+    run_audit(urls, genesis, remember, Output(as_json=as_json), from_genesis=from_genesis)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +16,11 @@ import msgspec
 
 from hansa.cli.client import Client, refusal
 from hansa.cli.output import Output
+from hansa.cli.proofs.witnesses import Testimony, testimony
 from hansa.core.closed_json import Integer, ListOf, Record
 from hansa.core.errors import Code, Refused
 from hansa.core.files import is_missing, read_file, write_file
+from hansa.core.foreign_text import printable
 from hansa.core.merkle import Frontier, leaf_hash
 from hansa.pubsub.ledger.commitments.app_hash import event_leaf
 from hansa.pubsub.ledger.reading import time_text
@@ -45,7 +47,7 @@ REMEMBERED: Final = Record({"block": LIGHT_BLOCK, "size": Integer(0, 2**53 - 1)}
 
 
 def run_audit(
-    url: str, genesis: Path, remembered: Path | None, output: Output, *, from_genesis: bool
+    urls: Sequence[str], genesis: Path, remembered: Path | None, output: Output, *, from_genesis: bool
 ) -> None:
     """Audit a member's ledger, and say how far it was compared.
 
@@ -58,11 +60,21 @@ def run_audit(
     if remembered is not None and not from_genesis and not is_missing(remembered):
         trusted, tree = _read_remembered(remembered, trusted.chain_id)
     begun = trusted.height, tree.size
-    audit = _Audit(url, Auditor(trusted, tree), trusted)
+    audit = _Audit(urls[0], Auditor(trusted, tree), trusted)
     asyncio.run(audit.run())
+    testimonies = asyncio.run(_testimonies(urls[1:], audit))
     if remembered is not None and audit.last is not None:
         write_file(remembered, _remembered(audit))
-    _report(audit, begun, output)
+    _report(audit, begun, testimonies, output)
+    if any(one.says in {"fork", "another block"} for one in testimonies):
+        raise Refused(Code.PROOF_INVALID, "A member has another block than the one that was audited.")
+
+
+async def _testimonies(urls: Sequence[str], audit: _Audit) -> list[Testimony]:
+    """What the other members say about the last block."""
+    if audit.last is None:
+        return []
+    return list(await asyncio.gather(*(testimony(url, audit.last) for url in urls)))
 
 
 class _Audit:
@@ -196,7 +208,7 @@ def _read_remembered(path: Path, chain_id: str) -> tuple[Trusted, Frontier]:
     return trusted_block(block), Frontier(fields["size"], peaks)
 
 
-def _report(audit: _Audit, begun: tuple[int, int], output: Output) -> None:
+def _report(audit: _Audit, begun: tuple[int, int], testimonies: Sequence[Testimony], output: Output) -> None:
     figures, trusted = audit.auditor.figures, audit.auditor.trusted
     if output.as_json:
         output.document(
@@ -208,6 +220,7 @@ def _report(audit: _Audit, begun: tuple[int, int], output: Output) -> None:
                 "height": trusted.height,
                 "hash": trusted.hash.hex(),
                 "samples": audit.samples,
+                "others": msgspec.to_builtins(testimonies),
             }
         )
         return
@@ -222,3 +235,6 @@ def _report(audit: _Audit, begun: tuple[int, int], output: Output) -> None:
             "trusted block": f"{trusted.height}:{trusted.hash.hex()} of {time_text(trusted.time_ns // 1_000_000)}",
         }
     )
+    for one in testimonies:
+        reason = f": {printable(one.reason)}" if one.reason else ""
+        output.data(f"{one.url} says {one.says}{reason}")

@@ -106,7 +106,7 @@ class CheckpointComparison:
         self._compared[member.did] = ours.height
         if theirs.header.hash == ours.header.hash:
             return
-        kind = FORK if _is_fork(ours, theirs) else FORGERY
+        kind = FORK if is_fork(ours, theirs) else FORGERY
         body = canonical_json({"ours": light_block_fields(ours), "theirs": light_block_fields(theirs)})
         evidence = LedgerEvidence(kind, ours.height, member.did, body)
         is_new = await self._capture.read(lambda blocks: blocks.add_evidence(evidence))
@@ -122,7 +122,7 @@ class CheckpointComparison:
             self.evidence = (*self.evidence, evidence)
 
 
-def _is_fork(ours: LightBlock, theirs: LightBlock) -> bool:
+def is_fork(ours: LightBlock, theirs: LightBlock) -> bool:
     """Whether validators that we trust have signed both."""
     if theirs.header.chain_id != ours.header.chain_id:
         return False
