@@ -16,7 +16,7 @@ from tests.docs.pages import commands, page, pages
 
 COMMANDS: Any = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 MAKEFILE = (CHECKOUT / "Makefile").read_text()
-TARGETS = set(re.findall(r"^([a-z]+):.*##", MAKEFILE, re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE))
 
 
 def typed(path: str) -> list[list[str]]:
@@ -43,7 +43,7 @@ def test_the_readme_says_what_it_is_in_a_few_lines_before_anything_else() -> Non
 @pytest.mark.parametrize("path", pages())
 def test_every_make_target_that_a_page_names_exists(path: str) -> None:
     named = {words[1] for words in typed(path) if words[0] == "make" and len(words) > 1}
-    named |= set(re.findall(r"`make ([a-z]+)", page(path)))
+    named |= set(re.findall(r"`make ([a-z-]+)", page(path)))
     assert named <= TARGETS
 
 

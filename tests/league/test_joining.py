@@ -80,7 +80,7 @@ async def test_a_member_that_begins_late_follows_everything_and_votes(
 
 
 async def test_a_newcomer_that_is_killed_while_it_begins_goes_on(tmp_path: Path) -> None:
-    """Killed as soon as the state is restored, before the engine knows of it, and once more with the history."""
+    """Killed when the state is restored, before the engine knows of it, and once more with the history."""
     async with league(tmp_path / "league", 4, is_started=False) as made:
         early, late = League(made.members[:3]), made[3]
         for member in early.members:

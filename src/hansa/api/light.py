@@ -25,11 +25,11 @@ from hansa.core.limits import Limits
 from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.chain.forms import LIGHT_BLOCK, light_block_fields
 from hansa.pubsub.light.proxy import METHODS, LightCall, read_call
+from hansa.replication.exchange import JSON_LINES
 
 BODY_SIZE_MAX_BYTES: Final = 4096
 BLOCKS_MAX: Final = 200
 """On a page; about 0.4 MB with four validators."""
-JSON_LINES: Final = "application/x-ndjson"
 _INVALID_PARAMS: Final = -32602
 _INTERNAL: Final = -32603
 _URI_ID: Final = -1

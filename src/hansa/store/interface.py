@@ -103,8 +103,8 @@ class Transaction(Protocol):
         """Entities of this marketplace that may hold an identifier at a path of the plan.
 
         All that do are among them; others can be, so the caller looks at the bodies. None follow when none
-        are returned. With an offset, others are let in before these are read, so what was read before may have
-        changed since; what was written meanwhile comes last.
+        are returned. With an offset, others are let in before these are read, so what was read before may
+        have changed since; what was written meanwhile comes last.
 
         Args:
             collections: Where to look.

@@ -31,6 +31,8 @@ ENTITIES = "/league/v1/entities"
 RETRY = "/league/v1/replicas/retry"
 RESYNC = "/league/v1/resync"
 SUBSCRIPTIONS = "/league/v1/subscriptions"
+LIGHT = "/league/v1/light"
+LIGHT = "/league/v1/light"
 OF_SUBSCRIPTIONS = {f"{SUBSCRIPTIONS}/{{id}}/{what}" for what in ("resend", "resume", "secret", "test")}
 WRITES = [*writes(MODELS), ("POST", ENTITIES), ("POST", RETRY), ("POST", RESYNC), ("POST", SUBSCRIPTIONS)]
 LIMITS = {limit[:9]: limit for limit in ("-1", "many", "9" * 5000, "1.5", "%D9%A1", "%FF%FE", "")}
@@ -81,7 +83,15 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
         methods = route.methods or ["any"]
         if not {"GET", "HEAD"}.issuperset(methods):
             taking.add(route.path)
-    assert taking == {ENTITIES, RETRY, RESYNC, SUBSCRIPTIONS, *OF_SUBSCRIPTIONS, f"{SUBSCRIPTIONS}/{{id}}"}
+    assert taking == {
+        ENTITIES,
+        RETRY,
+        RESYNC,
+        LIGHT,
+        SUBSCRIPTIONS,
+        *OF_SUBSCRIPTIONS,
+        f"{SUBSCRIPTIONS}/{{id}}",
+    }
 
 
 async def test_a_malformed_body_is_refused_with_a_reason(whole: Whole) -> None:
@@ -108,6 +118,7 @@ async def test_no_query_and_no_path_makes_a_route_fail(whole: Whole) -> None:
         ENTITIES,
         RETRY,
         RESYNC,
+        LIGHT,
         *OF_SUBSCRIPTIONS,
     } | {
         *COLLECTIONS,

@@ -1,7 +1,7 @@
 """An engine that was stopped between two steps of beginning with a snapshot, and cannot start any more.
 
-It writes its state and the last commit one after the other. Without the commit it ends at every start. What it
-has is of no value before its validator has signed anything: it is removed, and the engine begins again.
+It writes its state and the last commit one after the other. Without the commit it ends at every start. What
+it has is of no value before its validator has signed anything: it is removed, and the engine begins again.
 """
 
 from __future__ import annotations

@@ -38,10 +38,11 @@ class VoteReport(msgspec.Struct, frozen=True):
     """The last vote of a voter."""
 
     voter: str
-    """DID."""
+    """DID of the member."""
     name: str
     """Of the voter; empty for one that is no member any more."""
     choice: Literal["no", "yes"]
+    """What the voter is for."""
     power: int
     """Voting power of the voter now."""
     height: int
@@ -56,11 +57,13 @@ class ProposalReport(msgspec.Struct, frozen=True):
     id: str
     """UUID that the proposer gave it."""
     proposer: str
-    """DID."""
+    """DID of the member that made it."""
     proposer_name: str
+    """Name of that member."""
     note: str
     """Why, in the words of the proposer."""
     outcome: Outcome
+    """What became of it, or that it is open."""
     reason: str
     """Why it is void or failed, or, while it is open, why the next vote makes it void; empty otherwise."""
     height: int
@@ -74,15 +77,19 @@ class ProposalReport(msgspec.Struct, frozen=True):
     decided_height: int | None
     """Of the block that decided it; null while it is open."""
     decided_time: str | None
+    """Time of that block; RFC 3339."""
     changes: tuple[ChangeText, ...]
+    """What it would change, in words."""
     yes_power: int
     """Voting power of those who are for it."""
     no_power: int
+    """Voting power of those who are against it."""
     total_power: int
     """Of all validators."""
     needed_power: int
     """What `yes_power` has to be at least."""
     votes: tuple[VoteReport, ...]
+    """The last one of each voter."""
     missing: tuple[str, ...]
     """Names of the validators that have not voted on an open proposal."""
 
@@ -92,7 +99,7 @@ class KeyHistory(msgspec.Struct, frozen=True):
 
     kid: str
     since: int
-    """First position."""
+    """First position that the key may have signed."""
     until: int | None
     """Last position; null while the key is valid."""
     valid_until: str | None
@@ -110,8 +117,10 @@ class RegisteredMember(msgspec.Struct, frozen=True):
     """A member, with the keys and endpoints that it has and had."""
 
     member: Member
+    """As the registry has it."""
     keys: tuple[KeyHistory, ...]
     endpoints: tuple[EndpointHistory, ...]
+    """Where it has served, in order."""
 
 
 def proposals(state: LeagueState, *, with_closed: bool = True) -> tuple[ProposalReport, ...]:

@@ -37,8 +37,11 @@ class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Consensus-critical limits."""
 
     event_size_max_bytes: int = 4096
+    """Greatest size of the content of an event."""
     events_per_transaction_max: int = 100
+    """Greatest number of events that are signed together."""
     transaction_size_max_bytes: int = 262_144
+    """Greatest size of a transaction."""
     event_ahead_max_s: int = 300
     """How far an event's time may lie after that of its block. Block time lags by up to `heartbeat_s`."""
     event_behind_max_s: int = 86_400
@@ -48,29 +51,41 @@ class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issuer_events_per_s: int = 250
     """What an issuer may publish over a long time."""
     issuer_bytes_per_s: int = 250_000
+    """The same in bytes, of batches and contents."""
     issuer_burst_s: int = 120
     """How many seconds' worth of it an issuer may publish at once."""
     issuer_bytes_per_day: int = 1_073_741_824
+    """What an issuer may publish on a day, UTC."""
     elsi_certificate_required: int = 1
     """Whether a new key of a did:elsi needs a certificate: 1 or 0."""
     threshold_anchor_sixtieths: int = 40
     """A proposal passes with *more* than so many sixtieths of the voting power; 40: more than 2/3."""
     threshold_issuer_sixtieths: int = 40
+    """The same for changes of trusted issuers."""
     threshold_member_put_sixtieths: int = 40
+    """The same for admitting a member."""
     threshold_member_status_sixtieths: int = 40
+    """The same for suspending and removing one."""
     threshold_param_sixtieths: int = 40
+    """The same for changing a limit of the league."""
     threshold_policy_sixtieths: int = 40
+    """The same for the table of policies."""
     threshold_power_sixtieths: int = 40
+    """The same for a change of voting power."""
     threshold_suspension_sixtieths: int = 20
     """Of the emergency suspension; 20: more than a third."""
     threshold_upgrade_sixtieths: int = 40
+    """The same for a plan to go on under other rules."""
     proposal_size_max_bytes: int = 65_536
-    """Of its compact JWS."""
+    """Greatest size of a proposal or statement, as compact JWS."""
     proposals_open_max: int = 256
-    """In all."""
+    """Greatest number of proposals that are open."""
     proposals_open_per_proposer_max: int = 8
+    """Greatest number of those of one member."""
     proposal_life_max_blocks: int = 100_000_000
+    """Greatest number of blocks for which a proposal is open."""
     proposal_life_max_s: int = 2_592_000
+    """Longest time for which a proposal is open."""
     proposal_retention_s: int = 2_592_000
     """How long one that did not pass is remembered; one that passed is for ever."""
     suspension_max_s: int = 259_200
@@ -81,6 +96,7 @@ class LedgerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     governance_units_per_hour: int = 600
     """Quota of each member's governance transactions: one unit, and one more for every 4,096 bytes."""
     governance_burst_units: int = 300
+    """How many units a member may use at once."""
 
 
 _LIMITS_3: Final[Mapping[str, Form]] = {

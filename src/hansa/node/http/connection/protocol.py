@@ -434,7 +434,7 @@ class HttpConnection(asyncio.Protocol):
             self.flow.resume_reading()
 
     def _refuse_caller(self, reason: Refusal, message: str, wait_s: float, *, is_followed: bool) -> None:
-        """Answer 429 with what is left of the budget; end a connection on which more has been sent already."""
+        """Answer 429 with what is left of the budget; end a connection on which more was sent already."""
         self._registry.traffic.refuse(reason)
         response = error_response(Unavailable(Code.OVERLOADED, message, wait_s))
         headers = (*response.headers, (b"cache-control", b"no-store"), *self.account.headers())
