@@ -22,6 +22,8 @@ HEAD_END: Final = b"\r\n\r\n"
 FIELDS_MAX: Final = 100
 FIELD_NAME_MAX_BYTES: Final = 256
 METHOD_MAX_BYTES: Final = 32
+BEGINNING_MAX_BYTES: Final = 2048
+"""So much of an incomplete head is checked; what follows is, once it is complete."""
 METHODS: Final = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 }
@@ -123,7 +125,7 @@ def malformed(message: str) -> RefusedRequest:
 
 
 def check_beginning(data: bytes | bytearray, start: int) -> None:
-    """Refuse the beginning of a head at once when nothing that may follow can make it right.
+    """Refuse the beginning of an incomplete head at once when nothing that may follow can make it right.
 
     Args:
         data: Everything of the head that has arrived.
@@ -134,7 +136,7 @@ def check_beginning(data: bytes | bytearray, start: int) -> None:
     """
     if start and data[start - 1 : start] == _RETURN:
         start -= 1
-    part = data[start:]  # counted, since a regular expression takes two milliseconds for 60 kB
+    part = data[start:BEGINNING_MAX_BYTES]  # counted, since a regular expression takes eight times as long
     line_ends = part.count(b"\r\n")
     if (
         len(part.translate(None, _NOT_IN_HEAD)) != len(part)
