@@ -21,6 +21,8 @@ LEDGER_IS_AWAY = {
     "/league/v1/ledger",
     "/league/v1/events",
     "/league/v1/events/stream",
+    "/league/v1/proposals",
+    "/league/v1/proposals/{id}",
 }
 """Answered with 503 here, where no ledger runs."""
 
@@ -128,6 +130,8 @@ async def test_no_query_and_no_path_makes_a_route_fail(whole: Whole) -> None:
         for segment in ODD_SEGMENTS:
             target = path.replace("{id}", segment) if "{id}" in path else f"{path.rstrip('/')}/{segment}"
             answer = await whole.client.get(target)
+            if answer.status == 503 and path in LEDGER_IS_AWAY:
+                continue
             complaints.append(complaint("GET", target, "an odd path", answer.status, answer.body, [400, 404]))
         for query in ODD_QUERIES:
             target = path.replace("{id}", "x") + f"?{query}"
