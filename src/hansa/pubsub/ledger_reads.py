@@ -287,6 +287,11 @@ class StrangersReads(LedgerReads):
         self._check_lock = asyncio.Lock()
         self._checked_until_s = 0.0
 
+    @property
+    def params(self) -> LedgerParams:
+        """The league's limits, as this member itself last read them."""
+        return self._bus.params
+
     async def ledger(self) -> LedgerStatus:
         """The state of the ledger, or why there is none, at most `STATUS_AGE_MAX_S` old.
 

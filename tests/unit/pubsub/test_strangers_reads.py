@@ -12,6 +12,7 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import EventFilter, EventPage, LedgerStatus
+from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool
 from hansa.pubsub.ledger_reads import STATUS_AGE_MAX_S, StrangersReads
 from hansa.pubsub.memory import MemoryBus, MemoryLedger
@@ -213,3 +214,15 @@ async def test_closing_waits_for_no_reading() -> None:
     await until(lambda: strangers.pool.waiting)
     await strangers.close()
     assert await waiting is None
+
+
+async def test_strangers_get_the_limits_that_the_member_itself_has_read() -> None:
+    strangers = Strangers()
+    league = LedgerParams(issuer_events_per_s=300)
+    strangers.ledger.close()
+    strangers.ledger = MemoryLedger([strangers.origin.member], strangers.clock, LIMITS, params=league)
+    strangers.bus._ledger = strangers.ledger
+    assert strangers.reads.params != league
+    await strangers.bus.members()
+    assert strangers.reads.params == league
+    await strangers.close()
