@@ -103,8 +103,8 @@ def audit(
 ) -> None:
     """Check the whole ledger: that nothing was removed, reordered or rewritten.
 
-    Compares the hashes of all events with every state that the validators have signed, and the last block with
-    what other marketplaces have. Exit status 20 when it does not pass, or one has another block.
+    Compares the hashes of all events with every state that the validators have signed, and the last block
+    with what other marketplaces have. Exit status 20 when it does not pass, or one has another block.
     """
     from hansa.cli.output import Output
     from hansa.cli.proofs.audit import run_audit
