@@ -6,8 +6,10 @@ may not read needs other permissions, and must by no means be replaced.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -69,10 +71,12 @@ def is_missing(path: Path) -> bool:
 def write_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, durably, readable by its owner alone.
 
+    Others may write the same file meanwhile, as a command beside the marketplace: the last one counts.
+
     Raises:
         Fatal: `Code.DISK_FULL` or `Code.SETTINGS_INVALID`, naming the file.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -82,6 +86,8 @@ def write_file(path: Path, content: bytes) -> None:
         partial.replace(path)
         sync_folder(path.parent)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise write_failure(path, error) from error
 
 

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,16 @@ def test_new_files_are_their_owners_alone(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "ab"] == [0o600, 0o700]
+
+
+def test_a_file_that_several_write_at_once_is_whole_and_fails_for_none_of_them(tmp_path: Path) -> None:
+    contents = [bytes([65 + number]) * 5000 for number in range(4)]
+
+    def write(content: bytes) -> None:
+        for _ in range(20):
+            write_file(tmp_path / "a", content)
+
+    with ThreadPoolExecutor(len(contents)) as writers:
+        list(writers.map(write, contents))
+    assert (tmp_path / "a").read_bytes() in contents
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
