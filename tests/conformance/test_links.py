@@ -25,11 +25,12 @@ from hansa.business.models import Api
 from tests.conformance.described import APIS, answered, described, prepared, undescribed_headers
 from tests.support.business import open_business
 
-HISTORIES: Final = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
+HISTORIES: Final = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "6"))
 OF_CI: Final = frozenset({"TMF620", "TMF632", "TMF688", "TMF641"})
 TRIED: Final = [api for api in APIS if "SCHEMATHESIS_EXAMPLES" in os.environ or api.id in OF_CI]
 STEPS: Final = 8
-NOT_OFFERED: Final = 501
+EXPECTED_FAILURES: Final = frozenset({501, 503})
+"""What is not offered, and test events, since no notification is sent here."""
 CHECKS: Final = [
     openapi_checks.status_code_conformance,
     openapi_checks.content_type_conformance,
@@ -74,16 +75,23 @@ def machine(
             def validate_response(self, response: Answered, case: Case[Any], *_: Any, **__: Any) -> None:
                 about = f"{case.as_curl_command()}: {response.status_code} {response.content[:300]!r}"
                 with noting(problems, about):
-                    assert response.status_code < 500 or response.status_code == NOT_OFFERED
+                    assert response.status_code < 500 or response.status_code in EXPECTED_FAILURES
                     assert not undescribed_headers(document, case, response)
                     case.validate_response(response, checks=CHECKS)
 
         yield Histories
 
 
+@pytest.fixture(scope="module")
+def seen() -> dict[str, int]:
+    """How often each operation had each status, in all histories."""
+    return {}
+
+
 @pytest.mark.parametrize("api", TRIED, ids=lambda api: api.id)
-def test_histories_along_the_links_fit_the_description(api: Api, tmp_path: Path) -> None:
-    seen: dict[str, int] = {}
+def test_histories_along_the_links_fit_the_description(
+    api: Api, tmp_path: Path, seen: dict[str, int]
+) -> None:
     problems: list[str] = []
     # What schemathesis draws depends on what it was answered before, which Hypothesis may call flaky.
     with (
@@ -102,7 +110,11 @@ def test_histories_along_the_links_fit_the_description(api: Api, tmp_path: Path)
             )
         )
     assert not problems
-    if api.id not in OF_CI:
-        return  # a few histories of some APIs create nothing
+
+
+def test_some_histories_create_something_and_go_on_with_it(seen: dict[str, int]) -> None:
+    """A few histories of one API may create nothing; those of all do."""
+    if not seen:
+        pytest.skip("no history was tried in this run")
     assert any(one.endswith(" 201") for one in seen), seen
     assert any("{" in one and one.endswith((" 200", " 204")) for one in seen), seen

@@ -169,7 +169,7 @@ def endpoint(
 def leave(folder: Folder, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Leave the league: the validator gives up its power first, then the marketplace its membership.
 
-    What it published stays provable. It can come back by a vote alone.
+    What it published stays provable. It can come back with a new DID alone, by a vote.
     """
     from hansa.cli.league.governing import run_leave
     from hansa.cli.output import Output

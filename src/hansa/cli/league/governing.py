@@ -28,8 +28,8 @@ from hansa.pubsub.league.writing import base_of, expiry
 
 LEAVE_RISK: Final = """\
 The validator gives up its voting power, and then this marketplace its membership. The others retrieve nothing
-new from it, and it publishes nothing more to them. What it published stays provable. Its DID can come back by a
-vote of the others alone.
+new from it, and it publishes nothing more to them. What it published stays provable. Its DID is never
+admitted again: to come back, it needs a new folder with new keys, and a vote.
 """
 
 
