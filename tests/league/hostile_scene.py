@@ -121,7 +121,7 @@ def impersonating(scene: Scene) -> bytes:
 
 def exchanged(scene: Scene) -> bytes:
     """Holds another event than the one that was signed."""
-    jws = scene.hostile.sign([encode_event(own(scene))])
+    jws = scene.hostile.sign([encode_event(own(scene, metadata=Metadata(lifecycleStatus="Retired")))])
     return encode_events(jws, [encode_event(own(scene))])
 
 

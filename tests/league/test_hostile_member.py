@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -18,6 +19,7 @@ from hansa.core.events import (
     EntityVersion,
     encode_event,
     event_name,
+    identified,
 )
 from hansa.core.identifiers import entity_key
 from hansa.pubsub.bus import EventFilter
@@ -183,6 +185,9 @@ async def test_another_members_batch_brings_nothing_back(scene: Scene) -> None:
     answer = await scene.hostile.submit(encode_events(first.proof.jws, [first.content]))
     assert "error" in answer or NUMBERED_CODES[answer["code"]] is Code.BATCH_OUTDATED, answer
     answer = await scene.hostile.submit(scene.hostile.transaction(first.event))
+    assert NUMBERED_CODES[answer["code"]] is Code.EVENT_MALFORMED, "the id is that of lubeck's version"
+    own = identified(msgspec.structs.replace(first.event, issuer=scene.hostile.did))
+    answer = await scene.hostile.submit(scene.hostile.transaction(own))
     assert answer["code"] == 0, (
         "an id and a key are those of their issuer: this one claims nothing of lubeck's"
     )
