@@ -174,9 +174,10 @@ async def half_load(
 
 
 async def grow(issuers: Sequence[Issuer], buses: Sequence[CometBftBus], events: int) -> float:
-    """Publish full batches until the ledger has so many events; the rate."""
+    """Publish full batches until the ledger has so many events, one at least; the rate."""
     begun = perf_counter()
     first = (await buses[0].ledger()).position
+    events = max(events, first + BATCH)
 
     async def publish(issuer: Issuer, bus: CometBftBus) -> None:
         while (await bus.ledger()).position < events:
