@@ -76,6 +76,8 @@ CREATE_PAUSE_S: Final = 0.25
 SAMPLE_PAUSE_S: Final = 1.0
 LAG_PAUSE_S: Final = 0.05
 RECOVERY_TIMEOUT_S: Final = 60.0
+REPLAY_SPEED: Final = 4.0
+"""A restored member executes all blocks anew, at so many times the speed at which the league made them."""
 CATCH_UP_TIMEOUT_S: Final = 120.0
 SIGNING_TIMEOUT_S: Final = 120.0
 CONVICTION_TIMEOUT_S: Final = 90.0
@@ -355,7 +357,7 @@ class Soak:
             member.folder.rename(self.folder / f"{member.name}.lost")
             await hansa("restore", str(file), str(member.folder))
             await self._start(member)
-            await self._wait_until_recovered(member)
+            await self._wait_until_recovered(member, RECOVERY_TIMEOUT_S + self.duration_s / REPLAY_SPEED)
         finally:
             self._paused.discard(member)
         # Until it signs, the league can do without nobody else.
@@ -364,13 +366,15 @@ class Soak:
         )
         return True
 
-    async def _wait_until_recovered(self, member: RunningMember) -> None:
+    async def _wait_until_recovered(
+        self, member: RunningMember, timeout_s: float = RECOVERY_TIMEOUT_S
+    ) -> None:
         async def is_ready() -> bool:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 return await member.is_ready()
             return False
 
-        await wait_until(is_ready, f"{member.name} is ready again", RECOVERY_TIMEOUT_S, self.league.members)
+        await wait_until(is_ready, f"{member.name} is ready again", timeout_s, self.league.members)
 
     async def _recover_all(self) -> None:
         """Wait until all are ready again, after an act that the end interrupted."""
