@@ -19,7 +19,7 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import Metadata, event_time
 from hansa.pubsub.bus import CommittedEvent, EventFilter, EventPage
 from hansa.pubsub.ledger.queries import check_query
-from hansa.pubsub.ledger.reading import LedgerReader, reader, search, time_ms_of, time_text
+from hansa.pubsub.ledger.reading import LedgerReader, pages, search, time_ms_of, time_text
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.memory import MemoryLedger
 from tests.contract.origins import NOW, Origin
@@ -100,10 +100,10 @@ async def test_a_page_has_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> Non
     ledger = MemoryLedger([origin.member], ManualClock())
     contents = origin.events(6)
     await ledger.bus().publish(contents, origin.signer)
-    monkeypatch.setattr(reader, "PAGE_SIZE_MAX_BYTES", 2 * len(contents[0]) + 10)
+    monkeypatch.setattr(pages, "PAGE_SIZE_MAX_BYTES", 2 * len(contents[0]) + 10)
     page = await ledger.bus().search(0)
     assert (len(page.events), page.scanned_to, page.last_position) == (2, 2, 6)
-    monkeypatch.setattr(reader, "PAGE_SIZE_MAX_BYTES", 1)
+    monkeypatch.setattr(pages, "PAGE_SIZE_MAX_BYTES", 1)
     assert len((await ledger.bus().search(0)).events) == 1
 
 
@@ -113,10 +113,10 @@ async def test_the_proofs_of_a_page_hash_a_bounded_number_of_events(monkeypatch:
     for _ in range(3):
         await ledger.bus().publish(origin.events(4), origin.signer)
     size = len((await ledger.bus().search(0)).events[0].content)
-    monkeypatch.setattr(reader, "HASHED_MAX_BYTES", 9 * size)
+    monkeypatch.setattr(pages, "HASHED_MAX_BYTES", 9 * size)
     page = await ledger.bus().search(0, with_proofs=True)
     assert (len(page.events), page.scanned_to) == (8, 8)
-    monkeypatch.setattr(reader, "HASHED_MAX_BYTES", 1)
+    monkeypatch.setattr(pages, "HASHED_MAX_BYTES", 1)
     assert len((await ledger.bus().search(8, with_proofs=True)).events) == 4
     assert len((await ledger.bus().search(0)).events) == 12
 

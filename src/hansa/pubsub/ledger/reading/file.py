@@ -17,7 +17,8 @@ import msgspec
 import structlog
 
 from hansa.core.errors import Code, Unavailable
-from hansa.pubsub.ledger.reading.reader import LedgerReader, StateDamaged
+from hansa.pubsub.ledger.reading.pages import StateDamaged
+from hansa.pubsub.ledger.reading.reader import LedgerReader
 from hansa.pubsub.ledger.storage.schema import APPLICATION_ID, SCHEMA_VERSION
 
 BUSY_TIMEOUT_MS: Final = 500

@@ -13,15 +13,16 @@ from hansa.pubsub.ledger.history.segment import (
     compressed,
     encode_segment,
 )
+from hansa.pubsub.ledger.storage.compact import expanded_content, expanded_jws
 from hansa.pubsub.ledger.storage.schema import MissingRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 _BATCHES: Final = (
-    "SELECT batch.first_position, batch.events, batch.height, block.time_ms, expanded_jws(jws)"
+    "SELECT batch.first_position, batch.events, batch.height, block.time_ms, jws"
     " FROM batch JOIN block ON block.height = batch.height"
     " WHERE batch.first_position > ? AND batch.first_position <= ? ORDER BY batch.first_position"
 )
-_CONTENTS: Final = "SELECT expanded_content(content) FROM event_content WHERE position >= ? AND position < ? ORDER BY position"
+_CONTENTS: Final = "SELECT content FROM event_content WHERE position >= ? AND position < ? ORDER BY position"
 
 
 def missing_events(connection: apsw.Connection) -> MissingRow | None:
@@ -57,11 +58,14 @@ def history_segment(connection: apsw.Connection, events: int, number: int) -> by
     batches: list[HistoryBatch] = []
     if rows:
         last = rows[-1][0] + rows[-1][1]
-        contents = [content for (content,) in connection.execute(_CONTENTS, (rows[0][0], last))]
+        stored: list[tuple[Any, ...]] = connection.execute(_CONTENTS, (rows[0][0], last)).fetchall()
+        contents = [expanded_content(content) for (content,) in stored]
         begin = rows[0][0]
         for first_position, count, height, time_ms, jws in rows:
             at = first_position - begin
             batches.append(
-                HistoryBatch(first_position, height, time_ms, jws, tuple(contents[at : at + count]))
+                HistoryBatch(
+                    first_position, height, time_ms, expanded_jws(jws), tuple(contents[at : at + count])
+                )
             )
     return compressed(encode_segment(batches))

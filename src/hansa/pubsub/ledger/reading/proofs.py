@@ -23,6 +23,7 @@ from hansa.pubsub.ledger.commitments.tiles import (
     TreeMissing,
     hashes_of,
 )
+from hansa.pubsub.ledger.storage.compact import expanded_jws
 from hansa.pubsub.ledger.storage.schema import CheckpointRow, HeadRow, select_sql
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 from hansa.pubsub.proofs import (
@@ -36,7 +37,7 @@ from hansa.pubsub.proofs import (
 
 _HEAD: Final = select_sql("head", HeadRow)
 _BATCH_OF: Final = (
-    "SELECT batch.first_position, batch.height, block.time_ms, expanded_jws(jws) FROM event"
+    "SELECT batch.first_position, batch.height, block.time_ms, jws FROM event"
     " JOIN batch ON batch.first_position = event.batch JOIN block ON block.height = batch.height"
     " WHERE event.position = ?"
 )
@@ -69,7 +70,8 @@ class ProofReader:
         rows: list[tuple[Any, ...]] = self._connection.execute(_BATCH_OF, (position,)).fetchall()
         if not rows:
             raise TreeMissing(f"event {position} is in no batch")
-        first, height, time_ms, jws = rows[0]
+        first, height, time_ms, stored = rows[0]
+        jws = expanded_jws(stored)
         proof = InclusionProof(
             position=position,
             block_height=height,

@@ -20,15 +20,12 @@ from typing import Any, Final, NamedTuple
 import apsw
 import msgspec
 
-from hansa.core.batches import EventProof, event_proofs
 from hansa.core.closed_structs import StructForm, StructT
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.events import committed_event
 from hansa.core.members import MEMBER, Member
 from hansa.core.trust.certificates import CERTIFICATES, read_key_certificate
 from hansa.pubsub.bus import (
     Claim,
-    CommittedEvent,
     EventFilter,
     EventPage,
     Misbehavior,
@@ -42,19 +39,16 @@ from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATO
 from hansa.pubsub.ledger.commitments.tiles import TreeMissing
 from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
 from hansa.pubsub.ledger.reading.history import history_segment, missing_events, visible_events
+from hansa.pubsub.ledger.reading.pages import EventPages, StateDamaged
 from hansa.pubsub.ledger.reading.proofs import ProofReader
 from hansa.pubsub.ledger.reading.search import EventSearch, check_keys
-from hansa.pubsub.ledger.reading.times import time_text
 from hansa.pubsub.ledger.rules import upgrades
-from hansa.pubsub.ledger.storage.compact import register_functions
+from hansa.pubsub.ledger.storage.compact import expanded_content
 from hansa.pubsub.ledger.storage.schema import MissingRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs, StoredCheckpoint
 
 EVENTS_MAX: Final = 500
-PAGE_SIZE_MAX_BYTES: Final = 1_048_576
-HASHED_MAX_BYTES: Final = 4_194_304
-"""Contents of events that are hashed for the proofs of a page: a proof needs all of its batch."""
 IDS_MAX: Final = 1000
 RECORDS_MAX: Final = 256
 """In one answer."""
@@ -65,23 +59,9 @@ _VALIDATORS: Final = "SELECT body FROM validator ORDER BY address"
 _MEMBERS: Final = "SELECT body FROM member ORDER BY did"
 _CLAIM_ISSUERS: Final = "SELECT name.text FROM claim JOIN name ON name.number = claim.issuer WHERE key = ?"
 _POSITION: Final = (
-    "SELECT event.position, expanded_content(content) FROM event JOIN event_content USING (position)"
+    "SELECT event.position, content FROM event JOIN event_content USING (position)"
     " WHERE id = ? AND issuer = (SELECT number FROM name WHERE text = ?) ORDER BY event.position LIMIT 1"
 )
-_EVENTS: Final = (
-    "SELECT event.position, batch.height, block.time_ms, name.text,"
-    " expanded_content(event_content.content), expanded_jws(batch.jws),"
-    " batch.first_position, batch.events"
-    " FROM json_each(?) AS requested JOIN event ON event.position = requested.value"
-    " JOIN event_content USING (position) JOIN batch ON batch.first_position = event.batch"
-    " JOIN block ON block.height = batch.height JOIN name ON name.number = event.issuer"
-    " ORDER BY requested.key"
-)
-_CONTENTS: Final = "SELECT expanded_content(content) FROM event_content WHERE position >= ? AND position < ? ORDER BY position"
-
-
-class StateDamaged(Exception):
-    """The state contradicts itself; the message says where."""
 
 
 class LedgerHead(msgspec.Struct, frozen=True):
@@ -121,20 +101,6 @@ class _HeadRow(NamedTuple):
     sections: bytes
 
 
-class _EventRow(NamedTuple):
-    position: int
-    height: int
-    time_ms: int
-    """Of the block."""
-    issuer: str
-    content: bytes
-    jws: str
-    first_position: int
-    """Of the batch."""
-    events: int
-    """Of the batch."""
-
-
 def content_digest(content: bytes) -> str:
     """Identifies an event by all that its issuer signed: SHA-256 of its content, hex."""
     return hashlib.sha256(content).hexdigest()
@@ -155,10 +121,10 @@ class LedgerReader:
     """
 
     def __init__(self, connection: apsw.Connection, check: Callable[[], None] = _unlimited) -> None:
-        register_functions(connection)
         self._connection = connection
         self._check = check
         self._tables = TreeTables(connection)
+        self._pages = EventPages(connection, check)
         self._revoked: tuple[bytes, frozenset[str]] = (b"", frozenset())
         """Revoked keys, and what `app_hash` commits to of the certificates."""
         self._members: tuple[bytes, tuple[Member, ...]] = (b"", ())
@@ -347,7 +313,7 @@ class LedgerReader:
                 self._check()
                 row = self._connection.execute(_POSITION, (_id_bytes(event_id), issuer)).fetchone()
                 if row is not None:
-                    events[event_id] = row[0], content_digest(row[1])
+                    events[event_id] = row[0], content_digest(expanded_content(row[1]))
             row = self._connection.execute("SELECT body FROM issuer WHERE did = ?", (issuer,)).fetchone()
         return IssuerPositions(events, 0 if row is None else _stored(ISSUER, row[0]).seq)
 
@@ -365,83 +331,16 @@ class LedgerReader:
             search = EventSearch(self._connection, filter, self._parameters(head), self._check)
             events = visible_events(self._connection, head.events)
             matches = search.after(after, events, min(limit, EVENTS_MAX))
-            rows, batches = self._rows(matches.positions, with_proofs=with_proofs)
+            rows, batches = self._pages.rows(matches.positions, with_proofs=with_proofs)
         is_whole = len(rows) == len(matches.positions)
         scanned_to = matches.scanned_to if is_whole else rows[-1].position
-        return EventPage(self._committed(rows, batches), scanned_to, last_position=events)
+        return EventPage(self._pages.committed(rows, batches), scanned_to, last_position=events)
 
     def _parameters(self, head: _HeadRow) -> LedgerParams:
         parameters = _sections(head).content("parameters")
         if self._params[0] != parameters:
             self._params = parameters, _stored(PARAMETERS, parameters)
         return self._params[1]
-
-    def _rows(
-        self, positions: Sequence[int], *, with_proofs: bool
-    ) -> tuple[list[_EventRow], dict[int, list[bytes]]]:
-        """The events at these positions, up to the bounds of a page, one at least; and all of their batches.
-
-        Batches are their events' contents, by the first position.
-        """
-        rows: list[_EventRow] = []
-        batches: dict[int, list[bytes]] = {}
-        size_bytes = hashed_bytes = 0
-        fetched = self._connection.execute(_EVENTS, (msgspec.json.encode(positions).decode(),)).fetchall()
-        if len(fetched) != len(positions):
-            raise StateDamaged("an event is missing")
-        for row in map(_EventRow._make, fetched):
-            self._check()
-            if not 0 <= row.position - row.first_position < row.events:
-                raise StateDamaged(f"the event at {row.position} is not part of its batch")
-            contents = None
-            size_bytes += len(row.content)
-            if with_proofs:
-                size_bytes += 2 * len(row.jws)
-                if row.first_position not in batches:
-                    contents = [row.content] if row.events == 1 else self._contents(row)
-                    hashed_bytes += sum(map(len, contents))
-            is_hashed_enough = contents is not None and hashed_bytes > HASHED_MAX_BYTES
-            if rows and (size_bytes > PAGE_SIZE_MAX_BYTES or is_hashed_enough):
-                break
-            rows.append(row)
-            if contents is not None:
-                batches[row.first_position] = contents
-        return rows, batches
-
-    def _contents(self, row: _EventRow) -> list[bytes]:
-        """Of all events of a row's batch."""
-        contents: list[tuple[Any, ...]] = self._connection.execute(
-            _CONTENTS, (row.first_position, row.first_position + row.events)
-        ).fetchall()
-        if len(contents) != row.events:
-            raise StateDamaged(f"the batch at {row.first_position} is not whole")
-        return [content for (content,) in contents]
-
-    def _committed(
-        self, rows: Sequence[_EventRow], batches: Mapping[int, Sequence[bytes]]
-    ) -> tuple[CommittedEvent, ...]:
-        """The events of some rows, with proofs where their batches are there."""
-        events: list[CommittedEvent] = []
-        proofs: dict[int, tuple[EventProof, ...]] = {}
-        times: dict[int, str] = {}
-        for row in rows:
-            self._check()
-            first = row.first_position
-            if first in batches and first not in proofs:
-                proofs[first] = event_proofs(row.jws, batches[first])
-            if row.time_ms not in times:
-                times[row.time_ms] = time_text(row.time_ms)
-            events.append(
-                CommittedEvent(
-                    row.position,
-                    row.height,
-                    times[row.time_ms],
-                    committed_event(row.content, row.issuer),
-                    row.content,
-                    proofs[first][row.position - first] if first in batches else None,
-                )
-            )
-        return tuple(events)
 
     def _records(self, sql: str, form: StructForm[StructT]) -> tuple[StructT, ...]:
         rows: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()

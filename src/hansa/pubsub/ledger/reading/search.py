@@ -29,6 +29,7 @@ from hansa.core.identifiers import is_entity_key
 from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading.times import time_ms_of
+from hansa.pubsub.ledger.storage.compact import expanded_content
 
 SCANNED_POSITIONS_MAX: Final = 100_000
 VISITED_MAX: Final = 10_000
@@ -165,11 +166,12 @@ class EventSearch:
         return matches._replace(scanned_to=last) if matches.scanned_to >= end else matches
 
     def _contents(self, positions: Sequence[int]) -> list[tuple[int, bytes]]:
-        return self._rows(
-            "SELECT position, expanded_content(content) FROM event_content"  # noqa: S608
+        rows = self._rows(
+            "SELECT position, content FROM event_content"  # noqa: S608
             f" WHERE position IN ({_placeholders(positions)}) ORDER BY position",
             tuple(positions),
         )
+        return [(position, expanded_content(content)) for position, content in rows]
 
     def _first_at(self, time_ms: int, last: int) -> int:
         """Position of the first event whose block's time is `time_ms` or later."""
