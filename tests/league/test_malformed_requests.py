@@ -19,8 +19,9 @@ from hansa.node.folder import LEDGER
 from hansa.node.folder.demo_league import HOST
 from hansa.pubsub.engine import ABCI_SOCKET, RPC_SOCKET
 from hansa.pubsub.engine.sockets import SocketFolder
-from hansa.pubsub.ledger.abci import MESSAGE_SIZE_MAX_BYTES, encode_varint
+from hansa.pubsub.ledger.abci import MESSAGE_SIZE_MAX_BYTES
 from hansa.pubsub.ledger.messages import Request
+from hansa.pubsub.light.chain.wire import varint
 from tests.league.harness import CLOCK, OFFERINGS, ROLES, RunningMember, league, wait_until
 from tests.support.malformed import FOREIGN_MEDIA_TYPES, MALFORMED_BODIES, complaint
 from tests.support.routes import collections, share_of, writes
@@ -179,14 +180,14 @@ def garbage() -> Iterator[bytes]:
         b"\x03\xff\xff\xff",
         b"\xff" * 100,
         b"\xff\xff\xff\xff\x0f",
-        encode_varint(MESSAGE_SIZE_MAX_BYTES + 1),
+        varint(MESSAGE_SIZE_MAX_BYTES + 1),
         b"\x00",
         b"\x02\x08\x01",
         b"GET / HTTP/1.1\r\n\r\n" * 20,
     )
     for _ in range(100):
         raw = noise.randbytes(noise.randrange(2, 400))
-        yield encode_varint(len(raw)) + raw
+        yield varint(len(raw)) + raw
     for value in (
         {"check_tx": {"tx": b"\xff" * 1000}},
         {"check_tx": {"tx": b"[" * 100_000}},
@@ -198,7 +199,7 @@ def garbage() -> Iterator[bytes]:
         {"extend_vote": {"height": 7}},
     ):
         raw = Request(**value).SerializeToString()
-        yield encode_varint(len(raw)) + raw
+        yield varint(len(raw)) + raw
 
 
 async def test_garbage_on_the_applications_socket_touches_nothing(lubeck: RunningMember) -> None:

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from hansa.core.batches import BatchSigner
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Fatal, Refused
-from hansa.pubsub.ledger.abci import MESSAGE_SIZE_MAX_BYTES, AbciServer, Frames, encode_varint
+from hansa.pubsub.ledger.abci import MESSAGE_SIZE_MAX_BYTES, AbciServer, Frames
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, message_class
 from hansa.pubsub.ledger.methods import AbciMethods
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
 from hansa.pubsub.ledger.sqlite_state import SqliteState
+from hansa.pubsub.light.chain.wire import varint
 from tests.contract.origins import NOW, Origin, transaction
 from tests.support.engine_in_process import EngineInProcess
 
@@ -79,7 +80,7 @@ class Client:
     def send(self, *requests: Any) -> None:
         for request in requests:
             raw = request.SerializeToString()
-            self.writer.write(encode_varint(len(raw)) + raw)
+            self.writer.write(varint(len(raw)) + raw)
 
     async def receive(self) -> Any:
         length = shift = 0
@@ -227,7 +228,7 @@ async def test_snapshots_and_vote_extensions_are_not_offered(client: Client) -> 
         b"\x03\xff\xff\xff",
         b"\xff" * 100,
         b"\xff\xff\xff\xff\x0f",
-        encode_varint(MESSAGE_SIZE_MAX_BYTES + 1),
+        varint(MESSAGE_SIZE_MAX_BYTES + 1),
         b"\x00",
         b"\x02\x08\x01",
         b"GET / HTTP/1.1\r\n\r\n" * 20,
@@ -259,7 +260,7 @@ async def test_a_malformed_message_is_logged_and_its_connection_closed(
 
 
 async def test_a_huge_length_is_refused_before_anything_is_kept(client: Client) -> None:
-    client.writer.write(encode_varint(2**31))
+    client.writer.write(varint(2**31))
     assert await client.is_closed_by_server()
 
 
@@ -285,7 +286,7 @@ async def test_an_application_that_cannot_go_on_ends_the_server(server: Server, 
 
 @given(st.lists(st.binary(max_size=300), max_size=10), st.integers(1, 50))
 def test_messages_come_out_as_they_went_in_however_they_are_cut(messages: list[bytes], step: int) -> None:
-    stream = b"".join(encode_varint(len(message)) + message for message in messages)
+    stream = b"".join(varint(len(message)) + message for message in messages)
     frames = Frames()
     received = [m for at in range(0, len(stream), step) for m in frames.feed(stream[at : at + step])]
     assert received == messages

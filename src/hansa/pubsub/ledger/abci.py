@@ -24,6 +24,7 @@ from structlog.typing import FilteringBoundLogger
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.pubsub.engine.sockets import remove_stale_socket
 from hansa.pubsub.ledger.methods import AbciMethods, parse_request
+from hansa.pubsub.light.chain.wire import delimited
 
 MESSAGE_SIZE_MAX_BYTES: Final = 33_554_432
 """A genesis document with thousands of members, or a block with all that CometBFT sends along, is far
@@ -31,16 +32,6 @@ smaller."""
 
 READ_SIZE_BYTES: Final = 262_144
 LENGTH_SIZE_MAX_BYTES: Final = 5
-
-
-def encode_varint(value: int) -> bytes:
-    """An unsigned varint, as protobuf writes it."""
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
 
 
 class Frames:
@@ -140,7 +131,7 @@ class AbciServer:
 
     def _send(self, writer: asyncio.StreamWriter, response: Any) -> None:
         raw = response.SerializeToString()
-        writer.write(encode_varint(len(raw)) + raw)
+        writer.write(delimited(raw))
 
 
 def _listening_socket(path: Path) -> socket.socket:
