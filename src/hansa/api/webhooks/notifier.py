@@ -22,7 +22,7 @@ A failure of the store or of the ledger ends `run`, which can be called again an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -33,12 +33,12 @@ from hansa.api.events import CLOUD_EVENT, cloud_event, event_document
 from hansa.business.hub.accounting import DeliveryAccounts, Outcome
 from hansa.business.hub.events import Event, end_of_row, row_of
 from hansa.business.hub.listeners import Listener, ListenerGroup
+from hansa.business.hub.registrations import set_aside
 from hansa.business.hub.sending import NotificationSender
 from hansa.business.hub.subscription_filter import SubscriptionFilter
 from hansa.business.hub.throttle import Throttle
-from hansa.core.backoff import backoff_s
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, HansaError, Refused
+from hansa.core.errors import HansaError, Refused
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
@@ -51,7 +51,6 @@ from hansa.store.tables.subscriptions import LEAGUE, Revision, Subscription
 EVENTS_PER_TURN: Final = 16
 SAVE_INTERVAL_S: Final = 2.0
 REFRESH_INTERVAL_S: Final = 0.5
-BACKOFF_MIN_S: Final = 1.0
 
 ReadFilter = Callable[[str], Awaitable[EventFilter]]
 """The filter of a registration's query. Raises `Refused`."""
@@ -172,14 +171,14 @@ class LedgerNotifier:
         if revision.ended != before.ended:
             present = await subscriptions.identifiers(self._store)
             for removed in self._listeners.keys() - present:
-                listener = self._listeners.pop(removed)
-                listener.has_ended = True
-                self._idle.pop(listener, None)
+                ended = self._listeners.pop(removed)
+                ended.has_ended = True
+                self._idle.pop(ended, None)
         for subscription in await subscriptions.since(self._store, before.revision):
             if subscription.api == LEAGUE:
-                existing = self._listeners.get(subscription.id) or await self._begin(subscription)
-                if existing is not None:
-                    await self._apply_requests(existing, subscription)
+                listener = self._listeners.get(subscription.id) or await self._begin(subscription)
+                if listener is not None and await self._accounts.apply_requests(listener, subscription):
+                    self._activate(listener)
         self._revision = revision
 
     async def _begin(self, subscription: Subscription) -> LedgerListener | None:
@@ -187,26 +186,18 @@ class LedgerNotifier:
         try:
             listener = LedgerListener(subscription, await self._read_filter(subscription.query))
         except Refused as error:
-            log.warning("subscription_unusable", id=subscription.id, problem=error.message)
-            if not subscription.is_paused or subscription.problem != Code.LISTENER_UNUSABLE:
-                async with self._store.transaction() as tx:
-                    await subscriptions.set_aside(tx, subscription.id, Code.LISTENER_UNUSABLE)
+            await set_aside(self._store, subscription, error.message)
+            return None
+        except HansaError:
+            raise
+        except Exception as error:
+            log.exception("subscription_failed", id=subscription.id)
+            await set_aside(self._store, subscription, type(error).__name__)
             return None
         self._listeners[listener.id] = listener
         if not listener.is_paused:
             self._activate(listener)
         return listener
-
-    async def _apply_requests(self, listener: LedgerListener, subscription: Subscription) -> None:
-        """Do what was requested for a listener: resume it, send dead letters again, exchange its secret."""
-        listener.subscription = subscription
-        if listener.is_paused and not subscription.is_paused:
-            listener.resume()
-            self._activate(listener)
-        due, _ = await subscriptions.dead_letters(self._store, listener.id, due_only=True)
-        listener.plan_dead_letters(due)
-        if listener.dead_letters_due and not listener.is_paused:
-            self._activate(listener)
 
     # -- delivery --------------------------------------------------------------------------------------------
 
@@ -243,13 +234,14 @@ class LedgerNotifier:
             position = row_of(listener.dead_letters_due[0].place)
             page = await self._bus.search(position - 1, EventFilter(), 1, with_proofs=True)
             if page.events:
-                return await self._deliver(listener, page.events[0])
+                return await self._deliver(listener, page.events[0], await self._endpoints())
             listener.dead_letters_resolved.append(listener.dead_letters_due.popleft().place)
             return "more"
         after = row_of(listener.place)
         page = await self._bus.search(after, listener.event_filter, EVENTS_PER_TURN, with_proofs=True)
+        endpoints = await self._endpoints()
         for event in page.events:
-            outcome = await self._deliver(listener, event)
+            outcome = await self._deliver(listener, event, endpoints)
             if outcome != "more":
                 return outcome
         listener.place = max(listener.place, end_of_row(page.scanned_to))
@@ -261,8 +253,13 @@ class LedgerNotifier:
         self._accounts.mark_unsaved(listener)
         return "idle"
 
-    async def _deliver(self, listener: LedgerListener, committed: CommittedEvent) -> Outcome:
-        endpoints = {member.did: member.endpoint for member in await self._registry.members()}
+    async def _endpoints(self) -> Mapping[str, str]:
+        """Where the members serve, by DID."""
+        return {member.did: member.endpoint for member in await self._registry.members()}
+
+    async def _deliver(
+        self, listener: LedgerListener, committed: CommittedEvent, endpoints: Mapping[str, str]
+    ) -> Outcome:
         document = event_document(committed, endpoints.get(committed.event.issuer))
         event = Event(
             end_of_row(committed.position),
@@ -277,8 +274,7 @@ class LedgerNotifier:
 
     async def _wait(self, listener: LedgerListener) -> None:
         """Queue a listener again after the pause for its failures."""
-        max_s = self._limits.notification_backoff_max_s
-        await self._clock.sleep(backoff_s(listener.failures, min(BACKOFF_MIN_S, max_s), max_s, self._entropy))
+        await self._clock.sleep(self._accounts.pause_s(listener, self._entropy))
         self._queue.put_nowait(listener)
 
 

@@ -21,14 +21,17 @@ import structlog
 from hansa.business.hub.events import Event, end_of_row, row_of
 from hansa.business.hub.listeners import Listener, ListenerGroup
 from hansa.business.hub.sending import Attempt
+from hansa.core.backoff import backoff_s
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, HansaError
+from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.store import Store
 from hansa.store.tables import subscriptions
-from hansa.store.tables.subscriptions import DeadLetter
+from hansa.store.tables.subscriptions import DeadLetter, Subscription
 
 LISTENERS_PER_SAVE: Final = 256
+BACKOFF_MIN_S: Final = 1.0
 
 Outcome = Literal["more", "idle", "wait", "stop"]
 """Of a step at a listener: there may be more to deliver, it has everything, it has to wait, it is not
@@ -103,6 +106,24 @@ class DeliveryAccounts:
         assert listener.failing_since is not None, "a failure was counted"
         failing_s = (now - datetime.fromisoformat(listener.failing_since)).total_seconds()
         return failing_s >= self._limits.listener_dead_after_s
+
+    async def apply_requests(self, listener: Listener, subscription: Subscription) -> bool:
+        """Do what was requested for a listener: resume it, send dead letters again, exchange its secret.
+
+        Whether it has something to do now.
+        """
+        listener.subscription = subscription
+        is_resumed = listener.is_paused and not subscription.is_paused
+        if is_resumed:
+            listener.resume()
+        due, _ = await subscriptions.dead_letters(self._store, listener.id, due_only=True)
+        listener.plan_dead_letters(due)
+        return not listener.is_paused and (is_resumed or bool(listener.dead_letters_due))
+
+    def pause_s(self, listener: Listener, entropy: Entropy) -> float:
+        """How long a listener whose last attempt failed waits for the next one."""
+        max_s = self._limits.notification_backoff_max_s
+        return backoff_s(listener.failures, min(BACKOFF_MIN_S, max_s), max_s, entropy)
 
     def mark_unsaved(self, listener: Listener) -> None:
         """Have the state of a listener written with the next save."""

@@ -39,12 +39,12 @@ from hansa.business.hub.events import Event, end_of_row, row_of
 from hansa.business.hub.feed import EventFeed
 from hansa.business.hub.filter_index import ListenerGroups
 from hansa.business.hub.listeners import Listener, ListenerGroup, PendingNotifications
+from hansa.business.hub.registrations import set_aside
 from hansa.business.hub.sending import NotificationSender
 from hansa.business.hub.subscription_filter import api_filter, topic_filter
 from hansa.business.hub.throttle import Throttle
 from hansa.business.models import Api, Models
 from hansa.business.validation.extensions import Extensions
-from hansa.core.backoff import backoff_s
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused
@@ -61,7 +61,6 @@ SAVE_INTERVAL_S: Final = 2.0
 IDLE_ROWS: Final = 10_000
 IDLE_INTERVAL_S: Final = 60.0
 """Rows of the feed, and time, after which the positions of idle listeners are written too."""
-BACKOFF_MIN_S: Final = 1.0
 
 log = structlog.get_logger()
 
@@ -219,8 +218,8 @@ class HubDispatcher:
                 if subscription.api == subscriptions.LEAGUE:
                     continue
                 listener = self._listeners.get(subscription.id) or await self._begin(subscription)
-                if listener is not None:
-                    await self._apply_requests(listener, subscription)
+                if listener is not None and await self._accounts.apply_requests(listener, subscription):
+                    self._activate(listener)
             self._revision = revision
 
     async def _begin(self, subscription: Subscription) -> Listener | None:
@@ -267,12 +266,8 @@ class HubDispatcher:
         return ListenerGroup(key, api_filter(subscription.query, api, self._limits))
 
     async def _set_aside(self, subscription: Subscription, problem: str) -> None:
-        """Pause a registration that cannot be served, so that whoever made it sees that."""
-        log.warning("subscription_unusable", id=subscription.id, problem=problem)
         self._unusable.add(subscription.id)
-        if not subscription.is_paused or subscription.problem != Code.LISTENER_UNUSABLE:
-            async with self._store.transaction() as tx:
-                await subscriptions.set_aside(tx, subscription.id, Code.LISTENER_UNUSABLE)
+        await set_aside(self._store, subscription, problem)
 
     def _end(self, listener: Listener) -> None:
         assert not listener.has_ended, "a registration ends once"
@@ -283,17 +278,6 @@ class HubDispatcher:
         assert group.members >= 0, "every member was counted"
         if not group.members:
             self._groups.remove(group)
-
-    async def _apply_requests(self, listener: Listener, subscription: Subscription) -> None:
-        """Do what was requested for a listener: resume it, send dead letters again, exchange its secret."""
-        listener.subscription = subscription
-        if listener.is_paused and not subscription.is_paused:
-            listener.resume()
-            self._activate(listener)
-        due, _ = await subscriptions.dead_letters(self._store, listener.id, due_only=True)
-        listener.plan_dead_letters(due)
-        if listener.dead_letters_due and not listener.is_paused:
-            self._activate(listener)
 
     # -- delivery --------------------------------------------------------------------------------------------
 
@@ -375,8 +359,7 @@ class HubDispatcher:
 
     async def _wait(self, listener: Listener) -> None:
         """Queue a listener again after the pause for its failures."""
-        max_s = self._limits.notification_backoff_max_s
-        await self._clock.sleep(backoff_s(listener.failures, min(BACKOFF_MIN_S, max_s), max_s, self._entropy))
+        await self._clock.sleep(self._accounts.pause_s(listener, self._entropy))
         self._enqueue(listener)
 
     # -- positions -------------------------------------------------------------------------------------------

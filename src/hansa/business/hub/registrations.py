@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
+import structlog
+
 from hansa.core.access import OPERATOR, Caller
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.web_addresses import web_address
-from hansa.store import Transaction
+from hansa.store import Store, Transaction
 from hansa.store.tables import subscriptions
+from hansa.store.tables.subscriptions import Subscription
 
 CALLBACK_LENGTH_MAX_CHARS: Final = 2048
 FULL_RETRY_AFTER_S: Final = 60.0
+
+log = structlog.get_logger()
 
 
 async def check_room(tx: Transaction, caller: Caller, limits: Limits) -> None:
@@ -45,3 +50,11 @@ def callback_problem(callback: object, *, allow_private_networks: bool) -> str |
     except Refused as error:
         return f"must be an http or https address. {error.message.removesuffix('.')}"
     return None
+
+
+async def set_aside(store: Store, subscription: Subscription, problem: str) -> None:
+    """Pause a registration that cannot be served, so that whoever made it sees that."""
+    log.warning("subscription_unusable", id=subscription.id, problem=problem)
+    if not subscription.is_paused or subscription.problem != Code.LISTENER_UNUSABLE:
+        async with store.transaction() as tx:
+            await subscriptions.set_aside(tx, subscription.id, Code.LISTENER_UNUSABLE)
