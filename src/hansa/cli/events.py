@@ -21,6 +21,7 @@ from hansa.cli.client import Client
 from hansa.cli.durations import seconds_of
 from hansa.cli.options import at_least
 from hansa.cli.output import Output
+from hansa.client.ledger_query import ENTITY_PARAMETERS, LedgerQuery
 from hansa.client.source import EventSource
 from hansa.client.verification import EventVerifier
 from hansa.core.clock import Clock, rfc3339
@@ -30,16 +31,8 @@ from hansa.core.foreign_text import printable
 from hansa.core.identifiers import is_entity_key
 from hansa.core.known_words import check_known
 
-EVENTS: Final = "/league/v1/events"
-STREAM: Final = "/league/v1/events/stream"
 MEMBERS: Final = "/league/v1/members"
-LEDGER: Final = "/league/v1/ledger"
-PAGE_SIZE_MAX: Final = 500
-BACKOFF_MIN_S: Final = 0.5
-BACKOFF_MAX_S: Final = 15.0
 KEY_LENGTH_CHARS: Final = 64
-METADATA_NAMES: Final = ("entityType", "lifecycleStatus", "category", "region", "compliance")
-"""Parameters on what an event says of its entity."""
 _PART_OF_KEY: Final = re.compile("[0-9A-Fa-f]{8,}")
 NARROW_MAX_COLUMNS: Final = 157
 """Up to this width a line is a short one."""
@@ -47,32 +40,11 @@ NARROW_MAX_COLUMNS: Final = 157
 Event = Mapping[str, Any]
 
 
-class EventSelection(msgspec.Struct, frozen=True):
-    """Which events are shown."""
+class EventSelection(LedgerQuery, frozen=True):
+    """Which events are shown; `issuers` may be names of members until they are resolved."""
 
     after: int | None = None
-    types: tuple[str, ...] = ()
-    issuers: tuple[str, ...] = ()
-    """DIDs or names of members."""
-    entities: tuple[str, ...] = ()
-    """Identifiers or keys."""
-    metadata: tuple[tuple[str, str], ...] = ()
-    """A name of `METADATA_NAMES`, and values, separated by commas."""
-    from_time: str | None = None
-    to_time: str | None = None
     limit: int | None = None
-
-    def parameters(self) -> list[tuple[str, str]]:
-        """The parameters of a request for these events, but for `after` and `limit`."""
-        parameters = [("type", name) for name in self.types]
-        parameters += [("issuer", did) for did in self.issuers]
-        parameters += [("entity", name) for name in self.entities]
-        parameters += self.metadata
-        if self.from_time:
-            parameters.append(("from", self.from_time))
-        if self.to_time:
-            parameters.append(("to", self.to_time))
-        return parameters
 
 
 def run_events(
@@ -124,22 +96,24 @@ def run_events(
             raise
 
 
-def metadata_conditions(conditions: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Conditions on what events say of their entities, each as `NAME=VALUE`.
+def entity_conditions(conditions: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Conditions on what events say of their entities, each as `NAME=VALUE`: fields of a selection.
 
     Raises:
         Refused: `Code.INVALID`.
     """
-    pairs = []
+    fields: dict[str, tuple[str, ...]] = {}
     for condition in conditions:
         name, sign, value = condition.partition("=")
         if not sign or not value:
             raise Refused(Code.INVALID, f"--where needs NAME=VALUE, not {printable(condition)!r}.")
-        check_known([name], METADATA_NAMES, "attribute for --where")
+        check_known([name], ENTITY_PARAMETERS, "attribute for --where")
+        values = tuple(value.split(","))
         if name == "entityType":
-            check_known(value.split(","), load().catalogue_types, "entity type")
-        pairs.append((name, value))
-    return tuple(pairs)
+            check_known(values, load().catalogue_types, "entity type")
+        field = ENTITY_PARAMETERS[name]
+        fields[field] = (*fields.get(field, ()), *values)
+    return fields
 
 
 def check_selection(selection: EventSelection) -> None:
@@ -167,7 +141,8 @@ def report_nothing(selection: EventSelection, output: Output) -> None:
         Refused: `Code.NOT_FOUND`, when an entity was named that has none at all.
     """
     is_narrowed = (
-        *(selection.types, selection.issuers, selection.metadata),
+        *(selection.types, selection.issuers),
+        *(getattr(selection, field) for field in ENTITY_PARAMETERS.values()),
         *(selection.from_time, selection.to_time),
     )
     if selection.entities and not (any(is_narrowed) or selection.after or selection.limit == 0):

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 import msgspec
+
+SIGNED_PARAMETERS: Final[Mapping[str, str]] = {"type": "types", "issuer": "issuers", "entity": "entities"}
+"""Parameters of a request on what an event is, and the fields of a query that they are."""
+ENTITY_PARAMETERS: Final[Mapping[str, str]] = {
+    "entityType": "entity_types",
+    "lifecycleStatus": "lifecycle_statuses",
+    "category": "categories",
+    "region": "regions",
+    "compliance": "compliance",
+}
+"""The same on what an event says of its entity."""
 
 
 class LedgerQuery(msgspec.Struct, frozen=True):
@@ -28,16 +42,12 @@ class LedgerQuery(msgspec.Struct, frozen=True):
 
     def parameters(self) -> list[tuple[str, str]]:
         """The parameters of a request for these events, but for its position and size."""
-        named = (
-            ("type", self.types),
-            ("issuer", self.issuers),
-            ("entity", self.entities),
-            ("entityType", self.entity_types),
-            ("lifecycleStatus", self.lifecycle_statuses),
-            ("category", self.categories),
-            ("region", self.regions),
-            ("compliance", self.compliance),
-            ("from", () if self.from_time is None else (self.from_time,)),
-            ("to", () if self.to_time is None else (self.to_time,)),
-        )
-        return [(name, value) for name, values in named for value in values]
+        parameters = [
+            (name, value)
+            for name, field in {**SIGNED_PARAMETERS, **ENTITY_PARAMETERS}.items()
+            for value in getattr(self, field)
+        ]
+        for name, time in (("from", self.from_time), ("to", self.to_time)):
+            if time is not None:
+                parameters.append((name, time))
+        return parameters

@@ -144,7 +144,7 @@ def events(
     --follow, new events alone unless --after or --from says otherwise; a broken connection is opened again.
     With --genesis, an event that its issuer did not sign ends the command with an error.
     """
-    from hansa.cli.events import EventSelection, metadata_conditions, run_events
+    from hansa.cli.events import EventSelection, entity_conditions, run_events
     from hansa.cli.local import CLOCK
     from hansa.cli.output import Output
 
@@ -153,7 +153,7 @@ def events(
         types=tuple(type_ or ()),
         issuers=tuple(issuer or ()),
         entities=tuple(entity or ()),
-        metadata=metadata_conditions(where or ()),
+        **entity_conditions(where or ()),
         from_time=from_,
         to_time=to,
         limit=limit,
