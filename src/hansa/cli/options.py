@@ -37,6 +37,20 @@ Where = Annotated[
 ]
 """Several values are separated by commas; several conditions all hold."""
 
+P2pHost = Annotated[
+    str, typer.Option("--p2p-host", help="Address of this machine for other members' engines.")
+]
+P2pPort = Annotated[
+    int | None, typer.Option("--p2p-port", help="Port for other members' engines. [default: a free one]")
+]
+ListenHost = Annotated[
+    str | None, typer.Option("--listen-host", help="Address of this machine that HTTP is served on.")
+]
+ListenPort = Annotated[
+    int | None,
+    typer.Option("--listen-port", help="Port that HTTP is served on. [default: that of the endpoint]"),
+]
+
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking; for scripts.")]
 
 DEFAULT_URL = "http://127.0.0.1:8101"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hansa.cli.commands import command
-from hansa.cli.options import AsJson, Folder
+from hansa.cli.options import AsJson, Folder, ListenHost, ListenPort, P2pHost, P2pPort
 
 if TYPE_CHECKING:
     from hansa.cli.output import Output
@@ -36,19 +36,10 @@ def join(
     did: Annotated[
         str | None, typer.Option("--did", help="Its DID. [default: the did:key of its new key]")
     ] = None,
-    p2p_host: Annotated[
-        str, typer.Option("--p2p-host", help="Address of this machine for other members' engines.")
-    ] = "127.0.0.1",
-    p2p_port: Annotated[
-        int | None, typer.Option("--p2p-port", help="Port for other members' engines. [default: a free one]")
-    ] = None,
-    listen_host: Annotated[
-        str | None, typer.Option("--listen-host", help="Address of this machine that HTTP is served on.")
-    ] = None,
-    listen_port: Annotated[
-        int | None,
-        typer.Option("--listen-port", help="Port that HTTP is served on. [default: that of the endpoint]"),
-    ] = None,
+    p2p_host: P2pHost = "127.0.0.1",
+    p2p_port: P2pPort = None,
+    listen_host: ListenHost = None,
+    listen_port: ListenPort = None,
     as_json: AsJson = False,
 ) -> None:
     """Create the folder of a marketplace that joins a running league, and its candidacy.

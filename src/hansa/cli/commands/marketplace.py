@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hansa.cli.commands import command
-from hansa.cli.options import AsJson, Folder
+from hansa.cli.options import AsJson, Folder, ListenHost, ListenPort, P2pHost, P2pPort
 from hansa.core.errors import Code, Refused
 
 if TYPE_CHECKING:
@@ -39,20 +39,10 @@ def init(
             "--prefix", help="Beginning of identifiers that are its own, as urn:acme:. May be repeated."
         ),
     ] = None,
-    p2p_host: Annotated[
-        str, typer.Option("--p2p-host", help="Address of this machine for other members' engines.")
-    ] = "127.0.0.1",
-    p2p_port: Annotated[
-        int | None,
-        typer.Option("--p2p-port", help="Port for other members' engines. [default: a free one]"),
-    ] = None,
-    listen_host: Annotated[
-        str | None, typer.Option("--listen-host", help="Address of this machine that HTTP is served on.")
-    ] = None,
-    listen_port: Annotated[
-        int | None,
-        typer.Option("--listen-port", help="Port that HTTP is served on. [default: that of the endpoint]"),
-    ] = None,
+    p2p_host: P2pHost = "127.0.0.1",
+    p2p_port: P2pPort = None,
+    listen_host: ListenHost = None,
+    listen_port: ListenPort = None,
     validator_key_type: Annotated[
         ValidatorKeyType,
         typer.Option(
