@@ -17,9 +17,7 @@ marketplace, and goes to an address of the caller's choice. An operator sees and
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final, get_args
 
@@ -32,11 +30,17 @@ from hansa.api.callers import require_token
 from hansa.api.events import CLOUD_EVENT, event_filter, selecting
 from hansa.api.parameters import POSITION_MAX, Parameters, Reader, known_types, page_size, position
 from hansa.api.responses import json_response
-from hansa.business.hub.registrations import callback_problem, check_room
-from hansa.business.hub.signatures import new_secret
+from hansa.business.hub.registrations import (
+    callback_problem,
+    check_writer,
+    exchange_secret,
+    is_visible,
+    register,
+    resend,
+)
 from hansa.business.hub.test_events import EVENT_TYPE, TestEvents
 from hansa.core.access import OPERATOR, Authenticate, Caller
-from hansa.core.clock import Clock, rfc3339
+from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
 from hansa.core.http import JSON, HttpClient
 from hansa.core.identifiers import Entropy
@@ -239,25 +243,17 @@ class SubscriptionsApi:
         if problem is not None:
             raise Refused(Code.INVALID, f"callback {problem}")
         filter = await subscription_filter(new.query, self._types, self._registry, self._limits)
-        await self._bus.check(filter)
-        last = (await self._bus.search(POSITION_MAX, EventFilter(), 1)).last_position
+        last = (await self._bus.search(POSITION_MAX, filter, 1)).last_position
         position = last if new.after is None else new.after
         if not 0 <= position <= last:
             raise Refused(Code.INVALID, f"after is a position on the ledger, from 0 to {last}.")
-        async with self._store.transaction() as tx:
-            await check_room(tx, caller, self._limits)
-            added = await subscriptions.add(
-                tx,
-                id=str(uuid.UUID(bytes=self._entropy(16), version=4)),
-                api=LEAGUE,
-                callback=new.callback,
-                query=new.query,
-                subscriber=caller.subject or "",
-                secret=new_secret(self._entropy),
-                position=position,
-            )
-            if added is None:
-                raise Refused(Code.CONFLICT, f"{new.callback} is registered already with the same query.")
+        added = await register(
+            *(self._store, caller, self._entropy, self._limits),
+            api=LEAGUE,
+            callback=new.callback,
+            query=new.query,
+            position=position,
+        )
         response = json_response(
             await self._report(added),
             headers={"location": f"{self._endpoint}{SUBSCRIPTIONS_PATH}/{added.id}"},
@@ -314,10 +310,7 @@ class SubscriptionsApi:
         self._writer(request)
         subscription = await self._visible(request)
         requested = _read(await json_body(request, BODY_SIZE_MAX_BYTES) or b"{}", ResendRequest)
-        async with self._store.transaction() as tx:
-            count = await subscriptions.resend(tx, subscription.id, requested.event_id)
-            if not count and requested.event_id is not None:
-                raise Refused(Code.NOT_FOUND, f"There is no dead letter {requested.event_id[:300]!r}.")
+        await resend(self._store, subscription, requested.event_id)
         return await self._current(subscription)
 
     async def resume(self, request: Request) -> Response:
@@ -340,11 +333,7 @@ class SubscriptionsApi:
         Parameters(request, (), self._limits)
         self._writer(request)
         subscription = await self._visible(request)
-        until = self._clock.now() + timedelta(seconds=self._limits.webhook_secret_overlap_s)
-        async with self._store.transaction() as tx:
-            await subscriptions.exchange_secret(
-                tx, subscription.id, new_secret(self._entropy), before_until=rfc3339(until)
-            )
+        await exchange_secret(self._store, subscription, self._clock, self._entropy, self._limits)
         return _secret(await self._visible(request))
 
     async def test(self, request: Request) -> Response:
@@ -359,11 +348,7 @@ class SubscriptionsApi:
     def _writer(self, request: Request) -> Caller:
         """The caller, who may have events sent to an address."""
         caller = require_token(self._authenticate, request)
-        if not caller.may_write:
-            raise Refused(
-                Code.FORBIDDEN,
-                "Only a token that may write, of a provider or an operator, registers listeners.",
-            )
+        check_writer(caller)
         return caller
 
     async def _visible(self, request: Request) -> Subscription:
@@ -371,9 +356,7 @@ class SubscriptionsApi:
         caller = require_token(self._authenticate, request)
         id = request.path_params["id"]
         subscription = await subscriptions.get(self._store, id)
-        if subscription is None or subscription.api != LEAGUE:
-            raise _not_found(id)
-        if subscription.subscriber != caller.subject and OPERATOR not in caller.roles:
+        if not is_visible(subscription, LEAGUE, caller):
             raise _not_found(id)
         return subscription
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+import uuid
+from datetime import timedelta
+from typing import Final, TypeGuard
 
 import structlog
 
+from hansa.business.hub.signatures import new_secret
 from hansa.core.access import OPERATOR, Caller
+from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.web_addresses import web_address
 from hansa.store import Store, Transaction
@@ -18,6 +23,82 @@ CALLBACK_LENGTH_MAX_CHARS: Final = 2048
 FULL_RETRY_AFTER_S: Final = 60.0
 
 log = structlog.get_logger()
+
+
+def check_writer(caller: Caller) -> None:
+    """Refuse who may not have events sent to an address: it costs this marketplace.
+
+    Raises:
+        Refused: `Code.FORBIDDEN`.
+    """
+    if not caller.may_write:
+        raise Refused(
+            Code.FORBIDDEN,
+            "Only a token that may write, of a provider or an operator, registers listeners.",
+        )
+
+
+def is_visible(subscription: Subscription | None, api: str, caller: Caller) -> TypeGuard[Subscription]:
+    """Whether a registration is one of an API, or of the league, that a caller may see."""
+    if subscription is None or subscription.api != api:
+        return False
+    return subscription.subscriber == caller.subject or OPERATOR in caller.roles
+
+
+async def register(
+    store: Store,
+    caller: Caller,
+    entropy: Entropy,
+    limits: Limits,
+    *,
+    api: str,
+    callback: str,
+    query: str,
+    topic: str = "",
+    position: int | None = None,
+) -> Subscription:
+    """Make a registration; see `hansa.store.tables.subscriptions.add`.
+
+    Raises:
+        Refused: `Code.CONFLICT`, when there is one with this callback and query.
+        Unavailable: `Code.OVERLOADED`, when there is no room for it.
+    """
+    async with store.transaction() as tx:
+        await check_room(tx, caller, limits)
+        added = await subscriptions.add(
+            tx,
+            id=str(uuid.UUID(bytes=entropy(16), version=4)),
+            api=api,
+            callback=callback,
+            query=query,
+            subscriber=caller.subject or "",
+            topic=topic,
+            secret=new_secret(entropy),
+            position=position,
+        )
+        if added is None:
+            raise Refused(Code.CONFLICT, f"{callback} is registered already with the same query.")
+    return added
+
+
+async def exchange_secret(
+    store: Store, subscription: Subscription, clock: Clock, entropy: Entropy, limits: Limits
+) -> None:
+    """Give a registration another secret; the present one is good for a while."""
+    until = rfc3339(clock.now() + timedelta(seconds=limits.webhook_secret_overlap_s))
+    async with store.transaction() as tx:
+        await subscriptions.exchange_secret(tx, subscription.id, new_secret(entropy), before_until=until)
+
+
+async def resend(store: Store, subscription: Subscription, event_id: str | None) -> None:
+    """Have dead letters of a registration sent again, all of them or one.
+
+    Raises:
+        Refused: `Code.NOT_FOUND`, when there is no such one.
+    """
+    async with store.transaction() as tx:
+        if not await subscriptions.resend(tx, subscription.id, event_id) and event_id is not None:
+            raise Refused(Code.NOT_FOUND, f"There is no dead letter {event_id[:300]!r}.")
 
 
 async def check_room(tx: Transaction, caller: Caller, limits: Limits) -> None:

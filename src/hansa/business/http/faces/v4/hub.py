@@ -8,9 +8,7 @@ dead letters, and accepts two requests: to send dead letters again, and to resum
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from functools import partial
 from typing import Any, get_args
 
@@ -20,9 +18,8 @@ from hansa.business.context import Context
 from hansa.business.http.messages import CONTENT_TYPE, JSON_TYPES, Request, Response
 from hansa.business.http.routing import Route, route
 from hansa.business.http.shared_headers import Header
+from hansa.business.hub import registrations
 from hansa.business.hub.events import TOPIC
-from hansa.business.hub.registrations import callback_problem, check_room
-from hansa.business.hub.signatures import new_secret
 from hansa.business.hub.subscription_filter import api_filter, topic_filter
 from hansa.business.hub.test_events import TestEvents
 from hansa.business.models import Api
@@ -32,7 +29,6 @@ from hansa.business.query.selecting import selection_of
 from hansa.business.representation import Selection, select
 from hansa.business.validation.violations import Violation, refuse
 from hansa.core.access import OPERATOR, Caller
-from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused
 from hansa.core.known_words import check_known
 from hansa.core.limits import Limits
@@ -81,20 +77,16 @@ class HubHandler:
         body = await request.json(JSON_TYPES)
         topic = await self._topic(request)
         callback, query = self._checked(body, request.limits, is_topic=topic is not None)
-        async with self._store.transaction() as tx:
-            await check_room(tx, caller, request.limits)
-            added = await subscriptions.add(
-                tx,
-                id=str(uuid.UUID(bytes=self._context.entropy(16), version=4)),
-                api=self._api.id,
-                callback=callback,
-                query=query,
-                subscriber=caller.subject or "",
-                topic=topic.id if topic is not None else "",
-                secret=new_secret(self._context.entropy),
-            )
-            if added is None:
-                raise Refused(Code.CONFLICT, f"{callback} is registered already with the same query.")
+        added = await registrations.register(
+            self._store,
+            caller,
+            self._context.entropy,
+            request.limits,
+            api=self._api.id,
+            callback=callback,
+            query=query,
+            topic=topic.id if topic is not None else "",
+        )
         location = (b"location", f"{self._context.endpoint}{request.path}/{added.id}".encode())
         return Response(201, msgspec.json.encode(_registration_body(added)), (CONTENT_TYPE, location))
 
@@ -169,9 +161,7 @@ class HubHandler:
         if event_id is not None and type(event_id) is not str:
             unknown.append(Violation("eventId", "must be a string", event_id))
         refuse(unknown)
-        async with self._store.transaction() as tx:
-            if not await subscriptions.resend(tx, subscription.id, event_id) and event_id is not None:
-                raise Refused(Code.NOT_FOUND, f"There is no dead letter {event_id[:300]!r}.")
+        await registrations.resend(self._store, subscription, event_id)
         return await self._current(202, subscription)
 
     async def resume(self, request: Request, _: str) -> Response:
@@ -197,11 +187,9 @@ class HubHandler:
         request.check_no_parameters()
         self._writer(request)
         subscription = await self._visible(request, request.parent_id or "")
-        overlap = timedelta(seconds=request.limits.webhook_secret_overlap_s)
-        until = rfc3339(self._context.clock.now() + overlap)
-        async with self._store.transaction() as tx:
-            secret = new_secret(self._context.entropy)
-            await subscriptions.exchange_secret(tx, subscription.id, secret, before_until=until)
+        await registrations.exchange_secret(
+            self._store, subscription, self._context.clock, self._context.entropy, request.limits
+        )
         return _secret_response(await self._visible(request, subscription.id))
 
     async def send_test(self, request: Request, _: str) -> Response:
@@ -257,11 +245,7 @@ class HubHandler:
     def _writer(self, request: Request) -> Caller:
         """The caller, who may register listeners and have events sent to them."""
         caller = self._subscriber(request)
-        if not caller.may_write:
-            raise Refused(
-                Code.FORBIDDEN,
-                "Only a token that may write, of a provider or an operator, registers listeners.",
-            )
+        registrations.check_writer(caller)
         return caller
 
     async def _topic(self, request: Request) -> Entity | None:
@@ -277,9 +261,7 @@ class HubHandler:
         """A registration at this API, or at one of its topics, that the caller may see."""
         caller = self._subscriber(request)
         subscription = await subscriptions.get(self._store, subscription_id)
-        if subscription is None or subscription.api != self._api.id:
-            raise _not_found(subscription_id)
-        if subscription.subscriber != caller.subject and OPERATOR not in caller.roles:
+        if not registrations.is_visible(subscription, self._api.id, caller):
             raise _not_found(subscription_id)
         return subscription
 
@@ -378,7 +360,7 @@ def _callback_and_query(
     if callback is None:
         violations.append(Violation("callback", "is required"))
     else:
-        problem = callback_problem(callback, allow_private_networks=allow_private_networks)
+        problem = registrations.callback_problem(callback, allow_private_networks=allow_private_networks)
         if problem is not None:
             violations.append(Violation("callback", problem, callback))
     refuse(violations)
