@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from hansa.core.clock import SystemClock
 from hansa.core.limits import Limits
 from hansa.core.members import Member
+from hansa.pubsub.bus import Bus
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import (
     ABCI_SOCKET,
@@ -31,7 +34,10 @@ from hansa.pubsub.engine import (
     write_home,
 )
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
+from hansa.pubsub.memory import MemoryLedger
 
+MakeBus = Callable[[], Bus]
+CLOCK = SystemClock()
 START_TIMEOUT_S = 30.0
 ENGINE_END_TIMEOUT_S = 1.0
 STATE = "state.db"
@@ -152,3 +158,21 @@ async def connected_bus(validator: Validator, publish_timeout_s: float = 20.0) -
         yield made
     finally:
         await made.close()
+
+
+@contextlib.contextmanager
+def buses_of(
+    backend: str, members: Sequence[Member], limits: Limits, folders: pytest.TempPathFactory
+) -> Iterator[MakeBus]:
+    """What makes handles on a ledger of these members: in memory, or of one validator with real processes."""
+    if backend == "memory":
+        ledger = MemoryLedger(members, CLOCK, limits)
+        yield ledger.bus
+        ledger.close()
+        return
+    validator = Validator(folders.mktemp("validator"), members)
+    try:
+        asyncio.run(validator.start())
+        yield lambda: CometBftBus(validator.rpc_socket, validator.state_file, CLOCK, limits)
+    finally:
+        validator.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -17,14 +17,11 @@ from hansa.core.events import EntityVersion, decode_event, encode_event, event_t
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
-from hansa.pubsub.cometbft import CometBftBus
-from hansa.pubsub.memory import MemoryLedger
-from tests.contract.leagues import Validator
+from tests.contract.leagues import MakeBus, buses_of
 from tests.contract.origins import Origin
 
 LIMITS = Limits()
 CLOCK = SystemClock()
-MakeBus = Callable[[], Bus]
 
 
 class League:
@@ -50,17 +47,8 @@ def league(backend: str) -> League:
 
 @pytest.fixture(scope="module")
 def make_bus(backend: str, league: League, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeBus]:
-    if backend == "memory":
-        ledger = MemoryLedger(league.members, CLOCK, LIMITS)
-        yield ledger.bus
-        ledger.close()
-        return
-    validator = Validator(tmp_path_factory.mktemp("validator"), league.members)
-    try:
-        asyncio.run(validator.start())
-        yield lambda: CometBftBus(validator.rpc_socket, validator.state_file, CLOCK, LIMITS)
-    finally:
-        validator.stop()
+    with buses_of(backend, league.members, LIMITS, tmp_path_factory) as make:
+        yield make
 
 
 @pytest.fixture

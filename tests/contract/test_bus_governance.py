@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 import pytest
@@ -19,16 +19,13 @@ from hansa.core.governance.statements import EndpointSet, KeyRotate
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import Bus, Governed
-from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.league.writing import base_of, expiry
 from hansa.pubsub.ledger.commitments.governance import LEAGUE
-from hansa.pubsub.memory import MemoryLedger
-from tests.contract.leagues import Validator
+from tests.contract.leagues import MakeBus, buses_of
 from tests.contract.origins import Origin
 
 LIMITS = Limits(publish_timeout_s=5.0)
 CLOCK = SystemClock()
-MakeBus = Callable[[], Bus]
 
 
 class Scene:
@@ -56,17 +53,8 @@ def scene() -> Scene:
 
 @pytest.fixture
 def make_bus(backend: str, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeBus]:
-    if backend == "memory":
-        ledger = MemoryLedger(scene.members, CLOCK, LIMITS)
-        yield ledger.bus
-        ledger.close()
-        return
-    validator = Validator(tmp_path_factory.mktemp("validator"), scene.members)
-    try:
-        asyncio.run(validator.start())
-        yield lambda: CometBftBus(validator.rpc_socket, validator.state_file, CLOCK, LIMITS)
-    finally:
-        validator.stop()
+    with buses_of(backend, scene.members, LIMITS, tmp_path_factory) as make:
+        yield make
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ async def mark(newcomer: RunningMember, *members: RunningMember) -> LeagueReport
     return report
 
 
+async def begun(made: League, command: Sequence[str]) -> tuple[League, RunningMember, list[str]]:
+    """Three of four that have some blocks, the one that is to begin late, and what was offered meanwhile."""
+    early, late = League(made.members[:3]), made[3]
+    for member in early.members:
+        await member.start(command=command)
+    for member in early.members:
+        await member.wait_until_ready()
+    offerings = []
+    while (await made[0].status())["height"] < 8:
+        offerings.append(await made[0].create_offering())
+        await early.wait_until_visible(f"{OFFERINGS}/{offerings[-1]}")
+    await mark(late, *early.members)
+    return early, late, offerings
+
+
 async def test_members_report_the_same_league(tmp_path: Path) -> None:
     async with league(tmp_path / "league", 3) as made:
         report = await report_of(made[0])
@@ -56,16 +72,7 @@ async def test_a_member_that_begins_late_follows_everything_and_votes(
 ) -> None:
     command = FREQUENT if begins_with == "a snapshot" else SERVE
     async with league(tmp_path / "league", 4, is_started=False) as made:
-        early, late = League(made.members[:3]), made[3]
-        for member in early.members:
-            await member.start(command=command)
-        for member in early.members:
-            await member.wait_until_ready()
-        offerings = []
-        while (await made[0].status())["height"] < 8:
-            offerings.append(await made[0].create_offering())
-            await early.wait_until_visible(f"{OFFERINGS}/{offerings[-1]}")
-        await mark(late, *early.members)
+        early, late, offerings = await begun(made, command)
         await late.start(command=command)
         await late.wait_until_ready()
         await made.wait_until_visible(f"{OFFERINGS}/{offerings[0]}", SYNC_TIMEOUT_S)
@@ -82,16 +89,7 @@ async def test_a_member_that_begins_late_follows_everything_and_votes(
 async def test_a_newcomer_that_is_killed_while_it_begins_goes_on(tmp_path: Path) -> None:
     """Killed when the state is restored, before the engine knows of it, and once more with the history."""
     async with league(tmp_path / "league", 4, is_started=False) as made:
-        early, late = League(made.members[:3]), made[3]
-        for member in early.members:
-            await member.start(command=FREQUENT)
-        for member in early.members:
-            await member.wait_until_ready()
-        offerings = []
-        while (await made[0].status())["height"] < 8:
-            offerings.append(await made[0].create_offering())
-            await early.wait_until_visible(f"{OFFERINGS}/{offerings[-1]}")
-        await mark(late, *early.members)
+        early, late, offerings = await begun(made, FREQUENT)
         for said in ("snapshot_restored", "Starting Node service"):
             before = late.log.read_text().count(said) if late.log.exists() else 0
             await late.start(command=FREQUENT)

@@ -23,11 +23,13 @@ class InProcessConnection(MarketplaceConnection):
     Args:
         url: What the client calls it.
         application: Answers.
+        token: Of the client.
     """
 
-    def __init__(self, url: str, application: Application) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, application: Application, token: str | None = None) -> None:
+        super().__init__(url, token)
         self._application = application
+        self._asgi = AsgiClient(application, {"authorization": f"Bearer {token}"} if token else {})
         self.is_reachable = True
         self.streams = 0
         """How many were opened."""
@@ -51,11 +53,12 @@ class InProcessConnection(MarketplaceConnection):
         timeout_s: float = 1.0,
     ) -> ClientResponse:
         """Carry out a request."""
-        del timeout_s, content_type
+        del timeout_s
         if not self.is_reachable:
             raise self.unreachable()
         target = f"{path}?{urlencode(list(parameters))}" if parameters else path
-        answer = await AsgiClient(self._application).request(method, target, body=body)
+        headers = {"content-type": content_type} if body is not None else {}
+        answer = await self._asgi.request(method, target, body=body, headers=headers)
         return ClientResponse(answer.status, answer.headers, answer.body)
 
     async def stream(

@@ -22,6 +22,7 @@ from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.rules.changes import touched_elements
@@ -82,6 +83,11 @@ class Governor:
             validator_key=validator_hex(self.validator),
         )
 
+    @property
+    def address(self) -> str:
+        """Of its validator."""
+        return validator_address(validator_hex(self.validator))
+
     def signer(self, key: SigningKey | None = None) -> GovernanceSigner:
         return GovernanceSigner(key or self.key, self.did, self.league, CLOCK)
 
@@ -132,6 +138,12 @@ class GovernedLeague:
             one.league = self.league
         self.time_ms = TIME_MS
         self._serial = 0
+
+    def registered(self, governor: Governor) -> Member:
+        """A member as the registry has it."""
+        member = self.state.member(governor.did)
+        assert member is not None
+        return member
 
     @property
     def state(self) -> SqliteState:

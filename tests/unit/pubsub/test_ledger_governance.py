@@ -16,7 +16,6 @@ from hansa.core.governance.proposals import PROPOSAL, proposal_hash, read_propos
 from hansa.core.governance.statements import EndpointSet, KeyRevoke, KeyRotate, Leave, NodesSet
 from hansa.core.keys import SigningKey
 from hansa.pubsub.bus import Misbehavior
-from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.rules.governance import refusals
 from hansa.pubsub.ledger.rules.governance.history import members_history
@@ -30,7 +29,7 @@ from hansa.pubsub.ledger.rules.governance.tables import (
 )
 from hansa.pubsub.ledger.rules.propose import encode_proposal
 from hansa.pubsub.ledger.rules.vote import encode_vote
-from tests.support.governed import PARAMS, TIME_MS, GovernedLeague, Governor, validator_hex
+from tests.support.governed import PARAMS, TIME_MS, GovernedLeague, Governor
 
 DAY_S = 86_400
 
@@ -38,16 +37,6 @@ DAY_S = 86_400
 @pytest.fixture
 def league() -> GovernedLeague:
     return GovernedLeague()
-
-
-def address(governor: Governor) -> str:
-    return validator_address(validator_hex(governor.validator))
-
-
-def member(league: GovernedLeague, governor: Governor) -> object:
-    found = league.state.member(governor.did)
-    assert found is not None
-    return found
 
 
 # -- proposals and votes -------------------------------------------------------------------------------------
@@ -112,7 +101,7 @@ def test_who_has_no_power_cannot_vote_and_who_lost_it_does_not_count(league: Gov
     lubeck, bergen, riga, bruges = league.governors
     name = league.propose(lubeck, ParamSet("heartbeat_s", 30))
     league.commit(bruges.vote(name), lubeck.vote(name))
-    league.commit(misbehavior=[Misbehavior(address(bruges), 1, "duplicate_vote")])
+    league.commit(misbehavior=[Misbehavior(bruges.address, 1, "duplicate_vote")])
     assert league.numbers(bruges.vote(name)) == [refusals.VOTER.number]
     league.commit(bergen.vote(name))
     assert league.outcome(name) == "open", "two of three are not more than two thirds"
@@ -126,7 +115,7 @@ def test_evidence_decides_what_has_enough_votes_of_those_who_are_left() -> None:
     name = league.propose(lubeck, ParamSet("heartbeat_s", 30))
     league.commit(lubeck.vote(name), bergen.vote(name), riga.vote(name))
     assert league.outcome(name) == "open"
-    league.commit(misbehavior=[Misbehavior(address(visby), 1, "duplicate_vote")])
+    league.commit(misbehavior=[Misbehavior(visby.address, 1, "duplicate_vote")])
     assert league.outcome(name) == "passed"
 
 
@@ -154,7 +143,7 @@ def test_nobody_voids_a_proposal_against_itself_by_a_statement(league: GovernedL
     for voter in (lubeck, bergen, riga):
         league.commit(voter.vote(name))
     assert league.outcome(name) == "passed"
-    assert address(bruges) not in powers(league.state)
+    assert bruges.address not in powers(league.state)
 
 
 @pytest.mark.parametrize("alter", ["more", "less", "old", "order"])
@@ -243,7 +232,7 @@ def test_a_candidate_is_admitted_with_power_by_vote(league: GovernedLeague) -> N
     admitted = league.state.member(visby.did)
     assert admitted is not None
     assert (admitted.power, admitted.prefixes, len(admitted.node_ids)) == (10, ("urn:visby:",), 1)
-    assert powers(league.state)[address(visby)] == 10
+    assert powers(league.state)[visby.address] == 10
     name = league.propose(visby, ParamSet("heartbeat_s", 30))
     assert league.numbers(visby.vote(name)) == [0]
 
@@ -344,7 +333,7 @@ def test_an_endpoint_is_one_members_for_ever_and_old_locations_stay(league: Gove
 def test_a_member_leaves_its_power_first_and_then_its_membership(league: GovernedLeague) -> None:
     bruges = league.governors[3]
     effects = league.commit(bruges.state(Leave()))
-    assert [(one.address, one.power) for one in effects.validators] == [(address(bruges), 0)]
+    assert [(one.address, one.power) for one in effects.validators] == [(bruges.address, 0)]
     left = league.state.member(bruges.did)
     assert left is not None
     assert left.status == "active"
@@ -394,7 +383,7 @@ def test_a_failing_change_undoes_the_others(league: GovernedLeague) -> None:
         league.commit(voter.vote(one))
     assert (league.outcome(two), league.outcome(one)) == ("passed", "failed")
     assert league.state.params.heartbeat_s == 60
-    assert powers(league.state)[address(bruges)] == 10
+    assert powers(league.state)[bruges.address] == 10
 
 
 def test_a_league_has_an_identity_of_its_own(league: GovernedLeague) -> None:

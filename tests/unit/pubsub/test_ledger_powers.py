@@ -13,14 +13,13 @@ from hansa.core.governance.changes import (
 )
 from hansa.core.governance.statements import Leave
 from hansa.pubsub.bus import Misbehavior
-from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.rules.governance import refusals
 from hansa.pubsub.ledger.rules.governance.powers import powers
 from hansa.pubsub.ledger.rules.governance.tables import (
     SUSPENSIONS,
 )
 from hansa.pubsub.ledger.rules.propose import encode_proposal
-from tests.support.governed import PARAMS, GovernedLeague, Governor, validator_hex
+from tests.support.governed import PARAMS, GovernedLeague
 
 DAY_S = 86_400
 
@@ -28,16 +27,6 @@ DAY_S = 86_400
 @pytest.fixture
 def league() -> GovernedLeague:
     return GovernedLeague()
-
-
-def address(governor: Governor) -> str:
-    return validator_address(validator_hex(governor.validator))
-
-
-def member(league: GovernedLeague, governor: Governor) -> object:
-    found = league.state.member(governor.did)
-    assert found is not None
-    return found
 
 
 # -- voting power --------------------------------------------------------------------------------------------
@@ -71,27 +60,27 @@ def test_with_four_validators_none_gets_more_than_a_third(league: GovernedLeague
 
 def test_who_lost_power_by_evidence_gets_it_back_with_another_key_alone(league: GovernedLeague) -> None:
     lubeck, _bergen, _riga, bruges = league.governors
-    league.commit(misbehavior=[Misbehavior(address(bruges), 1, "duplicate_vote")])
+    league.commit(misbehavior=[Misbehavior(bruges.address, 1, "duplicate_vote")])
     again = league.proposal(lubeck, ValidatorPower(bruges.did, 10))
     assert league.numbers(encode_proposal(again)) == [refusals.TAKEN.number]
     readmit = league.proposal(lubeck, MemberPut(bruges.candidacy(), 10))
     assert league.numbers(encode_proposal(readmit)) == [refusals.TAKEN.number]
-    punished = address(bruges)
+    punished = bruges.address
     bruges.validator = league.candidate("bruges-2").validator
     proof = bruges.possession(bruges.validator, "validator")
     assert league.decide(ValidatorPower(bruges.did, 10, proof)) == "passed"
-    assert powers(league.state)[address(bruges)] == 10
+    assert powers(league.state)[bruges.address] == 10
     assert punished not in powers(league.state)
 
 
 def test_another_key_does_not_save_who_misbehaved_with_the_earlier_one(league: GovernedLeague) -> None:
     bruges = league.governors[3]
-    earlier = address(bruges)
+    earlier = bruges.address
     bruges.validator = league.candidate("bruges-2").validator
     proof = bruges.possession(bruges.validator, "validator")
     assert league.decide(ValidatorPower(bruges.did, 10, proof)) == "passed"
     league.commit(misbehavior=[Misbehavior(earlier, 1, "duplicate_vote")])
-    assert address(bruges) not in powers(league.state)
+    assert bruges.address not in powers(league.state)
 
 
 # -- suspension ----------------------------------------------------------------------------------------------
