@@ -32,12 +32,12 @@ from typing import Final
 import msgspec
 import structlog
 
-from hansa.core.backoff import Retry
 from hansa.core.clock import Clock
 from hansa.core.errors import Code
 from hansa.core.events import LifecycleEvent
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.core.retry import Retry
 from hansa.pubsub.bus import Bus, CommittedEvent, EventPage
 from hansa.replication.backlog import Backlog, retrieval_of
 from hansa.replication.continuity.binding import is_continued, record_followed

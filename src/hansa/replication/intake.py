@@ -41,7 +41,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 import structlog
 
-from hansa.core.backoff import Retry, backoff_s
+from hansa.core.backoff import backoff_s
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock
 from hansa.core.entity_form import form_violation, size_violation
@@ -49,6 +49,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, entity_key, is_bound_form, is_bound_to
 from hansa.core.limits import Limits
 from hansa.core.members import prefix_owner
+from hansa.core.retry import Retry
 from hansa.core.thread_work import SMALL_MAX_BYTES
 from hansa.pubsub.bus import Bus
 from hansa.replication.claims import RACE_MAX_S, earlier_claim, first_claims

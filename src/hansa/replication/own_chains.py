@@ -13,7 +13,7 @@ from functools import partial
 
 import structlog
 
-from hansa.core.backoff import Retry
+from hansa.core.retry import Retry
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
 from hansa.replication.own_claims import OwnClaims

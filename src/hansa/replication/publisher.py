@@ -55,13 +55,14 @@ from typing import Final
 import msgspec
 import structlog
 
-from hansa.core.backoff import Backoff, Retry
+from hansa.core.backoff import Backoff
 from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy, is_bound_form
 from hansa.core.limits import Limits
+from hansa.core.retry import Retry
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
 from hansa.replication.announcement import Announcer

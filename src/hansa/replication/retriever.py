@@ -48,13 +48,14 @@ from typing import Final
 import msgspec
 import structlog
 
-from hansa.core.backoff import Retry, backoff_s
+from hansa.core.backoff import backoff_s
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpClient, RequestSigner
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.members import Member
+from hansa.core.retry import Retry
 from hansa.pubsub.bus import Bus
 from hansa.replication.backlog import Backlog
 from hansa.replication.exchange import OriginClient

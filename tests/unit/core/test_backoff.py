@@ -9,9 +9,10 @@ import structlog.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.core.backoff import DOUBLINGS_MAX, Backoff, Retry, backoff_s
+from hansa.core.backoff import DOUBLINGS_MAX, Backoff, backoff_s
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.retry import Retry
 
 failures = st.integers(1, 10_000)
 seconds = st.floats(0.001, 1000)

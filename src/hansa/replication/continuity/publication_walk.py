@@ -22,10 +22,10 @@ from typing import Final
 
 import structlog
 
-from hansa.core.backoff import Retry
 from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.core.retry import Retry
 from hansa.core.signal import Signal
 from hansa.store import Entity, EntityDraft, Store
 from hansa.store.tables import facts, publications

@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
-from hansa.core.backoff import Retry
 from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy, entity_key, is_entity_key
 from hansa.core.limits import Limits
+from hansa.core.retry import Retry
 from hansa.replication.backlog import Backlog
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
