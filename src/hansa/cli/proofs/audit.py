@@ -63,8 +63,8 @@ def run_audit(
     audit = _Audit(urls[0], Auditor(trusted, tree), trusted)
     asyncio.run(audit.run())
     testimonies = asyncio.run(_testimonies(urls[1:], audit))
-    if remembered is not None and audit.last is not None:
-        write_file(remembered, _remembered(audit))
+    if remembered is not None and audit.auditor.compared is not None:
+        write_file(remembered, _remembered(*audit.auditor.compared))
     _report(audit, begun, testimonies, output)
     if any(one.says in {"fork", "another block"} for one in testimonies):
         raise Refused(Code.PROOF_INVALID, "A member has another block than the one that was audited.")
@@ -92,7 +92,7 @@ class _Audit:
         self._begin = trusted
         self._begin_events = auditor.tree.size
         self.last: LightBlock | None = None
-        """The last light block of which everything was compared."""
+        """The last light block that was verified."""
         self.samples = 0
 
     async def run(self) -> None:
@@ -185,12 +185,10 @@ class _Remembered(msgspec.Struct, frozen=True):
     content: str
 
 
-def _remembered(audit: _Audit) -> bytes:
-    assert audit.last is not None, "there is something to remember"
-    tree = audit.auditor.tree
+def _remembered(block: LightBlock, tree: Frontier) -> bytes:
     peaks = {"peaks": tuple(map(encoded, tree.peaks))} if tree.peaks else {}
-    content = REMEMBERED.write({"block": light_block_fields(audit.last), "size": tree.size, **peaks})
-    return msgspec.json.encode(_Remembered(audit.last.header.chain_id, content.decode()))
+    content = REMEMBERED.write({"block": light_block_fields(block), "size": tree.size, **peaks})
+    return msgspec.json.encode(_Remembered(block.header.chain_id, content.decode()))
 
 
 def _read_remembered(path: Path, chain_id: str) -> tuple[Trusted, Frontier]:

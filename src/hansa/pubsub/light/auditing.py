@@ -10,6 +10,7 @@ the trusted light block) is where the next one goes on.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from typing import Final
 
 import msgspec
@@ -86,9 +87,13 @@ class Auditor:
         self._peaks = list(tree.peaks)
         self._leaves = bytearray()
         """That are not part of the tree yet."""
-        self._signed: dict[int, bytes] = {}
-        """Application hash by the height of its state, of verified headers."""
+        self._signing: deque[LightBlock] = deque()
+        """Verified, and not passed by a checkpoint yet."""
         self._checkpoints = self._unsigned = self._blocks = 0
+        self.compared: tuple[LightBlock, Frontier] | None = None
+        """The last state that was compared: the light block that signs it, and its events. A later audit may
+        go on from there, but not from `trusted` and `tree`: light blocks may lag behind checkpoints.
+        """
 
     @property
     def tree(self) -> Frontier:
@@ -122,7 +127,7 @@ class Auditor:
             Refused: `Code.PROOF_INVALID`: it does not.
         """
         self.trusted = verified(self.trusted, block)
-        self._signed[block.height - 1] = block.header.app_hash
+        self._signing.append(block)
         self._blocks += 1
 
     def check(self, checkpoint: Checkpoint) -> None:
@@ -137,16 +142,24 @@ class Auditor:
         count = len(SECTIONS.get(checkpoint.ruleset, ()))
         leaf = leaf_hash(b"events\x00" + counted(self._size, self.tree.root()))
         app_hash = root_of_path(leaf, 1, count, checkpoint.path) if count else None
-        signed = self._signed.pop(checkpoint.height, None)
-        if signed is None:
+        signing = self._block_after(checkpoint.height)
+        if signing is None:
             self._unsigned += 1
-        elif signed != app_hash:
+        elif signing.header.app_hash != app_hash:
             raise _wrong(
                 f"the events up to position {self._size} are not those that the validators signed after block "
                 f"{checkpoint.height}: something was removed, reordered or rewritten"
             )
         else:
             self._checkpoints += 1
+            self.compared = signing, self.tree
+
+    def _block_after(self, height: int) -> LightBlock | None:
+        """The block that signs the state of a height; those before it are dropped."""
+        while self._signing and self._signing[0].height <= height + 1:
+            if (block := self._signing.popleft()).height == height + 1:
+                return block
+        return None
 
     def _grow(self, size: int) -> None:
         """Append leaves to the tree; as `Frontier.append` does, in place."""

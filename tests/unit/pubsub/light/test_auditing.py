@@ -11,6 +11,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.merkle import Frontier
 from hansa.pubsub.light.auditing import AuditFigures, Auditor, Checkpoint
 from hansa.pubsub.light.chain.blocks import LightBlock
+from hansa.pubsub.light.chain.verifying import trusted_block
 from tests.support.light_chain import Signer, digest, light_block
 from tests.support.proved_league import ProvedLeague
 
@@ -96,6 +97,29 @@ async def test_states_without_a_header_are_counted_as_not_compared() -> None:
     leaves, blocks, checkpoints = await parts(league)
     figures = audited(league, leaves, blocks[:1] + blocks[3:], checkpoints)
     assert (figures.checkpoints, figures.unsigned) == (2, 2)
+
+
+async def test_an_audit_of_a_member_whose_headers_lag_is_continued_from_the_last_signed_state() -> None:
+    league = league_of(5)
+    leaves, blocks, checkpoints = await parts(league)
+    lagging = [block for block in blocks if block.height <= checkpoints[2].height + 1]
+    first = Auditor(league.trusted, Frontier())
+    first.add_leaves(leaves)
+    for block in lagging:
+        first.add_block(block)
+    for checkpoint in checkpoints:
+        first.check(checkpoint)
+    assert first.figures.unsigned == 2
+    assert first.compared is not None
+    signing, events = first.compared
+    assert (signing.height, events.size) == (checkpoints[2].height + 1, checkpoints[2].events)
+    second = Auditor(trusted_block(signing), events)
+    second.add_leaves(leaves[32 * events.size :])
+    for block in blocks[len(lagging) :]:
+        second.add_block(block)
+    for checkpoint in checkpoints[3:]:
+        second.check(checkpoint)
+    assert second.figures == AuditFigures(len(leaves) // 32, 2, 0, len(blocks) - len(lagging))
 
 
 async def test_a_later_audit_goes_on_from_what_the_earlier_one_has_seen() -> None:
