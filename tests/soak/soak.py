@@ -77,10 +77,12 @@ SAMPLE_PAUSE_S: Final = 1.0
 LAG_PAUSE_S: Final = 0.05
 RECOVERY_TIMEOUT_S: Final = 60.0
 REPLAY_SPEED: Final = 4.0
-"""A restored member executes all blocks anew, at so many times the speed at which the league made them."""
+"""A restored member, or a new engine, executes all blocks anew, at so many times the speed at which the league
+made them."""
 CATCH_UP_TIMEOUT_S: Final = 120.0
 SIGNING_TIMEOUT_S: Final = 120.0
 CONVICTION_TIMEOUT_S: Final = 90.0
+"""From the moment when the double has all blocks."""
 SETTLED_AFTER_S: Final = 5.0
 """After it is ready again, a member publishes what has piled up."""
 AFTER_ACTS_S: Final = 15.0
@@ -293,8 +295,9 @@ class Soak:
             if act.kind == "double":
                 engine = double(self.folder / "double", member, self._node_key, self.honest.members)
                 await stack.enter_async_context(engine)
+                timeout_s = CONVICTION_TIMEOUT_S + self.duration_s / REPLAY_SPEED
                 await wait_until(
-                    self._is_convicted, "the double is convicted", CONVICTION_TIMEOUT_S, self.honest.members
+                    self._is_convicted, "the double is convicted", timeout_s, self.honest.members
                 )
                 self.done.append(str(act))
                 continue
