@@ -7,7 +7,7 @@
 
 An algorithm is known by all bytes of its identifier, parameters included. Keys and signatures are checked
 here, with whole numbers, before `cryptography` computes with them: no version of it is asked for an opinion
-about a key or about the form of a signature.
+about a key or about the form of a signature. RSA is computed here as a whole (`hansa.core.certificates.rsa`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Final, Literal
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from hansa.core.certificates import rsa
 from hansa.core.certificates.der import (
     INTEGER,
     NULL,
@@ -40,7 +41,6 @@ from hansa.core.curve_points import (
 )
 from hansa.core.errors import Refused
 
-RSA_EXPONENT: Final = 65_537
 RSA_BITS_MIN: Final = 2048
 RSA_BITS_MAX: Final = 4096
 
@@ -162,7 +162,7 @@ def _rsa_key(bits: bytes) -> CertifiedKey:
     numbers.end()
     if not RSA_BITS_MIN <= modulus.bit_length() <= RSA_BITS_MAX or modulus % 2 == 0:
         raise malformed(f"its RSA key has {modulus.bit_length()} bits, or an even modulus")
-    if exponent != RSA_EXPONENT:
+    if exponent != rsa.EXPONENT:
         raise malformed("the exponent of its RSA key is not 65537")
     return CertifiedKey("RSA", modulus.to_bytes((modulus.bit_length() + 7) // 8))
 
@@ -205,11 +205,6 @@ def _verify_ed25519(key: CertifiedKey, signed: bytes, signature: bytes) -> None:
 
 
 def _verify_rsa(key: CertifiedKey, algorithm: SignatureAlgorithm, signed: bytes, signature: bytes) -> None:
-    if len(signature) != len(key.raw) or signature >= key.raw:
+    is_right = rsa.is_pss_signature if algorithm.kind == "PSS" else rsa.is_pkcs1_signature
+    if not is_right(key.raw, algorithm.hash, signed, signature):
         raise InvalidSignature
-    hash_algorithm = _HASHES[algorithm.hash]()
-    scheme: padding.AsymmetricPadding = padding.PKCS1v15()
-    if algorithm.kind == "PSS":
-        scheme = padding.PSS(padding.MGF1(hash_algorithm), hash_algorithm.digest_size)
-    public = rsa.RSAPublicNumbers(RSA_EXPONENT, int.from_bytes(key.raw)).public_key()
-    public.verify(signature, signed, scheme, hash_algorithm)
