@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 # fmt: off
 SECTIONS = {"hansa-ledger/3": 8, "hansa-ledger/4": 22}
+Keys = dict[str, Any]
 CANONICAL: dict[str, Any] = {"sort_keys": True, "separators": (",", ":"), "ensure_ascii": False}
-PLACES = {"events": 1, "claims": 2}
+PLACES = {"events": 1, "claims": 2, "history": 10}
+CURVE = ec.SECP256R1()
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError)
 
 class Wrong(Exception):
@@ -57,9 +59,7 @@ def climb(start: bytes, index: int, size: int, path: list[bytes]) -> bytes:
     need(last == 0, "a path that is too short")
     return current
 def unbase64(text: Any, *sizes: int) -> bytes:
-    need(
-        isinstance(text, str) and re.fullmatch("[A-Za-z0-9_-]*", text, re.ASCII), "text that is no base64url"
-    )
+    need(isinstance(text, str) and re.fullmatch("[A-Za-z0-9_-]*", text, re.ASCII), "no base64url")
     need(len(text) % 4 != 1, "base64url of no whole byte")
     raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     need(base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == text, "base64url with loose bits")
@@ -71,9 +71,7 @@ def whole(value: Any, least: int = 0, most: int = 2**53 - 1) -> int:
 def fields(value: Any, required: str, optional: str = "") -> dict[str, Any]:
     need(isinstance(value, dict), "a part that is no object")
     names, known = set(value), set(required.split())
-    need(
-        known <= names <= known | set(optional.split()), f"unknown or missing fields: {sorted(names ^ known)}"
-    )
+    need(known <= names <= known | set(optional.split()), f"unknown or missing: {sorted(names ^ known)}")
     return dict(value)
 
 # -- the engine's encoding ---------------------------------------------------------------------------------------
@@ -131,9 +129,7 @@ class LightBlock:
         self.next_validators_hash = h["next_validators_hash"]
         leaves = [
             field(1, whole(version["block"])) + field(2, whole(version["app"])),
-            field(1, chain_id.encode()),
-            field(1, self.height),
-            time,
+            *(field(1, chain_id.encode()), field(1, self.height), time),
             block_id(unbase64(last["hash"], 0, 32), last["parts"]),
             *(field(1, h[name]) for name in ("last_commit_hash", "data_hash", "validators_hash")),
             *(field(1, h[name]) for name in ("next_validators_hash", "consensus_hash", "app_hash")),
@@ -178,47 +174,60 @@ def follow(blocks: list[LightBlock], genesis: dict[str, Any]) -> None:
         if block.height == height + 1:
             need(block.validators_hash == next_hash, "validators that were not announced")
         else:
-            need(
-                block.has_more_than(Fraction(1, 3), keys, powers), "too few of the trusted validators signed"
-            )
+            need(block.has_more_than(Fraction(1, 3), keys, powers), "too few trusted validators signed")
         keys, powers, height, time = block.keys, block.powers, block.height, block.time
         next_hash = block.next_validators_hash
 
 # -- the ledger --------------------------------------------------------------------------------------------------
 def check_section(receipt: dict[str, Any], name: str, content: bytes, app_hash: bytes) -> None:
-    count = SECTIONS.get(receipt["ruleset"], 0)
     path = [unbase64(one, 32) for one in receipt["state"].get(name, [])]
-    need(
-        climb(leaf(name.encode() + b"\x00" + content), PLACES[name], count, path) == app_hash, f"other {name}"
-    )
+    root = climb(leaf(name.encode() + b"\x00" + content), PLACES[name], SECTIONS[receipt["ruleset"]], path)
+    need(root == app_hash, f"other {name}")
     if name == "events":
         need(path[0] == leaf(b"ruleset\x00" + receipt["ruleset"].encode()), "other rules")
-def check_signature(jws: str, keys: dict[str, dict[str, str]], used: set[str]) -> dict[str, Any]:
+def check_history(receipt: dict[str, Any], app_hash: bytes) -> dict[str, Any]:
+    """The records of members' keys and endpoints that are shown, by key."""
+    part = fields(receipt["history"], "records size", "path")
+    rows = [fields(one, "index key record") for one in part["records"]]
+    need(rows and part.get("path", True), "an empty list that is not left out")
+    shown = [(whole(row["index"]), row["key"]) for row in rows]
+    need(all(list(one) == sorted(set(one)) for one in zip(*shown, strict=True)), "records in a wrong order")
+    leaves = {row["index"]: leaf(row["key"].encode() + b"\x00" + unbase64(row["record"])) for row in rows}
+    rest, size = [unbase64(one, 32) for one in part.get("path", [])], whole(part["size"], 1)
+    def subtree(first: int, end: int) -> bytes:
+        if not any(first <= at < end for at in leaves):
+            return rest.pop(0)
+        middle = first + (1 << (end - first - 1).bit_length() - 1) if end - first > 1 else end
+        return leaves[first] if middle == end else node(subtree(first, middle), subtree(middle, end))
+    check_section(receipt, "history", size.to_bytes(8) + subtree(0, size), app_hash)
+    need(not rest and all(at < size for at in leaves), "hashes that belong to nothing")
+    return {row["key"]: json.loads(unbase64(row["record"])) for row in rows}
+def check_signature(jws: str, position: int, keys: Keys, history: Keys | None, used: set[str]) -> Keys:
     """The payload of a batch; its signature is verified when the key is there."""
     parts = jws.split(".")
     need(len(parts) == 3, "a JWS without three parts")
-    header, signature = json.loads(unbase64(parts[0])), unbase64(parts[2], 64)
-    key = keys.get(header["kid"])
+    header, payload, signature = *(json.loads(unbase64(part)) for part in parts[:2]), unbase64(parts[2], 64)
+    key, name = keys.get(header["kid"]), header["kid"]
+    if history is not None:
+        name = f"key/{payload['issuer']}/{name}"
+        key, record = history[name]["jwk"], history[name]
+        until = record.get("until", 0) if record.get("retired") else position
+        need(record["since"] <= position <= until, "a key that was not valid then")
     if key is not None:
-        used.add(header["kid"])
+        used.add(name)
         signed, x = f"{parts[0]}.{parts[1]}".encode(), unbase64(key["x"], 32)
         try:
             if key["kty"] == "OKP" and header["alg"] == "Ed25519":
                 ed25519.Ed25519PublicKey.from_public_bytes(x).verify(signature, signed)
             else:
                 need(header["alg"] == "ES256", "a signature of another algorithm")
-                numbers = ec.EllipticCurvePublicNumbers(
-                    int.from_bytes(x), int.from_bytes(unbase64(key["y"], 32)), ec.SECP256R1()
-                )
-                pair = utils.encode_dss_signature(
-                    int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
-                )
-                numbers.public_key().verify(pair, signed, ec.ECDSA(hashes.SHA256()))
+                point = ec.EllipticCurvePublicKey.from_encoded_point(CURVE, b"\x04" + x + unbase64(key["y"], 32))
+                r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
+                point.verify(utils.encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
         except InvalidSignature:
             raise Wrong("an issuer's signature that is wrong") from None
-    payload: dict[str, Any] = json.loads(unbase64(parts[1]))
-    return payload
-def check_events(receipt: dict[str, Any], app_hash: bytes) -> list[dict[str, Any]]:
+    return dict(payload)
+def check_events(receipt: Keys, app_hash: bytes, history: Keys | None) -> list[dict[str, Any]]:
     size, keys, used, before = whole(receipt["size"], 1), {}, set[str](), 0
     for part in receipt.get("keys", []):
         key = fields(part, "crv kid kty x", "y")
@@ -236,19 +245,16 @@ def check_events(receipt: dict[str, Any], app_hash: bytes) -> list[dict[str, Any
         path = [unbase64(one, 32) for one in row.get("path", [])]
         root = climb(leaf(record + sha256(batch["jws"].encode())), row["position"] - 1, size, path)
         check_section(receipt, "events", size.to_bytes(8) + root, app_hash)
-        payload = check_signature(batch["jws"], keys, used)
+        payload = check_signature(batch["jws"], before, keys, history, used)
         content = json.dumps(row["content"], **CANONICAL).encode()
         path = [unbase64(one, 32) for one in batch.get("path", [])]
         need(climb(leaf(content), index, payload["count"], path).hex() == payload["root"], "another event")
-    need(used == set(keys), "a key that nothing needs")
+    need(used == set(keys if history is None else history), "a key that nothing needs")
     return list(receipt["events"])
 def check_claims(receipt: dict[str, Any], app_hash: bytes) -> list[bytes]:
     """The records of all claims on the key: key, issuer, first, last, version, hashlink, is deleted."""
     claims = fields(receipt["claims"], "key path", "bucket")
-    need(
-        isinstance(claims["key"], str) and re.fullmatch("[0-9a-f]{64}", claims["key"], re.ASCII),
-        "a wrong key",
-    )
+    need(re.fullmatch("[0-9a-f]{64}", claims["key"], re.ASCII), "a wrong key")
     need(claims.get("bucket") != "", "an empty bucket that is not left out")
     key, bucket = bytes.fromhex(claims["key"]), unbase64(claims.get("bucket", ""))
     records = [bucket[at : at + 121] for at in range(0, len(bucket), 121)]
@@ -261,24 +267,24 @@ def verify(raw: bytes, genesis: dict[str, Any]) -> list[dict[str, Any]]:
     """The events that a receipt proves. Raises `Wrong`."""
     try:
         receipt = json.loads(raw.decode())
-        again = json.dumps(receipt, **CANONICAL)
-        need(again.encode() == raw, "not in its one form")
-        optional = "claims events keys size steps"
+        need(json.dumps(receipt, **CANONICAL).encode() == raw, "not in its one form")
+        optional = "claims events history keys size steps"
         fields(receipt, "block chain_id digest format ruleset state", optional)
-        rest = json.dumps({name: receipt[name] for name in sorted(receipt) if name != "digest"}, **CANONICAL)
+        rest = json.dumps({name: receipt[name] for name in receipt if name != "digest"}, **CANONICAL)
         need(unbase64(receipt["digest"], 32) == sha256(rest.encode()), "damaged")
         need(receipt["format"] == "hansa-receipt/1", "another format")
         need(receipt["chain_id"] == genesis["chain_id"], "another league")
         need(all(receipt.get(name, True) for name in optional.split()), "an empty list that is not left out")
-        events, claims = "events" in receipt, "claims" in receipt
+        events, claims, shown = (name in receipt for name in ("events", "claims", "history"))
         need(events or claims, "it proves nothing")
         need(events == ("size" in receipt) and (events or "keys" not in receipt), "parts of no event")
+        remembers = SECTIONS[receipt["ruleset"]] > 8  # whether members change, and their keys are remembered
+        need(shown == (events and remembers) and not (shown and "keys" in receipt), "keys that are not proved")
         need(set(receipt["state"]) == {name for name in PLACES if name in receipt}, "paths of nothing")
-        blocks = [
-            LightBlock(one, receipt["chain_id"]) for one in [*receipt.get("steps", []), receipt["block"]]
-        ]
+        blocks = [LightBlock(one, receipt["chain_id"]) for one in [*receipt.get("steps", []), receipt["block"]]]
         follow(blocks, genesis)
-        rows = check_events(receipt, blocks[-1].app_hash) if events else []
+        history = check_history(receipt, blocks[-1].app_hash) if shown else None
+        rows = check_events(receipt, blocks[-1].app_hash, history) if events else []
         records = check_claims(receipt, blocks[-1].app_hash) if claims else []
         for row in rows if claims else []:
             issuer = sha256(json.loads(unbase64(row["batch"]["jws"].split(".")[1]))["issuer"].encode())

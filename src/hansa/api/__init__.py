@@ -18,7 +18,7 @@
     GET  /league/v1/history/{number}      a segment of all events                anybody
     GET  /league/v1/ledger/leaves, …/checkpoints
                                           what an audit reads                    anybody
-    GET  /league/v1/entities/{id}/receipt, …/history
+    GET  /league/v1/entities/{id}/receipt, …/history; GET /league/v1/members/{did}/history
                                           proofs that hold without this member   anybody
     GET  /league/v1/light/{method}, …/blocks; POST /league/v1/light
                                           what light clients need of the engine  anybody
@@ -154,6 +154,7 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/events", events.page, methods=["GET"]),
         Route("/league/v1/events/stream", events.stream, methods=["GET"]),
         Route("/league/v1/members", members.list, methods=["GET"]),
+        Route("/league/v1/members/{did}/history", receipts.member, methods=["GET"]),
         Route("/league/v1/proposals", proposals.list, methods=["GET"]),
         Route("/league/v1/proposals/{name}", proposals.one, methods=["GET"]),
         Route("/league/v1/ledger", ledger.get, methods=["GET"]),

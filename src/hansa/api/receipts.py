@@ -1,9 +1,12 @@
-"""`/league/v1/entities/{id}/receipt` and `…/history`: proofs that hold without this marketplace.
+"""Receipts: proofs that hold without this marketplace.
+
+At `/league/v1/entities/{id}/receipt` and `…/history`, and at `/league/v1/members/{did}/history`:
 
     …/receipt?latest=true   the last event of an entity (by identifier or ledger key), or an event by its id;
                             with `latest`, that there is no later version
     …/receipt?absent=true   what the ledger has of a ledger key: nothing, or the latest versions
     …/history?after=N       all events of an entity, the first hundred after version N, and its last version
+    members/…/history       the keys and endpoints that a member has and had, at which positions
 
 `from` is the height of a light block that the verifier knows, from which the trust steps begin; by default
 they begin with the genesis. `hansa.pubsub.light.receipts` says what is in a receipt and how it is verified.
@@ -34,6 +37,9 @@ class ReceiptReads(Protocol):
     async def of_absence(self, key: str, known_height: int = 0) -> bytes:
         """See `ReceiptMaker.of_absence`."""
 
+    async def of_member(self, did: str, known_height: int = 0) -> bytes:
+        """See `ReceiptMaker.of_member`."""
+
 
 class NoReceipts:
     """Of a member whose bus has no engine."""
@@ -49,6 +55,10 @@ class NoReceipts:
     async def of_absence(self, key: str, known_height: int = 0) -> bytes:
         """None."""
         raise _none(key, known_height)
+
+    async def of_member(self, did: str, known_height: int = 0) -> bytes:
+        """None."""
+        raise _none(did, known_height)
 
 
 def _none(*_: object) -> Unavailable:
@@ -80,6 +90,11 @@ class ReceiptsApi:
         after = whole_number("after", parameters.text("after"), 0, 0, POSITION_MAX)
         name = request.path_params["id"]
         return _receipt(await self._receipts.of_history(name, after, _height(parameters)))
+
+    async def member(self, request: Request) -> Response:
+        """`GET /league/v1/members/{did}/history`."""
+        parameters = Parameters(request, {"from"}, self._limits)
+        return _receipt(await self._receipts.of_member(request.path_params["did"], _height(parameters)))
 
 
 def _height(parameters: Parameters) -> int:

@@ -21,6 +21,7 @@ from hansa.cli.client import Client
 from hansa.cli.durations import seconds_of
 from hansa.cli.options import at_least
 from hansa.cli.output import Output
+from hansa.cli.proofs.keys import proved_keys
 from hansa.client.ledger_query import ENTITY_PARAMETERS, LedgerQuery
 from hansa.client.source import EventSource
 from hansa.client.verification import EventVerifier
@@ -53,9 +54,9 @@ def run_events(
     is_followed: bool,
     output: Output,
     clock: Clock,
-    verifier: EventVerifier | None = None,
+    genesis: bytes | None = None,
 ) -> None:
-    """Write events, after verifying each when there is a verifier; Ctrl-C is the regular end of following.
+    """Write events, after verifying each when there is a genesis; Ctrl-C is the regular end of following.
 
     Raises:
         HansaError: when the marketplace cannot be reached or refuses, or an option is invalid.
@@ -73,12 +74,13 @@ def run_events(
     async def run() -> None:
         async with Client(url, connections_max=2) as client:
             reader = EventReader(client, clock, output)
+            verifier = None if genesis is None else EventVerifier(proved_keys(client, genesis))
             resolved = await reader.resolve(selection)
             lines = EventLines(reader.names, output.width)
             count = 0
             async for event in reader.follow(resolved) if is_followed else reader.pages(resolved):
                 if verifier is not None:
-                    verifier.verify(event)
+                    await verifier.verify(event)
                 if output.as_json:
                     output.document(event, is_indented=False)
                 else:
@@ -308,7 +310,7 @@ class EventReader:
         self._output.message(f"{error.message} Trying again.")
 
 
-def _as_it_is(event: Event) -> Event:
+async def _as_it_is(event: Event) -> Event:
     return event
 
 

@@ -10,6 +10,7 @@ It needs nothing of a marketplace but its address, and can be installed without 
     connection     HTTP to one marketplace
     ledger_query   which events
     verification   that their issuers signed them
+    registered_keys with which keys, as marketplaces report it
     league         the client
     blocking       the same for callers without an event loop
 """
@@ -19,6 +20,14 @@ from __future__ import annotations
 from hansa.client.blocking import BlockingLeagueClient
 from hansa.client.league import LeagueClient, LeagueEvent
 from hansa.client.ledger_query import LedgerQuery
-from hansa.client.verification import EventVerifier
+from hansa.client.verification import EventVerifier, KeySource, MemberKeys
 
-__all__ = ["BlockingLeagueClient", "EventVerifier", "LeagueClient", "LeagueEvent", "LedgerQuery"]
+__all__ = [
+    "BlockingLeagueClient",
+    "EventVerifier",
+    "KeySource",
+    "LeagueClient",
+    "LeagueEvent",
+    "LedgerQuery",
+    "MemberKeys",
+]

@@ -9,6 +9,7 @@ from typing import Final, Self, TypeVar
 
 from hansa.client.league import Connect, LeagueClient, LeagueEvent
 from hansa.client.ledger_query import LedgerQuery
+from hansa.client.verification import KeySource
 from hansa.core.clock import Clock
 from hansa.core.members import Member
 
@@ -25,11 +26,12 @@ class BlockingLeagueClient:
         urls: Sequence[str],
         members: Sequence[Member] | None = None,
         *,
+        keys: KeySource | None = None,
         token: str | None = None,
         clock: Clock | None = None,
         connect: Connect | None = None,
     ) -> None:
-        self._client = LeagueClient(urls, members, token=token, clock=clock, connect=connect)
+        self._client = LeagueClient(urls, members, keys=keys, token=token, clock=clock, connect=connect)
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Self:

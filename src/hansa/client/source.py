@@ -13,7 +13,7 @@ once, however often the stream is opened.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -34,7 +34,7 @@ BACKOFF_MAX_S: Final = 15.0
 T = TypeVar("T")
 Document = dict[str, Any]
 """An event as a marketplace returned it."""
-Check = Callable[[Document], T]
+Check = Callable[[Document], Awaitable[T]]
 """Makes of a document what the caller gets; raises `Refused` when it cannot be used."""
 
 
@@ -109,7 +109,7 @@ class EventSource:
             page = await self.get(EVENTS, [("after", str(after)), ("limit", str(size)), *selected])
             rows, scanned_to, last = _page(page, self.connection)
             for row in rows:
-                yield check(row)
+                yield await check(row)
                 count += 1
             if scanned_to <= after or scanned_to >= last:
                 return
@@ -146,7 +146,7 @@ class EventSource:
                         document = _decoded(message.data)
                         reached = int(message.id) if message.id.isascii() and message.id.isdigit() else after
                         if document is not None and _position(document, reached) > after:
-                            yield check(document)
+                            yield await check(document)
                         after = max(after, reached)
             except HansaError as error:
                 failures += 1

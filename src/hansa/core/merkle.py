@@ -7,7 +7,9 @@ appending to a log of any length and taking its root cost O(log n).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -95,6 +97,53 @@ def root_of_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> b
         position >>= 1
         last >>= 1
     return current if last == 0 else None
+
+
+def subset_proof(leaves: Sequence[bytes], indexes: Sequence[int]) -> tuple[bytes, ...]:
+    """What shows, with some leaves and their places, that a tree has them: the roots of the rest, in order.
+
+    Args:
+        leaves: All leaf hashes.
+        indexes: Of the leaves that are shown, ascending.
+    """
+    assert all(one < other for one, other in pairwise(indexes)), "ascending, and none twice"
+    assert not indexes or 0 <= indexes[0] <= indexes[-1] < len(leaves), "no such leaf"
+
+    def rest(first: int, end: int, shown: Sequence[int]) -> tuple[bytes, ...]:
+        if not shown:
+            return (root(leaves[first:end]),)
+        if end - first == 1:
+            return ()
+        middle = first + _split(end - first)
+        cut = bisect_left(shown, middle)
+        return (*rest(first, middle, shown[:cut]), *rest(middle, end, shown[cut:]))
+
+    return rest(0, len(leaves), indexes) if leaves else ()
+
+
+def root_of_subset(leaves: Mapping[int, bytes], size: int, proof: Sequence[bytes]) -> bytes | None:
+    """The root of a tree of `size` leaves that has these at their places; None when the proof is of none."""
+    if size == 0:
+        return EMPTY_ROOT if not leaves and not proof else None
+    indexes, others = sorted(leaves), iter(proof)
+    if indexes and not 0 <= indexes[0] <= indexes[-1] < size:
+        return None
+
+    def part(first: int, end: int, begin: int, stop: int) -> bytes:
+        if begin == stop:
+            return next(others)
+        if end - first == 1:
+            return leaves[first]
+        middle = first + _split(end - first)
+        cut = bisect_left(indexes, middle, begin, stop)
+        left = part(first, middle, begin, cut)
+        return node_hash(left, part(middle, end, cut, stop))
+
+    try:
+        result = part(0, size, 0, len(indexes))
+    except StopIteration:
+        return None
+    return result if next(others, None) is None else None
 
 
 def consistency_proof(leaves: Sequence[bytes], old_size: int) -> tuple[bytes, ...]:

@@ -22,7 +22,15 @@ from hansa.pubsub.league.state import LeagueState
 if TYPE_CHECKING:
     from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs, StoredCheckpoint
+from hansa.pubsub.proofs import (
+    NO_HISTORY,
+    ClaimsProof,
+    ConsistencyProof,
+    HistoryRequest,
+    InclusionProof,
+    StateProofs,
+    StoredCheckpoint,
+)
 
 
 class CommittedEvent(msgspec.Struct, frozen=True):
@@ -257,8 +265,10 @@ class BusReads(Protocol):
             Unavailable: `Code.UNAVAILABLE`.
         """
 
-    async def state_proofs(self, positions: Sequence[int], key: str | None) -> StateProofs:
-        """Proofs about events, and about the claims on an entity key, of one state.
+    async def state_proofs(
+        self, positions: Sequence[int], key: str | None, history: HistoryRequest = NO_HISTORY
+    ) -> StateProofs:
+        """Proofs about events, the claims on an entity key, and what is remembered of members, of one state.
 
         Raises:
             Refused: `Code.NOT_FOUND`, `Code.INVALID`.

@@ -24,7 +24,15 @@ from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.league.state import LeagueState
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool, check_filter
-from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs, StoredCheckpoint
+from hansa.pubsub.proofs import (
+    NO_HISTORY,
+    ClaimsProof,
+    ConsistencyProof,
+    HistoryRequest,
+    InclusionProof,
+    StateProofs,
+    StoredCheckpoint,
+)
 
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
@@ -185,10 +193,12 @@ class LedgerReads(ABC):
         self._check_open()
         return await self._read(lambda reader: reader.claims_proof(key))
 
-    async def state_proofs(self, positions: Sequence[int], key: str | None) -> StateProofs:
+    async def state_proofs(
+        self, positions: Sequence[int], key: str | None, history: HistoryRequest = NO_HISTORY
+    ) -> StateProofs:
         """Proofs of one state. See `BusReads.state_proofs`."""
         self._check_open()
-        return await self._read(lambda reader: reader.state_proofs(positions, key))
+        return await self._read(lambda reader: reader.state_proofs(positions, key, history))
 
     async def leaves(self, after: int, limit: int) -> bytes:
         """Leaf hashes. See `BusReads.leaves`."""

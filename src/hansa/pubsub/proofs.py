@@ -6,6 +6,8 @@ validators have signed. All hashes are in hex.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 
@@ -76,14 +78,52 @@ class StoredCheckpoint(msgspec.Struct, frozen=True):
     """From the section `events` to the application hash."""
 
 
+class HistoryRequest(msgspec.Struct, frozen=True):
+    """Which records of the section `history` are shown."""
+
+    keys: tuple[tuple[str, str], ...] = ()
+    """DIDs and names of signing keys; those that are not there are passed over."""
+    member: str | None = None
+    """DID of a member of whom everything is shown."""
+
+
+NO_HISTORY: Final = HistoryRequest()
+
+
+class ShownRecord(msgspec.Struct, frozen=True):
+    """A record of a section, and its place."""
+
+    index: int
+    """From 0, in the order of the keys."""
+    key: str
+    record: str
+    """Its bytes; hex."""
+
+
+class HistoryProof(msgspec.Struct, frozen=True):
+    """Shows records of the section `history`: which keys and endpoints members had at which positions."""
+
+    size: int
+    """Number of the section's records."""
+    records: tuple[ShownRecord, ...]
+    path: tuple[str, ...]
+    """Roots of the rest of the section's tree, in order (`hansa.core.merkle.subset_proof`)."""
+    section_path: tuple[str, ...]
+    """From the section to the application hash."""
+
+
 class StateProofs(msgspec.Struct, frozen=True):
-    """Proofs about some events, and about the claims on a key, that lead to one application hash."""
+    """Proofs about some events, the claims on a key, and members' history, that lead to one state."""
 
     app_hash: str
     ruleset: str
     size: int
     """Number of the events."""
+    root: str
+    """Root of all events."""
     events: tuple[InclusionProof, ...]
     events_path: tuple[str, ...]
     """From the section `events` to `app_hash`."""
     claims: ClaimsProof | None
+    history: HistoryProof | None
+    """None where the rule set has no such section."""

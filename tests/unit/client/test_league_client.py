@@ -189,7 +189,8 @@ async def test_marketplaces_that_disagree_about_the_members_are_not_believed(
         assert len(await client.members()) == 2
 
     async def liar(scope: Scope, receive: Receive, send: Send) -> None:
-        await JSONResponse(msgspec.to_builtins(league.registered[:1]))(scope, receive, send)
+        rows = [{"member": one, "keys": (), "endpoints": ()} for one in league.registered[:1]]
+        await JSONResponse(msgspec.to_builtins(rows))(scope, receive, send)
 
     second = list(connections)[1]
     connections[second] = InProcessConnection(second, liar)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hansa.api.events import event_document
-from hansa.client.verification import EventVerifier
+from hansa.client.verification import EventVerifier, MemberKeys
 from hansa.core.batches import event_proofs
 from hansa.core.errors import Code, Refused
 from hansa.core.events import decode_event
@@ -17,7 +17,7 @@ from tests.contract.origins import Origin
 
 ORIGIN = Origin("lubeck")
 CONTENTS = ORIGIN.events(3)
-VERIFIER = EventVerifier([ORIGIN.member])
+VERIFIER = EventVerifier(MemberKeys([ORIGIN.member]))
 
 
 def document(index: int = 1) -> dict[str, Any]:
@@ -31,9 +31,9 @@ def document(index: int = 1) -> dict[str, Any]:
     return handed_out
 
 
-def test_an_event_as_it_is_handed_out_verifies() -> None:
+async def test_an_event_as_it_is_handed_out_verifies() -> None:
     for index in range(3):
-        assert VERIFIER.verify(document(index)) == decode_event(CONTENTS[index], ORIGIN.did)
+        assert await VERIFIER.verify(document(index)) == decode_event(CONTENTS[index], ORIGIN.did)
 
 
 @pytest.mark.parametrize(
@@ -52,17 +52,17 @@ def test_an_event_as_it_is_handed_out_verifies() -> None:
     ],
     ids=str,
 )
-def test_an_event_that_was_changed_does_not_verify(path: tuple[str, ...], value: Any) -> None:
+async def test_an_event_that_was_changed_does_not_verify(path: tuple[str, ...], value: Any) -> None:
     changed = document()
     part = changed
     for name in path[:-1]:
         part = part[name]
     part[path[-1]] = value
     with pytest.raises(Refused) as refused:
-        VERIFIER.verify(changed)
+        await VERIFIER.verify(changed)
     assert refused.value.code is Code.EVENT_SIGNATURE_INVALID
 
 
-def test_an_event_of_nobody_in_the_genesis_does_not_verify() -> None:
+async def test_an_event_of_nobody_in_the_genesis_does_not_verify() -> None:
     with pytest.raises(Refused):
-        EventVerifier([Origin("bergen").member]).verify(document())
+        await EventVerifier(MemberKeys([Origin("bergen").member])).verify(document())

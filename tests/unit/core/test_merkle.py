@@ -15,6 +15,8 @@ from hansa.core.merkle import (
     leaf_hash,
     node_hash,
     root,
+    root_of_subset,
+    subset_proof,
     verify_consistency,
     verify_inclusion,
 )
@@ -144,3 +146,22 @@ def test_appending_does_not_change_the_frontier_before(hashes: list[bytes]) -> N
         after = before.append(leaf)
         assert (before.size, before.root()) == (size, tree_root)
         before = after
+
+
+@given(st.integers(0, SIZE_MAX), st.data())
+def test_some_leaves_show_their_tree_and_no_others_do(size: int, data: st.DataObject) -> None:
+    leaves = [leaf_hash(b"%d" % number) for number in range(size)]
+    indexes = sorted(data.draw(st.sets(st.sampled_from(range(size))))) if size else []
+    proof = subset_proof(leaves, indexes)
+    shown = {at: leaves[at] for at in indexes}
+    assert root_of_subset(shown, size, proof) == root(leaves)
+    assert root_of_subset(shown, size, (*proof, EMPTY_ROOT)) is None
+    if proof:
+        assert root_of_subset(shown, size, proof[:-1]) is None
+    for at in indexes:
+        assert root_of_subset({**shown, at: leaf_hash(b"another")}, size, proof) != root(leaves)
+        without = {place: leaf for place, leaf in shown.items() if place != at}
+        assert root_of_subset(without, size, proof) != root(leaves)
+        if at + 1 < size and at + 1 not in shown:
+            assert root_of_subset({**without, at + 1: leaves[at]}, size, proof) != root(leaves)
+    assert root_of_subset({size: leaf_hash(b"beyond")}, size, proof) is None

@@ -114,7 +114,7 @@ def test_nothing_is_rotated_while_the_marketplace_runs(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "code"),
-    [("member", Code.UNAVAILABLE), ("node", Code.NOT_IMPLEMENTED), ("validator", Code.NOT_IMPLEMENTED)],
+    [("member", Code.UNAVAILABLE), ("node", Code.UNAVAILABLE), ("validator", Code.UNAVAILABLE)],
 )
 def test_a_key_that_the_league_knows_is_not_touched_without_it(folder: Path, key: str, code: Code) -> None:
     """Here no engine runs that could tell the league."""

@@ -25,9 +25,9 @@ from hansa.core.governance.proposals import proposal_hash
 from hansa.core.governance.statements import EndpointSet, KeyRotate, Leave
 from hansa.core.keys import SigningKey
 from hansa.pubsub.bus import Misbehavior
+from hansa.pubsub.ledger.commitments.histories import ledger_history
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.results import FAULT, RuleBroken
-from hansa.pubsub.ledger.rules.governance.history import members_history
 from hansa.pubsub.ledger.rules.governance.powers import powers
 from hansa.pubsub.ledger.rules.governance.tables import OWNERS, PROPOSALS
 from hansa.pubsub.ledger.rules.propose import encode_proposal
@@ -318,7 +318,7 @@ class Histories(RuleBasedStateMachine):
         for key, owner in self.owners.items():
             assert owners[key] == owner, "what belongs to somebody belongs to nobody else"
         self.owners = owners
-        history = members_history(state)
+        history = ledger_history(state.records("history"))
         for member in state.members:
             assert history.endpoint(member.did, state.tree.size + 1) == member.endpoint
 

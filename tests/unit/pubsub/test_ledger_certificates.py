@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, OKPKey
 
 from hansa.core.certificates import read_certificate
 from hansa.core.errors import Code, Refused
-from hansa.core.governance.possession import prove_possession, verify_possession
+from hansa.core.governance.possession import Certification, prove_possession, verify_possession
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.core.trust.certificates import (
@@ -27,6 +27,7 @@ from hansa.core.trust.certificates import (
     certificate_text,
 )
 from hansa.pubsub.ledger.application import LedgerApplication
+from hansa.pubsub.ledger.commitments.histories import ledger_history
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.rules.certificates import (
@@ -39,6 +40,7 @@ from hansa.pubsub.ledger.rules.certificates import (
     register_key,
     revoke_key,
 )
+from hansa.pubsub.ledger.rules.governance.history import begin_key
 from hansa.pubsub.ledger.rules.rulesets import RULES_4
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state import Overlay
@@ -63,7 +65,7 @@ def signing_key(private: Any) -> SigningKey:
 
 def proof(key: SigningKey, *chain: Issued, did: str = DID) -> Any:
     texts = tuple(certificate_text(one.der) for one in chain)
-    compact = prove_possession(key, did, LEAGUE, "signing", 0, texts)
+    compact = prove_possession(key, did, LEAGUE, "signing", 0, Certification(texts))
     return verify_possession(compact, did, LEAGUE, "signing")
 
 
@@ -148,7 +150,7 @@ def test_other_kinds_of_dids_have_no_certificates() -> None:
 def test_a_text_that_is_no_base64_of_der_is_refused() -> None:
     key = signing_key(new_key())
     for text in ("AAAA", "AAAAAB==", "AAAAA", "AAAA=", "TUlJ"):
-        compact = prove_possession(key, DID, LEAGUE, "signing", 0, (text,))
+        compact = prove_possession(key, DID, LEAGUE, "signing", 0, Certification((text,)))
         proved = verify_possession(compact, DID, LEAGUE, "signing")
         broken = refusal(lambda proved=proved: register_key(state(ROOT), DID, proved))  # type: ignore[misc]
         assert broken.rule == CERTIFICATE
@@ -184,7 +186,9 @@ def test_a_revoked_key_stays_revoked() -> None:
     certificate = certificate_of(overlay, DID, key.kid)
     assert certificate is not None
     check_not_revoked(overlay, DID, key.kid)
+    begin_key(overlay, DID, key.public)
     revoke_key(overlay, certificate)
+    assert ledger_history(overlay.records("history")).key(DID, key.kid, 1) is None
     assert refusal(lambda: check_not_revoked(overlay, DID, key.kid)).rule == REVOKED
     renewed = proof(key, seal(ROOT, key=private, serial=78))
     assert refusal(lambda: register_key(overlay, DID, renewed)).rule == REVOKED

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import Any
 
+import pytest
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import ECKey
 
@@ -12,7 +16,7 @@ from hansa.core.batches import BatchSigner
 from hansa.core.canonical import hashlink
 from hansa.core.events import EntityVersion, LifecycleEvent, encode_event, event_id, event_time
 from hansa.core.governance.changes import MemberPut, ParamSet
-from hansa.core.governance.possession import prove_possession
+from hansa.core.governance.possession import Certification, prove_possession, sealed_bytes
 from hansa.core.governance.statements import KeyRotate
 from hansa.core.identifiers import entity_key
 from hansa.core.keys import SigningKey
@@ -56,7 +60,9 @@ class LegalPerson(Governor):
 
     def proof(self, *chain: Issued) -> str:
         texts = tuple(certificate_text(one.der) for one in chain)
-        return prove_possession(self.key, self.did, self.league, "signing", TIME_MS // 1000, texts)
+        return prove_possession(
+            self.key, self.did, self.league, "signing", TIME_MS // 1000, Certification(texts)
+        )
 
     def put(self, *chain: Issued) -> MemberPut:
         return MemberPut(self.candidacy(keys=(self.proof(*chain),)))
@@ -179,3 +185,83 @@ def test_an_anchor_that_is_removed_certifies_nobody_more() -> None:
     another = LegalPerson(league.league, "did:elsi:VATES-2", "another")
     leaf = another.certificate(organization_identifier="VATES-2")
     assert attempt(league, another.put(leaf)) == CERTIFICATE.number
+
+
+# -- seals with RSA keys -------------------------------------------------------------------------------------
+
+
+RSA_SEAL = new_key("2048")
+"""Of a seal in a module of its provider: it signs nothing on the ledger."""
+
+
+class SealedPerson(LegalPerson):
+    """A candidate whose seal has an RSA key, and signs that its key on the ledger is its own."""
+
+    def sealed(
+        self,
+        *chain: Issued,
+        by: Any = RSA_SEAL,
+        algorithm: str = "RS256",
+        named: str = "",
+        league: str = "",
+        key: SigningKey | None = None,
+        did: str = "",
+        changed: bool = False,
+    ) -> MemberPut:
+        signed = sealed_bytes(did or self.did, (key or self.key).public, league or self.league, algorithm)
+        scheme = padding.PSS(padding.MGF1(SHA256()), 32) if algorithm == "PS256" else padding.PKCS1v15()
+        signature = bytearray(by.sign(signed, scheme, SHA256()))
+        signature[-1] ^= changed
+        text = base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
+        certification = Certification(
+            tuple(certificate_text(one.der) for one in chain), text, named or algorithm
+        )
+        proof = prove_possession(self.key, self.did, self.league, "signing", TIME_MS // 1000, certification)
+        return MemberPut(self.candidacy(keys=(proof,)))
+
+
+def rsa_seal(issuer: Issued | None = ROOT, **options: Any) -> Issued:
+    return seal(issuer, **{"key": RSA_SEAL, "begin": BEGIN, "end": END} | options)
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
+def test_a_seal_with_an_rsa_key_certifies_the_key_that_it_signed(algorithm: str) -> None:
+    league = GovernedLeague()
+    person = SealedPerson(league.league)
+    root = authority(key=new_key("3072"), begin=BEGIN, end=END)
+    middle = authority("Middle", root, key=new_key("2048"), begin=BEGIN, end=END)
+    assert league.decide(AnchorPut(certificate_text(root.der))) == "passed"
+    change = person.sealed(rsa_seal(middle), middle, algorithm=algorithm)
+    assert league.decide(change) == "passed"
+    certificate = certificate_of(league.state, DID, person.key.kid)
+    assert certificate is not None
+    assert certificate.seal_algorithm == algorithm
+    assert league.numbers(person.batch(league)) == [0]
+    assert league.decide(CertificateRevoke(DID, person.key.kid)) == "passed"
+    assert league.numbers(person.batch(league)) == [REVOKED.number]
+
+
+def test_a_seal_certifies_nothing_that_it_did_not_sign() -> None:
+    league = GovernedLeague()
+    person = SealedPerson(league.league)
+    assert league.decide(PUT_ROOT) == "passed"
+    stranger, right = new_key("2048"), rsa_seal()
+    attempts = {
+        "another seal signed it": person.sealed(right, by=stranger),
+        "the certificate is another seal's": person.sealed(rsa_seal(key=stranger)),
+        "for another key": person.sealed(right, key=SigningKey.generate()),
+        "for another league": person.sealed(right, league="f" * 64),
+        "for another member": person.sealed(right, did="did:elsi:VATES-87654321"),
+        "a changed byte": person.sealed(right, changed=True),
+        "named as another algorithm": person.sealed(right, named="PS256"),
+        "of another organization": person.sealed(rsa_seal(organization_identifier="VATES-87654321")),
+        "signed by itself": person.sealed(rsa_seal(None)),
+        "of an authority of the same name": person.sealed(rsa_seal(authority(begin=BEGIN, end=END))),
+        "expired": person.sealed(rsa_seal(end=CLOCK.now() - timedelta(seconds=1))),
+        "a certificate of a key on a curve": person.sealed(person.certificate()),
+    }
+    for what, change in attempts.items():
+        assert attempt(league, change) == CERTIFICATE.number, what
+    without = person.put(right)
+    assert attempt(league, without) == CERTIFICATE.number, "no signature of the seal"
+    assert league.state.member(DID) is None

@@ -16,9 +16,9 @@ from hansa.core.governance.proposals import PROPOSAL, proposal_hash, read_propos
 from hansa.core.governance.statements import EndpointSet, KeyRevoke, KeyRotate, Leave, NodesSet
 from hansa.core.keys import SigningKey
 from hansa.pubsub.bus import Misbehavior
+from hansa.pubsub.ledger.commitments.histories import ledger_history
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.rules.governance import refusals
-from hansa.pubsub.ledger.rules.governance.history import members_history
 from hansa.pubsub.ledger.rules.governance.powers import powers
 from hansa.pubsub.ledger.rules.governance.tables import (
     DECISIONS,
@@ -301,7 +301,7 @@ def test_a_key_is_rotated_with_overlap_and_old_batches_stay_verifiable(league: G
     ) == [0, 0]
     numbers = league.numbers(lubeck.state(EndpointSet(lubeck.endpoint)), seconds=61)
     assert numbers == [refusals.SENDER_KEY.number]
-    history = members_history(league.state)
+    history = ledger_history(league.state.records("history"))
     assert history.key(lubeck.did, old.kid, 1) is None, "no event had a position before it was retired"
     assert history.key(lubeck.did, new.kid, 1) == new.public
     lubeck.key = new

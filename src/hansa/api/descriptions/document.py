@@ -210,6 +210,7 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     ),
     "attributeId": _parameter("id", "SHA-256 of the body of an attribute, in hex.", _TEXT, "path"),
     "did": _parameter("did", "DID of an issuer.", _TEXT, "path"),
+    "memberDid": _parameter("did", "DID of a member, present or former.", _TEXT, "path"),
     "If-None-Match": _parameter(
         "If-None-Match", "ETags that the client has: what is one of them is answered 304.", _TEXT, "header"
     ),

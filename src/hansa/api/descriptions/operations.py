@@ -218,6 +218,17 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         parameters=("history",),
     ),
     Operation(
+        "retrieveMemberHistory",
+        "/league/v1/members/{did}/history",
+        "Read the keys and endpoints of a member with proofs",
+        "Returns a receipt of the signing keys and endpoints that a member has and had, each with the positions of the "
+        "ledger between which it was valid, and of their being all: so whoever has the genesis verifies events that were "
+        "signed before a key was replaced, or by a member that joined later or has left.",
+        {200: Answer("The receipt, a closed JSON.", (dict[str, Any],))},
+        (*_OF_THE_LEDGER, 413),
+        parameters=("memberDid", "fromHeight"),
+    ),
+    Operation(
         "listProposals",
         "/league/v1/proposals",
         "List what the members decide",

@@ -79,6 +79,10 @@ class CertificateReport(msgspec.Struct, frozen=True):
     """Fingerprint of the trust anchor."""
     x5c: tuple[str, ...]
     """The certificate, and those above it; base64 of DER."""
+    seal: str
+    """Signature over the key by the seal that is certified, base64url; else empty."""
+    seal_algorithm: str
+    """`PS256` or `RS256`, of that signature; empty without one."""
 
 
 class CertificatesPage(msgspec.Struct, frozen=True):
@@ -154,4 +158,6 @@ def _certificate(certificate: KeyCertificate, now_ms: int) -> CertificateReport:
         revoked=time_text(certificate.revoked_ms) if certificate.revoked_ms else None,
         anchor=certificate.anchor,
         x5c=certificate.x5c,
+        seal=certificate.seal,
+        seal_algorithm=certificate.seal_algorithm,
     )

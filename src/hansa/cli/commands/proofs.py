@@ -18,7 +18,10 @@ from hansa.cli.options import AsJson
 def receipt(
     url: Annotated[str, typer.Argument(metavar="URL", help="Address of the marketplace.")],
     name: Annotated[
-        str, typer.Argument(metavar="ID", help="Identifier or ledger key of an entity, or id of an event.")
+        str,
+        typer.Argument(
+            metavar="ID", help="Identifier or ledger key of an entity, id of an event, or DID with --member."
+        ),
     ],
     file: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to; default: stdout.")
@@ -31,6 +34,9 @@ def receipt(
         typer.Option("--absent", help="Prove what the ledger has of a ledger key, or that it has nothing."),
     ] = False,
     history: Annotated[bool, typer.Option("--history", help="Prove all versions of the entity.")] = False,
+    member: Annotated[
+        bool, typer.Option("--member", help="Prove which keys and endpoints a member has and had, and when.")
+    ] = False,
     from_height: Annotated[
         int,
         typer.Option("--from", metavar="HEIGHT", help="Lead there from this block, not from the genesis."),
@@ -49,6 +55,7 @@ def receipt(
         is_latest=latest,
         is_absent=absent,
         is_history=history,
+        is_member=member,
         known_height=from_height,
     )
 
@@ -93,6 +100,13 @@ def audit(
     from_genesis: Annotated[
         bool, typer.Option("--from-genesis", help="Begin with the genesis, whatever is remembered.")
     ] = False,
+    signatures: Annotated[
+        bool,
+        typer.Option(
+            "--signatures",
+            help="Read every event, too, and verify that its issuer signed it, with a key that was valid then.",
+        ),
+    ] = False,
     remember: Annotated[
         Path | None,
         typer.Option(
@@ -104,9 +118,15 @@ def audit(
     """Check the whole ledger: that nothing was removed, reordered or rewritten.
 
     Compares the hashes of all events with every state that the validators have signed, and the last block
-    with what other marketplaces have. Exit status 20 when it does not pass, or one has another block.
+    with what other marketplaces have. Of some events, or with --signatures of all, the content is compared
+    with its hash, and the issuer's signature verified with the key that was valid at the position. Exit
+    status 20 when it does not pass, or one has another block.
     """
     from hansa.cli.output import Output
     from hansa.cli.proofs.audit import run_audit
 
-    run_audit(urls, genesis, remember, Output(as_json=as_json), from_genesis=from_genesis)
+    run_audit(
+        *(urls, genesis, remember, Output(as_json=as_json)),
+        from_genesis=from_genesis,
+        with_signatures=signatures,
+    )

@@ -16,7 +16,10 @@ import msgspec
 
 from hansa.cli.client import Client, refusal
 from hansa.cli.output import Output
+from hansa.cli.proofs.keys import proved_keys
 from hansa.cli.proofs.witnesses import Testimony, testimony
+from hansa.client.source import PAGE_SIZE_MAX
+from hansa.client.verification import EventVerifier
 from hansa.core.closed_json import Integer, ListOf, Record
 from hansa.core.errors import Code, Refused
 from hansa.core.files import is_missing, read_file, write_file
@@ -25,7 +28,7 @@ from hansa.core.merkle import Frontier, leaf_hash
 from hansa.pubsub.ledger.commitments.app_hash import event_leaf
 from hansa.pubsub.ledger.reading import time_text
 from hansa.pubsub.ledger.reading.times import time_ms_of
-from hansa.pubsub.light.auditing import Auditor, Checkpoint, read_checkpoint
+from hansa.pubsub.light.auditing import HASH_SIZE_BYTES, Auditor, Checkpoint, read_checkpoint
 from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.chain.forms import (
     HASH,
@@ -47,7 +50,13 @@ REMEMBERED: Final = Record({"block": LIGHT_BLOCK, "size": Integer(0, 2**53 - 1)}
 
 
 def run_audit(
-    urls: Sequence[str], genesis: Path, remembered: Path | None, output: Output, *, from_genesis: bool
+    urls: Sequence[str],
+    genesis: Path,
+    remembered: Path | None,
+    output: Output,
+    *,
+    from_genesis: bool,
+    with_signatures: bool,
 ) -> None:
     """Audit a member's ledger, and say how far it was compared.
 
@@ -55,12 +64,13 @@ def run_audit(
         Refused: `Code.PROOF_INVALID`, when it does not pass.
         HansaError: a file cannot be read, or the member does not answer.
     """
-    trusted, _ = read_trusted_genesis(read_file(genesis))
+    raw = read_file(genesis)
+    trusted, _ = read_trusted_genesis(raw)
     tree = Frontier()
     if remembered is not None and not from_genesis and not is_missing(remembered):
         trusted, tree = _read_remembered(remembered, trusted.chain_id)
     begun = trusted.height, tree.size
-    audit = _Audit(urls[0], Auditor(trusted, tree), trusted)
+    audit = _Audit(urls[0], Auditor(trusted, tree), trusted, raw, with_signatures=with_signatures)
     asyncio.run(audit.run())
     testimonies = asyncio.run(_testimonies(urls[1:], audit))
     if remembered is not None and audit.auditor.compared is not None:
@@ -84,10 +94,16 @@ class _Audit:
         url: Of the member.
         auditor: Compares.
         trusted: Where it begins.
+        genesis: By which the keys of members are proved.
+        with_signatures: Whether every event is read, and not some alone.
     """
 
-    def __init__(self, url: str, auditor: Auditor, trusted: Trusted) -> None:
+    def __init__(
+        self, url: str, auditor: Auditor, trusted: Trusted, genesis: bytes, *, with_signatures: bool
+    ) -> None:
         self._url = url
+        self._genesis = genesis
+        self._with_signatures = with_signatures
         self.auditor = auditor
         self._begin = trusted
         self._begin_events = auditor.tree.size
@@ -98,6 +114,7 @@ class _Audit:
     async def run(self) -> None:
         """Read all of it; blocks are read ahead of the checkpoints that they sign."""
         async with Client(self._url) as client:
+            verifier = EventVerifier(proved_keys(client, self._genesis))
             blocks = self._blocks(client)
             ahead: LightBlock | None = await anext(blocks, None)
             async for checkpoint in self._checkpoints(client):
@@ -105,20 +122,23 @@ class _Audit:
                     self.auditor.add_block(ahead)
                     self.last, ahead = ahead, await anext(blocks, None)
                 while self.auditor.leaves < checkpoint.events:
-                    await self._add_leaves(client)
+                    await self._add_leaves(client, verifier)
                 self.auditor.check(checkpoint)
             figures = self.auditor.figures
             if figures.events > self._begin_events and not figures.checkpoints:
                 raise Refused(
                     Code.PROOF_INVALID, "The member shows no signed state to compare its events with."
                 )
-            await self._check_samples(client)
+            if not self._with_signatures:
+                await self._check_samples(client, verifier)
 
-    async def _add_leaves(self, client: Client) -> None:
+    async def _add_leaves(self, client: Client, verifier: EventVerifier) -> None:
         parameters = [("after", str(self.auditor.leaves)), ("limit", str(LEAVES_PER_REQUEST))]
         hashes = await _body(client, "/league/v1/ledger/leaves", parameters)
         if not hashes:
             raise Refused(Code.PROOF_INVALID, "The member has fewer leaves than its checkpoints say.")
+        if self._with_signatures:
+            await self._check_events(client, verifier, hashes)
         self.auditor.add_leaves(hashes)
 
     async def _blocks(self, client: Client) -> AsyncIterator[LightBlock]:
@@ -144,26 +164,58 @@ class _Audit:
                 after = checkpoint.height
                 yield checkpoint
 
-    async def _check_samples(self, client: Client) -> None:
+    async def _check_events(self, client: Client, verifier: EventVerifier, hashes: bytes) -> None:
+        """Every event of some leaves is the one that was compared, and signed by its issuer."""
+        first = self.auditor.leaves
+        end = first + len(hashes) // HASH_SIZE_BYTES
+        after = first
+        while after < end:
+            parameters = [("after", str(after)), ("limit", str(min(PAGE_SIZE_MAX, end - after)))]
+            rows = _rows(await client.get("/league/v1/events", parameters))
+            if not rows:
+                raise Refused(Code.PROOF_INVALID, f"The member shows no event at position {after + 1}.")
+            for event in rows:
+                at = HASH_SIZE_BYTES * (after - first)
+                after += 1
+                await self._check_event(event, after, hashes[at : at + HASH_SIZE_BYTES], verifier)
+                self.samples += 1
+
+    async def _check_event(self, event: Any, position: int, leaf: bytes, verifier: EventVerifier) -> None:
+        if _leaf_of(event) != leaf or event["position"] != position:
+            raise Refused(
+                Code.PROOF_INVALID, f"The event at position {position} is not the one that was signed."
+            )
+        try:
+            await verifier.verify(event)
+        except Refused as error:
+            raise Refused(Code.PROOF_INVALID, error.message) from error
+
+    async def _check_samples(self, client: Client, verifier: EventVerifier) -> None:
         """Some events, evenly spread, have the leaves that were compared."""
         size = self.auditor.tree.size
         for number in range(min(SAMPLES, size)):
             position = 1 + number * size // SAMPLES if size > SAMPLES else 1 + number
             parameters = [("after", str(position - 1)), ("limit", "1")]
             leaf = await _body(client, "/league/v1/ledger/leaves", parameters)
-            page = await client.get("/league/v1/events", parameters)
-            if _leaf_of(page["events"][0]) != leaf:
-                raise Refused(
-                    Code.PROOF_INVALID, f"The event at position {position} is not the one that was signed."
-                )
+            rows = _rows(await client.get("/league/v1/events", parameters))
+            await self._check_event(rows[0] if rows else {}, position, leaf, verifier)
             self.samples += 1
 
 
+def _rows(page: Any) -> list[Any]:
+    """The events of a page."""
+    rows = page.get("events") if isinstance(page, dict) else None
+    return list(rows) if isinstance(rows, list) else []
+
+
 def _leaf_of(event: Any) -> bytes:
-    """The leaf hash of an event as `/league/v1/events` gives it."""
-    proof = event["proof"]
-    batch = hashlib.sha256(proof["jws"].encode()).digest()
-    return leaf_hash(event_leaf(event["height"], time_ms_of(event["time"]), proof["index"], batch))
+    """The leaf hash of an event as `/league/v1/events` gives it; empty for what is no event."""
+    try:
+        proof = event["proof"]
+        batch = hashlib.sha256(proof["jws"].encode()).digest()
+        return leaf_hash(event_leaf(event["height"], time_ms_of(event["time"]), proof["index"], batch))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return b""
 
 
 def _read(line: bytes) -> dict[str, Any]:
@@ -229,7 +281,7 @@ def _report(audit: _Audit, begun: tuple[int, int], testimonies: Sequence[Testimo
             "events": f"{figures.events}, {figures.events - begun[1]} of them new to this audit",
             "compared": f"with {figures.checkpoints} signed states, of {figures.blocks} verified blocks",
             "not compared": f"{figures.unsigned} states whose header is not here (any more, or yet)",
-            "read whole": f"{audit.samples} events",
+            "read whole": f"{audit.samples} events, each signed by its issuer with a key that was valid then",
             "trusted block": f"{trusted.height}:{trusted.hash.hex()} of {time_text(trusted.time_ns // 1_000_000)}",
         }
     )

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from hansa.cli.client import Client, refusal
 from hansa.cli.output import Output
+from hansa.cli.proofs.keys import history_path
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.files import write_file
 
@@ -21,6 +22,7 @@ def run_receipt(
     is_latest: bool = False,
     is_absent: bool = False,
     is_history: bool = False,
+    is_member: bool = False,
     known_height: int = 0,
 ) -> None:
     """Fetch a receipt and write it, byte for byte, to a file or to stdout.
@@ -34,6 +36,8 @@ def run_receipt(
         *([("from", str(known_height))] if known_height else ()),
     ]
     path = f"{ENTITIES_PATH}/{quote(name, safe='')}/{'history' if is_history else 'receipt'}"
+    if is_member:
+        path = history_path(name)
     raw = asyncio.run(_fetch(url, path, parameters))
     if file is None:
         output.data(raw.decode())

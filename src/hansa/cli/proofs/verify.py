@@ -16,7 +16,8 @@ from hansa.core.foreign_text import printable
 from hansa.core.identifiers import entity_key
 from hansa.pubsub.ledger.reading import time_text
 from hansa.pubsub.light.genesis import read_trusted_genesis
-from hansa.pubsub.light.receipts import VerifiedReceipt, is_of_issuer, verify_receipt
+from hansa.pubsub.light.histories.shown import ProvedHistory
+from hansa.pubsub.light.receipts import ProvedEvent, VerifiedReceipt, is_of_issuer, verify_receipt
 
 _PINNED: Final = re.compile("([1-9][0-9]{0,15}):([0-9a-fA-F]{64})", re.ASCII)
 
@@ -92,10 +93,10 @@ def _lines(receipt: VerifiedReceipt, names: Mapping[str, str], *, is_pinned: boo
             f"    published by {by}",
             f"    content {event.hashlink}",
             f"    committed at position {one.position}, in block {one.height}, at {time_text(one.time_ms)}",
-            "    signed by its issuer: verified here"
-            if one.is_signature_verified
-            else "    signed by its issuer: verified by the league when it was committed; its key is not at hand here",
+            f"    {_signature_text(one)}",
         ]
+    if receipt.history is not None and receipt.history.member is not None:
+        lines += _history_lines(receipt.history, names)
     if receipt.key is not None:
         lines += _claim_lines(receipt, names)
     start = "the block that you trust" if is_pinned else "the genesis"
@@ -107,6 +108,39 @@ def _lines(receipt: VerifiedReceipt, names: Mapping[str, str], *, is_pinned: boo
         f"  which follows from {start} {steps}",
     ]
     return lines
+
+
+def _signature_text(proved: ProvedEvent) -> str:
+    key = proved.key
+    if key is not None:
+        until = "on" if key.until is None else f"to {key.until}"
+        return f"signed by its issuer, with the key {key.jwk.kid}, its own from position {key.since} {until}"
+    if proved.is_signature_verified:
+        return "signed by its issuer: verified here"
+    return "signed by its issuer: verified by the league when it was committed; its key is not at hand here"
+
+
+def _history_lines(history: ProvedHistory, names: Mapping[str, str]) -> list[str]:
+    assert history.member is not None, "it is somebody's"
+    whose = (
+        f"{printable(names[history.member])} ({history.member})"
+        if history.member in names
+        else history.member
+    )
+    lines = [f"  keys and endpoints of {whose} up to position {history.events}:"]
+    if history.is_fixed:
+        return [*lines, "    those of the genesis: the rules of the league let no member change"]
+    if not history.keys:
+        return [*lines, "    none: it was never a member"]
+    for key in history.keys:
+        if key.until is None:
+            valid = f"from position {key.since} on"
+        else:
+            valid = f"from position {key.since} to {key.until}" if key.until >= key.since else "for no event"
+        lines.append(f"    the key {key.jwk.kid} was valid {valid}")
+    return lines + [
+        f"    it serves at {one.endpoint} from position {one.since} on" for one in history.endpoints
+    ]
 
 
 def _claim_lines(receipt: VerifiedReceipt, names: Mapping[str, str]) -> list[str]:

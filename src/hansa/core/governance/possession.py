@@ -7,7 +7,9 @@ A proof is a JWS by the key itself over
 `signing` keys sign batches, governance and requests. A `validator` key (Ed25519) is that of the member's
 validator, a `node` key (Ed25519) that of one of its engines, whose node id follows from it. `x5c` is the
 X.509 certificate of a signing key with the chain above it, base64 of DER, the key's own first (RFC 7517,
-section 4.7).
+section 4.7). Seals of legal persons mostly have RSA keys, in modules of their providers, which cannot sign
+events. Then the certificate is the seal's, and `seal` its signature, made once, over the proof without `seal`
+and `x5c`: by it the legal person says that the key is its own.
 
 A candidacy is a JWS by the first of the candidate's signing keys over
 
@@ -21,15 +23,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from typing import Final, Literal
 
 import msgspec
 
-from hansa.core.closed_json import ListOf, Text
+from hansa.core.closed_json import ListOf, Record, Text
 from hansa.core.closed_structs import StructForm
 from hansa.core.errors import Code, Refused
 from hansa.core.governance.forms import DID, HASH, SignedForm, jws_text
-from hansa.core.jws import CompactJws
+from hansa.core.jws import CompactJws, signing_input
 from hansa.core.keys import PublicJwk, SigningKey, VerifyingKey
 from hansa.core.members import ENDPOINT, KEYS_MAX, MEMBER_NAME, NODE_IDS_MAX, PUBLIC_JWK
 
@@ -39,6 +42,18 @@ CERTIFICATES_MAX: Final = 5
 POSSESSION_LENGTH_MAX_CHARS: Final = 49_152
 CANDIDACY_LENGTH_MAX_CHARS: Final = 131_072
 _NODE_ID_SIZE_BYTES: Final = 20
+
+
+SEAL: Final = Text("[A-Za-z0-9_-]{342,683}")
+"""A signature of 256 to 512 bytes."""
+SEAL_ALGORITHM: Final = Text("PS256|RS256")
+_SEAL_HEADER: Final = Record(
+    {
+        "alg": SEAL_ALGORITHM,
+        "cty": Text(re.escape("application/vnd.hansa.possession+json")),
+        "typ": Text("seal"),
+    }
+)
 
 
 class Possession(msgspec.Struct, frozen=True):
@@ -51,6 +66,10 @@ class Possession(msgspec.Struct, frozen=True):
     use: KeyUse
     x5c: tuple[str, ...] = ()
     """Certificate and chain of a signing key; base64 of DER, with padding, no line breaks."""
+    seal: str = ""
+    """Signature by the key of the certificate, when that is another one: base64url (`sealed_bytes`)."""
+    seal_algorithm: str = ""
+    """`PS256` or `RS256` (RFC 7518)."""
 
 
 POSSESSION: Final = SignedForm(
@@ -58,7 +77,11 @@ POSSESSION: Final = SignedForm(
     StructForm(
         Possession,
         {"did": DID, "key": PUBLIC_JWK, "league": HASH, "use": Text("node|signing|validator")},
-        {"x5c": ListOf(Text("[A-Za-z0-9+/]{4,8192}={0,2}"), CERTIFICATES_MAX)},
+        {
+            "seal": SEAL,
+            "seal_algorithm": SEAL_ALGORITHM,
+            "x5c": ListOf(Text("[A-Za-z0-9+/]{4,8192}={0,2}"), CERTIFICATES_MAX),
+        },
     ),
 )
 PROOF: Final = jws_text(POSSESSION_LENGTH_MAX_CHARS)
@@ -95,11 +118,42 @@ CANDIDACY: Final = SignedForm(
 )
 
 
+class Certification(msgspec.Struct, frozen=True):
+    """What shows whose a signing key is: a certificate for it, or a seal that was certified."""
+
+    x5c: tuple[str, ...] = ()
+    seal: str = ""
+    seal_algorithm: str = ""
+
+
+UNCERTIFIED: Final = Certification()
+
+
 def prove_possession(
-    key: SigningKey, did: str, league: str, use: KeyUse, signed_at_s: int, x5c: tuple[str, ...] = ()
+    key: SigningKey,
+    did: str,
+    league: str,
+    use: KeyUse,
+    signed_at_s: int,
+    certification: Certification = UNCERTIFIED,
 ) -> str:
     """The proof that a member has a key, as a compact JWS by that key."""
-    return POSSESSION.sign(Possession(did, key.public, league, use, x5c), key, signed_at_s)
+    fields = certification.x5c, certification.seal, certification.seal_algorithm
+    return POSSESSION.sign(Possession(did, key.public, league, use, *fields), key, signed_at_s)
+
+
+def sealed_bytes(did: str, key: PublicJwk, league: str, algorithm: str) -> bytes:
+    """What a seal signs to say that a signing key is its owner's: the signing input of a JWS (RFC 7515).
+
+    Args:
+        did: Of the member, or candidate.
+        key: That signs for it.
+        league: Identifier of the league.
+        algorithm: `PS256` or `RS256`.
+    """
+    header = {"alg": algorithm, "cty": POSSESSION.content_type, "typ": "seal"}
+    payload = POSSESSION.form.write(Possession(did, key, league, "signing"))
+    return signing_input(_SEAL_HEADER, header, payload)
 
 
 def read_possession(compact: str, did: str, league: str, use: KeyUse) -> tuple[Possession, CompactJws]:
@@ -115,6 +169,8 @@ def read_possession(compact: str, did: str, league: str, use: KeyUse) -> tuple[P
         raise Refused(Code.INVALID, f"The proof is not for the use of a {use} key by {did} in this league.")
     if jws.kid != proof.key.kid or (use != "signing" and (proof.key.kty != "OKP" or proof.x5c)):
         raise Refused(Code.INVALID, f"The proof names another key, or one that cannot be a {use} key.")
+    if bool(proof.seal) != bool(proof.seal_algorithm) or (proof.seal and not proof.x5c):
+        raise Refused(Code.INVALID, "A seal comes with its algorithm and its certificate.")
     return proof, jws
 
 

@@ -1,11 +1,12 @@
 """What a member states about itself, without anybody's vote: a closed union of actions, as data.
 
-key.rotate      {overlap_s, proof, replaces?}   a new signing key; the one it replaces is valid for
-`overlap_s` more key.revoke      {kid}                           a signing key is valid no more, at once
-endpoint.set    {endpoint}                      where it serves its entities from now on nodes.set
-{nodes}                         proofs of the keys of all its engines leave           {}
-it gives up its power, and then its membership upgrade.ready   {ruleset, version}              it runs a
-release that knows those rules
+key.rotate      {overlap_s, proof, replaces?}   a new signing key; the one that it replaces is valid for
+`overlap_s` more
+key.revoke      {kid}                           a signing key is valid no more, at once
+endpoint.set    {endpoint}                      where it serves its entities from now on
+nodes.set       {nodes}                         proofs of the keys of all its engines
+leave           {}                              it gives up its power, and then its membership
+upgrade.ready   {ruleset, version}              it runs a release that knows those rules
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from hansa.core.certificates import (
 from hansa.core.closed_json import FreeText, Integer, ListOf, Text
 from hansa.core.closed_structs import StructForm
 from hansa.core.errors import Code, Refused
+from hansa.core.governance.possession import SEAL, SEAL_ALGORITHM
 from hansa.core.identifiers import DID_PATTERN
 from hansa.core.jws import KEY_ID
 
@@ -78,6 +79,9 @@ class KeyCertificate(msgspec.Struct, frozen=True):
     """The certificate, and those above it."""
     revoked_ms: int = 0
     """Time of the block that revoked it; 0: it is not revoked."""
+    seal: str = ""
+    """Signature over the key by the seal that is certified; empty when the certificate is the key's own."""
+    seal_algorithm: str = ""
 
     def is_valid_at(self, time_ms: int) -> bool:
         """Whether the key may sign events in a block of that time."""
@@ -95,7 +99,7 @@ KEY_CERTIFICATE: Final = StructForm(
         "registered_ms": _MILLISECONDS,
         "x5c": ListOf(CERTIFICATE_TEXT, CHAIN_LENGTH_MAX),
     },
-    {"revoked_ms": _MILLISECONDS},
+    {"revoked_ms": _MILLISECONDS, "seal": SEAL, "seal_algorithm": SEAL_ALGORITHM},
 )
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from hansa.core.errors import Code, Refused
 from hansa.core.governance.proposals import ChangeProposal, read_proposal
+from hansa.core.keys import PublicJwk
 from hansa.core.members import Member
 from hansa.pubsub.league.state import LeagueState
 from hansa.pubsub.league.texts import ChangeText, describe
@@ -104,6 +105,8 @@ class KeyHistory(msgspec.Struct, frozen=True):
     """Last position; null while the key is valid."""
     valid_until: str | None
     """When the overlap with its successor ends; RFC 3339."""
+    jwk: PublicJwk
+    """The public key."""
 
 
 class EndpointHistory(msgspec.Struct, frozen=True):
@@ -180,7 +183,7 @@ def histories(state: LeagueState) -> tuple[RegisteredMember, ...]:
 def _key_history(kid: str, body: bytes) -> KeyHistory:
     record = KEY_RECORD.read(body)
     valid_until = time_text(record.until_time_ms) if record.until_time_ms else None
-    return KeyHistory(kid, record.since, record.until if record.retired else None, valid_until)
+    return KeyHistory(kid, record.since, record.until if record.retired else None, valid_until, record.jwk)
 
 
 def _open(state: LeagueState) -> Iterator[ProposalReport]:

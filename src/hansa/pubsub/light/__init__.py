@@ -11,6 +11,7 @@
     auditing   that nothing was removed, reordered or rewritten
     receipts   the proof of an event in one file, and how it is verified
     making     how receipts are made
+    histories  by which keys members signed, and where they served, at which positions
     genesis    what a genesis says to a verifier
     service    all of it together, for the node
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from hansa.core.batches import read_batch
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import CONTENT
-from hansa.core.identifiers import entity_key, is_entity_key
+from hansa.core.identifiers import entity_key, is_did, is_entity_key
 from hansa.core.keys import PublicJwk
 from hansa.core.members import Member
 from hansa.pubsub.bus import BusReads, Claim, CommittedEvent, EventFilter
@@ -23,8 +23,9 @@ from hansa.pubsub.light.capturing import Capture
 from hansa.pubsub.light.chain.blocks import FOR_BLOCK, LightBlock, has_more_than
 from hansa.pubsub.light.chain.forms import encoded, light_block_fields
 from hansa.pubsub.light.chain.verifying import TRUST_LEVEL, Trusted, trusted_block
+from hansa.pubsub.light.histories.shown import history_fields
 from hansa.pubsub.light.receipts import EVENTS_MAX, FORMAT, RECEIPT, STEPS_MAX, digest_of, thumbprint
-from hansa.pubsub.proofs import InclusionProof, StateProofs
+from hansa.pubsub.proofs import HistoryRequest, InclusionProof, StateProofs
 
 WAIT_MAX_S: Final = 5.0
 _EVENT_ID: Final = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -101,6 +102,17 @@ class ReceiptMaker:
             raise Refused(Code.INVALID, "Absence is shown of a ledger key: 64 hexadecimal digits.")
         return await self._made((), key, known_height)
 
+    async def of_member(self, did: str, known_height: int = 0) -> bytes:
+        """The receipt of the keys and endpoints that a member has and had.
+
+        Raises:
+            Refused: `Code.INVALID`; `Code.TOO_LARGE`, when there are too many for one receipt.
+            Unavailable: the ledger or the engine does not answer.
+        """
+        if not is_did(did):
+            raise Refused(Code.INVALID, "A member is named by its DID.")
+        return await self._made((), None, known_height, did)
+
     async def _claim(self, name: str) -> Claim:
         """The earliest claim on an entity."""
         members = await self._bus.members()
@@ -110,11 +122,17 @@ class ReceiptMaker:
             raise Refused(Code.NOT_FOUND, "The ledger has no event of an entity with this name.")
         return min(claims, key=lambda claim: claim.first_position)
 
-    async def _made(self, events: Sequence[CommittedEvent], key: str | None, known_height: int) -> bytes:
-        proofs = await self._bus.state_proofs([one.position for one in events], key)
+    async def _made(
+        self,
+        events: Sequence[CommittedEvent],
+        key: str | None,
+        known_height: int,
+        member: str | None = None,
+    ) -> bytes:
+        request = HistoryRequest(_signers(events), member)
+        proofs = await self._bus.state_proofs([one.position for one in events], key, request)
         block = await self._capture.wait_for(bytes.fromhex(proofs.app_hash), WAIT_MAX_S)
         steps = await self._steps(block, known_height)
-        members = await self._bus.members() if events else ()
         fields: dict[str, Any] = {
             "block": light_block_fields(block),
             "chain_id": self._genesis.chain_id,
@@ -128,11 +146,17 @@ class ReceiptMaker:
             fields["events"] = tuple(
                 _event_fields(one, proof) for one, proof in zip(events, proofs.events, strict=True)
             )
+        elif member is not None:
+            fields["root"] = encoded(bytes.fromhex(proofs.root))
+        if events or member is not None:
             fields["size"] = proofs.size
             fields["state"]["events"] = _hashes(proofs.events_path)
-            keys = _keys(events, members)
-            if keys:
-                fields["keys"] = keys
+        if proofs.history is not None or member is not None:
+            fields["history"] = history_fields(proofs.history, member)
+        if proofs.history is not None:
+            fields["state"]["history"] = _hashes(proofs.history.section_path)
+        elif events and (keys := _keys(events, await self._bus.members())):
+            fields["keys"] = keys
         if key is not None:
             fields["claims"], fields["state"]["claims"] = _claims_fields(key, proofs)
         return RECEIPT.write({**fields, "digest": digest_of(fields)})
@@ -200,6 +224,12 @@ def _claims_fields(key: str, proofs: StateProofs) -> tuple[dict[str, Any], tuple
     assert proofs.claims is not None, "it was read with the claims"
     bucket = {"bucket": encoded(bytes.fromhex(proofs.claims.bucket))} if proofs.claims.bucket else {}
     return {"key": key, "path": _hashes(proofs.claims.path), **bucket}, _hashes(proofs.claims.section.path)
+
+
+def _signers(events: Sequence[CommittedEvent]) -> tuple[tuple[str, str], ...]:
+    """DIDs and names of the keys that signed the events' batches."""
+    signed = (read_batch(one.proof.jws) for one in events if one.proof is not None)
+    return tuple(dict.fromkeys((batch.issuer, jws.kid) for batch, jws in signed))
 
 
 def _keys(events: Sequence[CommittedEvent], members: Sequence[Member]) -> tuple[dict[str, Any], ...]:

@@ -8,17 +8,22 @@ A receipt is one closed JSON (`RECEIPT`): each has one byte string, so no byte o
     claims     what shows which versions of a key are the latest, or that it is unknown; may be absent
     events     events, each with the JWS of its batch, and its paths in the batch and in the ledger's tree
     format     `hansa-receipt/1`
+    history    what the ledger remembers of members' keys and endpoints (`hansa.pubsub.light.histories.shown`)
     keys       public keys of the batches' signatures that are named by their thumbprints; may be absent
+    root       root of all events, where there is none that leads to it
     ruleset    the rules of the state, which say where its sections are
-    state      paths from the sections `events` and `claims` to the application hash
+    size       number of the events in the state
+    state      paths from the sections `events`, `claims` and `history` to the application hash
     steps      light blocks that lead from the genesis to `block`, in order; absent when none is needed
 
 Verification goes from the known to the claimed: the validators of the genesis, or of a light block whose hash
 the caller knows, sign or lead to `block` (`hansa.pubsub.light.chain.verifying`); its header has the state's
 hash; the section `events` is below that; each event's leaf (block height, block time, place in its batch,
 hash of the batch's JWS) is below the section; and the event's content is below the root that its issuer
-signed. How old the validators' signatures are does not matter here, other than for a client that follows a
-league: see docs/integrators/receipts.md for what that means.
+signed, with a key that was its own at the event's position. Rules that let members change remember that in
+the section `history`; under others the members' keys are those of the genesis. How old the validators'
+signatures are does not matter here, other than for a client that follows a league: see
+docs/integrators/receipts.md for what that means.
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ from hansa.core.canonical import canonical_json
 from hansa.core.closed_json import Form, Integer, ListOf, Record, Text, WithBytes
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.events import CONTENT, LifecycleEvent
+from hansa.core.histories import KeyPeriod
 from hansa.core.identifiers import is_entity_key
 from hansa.core.jws import KEY_ID
 from hansa.core.keys import PublicJwk, VerifyingKey
@@ -43,6 +49,7 @@ from hansa.core.merkle import leaf_hash, root_of_path
 from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.app_hash import SECTIONS, counted, event_leaf, verify_section
 from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, claims_root, decode_claim, issuer_digest
+from hansa.pubsub.ledger.commitments.histories import SECTION as HISTORY_SECTION
 from hansa.pubsub.light.chain.blocks import FOR_BLOCK, LightBlock, power_of
 from hansa.pubsub.light.chain.forms import (
     HASH,
@@ -54,6 +61,7 @@ from hansa.pubsub.light.chain.forms import (
     read_light_block,
 )
 from hansa.pubsub.light.chain.verifying import Trusted, trusted_block, verified
+from hansa.pubsub.light.histories.shown import HISTORY, ProvedHistory, ShownHistory, read_history
 
 FORMAT: Final = "hansa-receipt/1"
 RECEIPT_SIZE_MAX_BYTES: Final = 8_388_608
@@ -94,13 +102,15 @@ _REQUIRED: Final[Mapping[str, Form]] = {
     "chain_id": Text(r"[!#-\[\]-~]{1,50}"),
     "format": Text(FORMAT),
     "ruleset": Text("[a-z0-9/-]{1,64}"),
-    "state": Record({}, {"claims": _PATH, "events": _PATH}),
+    "state": Record({}, {"claims": _PATH, "events": _PATH, "history": _PATH}),
 }
 _OPTIONAL: Final[Mapping[str, Form]] = {
     "claims": CLAIMS,
     "events": ListOf(EVENT, EVENTS_MAX),
+    "history": HISTORY,
     "keys": ListOf(KEY, 16),
-    "size": _POSITION,
+    "root": HASH,
+    "size": Integer(0, _NUMBER_MAX),
     "steps": ListOf(LIGHT_BLOCK, STEPS_MAX),
 }
 RECEIPT: Final = Record({**_REQUIRED, "digest": HASH}, _OPTIONAL)
@@ -120,6 +130,8 @@ class ProvedEvent(msgspec.Struct, frozen=True):
     is_signature_verified: bool
     """Whether its issuer's signature was verified here; else its key was not there, and the league's
     validators verified the signature when they committed the event."""
+    key: KeyPeriod | None = None
+    """The key that signed it, and when it was valid; None under rules that remember no history."""
 
 
 class ProvedClaim(msgspec.Struct, frozen=True):
@@ -151,6 +163,10 @@ class VerifiedReceipt(msgspec.Struct, frozen=True):
     """The entity key whose claims are proved; None where none are."""
     claims: tuple[ProvedClaim, ...] = ()
     """All claims on the key; none when it is unknown to the ledger."""
+    history: ProvedHistory | None = None
+    """Keys and endpoints of members; None where none are proved."""
+    block_hash: str = ""
+    """Of the block that signs the state; hex. With its height, what a later verification can begin with."""
 
 
 class KnownKeys(msgspec.Struct, frozen=True):
@@ -185,12 +201,13 @@ def verify_receipt(
     chain_id = fields["chain_id"]
     if chain_id != trusted.chain_id:
         raise _invalid(f"It is of the league {chain_id!r}, and the genesis is of {trusted.chain_id!r}")
-    if not fields.keys() & {"events", "claims"}:
+    if not fields.keys() & {"events", "claims", "history"}:
         raise _invalid("It proves nothing")
     blocks = [read_light_block(one, chain_id) for one in (*fields.get("steps", ()), fields["block"])]
     steps = _follow(blocks, trusted, pinned)
     block = blocks[-1]
-    events = _events(fields, block.header.app_hash, keys)
+    history = _history(fields, block.header.app_hash)
+    events = _events(fields, block.header.app_hash, keys, history)
     key, claims = _claims(fields, block.header.app_hash)
     _check_together(events, key, claims)
     addresses = frozenset(
@@ -211,6 +228,8 @@ def verify_receipt(
         events=events,
         key=key,
         claims=claims,
+        history=_proved(history, fields),
+        block_hash=block.header.hash.hex(),
     )
 
 
@@ -244,10 +263,39 @@ def trusted_before(block: LightBlock) -> Trusted:
     return Trusted(header.chain_id, header.height - 2, 0, block.validators, b"")
 
 
-def _events(fields: Mapping[str, Any], app_hash: bytes, keys: KnownKeys) -> tuple[ProvedEvent, ...]:
+def _history(fields: Mapping[str, Any], app_hash: bytes) -> ShownHistory | None:
+    """What is shown of the members' history, as the application hash commits to it."""
+    shown = read_history(fields["history"], fields["ruleset"]) if "history" in fields else None
+    if shown is None or shown.content is None:
+        if "history" in fields["state"]:
+            raise _invalid("It has a path of no history")
+    else:
+        _check_section(fields, "history", shown.content, app_hash)
+    if "root" in fields:
+        if "events" in fields or shown is None or shown.member is None or "size" not in fields:
+            raise _invalid("It has a root of the events that nothing needs")
+        content = counted(fields["size"], decoded(fields["root"]))
+        _check_section(fields, "events", content, app_hash)
+    elif "events" not in fields and shown is not None:
+        raise _invalid("It does not show how many events there were")
+    return shown
+
+
+def _proved(shown: ShownHistory | None, fields: Mapping[str, Any]) -> ProvedHistory | None:
+    if shown is None:
+        return None
+    history = shown.history
+    return ProvedHistory(
+        shown.member, fields.get("size", 0), shown.content is None, history.keys, history.endpoints
+    )
+
+
+def _events(
+    fields: Mapping[str, Any], app_hash: bytes, keys: KnownKeys, history: ShownHistory | None
+) -> tuple[ProvedEvent, ...]:
     rows = fields.get("events", ())
     if not rows:
-        if "size" in fields or "events" in fields["state"] or "keys" in fields:
+        if "keys" in fields or ("root" not in fields and ("size" in fields or "events" in fields["state"])):
             raise _invalid("It has parts that belong to no event")
         return ()
     size = fields.get("size", 0)
@@ -263,35 +311,74 @@ def _events(fields: Mapping[str, Any], app_hash: bytes, keys: KnownKeys) -> tupl
         section = content
     assert section is not None, "there is an event"
     _check_section(fields, "events", section, app_hash)
-    sent = {one["kid"]: _own_key(one) for one in fields.get("keys", ())}
-    if len(sent) < len(fields.get("keys", ())):
-        raise _invalid("It has a key twice")
-    used: set[str] = set()
-    events = tuple(_event(row, sent, keys, used) for row in rows)
-    if used != sent.keys():
-        raise _invalid("It has a key that no event needs")
+    signers = _Signers(fields, keys, history)
+    events = tuple(_event(row, signers) for row in rows)
+    signers.check_all_needed()
     return events
 
 
-def _event(
-    row: Mapping[str, Any], sent: Mapping[str, PublicJwk], keys: KnownKeys, used: set[str]
-) -> ProvedEvent:
-    batch = row["batch"]
+class _Signers:
+    """The keys of a receipt's events, as far as they are there.
+
+    Args:
+        fields: Of the receipt.
+        known: Of members, as the genesis has them.
+        history: What is proved of the members' keys.
+    """
+
+    def __init__(self, fields: Mapping[str, Any], known: KnownKeys, history: ShownHistory | None) -> None:
+        self._has_history = HISTORY_SECTION in SECTIONS[fields["ruleset"]]
+        self._history = history
+        self._known = known
+        self._sent = {one["kid"]: _own_key(one) for one in fields.get("keys", ())}
+        if len(self._sent) < len(fields.get("keys", ())):
+            raise _invalid("It has a key twice")
+        if self._sent and self._has_history:
+            raise _invalid("It has a key that no event needs")
+        self._used: set[tuple[str, str]] = set()
+
+    def key(self, did: str, kid: str, position: int) -> tuple[PublicJwk | None, KeyPeriod | None]:
+        """The key with which a member signed the event at a position, and when that was valid.
+
+        Raises:
+            Refused: `Code.PROOF_INVALID`: it was not valid then.
+        """
+        self._used.add((did, kid))
+        if not self._has_history:
+            return self._sent.get(kid) or self._known.by_name.get((did, kid)), None
+        period = None if self._history is None else self._history.history.period(did, kid)
+        if period is None:
+            raise _invalid(
+                f"It does not show that the key {kid} of the event at position {position} is of {did}"
+            )
+        if not period.includes(position):
+            raise _invalid(f"The key {kid} of {did} was not valid at position {position}")
+        return period.jwk, period
+
+    def check_all_needed(self) -> None:
+        """Refuse a receipt with keys that sign none of its events."""
+        shown = self._history
+        is_more = shown is not None and shown.member is None and shown.count > len(self._used)
+        if is_more or not self._sent.keys() <= {kid for _, kid in self._used}:
+            raise _invalid("It has a key that no event needs")
+
+
+def _event(row: Mapping[str, Any], signers: _Signers) -> ProvedEvent:
+    batch, position = row["batch"], row["position"]
     proof = EventProof(
         batch["jws"], batch["index"], tuple(decoded(one).hex() for one in batch.get("path", ()))
     )
     try:
         signed, jws = read_batch(proof.jws)
-        jwk = sent.get(jws.kid)
-        if jwk is not None:
-            used.add(jws.kid)
-        jwk = jwk or keys.by_name.get((signed.issuer, jws.kid))
+        jwk, period = signers.key(signed.issuer, jws.kid, position)
         event = verify_event(row["content"][0], proof, VerifyingKey(jwk) if jwk is not None else None)
     except HansaError as error:
+        if error.code is Code.PROOF_INVALID:
+            raise
         raise _invalid(
-            f"The event at position {row['position']} is not what its issuer signed: {error.message}"
+            f"The event at position {position} is not what its issuer signed: {error.message}"
         ) from error
-    return ProvedEvent(event, row["position"], row["height"], row["time_ms"], jwk is not None)
+    return ProvedEvent(event, position, row["height"], row["time_ms"], jwk is not None, period)
 
 
 def _own_key(fields: Mapping[str, Any]) -> PublicJwk:

@@ -97,6 +97,10 @@ class LightService:
         """The receipt of what is claimed on a key. See `ReceiptMaker.of_absence`."""
         return await self._in_turn(lambda: self._maker.of_absence(key, known_height))
 
+    async def of_member(self, did: str, known_height: int = 0) -> bytes:
+        """The receipt of a member's keys and endpoints. See `ReceiptMaker.of_member`."""
+        return await self._in_turn(lambda: self._maker.of_member(did, known_height))
+
     async def _in_turn(self, make: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
         if self._waiting >= RECEIPTS_AT_ONCE_MAX + RECEIPTS_WAITING_MAX:
             raise Unavailable(Code.UNAVAILABLE, "Too many receipts are being made.")

@@ -256,7 +256,7 @@ def _no_event(fields: dict[str, Any]) -> None:
 
 
 def _key(fields: dict[str, Any]) -> None:
-    fields["keys"].append({**fields["keys"][0], "kid": "A" * 43})
+    fields["keys"] = [{"crv": "Ed25519", "kid": "A" * 43, "kty": "OKP", "x": "A" * 43}]
 
 
 def _empty_steps(fields: dict[str, Any]) -> None:

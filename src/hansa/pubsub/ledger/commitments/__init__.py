@@ -5,6 +5,7 @@
                 and of a key that is unknown
     tiles       the tree over the events, stored in tiles of 256 hashes; inclusion and consistency proofs
     records     small sections of keyed records: registry, issuers, validators, misbehavior
+    histories   which keys and endpoints members had at which positions
     levels      the tree in memory under claims and records
     state_trees all of them together
 

@@ -42,6 +42,8 @@ SECTIONS_4: Final = (
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {RULESET_3: SECTIONS_3, RULESET_4: SECTIONS_4}
 """The sections under each rule set, in the order of their leaves."""
 
+COUNT_SIZE_BYTES: Final = 8
+"""Of the number in front of a root (`counted`)."""
 _OTHERS: Final = frozenset({"ruleset", "events", "claims", "parameters"})
 
 HASH_LAYOUT: Final = {
@@ -126,7 +128,7 @@ def verify_section(ruleset: str, name: str, content: bytes, path: Sequence[bytes
 
 def counted(count: int, tree_root: bytes) -> bytes:
     """A number of leaves and the root over them, as sections have them."""
-    return count.to_bytes(8) + tree_root
+    return count.to_bytes(COUNT_SIZE_BYTES) + tree_root
 
 
 def events_section(tree: Frontier) -> bytes:

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from hansa.core.merkle import leaf_hash, verify_consistency, verify_inclusion
-from hansa.pubsub.ledger.commitments.app_hash import event_leaf, verify_section
+from hansa.pubsub.ledger.commitments.app_hash import COUNT_SIZE_BYTES, event_leaf, verify_section
 from hansa.pubsub.ledger.commitments.claims import records_proved
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, SectionProof
 
 _NUMBER_MAX: Final = 2**63 - 1
-_COUNT_SIZE_BYTES: Final = 8
 _HASH_SIZE_BYTES: Final = 32
 
 
@@ -62,9 +61,9 @@ def proved_records(proof: ClaimsProof, app_hash: bytes) -> tuple[bytes, ...] | N
 def _events(proof: SectionProof, app_hash: bytes) -> tuple[int, bytes]:
     """Number and root of the events; no proof is one of a tree without leaves."""
     content = section_content("events", proof, app_hash)
-    if content is None or len(content) != _COUNT_SIZE_BYTES + _HASH_SIZE_BYTES:
+    if content is None or len(content) != COUNT_SIZE_BYTES + _HASH_SIZE_BYTES:
         return 0, b""
-    return int.from_bytes(content[:_COUNT_SIZE_BYTES]), content[_COUNT_SIZE_BYTES:]
+    return int.from_bytes(content[:COUNT_SIZE_BYTES]), content[COUNT_SIZE_BYTES:]
 
 
 def _raw(text: str) -> bytes | None:

@@ -14,6 +14,11 @@ from hansa.core.merkle import leaf_hash
 from hansa.pubsub.ledger.commitments.levels import LevelsUpdate, MerkleLevels
 
 
+def record_leaf(key: str, record: bytes) -> bytes:
+    """The leaf hash of a record in a section whose leaves have keys."""
+    return leaf_hash(key.encode("utf-8") + b"\x00" + record)
+
+
 class RecordsUpdate(msgspec.Struct, frozen=True):
     """What changes with some records; not part of the tree yet."""
 
@@ -29,9 +34,9 @@ class RecordTree:
     """The tree over some records.
 
     Args:
-        records: By key, as they are stored. has_keys: Whether a leaf is the key, a zero byte and the record;
-        else it is the record, which names its
-            key itself.
+        records: By key, as they are stored.
+        has_keys: Whether a leaf is the key, a zero byte and the record; else it is the record, which names
+            its key itself.
     """
 
     def __init__(self, records: Mapping[str, bytes], *, has_keys: bool = False) -> None:
@@ -39,7 +44,7 @@ class RecordTree:
         self._build({key: self._leaf(key, record) for key, record in records.items()})
 
     def _leaf(self, key: str, record: bytes) -> bytes:
-        return leaf_hash(key.encode("utf-8") + b"\x00" + record if self._has_keys else record)
+        return record_leaf(key, record) if self._has_keys else leaf_hash(record)
 
     def _build(self, leaves: Mapping[str, bytes]) -> None:
         self._keys: Sequence[str] = sorted(leaves)

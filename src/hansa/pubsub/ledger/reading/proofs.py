@@ -13,9 +13,12 @@ import apsw
 
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import is_entity_key
-from hansa.pubsub.ledger.commitments.app_hash import Sections
+from hansa.core.merkle import root, subset_proof
+from hansa.pubsub.ledger.commitments import histories
+from hansa.pubsub.ledger.commitments.app_hash import COUNT_SIZE_BYTES, SECTIONS, Sections, counted
 from hansa.pubsub.ledger.commitments.claims import bucket_of
 from hansa.pubsub.ledger.commitments.proofs import holds_consistency, holds_inclusion, proved_records
+from hansa.pubsub.ledger.commitments.records import record_leaf
 from hansa.pubsub.ledger.commitments.tiles import (
     HASH_SIZE_BYTES,
     TILE_WIDTH,
@@ -29,11 +32,17 @@ from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 from hansa.pubsub.proofs import (
     ClaimsProof,
     ConsistencyProof,
+    HistoryProof,
+    HistoryRequest,
     InclusionProof,
     SectionProof,
+    ShownRecord,
     StateProofs,
     StoredCheckpoint,
 )
+
+RECORDS_SHOWN_MAX: Final = 4096
+"""Of members' history, in one proof."""
 
 _HEAD: Final = select_sql("head", HeadRow)
 _BATCH_OF: Final = (
@@ -140,8 +149,37 @@ class ProofReader:
             for height, events, ruleset, path in rows
         )
 
-    def together(self, positions: Sequence[int], key: str | None, check: Callable[[], None]) -> StateProofs:
-        """Proofs about events, and about the claims on a key.
+    def history(self, request: HistoryRequest) -> HistoryProof | None:
+        """Which keys and endpoints members had at which positions; None where the rules remember none.
+
+        Raises:
+            Refused: `Code.TOO_LARGE`.
+        """
+        if histories.SECTION not in SECTIONS[self._sections.ruleset]:
+            return None
+        records = self._tables.records(histories.SECTION)
+        keys = [key for key, _ in records]
+        names = (histories.key_name(did, kid) for did, kid in request.keys)
+        places = histories.places_of(keys, names, request.member)
+        if len(places) > RECORDS_SHOWN_MAX:
+            raise Refused(Code.TOO_LARGE, f"There are more than {RECORDS_SHOWN_MAX} records of this member.")
+        leaves = [record_leaf(key, body) for key, body in records]
+        self._expect(counted(len(leaves), root(leaves)) == self._sections.content(histories.SECTION))
+        return HistoryProof(
+            size=len(records),
+            records=tuple(ShownRecord(at, keys[at], records[at][1].hex()) for at in places),
+            path=_hex(subset_proof(leaves, places)),
+            section_path=_hex(self._sections.path(histories.SECTION)),
+        )
+
+    def together(
+        self,
+        positions: Sequence[int],
+        key: str | None,
+        history: HistoryRequest,
+        check: Callable[[], None],
+    ) -> StateProofs:
+        """Proofs about events, about the claims on a key, and about members' history.
 
         Raises:
             Refused: `Code.NOT_FOUND`, `Code.INVALID`.
@@ -150,13 +188,16 @@ class ProofReader:
         for position in positions:
             check()
             events.append(self.inclusion(position))
+        is_requested = history.keys or history.member is not None
         return StateProofs(
             app_hash=self._head.app_hash.hex(),
             ruleset=self._sections.ruleset,
             size=self._head.events,
+            root=self._sections.content("events")[COUNT_SIZE_BYTES:].hex(),
             events=tuple(events),
             events_path=_hex(self._sections.path("events")),
             claims=None if key is None else self.claims(key),
+            history=self.history(history) if is_requested else None,
         )
 
     def _expect(self, holds: bool) -> None:

@@ -46,7 +46,15 @@ from hansa.pubsub.ledger.rules import upgrades
 from hansa.pubsub.ledger.storage.compact import expanded_content
 from hansa.pubsub.ledger.storage.schema import MissingRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
-from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof, StateProofs, StoredCheckpoint
+from hansa.pubsub.proofs import (
+    NO_HISTORY,
+    ClaimsProof,
+    ConsistencyProof,
+    HistoryRequest,
+    InclusionProof,
+    StateProofs,
+    StoredCheckpoint,
+)
 
 EVENTS_MAX: Final = 500
 IDS_MAX: Final = 1000
@@ -247,10 +255,12 @@ class LedgerReader:
         with self._proofs() as proofs:
             return proofs.claims(key)
 
-    def state_proofs(self, positions: Sequence[int], key: str | None) -> StateProofs:
+    def state_proofs(
+        self, positions: Sequence[int], key: str | None, history: HistoryRequest = NO_HISTORY
+    ) -> StateProofs:
         """Proofs of one state. See `ProofReader.together`."""
         with self._proofs() as proofs:
-            return proofs.together(positions, key, self._check)
+            return proofs.together(positions, key, history, self._check)
 
     def leaves(self, after: int, limit: int) -> bytes:
         """Leaf hashes of the events after a position. See `ProofReader.leaves`."""

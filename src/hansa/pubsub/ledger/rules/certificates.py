@@ -8,6 +8,9 @@ whether the certificate has expired or was revoked: no path is built while event
               so that no league comes to a stop because certificates expired
     revoked   the key signs nothing
 
+The certificate is that of the key itself. Where it is of a seal with an RSA key, that has signed, once, that
+the key is its owner's (`hansa.core.governance.possession`); all else is the same.
+
 A did:elsi names a legal person, and a certificate shows that it is that one: its organization identifier is
 the one in the DID. Without certificate such a member gets no further key, unless the league's parameter
 `elsi_certificate_required` is 0. Members of the genesis need none: those who found a league compare its
@@ -16,14 +19,16 @@ fingerprint by other means. Other DID methods have no certificates.
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from hansa.core.certificates import is_elsi, organization_identifier_of, verify_chain
-from hansa.core.certificates.algorithms import CertifiedKey
+from hansa.core.certificates.algorithms import CertifiedKey, SignatureAlgorithm, is_signature
 from hansa.core.errors import Code, Refused
-from hansa.core.governance.possession import Possession
+from hansa.core.governance.possession import Possession, sealed_bytes
 from hansa.core.keys import PublicJwk, raw_public_key
 from hansa.core.trust.certificates import (
     ANCHORS,
@@ -37,7 +42,13 @@ from hansa.core.trust.certificates import (
     read_key_certificate,
 )
 from hansa.pubsub.ledger.results import Rule
+from hansa.pubsub.ledger.rules.governance.history import end_key
 from hansa.pubsub.ledger.state import Overlay, StateView
+
+_SEAL_ALGORITHMS: Final[Mapping[str, SignatureAlgorithm]] = {
+    "PS256": SignatureAlgorithm("PSS", "SHA256"),
+    "RS256": SignatureAlgorithm("PKCS1", "SHA256"),
+}
 
 CERTIFICATE: Final = Rule(
     60,
@@ -95,7 +106,9 @@ def _verified(state: StateView, did: str, proof: Possession) -> KeyCertificate:
         raise CERTIFICATE.broken(
             f"The certificate is for {named or 'no organization'}, and not for {identifier}."
         )
-    if not _is_same_key(chain.leaf.key, proof.key):
+    if proof.seal:
+        _check_seal(did, proof, chain.leaf.key)
+    elif not _is_same_key(chain.leaf.key, proof.key):
         raise CERTIFICATE.broken(f"The certificate is for another key than {proof.key.kid}.")
     return KeyCertificate(
         anchor=chain.anchor.fingerprint,
@@ -105,7 +118,33 @@ def _verified(state: StateView, did: str, proof: Possession) -> KeyCertificate:
         not_before_s=max(0, chain.leaf.not_before_s),
         registered_ms=state.time_ms,
         x5c=proof.x5c,
+        seal=proof.seal,
+        seal_algorithm=proof.seal_algorithm,
     )
+
+
+def _check_seal(did: str, proof: Possession, certified: CertifiedKey) -> None:
+    """Check that the RSA key of a certificate signed that a key of the ledger is its owner's.
+
+    Raises:
+        RuleBroken: `CERTIFICATE`.
+    """
+    if certified.kind != "RSA":
+        raise CERTIFICATE.broken("A certificate of a key on a curve is for the member's key itself.")
+    signed = sealed_bytes(did, proof.key, proof.league, proof.seal_algorithm)
+    algorithm, signature = _SEAL_ALGORITHMS[proof.seal_algorithm], _seal_signature(proof.seal)
+    if signature is None or not is_signature(certified, algorithm, signed, signature):
+        raise CERTIFICATE.broken(
+            f"The seal did not sign that the key {proof.key.kid} is of {did} in this league."
+        )
+
+
+def _seal_signature(text: str) -> bytes | None:
+    """The bytes of a seal's signature; None for what is not their one base64url form."""
+    if len(text) % 4 == 1:
+        return None
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return raw if base64.urlsafe_b64encode(raw).rstrip(b"=") == text.encode("ascii") else None
 
 
 def _is_same_key(certified: CertifiedKey, jwk: PublicJwk) -> bool:
@@ -122,6 +161,7 @@ def forget_key(state: Overlay, did: str, kid: str) -> None:
 def revoke_key(state: Overlay, certificate: KeyCertificate) -> None:
     """Revoke a certified key, from the next transaction on."""
     assert not certificate.revoked_ms, "a key is revoked once"
+    end_key(state, certificate.did, certificate.kid)
     revoked = msgspec.structs.replace(certificate, revoked_ms=state.time_ms)
     key = certificate_key(certificate.did, certificate.kid)
     state.put_record(CERTIFICATES, key, KEY_CERTIFICATE.write(revoked))

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -24,7 +23,6 @@ from hansa.pubsub.ledger.commitments.governance import KeyRecord, LocationRecord
 from hansa.pubsub.ledger.rules.governance.refusals import TAKEN
 from hansa.pubsub.ledger.rules.governance.tables import KEYS, LOCATIONS, OWNERS
 from hansa.pubsub.ledger.state import Overlay, StateView
-from hansa.pubsub.ledger.state.records import RecordsView
 
 _POSITION_DIGITS: Final = 16
 _ED25519_HEX_DIGITS: Final = 64
@@ -109,9 +107,11 @@ def begin_key(state: Overlay, did: str, jwk: PublicJwk) -> None:
 
 
 def end_key(state: Overlay, did: str, kid: str) -> None:
-    """Take note that a signing key signs nothing from the next event on."""
+    """Take note that a signing key signs nothing from the next event on, if it signed anything until now."""
     record = KEYS.get(state, f"{did}/{kid}")
-    assert record is not None and not record.retired, "a key is registered and retired once"  # noqa: PT018
+    assert record is not None, "a key is registered"
+    if record.retired:
+        return
     ended = msgspec.structs.replace(record, until=state.tree.size, until_time_ms=0, retired=1)
     KEYS.put(state, f"{did}/{kid}", ended)
 
@@ -131,43 +131,3 @@ def begin_location(state: Overlay, did: str, endpoint: str) -> None:
     """
     claim_name(state, "endpoint", endpoint, did)
     LOCATIONS.put(state, f"{did}/{next_position(state):0{_POSITION_DIGITS}}", LocationRecord(endpoint))
-
-
-class MemberHistory:
-    """Keys and endpoints of members at positions of the ledger.
-
-    Args:
-        records: Those of the section `history`, by key.
-    """
-
-    def __init__(self, records: Mapping[str, bytes]) -> None:
-        self._records = {"history": records}
-        self._locations: dict[str, list[tuple[int, str]]] = {}
-        for key, location in LOCATIONS.items(self):
-            did, _, position = key.rpartition("/")
-            self._locations.setdefault(did, []).append((int(position), location.endpoint))
-
-    def record(self, section: str, key: str) -> bytes | None:
-        """See `RecordsView`."""
-        return self.records(section).get(key)
-
-    def records(self, section: str) -> Mapping[str, bytes]:
-        """See `RecordsView`."""
-        return self._records[section]
-
-    def endpoint(self, did: str, position: int) -> str | None:
-        """Where a member served when an event got its position; None: it was no member then."""
-        before = [endpoint for first, endpoint in self._locations.get(did, ()) if first <= position]
-        return before[-1] if before else None
-
-    def key(self, did: str, kid: str, position: int) -> PublicJwk | None:
-        """The key of that name with which a member could sign the event at a position."""
-        record = KEYS.get(self, f"{did}/{kid}")
-        if record is None or position < record.since or (record.retired and position > record.until):
-            return None
-        return record.jwk
-
-
-def members_history(view: RecordsView) -> MemberHistory:
-    """The history of a state."""
-    return MemberHistory(view.records("history"))
