@@ -13,6 +13,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -29,6 +30,7 @@ from hansa.node.membership.engine_refresh import EngineRefresh
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks
 from hansa.node.validator.guard import ValidatorGuard
+from hansa.node.validator.next_keys import adopt_engine_keys, next_keys_named
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import (
     ABCI_SOCKET,
@@ -54,6 +56,10 @@ from hansa.pubsub.ledger.waiting import waiting_max
 MEMBERS_MIN: Final = 64
 """The engine has room for what waits of so many members, that the league can grow without a restart of it."""
 
+KEYS_POLL_S: Final = 2.0
+KEYS_PAUSE_S: Final = 30.0
+"""Before the engine is started once more for keys that could not be put in place."""
+
 UPGRADE_STATUS: Final = EXIT_STATUS[Code.UPGRADE_NEEDED]
 
 log = structlog.get_logger("hansa.node")
@@ -63,7 +69,7 @@ class Children:
     """The two child processes, as `settings`, `genesis`, the `others` in the league and its `params` decide.
 
     The engine's settings are written anew at each of its starts, for the league as it is then. The `guard`
-    decides whether its validator signs.
+    decides whether its validator signs. `me` is this marketplace as the ledger has it, None while unknown.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class Children:
         others: Callable[[], Sequence[Member]],
         params: Callable[[], LedgerParams],
         guard: ValidatorGuard,
+        me: Callable[[], Member | None],
         environment: Mapping[str, str],
         clock: Clock,
         state_sync: StateSync | None = None,
@@ -80,7 +87,7 @@ class Children:
         limits = settings.limits
         self.genesis = genesis
         self._clock, self._engine_stall_s = clock, limits.engine_stall_s
-        self._did, self._others = settings.did, others
+        self._did, self._others, self._me = settings.did, others, me
         self.blocks = BlockProgress(clock, lambda: params().heartbeat_s)
         self.guard = guard
         self._current: Callable[[], EngineSettings] = lambda: msgspec.structs.replace(
@@ -94,6 +101,8 @@ class Children:
         def prepare() -> None:
             if state_sync is not None:
                 unfinished.clear()
+            if (registered := me()) is not None:
+                adopt_engine_keys(Path(), registered)
             self._applied = self._current()
             write_home(LEDGER, self._applied, genesis, is_observing=guard.decide())
 
@@ -133,6 +142,17 @@ class Children:
             *(self._clock, log),
         )
         tasks.add("engine settings", refresh.run)
+        tasks.add("engine keys", self._adopt_keys)
+
+    async def _adopt_keys(self) -> None:
+        """Start the engine again when the ledger names another of its keys, until cancelled."""
+        while True:
+            await self._clock.sleep(KEYS_POLL_S)
+            registered = self._me()
+            if registered is not None and next_keys_named(Path(), registered):
+                log.warning("engine_keys_replaced", node_ids=registered.node_ids)
+                self.engine.kill()
+                await self._clock.sleep(KEYS_PAUSE_S)
 
     def _is_outdated(self) -> bool:
         """Whether the engine runs with limits that the league has changed since."""

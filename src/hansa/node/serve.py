@@ -50,6 +50,7 @@ from hansa.node.joining.beginning import state_sync_of
 from hansa.node.logs import configure_logs
 from hansa.node.outbound import OutboundClient
 from hansa.node.settings.loading import Settings, load_settings
+from hansa.node.validator.next_keys import adopt_engine_keys
 from hansa.node.wiring import Marketplace, assemble
 from hansa.pubsub.engine import StateSync, engine_binary
 from hansa.pubsub.ledger.genesis import LedgerParams
@@ -115,6 +116,8 @@ async def _preflight(
     members = ledger.members or document.app_state.members
     known = preflight.known_as(settings.did, here, document, ledger.members)
     key = adopt_member_key(here, known[0]) if known else SigningKey.load(MEMBER_KEY)
+    if known:
+        adopt_engine_keys(here, known[0])
     preflight.check_registered(settings, known, Path(shown), key.kid)
     preflight.check_engine_keys(known, here, Path(shown))
     preflight.check_clock_by_ledger(ledger.last_block, clock, limits)

@@ -471,8 +471,12 @@ async def assemble(
     def others() -> list[Member]:
         return [one for one in registry.known() if one.did != settings.did and one.is_current]
 
+    def me() -> Member | None:
+        return next((one for one in registry.known() if one.did == settings.did), None)
+
     guard = ValidatorGuard(Path(), others, settings.name, clock, entropy, settings.limits, log)
-    children = Children(settings, genesis, others, lambda: bus.params, guard, environment, clock, state_sync)
+    league = others, lambda: bus.params, guard, me
+    children = Children(settings, genesis, *league, environment, clock, state_sync)
     models = load_models()
     plan = index_plan(models, settings.indexed_attributes)
     store = await SqliteStore.open(Path(STORE), clock, settings.limits, plan=plan)

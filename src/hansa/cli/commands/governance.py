@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -165,6 +166,27 @@ def endpoint(
     run_endpoint(folder, address, Output(as_json=as_json), is_dry=dry_run)
 
 
+@command("State which engines are a marketplace's.", "hansa league nodes market sentry/config/node_key.json")
+def nodes(
+    folder: Folder,
+    keys: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="KEY…", help="`node_key.json` of each further engine of this marketplace."),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """State on the ledger which engines are a marketplace's: that of its folder, and those that are named.
+
+    The others' engines accept no others as peers. Each is named by its key, because the statement proves
+    that the marketplace has it. Without KEY, it is the engine of the folder alone.
+    """
+    from hansa.cli.league.governing import run_nodes
+    from hansa.cli.output import Output
+
+    run_nodes(folder, keys or [], Output(as_json=as_json), is_dry=dry_run)
+
+
 @command("Leave the league.", "hansa league leave market --yes")
 def leave(folder: Folder, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Leave the league: the validator gives up its power first, then the marketplace its membership.
@@ -180,5 +202,5 @@ def leave(folder: Folder, yes: Yes = False, dry_run: DryRun = False, as_json: As
 LEAGUE = CommandGroup(
     "league",
     "The league: members, limits, proposals and votes.",
-    (show, members, validators, parameters, proposals, explain, propose, vote, endpoint, leave),
+    (show, members, validators, parameters, proposals, explain, propose, vote, endpoint, nodes, leave),
 )

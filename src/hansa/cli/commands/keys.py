@@ -9,17 +9,27 @@ import typer
 
 from hansa.cli.commands import CommandGroup, command
 from hansa.cli.options import AsJson, Folder
-from hansa.core.errors import Code, Refused
 
 if TYPE_CHECKING:
     from hansa.cli.output import Output
 
+SealAlgorithm = Literal["PS256", "RS256"]
+SEAL_ALGORITHM_OPTION = typer.Option("--seal-algorithm", help="By which the seal signs (RFC 7518).")
+Power = Annotated[
+    int | None,
+    typer.Option(
+        "--power",
+        metavar="N",
+        help="Voting power of the validator's new key. [default: that of the key before]",
+    ),
+]
+Note = Annotated[
+    str, typer.Option("--note", help="Why the validator gets another key, for the other members.")
+]
+Expires = Annotated[
+    str, typer.Option("--expires", metavar="DURATION", help="How long the validator's key can be voted on.")
+]
 KeyName = Literal["token", "member", "node", "validator"]
-BOUND_BY_LEAGUE = {
-    "node": "Its id is registered on the ledger; with another key the other members' engines refuse this one.",
-    "validator": "The league's set of validators names it; with another key this validator's votes count for "
-    "nothing.",
-}
 
 
 @command("Show a marketplace's keys, without secrets.", "hansa keys show market")
@@ -43,8 +53,8 @@ def rotate(
         KeyName,
         typer.Option(
             "--key",
-            help="token, the key that signs the API's tokens, of a stopped marketplace; member, the key that signs events "
-            "and requests, of one that runs; the others are refused.",
+            help="token, the key that signs the API's tokens, of a stopped marketplace; of one that runs: member, the "
+            "key that signs events and requests; node, that of its engine on the network; validator, that signs blocks.",
         ),
     ] = "token",
     overlap: Annotated[
@@ -55,6 +65,9 @@ def rotate(
             help="How long the member's key before stays valid; 0s when it leaked.",
         ),
     ] = "1h",
+    power: Power = None,
+    note: Note = "",
+    expires: Expires = "7d",
     as_json: AsJson = False,
 ) -> None:
     """Replace a key.
@@ -65,8 +78,14 @@ def rotate(
     member: the marketplace runs. It states its new key on the ledger, with proof that it has it, and signs
     with it without a restart. The key before stays valid for the overlap; what it signed stays verifiable.
 
-    Those of node and validator take a vote of the league (`hansa league propose`): exit status 1, and
-    nothing is changed.
+    node: the marketplace runs. It registers a second key of its engine, its engine is started with that, and
+    the key before is registered no more. The engine is away for some seconds.
+
+    validator: the marketplace runs. It proposes that its voting power belong to another key, and prints the
+    hash of the proposal. When the league agrees, the key before loses its power for ever, and the engine is
+    started with the new one: two keys never sign. Also for a validator that lost its power (--power).
+
+    Interrupted, each goes on with the same new key when the command is run again.
     """
     from hansa.cli.output import Output
     from hansa.node.settings.loading import load_settings
@@ -79,12 +98,14 @@ def rotate(
         rotate_member_key(folder, overlap, output)
     elif key == "token":
         _rotate_token_key(folder, output)
+    elif key == "node":
+        from hansa.cli.keys.engine_keys import rotate_node_key
+
+        rotate_node_key(folder, output)
     else:
-        raise Refused(
-            Code.NOT_IMPLEMENTED,
-            f"The key of the {key} cannot be replaced by this marketplace alone. {BOUND_BY_LEAGUE[key]} If it leaked: "
-            "SECURITY.md says what to do.",
-        )
+        from hansa.cli.keys.engine_keys import rotate_validator_key
+
+        rotate_validator_key(folder, power, expires, note, output)
 
 
 def _rotate_token_key(folder: Path, output: Output) -> None:
@@ -136,6 +157,50 @@ def request(
         output.data(pem.decode("ascii").rstrip())
 
 
+@command(
+    "Write what a seal with an RSA key signs for a member's key.", "hansa keys seal market -o market.tosign"
+)
+def seal(
+    folder: Folder,
+    into: Annotated[
+        Path, typer.Option("-o", "--into", metavar="FILE", help="Write the bytes to sign into this file.")
+    ],
+    algorithm: Annotated[SealAlgorithm, SEAL_ALGORITHM_OPTION] = "RS256",
+    is_next: Annotated[
+        bool,
+        typer.Option("--next", help="For the key that is to take the place of the present one."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write what the seal of a legal person signs, once, to say that a marketplace's key is its own.
+
+    Seals mostly have RSA keys, in modules of their providers: they sign nothing on the ledger. Have the
+    provider sign the file: RS256 is RSASSA-PKCS1-v1_5 with SHA-256, PS256 is RSASSA-PSS with SHA-256 and a
+    salt of 32 bytes. Then: hansa keys certify D CHAIN --seal SIGNATURE.
+    """
+    from hansa.cli.output import Output
+    from hansa.core.files import is_missing, write_file
+    from hansa.node.folder import LEDGER_STATE
+
+    output = Output(as_json=as_json)
+    if is_missing(folder / LEDGER_STATE):
+        from hansa.node.joining.certificates import candidacy_seal_input
+
+        content = candidacy_seal_input(folder, algorithm)
+    else:
+        from hansa.cli.keys.certifying import seal_input_of_member
+
+        content = seal_input_of_member(folder, algorithm, is_next=is_next)
+    write_file(into, content)
+    if as_json:
+        output.document({"file": str(into), "algorithm": algorithm, "size_bytes": len(content)})
+    else:
+        output.message(
+            f"{into}: have the seal sign these {len(content)} bytes ({algorithm}). With a key in a file: "
+            f"openssl dgst -sha256 -sign seal.key -out {into}.sig {into}"
+        )
+
+
 @command("Register the certificate of a member's key.", "hansa keys certify market chain.pem")
 def certify(
     folder: Folder,
@@ -150,6 +215,15 @@ def certify(
             help="How long the key before stays valid, when the certificate is for the next one.",
         ),
     ] = "1h",
+    seal_signature: Annotated[
+        Path | None,
+        typer.Option(
+            "--seal",
+            metavar="FILE",
+            help="Signature of a seal with an RSA key over what `hansa keys seal` wrote.",
+        ),
+    ] = None,
+    algorithm: Annotated[SealAlgorithm, SEAL_ALGORITHM_OPTION] = "RS256",
     as_json: AsJson = False,
 ) -> None:
     """Put the certificate of a newcomer's key into its candidacy, or register that of a member's key.
@@ -158,7 +232,8 @@ def certify(
     for the next key (`hansa keys request --next`) replaces the key.
 
     The file has the certificate of the key first, then those of the authorities above it; the trust anchor of
-    the league is not among them.
+    the league is not among them. With --seal, the first certificate is that of a seal with an RSA key, which
+    signed that the key is its owner's.
     """
     from hansa.cli.local import CLOCK
     from hansa.cli.output import Output
@@ -169,16 +244,18 @@ def certify(
 
     output = Output(as_json=as_json)
     certificates = certificates_of_pem(read_file(chain, "Name an existing file."))
+    signature = None if seal_signature is None else read_file(seal_signature, "Name an existing file.")
     if not is_missing(folder / LEDGER_STATE):
         from hansa.cli.keys.certifying import certify_member_key
 
-        certify_member_key(folder, certificates, overlap, output)
+        certify_member_key(folder, certificates, overlap, output, signature, algorithm)
         return
-    path = certify_candidacy(folder, certificates, int(CLOCK.now().timestamp()))
+    signed_at_s = int(CLOCK.now().timestamp())
+    path = certify_candidacy(folder, certificates, signed_at_s, signature, algorithm)
     if as_json:
         output.document({"candidacy": str(path)})
     else:
         output.message(f"{path} has the certificate. Send it to a member, who proposes it.")
 
 
-KEYS = CommandGroup("keys", "The keys of a marketplace.", (show, rotate, request, certify))
+KEYS = CommandGroup("keys", "The keys of a marketplace.", (show, rotate, request, seal, certify))

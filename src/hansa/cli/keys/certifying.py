@@ -1,7 +1,8 @@
 """`hansa keys certify D CHAIN` of a member that runs: a certificate for its key, on the ledger.
 
 The certificate is for the present key, which is renewed by it, or for the one that is to take its place
-(`hansa keys request D --next`); then the present key stays valid for the overlap.
+(`hansa keys request D --next`); then the present key stays valid for the overlap. Or it is the certificate of
+a seal with an RSA key, which signed what `hansa keys seal` writes.
 """
 
 from __future__ import annotations
@@ -11,21 +12,42 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hansa.cli.durations import seconds_of
-from hansa.cli.league.own_league import own_league
+from hansa.cli.league.own_league import OwnLeague, own_league
 from hansa.cli.local import CLOCK
 from hansa.cli.output import Output
-from hansa.core.certificates import read_certificate
-from hansa.core.errors import Code, Refused
+from hansa.core.errors import Refused
 from hansa.core.files import is_missing
-from hansa.core.governance.possession import prove_possession
+from hansa.core.governance.possession import Certification, prove_possession, sealed_bytes
 from hansa.core.governance.statements import KeyRotate
-from hansa.core.keys import SigningKey, raw_public_key
-from hansa.core.trust.certificates import certificate_text
-from hansa.node.folder import NEXT_MEMBER_KEY, adopt_member_key
+from hansa.core.keys import SigningKey
+from hansa.node.folder import NEXT_MEMBER_KEY, adopt_member_key, next_member_key
+from hansa.node.joining.certificates import certification_of
 
 
-def certify_member_key(folder: Path, chain: Sequence[bytes], overlap: str, output: Output) -> None:
-    """Register the certificate of a member's key.
+def seal_input_of_member(folder: Path, algorithm: str, *, is_next: bool) -> bytes:
+    """What the seal of a legal person signs to say that a key of its marketplace is its own.
+
+    Raises:
+        Unavailable: The ledger has not begun.
+    """
+
+    async def run() -> bytes:
+        async with own_league(folder) as mine:
+            key = next_member_key(folder) if is_next else mine.key
+            return sealed_bytes(mine.did, key.public, mine.league_id, algorithm)
+
+    return asyncio.run(run())
+
+
+def certify_member_key(
+    folder: Path,
+    chain: Sequence[bytes],
+    overlap: str,
+    output: Output,
+    seal: bytes | None = None,
+    algorithm: str = "",
+) -> None:
+    """Register the certificate of a member's key, or of the seal that signed that the key is its owner's.
 
     Raises:
         Refused: `Code.CERTIFICATE_INVALID`, or the code of the rule that it breaks.
@@ -35,10 +57,9 @@ def certify_member_key(folder: Path, chain: Sequence[bytes], overlap: str, outpu
 
     async def run() -> None:
         async with own_league(folder) as mine:
-            key = _key_of(chain[0], folder, mine.key)
-            x5c = tuple(map(certificate_text, chain))
+            key, certification = _certified(folder, mine, chain, seal, algorithm)
             proof = prove_possession(
-                key, mine.did, mine.league_id, "signing", int(CLOCK.now().timestamp()), x5c
+                key, mine.did, mine.league_id, "signing", int(CLOCK.now().timestamp()), certification
             )
             is_next = key.kid != mine.key.kid
             action = KeyRotate(proof, overlap_s, mine.key.kid) if is_next else KeyRotate(proof)
@@ -52,15 +73,18 @@ def certify_member_key(folder: Path, chain: Sequence[bytes], overlap: str, outpu
     asyncio.run(run())
 
 
-def _key_of(certificate: bytes, folder: Path, present: SigningKey) -> SigningKey:
-    """The key that a certificate is for."""
-    keys = [present]
+def _certified(
+    folder: Path, mine: OwnLeague, chain: Sequence[bytes], seal: bytes | None, algorithm: str
+) -> tuple[SigningKey, Certification]:
+    """The key that a certificate, or a seal, is for: the next one or the present one."""
+    keys = [mine.key]
     if not is_missing(folder / NEXT_MEMBER_KEY):
-        keys.append(SigningKey.load(folder / NEXT_MEMBER_KEY))
-    certified = read_certificate(certificate).key.raw
-    key = next((key for key in keys if raw_public_key(key.public) == certified), None)
-    if key is None:
-        raise Refused(
-            Code.CERTIFICATE_INVALID, f"The first certificate is not for a key in {folder / 'keys'}."
-        )
-    return key
+        keys.insert(0, SigningKey.load(folder / NEXT_MEMBER_KEY))
+    problem: Refused | None = None
+    for key in keys:
+        try:
+            return key, certification_of(key, mine.did, mine.league_id, chain, seal, algorithm)
+        except Refused as error:
+            problem = error
+    assert problem is not None, "there is a key"
+    raise problem

@@ -1,4 +1,4 @@
-"""`hansa league propose`, `vote`, `endpoint` and `leave`: what a marketplace says to its league."""
+"""`hansa league propose`, `vote`, `endpoint`, `nodes` and `leave`: what a marketplace says to its league."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from hansa.cli.options import confirm
 from hansa.cli.output import Output
 from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
+from hansa.core.governance.forms import LeagueChange
+from hansa.core.governance.possession import prove_possession
 from hansa.core.governance.proposals import NOTE_LENGTH_MAX_CHARS, proposal_hash
-from hansa.core.governance.statements import EndpointSet, Leave
+from hansa.core.governance.statements import EndpointSet, Leave, NodesSet
 from hansa.core.members import normal_endpoint
-from hansa.node.folder import set_endpoint
-from hansa.pubsub.league.reports import proposal_named
+from hansa.node.folder import NODE_KEY, set_endpoint
+from hansa.node.joining.candidacy import engine_signing_key
+from hansa.pubsub.engine import EngineKey, read_key
+from hansa.pubsub.league.reports import ProposalReport, proposal_named
 from hansa.pubsub.league.texts import describe
 from hansa.pubsub.league.writing import base_of, expiry
 
@@ -49,44 +53,66 @@ def run_propose(
     Raises:
         HansaError: when it cannot be proposed; the code says why.
     """
-    lifetime_s = int(seconds_of(expires))
-    if len(note) > NOTE_LENGTH_MAX_CHARS or not note.isprintable():
-        raise Refused(Code.INVALID, f"A note is one line of at most {NOTE_LENGTH_MAX_CHARS} characters.")
+    lifetime_s = checked_lifetime_s(expires, note)
 
     async def run() -> None:
         async with own_league(folder) as mine:
-            state, signer = mine.state, mine.signer
-            _check_active(mine)
-            change = change_of(kind, arguments, options, state, mine.league_id)
-            text = describe(change, state)
+            change = change_of(kind, arguments, options, mine.state, mine.league_id)
+            text = describe(change, mine.state)
             if is_dry:
                 _show_dry(text, output)
                 return
-            base, expires_at = base_of([change], state), expiry(state, lifetime_s, CLOCK)
-            governed = await mine.govern(
-                "propose",
-                lambda seq: signer.propose(
-                    [change],
-                    base,
-                    seq=seq,
-                    expires_height=expires_at.height,
-                    expires_time_ms=expires_at.time_ms,
-                    entropy=ENTROPY,
-                    note=note,
-                ),
-            )
-            name = proposal_hash(governed.jws)
-            report = await mine.bus.proposal(name)
+            report = await proposed(mine, change, lifetime_s, note)
             if output.as_json:
                 output.document(report)
                 return
-            output.data(name)
-            output.message(
-                f"{printable(text.text, 1000)} It needs voting power {report.needed_power} of {report.total_power}. Vote: "
-                f"hansa league vote {folder} {name[:12]} yes"
-            )
+            output.data(report.hash)
+            output.message(f"{printable(text.text, 1000)} {what_it_needs(mine, report)}")
 
     asyncio.run(run())
+
+
+def checked_lifetime_s(expires: str, note: str) -> int:
+    """For how many seconds a proposal can be voted on, after a check of what its proposer says.
+
+    Raises:
+        Refused: `Code.INVALID`.
+    """
+    if len(note) > NOTE_LENGTH_MAX_CHARS or not note.isprintable():
+        raise Refused(Code.INVALID, f"A note is one line of at most {NOTE_LENGTH_MAX_CHARS} characters.")
+    return int(seconds_of(expires))
+
+
+async def proposed(mine: OwnLeague, change: LeagueChange, lifetime_s: int, note: str = "") -> ProposalReport:
+    """Propose a change, and what the ledger has of it then.
+
+    Raises:
+        HansaError: when it cannot be proposed; the code says why.
+    """
+    state, signer = mine.state, mine.signer
+    _check_active(mine)
+    base, expires_at = base_of([change], state), expiry(state, lifetime_s, CLOCK)
+    governed = await mine.govern(
+        "propose",
+        lambda seq: signer.propose(
+            [change],
+            base,
+            seq=seq,
+            expires_height=expires_at.height,
+            expires_time_ms=expires_at.time_ms,
+            entropy=ENTROPY,
+            note=note,
+        ),
+    )
+    return await mine.bus.proposal(proposal_hash(governed.jws))
+
+
+def what_it_needs(mine: OwnLeague, report: ProposalReport) -> str:
+    """What a proposal needs to pass, and how to vote on it."""
+    return (
+        f"It needs voting power {report.needed_power} of {report.total_power}. Vote: "
+        f"hansa league vote {mine.folder} {report.hash[:12]} yes"
+    )
 
 
 def run_vote(folder: Path, name: str, choice: Literal["no", "yes"], output: Output, *, is_dry: bool) -> None:
@@ -148,6 +174,53 @@ def run_endpoint(folder: Path, address: str, output: Output, *, is_dry: bool) ->
             )
 
     asyncio.run(run())
+
+
+def run_nodes(folder: Path, files: Sequence[Path], output: Output, *, is_dry: bool) -> None:
+    """State which engines are a marketplace's: that of its folder, and those with the keys in some files.
+
+    Raises:
+        HansaError: when a file holds no key, or the ledger does not take it; the code says why.
+    """
+    keys = [read_key(path) for path in (folder / NODE_KEY, *files)]
+    if any(key.key_type != "ed25519" for key in keys):
+        raise Refused(Code.INVALID, "The key of an engine on the network is an Ed25519 key: node_key.json.")
+
+    async def run() -> None:
+        async with own_league(folder) as mine:
+            before, then = mine.me.node_ids, tuple(dict.fromkeys(key.node_id for key in keys))
+            if is_dry:
+                output.facts({"engines now": ", ".join(before), "engines then": ", ".join(then)})
+                return
+            if before != then:
+                await state_nodes(mine, keys)
+            if output.as_json:
+                output.document({"did": mine.did, "before": before, "node_ids": then})
+                return
+            output.facts({"engines": ", ".join(then), "before": ", ".join(before)})
+            output.message(
+                "The engines of the others accept these as this marketplace's. One that is not named any more loses its "
+                "place among them within minutes."
+            )
+
+    asyncio.run(run())
+
+
+async def state_nodes(mine: OwnLeague, keys: Sequence[EngineKey]) -> None:
+    """State that a marketplace runs the engines with these keys and no others.
+
+    Raises:
+        HansaError: when the ledger does not take it.
+    """
+    signed_at_s, signer = int(CLOCK.now().timestamp()), mine.signer
+    unique = {key.node_id: key for key in keys}.values()
+    action = NodesSet(
+        tuple(
+            prove_possession(engine_signing_key(key), mine.did, mine.league_id, "node", signed_at_s)
+            for key in unique
+        )
+    )
+    await mine.govern("member", lambda seq: signer.state(action, seq=seq))
 
 
 def run_leave(folder: Path, output: Output, *, is_confirmed: bool, is_dry: bool) -> None:

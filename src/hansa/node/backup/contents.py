@@ -2,7 +2,7 @@
 
     always       settings, genesis, the keys of the member, of its tokens and of its engine
     if present   card, the note of a newcomer, the operator's token, the store, extension schemas, contents
-                 of jobs, what the validator signed last
+                 of jobs, what the validator signed last, keys that are to take the places of the present ones
     on request   the ledger: its state and the engine's blocks, which the other members have too
 
 Locks, sockets, logs and caches are not. The store is a copy that SQLite makes; everything else is read as it
@@ -26,6 +26,9 @@ from hansa.node.folder import (
     LEDGER,
     LEDGER_STATE,
     MEMBER_KEY,
+    NEXT_MEMBER_KEY,
+    NEXT_NODE_KEY,
+    NEXT_VALIDATOR_KEY,
     NODE_KEY,
     SCHEMAS,
     STORE,
@@ -40,7 +43,10 @@ SIGNED: Final = LEDGER / SIGNING_STATE
 """What the validator signed last. It is in a backup as a record, and never put back in place."""
 BLOCKS: Final = LEDGER / "data"
 REQUIRED: Final = (Path(FILE_NAME), GENESIS, MEMBER_KEY, TOKEN_KEY, NODE_KEY, VALIDATOR_KEY)
-OPTIONAL: Final = (CARD, JOINING, TOKEN, STORE, SIGNED)
+OPTIONAL: Final = (
+    *(CARD, JOINING, TOKEN, STORE, SIGNED),
+    *(NEXT_MEMBER_KEY, NEXT_NODE_KEY, NEXT_VALIDATOR_KEY),
+)
 TREES: Final = (SCHEMAS, JOBS)
 LEDGER_PARTS: Final = (LEDGER_STATE, BLOCKS)
 NOT_BLOCKS: Final = frozenset({SIGNED, BLOCKS / "observer_state.json"})

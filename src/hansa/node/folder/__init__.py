@@ -3,6 +3,8 @@
     hansa.toml            settings
     keys/member.jwk       signs events and requests to other members
     keys/member-next.jwk  takes its place when the ledger has registered it (`hansa keys rotate`)
+    keys/node-next.json, keys/validator-next.json
+                          the same of the engine's keys
     keys/token.jwk        signs API tokens
     member.json           public card, for the others
     genesis.json          the ledger's beginning; of a league of one until the league is founded
@@ -40,6 +42,8 @@ from hansa.node.folder.layout import (
     LOCK,
     MEMBER_KEY,
     NEXT_MEMBER_KEY,
+    NEXT_NODE_KEY,
+    NEXT_VALIDATOR_KEY,
     NODE_KEY,
     OBSERVING,
     ROTATION,
@@ -56,6 +60,7 @@ from hansa.node.folder.member_key import (
     discard_next_key,
     next_member_key,
     set_endpoint,
+    update_card,
 )
 from hansa.node.folder.ports import unused_ports
 from hansa.node.folder.rotation import finish_rotation, rotate_token_key
@@ -72,6 +77,8 @@ __all__ = [
     "LOCK",
     "MEMBER_KEY",
     "NEXT_MEMBER_KEY",
+    "NEXT_NODE_KEY",
+    "NEXT_VALIDATOR_KEY",
     "NODE_KEY",
     "OBSERVING",
     "ROTATION",
@@ -98,5 +105,6 @@ __all__ = [
     "rotate_token_key",
     "set_endpoint",
     "unused_ports",
+    "update_card",
     "write_token",
 ]

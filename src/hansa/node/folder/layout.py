@@ -8,6 +8,9 @@ from typing import Final
 MEMBER_KEY: Final = Path("keys/member.jwk")
 NEXT_MEMBER_KEY: Final = Path("keys/member-next.jwk")
 """Takes the place of the member's key when the ledger has registered it."""
+NEXT_NODE_KEY: Final = Path("keys/node-next.json")
+NEXT_VALIDATOR_KEY: Final = Path("keys/validator-next.json")
+"""Take the places of the engine's keys when the ledger has registered them."""
 TOKEN_KEY: Final = Path("keys/token.jwk")
 CARD: Final = Path("member.json")
 GENESIS: Final = Path("genesis.json")

@@ -64,7 +64,7 @@ def adopt_member_key(folder: Path, me: Member) -> SigningKey:
         return SigningKey.load(folder / MEMBER_KEY)  # another process has just put it there
     if me.key(key.kid) != key.public:
         return SigningKey.load(folder / MEMBER_KEY)
-    _update_card(folder, me)
+    update_card(folder, me)
     try:
         path.replace(folder / MEMBER_KEY)
         sync_folder(path.parent)
@@ -75,8 +75,8 @@ def adopt_member_key(folder: Path, me: Member) -> SigningKey:
     return key
 
 
-def _update_card(folder: Path, me: Member) -> None:
-    """Have the card say what the registry says of this member.
+def update_card(folder: Path, me: Member, node_id: str | None = None) -> None:
+    """Have the card say what the registry says of this member, and the address of its engine the node id.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
@@ -86,8 +86,11 @@ def _update_card(folder: Path, me: Member) -> None:
         raise Fatal(
             Code.SETTINGS_INVALID, f"{folder / CARD} is the card of {card.member.did}, not of {me.did}."
         )
-    if card.member != me:
-        changed = msgspec.structs.replace(card, member=me)
+    address = card.p2p_address
+    if node_id is not None:
+        address = f"{node_id}@{address.partition('@')[2]}"
+    if card.member != me or card.p2p_address != address:
+        changed = msgspec.structs.replace(card, member=me, p2p_address=address)
         write_file(folder / CARD, msgspec.json.format(msgspec.json.encode(changed), indent=2) + b"\n")
 
 
@@ -97,6 +100,6 @@ def set_endpoint(folder: Path, me: Member) -> None:
     Raises:
         Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
     """
-    _update_card(folder, me)
+    update_card(folder, me)
     if load_settings(folder, {}).endpoint != me.endpoint:
         set_setting(folder / FILE_NAME, "endpoint", me.endpoint)

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from joserfc.jwk import OKPKey
 
-from hansa.core.governance.possession import CANDIDACY, Candidacy, prove_possession
+from hansa.core.governance.possession import (
+    CANDIDACY,
+    UNCERTIFIED,
+    Candidacy,
+    Certification,
+    prove_possession,
+)
 from hansa.core.keys import SigningKey
 from hansa.node.folder import MEMBER_KEY, NODE_KEY, VALIDATOR_KEY, MemberCard
 from hansa.pubsub.engine import EngineKey, read_key
@@ -15,7 +21,7 @@ from hansa.pubsub.engine.keys import SEED_SIZE_BYTES
 
 
 def candidacy_of(
-    folder: Path, card: MemberCard, league: str, signed_at_s: int, x5c: tuple[str, ...] = ()
+    folder: Path, card: MemberCard, league: str, signed_at_s: int, certification: Certification = UNCERTIFIED
 ) -> str:
     """The candidacy of the marketplace in a folder, as a compact JWS.
 
@@ -24,21 +30,21 @@ def candidacy_of(
         card: What it says about itself; without voting power it runs no validator.
         league: Identifier of the league.
         signed_at_s: The claimed signing time, seconds since 1970.
-        x5c: Certificate of its key, and those above it; a did:elsi has one.
+        certification: What shows whose its key is; a did:elsi has it.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when a key cannot be read.
     """
     did, key = card.member.did, SigningKey.load(folder / MEMBER_KEY)
-    node = _signing_key(read_key(folder / NODE_KEY))
+    node = engine_signing_key(read_key(folder / NODE_KEY))
     validator = ""
     if card.member.validator_key:
-        owner = _signing_key(read_key(folder / VALIDATOR_KEY))
+        owner = engine_signing_key(read_key(folder / VALIDATOR_KEY))
         validator = prove_possession(owner, did, league, "validator", signed_at_s)
     candidacy = Candidacy(
         did,
         card.member.endpoint,
-        (prove_possession(key, did, league, "signing", signed_at_s, x5c),),
+        (prove_possession(key, did, league, "signing", signed_at_s, certification),),
         league,
         card.member.name,
         (prove_possession(node, did, league, "node", signed_at_s),),
@@ -47,7 +53,7 @@ def candidacy_of(
     return CANDIDACY.sign(candidacy, key, signed_at_s)
 
 
-def _signing_key(key: EngineKey) -> SigningKey:
+def engine_signing_key(key: EngineKey) -> SigningKey:
     """An Ed25519 key of the engine, to sign a proof of its possession with."""
     assert key.key_type == "ed25519", "possession of other keys is not proved"
     x, d = (

@@ -153,9 +153,12 @@ class ValidatorGuard:
     def decide(self) -> bool:
         """Whether the engine that is about to start has to observe. No engine may be running.
 
+        The key in the folder may be another one than before (`hansa.node.validator.next_keys`).
+
         Raises:
             Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`, when the folder cannot be read or written.
         """
+        self._address = read_key(self._folder / VALIDATOR_KEY).address
         observing = read_observing(self._folder)
         if observing is None:
             observing = self._after_loss()
