@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from hansa.business.models import load
+
 Sentences = Mapping[str, tuple[str, ...]]
 
 
@@ -53,7 +55,24 @@ def for_operators(methods: str, *paths: str) -> tuple[str, ...]:
     return tuple(f"/{path} has {methods} for operators" for path in paths)
 
 
+def visible_to() -> dict[str, tuple[str, ...]]:
+    """The sentences about `visibleTo`, by API."""
+    types = {
+        api.id: dict.fromkeys(one.type for one in api.resources if one.visibility == "catalogue")
+        for api in load().apis
+    }
+    return {
+        api_id: tuple(f"{name}.visibleTo is a list of string" for name in names)
+        for api_id, names in types.items()
+        if names
+    }
+
+
 DIFFERENCES: Final = (
+    Group(
+        "A provider chooses which marketplaces get an entity, for which no document has an attribute.",
+        added=visible_to(),
+    ),
     Group(
         "The server gives a resource its identity, also where the document asks the client for it.",
         left_out={

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hansa.business.models import Api, Attribute, Resource
+from hansa.core.visibility import ATTRIBUTE as VISIBLE_TO
 
 DEPTH_MAX: Final = 6
 START: Final = "2026-01-01T00:00:00Z"
@@ -53,6 +54,8 @@ def _object(api: Api, type_name: str, above: tuple[str, ...], number: int) -> di
             body[name] = type_name
         elif name == "@referredType":
             body[name] = type_name.removesuffix("RefOrValue").removesuffix("Ref")
+        elif name == VISIBLE_TO:
+            body[name] = ["everyone"]
         elif name in {"unit", "units"} and type_name in MONEY_TYPES:
             body[name] = CURRENCY
         else:

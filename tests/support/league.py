@@ -22,7 +22,6 @@ from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.batches import BatchSigner
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
-from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.events import (
     CREATE,
     EntityVersion,
@@ -43,9 +42,11 @@ from hansa.pubsub.bus import Bus
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
+from hansa.replication.conditions.past import PastWalk
+from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.conditions.watch import ConditionsWatch
 from hansa.replication.continuity.publication_walk import PublicationWalk
 from hansa.replication.continuity.resync import Resync
-from hansa.replication.follower import ConsumeCondition, consume_all
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.store import Entity, EntityDraft, Store
@@ -86,17 +87,19 @@ class Marketplace:
         self.signer = BatchSigner(self.key, self.did, league.clock)
         self.entropy = random.Random(name).randbytes
         self.identifiers = OwnIdentifiers(self.did, self.entropy, lambda: league.registered)
-        self.consumes: ConsumeCondition = consume_all
         self.bus: Bus
         self.store: Store
         self.backlog: Backlog
         self.walk: PublicationWalk
-        self.rule = "first"
+        self.past: PastWalk
+        self.policies: Path | None = None
+        """Folder with conditions, watched from the start on."""
         self.is_public: Callable[[Entity], bool] = lambda one: one.public or one.pending is not None
-        self.distribution: Distribution[Entity] = WHOLE_ENTITIES
+        self.policy = DistributionPolicy(self.did, TYPES, release_rule="first")
         self.publisher: Publisher
         self.follower: Follower
         self.retriever: Retriever
+        self.watch: ConditionsWatch | None = None
         self._tasks: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -115,9 +118,7 @@ class Marketplace:
             allow_private_networks=False,
         )
         self.resync = Resync(
-            *(self.store, self.bus, self.did, TYPES, self.backlog),
-            consumes=self.consumes,
-            distribution=self.distribution,
+            *(self.store, self.bus, self.did, self.policy, self.backlog),
         )
         context = LeagueContext(
             store=self.store,
@@ -135,7 +136,7 @@ class Marketplace:
             did=self.did,
             clock=league.clock,
             limits=league.limits,
-            distribution=self.distribution,
+            policy=self.policy,
         )
         application = rest_application(routes(context))
         league.network.applications[self.endpoint] = application
@@ -148,8 +149,7 @@ class Marketplace:
         backlog, registry = self.backlog, MemberRegistry(self.bus, clock)
         signer = MemberSigner(self.key, self.did, clock, self.entropy, limits)
         self.publisher = Publisher(
-            *(self.store, self.bus, registry, self.signer, TYPES, clock, self.entropy, limits),
-            distribution=self.distribution,
+            *(self.store, self.bus, registry, self.signer, self.policy, clock, self.entropy, limits),
             references=lambda entity: ids_in(msgspec.json.decode(entity.body)),
             backlog=backlog,
         )
@@ -157,12 +157,11 @@ class Marketplace:
             self.store,
             self.bus,
             self.did,
-            TYPES,
+            self.policy,
             backlog,
             clock,
             self.entropy,
             limits,
-            self.consumes,
         )
         self.retriever = Retriever(
             self.store,
@@ -170,15 +169,21 @@ class Marketplace:
             registry,
             league.network,
             signer,
-            TYPES,
+            self.policy,
             backlog,
             clock,
             self.entropy,
             limits,
         )
         self.walk = PublicationWalk(
-            *(self.store, self.rule, self.is_public, backlog.due, clock, self.entropy, limits)
+            *(self.store, self.did, self.policy, self.is_public, backlog, clock, self.entropy, limits)
         )
+        self.past = PastWalk(
+            *(self.store, self.bus, self.did, self.policy, backlog, clock, self.entropy, limits)
+        )
+        self.watch = None
+        if self.policies is not None:
+            self.watch = ConditionsWatch(self.policies, self.policy, backlog.conditions, clock)
         self._tasks = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
@@ -187,6 +192,9 @@ class Marketplace:
             tasks.create_task(self.follower.run())
             tasks.create_task(self.retriever.run())
             tasks.create_task(self.walk.run())
+            tasks.create_task(self.past.run())
+            if self.watch is not None:
+                tasks.create_task(self.watch.run())
 
     @property
     def is_running(self) -> bool:
@@ -380,7 +388,8 @@ class League:
 def ids_in(fields: dict[str, Any]) -> frozenset[str]:
     """Identifiers to which the attributes of an entity refer: a list of references each."""
     lists = [value for value in fields.values() if isinstance(value, list)]
-    return frozenset(reference["id"] for references in lists for reference in references)
+    references = (one for items in lists for one in items if isinstance(one, dict))
+    return frozenset(one["id"] for one in references if "id" in one)
 
 
 def draft(

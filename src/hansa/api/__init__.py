@@ -60,16 +60,16 @@ from hansa.api.trust.issuers import REGISTRY_PATH, TrustedIssuersApi
 from hansa.api.webhooks.registrations import SUBSCRIPTIONS_PATH, SubscriptionsApi
 from hansa.core.access import Authenticate
 from hansa.core.clock import Clock
-from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
 from hansa.pubsub.light.remote import LIGHT_PATH
+from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.continuity.resync import Resync
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
-from hansa.store import Entity, Store
+from hansa.store import Store
 
 __all__ = ["LeagueContext", "routes"]
 
@@ -97,8 +97,8 @@ class LeagueContext(msgspec.Struct, frozen=True):
     """This marketplace's own."""
     clock: Clock
     limits: Limits
-    distribution: Distribution[Entity] = WHOLE_ENTITIES
-    """Which part of an entity other members get."""
+    policy: DistributionPolicy
+    """Who may retrieve what."""
     types: frozenset[str] = frozenset()
     """Types of which entities are published, by which names in queries are checked; empty: any name."""
     light: LightReads = NoEngine()
@@ -128,7 +128,7 @@ def _subscription_routes(api: SubscriptionsApi) -> list[Route]:
 def routes(context: LeagueContext) -> list[Route]:
     """All routes, for the application that makes responses of the errors that they raise."""
     limits, registry = context.limits, context.registry
-    entities = EntitiesApi(context.store, context.caller_check, limits, context.distribution)
+    entities = EntitiesApi(context.store, context.caller_check, limits, context.policy)
     events = EventsApi(context.bus, registry, context.clock, limits, context.types)
     members = MembersApi(context.bus, registry, limits)
     proposals = ProposalsApi(context.bus, limits)
@@ -136,7 +136,7 @@ def routes(context: LeagueContext) -> list[Route]:
     receipts = ReceiptsApi(context.receipts, limits)
     light = LightApi(context.light, limits)
     bootstrap = BootstrapApi(context.bootstrap, limits)
-    catalogue = CatalogueApi(context.store, context.did, limits, context.distribution, context.types)
+    catalogue = CatalogueApi(context.store, context.did, limits, context.policy, context.types)
     references = ReferencesApi(context.dangling_references, context.authenticate, limits)
     trust = TrustApi(context.bus, context.clock, limits)
     issuers = TrustedIssuersApi(context.bus, registry, context.did, limits)

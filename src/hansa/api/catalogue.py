@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from hansa.api.parameters import Parameters, Reader, known_types, page_size
 from hansa.api.responses import json_response
-from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.limits import Limits
+from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.store import Entity, Store
 
 
@@ -45,7 +45,7 @@ class CatalogueApi:
         store: Where the entities are.
         did: This marketplace's own.
         limits: `list_limit_max`.
-        distribution: Which part of an entity other members get.
+        policy: What everybody may retrieve.
         types: Those that are public; none: any name is taken.
     """
 
@@ -54,7 +54,7 @@ class CatalogueApi:
         store: Store,
         did: str,
         limits: Limits,
-        distribution: Distribution[Entity] = WHOLE_ENTITIES,
+        policy: DistributionPolicy,
         types: Collection[str] = (),
     ) -> None:
         self._parameters: Mapping[str, Reader] = {
@@ -65,7 +65,7 @@ class CatalogueApi:
         self._store = store
         self._did = did
         self._limits = limits
-        self._distribution = distribution
+        self._policy = policy
 
     async def page(self, request: Request) -> Response:
         """`GET /league/v1/catalogue`."""
@@ -81,7 +81,8 @@ class CatalogueApi:
     async def _entries(self, types: Sequence[str], after_id: str, size: int) -> list[CatalogueEntry]:
         entries: list[CatalogueEntry] = []
         async for page in self._store.scan(types, public_only=True, after_id=after_id, limit=size):
-            entries += [self._entry(self._distribution.published(one)) for one in page[: size - len(entries)]]
+            parts = [self._policy.may_retrieve(None, one) for one in page]
+            entries += [self._entry(one) for one in parts if one is not None][: size - len(entries)]
             if len(entries) == size:
                 break
         return entries

@@ -18,12 +18,12 @@ from hansa.api.callers import signing_member
 from hansa.api.parameters import Parameters
 from hansa.api.responses import JSON, response_of
 from hansa.core.canonical import is_hashlink
-from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.errors import Code, Refused
 from hansa.core.events import HASHLINK_PARAMETER
 from hansa.core.http import CallerCheck
 from hansa.core.identifiers import is_entity_key
 from hansa.core.limits import Limits
+from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, RequestedEntity, Status, encode_line
 from hansa.store import Entity, Store
 from hansa.store.tables import publications
@@ -44,7 +44,7 @@ class EntitiesApi:
         store: Where they are.
         check: Finds out which member calls.
         limits: `retrieval_entities_max`, `retrieval_size_max_bytes`.
-        distribution: Which part of an entity other members get.
+        policy: Who may retrieve what.
     """
 
     def __init__(
@@ -52,20 +52,20 @@ class EntitiesApi:
         store: Store,
         check: CallerCheck,
         limits: Limits,
-        distribution: Distribution[Entity] = WHOLE_ENTITIES,
+        policy: DistributionPolicy,
     ) -> None:
-        self._distribution = distribution
+        self._policy = policy
         self._store = store
         self._check = check
         self._limits = limits
 
     async def one(self, request: Request) -> Response:
         """`GET /league/v1/entities/{id}?hl=…`: one by its identifier, or one of ours by its ledger key."""
-        await signing_member(self._check, request, b"")
+        member = await signing_member(self._check, request, b"")
         hashlink = Parameters(request, {HASHLINK_PARAMETER}, self._limits).text(HASHLINK_PARAMETER)
         if hashlink is not None and not is_hashlink(hashlink):
             raise Refused(Code.INVALID, f"{HASHLINK_PARAMETER} is not a hashlink.")
-        entity, published = await self._public_part_of(request.path_params["id"])
+        entity, published = await self._public_part_of(request.path_params["id"], member)
         if entity is None:
             if _was_published(published):
                 return _was_removed("The entity has been deleted or withdrawn.")
@@ -78,7 +78,7 @@ class EntitiesApi:
         """`POST /league/v1/entities`: many of ours by key and hashlink (`hansa.replication.exchange`)."""
         size_max_bytes = self._limits.retrieval_entities_max * REQUEST_ENTITY_MAX_BYTES + REQUEST_FRAME_BYTES
         body = await json_body(request, size_max_bytes)
-        is_member = await signing_member(self._check, request, body) is not None
+        member = await signing_member(self._check, request, body)
         Parameters(request, (), self._limits)
         requested = self._requested(body)
         published = await publications.by_keys(self._store, tuple(one.key for one in requested))
@@ -88,7 +88,7 @@ class EntitiesApi:
         room_bytes = self._limits.retrieval_size_max_bytes - sum(map(len, later))
         for start in range(0, len(requested), ENTITIES_PER_READ):
             part = requested[start : start + ENTITIES_PER_READ]
-            for line in await self._lines(part, published, is_member=is_member):
+            for line in await self._lines(part, published, member):
                 size_bytes += len(line) - len(later[len(lines)])
                 if size_bytes > room_bytes:
                     return _lines_response(lines + later[len(lines) :])
@@ -96,7 +96,7 @@ class EntitiesApi:
         return _lines_response(lines)
 
     async def _lines(
-        self, requested: tuple[RequestedEntity, ...], published: dict[str, Publication], *, is_member: bool
+        self, requested: tuple[RequestedEntity, ...], published: dict[str, Publication], member: str | None
     ) -> list[bytes]:
         ids = [published[one.key].entity_id for one in requested if one.key in published]
         entities = await self._store.entities(ids)
@@ -104,26 +104,34 @@ class EntitiesApi:
         for one in requested:
             publication = published.get(one.key)
             entity = entities.get(publication.entity_id) if publication is not None else None
-            if entity is not None and _is_ours(entity):
-                entity = self._distribution.published(entity)
-            if entity is not None and _is_ours(entity) and entity.hashlink == one.hashlink:
-                lines.append(encode_line(one.key, "found", entity.body))
+            served = None
+            if entity is not None and entity.origin is None:
+                served = self._policy.may_retrieve(member, entity)
+            if served is not None and served.hashlink == one.hashlink:
+                lines.append(encode_line(one.key, "found", served.body))
+            elif served is not None:
+                lines.append(encode_line(one.key, "superseded"))
             else:
-                lines.append(encode_line(one.key, _absence(entity, publication, is_member=is_member)))
+                lines.append(
+                    encode_line(one.key, _absence(entity, publication, is_member=member is not None))
+                )
         return lines
 
-    async def _public_part_of(self, name: str) -> tuple[Entity | None, Publication | None]:
+    async def _public_part_of(
+        self, name: str, member: str | None
+    ) -> tuple[Entity | None, Publication | None]:
         """The public part of a public entity, and what has been published of it."""
         if is_entity_key(name):
             publication = (await publications.by_keys(self._store, (name,))).get(name)
             entity = await self._store.entity(publication.entity_id) if publication is not None else None
-            is_served = entity is not None and _is_ours(entity)
+            is_served = entity is not None and entity.origin is None
         else:
             publication = None
             entity = await self._store.entity(name)
-            is_served = entity is not None and entity.public
-        if entity is not None and is_served:
-            return self._distribution.published(entity), publication
+            is_served = entity is not None
+        served = self._policy.may_retrieve(member, entity) if entity is not None and is_served else None
+        if served is not None:
+            return served, publication
         if entity is not None and entity.pending is not None:
             return None, None
         if publication is None:
@@ -146,23 +154,17 @@ class EntitiesApi:
         return requested
 
 
-def _is_ours(entity: Entity) -> bool:
-    return entity.origin is None and entity.public
-
-
 def _was_published(publication: Publication | None) -> bool:
     """Whether everybody may know that an entity was public here once."""
     return publication is not None and publication.version > 0 and publication.claimed_by is None
 
 
 def _absence(entity: Entity | None, publication: Publication | None, *, is_member: bool) -> Status:
-    """Why a version is not here.
+    """Why nothing of an entity is served.
 
     A member has read of the event on the ledger, or on its way there. To a stranger, who can only have
     guessed the identifier, an entity that was never public does not exist.
     """
-    if entity is not None and _is_ours(entity):
-        return "superseded"
     is_known = is_member and publication is not None and (publication.is_under_way or publication.version > 0)
     if entity is not None and entity.pending is not None:
         is_ours = publication is not None and publication.claimed_by is None

@@ -17,6 +17,7 @@ import msgspec
 from hansa.business.models import PUBLIC_STATUSES, Models
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
+from hansa.core.visibility import visibility_of
 from hansa.core.work import Checkpoint
 from hansa.store import AllOf, AnyOf, Condition, Entity, Filter, Query, Test
 
@@ -41,8 +42,8 @@ class PublicParts:
         return hashlib.sha256(described).hexdigest()
 
     def is_public(self, entity: Entity) -> bool:
-        """Whether an entity of this marketplace may be public, by its type and its state."""
-        if entity.type not in self._models.catalogue_types:
+        """Whether an own entity may be public here, by its type, its state and its provider."""
+        if entity.type not in self._models.catalogue_types or not visibility_of(entity.body).is_public_here:
             return False
         _, resource = self._models.served(entity.type)
         status = None

@@ -45,6 +45,7 @@ COMMANDS: Final = (
     proofs.receipt,
     proofs.verify,
     proofs.audit,
+    replication.policy,
     replication.replication,
     replication.resync,
     signatures.jades,

@@ -70,6 +70,7 @@ class Code(StrEnum):
     ENTITY_INVALID = "entity-invalid"
     HOST_NOT_ALLOWED = "host-not-allowed"
     ORIGIN_BOUND_REACHED = "origin-bound-reached"
+    CONDITION_UNMET = "condition-unmet"
     # A notification to a hub listener.
     LISTENER_UNREACHABLE = "listener-unreachable"
     LISTENER_TIMEOUT = "listener-timeout"

@@ -103,6 +103,7 @@ class Limits(msgspec.Struct, frozen=True):
     origin_day_max_bytes: int = 17_179_869_184
     origin_verification_per_day_max_s: float = 21_600.0
     evidence_rows_max: int = 10_000
+    closure_wait_max_s: float = 86_400.0
     streams_max: int = 256
     # Trust between members.
     request_age_max_s: float = 120.0

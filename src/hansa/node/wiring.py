@@ -17,12 +17,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 from starlette.applications import Starlette
 
-from hansa import __version__
 from hansa.api import LeagueContext
 from hansa.api import routes as league_routes
 from hansa.api.newcomers.bootstrap import BootstrapSource
@@ -34,22 +33,18 @@ from hansa.business.index_plan import index_plan
 from hansa.business.jobs.files import JobFiles
 from hansa.business.jobs.runner import JobRunner
 from hansa.business.models import Models
-from hansa.business.models import digest as models_digest
 from hansa.business.models import load as load_models
 from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
-from hansa.business.validation.replicas import ReplicaCheck
-from hansa.business.visibility import PublicParts
 from hansa.core.access import Authenticate
-from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
 from hansa.core.errors import Unavailable
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
-from hansa.core.keys import KeySigner, SigningKey
+from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
-from hansa.identity import MemberCallerCheck, MemberSigner, TokenAuthenticate
+from hansa.identity import MemberCallerCheck, TokenAuthenticate
 from hansa.node.allowed_origins import ImportOrigins, ListenerOrigins, MemberOrigins
 from hansa.node.children import Children
 from hansa.node.folder import (
@@ -74,9 +69,10 @@ from hansa.node.http.own_routes import OwnRoutes
 from hansa.node.http.traffic import Traffic
 from hansa.node.joining.history import HistoryFetcher
 from hansa.node.ledger_view import LedgerView
-from hansa.node.light_parts import light_service
 from hansa.node.membership import OwnEndpoints, OwnKey
 from hansa.node.outbound import OutboundClient
+from hansa.node.parts.light import light_service
+from hansa.node.parts.replication import Replication, replication_parts
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
 from hansa.node.tasks import BackgroundTasks
@@ -89,14 +85,10 @@ from hansa.pubsub.ledger.rules.rulesets import RULESETS
 from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
 from hansa.pubsub.light.service import LightService
-from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever, counters
+from hansa.replication import ReplicationView, counters
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.continuity.binding import bind_store, is_continued
-from hansa.replication.continuity.publication_walk import PublicationWalk
-from hansa.replication.continuity.resync import Resync
-from hansa.replication.own_claims import References
 from hansa.replication.registry import MemberRegistry
-from hansa.replication.replicas.control import ReplicaControl
 from hansa.store import Store
 from hansa.store.sqlite.store import SqliteStore
 
@@ -215,7 +207,7 @@ def league_context(
         did=settings.did,
         clock=context.clock,
         limits=settings.limits,
-        distribution=PublicParts(context.models),
+        policy=replication.policy,
         types=context.models.catalogue_types,
     )
 
@@ -272,53 +264,6 @@ class Clients:
         """Close all connections."""
         for client in (self.to_members, self.to_listeners, self.to_files):
             await client.close()
-
-
-class Replication(NamedTuple):
-    """What of ours goes to the other members, and what of theirs is stored here."""
-
-    publisher: Publisher
-    follower: Follower
-    retriever: Retriever
-    control: ReplicaControl
-    walk: PublicationWalk
-    resync: Resync
-
-
-def replication_parts(
-    settings: Settings,
-    store: Store,
-    models: Models,
-    bus: CometBftBus,
-    registry: MemberRegistry,
-    http: HttpClient,
-    member_key: KeySigner,
-    clock: Clock,
-    entropy: Entropy,
-    references: References,
-) -> Replication:
-    """The publisher, the follower and the retriever."""
-    limits, did, types = settings.limits, settings.did, models.catalogue_types
-    backlog, parts = Backlog(clock), PublicParts(models)
-    signer = MemberSigner(member_key, did, clock, entropy, limits)
-    return Replication(
-        Publisher(
-            *(store, bus, registry, BatchSigner(member_key, did, clock), types),
-            *(clock, entropy, limits, parts, references),
-            backlog=backlog,
-        ),
-        Follower(store, bus, did, types, backlog, clock, entropy, limits),
-        Retriever(
-            *(store, bus, registry, http, signer, types, backlog, clock, entropy, limits),
-            *(ReplicaCheck(models, clock), f"{__version__} {models_digest()}"),
-        ),
-        ReplicaControl(store, registry, backlog, clock, entropy, limits),
-        PublicationWalk(
-            *(store, parts.rule(), parts.is_public, backlog.due),
-            *(clock, entropy, limits),
-        ),
-        Resync(store, bus, did, types, backlog, distribution=parts),
-    )
 
 
 def status_parts(
@@ -404,10 +349,11 @@ class Marketplace:
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         children.add_tasks(self.tasks, self.bus, self.clients.to_members)
-        for name, run in (
-            ("registry", registry.follow), ("light blocks", self.light.run), ("history", self._history(registry, did, clock)), ("publisher", replication.publisher.run), ("follower", replication.follower.run),
-            ("retriever", replication.retriever.run), ("hub", hub.run), ("webhooks", webhooks.run), ("jobs", jobs.run), ("publication walk", replication.walk.run),
-        ):  # fmt: skip
+        others = (("registry", registry.follow), ("light blocks", self.light.run), ("jobs", jobs.run))
+        history = self._history(registry, did, clock)
+        for name, run in (*others, ("history", history), ("hub", hub.run), ("webhooks", webhooks.run)):
+            self.tasks.add(name, run)
+        for name, run in replication.tasks():
             self.tasks.add(name, run)
 
         # What is served.
@@ -424,14 +370,12 @@ class Marketplace:
         )
         described = LeagueDescriptions(endpoint)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)
-        caches = (
-            *(*store.caches, *business.caches, *hub.caches, *self.light.caches),
-            *(authenticate.cache, caller_check.key_cache, self.callers.cheap, portal.cache),
-        )
-        served = store, reporter, ledger, traffic, hub, caches
-        own = OwnRoutes(*served, store.commit_times, authenticate, described)
-        rest = rest_application([*own.routes(), *portal.routes(), *league_routes(league)])
-        self.metrics: Final = own.metrics_application()
+        caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, replication.watch.cache]
+        caches += authenticate.cache, caller_check.key_cache, self.callers.cheap, portal.cache
+        served = store, reporter, ledger, traffic, hub, tuple(caches)
+        own_routes = OwnRoutes(*served, store.commit_times, authenticate, described)
+        rest = rest_application([*own_routes.routes(), *portal.routes(), *league_routes(league)])
+        self.metrics: Final = own_routes.metrics_application()
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
 
     def _history(self, registry: MemberRegistry, did: str, clock: Clock) -> Callable[[], Awaitable[None]]:

@@ -12,9 +12,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -37,8 +37,11 @@ from hansa.core.events import (
     is_metadata_text,
 )
 from hansa.core.identifiers import entity_key
+from hansa.replication.conditions.subject import labels_of, regions_of
 from hansa.store import Entity
 from hansa.store.tables.publications import Outgoing, Publication
+
+_METADATA_LISTS: Final = ("categories", "compliance", "region")
 
 
 class Announcer:
@@ -119,12 +122,14 @@ class Announcer:
         )
 
     def _with_metadata(self, event: LifecycleEvent, metadata: Metadata) -> LifecycleEvent:
-        """The event with its metadata; when it would become too large, without the last categories."""
+        """The event with its metadata; when it would become too large, without the last of its lists."""
         while True:
             full = msgspec.structs.replace(event, metadata=metadata)
-            if not metadata.categories or len(encode_event(full)) <= self._size_max_bytes():
+            longest = max(_METADATA_LISTS, key=lambda name: len(getattr(metadata, name)))
+            values = getattr(metadata, longest)
+            if not values or len(encode_event(full)) <= self._size_max_bytes():
                 return full
-            metadata = msgspec.structs.replace(metadata, categories=metadata.categories[:-1])
+            metadata = msgspec.structs.replace(metadata, **{longest: values[:-1]})
 
     def _outgoing(self, entity_id: str, event: LifecycleEvent, status: str | None) -> Outgoing:
         return Outgoing(
@@ -148,7 +153,13 @@ def _metadata(body: dict[str, Any], status: str | None) -> Metadata:
         valid_for = ValidityPeriod(
             _metadata_text(period.get("startDateTime")), _metadata_text(period.get("endDateTime"))
         )
-    return Metadata(status, valid_for if valid_for != ValidityPeriod() else None, _categories(body))
+    return Metadata(
+        status,
+        valid_for if valid_for != ValidityPeriod() else None,
+        _categories(body),
+        _metadata_texts(labels_of(body)),
+        _metadata_texts(regions_of(body)),
+    )
 
 
 def _publishable(entity: Entity) -> dict[str, Any]:
@@ -172,8 +183,13 @@ def _categories(body: dict[str, Any]) -> tuple[str, ...]:
     references = body.get("category")
     if not isinstance(references, list):
         return ()
-    ids = (_metadata_text(reference.get("id")) for reference in references if isinstance(reference, dict))
-    return tuple(dict.fromkeys(id for id in ids if id))[:METADATA_LIST_MAX]
+    return _metadata_texts(reference.get("id") for reference in references if isinstance(reference, dict))
+
+
+def _metadata_texts(values: Iterable[object]) -> tuple[str, ...]:
+    """The texts among some values that may stand in an event, each once, as many as may."""
+    texts = (_metadata_text(value) for value in values)
+    return tuple(dict.fromkeys(text for text in texts if text))[:METADATA_LIST_MAX]
 
 
 def _metadata_text(value: object) -> str | None:

@@ -20,6 +20,8 @@ class Backlog:
         """There may be a retrieval that can start: a new one, or room for one."""
         self.due = Signal(clock)
         """An entity of ours may have to be announced."""
+        self.conditions = Signal(clock)
+        """Other conditions of distribution hold."""
 
 
 def retrieval_of(committed: CommittedEvent) -> Retrieval:

@@ -8,7 +8,7 @@ position.
 
 Of several events of one entity on a page only the last one counts. A deletion takes effect at once; a
 retrieval of that entity that is in flight finds itself outdated when its response arrives. An entity whose
-metadata does not meet the consume condition is skipped, and a replica of an earlier version removed.
+metadata does not meet a consume condition is skipped, and a replica of an earlier version removed.
 
 No event is ever passed over. A member that publishes faster than it serves has retrievals that wait, or are
 deferred by its bounds (`hansa.replication.replicas.bounds`).
@@ -25,7 +25,7 @@ An event of a type that is private everywhere is rejected, and recorded as evide
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
@@ -34,12 +34,13 @@ import structlog
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code
-from hansa.core.events import LifecycleEvent
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.pubsub.bus import Bus, CommittedEvent, EventPage
 from hansa.replication.backlog import Backlog, retrieval_of
+from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.conditions.withholding import is_withheld, reason_of
 from hansa.replication.continuity.binding import is_continued, record_followed
 from hansa.replication.continuity.own_events import compare_own
 from hansa.replication.intake import private_reason
@@ -51,16 +52,7 @@ BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
 LEDGER_BEHIND_PAUSE_S: Final = 1.0
 
-ConsumeCondition = Callable[[LifecycleEvent], bool]
-"""Whether this marketplace retrieves the entity of an event; decided by the event alone."""
-
 log = structlog.get_logger()
-
-
-def consume_all(event: LifecycleEvent) -> bool:
-    """The consume condition of a marketplace that offers the whole shared catalogue."""
-    del event
-    return True
 
 
 class FollowerCounters(msgspec.Struct, frozen=True):
@@ -78,12 +70,11 @@ class Follower:
         store: Has the cursor and the retrievals.
         bus: Has the events.
         did: This member.
-        types: The types that may be public; an event of any other is refused.
+        policy: What is taken in; an event of a type that may not be public is refused.
         backlog: Shared with the retriever.
         clock: For back-off.
         entropy: For back-off.
         limits: `evidence_rows_max`, `events_page_max`.
-        consumes: The consume condition.
     """
 
     def __init__(
@@ -91,22 +82,20 @@ class Follower:
         store: Store,
         bus: Bus,
         did: str,
-        types: frozenset[str],
+        policy: DistributionPolicy,
         backlog: Backlog,
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
-        consumes: ConsumeCondition = consume_all,
     ) -> None:
         self._store = store
         self._bus = bus
         self._did = did
-        self._types = types
+        self._policy = policy
         self._backlog = backlog
         self._clock = clock
         self._is_ledger_behind = False
         self._limits = limits
-        self._consumes = consumes
         self._retry = Retry("follower", clock, entropy, BACKOFF_MIN_S, BACKOFF_MAX_S)
         self._counters = FollowerCounters()
 
@@ -172,14 +161,15 @@ class Follower:
             await retrievals.count_heads(tx, issuer, count)
         for committed in latest.values():
             event, version = committed.event, retrieval_of(committed)
-            if event.entity.type not in self._types:
+            if event.entity.type not in self._policy.types:
                 await self._refuse(tx, committed)
             elif event.is_delete:
                 await retrievals.skip(tx, version, "deleted", None, "Its origin deleted or withdrew it.")
                 self._count(deletions=1)
-            elif not self._consumes(event):
-                reason = "It does not meet the consume condition of this marketplace."
-                await retrievals.skip(tx, version, "skipped", None, reason)
+            elif (unmet := self._policy.wants(event)) is not None and await is_withheld(
+                tx, unmet, event.issuer, event.entity.key
+            ):
+                await retrievals.skip(tx, version, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
             else:
                 await retrievals.schedule(tx, version)
 

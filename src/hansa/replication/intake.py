@@ -12,15 +12,16 @@ An entity has to pass in this order:
    to the member that has it; for any other the ledger's order decides, so that all members decide alike,
    whenever they retrieve;
 5. the retrieval is still current: no newer event of the entity, and no deletion, was applied meanwhile;
-6. the identifier is not that of one of our own entities.
+6. it meets the conditions of this marketplace (`hansa.replication.conditions`);
+7. the identifier is not that of one of our own entities.
 
 Outcomes. An entity that passes is stored with its provenance; one transaction stores all entities of a
 response. What fails at step 1, or is missing, can be there later: the version stays pending, without end,
 with a back-off of its own up to `retrieval_backoff_limit_s`. Retries of one origin are spread so that there
 are about `retrieval_retries_per_s` of them, however many of its entities fail. What fails at steps 2 to 4 is
 wrong whoever looks at it: the version is *rejected*, until a newer one, another release, or the operator's
-command. At step 6 it is *skipped* until our entity is deleted; so is what exceeds a limit of this
-marketplace alone.
+command. At step 6 it is *skipped* until other conditions hold, and a replica of an older version removed. At
+step 7 it is *skipped* until our entity is deleted; so is what exceeds a limit of this marketplace alone.
 
 Evidence is recorded of a wrong hash, of a version that its origin does not have, and of what is rejected; but
 not of an absence that another event explains, of a claim that came so little later than another member's that
@@ -53,6 +54,8 @@ from hansa.core.retry import Retry
 from hansa.core.thread_work import SMALL_MAX_BYTES
 from hansa.pubsub.bus import Bus
 from hansa.replication.claims import RACE_MAX_S, earlier_claim, first_claims
+from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.conditions.withholding import is_withheld, withhold
 from hansa.replication.exchange import ResponseLine
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.bounds import DAY_MS
@@ -168,7 +171,7 @@ class Intake:
         store: Where replicas go.
         bus: Has the claims of all members on identifiers.
         registry: The members.
-        types: The types that may be public.
+        policy: What is taken in.
         clock: For back-off.
         entropy: For back-off.
         limits: `entity_size_max_bytes`, `retrieval_…`, `evidence_rows_max`.
@@ -180,7 +183,7 @@ class Intake:
         store: Store,
         bus: Bus,
         registry: MemberRegistry,
-        types: frozenset[str],
+        policy: DistributionPolicy,
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
@@ -190,7 +193,7 @@ class Intake:
         self._store = store
         self._bus = bus
         self._registry = registry
-        self._types = types
+        self._policy = policy
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
@@ -243,7 +246,7 @@ class Intake:
         await self._retry(partial(self._apply, origin, accepted, rejections, cost))
 
     async def _verified(self, body: bytes, retrieval: Retrieval) -> EntityDraft | Rejection:
-        if retrieval.type not in self._types:
+        if retrieval.type not in self._policy.types:
             return Rejection(Code.ENTITY_INVALID, private_reason(retrieval.type))
         if len(body) <= SMALL_MAX_BYTES:
             return verify(body, retrieval, self._limits, self._check)
@@ -312,6 +315,11 @@ class Intake:
         async with self._store.transaction() as tx:
             for retrieval, draft in accepted.items():
                 if not await retrievals.is_current(tx, retrieval):
+                    continue
+                unmet = self._policy.accepts(draft)
+                if unmet is not None and await is_withheld(tx, unmet, origin.did, retrieval.key):
+                    await withhold(tx, retrieval, unmet)
+                    rejected += 1
                     continue
                 local = await tx.entity(draft.id)
                 if local is not None and local.origin is None:

@@ -58,7 +58,6 @@ import structlog
 from hansa.core.backoff import Backoff
 from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
-from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy, is_bound_form
 from hansa.core.limits import Limits
@@ -67,10 +66,13 @@ from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
 from hansa.replication.announcement import Announcer
 from hansa.replication.backlog import Backlog
+from hansa.replication.conditions.needs import NO_NEEDS, Needs
+from hansa.replication.conditions.own_closure import OwnClosure
+from hansa.replication.conditions.policy import DistributionPolicy, PublishedPart
 from hansa.replication.own_chains import OwnChains
 from hansa.replication.own_claims import ClaimSteps, OwnClaims, References, no_references
 from hansa.replication.registry import MemberRegistry
-from hansa.store import Entity, Store
+from hansa.store import Entity, Store, Transaction
 from hansa.store.tables import publications
 from hansa.store.tables.publications import Outgoing
 
@@ -103,6 +105,21 @@ class PublisherCounters(msgspec.Struct, frozen=True):
     submissions_failed: int = 0
 
 
+class _Outcomes:
+    """What entities that the publisher looks at call for."""
+
+    def __init__(self, claims: ClaimSteps) -> None:
+        self.claims = claims
+        self.events: list[Outgoing] = []
+        self.deferred: list[str] = []
+        """Entities with an event under way."""
+        self.settled: list[str] = []
+        """Entities that were due, and call for nothing."""
+        self.refusals: list[tuple[Entity, Refused]] = []
+        self.blocked: list[tuple[Entity, str]] = []
+        """Entities that wait for another one of ours, which is not public yet."""
+
+
 class Publisher:
     """Publishes this member's public entities. One per store.
 
@@ -111,12 +128,12 @@ class Publisher:
         bus: Takes the events.
         registry: The members, whose claims on an identifier may be earlier.
         signer: Signs the batches of this member.
-        types: The types that may leave this marketplace at all.
+        policy: What leaves this marketplace, and which part of it.
         clock: For the events' times and for back-off.
         entropy: For back-off.
         limits: `publish_…`; those of the league are the bus's (`Bus.params`).
-        distribution: Which part of an entity is published.
         references: To which entities one refers.
+        needs: Which of them have to be public before it is published.
         backlog: Shared with the retriever; None where nothing is retrieved.
     """
 
@@ -126,21 +143,21 @@ class Publisher:
         bus: Bus,
         registry: MemberRegistry,
         signer: BatchSigner,
-        types: frozenset[str],
+        policy: DistributionPolicy,
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
-        distribution: Distribution[Entity] = WHOLE_ENTITIES,
         references: References = no_references,
+        needs: Needs = NO_NEEDS,
         backlog: Backlog | None = None,
     ) -> None:
         self._store = store
-        self._distribution = distribution
+        self._policy = policy
+        self._closure = OwnClosure(policy, needs, store)
         self._bus = bus
         self._claims = OwnClaims(bus, registry, signer.issuer, store, references)
         self._signer = signer
         self._did = signer.issuer
-        self._types = types
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
@@ -173,6 +190,7 @@ class Publisher:
         """
         self._submitted_to = self._in_flight = 0  # what an earlier run left in flight is in the outbox
         await self._retry(self._retry_refused)
+        await self._retry(self._closure.begin)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_feed())
             tasks.create_task(self._announce_forever())
@@ -229,56 +247,71 @@ class Publisher:
             Whether the cursor was stored.
         """
         assert cursor >= stored_cursor, "the cursor never goes back"
+        while True:
+            rule = self._policy.publish_rule
+            outcomes = await self._outcomes(entity_ids)
+            if not entity_ids and cursor - stored_cursor < CHANGES_SKIPPED_MAX:
+                return False
+            async with self._store.transaction() as tx:
+                if self._policy.publish_rule != rule:
+                    continue  # what the walk has made due since then must not be settled by the rule before
+                await self._record(tx, outcomes)
+                await tx.set_cursor(PUBLISHER_CURSOR, cursor)
+            break
+        self._chains.conclude(outcomes.settled)
+        self._changed.notify()
+        if outcomes.claims.has_retrievals and self._backlog is not None:
+            self._backlog.added.notify()
+        return True
+
+    async def _outcomes(self, entity_ids: Sequence[str]) -> _Outcomes:
+        """What each of some entities calls for."""
         entities = await self._store.entities(entity_ids)
         publication_of = await publications.states(self._store, entity_ids)
-        events: list[Outgoing] = []
-        deferred: list[str] = []
-        refusals: list[tuple[Entity, Refused]] = []
-        claims = ClaimSteps(self._claims)
+        outcomes = _Outcomes(ClaimSteps(self._claims))
+        published = {each: self._published(entities.get(each)) for each in entity_ids}
+        blockers = await self._closure.blockers([one for one in published.values() if one is not None])
         for n, entity_id in enumerate(entity_ids, 1):
             publication = publication_of.get(entity_id)
             if publication is not None and publication.is_under_way:
-                deferred.append(entity_id)
+                outcomes.deferred.append(entity_id)
                 continue
-            entity = self._published(entities.get(entity_id))
-            is_ready, entity = await claims.consider(entity_id, entity, publication, self._store)
-            if is_ready:
+            entity = published[entity_id]
+            is_ready, entity = await outcomes.claims.consider(entity_id, entity, publication, self._store)
+            if entity is not None and entity_id in blockers:
+                outcomes.blocked.append((entity, blockers[entity_id]))
+            elif is_ready:
                 try:
                     event = self._announcer.announce(entity_id, entity, publication, self._clock.now())
                 except Refused as refusal:
                     assert entity is not None, "a withdrawal has no form that could be wrong"
-                    refusals.append((entity, refusal))
+                    outcomes.refusals.append((entity, refusal))
                     event = self._announcer.announce(entity_id, None, publication, self._clock.now())
-                events += [event] if event is not None else []
+                outcomes.events += [event] if event is not None else []
             if n % ANNOUNCEMENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
-        assert len(events) + len(deferred) <= len(entity_ids), "an entity has one outcome at most"
-        pending = {event.entity_id for event in events} | set(deferred)
-        settled = [id for id, state in publication_of.items() if state.is_due and id not in pending]
-        if not entity_ids and cursor - stored_cursor < CHANGES_SKIPPED_MAX:
-            return False
-        self._chains.conclude(settled)
-        async with self._store.transaction() as tx:
-            await publications.enqueue(tx, events)
-            await publications.mark_due(tx, deferred)
-            await publications.mark_due(tx, settled, is_due=False)
-            for refused, error in refusals:
-                key = self._announcer.key_of(refused.id)
-                await publications.refuse(tx, refused, key, str(error.code), error.message)
-            await claims.apply(tx)
-            await tx.set_cursor(PUBLISHER_CURSOR, cursor)
-        self._changed.notify()
-        if claims.has_retrievals and self._backlog is not None:
-            self._backlog.added.notify()
-        return True
+        assert len(outcomes.events) + len(outcomes.deferred) <= len(entity_ids), "an entity has one outcome"
+        pending = {event.entity_id for event in outcomes.events} | set(outcomes.deferred)
+        outcomes.settled = [id for id, state in publication_of.items() if state.is_due and id not in pending]
+        return outcomes
+
+    async def _record(self, tx: Transaction, outcomes: _Outcomes) -> None:
+        await publications.enqueue(tx, outcomes.events)
+        await publications.mark_due(tx, outcomes.deferred)
+        await publications.mark_due(tx, outcomes.settled, is_due=False)
+        for refused, error in outcomes.refusals:
+            key = self._announcer.key_of(refused.id)
+            await publications.refuse(tx, refused, key, str(error.code), error.message)
+        await outcomes.claims.apply(tx)
+        await self._closure.apply(tx, outcomes.blocked, [event.entity_id for event in outcomes.events])
 
     def _published(self, entity: Entity | None) -> Entity | None:
         """What is published of an entity; None when nothing is."""
-        if entity is None or entity.origin is not None or entity.type not in self._types:
+        published = self._policy.publishes(entity) if entity is not None else None
+        if not isinstance(published, PublishedPart):
             return None
-        if not entity.public and entity.pending is None:
-            return None
-        return self._distribution.published(entity)
+        assert published.audience is None, "events tell everyone of their entity"
+        return published.entity
 
     # -- submitting -----------------------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ from hansa.core.members import Member
 from hansa.core.retry import Retry
 from hansa.pubsub.bus import Bus
 from hansa.replication.backlog import Backlog
+from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.exchange import OriginClient
 from hansa.replication.intake import EntityCheck, Intake, check_type, now_ms
 from hansa.replication.registry import MemberRegistry
@@ -137,7 +138,7 @@ class Retriever:
         registry: Has their endpoints.
         http: To the origins.
         signer: Proves to an origin which member asks.
-        types: The types that may be public.
+        policy: What is taken in.
         backlog: Shared with the follower.
         clock: For back-off.
         entropy: For back-off.
@@ -153,7 +154,7 @@ class Retriever:
         registry: MemberRegistry,
         http: HttpClient,
         signer: RequestSigner,
-        types: frozenset[str],
+        policy: DistributionPolicy,
         backlog: Backlog,
         clock: Clock,
         entropy: Entropy,
@@ -169,7 +170,7 @@ class Retriever:
         self._limits = limits
         self._registry = registry
         self._client = OriginClient(http, signer, limits)
-        self._intake = Intake(store, bus, self._registry, types, clock, entropy, limits, check)
+        self._intake = Intake(store, bus, self._registry, policy, clock, entropy, limits, check)
         self._lanes: dict[str, _OriginLane] = {}
         self._exchanges = 0
         self._exchanges_failed = 0

@@ -62,7 +62,7 @@ def test_a_model_says_what_its_form_says() -> None:
     assert (step.type, step.is_list, step.items_min, step.is_required) == ("Task", True, 1, True)
     assert api.types["Task"].attributes["@type"].access == "create-only"
     assert api.types["Task"].attributes["@schemaLocation"].type == "uri"
-    assert set(api.attributes_of("Corner")) == {"name", "at", "priority"}
+    assert set(api.attributes_of("Corner")) == {"name", "at", "priority", "visibleTo"}
     assert api.attributes_of("Corner")["priority"].default == 5
     assert (api.lists["position"].items_min, api.lists["position"].items_max) == (2, 2)
 

@@ -159,12 +159,12 @@ def test_a_body_has_what_a_client_may_set_and_must_set() -> None:
     schemas = described()["components"]["schemas"]
     create, update = schemas["Thing_Create"], schemas["Thing_Update"]
     assert create["required"] == ["name"]
-    assert set(create["properties"]) == {"id", "name", "kind", "other", "period", "@type"}
+    assert set(create["properties"]) == {"id", "name", "kind", "other", "period", "@type", "visibleTo"}
     assert create["properties"]["other"]["items"] == {"$ref": "#/components/schemas/ThingRef_FVO"}
     assert create["properties"]["other"]["minItems"] == 1
     assert schemas["ThingRef_FVO"]["required"] == ["id"]
     assert bare(create["properties"]["period"]) == {"$ref": "#/components/schemas/Period"}
-    assert set(update["properties"]) == {"name", "other", "period"}
+    assert set(update["properties"]) == {"name", "other", "period", "visibleTo"}
     assert "required" not in update
     assert bare(update["properties"]["name"]) == {"type": ["string", "null"]}
 

@@ -24,6 +24,7 @@ from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
+from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.store import EntityDraft
 from tests.support.business import Business, open_business
 from tests.support.in_process import InProcessClient
@@ -49,7 +50,8 @@ def client(business: Business) -> InProcessClient:
 
 
 def catalogue_route(business: Business) -> Route:
-    return Route("/league/v1/catalogue", CatalogueApi(business.store, OWN_DID, Limits()).page)
+    policy = DistributionPolicy(OWN_DID, business.context.models.catalogue_types)
+    return Route("/league/v1/catalogue", CatalogueApi(business.store, OWN_DID, Limits(), policy).page)
 
 
 def lines_file(folder: Path, *entities: dict[str, Any] | str, name: str = "in.jsonl") -> Path:

@@ -16,10 +16,11 @@ from hansa.node.folder import GENESIS, LEDGER, MEMBER_KEY, init_member, load_gen
 from hansa.node.settings.loading import load_settings
 from hansa.node.wiring import assemble
 from hansa.pubsub.ledger.reading import RegistryState
+from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.continuity.binding import bind_store, is_continued
 from hansa.store import Entity
 from hansa.store.tables import facts, publications, retrievals
-from tests.support.league import League, Marketplace
+from tests.support.league import TYPES, League, Marketplace
 
 CLOCK = SystemClock()
 NAMES = ("lubeck", "bergen")
@@ -238,13 +239,13 @@ async def test_an_attribute_that_another_release_makes_private_leaves_the_others
 
 
 async def open_with(member: Marketplace, distribution: WithoutRating, rule: str) -> None:
-    member.distribution, member.rule = distribution, rule
+    member.policy = DistributionPolicy(member.did, TYPES, distribution, rule)
     await member.open()
     member.start()
 
 
 async def is_walked(member: Marketplace) -> bool:
-    return await facts.value(member.store, "publication_rule") == member.rule
+    return await facts.value(member.store, "publication_rule") == member.policy.publish_rule
 
 
 async def test_what_another_release_makes_public_or_private_is_published_or_withdrawn(tmp_path: Path) -> None:
@@ -257,7 +258,7 @@ async def test_what_another_release_makes_public_or_private_is_published_or_with
         await league.settle()
         assert set(await bergen.catalogue()) == {public_id}
         lubeck.is_public = lambda entity: b"In test" in entity.body
-        lubeck.rule = "second"
+        lubeck.policy = DistributionPolicy(lubeck.did, TYPES, release_rule="second")
         await lubeck.restart()
         await league.until(lambda: is_walked(lubeck))
         await league.settle()

@@ -9,9 +9,11 @@ import pytest
 
 from hansa.core.events import LifecycleEvent
 from hansa.core.limits import Limits
+from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.conditions.unmet import Unmet
 from hansa.store.tables import retrievals
 from tests.support.conditions import until
-from tests.support.league import League, Marketplace, draft
+from tests.support.league import TYPES, League, Marketplace, draft
 from tests.support.stored import provenance as provenance_of
 
 
@@ -223,10 +225,17 @@ async def test_an_answer_that_became_stale_is_not_stored(league: League) -> None
     assert await bergen.catalogue() == await lubeck.catalogue()
 
 
+class OnlyCloud(DistributionPolicy):
+    """Takes in what is of one category."""
+
+    def wants(self, event: LifecycleEvent) -> Unmet | None:
+        return None if "cloud" in event.metadata.categories else Unmet("category", "It is not cloud.")
+
+
 async def test_a_marketplace_may_want_only_some_entities() -> None:
     async with League(["lubeck", "bergen"]) as league:
         lubeck, bergen = league.marketplaces
-        bergen.consumes = lambda event: "cloud" in event.metadata.categories
+        bergen.policy = OnlyCloud(bergen.did, TYPES)
         league.start()
         cloud = await lubeck.put("one", category=[{"id": "cloud"}])
         await lubeck.put("two", category=[{"id": "edge"}])

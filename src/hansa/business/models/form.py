@@ -42,14 +42,15 @@ An attribute is a type, `[]` for a list (`[1..]` and `[2..4]` bound it), and wor
 document), `initial=<JSON>` (ours, set when a create does not carry it), `private` (at the top of a catalogue
 type: never without a token, never to other members). `"@"` lists the meta-attributes of TMF630 Part 2 that
 the type has; of a resource, `@type` and `@baseType` can be set only when it is created, which needs no words.
-`"@extends"` names the type whose attributes it inherits.
+`"@extends"` names the type whose attributes it inherits. A catalogue type has the attribute `visibleTo`
+(`hansa.core.visibility`) beside its own.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -67,6 +68,7 @@ from hansa.business.models.records import (
     capitalized,
 )
 from hansa.core.errors import Code, Fatal
+from hansa.core.visibility import ATTRIBUTE as VISIBLE_TO
 
 META_TYPES: Final = {
     "type": "string",
@@ -131,7 +133,7 @@ def read_model(text: str, source: str) -> Api:
             base_path=form.base_path,
             resources=resources,
             types={
-                name: _type(name, lines, any(name == resource.type for resource in resources))
+                name: _type(name, lines, [one for one in resources if one.type == name])
                 for name, lines in form.type.items()
             },
             enumerations=form.enum,
@@ -205,16 +207,18 @@ def _resource(key: str, fields: _ResourceForm) -> Resource:
     )
 
 
-def _type(name: str, lines: Mapping[str, str], is_resource: bool) -> EntityType:
+def _type(name: str, lines: Mapping[str, str], resources: Sequence[Resource]) -> EntityType:
     attributes: dict[str, Attribute] = {}
     for key, line in lines.items():
         if key == "@":
             for meta in line.split():
                 full = f"@{meta}"
-                access: Access = "create-only" if is_resource and full in META_CREATE_ONLY else "any"
+                access: Access = "create-only" if resources and full in META_CREATE_ONLY else "any"
                 attributes[full] = Attribute(full, META_TYPES[meta], access=access)
         elif key != "@extends":
             attributes[key] = attribute(key, line)
+    if any(one.visibility == "catalogue" for one in resources):
+        attributes[VISIBLE_TO] = Attribute(VISIBLE_TO, "string", is_list=True)
     return EntityType(name, attributes, lines.get("@extends"))
 
 

@@ -7,7 +7,7 @@ one. The others are listed in `references.toml`; a test fails for a reference th
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Final
 
@@ -78,6 +78,11 @@ class References:
         collections = tuple(dict.fromkeys(one for name in names for one in self._collections[name]))
         return Target(collections, _ANY in listed, attribute, or_value)
 
+    @property
+    def closure(self) -> Mapping[str, tuple[str, ...]]:
+        """By collection, the attributes whose references its entities need to be usable."""
+        return self._form.closure
+
     def collections_of_type(self, type_name: str) -> tuple[str, ...] | None:
         """Collections of the entities of a type, as an `@referredType` names it.
 
@@ -96,7 +101,7 @@ class References:
         mentioned = [
             name for names in (*form.group.values(), *form.also.values(), *form.to.values()) for name in names
         ]
-        for name in [*mentioned, *form.also]:
+        for name in [*mentioned, *form.also, *form.closure]:
             known = name[1:] in groups if name.startswith(":") else name in self._collections
             if not known:
                 raise ValueError(f"{name} is neither a type that is served nor a group")
@@ -107,6 +112,7 @@ class _ReferencesForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     also: dict[str, tuple[str, ...]] = {}
     attribute: dict[str, str] = {}
     to: dict[str, tuple[str, ...]] = {}
+    closure: dict[str, tuple[str, ...]] = {}
 
 
 def references_text() -> str:

@@ -80,11 +80,11 @@ HEADERS: Final[Mapping[str, Part]] = {
         "schema": {"type": "string", "examples": ["category[0].id=c7"]},
     },
     "Hansa-Publication": {
-        "description": "Whether everybody sees the entity: `public`, `pending` until the league knows it, or `private` or "
-        "`refused` with the reason.",
+        "description": "Whether everybody sees the entity: `public`, `pending` until the league knows it, `here` where "
+        "its provider shows it at this marketplace alone, or `private` or `refused` with the reason.",
         "schema": {
             "type": "string",
-            "pattern": "^(public|pending|(private|refused); reason=[a-z-]+)$",
+            "pattern": "^(public|pending|(here|private|refused); reason=[a-z-]+)$",
             "examples": ["private; reason=lifecycle-status"],
         },
     },

@@ -12,6 +12,7 @@ from hansa.business.validation.violations import MissingAttribute, Violation, co
 from hansa.core.bounded_json import has_more_nodes
 from hansa.core.canonical import canonical_json, hashlink, uncarried
 from hansa.core.errors import Code, Refused
+from hansa.core.visibility import ATTRIBUTE, FOR_NOBODY, FORM, read_visibility
 from hansa.store import EntityDraft
 
 Fields = dict[str, Any]
@@ -82,6 +83,7 @@ class DraftBuilder:
         further: list[Callable[[], object]] = [
             lambda: refuse([*violations, *of_model]),
             lambda: self._context.extensions.check(kind, entity, served.api.types),
+            lambda: _check_visibility(entity),
             lambda: self.encode(entity),
         ]
         if not of_model:  # other rules suppose a body that is valid against its model
@@ -115,6 +117,8 @@ class DraftBuilder:
         """
         missing = self._served.validator.check(self._resource.type, entity)
         self._context.extensions.check(self._resource.type, entity, self._served.api.types)
+        if ATTRIBUTE in entity:
+            _check_visibility(entity)
         return missing
 
     def indexed(
@@ -123,13 +127,22 @@ class DraftBuilder:
         """An entity as the store takes it, with what of it is indexed; `nonce` binds a new identifier."""
         resource, context = self._resource, self._context
         status = entity.get(resource.status_attribute) if resource.status_attribute else None
+        public = context.models.is_public(resource.collection, status)
+        if ATTRIBUTE in entity:
+            public = public and (read_visibility(entity[ATTRIBUTE]) or FOR_NOBODY).is_public_here
         return EntityDraft(
             id=entity["id"],
             type=resource.collection,
             body=body,
             hashlink=link,
-            public=context.models.is_public(resource.collection, status),
+            public=public,
             parent=parent_id,
             indexed=context.store.indexed(resource.collection, entity, parent_id),
             nonce=nonce,
         )
+
+
+def _check_visibility(entity: Fields) -> None:
+    """Refuse an entity that does not say in the form for whom it is."""
+    if read_visibility(entity.get(ATTRIBUTE)) is None:
+        refuse([Violation(ATTRIBUTE, FORM, entity.get(ATTRIBUTE))])

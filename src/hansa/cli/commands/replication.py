@@ -1,13 +1,17 @@
-"""`hansa replication`: the state at a marketplace of what other members have on the ledger."""
+"""`hansa replication`: the state at a marketplace of what other members have on the ledger.
+
+`hansa policy`: the conditions by which it publishes and takes in.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hansa.cli.commands import CommandGroup, command
-from hansa.cli.options import DEFAULT_URL, AsJson, Token, Url, at_least
+from hansa.cli.options import DEFAULT_URL, AsJson, Folder, Token, Url, at_least
 
 States = Annotated[
     list[str] | None,
@@ -136,6 +140,62 @@ def resync(
 
     return run_resync(url, token, place, Output(as_json=as_json), CLOCK, is_repair=not dry_run)
 
+
+@command("Check the policies of a marketplace.", "hansa policy check market")
+def check(folder: Folder, as_json: AsJson = False) -> None:
+    """Check the files policies/publish.cedar and policies/consume.cedar of a marketplace.
+
+    Says how many policies each has; exit status 3, with the place and the reason, when one is not valid. A
+    running marketplace adopts changes of the files by itself. docs/operators/conditions.md explains them.
+    """
+    from hansa.cli.catalogue.policies import run_check
+    from hansa.cli.output import Output
+
+    run_check(folder, Output(as_json=as_json))
+
+
+@command(
+    "Try what the policies decide about an entity, and why.",
+    "hansa policy test market --entity offering.json --explain",
+    name="test",
+)
+def decide(
+    folder: Folder,
+    entity: Annotated[Path, typer.Option("--entity", metavar="FILE", help="The entity: JSON with @type.")],
+    origin: Annotated[
+        Path | None,
+        typer.Option(
+            "--as",
+            metavar="FILE",
+            help="Card (member.json) of the member whose entity it is. [default: this marketplace]",
+        ),
+    ] = None,
+    action: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--action",
+            metavar="ACTION",
+            help="publish, retrieve or store; may be repeated. [default: publish; with --as, retrieve and store]",
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show each policy, and whether it applies.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Try what the policies of a marketplace decide about an entity, and which condition it does not meet.
+
+    Nothing is published or stored, and the marketplace need not run. Exit status 1 when an action is refused.
+    """
+    from hansa.cli.catalogue.policies import run_test
+    from hansa.cli.output import Output
+
+    return run_test(folder, entity, origin, action or [], Output(as_json=as_json), is_explained=explain)
+
+
+policy = CommandGroup(
+    "policy", "The conditions by which it publishes and takes in: check, test.", (check, decide)
+)
 
 replication = CommandGroup(
     "replication",

@@ -1,8 +1,9 @@
 """What of a marketplace's folder is in a backup.
 
     always       settings, genesis, the keys of the member, of its tokens and of its engine
-    if present   card, the note of a newcomer, the operator's token, the store, extension schemas, contents
-                 of jobs, what the validator signed last, keys that are to take the places of the present ones
+    if present   card, the note of a newcomer, the operator's token, the store, extension schemas, conditions,
+                 contents of jobs, what the validator signed last, keys that are to take the places of the
+                 present ones
     on request   the ledger: its state and the engine's blocks, which the other members have too
 
 Locks, sockets, logs and caches are not. The store is a copy that SQLite makes; everything else is read as it
@@ -30,6 +31,7 @@ from hansa.node.folder import (
     NEXT_NODE_KEY,
     NEXT_VALIDATOR_KEY,
     NODE_KEY,
+    POLICIES,
     SCHEMAS,
     STORE,
     TOKEN,
@@ -47,7 +49,7 @@ OPTIONAL: Final = (
     *(CARD, JOINING, TOKEN, STORE, SIGNED),
     *(NEXT_MEMBER_KEY, NEXT_NODE_KEY, NEXT_VALIDATOR_KEY),
 )
-TREES: Final = (SCHEMAS, JOBS)
+TREES: Final = (SCHEMAS, POLICIES, JOBS)
 LEDGER_PARTS: Final = (LEDGER_STATE, BLOCKS)
 NOT_BLOCKS: Final = frozenset({SIGNED, BLOCKS / "observer_state.json"})
 DATABASES: Final = frozenset({STORE, LEDGER_STATE})

@@ -20,6 +20,8 @@ ROTATION: Final = Path("keys/rotation.json")
 STORE: Final = Path("store.db")
 SCHEMAS: Final = Path("schemas")
 """JSON Schemas of extensions, which the operator puts there."""
+POLICIES: Final = Path("policies")
+"""Conditions of distribution, which the operator puts there."""
 JOBS: Final = Path("jobs")
 """Contents of import and export jobs."""
 LEDGER: Final = Path("ledger")

@@ -90,6 +90,7 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "origin_size_max_bytes": "Size of the replicas of one origin together; further ones are deferred.",
     "origin_day_max_bytes": "Size of what is received of one origin on one day (UTC); more is deferred to the next.",
     "origin_verification_per_day_max_s": "Time that verifying the entities of one origin may take on one day (UTC); more is deferred to the next.",
+    "closure_wait_max_s": "Time for which what a replica needs and is not here is looked for; then the replica is incomplete.",
     "evidence_rows_max": "Records of what others sent that did not hold; the oldest are dropped.",
     "streams_max": "Open event streams.",
     "request_age_max_s": "How old a signed request of another member may be, and how far its clock may be off.",

@@ -1,9 +1,10 @@
 """The walk that compares own entities with what is published of them, when the rule of publishing is another.
 
-What is public, and which attributes of it, is decided by the release, from its models. When a release decides
-otherwise than the one before it, nothing changes in the store, so no event would say so: entities that the
-others requested by their earlier hash could not be retrieved, and an attribute that is private now would stay
-with them. So the store knows the digest of the rule by which its entities were last compared
+What is public, and which attributes of it, is decided by the release, from its models; what of it leaves this
+marketplace, by the operator's conditions, which can change at any time (`hansa.replication.conditions`). When
+either decides otherwise than before, nothing changes in the store, so no event would say so: entities that
+the others requested by their earlier hash could not be retrieved, and what is private now would stay with
+them. So the store knows the digest of the rule by which its entities were last compared
 (`publication_rule`). When it is another one, all own entities are looked at once more, in the order of their
 identifiers: what is public now is made so, what is no more is withdrawn, and what is published in another
 form is announced as the next version.
@@ -15,7 +16,6 @@ comparing, follows.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -23,10 +23,11 @@ from typing import Final
 import structlog
 
 from hansa.core.clock import Clock
-from hansa.core.identifiers import Entropy
+from hansa.core.identifiers import Entropy, entity_key
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
-from hansa.core.signal import Signal
+from hansa.replication.backlog import Backlog
+from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.store import Entity, EntityDraft, Store
 from hansa.store.tables import facts, publications
 
@@ -41,9 +42,10 @@ class PublicationWalk:
 
     Args:
         store: Has them.
-        rule: Digest of the rule.
-        is_public: Whether an entity may be published, as the rule says.
-        changed: Wakes the publisher.
+        did: This member.
+        policy: Has the rule.
+        is_public: Whether an entity may be public, as the release says.
+        backlog: Wakes the publisher; tells of other conditions.
         clock: For back-off.
         entropy: For back-off.
         limits: `publish_backoff_max_s`.
@@ -52,17 +54,20 @@ class PublicationWalk:
     def __init__(
         self,
         store: Store,
-        rule: str,
+        did: str,
+        policy: DistributionPolicy,
         is_public: Callable[[Entity], bool],
-        changed: Signal,
+        backlog: Backlog,
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
     ) -> None:
         self._store = store
-        self._rule = rule
+        self._did = did
+        self._policy = policy
         self._is_public = is_public
-        self._changed = changed
+        self._changed = backlog.due
+        self._other_rule = backlog.conditions
         self._retry = Retry("publication walk", clock, entropy, BACKOFF_MIN_S, limits.publish_backoff_max_s)
         self._compared = 0
 
@@ -72,13 +77,15 @@ class PublicationWalk:
         return self._compared
 
     async def run(self) -> None:
-        """Walk, when that has not been done for this rule; then wait until cancelled.
+        """Walk whenever that has not been done for the rule that holds, until cancelled.
 
         Raises:
             Fatal: The store is damaged.
         """
-        await self.walk()
-        await asyncio.Event().wait()
+        while True:
+            seen = self._other_rule.count
+            await self.walk()
+            await self._other_rule.wait(seen)
 
     async def walk(self) -> None:
         """Compare all own entities, unless that has been done for this rule.
@@ -86,24 +93,28 @@ class PublicationWalk:
         Raises:
             Fatal: The store is damaged.
         """
-        if await facts.value(self._store, "publication_rule") == self._rule:
-            return
-        after = await self._place()
-        log.info("publication_walk_started", is_continued=bool(after))
-        async for page in self._store.scan(own_only=True, public_only=False, after_id=after, limit=PAGE_SIZE):
-            await self._retry(partial(self._compare, page))
-            self._compared += len(page)
-            self._changed.notify()
-            await self._wait_for_publisher()
-        await self._retry(self._finish)
-        log.info("publication_walk_finished", entities=self._compared)
+        while await facts.value(self._store, "publication_rule") != (rule := self._policy.publish_rule):
+            after = await self._place(rule)
+            log.info("publication_walk_started", is_continued=bool(after))
+            async for page in self._store.scan(
+                own_only=True, public_only=False, after_id=after, limit=PAGE_SIZE
+            ):
+                await self._retry(partial(self._compare, page, rule))
+                self._compared += len(page)
+                self._changed.notify()
+                await self._wait_for_publisher()
+                if self._policy.publish_rule != rule:
+                    break
+            else:
+                await self._retry(partial(self._finish, rule))
+                log.info("publication_walk_finished", entities=self._compared)
 
-    async def _place(self) -> str:
+    async def _place(self, rule: str) -> str:
         """Identifier after which an earlier walk by the same rule was interrupted; empty: the beginning."""
-        rule, _, after = (await facts.value(self._store, "publication_walk") or "").partition(" ")
-        return after if rule == self._rule else ""
+        walked, _, after = (await facts.value(self._store, "publication_walk") or "").partition(" ")
+        return after if walked == rule else ""
 
-    async def _compare(self, page: Sequence[Entity]) -> None:
+    async def _compare(self, page: Sequence[Entity], rule: str) -> None:
         async with self._store.transaction() as tx:
             for known in page:
                 entity = await tx.entity(known.id)
@@ -119,8 +130,10 @@ class PublicationWalk:
                             is_pending=is_public,
                         )
                     )
+                if is_public:
+                    await publications.demand(tx, entity.id, entity_key(self._did, entity.id), entity.type)
             await publications.mark_due(tx, [entity.id for entity in page])
-            await facts.record(tx, "publication_walk", f"{self._rule} {page[-1].id}")
+            await facts.record(tx, "publication_walk", f"{rule} {page[-1].id}")
 
     async def _wait_for_publisher(self) -> None:
         while True:
@@ -129,7 +142,7 @@ class PublicationWalk:
                 return
             await self._changed.wait(seen)
 
-    async def _finish(self) -> None:
+    async def _finish(self, rule: str) -> None:
         async with self._store.transaction() as tx:
-            await facts.record(tx, "publication_rule", self._rule)
+            await facts.record(tx, "publication_rule", rule)
             await facts.remove(tx, "publication_walk")

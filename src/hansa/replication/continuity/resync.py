@@ -32,12 +32,13 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from hansa.core.canonical import hashlink
-from hansa.core.distribution import WHOLE_ENTITIES, Distribution
+from hansa.core.errors import Code
 from hansa.core.identifiers import entity_key
 from hansa.pubsub.bus import BusReads, Claim, CommittedEvent
 from hansa.replication.backlog import Backlog, retrieval_of
+from hansa.replication.conditions.policy import DistributionPolicy, PublishedPart
+from hansa.replication.conditions.withholding import is_withheld, reason_of
 from hansa.replication.continuity.own_events import compare_own
-from hansa.replication.follower import ConsumeCondition, consume_all
 from hansa.replication.intake import private_reason
 from hansa.store import Entity, Store, Transaction
 from hansa.store.tables import publications, retrievals
@@ -86,10 +87,8 @@ class Resync:
         store: Of this marketplace.
         bus: Has the ledger.
         did: This member.
-        types: The types that may be public.
+        policy: What is taken in, and what is published.
         backlog: Wakes the retriever and the publisher.
-        consumes: The consume condition of the follower.
-        distribution: Which part of an own entity is published.
     """
 
     def __init__(
@@ -97,18 +96,14 @@ class Resync:
         store: Store,
         bus: BusReads,
         did: str,
-        types: frozenset[str],
+        policy: DistributionPolicy,
         backlog: Backlog,
-        consumes: ConsumeCondition = consume_all,
-        distribution: Distribution[Entity] = WHOLE_ENTITIES,
     ) -> None:
         self._store = store
         self._bus = bus
         self._did = did
-        self._types = types
+        self._policy = policy
         self._backlog = backlog
-        self._consumes = consumes
-        self._distribution = distribution
 
     async def compare(self, walk: Walk, after: str, *, is_repair: bool) -> ComparedPart:
         """Compare a part, and repair it.
@@ -192,13 +187,14 @@ class Resync:
     async def _follow(self, tx: Transaction, committed: CommittedEvent) -> None:
         """Give a version the state that the follower would have given it."""
         event, version = committed.event, retrieval_of(committed)
-        if event.entity.type not in self._types:
+        if event.entity.type not in self._policy.types:
             await retrievals.skip(tx, version, "rejected", None, private_reason(event.entity.type))
         elif event.is_delete:
             await retrievals.skip(tx, version, "deleted", None, "Its origin deleted or withdrew it.")
-        elif not self._consumes(event):
-            reason = "It does not meet the consume condition of this marketplace."
-            await retrievals.skip(tx, version, "skipped", None, reason)
+        elif (unmet := self._policy.wants(event)) is not None and await is_withheld(
+            tx, unmet, event.issuer, event.entity.key
+        ):
+            await retrievals.skip(tx, version, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
         else:
             await retrievals.schedule(tx, version)
 
@@ -223,17 +219,19 @@ class Resync:
                 await compare_own(tx, [committed])
         else:
             entity = await tx.entity(known.entity_id)
-            is_public = entity is not None and entity.origin is None and entity.public
-            if event.is_delete == is_public or (is_public and self._published(entity) != event.hashlink):
+            published = self._published(entity)
+            if event.is_delete == (published is not None) or published not in {None, event.hashlink}:
                 kind = "different"
                 if is_repair:
                     await publications.mark_due(tx, [known.entity_id])
         return StoreDifference(kind, self._did, key, known.entity_id, is_repair) if kind else None
 
-    def _published(self, entity: Entity | None) -> str:
-        """Hashlink of what of an entity is published, by its bytes."""
-        assert entity is not None, "a public entity is there"
-        return hashlink(self._distribution.published(entity).body)
+    def _published(self, entity: Entity | None) -> str | None:
+        """Hashlink of what of an entity is published, by its bytes; None when nothing is."""
+        if entity is None or not entity.public:
+            return None
+        published = self._policy.publishes(entity)
+        return hashlink(published.entity.body) if isinstance(published, PublishedPart) else None
 
     # -- the store -----------------------------------------------------------------------------------------
 

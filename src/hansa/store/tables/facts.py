@@ -5,6 +5,8 @@ followed_event       digest of the last event up to which it was followed
 publication_rule     digest of the rule by which own entities were last compared with what is published
 publication_walk     identifier up to which a comparison by another rule has come
 intake_rule          digest of the rule by which replicas were last verified
+consume_rule         digest of the conditions by which heads were last decided about
+consume_walk         ledger position up to which other conditions have been applied
 """
 
 from __future__ import annotations
@@ -14,7 +16,15 @@ from typing import Final, Literal
 from hansa.store.interface import Transaction
 from hansa.store.sql import Readable, upsert
 
-Name = Literal["ledger", "followed_event", "publication_rule", "publication_walk", "intake_rule"]
+Name = Literal[
+    "ledger",
+    "followed_event",
+    "publication_rule",
+    "publication_walk",
+    "intake_rule",
+    "consume_rule",
+    "consume_walk",
+]
 
 _SET: Final = upsert("fact", ("name", "value"), ("name",))
 

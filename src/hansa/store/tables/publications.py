@@ -134,6 +134,7 @@ _PREPARE: Final = upsert(
     ("entity_id", "key", "type"),
     ("entity_id",),
     "is_due = 0",
+    "waits_for = NULL",
     "refusal_code = CASE WHEN publication.claimed_by IS NULL THEN NULL ELSE publication.refusal_code END",
     "refusal_message = CASE WHEN publication.claimed_by IS NULL THEN NULL ELSE publication.refusal_message END",
 )
@@ -150,6 +151,7 @@ _REFUSE: Final = upsert(
     "is_due = 0",
 )
 _WAIT: Final = upsert("publication", ("entity_id", "key", "type", "waits_for"), ("entity_id",), "is_due = 0")
+_DEMAND: Final = upsert("publication", ("entity_id", "key", "type", "is_due"), ("entity_id",))
 _ENQUEUE: Final = insert(
     "outbox", ("entity_id", "version", "hashlink", "lifecycle_status", "is_delete", "content")
 )
@@ -198,6 +200,21 @@ async def claim_state(source: Readable, entity_id: str) -> ClaimState:
     version, claimed_by, refusal_code = rows[0]
     refusal = str(Code.IDENTIFIER_CLAIMED) if claimed_by is not None else refusal_code
     return ClaimState(version > 0 and claimed_by is None, refusal)
+
+
+async def is_any_waiting(source: Readable) -> bool:
+    """Whether an entity waits for another one."""
+    return bool(await source.sql.fetch("SELECT 1 FROM publication WHERE waits_for IS NOT NULL LIMIT 1"))
+
+
+async def waiting(source: Readable, after: str, limit: int) -> tuple[tuple[str, str], ...]:
+    """Entities that wait for another one, and that, by identifier after one."""
+    rows = await source.sql.fetch(
+        "SELECT entity_id, waits_for FROM publication WHERE waits_for IS NOT NULL AND entity_id > ? "
+        "ORDER BY entity_id LIMIT ?",
+        (after, limit),
+    )
+    return tuple((entity_id, waits_for) for entity_id, waits_for in rows)
 
 
 async def outbox_size(store: Store) -> int:
@@ -274,6 +291,11 @@ async def mark_due(tx: Transaction, entity_ids: Iterable[str], is_due: bool = Tr
         await tx.sql.execute(
             "UPDATE publication SET is_due = ? WHERE entity_id = ?", (int(is_due), entity_id)
         )
+
+
+async def demand(tx: Transaction, entity_id: str, key: str, type: str) -> None:
+    """Have an entity looked at, whether or not it was ever announced."""
+    await tx.sql.execute(_DEMAND, (entity_id, bytes.fromhex(key), type, 1))
 
 
 async def committed(tx: Transaction, event: Outgoing, position: int) -> bool:
@@ -359,12 +381,12 @@ async def lose(tx: Transaction, entity_id: str, key: str, type: str, owner: str)
 
 
 async def wait_for(tx: Transaction, entity_id: str, key: str, type: str, other_id: str) -> None:
-    """Look at an entity again when the claim on the identifier of another one, which it tells, is settled."""
+    """Look at an entity again when another one, on which it depends, has been announced or is settled."""
     await tx.sql.execute(_WAIT, (entity_id, bytes.fromhex(key), type, other_id))
 
 
 async def release(tx: Transaction, other_id: str) -> None:
-    """The claim on an identifier is settled, or not made any more: what waits for it is due."""
+    """An entity is announced, or its claim is settled or not made any more: what waits for it is due."""
     await tx.sql.execute(
         "UPDATE publication SET waits_for = NULL, is_due = 1 WHERE waits_for = ?", (other_id,)
     )

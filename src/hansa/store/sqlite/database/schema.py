@@ -424,6 +424,22 @@ ALTER TABLE subscription ADD COLUMN secret_before TEXT NOT NULL DEFAULT '';
 ALTER TABLE subscription ADD COLUMN secret_before_until TEXT;
 """
 
+_CLOSURE: Final = """
+CREATE TABLE closure (
+  entity_id TEXT NOT NULL,
+  target_id TEXT NOT NULL,
+  depth INTEGER NOT NULL,
+  since_ms INTEGER NOT NULL,
+  issuer TEXT,
+  target_key TEXT,
+  is_missing INTEGER NOT NULL,
+  PRIMARY KEY (entity_id, target_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX closure_target ON closure (target_id);
+CREATE INDEX closure_key ON closure (target_key) WHERE target_key IS NOT NULL;
+"""
+"""What replicas lack of what they refer to: `hansa.store.tables.closure`."""
+
 MIGRATIONS: Final = (
     f"{_ENTITIES}{_PUBLICATIONS}{_RETRIEVALS}{_SUBSCRIPTIONS}{_JOBS}",
     _INDEX_TAIL,
@@ -433,5 +449,6 @@ MIGRATIONS: Final = (
     _REPLICA_STATES,
     _REFERENCE_INDEX,
     _SIGNED_NOTIFICATIONS,
+    _CLOSURE,
 )
 """Migration n is element n - 1. A released one is never edited."""

@@ -17,6 +17,7 @@ from hansa.business.operations.writes import WriteResult
 from hansa.business.representation import Selection
 from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
+from hansa.core.visibility import FOR_EVERYONE, visibility_of
 from hansa.store import Entity
 
 UNRESOLVED: Final = b"hansa-unresolved"
@@ -34,10 +35,18 @@ _PUBLIC: Final = (PUBLICATION, b"public")
 _DRAFT: Final = (PUBLICATION, b"private; reason=lifecycle-status")
 _PRIVATE_TYPE: Final = (PUBLICATION, b"private; reason=type")
 _PENDING: Final = (PUBLICATION, b"pending")
+_HERE: Final = (PUBLICATION, b"here; reason=visibility")
+_NOT_VISIBLE: Final = (PUBLICATION, b"private; reason=visibility")
 
 
 def publication_header(entity: Entity, refusal: str | None) -> Header | None:
     """Whether everybody sees an entity of this marketplace, or sees it later, or why not."""
+    visibility = visibility_of(entity.body)
+    if visibility is not FOR_EVERYONE:
+        if entity.public:
+            return _HERE
+        if entity.pending is not None or not visibility.is_public_here:
+            return _NOT_VISIBLE
     if entity.public:
         return _PUBLIC
     if entity.pending is None:

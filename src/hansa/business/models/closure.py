@@ -1,0 +1,68 @@
+"""Which entities an entity needs to be usable, by its model: `closure` in `references.toml`.
+
+A reference counts when it can refer to an entity of a catalogue type, which others can have: parties that are
+people are private everywhere, and so is whoever is named by a DID alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hansa.business.models.records import Models
+from hansa.core.errors import Code, Fatal
+from hansa.store import Entity
+
+
+class ClosureNeeds:
+    """Reads what entities need (`hansa.replication.conditions.needs.Needs`).
+
+    Args:
+        models: Declare it.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`: an attribute is declared that refers to nothing in a catalogue.
+    """
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._attributes = models.references.closure
+        for collection, names in self._attributes.items():
+            api, resource = models.served(collection)
+            attributes = api.attributes_of(resource.type)
+            for name in names:
+                target = models.references.target(attributes[name].type) if name in attributes else None
+                if target is None or not models.catalogue_types.intersection(target.collections):
+                    message = f"{collection}.{name} refers to no catalogue type, so nothing can need it."
+                    raise Fatal(Code.SETTINGS_INVALID, message)
+        self._paths = tuple((one, (name, "id")) for one, names in self._attributes.items() for name in names)
+
+    @property
+    def paths(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """By collection, where references have the identifier."""
+        return self._paths
+
+    def of(self, entity: Entity) -> tuple[str, ...]:
+        """The identifiers of the entities that one needs, each once."""
+        names = self._attributes.get(entity.type)
+        if names is None:
+            return ()
+        fields: dict[str, Any] = msgspec.json.decode(entity.body)
+        ids: dict[str, None] = {}
+        for name in names:
+            value = fields.get(name)
+            for one in value if isinstance(value, list) else (value,):
+                if isinstance(one, dict) and self._is_needed(one):
+                    ids[one["id"]] = None
+        ids.pop(entity.id, None)
+        return tuple(ids)
+
+    def _is_needed(self, reference: dict[str, Any]) -> bool:
+        target_id, named = reference.get("id"), reference.get("@referredType")
+        if not isinstance(target_id, str) or target_id.startswith("did:"):
+            return False
+        if not isinstance(named, str):
+            return True
+        collections = self._models.references.collections_of_type(named)
+        return collections is None or not self._models.catalogue_types.isdisjoint(collections)

@@ -1,0 +1,1 @@
+"""Groups of parts of a marketplace, each put together for the wiring."""

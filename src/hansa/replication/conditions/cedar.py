@@ -1,0 +1,264 @@
+"""Conditions of the operator: Cedar policies in two files of the marketplace's folder.
+
+    policies/publish.cedar    action `publish`: what leaves this marketplace
+    policies/consume.cedar    action `retrieve`, on the event, and `store`, on the entity: what is taken in
+
+A marketplace without a file has no such conditions. With a file, what no policy permits is refused, and a
+policy that forbids wins over all that permit. When a policy cannot be evaluated the answer is no, since in
+Cedar alone a `forbid` with an error would not count.
+
+A file is read whole or not at all: it has a bounded size and number of policies, each with an `@id` of its
+own, and they agree with the schema (`schema.cedarschema`). Cedar has no loops, so an evaluation takes time by
+the size of the policies and of what they look at, both of which are bounded; it is measured, and the answer
+is cached by all that it depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import msgspec
+import structlog
+
+from hansa.core.cache import Cache
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Fatal
+from hansa.replication.conditions.subject import Subject
+from hansa.replication.conditions.unmet import Unmet
+
+if TYPE_CHECKING:
+    from cedarpy import PolicySet
+
+FILE_SIZE_MAX_BYTES: Final = 65_536
+POLICIES_MAX: Final = 100
+DECISIONS_CACHED_MAX: Final = 4096
+SLOW_S: Final = 0.05
+"""An evaluation that takes longer is logged."""
+SCHEMA_NAME: Final = "schema.cedarschema"
+
+Action = Literal["publish", "retrieve", "store"]
+FileName = Literal["publish.cedar", "consume.cedar"]
+ACTIONS: Final[dict[FileName, tuple[Action, ...]]] = {
+    "publish.cedar": ("publish",),
+    "consume.cedar": ("retrieve", "store"),
+}
+"""By file, the actions that its policies are about."""
+_CONTEXTS: Final[dict[Action, str]] = {"publish": "Described", "retrieve": "Announced", "store": "Described"}
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NOW: Final = re.compile(r"\bnow\b")
+_ANYTHING: Final = {"op": "All"}
+
+log = structlog.get_logger()
+
+
+class Evaluations(msgspec.Struct, frozen=True):
+    """How often policies of a file were evaluated, and how long that took."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+
+class PolicyOutcome(msgspec.Struct, frozen=True):
+    """One policy, and whether it applies to a subject."""
+
+    id: str
+    effect: str
+    """`permit` or `forbid`."""
+    applies: bool
+    error: str | None = None
+    """Why it cannot be evaluated."""
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """A decision; `unmet` None: all conditions are met."""
+
+    unmet: Unmet | None
+
+
+DecisionCache: TypeAlias = Cache[tuple[str, str, str, bytes], Decided]
+"""Decisions by action, issuer, type and subject, which is all that they depend on."""
+
+
+def decision_cache() -> DecisionCache:
+    """An empty cache."""
+    return Cache("condition_decisions", DECISIONS_CACHED_MAX)
+
+
+def schema_of(name: FileName) -> str:
+    """The Cedar schema of a file."""
+    text = files(__package__).joinpath(SCHEMA_NAME).read_text(encoding="utf-8")
+    actions = [
+        f"action {action} appliesTo {{ principal: [Marketplace], resource: [Type], context: {_CONTEXTS[action]} }};"
+        for action in ACTIONS[name]
+    ]
+    return "\n".join([text, *actions])
+
+
+class PolicyFile:
+    """The policies of one file.
+
+    Args:
+        name: Of the file.
+        text: Its content.
+        cache: Of decisions, which all files share.
+        clock: Measures evaluations.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, naming the file, the place and the reason.
+    """
+
+    def __init__(self, name: FileName, text: str, cache: DecisionCache, clock: Clock) -> None:
+        import cedarpy
+
+        self.name: Final = name
+        self.digest: Final = hashlib.sha256(text.encode()).hexdigest()
+        self._described = _read(name, text)
+        named = {"staticPolicies": self._described, "templates": {}, "templateLinks": []}
+        self._set: PolicySet = cedarpy.PolicySet.from_json_str(msgspec.json.encode(named).decode())
+        self.is_open: Final = _is_open(tuple(self._described.values()))
+        """Whether it is the one policy that permits everything."""
+        self.needs_time: Final = _NOW.search(text) is not None
+        """Whether a policy depends on the time."""
+        self._permits = [name for name, one in self._described.items() if one["effect"] == "permit"]
+        self._cache = cache
+        self._clock = clock
+        self.evaluations = Evaluations()
+
+    def __len__(self) -> int:
+        """How many policies there are."""
+        return len(self._described)
+
+    def decide(self, action: Action, issuer: str, type_name: str, subject: Subject) -> Unmet | None:
+        """The condition that a subject does not meet; None: the policies permit it.
+
+        Args:
+            action: One of the file.
+            issuer: DID of the origin.
+            type_name: Of the entity.
+            subject: What is known of the entity.
+        """
+        assert action in ACTIONS[self.name], f"{self.name} says nothing about {action}"
+        if self.is_open:
+            return None
+        if not subject.is_complete:
+            return Unmet(self.name, "It has more values, or longer ones, than conditions are evaluated on.")
+        key = (action, issuer, type_name, msgspec.json.encode(subject))
+        answer = self._cache.get(key)
+        if answer is None:
+            answer = Decided(self._evaluated(*key))
+            self._cache.put(key, answer)
+        return answer.unmet
+
+    def explain(
+        self, action: Action, issuer: str, type_name: str, subject: Subject
+    ) -> tuple[PolicyOutcome, ...]:
+        """Each policy by itself, in the order of the file, and whether it applies."""
+        import cedarpy
+
+        context, outcomes = msgspec.json.encode(subject), []
+        for name, described in self._described.items():
+            alone = {"staticPolicies": {name: described}, "templates": {}, "templateLinks": []}
+            policies = cedarpy.PolicySet.from_json_str(msgspec.json.encode(alone).decode())
+            _, reasons, errors = _ask(policies, action, issuer, type_name, context)
+            error = errors[0] if errors else None
+            outcomes.append(PolicyOutcome(name, described["effect"], name in reasons, error))
+        return tuple(outcomes)
+
+    def _evaluated(self, action: str, issuer: str, type_name: str, context: bytes) -> Unmet | None:
+        started_s = self._clock.monotonic()
+        is_allowed, reasons, errors = _ask(self._set, action, issuer, type_name, context)
+        took_s = self._clock.monotonic() - started_s
+        before = self.evaluations
+        self.evaluations = Evaluations(before.count + 1, before.seconds + took_s)
+        if took_s > SLOW_S:
+            log.warning("slow_policies", file=self.name, action=action, seconds=round(took_s, 3))
+        if errors:
+            return Unmet(self.name, f"A policy of {self.name} cannot be evaluated on it: {errors[0]}")
+        if is_allowed:
+            return None
+        if reasons:
+            policy = min(reasons)
+            return Unmet(f"{self.name}#{policy}", f"The policy {policy} of {self.name} forbids it.")
+        shown = ", ".join(self._permits[:5])
+        reason = f"No policy of {self.name} permits it: neither {shown}."
+        return Unmet(self.name, reason, is_final=False)
+
+
+def _ask(
+    policies: PolicySet, action: str, issuer: str, type_name: str, context: bytes
+) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
+    """Whether policies allow a request; which of them decided it; what could not be evaluated."""
+    import cedarpy
+
+    request = {
+        "principal": {"type": "Marketplace", "id": issuer},
+        "action": {"type": "Action", "id": action},
+        "resource": {"type": "Type", "id": type_name},
+        "context": context.decode(),
+    }
+    result = cedarpy.is_authorized(request, policies, "[]")
+    diagnostics = result.diagnostics
+    return result.allowed, tuple(map(str, diagnostics.reasons)), tuple(map(str, diagnostics.errors))
+
+
+def _read(name: FileName, text: str) -> dict[str, dict[str, Any]]:
+    """The policies of a file in Cedar's JSON form, by their ids, in the order of the file.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`.
+    """
+    import cedarpy
+
+    if len(text.encode()) > FILE_SIZE_MAX_BYTES:
+        raise _invalid(name, f"it has more than {FILE_SIZE_MAX_BYTES:,} bytes")
+    try:
+        form = msgspec.json.decode(cedarpy.policies_to_json_str(text))
+    except ValueError as error:
+        raise _invalid(name, str(error)) from error
+    if form.get("templates"):
+        raise _invalid(name, "it has a template, and nothing fills in its slots")
+    described = [form["staticPolicies"][f"policy{n}"] for n in range(len(form["staticPolicies"]))]
+    if len(described) > POLICIES_MAX:
+        raise _invalid(name, f"it has {len(described)} policies, and at most {POLICIES_MAX} are allowed")
+    ids = [_id_of(name, number, one) for number, one in enumerate(described, 1)]
+    repeated = [one for one, count in Counter(ids).items() if count > 1]
+    if repeated:
+        raise _invalid(name, f"two policies have the id {repeated[0]}")
+    if not any(one["effect"] == "permit" for one in described):
+        raise _invalid(
+            name, "no policy permits anything; permit (principal, action, resource); permits the rest"
+        )
+    result = cedarpy.validate_policies(text, schema_of(name))
+    if not result.validation_passed:
+        first = result.errors[0]
+        number = first.policy_id.removeprefix("policy")
+        place = f"policy {ids[int(number)]}: " if number.isdigit() and int(number) < len(ids) else ""
+        raise _invalid(name, place + first.error)
+    return dict(zip(ids, described, strict=True))
+
+
+def _id_of(name: FileName, number: int, policy: dict[str, Any]) -> str:
+    annotated = policy.get("annotations", {}).get("id")
+    if not isinstance(annotated, str) or _ID.fullmatch(annotated) is None:
+        raise _invalid(
+            name,
+            f'policy {number} has no name: write @id("…") before it, with letters, digits, dots, dashes and underscores',
+        )
+    return annotated
+
+
+def _is_open(policies: tuple[dict[str, Any], ...]) -> bool:
+    return all(
+        one["effect"] == "permit"
+        and all(one[part] == _ANYTHING for part in ("principal", "action", "resource"))
+        and not one["conditions"]
+        for one in policies
+    )
+
+
+def _invalid(name: FileName, reason: str) -> Fatal:
+    return Fatal(Code.SETTINGS_INVALID, f"policies/{name}: {reason.rstrip('.')}.")

@@ -1,0 +1,132 @@
+"""The distribution policy: one answer to what leaves a marketplace, what it takes in, and who may retrieve.
+
+Publisher, follower, intake, comparison with the ledger and `/league/v1` ask the same policy, so they cannot
+disagree: what is announced is what is served, and what is skipped by its event is not stored either.
+
+| question | asked by | about |
+|---|---|---|
+| `publishes` | publisher, walk, comparison | an own entity as stored |
+| `wants` | follower, comparison | an event of another member, before anything is retrieved |
+| `accepts` | intake | an entity that was retrieved and verified |
+| `may_retrieve` | `/league/v1` | an entity, and the member that requests it |
+
+An answer against an entity names the condition that is not met.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from hansa.core.distribution import WHOLE_ENTITIES, Distribution
+from hansa.core.events import LifecycleEvent
+from hansa.core.visibility import FOR_EVERYONE, visibility_of
+from hansa.replication.conditions.files import Conditions
+from hansa.replication.conditions.unmet import Unmet
+from hansa.store import Entity, EntityDraft
+
+
+class PublishedPart(msgspec.Struct, frozen=True):
+    """What of an own entity other members get."""
+
+    entity: Entity
+    """With the attributes that are published, and the hashlink of these."""
+    audience: frozenset[str] | None = None
+    """DIDs of the members that get it; None: everyone."""
+
+
+class DistributionPolicy:
+    """Decides about distribution. Conditions can be replaced at any time; the walks apply them to the past.
+
+    Args:
+        did: This marketplace.
+        types: The types that may be public; all others are private everywhere.
+        parts: Which part of an own entity is published.
+        release_rule: Digest of what the release publishes, whatever the conditions.
+        conditions: Of the operator; None: none.
+    """
+
+    def __init__(
+        self,
+        did: str,
+        types: frozenset[str],
+        parts: Distribution[Entity] = WHOLE_ENTITIES,
+        release_rule: str = "",
+        conditions: Conditions | None = None,
+    ) -> None:
+        self.types: Final = types
+        self.did: Final = did
+        self._parts = parts
+        self._release_rule = release_rule
+        self._conditions = conditions
+
+    def adopt(self, conditions: Conditions) -> None:
+        """Decide by other conditions from now on."""
+        self._conditions = conditions
+
+    @property
+    def publish_rule(self) -> str:
+        """By what `publishes` decides: another text for another rule."""
+        digest = self._conditions.digest_of("publish") if self._conditions is not None else ""
+        return f"{self._release_rule}:{digest}" if digest else self._release_rule
+
+    @property
+    def consume_rule(self) -> str:
+        """By what `wants` and `accepts` decide; empty: there are no conditions."""
+        if self._conditions is None:
+            return ""
+        digests = (self._conditions.digest_of("retrieve"), self._conditions.digest_of("store"))
+        return ":".join(digests) if any(digests) else ""
+
+    def publishes(self, entity: Entity) -> PublishedPart | Unmet:
+        """What of an own entity is published, and to whom; or which condition it does not meet."""
+        if entity.origin is not None:
+            return Unmet("origin", "It is a replica, which its origin alone publishes.")
+        if entity.type not in self.types:
+            return Unmet("type", f"Entities of type {entity.type} are private.")
+        if not entity.public and entity.pending is None:
+            return Unmet("public", "It is not public here.")
+        visibility = visibility_of(entity.body)
+        if visibility is not FOR_EVERYONE:
+            return Unmet("visibility", visibility.reason)
+        part = self._parts.published(entity)
+        if self._conditions is not None:
+            unmet = self._conditions.of_entity(("publish",), self.did, part.type, part.body)
+            if unmet is not None:
+                return unmet
+        return PublishedPart(part)
+
+    def wants(self, event: LifecycleEvent) -> Unmet | None:
+        """The condition that an event of another member does not meet; None: its entity is retrieved."""
+        return self._conditions.of_event(event) if self._conditions is not None else None
+
+    def accepts(self, entity: Entity | EntityDraft) -> Unmet | None:
+        """The condition that a replica does not meet, with its verified bytes; None: it is stored.
+
+        It has to meet those on events, too: with what its bytes say, whatever its event said.
+        """
+        assert entity.origin is not None, "an own entity is not taken in"
+        visibility = visibility_of(entity.body)
+        if visibility is not FOR_EVERYONE:
+            return Unmet("visibility", visibility.reason)
+        if self._conditions is None:
+            return None
+        return self._conditions.of_entity(("retrieve", "store"), entity.origin, entity.type, entity.body)
+
+    def may_retrieve(self, member: str | None, entity: Entity) -> Entity | None:
+        """What of an entity that is here a member may have; None: nothing.
+
+        Args:
+            member: DID of whoever signed the request; None: nobody did.
+            entity: Ours, or a replica, which is what its origin published.
+        """
+        if not entity.public:
+            return None
+        if entity.origin is not None:
+            return entity
+        published = self.publishes(entity)
+        if isinstance(published, Unmet):
+            return None
+        is_audience = published.audience is None or member in published.audience
+        return published.entity if is_audience else None
