@@ -42,6 +42,8 @@ from hansa.pubsub.bus import Bus
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
+from hansa.replication.conditions.closure import ClosureKeeper
+from hansa.replication.conditions.needs import NO_NEEDS, Needs
 from hansa.replication.conditions.past import PastWalk
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.watch import ConditionsWatch
@@ -92,6 +94,8 @@ class Marketplace:
         self.backlog: Backlog
         self.walk: PublicationWalk
         self.past: PastWalk
+        self.closure: ClosureKeeper
+        self.needs: Needs = NO_NEEDS
         self.policies: Path | None = None
         """Folder with conditions, watched from the start on."""
         self.is_public: Callable[[Entity], bool] = lambda one: one.public or one.pending is not None
@@ -151,6 +155,7 @@ class Marketplace:
         self.publisher = Publisher(
             *(self.store, self.bus, registry, self.signer, self.policy, clock, self.entropy, limits),
             references=lambda entity: ids_in(msgspec.json.decode(entity.body)),
+            needs=self.needs,
             backlog=backlog,
         )
         self.follower = Follower(
@@ -181,6 +186,9 @@ class Marketplace:
         self.past = PastWalk(
             *(self.store, self.bus, self.did, self.policy, backlog, clock, self.entropy, limits)
         )
+        self.closure = ClosureKeeper(
+            *(self.store, self.bus, registry, self.policy, self.needs, backlog, clock, self.entropy, limits)
+        )
         self.watch = None
         if self.policies is not None:
             self.watch = ConditionsWatch(self.policies, self.policy, backlog.conditions, clock)
@@ -193,6 +201,7 @@ class Marketplace:
             tasks.create_task(self.retriever.run())
             tasks.create_task(self.walk.run())
             tasks.create_task(self.past.run())
+            tasks.create_task(self.closure.run())
             if self.watch is not None:
                 tasks.create_task(self.watch.run())
 

@@ -28,20 +28,22 @@ class ClosureNeeds:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._attributes = models.references.closure
+        self._paths: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {}
         for collection, names in self._attributes.items():
             api, resource = models.served(collection)
             attributes = api.attributes_of(resource.type)
             for name in names:
                 target = models.references.target(attributes[name].type) if name in attributes else None
-                if target is None or not models.catalogue_types.intersection(target.collections):
+                public = models.catalogue_types.intersection(target.collections if target is not None else ())
+                if not public:
                     message = f"{collection}.{name} refers to no catalogue type, so nothing can need it."
                     raise Fatal(Code.SETTINGS_INVALID, message)
-        self._paths = tuple((one, (name, "id")) for one, names in self._attributes.items() for name in names)
+                for one in public:
+                    self._paths[one] = (*self._paths.get(one, ()), (collection, (name, "id")))
 
-    @property
-    def paths(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """By collection, where references have the identifier."""
-        return self._paths
+    def paths_to(self, collection: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Where entities of a collection are needed: collection and path."""
+        return self._paths.get(collection, ())
 
     def of(self, entity: Entity) -> tuple[str, ...]:
         """The identifiers of the entities that one needs, each once."""

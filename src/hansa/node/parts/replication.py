@@ -56,6 +56,7 @@ class Replication(NamedTuple):
             ("publication walk", self.walk.run),
             ("conditions", self.watch.run),
             ("past walk", self.past.run),
+            ("closure", self.closure.run),
         )
 
 

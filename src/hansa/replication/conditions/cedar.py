@@ -22,7 +22,6 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
-import structlog
 
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 FILE_SIZE_MAX_BYTES: Final = 65_536
 POLICIES_MAX: Final = 100
 DECISIONS_CACHED_MAX: Final = 4096
-SLOW_S: Final = 0.05
-"""An evaluation that takes longer is logged."""
 SCHEMA_NAME: Final = "schema.cedarschema"
 
 Action = Literal["publish", "retrieve", "store"]
@@ -51,8 +48,6 @@ _CONTEXTS: Final[dict[Action, str]] = {"publish": "Described", "retrieve": "Anno
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOW: Final = re.compile(r"\bnow\b")
 _ANYTHING: Final = {"op": "All"}
-
-log = structlog.get_logger()
 
 
 class Evaluations(msgspec.Struct, frozen=True):
@@ -174,8 +169,6 @@ class PolicyFile:
         took_s = self._clock.monotonic() - started_s
         before = self.evaluations
         self.evaluations = Evaluations(before.count + 1, before.seconds + took_s)
-        if took_s > SLOW_S:
-            log.warning("slow_policies", file=self.name, action=action, seconds=round(took_s, 3))
         if errors:
             return Unmet(self.name, f"A policy of {self.name} cannot be evaluated on it: {errors[0]}")
         if is_allowed:

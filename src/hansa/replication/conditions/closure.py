@@ -21,7 +21,7 @@ looked for again every `RECHECK_S`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -52,7 +52,7 @@ DEPTH_MAX: Final = 4
 NEEDS_MAX: Final = 64
 REQUESTS_MAX: Final = 100
 """Missing targets that are looked for at a time."""
-REFERRERS_MAX: Final = 200
+REFERRERS_MAX: Final = 1000
 """Replicas that are looked at again, of each type and reference, when what they need was removed."""
 RECHECK_S: Final = 10.0
 BACKOFF_MIN_S: Final = 0.1
@@ -139,8 +139,9 @@ class ClosureKeeper:
         entities = await self._store.entities(ids)
         removed = [each for each in ids if each not in entities]
         replicas = [one for one in entities.values() if one.origin is not None]
-        for target_id in removed:
-            replicas += await self._referrers(target_id)
+        if removed:
+            types = {one.entity_id: one.type for one in changes}
+            replicas += await self._referrers({each: types[each] for each in removed})
         needs = {one.id: self._needs.of(one)[:NEEDS_MAX] for one in replicas}
         targets = tuple({target for each in needs.values() for target in each})
         present = await self._store.collections_of(targets) if targets else {}
@@ -169,12 +170,14 @@ class ClosureKeeper:
             await self._release(target_id)
         return True
 
-    async def _referrers(self, target_id: str) -> list[Entity]:
-        """Replicas that need an entity which is not here any more."""
+    async def _referrers(self, removed: Mapping[str, str]) -> list[Entity]:
+        """Replicas that need entities which are not here any more, given these with their types."""
         ids: list[str] = []
-        for collection, path in self._needs.paths:
-            query = Query(collection, (Filter(path, (target_id,)),), limit=REFERRERS_MAX)
-            ids += (await self._store.list(query)).ids
+        for type_name in set(removed.values()):
+            targets = tuple(each for each, its_type in removed.items() if its_type == type_name)
+            for collection, path in self._needs.paths_to(type_name):
+                query = Query(collection, (Filter(path, targets),), limit=REFERRERS_MAX)
+                ids += (await self._store.list(query)).ids
         entities = await self._store.entities(ids) if ids else {}
         return [one for one in entities.values() if one.origin is not None]
 

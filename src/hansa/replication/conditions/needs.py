@@ -10,9 +10,8 @@ from hansa.store import Entity
 class Needs(Protocol):
     """The references without which an entity is not usable."""
 
-    @property
-    def paths(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """By collection, where such references have the identifier, as `("category", "id")`."""
+    def paths_to(self, collection: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Where entities of a collection are needed: collection and path, as `("category", "id")`."""
 
     def of(self, entity: Entity) -> tuple[str, ...]:
         """The identifiers of the entities that one needs, each once."""
@@ -21,7 +20,10 @@ class Needs(Protocol):
 class NoNeeds:
     """The `Needs` of entities that are usable by themselves."""
 
-    paths: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    def paths_to(self, collection: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Nowhere."""
+        del collection
+        return ()
 
     def of(self, entity: Entity) -> tuple[str, ...]:
         """Nothing."""

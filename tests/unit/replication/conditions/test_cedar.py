@@ -138,7 +138,7 @@ def applies(rule: tuple[str, str, str, bool], category: str, type_name: str, iss
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     RULES,
     st.sampled_from(["cloud", "edge"]),

@@ -226,7 +226,7 @@ async def test_an_interrupted_walk_over_the_past_continues_where_it_was(two: Lea
     await bergen.stop()
     write(bergen, "consume.cedar", CLOUD_ONLY)
     bergen.start()
-    for _ in range(40):
+    for _ in range(10):
         await bergen.restart()
         await two.run(0.05)
     await applied(two)
