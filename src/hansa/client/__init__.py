@@ -17,10 +17,14 @@ It needs nothing of a marketplace but its address, and can be installed without 
 
 from __future__ import annotations
 
-from hansa.client.blocking import BlockingLeagueClient
-from hansa.client.league import LeagueClient, LeagueEvent
-from hansa.client.ledger_query import LedgerQuery
-from hansa.client.verification import EventVerifier, KeySource, MemberKeys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hansa.client.blocking import BlockingLeagueClient
+    from hansa.client.league import LeagueClient, LeagueEvent
+    from hansa.client.ledger_query import LedgerQuery
+    from hansa.client.verification import EventVerifier, KeySource, MemberKeys
 
 __all__ = [
     "BlockingLeagueClient",
@@ -31,3 +35,23 @@ __all__ = [
     "LedgerQuery",
     "MemberKeys",
 ]
+
+_MODULES = {
+    "BlockingLeagueClient": "blocking",
+    "EventVerifier": "verification",
+    "KeySource": "verification",
+    "LeagueClient": "league",
+    "LeagueEvent": "league",
+    "LedgerQuery": "ledger_query",
+    "MemberKeys": "verification",
+}
+"""Where each name is. Modules are imported when they are used: a command that sends one request needs neither
+keys nor events."""
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the package (PEP 562)."""
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(name)
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -62,3 +64,12 @@ def test_it_declares_every_package_that_it_needs_as_the_whole_product_does() -> 
     assert declared == {name for name in imports_of("hansa.client") if name in everything}
     assert set(own["dependencies"]) <= set(whole["dependencies"])
     assert own["version"] == whole["version"]
+
+
+def test_a_module_of_it_is_imported_without_the_others() -> None:
+    code = (
+        "import sys, hansa.client.connection; assert 'hansa.client.league' not in sys.modules; "
+        "assert 'hansa.client.verification' not in sys.modules; "
+        "from hansa.client import LeagueClient; assert LeagueClient.__module__ == 'hansa.client.league'"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
