@@ -8,6 +8,7 @@ import pytest
 
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
+from hansa.store.sql import Parameter, Row
 from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import subscriptions
 from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress, DeliveryTotals, State
@@ -110,3 +111,26 @@ async def test_listeners_are_listed_by_state_and_their_deliveries_added_up(store
         )
         assert ([one.id for one in found], total) == ([id], 1)
         assert found[0].state == state
+
+
+async def test_the_dead_letters_of_many_registrations_are_counted_by_few_statements(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"r{number}" for number in range(250)]
+    await registered(store, *ids)
+    async with store.transaction() as tx:
+        letters = tuple(letter(place) for place in range(3))
+        await subscriptions.save(
+            tx, [DeliveryProgress(one, 1, dead_letters_added=letters) for one in ids[::2]]
+        )
+    statements: list[str] = []
+    fetch = store.sql.fetch
+
+    async def counting_fetch(sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
+        statements.append(sql)
+        return await fetch(sql, parameters)
+
+    monkeypatch.setattr(store.sql, "fetch", counting_fetch)
+    counts = await subscriptions.dead_letter_counts(store, ids)
+    assert counts == {one: 3 if number % 2 == 0 else 0 for number, one in enumerate(ids)}
+    assert len(statements) == 3

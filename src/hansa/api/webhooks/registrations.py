@@ -255,7 +255,7 @@ class SubscriptionsApi:
             position=position,
         )
         response = json_response(
-            await self._report(added),
+            (await self._reports([added]))[0],
             headers={"location": f"{self._endpoint}{SUBSCRIPTIONS_PATH}/{added.id}"},
         )
         response.status_code = 201
@@ -274,12 +274,13 @@ class SubscriptionsApi:
             offset=parameters.number("offset", 0, 0, POSITION_MAX),
             limit=parameters.page_size(self._limits.list_limit_default),
         )
-        return json_response(SubscriptionPage(tuple([await self._report(row) for row in rows]), total))
+        return json_response(SubscriptionPage(await self._reports(rows), total))
 
     async def one(self, request: Request) -> Response:
         """`GET /league/v1/subscriptions/{id}`."""
         Parameters(request, (), self._limits)
-        return json_response(await self._report(await self._visible(request)))
+        (report,) = await self._reports([await self._visible(request)])
+        return json_response(report)
 
     async def end(self, request: Request) -> Response:
         """`DELETE /league/v1/subscriptions/{id}`."""
@@ -302,7 +303,7 @@ class SubscriptionsApi:
             offset=parameters.number("offset", 0, 0, POSITION_MAX),
             limit=parameters.page_size(self._limits.list_limit_default),
         )
-        return json_response(DeadLetterPage(_reports(dead_letters), total))
+        return json_response(DeadLetterPage(_letter_reports(dead_letters), total))
 
     async def resend(self, request: Request) -> Response:
         """`POST /league/v1/subscriptions/{id}/resend`."""
@@ -364,26 +365,31 @@ class SubscriptionsApi:
         current = await subscriptions.get(self._store, subscription.id)
         if current is None:
             raise _not_found(subscription.id)
-        return json_response(await self._report(current))
+        (report,) = await self._reports([current])
+        return json_response(report)
 
-    async def _report(self, subscription: Subscription) -> SubscriptionReport:
-        _, dead_letters = await subscriptions.dead_letters(self._store, subscription.id, limit=0)
-        return SubscriptionReport(
-            subscription.id,
-            subscription.callback,
-            subscription.query,
-            SubscriptionDelivery(
-                state=subscription.state,
-                position=subscription.position,
-                delivered=subscription.delivered,
-                dead_letters=dead_letters,
-                dead_letters_dropped=subscription.dead_letters_dropped,
-                failures=subscription.failures,
-                failing_since=subscription.failing_since,
-                problem=subscription.problem,
-                answered=subscription.answered,
-            ),
-        )
+    async def _reports(self, rows: Sequence[Subscription]) -> tuple[SubscriptionReport, ...]:
+        counts = await subscriptions.dead_letter_counts(self._store, [row.id for row in rows])
+        return tuple([_report(row, counts[row.id]) for row in rows])
+
+
+def _report(subscription: Subscription, dead_letters: int) -> SubscriptionReport:
+    return SubscriptionReport(
+        subscription.id,
+        subscription.callback,
+        subscription.query,
+        SubscriptionDelivery(
+            state=subscription.state,
+            position=subscription.position,
+            delivered=subscription.delivered,
+            dead_letters=dead_letters,
+            dead_letters_dropped=subscription.dead_letters_dropped,
+            failures=subscription.failures,
+            failing_since=subscription.failing_since,
+            problem=subscription.problem,
+            answered=subscription.answered,
+        ),
+    )
 
 
 def _test_event(endpoint: str, event_id: str, time: str) -> Mapping[str, object]:
@@ -406,7 +412,7 @@ def _read(raw: bytes, kind: type[Any]) -> Any:
         raise Refused(Code.INVALID, f"The body cannot be used: {error}") from error
 
 
-def _reports(dead_letters: Sequence[DeadLetter]) -> tuple[DeadLetterReport, ...]:
+def _letter_reports(dead_letters: Sequence[DeadLetter]) -> tuple[DeadLetterReport, ...]:
     return tuple(
         DeadLetterReport(
             *(letter.event_id, letter.event_type, letter.time, letter.attempts),

@@ -8,7 +8,7 @@ dead letters, and accepts two requests: to send dead letters again, and to resum
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, get_args
 
@@ -107,7 +107,7 @@ class HubHandler:
             limit=page.limit,
         )
         selection = selection_of(parameters.get("fields", []), request.limits)
-        bodies = [await self._body(one, selection) for one in matches]
+        bodies = await self._bodies(matches, selection)
         return _list_response(bodies, total, is_paged=page.is_requested)
 
     async def retrieve(self, request: Request, subscription_id: str) -> Response:
@@ -116,7 +116,8 @@ class HubHandler:
         parameters = _parameters(request, {"fields"})
         subscription = await self._at_this_hub(request, subscription_id)
         selection = selection_of(parameters.get("fields", []), request.limits)
-        return Response(200, msgspec.json.encode(await self._body(subscription, selection)), (CONTENT_TYPE,))
+        (body,) = await self._bodies([subscription], selection)
+        return Response(200, msgspec.json.encode(body), (CONTENT_TYPE,))
 
     async def end(self, request: Request, subscription_id: str) -> Response:
         """DELETE of one registration: 204, 401 or 404."""
@@ -207,7 +208,8 @@ class HubHandler:
         current = await subscriptions.get(self._store, subscription.id)
         if current is None:
             raise _not_found(subscription.id)
-        return Response(status, msgspec.json.encode(await self._body(current, None)), (CONTENT_TYPE,))
+        (body,) = await self._bodies([current], None)
+        return Response(status, msgspec.json.encode(body), (CONTENT_TYPE,))
 
     def _checked(self, body: dict[str, Any], limits: Limits, *, is_topic: bool) -> tuple[str, str]:
         """Callback and query of the body of a registration; all that is wrong is reported at once."""
@@ -272,28 +274,35 @@ class HubHandler:
             raise _not_found(subscription_id)
         return subscription
 
-    async def _body(self, subscription: Subscription, selection: Selection | None) -> dict[str, Any]:
-        """A registration with the state of its delivery; of that, the selected attributes."""
-        _, dead_letters = await subscriptions.dead_letters(self._store, subscription.id, limit=0)
+    async def _bodies(
+        self, matches: Sequence[Subscription], selection: Selection | None
+    ) -> tuple[dict[str, Any], ...]:
+        """Registrations with the state of their delivery; of that, the selected attributes."""
+        counts = await subscriptions.dead_letter_counts(self._store, [one.id for one in matches])
         head = await self._store.last_change()
-        delivery = {
-            "state": subscription.state,
-            "delivered": subscription.delivered,
-            "failures": subscription.failures,
-            "failingSince": subscription.failing_since,
-            "problem": subscription.problem,
-            "answered": subscription.answered,
-            "pending": max(0, head - subscription.position) if subscription.is_behind else 0,
-            "deadLetters": dead_letters,
-            "deadLettersDropped": subscription.dead_letters_dropped,
-        }
-        body: dict[str, Any] = {
-            **_registration_body(subscription),
-            "delivery": {name: value for name, value in delivery.items() if value is not None},
-        }
+        bodies = tuple([_body(one, counts[one.id], head) for one in matches])
         if selection is None:
-            return body
-        return {"id": subscription.id, **select(body, selection)}
+            return bodies
+        return tuple([{"id": body["id"], **select(body, selection)} for body in bodies])
+
+
+def _body(subscription: Subscription, dead_letters: int, head: int) -> dict[str, Any]:
+    """A registration with the state of its delivery, when that is the last row of the feed."""
+    delivery = {
+        "state": subscription.state,
+        "delivered": subscription.delivered,
+        "failures": subscription.failures,
+        "failingSince": subscription.failing_since,
+        "problem": subscription.problem,
+        "answered": subscription.answered,
+        "pending": max(0, head - subscription.position) if subscription.is_behind else 0,
+        "deadLetters": dead_letters,
+        "deadLettersDropped": subscription.dead_letters_dropped,
+    }
+    return {
+        **_registration_body(subscription),
+        "delivery": {name: value for name, value in delivery.items() if value is not None},
+    }
 
 
 def _parameters(request: Request, known: set[str]) -> dict[str, list[str]]:
@@ -333,7 +342,7 @@ def _state(values: list[str] | None) -> State | None:
     return state
 
 
-def _list_response(bodies: list[dict[str, Any]], total: int, *, is_paged: bool) -> Response:
+def _list_response(bodies: Sequence[dict[str, Any]], total: int, *, is_paged: bool) -> Response:
     headers: tuple[Header, ...] = (
         CONTENT_TYPE,
         (b"x-total-count", str(total).encode()),
