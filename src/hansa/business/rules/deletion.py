@@ -10,6 +10,7 @@ refusals says so (`warn`); these can be listed (`hansa.business.rules.dangling`)
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ from hansa.business.rules.paths import reference_index_paths
 from hansa.business.rules.references import ReferenceRules
 from hansa.core.errors import Code, Refused
 from hansa.core.policies import DeletionPolicy
+from hansa.core.thread_work import SMALL_MAX_BYTES, run_refusable
 from hansa.store import Entity, Referrer, Transaction
 
 """Outcome of deleting an entity that others refer to."""
@@ -26,7 +28,7 @@ from hansa.store import Entity, Referrer, Transaction
 CHANGING: Final = frozenset({"patch", "replace", "delete"})
 REFERRERS_SHOWN_MAX: Final = 5
 REFERRERS_AT_ONCE: Final = 20
-"""Referrers that are examined within one turn of the event loop; fewer, where their bodies are large."""
+"""Referrers that are examined together: small ones within one turn of the event loop, others beside it."""
 REFERRERS_READ_MAX: Final = 500
 """Referrers that are examined; where there are more, one of them is assumed to prevent the deletion."""
 REFERRERS_READ_MAX_BYTES: Final = 16_777_216
@@ -61,9 +63,14 @@ class DeletionRules:
             examined = await tx.referrers(collections, entity.id, REFERRERS_AT_ONCE, count)
             if not examined:
                 return
-            self._check_referrers(examined, entity.id)
+            read_bytes = sum(len(one.body) for one in examined)
+            work = partial(self._check_referrers, examined, entity.id)
+            if read_bytes > SMALL_MAX_BYTES:
+                await run_refusable(None, work)  # not behind others, for the transaction holds up all writes
+            else:
+                work()
             count += len(examined)
-            size_bytes += sum(len(one.body) for one in examined)
+            size_bytes += read_bytes
         raise Refused(
             Code.STILL_REFERENCED,
             f"{entity.id!r} is referred to by {count} entities or more; change or delete these first.",
