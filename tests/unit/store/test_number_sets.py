@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.store import AnyOf, Filter, Query
-from hansa.store.sqlite.lists import planner
+from hansa.store import AnyOf, Filter, Query, SortKey
+from hansa.store.sqlite.lists import ordering, planner
 from hansa.store.sqlite.lists.lists import Lists
 from hansa.store.sqlite.number_sets import NumberSet, NumberSets, selected
 from tests.unit.store.drafts import OFFERING, draft, opened, put
@@ -20,6 +20,8 @@ from tests.unit.store.plain_lists import LAUNCHED, check_list, offerings
 
 IN_C1 = Filter(("category", "id"), ("c1",))
 IN_C2_OR_C3 = Filter(("category", "id"), ("c2", "c3"))
+BY_NAME = SortKey(("name",))
+LATEST_FIRST = SortKey(("lastUpdate",), descending=True, is_instant=True)
 TWO = Query(OFFERING, (LAUNCHED, IN_C1), limit=1000)
 QUERIES = (
     TWO,
@@ -29,6 +31,11 @@ QUERIES = (
     Query(OFFERING, (IN_C1, IN_C2_OR_C3, LAUNCHED), parent="p"),
     Query(OFFERING, (AnyOf((LAUNCHED, IN_C1)), IN_C2_OR_C3)),
     Query(OFFERING, (Filter(("name",), ("n1", "n2")), IN_C1), offset=1),
+    Query(OFFERING, (LAUNCHED, IN_C1), (BY_NAME,), limit=7),
+    Query(OFFERING, (LAUNCHED, IN_C1), (LATEST_FIRST,), offset=5, limit=4, public_only=False),
+    Query(OFFERING, (IN_C2_OR_C3, LAUNCHED), (BY_NAME,), offset=30, limit=50),
+    Query(OFFERING, (IN_C1,), (LATEST_FIRST,), offset=2, limit=3),
+    Query(OFFERING, (IN_C2_OR_C3,), (SortKey(("lifecycleStatus",)),), public_only=False, parent="p"),
 )
 
 
@@ -36,6 +43,7 @@ QUERIES = (
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few entities there are, sets are joined."""
     monkeypatch.setattr(planner, "SETS_MIN", 0)
+    monkeypatch.setattr(planner, "ENTITIES_INLINE_MAX", 0)
 
 
 @given(st.sets(st.integers(0, 20_000)), st.integers(0, 50), st.integers(0, 50))
@@ -115,3 +123,60 @@ async def test_a_list_whose_sets_have_no_room_is_a_search(monkeypatch: pytest.Mo
         for query in QUERIES:
             await check_list(store, offerings(100), query)
         assert not len(store._totals.sets.cache)
+
+
+@pytest.mark.parametrize("bounds", [(5000, 0), (0, 1500), (0, 0), (40, 10)], ids=repr)
+@pytest.mark.parametrize("sort", [BY_NAME, LATEST_FIRST], ids=["name", "last update"])
+async def test_an_order_is_the_same_whether_it_is_walked_sorted_or_searched(
+    monkeypatch: pytest.MonkeyPatch, sort: SortKey, bounds: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(ordering, "WALKED_MAX", bounds[0])
+    monkeypatch.setattr(ordering, "SORTED_MAX", bounds[1])
+    monkeypatch.setattr(ordering, "PART_MIN", 3)
+    drafts = offerings(200)
+    async with opened() as store:
+        await put(store, *drafts)
+        for offset in (0, 1, 9, 40, 1000):
+            for conditions in ((LAUNCHED, IN_C1), (IN_C2_OR_C3, LAUNCHED), (IN_C1,)):
+                await check_list(store, drafts, Query(OFFERING, conditions, (sort,), offset=offset, limit=11))
+
+
+async def test_the_last_of_an_order_are_not_looked_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordering, "SORTED_MAX", 0)
+    monkeypatch.setattr(ordering, "WALKED_MAX", 50)
+    first = [
+        draft(f"a{n}", name=f"a{n}", lifecycleStatus="Retired", category=[{"id": "c1"}]) for n in range(500)
+    ]
+    last = [draft(f"z{n}", name="z", lifecycleStatus="Launched", category=[{"id": "c1"}]) for n in range(400)]
+    query = Query(OFFERING, (LAUNCHED, IN_C1), (BY_NAME,), limit=10)
+    async with opened() as store:
+        await put(store, *first, *last)
+        read: list[int] = []
+        rows = Lists._rows
+
+        def counting(lists: Lists, statement: Any) -> Any:
+            result = rows(lists, statement)
+            read.append(len(result))
+            return result
+
+        monkeypatch.setattr(Lists, "_rows", counting)
+        await check_list(store, [*first, *last], query)
+        assert max(read) <= 100
+
+
+async def test_sorted_lists_beside_writes_ask_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    query = Query(OFFERING, (LAUNCHED, IN_C1), (BY_NAME,), limit=5)
+    async with opened() as store:
+        await put(store, *offerings(100))
+        total = (await store.list(query)).total
+
+        async def refuse(*_: Any, **__: Any) -> None:
+            raise AssertionError("a search")
+
+        monkeypatch.setattr(store._searches, "run", refuse)
+        monkeypatch.setattr(store._searches, "fetch", refuse)
+        for number in range(20):
+            added = draft(f"new{number}", name="a", lifecycleStatus="Launched", category=[{"id": "c1"}])
+            await put(store, added)
+            page = await store.list(query)
+            assert (page.total, page.ids[0]) == (total + number + 1, "new0")

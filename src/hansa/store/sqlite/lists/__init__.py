@@ -17,9 +17,10 @@ The ways, when each is chosen, and what a page costs beside its own rows:
   size of the catalogue: the total is known, and where the page begins is remembered.
 - *walk*: the order is that of an indexed column, and most of its entities match. The entities before the
   page.
-- *intersection*: several index scans, or one of several postings that share entities, and nothing else to
-  check or to sort by. Sets of numbers in memory are joined (`intersecting`): microseconds, beside writers
-  too.
+- *intersection*: several index scans, or one of several postings that share entities, or one with a sort key
+  that has an index, and nothing else to check. Sets of numbers in memory are joined (`intersecting`):
+  microseconds, beside writers too. In the order of a column (`ordering`): what is passed over in its index,
+  or the values of all matches where these are few; a millisecond or two at most.
 - *search*: the index scan with the fewest entities has few. All of these, on the event loop.
 - *pool search*: everything else. All entities of that index scan, or of the collection, in a thread.
 

@@ -30,6 +30,13 @@ class Intersections:
         self._sets = sets
         self._search_pool = search_pool
 
+    def cached(self, analysis: Analysis, query: Query) -> int | None:
+        """The entities that all index scans of a list have; None unless all sets are in memory."""
+        keys = (_key(one, query) for scan in analysis.scans for one in scan.postings)
+        if any(self._sets.cache.peek(key) is None for key in keys):
+            return None
+        return self._joined(analysis, query)
+
     async def of_scans(self, analysis: Analysis, query: Query, caller: ListCaller) -> int | None:
         """The entities that all index scans of a list have, as the bits of a number.
 
@@ -40,17 +47,21 @@ class Intersections:
         """
         postings = {_key(one, query): one for scan in analysis.scans for one in scan.postings}
         for _ in range(ATTEMPTS_MAX):
-            missing = [key for key in postings if self._sets.cache.get(key) is None]
+            missing = [key for key in postings if self._sets.cache.peek(key) is None]
             if not missing:
-                return reduce(and_, (self._of_scan(scan.postings, query) for scan in analysis.scans))
+                return self._joined(analysis, query)
             for key in missing:
+                self._sets.cache.get(key)  # a miss
                 await self._read(key, postings[key], caller)
         return None
+
+    def _joined(self, analysis: Analysis, query: Query) -> int:
+        return reduce(and_, (self._of_scan(scan.postings, query) for scan in analysis.scans))
 
     def _of_scan(self, postings: tuple[Posting, ...], query: Query) -> int:
         result = 0
         for posting in postings:
-            one = self._sets.cache.peek(_key(posting, query))
+            one = self._sets.cache.get(_key(posting, query))
             assert one is not None, "all sets are in memory"
             result |= one.bits(public_only=query.public_only)
         return result

@@ -20,6 +20,7 @@ from hansa.store.sqlite.lists import planner, statements
 from hansa.store.sqlite.lists.analysis import Analysis, IndexScan, analyse
 from hansa.store.sqlite.lists.counting import PostingCounter
 from hansa.store.sqlite.lists.intersecting import Intersections
+from hansa.store.sqlite.lists.ordering import ordered_page
 from hansa.store.sqlite.lists.page_memory import STRETCH, Numbers, PageMemory
 from hansa.store.sqlite.lists.planner import NO_COUNTS, MatchCounts, Plan, Way
 from hansa.store.sqlite.lists.row_cache import RowCache, ShownRow, shown_row
@@ -87,6 +88,11 @@ class Lists:
             Unavailable: `Code.OVERLOADED`, `Code.SEARCH_TOO_SLOW` or `Code.UNAVAILABLE`.
         """
         analysis = self._analysis(query, has_tail=False)
+        if planner.may_join(analysis, query):
+            bits = self._intersections.cached(analysis, query)
+            page = None if bits is None else self._joined(analysis, query, bits)
+            if page is not None:
+                return page
         if analysis.reads_index and self._index_tail:
             for _ in range(FILLINGS_MAX):
                 await self._fill_index(wait=self._index_tail.is_long)
@@ -199,14 +205,22 @@ class Lists:
             total = await self._range_total(analysis, query, caller)
             return self._page(self._numbers(statements.walk(analysis, query)), total)
         if plan.way is Way.INTERSECTION:
-            shared = await self._intersections.of_scans(analysis, query, caller)
-            if shared is not None:
-                numbers = selected(shared, query.offset, query.limit)
-                return self._page(numbers, shared.bit_count())
+            bits = await self._intersections.of_scans(analysis, query, caller)
+            page = None if bits is None else self._joined(analysis, query, bits)
+            if page is not None:
+                return page
         assert plan.way in {Way.POOL_SEARCH, Way.INTERSECTION}, "no other way waits"
         self._count_unindexed(query.type, analysis.unindexed)
         page_numbers, total = await self._pool_search(analysis, query, plan.scan, caller)
         return self._page(page_numbers, total, analysis.unindexed)
+
+    def _joined(self, analysis: Analysis, query: Query, bits: int) -> Page | None:
+        """A page of the entities in a set; None where its order is not to be had on the event loop."""
+        if not query.sort:
+            return self._page(selected(bits, query.offset, query.limit), bits.bit_count())
+        collection = self._totals.of_collection(query.type, public_only=query.public_only)
+        numbers = ordered_page(self._rows, analysis, query, bits, collection)
+        return None if numbers is None else self._page(numbers, bits.bit_count())
 
     def _streamed(self, analysis: Analysis, query: Query) -> Sequence[int]:
         """A page in the order of numbers; but for the first one it is read ahead, in stretches."""

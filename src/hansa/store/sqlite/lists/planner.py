@@ -35,7 +35,7 @@ class Way(Enum):
     WALK_RANGE = "walk range"
     """The same within a range of that index, whose total is counted once in a worker thread."""
     INTERSECTION = "intersection"
-    """Joins the sets of all index scans in memory; counts what they share."""
+    """Joins the sets of all index scans in memory, in the order of numbers or of a column; counts."""
     SEARCH = "search"
     """Collects all matches on the event loop and counts them."""
     POOL_SEARCH = "pool search"
@@ -101,12 +101,20 @@ def choose(analysis: Analysis, query: Query, counts: MatchCounts) -> Plan:
         return _counted(analysis, query, scan, fewest, counts.collection)
     if fewest == 0:
         return Plan(Way.NOTHING)
-    has_sets = not analysis.checks and not query.sort
-    if has_sets and fewest >= SETS_MIN:
+    if may_join(analysis, query) and fewest >= SETS_MIN:
         return Plan(Way.INTERSECTION, scan)
     if fewest <= _inline_max(analysis) and not analysis.is_slow:
         return Plan(Way.SEARCH, scan)
     return Plan(Way.POOL_SEARCH, scan)
+
+
+def may_join(analysis: Analysis, query: Query) -> bool:
+    """Whether a list can be a conjunction of sets, and is not answered by a stream of its only scan."""
+    if analysis.checks or not analysis.scans:
+        return False
+    if query.sort:
+        return analysis.sort_column is not None
+    return analysis.only_scan is None or not analysis.only_scan.is_disjoint
 
 
 def _counted(analysis: Analysis, query: Query, scan: IndexScan | None, total: int, collection: int) -> Plan:
@@ -121,6 +129,7 @@ def _counted(analysis: Analysis, query: Query, scan: IndexScan | None, total: in
         walked = (query.offset + query.limit) * collection / total
         if scan is None or walked <= ENTITIES_INLINE_MAX:
             return Plan(Way.WALK, total=total)
+        return Plan(Way.INTERSECTION, scan)
     return Plan(Way.POOL_SEARCH, scan)
 
 
