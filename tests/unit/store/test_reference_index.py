@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hansa.store import Filter, Query
 from hansa.store.index.plan import CollectionPlan
 from hansa.store.sqlite.commit import reference_index
 from hansa.store.sqlite.store import SqliteStore
-from tests.unit.store.drafts import OFFERING, draft, opened, put
+from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
 
 PLAN = {OFFERING: CollectionPlan(references=(("category", "id"), ("relatedParty", "id")))}
 
@@ -104,3 +106,56 @@ async def test_another_plan_fills_the_index_anew(tmp_path: Any) -> None:
         await put(store, draft("new", place={"id": "p"}))
         await settled(store)
         assert (await referring(store, "c"), len(await referring(store, "p"))) == (set(), 21)
+
+
+async def test_entities_with_many_references_are_indexed_fewer_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reference_index, "SIZE_AT_ONCE_MAX_BYTES", 2 * 50 * reference_index.FINGERPRINT_BYTES)
+    monkeypatch.setattr(reference_index, "NEXT_END", reference_index.NEXT_END.replace("+ 2,", "+ 40,"))
+    async with opened(plan=PLAN) as store:
+        ends: list[int] = []
+        fill = reference_index.fill
+
+        def noting(collections: Sequence[int], after: int, end: int) -> Any:
+            ends.append(end - after)
+            return fill(collections, after, end)
+
+        monkeypatch.setattr(reference_index, "fill", noting)
+        drafts = [draft(f"e{n}", category=[{"id": f"c{n}-{m}"} for m in range(50)]) for n in range(40)]
+        await put(store, *drafts, draft("large", category=[{"id": f"l{m}"} for m in range(500)]))
+        await put(store, *(draft(f"f{n}", category={"id": "c"}) for n in range(8)))
+        await settled(store)
+        assert max(ends) <= 8
+        assert min(ends) >= 1
+        assert await referring(store, "c17-49") == {"e17"}
+        assert await referring(store, "l499") == {"large"}
+        assert len(await referring(store, "c")) == 8
+
+
+async def test_writes_go_on_while_a_thread_fills_the_index() -> None:
+    async with opened(plan=PLAN) as store:
+        await put(store, *(draft(f"e{n}", category={"id": "c"}) for n in range(6)))
+        async with asyncio.TaskGroup() as tasks:
+            for n in range(40):
+                tasks.create_task(put(store, draft(f"f{n}", category={"id": "c"})))
+        await settled(store)
+        assert len(await referring(store, "c")) == 46
+
+
+async def test_numbers_of_deleted_entities_are_not_used_again_after_opening(tmp_path: Any) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path, plan=PLAN) as store:
+        await put(store, *(draft(f"e{n}", category={"id": "c"}) for n in range(12)))
+        await settled(store)
+        await fill_index(store)
+        async with store.transaction() as tx:
+            for n in range(12):
+                await tx.delete(f"e{n}")
+    async with opened(path, plan=PLAN) as store:
+        new = draft("new", category={"id": "c"})
+        async with store.transaction() as tx:
+            await tx.create(new)
+        assert await referring(store, "c") == {"new"}
+        by_category = Query(OFFERING, (Filter(("category", "id"), ("c",)),))
+        assert (await store.list(by_category)).ids == ("new",)

@@ -19,6 +19,7 @@ import tempfile
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self
@@ -27,7 +28,7 @@ import apsw
 import msgspec
 
 from hansa.core.cache import Cache, HasFigures
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import HansaError
 from hansa.core.histogram import Histogram
 from hansa.core.limits import Limits
@@ -46,6 +47,7 @@ from hansa.store.records import (
     fitting,
 )
 from hansa.store.sql import SqlRead, statements_for
+from hansa.store.sqlite.commit.additions import add_entity
 from hansa.store.sqlite.commit.checkpoints import Checkpoints
 from hansa.store.sqlite.commit.group import CollectionCache, CommitGroup, RowNumbers
 from hansa.store.sqlite.commit.reference_index import TAIL_ENTITIES_MAX, TAIL_LENGTH
@@ -137,6 +139,7 @@ class SqliteStore:
         )
         self._index_fill: asyncio.Task[None] | None = None
         self._reference_fill: asyncio.Task[None] | None = None
+        self._index_thread = ThreadPoolExecutor(1, thread_name_prefix="hansa-index")
         self._references_due = 0
         """The number of an entity with which the tail of the index of references is looked at again."""
         self._reader.share_view()
@@ -201,6 +204,7 @@ class SqliteStore:
         for filling in (self._index_fill, self._reference_fill):
             if filling is not None:
                 await filling
+        self._index_thread.shutdown(wait=True)
         await self._writer.close()
         await self._searches.close()
         self._reader.close()
@@ -368,12 +372,10 @@ class SqliteStore:
             Unavailable: `Code.OVERLOADED` or `Code.UNAVAILABLE`; nothing was written, and `committed` is not
                 touched.
         """
-        transaction = SqliteTransaction(
-            self._writer.group_for_create(), self._path, self._clock, self._indexes
-        )
-        entity = transaction.create_now(draft)
-        transaction.is_open = False
-        self._writer.add_create(transaction.changes, committed)
+        group = self._writer.group_for_create()
+        changes, time = group.new_changes(), rfc3339(self._clock.now())
+        entity = add_entity(group, changes, draft, self._indexes, time, nonce=draft.nonce)
+        self._writer.add_create(changes, committed)
         return entity
 
     def transaction(self) -> TransactionScope:
@@ -404,7 +406,7 @@ class SqliteStore:
                 with contextlib.suppress(HansaError):  # the next write reports what is wrong
                     while self._reader.rows(TAIL_LENGTH)[0][0] > TAIL_ENTITIES_MAX:
                         async with self.transaction() as tx:
-                            await tx.index_references()
+                            await tx.index_references(self._index_thread)
             finally:
                 self._references_due = self._writer.last_entity + TAIL_ENTITIES_MAX // 4
                 self._reference_fill = None

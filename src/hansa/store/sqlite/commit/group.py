@@ -25,8 +25,10 @@ from hansa.store.sqlite.totals import Delta
 GENERATION_MAX: Final = 10_000
 """From so many identifiers on, the younger generation of the cache of collections becomes the older one."""
 _LAST_NUMBERS: Final = (
-    "SELECT (SELECT ifnull(max(number), 0) FROM entity), (SELECT ifnull(max(seq), 0) FROM change)"
+    "SELECT max((SELECT ifnull(max(number), 0) FROM entity), (SELECT after FROM index_tail), "
+    "(SELECT after FROM reference_tail)), (SELECT ifnull(max(seq), 0) FROM change)"
 )
+"""A number that was used once is behind which the tails begin, also when its entity has been deleted."""
 
 Execute = Callable[[str, tuple[Parameter, ...]], Iterable[Row]]
 """Runs SQL and returns its rows."""
@@ -143,11 +145,12 @@ class RowNumbers:
         """The last number of an entity, and of a row of the feed."""
         return self._entity, self._change
 
-    def next_entity(self, changes: Changes) -> int:
-        """A number for a new entity of a transaction."""
+    def next_created(self, changes: Changes) -> tuple[int, int]:
+        """Numbers for a new entity of a transaction, and for its row of the feed."""
         self._entity += 1
-        changes.numbers_after = self.last
-        return self._entity
+        self._change += 1
+        changes.numbers_after = numbers = (self._entity, self._change)
+        return numbers
 
     def next_change(self, changes: Changes) -> int:
         """A number for a new row of the feed."""
@@ -196,11 +199,11 @@ class CommitGroup:
         """For a transaction that begins."""
         return Changes(self.numbers.last)
 
-    def defer_insert(self, changes: Changes, sql: str, runs: Runs) -> None:
+    def defer_inserts(self, changes: Changes, statements: Sequence[tuple[str, Runs]]) -> None:
         """Have rows inserted later."""
         if changes.executed == len(changes.statements):
             self._deferred.append(changes)
-        changes.statements.append((sql, runs))
+        changes.statements += statements
 
     def flush(self) -> None:
         """Insert the deferred rows."""

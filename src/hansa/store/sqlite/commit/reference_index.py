@@ -5,7 +5,7 @@ rows takes time that grows with the catalogue: 98 ms of a million entities. So o
 `reference_index` for each of their fingerprints. Written by each create, these rows would be a page each; so
 the newest entities, the *tail*, have none yet. `reference_tail` says after which number the tail begins. When
 it has `TAIL_ENTITIES_MAX` entities, the store puts some of them into the table, sorted, in a transaction of
-its own. A look-up reads the table, and the fingerprints of the tail.
+its own, by one statement in a thread. A look-up reads the table, and the fingerprints of the tail.
 
 Replicas are not in the table: only entities of this marketplace prevent a deletion.
 """
@@ -22,17 +22,16 @@ TAIL_ENTITIES_MAX: Final = 2000
 """Entities without rows in the table; to look through them takes a quarter of a millisecond."""
 ENTITIES_AT_ONCE: Final = 2000
 """Entities that one transaction puts into the table."""
-ROWS_AT_ONCE: Final = 1000
-"""Rows that are put into the table within one turn of the loop; some two milliseconds."""
+SIZE_AT_ONCE_MAX_BYTES: Final = 262_144
+"""Of the fingerprints that one transaction puts into the table, unless one entity has more."""
 
 AFTER: Final = "(SELECT after FROM reference_tail)"
 """In SQL, the number after which the tail begins."""
 TAIL_LENGTH: Final = f"SELECT ifnull(max(number), 0) - {AFTER} FROM entity"  # noqa: S608 - a constant
 NEXT_END: Final = f"SELECT {AFTER}, min({AFTER} + {ENTITIES_AT_ONCE}, ifnull(max(number), 0)) FROM entity"  # noqa: S608 - constants
 MOVE_TAIL: Final = "UPDATE reference_tail SET after = ?"
-INSERT: Final = "INSERT OR IGNORE INTO reference_index VALUES (?, ?, ?)"
 INSERT_INDEXED: Final = f"INSERT OR IGNORE INTO reference_index SELECT ?1, ?2, ?3 WHERE ?3 <= {AFTER}"
-"""The same, unless the entity is in the tail."""
+"""One row, unless the entity is in the tail."""
 DELETE: Final = "DELETE FROM reference_index WHERE fingerprint = ? AND collection = ? AND entity = ?"
 CLEAR: Final = ("DELETE FROM reference_index", "UPDATE reference_tail SET after = 0")
 
@@ -47,14 +46,31 @@ def fingerprint_rows(collection: int, number: int, fingerprints: bytes) -> list[
     return [(fingerprints[start : start + FINGERPRINT_BYTES], collection, number) for start in starts]
 
 
-def unindexed(collections: Sequence[int], after: int, end: int) -> tuple[str, tuple[Parameter, ...]]:
-    """SQL for the fingerprints of own entities: collection, entity, fingerprints."""
+def fingerprints_size(collections: Sequence[int], after: int, end: int) -> tuple[str, tuple[Parameter, ...]]:
+    """SQL for how many bytes the fingerprints of entities after a number have, up to another."""
     return (
         (
-            "SELECT r.collection, r.entity, r.marks FROM entity_reference AS r "  # noqa: S608 - placeholders only
+            "SELECT ifnull(sum(length(marks)), 0) FROM entity_reference "  # noqa: S608 - placeholders only
+            f"WHERE collection IN ({placeholders(len(collections))}) AND entity > ? AND entity <= ?"
+        ),
+        (*collections, after, end),
+    )
+
+
+def fill(collections: Sequence[int], after: int, end: int) -> tuple[str, tuple[Parameter, ...]]:
+    """SQL that puts the fingerprints of own entities after a number, up to another, into the table."""
+    return (
+        (
+            "WITH RECURSIVE part (fingerprint, collection, entity, rest) AS ("  # noqa: S608 - placeholders only
+            f"SELECT substr(r.marks, 1, {FINGERPRINT_BYTES}), r.collection, r.entity, "
+            f"substr(r.marks, {FINGERPRINT_BYTES + 1}) FROM entity_reference AS r "
             "CROSS JOIN entity AS e ON e.number = r.entity "
             f"WHERE r.collection IN ({placeholders(len(collections))}) AND r.entity > ? AND r.entity <= ? "
-            "AND e.origin IS NULL"
+            "AND e.origin IS NULL UNION ALL "
+            f"SELECT substr(rest, 1, {FINGERPRINT_BYTES}), collection, entity, "
+            f"substr(rest, {FINGERPRINT_BYTES + 1}) FROM part WHERE length(rest) > 0) "
+            "INSERT OR IGNORE INTO reference_index "
+            "SELECT fingerprint, collection, entity FROM part ORDER BY 1, 2, 3"
         ),
         (*collections, after, end),
     )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import apsw
 import msgspec
 
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import HansaError
-from hansa.store.index.extraction import IndexedFields, Indexes, IndexKey, described_numbers, fingerprint_of
+from hansa.core.thread_work import run_in_thread
+from hansa.store.index.extraction import Indexes, IndexKey, described_numbers, fingerprint_of
 from hansa.store.records import (
     READ_AT_ONCE_MAX_BYTES,
     Entity,
@@ -22,12 +25,12 @@ from hansa.store.records import (
 )
 from hansa.store.sql import Parameter, Row, SqlWrite, insert, placeholders, statements_for, upsert
 from hansa.store.sqlite.commit import reference_index
+from hansa.store.sqlite.commit.additions import INSERT_FINGERPRINTS, add_entity, decoded, indexed_fields
 from hansa.store.sqlite.commit.group import CommitGroup
 from hansa.store.sqlite.database.connection import as_ours
 from hansa.store.sqlite.database.rows import (
     ENTITY_COLUMNS,
     INSERT_CHANGE,
-    INSERT_ENTITY,
     SELECT_CURRENT,
     SELECT_ENTITY,
     UPDATE_ENTITY,
@@ -54,7 +57,6 @@ _SELECT_NONCE: Final = (
 )
 _DELETE_TOMBSTONE: Final = "DELETE FROM tombstone WHERE id = ?"
 _INSERT_TOMBSTONE: Final = insert("tombstone", ("id", "type", "origin", "revision", "time", "nonce"))
-_INSERT_FINGERPRINTS: Final = insert("entity_reference", ("collection", "entity", "marks"))
 _DELETE_FINGERPRINTS: Final = "DELETE FROM entity_reference WHERE collection = ? AND entity = ?"
 _DELETE_INDEX_ROW: Final = "DELETE FROM entity_index WHERE attribute = ? AND value = ? AND entity = ?"
 _SET_CURSOR: Final = upsert("cursor", ("name", "position"), ("name",))
@@ -135,7 +137,7 @@ class SqliteTransaction:
     def _defer_insert(self, sql: str, *runs: tuple[Parameter, ...]) -> None:
         """Have rows inserted before they are read."""
         self._check_open()
-        self._group.defer_insert(self.changes, sql, runs)
+        self._group.defer_inserts(self.changes, ((sql, runs),))
 
     def _select_entity(self, sql: str, entity_id: str) -> list[Row]:
         """Run SQL that reads the rows of one entity."""
@@ -214,8 +216,8 @@ class SqliteTransaction:
         ) and draft.is_pending == (current.pending is not None):
             return stored(draft, current.revision, current.modified, current.nonce, current.pending)
         number, revision = current.number, current.revision + 1
-        before = self._indexes.of(current.type).fields(_decoded(current.body), current.parent)
-        after = self._indexed_fields(draft)
+        before = self._indexes.of(current.type).fields(decoded(current.body), current.parent)
+        after = draft.indexed or indexed_fields(self._indexes, draft)
         has_same_state = (after.status, draft.type) == (current.status, current.type)
         operation: Operation = current.pending or ("change" if has_same_state else "state")
         pending = operation if draft.is_pending else None
@@ -256,28 +258,11 @@ class SqliteTransaction:
 
     async def create(self, draft: EntityDraft) -> Entity:
         """Write an entity whose identifier was made just now, so that nothing has to be read."""
-        return self.create_now(draft)
-
-    def create_now(self, draft: EntityDraft) -> Entity:
-        """The same, at once."""
         return self._add(draft, 1, draft.nonce)
 
     def _add(self, draft: EntityDraft, revision: int, nonce: bytes | None) -> Entity:
-        assert not (draft.is_pending and draft.public), "what is pending is not public yet"
-        pending: Operation | None = "create" if draft.is_pending else None
-        fields = self._indexed_fields(draft)
-        number = self._group.numbers.next_entity(self.changes)
-        self._defer_insert(
-            INSERT_ENTITY, entity_row(number, draft, fields, revision, self.time, nonce, pending)
-        )
-        self._record_collection(draft.id, draft.type, is_pending=draft.is_pending)
-        self._replace_index_rows(number, fields.index, len(draft.body), public=draft.public)
-        self._insert_fingerprints(draft.type, number, fields.fingerprints)
-        self.changes.deltas.append(
-            Delta((draft.type, draft.origin is None, draft.public, fields.status), fields.postings, 1, number)
-        )
-        self._append_change(draft, "create", fields.status, is_pending=draft.is_pending)
-        return stored(draft, revision, self.time, nonce, pending)
+        self._check_open()
+        return add_entity(self._group, self.changes, draft, self._indexes, self.time, revision, nonce)
 
     async def delete(self, entity_id: str) -> Entity | None:
         """Remove an entity, leaving a tombstone and a row of the feed; the entity as it was, or None."""
@@ -286,7 +271,7 @@ class SqliteTransaction:
             return None
         *columns, number = rows[0]
         entity = entity_of(tuple(columns))
-        fields = self._indexes.of(entity.type).fields(_decoded(entity.body), entity.parent)
+        fields = self._indexes.of(entity.type).fields(decoded(entity.body), entity.parent)
         self._replace_index_rows(number, (), 0, public=entity.public, before=fields.index)
         self._delete_fingerprints(entity.type, number, fields.fingerprints)
         kind = (entity.type, entity.origin is None, entity.public, fields.status)
@@ -364,7 +349,7 @@ class SqliteTransaction:
             (collection, last, _REINDEXED_AT_ONCE),
         ):
             for number, public, origin, parent, body in rows:
-                fields = index.fields(_decoded(body), parent)
+                fields = index.fields(decoded(body), parent)
                 self.run(
                     "UPDATE entity SET status = ?, name = ?, last_update = ? WHERE number = ?",
                     (fields.status, fields.name, fields.last_update, number),
@@ -398,7 +383,7 @@ class SqliteTransaction:
             for number, collection, public, parent, body in rows:
                 after = number
                 if collection not in excluded:
-                    postings = self._indexes.of(collection).fields(_decoded(body), parent).index
+                    postings = self._indexes.of(collection).fields(decoded(body), parent).index
                     self._replace_index_rows(number, postings, len(body), public=public == 1)
 
     async def index_tail(self, index_tail: IndexTail) -> None:
@@ -414,19 +399,22 @@ class SqliteTransaction:
         self.run(MOVE_TAIL, (last,))
         self._group.tail_after = self.changes.tail_moved_to = last
 
-    async def index_references(self) -> None:
-        """Put the first entities of the tail of references into its table; yields between parts."""
+    async def index_references(self, threads: Executor) -> None:
+        """Put the first entities of the tail of references into its table, by a statement in a thread."""
         ((after, end),) = self.run(reference_index.NEXT_END)
         numbers = [self._indexes.of(collection).number for collection in self._indexes.planned]
-        rows = [
-            row
-            for collection, number, fingerprints in self.run(*reference_index.unindexed(numbers, after, end))
-            for row in reference_index.fingerprint_rows(collection, number, fingerprints)
-        ]
-        rows.sort()
-        for start in range(0, len(rows), reference_index.ROWS_AT_ONCE):
-            self._run_all(reference_index.INSERT, rows[start : start + reference_index.ROWS_AT_ONCE])
-            await self._clock.sleep(0)
+        while end - after > 1:
+            ((size_bytes,),) = self.run(*reference_index.fingerprints_size(numbers, after, end))
+            if size_bytes <= reference_index.SIZE_AT_ONCE_MAX_BYTES:
+                break
+            end -= (end - after) // 2
+        sql, parameters = reference_index.fill(numbers, after, end)
+        work = partial(self._connection.execute, sql, parameters)  # which nobody else uses in a transaction
+        try:
+            await run_in_thread(threads, work, self._connection.interrupt)
+        except apsw.Error as error:
+            raise self._record_failure(error) from error
+        self._record_statement(sql, (parameters,))
         self.run(reference_index.MOVE_TAIL, (end,))
 
     def _append_change(
@@ -439,11 +427,6 @@ class SqliteTransaction:
         )
         assert seq > self.changes.last_change, "rows of the feed are numbered upwards"
         self.changes.last_change = seq
-
-    def _indexed_fields(self, draft: EntityDraft) -> IndexedFields:
-        if draft.indexed is not None:
-            return draft.indexed
-        return self._indexes.of(draft.type).fields(_decoded(draft.body), draft.parent)
 
     def _record_collection(self, entity_id: str, collection: str | None, *, is_pending: bool) -> None:
         """An entity is in a collection, or in none; discarded when this transaction is undone."""
@@ -477,7 +460,7 @@ class SqliteTransaction:
     def _insert_fingerprints(self, collection: str, number: int, fingerprints: bytes) -> None:
         if fingerprints:
             self._defer_insert(
-                _INSERT_FINGERPRINTS, (self._indexes.of(collection).number, number, fingerprints)
+                INSERT_FINGERPRINTS, (self._indexes.of(collection).number, number, fingerprints)
             )
 
     def _delete_fingerprints(self, collection: str, number: int, fingerprints: bytes) -> None:
@@ -486,7 +469,3 @@ class SqliteTransaction:
             self.run(_DELETE_FINGERPRINTS, (collection_number, number))
             rows = reference_index.fingerprint_rows(collection_number, number, fingerprints)
             self._run_all(reference_index.DELETE, rows)
-
-
-def _decoded(body: bytes) -> dict[str, Any]:
-    return msgspec.json.decode(body, type=dict[str, Any])

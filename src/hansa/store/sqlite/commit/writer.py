@@ -31,6 +31,9 @@ THREAD_MEMBERS_MIN: Final = 4
 GROUP_MEMBERS_MAX: Final = BATCH_SIZE_MAX
 """A full group. With a thread it is committed at once: meanwhile the loop prepares the next one."""
 
+_PUT_COUNT: Final = (
+    "INSERT INTO entity_count VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count"
+)
 _SELECT_PENDING: Final = "SELECT id FROM entity WHERE pending IS NOT NULL"
 
 Member = tuple[Changes, "asyncio.Future[HansaError | None]"]
@@ -264,11 +267,12 @@ class GroupWriter:
             self._begin_group(self._group)
             self._insert_deferred(self._group)
             deltas += (delta for changes, _ in self._members for delta in changes.deltas)
-            for (collection, own, public, status), count in self._totals.changed(deltas).items():
-                self._connection.execute(
-                    "INSERT INTO entity_count VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count",
-                    (collection, own, public, msgspec.json.encode(status).decode(), count),
-                )
+            counts = self._totals.changed(deltas)
+            rows = [
+                (collection, own, public, msgspec.json.encode(status).decode(), count)
+                for (collection, own, public, status), count in counts.items()
+            ]
+            self._connection.executemany(_PUT_COUNT, rows)
             self._close_group()
             if self._thread is not None and len(self._committing) >= THREAD_MEMBERS_MIN and not is_last:
                 self._thread.start(partial(self._on_thread_end, deltas))
