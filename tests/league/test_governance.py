@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import sys
@@ -23,7 +24,7 @@ from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.node.folder import LEDGER, LEDGER_STATE, MEMBER_KEY
 from hansa.pubsub.cometbft import CometBftBus
-from hansa.pubsub.engine import RPC_SOCKET
+from hansa.pubsub.engine import RPC_SOCKET, read_key
 from hansa.pubsub.league.writing import base_of, expiry
 from hansa.pubsub.ledger.commitments.governance import LEAGUE
 from tests.league.harness import CLOCK, OFFERINGS, League, RunningMember, league, wait_until
@@ -216,6 +217,59 @@ async def test_a_key_is_rotated_under_load_without_a_restart(four: League) -> No
     await four[1].wait_until_ready()
     await four.wait_until_visible(f"{OFFERINGS}/{await four[1].create_offering()}")
     sys.stdout.write(f"rotated under a load of {len(created)} offerings: {before[:8]} to {made['kid'][:8]}\n")
+    await old_events_verify_with_the_genesis_alone(four)
+    await the_engine_s_keys_are_replaced(four, four[2])
+
+
+async def old_events_verify_with_the_genesis_alone(members: League) -> None:
+    """Those before the rotation, those afterwards, and every one of them against the signed states."""
+    genesis = str(members[0].folder / "genesis.json")
+    shown = await hansa("events", members[0].url, "--genesis", genesis, "--after", "0", "--json")
+    count = len(shown.splitlines())
+    audited = json.loads(await hansa("audit", members[0].url, "--genesis", genesis, "--signatures", "--json"))
+    assert audited["samples"] == audited["events"] >= count > 10
+    receipt = members[0].folder / "member.receipt"
+    await hansa("receipt", members[3].url, did_of(members[1]), "--member", "-o", str(receipt))
+    proved = json.loads(await hansa("verify", str(receipt), "--genesis", genesis, "--json"))["history"]
+    assert len([one for one in proved["keys"] if one["did"] == did_of(members[1])]) == 2
+
+
+def engine_keys(member: RunningMember) -> tuple[str, str]:
+    """Node id and address of the validator."""
+    keys = member.folder / "ledger" / "config"
+    return read_key(keys / "node_key.json").node_id, read_key(keys / "priv_validator_key.json").address
+
+
+async def the_engine_s_keys_are_replaced(members: League, member: RunningMember) -> None:
+    """By a vote the validator's, by a statement the node's; the marketplace runs on."""
+    pid = member.process.pid if member.process else 0
+    node_id, address = engine_keys(member)
+    folder = str(member.folder)
+    name = (await hansa("keys", "rotate", folder, "--key", "validator")).splitlines()[0]
+    again = (await hansa("keys", "rotate", folder, "--key", "validator")).splitlines()[0]
+    assert again == name, "it is proposed once"
+    assert engine_keys(member) == (node_id, address), "nothing changes before the vote"
+    explained = await hansa("league", "explain", name[:12], members[0].url)
+    assert "and another validator key" in explained
+    for one in members.members[:3]:
+        await hansa("league", "vote", str(one.folder), name[:16], "yes")
+
+    async def signs_with_the_new_one() -> bool:
+        await members[0].create_offering(name="has a block made")
+        own = str((await member.status())["validator"]["address"])
+        return own == engine_keys(member)[1] != address
+
+    await until("the validator signs with its new key", members, signs_with_the_new_one)
+    made = json.loads(await hansa("keys", "rotate", folder, "--key", "node", "--json"))
+    assert made["before"] == node_id
+    assert engine_keys(member)[0] == made["node_id"] != node_id
+    assert (await registered(members[0], did_of(member)))["node_ids"] == [made["node_id"]]
+    assert member.process is not None
+    assert member.process.pid == pid, "the marketplace was not restarted"
+    await members.wait_until_visible(f"{OFFERINGS}/{await member.create_offering()}", timeout_s=60)
+    await members[0].stop()  # what is left makes blocks only if the new key signs
+    rest = League(members.members[1:])
+    await rest.wait_until_visible(f"{OFFERINGS}/{await member.create_offering()}", timeout_s=60)
 
 
 async def relay(port: int) -> tuple[asyncio.Server, str]:

@@ -23,6 +23,7 @@ from typing import Any, Final, TypeVar
 import aiohttp
 import msgspec
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock
@@ -108,6 +109,7 @@ class CometBftBus(LedgerBus):
         clock: Clock,
         limits: Limits,
         params: LedgerParams | None = None,
+        logger: FilteringBoundLogger | None = None,
     ) -> None:
         """Connect when first used.
 
@@ -117,6 +119,7 @@ class CometBftBus(LedgerBus):
             clock: For time limits and back-off.
             limits: Of publishing, of pages, and of what strangers read.
             params: The league's limits, as far as they are known; read from the ledger later.
+            logger: Gets what happens to the connection; by default that of the process.
         """
         super().__init__(clock, limits, Signal(clock), params)
         self._pool = ReaderPool(state_file, clock, OWN_LANE)
@@ -134,7 +137,7 @@ class CometBftBus(LedgerBus):
         self._folder = SocketFolder(rpc_socket.parent)
         self._session: aiohttp.ClientSession | None = None
         self._subscription: asyncio.Task[None] | None = None
-        self._logger = structlog.get_logger("hansa.pubsub").bind(bus="cometbft")
+        self._logger = (logger or structlog.get_logger("hansa.pubsub")).bind(bus="cometbft")
 
     async def ledger(self) -> LedgerStatus:
         """The state of the ledger. See `Bus.ledger`."""

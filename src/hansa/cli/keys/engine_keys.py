@@ -20,6 +20,7 @@ Whatever is interrupted, running it again goes on with the same new key.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -130,12 +131,12 @@ def rotate_node_key(folder: Path, output: Output) -> None:
                 )
             new = next_node_key(folder)
             if new.node_id not in mine.me.node_ids:
-                await state_nodes(mine, [present, new])
+                await _state_in_time(mine, [present, new])
             output.message(
                 "Both keys are registered. The engine is stopped now, and started with the new one."
             )
             await _until_adopted(folder, new)
-            await _state_alone(mine, new)
+            await _state_in_time(mine, [new])
             facts = {"key": "node", "node_id": new.node_id, "before": present.node_id}
             if output.as_json:
                 output.document(facts)
@@ -162,12 +163,12 @@ async def _until_adopted(folder: Path, new: EngineKey) -> None:
         await CLOCK.sleep(POLL_S)
 
 
-async def _state_alone(mine: OwnLeague, new: EngineKey) -> None:
-    """State that the new key is the only one, as soon as the engine takes statements again."""
+async def _state_in_time(mine: OwnLeague, keys: Sequence[EngineKey]) -> None:
+    """State which keys the engine may have, as soon as it takes statements: it may have just been started."""
     deadline_s = CLOCK.monotonic() + ADOPTED_WITHIN_S
     while True:
         try:
-            await state_nodes(mine, [new])
+            await state_nodes(mine, keys)
         except Unavailable:
             if CLOCK.monotonic() > deadline_s:
                 raise

@@ -6,11 +6,12 @@ machine, no API and no token takes part, and the marketplace has to run.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from hansa.cli.local import CLOCK, ENVIRONMENT
 from hansa.core.errors import Code, Refused, Unavailable
@@ -85,6 +86,12 @@ class OwnLeague(msgspec.Struct, frozen=True):
             ) from error
 
 
+def _drop(_: object, method: str, event: MutableMapping[str, object]) -> str:
+    """What the bus logs is for the log of a process that runs, not for the output of a command."""
+    del method, event
+    raise structlog.DropEvent
+
+
 @asynccontextmanager
 async def own_league(folder: Path) -> AsyncIterator[OwnLeague]:
     """The league of the marketplace in a folder.
@@ -94,7 +101,10 @@ async def own_league(folder: Path) -> AsyncIterator[OwnLeague]:
         Unavailable: Its ledger has not begun.
     """
     settings = load_settings(folder, ENVIRONMENT)
-    bus = CometBftBus(folder / LEDGER / RPC_SOCKET, folder / LEDGER_STATE, CLOCK, settings.limits)
+    silent = structlog.wrap_logger(None, processors=[_drop])
+    bus = CometBftBus(
+        folder / LEDGER / RPC_SOCKET, folder / LEDGER_STATE, CLOCK, settings.limits, logger=silent
+    )
     try:
         state = await bus.league()
         me = state.member(settings.did)
