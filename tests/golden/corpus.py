@@ -4,6 +4,8 @@
     ledger-3.jsonl.xz   the ledger of a league under the rules `hansa-ledger/3`: every later version must be
                         able to replay it to the same hashes, so it is never recorded again
     ledger-4.jsonl.xz   the same under `hansa-ledger/4`, with governance (`tests.golden.governed`)
+    refusals-4.jsonl.xz what breaks the rules of `hansa-ledger/4`, every one of them, beside valid transactions
+                        (`tests.golden.refused`); never recorded again
 
 `python -m tests.golden.corpus` replays them and prints one line for each; it needs nothing of the test suite,
 so that any interpreter can run it. `tests.golden.record` makes the others.
@@ -30,6 +32,8 @@ from hansa.pubsub.ledger.state_machine import Block
 CORPUS: Final = Path(__file__).with_name("corpus.jsonl.xz")
 LEDGERS: Final = tuple(Path(__file__).with_name(f"ledger-{number}.jsonl.xz") for number in (3, 4))
 """One for each version of the rules, oldest first."""
+REFUSALS: Final = Path(__file__).with_name("refusals-4.jsonl.xz")
+RECORDED: Final = (CORPUS, *LEDGERS, REFUSALS)
 
 
 class Genesis(msgspec.Struct, frozen=True):
@@ -122,7 +126,7 @@ def differences(corpus: Corpus) -> Iterator[str]:
 def main() -> int:
     """Replay everything; the exit status says whether all of it came out as it was recorded."""
     status = 0
-    for path in (CORPUS, *LEDGERS):
+    for path in RECORDED:
         recorded = read_corpus(path)
         wrong = list(differences(recorded))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]

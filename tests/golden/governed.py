@@ -1,10 +1,6 @@
 """Records the ledger of a league with governance: `python -m tests.golden.governed`.
 
-<<<<<<< HEAD
-A league of five under `hansa-ledger/4`: events, and transactions of every kind, with every kind of change and
-=======
 A league of five under `hansa-ledger/4`: events, and transactions of every kind with every kind of change and
->>>>>>> 90b8012 (Give large modules and packages parts with names of their own)
 of statement, valid and refused, evidence, and what happens by itself. What is recorded is replayed by
 `tests.golden.corpus`.
 """
@@ -46,7 +42,7 @@ from hansa.core.trust.issuers import CredentialGrant, TrustedIssuer
 from hansa.core.trust.policies import PolicyRow
 from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.commitments.stored import validator_address
-from hansa.pubsub.ledger.genesis import AppState
+from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.rules.propose import encode_proposal
 from hansa.pubsub.ledger.state import BlockEffects
@@ -70,12 +66,12 @@ NAMES = ("lubeck", "bergen", "riga", "bruges", "visby")
 class RecordedLeague(GovernedLeague):
     """Records every block that it decides."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: LedgerParams = LIMITS) -> None:
         self.blocks: list[RecordedBlock] = []
-        super().__init__(NAMES, params=LIMITS)
+        super().__init__(NAMES, params=limits)
         genesis_hash = self.state.head.app_hash.hex()
         validators = {validator_hex(one.validator): 10 for one in self.governors}
-        document = msgspec.json.encode(AppState(self.app_state.members, LIMITS)).decode()
+        document = msgspec.json.encode(AppState(self.app_state.members, limits)).decode()
         self.genesis = Genesis(document, TIME_MS, validators, genesis_hash)
         self.origins = {one.did: _origin(one) for one in self.governors}
 
