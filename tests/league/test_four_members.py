@@ -6,21 +6,31 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from hansa.core.limits import Limits
 from hansa.node.folder import LEDGER, LEDGER_STATE
+from hansa.node.validator.repair import repair_engine
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
 from tests.league.harness import CLOCK, OFFERINGS, ROLES, League, Role, league, wait_until
 
-pytestmark = pytest.mark.league
+pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest.fixture
-async def four(tmp_path: Path) -> AsyncIterator[League]:
-    """Four members, running and ready."""
-    async with league(tmp_path / "league", 4) as made:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def members(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[League]:
+    """Four members, for all tests of this module."""
+    async with league(tmp_path_factory.mktemp("four") / "league", 4) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def four(members: League) -> League:
+    """Four members, running and ready."""
+    for member in members.members:
+        await member.wait_until_ready()
+    return members
 
 
 async def test_an_offering_posted_at_one_is_visible_at_all(four: League) -> None:
@@ -75,3 +85,21 @@ async def test_three_members_go_on_without_the_fourth(four: League) -> None:
     await rest.wait_until_visible(f"{OFFERINGS}/{created}")
     await four[3].start()
     await four.wait_until_visible(f"{OFFERINGS}/{created}", timeout_s=60)
+
+
+@pytest.mark.parametrize("way", ["rebuilds_ledger", "fetches_blocks"])
+async def test_a_member_that_makes_its_ledger_anew_has_the_same_one(four: League, way: str) -> None:
+    victim = four[2]
+    assert await victim.stop() == 0
+    moved = {move.path for move in repair_engine(victim.folder, CLOCK, **{way: True})}
+    assert str(LEDGER_STATE) in moved
+    await victim.start()
+    await victim.wait_until_ready()
+    created = await victim.create_offering()
+    await four.wait_until_visible(f"{OFFERINGS}/{created}")
+
+    async def is_same() -> bool:
+        reports = [await member.status() for member in (four[0], victim)]
+        return len({(report["height"], report["position"], report["app_hash"]) for report in reports}) == 1
+
+    await wait_until(is_same, "the ledgers are the same", 30.0, four.members)

@@ -10,11 +10,13 @@ from typer.testing import CliRunner
 from hansa.cli.app import app
 from hansa.core.clock import ManualClock
 from hansa.core.errors import EXIT_STATUS, Code, Refused
+from hansa.node.backup import write_backup
 from hansa.node.folder import LEDGER, OBSERVING, init_member
 from hansa.node.validator.decisions import observe, sign
 from hansa.node.validator.observing import Observing, Reason, Sighting, read_observing, write_observing
 from hansa.node.validator.repair import ASIDE, repair_engine
 from hansa.pubsub.engine import SIGNING_STATE, SigningState, read_signing_state
+from tests.support.ledgers import Ledger
 
 CLOCK = ManualClock()
 runner = CliRunner()
@@ -53,7 +55,7 @@ def test_what_is_in_the_way_is_moved_and_nothing_else(
 ) -> None:
     before = contents(folder)
     moves = repair_engine(folder, CLOCK, **options)
-    after = contents(folder)
+    after = {name: content for name, content in contents(folder).items() if not name.endswith("-shm")}
     after.pop("lock")
     gone = {f"ledger/{name}" for name in moved}
     assert {name: content for name, content in after.items() if "/aside/" not in name} == {
@@ -78,6 +80,19 @@ def test_a_second_repair_overwrites_nothing(folder: Path) -> None:
     (folder / "ledger/data/cs.wal").mkdir()
     repair_engine(folder, CLOCK)
     assert len(list((folder / ASIDE).iterdir())) == 2
+
+
+def test_whoever_founded_a_league_alone_has_others_when_the_ledger_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "alone"
+    init_member(folder, "alone", "http://127.0.0.1:1", CLOCK, p2p_port=29009)
+    (folder / "ledger/data/blockstore.db").mkdir(parents=True)
+    Ledger(folder / "ledger/state.db").commit()
+    write_observing(folder, Observing("now", Reason.RESTORED, SigningState(9)))
+    with pytest.raises(Refused, match="up to date with the other members"):
+        sign(folder)
+    assert not write_backup(folder, tmp_path / "backup", CLOCK).has_ledger
+    moves = repair_engine(folder, CLOCK, fetches_blocks=True)
+    assert "ledger/state.db" in {move.path for move in moves}
 
 
 def test_what_exists_nowhere_else_is_not_moved(tmp_path: Path, folder: Path) -> None:

@@ -22,20 +22,19 @@ from hansa.cli.output import Output
 from hansa.cli.versions import versions
 from hansa.core.access import OPERATOR
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Fatal, HansaError, Unavailable
+from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.files import is_missing
 from hansa.core.foreign_text import printable
 from hansa.core.keys import SigningKey
-from hansa.core.members import Member
 from hansa.node import folder as folders
 from hansa.node import preflight
 from hansa.node.folder.disk import free_bytes
 from hansa.node.folder.permissions import open_to_others
+from hansa.node.membership.registered import registered_members
 from hansa.node.serve import http_port
 from hansa.node.settings.loading import Settings, load_settings
 from hansa.node.validator.observing import read_observing
 from hansa.pubsub.engine import engine_build, read_signing_state, require_free_port
-from hansa.pubsub.ledger.reading import LedgerFile
 from hansa.pubsub.ledger.rules.rulesets import RULESETS
 from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.store.sqlite.database.schema import MIGRATIONS
@@ -146,7 +145,7 @@ async def _network(folder: Path, settings: Settings, clock: Clock) -> list[Check
         _, document = folders.load_genesis(folder)
     except HansaError:
         return []  # the check of the registration reports it
-    members = _registered(folder) or document.app_state.members
+    members = registered_members(folder) or document.app_state.members
     others = [member for member in members if member.did != settings.did]
     return [
         *await check_peers(settings, others, clock),
@@ -175,25 +174,13 @@ def check_permissions(folder: Path) -> CheckResult:
     return wrong("permissions", f"others may use {len(paths)} files: {shown}", f"chmod -R go-rwx {folder}")
 
 
-def _registered(folder: Path) -> tuple[Member, ...]:
-    """The members, as the ledger in the folder has them; nobody when it has not begun or cannot be read."""
-    file = LedgerFile(folder / folders.LEDGER_STATE, lambda: None)
-    try:
-        with file.reader() as reader:
-            return reader.members()
-    except Unavailable:
-        return ()  # another check reports what is wrong with the ledger
-    finally:
-        file.close()
-
-
 def check_registration(folder: Path, settings: Settings) -> CheckResult:
     """Whether the league registered this marketplace as its settings describe it."""
 
     def attempt() -> str:
         _, document = folders.load_genesis(folder)
         kid = SigningKey.load(folder / folders.MEMBER_KEY).kid
-        members = _registered(folder) or document.app_state.members
+        members = registered_members(folder) or document.app_state.members
         known = preflight.known_as(settings.did, folder, document, members)
         preflight.check_registered(settings, known, folder, kid)
         return f"one of {len(members)} members of {document.chain_id}"
@@ -206,7 +193,7 @@ def check_engine_keys(folder: Path, settings: Settings) -> CheckResult:
 
     def attempt() -> str:
         _, document = folders.load_genesis(folder)
-        known = preflight.known_as(settings.did, folder, document, _registered(folder))
+        known = preflight.known_as(settings.did, folder, document, registered_members(folder))
         if not known:
             return "not compared: the league does not know this marketplace"
         preflight.check_engine_keys(known, folder, folder)

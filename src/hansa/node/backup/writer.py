@@ -44,6 +44,7 @@ from hansa.node.backup.contents import DATABASES, LEDGER_PARTS, files_of, is_res
 from hansa.node.folder import LOCK, finish_rotation, load_genesis
 from hansa.node.folder.disk import free_bytes
 from hansa.node.folder.lock import FolderLock
+from hansa.node.membership.registered import has_other_members
 from hansa.node.settings.loading import load_settings
 
 PAGES_PER_STEP: Final = 4096
@@ -81,7 +82,7 @@ def write_backup(
     settings = load_settings(folder, {})
     finish_rotation(folder)
     _, genesis = load_genesis(folder)
-    with_ledger = len(genesis.app_state.members) == 1 if has_ledger is None else has_ledger
+    with_ledger = not has_other_members(folder, settings, genesis) if has_ledger is None else has_ledger
     _check_target(folder, file, is_replaced=is_replaced)
     with contextlib.ExitStack() as stack:
         if with_ledger and not all(is_missing(folder / path) for path in LEDGER_PARTS):

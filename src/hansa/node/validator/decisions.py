@@ -11,6 +11,7 @@ from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import is_missing
 from hansa.node.folder import LEDGER, LEDGER_STATE, LOCK, load_genesis
 from hansa.node.folder.lock import FolderLock
+from hansa.node.membership.registered import has_other_members
 from hansa.node.settings.loading import load_settings
 from hansa.node.validator.guard import sign_after
 from hansa.node.validator.observing import Observing, Reason, read_observing, write_observing
@@ -46,7 +47,7 @@ def sign(folder: Path) -> SigningState:
         Refused: `Code.CONFLICT`: it signs already, somebody else was seen signing with its key, or it has not
             been up to date with the other members yet.
     """
-    load_settings(folder, {})
+    settings = load_settings(folder, {})
     _, genesis = load_genesis(folder)
     with FolderLock(folder / LOCK, str(folder)):
         observing = read_observing(folder)
@@ -58,7 +59,7 @@ def sign(folder: Path) -> SigningState:
                 f"Another engine signed with its key at height {observing.double.height}. Stop that one for good; "
                 f"then have this one observe anew: hansa engine observe {folder}",
             )
-        if observing.caught_up_at is None and len(genesis.app_state.members) > 1:
+        if observing.caught_up_at is None and has_other_members(folder, settings, genesis):
             raise Refused(
                 Code.CONFLICT,
                 f"The validator of {folder} has not been up to date with the other members since it observes, so "

@@ -18,6 +18,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.files import is_missing, sync_folder, write_failure
 from hansa.node.folder import LEDGER, LEDGER_STATE, LOCK, load_genesis
 from hansa.node.folder.lock import FolderLock
+from hansa.node.membership.registered import has_other_members
 from hansa.node.settings.loading import load_settings
 from hansa.pubsub.engine import SIGNING_STATE
 
@@ -55,7 +56,7 @@ def repair_engine(
     settings = load_settings(folder, {})
     _, genesis = load_genesis(folder)
     with FolderLock(folder / LOCK, str(folder)):
-        if fetches_blocks and len(genesis.app_state.members) == 1:
+        if fetches_blocks and not has_other_members(folder, settings, genesis):
             raise Refused(
                 Code.CONFLICT, "This is a league of one member: nobody else has its blocks. Nothing was done."
             )
