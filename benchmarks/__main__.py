@@ -31,9 +31,14 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="seconds, to see that everything runs; no figures"
     )
+    parser.add_argument(
+        "--stored", type=int, action="append", metavar="N", help="offerings stored in `api`; may be repeated"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
+    if options.stored:
+        plan = msgspec.structs.replace(plan, stored=tuple(options.stored))
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores", flush=True)
     if options.quick:
         print("A quick run: it shows that everything runs, and no more.", flush=True)
