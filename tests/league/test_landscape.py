@@ -82,12 +82,24 @@ async def assert_all_have_everything(members: League, expected: int = ENTITIES) 
     assert [await public_entities(member) for member in members.members] == [expected] * len(members.members)
 
 
-async def test_four_files_at_once_end_in_four_equal_catalogues(four: League, parts: list[Path]) -> None:
+async def test_four_files_at_once_end_in_four_equal_catalogues_and_again_change_nothing(
+    four: League, parts: list[Path]
+) -> None:
     done = await asyncio.gather(
         *(bring_in(member, part) for member, part in zip(four.members, parts, strict=True))
     )
     assert [status for status, _ in done] == [0, 0, 0, 0], done
     await assert_all_have_everything(four)
+
+    async def is_published() -> bool:
+        return bool((await four[0].status())["unpublished"] == 0)
+
+    await wait_until(is_published, "all claims on identifiers are committed", 60, four.members)
+    before = await four[0].status()
+    status, said = await bring_in(four[0], parts[0])
+    assert status == 0, said
+    after = await four[0].status()
+    assert after["entities"] == before["entities"]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -108,17 +120,3 @@ async def test_a_process_killed_during_the_import_changes_nothing_in_the_end(
         await victim.start()
     await imports
     await assert_all_have_everything(four)
-
-
-async def test_importing_again_changes_nothing(four: League, parts: list[Path]) -> None:
-    assert (await bring_in(four[0], parts[0]))[0] == 0
-
-    async def is_published() -> bool:
-        return bool((await four[0].status())["unpublished"] == 0)
-
-    await wait_until(is_published, "all claims on identifiers are committed", 60, four.members)
-    before = await four[0].status()
-    status, said = await bring_in(four[0], parts[0])
-    assert status == 0, said
-    after = await four[0].status()
-    assert after["entities"] == before["entities"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
 from hansa.core.clock import SystemClock
@@ -25,15 +26,16 @@ from tests.league.harness import OFFERINGS, League, RunningMember, league, wait_
 from tests.support import second_verifier
 from tests.support.light_chain import Signer, light_block
 
-pytestmark = pytest.mark.league
+pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
 
 CLOCK = SystemClock()
 LIGHT = "/league/v1/light"
 
 
-@pytest.fixture
-async def members(tmp_path: Path) -> AsyncIterator[League]:
-    async with league(tmp_path, 4) as made:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def members(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[League]:
+    """Four members, for all tests of this module."""
+    async with league(tmp_path_factory.mktemp("light"), 4) as made:
         yield made
 
 

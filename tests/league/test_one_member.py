@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from hansa.core.errors import EXIT_STATUS, Code
 from hansa.node.folder import LEDGER_STATE
@@ -18,21 +19,30 @@ from hansa.node.http.server import listening_socket
 from hansa.node.settings.loading import FILE_NAME
 from tests.league.harness import OFFERINGS, ROLES, Role, RunningMember, league, wait_until
 
-pytestmark = pytest.mark.league
+pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest.fixture
-async def lubeck(tmp_path: Path) -> AsyncIterator[RunningMember]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def member(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMember]:
+    """A league of one, for all tests of this module."""
+    async with league(tmp_path_factory.mktemp("one") / "league", 1, is_started=False) as made:
+        yield made[0]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def lubeck(member: RunningMember) -> RunningMember:
     """A league of one, running."""
-    async with league(tmp_path / "league", 1) as made:
-        yield made[0]
+    if member.process is None or member.process.returncode is not None:
+        await member.start()
+    await member.wait_until_ready()
+    return member
 
 
-@pytest.fixture
-async def stopped(tmp_path: Path) -> AsyncIterator[RunningMember]:
-    """A league of one that has not been started."""
-    async with league(tmp_path / "league", 1, is_started=False) as made:
-        yield made[0]
+@pytest_asyncio.fixture(loop_scope="module")
+async def stopped(member: RunningMember) -> RunningMember:
+    """A league of one that does not run."""
+    await member.stop()
+    return member
 
 
 async def has_settled(member: RunningMember, created: str) -> None:
@@ -119,11 +129,13 @@ async def test_a_ledger_two_hours_ahead_of_the_clock_ends_the_start(stopped: Run
     await stopped.start()
     await stopped.wait_until_ready()
     await stopped.stop()
-    with contextlib.closing(sqlite3.connect(stopped.folder / LEDGER_STATE)) as state, state:
-        state.execute("UPDATE head SET time_ms = time_ms + 7200000")
+    move_ledger_time(stopped, 7_200_000)
     status, said = await stopped.run_to_end()
     assert status == EXIT_STATUS[Code.CLOCK_WRONG]
     assert "2.0 hours" in said
+    move_ledger_time(stopped, -7_200_000)
+    await stopped.start()
+    await stopped.wait_until_ready()
 
 
 async def test_everything_that_was_started_ends_with_it(lubeck: RunningMember) -> None:
@@ -146,6 +158,12 @@ async def test_the_front_page_and_the_figures_are_served(lubeck: RunningMember) 
     assert (await lubeck.get("/livez")).status == 200
     assert (await lubeck.get("/nowhere")).json()["code"] == "not-found"
     assert (await lubeck.request("POST", "/livez")).status == 405
+
+
+def move_ledger_time(member: RunningMember, by_ms: int) -> None:
+    """Have the last block of a stopped member's ledger be of another time."""
+    with contextlib.closing(sqlite3.connect(member.folder / LEDGER_STATE)) as state, state:
+        state.execute("UPDATE head SET time_ms = time_ms + ?", (by_ms,))
 
 
 def is_running(pid: int) -> bool:

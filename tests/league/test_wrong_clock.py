@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from hansa.core.errors import EXIT_STATUS, Code
 from tests.league.harness import OFFERINGS, League, league
 
-pytestmark = pytest.mark.league
+pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
 
 TWO_HOURS_S = 7200
 WRONG_CLOCK = (sys.executable, "-m", "tests.league.serve_at_another_time")
 
 
-@pytest.fixture
-async def three(tmp_path: Path) -> AsyncIterator[League]:
-    """Three members, running."""
-    async with league(tmp_path / "league", 3) as made:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def three(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[League]:
+    """Three members, running, for all tests of this module."""
+    async with league(tmp_path_factory.mktemp("clock") / "league", 3) as made:
         yield made
 
 

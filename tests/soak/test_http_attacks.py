@@ -15,7 +15,7 @@ import pytest
 from tests.soak.campaign import report, run_campaign
 from tests.soak.http_attacks import ATTACKS
 
-SECONDS: Final = float(os.environ.get("ATTACK_S", "2"))
+SECONDS: Final = float(os.environ.get("ATTACK_S", "1"))
 ENTITIES: Final = 400
 pytestmark = [pytest.mark.league, pytest.mark.timeout(300 + 60 * SECONDS)]
 
