@@ -17,7 +17,7 @@ from schemathesis.core.transport import Response as Answered
 
 from hansa.business.models import Api, load
 from hansa.business.openapi import openapi_document
-from tests.support.asgi import Response
+from tests.support.asgi import AsgiClient, Response
 from tests.support.business import ENDPOINT, Business
 
 EXAMPLES: Final = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
@@ -117,13 +117,13 @@ def prepared(api: Api, case: Case[Any], token: str | None) -> requests.PreparedR
     return request
 
 
-async def answered(business: Business, request: requests.PreparedRequest) -> Answered:
-    """The answer of the application, as schemathesis looks at it."""
+async def answered(client: AsgiClient, request: requests.PreparedRequest) -> Answered:
+    """The answer of an application, as schemathesis looks at it."""
     raw = request.body
     body = raw.encode() if isinstance(raw, str) else raw
     assert body is None or isinstance(body, bytes)
     return as_answered(
-        await business.anonymous.request(
+        await client.request(
             request.method or "", str(request.url), body=body, headers=wire_headers(request)
         ),
         request,

@@ -6,8 +6,10 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from hansa.business import BusinessApp
-from hansa.business.context import Context
+from hansa.business.context import Context, Policies
 from hansa.business.index_plan import index_plan
 from hansa.business.jobs.files import JobFiles
 from hansa.business.models import Models, load
@@ -71,14 +73,19 @@ class Business:
             *(store, models, authenticate, clock, entropy, limits, endpoint),
             *(Rules(models), identifiers),
         )
-        files = JobFiles(job_folder, models, clock, limits) if job_folder is not None else None
-        self.app = BusinessApp(self.context, files)
+        self._files = JobFiles(job_folder, models, clock, limits) if job_folder is not None else None
+        self.app = BusinessApp(self.context, self._files)
         self.anonymous = AsgiClient(self.app)
         self.operator = self.anonymous.with_headers(authorization="Bearer operator")
         self.provider = self.anonymous.with_headers(authorization="Bearer provider")
         self.reader = self.anonymous.with_headers(authorization="Bearer reader")
         self.other_provider = self.anonymous.with_headers(authorization="Bearer other")
         self.nobody = self.anonymous.with_headers(authorization="Bearer nobody")
+
+    def under(self, policies: Policies) -> AsgiClient:
+        """A client without a token of the same store, where the operator has other policies."""
+        context = msgspec.structs.replace(self.context, policies=policies)
+        return AsgiClient(BusinessApp(context, self._files))
 
 
 async def open_business(

@@ -27,7 +27,9 @@ from hansa.business.openapi.schemas import Schemas
 VERSION: Final = "3.1.0"
 ABOUT: Final = (
     "What this marketplace serves of the TM Forum Open API. HEAD works wherever GET does, and OPTIONS everywhere. "
-    "In bodies, an attribute that is null counts as not set. A path that has no method of that name answers 405."
+    "In bodies, an attribute that is null counts as not set. What is required and left out is completed where the "
+    "marketplace can tell it; what its meaning hangs on is demanded; the rest is accepted, and `Hansa-Missing` names "
+    "it, unless the operator demands everything. A path that has no method of that name answers 405."
 )
 BEARER_SCHEME: Final[Part] = {
     "type": "http",
