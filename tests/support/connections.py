@@ -142,6 +142,11 @@ class Server:
         protocol.connection_made(client)
         return client
 
+    def use_up_turn(self) -> None:
+        """Have this turn of the event loop read nothing more."""
+        self.config.starts.begin_reading()
+        self.config.starts.reads_left = 0
+
     async def pass_time(self, seconds: float, each: Callable[[], None] = lambda: None) -> None:
         """Move the time, second by second, doing something in each."""
         for _ in range(round(seconds)):

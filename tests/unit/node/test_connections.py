@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
 
 from hansa.core.limits import Limits
+from hansa.node.http.callers import Callers
 from hansa.node.http.connection.protocol import AHEAD_MAX_BYTES
+from hansa.node.http.connection.receive_buffer import BODY_READ_MAX_BYTES, HEAD_READ_MAX_BYTES
+from hansa.node.http.connection.registry import Phase
+from hansa.node.http.connection.starts import READS_MAX
 from hansa.node.http.forwarded import TrustedProxies
 from hansa.node.http.traffic import Refusal
 from tests.support.connections import ADDRESS, Client, Server
@@ -244,6 +249,77 @@ async def test_what_was_sent_ahead_counts_no_more_once_it_is_answered() -> None:
         await server.settle()
     assert [one.target for one in server.received] == ["/wait", "/a", "/b", "/c"]
     assert server.connections.upload_bytes == 0
+
+
+async def test_a_turn_reads_so_much_and_callers_take_turns() -> None:
+    server = Server(Limits(connections_per_address_max=2000))
+    hostile = [server.connect() for _ in range(READS_MAX * 3)]
+    for client in hostile:
+        client.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
+    assert [client.protocol.phase for client in hostile].count(Phase.HEAD) == READS_MAX
+    assert [client.is_paused for client in hostile].count(True) == READS_MAX * 2
+    other = server.connect(OTHER)
+    other.send(get())
+    assert server.connections.upload_bytes > 0
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert other.statuses == [200], "it waits for a turn, not for all those who came before"
+    for _ in range(20):
+        await server.settle()
+    assert {client.protocol.phase for client in hostile} == {Phase.HEAD}
+    assert not any(client.is_paused for client in hostile)
+    for client in hostile:
+        client.send(b"\r\n")
+    for _ in range(60):
+        await server.settle()
+    assert [client.statuses for client in hostile] == [[200]] * len(hostile)
+    assert server.connections.upload_bytes == 0
+
+
+async def test_a_connection_that_ends_while_it_waits_for_a_turn_leaves_nothing() -> None:
+    server = Server()
+    leaving, refused, other = server.connect(), server.connect(), server.connect()
+    server.use_up_turn()
+    leaving.send(get())
+    refused.send(b"x" * (AHEAD_MAX_BYTES + 1))
+    other.send(get())
+    assert (refused.statuses, refused.has_ended) == ([400], True)
+    leaving.abort()
+    await server.settle()
+    assert (leaving.statuses, other.statuses) == ([], [200])
+    refused.abort()
+    assert (server.connections.count, server.connections.upload_bytes) == (1, 0)
+
+
+async def test_a_member_waits_for_no_turn() -> None:
+    callers = Callers(Limits(), lambda: 1000.0, member_of=lambda headers: "did:key:riga" if headers else None)
+    server = Server(callers=callers)
+    member = server.connect()
+    member.send(get("/", "Member-Token: x"))
+    await server.settle()
+    server.use_up_turn()
+    member.send(get("/next", "Member-Token: x"))
+    assert not member.is_paused
+    await server.settle()
+    assert member.statuses == [200, 200]
+
+
+async def test_a_connection_receives_a_bounded_part_at_a_time() -> None:
+    server = Server()
+    client = server.connect()
+    buffer = client.protocol.get_buffer(-1)
+    assert len(buffer) == HEAD_READ_MAX_BYTES
+    sent = post(100_000, b"x" * 1000)
+    buffer[: len(sent)] = sent
+    client.protocol.buffer_updated(len(sent))
+    await server.settle()
+    assert len(client.protocol.get_buffer(-1)) == BODY_READ_MAX_BYTES
+    for part in (60_000, 39_000):
+        client.protocol.get_buffer(-1)[:part] = b"y" * part
+        client.protocol.buffer_updated(part)
+    await server.settle()
+    assert [one.body for one in server.received] == [b"x" * 1000 + b"y" * 99_000]
+    assert len(client.protocol.get_buffer(-1)) == HEAD_READ_MAX_BYTES
 
 
 async def test_a_read_ends_with_its_client_and_a_write_does_not() -> None:

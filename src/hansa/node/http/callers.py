@@ -122,8 +122,8 @@ class Account:
         """Whether the budget has been taken from and is not known to be full again."""
         self.last_seen_s = 0.0
 
-    def end_request(self, _: object) -> None:
-        """A request is over; called with its task."""
+    def end_request(self) -> None:
+        """A request is over."""
         self.requests -= 1
         assert self.requests >= 0, "every request ends once"
 

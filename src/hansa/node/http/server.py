@@ -27,6 +27,7 @@ from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
 from hansa.node.http.callers import Callers
 from hansa.node.http.connection.protocol import HttpConnection
+from hansa.node.http.connection.receive_buffer import ReceiveBuffer
 from hansa.node.http.connection.registry import Connections
 from hansa.node.http.connection.starts import RequestStarts
 from hansa.node.http.fast_path import DefaultHeaders
@@ -78,6 +79,7 @@ class ServerConfig(uvicorn.Config):
         self.proxies = proxies
         self.clock = clock
         self.starts = RequestStarts(clock.monotonic)
+        self.received = ReceiveBuffer()
 
 
 class HttpServer(uvicorn.Server):

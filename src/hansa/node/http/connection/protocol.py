@@ -11,6 +11,7 @@ While a client does not take a response, its next request is not begun.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -21,31 +22,28 @@ from uvicorn.server import ServerState
 from hansa.business.http.shared_headers import HeaderBlock
 from hansa.core.error_response import error_response
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.node.http.callers import ACCOUNT, READS
+from hansa.node.http.callers import ACCOUNT, READS, Account, CallerKind
+from hansa.node.http.connection.base_connection import BaseConnection
 from hansa.node.http.connection.chunked import ChunkedBody
 from hansa.node.http.connection.registry import Phase
 from hansa.node.http.connection.request_cycle import RequestCycle, http_scope, request_cycle, response_head
 from hansa.node.http.connection.request_head import (
     HEAD_END,
-    LENGTH,
     METHODS,
-    NO_FIELDS,
     REQUEST_LINE,
     RefusedRequest,
     check_beginning,
     check_path,
     malformed,
-    read_fields,
     read_request_line,
 )
+from hansa.node.http.connection.retained_fields import RetainedFields
 from hansa.node.http.connection.starts import QUERY_WEIGHT
 from hansa.node.http.fast_path import EXTENSION, Headers, write_response
 from hansa.node.http.forwarded import client_address
 from hansa.node.http.traffic import Refusal
 
 HEAD_SIZE_MAX_BYTES: Final = 65_536
-BLOCK_RETAINED_MAX_BYTES: Final = 4096
-"""Longer field lines are read anew for every request."""
 AHEAD_MAX_BYTES: Final = 524_288
 """Sent before the response to the request before: what a few reads bring. The registry bounds their sum."""
 DISCARDED_MAX_BYTES: Final = 16_777_216
@@ -55,7 +53,7 @@ REFUSALS_IN_ROW_MAX: Final = 100
 """A client that goes on although it is refused has to connect again."""
 
 
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(BaseConnection):
     """One connection; uvicorn makes it, with its own arguments."""
 
     def __init__(
@@ -66,16 +64,12 @@ class HttpConnection(asyncio.Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         del app_state
-        self.loop: Final = _loop or asyncio.get_running_loop()
-        self.config = config
+        super().__init__(config, _loop or asyncio.get_running_loop())
         self._server_state = server_state
-        self._registry = config.connections
         self._callers = config.callers
         self._starts = config.starts
         self._tasks: set[asyncio.Task[None]] = server_state.tasks
         self._task: asyncio.Task[None] | None = None
-        self.transport: asyncio.Transport
-        self.flow: FlowControl
         self.cycle: RequestCycle | None = None
         self._server: tuple[str, int | None] | None = None
         self._client: tuple[str, int] | None = None
@@ -83,23 +77,14 @@ class HttpConnection(asyncio.Protocol):
         self._ahead = b""
         self._checked = 0
         """So many bytes of an incomplete head have been checked."""
-        self._block: bytes | None = None
-        """The field lines that `_fields` are of; None when those are not retained, for they may be empty."""
-        self._block_without_length = b""
-        self._fields = NO_FIELDS
+        self._is_postponed = False
+        """What has been received waits for a turn of the event loop in which more can be read."""
+        self._retained = RetainedFields()
         # The body that arrives.
         self._left = 0
         self._chunks: ChunkedBody | None = None
         self._refusals = 0
         """In a row."""
-        # What the registry looks at.
-        self.phase = Phase.IDLE
-        self.since_s = 0.0
-        self.received_bytes = 0
-        self.upload_bytes = self.ahead_bytes = 0
-        self.has_requested = False
-        self.address = ""
-        self.is_trusted_proxy = False
 
     # -- the transport ---------------------------------------------------------------------------------------
 
@@ -133,9 +118,6 @@ class HttpConnection(asyncio.Protocol):
         self._extensions = {}
         self._ahead = b""
 
-    def eof_received(self) -> None:
-        """The client sends no more; the transport ends the connection."""
-
     def pause_writing(self) -> None:
         """The client does not take what is written: it is sent nothing more, and not read."""
         self.flow.pause_writing()
@@ -158,32 +140,17 @@ class HttpConnection(asyncio.Protocol):
         else:
             self.cycle.keep_alive = False
 
-    # -- for the registry ------------------------------------------------------------------------------------
-
-    def unsent_bytes(self) -> int:
-        """What waits for the client to read."""
-        return self.transport.get_write_buffer_size()
-
-    def is_reading_paused(self) -> bool:
-        """Whether it is this process that lets the client wait."""
-        return self.flow.read_paused
-
-    def abort(self) -> None:
-        """End at once, and drop what was not sent."""
-        self._set_phase(Phase.CLOSING)
-        # Not while the transport is in the middle of a write, from which this may be called.
-        self.loop.call_soon(self.transport.abort)
-
-    def end(self) -> None:
-        """End when what has been written is sent."""
-        self._set_phase(Phase.CLOSING)
-        self.transport.close()
-
     # -- bytes become requests -------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes have arrived."""
+        """Read some bytes, or postpone that to another turn of the event loop."""
+        starts = self._starts
         try:
+            if starts.reads_left > 0 and not self._is_postponed:
+                starts.reads_left -= 1
+            elif self._is_postponed or not (self.account.kind >= CallerKind.MEMBER or starts.begin_reading()):
+                self._postpone(data)
+                return
             if self.phase is Phase.IDLE and not self._ahead:
                 end = data.find(HEAD_END)
                 if end + 4 == len(data) and 3 < end < HEAD_SIZE_MAX_BYTES and data[0] != CARRIAGE_RETURN:
@@ -202,15 +169,14 @@ class HttpConnection(asyncio.Protocol):
             elif phase is Phase.CLOSING:
                 return
             elif phase is Phase.WORK or self.flow.write_paused:
-                self._hold(data)
+                if not self._retained.fields.is_last:
+                    self._hold(data)
                 return
             else:
                 data = self._read_head(data)
 
     def _hold(self, data: bytes) -> None:
-        """Have bytes wait that belong to the next request."""
-        if self._fields.is_last:
-            return
+        """Have bytes wait for a response to be complete, or for a turn of the event loop."""
         self._ahead += data
         if len(self._ahead) > AHEAD_MAX_BYTES:
             raise malformed("Too much is sent ahead of a response.")
@@ -219,13 +185,34 @@ class HttpConnection(asyncio.Protocol):
             return
         self.flow.pause_reading()
 
+    def _postpone(self, data: bytes) -> None:
+        """Have bytes wait for a turn in which more can be read; callers take turns."""
+        if self.phase is Phase.CLOSING:
+            return
+        self._hold(data)
+        if not self._is_postponed:
+            self._is_postponed = True
+            self._starts.wait(self.account, self._read_postponed, 1)
+
+    def _read_postponed(self) -> None:
+        """Read what has waited for this turn, unless it has to wait for a response now."""
+        self._is_postponed = False
+        phase = self.phase
+        if phase is Phase.BODY or (phase in {Phase.IDLE, Phase.HEAD} and not self.flow.write_paused):
+            self._read_held()
+
     def _go_on(self) -> None:
         """Read what has waited for the response to be complete and taken."""
-        ahead, self._ahead, self._checked = self._ahead, b"", 0
+        self._checked = 0
+        if self._ahead:
+            self._set_phase(Phase.IDLE)
+        self._read_held()
+
+    def _read_held(self) -> None:
+        ahead, self._ahead = self._ahead, b""
         self.flow.resume_reading()
         if ahead:
             self._registry.hold_ahead(self, 0)
-            self._set_phase(Phase.IDLE)
             try:
                 self._read(ahead)
             except RefusedRequest as refusal:
@@ -261,9 +248,10 @@ class HttpConnection(asyncio.Protocol):
         """Begin the request whose head is the first so many bytes; its body, if any, follows."""
         line_end = data.find(b"\r\n")
         block = data[line_end + 2 : end + 2]
-        if block != self._block:
+        retained = self._retained
+        if block != retained.block and not retained.exchange_length(block):
             self._use_fields(block)
-        fields = self._fields
+        fields = retained.fields
         match = REQUEST_LINE.fullmatch(data, 0, line_end)
         if match is not None:
             method, target, version = match.groups()
@@ -290,16 +278,7 @@ class HttpConnection(asyncio.Protocol):
     def _use_fields(self, block: bytes) -> None:
         """Read field lines that are not those of the request before, and find out whose they are."""
         assert not self.ahead_bytes, "what is held is subtracted from the account that it was added to"
-        length = LENGTH.search(block)
-        rest = block[: length.start(1)] + block[length.end(1) :] if length is not None else b""
-        if length is not None and rest == self._block_without_length:
-            self._fields = self._fields.with_length(length[1])
-            self._block = block
-            return
-        self._block, self._block_without_length = None, b""
-        self._fields = fields = read_fields(block)
-        if len(block) <= BLOCK_RETAINED_MAX_BYTES:
-            self._block, self._block_without_length = block, rest
+        fields = self._retained.read(block)
         address = self.address
         if self.is_trusted_proxy:
             address = client_address(fields, address, self.config.proxies)
@@ -362,12 +341,11 @@ class HttpConnection(asyncio.Protocol):
         """Have the application answer the request under way."""
         cycle, account = self.cycle, self.account
         if cycle is None or cycle.disconnected:  # the client has left meanwhile
-            account.end_request(None)
+            account.end_request()
             return
         self._task = task = self.loop.create_task(cycle.run_asgi(self.config.loaded_app))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(account.end_request)
+        task.add_done_callback(partial(_end_task, self._tasks, account))
 
     def _read_body(self, data: bytes) -> bytes:
         """Hand a part of a body on. Returns what follows the body."""
@@ -398,10 +376,6 @@ class HttpConnection(asyncio.Protocol):
             self._set_phase(Phase.IDLE if cycle.response_complete else Phase.WORK)
         cycle.message_event.set()
         return rest
-
-    def _set_phase(self, phase: Phase) -> None:
-        self.phase = phase
-        self.since_s = self._registry.now_s
 
     # -- responses become bytes ------------------------------------------------------------------------------
 
@@ -498,3 +472,9 @@ class HttpConnection(asyncio.Protocol):
             self.transport.write_eof()
         else:
             self.transport.close()
+
+
+def _end_task(tasks: set[asyncio.Task[None]], account: Account, task: asyncio.Task[None]) -> None:
+    """The application has answered a request, or was cancelled."""
+    tasks.discard(task)
+    account.end_request()
