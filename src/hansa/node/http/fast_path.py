@@ -13,13 +13,15 @@ in memory until the collector of cyclic garbage runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from hansa.business.http.messages import BODILESS
 from hansa.business.http.shared_headers import HeaderBlock
+from hansa.node.http.connection.request_cycle import RequestCycle
 
 EXTENSION: Final = "hansa.fast_path"
 """Name under `extensions` in the scope of a request."""
@@ -65,8 +67,44 @@ class DefaultHeaders:
         return self._lines
 
 
+class Outbox:
+    """Responses that are written together, at the end of a turn of the event loop.
+
+    Those of a commit are made in one turn. Written one by one, each would wake its reader, who has it read
+    before the next is there, and sleeps again; that takes longer than the writing.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[RequestCycle, bytes, Callable[[], None]]] = []
+
+    def put(self, cycle: RequestCycle, data: bytes) -> None:
+        """Write a whole response soon, and end its request then."""
+        cycle.is_answered = True
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._waiting.append((cycle, data, cycle.on_response))
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for cycle, data, on_response in waiting:
+            if not cycle.disconnected and not cycle.transport.is_closing():
+                _end(cycle, (data,), on_response)
+
+
+def _end(cycle: RequestCycle, parts: Iterable[bytes], on_response: Callable[[], None]) -> None:
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    for part in parts:
+        cycle.transport.write(part)
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    on_response()
+
+
 def write_response(
-    cycle: RequestResponseCycle,
+    cycle: RequestCycle,
+    outbox: Outbox | None,
     default: DefaultHeaders,
     status: int,
     headers: Headers,
@@ -95,16 +133,12 @@ def write_response(
     # Two characters end each line, the first and the last included; any more would be within a header.
     if len(head) - len(head.translate(None, _CONTROLS)) != 2 * (lines + 2):
         raise ValueError("A header has a control character.")
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
     if not with_body:
-        cycle.transport.write(head)
-    elif len(body) <= JOINED_MAX_BYTES:
-        cycle.transport.write(head + body)
+        body = b""
+    if len(body) > JOINED_MAX_BYTES:
+        _end(cycle, (head, body), cycle.on_response)
+    elif outbox is None:
+        _end(cycle, (head + body,), cycle.on_response)
     else:
-        cycle.transport.writelines((head, body))
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
+        outbox.put(cycle, head + body)
     return True

@@ -30,7 +30,7 @@ from hansa.node.http.connection.protocol import HttpConnection
 from hansa.node.http.connection.receive_buffer import ReceiveBuffer
 from hansa.node.http.connection.registry import Connections
 from hansa.node.http.connection.starts import RequestStarts
-from hansa.node.http.fast_path import DefaultHeaders
+from hansa.node.http.fast_path import DefaultHeaders, Outbox
 from hansa.node.http.forwarded import TrustedProxies
 from hansa.node.http.traffic import Traffic
 
@@ -80,6 +80,7 @@ class ServerConfig(uvicorn.Config):
         self.clock = clock
         self.starts = RequestStarts(clock.monotonic)
         self.received = ReceiveBuffer()
+        self.outbox = Outbox()
 
 
 class HttpServer(uvicorn.Server):

@@ -18,11 +18,14 @@ log: Final = structlog.get_logger("hansa.http")
 class RequestCycle(RequestResponseCycle):
     """A request and its response; the work for a client that has left is cancelled without a complaint."""
 
+    is_answered = False
+    """Whether a whole response is about to be written."""
+
     async def run_asgi(self, app: Any) -> None:
         """Have the application answer."""
         try:
             await app(self.scope, self.receive, self.send)
-            if not self.response_complete and not self.disconnected:
+            if not (self.response_complete or self.is_answered or self.disconnected):
                 log.error("response_incomplete", path=self.scope["path"][:200])
                 await self._fail()
         except asyncio.CancelledError:
