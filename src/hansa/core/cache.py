@@ -106,6 +106,10 @@ class Cache(Generic[K, V]):
         """The value of a key, or None, for whoever brings the cache up to date: neither a hit nor a miss."""
         return self._values.get(key)
 
+    def among(self, keys: Iterable[K]) -> set[K]:
+        """Those of some keys that have a value; as `peek`."""
+        return self._values.keys() & keys
+
     def reject(self, key: K) -> None:
         """Remove the value of a key that has just been a hit, since it is out of date: that was a miss."""
         assert self.hits > 0, "get gave the value out"

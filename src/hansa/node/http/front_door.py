@@ -138,13 +138,19 @@ class FrontDoor:
             )
             answer = self._error(scope, full)
         else:
-            work = MeasuredWork(self._business.answer(scope, receive), self._clock.monotonic)
+            answering = self._business.answer(scope, receive)
             try:
-                answer = await work
+                if account is None or account.budget is None:  # nobody is charged
+                    answer = await answering
+                else:
+                    work = MeasuredWork(answering, self._clock.monotonic)
+                    try:
+                        answer = await work
+                    finally:
+                        work_s = work.seconds
             except Exception:
                 log.exception("request_failed", path=scope["path"][:200], method=scope["method"])
                 answer = self._error(scope, HansaError(Code.INTERNAL, "internal"))
-            work_s = work.seconds
         if answer is None:
             return CLIENT_CLOSED
         if account is not None:

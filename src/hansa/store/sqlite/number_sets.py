@@ -132,12 +132,14 @@ class NumberSets:
             keys: list[SetKey] = [*delta.postings]
             if status is not None:
                 keys.append((collection, status))
-            for key in keys:
+            for key in self.cache.among(keys):
                 current = self.cache.peek(key)
                 if current is not None:
                     current.move(delta.number, delta.difference, public=public)
-                for journal in self._journals.get(key, ()) if self._journals else ():
-                    journal.append((last_change, delta.number, delta.difference, public))
+            if self._journals:
+                for key in keys:
+                    for journal in self._journals.get(key, ()):
+                        journal.append((last_change, delta.number, delta.difference, public))
 
 
 def posting_set(private: list[int], public: list[int]) -> PostingSet:

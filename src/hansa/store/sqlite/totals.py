@@ -198,19 +198,34 @@ class Totals:
         """
         self._last_change = max(self._last_change, last_change)
         self.sets.apply(deltas, last_change)
+        touched: dict[str, bool] = {}
+        differences: dict[Kind, int] = {}
+        has_postings = len(self._postings) > 0 or bool(self._journals)
         for delta in deltas:
             kind, difference = delta.kind, delta.difference
-            collection, public = kind[0], kind[2]
+            differences[kind] = differences.get(kind, 0) + difference
+            collection = kind[0]
+            touched[collection] = touched.get(collection, False) or difference < 0
+            if has_postings:
+                self._apply_postings(delta, last_change)
+        for collection, is_removed in touched.items():
+            self._revisions[collection] = self._revisions.get(collection, 0) + 1
+            if is_removed:
+                self._removals[collection] = self._removals.get(collection, 0) + 1
+        for kind, difference in differences.items():
+            collection = kind[0]
             kinds = self._kinds.setdefault(collection, {})
             kinds[kind] = kinds.get(kind, 0) + difference
             assert kinds[kind] >= 0, "no more entities are removed than there are"
-            self._collections.setdefault(collection, MatchCount()).add(difference, public=public)
-            self._revisions[collection] = self._revisions.get(collection, 0) + 1
-            if difference < 0:
-                self._removals[collection] = self._removals.get(collection, 0) + 1
+            self._collections.setdefault(collection, MatchCount()).add(difference, public=kind[2])
+
+    def _apply_postings(self, delta: Delta, last_change: int) -> None:
+        difference, public = delta.difference, delta.kind[2]
+        for posting in self._postings.among(delta.postings):
+            count = self._postings.peek(posting)
+            if count is not None:
+                count.add(difference, public=public)
+        if self._journals:
             for posting in delta.postings:
-                count = self._postings.peek(posting)
-                if count is not None:
-                    count.add(difference, public=public)
-                for journal in self._journals.get(posting, ()) if self._journals else ():
+                for journal in self._journals.get(posting, ()):
                     journal.append((last_change, difference, public))

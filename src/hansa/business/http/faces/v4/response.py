@@ -102,21 +102,17 @@ class WriteResponses:
     def _one(self, status: int, result: WriteResult, fields: Selection | None, *headers: Header) -> Response:
         entity = result.entity
         representation = self._served.representation(entity.parent)
-        headers = (
-            CONTENT_TYPE,
-            *headers,
-            *_unresolved(result.unresolved),
-            *_missing(result.missing),
-            *_words(result.words),
-        )
-        headers = (*headers, self._publication(result))
+        own = [CONTENT_TYPE, *headers, self._publication(result)]
+        if result.unresolved:
+            own += _unresolved(result.unresolved)
+        if result.missing:
+            own += _missing(result.missing)
+        if result.words:
+            own += _words(result.words)
         if fields is not None:
-            return Response(status, representation.part(entity.id, entity.body, fields), headers)
-        return Response(
-            status,
-            representation.whole(entity.id, entity.body),
-            (*headers, (b"etag", etag(entity)), (b"last-modified", last_modified(entity.modified))),
-        )
+            return Response(status, representation.part(entity.id, entity.body, fields), tuple(own))
+        own += ((b"etag", etag(entity)), (b"last-modified", last_modified(entity.modified)))
+        return Response(status, representation.whole(entity.id, entity.body), tuple(own))
 
 
 def _words(words: tuple[UnknownWord, ...]) -> tuple[Header, ...]:
