@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -9,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.core.bounded_json import is_deeper_than, read_json, read_object
+from hansa.core.bounded_json import (
+    certainly_has_more_nodes,
+    has_more_nodes,
+    is_deeper_than,
+    read_json,
+    read_object,
+)
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 
@@ -71,3 +78,47 @@ def test_an_object_is_needed_where_one_is_read() -> None:
     with pytest.raises(Refused) as refusal:
         read_object(b"[]", LIMITS)
     assert refusal.value.code is Code.INVALID
+
+
+TEXTS = st.text(st.sampled_from('",\\\\:{}[]a'), max_size=6)
+VALUES = st.recursive(
+    st.none() | st.integers(0, 9) | TEXTS,
+    lambda below: st.lists(below, max_size=5) | st.dictionaries(TEXTS, below, max_size=5),
+    max_leaves=30,
+)
+
+
+@given(VALUES, st.integers(1, 12), st.sampled_from([(",", ":"), (" , ", " : ")]))
+def test_what_is_refused_undecoded_has_too_many_nodes(
+    value: Any, count_max: int, separators: tuple[str, str]
+) -> None:
+    raw = json.dumps(value, separators=separators).encode()
+    if certainly_has_more_nodes(raw, count_max):
+        assert has_more_nodes(raw + b" " * 100, value, count_max)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"name":"x","term":[' + b",".join([b'{"name":"a"}'] * 52_000) + b"]}",
+        b"{" + b",".join(b'"n%d":1' % number for number in range(80_000)) + b"}",
+        b"[" + b",".join([b"{}"] * 340_000) + b"]",
+        b"[" + b",".join([b'"\\\\",",\\""'] * 30_000) + b"]",
+    ],
+    ids=["objects", "names", "empty objects", "escapes"],
+)
+def test_many_small_values_are_refused_before_they_are_decoded(
+    raw: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(_: bytes) -> None:
+        raise AssertionError("it is decoded")
+
+    monkeypatch.setattr(msgspec.json, "decode", decode)
+    with pytest.raises(Refused) as raised:
+        read_json(raw, Limits())
+    assert raised.value.code is Code.TOO_LARGE
+
+
+def test_commas_and_quotes_in_texts_are_no_nodes() -> None:
+    raw = msgspec.json.encode({"name": '","' * 60_000})
+    assert read_json(raw, Limits()) == {"name": '","' * 60_000}
