@@ -32,7 +32,11 @@ MORE_THAN_CACHED: Final = 30_000
 PAGE: Final = 20
 WRITERS: Final = 4
 """Connections that create while lists are measured."""
-BESIDE_WRITERS: Final = ("lifecycleStatus", "lifecycleStatus and relatedParty.id")
+BESIDE_WRITERS: Final = (
+    "lifecycleStatus",
+    "lifecycleStatus and relatedParty.id",
+    "lifecycleStatus and relatedParty.id, sorted",
+)
 DELETED_IN_ROUND: Final = 1000
 """Offerings that are deleted in a round, at most."""
 

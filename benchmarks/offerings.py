@@ -112,6 +112,10 @@ class Filter(NamedTuple):
 def filters() -> dict[str, Filter]:
     """The filters that are measured, by attribute."""
     name = str(offering(0)["name"])
+
+    def is_launched_by_seller(one: dict[str, Any]) -> bool:
+        return bool(one["lifecycleStatus"] == "Launched" and one["relatedParty"][0]["id"] == SELLER)
+
     return {
         "lifecycleStatus": Filter(
             "lifecycleStatus=Launched", lambda one: one["lifecycleStatus"] == "Launched"
@@ -122,8 +126,10 @@ def filters() -> dict[str, Filter]:
             f"relatedParty.id={SELLER}", lambda one: one["relatedParty"][0]["id"] == SELLER
         ),
         "lifecycleStatus and relatedParty.id": Filter(
-            f"lifecycleStatus=Launched&relatedParty.id={SELLER}",
-            lambda one: one["lifecycleStatus"] == "Launched" and one["relatedParty"][0]["id"] == SELLER,
+            f"lifecycleStatus=Launched&relatedParty.id={SELLER}", is_launched_by_seller
+        ),
+        "lifecycleStatus and relatedParty.id, sorted": Filter(
+            f"lifecycleStatus=Launched&relatedParty.id={SELLER}&sort=name", is_launched_by_seller
         ),
         "category.id": Filter(
             f"category.id={CATEGORY}", lambda one: CATEGORY in [each["id"] for each in one["category"]]
