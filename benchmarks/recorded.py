@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import uuid
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -21,7 +20,8 @@ from benchmarks.plan import Plan
 from benchmarks.report import Figure, Row, Table
 from hansa.core.canonical import hashlink
 from hansa.core.events import EntityVersion, LifecycleEvent, encode_event, identified
-from hansa.pubsub.bus import EventFilter
+from hansa.pubsub.bus import Claim, EventFilter
+from hansa.pubsub.ledger.commitments.claims import bucket_of, encode_claim
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.reading import LedgerFile, LedgerReader, time_text
 from hansa.pubsub.ledger.sqlite_state import SqliteState
@@ -33,6 +33,7 @@ from hansa.pubsub.ledger.storage.schema import (
     EventRow,
     insert_sql,
 )
+from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 ISSUERS: Final = tuple(f"did:key:zBenchmark{number}" for number in range(4))
 TYPE: Final = "ProductOffering"
@@ -62,12 +63,17 @@ class RecordedLedger:
         self._connection.pragma("synchronous", "off")
         self._versions: dict[int, tuple[int, str]] = {}
         """Of each claim: the last version, and its hashlink."""
+        self._first: dict[int, int] = {}
+        """Of each claim: position of its first event."""
+        self._claimants: list[int] = []
+        """Of each claim: number of its issuer."""
         with self._connection:
             self._connection.executemany(
                 "INSERT INTO name VALUES (?, ?)", list(enumerate((*ISSUERS, *COMMON, RARE)))
             )
             self._new_claim(0)
             self._write()
+            self._write_claims()
         self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         state.close()
 
@@ -105,14 +111,27 @@ class RecordedLedger:
         claim = len(self.keys)
         key = hashlib.sha256(b"%d" % claim).digest()
         self.keys.append(key.hex())
-        self._connection.execute("INSERT INTO claim VALUES (?, ?, ?)", (claim, key, issuer))
+        self._claimants.append(issuer)
         return claim
+
+    def _write_claims(self) -> None:
+        """The buckets, as far as whoever searches reads them."""
+        buckets: dict[int, list[bytes]] = {}
+        for number, (version, link) in self._versions.items():
+            first, key = self._first[number], self.keys[number]
+            claim = Claim(
+                key, ISSUERS[self._claimants[number]], first, first, version, link, is_deleted=False
+            )
+            buckets.setdefault(bucket_of(key), []).append(encode_claim(claim))
+        rows = [(bucket, bytes(32), b"".join(sorted(records))) for bucket, records in buckets.items()]
+        TreeTables(self._connection).write_buckets(rows)
 
     def _write_event(self, position: int, batch: int, issuer: int, type_number: int, claim: int) -> None:
         time_ms = self.end_ms - self._random.randrange(500)
         version, previous = self._versions.get(claim, (0, None))
         link = hashlink(b"%d" % position)
         self._versions[claim] = version + 1, link
+        first = self._first.setdefault(claim, position)
         event = identified(
             LifecycleEvent(
                 id="",
@@ -126,7 +145,7 @@ class RecordedLedger:
         )
         self._connection.execute(
             insert_sql("event", EventRow),
-            EventRow(position, batch, uuid.UUID(event.id).bytes, issuer, type_number, claim, time_ms),
+            EventRow(position, batch, issuer, type_number, first, time_ms),
         )
         self._connection.execute(
             insert_sql("event_content", EventContentRow),

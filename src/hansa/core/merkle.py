@@ -14,7 +14,8 @@ from itertools import pairwise
 import msgspec
 
 _LEAF = b"\x00"
-_NODE = b"\x01"
+NODE_PREFIX = b"\x01"
+"""Before the two hashes that an interior node is the hash of."""
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -24,7 +25,7 @@ def leaf_hash(data: bytes) -> bytes:
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Hash of an interior node."""
-    return hashlib.sha256(_NODE + left + right).digest()
+    return hashlib.sha256(NODE_PREFIX + left + right).digest()
 
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -40,10 +41,17 @@ def root(leaves: Sequence[bytes]) -> bytes:
     """Merkle tree hash of leaf hashes."""
     if not leaves:
         return EMPTY_ROOT
-    if len(leaves) == 1:
-        return leaves[0]
-    k = _split(len(leaves))
-    return node_hash(root(leaves[:k]), root(leaves[k:]))
+    # Pairing the nodes of a level, and taking an odd last one up as it is, gives the same tree.
+    level, sha256 = leaves, hashlib.sha256
+    while len(level) > 1:
+        above = [
+            sha256(NODE_PREFIX + left + right).digest()
+            for left, right in zip(level[::2], level[1::2], strict=False)
+        ]
+        if len(level) & 1:
+            above.append(level[-1])
+        level = above
+    return level[0]
 
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
@@ -209,6 +217,20 @@ class Frontier(msgspec.Struct, frozen=True):
             merging >>= 1
         assert len(peaks) + 1 == (self.size + 1).bit_count(), "one peak for each set bit of the size"
         return Frontier(self.size + 1, (*peaks, current))
+
+    def extended(self, leaves: Sequence[bytes]) -> Frontier:
+        """The tree with more leaf hashes: what appending one after another gives."""
+        peaks, size, sha256 = list(self.peaks), self.size, hashlib.sha256
+        assert len(peaks) == size.bit_count(), "one peak for each set bit of the size"
+        for current in leaves:
+            merging = size
+            while merging & 1:
+                current = sha256(NODE_PREFIX + peaks.pop() + current).digest()  # noqa: PLW2901
+                merging >>= 1
+            peaks.append(current)
+            size += 1
+        assert len(peaks) == size.bit_count(), "one peak for each set bit of the size"
+        return Frontier(size, tuple(peaks))
 
     def root(self) -> bytes:
         """Merkle tree hash of everything appended."""

@@ -83,6 +83,7 @@ class LedgerBus(LedgerReads):
         pauses = Backoff(RESUBMIT_MIN_S, RESUBMIT_MAX_S)
         positions: dict[bytes, int] = {}
         is_submitted = False
+        first_seq = self._seq + 1
         while len(positions) < len(ids):
             missing = [content for content in ids if content not in positions]
             seen = self._signal.count
@@ -98,19 +99,34 @@ class LedgerBus(LedgerReads):
                 if not is_submitted or error.code is not Code.OVERLOADED:
                     raise
             except Refused as refusal:
-                if refusal.code not in _PERHAPS_COMMITTED:
-                    raise
-                known = await self._positions(missing, ids, signer.issuer)
-                if not known and refusal.code is not Code.BATCH_OUTDATED:
-                    raise  # the same event twice in this batch, or a version that does not follow
-                positions |= known
+                positions |= await self._refused(refusal, missing, ids, signer.issuer)
                 self._check_deadline(deadline_s)
                 continue
             until_s = min(self._clock.monotonic() + pauses.next_s(), deadline_s)
-            positions |= await self._committed(missing, ids, signer.issuer, seq, seen, until_s)
+            positions |= await self._committed(missing, ids, signer.issuer, (first_seq, seq), seen, until_s)
             self._check_deadline(deadline_s)
         assert all(position > 0 for position in positions.values()), "positions count from 1"
         return tuple(positions[content] for content in contents)
+
+    async def _refused(
+        self, refusal: Refused, missing: Sequence[bytes], ids: dict[bytes, str], issuer: str
+    ) -> dict[bytes, int]:
+        """Positions of events of a batch that was refused since they may be on the ledger.
+
+        Raises:
+            Refused: they are not: what was refused stays wrong.
+            Unavailable: the ledger here began with a snapshot, and the events before it are not here yet.
+        """
+        if refusal.code not in _PERHAPS_COMMITTED:
+            raise refusal
+        known = await self._positions(missing, ids, issuer)
+        if known or refusal.code is Code.BATCH_OUTDATED:
+            return known
+        if await self.missing_events() is not None:
+            raise Unavailable(
+                Code.UNAVAILABLE, "The events may be on the ledger, whose history is not here yet."
+            ) from refusal
+        raise refusal  # the same event twice in this batch, or a version that does not follow
 
     # -- governance ------------------------------------------------------------------------------------------
 
@@ -177,11 +193,15 @@ class LedgerBus(LedgerReads):
         missing: Sequence[bytes],
         ids: dict[bytes, str],
         issuer: str,
-        seq: int,
+        submitted: tuple[int, int],
         seen: int,
         until_s: float,
     ) -> dict[bytes, int]:
-        """Positions after one of the next blocks; none when it is time to submit again."""
+        """Positions after one of the next blocks; none when it is time to submit again.
+
+        `submitted`: the `seq` of the first batch with these events, and of the last.
+        """
+        first_seq, seq = submitted
         while True:
             now_s = self._clock.monotonic()
             if now_s >= until_s:
@@ -189,7 +209,7 @@ class LedgerBus(LedgerReads):
             await self.wait_for_block(seen, until_s - now_s)
             self._check_open()
             seen = self._signal.count
-            known = await self._positions(missing, ids, issuer)
+            known = await self._positions(missing, ids, issuer, first_seq)
             if known or self._committed_seq >= seq:
                 return known
 
@@ -200,12 +220,12 @@ class LedgerBus(LedgerReads):
             )
 
     async def _positions(
-        self, contents: Sequence[bytes], ids: dict[bytes, str], issuer: str
+        self, contents: Sequence[bytes], ids: dict[bytes, str], issuer: str, first_seq: int = 0
     ) -> dict[bytes, int]:
-        """Positions of those of the events that are on the ledger."""
+        """Positions of those of the events that are on the ledger, and in no batch before `first_seq`."""
         event_ids = [ids[content] for content in contents]
         self._check_open()
-        answer = await self._read(lambda reader: reader.positions(issuer, event_ids))
+        answer = await self._read(lambda reader: reader.positions(issuer, event_ids, first_seq))
         self._committed_seq = answer.seq
         self._seq = max(self._seq, answer.seq)
         positions: dict[bytes, int] = {}

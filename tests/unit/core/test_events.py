@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from hansa.core.canonical import hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.events import (
+    CONTENT,
+    CONTENT_PARTS,
     EntityVersion,
     LifecycleEvent,
     Metadata,
@@ -186,3 +188,63 @@ def test_the_id_of_an_event_belongs_to_its_version_alone() -> None:
         event_id(event.issuer, EVENT.entity, "2026-01-02T03:04:05.679Z"),
     }
     assert len(others) == 5
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=20) | st.sampled_from(
+    ['"', "\\", "{}", '},"time":"', "é", "x" * 128, "x" * 129, "\x7f"]
+)
+METADATA = st.builds(
+    Metadata,
+    lifecycleStatus=st.none() | TEXTS,
+    validFor=st.none() | st.builds(ValidityPeriod, st.none() | TEXTS, st.none() | TEXTS),
+    categories=st.lists(TEXTS, max_size=3).map(tuple),
+    region=st.lists(TEXTS, max_size=40).map(tuple),
+)
+
+
+@given(
+    METADATA,
+    st.sampled_from([1, 2, 10**15 - 1, 10**15, 2**53 - 1, 2**53]),
+    st.none() | st.just("0" * 32),
+    st.none() | st.tuples(st.integers(0, 400), st.binary(max_size=3)),
+)
+def test_what_is_read_quickly_is_read_as_the_form_reads_it(
+    metadata: Metadata, version: int, nonce: str | None, change: tuple[int, bytes] | None
+) -> None:
+    fields = {
+        "metadata": msgspec.to_builtins(metadata),
+        "entity": {"key": KEY, "type": "X1", "version": version},
+    }
+    content = json.dumps(
+        msgspec.to_builtins(EVENT)
+        | fields
+        | ({"nonce": nonce} if nonce else {})
+        | ({"previous": LINK} if version > 1 else {}),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+    ).encode()
+    content = content.replace(b'"issuer":"did:key:zA",', b"")
+    if change is not None:
+        at, drawn = change
+        content = content[:at] + drawn + content[at + len(drawn) :]
+    try:
+        expected, end = CONTENT.parse(content, 0)
+    except Refused:
+        with pytest.raises(Refused):
+            CONTENT_PARTS.parse(content, 0)
+        return
+    parts, quick_end = CONTENT_PARTS.parse(content, 0)
+    assert quick_end == end
+    read = {name: value for name, value in parts._asdict().items() if value is not None}
+    entity = {"key": read.pop("key"), "type": read.pop("entity_type"), "version": read.pop("version")}
+    described = msgspec.to_builtins(read.pop("metadata"))
+    actual = {**read, "entity": entity} | ({"metadata": described} if described else {})
+    assert list_free(actual) == list_free(expected)
+
+
+def list_free(value: Any) -> Any:
+    """The value as msgspec shows it: tuples as lists."""
+    if isinstance(value, dict):
+        return {name: list_free(one) for name, one in value.items()}
+    return list(value) if isinstance(value, tuple) else value

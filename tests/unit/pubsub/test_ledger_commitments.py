@@ -56,7 +56,7 @@ class Buckets:
     def __init__(self) -> None:
         self.records: dict[int, bytes] = {}
         self.hashes: dict[int, bytes] = {}
-        self.tree = ClaimsTree({}, self.read)
+        self.tree = ClaimsTree({}, lambda buckets: [(bucket, self.read(bucket)) for bucket in buckets])
 
     def read(self, bucket: int) -> bytes:
         return self.records.get(bucket, b"")

@@ -9,10 +9,11 @@ import apsw
 import pytest
 
 from hansa.core.errors import Code, Fatal
-from hansa.pubsub.bus import Misbehavior
+from hansa.pubsub.bus import EventFilter, Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.reading import LedgerReader
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger.storage.compact import register_functions
@@ -47,10 +48,7 @@ EDITS = (
     "UPDATE claim_bucket SET records = zeroblob(length(records))",
     "DELETE FROM claim_bucket WHERE bucket = (SELECT max(bucket) FROM claim_bucket)",
     "UPDATE claim_group SET hash = zeroblob(32) WHERE number = (SELECT max(number) FROM claim_group)",
-    "UPDATE claim SET key = zeroblob(32) WHERE number = 3",
-    "UPDATE claim SET issuer = (SELECT number FROM name WHERE text LIKE '%Event') WHERE number = 3",
-    "INSERT INTO claim (key, issuer) VALUES (zeroblob(32), 1)",
-    "DELETE FROM claim WHERE number = 3",
+    "UPDATE claim_bucket SET records = substr(records, 2) WHERE bucket = (SELECT max(bucket) FROM claim_bucket)",
     "UPDATE name SET text = text || 'x' WHERE number = 1",
     "DELETE FROM name WHERE text LIKE '%Event'",
     "UPDATE block SET time_ms = time_ms + 1 WHERE height = (SELECT max(height) FROM block)",
@@ -62,8 +60,10 @@ EDITS = (
     "UPDATE batch SET events = events + 1",
     "DELETE FROM batch WHERE first_position = (SELECT max(first_position) FROM batch)",
     "UPDATE event SET time_ms = 0 WHERE position = 300",
-    "UPDATE event SET id = zeroblob(16) WHERE position = 300",
-    "UPDATE event SET claim = 1 WHERE position = 300",
+    "UPDATE event SET entity = 1 WHERE position = 300",
+    "UPDATE event SET entity = position - 1 WHERE position = 300",
+    "INSERT INTO used_id VALUES (zeroblob(16), 1, 9999)",
+    "INSERT INTO used_id VALUES (zeroblob(16), 1, 300)",
     "UPDATE event SET type = issuer WHERE position = 300",
     "DELETE FROM event WHERE position = 300",
     "DELETE FROM event WHERE position > 295",
@@ -145,13 +145,15 @@ def test_a_bucket_that_changes_while_the_ledger_runs_is_recognized_when_it_is_us
     state_file: Path, tmp_path: Path
 ) -> None:
     state = SqliteState(edited(state_file, tmp_path))
-    issuer, key = state.connection.execute(
-        "SELECT name.text, lower(hex(key)) FROM claim JOIN name ON name.number = claim.issuer LIMIT 1"
-    ).fetchall()[0]
-    assert state.claim(str(issuer), str(key)) is not None
+    events = LedgerReader(state.connection).events(0, EventFilter()).events
+    (issuer, key), (other_issuer, other_key) = (
+        (one.event.issuer, one.event.entity.key) for one in events[:2]
+    )
+    assert state.claim(issuer, key) is not None
     state.connection.execute("UPDATE claim_bucket SET records = zeroblob(length(records))")
+    assert state.claim(issuer, key) is not None, "what was compared once is cached"
     with pytest.raises(Fatal) as fatal:
-        state.claim(str(issuer), str(key))
+        state.claim(other_issuer, other_key)
     assert fatal.value.code is Code.STORE_DAMAGED
 
 

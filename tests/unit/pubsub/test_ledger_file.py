@@ -328,7 +328,9 @@ def test_overwritten_pages_are_no_crash(path: Path, writer: Writer, offset: int)
 def test_a_state_that_contradicts_itself_is_no_crash(writer: Writer, file: LedgerFile, change: str) -> None:
     writer.commit(10)
     connection, did = writer.application.state.connection, writer.origin.did
-    ((entity_key,),) = connection.execute("SELECT lower(hex(key)) FROM claim LIMIT 1").fetchall()
+    ((entity_key,),) = connection.execute(
+        "SELECT lower(hex(substr(records, 1, 32))) FROM claim_bucket LIMIT 1"
+    ).fetchall()
     writer.application.state.connection.execute(change)
     readings: list[Callable[[LedgerReader], object]] = [
         LedgerReader.members,

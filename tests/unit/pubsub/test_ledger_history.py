@@ -77,7 +77,7 @@ def rows(state: SqliteState) -> list[tuple[Any, ...]]:
     """All that is served of the history, but for numbers that are of a file alone."""
     return (
         state.connection.execute(
-            "SELECT event.position, batch, id, name.text, time_ms, content, expanded_jws(jws) FROM event"
+            "SELECT event.position, batch, entity, name.text, time_ms, content, expanded_jws(jws) FROM event"
             " JOIN event_content USING (position) JOIN batch ON batch.first_position = event.batch"
             " JOIN name ON name.number = event.issuer ORDER BY 1"
         ).fetchall()

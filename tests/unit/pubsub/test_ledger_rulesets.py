@@ -20,6 +20,7 @@ from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state import Overlay
 from hansa.pubsub.ledger.state_machine import Block
 from tests.contract.origins import Origin
+from tests.support.old_states import as_schema_4
 
 TIME_MS: Final = 1_767_225_600_000
 SWITCH_HEIGHT: Final = 3
@@ -113,6 +114,7 @@ def test_a_file_of_the_schema_before_is_brought_to_this_one(league: League) -> N
     league.commit(league.origin.batch(league.origin.event("e")))
     head = league.application.state.head
     league.application.state.close()
+    as_schema_4(league.path)
     connection = apsw.Connection(str(league.path))
     connection.execute("DROP TABLE record; DROP TABLE missing; DROP TABLE checkpoint")
     connection.pragma("user_version", 3)

@@ -75,8 +75,9 @@ def test_a_transaction_is_read_as_it_was_written(count: int) -> None:
     raw = ledger.lubeck.batch(*contents)
     transaction = TransactionReader().read(raw, ledger.state)
     assert transaction.kind is EVENTS_4
-    assert [step.content for step in transaction.steps[1:]] == contents
-    assert encode_events(transaction.steps[0].jws, contents) == raw
+    (step,) = transaction.steps
+    assert list(step.contents) == contents
+    assert encode_events(step.jws, contents) == raw
 
 
 # -- chains and claims ------------------------------------------------------------------------------------------
@@ -233,7 +234,7 @@ def test_what_is_remembered_changes_no_result(ledger: Ledger) -> None:
     for transactions in blocks:
         block = ledger.block(*transactions)
         with_memory = finalize_block(ledger.state, block, remembering)
-        without = finalize_block(ledger.state, block, TransactionReader(steps_cached_max=0))
+        without = finalize_block(ledger.state, block, TransactionReader(cached_max_bytes=0))
         assert with_memory.head == without.head
         ledger.commit(*transactions)
 
@@ -252,9 +253,9 @@ def test_a_remembered_verification_counts_only_for_the_same_key(ledger: Ledger) 
 def test_an_overlay_leaves_the_state_below_as_it_is(ledger: Ledger) -> None:
     below = Overlay(ledger.state, 1, TIME_MS)
     upper = below.upper()
-    step, event = TransactionReader().read(ledger.lubeck.batch(ledger.lubeck.event("e")), below).steps
-    upper.begin_batch(step.jws, step.batch, below.issuer(ledger.lubeck.did))
-    upper.append_event(event.content, event.event)
+    (step,) = TransactionReader().read(ledger.lubeck.batch(ledger.lubeck.event("e")), below).steps
+    issuer = below.issuer(ledger.lubeck.did)
+    upper.append_batch(step.jws, step.batch, issuer, step.contents, step.events)
     assert (below.events, below.head) == ((), ledger.state.head)
     below.absorb(upper)
     assert below.events == upper.events

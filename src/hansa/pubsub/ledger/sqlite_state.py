@@ -24,7 +24,7 @@ from hansa.core.file_lock import acquire_file_lock
 from hansa.core.members import MEMBER, Member
 from hansa.core.merkle import Frontier
 from hansa.pubsub.bus import Claim, Misbehavior
-from hansa.pubsub.ledger.commitments.app_hash import Sections, record_sections
+from hansa.pubsub.ledger.commitments.app_hash import RULESET_3, Sections, record_sections
 from hansa.pubsub.ledger.commitments.state_trees import StateTrees
 from hansa.pubsub.ledger.commitments.stored import (
     ISSUER,
@@ -39,9 +39,10 @@ from hansa.pubsub.ledger.rules.rulesets import RULESETS, rules_digest
 from hansa.pubsub.ledger.state import BlockEffects, Head, genesis_effects
 from hansa.pubsub.ledger.storage.compact import register_functions, stored_content, stored_jws
 from hansa.pubsub.ledger.storage.consistency import find_contradiction
+from hansa.pubsub.ledger.storage.log_copier import LogCopier
+from hansa.pubsub.ledger.storage.migration import migrate
 from hansa.pubsub.ledger.storage.schema import (
     APPLICATION_ID,
-    MIGRATIONS,
     RECORD_TABLES,
     SCHEMA,
     SCHEMA_OLDEST,
@@ -53,6 +54,7 @@ from hansa.pubsub.ledger.storage.schema import (
     EventContentRow,
     EventRow,
     HeadRow,
+    UsedIdRow,
     insert_sql,
     select_sql,
 )
@@ -63,13 +65,11 @@ _BUSY_TIMEOUT_MS: Final = 10_000
 """Those who read hold the writer up only while one of them recovers the log that a crash left."""
 
 _LOG_PAGES: Final = 1000
-"""Pages of the write-ahead log, from which on it is copied into the database after a commit."""
-_LOG_PAGES_MAX: Final = 4000
+"""Pages of the write-ahead log that are not in the database yet, from which on they are copied."""
+_LOG_PAGES_MAX: Final = 3000
 """Pages of the log, from which on a commit waits for those who read it."""
 _LOG_BUSY_TIMEOUT_MS: Final = 50
 
-_SELECT_CLAIM_NUMBER: Final = "SELECT number FROM claim WHERE key = ? AND issuer = ?"
-_INSERT_CLAIM: Final = "INSERT INTO claim (key, issuer) VALUES (?, ?) RETURNING number"
 _WRITE_HEAD: Final = f"UPDATE head SET {', '.join(f'{name} = ?' for name in HeadRow._fields)}"  # noqa: S608
 
 
@@ -92,6 +92,8 @@ class SqliteState:
         self._misbehavior: dict[str, Misbehavior] = {}
         self._records: dict[str, Mapping[str, bytes]] = {}
         self._trees: StateTrees | None = None
+        self._awaited_pages = _LOG_PAGES_MAX
+        """Of the log, from which on a commit waits for those who read it."""
         self._issuers: dict[str, int] = {}
         """Numbers of those members that have events."""
         with ExitStack() as resources:
@@ -104,6 +106,8 @@ class SqliteState:
             with self.failures():
                 self.connection = apsw.Connection(self.path)
                 resources.callback(self.connection.close)
+                self._copier = LogCopier(self.path)
+                resources.callback(self._copier.close)
                 self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
                 register_functions(self.connection)
                 self._prepare()
@@ -186,7 +190,7 @@ class SqliteState:
         if number is None:
             return False
         row = self._row(
-            "SELECT 1 FROM event WHERE id = ? AND issuer = ?", (uuid.UUID(event_id).bytes, number)
+            "SELECT 1 FROM used_id WHERE id = ? AND issuer = ?", (uuid.UUID(event_id).bytes, number)
         )
         return row is not None
 
@@ -197,6 +201,10 @@ class SqliteState:
             Fatal: `Code.STORE_DAMAGED`, when the file does not hold what was committed.
         """
         return self.trees.claims.claim(issuer, key)
+
+    def claims(self, issuer: str, keys: Sequence[str]) -> Mapping[str, Claim]:
+        """The issuer's claims on those of the entity keys that it has some on; see `claim`."""
+        return self.trees.claims.claims(issuer, keys)
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -257,17 +265,22 @@ class SqliteState:
     def copy_log(self) -> None:
         """Copy the write-ahead log into the database when it is long, so that it begins anew.
 
-        It does so by itself once nobody reads what is in it. Beside readers whose transactions overlap all
-        the time that never happens: then a commit waits until those who read have ended, while new ones read
-        the database alone. What fails is tried again after the next commit; the log retains everything.
+        It does so by itself once all of it is copied, beside the blocks (`LogCopier`), and nobody reads what
+        is in it. Beside readers whose transactions overlap all the time that never happens: then a commit
+        waits until those who read have ended, while new ones read the database alone. Whoever reads for longer
+        than that, as a snapshot of a large state does, holds up one commit, and another one when the log is
+        longer by a quarter; the log retains everything.
         """
         with contextlib.suppress(apsw.Error):
-            pages, _ = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-            if pages >= _LOG_PAGES_MAX:
+            pages, copied = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+            if pages < _LOG_PAGES_MAX:
+                self._awaited_pages = _LOG_PAGES_MAX
+            if pages >= self._awaited_pages:
+                self._awaited_pages = pages + pages // 4
                 self.connection.set_busy_timeout(_LOG_BUSY_TIMEOUT_MS)
                 self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-            elif pages >= _LOG_PAGES:
-                self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            elif pages - copied >= _LOG_PAGES:
+                self._copier.start_copy()
         self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
 
     def _write_events(self, effects: BlockEffects) -> dict[str, int]:
@@ -300,33 +313,28 @@ class SqliteState:
                 for new in effects.batches
             ],
         )
-        claims: dict[tuple[str, str], int] = {}
-        for claim in effects.claims:
-            statement = _INSERT_CLAIM if claim.first_position >= first else _SELECT_CLAIM_NUMBER
-            claims[claim.issuer, claim.key] = self._number(
-                statement, (bytes.fromhex(claim.key), numbers[claim.issuer])
+        entities = {(claim.issuer, claim.key): claim.first_position for claim in effects.claims}
+        rows: list[tuple[int, int, int, int, int, int]] = []
+        for batch in effects.batches:
+            begin, issuer, did = batch.first_position, numbers[batch.issuer], batch.issuer
+            for new in effects.events[begin - first : begin - first + batch.count]:
+                event = new.event
+                entity = entities[did, event.entity.key]
+                rows.append(
+                    (new.position, begin, issuer, numbers[event.type], entity, event_time_ms(event.time))
+                )
+        self.connection.executemany(insert_sql("event", EventRow), rows)
+        if effects.trees.sections.ruleset == RULESET_3:
+            self.connection.executemany(
+                insert_sql("used_id", UsedIdRow),
+                [
+                    UsedIdRow(uuid.UUID(new.event.id).bytes, numbers[new.event.issuer], new.position)
+                    for new in effects.events
+                ],
             )
         self.connection.executemany(
-            insert_sql("event", EventRow),
-            [
-                EventRow(
-                    position=new.position,
-                    batch=batch.first_position,
-                    id=uuid.UUID(new.event.id).bytes,
-                    issuer=numbers[new.event.issuer],
-                    type=numbers[new.event.type],
-                    claim=claims[new.event.issuer, new.event.entity.key],
-                    time_ms=event_time_ms(new.event.time),
-                )
-                for batch in effects.batches
-                for new in effects.events[
-                    batch.first_position - first : batch.first_position - first + batch.count
-                ]
-            ],
-        )
-        self.connection.executemany(
             insert_sql("event_content", EventContentRow),
-            [EventContentRow(new.position, stored_content(new.content)) for new in effects.events],
+            [(new.position, stored_content(new.content)) for new in effects.events],
         )
         return {new.event.issuer: numbers[new.event.issuer] for new in effects.events}
 
@@ -358,10 +366,10 @@ class SqliteState:
         self.connection.pragma("wal_autocheckpoint", 0)  # `copy_log` does it
         self.connection.pragma("temp_store", "memory")
         if 0 < version < SCHEMA_VERSION:
-            with self.connection:
-                for step in range(version, SCHEMA_VERSION):
-                    self.connection.execute(MIGRATIONS[step])
-                self.connection.pragma("user_version", SCHEMA_VERSION)
+            try:
+                migrate(self.connection, version)
+            except (apsw.ConstraintError, msgspec.DecodeError) as error:
+                raise self._damaged(str(error)) from error
         if version == 0:
             with self.connection:
                 self.connection.execute(SCHEMA)

@@ -26,8 +26,9 @@ from hansa.pubsub.ledger.rules.rulesets import RULESETS, Ruleset
 from hansa.pubsub.ledger.rules.signatures import Signatures
 from hansa.pubsub.ledger.state import StateView
 
-STEPS_CACHED_MAX: Final = 20_000
-"""Some 20 MB of events; several times what may wait for a block."""
+CACHED_MAX_BYTES: Final = 8_000_000
+"""Of transactions as they are submitted; decoded they take three times as much. Several times what may wait
+for a block."""
 
 
 class LedgerTransaction(msgspec.Struct, frozen=True):
@@ -35,6 +36,7 @@ class LedgerTransaction(msgspec.Struct, frozen=True):
 
     kind: Kind[Any, Any]
     steps: tuple[Any, ...]
+    size_bytes: int
 
 
 class TransactionReader:
@@ -42,20 +44,20 @@ class TransactionReader:
 
     Args:
         rulesets: By their names.
-        steps_cached_max: How many steps of transactions are cached; 0: none.
+        cached_max_bytes: Of transactions that are cached; 0: none.
     """
 
     def __init__(
-        self, rulesets: Mapping[str, Ruleset] = RULESETS, steps_cached_max: int = STEPS_CACHED_MAX
+        self, rulesets: Mapping[str, Ruleset] = RULESETS, cached_max_bytes: int = CACHED_MAX_BYTES
     ) -> None:
         self._rulesets = rulesets
         self._judged_by: tuple[str, LedgerParams] | None = None
         """Rule set and limits under which the cached transactions were read."""
         self._cache: Cache[bytes, LedgerTransaction] = Cache(
             "ledger_transactions",
-            max(1, steps_cached_max),
-            steps_cached_max,
-            lambda transaction: len(transaction.steps),
+            max(1, cached_max_bytes),
+            cached_max_bytes,
+            lambda transaction: transaction.size_bytes,
         )
         self.context = CheckContext(Signatures())
 
@@ -82,7 +84,7 @@ class TransactionReader:
         except Refused as error:
             raise FORM.broken(f"The transaction is not in its one form: {error.message}") from error
         kind.check_form(fields, state.params)
-        transaction = LedgerTransaction(kind, tuple(kind.decode(fields)))
+        transaction = LedgerTransaction(kind, tuple(kind.decode(fields)), len(raw))
         assert transaction.steps, "a transaction has a step"
         self._cache.put(digest, transaction)
         return transaction

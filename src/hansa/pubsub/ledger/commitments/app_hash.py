@@ -19,6 +19,7 @@ proof about a tree of one size is one about a tree of another.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -146,6 +147,12 @@ def event_leaf(height: int, time_ms: int, index: int, batch_digest: bytes) -> by
         batch_digest: SHA-256 of the batch's JWS, which commits to the event's content.
     """
     return height.to_bytes(8) + time_ms.to_bytes(8) + index.to_bytes(4) + batch_digest
+
+
+def event_leaf_hashes(height: int, time_ms: int, count: int, batch_digest: bytes) -> list[bytes]:
+    """The leaf hashes of all events of a batch; see `event_leaf`."""
+    block, sha256 = b"\x00" + height.to_bytes(8) + time_ms.to_bytes(8), hashlib.sha256
+    return [sha256(block + index.to_bytes(4) + batch_digest).digest() for index in range(count)]
 
 
 def described_layout(ruleset: str) -> Mapping[str, object]:

@@ -19,11 +19,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
 import msgspec
 
+from hansa.core.cache import Cache
 from hansa.core.canonical import digest_of_hashlink, hashlink_of_digest
 from hansa.core.errors import Code, Fatal
 from hansa.core.identifiers import is_entity_key
@@ -37,6 +40,12 @@ PATH_LENGTH: Final = 16
 GROUP_SIZE: Final = 256
 """Buckets in a group. The hashes over groups are stored, so that a path needs few rows."""
 GROUP_LEVEL: Final = 8
+BUCKETS_CACHED_MAX_BYTES: Final = 16_000_000
+_ENTRY_BYTES: Final = 100
+"""Of a cached bucket beside its records, about."""
+
+ReadBuckets = Callable[[Sequence[int]], Iterable[tuple[int, bytes]]]
+"""Reads buckets by their numbers: number and records of each."""
 _KEY_SIZE_BYTES: Final = 64
 """Of key and issuer, by which records are ordered."""
 EMPTY_BUCKET: Final = leaf_hash(b"")
@@ -65,13 +74,17 @@ class ClaimsTree:
 
     Args:
         hashes: Of the buckets that are not empty.
-        read: The records of a bucket.
+        read: The records of some buckets, in any order; empty ones may be left out.
     """
 
-    def __init__(self, hashes: Mapping[int, bytes], read: Callable[[int], bytes]) -> None:
+    def __init__(self, hashes: Mapping[int, bytes], read: ReadBuckets) -> None:
         self._levels = MerkleLevels.filled(EMPTY_BUCKET, BUCKETS)
         self._levels.apply(self._levels.updated(hashes))
         self._read = read
+        self._cache: Cache[int, bytes] = Cache(
+            "ledger_buckets", BUCKETS_CACHED_MAX_BYTES, size_of=lambda records: len(records) + _ENTRY_BYTES
+        )
+        """Records that were read and compared: a batch is judged several times until it is committed."""
 
     @property
     def root(self) -> bytes:
@@ -84,20 +97,18 @@ class ClaimsTree:
         Raises:
             Fatal: `Code.STORE_DAMAGED`, when what is read is not what was committed.
         """
-        buckets: dict[int, bytes] = {}
-        for claim in claims:
-            record = encode_claim(claim)
-            bucket = bucket_of(claim.key)
-            records = buckets.get(bucket)
-            if records is None:
-                records = self._records(bucket)
-            buckets[bucket] = _with_record(records, record)
+        changed = [(bucket_of(claim.key), encode_claim(claim)) for claim in claims]
+        buckets = self._records({bucket for bucket, _ in changed})
+        for bucket, record in changed:
+            buckets[bucket] = _with_record(buckets[bucket], record)
         leaves = {bucket: leaf_hash(records) for bucket, records in buckets.items()}
         return ClaimsUpdate(buckets, self._levels.updated(leaves))
 
     def apply(self, update: ClaimsUpdate) -> None:
         """Make an update of this tree a part of it."""
         self._levels.apply(update.levels)
+        for bucket, records in update.buckets.items():
+            self._cache.put(bucket, records)
 
     def claim(self, issuer: str, key: str) -> Claim | None:
         """An issuer's claim on an entity key.
@@ -105,19 +116,45 @@ class ClaimsTree:
         Raises:
             Fatal: `Code.STORE_DAMAGED`, when what is read is not what was committed.
         """
-        record = record_of(self._records(bucket_of(key)), key, issuer)
-        return None if record is None else decode_claim(record, issuer)
+        return self.claims(issuer, (key,)).get(key)
+
+    def claims(self, issuer: str, keys: Sequence[str]) -> Mapping[str, Claim]:
+        """An issuer's claims on those of the entity keys that it has some on.
+
+        Raises:
+            Fatal: `Code.STORE_DAMAGED`, when what is read is not what was committed.
+        """
+        buckets = self._records({bucket_of(key) for key in keys})
+        claims: dict[str, Claim] = {}
+        for key in keys:
+            record = record_of(buckets[bucket_of(key)], key, issuer)
+            if record is not None:
+                claims[key] = decode_claim(record, issuer)
+        return claims
 
     def check_bucket(self, bucket: int) -> bool:
         """Whether the records of a bucket are those that were committed."""
-        return leaf_hash(self._read(bucket)) == self._levels.leaves[bucket]
+        records = dict(self._read((bucket,))).get(bucket, b"")
+        return leaf_hash(records) == self._levels.leaves[bucket]
 
-    def _records(self, bucket: int) -> bytes:
-        records = self._read(bucket)
-        if leaf_hash(records) != self._levels.leaves[bucket]:
-            raise Fatal(
-                Code.STORE_DAMAGED, f"The ledger's claims in bucket {bucket} are not those committed."
-            )
+    def _records(self, buckets: AbstractSet[int]) -> dict[int, bytes]:
+        """The records of some buckets."""
+        known = {bucket: self._cache.get(bucket) for bucket in buckets}
+        records = {bucket: cached for bucket, cached in known.items() if cached is not None}
+        if len(records) == len(buckets):
+            return records
+        leaves = self._levels.leaves
+        expected = {bucket: leaves[bucket] for bucket in buckets if bucket not in records}
+        stored = [bucket for bucket, leaf in expected.items() if leaf != EMPTY_BUCKET]
+        read = dict(self._read(stored)) if stored else {}
+        for bucket, leaf in expected.items():
+            stored_records = read.get(bucket, b"")
+            if leaf_hash(stored_records) != leaf:
+                raise Fatal(
+                    Code.STORE_DAMAGED, f"The ledger's claims in bucket {bucket} are not those committed."
+                )
+            records[bucket] = stored_records
+            self._cache.put(bucket, stored_records)
         return records
 
     def groups(self) -> Sequence[bytes]:
@@ -130,6 +167,7 @@ def bucket_of(key: str) -> int:
     return int(key[:4], 16)
 
 
+@lru_cache(1024)
 def issuer_digest(did: str) -> bytes:
     """An issuer, as records name it."""
     return hashlib.sha256(did.encode("ascii")).digest()
@@ -166,6 +204,11 @@ def decode_claim(record: bytes, issuer: str) -> Claim:
     )
 
 
+def first_position_of(record: bytes) -> int:
+    """Position of the entity's first event, by which the state's file names the entity."""
+    return int.from_bytes(record[64:72])
+
+
 def records_on(records: bytes, key: str) -> tuple[bytes, ...]:
     """The records of a bucket that are on a key."""
     prefix = bytes.fromhex(key)
@@ -179,9 +222,8 @@ def records_on(records: bytes, key: str) -> tuple[bytes, ...]:
 
 def record_of(records: bytes, key: str, issuer: str) -> bytes | None:
     """The record of a bucket that is an issuer's on a key."""
-    prefix = bytes.fromhex(key) + issuer_digest(issuer)
-    at = _place_of(records, prefix)
-    return records[at : at + CLAIM_SIZE_BYTES] if records.startswith(prefix, at) else None
+    at = _find(records, bytes.fromhex(key) + issuer_digest(issuer))
+    return None if at < 0 else records[at : at + CLAIM_SIZE_BYTES]
 
 
 def bucket_path(bucket: int, neighbours: Sequence[bytes], groups: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -246,7 +288,21 @@ def _place_of(records: bytes, prefix: bytes) -> int:
     return low * CLAIM_SIZE_BYTES
 
 
+def _find(records: bytes, prefix: bytes) -> int:
+    """Where the record is that begins with key and issuer; -1 when there is none."""
+    at = records.find(prefix)
+    if at % CLAIM_SIZE_BYTES and at >= 0:  # the same bytes within other records
+        at = _place_of(records, prefix)
+        return at if records.startswith(prefix, at) else -1
+    return at
+
+
 def _with_record(records: bytes, record: bytes) -> bytes:
-    at = _place_of(records, record[:_KEY_SIZE_BYTES])
-    is_known = records.startswith(record[:_KEY_SIZE_BYTES], at)
-    return records[:at] + record + records[at + CLAIM_SIZE_BYTES * is_known :]
+    if not records:
+        return record
+    prefix = record[:_KEY_SIZE_BYTES]
+    at = _find(records, prefix)
+    if at >= 0:
+        return records[:at] + record + records[at + CLAIM_SIZE_BYTES :]
+    at = _place_of(records, prefix)
+    return records[:at] + record + records[at:]

@@ -5,12 +5,13 @@ Pairing the nodes of a level, and taking an odd last one up as it is, gives the 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Self
 
 import msgspec
 
-from hansa.core.merkle import EMPTY_ROOT, node_hash
+from hansa.core.merkle import EMPTY_ROOT, NODE_PREFIX, node_hash
 
 
 class LevelsUpdate(msgspec.Struct, frozen=True):
@@ -65,13 +66,16 @@ class MerkleLevels:
         assert min(leaves) >= 0 and max(leaves) < len(self._levels[0]), "no such leaf"  # noqa: PT018
         changed: dict[int, bytes] = dict(leaves)
         nodes: list[Mapping[int, bytes]] = [changed]
+        sha256 = hashlib.sha256
         for level in self._levels[:-1]:
             above: dict[int, bytes] = {}
+            get, size = changed.get, len(level)
             for index in {index >> 1 for index in changed}:
-                left, right = 2 * index, 2 * index + 1
-                first = changed.get(left) or level[left]
-                if right < len(level):
-                    first = node_hash(first, changed.get(right) or level[right])
+                left = index + index
+                right = left + 1
+                first = get(left) or level[left]
+                if right < size:
+                    first = sha256(NODE_PREFIX + first + (get(right) or level[right])).digest()
                 above[index] = first
             changed = above
             nodes.append(changed)

@@ -70,7 +70,7 @@ class StateTrees:
     @classmethod
     def empty(cls, ruleset: str, parameters: bytes) -> StateTrees:
         """Those of a ledger without members."""
-        return cls(ruleset, parameters, TileEdge(), ClaimsTree({}, lambda _: b""), {})
+        return cls(ruleset, parameters, TileEdge(), ClaimsTree({}, lambda _: ()), {})
 
     def updated(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -27,17 +27,15 @@ from hansa.pubsub.ledger.storage.schema import (
     BatchRow,
     BlockRow,
     EventContentRow,
+    EventRow,
     MissingRow,
+    UsedIdRow,
     insert_sql,
 )
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 EVENTS_PER_SLICE: Final = 256
 _TILE_SIZE_BYTES: Final = TILE_WIDTH * HASH_SIZE_BYTES
-_INSERT_EVENT: Final = (
-    "INSERT INTO event (position, batch, id, issuer, type, claim, time_ms) VALUES (?, ?, ?, ?, ?,"
-    " (SELECT number FROM claim WHERE key = ? AND issuer = ?), ?)"
-)
 
 
 class _Checked(msgspec.Struct, frozen=True):
@@ -78,7 +76,9 @@ class HistoryFiller:
         if missing is None:
             return
         checked: list[_Checked] = []
-        yield from self._check(missing, decode_segment(raw), checked)
+        batches = decode_segment(raw)
+        yield
+        yield from self._check(missing, batches, checked)
         if not checked:
             raise _malformed("nothing of it can be checked")
         at = 0
@@ -180,9 +180,12 @@ class HistoryFiller:
                         for one in checked
                     ],
                 )
+                used_ids: list[UsedIdRow] = []
                 connection.executemany(
-                    _INSERT_EVENT, [row for one in checked for row in self._event_rows(one)]
+                    insert_sql("event", EventRow),
+                    [row for one in checked for row in self._event_rows(one, used_ids)],
                 )
+                connection.executemany(insert_sql("used_id", UsedIdRow), used_ids)
                 connection.executemany(
                     insert_sql("event_content", EventContentRow),
                     [
@@ -204,19 +207,18 @@ class HistoryFiller:
                 raise
         self._state.copy_log()
 
-    def _event_rows(self, one: _Checked) -> Iterator[tuple[Any, ...]]:
-        issuer = self._number(one.issuer)
-        for position, content in enumerate(one.batch.contents, one.batch.first_position):
-            event = committed_event(content, one.issuer)
-            yield (
-                *(position, one.batch.first_position, bytes.fromhex(event.id.replace("-", "")), issuer),
-                *(
-                    self._number(event.type),
-                    bytes.fromhex(event.entity.key),
-                    issuer,
-                    event_time_ms(event.time),
-                ),
-            )
+    def _event_rows(self, one: _Checked, used_ids: list[UsedIdRow]) -> Iterator[EventRow]:
+        """The rows of a batch's events; those of ids that do not follow from the time are added to `used_ids`."""
+        issuer, first = self._number(one.issuer), one.batch.first_position
+        events = [committed_event(content, one.issuer) for content in one.batch.contents]
+        later = [event.entity.key for event in events if event.entity.version > 1]
+        claims = self._state.claims(one.issuer, later) if later else {}
+        for position, event in enumerate(events, first):
+            time_ms, key = event_time_ms(event.time), event.entity.key
+            entity = position if event.entity.version == 1 else claims[key].first_position
+            if event.id.replace("-", "")[:12] != f"{time_ms:012x}":
+                used_ids.append(UsedIdRow(bytes.fromhex(event.id.replace("-", "")), issuer, position))
+            yield EventRow(position, first, issuer, self._number(event.type), entity, time_ms)
 
     def _write_tiles(self, first: int, leaves: Sequence[bytes], last: int) -> None:
         """Write the tiles that the leaves are in, but for the last one, which the snapshot had."""

@@ -12,7 +12,6 @@ does at its start, and what an event's proof is for.
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -34,16 +33,22 @@ from hansa.pubsub.bus import (
 )
 from hansa.pubsub.league.state import NOT_OF_LEAGUE, TYPED, LeagueState, RegistryState
 from hansa.pubsub.ledger.commitments.app_hash import SECTIONS, Sections, record_sections
-from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, bucket_of, decode_claim, record_of
+from hansa.pubsub.ledger.commitments.claims import (
+    CLAIM_SIZE_BYTES,
+    bucket_of,
+    decode_claim,
+    issuer_digest,
+    records_on,
+)
 from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
 from hansa.pubsub.ledger.commitments.tiles import TreeMissing
 from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
 from hansa.pubsub.ledger.reading.history import history_segment, missing_events, visible_events
+from hansa.pubsub.ledger.reading.ids import positions_of_ids
 from hansa.pubsub.ledger.reading.pages import EventPages, StateDamaged
 from hansa.pubsub.ledger.reading.proofs import ProofReader
 from hansa.pubsub.ledger.reading.search import EventSearch, check_keys
 from hansa.pubsub.ledger.rules import upgrades
-from hansa.pubsub.ledger.storage.compact import expanded_content
 from hansa.pubsub.ledger.storage.schema import MissingRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 from hansa.pubsub.proofs import (
@@ -65,11 +70,6 @@ _HEAD: Final = "SELECT height, time_ms, events, app_hash, sections FROM head"
 _MISBEHAVIOR: Final = "SELECT body FROM misbehavior ORDER BY evidence_id"
 _VALIDATORS: Final = "SELECT body FROM validator ORDER BY address"
 _MEMBERS: Final = "SELECT body FROM member ORDER BY did"
-_CLAIM_ISSUERS: Final = "SELECT name.text FROM claim JOIN name ON name.number = claim.issuer WHERE key = ?"
-_POSITION: Final = (
-    "SELECT event.position, content FROM event JOIN event_content USING (position)"
-    " WHERE id = ? AND issuer = (SELECT number FROM name WHERE text = ?) ORDER BY event.position LIMIT 1"
-)
 
 
 class LedgerHead(msgspec.Struct, frozen=True):
@@ -139,6 +139,8 @@ class LedgerReader:
         """The registry, and what `app_hash` commits to of it."""
         self._params: tuple[bytes, LedgerParams] = (b"", LedgerParams())
         """The parameters, and their bytes."""
+        self._issuers: dict[bytes, str] = {}
+        """DIDs of issuers by their digests."""
         self._league: tuple[tuple[bytes, ...], LeagueState] | None = None
         """What the members have decided, and what `app_hash` commits to of it."""
 
@@ -279,10 +281,12 @@ class LedgerReader:
             Refused: `Code.INVALID`.
         """
         with self._snapshot():
-            rows: list[tuple[Any, ...]] = self._connection.execute(
-                "SELECT min(position) FROM event WHERE id = ?", (_id_bytes(event_id),)
-            ).fetchall()
-        return None if rows[0][0] is None else int(rows[0][0])
+            positions = [
+                places[event_id][0]
+                for did in self._issuer_dids()
+                if event_id in (places := positions_of_ids(self._connection, did, (event_id,), self._check))
+            ]
+        return min(positions, default=None)
 
     def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
         """The claims on some entity keys.
@@ -295,22 +299,29 @@ class LedgerReader:
         with self._snapshot():
             for key in dict.fromkeys(keys):
                 self._check()
-                issuers: list[tuple[Any, ...]] = self._connection.execute(
-                    _CLAIM_ISSUERS, (bytes.fromhex(key),)
-                ).fetchall()
-                claims += sorted(
-                    (self._claim(issuer, key) for (issuer,) in issuers), key=lambda one: one.first_position
-                )
+                records = records_on(self._tables.bucket(bucket_of(key)), key)
+                claims += sorted(map(self._claim, records), key=lambda one: one.first_position)
         return tuple(claims)
 
-    def _claim(self, issuer: str, key: str) -> Claim:
-        record = record_of(self._tables.bucket(bucket_of(key)), key, issuer)
-        if record is None or len(record) != CLAIM_SIZE_BYTES:
-            raise StateDamaged(f"a claim on {key} is missing")
+    def _claim(self, record: bytes) -> Claim:
+        digest = record[32:64]
+        if digest not in self._issuers:
+            self._issuers = {issuer_digest(did): did for did in self._issuer_dids()}
+        issuer = self._issuers.get(digest)
+        if issuer is None or len(record) != CLAIM_SIZE_BYTES:
+            raise StateDamaged("a claim is that of nobody, or not whole")
         return decode_claim(record, issuer)
 
-    def positions(self, issuer: str, ids: Sequence[str]) -> IssuerPositions:
+    def _issuer_dids(self) -> list[str]:
+        return [did for (did,) in self._connection.execute("SELECT did FROM issuer ORDER BY did")]
+
+    def positions(self, issuer: str, ids: Sequence[str], first_seq: int = 0) -> IssuerPositions:
         """Where an issuer's events are.
+
+        Args:
+            issuer: DID.
+            ids: Of the events.
+            first_seq: No batch before this one has any of them: nothing is looked up until it is committed.
 
         Raises:
             Refused: `Code.INVALID` or `Code.TOO_LARGE`.
@@ -319,13 +330,13 @@ class LedgerReader:
             raise Refused(Code.TOO_LARGE, f"{len(ids)} event ids at once; {IDS_MAX} are allowed.")
         events: dict[str, tuple[int, str]] = {}
         with self._snapshot():
-            for event_id in ids:
-                self._check()
-                row = self._connection.execute(_POSITION, (_id_bytes(event_id), issuer)).fetchone()
-                if row is not None:
-                    events[event_id] = row[0], content_digest(expanded_content(row[1]))
             row = self._connection.execute("SELECT body FROM issuer WHERE did = ?", (issuer,)).fetchone()
-        return IssuerPositions(events, 0 if row is None else _stored(ISSUER, row[0]).seq)
+            seq = 0 if row is None else _stored(ISSUER, row[0]).seq
+            if seq >= first_seq:
+                places = positions_of_ids(self._connection, issuer, ids, self._check)
+                for event_id, (position, content) in places.items():
+                    events[event_id] = position, content_digest(content)
+        return IssuerPositions(events, seq)
 
     def events(
         self, after: int, filter: EventFilter, limit: int = EVENTS_MAX, *, with_proofs: bool = False
@@ -386,14 +397,6 @@ def _sections(head: _HeadRow) -> Sections:
         return Sections.decoded(head.sections)
     except (msgspec.DecodeError, TypeError) as error:
         raise StateDamaged("the head is not readable") from error
-
-
-def _id_bytes(event_id: str) -> bytes:
-    """An event id as it is stored. Raises `Refused` with `Code.INVALID`."""
-    try:
-        return uuid.UUID(event_id).bytes
-    except ValueError as error:
-        raise Refused(Code.INVALID, "An event id is a UUID.") from error
 
 
 def _stored(form: StructForm[StructT], body: bytes) -> StructT:

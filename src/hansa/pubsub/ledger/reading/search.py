@@ -2,8 +2,9 @@
 
 Every search is bounded by what it visits, and says how far it came (`Matches.scanned_to`):
 
-    by entity key   the index of claims leads to each entity's events in order. They are read in runs, which
-                    are merged, `VISITED_MAX` events in all
+    by entity key   the claims have the position of each entity's first event, and an index leads from that to
+                    the later ones in order. They are read in runs, which are merged, `VISITED_MAX` events in
+                    all
     by metadata     and by the entity's type: of the matches by all else, the events themselves are read,
                     `CONTENTS_VISITED_MAX` of them; the ledger has no index of what it does not judge
     by all else     a window of `SCANNED_POSITIONS_MAX` positions of the table `event`, whose rows are small:
@@ -27,13 +28,15 @@ from hansa.core.errors import Code, Refused
 from hansa.core.events import Metadata
 from hansa.core.identifiers import is_entity_key
 from hansa.pubsub.bus import EventFilter
+from hansa.pubsub.ledger.commitments.claims import bucket_of, first_position_of, records_on
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading.times import time_ms_of
 from hansa.pubsub.ledger.storage.compact import expanded_content
+from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 SCANNED_POSITIONS_MAX: Final = 100_000
 VISITED_MAX: Final = 10_000
-"""Rows of the index of claims, about; twice as many at most."""
+"""Rows of that index, about; twice as many at most."""
 RUN_MIN: Final = 64
 """Of a run that is read on."""
 KEYS_MAX: Final = 1000
@@ -123,9 +126,10 @@ class EventSearch:
         )
 
         self._run_sql = (
-            f"SELECT position, {self._condition.sql} FROM event INDEXED BY event_claim"  # noqa: S608
-            " WHERE claim = ? AND position BETWEEN ? AND ? ORDER BY position LIMIT ?"
+            f"SELECT position, {self._condition.sql} FROM event INDEXED BY event_entity"  # noqa: S608
+            " WHERE entity = ? AND entity <> position AND position BETWEEN ? AND ? ORDER BY position LIMIT ?"
         )
+        self._first_sql = f"SELECT position, {self._condition.sql} FROM event WHERE position = ?"  # noqa: S608
 
     def after(self, position: int, last: int, limit: int) -> Matches:
         """The first `limit` matches after a position.
@@ -200,42 +204,47 @@ class EventSearch:
         Up to the least end of a run that goes on, the matches are complete. The entity with that end is the
         one that is read on, so that one with many events holds up none of the others.
         """
-        claims = self._claims()
-        if not claims:
+        entities = self._entities()
+        if not entities:
             return Matches([], end)
-        run_max = max(1, VISITED_MAX // (2 * len(claims)))
+        run_max = max(1, VISITED_MAX // (2 * len(entities)))
         if not self._condition.bindings:
             run_max = min(run_max, limit)
         positions: list[int] = []
         ends: list[tuple[int, int, int]] = []
-        """Of the runs that go on: last position, claim, and size; a heap."""
+        """Of the runs that go on: last position, entity, and size; a heap."""
         visited = 0
 
-        def read_run(claim: int, start: int, size: int) -> None:
+        def read_run(entity: int, start: int, size: int) -> None:
             nonlocal visited
             self._check()
-            bindings = (*self._condition.bindings, claim, start, end, size)
-            run = self._rows(self._run_sql, bindings)
+            bindings = self._condition.bindings
+            run = self._rows(self._first_sql, (*bindings, entity)) if start <= entity <= end else []
+            run += self._rows(self._run_sql, (*bindings, entity, start, end, size - len(run)))
             visited += len(run)
             positions.extend(position for position, is_match in run if is_match)
             if len(run) == size:
-                heapq.heappush(ends, (run[-1][0], claim, size))
+                heapq.heappush(ends, (run[-1][0], entity, size))
 
-        for claim in claims:
-            read_run(claim, first, run_max)
+        for entity in entities:
+            read_run(entity, first, run_max)
         while ends and visited < VISITED_MAX and _count_until(positions, ends[0][0]) < limit:
-            last, claim, size = heapq.heappop(ends)
-            read_run(claim, last + 1, max(2 * size, RUN_MIN))
+            last, entity, size = heapq.heappop(ends)
+            read_run(entity, last + 1, max(2 * size, RUN_MIN))
         if ends:
             end = ends[0][0]
         positions = sorted(position for position in positions if position <= end)[:limit]
         return Matches(positions, positions[-1] if len(positions) == limit else end)
 
-    def _claims(self) -> list[int]:
-        """Numbers of the claims on the filter's keys."""
-        keys = [bytes.fromhex(key) for key in dict.fromkeys(self._filter.keys) if is_entity_key(key)]
-        rows = self._rows(f"SELECT number FROM claim WHERE key IN ({_placeholders(keys)})", tuple(keys))  # noqa: S608
-        return [number for (number,) in rows]
+    def _entities(self) -> list[int]:
+        """Positions of the first events of those who claim the filter's keys."""
+        keys = [key for key in dict.fromkeys(self._filter.keys) if is_entity_key(key)]
+        buckets = dict(TreeTables(self._connection).some_buckets(sorted({bucket_of(key) for key in keys})))
+        return [
+            first_position_of(record)
+            for key in keys
+            for record in records_on(buckets.get(bucket_of(key), b""), key)
+        ]
 
 
 def _count_until(positions: Sequence[int], end: int) -> int:

@@ -27,17 +27,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from hansa.core.batches import EVENTS_MAX, Batch, contents_root, read_batch
 from hansa.core.closed_json import ListOf, Record, Text, WithBytes
 from hansa.core.errors import Code, Refused
-from hansa.core.events import CONTENT, LifecycleEvent, event_id, event_of_fields, event_time_ms
+from hansa.core.events import (
+    CONTENT_PARTS,
+    EventParts,
+    LifecycleEvent,
+    event_id,
+    event_of_parts,
+    event_time_ms,
+)
 from hansa.core.jws import CompactJws
 from hansa.core.keys import PublicJwk
-from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.app_hash import RULESET_3
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import FORM as TRANSACTION_FORM
@@ -97,30 +103,25 @@ class EventsTransaction(msgspec.Struct, frozen=True):
 
     batch: str
     """Compact JWS."""
-    events: tuple[tuple[bytes, dict[str, Any]], ...]
-    """Contents, each with its fields, in the order in which they take their positions; at least one."""
+    events: tuple[tuple[bytes, EventParts], ...]
+    """Contents, each with what it says, in the order in which they take their positions; at least one."""
 
 
-class BatchStep:
-    """The batch as its issuer signed it."""
+class BatchStep(msgspec.Struct, frozen=True):
+    """A batch with its events, and all of them that follows from the bytes alone."""
 
-    __slots__ = ("batch", "events", "jws", "load", "parts")
-
-    def __init__(
-        self, jws: str, batch: Batch, parts: CompactJws, size_bytes: int, events: tuple[LifecycleEvent, ...]
-    ) -> None:
-        self.jws = jws
-        self.batch = batch
-        self.parts = parts
-        self.events = events
-        self.load = Load(batch.count, size_bytes)
-
-
-class EventStep(msgspec.Struct, frozen=True):
-    """An event of a batch."""
-
-    content: bytes
-    event: LifecycleEvent
+    jws: str
+    batch: Batch
+    parts: CompactJws
+    load: Load
+    contents: tuple[bytes, ...]
+    events: tuple[LifecycleEvent, ...]
+    times_ms: tuple[int, ...]
+    """Of the events, milliseconds since 1970."""
+    first_time_ms: int
+    last_time_ms: int
+    wrong_id_at: int | None
+    """Place of the first event whose id is not the one that belongs to its version."""
 
 
 def _read_batch(compact: str) -> tuple[Batch, CompactJws]:
@@ -186,47 +187,78 @@ def _check_form(transaction: EventsTransaction, params: LedgerParams) -> None:
     check_events([content for content, _ in transaction.events], params)
 
 
-def _decode(transaction: EventsTransaction) -> tuple[BatchStep | EventStep, ...]:
-    batch, parts = _read_batch(transaction.batch)
-    contents = [content for content, _ in transaction.events]
+def _decode(transaction: EventsTransaction) -> tuple[BatchStep]:
+    batch, signed = _read_batch(transaction.batch)
+    contents = tuple(content for content, _ in transaction.events)
     if batch.count != len(contents) or contents_root(contents).hex() != batch.root:
         raise ROOT.broken("The events are not those that the batch's issuer signed.")
     try:
-        events = [
-            EventStep(content, event_of_fields(fields, batch.issuer))
-            for content, fields in transaction.events
-        ]
+        events = tuple(event_of_parts(parts, batch.issuer) for _, parts in transaction.events)
     except Refused as error:
         raise FORM.broken(error.message) from error
-    size_bytes = len(transaction.batch) + sum(map(len, contents))
-    step = BatchStep(transaction.batch, batch, parts, size_bytes, tuple(one.event for one in events))
-    return (step, *events)
+    times_ms = tuple(event_time_ms(event.time) for event in events)
+    wrong_ids = (
+        at for at, event in enumerate(events) if event.id != event_id(event.issuer, event.entity, event.time)
+    )
+    return (
+        BatchStep(
+            jws=transaction.batch,
+            batch=batch,
+            parts=signed,
+            load=Load(batch.count, len(transaction.batch) + sum(map(len, contents))),
+            contents=contents,
+            events=events,
+            times_ms=times_ms,
+            first_time_ms=min(times_ms),
+            last_time_ms=max(times_ms),
+            wrong_id_at=next(wrong_ids, None),
+        ),
+    )
 
 
-def _check(state: StateView, step: BatchStep | EventStep, context: CheckContext) -> None:
-    if isinstance(step, BatchStep):
-        _check_batch(state, step, context)
-    else:
-        _check_event(state, step.event)
-
-
-def _check_batch(state: StateView, step: BatchStep, context: CheckContext) -> None:
+def _check(state: StateView, step: BatchStep, context: CheckContext) -> None:
     jwk = _check_issuer(state, step.batch, step.parts)
     check_quotas(state.issuer(step.batch.issuer), step.load, state.params, state.time_ms)
     _verify(step.jws, step.parts, jwk, context)
     check_policies(state, step.events, step.parts.kid)
+    _check_events(state, step)
 
 
-def _check_event(state: StateView, event: LifecycleEvent) -> None:
-    last = state.claim(event.issuer, event.entity.key)
-    if state.ruleset == RULESET_3:
-        is_used = state.has_event(event.issuer, event.id)
-    else:
-        _check_id(event)
-        is_used = last is not None and (last.version, last.hashlink) == (event.entity.version, event.hashlink)
-    if is_used:
-        raise DUPLICATE.broken(f"Event {event.id} is on the ledger already.")
-    ahead_ms = event_time_ms(event.time) - state.time_ms
+def _check_events(state: StateView, step: BatchStep) -> None:
+    """Check one event after another, each as if those before it were committed."""
+    issuer, is_of_3 = step.batch.issuer, state.ruleset == RULESET_3
+    claims = state.claims(issuer, [event.entity.key for event in step.events])
+    are_times_right = (
+        step.last_time_ms - state.time_ms <= 1000 * state.params.event_ahead_max_s
+        and step.first_time_ms - state.time_ms >= -1000 * state.params.event_behind_max_s
+    )
+    ends: dict[str, tuple[int, str | None]] = {}
+    """Last version and hashlink of the chains that events of this batch continue."""
+    ids: set[str] = set()
+    for at, event in enumerate(step.events):
+        entity = event.entity
+        end = ends.get(entity.key)
+        if end is None:
+            last = claims.get(entity.key)
+            end = (0, None) if last is None else (last.version, last.hashlink)
+        if is_of_3:
+            is_used = event.id in ids or state.has_event(issuer, event.id)
+            ids.add(event.id)
+        else:
+            if at == step.wrong_id_at:
+                raise ID.broken(f"{event.id} is not the id of version {entity.version} at {event.time}.")
+            is_used = end == (entity.version, event.hashlink)
+        if is_used:
+            raise DUPLICATE.broken(f"Event {event.id} is on the ledger already.")
+        if not are_times_right:
+            _check_time(state, event, step.times_ms[at])
+        if entity.version != end[0] + 1 or event.previous != end[1] or event.is_delete:
+            _check_chain(*end, event)
+        ends[entity.key] = entity.version, event.hashlink
+
+
+def _check_time(state: StateView, event: LifecycleEvent, time_ms: int) -> None:
+    ahead_ms = time_ms - state.time_ms
     ahead_max_ms = 1000 * state.params.event_ahead_max_s
     if ahead_ms > ahead_max_ms:
         raise AHEAD_OF_TIME.broken(
@@ -234,35 +266,26 @@ def _check_event(state: StateView, event: LifecycleEvent) -> None:
         )
     if ahead_ms < -1000 * state.params.event_behind_max_s:
         raise BEHIND_TIME.broken(f"The event's time {event.time} is too far before the block's.")
-    _check_chain(last, event)
 
 
-def _check_id(event: LifecycleEvent) -> None:
-    if event.id != event_id(event.issuer, event.entity, event.time):
-        raise ID.broken(f"{event.id} is not the id of version {event.entity.version} at {event.time}.")
-
-
-def _check_chain(last: Claim | None, event: LifecycleEvent) -> None:
+def _check_chain(last_version: int, last_hashlink: str | None, event: LifecycleEvent) -> None:
     """The version follows the last one, and `previous` is that one's hashlink.
 
     The recorded hashlink of a deletion is that of the version it deleted, so a re-creation continues the
     chain.
     """
-    expected, version = (last.version + 1 if last else 1), event.entity.version
+    expected, version = last_version + 1, event.entity.version
     if version != expected:
         raise VERSION.broken(f"Version {version} does not follow; {expected} would.")
-    if event.previous != (last.hashlink if last else None):
+    if event.previous != last_hashlink:
         raise PREVIOUS.broken("`previous` is not the hashlink of the version before.")
     if event.is_delete and event.hashlink != event.previous:
         raise DELETION.broken("A deletion's hashlink is that of the version that is deleted.")
 
 
-def _apply(state: Overlay, step: BatchStep | EventStep) -> None:
-    if isinstance(step, BatchStep):
-        issuer = spend(state.issuer(step.batch.issuer), step.load, state.params, state.time_ms)
-        state.begin_batch(step.jws, step.batch, issuer)
-    else:
-        state.append_event(step.content, step.event)
+def _apply(state: Overlay, step: BatchStep) -> None:
+    issuer = spend(state.issuer(step.batch.issuer), step.load, state.params, state.time_ms)
+    state.append_batch(step.jws, step.batch, issuer, step.contents, step.events)
 
 
 EVENTS: Final = Kind(
@@ -270,7 +293,7 @@ EVENTS: Final = Kind(
     form=Record(
         {
             "batch": Text(BATCH_JWS_PATTERN),
-            "events": ListOf(WithBytes(CONTENT), EVENTS_MAX),
+            "events": ListOf(WithBytes(CONTENT_PARTS), EVENTS_MAX),
         }
     ),
     fields=EventsTransaction,
@@ -296,4 +319,4 @@ _BEGINNING: Final = re.compile(
 
 def encode_events(batch: str, contents: Sequence[bytes]) -> bytes:
     """The bytes of an `events` transaction: a batch's JWS, and its events."""
-    return EVENTS.write(batch=batch, events=tuple((content, {}) for content in contents))
+    return EVENTS.write(batch=batch, events=tuple((content, None) for content in contents))

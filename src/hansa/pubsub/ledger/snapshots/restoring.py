@@ -67,8 +67,8 @@ class Restoration:
         self._next = 0
         self._records: dict[str, bytes] = {}
         """Of the section that is being read."""
-        self._issuers: dict[bytes, int] = {}
-        """Numbers of the issuers by their digests."""
+        self._issuers: set[bytes] = set()
+        """Digests of the issuers."""
         self._time_ms = 0
         self._edge: dict[int, bytes] = {}
         self._above: dict[tuple[int, int], bytes] = {}
@@ -147,7 +147,7 @@ class Restoration:
     def _add_issuers(self) -> None:
         for number, (did, body) in enumerate(sorted(self._records.items()), 1):
             self._connection.execute("INSERT INTO name (number, text) VALUES (?, ?)", (number, did))
-            self._issuers[issuer_digest(did)] = number
+            self._issuers.add(issuer_digest(did))
             self._time_ms = max(self._time_ms, ISSUER.read(body).level_time_ms)
 
     # -- the tree over the events ----------------------------------------------------------------------------
@@ -191,23 +191,16 @@ class Restoration:
         if root != self.manifest.groups[group]:
             raise _contradicts(f"the claims of group {group}")
         self._tables.write_buckets([(number, hashes[number], records) for number, records in buckets.items()])
-        self._connection.executemany(
-            "INSERT INTO claim (key, issuer) VALUES (?, ?)",
-            [
-                (records[at : at + 32], self._issuer(records[at + 32 : at + 64]))
-                for records in buckets.values()
-                for at in range(0, len(records), CLAIM_SIZE_BYTES)
-            ],
-        )
+        claimants = {
+            records[at : at + 32]
+            for records in buckets.values()
+            for at in range(32, len(records), CLAIM_SIZE_BYTES)
+        }
+        if not claimants <= self._issuers:
+            raise _contradicts("a claim of nobody")
         if hashes:
             self._tables.write_groups([(group, root)])
         self._group, self._buckets = group + 1, {}
-
-    def _issuer(self, digest: bytes) -> int:
-        number = self._issuers.get(digest)
-        if number is None:
-            raise _contradicts("a claim of nobody")
-        return number
 
     # -- the end ---------------------------------------------------------------------------------------------
 

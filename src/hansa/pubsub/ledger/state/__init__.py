@@ -5,7 +5,7 @@
                   it one for each transaction, which the block's absorbs when the transaction is valid
     BlockEffects  all changes of a block, for the store
 
-Rules change an overlay through `begin_batch`, `append_event`, `record_misbehavior` and its `put_` methods.
+Rules change an overlay through `append_batch`, `record_misbehavior` and its `put_` methods.
 """
 
 from hansa.pubsub.ledger.state.beginning import genesis_effects

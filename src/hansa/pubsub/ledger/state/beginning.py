@@ -67,6 +67,11 @@ class EmptyState:
         del issuer, key
         return None
 
+    def claims(self, issuer: str, keys: Sequence[str]) -> Mapping[str, Claim]:
+        """None."""
+        del issuer, keys
+        return {}
+
 
 def genesis_effects(
     app_state: AppState,

@@ -12,9 +12,9 @@ from hansa.core.batches import Batch
 from hansa.core.errors import Refused
 from hansa.core.events import LifecycleEvent
 from hansa.core.members import MEMBER, Member
-from hansa.core.merkle import Frontier, leaf_hash
+from hansa.core.merkle import Frontier
 from hansa.pubsub.bus import Claim, Misbehavior
-from hansa.pubsub.ledger.commitments.app_hash import event_leaf, record_sections
+from hansa.pubsub.ledger.commitments.app_hash import RULESET_3, event_leaf_hashes, record_sections
 from hansa.pubsub.ledger.commitments.state_trees import (
     ISSUERS,
     REGISTRY,
@@ -52,7 +52,6 @@ class Overlay:
         self._tree = below.tree
         self._issuers: dict[str, IssuerState] = {}
         self._batches: list[NewBatch] = []
-        self._batch_digest = b""
         self._ids: set[tuple[str, str]] = set()
         self._claims: dict[tuple[str, str], Claim] = {}
         self._members: dict[str, Member] = {}
@@ -156,6 +155,21 @@ class Overlay:
             self._claims_below[issuer, key] = self._below.claim(issuer, key)
         return self._claims_below[issuer, key]
 
+    def claims(self, issuer: str, keys: Sequence[str]) -> Mapping[str, Claim]:
+        """The issuer's claims on those of the entity keys that it has some on."""
+        below = self._claims_below
+        unread = [key for key in keys if (issuer, key) not in below]
+        if unread:
+            read = self._below.claims(issuer, unread)
+            for key in unread:
+                below[issuer, key] = read.get(key)
+        claims: dict[str, Claim] = {}
+        for key in keys:
+            claim = self._claims.get((issuer, key)) or below[issuer, key]
+            if claim is not None:
+                claims[key] = claim
+        return claims
+
     @property
     def load(self) -> Load:
         """What the batches on top count against quotas."""
@@ -168,44 +182,45 @@ class Overlay:
         self._issuers[issuer.did] = issuer
         self._claims |= {(claim.issuer, claim.key): claim for claim in claims}
 
-    def begin_batch(self, jws: str, batch: Batch, issuer: IssuerState) -> None:
-        """Begin a checked batch; its events follow.
+    def append_batch(
+        self,
+        jws: str,
+        batch: Batch,
+        issuer: IssuerState,
+        contents: Sequence[bytes],
+        events: Sequence[LifecycleEvent],
+    ) -> None:
+        """Put a checked batch at the end of the ledger.
 
         Args:
             jws: As it was signed.
             batch: What was signed.
             issuer: What is remembered of its issuer after it.
+            contents: Of its events, in their order.
+            events: What these say.
         """
         assert issuer.did == batch.issuer, "a batch changes what is remembered of its issuer"
         assert batch.seq > self.issuer(batch.issuer).seq, "the batches of an issuer are in order"
-        assert batch.count > 0, "a batch has an event"
-        self._issuers[batch.issuer] = msgspec.structs.replace(issuer, seq=batch.seq)
-        self._batches.append(NewBatch(jws, batch.issuer, batch.seq, self._tree.size + 1, batch.count))
-        self._batch_digest = hashlib.sha256(jws.encode("ascii")).digest()
-
-    def append_event(self, content: bytes, event: LifecycleEvent) -> None:
-        """Put a checked event of the last batch at the end of the ledger."""
-        before = self.claim(event.issuer, event.entity.key)
-        batch = self._batches[-1]
-        index = self._tree.size + 1 - batch.first_position
-        assert 0 <= index < batch.count, "the event is one of the last batch"
-        leaf = leaf_hash(event_leaf(self.height, self._time_ms, index, self._batch_digest))
-        self._tree = self._tree.append(leaf)
-        self._leaves.append(leaf)
-        position = self._tree.size
-        assert before is None or before.last_position < position, "positions grow"
-        assert (event.issuer, event.id) not in self._ids, "an event is on the ledger once"
-        self._claims[event.issuer, event.entity.key] = Claim(
-            key=event.entity.key,
-            issuer=event.issuer,
-            first_position=before.first_position if before else position,
-            last_position=position,
-            version=event.entity.version,
-            hashlink=event.hashlink,
-            is_deleted=event.is_delete,
-        )
-        self._ids.add((event.issuer, event.id))
-        self._events.append(NewEvent(position, content, event))
+        assert 0 < batch.count == len(contents) == len(events), "a batch has an event, and all that it says"
+        did, first = batch.issuer, self._tree.size + 1
+        self._issuers[did] = msgspec.structs.replace(issuer, seq=batch.seq)
+        self._batches.append(NewBatch(jws, did, batch.seq, first, batch.count))
+        digest = hashlib.sha256(jws.encode("ascii")).digest()
+        leaves = event_leaf_hashes(self.height, self._time_ms, batch.count, digest)
+        self._tree = self._tree.extended(leaves)
+        self._leaves += leaves
+        before = self.claims(did, [event.entity.key for event in events])
+        changed = self._claims
+        for position, (content, event) in enumerate(zip(contents, events, strict=True), first):
+            entity = event.entity
+            last = changed.get((did, entity.key)) or before.get(entity.key)
+            changed[did, entity.key] = Claim(
+                *(entity.key, did, last.first_position if last else position, position),
+                *(entity.version, event.hashlink, event.is_delete),
+            )
+            self._events.append(NewEvent(position, content, event))
+        if self._ruleset == RULESET_3:
+            self._ids |= {(did, event.id) for event in events}
 
     def put_member(self, member: Member) -> None:
         """Add a member to the registry, or put it in place of the one with its DID."""

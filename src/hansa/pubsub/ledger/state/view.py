@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -155,3 +155,6 @@ class StateView(Protocol):
 
     def claim(self, issuer: str, key: str) -> Claim | None:
         """The issuer's claim on an entity key."""
+
+    def claims(self, issuer: str, keys: Sequence[str]) -> Mapping[str, Claim]:
+        """The issuer's claims on those of the entity keys that it has some on."""

@@ -24,7 +24,7 @@ from hansa.pubsub.ledger.commitments.app_hash import event_leaf, record_sections
 from hansa.pubsub.ledger.commitments.claims import (
     CLAIM_SIZE_BYTES,
     bucket_of,
-    issuer_digest,
+    first_position_of,
     record_of,
 )
 from hansa.pubsub.ledger.commitments.state_trees import StateTrees
@@ -35,18 +35,17 @@ from hansa.pubsub.ledger.commitments.tiles import (
     TreeMissing,
     hashes_of,
 )
+from hansa.pubsub.ledger.storage.compact import expanded_content
 from hansa.pubsub.ledger.storage.schema import HeadRow, MissingRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 BUCKETS_CHECKED_MAX: Final = 4096
 EVENTS_CHECKED_MAX: Final = 16_384
+USED_IDS_CHECKED_MAX: Final = 1024
 SAMPLES_MAX: Final = 128
 """Events before the newest, evenly spread, whose batches are checked too."""
 
 _BUCKET_NUMBERS: Final = "SELECT bucket FROM claim_bucket ORDER BY bucket"
-_CLAIMED: Final = (
-    "SELECT key, name.text FROM claim JOIN name ON name.number = issuer WHERE key >= ? AND key < ?"
-)
 _BATCHES: Final = (
     "SELECT batch.first_position, batch.events, batch.height, seq, expanded_jws(jws), name.text, block.time_ms,"
     " block.first_position FROM batch JOIN name ON name.number = batch.issuer"
@@ -55,13 +54,19 @@ _BATCHES: Final = (
 )
 _BATCH_OF: Final = "SELECT max(first_position) FROM batch WHERE first_position <= ?"
 _EVENTS: Final = (
-    "SELECT position, event.batch, id, issuer.text, type.text, time_ms, claim.key, claim.issuer = event.issuer,"
+    "SELECT position, event.batch, issuer.text, type.text, time_ms, entity,"
     " expanded_content(content) FROM event JOIN event_content USING (position) JOIN name AS issuer ON issuer.number = event.issuer"
-    " JOIN name AS type ON type.number = event.type JOIN claim ON claim.number = event.claim"
+    " JOIN name AS type ON type.number = event.type"
     " WHERE position >= ? AND position < ? ORDER BY position"
 )
 
 
+_USED_IDS: Final = (
+    "SELECT used_id.id, event.issuer, used_id.position, content FROM used_id"
+    " LEFT JOIN event ON event.position = used_id.position AND event.issuer = used_id.issuer"
+    " LEFT JOIN event_content ON event_content.position = event.position"
+    " ORDER BY used_id.rowid DESC LIMIT ?"
+)
 _WRONG_CHECKPOINT: Final = (
     "SELECT height FROM checkpoint LEFT JOIN block USING (height)"
     " WHERE first_position IS NULL OR events < first_position OR events > ? OR length(path) % 32 LIMIT 1"
@@ -87,13 +92,11 @@ class _BatchRow(NamedTuple):
 class _EventRow(NamedTuple):
     position: int
     batch: int
-    id: bytes
     issuer: str
     type: str
     time_ms: int
     """Of the event."""
-    key: bytes
-    has_claim_of_issuer: bool
+    entity: int
     content: bytes
 
 
@@ -119,6 +122,7 @@ def find_contradiction(
         checker.check_hashes()
         checker.check_counts()
         checker.check_claims(buckets_max)
+        checker.check_used_ids()
         checker.check_tiles()
         checker.check_checkpoints()
         checker.check_newest(events_max)
@@ -169,8 +173,7 @@ class _Checker:
             ((count,),) = self._rows(here, self._missing)
             self._expect(count == 0, f"{table} has events that are missing")
         size_bytes = self._number("SELECT coalesce(sum(length(records)), 0) FROM claim_bucket")
-        claims = self._number("SELECT count(*) FROM claim")
-        self._expect(size_bytes == claims * CLAIM_SIZE_BYTES, "the tables of claims have different numbers")
+        self._expect(size_bytes % CLAIM_SIZE_BYTES == 0, "there are parts of claims")
         blocks = self._number("SELECT coalesce(max(height), 0) FROM block")
         batches = self._number(
             "SELECT coalesce((SELECT height FROM batch ORDER BY first_position DESC LIMIT 1), 0)"
@@ -181,17 +184,20 @@ class _Checker:
         self._expect(blocks == batches <= self._head.height, "the last block is not that of the last batch")
 
     def check_claims(self, buckets_max: int) -> None:
-        """Buckets hold what was committed, and are indexed; a sample, evenly spread."""
+        """Buckets hold what was committed; a sample, evenly spread."""
         buckets = [bucket for (bucket,) in self._rows(_BUCKET_NUMBERS, ())]
         step = max(1, len(buckets) // max(1, buckets_max))
         for bucket in buckets[::step]:
             self._expect(self._trees.claims.check_bucket(bucket), f"bucket {bucket} of claims is another")
-            records = self._tables.bucket(bucket)
-            committed = {records[at : at + 64] for at in range(0, len(records), CLAIM_SIZE_BYTES)}
-            end = (bucket + 1).to_bytes(3)[1:] if bucket + 1 < 1 << 16 else b"\xff" * 33
-            rows = self._rows(_CLAIMED, (bucket.to_bytes(2), end))
-            indexed = {key + issuer_digest(issuer) for key, issuer in rows}
-            self._expect(committed == indexed, f"bucket {bucket} of claims is indexed otherwise")
+
+    def check_used_ids(self) -> None:
+        """Each is that of its event; a sample of the newest."""
+        for event_id, issuer, position, content in self._rows(_USED_IDS, (USED_IDS_CHECKED_MAX,)):
+            is_here = content is not None and self._is_of(event_id, expanded_content(content))
+            self._expect(is_here and issuer is not None, f"an id of event {position} is not its own")
+
+    def _is_of(self, event_id: bytes, content: bytes) -> bool:
+        return f'"id":"{uuid.UUID(bytes=event_id)}"'.encode() in content
 
     def check_tiles(self) -> None:
         """The last full tile of each level is below the hash that stands for it."""
@@ -280,13 +286,12 @@ class _Checker:
 
     def _check_event(self, row: _EventRow, batch: _BatchRow) -> None:
         event = committed_event(row.content, batch.issuer)
-        records = self._tables.bucket(bucket_of(event.entity.key))
+        claim = record_of(self._tables.bucket(bucket_of(event.entity.key)), event.entity.key, batch.issuer)
         is_indexed = (
-            row.id == uuid.UUID(event.id).bytes
-            and (row.batch, row.issuer, row.type) == (batch.first_position, batch.issuer, event.type)
+            (row.batch, row.issuer, row.type) == (batch.first_position, batch.issuer, event.type)
             and row.time_ms == event_time_ms(event.time)
-            and (row.key.hex(), row.has_claim_of_issuer) == (event.entity.key, 1)
-            and record_of(records, event.entity.key, batch.issuer) is not None
+            and claim is not None
+            and row.entity == first_position_of(claim)
         )
         self._expect(is_indexed, f"the row of event {row.position} is not that of its content")
 

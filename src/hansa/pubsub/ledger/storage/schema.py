@@ -10,8 +10,8 @@ record       the records of all other sections (`hansa.pubsub.ledger.commitments
 batch        what issuers signed
 event        what is filtered on, a small row per event, so that scanning a window of positions is cheap
 event_content  the events themselves
-claim        numbers of (entity key, issuer)
-claim_bucket the claims themselves, in buckets (`hansa.pubsub.ledger.commitments.claims`)
+used_id      ids of events that do not follow from the event's time: all under `hansa-ledger/3`
+claim_bucket the claims, in buckets (`hansa.pubsub.ledger.commitments.claims`)
 claim_group  the tree over the claims: hashes over each 256 buckets
 checkpoint   of each block that has events: what shows, with its `app_hash`, the events of that height
 tile         the tree over the events (`hansa.pubsub.ledger.commitments.tiles`)
@@ -31,9 +31,11 @@ from typing import Final, NamedTuple
 APPLICATION_ID: Final = 0x48414E4C
 """`HANL` in the file's header: this is a ledger's state and nothing else."""
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 """3: one signature a batch, and an `app_hash` over all of the state. A ledger of an earlier version cannot go
-on: its history has other verdicts under these rules. 4: records of further sections."""
+on: its history has other verdicts under these rules. 4: records of further sections. 5: an entity is named by
+the position of its first event, which its claim has, so that neither entities nor ids need an index of their own
+(docs/decisions/0043)."""
 
 SCHEMA_OLDEST: Final = 3
 """A file from this version on is brought to the present one."""
@@ -56,7 +58,6 @@ CREATE TABLE missing (
 """
 
 _EVENT_ID: Final = "CREATE INDEX event_id ON event (id, issuer);"
-"""Not a unique one: whether an id was used is for the rules alone to decide."""
 
 _CHECKPOINT: Final = """
 CREATE TABLE checkpoint (
@@ -87,8 +88,46 @@ INSERT INTO batch
 DROP TABLE batch_before;
 """  # noqa: S608
 
-MIGRATIONS: Final = {3: f"{_RECORD}{_MISSING}{_CHECKPOINT}DROP INDEX event_id;{_EVENT_ID}{_BLOBS_OF_BATCHES}"}
-"""What brings a file of a version to the next one."""
+_EVENT: Final = """
+CREATE TABLE event (
+    position INTEGER PRIMARY KEY,
+    batch INTEGER NOT NULL REFERENCES batch,
+    issuer INTEGER NOT NULL REFERENCES name,
+    type INTEGER NOT NULL REFERENCES name,
+    entity INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL
+) STRICT;
+"""
+_EVENT_INDEXES: Final = """
+CREATE INDEX event_entity ON event (entity) WHERE entity <> position;
+CREATE INDEX event_time ON event (issuer, time_ms);
+"""
+_USED_ID: Final = """
+CREATE TABLE used_id (id BLOB NOT NULL, issuer INTEGER NOT NULL REFERENCES name, position INTEGER NOT NULL) STRICT;
+CREATE INDEX used_id_key ON used_id (id, issuer);
+"""
+"""Not a unique index: whether an id was used is for the rules alone to decide."""
+
+_ENTITIES: Final = f"""
+{_USED_ID}
+INSERT INTO used_id SELECT id, issuer, position FROM event
+    WHERE is_judged_by_3() OR hex(substr(id, 1, 6)) <> printf('%012X', time_ms);
+ALTER TABLE event RENAME TO event_before;
+{_EVENT}
+INSERT INTO event
+    SELECT position, batch, event_before.issuer, type, first_position(claim.key, name.text), time_ms
+    FROM event_before JOIN claim ON claim.number = event_before.claim JOIN name ON name.number = claim.issuer
+    ORDER BY position;
+DROP TABLE event_before;
+DROP TABLE claim;
+{_EVENT_INDEXES}
+"""  # noqa: S608
+
+MIGRATIONS: Final = {
+    3: f"{_RECORD}{_MISSING}{_CHECKPOINT}DROP INDEX event_id;{_EVENT_ID}{_BLOBS_OF_BATCHES}",
+    4: _ENTITIES,
+}
+"""What brings a file of a version to the next one, with the functions of `hansa.pubsub.ledger.storage.migration`."""
 
 SCHEMA: Final = f"""{_RECORD}{_MISSING}{_CHECKPOINT}
 CREATE TABLE head (
@@ -114,30 +153,14 @@ CREATE TABLE tile (
     PRIMARY KEY (level, number)
 ) STRICT;
 {_BATCH}
-CREATE TABLE event (
-    position INTEGER PRIMARY KEY,
-    batch INTEGER NOT NULL REFERENCES batch,
-    id BLOB NOT NULL,
-    issuer INTEGER NOT NULL REFERENCES name,
-    type INTEGER NOT NULL REFERENCES name,
-    claim INTEGER NOT NULL REFERENCES claim,
-    time_ms INTEGER NOT NULL
-) STRICT;
-{_EVENT_ID}
-CREATE INDEX event_claim ON event (claim);
+{_EVENT}{_EVENT_INDEXES}{_USED_ID}
 CREATE TABLE event_content (position INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
-CREATE TABLE claim (
-    number INTEGER PRIMARY KEY,
-    key BLOB NOT NULL,
-    issuer INTEGER NOT NULL REFERENCES name
-) STRICT;
-CREATE UNIQUE INDEX claim_key ON claim (key, issuer);
 CREATE TABLE claim_bucket (bucket INTEGER PRIMARY KEY, hash BLOB NOT NULL, records BLOB NOT NULL) STRICT;
 CREATE TABLE claim_group (number INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
 """
 
 TABLES: Final = (
-    *("event_content", "event", "batch", "claim", "claim_bucket", "claim_group", "tile", "block", "name"),
+    *("event_content", "event", "used_id", "batch", "claim_bucket", "claim_group", "tile", "block", "name"),
     "checkpoint",
     *("issuer", "validator", "misbehavior", "member", "record", "head", "missing"),
 )
@@ -172,15 +195,23 @@ class EventRow(NamedTuple):
     position: int
     batch: int
     """First position of its batch."""
-    id: bytes
     issuer: int
     """Number of its name."""
     type: int
     """Number of its name."""
-    claim: int
-    """Number of the claim."""
+    entity: int
+    """Position of the entity's first event."""
     time_ms: int
     """The event's own time, milliseconds since 1970."""
+
+
+class UsedIdRow(NamedTuple):
+    """A row of `used_id`."""
+
+    id: bytes
+    issuer: int
+    """Number of its name."""
+    position: int
 
 
 class EventContentRow(NamedTuple):
@@ -249,6 +280,7 @@ RowType = type[
     | CheckpointRow
     | BatchRow
     | EventRow
+    | UsedIdRow
     | EventContentRow
     | TileRow
     | BucketRow

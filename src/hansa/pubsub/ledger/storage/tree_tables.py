@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from hansa.core.merkle import root as merkle_root
 from hansa.pubsub.ledger.commitments.app_hash import Sections, record_sections
@@ -26,6 +27,10 @@ _WRITE_TILE: Final = (
     " ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes"
 )
 _READ_BUCKET: Final = "SELECT records FROM claim_bucket WHERE bucket = ?"
+_READ_SOME: Final = "SELECT bucket, records FROM claim_bucket"
+_READ_LISTED: Final = (
+    "SELECT bucket, records FROM json_each(?) AS listed JOIN claim_bucket ON bucket = listed.value"
+)
 _READ_BUCKETS: Final = (
     "SELECT bucket, records FROM claim_bucket WHERE bucket >= ? AND bucket < ? ORDER BY bucket"
 )
@@ -58,7 +63,7 @@ class TreeTables:
         Raises:
             TreeMissing: tiles or records that have to be there are not.
         """
-        claims = ClaimsTree(dict(self._rows("SELECT bucket, hash FROM claim_bucket")), self.bucket)
+        claims = ClaimsTree(dict(self._rows("SELECT bucket, hash FROM claim_bucket")), self.some_buckets)
         records = {name: dict(self.records(name)) for name in record_sections(sections.ruleset)}
         return StateTrees(sections.ruleset, sections.content("parameters"), self._edge(size), claims, records)
 
@@ -99,6 +104,12 @@ class TreeTables:
         row = self._connection.execute(_READ_BUCKET, (bucket,)).fetchone()
         records: bytes = b"" if row is None else row[0]
         return records
+
+    def some_buckets(self, numbers: Sequence[int]) -> list[tuple[int, bytes]]:
+        """Number and records of those of some buckets that are not empty."""
+        if len(numbers) == 1:
+            return self._rows(f"{_READ_SOME} WHERE bucket = ?", (numbers[0],))
+        return self._rows(_READ_LISTED, (msgspec.json.encode(numbers).decode(),))
 
     def buckets(self, first: int, end: int) -> list[tuple[int, bytes]]:
         """Number and records of the buckets from `first` to before `end`, in order, empty ones left out."""
