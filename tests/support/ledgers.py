@@ -54,6 +54,11 @@ class Ledger:
         self.application.commit()
         return [None if refusal is None else refusal.code for refusal in effects.refusals]
 
+    def vote(self, *transactions: bytes) -> None:
+        """Judge a block as a proposal, and commit it: as a member does that is up to date."""
+        assert self.application.process_proposal(self.block(*transactions)) is None
+        self.commit(*transactions)
+
 
 def forged(origin: Origin, signer: Origin, *contents: bytes) -> bytes:
     """A batch in a member's name that another one signed."""

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.merkle import Frontier
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES
 from hansa.pubsub.ledger.genesis import LedgerParams
@@ -22,8 +23,15 @@ from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder, StoredSnapshot
 from hansa.pubsub.ledger.snapshots.manifest import FORMAT, MANIFEST, Chunk, StateManifest, read_manifest
 from hansa.pubsub.ledger.snapshots.service import Offer, SnapshotService, Verdict, snapshot_service
 from hansa.pubsub.ledger.snapshots.stream import StreamReader
-from hansa.pubsub.ledger.snapshots.taking import take_snapshot
+from hansa.pubsub.ledger.snapshots.taking import (
+    DISTANCES_MAX,
+    EVENTS_BETWEEN,
+    events_between,
+    is_due,
+    take_snapshot,
+)
 from hansa.pubsub.ledger.sqlite_state import SqliteState
+from hansa.pubsub.ledger.state import Head
 from hansa.pubsub.ledger.state_machine import Block
 from tests.support.ledgers import TIME_MS, Ledger
 
@@ -261,7 +269,7 @@ def test_no_state_but_the_signed_one_is_ever_taken(
     assert verdicts[-1].verdict is Verdict.REJECT_SNAPSHOT
     assert any(verdict.rejected_senders == ("liar",) for verdict in verdicts)
     assert newcomer.is_untouched
-    assert newcomer.state.connection.execute("SELECT count(*) FROM claim").fetchall() == [(0,)]
+    assert newcomer.state.connection.execute("SELECT count(*) FROM claim_bucket").fetchall() == [(0,)]
 
 
 @given(st.lists(st.binary(max_size=2_000), max_size=20))
@@ -357,7 +365,7 @@ def test_snapshots_are_taken_beside_the_blocks(tmp_path: Path, monkeypatch: pyte
     service.start()
     hashes = {}
     for _ in range(4):
-        ledger.commit(ledger.lubeck.batch(*ledger.lubeck.events(5)))
+        ledger.vote(ledger.lubeck.batch(*ledger.lubeck.events(5)))
         hashes[ledger.state.head.height] = ledger.state.head.app_hash
     service.close()
     service._taker._thread.join(10)
@@ -374,11 +382,44 @@ def test_a_snapshot_that_cannot_be_written_is_no_harm(
     ledger.application.snapshots = service
     service.start()
     for _ in range(3):
-        ledger.commit()
+        ledger.vote()
     service.close()
     service._taker._thread.join(10)
     assert not service.offered()
     assert ledger.state.head.height == 3
+
+
+def test_whoever_catches_up_takes_no_snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hansa.pubsub.ledger.snapshots.taking.BLOCKS_BETWEEN", 1)
+    ledger = Ledger(tmp_path / "state.db")
+    service = snapshot_service(ledger.state, CHAIN, tmp_path / "snapshots", logger)
+    ledger.application.snapshots = service
+    service.start()
+    for _ in range(5):
+        ledger.commit()
+    ledger.application.process_proposal(ledger.block(b"another block than the decided one"))
+    ledger.commit()
+    ledger.vote()
+    service.close()
+    service._taker._thread.join(10)
+    assert [one.manifest.height for one in service.offered()] == [7]
+
+
+@given(st.integers(1, 10**8))
+def test_snapshots_are_as_far_apart_as_the_ledger_is_large(events: int) -> None:
+    between = events_between(events)
+    assert between == EVENTS_BETWEEN or events / DISTANCES_MAX / 2 < between < events / DISTANCES_MAX * 2
+    assert events_between(events + 1) >= between
+
+
+def test_a_snapshot_is_due_where_the_events_pass_a_multiple() -> None:
+    def head(height: int, events: int) -> Head:
+        return Head(height, 0, Frontier(events), b"")
+
+    assert is_due(head(8, 9_999), head(9, 10_000))
+    assert not is_due(head(8, 10_000), head(9, 19_999))
+    assert is_due(head(999, 5), head(1000, 5))
+    assert not is_due(head(8, 989_999), head(9, 990_000)), "a ledger of a million has them further apart"
 
 
 # -- ABCI --------------------------------------------------------------------------------

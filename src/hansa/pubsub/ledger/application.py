@@ -222,15 +222,19 @@ class LedgerApplication:
     def commit(self) -> None:
         """Persist the finalized block.
 
+        Of blocks that were decided without this member, which it executes to catch up, no snapshots are taken:
+        the others have them, and it would be far behind by the time they were of use.
+
         Raises:
             Fatal: `Code.DISK_FULL` or `Code.STORE_DAMAGED`; nothing of the block is written.
         """
         assert self._pending is not None, "a block is finalized before it is committed"
         block, effects = self._pending
         before = self.state.head
+        is_following = self._pending is self._valid
         self.state.persist(effects)
         assert self.state.head == effects.head, "the block is the ledger's last"
         self._pending = self._valid = None
         self.waiting.settle(self.state, effects, block.transactions)
-        if self.snapshots is not None:
+        if self.snapshots is not None and is_following:
             self.snapshots.note(before, self.state.head)

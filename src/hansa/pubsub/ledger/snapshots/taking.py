@@ -1,7 +1,7 @@
 """Taking snapshots beside the blocks, in a thread, from a read transaction that begins with the block.
 
 Every member takes them at the same heights (each 1,000 blocks, and where the events pass a multiple of
-10,000), and so has the same bytes, which newcomers can get from several members at once. While one is taken
+10,000, or of more in a ledger of more than 160,000), and so has the same bytes, which newcomers can get from several members at once. While one is taken
 the thread works for a few milliseconds and rests for longer, so that it never holds the interpreter up for
 what the engine waits for.
 """
@@ -31,6 +31,8 @@ from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
 BLOCKS_BETWEEN: Final = 1000
 EVENTS_BETWEEN: Final = 10_000
+DISTANCES_MAX: Final = 16
+"""As often as that, at most, the distance fits into the ledger."""
 WORK_S: Final = 0.003
 REST_S: Final = 0.006
 _BUSY_TIMEOUT_MS: Final = 500
@@ -43,10 +45,20 @@ def is_due(before: Head, after: Head) -> bool:
         before: The ledger before the block.
         after: The ledger after it.
     """
-    return (
-        after.height % BLOCKS_BETWEEN == 0
-        or before.position // EVENTS_BETWEEN < after.position // EVENTS_BETWEEN
-    )
+    events = events_between(after.position)
+    return after.height % BLOCKS_BETWEEN == 0 or before.position // events < after.position // events
+
+
+def events_between(events: int) -> int:
+    """After how many events a ledger of so many has its next snapshot.
+
+    What one costs grows with the state. So the distance doubles with the ledger, and a busy league spends no larger share of
+    its time on snapshots the longer it lives.
+    """
+    between = EVENTS_BETWEEN
+    while between * DISTANCES_MAX < events:
+        between *= 2
+    return between
 
 
 def take_snapshot(
