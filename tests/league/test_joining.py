@@ -27,7 +27,7 @@ async def report_of(*members: RunningMember) -> LeagueReport:
 
     http = OutboundClient(is_any, allow_private_networks=True)
     try:
-        return await inquire(http, [member.url for member in members])
+        return await inquire(http, [member.url for member in members], CLOCK)
     finally:
         await http.close()
 

@@ -220,8 +220,8 @@ class ContentParts:
     """The form `CONTENT`, whose values are the parts of an event.
 
     Most contents are of a shape that one regular expression reads, many times faster than the form: plain
-    ASCII, a version of 15 digits at most, metadata of 512 bytes at most without braces in texts. What that accepts, the form accepts
-    with the same values; all else the form reads itself.
+    ASCII, a version of 15 digits at most, metadata of 512 bytes at most without braces in texts. What that
+    accepts, the form accepts with the same values; all else the form reads itself.
     """
 
     def parse(self, raw: bytes, at: int) -> tuple[EventParts, int]:

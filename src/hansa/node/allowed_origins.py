@@ -62,8 +62,8 @@ class ListenerOrigins:
         return origin in self._origins
 
 
-class ImportOrigins:
-    """Origins that the operator lets import jobs fetch from (`import_hosts`)."""
+class NamedOrigins:
+    """Origins of addresses that the operator names, as those of `import_hosts`."""
 
     def __init__(self, hosts: Iterable[str]) -> None:
         self._origins = _origins(hosts)

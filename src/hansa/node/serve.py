@@ -29,7 +29,7 @@ from hansa.core.errors import Code, Fatal
 from hansa.core.files import restrict_new_files
 from hansa.core.keys import SigningKey
 from hansa.node import preflight
-from hansa.node.allowed_origins import MemberOrigins
+from hansa.node.allowed_origins import MemberOrigins, NamedOrigins
 from hansa.node.folder import (
     LOCK,
     MEMBER_KEY,
@@ -47,6 +47,7 @@ from hansa.node.http.server import (
     tune_interpreter,
 )
 from hansa.node.joining.beginning import state_sync_of
+from hansa.node.joining.mark import read_joining
 from hansa.node.logs import configure_logs
 from hansa.node.outbound import OutboundClient
 from hansa.node.settings.loading import Settings, load_settings
@@ -123,8 +124,14 @@ async def _preflight(
     preflight.check_clock_by_ledger(ledger.last_block, clock, limits)
     await preflight.wait_for_port(http_port(settings), "HTTP", settings.listen_host, clock)
     await preflight.wait_for_port(settings.p2p_port, "p2p_port", settings.p2p_host, clock)
+    joining = read_joining(here)
+    named = NamedOrigins(() if joining is None else joining.members)
     origins = MemberOrigins(lambda: members)
-    http = OutboundClient(origins.has_origin, allow_private_networks=settings.allow_private_networks)
+
+    async def is_allowed(origin: str) -> bool:
+        return await origins.has_origin(origin) or await named.has_origin(origin)
+
+    http = OutboundClient(is_allowed, allow_private_networks=settings.allow_private_networks)
     try:
         others = [member for member in members if member.did != settings.did]
         await preflight.check_clock_by_members(http, others, clock, limits)

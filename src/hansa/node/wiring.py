@@ -45,7 +45,7 @@ from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck, TokenAuthenticate
-from hansa.node.allowed_origins import ImportOrigins, ListenerOrigins, MemberOrigins
+from hansa.node.allowed_origins import ListenerOrigins, MemberOrigins, NamedOrigins
 from hansa.node.children import Children
 from hansa.node.folder import (
     GENESIS,
@@ -253,7 +253,7 @@ class Clients:
         origins = (
             MemberOrigins(registry.known),
             ListenerOrigins(store),
-            ImportOrigins(settings.import_hosts),
+            NamedOrigins(settings.import_hosts),
         )
         self.to_members, self.to_listeners, self.to_files = (
             OutboundClient(each.has_origin, allow_private_networks=settings.allow_private_networks)

@@ -166,6 +166,7 @@ def test_some_leaves_show_their_tree_and_no_others_do(size: int, data: st.DataOb
             assert root_of_subset({**without, at + 1: leaves[at]}, size, proof) != root(leaves)
     assert root_of_subset({size: leaf_hash(b"beyond")}, size, proof) is None
 
+
 @given(st.lists(st.binary(max_size=3), max_size=70), st.integers(0, 70))
 def test_leaves_are_appended_together_as_one_after_another(contents: list[bytes], first: int) -> None:
     hashes = [leaf_hash(content) for content in contents]

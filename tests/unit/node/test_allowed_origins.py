@@ -4,7 +4,7 @@ import msgspec
 
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
-from hansa.node.allowed_origins import ImportOrigins, MemberOrigins
+from hansa.node.allowed_origins import MemberOrigins, NamedOrigins
 
 KEY = SigningKey.generate()
 LUBECK = Member("did:web:lubeck", "lubeck", "https://lubeck.example", (KEY.public,), 1)
@@ -27,6 +27,6 @@ async def test_a_member_that_moves_takes_its_permission_along() -> None:
 
 
 async def test_import_jobs_may_fetch_from_the_hosts_of_the_setting() -> None:
-    origins = ImportOrigins(("https://files.example",))
+    origins = NamedOrigins(("https://files.example",))
     assert await origins.has_origin("https://files.example:443")
     assert not await origins.has_origin("https://other.example:443")

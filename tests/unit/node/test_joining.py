@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,15 @@ from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.governance.possession import verify_candidacy, verify_possession
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.node.folder import CARD, GENESIS, chain_id_of, init_member, league_genesis, read_card
+from hansa.node.joining.beginning import state_sync_of
 from hansa.node.joining.history import HistoryFetcher
 from hansa.node.joining.inquiry import inquire
 from hansa.node.joining.joining import join_league, league_of
-from hansa.node.joining.mark import read_joining
+from hansa.node.joining.mark import TRUST_PERIOD_S, read_joining
 from hansa.node.settings.loading import load_settings
 from hansa.pubsub.ledger.history.segment import compressed
 from hansa.pubsub.light.chain.rpc_form import write_commit
-from tests.support.light_chain import Signer, light_block
+from tests.support.light_chain import START_NS, Signer, light_block
 
 CLOCK = ManualClock()
 NAMES = ("lubeck", "bergen", "riga")
@@ -39,6 +41,7 @@ class FakeLeague:
         ]
         self.genesis = league_genesis(self.cards, chain_id_of(self.cards), CLOCK.now())
         self.answers: dict[str, Any] = {}
+        self.has_snapshots = False
         signers = [Signer("a")]
         self.blocks = {
             name: msgspec.structs.replace(
@@ -53,7 +56,13 @@ class FakeLeague:
     def bootstrap(self, name: str) -> dict[str, Any]:
         card = self.cards[NAMES.index(name)]
         digest = hashlib.sha256(self.genesis).hexdigest()
-        return {"chain_id": chain_id_of(self.cards), "genesis": digest, "engine": card.p2p_address}
+        snapshots = [8] if self.has_snapshots else []
+        return {
+            "chain_id": chain_id_of(self.cards),
+            "genesis": digest,
+            "engine": card.p2p_address,
+            "snapshots": snapshots,
+        }
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         name = request.url.removeprefix("https://").partition(".")[0]
@@ -88,7 +97,7 @@ def league(tmp_path: Path) -> FakeLeague:
 async def test_a_newcomer_makes_its_folder_from_what_the_members_agree_on(
     league: FakeLeague, tmp_path: Path
 ) -> None:
-    report = await inquire(league, ["https://lubeck.example/"])
+    report = await inquire(league, ["https://lubeck.example/"], CLOCK)
     assert report.genesis == league.genesis
     assert len(report.confirmed_by) == 3
     folder = tmp_path / "visby"
@@ -108,8 +117,29 @@ async def test_a_newcomer_makes_its_folder_from_what_the_members_agree_on(
         verify_candidacy(newcomer.candidacy.read_text().strip(), "0" * 64)
 
 
+async def test_a_league_that_was_idle_beyond_the_trust_period_is_joined_after_its_next_block(
+    league: FakeLeague, tmp_path: Path
+) -> None:
+    made_at = datetime.fromtimestamp(START_NS // 10**9, UTC)
+    clock = ManualClock(made_at + timedelta(seconds=TRUST_PERIOD_S + 3600))
+    with pytest.raises(Unavailable, match="no block since"):
+        await inquire(league, ["https://lubeck.example"], clock)
+    for name, block in league.blocks.items():
+        header = msgspec.structs.replace(block.header, time_ns=int(clock.now().timestamp()) * 10**9)
+        league.blocks[name] = msgspec.structs.replace(block, header=header)
+    report = await inquire(league, ["https://lubeck.example"], clock)
+    folder = tmp_path / "visby"
+    join_league(folder, report, "visby", "https://visby.example", clock, p2p_port=26_102)
+    league.has_snapshots = True
+    sync = await state_sync_of(folder, league, clock)
+    assert sync is not None
+    assert (sync.height, sync.hash, sync.trust_period_s) == (8, report.trusted_hash, TRUST_PERIOD_S)
+    await clock.advance(TRUST_PERIOD_S + 1)
+    assert await state_sync_of(folder, league, clock) is None, "admitted too late: it executes all blocks"
+
+
 async def test_an_observer_names_no_validator(league: FakeLeague, tmp_path: Path) -> None:
-    report = await inquire(league, ["https://lubeck.example"])
+    report = await inquire(league, ["https://lubeck.example"], CLOCK)
     newcomer = join_league(
         tmp_path / "o", report, "o", "https://o.example", CLOCK, is_observer=True, p2p_port=26_101
     )
@@ -122,27 +152,27 @@ async def test_an_observer_names_no_validator(league: FakeLeague, tmp_path: Path
 async def test_a_member_that_is_silent_or_odd_is_left_out(league: FakeLeague) -> None:
     league.answers = {"bergen": Unavailable(Code.RETRIEVAL_TIMEOUT, "no answer"), "riga": b"[" * 5000}
     with pytest.raises(Refused) as refused:
-        await inquire(league, ["https://lubeck.example"])
+        await inquire(league, ["https://lubeck.example"], CLOCK)
     assert refused.value.code is Code.CONFLICT, "bytes that are another genesis are a contradiction"
     league.answers["riga"] = Unavailable(Code.RETRIEVAL_TIMEOUT, "no answer")
-    assert (await inquire(league, ["https://bergen.example", "https://lubeck.example"])).confirmed_by == (
-        "https://lubeck.example",
-    )
+    assert (
+        await inquire(league, ["https://bergen.example", "https://lubeck.example"], CLOCK)
+    ).confirmed_by == ("https://lubeck.example",)
 
 
 async def test_members_that_contradict_each_other_are_named(league: FakeLeague) -> None:
     header = msgspec.structs.replace(league.blocks["riga"].header, proposer_address=bytes(20))
     league.blocks["riga"] = msgspec.structs.replace(league.blocks["riga"], header=header)
-    report = await inquire(league, ["https://riga.example"])
+    report = await inquire(league, ["https://riga.example"], CLOCK)
     assert report.contradicted_by == ("https://riga.example",)
     assert report.confirmed_by == ("https://lubeck.example", "https://bergen.example")
     league.answers = {"bergen": Unavailable(Code.RETRIEVAL_TIMEOUT, "no answer")}
     with pytest.raises(Refused) as refused:
-        await inquire(league, ["https://riga.example"])
+        await inquire(league, ["https://riga.example"], CLOCK)
     assert refused.value.code is Code.CONFLICT
     league.answers = {"riga /league/v1/genesis": league.genesis.replace(b"lubeck", b"visby!")}
     with pytest.raises(Refused, match="riga"):
-        await inquire(league, ["https://lubeck.example"])
+        await inquire(league, ["https://lubeck.example"], CLOCK)
 
 
 async def test_the_history_is_fetched_from_those_that_have_it(tmp_path: Path) -> None:

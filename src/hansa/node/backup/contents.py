@@ -1,9 +1,10 @@
 """What of a marketplace's folder is in a backup.
 
     always       settings, genesis, the keys of the member, of its tokens and of its engine
-    if present   card, the note of a newcomer, the operator's token, the store, extension schemas, conditions,
-                 contents of jobs, what the validator signed last, keys that are to take the places of the
-                 present ones
+    if present   card, the operator's token, the store, extension schemas, conditions, contents of jobs, what
+                 the validator signed last, keys that are to take the places of the present ones
+    made anew    the note of a newcomer: with what the ledger begins when the rest is restored
+                 (`hansa.node.joining.returning`)
     on request   the ledger: its state and the engine's blocks, which the other members have too
 
 Locks, sockets, logs and caches are not. The store is a copy that SQLite makes; everything else is read as it

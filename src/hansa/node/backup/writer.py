@@ -41,9 +41,11 @@ from hansa.node.backup.archive import (
     sha256_of,
 )
 from hansa.node.backup.contents import DATABASES, LEDGER_PARTS, files_of, is_restorable
-from hansa.node.folder import LOCK, finish_rotation, load_genesis
+from hansa.node.folder import JOINING, LOCK, finish_rotation, load_genesis
 from hansa.node.folder.disk import free_bytes
 from hansa.node.folder.lock import FolderLock
+from hansa.node.joining.mark import encode_joining
+from hansa.node.joining.returning import joining_when_restored
 from hansa.node.membership.registered import has_other_members
 from hansa.node.settings.loading import load_settings
 
@@ -89,6 +91,11 @@ def write_backup(
             stack.enter_context(_stopped(folder, is_requested=has_ledger is True))
         archive = stack.enter_context(_partial(file))
         sources = dict(_sources(folder, file, with_ledger, stack))
+        joining = joining_when_restored(folder, settings.did)
+        if joining is not None:
+            sources[JOINING.as_posix()] = _written(
+                encode_joining(joining), file.with_name(f".{file.name}.{JOINING}.partial"), stack
+            )
         _check_space(file, sources)
         parts = tuple(Part(path, *_hash_of(source, progress)) for path, source in sorted(sources.items()))
         manifest = Manifest(
@@ -206,8 +213,11 @@ def _copy_of(source: Path, copy: Path, stack: contextlib.ExitStack) -> Path:
         raise _changed(source) from error
     except OSError as error:
         raise read_failure(source, error) from error
-    if len(content) > COPIED_MAX_BYTES:
-        return source
+    return source if len(content) > COPIED_MAX_BYTES else _written(content, copy, stack)
+
+
+def _written(content: bytes, copy: Path, stack: contextlib.ExitStack) -> Path:
+    """A file with that content, which is removed at the end."""
     stack.callback(copy.unlink, missing_ok=True)
     try:
         copy.unlink(missing_ok=True)

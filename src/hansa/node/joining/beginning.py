@@ -18,12 +18,10 @@ from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
 from hansa.core.http import HttpClient
 from hansa.node.joining.inquiry import bootstrap_of
-from hansa.node.joining.mark import read_joining
-from hansa.pubsub.engine import EVIDENCE_AGE_MAX, StateSync
+from hansa.node.joining.mark import TRUST_PERIOD_S, read_joining
+from hansa.pubsub.engine import StateSync
 from hansa.pubsub.light.remote import LIGHT_PATH
 
-TRUST_PERIOD_S: Final = int(EVIDENCE_AGE_MAX.total_seconds()) * 2 // 3
-"""Validators that misbehave can be punished for longer than that."""
 SERVERS_MAX: Final = 4
 SERVERS_MIN: Final = 2
 

@@ -35,7 +35,7 @@ async def join_running_league(
     hosts = [urlsplit(normal_endpoint(url)).hostname or "" for url in urls]
     is_private = any(map(_is_private, hosts))
     async with _client(is_private=is_private) as http:
-        report = await inquire(http, urls)
+        report = await inquire(http, urls, clock)
     settings: dict[str, Value] = {}
     if is_private:
         settings["allow_private_networks"] = True

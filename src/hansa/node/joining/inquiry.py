@@ -12,15 +12,19 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from hansa.api.newcomers.bootstrap import BOOTSTRAP_PATH, GENESIS_PATH, Bootstrap
+from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Fatal, HansaError, Refused, Unavailable
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.members import Member, normal_endpoint
 from hansa.node.folder import GENESIS, GenesisDocument, read_genesis
+from hansa.node.joining.mark import TRUST_PERIOD_S
+from hansa.pubsub.light.chain.header import Header
 from hansa.pubsub.light.chain.rpc_form import read_commit
 
 ANSWER_TIMEOUT_S: Final = 10.0
@@ -29,6 +33,8 @@ ANSWER_SIZE_MAX_BYTES: Final = 8_388_608
 MEMBERS_QUERIED_MAX: Final = 16
 BLOCKS_BEHIND: Final = 1
 """How far the trusted height is behind the lowest that a member reports, which may still be on its way."""
+
+_NS_PER_S: Final = 1_000_000_000
 
 T = TypeVar("T")
 
@@ -69,11 +75,11 @@ class LeagueReport(msgspec.Struct, frozen=True):
         return tuple(sorted({one.bootstrap.engine for one in self.reports if one.bootstrap.engine}))
 
 
-async def inquire(http: HttpClient, urls: Sequence[str]) -> LeagueReport:
+async def inquire(http: HttpClient, urls: Sequence[str], clock: Clock) -> LeagueReport:
     """What the members at some addresses, and those that they name, report of their league.
 
     Raises:
-        Unavailable: Nobody answers.
+        Unavailable: Nobody answers; or their last block is older than the trust period.
         Refused: `Code.CONFLICT`, when members contradict each other.
         Fatal: `Code.SETTINGS_INVALID`, `Code.RULES_DIFFER`: the genesis cannot be used by this release.
     """
@@ -92,8 +98,15 @@ async def inquire(http: HttpClient, urls: Sequence[str]) -> LeagueReport:
     confirmed, contradicted, header = await _header_at(
         http, height, document.chain_id, [one.endpoint for one in reports]
     )
+    made_at = datetime.fromtimestamp(header.time_ns // _NS_PER_S, UTC)
+    if clock.now() - made_at > timedelta(seconds=TRUST_PERIOD_S):
+        raise Unavailable(
+            Code.UNAVAILABLE,
+            f"The league has made no block since {rfc3339(made_at)}, and nothing can be verified from one that old. Once its "
+            "engines run again, there is a block at the next heartbeat; repeat the command then.",
+        )
     return LeagueReport(
-        *(genesis, document, tuple(members), tuple(reports), height, header),
+        *(genesis, document, tuple(members), tuple(reports), height, header.hash.hex().upper()),
         *(confirmed, contradicted),
     )
 
@@ -132,16 +145,17 @@ async def _same_genesis(http: HttpClient, endpoints: Sequence[str], named: Seque
 
 async def _header_at(
     http: HttpClient, height: int, chain_id: str, endpoints: Sequence[str]
-) -> tuple[tuple[str, ...], tuple[str, ...], str]:
-    """Who has the header that most have, who has another, and its hash."""
+) -> tuple[tuple[str, ...], tuple[str, ...], Header]:
+    """Who has the header that most have, who has another, and the header."""
     answers = await asyncio.gather(
-        *(_hash_at(http, one, height, chain_id) for one in endpoints), return_exceptions=True
+        *(_signed_at(http, one, height, chain_id) for one in endpoints), return_exceptions=True
     )
-    hashes = {
+    headers = {
         endpoint: answer
         for endpoint, answer in zip(endpoints, answers, strict=True)
-        if isinstance(answer, str)
+        if isinstance(answer, Header)
     }
+    hashes = {endpoint: header.hash for endpoint, header in headers.items()}
     if not hashes:
         raise Unavailable(Code.UNAVAILABLE, f"No member gives the header of block {height}.")
     ((most, count),) = Counter(hashes.values()).most_common(1)
@@ -153,15 +167,15 @@ async def _header_at(
             f"The members have different blocks at height {height}: {', '.join(sorted(hashes))}. Do not join; ask their "
             "operators what happened.",
         )
-    return confirmed, contradicted, most
+    return confirmed, contradicted, headers[confirmed[0]]
 
 
-async def _hash_at(http: HttpClient, endpoint: str, height: int, chain_id: str) -> str:
+async def _signed_at(http: HttpClient, endpoint: str, height: int, chain_id: str) -> Header:
     result = await _light(http, endpoint, f"commit?height={height}")
     header, _, _ = read_commit(msgspec.json.encode(result))
     if (header.height, header.chain_id) != (height, chain_id):
         raise Refused(Code.MALFORMED, "The header is not that of the block.")
-    return header.hash.hex().upper()
+    return header
 
 
 async def bootstrap_of(http: HttpClient, endpoint: str) -> Bootstrap:

@@ -1,18 +1,25 @@
 """The note in a newcomer's folder, `joining.json`: whom it asked, and which block it trusts.
 
 It stays there: until the ledger has begun, it says which blocks and snapshots to fetch from whom; later it
-only records how the folder came to be.
+only records how the folder came to be. A folder that was restored from a backup without ledger has one too
+(`hansa.node.joining.returning`).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import is_missing, read_file, write_file
 from hansa.node.folder import JOINING
+from hansa.pubsub.engine import EVIDENCE_AGE_MAX
+
+TRUST_PERIOD_S: Final = int(EVIDENCE_AGE_MAX.total_seconds()) * 2 // 3
+"""How old a block may be from which headers are verified. Validators that misbehave can be punished for
+longer."""
 
 
 class Joining(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,4 +60,9 @@ def write_joining(folder: Path, joining: Joining) -> None:
     Raises:
         Fatal: `Code.DISK_FULL` or `Code.SETTINGS_INVALID`.
     """
-    write_file(folder / JOINING, msgspec.json.format(msgspec.json.encode(joining), indent=2) + b"\n")
+    write_file(folder / JOINING, encode_joining(joining))
+
+
+def encode_joining(joining: Joining) -> bytes:
+    """The content of the note."""
+    return msgspec.json.format(msgspec.json.encode(joining), indent=2) + b"\n"

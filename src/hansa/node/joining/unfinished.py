@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from hansa.core.files import is_missing
 from hansa.node.folder import LEDGER
 from hansa.pubsub.engine import SIGNING_STATE, UNSIGNED, Exit, read_signing_state
 
@@ -33,10 +34,15 @@ class UnfinishedBeginning:
 
     def clear(self) -> None:
         """Before a start: remove what the engine has, if it cannot start and has signed nothing."""
-        if self._failed < FAILED_STARTS_MAX or read_signing_state(LEDGER) != UNSIGNED:
+        if self._failed < FAILED_STARTS_MAX or _has_signed():
             return
         self._failed = 0
         log.warning("engine_begins_again")
         for path in (LEDGER / SIGNING_STATE).parent.iterdir():
             if path.name != SIGNING_STATE.name:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _has_signed() -> bool:
+    """Whether an engine here has signed something; one that observes without a memory of it has not."""
+    return not is_missing(LEDGER / SIGNING_STATE) and read_signing_state(LEDGER) != UNSIGNED

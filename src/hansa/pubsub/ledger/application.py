@@ -222,8 +222,8 @@ class LedgerApplication:
     def commit(self) -> None:
         """Persist the finalized block.
 
-        Of blocks that were decided without this member, which it executes to catch up, no snapshots are taken:
-        the others have them, and it would be far behind by the time they were of use.
+        Of blocks that were decided without this member, which it executes to catch up, no snapshots are
+        taken: the others have them, and it would be far behind by the time they were of use.
 
         Raises:
             Fatal: `Code.DISK_FULL` or `Code.STORE_DAMAGED`; nothing of the block is written.

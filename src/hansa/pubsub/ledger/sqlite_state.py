@@ -267,9 +267,9 @@ class SqliteState:
 
         It does so by itself once all of it is copied, beside the blocks (`LogCopier`), and nobody reads what
         is in it. Beside readers whose transactions overlap all the time that never happens: then a commit
-        waits until those who read have ended, while new ones read the database alone. Whoever reads for longer
-        than that, as a snapshot of a large state does, holds up one commit, and another one when the log is
-        longer by a quarter; the log retains everything.
+        waits until those who read have ended, while new ones read the database alone. Whoever reads for
+        longer than that, as a snapshot of a large state does, holds up one commit, and another one when the
+        log is longer by a quarter; the log retains everything.
         """
         with contextlib.suppress(apsw.Error):
             pages, copied = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)

@@ -208,7 +208,7 @@ class HistoryFiller:
         self._state.copy_log()
 
     def _event_rows(self, one: _Checked, used_ids: list[UsedIdRow]) -> Iterator[EventRow]:
-        """The rows of a batch's events; those of ids that do not follow from the time are added to `used_ids`."""
+        """The rows of a batch's events; ids that do not follow from the time go to `used_ids`."""
         issuer, first = self._number(one.issuer), one.batch.first_position
         events = [committed_event(content, one.issuer) for content in one.batch.contents]
         later = [event.entity.key for event in events if event.entity.version > 1]

@@ -1,7 +1,8 @@
 """Where the events with some ids are.
 
-An id of version 7 begins with a time, which under `hansa-ledger/4` is the event's own. So an event is found by its
-issuer and its time, among the few that its issuer has at one millisecond; the ids of others are in `used_id`.
+An id of version 7 begins with a time, which under `hansa-ledger/4` is the event's own. So an event is looked
+up by its issuer and its time, among the few that its issuer has at one millisecond; the ids of others are in
+`used_id`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Taking snapshots beside the blocks, in a thread, from a read transaction that begins with the block.
 
 Every member takes them at the same heights (each 1,000 blocks, and where the events pass a multiple of
-10,000, or of more in a ledger of more than 160,000), and so has the same bytes, which newcomers can get from several members at once. While one is taken
-the thread works for a few milliseconds and rests for longer, so that it never holds the interpreter up for
-what the engine waits for.
+10,000, or of more in a ledger of more than 160,000), and so has the same bytes, which newcomers can get from
+several members at once. While one is taken the thread works for a few milliseconds and rests for longer, so
+that it never holds the interpreter up for what the engine waits for.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def is_due(before: Head, after: Head) -> bool:
 def events_between(events: int) -> int:
     """After how many events a ledger of so many has its next snapshot.
 
-    What one costs grows with the state. So the distance doubles with the ledger, and a busy league spends no larger share of
-    its time on snapshots the longer it lives.
+    What one costs grows with the state. So the distance doubles with the ledger, and a busy league spends no
+    larger share of its time on snapshots the longer it lives.
     """
     between = EVENTS_BETWEEN
     while between * DISTANCES_MAX < events:

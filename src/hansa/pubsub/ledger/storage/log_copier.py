@@ -1,7 +1,7 @@
 """Copies the write-ahead log into the database beside the blocks: in a thread, on a connection of its own.
 
-Writers and readers go on meanwhile; a block's commit waits for no copy. When all of the log is copied and nobody
-reads what is in it, SQLite begins it anew with the next commit.
+Writers and readers go on meanwhile; a block's commit waits for no copy. When all of the log is copied and
+nobody reads what is in it, SQLite begins it anew with the next commit.
 """
 
 from __future__ import annotations

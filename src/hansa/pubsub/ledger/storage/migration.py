@@ -1,7 +1,7 @@
 """Brings the file of an earlier schema to the present one, within one transaction.
 
-What SQL cannot say is a function of it: by which rules a ledger is judged, and where an entity's first event is,
-as its claim has it.
+What SQL cannot say is a function of it: by which rules a ledger is judged, and where an entity's first event
+is, as its claim has it.
 """
 
 from __future__ import annotations

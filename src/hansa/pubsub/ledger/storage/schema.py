@@ -34,8 +34,8 @@ APPLICATION_ID: Final = 0x48414E4C
 SCHEMA_VERSION: Final = 5
 """3: one signature a batch, and an `app_hash` over all of the state. A ledger of an earlier version cannot go
 on: its history has other verdicts under these rules. 4: records of further sections. 5: an entity is named by
-the position of its first event, which its claim has, so that neither entities nor ids need an index of their own
-(docs/decisions/0043)."""
+the position of its first event, which its claim has, so that neither entities nor ids need an index of their
+own (docs/decisions/0043)."""
 
 SCHEMA_OLDEST: Final = 3
 """A file from this version on is brought to the present one."""
@@ -127,7 +127,8 @@ MIGRATIONS: Final = {
     3: f"{_RECORD}{_MISSING}{_CHECKPOINT}DROP INDEX event_id;{_EVENT_ID}{_BLOBS_OF_BATCHES}",
     4: _ENTITIES,
 }
-"""What brings a file of a version to the next one, with the functions of `hansa.pubsub.ledger.storage.migration`."""
+"""What brings a file of a version to the next one, with the functions of
+`hansa.pubsub.ledger.storage.migration`."""
 
 SCHEMA: Final = f"""{_RECORD}{_MISSING}{_CHECKPOINT}
 CREATE TABLE head (
