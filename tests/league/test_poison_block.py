@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from hansa.node.folder import LEDGER
 from hansa.node.validator.repair import WRITE_AHEAD_LOG, repair_engine
+from hansa.pubsub.engine import SigningState, read_signing_state, write_signing_state
 from tests.league.harness import CLOCK, OFFERINGS, RunningMember, league, wait_until
 
-pytestmark = [pytest.mark.league, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.league, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 CATEGORIES = "/tmf-api/productCatalogManagement/v4/category"
 DEATHS = 3
@@ -26,10 +28,10 @@ def serving_with(mode: str) -> tuple[str, ...]:
     return sys.executable, "-m", "tests.league.serve_with_ledger", mode
 
 
-@pytest.fixture
-async def poisoned(tmp_path: Path) -> AsyncIterator[RunningMember]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def poisoned(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMember]:
     """A member whose application ends at the block that is being decided, again and again."""
-    async with league(tmp_path / "league", 1, is_started=False) as made:
+    async with league(tmp_path_factory.mktemp("poison") / "league", 1, is_started=False) as made:
         member = made[0]
         await member.start(command=serving_with("brittle"))
         await member.wait_until_ready()
@@ -63,6 +65,9 @@ async def test_a_member_survives_a_block_that_ends_its_ledger_application(poison
 async def test_the_release_that_refuses_the_block_goes_on_after_a_repair(poisoned: RunningMember) -> None:
     await poisoned.stop()
     assert (poisoned.folder / WRITE_AHEAD_LOG).exists()
+    # As after some rounds in vain: nobody may vote again in a round that the log knew of.
+    signed = read_signing_state(poisoned.folder / LEDGER)
+    write_signing_state(poisoned.folder / LEDGER, SigningState(signed.height, signed.round + 2, 3))
     (move,) = repair_engine(poisoned.folder, CLOCK)
     assert (poisoned.folder / move.to).exists()
     await poisoned.start(command=serving_with("mended"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from hansa.node.folder import LEDGER, OBSERVING, init_member
 from hansa.node.validator.decisions import observe, sign
 from hansa.node.validator.observing import Observing, Reason, Sighting, read_observing, write_observing
 from hansa.node.validator.repair import ASIDE, repair_engine
-from hansa.pubsub.engine import SIGNING_STATE, SigningState, read_signing_state
+from hansa.node.validator.round_log import crc32c, log_after
+from hansa.pubsub.engine import SIGNING_STATE, SigningState, read_signing_state, write_signing_state
 from tests.support.ledgers import Ledger
 
 CLOCK = ManualClock()
@@ -30,6 +32,10 @@ def folder(member_of_two: Path) -> Path:
         (made / "ledger" / name).parent.mkdir(parents=True, exist_ok=True)
         (made / "ledger" / name).write_text(name)
     return made
+
+
+def time_ns() -> int:
+    return int(CLOCK.now().timestamp()) * 10**9
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -57,6 +63,8 @@ def test_what_is_in_the_way_is_moved_and_nothing_else(
     moves = repair_engine(folder, CLOCK, **options)
     after = {name: content for name, content in contents(folder).items() if not name.endswith("-shm")}
     after.pop("lock")
+    if after.get("ledger/data/cs.wal/wal") == log_after(SigningState(41, 0, 3), time_ns()):
+        after.pop("ledger/data/cs.wal/wal")
     gone = {f"ledger/{name}" for name in moved}
     assert {name: content for name, content in after.items() if "/aside/" not in name} == {
         name: content for name, content in before.items() if name not in gone
@@ -64,7 +72,7 @@ def test_what_is_in_the_way_is_moved_and_nothing_else(
     assert sorted(content for name, content in after.items() if "/aside/" in name) == sorted(
         before[name] for name in gone
     )
-    assert all((folder / move.to).exists() and not (folder / move.path).exists() for move in moves)
+    assert all((folder / move.to).exists() for move in moves)
     assert read_signing_state(folder / LEDGER) == SigningState(41, 0, 3)
 
 
@@ -75,11 +83,28 @@ def test_an_engine_that_lost_its_memory_is_repaired_and_gets_none(folder: Path) 
 
 
 def test_a_second_repair_overwrites_nothing(folder: Path) -> None:
-    repair_engine(folder, CLOCK)
-    assert repair_engine(folder, CLOCK) == ()
-    (folder / "ledger/data/cs.wal").mkdir()
-    repair_engine(folder, CLOCK)
+    for _ in range(2):
+        assert len(repair_engine(folder, CLOCK)) == 1
     assert len(list((folder / ASIDE).iterdir())) == 2
+
+
+def test_an_engine_without_its_log_goes_on_after_the_round_that_it_voted_in(folder: Path) -> None:
+    log = folder / "ledger/data/cs.wal/wal"
+    for signed in (SigningState(41, 0, 3), SigningState(41, 7, 2)):
+        write_signing_state(folder / LEDGER, signed)
+        repair_engine(folder, CLOCK)
+        assert log.read_bytes() == log_after(signed, time_ns())
+        assert log.stat().st_mode & 0o077 == 0
+    write_signing_state(folder / LEDGER, SigningState(41, 0, 1))
+    repair_engine(folder, CLOCK)
+    assert not log.exists(), "it has proposed, and not voted: it begins with round 0"
+
+
+def test_records_have_the_checksum_that_the_engine_computes() -> None:
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(bytes(32)) == 0x8A9136AA
+    end, over = log_after(SigningState(1, 2, 3), 0)[8:], log_after(SigningState(1, 2, 3), 0)
+    assert int.from_bytes(over[:4], "big") == crc32c(end[: int.from_bytes(over[4:8], "big")])
 
 
 def test_whoever_founded_a_league_alone_has_others_when_the_ledger_says_so(tmp_path: Path) -> None:
@@ -136,6 +161,7 @@ def test_the_command_prints_what_it_moved(folder: Path) -> None:
     result = runner.invoke(app, ["engine", "repair", str(folder), "--yes"])
     assert result.exit_code == 0, result.output
     assert f"moved {folder / 'ledger/data/cs.wal'}" in result.stdout
+    shutil.rmtree(folder / "ledger/data/cs.wal")
     again = runner.invoke(app, ["engine", "repair", str(folder), "--yes", "--json"])
     assert json.loads(again.stdout) == {"moved": []}
 

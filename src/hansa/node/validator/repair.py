@@ -1,8 +1,9 @@
 """Gets a member's engine over what stops it, while the member is stopped.
 
 What is in the way is moved aside, never deleted, and neither the keys nor the memory of what was signed is
-ever touched: that memory is what keeps an engine without its write-ahead log from voting twice. An engine
-that has lost it observes first (`hansa.node.validator.guard`).
+ever touched: that memory is what keeps an engine without its write-ahead log from voting twice. It goes on in
+the round after the last one that it voted in (`hansa.node.validator.round_log`). An engine that has lost that
+memory observes first (`hansa.node.validator.guard`).
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ from typing import Final
 import msgspec
 
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Refused
-from hansa.core.files import is_missing, sync_folder, write_failure
+from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.files import is_missing, sync_folder, write_failure, write_file
 from hansa.node.folder import LEDGER, LEDGER_STATE, LOCK, load_genesis
 from hansa.node.folder.lock import FolderLock
 from hansa.node.membership.registered import has_other_members
 from hansa.node.settings.loading import load_settings
-from hansa.pubsub.engine import SIGNING_STATE
+from hansa.node.validator.round_log import has_voted, log_after
+from hansa.pubsub.engine import SIGNING_STATE, read_signing_state
 
 ASIDE: Final = LEDGER / "aside"
 DATA: Final = LEDGER / "data"
 WRITE_AHEAD_LOG: Final = DATA / "cs.wal"
 BLOCKS: Final = DATA / "blockstore.db"
+NANOS: Final = 1_000_000_000
 DATABASE_SUFFIXES: Final = ("", "-wal", "-shm")
 
 
@@ -72,7 +75,26 @@ def repair_engine(
                 "from them. Nothing was done; have them fetched again: --refetch-blocks.",
             )
         paths = list(_in_the_way(folder, rebuilds_ledger=rebuilds_ledger, fetches_blocks=fetches_blocks))
-        return tuple(_move(folder, paths, f"{clock.now():%Y%m%dT%H%M%SZ}"))
+        moves = tuple(_move(folder, paths, f"{clock.now():%Y%m%dT%H%M%SZ}"))
+        if WRITE_AHEAD_LOG in paths:
+            _write_round_log(folder, clock)
+        return moves
+
+
+def _write_round_log(folder: Path, clock: Clock) -> None:
+    """Have the engine go on in the round after the last one that it voted in."""
+    try:
+        signed = read_signing_state(folder / LEDGER)
+    except Fatal:
+        return  # whoever has lost that memory observes first, and with another key
+    if not has_voted(signed):
+        return
+    log = folder / WRITE_AHEAD_LOG / "wal"
+    try:
+        log.parent.mkdir(mode=0o700)
+    except OSError as error:
+        raise write_failure(log.parent, error) from error
+    write_file(log, log_after(signed, int(clock.now().timestamp()) * NANOS))
 
 
 def _in_the_way(folder: Path, *, rebuilds_ledger: bool, fetches_blocks: bool) -> Iterator[Path]:
