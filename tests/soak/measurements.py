@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 
 MEBIBYTE: Final = 1_048_576
-GROWTH_MAX_RATIO: Final = 1.25
-GROWTH_MAX_BYTES: Final = 64 * MEBIBYTE
-"""Memory may grow by the greater of the two: within minutes caches still fill."""
+GROWTH_MAX_RATIO: Final = 1.15
+GROWTH_MAX_BYTES: Final = 48 * MEBIBYTE
+"""Memory may grow by the greater of the two from the second third of a process's time to the last. In the first
+third caches fill."""
 LATENCY_P99_MAX_S: Final = 2.0
 OTHERS_MAX: Final = 0.1
 """Share of the machine's processors that others take: with more, latencies say nothing of the product."""
@@ -31,14 +32,15 @@ class ProcessRow(msgspec.Struct, frozen=True):
     role: str
     samples: int
     first_bytes: int
+    second_bytes: int
     last_bytes: int
     peak_bytes: int
     cpu_s: float
 
     @property
     def is_flat(self) -> bool:
-        """Whether it grew no more than caches do that fill."""
-        allowed = max(self.first_bytes * GROWTH_MAX_RATIO, self.first_bytes + GROWTH_MAX_BYTES)
+        """Whether it grew no more than it may."""
+        allowed = max(self.second_bytes * GROWTH_MAX_RATIO, self.second_bytes + GROWTH_MAX_BYTES)
         return self.last_bytes <= allowed
 
 
@@ -61,9 +63,10 @@ class Processes:
         for name, sizes in sorted(self._sizes.items()):
             third = len(sizes) // 3
             if third >= THIRDS_MIN:
-                first, last = statistics.median(sizes[:third]), statistics.median(sizes[-third:])
+                parts = (sizes[:third], sizes[third:-third], sizes[-third:])
+                first, second, last = (int(statistics.median(part)) for part in parts)
                 used_s = round(self._cpu_s[name], 1)
-                yield ProcessRow(*name[:2], len(sizes), int(first), int(last), max(sizes), used_s)
+                yield ProcessRow(*name[:2], len(sizes), first, second, last, max(sizes), used_s)
 
 
 class OthersWork:
@@ -178,7 +181,7 @@ class SoakReport(msgspec.Struct, frozen=True):
         if self.hash_differences:
             yield f"application hashes differ at {len(self.hash_differences)} heights"
         yield from (
-            f"{row.member}'s {row.role} grew from {row.first_bytes:,} to {row.last_bytes:,} bytes"
+            f"{row.member}'s {row.role} grew from {row.second_bytes:,} to {row.last_bytes:,} bytes"
             for row in self.processes
             if not row.is_flat
         )
@@ -210,14 +213,14 @@ class SoakReport(msgspec.Struct, frozen=True):
         yield f"  hansa diff: {self.differences} differences; {self.hashes_compared} heights compared by hash"
         yield f"  convicted: {', '.join(self.convicted) or 'nobody'}"
         yield from table(
-            ("process", "samples", "first third", "last third", "peak", "processor"),
+            ("process", "samples", "first third", "second", "last", "peak", "processor"),
             [
                 (
                     f"{row.member} {row.role}",
                     str(row.samples),
                     *(
                         f"{size / MEBIBYTE:.1f} MiB"
-                        for size in (row.first_bytes, row.last_bytes, row.peak_bytes)
+                        for size in (row.first_bytes, row.second_bytes, row.last_bytes, row.peak_bytes)
                     ),
                     f"{row.cpu_s:.1f} s",
                 )

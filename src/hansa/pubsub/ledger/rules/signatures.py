@@ -15,7 +15,7 @@ from hansa.core.jws import CompactJws
 from hansa.core.keys import PublicJwk, VerifyingKey
 
 KEYS_CACHED_MAX: Final = 1024
-VERIFIED_MAX: Final = 65_536
+VERIFIED_MAX: Final = 8192
 
 
 class Signatures:
