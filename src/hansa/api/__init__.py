@@ -144,6 +144,7 @@ def routes(context: LeagueContext) -> list[Route]:
     return [
         Route("/league/v1/replicas", replicas.list, methods=["GET"]),
         Route("/league/v1/lost", replicas.lost, methods=["GET"]),
+        Route("/league/v1/incomplete", replicas.incomplete, methods=["GET"]),
         Route("/league/v1/replicas/retry", replicas.retry, methods=["POST"]),
         Route("/league/v1/resync", replicas.resync, methods=["POST"]),
         Route("/league/v1/replicas/{name:path}", replicas.one, methods=["GET"]),

@@ -2,6 +2,7 @@
 
 GET  /league/v1/replicas?state=…&origin=…&after=…&limit=…   heads that are not stored, in ledger order
 GET  /league/v1/replicas/{key or identifier}                the states of one entity
+GET  /league/v1/incomplete?after=…&limit=…                  entities that need others which are not here
 POST /league/v1/replicas/retry                              {"states": […], "origin": DID, "entity": …}
 """
 
@@ -113,6 +114,13 @@ class ReplicasApi:
         if not heads:
             raise Refused(Code.NOT_FOUND, "No other member has an entity with this key or identifier.")
         return json_response(heads)
+
+    async def incomplete(self, request: Request) -> Response:
+        """`GET /league/v1/incomplete`."""
+        require_operator(self._authenticate, request)
+        parameters = Parameters(request, {"after": Parameters.text, "limit": page_size}, self._limits)
+        size = parameters.page_size(self._limits.list_limit_default)
+        return json_response(await self._control.incomplete(parameters.text("after") or "", size))
 
     async def lost(self, request: Request) -> Response:
         """`GET /league/v1/lost`."""

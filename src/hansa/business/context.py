@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from hansa.business.models import Models
@@ -33,6 +35,12 @@ class Policies(msgspec.Struct, frozen=True):
     """Whether callbacks may name private and loopback addresses."""
 
 
+def nothing_waits(entity_id: str) -> bool:
+    """No replica lacks anything."""
+    del entity_id
+    return False
+
+
 class Context(msgspec.Struct, frozen=True):
     """The parts of a marketplace."""
 
@@ -54,5 +62,7 @@ class Context(msgspec.Struct, frozen=True):
     """Where large bodies are parsed, checked and made."""
     to_listeners: HttpClient | None = None
     """Sends test events to hub listeners; None where no notifications are sent."""
+    is_waiting: Callable[[str], bool] = nothing_waits
+    """Whether a replica, by identifier, lacks something that it needs."""
     authorize: Authorize = authorize_by_role
     """Asked by operations: what a caller may do."""

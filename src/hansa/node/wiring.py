@@ -104,6 +104,7 @@ def business_context(
     entropy: Entropy,
     identifiers: OwnIdentifiers,
     to_listeners: HttpClient,
+    is_waiting: Callable[[str], bool],
 ) -> tuple[Context, JobFiles]:
     """What the TM Forum APIs work with, as the settings say; and the files of their jobs.
 
@@ -134,6 +135,7 @@ def business_context(
             settings.allow_private_networks,
         ),
         to_listeners=to_listeners,
+        is_waiting=is_waiting,
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
     )
     return context, job_files
@@ -288,6 +290,7 @@ def status_parts(
     health = HealthReporter(
         *(settings.did, ledger, registry, view, lambda: publisher.problem),
         lambda: replication.follower.is_ledger_behind,
+        lambda: replication.watch.problem,
         record=bus.record,
         guard=children.guard,
         blocks=children.blocks,
@@ -331,7 +334,8 @@ class Marketplace:
         authenticate = _authenticate(settings, clock)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         context, job_files = business_context(
-            settings, store, models, authenticate, clock, entropy, identifiers, self.clients.to_listeners
+            *(settings, store, models, authenticate, clock, entropy, identifiers, self.clients.to_listeners),
+            is_waiting=lambda one: replication.closure.is_waiting(one),  # noqa: PLW0108 - it is made below
         )
         business = BusinessApp(context, job_files)
         jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)

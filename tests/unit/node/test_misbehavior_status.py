@@ -49,6 +49,7 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
         LUBECK.did,
         publication_problem=lambda: None,
         is_ledger_behind=lambda: False,
+        policies_problem=lambda: None,
         record=no_record,
         blocks=BlockProgress(clock, lambda: 60.0),
         release=Release(("hansa-ledger/4",)),

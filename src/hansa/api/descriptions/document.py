@@ -102,7 +102,7 @@ _NUMBER: Final[Part] = {"type": "integer", "minimum": 0}
 _MOMENT: Final[Part] = {"type": "string", "format": "date-time"}
 PARAMETERS: Final[Mapping[str, Part]] = {
     "after": _parameter("after", "Position on the ledger after which events are returned.", _NUMBER),
-    "afterId": _parameter("after", "Identifier after which the catalogue is continued.", _TEXT),
+    "afterId": _parameter("after", "Identifier after which the list is continued.", _TEXT),
     "category": _parameter(
         "category", "Only events of entities in one of these categories, separated by commas.", _TEXT
     ),

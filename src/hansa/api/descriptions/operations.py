@@ -21,7 +21,7 @@ from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 from hansa.replication.continuity.resync import ComparedPart
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, ResponseLine
-from hansa.replication.replicas.control import HeadPage
+from hansa.replication.replicas.control import HeadPage, IncompletePage
 from hansa.store.tables.publications import LostEntity
 from hansa.store.tables.retrievals import HeadState
 
@@ -345,6 +345,17 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         (*_USUAL, 401, 403),
         access="operator",
         parameters=("after", "limit"),
+    ),
+    Operation(
+        "listIncompleteEntities",
+        "/league/v1/incomplete",
+        "List entities that need others which are not here",
+        "Returns replicas that lack something which they need to be usable, as an offering its specification, and entities "
+        "of this marketplace that are not announced before what they need is; in the order of their identifiers.",
+        {200: Answer("A part of them.", (IncompletePage,))},
+        (*_USUAL, 401, 403),
+        access="operator",
+        parameters=("afterId", "limit"),
     ),
     Operation(
         "retryReplicas",

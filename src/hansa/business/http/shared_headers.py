@@ -22,7 +22,8 @@ Header = tuple[bytes, bytes]
 
 EXPOSED: Final = (
     "Link", "X-Total-Count", "X-Result-Count", "Content-Range", "Accept-Ranges", "ETag", "Location", "Retry-After",
-    "Hansa-Missing", "Hansa-Publication", "Hansa-Unindexed", "Hansa-Unresolved", "Hansa-Words", "X-Request-Id",
+    "Hansa-Closure", "Hansa-Missing", "Hansa-Publication", "Hansa-Unindexed", "Hansa-Unresolved", "Hansa-Words",
+    "X-Request-Id",
 )  # fmt: skip
 """Headers of responses that scripts of other origins may read."""
 READ_HEADERS: Final = "Accept, If-Modified-Since, If-None-Match, Range"

@@ -122,10 +122,14 @@ class Operations:
             ],
             responses={
                 "200": json_response(
-                    "The entity.", self._schemas.response(self._resource), ("ETag", "Last-Modified")
+                    "The entity.",
+                    self._schemas.response(self._resource),
+                    ("ETag", "Last-Modified", "Hansa-Closure"),
                 ),
                 "304": response(
-                    "The entity is still in the version that the client has.", None, ("ETag", "Last-Modified")
+                    "The entity is still in the version that the client has.",
+                    None,
+                    ("ETag", "Last-Modified", "Hansa-Closure"),
                 ),
                 **error_references((400, 401, 403, 404, 406, 414, 501, *_FAILURES)),
             },

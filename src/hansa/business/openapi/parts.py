@@ -88,6 +88,11 @@ HEADERS: Final[Mapping[str, Part]] = {
             "examples": ["private; reason=lifecycle-status"],
         },
     },
+    "Hansa-Closure": {
+        "description": "Of a replica: `waiting` while something that it needs to be usable, as an offering its "
+        "specification, is not in this marketplace. Absent otherwise.",
+        "schema": {"type": "string", "enum": ["waiting"]},
+    },
     "Hansa-Words": {
         "description": "States in the body that the state machine does not know, each with the nearest known one.",
         "schema": {"type": "string", "examples": ["lifecycleStatus=Lauched; known=Launched"]},

@@ -146,7 +146,7 @@ def check(folder: Folder, as_json: AsJson = False) -> None:
     """Check the files policies/publish.cedar and policies/consume.cedar of a marketplace.
 
     Says how many policies each has; exit status 3, with the place and the reason, when one is not valid. A
-    running marketplace adopts changes of the files by itself. docs/operators/conditions.md explains them.
+    running marketplace adopts changes of the files by itself. docs/operators/distribution.md explains them.
     """
     from hansa.cli.catalogue.policies import run_check
     from hansa.cli.output import Output

@@ -60,6 +60,7 @@ class ConditionCode(StrEnum):
     KEY_UNREGISTERED = "key-unregistered"
     KEY_EXPIRES = "key-expires"
     ENDPOINT_DIFFERS = "endpoint-differs"
+    POLICIES_INVALID = "policies-invalid"
     VOTE_MISSING = "vote-missing"
 
 
@@ -111,6 +112,10 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
     ConditionCode.LEDGER_BEHIND: (
         "The ledger here ends before the events that the store has followed, so nothing is followed.",
         "Wait while the engine fetches blocks. If it has, store and ledger do not belong together: see recover.md.",
+    ),
+    ConditionCode.POLICIES_INVALID: (
+        "A file in `policies/` has been changed to what cannot be read; the conditions before it hold.",
+        "`hansa policy check` says what is wrong. Mend it before the next start, which it would refuse.",
     ),
     ConditionCode.REPLICAS_DEFERRED: (
         "A member has reached a bound of this marketplace; what else it publishes is retrieved when there is room.",
@@ -329,9 +334,13 @@ def certificate_conditions(certificates: Sequence[KeyCertificate], now_ms: int) 
     return tuple(conditions)
 
 
-def store_conditions(lost: int, *, is_ledger_behind: bool) -> tuple[Condition, ...]:
-    """Whether the store has what the ledger has of this marketplace, and the ledger what was followed."""
+def store_conditions(
+    lost: int, policies_problem: str | None, *, is_ledger_behind: bool
+) -> tuple[Condition, ...]:
+    """Whether store and ledger have what the other has of this marketplace, and its policies can be read."""
     conditions = []
+    if policies_problem is not None:
+        conditions.append(Condition(ConditionCode.POLICIES_INVALID, policies_problem))
     if lost:
         message = f"the ledger has {lost} entities of this marketplace that the store has lost"
         conditions.append(Condition(ConditionCode.ENTITIES_LOST, message))

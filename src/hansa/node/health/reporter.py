@@ -44,6 +44,7 @@ class HealthReporter:
         registry: The members.
         replication: Its progress.
         publication_problem: Of the last submission.
+        policies_problem: Why the files of conditions cannot be read as they are now; None: they can.
         record: Reads a record of the ledger's state, by section and key.
         guard: Of the validator.
         blocks: When the last block came.
@@ -62,6 +63,7 @@ class HealthReporter:
         replication: ReplicationView,
         publication_problem: Callable[[], Code | None],
         is_ledger_behind: Callable[[], bool],
+        policies_problem: Callable[[], str | None],
         record: Callable[[str, str], Awaitable[bytes | None]],
         guard: ValidatorGuard,
         blocks: BlockProgress,
@@ -77,6 +79,7 @@ class HealthReporter:
         self._replication = replication
         self._publication_problem = publication_problem
         self._is_ledger_behind = is_ledger_behind
+        self._policies_problem = policies_problem
         self._record = record
         self._guard = guard
         self.blocks = blocks
@@ -117,7 +120,9 @@ class HealthReporter:
             *(ledger_conditions(self._league(ledger, gauges.outbox)) if ledger is not None else ()),
             *publication_conditions(self._publication_problem(), gauges.outbox, gauges.refused),
             *await self._certificate_conditions(),
-            *store_conditions(gauges.lost, is_ledger_behind=self._is_ledger_behind()),
+            *store_conditions(
+                gauges.lost, self._policies_problem(), is_ledger_behind=self._is_ledger_behind()
+            ),
             *retrieval_conditions(origins),
             *self._upgrade_conditions(ledger),
             *self._evidence_conditions(),

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, rfc3339
 from hansa.core.identifiers import Entropy, entity_key, is_entity_key
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.replication.backlog import Backlog
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
-from hansa.store.tables import publications, retrievals
+from hansa.store.tables import closure, publications, retrievals
 from hansa.store.tables.publications import LostEntity
 from hansa.store.tables.retrievals import HeadState, State
 
@@ -30,6 +31,27 @@ class HeadPage(msgspec.Struct, frozen=True):
     """Position to continue after; None at the end."""
 
 
+class IncompleteEntity(msgspec.Struct, frozen=True):
+    """An entity that needs others which are not here, or not public."""
+
+    entity_id: str
+    state: Literal["waiting", "incomplete", "unpublished"]
+    """`waiting`: a replica for which they are looked for; `incomplete`: not any more; `unpublished`: an own
+    entity, which is announced when they are."""
+    missing: tuple[str, ...]
+    """Their identifiers; of an own entity, the first."""
+    since: str | None = None
+    """When that was noticed; RFC 3339."""
+
+
+class IncompletePage(msgspec.Struct, frozen=True):
+    """Some entities, in the order of their identifiers."""
+
+    entities: tuple[IncompleteEntity, ...]
+    next_after: str | None
+    """Identifier to continue after; None at the end."""
+
+
 class ReplicaControl:
     """Lists the states of heads, and has retrievals attempted again.
 
@@ -39,7 +61,7 @@ class ReplicaControl:
         backlog: Shared with the retriever.
         clock: For back-off.
         entropy: For back-off.
-        limits: `retrieval_backoff_…`.
+        limits: `retrieval_backoff_…`, `closure_wait_max_s`.
     """
 
     def __init__(
@@ -54,6 +76,8 @@ class ReplicaControl:
         self._store = store
         self._registry = registry
         self._backlog = backlog
+        self._clock = clock
+        self._limits = limits
         pauses_s = (limits.retrieval_backoff_min_s, limits.retrieval_backoff_max_s)
         self._retry = Retry("replica control", clock, entropy, *pauses_s)
 
@@ -72,6 +96,23 @@ class ReplicaControl:
     async def lost(self, after: int, limit: int) -> tuple[LostEntity, ...]:
         """Entities of this marketplace that the ledger has and the store has lost, after a position."""
         return await publications.lost(self._store, after, limit)
+
+    async def incomplete(self, after: str, limit: int) -> IncompletePage:
+        """Entities that need others which are not here, or not public, by identifier after one."""
+        latest_s = self._clock.now().timestamp() - self._limits.closure_wait_max_s
+        entities = [
+            IncompleteEntity(entity_id, "unpublished", (other,))
+            for entity_id, other in await publications.waiting(self._store, after, limit)
+        ]
+        for one in await closure.waiting(self._store, after, limit):
+            needs = await closure.needs_of(self._store, one.entity_id)
+            missing = tuple(need.target_id for need in needs if need.is_missing)
+            since_s = one.since_ms / 1000
+            since = rfc3339(datetime.fromtimestamp(since_s, UTC))
+            state: Literal["waiting", "incomplete"] = "waiting" if since_s >= latest_s else "incomplete"
+            entities.append(IncompleteEntity(one.entity_id, state, missing, since))
+        page = sorted(entities, key=lambda one: one.entity_id)[:limit]
+        return IncompletePage(tuple(page), page[-1].entity_id if len(page) == limit else None)
 
     async def retry(self, states: Sequence[State], issuer: str | None, name: str | None) -> int:
         """Have retrievals attempted again at once, and failing origins with them; how many.

@@ -29,6 +29,8 @@ from hansa.store import Page
 
 ACCEPT_RANGES: Final = (b"accept-ranges", b"items")
 UNINDEXED: Final = b"hansa-unindexed"
+WAITING: Final = (b"hansa-closure", b"waiting")
+"""Something that the replica needs, as an offering its specification, is not here."""
 
 
 class ReadHandler:
@@ -44,6 +46,7 @@ class ReadHandler:
         self._collection = served.resource.collection
         self._cache = cache
         self._large_work = context.large_work
+        self._is_waiting = context.is_waiting
 
     async def retrieve(self, request: Request, entity_id: str) -> Response:
         """GET of one entity: 200, 304, 400, 401, 404 or 406."""
@@ -72,6 +75,8 @@ class ReadHandler:
             publication = publication_header(entity, await self._operation.refusal(entity))
             assert publication is not None, "a pending entity is to be public"
             versions = (*versions, publication)
+        if entity.origin is not None and self._is_waiting(entity.id):
+            versions = (*versions, WAITING)
         if is_known(request.headers, entity, tag):
             return Response(304, b"", versions)
         body = representation.whole(entity.id, entity.body)
