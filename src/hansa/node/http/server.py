@@ -35,6 +35,9 @@ from hansa.node.http.forwarded import TrustedProxies
 from hansa.node.http.traffic import Traffic
 
 BACKLOG: Final = 2048
+RECEIVE_BUFFER_BYTES: Final = 131_072
+"""What the system holds of what a client has sent and nobody has read. By itself it holds megabytes for each
+of thousands of clients, and takes as long to free it as they take to leave."""
 SWITCH_INTERVAL_S: Final = 0.0002
 COLLECTION_THRESHOLDS: Final = (20_000, 20, 50)
 """Of Python's three generations: requests leave few cycles, so that collections can be rare."""
@@ -178,6 +181,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)
