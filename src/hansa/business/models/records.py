@@ -208,6 +208,17 @@ class Api(msgspec.Struct, frozen=True):
         attributes = self.attributes_of(type_name)
         return tuple(name for name, one in attributes.items() if one.is_required and name not in set_here)
 
+    def demanded_in_create(self, resource: Resource) -> frozenset[str]:
+        """Required attributes of a resource that this marketplace does not set in every new entity without them."""
+        set_here = {"@type", *resource.stamped_on_create, *resource.stamped_on_status}
+        if resource.status_initial is not None and resource.status_attribute is not None:
+            set_here.add(resource.status_attribute)
+        attributes = self.attributes_of(resource.type)
+        required = self.required_of(resource.type, is_whole=True)
+        return frozenset(
+            name for name in required if name not in set_here and attributes[name].on_create is None
+        )
+
 
 class Models:
     """All APIs that are served, and look-ups by type and collection."""

@@ -76,7 +76,8 @@ class Schemas:
     def create_body(self, resource: Resource) -> Schema:
         """The body of a create."""
         attributes = self._settable(resource, {"read-only", "update-only"}, {"href"}, {"id"})
-        required = [item.name for item in attributes if item.is_required]
+        demanded = self._api.demanded_in_create(resource)
+        required = [item.name for item in attributes if item.name in demanded]
         schema: Schema = {
             "type": "object",
             **self._about(resource.type),
