@@ -54,6 +54,8 @@ REQUESTS_MAX: Final = 100
 """Missing targets that are looked for at a time."""
 REFERRERS_MAX: Final = 1000
 """Replicas that are looked at again, of each type and reference, when what they need was removed."""
+PAUSE_S: Final = 0.25
+"""After a change, before the feed is read: what comes meanwhile is looked at together."""
 RECHECK_S: Final = 10.0
 BACKOFF_MIN_S: Final = 0.1
 
@@ -126,6 +128,7 @@ class ClosureKeeper:
         """Wait for the feed; while something is missing, for a while at most."""
         if not any(self._rows.values()):
             await self._store.wait_for_change(cursor)
+            await self._clock.sleep(PAUSE_S)
             return
         seen = self._backlog.added.count
         if await self._store.last_change() == cursor:
@@ -135,7 +138,16 @@ class ClosureKeeper:
 
     async def _look_at(self, changes: Sequence[Change], cursor: int, *, is_due: bool) -> bool:
         """Note what some changes mean for closures; whether the cursor was stored."""
-        ids = tuple(dict.fromkeys(one.entity_id for one in changes if one.type in self._policy.types))
+        ids = tuple(
+            dict.fromkeys(
+                one.entity_id
+                for one in changes
+                if one.type in self._policy.types
+                and (self._rows or one.origin is not None or one.operation == "delete")
+            )
+        )  # that an own entity changes concerns nothing as long as nothing is missing, or was requested
+        if not ids and not is_due:
+            return False
         entities = await self._store.entities(ids)
         removed = [each for each in ids if each not in entities]
         replicas = [one for one in entities.values() if one.origin is not None]

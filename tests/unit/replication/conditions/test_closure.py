@@ -186,8 +186,7 @@ async def test_a_chain_of_needs_is_followed_to_a_depth(two: League) -> None:
 async def test_what_never_comes_is_waited_for_and_then_incomplete(two: League) -> None:
     lubeck, bergen = two.marketplaces
     offering = await cloud(lubeck, "one", "urn:elsewhere:1")
-    await two.settle()
-    assert bergen.closure.is_waiting(offering)
+    await two.until(lambda: bergen.closure.is_waiting(offering))
     await two.run(WAIT_MAX_S + 2 * RECHECK_S, 1.0)
     since_ms = int((two.clock.now().timestamp() - WAIT_MAX_S) * 1000)
     assert await closure.unrequested(bergen.store, since_ms, 10) == ()
