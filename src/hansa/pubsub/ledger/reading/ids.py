@@ -26,6 +26,8 @@ _USED: Final = (
 )
 _ID: Final = b'"id":"'
 _ID_LENGTH: Final = 36
+_ROWS_PER_CHECK: Final = 64
+"""An issuer can give any number of its events one time."""
 _TIME_BITS: Final = 80
 """How many bits of an id follow its time."""
 
@@ -44,22 +46,18 @@ def positions_of_ids(
     Raises:
         Refused: `Code.INVALID`: one is no UUID.
     """
-    by_time: dict[int, dict[bytes, list[str]]] = {}
-    for event_id in ids:
-        try:
-            one = uuid.UUID(event_id)
-        except ValueError as error:
-            raise Refused(Code.INVALID, "An event id is a UUID.") from error
-        at_time = by_time.setdefault(one.int >> _TIME_BITS, {})
-        at_time.setdefault(str(one).encode(), []).append(event_id)
+    by_time = _by_time(ids)
     row = connection.execute("SELECT number FROM name WHERE text = ?", (issuer,)).fetchone()
     if row is None:
         return {}
     places: dict[str, tuple[int, bytes]] = {}
     for time_ms, expected in by_time.items():
-        check()
         rows: list[tuple[Any, ...]] = connection.execute(_AT_TIME, (row[0], time_ms)).fetchall()
-        for position, stored in rows:
+        for number, (position, stored) in enumerate(rows):
+            if number % _ROWS_PER_CHECK == 0:
+                check()
+            if not expected:
+                break
             content = expanded_content(stored)
             begin = content.find(_ID) + len(_ID)
             for event_id in expected.pop(content[begin : begin + _ID_LENGTH], ()):
@@ -69,3 +67,16 @@ def positions_of_ids(
             if used is not None:
                 places |= dict.fromkeys(spellings, (used[0], expanded_content(used[1])))
     return places
+
+
+def _by_time(ids: Sequence[str]) -> dict[int, dict[bytes, list[str]]]:
+    """The ids by their times: how events have them, and how they were spelled."""
+    by_time: dict[int, dict[bytes, list[str]]] = {}
+    for event_id in ids:
+        try:
+            one = uuid.UUID(event_id)
+        except ValueError as error:
+            raise Refused(Code.INVALID, "An event id is a UUID.") from error
+        at_time = by_time.setdefault(one.int >> _TIME_BITS, {})
+        at_time.setdefault(str(one).encode(), []).append(event_id)
+    return by_time
