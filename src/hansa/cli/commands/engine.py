@@ -16,7 +16,8 @@ If this is done at members with more than a third of the voting power at once, t
 differently than some of them had seen. Repair one member at a time, and wait until it is ready.
 """
 REBUILD_RISK = """\
-The ledger's state is built anew from the engine's blocks. Until that is done this marketplace is not ready.
+The ledger's state is built anew from the engine's blocks, all of them: a marketplace that began with a snapshot
+has them fetched instead (--refetch-blocks). Until that is done this marketplace is not ready.
 """
 FETCH_RISK = """\
 All blocks are fetched again from the other members. Until that is done this marketplace is not ready, and its
