@@ -104,6 +104,7 @@ class Marketplace:
         self.follower: Follower
         self.retriever: Retriever
         self.watch: ConditionsWatch | None = None
+        self.league_context: LeagueContext
         self._tasks: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -142,6 +143,7 @@ class Marketplace:
             limits=league.limits,
             policy=self.policy,
         )
+        self.league_context = context
         application = rest_application(routes(context))
         league.network.applications[self.endpoint] = application
         self.client = AsgiClient(application)

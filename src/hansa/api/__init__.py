@@ -29,6 +29,8 @@
     GET  /league/v1/lost                  what of ours the store has lost        an operator
     POST /league/v1/resync                compare the store with the ledger      an operator
     …    /league/v1/subscriptions…        webhooks for committed events          a client that may write
+    POST /league/v1/writes                a write that a member forwards         a signing member
+    GET  /league/v1/writes/{id}           what became of a queued write          the client that queued it
 
 `GET /league/v1/status` is the node's own (`hansa.node.http.own_routes`): it reports on the process too.
 
@@ -58,9 +60,12 @@ from hansa.api.replicas import ReplicasApi
 from hansa.api.trust.decisions import TrustApi
 from hansa.api.trust.issuers import REGISTRY_PATH, TrustedIssuersApi
 from hansa.api.webhooks.registrations import SUBSCRIPTIONS_PATH, SubscriptionsApi
+from hansa.api.writes.monitors import Monitors, NoQueue, WriteMonitorsApi
+from hansa.api.writes.receiving import ForwardingParts, WritesApi
 from hansa.core.access import Authenticate
 from hansa.core.clock import Clock
 from hansa.core.events import ENTITIES_PATH
+from hansa.core.forwarding import WRITES_PATH
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
@@ -108,6 +113,12 @@ class LeagueContext(msgspec.Struct, frozen=True):
     history: HistoryReads = NoHistory()
     """All events."""
     receipts: ReceiptReads = NoReceipts()
+    forwarding: ForwardingParts | None = None
+    """What writes of other members pass; None: none are taken."""
+    queue: Monitors = NoQueue()
+    """Has the writes that wait for their origins."""
+    endpoint: str = ""
+    """Where this marketplace is reached."""
 
 
 def _subscription_routes(api: SubscriptionsApi) -> list[Route]:
@@ -137,6 +148,8 @@ def routes(context: LeagueContext) -> list[Route]:
     light = LightApi(context.light, limits)
     bootstrap = BootstrapApi(context.bootstrap, limits)
     catalogue = CatalogueApi(context.store, context.did, limits, context.policy, context.types)
+    writes = WritesApi(context.store, context.caller_check, context.forwarding, context.clock, limits)
+    monitors = WriteMonitorsApi(context.queue, context.authenticate, limits, context.endpoint)
     references = ReferencesApi(context.dangling_references, context.authenticate, limits)
     trust = TrustApi(context.bus, context.clock, limits)
     issuers = TrustedIssuersApi(context.bus, registry, context.did, limits)
@@ -173,6 +186,8 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/catalogue", catalogue.page, methods=["GET"]),
         Route("/league/v1/references", references.list, methods=["GET"]),
         *_subscription_routes(context.subscriptions),
+        Route(WRITES_PATH, writes.receive, methods=["POST"]),
+        Route(f"{WRITES_PATH}/{{id}}", monitors.one, methods=["GET"]),
         Route("/league/v1/anchors", trust.anchors, methods=["GET"]),
         Route("/league/v1/certificates", trust.certificates, methods=["GET"]),
         Route("/league/v1/policies", trust.policies, methods=["GET"]),

@@ -13,6 +13,7 @@ import structlog
 
 from hansa.business.context import Context
 from hansa.business.http.compression import Compressor, accepts_gzip, headers_of_compressed, weakened
+from hansa.business.http.faces.v4.terms import queued_response
 from hansa.business.http.messages import (
     Disconnected,
     InWork,
@@ -30,6 +31,7 @@ from hansa.business.http.routing import Handle, Match, RoutingTable, in_order, r
 from hansa.business.http.shared_headers import READS, SharedHeaders
 from hansa.business.jobs.files import JobFiles
 from hansa.business.operations.api_operations import ApiOperations
+from hansa.business.operations.forwarding.terms import WriteQueued
 from hansa.business.patches import JSON_PATCH, MEDIA_TYPES
 from hansa.business.routes import api_routes
 from hansa.core.cache import HasFigures
@@ -51,6 +53,7 @@ class BusinessApp:
         self._in_work = InWork(context.limits.requests_in_flight_max)
         self._large_work = context.large_work
         self._entropy = context.entropy
+        self._endpoint = context.endpoint
         self._bases = frozenset(api.base_path.rstrip("/") for api in context.models.apis)
         self._routing = RoutingTable()
         apis = [context.extensions.extended(api) for api in context.models.apis]
@@ -106,6 +109,8 @@ class BusinessApp:
                 log.error("request_failed", path=scope["path"], code=str(error.code), problem=error.message)
             response = error_response(error)
             drop_tracebacks(error)
+        except WriteQueued as queued:
+            response = queued_response(queued, self._endpoint)
         except Disconnected:
             return None
         except Exception:

@@ -11,6 +11,7 @@ from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
 from hansa.core.access import Authenticate, Authorize, authorize_by_role
 from hansa.core.clock import Clock
+from hansa.core.forwarding import LedgerPositions, WriteForwarder
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
@@ -66,3 +67,7 @@ class Context(msgspec.Struct, frozen=True):
     """Whether a replica, by identifier, lacks something that it needs."""
     authorize: Authorize = authorize_by_role
     """Asked by operations: what a caller may do."""
+    forwarder: WriteForwarder | None = None
+    """Has writes to replicas carried out by their origins; None: they are refused."""
+    positions: LedgerPositions | None = None
+    """Waits until an event of the ledger has had its effect here; None where no ledger is followed."""

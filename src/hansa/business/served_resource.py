@@ -74,6 +74,12 @@ class ServedResource:
     def _new_representation(self, parent_id: str | None) -> Representation:
         return Representation(collection_address(self._context.endpoint, self.api, self.resource, parent_id))
 
+    def path_of(self, entity_id: str | None, parent_id: str | None) -> str:
+        """The path of an entity, or of the collection, which every marketplace has it at."""
+        shown = self.representation(parent_id)
+        address = shown.collection if entity_id is None else shown.address(entity_id)
+        return address.removeprefix(self._context.endpoint)
+
     def not_found(self, entity_id: str) -> Refused:
         """The refusal for an entity that is not here, or not for this caller."""
         return Refused(

@@ -31,6 +31,9 @@ class Caller(msgspec.Struct, frozen=True):
 
     subject: str | None = None
     roles: frozenset[str] = frozenset()
+    member: str | None = None
+    """DID of the member that forwards for this caller, whom it knows by a pseudonym; None: a client of
+    ours."""
 
     @property
     def is_authenticated(self) -> bool:

@@ -20,7 +20,7 @@ MEANINGS: Final[dict[Code, str]] = {
     Code.METHOD_NOT_ALLOWED: "the path exists and does not take this method; `Allow` says which",
     Code.NOT_ACCEPTABLE: "none of the media types in `Accept` can be produced",
     Code.CONFLICT: "the identifier exists already, or the entity changed meanwhile",
-    Code.READ_ONLY_REPLICA: "the entity has its origin at another member, which alone may change it",
+    Code.READ_ONLY_REPLICA: "the entity has its origin at another member, which alone may change it, and the write was not forwarded",
     Code.IDENTIFIER_RESERVED: (
         "only another member can publish under this identifier: leave out `id`, or choose another one"
     ),
@@ -33,6 +33,7 @@ MEANINGS: Final[dict[Code, str]] = {
         "entities of this marketplace refer to the one that is to be deleted; the message names some"
     ),
     Code.PRECONDITION_FAILED: "`If-Match` names another version than the one that is here",
+    Code.IDEMPOTENCY_KEY_REUSED: "another request was carried out with this `Idempotency-Key`",
     Code.TOO_LARGE: "the body exceeds `body_size_max_bytes`",
     Code.UNSUPPORTED_MEDIA_TYPE: "the body has a media type that this method does not take",
     Code.RANGE_NOT_SATISFIABLE: "a `Range` begins beyond the end of the list",

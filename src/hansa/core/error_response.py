@@ -24,6 +24,7 @@ REASONS: Final[dict[Code, str]] = {
     Code.NOT_ACCEPTABLE: "Not acceptable",
     Code.CONFLICT: "Conflict",
     Code.PRECONDITION_FAILED: "Precondition failed",
+    Code.IDEMPOTENCY_KEY_REUSED: "Idempotency key used for another request",
     Code.READ_ONLY_REPLICA: "Read-only replica",
     Code.IDENTIFIER_RESERVED: "Identifier of another member",
     Code.TRANSITION_REFUSED: "State transition not allowed",

@@ -34,6 +34,7 @@ class Code(StrEnum):
     REFERENCE_UNRESOLVED = "reference-unresolved"
     STILL_REFERENCED = "still-referenced"
     PRECONDITION_FAILED = "precondition-failed"
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
     TOO_LARGE = "too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     RANGE_NOT_SATISFIABLE = "range-not-satisfiable"
@@ -113,6 +114,7 @@ HTTP_STATUS: Final[dict[Code, int]] = {
     Code.REFERENCE_UNRESOLVED: 409,
     Code.STILL_REFERENCED: 409,
     Code.PRECONDITION_FAILED: 412,
+    Code.IDEMPOTENCY_KEY_REUSED: 422,
     Code.TOO_LARGE: 413,
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.RANGE_NOT_SATISFIABLE: 416,

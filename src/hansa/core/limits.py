@@ -105,6 +105,25 @@ class Limits(msgspec.Struct, frozen=True):
     evidence_rows_max: int = 10_000
     closure_wait_max_s: float = 86_400.0
     streams_max: int = 256
+    # Writes that are repeated, and writes that are forwarded.
+    idempotency_lifetime_s: float = 86_400.0
+    idempotency_keys_per_caller_max: int = 10_000
+    idempotency_per_caller_max_bytes: int = 33_554_432
+    idempotency_keys_max: int = 200_000
+    idempotency_max_bytes: int = 536_870_912
+    forward_timeout_s: float = 10.0
+    forwards_in_flight_max: int = 64
+    forwards_per_origin_max: int = 16
+    forwards_per_caller_max: int = 8
+    forward_position_wait_s: float = 2.0
+    delegations_per_member_max: int = 20_000
+    queued_writes_max: int = 2000
+    queued_writes_per_caller_max: int = 200
+    queued_writes_max_bytes: int = 134_217_728
+    queued_write_lifetime_s: float = 86_400.0
+    queued_write_backoff_max_s: float = 60.0
+    position_wait_s: float = 5.0
+    position_waiters_max: int = 256
     # Trust between members.
     request_age_max_s: float = 120.0
     clock_skew_max_s: float = 300.0

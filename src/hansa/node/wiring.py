@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -27,16 +28,13 @@ from hansa.api import routes as league_routes
 from hansa.api.newcomers.bootstrap import BootstrapSource
 from hansa.api.webhooks import LedgerNotifier, SubscriptionsApi, subscription_filter
 from hansa.business import BusinessApp
-from hansa.business.context import Context, Policies
+from hansa.business.context import Context
 from hansa.business.hub import HubDispatcher
 from hansa.business.index_plan import index_plan
-from hansa.business.jobs.files import JobFiles
 from hansa.business.jobs.runner import JobRunner
 from hansa.business.models import Models
 from hansa.business.models import load as load_models
-from hansa.business.rules import Rules
-from hansa.business.validation.extensions import Extensions
-from hansa.core.access import Authenticate
+from hansa.business.visibility import PublicParts
 from hansa.core.clock import Clock
 from hansa.core.errors import Unavailable
 from hansa.core.http import HttpClient
@@ -50,11 +48,9 @@ from hansa.node.children import Children
 from hansa.node.folder import (
     GENESIS,
     HISTORY,
-    JOBS,
     LEDGER,
     LEDGER_STATE,
     NODE_KEY,
-    SCHEMAS,
     SNAPSHOTS,
     STORE,
     TOKEN_KEY,
@@ -71,6 +67,8 @@ from hansa.node.joining.history import HistoryFetcher
 from hansa.node.ledger_view import LedgerView
 from hansa.node.membership import OwnEndpoints, OwnKey
 from hansa.node.outbound import OutboundClient
+from hansa.node.parts.business import business_context
+from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.light import light_service
 from hansa.node.parts.replication import Replication, replication_parts
 from hansa.node.settings.loading import Settings
@@ -88,57 +86,15 @@ from hansa.pubsub.light.service import LightService
 from hansa.replication import ReplicationView, counters
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.continuity.binding import bind_store, is_continued
+from hansa.replication.forwarding.queue import WriteQueue
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.sqlite.store import SqliteStore
 
 log = structlog.get_logger("hansa.node")
 
-
-def business_context(
-    settings: Settings,
-    store: Store,
-    models: Models,
-    authenticate: Authenticate,
-    clock: Clock,
-    entropy: Entropy,
-    identifiers: OwnIdentifiers,
-    to_listeners: HttpClient,
-    is_waiting: Callable[[str], bool],
-) -> tuple[Context, JobFiles]:
-    """What the TM Forum APIs work with, as the settings say; and the files of their jobs.
-
-    Raises:
-        Fatal: `Code.SETTINGS_INVALID`, when an extension schema cannot be used.
-    """
-    job_files = JobFiles(JOBS, models, clock, settings.limits)
-    context = Context(
-        store=store,
-        models=models,
-        authenticate=authenticate,
-        clock=clock,
-        entropy=entropy,
-        limits=settings.limits,
-        endpoint=settings.endpoint,
-        rules=Rules(
-            models,
-            unresolved_references=settings.unresolved_references,
-            referenced_deletion=settings.referenced_deletion,
-            limits=settings.limits,
-        ),
-        identifiers=identifiers,
-        policies=Policies(
-            settings.unknown_attributes,
-            settings.missing_attributes,
-            settings.item_states,
-            settings.allowed_origins,
-            settings.allow_private_networks,
-        ),
-        to_listeners=to_listeners,
-        is_waiting=is_waiting,
-        extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
-    )
-    return context, job_files
+Run = Callable[[], Awaitable[None]]
+Tasks = tuple[tuple[str, Run], ...]
 
 
 def _authenticate(settings: Settings, clock: Clock) -> TokenAuthenticate:
@@ -184,6 +140,8 @@ def league_context(
     registry: MemberRegistry,
     caller_check: MemberCallerCheck,
     replication: Replication,
+    business: BusinessApp,
+    queue: WriteQueue,
 ) -> LeagueContext:
     """What the handlers of `/league/v1` work with."""
     subscriptions = SubscriptionsApi(
@@ -192,6 +150,7 @@ def league_context(
         types=context.models.catalogue_types,
         allow_private_networks=settings.allow_private_networks,
     )
+    parts = PublicParts(context.models)
     return LeagueContext(
         store=context.store,
         bus=bus.for_strangers,
@@ -211,6 +170,12 @@ def league_context(
         limits=settings.limits,
         policy=replication.policy,
         types=context.models.catalogue_types,
+        forwarding=received_writes(
+            *(settings, context.store, business, parts, replication.policy),
+            *(registry, caller_check, context.clock),
+        ),
+        queue=queue,
+        endpoint=settings.endpoint,
     )
 
 
@@ -328,37 +293,35 @@ class Marketplace:
         self.store, self.children, self.bus = store, children, bus
         own_key, endpoints = _own_registration(settings, registry, member_key, clock)
         self.clients = Clients(settings, store, registry)
-        self.light = light_service(settings, bus, self.clients.to_members, registry, clock)
+        to_members, to_listeners = self.clients.to_members, self.clients.to_listeners
+        self.light = light_service(settings, bus, to_members, registry, clock)
 
         # The TM Forum APIs, their jobs and their notifications.
         authenticate = _authenticate(settings, clock)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
+        forwards = forwarding(settings, store, bus, registry, to_members, own_key, clock, entropy)
+        basis = settings, store, models, authenticate, clock, entropy, identifiers
         context, job_files = business_context(
-            *(settings, store, models, authenticate, clock, entropy, identifiers, self.clients.to_listeners),
+            *(*basis, to_listeners, forwards),
             is_waiting=lambda one: replication.closure.is_waiting(one),  # noqa: PLW0108 - it is made below
         )
         business = BusinessApp(context, job_files)
         jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)
-        hub = HubDispatcher(
-            store, models, self.clients.to_listeners, clock, entropy, limits, endpoint, context.extensions
-        )
-        webhooks = ledger_notifier(context, self.bus, registry, self.clients.to_listeners)
+        hub = HubDispatcher(store, models, to_listeners, clock, entropy, limits, endpoint, context.extensions)
+        webhooks = ledger_notifier(context, self.bus, registry, to_listeners)
 
         # Replication.
         replication = replication_parts(
-            *(settings, store, models, self.bus, registry, self.clients.to_members, own_key),
+            *(settings, store, models, self.bus, registry, to_members, own_key),
             *(clock, entropy, context.rules.references_of),
         )
 
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
-        children.add_tasks(self.tasks, self.bus, self.clients.to_members)
-        others = (("registry", registry.follow), ("light blocks", self.light.run), ("jobs", jobs.run))
+        children.add_tasks(self.tasks, self.bus, to_members)
         history = self._history(registry, did, clock)
-        for name, run in (*others, ("history", history), ("hub", hub.run), ("webhooks", webhooks.run)):
-            self.tasks.add(name, run)
-        for name, run in replication.tasks():
-            self.tasks.add(name, run)
+        own_tasks = registry.follow, history, jobs.run, hub.run, webhooks.run, forwards.queue.run
+        self._add_tasks(*own_tasks, replication.tasks())
 
         # What is served.
         self.traffic = traffic = Traffic()
@@ -370,7 +333,7 @@ class Marketplace:
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
         league = league_context(
             *(settings, context, self.bus, self.light, bootstrap_source(settings, children.genesis)),
-            *(registry, caller_check, replication),
+            *(registry, caller_check, replication, business, forwards.queue),
         )
         described = LeagueDescriptions(endpoint)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)
@@ -381,6 +344,17 @@ class Marketplace:
         rest = rest_application([*own_routes.routes(), *portal.routes(), *league_routes(league)])
         self.metrics: Final = own_routes.metrics_application()
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
+
+    def _add_tasks(
+        self, registry: Run, history: Run, jobs: Run, hub: Run, webhooks: Run, queue: Run, *groups: Tasks
+    ) -> None:
+        """Add what runs in the background, and groups of it."""
+        own = (
+            *(("registry", registry), ("light blocks", self.light.run), ("jobs", jobs), ("history", history)),
+            *(("hub", hub), ("webhooks", webhooks), ("write queue", queue)),
+        )
+        for name, run in chain(own, *groups):
+            self.tasks.add(name, run)
 
     def _history(self, registry: MemberRegistry, did: str, clock: Clock) -> Callable[[], Awaitable[None]]:
         """What fetches the history of a ledger that began with a snapshot, from the other members."""

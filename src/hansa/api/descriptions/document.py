@@ -176,6 +176,13 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     ),
     "name": _parameter("name", "Ledger key or identifier of an entity.", _TEXT, "path"),
     "offset": _parameter("offset", "How many entries are passed over.", _NUMBER),
+    "write": _parameter("id", "Identifier of the write, at the end of the address of a 202.", _TEXT, "path"),
+    "Write-Delegation": _parameter(
+        "Write-Delegation",
+        "Compact JWS by the member that forwards: for which caller, method, path and body, until when.",
+        _TEXT,
+        "header",
+    ),
     "subscription": _parameter("id", "Identifier of the registration.", _TEXT, "path"),
     "subscriptionState": _parameter(
         "state",

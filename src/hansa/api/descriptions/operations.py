@@ -8,6 +8,7 @@ from hansa.api.catalogue import CataloguePage
 from hansa.api.descriptions.document import Answer, Link, Operation
 from hansa.api.descriptions.subscription_operations import SUBSCRIPTION_OPERATIONS
 from hansa.api.descriptions.trust_operations import TRUST_OPERATIONS
+from hansa.api.descriptions.write_operations import WRITE_OPERATIONS
 from hansa.api.events import CLOUD_EVENTS, CloudEvent, EventsPage
 from hansa.api.ledger import LedgerReport
 from hansa.api.newcomers.bootstrap import Bootstrap
@@ -391,5 +392,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         parameters=("name",),
     ),
     *TRUST_OPERATIONS,
+    *WRITE_OPERATIONS,
 )
 """Of every path that the routes of this package have."""

@@ -282,6 +282,14 @@ class Request:
         if gzip is not None:
             gzip.finish()
 
+    async def aside(self, work: Awaitable[T]) -> T:
+        """The result of something that is waited for. Meanwhile the request is not in work."""
+        self._in_work.count -= 1
+        try:
+            return await work
+        finally:
+            self._in_work.count += 1
+
     async def _received(self) -> Message:
         """The next part of the body. Meanwhile the request is not in work."""
         self._in_work.count -= 1

@@ -25,10 +25,10 @@ from hansa.core.http import JSON
 
 BEARER: Final[Part] = {"bearer": []}
 _FAILURES: Final = (429, 500, 503)
-_BODY_ERRORS: Final = (400, 401, 403, 404, 406, 409, 413, 414, 415, 501, *_FAILURES)
+_BODY_ERRORS: Final = (400, 401, 403, 404, 406, 409, 413, 414, 415, 422, 501, *_FAILURES)
 _AT_VERSION: Final = ("If-Match", "If-Unmodified-Since")
 _REMARKS: Final = ("Hansa-Missing", "Hansa-Publication", "Hansa-Words", "Hansa-Unresolved")
-_WRITTEN: Final = ("ETag", "Last-Modified", *_REMARKS)
+_WRITTEN: Final = ("ETag", "Last-Modified", "Hansa-Position", *_REMARKS)
 MONITOR: Final = "Monitor"
 """In an API with a resource of this type, writes can be asynchronous (TMF630 Part 1, chapter 9)."""
 
@@ -99,7 +99,7 @@ class Operations:
             "Link",
             "Hansa-Unindexed",
         )
-        shared = ("fields", "offset", "limit", "sort", "filter", "expand", "depth", "Range")
+        shared = ("fields", "offset", "limit", "sort", "filter", "expand", "depth", "min-position", "Range")
         below = (404,) if self._resource.parent_name is not None else ()
         return self._operation(
             "list",
@@ -118,7 +118,8 @@ class Operations:
             "retrieve",
             f"Read {self._type}",
             parameters=[
-                *map(parameter_reference, ("fields", "expand", "depth", "If-None-Match", "If-Modified-Since"))
+                *map(parameter_reference, ("fields", "expand", "depth", "min-position")),
+                *map(parameter_reference, ("If-None-Match", "If-Modified-Since")),
             ],
             responses={
                 "200": json_response(
@@ -173,7 +174,7 @@ class Operations:
         return self._operation(
             "createSeveral",
             f"Create several {self._type} entities, all of them or none",
-            parameters=[parameter_reference("fields")],
+            parameters=[*map(parameter_reference, ("fields", "Idempotency-Key"))],
             body={JSON_PATCH: {"schema": patch}},
             responses={"200": created_all, **error_references(_BODY_ERRORS)},
         )
@@ -196,7 +197,7 @@ class Operations:
 
     def _delete(self) -> Part:
         """DELETE of one entity."""
-        deleted = {"204": response("The entity was deleted.", None)}
+        deleted = {"204": response("The entity was deleted.", None, ("Hansa-Position",))}
         return self._write("delete", f"Delete {self._type}", None, deleted, _AT_VERSION)
 
     def _write(
@@ -207,8 +208,8 @@ class Operations:
         responses: dict[str, Part],
         conditions: tuple[str, ...] = (),
     ) -> Part:
-        names = conditions if body is None else ("fields", *conditions)
-        if self._is_monitored:
+        names = (*(() if body is None else ("fields",)), *conditions, "Idempotency-Key")
+        if self._is_monitored or self._is_forwarded(name):
             names = (*names, "Prefer")
             responses = {**responses, "202": ACCEPTED}
         errors = (*_BODY_ERRORS, 412) if conditions else _BODY_ERRORS
@@ -219,6 +220,11 @@ class Operations:
             body=body,
             responses={**responses, **error_references(errors)},
         )
+
+    def _is_forwarded(self, name: str) -> bool:
+        """Whether an operation can be about a replica, so that it can wait for the origin of that."""
+        resource = self._resource
+        return name != "create" or resource.task is not None or resource.parent_name is not None
 
     def _operation(
         self,

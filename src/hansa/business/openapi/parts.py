@@ -97,6 +97,11 @@ HEADERS: Final[Mapping[str, Part]] = {
         "description": "States in the body that the state machine does not know, each with the nearest known one.",
         "schema": {"type": "string", "examples": ["lifecycleStatus=Lauched; known=Launched"]},
     },
+    "Hansa-Position": {
+        "description": "Of a write that was forwarded to the origin of a replica: position on the ledger of the event that "
+        "announces it, for `min-position`.",
+        "schema": {"type": "integer", "minimum": 1, "examples": [4711]},
+    },
     "Hansa-Missing": {
         "description": "Attributes that the standard requires and the entity was accepted without, by path.",
         "schema": {"type": "string", "examples": ["productOfferingPrice[0].priceType"]},
@@ -216,6 +221,7 @@ ERRORS: Final[Mapping[int, tuple[str, tuple[str, ...]]]] = {
     406: ("Responses are JSON, which the request does not accept.", ()),
     409: ("The request conflicts with the current state, as an impossible change of status.", ()),
     412: ("The entity is not in the version that the request expects.", ()),
+    422: ("Another request was carried out with this `Idempotency-Key`.", ()),
     413: ("The body is too large.", ()),
     414: ("The query is too long.", ()),
     415: (
@@ -310,10 +316,28 @@ PARAMETERS: Final[Mapping[str, Part]] = {
         "description": "Only if the entity was not written after this time (RFC 9110).",
         "schema": {"type": "string"},
     },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A text that the client makes for each write: however often it arrives with it, it is carried out "
+        "once.",
+        "schema": {
+            "type": "string",
+            "pattern": "^[!#-~]{1,256}$",
+            "examples": ["7d1f4a34-6f0b-4f52-9b65-0b7f2a2f0c11"],
+        },
+    },
+    "min-position": {
+        "name": "min-position",
+        "in": "query",
+        "description": "Position on the ledger: answered when its event has had its effect here, or 503 after a while.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "Prefer": {
         "name": "Prefer",
         "in": "header",
-        "description": "`respond-async` requests a response before the work is done (RFC 7240).",
+        "description": "`respond-async` requests a response before the work is done (RFC 7240), also while the origin of a replica is "
+        "away.",
         "schema": {"type": "string"},
     },
 }

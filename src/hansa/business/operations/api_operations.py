@@ -54,7 +54,9 @@ class ApiOperations:
         for one in self.by_collection.values():
             if one.resource.task is not None:
                 one.create.tasks = Tasks(
-                    one.resource, one.served.attributes, updates, context.store, context.clock, context.limits
+                    *(one.resource, one.served.attributes, updates),
+                    *(context.store, context.clock, context.limits),
+                    forwards=context.forwarder is not None,
                 )
 
     def __getitem__(self, collection: str) -> ResourceOperations:

@@ -30,8 +30,17 @@ from hansa.business.operations.batching import (
 )
 from hansa.business.operations.defaults import ServerFields
 from hansa.business.operations.draft import IMMUTABLE, DraftBuilder
+from hansa.business.operations.forwarding.repeats import Repeats
+from hansa.business.operations.forwarding.sending import WriteSender
+from hansa.business.operations.forwarding.terms import PLAIN_TERMS, WriteTerms
 from hansa.business.operations.tasks import Tasks
-from hansa.business.operations.writes import WriteResult, check_is_own, held_until_claimed
+from hansa.business.operations.writes import (
+    NO_PRECONDITIONS,
+    WriteResult,
+    WriteToReplica,
+    check_is_own,
+    held_until_claimed,
+)
 from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
 from hansa.business.validation.violations import InvalidBody, MissingAttribute, Violation
@@ -57,7 +66,7 @@ class NewEntity(BatchItem, Generic[Output]):
     """An entity that is about to be created, and what of it is known so far."""
 
     __slots__ = (
-        "absent", "body", "draft", "entity", "hashlink", "is_operator", "missing", "nonce", "output", "parent_id", "present", "unresolved", "words",
+        "absent", "body", "draft", "entity", "hashlink", "is_operator", "missing", "nonce", "output", "parent_id", "present", "terms", "unresolved", "words",
     )  # fmt: skip
 
     entity: Fields
@@ -70,6 +79,8 @@ class NewEntity(BatchItem, Generic[Output]):
     """Required attributes that it leaves out."""
     missing: tuple[str, ...]
     """Paths of required attributes that it does without."""
+    terms: WriteTerms
+    """Under which key it is created once."""
     unresolved: tuple[UnresolvedReference, ...]
     """References to what is not (yet) here."""
     words: tuple[UnknownWord, ...]
@@ -84,7 +95,9 @@ class NewEntity(BatchItem, Generic[Output]):
         present: Present[Output],
         *,
         is_operator: bool = False,
+        terms: WriteTerms = PLAIN_TERMS,
     ) -> None:
+        self.terms = terms
         self.is_operator = is_operator
         """Whether it may say what others only read."""
         self.body = body
@@ -111,6 +124,8 @@ class CreateOperation:
         self._server_fields = server_fields
         self._drafts = drafts
         self._amend = amend
+        self._repeats = Repeats(context.store, context.clock, context.limits)
+        self._sender = WriteSender(served, context)
         kinds = {"read-only", "update-only"}
         not_settable = {name for name, one in served.attributes.items() if one.access in kinds}
         self._not_settable = frozenset(not_settable - IMMUTABLE - server_fields.dates)
@@ -142,23 +157,39 @@ class CreateOperation:
             parent_id: The parent of a sub-resource.
 
         Raises:
-            Refused: `Code.MALFORMED`, `Code.INVALID`, a code of the rules; `Code.NOT_FOUND`, when there is no
-                such parent; `Code.CONFLICT`, when its identifier is in use, `Code.READ_ONLY_REPLICA`, when
-                that is by a replica.
+            Refused: `Code.MALFORMED`, `Code.INVALID`, `Code.IDEMPOTENCY_KEY_REUSED`, a code of the rules;
+                `Code.NOT_FOUND`, when there is no such parent; `Code.CONFLICT`, when its identifier is in
+                use, `Code.READ_ONLY_REPLICA`, when that is by a replica.
             Unavailable: `Code.OVERLOADED`, `Code.DISK_FULL` or `Code.UNAVAILABLE`; nothing was written.
         """
         return await self.one_as(grant, body, parent_id, lambda result: result)
 
     async def one_as(
-        self, grant: Grant, body: bytes | Fields, parent_id: str | None, present: Present[Output]
+        self,
+        grant: Grant,
+        body: bytes | Fields,
+        parent_id: str | None,
+        present: Present[Output],
+        terms: WriteTerms = PLAIN_TERMS,
     ) -> Output:
         """Create an entity as `one` does, and return what `present` makes of the result.
 
         In a batch it is called before the commit, so that outputs are made together too; what it made is
         returned after the commit, and discarded when that fails.
+
+        Below a parent that is a replica, and of a task about what is one, the entity is created at the
+        origin.
+
+        Raises:
+            WriteQueued: It is to be created at an origin that cannot be reached.
         """
         assert self._served.is_granted(grant, Action.CREATE), "a grant is used where it was made"
-        new = NewEntity(body, parent_id, present, is_operator=OPERATOR in grant.caller.roles)
+        if (
+            terms.key is not None
+            and (earlier := await self._repeats.earlier(grant.caller, terms)) is not None
+        ):
+            return present(earlier[0])
+        new = NewEntity(body, parent_id, present, is_operator=OPERATOR in grant.caller.roles, terms=terms)
         batches = self._batches
         if len(body) > SMALL_MAX_BYTES and isinstance(body, bytes):
             await self._prepare_large(new, len(body))
@@ -167,13 +198,42 @@ class CreateOperation:
             return new.output
         matched_ids = await self._matched_ids(new)
         recalled = await self._context.identifiers.recalled(new.entity["id"]) if new.nonce is None else None
-        async with self._store.transaction() as tx:
-            await self._served.check_parent(parent_id, public_only=False)
-            result = await self._create(tx, new, matched_ids, recalled)
+        try:
+            result = await self._created(grant.caller, new, matched_ids, recalled)
+        except WriteToReplica as replica:
+            assert isinstance(body, bytes), "only what a client sent is about a replica"
+            place = (None, parent_id, NO_PRECONDITIONS)
+            result = await self._sender.send(grant.caller, replica, "POST", *place, terms, body)
         return present(result)
 
+    async def _created(
+        self, caller: Caller, new: NewEntity[Any], matched_ids: tuple[str, ...], recalled: bytes | None
+    ) -> WriteResult:
+        """Create an entity in a transaction of its own.
+
+        Raises:
+            WriteToReplica: Its parent, or what it is a task about, is a replica.
+        """
+        terms = new.terms
+        async with self._store.transaction() as tx:
+            if (
+                terms.key is not None
+                and (earlier := await self._repeats.earlier(caller, terms, tx)) is not None
+            ):
+                return earlier[0]
+            parent = await self._served.check_parent(new.parent_id, public_only=False)
+            if parent is not None and self._sender.is_able:
+                check_is_own(parent, "What it belongs to")
+            result = await self._create(tx, new, matched_ids, recalled)
+            await self._repeats.record(tx, caller, terms, (result,))
+            return result
+
     async def several(
-        self, grant: Grant, bodies: Sequence[Fields], parent_id: str | None = None
+        self,
+        grant: Grant,
+        bodies: Sequence[Fields],
+        parent_id: str | None = None,
+        terms: WriteTerms = PLAIN_TERMS,
     ) -> list[WriteResult]:
         """Create entities in one transaction: all of them or none.
 
@@ -185,6 +245,11 @@ class CreateOperation:
         count_max = self._context.limits.collection_patch_entities_max
         if len(bodies) > count_max:
             raise Refused(Code.INVALID, f"One patch creates at most {count_max} entities.")
+        if (
+            terms.key is not None
+            and (earlier := await self._repeats.earlier(grant.caller, terms)) is not None
+        ):
+            return list(earlier)
         is_operator = OPERATOR in grant.caller.roles
         prepared: list[NewEntity[WriteResult]] = []
         for body in bodies:
@@ -192,12 +257,20 @@ class CreateOperation:
             await self._context.clock.sleep(0)  # let others in
         matched_ids = [await self._matched_ids(new) for new in prepared]
         async with self._store.transaction() as tx:
-            await self._served.check_parent(parent_id, public_only=False)
+            if (
+                terms.key is not None
+                and (earlier := await self._repeats.earlier(grant.caller, terms, tx)) is not None
+            ):
+                return list(earlier)
+            parent = await self._served.check_parent(parent_id, public_only=False)
+            if parent is not None and self._sender.is_able:
+                check_is_own(parent, "What they belong to")
             results: list[WriteResult] = []
             for number, each in enumerate(zip(prepared, matched_ids, strict=True), 1):
                 results.append(await self._create(tx, *each))
                 if number % CREATED_AT_ONCE == 0:
                     await self._context.clock.sleep(0)
+            await self._repeats.record(tx, grant.caller, terms, tuple(results))
             return results
 
     async def create_within(self, tx: Transaction, body: Fields) -> Entity:
@@ -286,7 +359,7 @@ class CreateOperation:
 
     async def _look_up(self, new: NewEntity[Any]) -> StageOutcome:
         """Look up what it refers to; between this and the next stage nobody else writes."""
-        if new.nonce is None or self.tasks is not None or self._served.parent is not None:
+        if new.nonce is None or self.tasks is not None or self._served.parent is not None or new.terms.key:
             return SLOW_PATH
         rules = self._context.rules
         if new.draft.public and self._store.pending_ids() and self._refers_to_pending(new.entity):
@@ -364,7 +437,10 @@ class CreateOperation:
         """A draft under an identifier of the client, after the checks that it may be used and is free."""
         existing = await tx.entity(draft.id)
         if existing is not None:
-            check_is_own(existing, "An entity with this identifier is here already, and")
+            try:
+                check_is_own(existing, "An entity with this identifier is here already, and")
+            except WriteToReplica as error:
+                raise Refused(error.code, error.message) from error  # no create of an entity is forwarded
             raise Refused(Code.CONFLICT, f"There is an entity {existing.id!r} already; change it with PATCH.")
         nonce = await tx.nonce(draft.id) or recalled
         self._context.identifiers.check_chosen(draft.id, nonce)

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from hansa.business.context import Context
-from hansa.business.operations.writes import NO_PRECONDITIONS, Preconditions, current_entity
+from hansa.business.operations.forwarding.repeats import Repeats
+from hansa.business.operations.forwarding.sending import WriteSender
+from hansa.business.operations.forwarding.terms import PLAIN_TERMS, WriteTerms
+from hansa.business.operations.writes import (
+    NO_PRECONDITIONS,
+    Preconditions,
+    WriteToReplica,
+    current_entity,
+)
 from hansa.business.served_resource import ServedResource
 from hansa.core.access import Action, Caller, Grant
 from hansa.core.errors import Code, Refused
@@ -16,6 +24,8 @@ class DeleteOperation:
     def __init__(self, served: ServedResource, context: Context) -> None:
         self._served = served
         self._context = context
+        self._repeats = Repeats(context.store, context.clock, context.limits)
+        self._sender = WriteSender(served, context)
         self._sub_collections = tuple(
             one.collection
             for one in served.api.resources
@@ -36,7 +46,8 @@ class DeleteOperation:
         entity_id: str,
         parent_id: str | None = None,
         expected: Preconditions = NO_PRECONDITIONS,
-    ) -> None:
+        terms: WriteTerms = PLAIN_TERMS,
+    ) -> int | None:
         """Delete an entity and what is below it.
 
         Args:
@@ -44,20 +55,45 @@ class DeleteOperation:
             entity_id: Its identifier.
             parent_id: The parent of a sub-resource.
             expected: What the entity has to be like now.
+            terms: Under which key it is carried out once, and whether it may be queued.
+
+        Returns:
+            Of a replica: position on the ledger of the event about it, where its origin waited for that.
 
         Raises:
             Refused: `Code.NOT_FOUND`, `Code.READ_ONLY_REPLICA`, `Code.PRECONDITION_FAILED`,
-                `Code.STILL_REFERENCED`; `Code.CONFLICT`, when too much is below it.
+                `Code.STILL_REFERENCED`, `Code.IDEMPOTENCY_KEY_REUSED`; `Code.CONFLICT`, when too much is
+                below it; of a replica, as `WriteSender.send`.
             Unavailable: `Code.OVERLOADED`, `Code.DISK_FULL` or `Code.UNAVAILABLE`; nothing was deleted.
+            WriteQueued: It is a replica, and the deletion waits until its origin can be reached.
         """
         assert self._served.is_granted(grant, Action.DELETE), "a grant is used where it was made"
+        place = (entity_id, parent_id, expected)
+        try:
+            await self._delete(grant.caller, *place, terms)
+        except WriteToReplica as replica:
+            result = await self._sender.send(grant.caller, replica, "DELETE", *place, terms)
+            return result.position
+        return None
+
+    async def _delete(
+        self,
+        caller: Caller,
+        entity_id: str,
+        parent_id: str | None,
+        expected: Preconditions,
+        terms: WriteTerms,
+    ) -> None:
         async with self._context.store.transaction() as tx:
+            if terms.key is not None and await self._repeats.earlier(caller, terms, tx) is not None:
+                return
             current = await current_entity(tx, self._served, entity_id, parent_id, expected)
             await self._context.rules.check_delete(tx, self._served.resource, current)
             if await self._delete_below(tx, entity_id):
                 # Others were let in, and may refer to it since.
                 await self._context.rules.check_delete(tx, self._served.resource, current)
             await tx.delete(entity_id)
+            await self._repeats.record(tx, caller, terms, ())
 
     async def _delete_below(self, tx: Transaction, entity_id: str) -> bool:
         """Delete the sub-resources of an entity, which without it would be at no path.

@@ -21,6 +21,7 @@ import msgspec
 
 from hansa.business.models import Attribute, Resource
 from hansa.business.models.records import Effect, Task
+from hansa.business.operations.writes import WriteToReplica
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Refused
 from hansa.core.instants import instant
@@ -70,8 +71,20 @@ class Tasks:
         store: Store,
         clock: Clock,
         limits: Limits,
+        *,
+        forwards: bool = False,
     ) -> None:
-        """`updates`: by collection, of all resources of the same API."""
+        """Make them.
+
+        Args:
+            resource: The resource of the tasks.
+            attributes: Of its type.
+            updates: By collection, of all resources of the same API.
+            store: For what patterns select.
+            clock: For what is due.
+            limits: `task_targets_max`, `filter_count_max`.
+            forwards: Whether a task about replicas of one origin is refused here, so that it is forwarded.
+        """
         assert resource.task is not None, "only task resources have tasks"
         self._task: Task = resource.task
         self._status = resource.status_attribute
@@ -80,6 +93,7 @@ class Tasks:
         self._store = store
         self._clock = clock
         self._limits = limits
+        self._forwards = forwards
 
     async def matched_ids(self, task: Mapping[str, Any]) -> tuple[str, ...]:
         """Identifiers of what the patterns of a task select; before the transaction, since it may search.
@@ -118,12 +132,14 @@ class Tasks:
         """Do what a new task says; returns the attributes of the task that this changes.
 
         Raises:
+            WriteToReplica: It is forwarded.
             Refused: It cannot be carried out, and tasks of this kind have no state that says so.
         """
         form = self._task
         assert form.matches is not None or not matched_ids, "only patterns select entities"
         if form.due is not None and _is_ahead(task.get(form.due), rfc3339(self._clock.now())):
             return {}
+        targets: list[_Target] = []
         try:
             targets = await self._planned(tx, task, matched_ids)
             drafts = [
@@ -131,6 +147,8 @@ class Tasks:
                 for target in targets
             ]
         except Refused as error:
+            if isinstance(error, WriteToReplica) and self._is_forwarded(targets):
+                raise
             if form.failed is None or self._status is None:
                 raise
             return {self._status: form.failed, **self._reason_of(error)}
@@ -139,6 +157,10 @@ class Tasks:
         for draft in drafts:
             await tx.put(draft)
         return self._outcome(task, targets)
+
+    def _is_forwarded(self, targets: list[_Target]) -> bool:
+        """Whether a task is for another marketplace: the origin of everything that it changes."""
+        return self._forwards and len({target.current.origin for target in targets}) == 1
 
     async def _planned(self, tx: Transaction, task: Fields, matched_ids: tuple[str, ...]) -> list[_Target]:
         """The entities that a task changes, with their new content."""

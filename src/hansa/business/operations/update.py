@@ -18,11 +18,15 @@ from hansa.business.models.records import Access
 from hansa.business.operations.create import CreateOperation
 from hansa.business.operations.defaults import ServerFields
 from hansa.business.operations.draft import IMMUTABLE, DraftBuilder
+from hansa.business.operations.forwarding.repeats import Repeats
+from hansa.business.operations.forwarding.sending import WriteSender
+from hansa.business.operations.forwarding.terms import PLAIN_TERMS, WriteTerms
 from hansa.business.operations.writes import (
     NO_PRECONDITIONS,
     Preconditions,
     RefersToPending,
     WriteResult,
+    WriteToReplica,
     check_is_own,
     current_entity,
     held_until_claimed,
@@ -84,6 +88,8 @@ class UpdateOperation:
             context.policies.item_states,
         )
         self._drafts = DraftBuilder(served, context)
+        self._repeats = Repeats(context.store, context.clock, context.limits)
+        self._sender = WriteSender(served, context)
         self.create = CreateOperation(served, context, self._server_fields, self._drafts, self.amended)
         # The marketplace's own systems, which have the role operator, say what others only read.
         for_all = {
@@ -110,6 +116,7 @@ class UpdateOperation:
         body: Fields,
         parent_id: str | None = None,
         expected: Preconditions = NO_PRECONDITIONS,
+        terms: WriteTerms = PLAIN_TERMS,
     ) -> WriteResult:
         """Replace the content of an entity.
 
@@ -120,18 +127,25 @@ class UpdateOperation:
                 left out.
             parent_id: The parent of a sub-resource.
             expected: What the entity has to be like now.
+            terms: Under which key it is carried out once, and whether it may be queued.
 
         Raises:
-            Refused: `Code.NOT_FOUND`, `Code.READ_ONLY_REPLICA`, `Code.PRECONDITION_FAILED`, `Code.INVALID` or
-                a code of the rules.
+            Refused: `Code.NOT_FOUND`, `Code.READ_ONLY_REPLICA`, `Code.PRECONDITION_FAILED`, `Code.INVALID`,
+                `Code.IDEMPOTENCY_KEY_REUSED` or a code of the rules; of a replica, as `WriteSender.send`.
             Unavailable: `Code.OVERLOADED`, `Code.DISK_FULL` or `Code.UNAVAILABLE`; nothing was written.
+            WriteQueued: It is a replica, and the write waits until its origin can be reached.
         """
         assert self._served.is_granted(grant, Action.CHANGE), "a grant is used where it was made"
         if body.get("id", entity_id) != entity_id:
             refuse([Violation("id", "must be the identifier in the path", body["id"])])
         size_bytes = NODE_SIZE_BYTES * shallow_node_count(body)
         place = (entity_id, parent_id, expected)
-        return await self._changed(grant, *place, partial(self._replacement, body=body), size_bytes)
+        compute = partial(self._replacement, body=body)
+        try:
+            return await self._changed(grant, *place, terms, compute, size_bytes)
+        except WriteToReplica as replica:
+            content = msgspec.json.encode(body)
+            return await self._sender.send(grant.caller, replica, "PUT", *place, terms, content)
 
     async def patch(
         self,
@@ -141,6 +155,7 @@ class UpdateOperation:
         patch: Any,
         parent_id: str | None = None,
         expected: Preconditions = NO_PRECONDITIONS,
+        terms: WriteTerms = PLAIN_TERMS,
     ) -> WriteResult:
         """Patch an entity.
 
@@ -151,6 +166,7 @@ class UpdateOperation:
             patch: The patch, a JSON value.
             parent_id: The parent of a sub-resource.
             expected: What the entity has to be like now.
+            terms: Under which key it is carried out once, and whether it may be queued.
 
         Raises:
             Refused: As `replace` does; also `Code.CONFLICT`, when the patch does not fit the entity.
@@ -164,7 +180,12 @@ class UpdateOperation:
             return apply_patch(form, msgspec.json.decode(current.body), patch, limits)
 
         size_bytes = NODE_SIZE_BYTES * shallow_node_count(patch)
-        return await self._changed(grant, entity_id, parent_id, expected, patched, size_bytes)
+        place = (entity_id, parent_id, expected)
+        try:
+            return await self._changed(grant, *place, terms, patched, size_bytes)
+        except WriteToReplica as replica:
+            content = msgspec.json.encode(patch)
+            return await self._sender.send(grant.caller, replica, "PATCH", *place, terms, content, form)
 
     async def create_or_replace_within(self, tx: Transaction, body: Mapping[str, Any]) -> Entity:
         """Create an entity, or replace the one with its identifier, on behalf of the marketplace; for jobs.
@@ -227,6 +248,7 @@ class UpdateOperation:
         entity_id: str,
         parent_id: str | None,
         expected: Preconditions,
+        terms: WriteTerms,
         compute: Callable[[Entity], Fields],
         size_bytes: int,
     ) -> WriteResult:
@@ -236,24 +258,37 @@ class UpdateOperation:
         again when somebody else has written the entity meanwhile: neither the event loop nor other writes
         wait for it.
         """
-        is_operator = OPERATOR in grant.caller.roles
+        is_operator, repeats, caller = OPERATOR in grant.caller.roles, self._repeats, grant.caller
+        if terms.key is not None and (earlier := await repeats.earlier(caller, terms)) is not None:
+            return earlier[0]
         for _ in range(ATTEMPTS_MAX):
             seen = await self._store.entity(entity_id)
             if seen is None or len(seen.body) + size_bytes <= SMALL_MAX_BYTES:
                 break
             change = await self._computed(seen, compute, size_bytes, expected, is_operator=is_operator)
             async with self._store.transaction() as tx:
+                if (
+                    terms.key is not None
+                    and (earlier := await repeats.earlier(caller, terms, tx)) is not None
+                ):
+                    return earlier[0]
                 current = await current_entity(tx, self._served, entity_id, parent_id, expected)
                 if current.revision == seen.revision:
-                    return await self._put(tx, change)
+                    result = await self._put(tx, change)
+                    await repeats.record(tx, caller, terms, (result,))
+                    return result
         else:
             raise Unavailable(
                 Code.UNAVAILABLE, f"{entity_id!r} is written by others all the time; try again."
             )
         async with self._store.transaction() as tx:
+            if terms.key is not None and (earlier := await repeats.earlier(caller, terms, tx)) is not None:
+                return earlier[0]
             current = await current_entity(tx, self._served, entity_id, parent_id, expected)
             change = self._checked_change(current, compute(current), is_operator=is_operator)
-            return await self._put(tx, await self._inferred(tx, change))
+            result = await self._put(tx, await self._inferred(tx, change))
+            await repeats.record(tx, caller, terms, (result,))
+            return result
 
     async def _computed(
         self,

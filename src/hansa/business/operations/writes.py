@@ -26,6 +26,20 @@ class WriteResult(msgspec.Struct, frozen=True):
     """Words that its model does not know, where it knows others."""
     missing: tuple[str, ...] = ()
     """Paths of attributes that the model requires and the entity does without."""
+    position: int | None = None
+    """On the ledger, of the event about it, where its origin waited for that."""
+
+
+class WriteToReplica(Refused):
+    """What is written is a replica: only its origin can change it."""
+
+    def __init__(self, subject: str, origin: str) -> None:
+        super().__init__(
+            Code.READ_ONLY_REPLICA,
+            f"{subject} is a replica: its origin is {origin}, the only marketplace that can change it.",
+        )
+        self.origin = origin
+        """DID."""
 
 
 class Preconditions(msgspec.Struct, frozen=True):
@@ -143,10 +157,7 @@ def check_is_own(entity: Entity, subject: str) -> None:
     """Refuse to write a replica; `subject` begins the message.
 
     Raises:
-        Refused: `Code.READ_ONLY_REPLICA`.
+        WriteToReplica: It is one.
     """
     if entity.origin is not None:
-        raise Refused(
-            Code.READ_ONLY_REPLICA,
-            f"{subject} is a replica: its origin is {entity.origin}, the only marketplace that can change it.",
-        )
+        raise WriteToReplica(subject, entity.origin)

@@ -30,6 +30,7 @@ from hansa.core.policies import (
     UnresolvedPolicy,
 )
 from hansa.core.web_addresses import web_address
+from hansa.identity.delegation_rules import DelegationRules
 from hansa.node.settings.schema import (
     BY_KEY,
     ENVIRONMENT_PREFIX,
@@ -83,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True):
     allowed_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
     import_hosts: tuple[str, ...]
+    write_delegations: tuple[str, ...]
     limits: Limits
 
 
@@ -206,12 +208,24 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         port = value.rpartition(":")[2]
         if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65_535):
             return "it must be host:port, or a port"
-    if setting.key in {"allowed_origins", "import_hosts"} and isinstance(value, tuple):
-        wrong = [host for host in value if not _is_origin(host)]
-        if wrong:
-            return f"{wrong[0]!r} is no origin, as https://files.example"
+    if isinstance(value, tuple):
+        return _unusable_texts(setting, value)
     if isinstance(value, str) and not value.isprintable():
         return "it must be printable text"
+    return None
+
+
+def _unusable_texts(setting: Setting, texts: tuple[str, ...]) -> str | None:
+    """What is wrong with the texts of a list."""
+    if setting.key in {"allowed_origins", "import_hosts"}:
+        wrong = [host for host in texts if not _is_origin(host)]
+        if wrong:
+            return f"{wrong[0]!r} is no origin, as https://files.example"
+    if setting.key == "write_delegations":
+        try:
+            DelegationRules(texts)
+        except Refused as error:
+            return error.message.rstrip(".")
     return None
 
 

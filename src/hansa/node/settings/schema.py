@@ -131,6 +131,17 @@ BUSINESS_SETTINGS: Final = (
         ("https://shop.example",),
     ),
     Setting(
+        "write_delegations",
+        "list of texts",
+        (),
+        "Which members may forward which writes of their own clients to entities of this marketplace: rules of the form "
+        "`MEMBER COLLECTIONS ACTIONS [ROLES]`, each part with commas or `*`. Without a rule, none may.",
+        (
+            "did:elsi:VATDE-123456789 ProductOffering,Category change",
+            "* ProductSpecification change,delete operator",
+        ),
+    ),
+    Setting(
         "import_hosts",
         "list of texts",
         (),

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from hansa.store.sqlite.database.forwarding_tables import FORWARDING
+
 APPLICATION_ID: Final = 0x48414E53
 """`HANS`, in SQLite's header: tells our databases from others."""
 
@@ -450,5 +452,6 @@ MIGRATIONS: Final = (
     _REFERENCE_INDEX,
     _SIGNED_NOTIFICATIONS,
     _CLOSURE,
+    FORWARDING,
 )
 """Migration n is element n - 1. A released one is never edited."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from hansa.business.context import Context
 from hansa.business.http.conditional import etag, is_known, last_modified
+from hansa.business.http.faces.v4.positions import MIN_POSITION, wait_for_position
 from hansa.business.http.faces.v4.requested import requested_of
 from hansa.business.http.faces.v4.response import publication_header
 from hansa.business.http.messages import CONTENT_TYPE, Request, Response, error_response
@@ -47,10 +48,13 @@ class ReadHandler:
         self._cache = cache
         self._large_work = context.large_work
         self._is_waiting = context.is_waiting
+        self._positions = context.positions
 
     async def retrieve(self, request: Request, entity_id: str) -> Response:
-        """GET of one entity: 200, 304, 400, 401, 404 or 406."""
+        """GET of one entity: 200, 304, 400, 401, 404, 406 or 503."""
         request.accept_json()
+        if MIN_POSITION in request.query_string:
+            await wait_for_position(request, self._positions)
         scope = await self._operation.scope(self._authenticate(request.headers), request.parent_id)
         requested = requested_of(self._served, request)
         entity = await self._operation.one(scope, entity_id)
@@ -85,6 +89,8 @@ class ReadHandler:
     async def list(self, request: Request, _: str) -> Response:
         """GET of the collection: 200, 206, 400, 401, 404, 406, 416, 501 or 503."""
         request.accept_json()
+        if MIN_POSITION in request.query_string:
+            await wait_for_position(request, self._positions)
         operation = self._operation
         scope = await operation.scope(self._authenticate(request.headers), request.parent_id)
         key = ListKey(

@@ -23,6 +23,7 @@ from hansa.store import Entity
 UNRESOLVED: Final = b"hansa-unresolved"
 WORDS: Final = b"hansa-words"
 MISSING: Final = b"hansa-missing"
+POSITION: Final = b"hansa-position"
 REFERENCES_SHOWN_MAX: Final = 20
 ID_SHOWN_MAX_CHARS: Final = 100
 PLAIN_IN_HEADER: Final = (string.ascii_letters + string.digits + "._~:@!$&'()*+=-").encode()
@@ -109,10 +110,17 @@ class WriteResponses:
             own += _missing(result.missing)
         if result.words:
             own += _words(result.words)
+        if result.position is not None:
+            own += position_headers(result.position)
         if fields is not None:
             return Response(status, representation.part(entity.id, entity.body, fields), tuple(own))
         own += ((b"etag", etag(entity)), (b"last-modified", last_modified(entity.modified)))
         return Response(status, representation.whole(entity.id, entity.body), tuple(own))
+
+
+def position_headers(position: int | None) -> tuple[Header, ...]:
+    """The header that names the event about a write, for reads that wait for it (`min-position`)."""
+    return () if position is None else ((POSITION, b"%d" % position),)
 
 
 def _words(words: tuple[UnknownWord, ...]) -> tuple[Header, ...]:

@@ -1,0 +1,175 @@
+"""A write that another member forwarded, carried out here, where the entity has its origin.
+
+It passes the same operations as every other write, for a caller that acts through a member: what such a
+caller may do was decided before (`hansa.core.forwarding.DelegationPolicy`). Only what can be a write to a
+replica is carried out: a change or deletion of an entity that others can see; a sub-resource of such a one;
+a task. What is a replica here is refused, and never forwarded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from hansa.business.jobs.files import is_job
+from hansa.business.operations.api_operations import ApiOperations, ResourceOperations
+from hansa.business.operations.forwarding.terms import WriteTerms
+from hansa.business.operations.writes import NO_PRECONDITIONS, Preconditions, WriteResult, check_is_own
+from hansa.business.patches import MEDIA_TYPES
+from hansa.business.visibility import PublicParts
+from hansa.core.access import Caller
+from hansa.core.bounded_json import read_json, read_object
+from hansa.core.errors import Code, Refused
+from hansa.core.forwarding import ForwardedWrite, OriginAnswer, WriteMethod
+from hansa.core.limits import Limits
+from hansa.store import Entity, Store
+
+_METHODS: Final[dict[WriteMethod, frozenset[str]]] = {
+    "POST": frozenset({"create"}),
+    "PATCH": frozenset({"patch"}),
+    "PUT": frozenset({"patch", "replace"}),
+    "DELETE": frozenset({"delete"}),
+}
+"""The methods of a model of which a resource needs one."""
+
+
+MayRetrieve = Callable[[str, Entity], Entity | None]
+
+
+class ForwardedWrites:
+    """Carries out what other members forward.
+
+    Args:
+        apis: The operations of all APIs.
+        store: For what is written.
+        parts: Which part of an entity other members get.
+        may_retrieve: What of an entity a member may have; None: it has no business with it.
+        limits: Of bodies.
+    """
+
+    def __init__(
+        self,
+        apis: Iterable[ApiOperations],
+        store: Store,
+        parts: PublicParts,
+        may_retrieve: MayRetrieve,
+        limits: Limits,
+    ) -> None:
+        self._apis = {one.api.id: one for one in apis}
+        self._store = store
+        self._parts = parts
+        self._may_retrieve = may_retrieve
+        self._limits = limits
+
+    async def carry_out(self, write: ForwardedWrite, caller: Caller) -> OriginAnswer:
+        """Carry out a write for a caller at another member, and say what was written.
+
+        Raises:
+            Refused: As the operations do; `Code.INVALID`, when it is about nothing that is served here.
+            Unavailable: As the operations do; nothing was written.
+        """
+        assert caller.member is not None, "whoever forwards is known"
+        one = self._operations(write)
+        await self._check_visible(write, one, caller.member)
+        terms = WriteTerms(write.key, hashlib.sha256(msgspec.json.encode(write)).digest())
+        if write.method == "POST":
+            return self._answer(await self._create(one, write, caller, terms))
+        assert write.entity is not None, "checked before"
+        expected = self._expected(write, await self._store.entity(write.entity))
+        if write.method == "DELETE":
+            grant = one.delete.authorize(caller)
+            await one.delete.delete(grant, write.entity, write.parent, expected, terms)
+            return OriginAnswer(id=write.entity)
+        grant = one.update.authorize(caller)
+        place = (write.parent, expected, terms)
+        if write.method == "PUT":
+            body = read_object(write.content, self._limits)
+            return self._answer(await one.update.replace(grant, write.entity, body, *place))
+        patch = read_json(write.content, self._limits)
+        return self._answer(await one.update.patch(grant, write.entity, write.form, patch, *place))
+
+    def _operations(self, write: ForwardedWrite) -> ResourceOperations:
+        """The operations of the resource that a write is about.
+
+        Raises:
+            Refused: `Code.INVALID` or `Code.METHOD_NOT_ALLOWED`.
+        """
+        api = self._apis.get(write.api)
+        one = None if api is None else api.by_collection.get(write.collection)
+        if one is None or is_job(one.resource):
+            raise Refused(Code.INVALID, "There is no such resource here.")
+        resource = one.resource
+        if _METHODS[write.method].isdisjoint(resource.methods):
+            raise Refused(Code.METHOD_NOT_ALLOWED, "This resource has no such method.")
+        is_create = write.method == "POST"
+        if is_create and one.served.parent is None and resource.task is None:
+            raise Refused(Code.INVALID, "Creating this is no write to a replica.")
+        if is_create != (write.entity is None) or (one.served.parent is None) != (write.parent is None):
+            raise Refused(Code.INVALID, "The write does not say what it is about.")
+        if write.path != one.served.path_of(write.entity, write.parent):
+            raise Refused(Code.INVALID, "The path is not that of what the write is about.")
+        if write.method == "PATCH" and write.form not in MEDIA_TYPES:
+            raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, "There is no such form of a patch.")
+        return one
+
+    async def _create(
+        self, one: ResourceOperations, write: ForwardedWrite, caller: Caller, terms: WriteTerms
+    ) -> WriteResult:
+        grant = one.create.authorize(caller)
+        return await one.create.one_as(grant, write.content, write.parent, lambda result: result, terms)
+
+    async def _check_visible(self, write: ForwardedWrite, one: ResourceOperations, member: str) -> None:
+        """Refuse what is about an entity that the member may not have, or about a sub-resource of such a one.
+
+        One that does not exist may have been deleted by the very write that is repeated: the operation
+        decides.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`; `Code.READ_ONLY_REPLICA`, when its origin is another marketplace.
+        """
+        subject_id = write.parent if write.parent is not None else write.entity
+        if subject_id is None:
+            return
+        subject = await self._store.entity(subject_id)
+        if subject is None:
+            return
+        if self._may_retrieve(member, subject) is None:
+            raise one.served.not_found(subject_id)
+        check_is_own(subject, "The entity")
+
+    def _expected(self, write: ForwardedWrite, current: Entity | None) -> Preconditions:
+        """The conditions of a write, on the whole entity where they are on the part that others get."""
+        is_plain = write.versions is None and write.unmodified_since is None
+        if is_plain and not write.other_versions and not write.is_absent:
+            return NO_PRECONDITIONS
+        versions = None if write.versions is None else frozenset(write.versions)
+        others = frozenset(write.other_versions)
+        if current is not None and current.origin is None:
+            part = self._parts.published(current).hashlink
+            if versions is not None and part in versions:
+                versions |= {current.hashlink}
+            if part in others:
+                others |= {current.hashlink}
+        return Preconditions(versions, _moment(write.unmodified_since), others, write.is_absent)
+
+    def _answer(self, result: WriteResult) -> OriginAnswer:
+        part = self._parts.published(result.entity)
+        return OriginAnswer(part.id, part.hashlink, part.body, part.modified, part.public)
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A moment of a condition.
+
+    Raises:
+        Refused: `Code.INVALID`.
+    """
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Refused(Code.INVALID, "unmodified_since is no date-time.") from error

@@ -1,0 +1,78 @@
+"""What forwards writes to the origins of replicas, and what takes those that other members forward."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hansa.api.writes.receiving import ForwardingParts
+from hansa.business import BusinessApp
+from hansa.business.operations.forwarding.receiving import ForwardedWrites
+from hansa.business.visibility import PublicParts
+from hansa.core.clock import Clock
+from hansa.core.http import HttpClient
+from hansa.core.identifiers import Entropy
+from hansa.core.keys import KeySigner
+from hansa.identity import MemberCallerCheck, MemberSigner
+from hansa.identity.delegation_rules import DelegationRules
+from hansa.identity.delegations import DelegationCheck, DelegationSigner
+from hansa.node.settings.loading import Settings
+from hansa.pubsub.bus import BusReads
+from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.forwarding.exchange import OriginWrites
+from hansa.replication.forwarding.forwarder import Forwarder, OriginDelivery
+from hansa.replication.forwarding.positions import FollowedPositions
+from hansa.replication.forwarding.pseudonyms import Pseudonyms
+from hansa.replication.forwarding.queue import WriteQueue
+from hansa.replication.registry import MemberRegistry
+from hansa.store import Store
+
+
+class Forwarding(NamedTuple):
+    """What forwards writes, and what waits for them."""
+
+    forwarder: Forwarder
+    queue: WriteQueue
+    positions: FollowedPositions
+
+
+def forwarding(
+    settings: Settings,
+    store: Store,
+    bus: BusReads,
+    registry: MemberRegistry,
+    http: HttpClient,
+    member_key: KeySigner,
+    clock: Clock,
+    entropy: Entropy,
+) -> Forwarding:
+    """The parts on the side of whoever received a write to a replica."""
+    limits, did = settings.limits, settings.did
+    signing = member_key, did, clock, entropy, limits
+    delivery = OriginDelivery(
+        OriginWrites(http, MemberSigner(*signing), DelegationSigner(*signing), limits), registry
+    )
+    pseudonyms = Pseudonyms(store, entropy)
+    queue = WriteQueue(store, delivery, pseudonyms, did, clock, entropy, limits)
+    return Forwarding(
+        Forwarder(delivery, queue, pseudonyms, limits),
+        queue,
+        FollowedPositions(store, bus, did, clock, limits),
+    )
+
+
+def received_writes(
+    settings: Settings,
+    store: Store,
+    business: BusinessApp,
+    parts: PublicParts,
+    policy: DistributionPolicy,
+    registry: MemberRegistry,
+    check: MemberCallerCheck,
+    clock: Clock,
+) -> ForwardingParts:
+    """The parts on the side of the origin."""
+    return ForwardingParts(
+        ForwardedWrites(business.operations.values(), store, parts, policy.may_retrieve, settings.limits),
+        DelegationCheck(settings.did, registry.callers, clock, settings.limits, check.key_cache),
+        DelegationRules(settings.write_delegations),
+    )
