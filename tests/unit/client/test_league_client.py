@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from hansa.client import BlockingLeagueClient, LeagueClient, LeagueEvent, LedgerQuery
-from hansa.client.connection import StreamLines
+from hansa.client.connection import ClientResponse, StreamLines
 from hansa.core.canonical import hashlink
 from hansa.core.errors import Code, Refused, Unavailable
 from tests.support.asgi import Application
@@ -109,6 +109,41 @@ async def test_an_entity_is_retrieved_by_its_hash(league: League, connections: C
         events = [event async for event in client.events()]
         body = await client.entity(events[0])
     assert hashlink(body) == events[0].content.hashlink
+
+
+class Forgetful(InProcessConnection):
+    """To a marketplace that has no entities any more."""
+
+    async def request(self, method: str, path: str, **options: Any) -> ClientResponse:
+        if path.startswith("/league/v1/entities/"):
+            return ClientResponse(404, {}, b"{}")
+        return await super().request(method, path, **options)
+
+
+async def test_a_version_that_no_marketplace_has_is_requested_of_its_issuer_where_that_is_now(
+    league: League, connections: Connections
+) -> None:
+    """Wherever a document says that it was, or a liar says that it is."""
+    await published(league, "one")
+    lubeck, bergen = connections
+    forgetful = Forgetful(bergen, league.network.applications[bergen])
+    asked: list[str] = []
+
+    def connect(url: str) -> InProcessConnection:
+        asked.append(url)
+        return forgetful if url == bergen else connections[url]
+
+    client = LeagueClient([bergen], clock=league.clock, connect=connect)
+    async with client:
+        events = [event async for event in client.events()]
+        moved = msgspec.structs.replace(events[0], location="http://169.254.169.254/latest")
+        assert hashlink(await client.entity(moved)) == moved.content.hashlink
+        assert asked == [bergen, lubeck], "no address but those of the registry"
+        league.network.applications[lubeck] = forgetful._application
+        connections[lubeck] = Forgetful(lubeck, forgetful._application)
+        with pytest.raises(Refused) as refused:
+            await client.entity(moved)
+        assert refused.value.code is not Code.HASH_MISMATCH
 
 
 async def test_what_is_committed_is_followed(league: League, connections: Connections) -> None:
