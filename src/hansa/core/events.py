@@ -162,8 +162,12 @@ def event_id(issuer: str, entity: EntityVersion, time: str) -> str:
         entity: Which version of which entity.
         time: Of the event, as it stands in it.
     """
-    ms = event_time_ms(time).to_bytes(6).hex()
-    named = f"{issuer}\0{entity.key}\0{entity.version}"
+    return event_id_at(issuer, entity, event_time_ms(time))
+
+
+def event_id_at(issuer: str, entity: EntityVersion, time_ms: int) -> str:
+    """The same, for whoever knows the time in milliseconds since 1970."""
+    ms, named = f"{time_ms:012x}", f"{issuer}\0{entity.key}\0{entity.version}"
     drawn = hashlib.sha256(named.encode("ascii")).hexdigest()
     variant = "89ab"[int(drawn[3], 16) & 3]
     return f"{ms[:8]}-{ms[8:]}-7{drawn[:3]}-{variant}{drawn[4:7]}-{drawn[7:19]}"

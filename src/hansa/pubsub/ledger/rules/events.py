@@ -38,7 +38,7 @@ from hansa.core.events import (
     CONTENT_PARTS,
     EventParts,
     LifecycleEvent,
-    event_id,
+    event_id_at,
     event_of_parts,
     event_time_ms,
 )
@@ -198,7 +198,9 @@ def _decode(transaction: EventsTransaction) -> tuple[BatchStep]:
         raise FORM.broken(error.message) from error
     times_ms = tuple(event_time_ms(event.time) for event in events)
     wrong_ids = (
-        at for at, event in enumerate(events) if event.id != event_id(event.issuer, event.entity, event.time)
+        at
+        for at, event in enumerate(events)
+        if event.id != event_id_at(batch.issuer, event.entity, times_ms[at])
     )
     return (
         BatchStep(

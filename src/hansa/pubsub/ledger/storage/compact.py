@@ -29,8 +29,8 @@ _DEFLATED: Final = b"\x01"
 _JWS: Final = b"\x02"
 _WINDOW_BITS: Final = -12
 """4,096 bytes, without header: the dictionary and an event of a usual size are in reach."""
-_MEMORY_LEVEL: Final = 3
-_LEVEL: Final = 4
+_MEMORY_LEVEL: Final = 5
+_LEVEL: Final = 2
 _EXPANDED_MAX_BYTES: Final = 2_097_152
 """Twice the largest event that a league can allow."""
 _SIZES: Final = struct.Struct(">HHH")
