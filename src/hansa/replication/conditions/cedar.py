@@ -177,7 +177,7 @@ class PolicyFile:
             policy = min(reasons)
             return Unmet(f"{self.name}#{policy}", f"The policy {policy} of {self.name} forbids it.")
         shown = ", ".join(self._permits[:5])
-        reason = f"No policy of {self.name} permits it: neither {shown}."
+        reason = f"No policy of {self.name} permits it ({shown})."
         return Unmet(self.name, reason, is_final=False)
 
 
