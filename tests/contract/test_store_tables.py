@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from hansa.store import Store
-from hansa.store.tables import evidence, facts, jobs, publications, retrievals, subscriptions
+from hansa.store.tables import evidence, facts, jobs, publications, subscriptions
 from hansa.store.tables.evidence import Conflict
+from hansa.store.tables.heads import Retrieval
 from hansa.store.tables.jobs import JobProgress
 from hansa.store.tables.publications import ChainEnd, Outgoing
-from hansa.store.tables.retrievals import Origin, Retrieval
 from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress, DeliveryTotals
 from tests.contract.stores import ENGINES, Engine, opened
 from tests.unit.store.drafts import draft
@@ -137,7 +137,7 @@ async def test_publications_of_very_many_entities_are_read_at_once(store: Store)
     assert len(await publications.by_keys(store, [f"{n:064x}" for n in range(1200)])) == 1100
 
 
-# -- retrievals -----------------------------------------------------------------------------------------------
+# -- evidence and facts -----------------------------------------------------------------------------------
 
 
 def retrieval(name: str, position: int, issuer: str = "did:x:1") -> Retrieval:
@@ -152,130 +152,6 @@ def retrieval(name: str, position: int, issuer: str = "did:x:1") -> Retrieval:
     )
 
 
-async def scheduled(store: Store, *ones: Retrieval) -> None:
-    async with store.transaction() as tx:
-        for one in ones:
-            await retrievals.schedule(tx, one)
-
-
-async def due(store: Store, now_ms: int = 0) -> list[Retrieval]:
-    return [
-        one
-        for origin in await retrievals.origins(store)
-        for one in await retrievals.due(store, origin, now_ms, 100)
-    ]
-
-
-async def test_a_newer_version_replaces_an_older_one_that_is_pending(store: Store) -> None:
-    await scheduled(
-        store, retrieval("a", 3), retrieval("b", 1), retrieval("a", 2), retrieval("c", 4, "did:x:2")
-    )
-    assert await due(store) == [retrieval("b", 1), retrieval("a", 3), retrieval("c", 4, "did:x:2")]
-    await scheduled(store, retrieval("a", 5))
-    assert await due(store) == [retrieval("b", 1), retrieval("a", 5), retrieval("c", 4, "did:x:2")]
-    assert [(one.did, one.pending) for one in await retrievals.origins(store)] == [
-        ("did:x:1", 2),
-        ("did:x:2", 1),
-    ]
-    assert await retrievals.oldest_pending(store) == {
-        "did:x:1": (1, "2026-01-01T00:00:01.000Z"),
-        "did:x:2": (4, "2026-01-01T00:00:04.000Z"),
-    }
-
-
-async def test_a_version_that_is_stored_is_not_scheduled_again(store: Store) -> None:
-    one = retrieval("a", 3)
-    await scheduled(store, one)
-    async with store.transaction() as tx:
-        assert await retrievals.is_current(tx, one)
-        assert not await retrievals.is_current(tx, retrieval("a", 4))
-        await tx.put(draft("a", origin=one.issuer))
-        await retrievals.record_stored(tx, "a", one, 70)
-        await retrievals.schedule(tx, one)
-        assert [origin.pending for origin in await retrievals.origins(tx)] == [0]
-    assert await due(store) == []
-    assert await retrievals.known_keys(store, one.issuer, [one.key, "ff"]) == {one.key}
-    assert await retrievals.known_keys(store, "did:x:2", [one.key]) == frozenset()
-    await scheduled(store, retrieval("a", 4))
-    assert await due(store) == [retrieval("a", 4)]
-
-
-async def test_what_its_origin_has_deleted_loses_its_replica(store: Store) -> None:
-    one = retrieval("a", 3)
-    await scheduled(store, one, retrieval("b", 4))
-    async with store.transaction() as tx:
-        await tx.put(draft("a", origin=one.issuer))
-        await retrievals.record_stored(tx, "a", one, 70)
-        await retrievals.skip(tx, retrieval("a", 2), "deleted", None, "Deleted.")
-    assert await store.entity("a") is not None  # a newer version than the deleted one is here
-    async with store.transaction() as tx:
-        await retrievals.skip(tx, retrieval("a", 5), "deleted", None, "Deleted.")
-    await scheduled(store, retrieval("a", 4))
-    assert await store.entity("a") is None
-    assert await due(store) == [retrieval("b", 4)]
-    assert await retrievals.known_keys(store, one.issuer, [one.key]) == frozenset()
-    (head,) = await retrievals.heads_of_key(store, one.key)
-    assert (head.state, head.version, head.entity_id) == ("deleted", 5, None)
-
-
-async def test_every_head_is_counted_in_one_state(store: Store) -> None:
-    async def origin() -> Origin:
-        (origin,) = await retrievals.origins(store)
-        assert origin.unaccounted == 0
-        return origin
-
-    ones = {name: retrieval(name, number) for number, name in enumerate("abcde", 1)}
-    async with store.transaction() as tx:
-        await retrievals.count_heads(tx, "did:x:1", len(ones))
-        for one in ones.values():
-            await retrievals.schedule(tx, one)
-    assert (await origin()).pending == 5
-    async with store.transaction() as tx:
-        await tx.put(draft("a", origin="did:x:1"))
-        await retrievals.record_stored(tx, "a", ones["a"], 70)
-        await retrievals.conclude(tx, ones["b"], "rejected", "entity-invalid", "No.")
-        await retrievals.conclude(tx, ones["c"], "deferred", "origin-bound-reached", "Later.")
-        await retrievals.skip(tx, retrieval("d", 9), "skipped", None, "No.")
-        await retrievals.postpone(tx, ones["e"], 500, "hash-mismatch", "Other bytes.")
-    now = await origin()
-    assert (now.stored, now.rejected, now.deferred, now.skipped, now.pending) == (1, 1, 1, 1, 1)
-    assert (now.failed, now.stored_bytes) == (1, 70)
-    states = {head.state: head for head in await retrievals.heads(store, retrievals.RETRYABLE, None, 0, 9)}
-    assert set(states) == set(retrievals.RETRYABLE)
-    assert (states["rejected"].reason, states["pending"].problem) == ("No.", "hash-mismatch")
-    assert [one.state for one in await retrievals.heads_of_key(store, ones["a"].key)] == ["stored"]
-
-    await scheduled(store, retrieval("a", 10))  # a newer version than the stored one
-    now = await origin()
-    assert (now.stored, now.pending) == (0, 2)
-    async with store.transaction() as tx:
-        await tx.put(draft("a", origin="did:x:1"))
-        await retrievals.record_stored(tx, "a", retrieval("a", 10), 90)
-        await retrievals.release_deferred(tx, now, 9)
-        assert await retrievals.retry(tx, ("rejected", "skipped"), 9, "did:x:1") == 2
-        assert await retrievals.retry(tx, ("pending",), 9) == 1
-    now = await origin()
-    assert (now.stored, now.pending, now.failed, now.stored_bytes) == (1, 4, 0, 90)
-
-
-async def test_what_was_received_of_an_origin_is_counted_for_each_day(store: Store) -> None:
-    for day, size_bytes, duration_ms in ((7, 10, 1), (7, 20, 2), (8, 5, 4)):
-        async with store.transaction() as tx:
-            await retrievals.count_received(tx, "did:x:1", day, size_bytes, duration_ms)
-    (origin,) = await retrievals.origins(store)
-    assert (origin.day, origin.day_bytes, origin.day_verification_ms) == (8, 5, 4)
-
-
-async def test_failures_of_one_kind_are_brought_forward_a_part_at_a_time(store: Store) -> None:
-    ones = [retrieval(name, number) for number, name in enumerate("abc", 1)]
-    await scheduled(store, *ones)
-    async with store.transaction() as tx:
-        for number, one in enumerate(ones):
-            await retrievals.postpone(tx, one, 1000 + number, "hash-mismatch")
-        await retrievals.bring_forward(tx, "did:x:1", ("hash-mismatch", "retrieval-missing"), 10, 10, 2)
-    assert [one.key for one in await due(store, 10)] == [one.key for one in ones[:2]]
-
-
 async def test_facts_are_recorded_replaced_and_removed(store: Store) -> None:
     async with store.transaction() as tx:
         await facts.record(tx, "ledger", "a")
@@ -284,30 +160,6 @@ async def test_facts_are_recorded_replaced_and_removed(store: Store) -> None:
         await facts.remove(tx, "intake_rule")
     assert await facts.value(store, "ledger") == "b"
     assert await facts.value(store, "intake_rule") is None
-
-
-async def test_failures_postpone_retrievals_and_origins(store: Store) -> None:
-    one = retrieval("a", 1)
-    await scheduled(store, one, retrieval("b", 2))
-    async with store.transaction() as tx:
-        await retrievals.postpone(tx, one, 500, "hash-wrong")
-        await retrievals.origin_failed(tx, one.issuer, 1, 900, "timeout")
-    (origin,) = await retrievals.origins(store)
-    assert (origin.attempts, origin.due_ms, origin.problem) == (1, 900, "timeout")
-    assert (origin.failing_since, origin.failed, origin.pending) == (TIME, 1, 2)
-    assert await due(store, 499) == [retrieval("b", 2)]
-    assert await retrievals.next_due_ms(store, origin, 0) == 500
-    assert await retrievals.next_due_ms(store, origin, 500) is None
-    (_, failed) = await due(store, 500)
-    assert (failed.attempts, failed.due_ms, failed.problem) == (1, 500, "hash-wrong")
-    untried = await retrievals.due(store, origin, 500, 9, untried_only=True)
-    assert untried == (retrieval("b", 2),)
-    async with store.transaction() as tx:
-        await retrievals.bound_pauses(tx, 300, 300)
-        await retrievals.origin_answered(tx, one.issuer)
-    assert len(await due(store, 300)) == 2
-    (origin,) = await retrievals.origins(store)
-    assert (origin.attempts, origin.due_ms, origin.problem, origin.failing_since) == (0, 0, None, None)
 
 
 async def test_evidence_of_one_kind_is_counted_and_bounded(store: Store) -> None:

@@ -17,10 +17,10 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import HansaError
 from hansa.store import EntityDraft, Filter, Query, SortKey, Store, Transaction
 from hansa.store.operators import GTE, LT, REGEX
-from hansa.store.tables import evidence, jobs, publications, retrievals, subscriptions
+from hansa.store.tables import evidence, heads, jobs, origins, publications, subscriptions
+from hansa.store.tables.heads import NewHead, Retrieval
 from hansa.store.tables.jobs import JobProgress
 from hansa.store.tables.publications import Outgoing
-from hansa.store.tables.retrievals import Retrieval
 from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress
 from tests.contract.stores import ENGINES, open_store
 
@@ -90,7 +90,10 @@ class Write(msgspec.Struct, frozen=True):
 
 async def put(tx: Transaction, write: Write) -> object:
     if write.draft.origin:
-        await retrievals.record_stored(tx, write.draft.id, write.retrieval, len(write.draft.body))
+        one = write.retrieval
+        before = await heads.of_keys(tx, one.issuer, [one.key])
+        replica = NewHead(one, "stored", entity_id=write.draft.id, size_bytes=len(write.draft.body))
+        await heads.record_stored(tx, one.issuer, [replica], before)
     return await tx.put(write.draft)
 
 
@@ -108,26 +111,26 @@ async def save_job(tx: Transaction, write: Write) -> None:
 
 
 async def schedule(tx: Transaction, write: Write) -> object:
-    await retrievals.schedule(tx, write.retrieval)
-    return await retrievals.is_current(tx, write.retrieval)
+    await heads.schedule(tx, write.retrieval)
+    return await heads.of_key(tx, write.retrieval.issuer, write.key)
 
 
 async def reject(tx: Transaction, write: Write) -> object:
-    await retrievals.conclude(tx, write.retrieval, "rejected", "entity-invalid", "why")
-    return await retrievals.origins(tx)
+    await heads.conclude(tx, write.retrieval, "rejected", "entity-invalid", "why")
+    return await origins.origins(tx)
 
 
 async def retry(tx: Transaction, write: Write) -> object:
-    return await retrievals.retry(tx, ("rejected", "skipped"), 9, write.retrieval.issuer, write.key)
+    return await heads.retry(tx, ("rejected", "skipped"), 9, write.retrieval.issuer, write.key)
 
 
 async def postpone(tx: Transaction, write: Write) -> object:
-    await retrievals.postpone(tx, write.retrieval, write.number, "hash-mismatch", "why")
-    return await retrievals.origins(tx)
+    await heads.postpone(tx, write.retrieval, write.number, "hash-mismatch", "why")
+    return await origins.origins(tx)
 
 
 async def skip(tx: Transaction, write: Write) -> None:
-    await retrievals.skip(tx, write.retrieval, "deleted", None, "why")
+    await heads.skip(tx, write.retrieval, "deleted", None, "why")
 
 
 async def record_evidence(tx: Transaction, write: Write) -> None:
@@ -222,7 +225,7 @@ async def apply(store: Store, steps: Sequence[Write], *, fails: bool) -> list[ob
 async def observed(store: Store) -> list[object]:
     """Everything that can be read, but for revisions of collections and what has no order."""
     pages = [await store.list(query) for query in QUERIES]
-    origins = await retrievals.origins(store)
+    members = await origins.origins(store)
     return [
         [(page.ids, page.total, page.bodies, page.is_plain) for page in pages],
         [await store.entity(each) for each in IDS],
@@ -238,15 +241,12 @@ async def observed(store: Store) -> list[object]:
         [page async for page in store.scan(TYPES[:1], own_only=True)],
         sorted([one.id async for part in store.referring() for one in part]),
         [await jobs.get(store, each) for each in IDS],
-        origins,
-        [await retrievals.due(store, origin, 0, 10) for origin in origins],
-        await retrievals.oldest_pending(store),
-        [
-            await retrievals.known_keys(store, one.did, [each.encode().hex() for each in IDS])
-            for one in origins
-        ],
-        [await retrievals.heads_of_key(store, each.encode().hex()) for each in IDS],
-        await retrievals.heads(store, retrievals.RETRYABLE, None, 0, 10),
+        members,
+        [await heads.due(store, origin, 0, 10) for origin in members],
+        await heads.oldest_pending(store),
+        [await heads.known_keys(store, one.did, [each.encode().hex() for each in IDS]) for one in members],
+        [await heads.of_all_members(store, each.encode().hex()) for each in IDS],
+        await heads.page(store, heads.STATES, None, 0, 10),
         await evidence.records(store, 10),
         await publications.states(store, IDS),
         await publications.outgoing(store, 0, 10),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from hansa.core.http import HttpRequest, HttpResponse
-from hansa.store.tables import retrievals
+from hansa.store.tables import origins
 from tests.support.league import League, Marketplace
 from tests.support.network import Fault, replaced, status
 
@@ -35,7 +35,7 @@ FAULTS: dict[str, Fault] = {
 
 
 async def check_every_head_has_a_state(member: Marketplace) -> None:
-    for origin in await retrievals.origins(member.store):
+    for origin in await origins.origins(member.store):
         assert origin.unaccounted == 0
 
 
@@ -100,5 +100,5 @@ async def test_a_member_whose_store_was_lost_is_not_stormed() -> None:
         await league.run(180)
         rejected = bergen.retriever.counters.entities_rejected
         assert 2000 <= rejected < 2000 + 180 * 2 * league.limits.retrieval_retries_per_s
-        (origin,) = await retrievals.origins(bergen.store)
+        (origin,) = await origins.origins(bergen.store)
         assert (origin.heads, origin.pending, origin.failed, origin.unaccounted) == (2000, 2000, 2000, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,6 +43,7 @@ from hansa.pubsub.bus import Bus
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
+from hansa.replication.announced.pushing import BundlePusher
 from hansa.replication.conditions.closure import ClosureKeeper
 from hansa.replication.conditions.needs import NO_NEEDS, Needs
 from hansa.replication.conditions.past import PastWalk
@@ -51,9 +53,11 @@ from hansa.replication.continuity.publication_walk import PublicationWalk
 from hansa.replication.continuity.resync import Resync
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
+from hansa.replication.replicas.pushed import PushedParts
+from hansa.replication.replicas.pushed_intake import PushedIntake
 from hansa.store import Entity, EntityDraft, Store
 from hansa.store.sqlite.store import SqliteStore
-from hansa.store.tables import retrievals
+from hansa.store.tables import origins
 from tests.support.asgi import AsgiClient
 from tests.support.listeners import Listeners
 from tests.support.network import Network
@@ -105,6 +109,8 @@ class Marketplace:
         self.retriever: Retriever
         self.watch: ConditionsWatch | None = None
         self.league_context: LeagueContext
+        self.pusher: BundlePusher
+        self.pushed: PushedParts
         self._tasks: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -112,6 +118,7 @@ class Marketplace:
         league = self.league
         self.bus = league.ledger.bus()
         self.backlog = Backlog(league.clock)
+        self.pushed = PushedParts(league.clock)
         self.store = await SqliteStore.open(self.path, league.clock, league.limits)
         check = MemberCallerCheck(
             self.did, lambda: (self.endpoint,), lambda: league.registered, league.clock, league.limits
@@ -138,6 +145,7 @@ class Marketplace:
                 *(league.clock, self.entropy, league.limits),
             ),
             resync=self.resync,
+            pushed=self.pushed,
             did=self.did,
             clock=league.clock,
             limits=league.limits,
@@ -154,21 +162,23 @@ class Marketplace:
         league, clock, limits = self.league, self.league.clock, self.league.limits
         backlog, registry = self.backlog, MemberRegistry(self.bus, clock)
         signer = MemberSigner(self.key, self.did, clock, self.entropy, limits)
+        self.pusher = BundlePusher(
+            *(
+                self.store,
+                MemberRegistry(self.bus, clock, league.registered),
+                league.network,
+                signer,
+                self.did,
+            ),
+            partial(self.policy.may_retrieve, None),
+            *(clock, self.entropy, limits),
+        )
         self.publisher = Publisher(
             *(self.store, self.bus, registry, self.signer, self.policy, clock, self.entropy, limits),
             references=lambda entity: ids_in(msgspec.json.decode(entity.body)),
             needs=self.needs,
             backlog=backlog,
-        )
-        self.follower = Follower(
-            self.store,
-            self.bus,
-            self.did,
-            self.policy,
-            backlog,
-            clock,
-            self.entropy,
-            limits,
+            pusher=self.pusher if league.has_pushes else None,
         )
         self.retriever = Retriever(
             self.store,
@@ -181,6 +191,10 @@ class Marketplace:
             clock,
             self.entropy,
             limits,
+        )
+        self.follower = Follower(
+            *(self.store, self.bus, self.did, self.policy, backlog, clock, self.entropy, limits),
+            pushed=PushedIntake(self.store, self.retriever.intake, self.pushed, clock, limits),
         )
         self.walk = PublicationWalk(
             *(self.store, self.did, self.policy, self.is_public, backlog, clock, self.entropy, limits)
@@ -296,9 +310,9 @@ class Marketplace:
         position = self.league.ledger.application.state.head.position
         if await self.view.followed_to() < position:
             return False
-        origins = await retrievals.origins(self.store)
-        assert all(origin.unaccounted == 0 for origin in origins), "every head has a state"
-        return all(origin.pending == 0 and origin.deferred == 0 for origin in origins)
+        others = await origins.origins(self.store)
+        assert all(origin.unaccounted == 0 for origin in others), "every head has a state"
+        return all(origin.pending == 0 and origin.deferred == 0 for origin in others)
 
     # -- what nobody should do ------------------------------------------------------------------------------
 
@@ -329,7 +343,10 @@ class League:
         limits: Limits | None = None,
         folder: Path | None = None,
         params: LedgerParams | None = None,
+        *,
+        has_pushes: bool = True,
     ) -> None:
+        self.has_pushes = has_pushes
         self.clock = ManualClock()
         self.limits = limits or Limits()
         self.listeners = Listeners(CLOUD_EVENT)

@@ -21,7 +21,8 @@ class Provenance(msgspec.Struct, frozen=True):
 async def provenance(store: Store, entity_id: str) -> Provenance | None:
     """Where a replica comes from; None when the entity is not one."""
     rows = await store.sql.fetch(
-        "SELECT did, version, position, hashlink FROM provenance JOIN origin ON number = origin WHERE entity_id = ?",
+        "SELECT did, coalesce(replica_version, version), coalesce(replica_position, position), "
+        "coalesce(replica_hashlink, hashlink) FROM head JOIN origin ON number = origin WHERE entity_id = ?",
         (entity_id,),
     )
     return Provenance(*rows[0]) if rows else None

@@ -3,6 +3,7 @@
     method and path                       what                                   caller
     GET  /league/v1/entities/{id}?hl=…    an entity's exact bytes                anybody, or a signing member
     POST /league/v1/entities              many of them in one request            anybody, or a signing member
+    POST /league/v1/bundles               what a member announces just now       a signing member
     GET  /league/v1/events                committed events, a page at a time     anybody
     GET  /league/v1/events/stream         the same as server-sent events         anybody
     GET  /league/v1/members               the member registry                    anybody
@@ -45,6 +46,7 @@ from __future__ import annotations
 import msgspec
 from starlette.routing import Route
 
+from hansa.api.bundles import BundlesApi
 from hansa.api.catalogue import CatalogueApi
 from hansa.api.decisions.members import MembersApi
 from hansa.api.decisions.proposals import ProposalsApi
@@ -70,10 +72,12 @@ from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
 from hansa.pubsub.light.remote import LIGHT_PATH
+from hansa.replication.announced.bundles import BUNDLES_PATH
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.continuity.resync import Resync
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
+from hansa.replication.replicas.pushed import PushedParts
 from hansa.store import Store
 
 __all__ = ["LeagueContext", "routes"]
@@ -96,6 +100,8 @@ class LeagueContext(msgspec.Struct, frozen=True):
     """What an operator sees and does about replicas."""
     resync: Resync
     """Compares the store with the ledger."""
+    pushed: PushedParts
+    """What other members have pushed."""
     subscriptions: SubscriptionsApi
     """Webhooks for committed events."""
     did: str
@@ -139,6 +145,7 @@ def _subscription_routes(api: SubscriptionsApi) -> list[Route]:
 def routes(context: LeagueContext) -> list[Route]:
     """All routes, for the application that makes responses of the errors that they raise."""
     limits, registry = context.limits, context.registry
+    bundles = BundlesApi(context.caller_check, context.pushed, limits)
     entities = EntitiesApi(context.store, context.caller_check, limits, context.policy)
     events = EventsApi(context.bus, registry, context.clock, limits, context.types)
     members = MembersApi(context.bus, registry, limits)
@@ -162,6 +169,7 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/resync", replicas.resync, methods=["POST"]),
         Route("/league/v1/replicas/{name:path}", replicas.one, methods=["GET"]),
         Route(ENTITIES_PATH, entities.many, methods=["POST"]),
+        Route(BUNDLES_PATH, bundles.push, methods=["POST"]),
         Route(f"{ENTITIES_PATH}/{{id:path}}/receipt", receipts.receipt, methods=["GET"]),
         Route(f"{ENTITIES_PATH}/{{id:path}}/history", receipts.history, methods=["GET"]),
         Route(f"{ENTITIES_PATH}/{{id:path}}", entities.one, methods=["GET"]),

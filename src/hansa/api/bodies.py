@@ -1,4 +1,4 @@
-"""Bodies of requests to `/league/v1`: JSON, read within a bound."""
+"""Bodies of requests to `/league/v1`, read within a bound."""
 
 from __future__ import annotations
 
@@ -14,9 +14,18 @@ async def json_body(request: Request, size_max_bytes: int) -> bytes:
     Raises:
         Refused: `Code.UNSUPPORTED_MEDIA_TYPE` or `Code.TOO_LARGE`.
     """
-    media_type = request.headers.get("content-type", JSON).partition(";")[0]
-    if media_type.strip().lower() != JSON:
-        raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A body here is {JSON}.")
+    return await typed_body(request, JSON, size_max_bytes)
+
+
+async def typed_body(request: Request, media_type: str, size_max_bytes: int) -> bytes:
+    """The body of a request, which is of a media type; by default, where it says nothing.
+
+    Raises:
+        Refused: `Code.UNSUPPORTED_MEDIA_TYPE` or `Code.TOO_LARGE`.
+    """
+    declared = request.headers.get("content-type", media_type).partition(";")[0]
+    if declared.strip().lower() != media_type:
+        raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A body here is {media_type}.")
     body = bytearray()
     async for part in request.stream():
         body += part

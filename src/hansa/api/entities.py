@@ -1,7 +1,8 @@
 """`/league/v1/entities`: the exact bytes of entities, one at a time or many.
 
-Everybody gets what is public. A signature of the request is verified when there is one; one that does not
-verify is refused, so that a member notices that its keys or its clock are wrong.
+Everybody gets what is public: the current version of an entity, and one that was announced before, while it
+is retained (`hansa.store.tables.announced`). A signature of the request is verified when there is one; one
+that does not verify is refused, so that a member notices that its keys or its clock are wrong.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from hansa.core.limits import Limits
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, RequestedEntity, Status, encode_line
 from hansa.store import Entity, Store
-from hansa.store.tables import publications
+from hansa.store.tables import announced, publications
 from hansa.store.tables.publications import Publication
 
 REQUEST_ENTITY_MAX_BYTES: Final = 256
@@ -66,13 +67,23 @@ class EntitiesApi:
         if hashlink is not None and not is_hashlink(hashlink):
             raise Refused(Code.INVALID, f"{HASHLINK_PARAMETER} is not a hashlink.")
         entity, published = await self._public_part_of(request.path_params["id"], member)
+        if entity is not None and hashlink is not None and hashlink != entity.hashlink:
+            return await self._earlier(entity, hashlink, published)
         if entity is None:
             if _was_published(published):
                 return _was_removed("The entity has been deleted or withdrawn.")
             raise Refused(Code.NOT_FOUND, "There is no public entity with this identifier or key.")
-        if hashlink is not None and hashlink != entity.hashlink:
+        return _entity_response(entity.body, entity.hashlink)
+
+    async def _earlier(self, entity: Entity, hashlink: str, published: Publication | None) -> Response:
+        """A version of an entity that is not the current one."""
+        if published is None:
+            published = (await publications.states(self._store, (entity.id,))).get(entity.id)
+        retained = await announced.bodies(self._store, (hashlink,)) if published is not None else {}
+        body = retained.get((published.key, hashlink)) if published is not None else None
+        if body is None:
             return _was_removed(f"This version is not here any more; the current one is {entity.hashlink}.")
-        return Response(entity.body, media_type=JSON, headers={"etag": f'"{entity.hashlink}"'})
+        return _entity_response(body, hashlink)
 
     async def many(self, request: Request) -> Response:
         """`POST /league/v1/entities`: many of ours by key and hashlink (`hansa.replication.exchange`)."""
@@ -100,6 +111,7 @@ class EntitiesApi:
     ) -> list[bytes]:
         ids = [published[one.key].entity_id for one in requested if one.key in published]
         entities = await self._store.entities(ids)
+        retained = await announced.bodies(self._store, [one.hashlink for one in requested])
         lines: list[bytes] = []
         for one in requested:
             publication = published.get(one.key)
@@ -107,8 +119,9 @@ class EntitiesApi:
             served = None
             if entity is not None and entity.origin is None:
                 served = self._policy.may_retrieve(member, entity)
-            if served is not None and served.hashlink == one.hashlink:
-                lines.append(encode_line(one.key, "found", served.body))
+            body = retained.get((one.key, one.hashlink))
+            if served is not None and (body is not None or served.hashlink == one.hashlink):
+                lines.append(encode_line(one.key, "found", body or served.body))
             elif served is not None:
                 lines.append(encode_line(one.key, "superseded"))
             else:
@@ -174,6 +187,10 @@ def _absence(entity: Entity | None, publication: Publication | None, *, is_membe
 
 def _was_removed(message: str) -> Response:
     return response_of(Refused(Code.NOT_FOUND, message), status=HTTPStatus.GONE)
+
+
+def _entity_response(body: bytes, hashlink: str) -> Response:
+    return Response(body, media_type=JSON, headers={"etag": f'"{hashlink}"'})
 
 
 def _lines_response(lines: list[bytes]) -> Response:

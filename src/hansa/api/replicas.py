@@ -1,6 +1,6 @@
 """`/league/v1/replicas`: the state here of what other members have on the ledger, for the operator.
 
-GET  /league/v1/replicas?state=…&origin=…&after=…&limit=…   heads that are not stored, in ledger order
+GET  /league/v1/replicas?state=…&origin=…&after=…&limit=…   heads in some states, in ledger order
 GET  /league/v1/replicas/{key or identifier}                the states of one entity
 GET  /league/v1/incomplete?after=…&limit=…                  entities that need others which are not here
 POST /league/v1/replicas/retry                              {"states": […], "origin": DID, "entity": …}
@@ -33,9 +33,10 @@ from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.replication.continuity.resync import Resync, Walk
 from hansa.replication.replicas.control import ReplicaControl
-from hansa.store.tables.retrievals import RETRYABLE, State
+from hansa.store.tables.heads import RETRYABLE, STATES, State
 
-LISTED: Final[tuple[State, ...]] = (*RETRYABLE, "deleted")
+UNSETTLED: Final[tuple[State, ...]] = (*RETRYABLE, "deleted")
+"""States that are listed where none is named."""
 BODY_SIZE_MAX_BYTES: Final = 4096
 
 
@@ -46,7 +47,7 @@ def _origin(parameters: Parameters, name: str) -> str | None:
 
 
 _LIST_PARAMETERS: Final[Mapping[str, Reader]] = {
-    "state": known_types(LISTED, "state in this list"),
+    "state": known_types(STATES, "state of a head"),
     "origin": _origin,
     "after": position,
     "limit": page_size,
@@ -99,8 +100,8 @@ class ReplicasApi:
         """`GET /league/v1/replicas`."""
         require_operator(self._authenticate, request)
         parameters = Parameters(request, _LIST_PARAMETERS, self._limits)
-        texts = parameters.texts("state") or LISTED
-        states = [state for state in LISTED if state in texts]
+        texts = parameters.texts("state") or UNSETTLED
+        states = [state for state in STATES if state in texts]
         after = position(parameters, "after")
         size = parameters.page_size(self._limits.list_limit_default)
         page = await self._control.page(states, parameters.text("origin"), after, size)

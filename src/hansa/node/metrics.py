@@ -20,7 +20,7 @@ from hansa.node.http.traffic import Traffic
 from hansa.node.status import StatusReport
 from hansa.pubsub.engine import ChildState
 from hansa.pubsub.ledger.waiting import WaitingFigures
-from hansa.store.tables.retrievals import STATES
+from hansa.store.tables.heads import STATES
 from hansa.store.tables.subscriptions import DeliveryTotals, State
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -150,7 +150,10 @@ FIGURES: Final = (
     Figure("hansa_batches_published_total", "counter", "Ledger transactions that they travelled in."),
     Figure("hansa_events_refused_total", "counter", "Events of ours that the ledger refused."),
     Figure("hansa_submissions_failed_total", "counter", "Submissions that have to be repeated."),
+    Figure("hansa_bundles_sent_total", "counter", "Batches of entities pushed to another member."),
+    Figure("hansa_bundles_failed_total", "counter", "Those that the member did not take."),
     Figure("hansa_events_followed_total", "counter", "Events read from the ledger."),
+    Figure("hansa_replicas_pushed_total", "counter", "Replicas stored with their events, without a request."),
     Figure(
         "hansa_entities_compared_total",
         "counter",

@@ -163,6 +163,7 @@ def league_context(
         authenticate=context.authenticate,
         dangling_references=partial(context.rules.dangling_references, context.store),
         replicas=replication.control,
+        pushed=replication.pushed,
         resync=replication.resync,
         subscriptions=subscriptions,
         did=settings.did,

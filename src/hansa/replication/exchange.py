@@ -32,7 +32,7 @@ from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import HttpClient, HttpRequest, HttpResponse, RequestSigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
-from hansa.store.tables.retrievals import Retrieval
+from hansa.store.tables.heads import Retrieval
 
 JSON_LINES: Final = "application/jsonl"
 

@@ -1,8 +1,9 @@
-"""The follower: from committed events on the ledger to pending retrievals in the store.
+"""The follower: from committed events on the ledger to replicas, and pending retrievals, in the store.
 
 It reads committed events in ledger order from the cursor `follower`. For each page one store transaction
-gives every entity key on it its state (`hansa.store.tables.retrievals`), deletes the replicas of deleted
-entities, and moves the cursor: every event is applied exactly once, whatever is killed when. An event that
+gives every entity key on it its state (`hansa.store.tables.heads`), writes the replicas whose bytes were
+pushed before (`hansa.replication.replicas.pushed_intake`), deletes those of deleted entities, and moves the
+cursor: every event is applied exactly once, whatever is killed when. An event that
 is older than what is known of its key changes nothing, so that the ledger can be read again from any
 position.
 
@@ -25,7 +26,7 @@ An event of a type that is private everywhere is rejected, and recorded as evide
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -34,6 +35,7 @@ import structlog
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code
+from hansa.core.events import LifecycleEvent
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
@@ -44,9 +46,10 @@ from hansa.replication.conditions.withholding import is_withheld, reason_of
 from hansa.replication.continuity.binding import is_continued, record_followed
 from hansa.replication.continuity.own_events import compare_own
 from hansa.replication.intake import private_reason
+from hansa.replication.replicas.pushed_intake import PushedIntake, ReadyParts
 from hansa.store import Store, Transaction
-from hansa.store.tables import evidence, retrievals
-from hansa.store.tables.retrievals import FOLLOWER_CURSOR
+from hansa.store.tables import evidence, heads, origins
+from hansa.store.tables.heads import FOLLOWER_CURSOR, HeadState, NewHead, is_newer
 
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
@@ -61,6 +64,8 @@ class FollowerCounters(msgspec.Struct, frozen=True):
     events_read: int = 0
     events_refused: int = 0
     deletions: int = 0
+    replicas_pushed: int = 0
+    """Replicas that were stored with their events."""
 
 
 class Follower:
@@ -75,6 +80,7 @@ class Follower:
         clock: For back-off.
         entropy: For back-off.
         limits: `evidence_rows_max`, `events_page_max`.
+        pushed: Stores what was pushed before; None: everything is retrieved.
     """
 
     def __init__(
@@ -87,7 +93,9 @@ class Follower:
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
+        pushed: PushedIntake | None = None,
     ) -> None:
+        self._pushed = pushed
         self._store = store
         self._bus = bus
         self._did = did
@@ -120,7 +128,8 @@ class Follower:
         async for page in self._bus.follow(cursor):
             assert page.scanned_to >= cursor, "the bus follows in ledger order"
             cursor = page.scanned_to
-            await self._retry(partial(self._apply_page, page))
+            ready = await self._ready(page)
+            await self._retry(partial(self._apply_page, page, ready))
             self._count(events_read=len(page.events))
             self._backlog.added.notify()
 
@@ -138,50 +147,100 @@ class Follower:
         current = {name: getattr(self._counters, name) + count for name, count in added.items()}
         self._counters = msgspec.structs.replace(self._counters, **current)
 
-    async def _apply_page(self, page: EventPage) -> None:
+    async def _ready(self, page: EventPage) -> ReadyParts:
+        """What of a page was pushed, and holds."""
+        if self._pushed is None:
+            return ReadyParts()
+        latest = _latest(one for one in page.events if one.event.issuer != self._did)
+        versions = [retrieval_of(one) for one in latest if self._is_retrievable(one.event)]
+        return await self._retry(partial(self._pushed.ready, versions)) if versions else ReadyParts()
+
+    def _is_retrievable(self, event: LifecycleEvent) -> bool:
+        """Whether an event may call for bytes; the conditions are asked in the transaction."""
+        return event.entity.type in self._policy.types and not event.is_delete
+
+    async def _apply_page(self, page: EventPage, ready: ReadyParts) -> None:
         async with self._store.transaction() as tx:
-            await self._apply(tx, [one for one in page.events if one.event.issuer != self._did])
+            others = [one for one in page.events if one.event.issuer != self._did]
+            replicas = await self._apply(tx, others, ready)
             own = [one for one in page.events if one.event.issuer == self._did]
             is_due = await compare_own(tx, own)
             await tx.set_cursor(FOLLOWER_CURSOR, page.scanned_to)
             await record_followed(tx, page.events)
+        if self._pushed is not None:
+            self._pushed.committed(replicas)
+            self._count(replicas_pushed=len(replicas))
         if is_due:
             self._backlog.due.notify()
 
-    async def _apply(self, tx: Transaction, events: Iterable[CommittedEvent]) -> None:
-        """Give the keys of some events their states, and delete what was deleted."""
-        latest: dict[tuple[str, str], CommittedEvent] = {}
-        heads: Counter[str] = Counter()
-        for committed in events:
-            event = committed.event
-            heads[event.issuer] += event.entity.version == 1
-            latest.pop((event.issuer, event.entity.key), None)
-            latest[event.issuer, event.entity.key] = committed
-        for issuer, count in heads.items():
-            await retrievals.count_heads(tx, issuer, count)
-        for committed in latest.values():
-            event, version = committed.event, retrieval_of(committed)
-            if event.entity.type not in self._policy.types:
-                await self._refuse(tx, committed)
-            elif event.is_delete:
-                await retrievals.skip(tx, version, "deleted", None, "Its origin deleted or withdrew it.")
-                self._count(deletions=1)
-            elif (unmet := self._policy.wants(event)) is not None and await is_withheld(
-                tx, unmet, event.issuer, event.entity.key
-            ):
-                await retrievals.skip(tx, version, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
-            else:
-                await retrievals.schedule(tx, version)
+    async def _apply(
+        self, tx: Transaction, events: Sequence[CommittedEvent], ready: ReadyParts
+    ) -> list[NewHead]:
+        """Give the keys of some events their states, write what is ready, and delete what was deleted.
 
-    async def _refuse(self, tx: Transaction, committed: CommittedEvent) -> None:
+        Returns:
+            The heads whose replicas it wrote.
+        """
+        begun: Counter[str] = Counter()
+        for committed in events:
+            begun[committed.event.issuer] += committed.event.entity.version == 1
+        for issuer, count in begun.items():
+            await origins.count_heads(tx, issuer, count)
+        new: dict[str, list[NewHead]] = {}
+        replicas: list[NewHead] = []
+        for committed in _latest(events):
+            head = await self._head(tx, committed)
+            new.setdefault(head.version.issuer, []).append(head)
+        for issuer, ones in new.items():
+            before = await heads.of_keys(tx, issuer, [one.version.key for one in ones])
+            recorded = [await self._stored(tx, one, ready, before.get(one.version.key)) for one in ones]
+            await heads.record(tx, issuer, recorded, before)
+            replicas += [one for one in recorded if one.state == "stored"]
+        if self._pushed is not None:
+            await self._pushed.count(tx, ready)
+        return replicas
+
+    async def _stored(
+        self, tx: Transaction, head: NewHead, ready: ReadyParts, before: HeadState | None
+    ) -> NewHead:
+        """A new head, stored if its replica is ready and no newer version is known."""
+        draft = ready.drafts.get(head.version)
+        if self._pushed is None or draft is None or head.state != "pending":
+            return head
+        return await self._pushed.write(tx, head.version, draft) if is_newer(head.version, before) else head
+
+    async def _head(self, tx: Transaction, committed: CommittedEvent) -> NewHead:
+        """What an event makes of its key."""
+        event, version = committed.event, retrieval_of(committed)
+        if event.entity.type not in self._policy.types:
+            return await self._refuse(tx, committed)
+        if event.is_delete:
+            self._count(deletions=1)
+            return NewHead(version, "deleted", None, "Its origin deleted or withdrew it.")
+        unmet = self._policy.wants(event)
+        if unmet is not None and await is_withheld(tx, unmet, event.issuer, event.entity.key):
+            return NewHead(version, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
+        return NewHead(version, "pending")
+
+    async def _refuse(self, tx: Transaction, committed: CommittedEvent) -> NewHead:
         event, version, code = committed.event, retrieval_of(committed), str(Code.ENTITY_INVALID)
         self._count(events_refused=1)
         reason = private_reason(event.entity.type)
         await evidence.record(tx, version, code, reason, self._limits.evidence_rows_max)
-        await retrievals.skip(tx, version, "rejected", code, reason)
         log.warning(
             "private_event_refused",
             issuer=event.issuer,
             type=event.entity.type,
             position=committed.position,
         )
+        return NewHead(version, "rejected", code, reason)
+
+
+def _latest(events: Iterable[CommittedEvent]) -> list[CommittedEvent]:
+    """The last event of each key, in ledger order."""
+    latest: dict[tuple[str, str], CommittedEvent] = {}
+    for committed in events:
+        name = (committed.event.issuer, committed.event.entity.key)
+        latest.pop(name, None)
+        latest[name] = committed
+    return list(latest.values())

@@ -11,7 +11,8 @@ An entity has to pass in this order:
    event's nonce binds it to the issuer, and nothing else is looked up; one with a registered prefix belongs
    to the member that has it; for any other the ledger's order decides, so that all members decide alike,
    whenever they retrieve;
-5. the retrieval is still current: no newer event of the entity, and no deletion, was applied meanwhile;
+5. it brings the replica forward: no deletion of the entity, and no newer version of it, was applied
+   meanwhile. Newer events alone do not count, since there may always be one;
 6. it meets the conditions of this marketplace (`hansa.replication.conditions`);
 7. the identifier is not that of one of our own entities.
 
@@ -55,13 +56,14 @@ from hansa.core.thread_work import SMALL_MAX_BYTES
 from hansa.pubsub.bus import Bus
 from hansa.replication.claims import RACE_MAX_S, earlier_claim, first_claims
 from hansa.replication.conditions.policy import DistributionPolicy
-from hansa.replication.conditions.withholding import is_withheld, withhold
+from hansa.replication.conditions.withholding import is_withheld, reason_of
 from hansa.replication.exchange import ResponseLine
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.bounds import DAY_MS
-from hansa.store import EntityDraft, Store, Transaction
-from hansa.store.tables import evidence, retrievals
-from hansa.store.tables.retrievals import Origin, Retrieval
+from hansa.store import Entity, EntityDraft, Store, Transaction
+from hansa.store.tables import evidence, heads, origins
+from hansa.store.tables.heads import HeadState, NewHead, Retrieval
+from hansa.store.tables.origins import Origin
 
 ENTITIES_PER_TURN: Final = 32
 """Entities verified before others on the event loop get their turn."""
@@ -245,6 +247,20 @@ class Intake:
         cost = (size_bytes, round(verification_s * 1000))
         await self._retry(partial(self._apply, origin, accepted, rejections, cost))
 
+    async def verified(self, issuer: str, bodies: Mapping[Retrieval, bytes]) -> dict[Retrieval, EntityDraft]:
+        """The replicas that some bodies of an issuer are; of those that do not hold, nothing is recorded."""
+        drafts: dict[Retrieval, EntityDraft] = {}
+        for n, (retrieval, body) in enumerate(bodies.items(), 1):
+            outcome = await self._verified(body, retrieval)
+            if isinstance(outcome, EntityDraft):
+                drafts[retrieval] = outcome
+            if n % ENTITIES_PER_TURN == 0:
+                await asyncio.sleep(0)
+        if chosen := {one: draft for one, draft in drafts.items() if not is_bound_form(draft.id)}:
+            claimed = await self._retry(partial(self._reject_claimed, issuer, chosen))
+            drafts = {retrieval: draft for retrieval, draft in drafts.items() if retrieval not in claimed}
+        return drafts
+
     async def _verified(self, body: bytes, retrieval: Retrieval) -> EntityDraft | Rejection:
         if retrieval.type not in self._policy.types:
             return Rejection(Code.ENTITY_INVALID, private_reason(retrieval.type))
@@ -266,7 +282,7 @@ class Intake:
         self, issuer: str, drafts: dict[Retrieval, EntityDraft]
     ) -> dict[Retrieval, Rejection]:
         """Rejections of entities that are new here and whose chosen identifier belongs to another member."""
-        known = await retrievals.known_keys(self._store, issuer, [retrieval.key for retrieval in drafts])
+        known = await heads.known_keys(self._store, issuer, [retrieval.key for retrieval in drafts])
         new = {retrieval: draft for retrieval, draft in drafts.items() if retrieval.key not in known}
         if not new:
             return {}
@@ -309,57 +325,63 @@ class Intake:
         rejections: Mapping[Retrieval, Rejection],
         cost: tuple[int, int],
     ) -> None:
-        stored = rejected = size_bytes = 0
+        stored: list[NewHead] = []
+        rejected = 0
         reported: dict[Code, list[Retrieval]] = {}
         is_healed = False
         async with self._store.transaction() as tx:
+            before = await heads.of_keys(tx, origin.did, [one.key for one in (*accepted, *rejections)])
             for retrieval, draft in accepted.items():
-                if not await retrievals.is_current(tx, retrieval):
+                head = before.get(retrieval.key)
+                if head is None or not head.is_brought_forward_by(retrieval):
                     continue
-                unmet = self._policy.accepts(draft)
-                if unmet is not None and await is_withheld(tx, unmet, origin.did, retrieval.key):
-                    await withhold(tx, retrieval, unmet)
+                outcome = await self.write(tx, retrieval, draft)
+                if outcome.state != "stored":
+                    await _end(tx, head, outcome)
                     rejected += 1
                     continue
-                local = await tx.entity(draft.id)
-                if local is not None and local.origin is None:
-                    await self._record_conflict(tx, retrieval, draft.id)
-                    rejected += 1
-                    continue
-                await tx.put(draft)
-                await retrievals.record_stored(tx, draft.id, retrieval, len(draft.body))
-                stored += 1
-                size_bytes += len(draft.body)
+                stored.append(outcome)
                 is_healed |= retrieval.attempts >= HEALED_AFTER_ATTEMPTS
+            await heads.record_stored(tx, origin.did, stored, before)
             failed = max(origin.failed, sum(one.state == "pending" for one in rejections.values()))
             for retrieval, rejection in rejections.items():
-                if await retrievals.is_current(tx, retrieval):
+                head = before.get(retrieval.key)
+                if head is not None and head.is_due(retrieval):
                     if await self._reject(tx, failed, retrieval, rejection):
                         reported.setdefault(rejection.code, []).append(retrieval)
                     rejected += 1
             if is_healed:
                 now = now_ms(self._clock)
-                await retrievals.bring_forward(tx, origin.did, CURABLE, now, now, HEALED_BATCH_MAX)
+                await heads.bring_forward(tx, origin.did, CURABLE, now, now, HEALED_BATCH_MAX)
             if any(cost):
-                await retrievals.count_received(tx, origin.did, now_ms(self._clock) // DAY_MS, *cost)
+                await origins.count_received(tx, origin.did, now_ms(self._clock) // DAY_MS, *cost)
         _report(reported, rejections)
-        assert stored <= len(accepted), "an accepted entity is stored once at most"
-        assert stored + rejected <= len(accepted) + len(rejections), "a retrieval has one outcome at most"
+        assert len(stored) <= len(accepted), "an accepted entity is stored once at most"
+        assert len(stored) + rejected <= len(accepted) + len(rejections), (
+            "a retrieval has one outcome at most"
+        )
+        self.count_stored(stored, rejected)
+
+    def count_stored(self, stored: Sequence[NewHead], rejected: int = 0) -> None:
+        """Replicas were written, and others rejected, in a transaction that was committed."""
         self._counters = IntakeCounters(
-            self._counters.entities_stored + stored,
+            self._counters.entities_stored + len(stored),
             self._counters.entities_rejected + rejected,
-            self._counters.bytes_stored + size_bytes,
+            self._counters.bytes_stored + sum(one.size_bytes for one in stored),
         )
 
-    async def _record_conflict(self, tx: Transaction, retrieval: Retrieval, entity_id: str) -> None:
-        """Keep our entity, although the issuer's claim is the earliest on the ledger.
-
-        A person has to decide.
-        """
-        await evidence.record_conflicts(tx, [(entity_id, retrieval.issuer, retrieval.position)])
-        reason = f"An entity of this marketplace has the identifier {entity_id}."
-        await retrievals.conclude(tx, retrieval, "skipped", str(Code.IDENTIFIER_CLAIMED), reason)
-        log.warning("own_identifier_claimed", entity=entity_id, issuer=retrieval.issuer)
+    async def write(self, tx: Transaction, retrieval: Retrieval, draft: EntityDraft) -> NewHead:
+        """Write a verified replica, unless a condition or an own entity is in its way; what its head is."""
+        unmet = self._policy.accepts(draft)
+        if unmet is not None and await is_withheld(tx, unmet, retrieval.issuer, retrieval.key):
+            return NewHead(retrieval, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
+        local = await tx.entity(draft.id)
+        if local is not None and local.origin is None:
+            return await _conflict(tx, retrieval, draft.id)
+        if local is not None and local.origin != retrieval.issuer:
+            await _displace(tx, local, retrieval.issuer)
+        await tx.put(draft)
+        return NewHead(retrieval, "stored", entity_id=draft.id, size_bytes=len(draft.body))
 
     async def _reject(self, tx: Transaction, failed: int, retrieval: Retrieval, rejection: Rejection) -> bool:
         """Record a rejection; whether it is logged: the first time, and when it is for good.
@@ -370,10 +392,10 @@ class Intake:
             rows_max = self._limits.evidence_rows_max
             await evidence.record(tx, retrieval, str(rejection.code), rejection.reason, rows_max)
         if rejection.state != "pending":
-            await retrievals.conclude(tx, retrieval, rejection.state, str(rejection.code), rejection.reason)
+            await heads.conclude(tx, retrieval, rejection.state, str(rejection.code), rejection.reason)
             return True
         due_ms = now_ms(self._clock) + int(1000 * self._pause_s(failed, retrieval, rejection))
-        await retrievals.postpone(tx, retrieval, due_ms, str(rejection.code), rejection.reason)
+        await heads.postpone(tx, retrieval, due_ms, str(rejection.code), rejection.reason)
         return retrieval.attempts == 0 and rejection.is_evidence
 
     def _pause_s(self, failed: int, retrieval: Retrieval, rejection: Rejection) -> float:
@@ -389,6 +411,29 @@ class Intake:
         pause_s = backoff_s(attempts, limits.retrieval_backoff_min_s, limit_s, self._entropy)
         spread_s = backoff_s(1, failed / limits.retrieval_retries_per_s, limit_s, self._entropy)
         return max(pause_s, spread_s if failed > 1 else 0.0)
+
+
+async def _conflict(tx: Transaction, retrieval: Retrieval, entity_id: str) -> NewHead:
+    """Leave our entity, although the issuer's claim is the earliest on the ledger: a person has to decide."""
+    await evidence.record_conflicts(tx, [(entity_id, retrieval.issuer, retrieval.position)])
+    log.warning("own_identifier_claimed", entity=entity_id, issuer=retrieval.issuer)
+    reason = f"An entity of this marketplace has the identifier {entity_id}."
+    return NewHead(retrieval, "skipped", str(Code.IDENTIFIER_CLAIMED), reason)
+
+
+async def _end(tx: Transaction, head: HeadState, outcome: NewHead) -> None:
+    """A version was retrieved and is not stored; neither is an older one, if it is the newest."""
+    if head.is_due(outcome.version):
+        await heads.conclude(tx, outcome.version, outcome.state, outcome.problem, outcome.reason)
+        await heads.remove_replica(tx, head)
+
+
+async def _displace(tx: Transaction, replica: Entity, owner: str) -> None:
+    """A replica is replaced by an entity of the member that has registered the prefix of its identifier."""
+    assert replica.origin is not None, "a replica has an origin"
+    reason = f"The identifier {replica.id} belongs to {owner}."
+    key = entity_key(replica.origin, replica.id)
+    await heads.displace(tx, replica.origin, key, str(Code.IDENTIFIER_STOLEN), reason)
 
 
 def _absence(line: ResponseLine) -> Rejection:

@@ -22,9 +22,9 @@ from hansa.replication.backlog import retrieval_of
 from hansa.replication.claims import earlier_claim, first_claims, needs_look_up
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, EntityDraft, Store, Transaction
-from hansa.store.tables import evidence, publications, retrievals
+from hansa.store.tables import evidence, heads, publications
+from hansa.store.tables.heads import Retrieval
 from hansa.store.tables.publications import Outgoing, Publication
-from hansa.store.tables.retrievals import Retrieval
 
 References = Callable[[Entity], frozenset[str]]
 """The identifiers of all entities to which one refers."""
@@ -194,8 +194,8 @@ class ClaimSteps:
             await publications.resolve_refusal(tx, entity_id)
             await evidence.resolve_conflicts(tx, entity_id)
         for retrieval in self._retrievals:
-            await retrievals.schedule(tx, retrieval)
-            await retrievals.retry(tx, ("skipped",), 1, retrieval.issuer, retrieval.key)
+            await heads.schedule(tx, retrieval)
+            await heads.retry(tx, ("skipped",), 1, retrieval.issuer, retrieval.key)
         for entity, other_id in self._waiting:
             await self._claims.wait_for(tx, entity, other_id)
         for entity_id in self._revealed:

@@ -5,16 +5,18 @@ of them loses nothing:
 
 1. *Announce.* Reads the feed after the cursor `publisher`. For each of our entities among the changes,
    compares its state with what was published of it, and builds the event that makes up the difference, if
-   there is one. One transaction puts the events into the outbox and moves the cursor. An entity whose last
-   event is still in the outbox is marked as due instead, and compared again when that event was committed:
-   all that happened meanwhile becomes one event.
+   there is one. One transaction puts the events into the outbox, retains the bytes that they name
+   (`hansa.replication.announced.parts`), and moves the cursor. An entity whose last event is still in the
+   outbox is marked as due instead, and compared again when that event was committed: all that happened
+   meanwhile becomes one event.
 2. *Submit.* Takes batches from the outbox, oldest events first, and hands them to the bus,
-   `publish_in_flight_max` at a time. A full batch is submitted at once. A batch with room left is submitted
-   when no other is in flight, so it holds what accumulated meanwhile; and when the last one held several
-   events, which is a burst, it waits for the next tick of the clock. Ticks (`publish_tick_s`) are the same at
-   all members, so their batches share blocks: blocks are what a burst costs. In an idle league an event
-   travels alone and at once. An entity has one event in the outbox at most, so no two versions of it are in
-   flight.
+   `publish_in_flight_max` at a time; their bytes go to the other members meanwhile
+   (`hansa.replication.announced.pushing`). A full batch is submitted at once. A batch with room left is
+   submitted when no other is in flight, so it holds what accumulated meanwhile; and when the last one held
+   several events, which is a burst, it waits for the next tick of the clock. Ticks (`publish_tick_s`) are
+   the same at all members, so their batches share blocks: blocks are what a burst costs. In an idle league
+   an event travels alone and at once. An entity has one event in the outbox at most, so no two versions of
+   it are in flight.
 3. *Conclude.* When a batch was committed, one transaction removes it from the outbox, appends to the version
    chains, and makes the entities public whose chosen identifiers were waiting for this (*pending*,
    `hansa.store.records`), unless another member's claim on one is earlier.
@@ -64,6 +66,9 @@ from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
+from hansa.replication.announced.outcomes import Outcomes
+from hansa.replication.announced.parts import AnnouncedParts
+from hansa.replication.announced.pushing import BundlePusher, PusherCounters
 from hansa.replication.announcement import Announcer
 from hansa.replication.backlog import Backlog
 from hansa.replication.conditions.needs import NO_NEEDS, Needs
@@ -105,21 +110,6 @@ class PublisherCounters(msgspec.Struct, frozen=True):
     submissions_failed: int = 0
 
 
-class _Outcomes:
-    """What entities that the publisher looks at call for."""
-
-    def __init__(self, claims: ClaimSteps) -> None:
-        self.claims = claims
-        self.events: list[Outgoing] = []
-        self.deferred: list[str] = []
-        """Entities with an event under way."""
-        self.settled: list[str] = []
-        """Entities that were due, and call for nothing."""
-        self.refusals: list[tuple[Entity, Refused]] = []
-        self.blocked: list[tuple[Entity, str]] = []
-        """Entities that wait for another one of ours, which is not public yet."""
-
-
 class Publisher:
     """Publishes this member's public entities. One per store.
 
@@ -131,10 +121,11 @@ class Publisher:
         policy: What leaves this marketplace, and which part of it.
         clock: For the events' times and for back-off.
         entropy: For back-off.
-        limits: `publish_…`; those of the league are the bus's (`Bus.params`).
+        limits: `publish_…`, `announced_…`; those of the league are the bus's (`Bus.params`).
         references: To which entities one refers.
         needs: Which of them have to be public before it is published.
         backlog: Shared with the retriever; None where nothing is retrieved.
+        pusher: Sends the bytes of what is submitted to the other members; None: they request them.
     """
 
     def __init__(
@@ -150,7 +141,9 @@ class Publisher:
         references: References = no_references,
         needs: Needs = NO_NEEDS,
         backlog: Backlog | None = None,
+        pusher: BundlePusher | None = None,
     ) -> None:
+        self._pusher = pusher
         self._store = store
         self._policy = policy
         self._closure = OwnClosure(policy, needs, store)
@@ -170,12 +163,18 @@ class Publisher:
         self._counters = PublisherCounters()
         self._retry = Retry("publisher", clock, entropy, BACKOFF_MIN_S, limits.publish_backoff_max_s)
         self._problem: Code | None = None
+        self._parts = AnnouncedParts(store, clock, limits, self._retry)
         self._chains = OwnChains(store, bus, signer.issuer, self._claims, self._changed, self._retry)
 
     @property
     def counters(self) -> PublisherCounters:
         """What has been done since the start."""
         return self._counters
+
+    @property
+    def pushed(self) -> PusherCounters:
+        """What its bundles have done since the start."""
+        return self._pusher.counters if self._pusher is not None else PusherCounters()
 
     @property
     def problem(self) -> Code | None:
@@ -195,6 +194,9 @@ class Publisher:
             tasks.create_task(self._watch_feed())
             tasks.create_task(self._announce_forever())
             tasks.create_task(self._submit_forever(tasks))
+            tasks.create_task(self._parts.run())
+            if self._pusher is not None:
+                tasks.create_task(self._pusher.run())
 
     def _count(self, **added: int) -> None:
         assert all(count >= 0 for count in added.values()), "counters only grow"
@@ -264,11 +266,12 @@ class Publisher:
             self._backlog.added.notify()
         return True
 
-    async def _outcomes(self, entity_ids: Sequence[str]) -> _Outcomes:
+    async def _outcomes(self, entity_ids: Sequence[str]) -> Outcomes:
         """What each of some entities calls for."""
+        feed_end = await self._store.last_change()
         entities = await self._store.entities(entity_ids)
         publication_of = await publications.states(self._store, entity_ids)
-        outcomes = _Outcomes(ClaimSteps(self._claims))
+        outcomes = Outcomes(ClaimSteps(self._claims), entities, feed_end)
         published = {each: self._published(entities.get(each)) for each in entity_ids}
         blockers = await self._closure.blockers([one for one in published.values() if one is not None])
         for n, entity_id in enumerate(entity_ids, 1):
@@ -288,6 +291,8 @@ class Publisher:
                     outcomes.refusals.append((entity, refusal))
                     event = self._announcer.announce(entity_id, None, publication, self._clock.now())
                 outcomes.events += [event] if event is not None else []
+                if entity is not None:
+                    outcomes.parts[entity_id] = entity
             if n % ANNOUNCEMENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
         assert len(outcomes.events) + len(outcomes.deferred) <= len(entity_ids), "an entity has one outcome"
@@ -295,8 +300,9 @@ class Publisher:
         outcomes.settled = [id for id, state in publication_of.items() if state.is_due and id not in pending]
         return outcomes
 
-    async def _record(self, tx: Transaction, outcomes: _Outcomes) -> None:
+    async def _record(self, tx: Transaction, outcomes: Outcomes) -> None:
         await publications.enqueue(tx, outcomes.events)
+        await self._parts.retain(tx, outcomes.events, outcomes.parts, outcomes.entities, outcomes.feed_end)
         await publications.mark_due(tx, outcomes.deferred)
         await publications.mark_due(tx, outcomes.settled, is_due=False)
         for refused, error in outcomes.refusals:
@@ -355,7 +361,10 @@ class Publisher:
 
     async def _deliver_batch(self, batch: tuple[Outgoing, ...]) -> None:
         """Submit a batch until each of its events is committed, rebased or recorded as refused."""
-        await self._deliver(await self._without_lost(batch))
+        batch = await self._without_lost(batch)
+        if self._pusher is not None:
+            self._pusher.offer(batch)
+        await self._deliver(batch)
         assert 0 < self._in_flight <= self._limits.publish_in_flight_max, "this batch was in flight"
         self._in_flight -= 1
         self._changed.notify()
@@ -432,6 +441,7 @@ class Publisher:
         async with self._store.transaction() as tx:
             for event, position in committed:
                 await publications.committed(tx, event, position)
+                await self._parts.committed(tx, event)
                 if event.version == 1 and not is_bound_form(event.entity_id):
                     await self._claims.settle(tx, event, lost.get(event.entity_id))
         self._chains.conclude(event.entity_id for event in batch)

@@ -64,8 +64,9 @@ from hansa.replication.intake import EntityCheck, Intake, check_type, now_ms
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.bounds import exceeded_bound, reason_of
 from hansa.store import Store, Transaction
-from hansa.store.tables import facts, retrievals
-from hansa.store.tables.retrievals import Origin, Retrieval
+from hansa.store.tables import facts, heads, origins
+from hansa.store.tables.heads import Retrieval
+from hansa.store.tables.origins import Origin
 
 UNTRIED_PAUSE_S: Final = 1.0
 """Pause before an entity that was never requested is tried at an origin that responds, but wrongly."""
@@ -189,6 +190,11 @@ class Retriever:
             intake.bytes_stored,
         )
 
+    @property
+    def intake(self) -> Intake:
+        """What verifies what was retrieved."""
+        return self._intake
+
     async def run(self) -> None:
         """Retrieve until cancelled. After it ended, for whatever reason, it may be called again.
 
@@ -214,7 +220,7 @@ class Retriever:
         if judged_by == self._rule:
             return False
         async with self._store.transaction() as tx:
-            if judged_by is not None and await retrievals.retry(tx, ("rejected",), REJECTED_MAX):
+            if judged_by is not None and await heads.retry(tx, ("rejected",), REJECTED_MAX):
                 return True
             await facts.record(tx, "intake_rule", self._rule)
         return False
@@ -225,7 +231,8 @@ class Retriever:
         origin_latest_ms = now + int(limits.retrieval_backoff_max_s * 1000)
         latest_ms = now + int(limits.retrieval_backoff_limit_s * 1000)
         async with self._store.transaction() as tx:
-            await retrievals.bound_pauses(tx, origin_latest_ms, latest_ms)
+            await origins.bound_pauses(tx, origin_latest_ms)
+            await heads.bound_pauses(tx, latest_ms)
 
     # -- scheduling -------------------------------------------------------------------------------------------
 
@@ -237,7 +244,7 @@ class Retriever:
         """
         now = now_ms(self._clock)
         next_ms: list[int] = []
-        for origin in await retrievals.origins(self._store):
+        for origin in await origins.origins(self._store):
             if origin.pending == 0 and origin.deferred == 0:
                 continue
             lane = self._lanes.setdefault(origin.did, _OriginLane(self._limits.retrieval_entities_max))
@@ -272,7 +279,7 @@ class Retriever:
             if batch is None:
                 continue
             if not batch:
-                due_ms = await retrievals.next_due_ms(self._store, origin, now)
+                due_ms = await heads.next_due_ms(self._store, origin, now)
                 next_ms += [due_ms] if due_ms is not None and not untried_only else []
                 break
             lane.begin(batch)
@@ -284,13 +291,13 @@ class Retriever:
     ) -> list[Retrieval] | None:
         """What to request next; None when all that was due has been deferred, and more may be due."""
         count_max = lane.batch_max + len(lane.keys)
-        due = await retrievals.due(self._store, origin, now, count_max, untried_only=untried_only)
+        due = await heads.due(self._store, origin, now, count_max, untried_only=untried_only)
         batch = [retrieval for retrieval in due if retrieval.key not in lane.keys][: lane.batch_max]
         bound = exceeded_bound(origin, now, self._limits) if batch else None
         if bound is None:
             return batch
         keys = [retrieval.key for retrieval in batch]
-        known = await retrievals.known_keys(self._store, origin.did, keys) if bound == "entities" else ()
+        known = await heads.known_keys(self._store, origin.did, keys) if bound == "entities" else ()
         deferred = [retrieval for retrieval in batch if retrieval.key not in known]
         await self._retry(partial(self._defer, deferred, reason_of(bound)))
         return [retrieval for retrieval in batch if retrieval.key in known] or None
@@ -299,12 +306,12 @@ class Retriever:
         async with self._store.transaction() as tx:
             for retrieval in deferred:
                 code = str(Code.ORIGIN_BOUND_REACHED)
-                await retrievals.conclude(tx, retrieval, "deferred", code, reason)
+                await heads.conclude(tx, retrieval, "deferred", code, reason)
 
     async def _release_deferred(self, origin: Origin) -> None:
         room = max(1, self._limits.origin_entities_max - origin.stored)
         async with self._store.transaction() as tx:
-            await retrievals.release_deferred(tx, origin, min(room, RELEASED_MAX))
+            await heads.release_deferred(tx, origin, min(room, RELEASED_MAX))
 
     async def _process_batch(self, origin: Origin, lane: _OriginLane, batch: Sequence[Retrieval]) -> None:
         """Request a batch, and store what follows from the response or its absence."""
@@ -354,7 +361,7 @@ class Retriever:
 
     async def _record_recovery(self, origin: Origin) -> None:
         async with self._store.transaction() as tx:
-            await retrievals.origin_answered(tx, origin.did)
+            await origins.answered(tx, origin.did)
         log.info("origin_recovered", issuer=origin.did, failing_since=origin.failing_since)
 
     async def _record_failure(self, origin: Origin, batch: Sequence[Retrieval], error: HansaError) -> None:
@@ -364,7 +371,7 @@ class Retriever:
             pause_s = max(pause_s, min(error.retry_after_s, self._limits.retrieval_backoff_max_s))
         due_ms = now_ms(self._clock) + int(pause_s * 1000)
         async with self._store.transaction() as tx:
-            await retrievals.origin_failed(tx, origin.did, attempts, due_ms, str(error.code))
+            await origins.failed(tx, origin.did, attempts, due_ms, str(error.code))
             if len(batch) == 1 and error.code is not Code.RETRIEVAL_UNREACHABLE:
                 await self._postpone_single(tx, batch[0], attempts, due_ms, error)
         log.info(
@@ -402,4 +409,4 @@ class Retriever:
             limit_s = limits.retrieval_backoff_limit_s
             own_s = backoff_s(retrieval.attempts + 1, limits.retrieval_backoff_min_s, limit_s, self._entropy)
             due_ms = now_ms(self._clock) + int(own_s * 1000)
-        await retrievals.postpone(tx, retrieval, due_ms, str(error.code), error.message)
+        await heads.postpone(tx, retrieval, due_ms, str(error.code), error.message)

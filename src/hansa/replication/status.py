@@ -18,10 +18,12 @@ from hansa.replication.publisher import PUBLISHER_CURSOR, Publisher
 from hansa.replication.replicas.bounds import exceeded_bound
 from hansa.replication.retriever import Retriever
 from hansa.store import Store
-from hansa.store.tables import evidence, publications, retrievals
+from hansa.store.tables import evidence, heads, publications
+from hansa.store.tables import origins as origin_rows
 from hansa.store.tables.evidence import Conflict, Evidence
+from hansa.store.tables.heads import FOLLOWER_CURSOR
+from hansa.store.tables.origins import Origin
 from hansa.store.tables.publications import Publication
-from hansa.store.tables.retrievals import FOLLOWER_CURSOR, Origin
 
 
 class OriginProgress(msgspec.Struct, frozen=True):
@@ -75,7 +77,12 @@ class ReplicationCounters(msgspec.Struct, frozen=True):
     events_refused: int
     """Own events that the ledger refused."""
     submissions_failed: int
+    bundles_sent: int
+    bundles_failed: int
+    """Those that a member did not take."""
     events_followed: int
+    replicas_pushed: int
+    """Replicas that were stored with their events, since they had been pushed."""
     entities_compared: int
     """Own entities looked at again, since this release publishes by another rule than the one before it."""
     exchanges: int
@@ -161,10 +168,10 @@ class ReplicationView:
             members: For their names.
             ledger: For its newest position; None when it is unknown, then the lag is to what was followed.
         """
-        origins = await retrievals.origins(self._store)
+        origins = await origin_rows.origins(self._store)
         gauges = await self._gauges(origins)
         names = {member.did: member.name for member in members}
-        oldest = await retrievals.oldest_pending(self._store)
+        oldest = await heads.oldest_pending(self._store)
         newest = ledger.position if ledger is not None else gauges.followed_to
         return ReplicationProgress(
             gauges,
@@ -222,12 +229,16 @@ def counters(
 ) -> ReplicationCounters:
     """What publisher, follower, retriever and the walk over publications have done since the start."""
     published, followed, retrieved = publisher.counters, follower.counters, retriever.counters
+    pushed = publisher.pushed
     return ReplicationCounters(
         events_published=published.events_committed,
         batches_published=published.batches_committed,
         events_refused=published.events_refused,
         submissions_failed=published.submissions_failed,
+        bundles_sent=pushed.bundles_sent,
+        bundles_failed=pushed.bundles_failed,
         events_followed=followed.events_read,
+        replicas_pushed=followed.replicas_pushed,
         entities_compared=walk.compared,
         exchanges=retrieved.exchanges,
         exchanges_failed=retrieved.exchanges_failed,

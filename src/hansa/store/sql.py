@@ -41,6 +41,13 @@ class SqlWrite(SqlRead, Protocol):
             Unavailable: the store cannot be written; this is final for the transaction.
         """
 
+    async def execute_many(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
+        """Run a statement that writes once for each tuple of parameters.
+
+        Raises:
+            Unavailable: the store cannot be written; this is final for the transaction.
+        """
+
 
 class Readable(Protocol):
     """A store or a transaction."""

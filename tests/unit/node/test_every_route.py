@@ -30,6 +30,8 @@ MODELS = load()
 COLLECTIONS = collections(MODELS)
 HUBS = hubs(MODELS)
 ENTITIES = "/league/v1/entities"
+BUNDLES = "/league/v1/bundles"
+"""Takes no JSON; what is wrong with its bodies is tried in `tests/unit/replication/test_bundles.py`."""
 RETRY = "/league/v1/replicas/retry"
 RESYNC = "/league/v1/resync"
 SUBSCRIPTIONS = "/league/v1/subscriptions"
@@ -86,6 +88,7 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
         if not {"GET", "HEAD"}.issuperset(methods):
             taking.add(route.path)
     assert taking == {
+        BUNDLES,
         ENTITIES,
         RETRY,
         RESYNC,
@@ -117,6 +120,7 @@ async def test_a_malformed_body_is_refused_with_a_reason(whole: Whole) -> None:
 async def test_no_query_and_no_path_makes_a_route_fail(whole: Whole) -> None:
     complaints: list[str | None] = []
     paths = {route.path for route in rest_routes(whole.marketplace)} - {
+        BUNDLES,
         ENTITIES,
         RETRY,
         RESYNC,

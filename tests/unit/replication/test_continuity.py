@@ -19,7 +19,7 @@ from hansa.pubsub.ledger.reading import RegistryState
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.continuity.binding import bind_store, is_continued
 from hansa.store import Entity
-from hansa.store.tables import facts, publications, retrievals
+from hansa.store.tables import facts, heads, origins, publications
 from tests.support.league import TYPES, League, Marketplace
 
 CLOCK = SystemClock()
@@ -181,15 +181,15 @@ async def test_a_store_that_reads_the_ledger_again_changes_nothing_that_it_has()
         changes = await bergen.store.last_change()
         await bergen.stop()
         async with bergen.store.transaction() as tx:  # as the migration from an earlier release does
-            await tx.set_cursor(retrievals.FOLLOWER_CURSOR, 0)
+            await tx.set_cursor(heads.FOLLOWER_CURSOR, 0)
             await tx.sql.execute("UPDATE origin SET heads = 0")
-            await tx.sql.execute("DELETE FROM retrieval")
+            await tx.sql.execute("DELETE FROM head WHERE state != 'stored'")
             await tx.sql.execute("DELETE FROM fact")
         bergen.start()
         await league.settle()
         assert await bergen.catalogue() == before
         assert await bergen.store.last_change() == changes
-        (origin,) = await retrievals.origins(bergen.store)
+        (origin,) = await origins.origins(bergen.store)
         assert (origin.heads, origin.stored, origin.deleted, origin.unaccounted) == (10, 9, 1, 0)
 
 

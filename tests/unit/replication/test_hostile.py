@@ -16,7 +16,7 @@ from hansa.core.identifiers import entity_key
 from hansa.core.limits import Limits
 from hansa.replication.claims import RACE_MAX_S
 from hansa.replication.exchange import encode_line
-from hansa.store.tables import evidence, retrievals
+from hansa.store.tables import evidence, heads, origins
 from tests.support.league import League, Marketplace
 from tests.support.network import Fault, oversize, replaced, status
 
@@ -196,7 +196,7 @@ async def test_a_limit_of_the_reader_alone_is_no_evidence() -> None:
         await league.settle()
         assert set(await bergen.catalogue()) == {lubeck.id("small")}
         assert await bergen.evidence() == set()
-        (head,) = await retrievals.heads(bergen.store, ["skipped"], None, 0, 9)
+        (head,) = await heads.page(bergen.store, ["skipped"], None, 0, 9)
         assert "entity_size_max_bytes" in str(head.reason)
 
 
@@ -269,8 +269,8 @@ async def test_an_answer_that_is_none_delays_its_origin_alone(
     await league.until(lambda: bergen.store.entity(riga.id("other")), 0.5)
     await league.run(20)
     assert len(await bergen.catalogue()) == 1
-    origins = {origin.did: origin for origin in await retrievals.origins(bergen.store)}
-    assert origins[lubeck.did].problem == code
+    members = {origin.did: origin for origin in await origins.origins(bergen.store)}
+    assert members[lubeck.did].problem == code
     assert await bergen.evidence() == set()  # it may be a proxy's answer
     assert len(league.network.requests_to(lubeck.endpoint)) < 150
     assert not any(b"our words" in str(e).encode() for e in await bergen.view.evidence_records())
@@ -315,7 +315,7 @@ async def test_what_an_origin_never_had_is_requested_ever_more_rarely() -> None:
         await league.run(43_200, 30.0)
         assert await lubeck.evidence() == {(bergen.did, "retrieval-missing")}
         assert 12 < len(league.network.requests) < 50
-        (head,) = await retrievals.heads_of_key(lubeck.store, event.entity.key)
+        (head,) = await heads.of_all_members(lubeck.store, event.entity.key)
         assert (head.state, head.problem) == ("pending", "retrieval-missing")
         now_ms = league.clock.now().timestamp() * 1000
         assert now_ms - 60_000 < head.due_ms <= now_ms + 3_600_000

@@ -11,7 +11,7 @@ from hansa.core.events import LifecycleEvent
 from hansa.core.limits import Limits
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.unmet import Unmet
-from hansa.store.tables import retrievals
+from hansa.store.tables import origins
 from tests.support.conditions import until
 from tests.support.league import TYPES, League, Marketplace, draft
 from tests.support.stored import provenance as provenance_of
@@ -191,7 +191,7 @@ async def test_a_newer_version_makes_a_pending_older_one_unnecessary(league: Lea
         await lubeck.put("one", n=n)
         await league.settle(lubeck)
     await league.until(lambda: len(league.network.requests) > 4)
-    (origin,) = await retrievals.origins(bergen.store)
+    (origin,) = await origins.origins(bergen.store)
     assert (origin.pending, origin.problem) == (1, "retrieval-unreachable")
     league.network.down.clear()
     await league.settle()
@@ -260,7 +260,7 @@ async def test_a_member_that_publishes_and_does_not_serve_delays_its_own_entitie
         await lubeck.delete(lubeck.id("19-4"))
         await riga.put("mine")
         await league.until(lambda: bergen.store.entity(riga.id("mine")))
-        origin = (await retrievals.origins(bergen.store))[0]
+        origin = (await origins.origins(bergen.store))[0]
         assert (origin.heads, origin.pending, origin.deleted, origin.unaccounted) == (100, 98, 2, 0)
         league.network.down.clear()
         await league.settle()
@@ -307,10 +307,10 @@ async def test_back_off_outlasts_a_restart(league: League) -> None:
     league.network.down.add(lubeck.endpoint)
     await lubeck.put("one")
     await league.run(60)
-    (origin,) = await retrievals.origins(bergen.store)
+    (origin,) = await origins.origins(bergen.store)
     await bergen.restart()
     await league.run(0.2)
-    (after,) = await retrievals.origins(bergen.store)
+    (after,) = await origins.origins(bergen.store)
     assert after.attempts == origin.attempts > 4
     assert after.due_ms == origin.due_ms
 
@@ -323,7 +323,7 @@ async def test_a_clock_that_was_set_back_leaves_no_long_pauses(league: League, i
     await league.run(1)
     tomorrow_ms = int(league.clock.now().timestamp() * 1000) + 86_400_000
     async with bergen.store.transaction() as tx:
-        await retrievals.origin_failed(tx, lubeck.did, 3, tomorrow_ms, "retrieval-unreachable")
+        await origins.failed(tx, lubeck.did, 3, tomorrow_ms, "retrieval-unreachable")
     league.network.down.clear()
     if is_restarted:
         await bergen.restart()

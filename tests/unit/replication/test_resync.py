@@ -12,7 +12,7 @@ from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.identifiers import entity_key
 from hansa.replication.continuity.resync import WALKS, StoreDifference
 from hansa.store import Entity, EntityDraft
-from hansa.store.tables import publications, retrievals
+from hansa.store.tables import heads, origins, publications
 from tests.support.league import League, Marketplace
 
 NAMES: Final = [f"n{n}" for n in range(12)]
@@ -38,7 +38,7 @@ async def entity_of(member: Marketplace, entity_id: str) -> Entity:
 
 async def forget_state(bergen: Marketplace, lubeck: Marketplace, entity_id: str) -> None:
     async with bergen.store.transaction() as tx:
-        await retrievals.forget(tx, lubeck.did, entity_key(lubeck.did, entity_id))
+        await heads.forget(tx, lubeck.did, entity_key(lubeck.did, entity_id))
 
 
 async def lose_replica(bergen: Marketplace, _: Marketplace, entity_id: str) -> None:
@@ -101,7 +101,7 @@ async def test_a_damaged_store_is_as_the_ledger_says_again(league: League, name:
     await league.settle()
     assert await compared(bergen, is_repair=True) == []
     assert await bergen.catalogue() == await riga.catalogue()
-    assert [origin.unaccounted for origin in await retrievals.origins(bergen.store)] == [0]
+    assert [origin.unaccounted for origin in await origins.origins(bergen.store)] == [0]
     for one in NAMES:
         assert (await entity_of(bergen, lubeck.id(one))).body == (await entity_of(riga, lubeck.id(one))).body
 

@@ -10,8 +10,8 @@ from hansa.core.canonical import canonical_json
 from hansa.core.limits import Limits
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
-from hansa.store.tables import facts, retrievals
-from hansa.store.tables.retrievals import Origin
+from hansa.store.tables import facts, heads, origins
+from hansa.store.tables.origins import Origin
 from tests.support.league import League, Marketplace
 from tests.support.network import replaced, status
 
@@ -23,7 +23,7 @@ def control(member: Marketplace) -> ReplicaControl:
 
 
 async def origin_at(member: Marketplace) -> Origin:
-    (origin,) = await retrievals.origins(member.store)
+    (origin,) = await origins.origins(member.store)
     assert origin.unaccounted == 0
     return origin
 
@@ -90,13 +90,13 @@ async def test_our_own_engine_that_is_down_is_not_blamed_on_an_origin() -> None:
         await league.settle(lubeck)
         async with bergen.store.transaction() as tx:  # the follower has seen the event before the restart
             event = (await league.ledger.bus().search(1)).events[0]
-            await retrievals.count_heads(tx, lubeck.did, 1)
-            await tx.set_cursor(retrievals.FOLLOWER_CURSOR, event.position)
-            version = retrievals.Retrieval(
+            await origins.count_heads(tx, lubeck.did, 1)
+            await tx.set_cursor(heads.FOLLOWER_CURSOR, event.position)
+            version = heads.Retrieval(
                 *(lubeck.did, event.event.entity.key, "ProductOffering", 1, event.event.hashlink),
                 *(event.position, event.time),
             )
-            await retrievals.schedule(tx, version)
+            await heads.schedule(tx, version)
         bergen.bus.is_connected = False  # type: ignore[attr-defined]
         bergen.start()
         await league.run(30)
@@ -144,7 +144,7 @@ async def test_what_is_over_a_bound_of_its_origin_is_deferred_and_never_dropped(
         assert progress.bound == bound
         assert (progress.stored + progress.deferred, progress.unaccounted) == (20, 0)
         assert 0 < progress.stored < 20
-        (first, *_) = await retrievals.heads(bergen.store, ["deferred"], lubeck.did, 0, 1)
+        (first, *_) = await heads.page(bergen.store, ["deferred"], lubeck.did, 0, 1)
         assert first.problem == "origin-bound-reached"
         if bound == "entities":
             await lubeck.put("0", n=2)  # a newer version of what is here needs no room
@@ -217,9 +217,9 @@ async def test_entities_that_take_long_to_verify_are_put_off_and_another_origin_
         assert (slow.stored + slow.deferred, slow.unaccounted) == (20, 0)
         # What is under way when the bound is reached is finished: a request of each of the parallel ones.
         assert 5 <= slow.stored < 20
-        (origin,) = [one for one in await retrievals.origins(bergen.store) if one.did == lubeck.did]
+        (origin,) = [one for one in await origins.origins(bergen.store) if one.did == lubeck.did]
         assert 5000 <= origin.day_verification_ms < 20_000
-        (first, *_) = await retrievals.heads(bergen.store, ["deferred"], lubeck.did, 0, 1)
+        (first, *_) = await heads.page(bergen.store, ["deferred"], lubeck.did, 0, 1)
         assert (first.problem, "verification-time" in str(first.reason)) == ("origin-bound-reached", True)
         await league.run(6 * 86_400, 300.0)  # a part each day
         assert set(await bergen.catalogue()) == {*await lubeck.catalogue(), riga.id("quick")}

@@ -35,12 +35,13 @@ ABOUT: Final = (
 )
 REMOVED: Final = "The entity, or that version of it, was public here and is not any more."
 REF: Final = "#/components/schemas/{name}"
-Access = Literal["open", "member", "token", "writer", "operator"]
-"""Who may call: everybody, also with more for a member that signs; a token that may read; one that may write;
-an operator."""
+Access = Literal["open", "member", "signed", "token", "writer", "operator"]
+"""Who may call: everybody, also with more for a member that signs; a member that signs; a token that may
+read; one that may write; an operator."""
 _SECURITY: Final[Mapping[Access, list[Part]]] = {
     "open": [{}],
     "member": [{}, {"signature": []}],
+    "signed": [{"signature": []}],
     "token": [{"bearer": []}],
     "writer": [{"bearer": []}],
     "operator": [{"bearer": []}],
@@ -88,6 +89,8 @@ class Operation(msgspec.Struct, frozen=True):
     """Of `PARAMETERS`."""
     body: Any = None
     """Type of the body of the request."""
+    octets: str | None = None
+    """Media type of a body that is no JSON."""
     tag: str = "league"
 
 
@@ -309,7 +312,9 @@ def _operation(operation: Operation, schemas: Mapping[Any, Part]) -> Part:
         }
         for status, answer in operation.answers.items()
     }
-    body = schemas[operation.body] if operation.body is not None else None
+    media, body = (JSON, schemas[operation.body]) if operation.body is not None else (operation.octets, None)
+    if operation.octets is not None:
+        body = {"type": "string", "format": "binary"}
     errors = operation.errors if body is None else (*operation.errors, *_BODY_ERRORS)
     role = {"x-hansa-role": "operator"} if operation.access == "operator" else {}
     return {
@@ -321,7 +326,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Part]) -> Part:
         **role,
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in operation.parameters],
         **(
-            {"requestBody": {"required": True, "content": {JSON: {"schema": body}}}}
+            {"requestBody": {"required": True, "content": {media: {"schema": body}}}}
             if body is not None
             else {}
         ),

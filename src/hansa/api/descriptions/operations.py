@@ -20,11 +20,12 @@ from hansa.core.http import JSON
 from hansa.core.members import Member
 from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
+from hansa.replication.announced.bundles import BUNDLE_TYPE, BUNDLES_PATH
 from hansa.replication.continuity.resync import ComparedPart
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, ResponseLine
 from hansa.replication.replicas.control import HeadPage, IncompletePage
+from hansa.store.tables.heads import HeadState
 from hansa.store.tables.publications import LostEntity
-from hansa.store.tables.retrievals import HeadState
 
 EVENT_STREAM: Final = "text/event-stream"
 _USUAL: Final = (400, 429, 500)
@@ -203,6 +204,19 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         method="post",
         access="member",
         body=EntitiesRequest,
+    ),
+    Operation(
+        "pushBundle",
+        BUNDLES_PATH,
+        "Send the entities that a batch of events announces",
+        "Takes the exact bytes of what the calling member announces just now, for a minute: when the events are on the "
+        "ledger, nothing has to be requested. A zlib stream of JSON Lines with `key`, `hashlink` and `entity` each; at most "
+        "4 MiB, 16 MiB and a hundred times as much decompressed, and 1,000 lines.",
+        {204: Answer("They are here until the events are read, or a minute has passed.")},
+        (*_USUAL, 401, 413, 415),
+        method="post",
+        access="signed",
+        octets=BUNDLE_TYPE,
     ),
     Operation(
         "listMembers",

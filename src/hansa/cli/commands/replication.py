@@ -18,7 +18,7 @@ States = Annotated[
     typer.Option(
         "--state",
         metavar="STATE",
-        help="Only this state: pending, deferred, skipped, rejected or deleted; may be repeated.",
+        help="Only this state: pending, deferred, skipped, rejected, deleted or stored; may be repeated.",
     ),
 ]
 OriginOption = Annotated[

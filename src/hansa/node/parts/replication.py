@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
 from hansa import __version__
@@ -21,6 +22,7 @@ from hansa.node.folder import POLICIES
 from hansa.node.settings.loading import Settings
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.replication import Backlog, Follower, Publisher, Retriever
+from hansa.replication.announced.pushing import BundlePusher
 from hansa.replication.conditions.closure import ClosureKeeper
 from hansa.replication.conditions.past import PastWalk
 from hansa.replication.conditions.policy import DistributionPolicy
@@ -30,6 +32,8 @@ from hansa.replication.continuity.resync import Resync
 from hansa.replication.own_claims import References
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
+from hansa.replication.replicas.pushed import PushedParts
+from hansa.replication.replicas.pushed_intake import PushedIntake
 from hansa.store import Store
 
 
@@ -41,6 +45,7 @@ class Replication(NamedTuple):
     follower: Follower
     retriever: Retriever
     control: ReplicaControl
+    pushed: PushedParts
     walk: PublicationWalk
     resync: Resync
     watch: ConditionsWatch
@@ -77,20 +82,28 @@ def replication_parts(
     backlog, parts = Backlog(clock), PublicParts(models)
     policy = DistributionPolicy(did, models.catalogue_types, parts, parts.rule())
     watch, needs = ConditionsWatch(POLICIES, policy, backlog.conditions, clock), ClosureNeeds(models)
-    signer = MemberSigner(member_key, did, clock, entropy, limits)
+    signer, pushed = MemberSigner(member_key, did, clock, entropy, limits), PushedParts(clock)
+    shared = partial(policy.may_retrieve, None)
+    pusher = BundlePusher(store, registry, http, signer, did, shared, clock, entropy, limits)
+    retriever = Retriever(
+        *(store, bus, registry, http, signer, policy, backlog, clock, entropy, limits),
+        *(ReplicaCheck(models, clock), f"{__version__} {models_digest()}"),
+    )
     return Replication(
         policy,
         Publisher(
             *(store, bus, registry, BatchSigner(member_key, did, clock), policy),
             *(clock, entropy, limits, references, needs),
             backlog=backlog,
+            pusher=pusher,
         ),
-        Follower(store, bus, did, policy, backlog, clock, entropy, limits),
-        Retriever(
-            *(store, bus, registry, http, signer, policy, backlog, clock, entropy, limits),
-            *(ReplicaCheck(models, clock), f"{__version__} {models_digest()}"),
+        Follower(
+            *(store, bus, did, policy, backlog, clock, entropy, limits),
+            pushed=PushedIntake(store, retriever.intake, pushed, clock, limits),
         ),
+        retriever,
         ReplicaControl(store, registry, backlog, clock, entropy, limits),
+        pushed,
         PublicationWalk(store, did, policy, parts.is_public, backlog, clock, entropy, limits),
         Resync(store, bus, did, policy, backlog),
         watch,

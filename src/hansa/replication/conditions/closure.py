@@ -39,9 +39,9 @@ from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import withhold
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Change, Entity, Filter, Query, Store, Transaction
-from hansa.store.tables import closure, retrievals
+from hansa.store.tables import closure, heads
 from hansa.store.tables.closure import Need
-from hansa.store.tables.retrievals import HeadState
+from hansa.store.tables.heads import HeadState
 
 CLOSURE_CURSOR: Final = "closure"
 CHANGES_MAX: Final = 200
@@ -224,7 +224,7 @@ class ClosureKeeper:
             Unavailable: The bus does not answer.
         """
         for member in await self._registry.members():
-            for head in await retrievals.heads_of_key(self._store, entity_key(member.did, need.target_id)):
+            for head in await heads.of_all_members(self._store, entity_key(member.did, need.target_id)):
                 event = await self._skipped_event(head)
                 if event is None:
                     continue
@@ -233,8 +233,8 @@ class ClosureKeeper:
                     continue
                 async with self._store.transaction() as tx:
                     await closure.request(tx, need, head.issuer, head.key)
-                    await retrievals.forget(tx, head.issuer, head.key)
-                    await retrievals.schedule(tx, retrieval_of(event))
+                    await heads.forget(tx, head.issuer, head.key)
+                    await heads.schedule(tx, retrieval_of(event))
                 log.info("closure_requested", entity=need.entity_id, target=need.target_id, depth=need.depth)
                 return True
         return False
@@ -258,17 +258,15 @@ class ClosureKeeper:
         if entity is None or entity.origin is None:
             return
         key = entity_key(entity.origin, target_id)
-        heads = [
-            one for one in await retrievals.heads_of_key(self._store, key) if one.issuer == entity.origin
-        ]
-        if heads:
-            await self._retry(partial(self._decide_again, target_id, heads[0]))
+        head = await heads.of_key(self._store, entity.origin, key)
+        if head is not None:
+            await self._retry(partial(self._decide_again, target_id, head))
 
     async def _decide_again(self, target_id: str, head: HeadState) -> None:
         event = await self._event_of(head)
         async with self._store.transaction() as tx:
             entity = await tx.entity(target_id)
-            current = await retrievals.head(tx, head.issuer, head.key)
+            current = await heads.of_key(tx, head.issuer, head.key)
             if entity is None or entity.origin != head.issuer or current is None:
                 return
             if current.position != head.position or await closure.is_required(tx, target_id):

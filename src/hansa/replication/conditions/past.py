@@ -31,8 +31,8 @@ from hansa.replication.backlog import Backlog, retrieval_of
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import is_withheld, withhold
 from hansa.store import Store, Transaction
-from hansa.store.tables import facts, retrievals
-from hansa.store.tables.retrievals import FOLLOWER_CURSOR
+from hansa.store.tables import facts, heads
+from hansa.store.tables.heads import FOLLOWER_CURSOR
 
 EVENTS_MAX: Final = 50
 """Events in a part."""
@@ -146,15 +146,15 @@ class PastWalk:
 
     async def _decide(self, tx: Transaction, committed: CommittedEvent) -> str | None:
         event, version = committed.event, retrieval_of(committed)
-        head = await retrievals.head(tx, event.issuer, event.entity.key)
+        head = await heads.of_key(tx, event.issuer, event.entity.key)
         if head is None or head.position != committed.position:
             return None
         unmet = self._policy.wants(event)
         if head.state == "skipped":
             if head.problem != Code.CONDITION_UNMET or unmet is not None:
                 return None
-            await retrievals.forget(tx, event.issuer, event.entity.key)
-            await retrievals.schedule(tx, version)
+            await heads.forget(tx, event.issuer, event.entity.key)
+            await heads.schedule(tx, version)
             return "released"
         if head.state not in {"stored", "pending", "deferred"}:
             return None
@@ -164,9 +164,7 @@ class PastWalk:
         )
         if unmet is None and of_replica is not None and head.state != "stored":
             assert entity is not None, "it has been decided about"
-            await retrievals.forget_provenance(
-                tx, event.issuer, event.entity.key
-            )  # the newer version decides
+            await heads.forget_replica(tx, event.issuer, event.entity.key)  # the newer version decides
             await tx.delete(entity.id)
             return None
         unmet = unmet or of_replica

@@ -6,19 +6,19 @@ from hansa.core.errors import Code
 from hansa.replication.conditions.unmet import Unmet
 from hansa.store import Transaction
 from hansa.store.sql import Readable
-from hansa.store.tables import closure, retrievals
-from hansa.store.tables.retrievals import Retrieval
+from hansa.store.tables import closure, heads
+from hansa.store.tables.heads import Retrieval
 
 
 async def withhold(tx: Transaction, version: Retrieval, unmet: Unmet) -> None:
     """Skip a version for a condition, whatever state it has, and remove the replica of it or an older one."""
-    head = await retrievals.head(tx, version.issuer, version.key)
+    head = await heads.of_key(tx, version.issuer, version.key)
     assert head is None or head.position <= version.position, "an older version decides nothing"
     entity = await tx.entity(head.entity_id) if head is not None and head.entity_id is not None else None
-    await retrievals.forget(tx, version.issuer, version.key)
+    await heads.forget(tx, version.issuer, version.key)
     if entity is not None and entity.origin == version.issuer:
         await tx.delete(entity.id)
-    await retrievals.skip(tx, version, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
+    await heads.skip(tx, version, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
 
 
 def reason_of(unmet: Unmet) -> str:

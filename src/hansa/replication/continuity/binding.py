@@ -17,7 +17,7 @@ from typing import Final
 from hansa.core.errors import Code, Fatal
 from hansa.pubsub.bus import BusReads, CommittedEvent
 from hansa.store import Store, Transaction
-from hansa.store.tables import facts, retrievals
+from hansa.store.tables import facts, origins
 
 REMEDY: Final = "docs/operators/recover.md says what to do."
 
@@ -28,7 +28,7 @@ async def bind_store(store: Store, did: str, chain_id: str, genesis_time: str) -
     Raises:
         Fatal: `Code.STORE_FOREIGN`.
     """
-    if any(origin.did == did and origin.stored for origin in await retrievals.origins(store)):
+    if any(origin.did == did and origin.stored for origin in await origins.origins(store)):
         raise Fatal(
             Code.STORE_FOREIGN,
             f"The store is another marketplace's: it has replicas whose origin is this one, {did}. {REMEDY}",

@@ -41,8 +41,8 @@ from hansa.replication.conditions.withholding import is_withheld, reason_of
 from hansa.replication.continuity.own_events import compare_own
 from hansa.replication.intake import private_reason
 from hansa.store import Entity, Store, Transaction
-from hansa.store.tables import publications, retrievals
-from hansa.store.tables.retrievals import FOLLOWER_CURSOR
+from hansa.store.tables import heads, publications
+from hansa.store.tables.heads import FOLLOWER_CURSOR
 
 EVENTS_MAX: Final = 200
 """Events in a part of the walk over the ledger."""
@@ -158,7 +158,7 @@ class Resync:
     ) -> StoreDifference | None:
         """Whether the newest version of another member's entity has the state that it should have."""
         event, version = committed.event, retrieval_of(committed)
-        head = await retrievals.head(tx, event.issuer, event.entity.key)
+        head = await heads.of_key(tx, event.issuer, event.entity.key)
         if head is None or head.position < committed.position:
             if is_repair:
                 await self._follow(tx, committed)
@@ -175,28 +175,28 @@ class Resync:
         if kind is None:
             return None
         if is_repair:
-            await retrievals.forget(tx, event.issuer, event.entity.key)
+            await heads.forget(tx, event.issuer, event.entity.key)
             if kind == "undeleted":
                 if is_here and entity is not None:
                     await tx.delete(entity.id)
-                await retrievals.skip(tx, version, "deleted", None, "Its origin deleted or withdrew it.")
+                await heads.skip(tx, version, "deleted", None, "Its origin deleted or withdrew it.")
             else:
-                await retrievals.schedule(tx, version)
+                await heads.schedule(tx, version)
         return StoreDifference(kind, event.issuer, event.entity.key, head.entity_id, is_repair)
 
     async def _follow(self, tx: Transaction, committed: CommittedEvent) -> None:
         """Give a version the state that the follower would have given it."""
         event, version = committed.event, retrieval_of(committed)
         if event.entity.type not in self._policy.types:
-            await retrievals.skip(tx, version, "rejected", None, private_reason(event.entity.type))
+            await heads.skip(tx, version, "rejected", None, private_reason(event.entity.type))
         elif event.is_delete:
-            await retrievals.skip(tx, version, "deleted", None, "Its origin deleted or withdrew it.")
+            await heads.skip(tx, version, "deleted", None, "Its origin deleted or withdrew it.")
         elif (unmet := self._policy.wants(event)) is not None and await is_withheld(
             tx, unmet, event.issuer, event.entity.key
         ):
-            await retrievals.skip(tx, version, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
+            await heads.skip(tx, version, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
         else:
-            await retrievals.schedule(tx, version)
+            await heads.schedule(tx, version)
 
     async def _compare_own(
         self, tx: Transaction, committed: CommittedEvent, *, is_repair: bool
@@ -281,14 +281,14 @@ class Resync:
         entity = await tx.entity(scanned.id)
         if entity is None or entity.hashlink != scanned.hashlink or entity.origin != scanned.origin:
             return None  # it has been replaced meanwhile
-        proved = await retrievals.proved_hashlink(tx, scanned.origin, key)
+        head = await heads.of_key(tx, scanned.origin, key)
+        proved = head.proved_hashlink if head is not None else None
         if event is not None and proved is not None and hashlink(entity.body) == proved:
             return None  # an older version, while the newest is retrieved
         kind: DifferenceKind = "surplus" if event is None or proved is None else "altered"
         if is_repair:
             await tx.delete(entity.id)
-            head = await retrievals.head(tx, scanned.origin, key)
-            await retrievals.forget_provenance(tx, scanned.origin, key)
+            await heads.forget_replica(tx, scanned.origin, key)
             if event is not None and (head is None or head.state == "stored"):
                 await self._follow(tx, event)
         return StoreDifference(kind, scanned.origin, key, entity.id, is_repair)

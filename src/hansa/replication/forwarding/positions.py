@@ -14,8 +14,8 @@ from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
 from hansa.store import Store
-from hansa.store.tables import retrievals
-from hansa.store.tables.retrievals import FOLLOWER_CURSOR
+from hansa.store.tables import heads
+from hansa.store.tables.heads import FOLLOWER_CURSOR
 
 POLL_S: Final = 0.02
 RESERVED_PART: Final = 4
@@ -75,5 +75,5 @@ class FollowedPositions:
         event = page.events[0].event
         if event.issuer == self._did:
             return True
-        heads = await retrievals.heads_of_key(self._store, event.entity.key)
-        return not any(head.issuer == event.issuer and head.state == "pending" for head in heads)
+        known = await heads.of_all_members(self._store, event.entity.key)
+        return not any(head.issuer == event.issuer and head.state == "pending" for head in known)

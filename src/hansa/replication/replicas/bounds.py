@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from hansa.core.limits import Limits
-from hansa.store.tables.retrievals import Origin
+from hansa.store.tables.origins import Origin
 
 Bound = Literal["entities", "bytes", "bytes-per-day", "verification-time"]
 

@@ -16,9 +16,9 @@ from hansa.core.retry import Retry
 from hansa.replication.backlog import Backlog
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
-from hansa.store.tables import closure, publications, retrievals
+from hansa.store.tables import closure, heads, origins, publications
+from hansa.store.tables.heads import HeadState, State
 from hansa.store.tables.publications import LostEntity
-from hansa.store.tables.retrievals import HeadState, State
 
 RETRIED_PER_TRANSACTION: Final = 200
 
@@ -82,16 +82,16 @@ class ReplicaControl:
         self._retry = Retry("replica control", clock, entropy, *pauses_s)
 
     async def page(self, states: Sequence[State], issuer: str | None, after: int, limit: int) -> HeadPage:
-        """Heads in some states (not `stored`) after a ledger position; `issuer` None: of all members."""
-        heads = await retrievals.heads(self._store, states, issuer, after, limit)
-        return HeadPage(heads, heads[-1].position if len(heads) == limit else None)
+        """Heads in some states after a ledger position; `issuer` None: of all members."""
+        page = await heads.page(self._store, states, issuer, after, limit)
+        return HeadPage(page, page[-1].position if len(page) == limit else None)
 
     async def of_entity(self, name: str) -> tuple[HeadState, ...]:
         """The states of one entity, by its ledger key or its identifier, at all members that claim it."""
         if is_entity_key(name):
-            return await retrievals.heads_of_key(self._store, name)
+            return await heads.of_all_members(self._store, name)
         keys = [entity_key(member.did, name) for member in self._registry.known()]
-        return tuple([one for key in keys for one in await retrievals.heads_of_key(self._store, key)])
+        return tuple([one for key in keys for one in await heads.of_all_members(self._store, key)])
 
     async def lost(self, after: int, limit: int) -> tuple[LostEntity, ...]:
         """Entities of this marketplace that the ledger has and the store has lost, after a position."""
@@ -118,7 +118,7 @@ class ReplicaControl:
         """Have retrievals attempted again at once, and failing origins with them; how many.
 
         Args:
-            states: Of `retrievals.RETRYABLE`.
+            states: Of `heads.RETRYABLE`.
             issuer: DID of their origin; None: of every member.
             name: Ledger key or identifier of one entity; None: every one.
         """
@@ -135,8 +135,8 @@ class ReplicaControl:
 
     async def _retry_part(self, states: Sequence[State], issuer: str | None, key: str | None) -> int:
         async with self._store.transaction() as tx:
-            return await retrievals.retry(tx, states, RETRIED_PER_TRANSACTION, issuer, key)
+            return await heads.retry(tx, states, RETRIED_PER_TRANSACTION, issuer, key)
 
     async def _attempt_origins(self, issuer: str | None) -> None:
         async with self._store.transaction() as tx:
-            await retrievals.attempt_origins(tx, issuer)
+            await origins.attempt(tx, issuer)

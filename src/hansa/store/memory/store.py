@@ -41,6 +41,7 @@ from hansa.store.records import (
     tail_of,
 )
 from hansa.store.sql import SqlRead, SqlWrite
+from hansa.store.tables import announced
 
 NO_PLAN: Final[IndexPlan] = MappingProxyType({})
 
@@ -128,6 +129,9 @@ class MemoryTransaction:
 
     async def put(self, draft: EntityDraft) -> Entity:
         """Write an entity and its row of the feed, unless the entity is already as the draft says."""
+        current = self.state.entities.get(draft.id)
+        if current is not None:
+            await announced.retain_replaced(self, current, draft)
         return self.state.put(draft, self.time)
 
     async def add(self, draft: EntityDraft) -> Entity:

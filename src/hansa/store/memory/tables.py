@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import apsw
@@ -31,6 +32,10 @@ class MemoryTables:
     async def execute(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
         """Run a statement that writes."""
         return self._connection.execute(sql, parameters).fetchall()
+
+    async def execute_many(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
+        """Run a statement that writes once for each tuple of parameters."""
+        self._connection.executemany(sql, runs)
 
     def copied(self) -> MemoryTables:
         """The same tables once more."""

@@ -1,7 +1,9 @@
 """The domain tables: rows that other layers keep in the store, in the same transactions as the entities.
 
     publications     what was published: outbox and version chains   (replication.publisher)
-    retrievals       the state of every entity key of other members  (replication.follower, retriever, intake)
+    announced        bytes of announced versions of own entities      (replication.publisher)
+    heads            the state of every entity key of other members  (replication.follower, retriever, intake)
+    origins          how the other members stand with this one       (replication.follower, retriever, intake)
     evidence         what other members sent that was not valid      (replication.follower, intake)
     facts            what holds of the store as a whole              (replication)
     subscriptions    hub registrations, their cursors, dead letters  (business.hub)

@@ -15,7 +15,7 @@ import msgspec
 from hansa.store.interface import Store, Transaction
 from hansa.store.sql import insert
 from hansa.store.tables.columns import RecordColumns
-from hansa.store.tables.retrievals import Retrieval
+from hansa.store.tables.heads import Retrieval
 
 CONFLICTS_MAX: Final = 10_000
 

@@ -15,7 +15,7 @@ from hansa.core.limits import Limits
 from hansa.replication.conditions.closure import DEPTH_MAX, RECHECK_S
 from hansa.replication.conditions.watch import POLL_S
 from hansa.store import Entity
-from hansa.store.tables import closure, publications, retrievals
+from hansa.store.tables import closure, heads, publications
 from tests.support.league import League, Marketplace, draft
 
 OFFERINGS = (
@@ -151,7 +151,7 @@ async def test_what_was_there_for_an_offering_disappears_with_the_last_one(two: 
     await lubeck.put("two", category=[{"id": "cloud"}])  # it needs nothing any more
     await two.settle()
     await two.until(lambda: has(bergen, second))
-    (head,) = await retrievals.heads_of_key(bergen.store, entity_key(lubeck.did, needed))
+    (head,) = await heads.of_all_members(bergen.store, entity_key(lubeck.did, needed))
     assert (head.state, head.problem) == ("skipped", "condition-unmet")
 
 

@@ -13,8 +13,8 @@ from hansa.core.errors import Code, Fatal
 from hansa.core.events import Metadata
 from hansa.core.identifiers import entity_key
 from hansa.replication.conditions.watch import POLL_S
-from hansa.store.tables import facts, retrievals
-from hansa.store.tables.retrievals import HeadState
+from hansa.store.tables import facts, heads, origins
+from hansa.store.tables.heads import HeadState
 from tests.support.league import League, Marketplace
 from tests.support.network import changed
 
@@ -59,7 +59,7 @@ async def applied(league: League) -> None:
 
 
 async def head_of(member: Marketplace, entity_id: str, origin: Marketplace) -> HeadState:
-    (head,) = await retrievals.heads_of_key(member.store, entity_key(origin.did, entity_id))
+    (head,) = await heads.of_all_members(member.store, entity_key(origin.did, entity_id))
     return head
 
 
@@ -105,7 +105,7 @@ async def test_a_replica_that_says_it_is_not_for_everyone_is_not_stored(two: Lea
     line = b'{"key":"%s","status":"found","entity":%s}\n' % (event.entity.key.encode(), body)
     two.network.faults[lubeck.endpoint] = changed(lambda _: line)
     await two.until(lambda: is_skipped(bergen, event.entity.key))
-    (head,) = await retrievals.heads_of_key(bergen.store, event.entity.key)
+    (head,) = await heads.of_all_members(bergen.store, event.entity.key)
     assert (head.state, head.problem) == ("skipped", Code.CONDITION_UNMET)
     assert head.reason is not None
     assert head.reason.startswith("[visibility] ")
@@ -118,8 +118,8 @@ def problem_of(member: Marketplace) -> str:
 
 
 async def is_skipped(member: Marketplace, key: str) -> bool:
-    heads = await retrievals.heads_of_key(member.store, key)
-    return bool(heads) and heads[0].state == "skipped"
+    known = await heads.of_all_members(member.store, key)
+    return bool(known) and known[0].state == "skipped"
 
 
 # -- taking in -------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ async def test_a_member_is_refused_by_its_did_now_and_afterwards(two: League) ->
     )
     await applied(two)
     assert await bergen.catalogue() == {}
-    assert (await retrievals.origins(bergen.store))[0].unaccounted == 0
+    assert (await origins.origins(bergen.store))[0].unaccounted == 0
 
 
 async def test_an_interrupted_walk_over_the_past_continues_where_it_was(two: League) -> None:
@@ -231,7 +231,7 @@ async def test_an_interrupted_walk_over_the_past_continues_where_it_was(two: Lea
         await two.run(0.05)
     await applied(two)
     assert await bergen.catalogue() == {}
-    assert (await retrievals.origins(bergen.store))[0].skipped == 160
+    assert (await origins.origins(bergen.store))[0].skipped == 160
 
 
 # -- publishing ------------------------------------------------------------------------------------------------

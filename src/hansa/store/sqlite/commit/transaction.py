@@ -49,6 +49,7 @@ from hansa.store.sqlite.index_tail import (
     index_rows,
 )
 from hansa.store.sqlite.totals import Delta
+from hansa.store.tables import announced
 
 _DELETE_ENTITY: Final = f"DELETE FROM entity WHERE id = ? RETURNING {ENTITY_COLUMNS}, number"  # noqa: S608 - constants
 _SELECT_TOMBSTONE: Final = "SELECT revision, nonce FROM tombstone WHERE id = ?"
@@ -110,6 +111,11 @@ class SqliteTransaction:
     async def execute(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
         """Run a statement that writes; does not suspend."""
         return self.run(sql, parameters)
+
+    async def execute_many(self, sql: str, runs: Sequence[tuple[Parameter, ...]]) -> None:
+        """Run a statement that writes once for each tuple of parameters; does not suspend."""
+        if runs:
+            self._run_all(sql, runs)
 
     def run(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> list[Row]:
         """Run SQL at once."""
@@ -215,6 +221,7 @@ class SqliteTransaction:
             draft.parent,
         ) and draft.is_pending == (current.pending is not None):
             return stored(draft, current.revision, current.modified, current.nonce, current.pending)
+        await announced.retain_replaced(self, current, draft)
         number, revision = current.number, current.revision + 1
         before = self._indexes.of(current.type).fields(decoded(current.body), current.parent)
         after = draft.indexed or indexed_fields(self._indexes, draft)

@@ -112,6 +112,8 @@ def _prepare(
             connection.execute(migrations[number - 1])
             connection.execute(f"PRAGMA user_version = {number}")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    if version < len(migrations):  # a conversion can be larger than the log may be in the long run
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _number(connection: apsw.Connection, sql: str) -> int:

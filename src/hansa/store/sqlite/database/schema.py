@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from hansa.store.sqlite.database.forwarding_tables import FORWARDING
+from hansa.store.sqlite.database.replica_schema import ANNOUNCED_PARTS, HEADS
 
 APPLICATION_ID: Final = 0x48414E53
 """`HANS`, in SQLite's header: tells our databases from others."""
@@ -191,7 +192,7 @@ CREATE TABLE conflict (
   PRIMARY KEY (entity_id, issuer)
 ) STRICT, WITHOUT ROWID;
 """
-"""What they mean: `hansa.store.tables.retrievals`."""
+"""Members that are followed, and what was wrong of what they sent (tables `origins` and `evidence`)."""
 
 _SUBSCRIPTIONS: Final = """
 CREATE TABLE subscription (
@@ -453,5 +454,7 @@ MIGRATIONS: Final = (
     _SIGNED_NOTIFICATIONS,
     _CLOSURE,
     FORWARDING,
+    ANNOUNCED_PARTS,
+    HEADS,
 )
 """Migration n is element n - 1. A released one is never edited."""
