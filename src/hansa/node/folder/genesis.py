@@ -6,7 +6,6 @@ makes them, so that nobody has to be trusted with the founding.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,44 +15,12 @@ import msgspec
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import is_missing, read_file, write_file
 from hansa.node.folder.card import MemberCard, read_card
-from hansa.node.folder.errors import reason_of
 from hansa.node.folder.layout import CARD, GENESIS, LEDGER, LEDGER_STATE
 from hansa.node.settings.editing import set_setting
 from hansa.node.settings.loading import FILE_NAME
 from hansa.pubsub.engine import GenesisValidator, genesis_document
+from hansa.pubsub.genesis import FoundingValidator, read_genesis_parts
 from hansa.pubsub.ledger.genesis import AppState, check_engine_validators, read_app_state
-
-
-class DocumentKey(msgspec.Struct, frozen=True):
-    """A public key, as CometBFT writes it."""
-
-    value: str
-    """Base64."""
-
-
-class DocumentValidator(msgspec.Struct, frozen=True):
-    """What is read of a validator."""
-
-    pub_key: DocumentKey
-    power: str
-    """A whole number."""
-
-    @property
-    def public_key(self) -> str:
-        """Hex; empty when it is not readable."""
-        try:
-            return base64.b64decode(self.pub_key.value, validate=True).hex()
-        except ValueError:
-            return ""
-
-
-class _Document(msgspec.Struct, frozen=True):
-    """A genesis before its `app_state` is read."""
-
-    chain_id: str
-    genesis_time: str
-    app_state: msgspec.Raw
-    validators: tuple[DocumentValidator, ...] = ()
 
 
 class GenesisDocument(msgspec.Struct, frozen=True):
@@ -63,7 +30,7 @@ class GenesisDocument(msgspec.Struct, frozen=True):
     genesis_time: str
     """RFC 3339, as it is written; another one for a league that was founded anew."""
     app_state: AppState
-    validators: tuple[DocumentValidator, ...]
+    validators: tuple[FoundingValidator, ...]
 
 
 def league_genesis(cards: Sequence[MemberCard], chain_id: str, genesis_time: datetime) -> bytes:
@@ -137,15 +104,13 @@ def read_genesis(content: bytes, path: Path) -> GenesisDocument:
         Fatal: `Code.SETTINGS_INVALID`, naming the file.
     """
     try:
-        document = msgspec.json.decode(content, type=_Document)
-        powers = {one.public_key: int(one.power) for one in document.validators}
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise Fatal(
-            Code.SETTINGS_INVALID, f"{path} is not a readable genesis: {reason_of(error)}."
-        ) from error
-    state = read_app_state(bytes(document.app_state))
-    check_engine_validators(state.members, powers)
-    return GenesisDocument(document.chain_id, document.genesis_time, state, document.validators)
+        parts = read_genesis_parts(content)
+    except Refused as error:
+        reason = error.message.removeprefix("It is ")
+        raise Fatal(Code.SETTINGS_INVALID, f"{path} is {reason}") from error
+    state = read_app_state(parts.app_state)
+    check_engine_validators(state.members, parts.powers)
+    return GenesisDocument(parts.chain_id, parts.genesis_time, state, parts.validators)
 
 
 def load_genesis(folder: Path) -> tuple[bytes, GenesisDocument]:

@@ -35,7 +35,7 @@ class Newcomer(msgspec.Struct, frozen=True):
 
 def league_of(document: GenesisDocument) -> str:
     """The identifier of the league of a genesis, which governance is signed for."""
-    powers = {one.public_key: int(one.power) for one in document.validators}
+    powers = {one.public_key.hex(): one.power for one in document.validators}
     time_ms = time_ns_of(document.genesis_time) // _NS_PER_MS
     return league_of_genesis(document.app_state, time_ms, powers)
 
