@@ -4,7 +4,7 @@
     ledger-3.jsonl.xz   the ledger of a league under the rules `hansa-ledger/3`: every later version must be
                         able to replay it to the same hashes, so it is never recorded again
     ledger-4.jsonl.xz   the same under `hansa-ledger/4`, with governance (`tests.golden.governed`)
-    refusals-4.jsonl.xz what breaks the rules of `hansa-ledger/4`, every one of them, beside valid transactions
+    refusals-4.jsonl.xz what breaks the rules of `hansa-ledger/4`, all of them, beside valid transactions
                         (`tests.golden.refused`); never recorded again
 
 `python -m tests.golden.corpus` replays them and prints one line for each; it needs nothing of the test suite,

@@ -64,7 +64,7 @@ def test_the_corpus_is_large(corpus: Corpus) -> None:
 
 @pytest.mark.parametrize("ruleset", RULESETS)
 def test_what_is_recorded_breaks_every_rule(ruleset: str) -> None:
-    """A rule that is added needs a transaction that breaks it: in `tests.golden.refused`, in a file of its own."""
+    """A rule that is added needs a transaction that breaks it: in `tests.golden.refused`, in its own file."""
     reached: set[int] = set()
     for path in RECORDED:
         recorded = read_corpus(path)

@@ -14,8 +14,8 @@ import msgspec
 MEBIBYTE: Final = 1_048_576
 GROWTH_MAX_RATIO: Final = 1.15
 GROWTH_MAX_BYTES: Final = 48 * MEBIBYTE
-"""Memory may grow by the greater of the two from the second third of a process's time to the last. In the first
-third caches fill."""
+"""Memory may grow by the greater of the two from the second third of a process's time to the last. In the
+first third caches fill."""
 LATENCY_P99_MAX_S: Final = 2.0
 OTHERS_MAX: Final = 0.1
 """Share of the machine's processors that others take: with more, latencies say nothing of the product."""

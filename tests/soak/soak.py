@@ -77,8 +77,8 @@ SAMPLE_PAUSE_S: Final = 1.0
 LAG_PAUSE_S: Final = 0.05
 RECOVERY_TIMEOUT_S: Final = 60.0
 REPLAY_SPEED: Final = 4.0
-"""A restored member, or a new engine, executes all blocks anew, at so many times the speed at which the league
-made them."""
+"""A restored member, or a new engine, executes all blocks anew, at so many times the speed at which the
+league made them."""
 CATCH_UP_TIMEOUT_S: Final = 120.0
 SIGNING_TIMEOUT_S: Final = 120.0
 CONVICTION_TIMEOUT_S: Final = 90.0

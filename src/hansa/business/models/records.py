@@ -209,7 +209,7 @@ class Api(msgspec.Struct, frozen=True):
         return tuple(name for name, one in attributes.items() if one.is_required and name not in set_here)
 
     def demanded_in_create(self, resource: Resource) -> frozenset[str]:
-        """Required attributes of a resource that this marketplace does not set in every new entity without them."""
+        """Required attributes of a resource that this marketplace does not set in every new entity."""
         set_here = {"@type", *resource.stamped_on_create, *resource.stamped_on_status}
         if resource.status_initial is not None and resource.status_attribute is not None:
             set_here.add(resource.status_attribute)

@@ -1,9 +1,10 @@
 """The write-ahead log that takes the place of one that was moved aside (`hansa engine repair`).
 
 Without any, an engine begins the block that is being decided at round 0. Its memory of what it signed forbids
-it to vote again in the rounds where it has voted, and without votes no round ends: a league that cannot decide
-without it, such as a league of one, would stand still for ever. This log has the end of the block before, and
-that the time of the last signed round is over; replaying it, the engine goes on in the round after that one.
+it to vote again in the rounds where it has voted, and without votes no round ends: a league that cannot
+decide without it, such as a league of one, would stand still for ever. This log has the end of the block
+before, and that the time of the last signed round is over; replaying it, the engine goes on in the round
+after that one.
 
 The form is that of CometBFT 0.40 (`consensus/wal.go`, `proto/tendermint/consensus/wal.proto`): CRC-32C and
 length, four bytes each, before each message.
