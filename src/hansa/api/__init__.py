@@ -21,6 +21,9 @@
                                           what an audit reads                    anybody
     GET  /league/v1/entities/{id}/receipt, …/history; GET /league/v1/members/{did}/history
                                           proofs that hold without this member   anybody
+    GET  /league/v1/ledger/state, …/batches
+                                          what members without an engine read    anybody
+    POST /league/v1/ledger/transactions   a place for a transaction              a signing member
     GET  /league/v1/light/{method}, …/blocks; POST /league/v1/light
                                           what light clients need of the engine  anybody
     GET  /league/v1/catalogue             what is public here, without content   anybody
@@ -54,6 +57,14 @@ from hansa.api.entities import EntitiesApi
 from hansa.api.events import EventsApi
 from hansa.api.ledger import LedgerApi
 from hansa.api.light import LightApi, LightReads, NoEngine
+from hansa.api.light_members import (
+    LedgerParts,
+    LedgerPartsApi,
+    NoParts,
+    NoSubmissions,
+    SubmissionsApi,
+    Submits,
+)
 from hansa.api.newcomers.bootstrap import BOOTSTRAP_PATH, GENESIS_PATH, BootstrapApi, BootstrapSource
 from hansa.api.newcomers.history import HISTORY_PATH, HistoryApi, HistoryReads, NoHistory
 from hansa.api.receipts import NoReceipts, ReceiptReads, ReceiptsApi
@@ -73,6 +84,7 @@ from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
 from hansa.pubsub.light.remote import LIGHT_PATH
 from hansa.replication.announced.bundles import BUNDLES_PATH
+from hansa.pubsub.light_member.wire import BATCHES_PATH, STATE_PATH, TRANSACTIONS_PATH
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.continuity.resync import Resync
 from hansa.replication.registry import MemberRegistry
@@ -125,6 +137,10 @@ class LeagueContext(msgspec.Struct, frozen=True):
     """Has the writes that wait for their origins."""
     endpoint: str = ""
     """Where this marketplace is reached."""
+    parts: LedgerParts = NoParts()
+    """What light members read of the ledger."""
+    submissions: Submits = NoSubmissions()
+    """Takes transactions of light members."""
 
 
 def _subscription_routes(api: SubscriptionsApi) -> list[Route]:
@@ -161,6 +177,8 @@ def routes(context: LeagueContext) -> list[Route]:
     trust = TrustApi(context.bus, context.clock, limits)
     issuers = TrustedIssuersApi(context.bus, registry, context.did, limits)
     replicas = ReplicasApi(context.replicas, context.resync, context.authenticate, limits)
+    parts = LedgerPartsApi(context.parts, limits)
+    submissions = SubmissionsApi(context.submissions, context.caller_check, limits)
     return [
         Route("/league/v1/replicas", replicas.list, methods=["GET"]),
         Route("/league/v1/lost", replicas.lost, methods=["GET"]),
@@ -186,6 +204,9 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/ledger/checkpoints", ledger.checkpoints, methods=["GET"]),
         Route("/league/v1/ledger/claims/{key}", ledger.claims, methods=["GET"]),
         Route(f"{HISTORY_PATH}/{{number}}", HistoryApi(context.history, limits).segment, methods=["GET"]),
+        Route(STATE_PATH, parts.state, methods=["GET"]),
+        Route(BATCHES_PATH, parts.batches, methods=["GET"]),
+        Route(TRANSACTIONS_PATH, submissions.add, methods=["POST"]),
         Route(GENESIS_PATH, bootstrap.genesis, methods=["GET"]),
         Route(BOOTSTRAP_PATH, bootstrap.bootstrap, methods=["GET"]),
         Route(LIGHT_PATH, light.rpc, methods=["POST"]),

@@ -69,6 +69,16 @@ class LedgerBus(LedgerReads):
             Unavailable: the outcome is unknown; or it may be valid later (`refused_submission`).
         """
 
+    async def submit(self, transaction: bytes) -> None:
+        """Submit a transaction for a member without an engine; it waits for a block.
+
+        Raises:
+            Refused: the code of the rule that it breaks.
+            Unavailable: the outcome is unknown, or it may be valid later.
+        """
+        self._check_open()
+        await self._submit(transaction)
+
     # -- publishing ------------------------------------------------------------------------------------------
 
     async def publish(self, contents: Sequence[bytes], signer: BatchSigner) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.league.state import LeagueState
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool, check_filter
+from hansa.pubsub.ledger.reading.parts import StateParts
 from hansa.pubsub.proofs import (
     NO_HISTORY,
     ClaimsProof,
@@ -177,6 +178,27 @@ class LedgerReads(ABC):
         """
         self._check_open()
         return await self._read(lambda reader: reader.history_segment(number))
+
+    async def batches_after(self, after: int) -> bytes:
+        """The batches after a position, as they travel (`hansa.pubsub.ledger.history.segment`).
+
+        Raises:
+            Unavailable: They cannot be read now.
+        """
+        self._check_open()
+        return await self._read(lambda reader: reader.batches_after(after))
+
+    async def state_parts(self, known: frozenset[str]) -> StateParts:
+        """The state in parts that prove themselves (`hansa.pubsub.ledger.reading.parts`).
+
+        Args:
+            known: Tags of sections whose records are not needed.
+
+        Raises:
+            Unavailable: It cannot be read now.
+        """
+        self._check_open()
+        return await self._read(lambda reader: reader.state_parts(known))
 
     async def inclusion_proof(self, position: int) -> InclusionProof:
         """That an event is on the ledger. See `BusReads.inclusion_proof`."""

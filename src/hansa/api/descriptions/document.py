@@ -166,6 +166,12 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "lifecycleStatus": _parameter(
         "lifecycleStatus", "Only events of entities in one of these states, separated by commas.", _TEXT
     ),
+    "known": _parameter(
+        "known",
+        "Tags of sections whose records are not needed, one after another: of each, the first 12 hexadecimal digits of the "
+        "SHA-256 of its name, a zero byte and its content.",
+        {"type": "string", "pattern": "^([0-9a-f]{12})*$"},
+    ),
     "limit": _parameter(
         "limit",
         "Greatest number of entries of the page; the operator bounds it.",

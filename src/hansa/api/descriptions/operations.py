@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from hansa.api.catalogue import CataloguePage
 from hansa.api.descriptions.document import Answer, Link, Operation
+from hansa.api.descriptions.light_operations import LIGHT_OPERATIONS
 from hansa.api.descriptions.subscription_operations import SUBSCRIPTION_OPERATIONS
 from hansa.api.descriptions.trust_operations import TRUST_OPERATIONS
 from hansa.api.descriptions.write_operations import WRITE_OPERATIONS
@@ -38,6 +39,7 @@ _FILTERS: Final = (
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *SUBSCRIPTION_OPERATIONS,
+    *LIGHT_OPERATIONS,
     Operation(
         "listEvents",
         "/league/v1/events",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,6 @@ import msgspec
 
 from hansa.core.closed_structs import StructForm, StructT
 from hansa.core.errors import Code, Fatal, Refused
-from hansa.core.events import event_time_ms
 from hansa.core.file_lock import acquire_file_lock
 from hansa.core.members import MEMBER, Member
 from hansa.core.merkle import Frontier
@@ -37,8 +36,9 @@ from hansa.pubsub.ledger.commitments.tiles import TreeMissing
 from hansa.pubsub.ledger.genesis import PARAMETERS, AppState, LedgerParams
 from hansa.pubsub.ledger.rules.rulesets import RULESETS, rules_digest
 from hansa.pubsub.ledger.state import BlockEffects, Head, genesis_effects
-from hansa.pubsub.ledger.storage.compact import register_functions, stored_content, stored_jws
+from hansa.pubsub.ledger.storage.compact import register_functions
 from hansa.pubsub.ledger.storage.consistency import find_contradiction
+from hansa.pubsub.ledger.storage.event_rows import write_events
 from hansa.pubsub.ledger.storage.log_copier import LogCopier
 from hansa.pubsub.ledger.storage.migration import migrate
 from hansa.pubsub.ledger.storage.schema import (
@@ -48,11 +48,6 @@ from hansa.pubsub.ledger.storage.schema import (
     SCHEMA_OLDEST,
     SCHEMA_VERSION,
     TABLES,
-    BatchRow,
-    BlockRow,
-    CheckpointRow,
-    EventContentRow,
-    EventRow,
     HeadRow,
     UsedIdRow,
     insert_sql,
@@ -239,13 +234,43 @@ class SqliteState:
         """
         assert effects.head.height > self.head.height, "blocks are persisted in order"
         assert effects.head.position == self.head.position + len(effects.events), "positions have no gaps"
-        issuers: dict[str, int] = {}
         with self._transaction():
-            if effects.events:
-                issuers = self._write_events(effects)
-            self._tables.write(effects.trees)
-            self.connection.execute(_WRITE_HEAD, _head_row(effects.head, effects.trees.sections))
+            issuers = self._write(effects, has_checkpoint=bool(effects.events))
         self.copy_log()
+        self._take_over(effects, issuers)
+
+    @contextmanager
+    def staged(self) -> Iterator[Callable[[BlockEffects, bool], None]]:
+        """Write what blocks change as one transaction, however many they are.
+
+        Yields what adds the changes of some blocks, and says whether `app_hash` is known to be that of the
+        state after them, which a checkpoint needs. Whatever is raised in between undoes all of it.
+
+        Raises:
+            Fatal: `Code.DISK_FULL` or `Code.STORE_DAMAGED`.
+        """
+
+        def stage(effects: BlockEffects, is_known: bool) -> None:
+            assert effects.head.position == self.head.position + len(effects.events), "positions have no gaps"
+            self._take_over(effects, self._write(effects, has_checkpoint=is_known))
+
+        try:
+            with self._transaction():
+                yield stage
+        except BaseException:
+            self.reload()
+            raise
+        self.copy_log()
+
+    def _write(self, effects: BlockEffects, *, has_checkpoint: bool) -> dict[str, int]:
+        """Write changes within a transaction; the numbers of their issuers."""
+        issuers = write_events(self.connection, effects, has_checkpoint=has_checkpoint)
+        self._tables.write(effects.trees)
+        self.connection.execute(_WRITE_HEAD, _head_row(effects.head, effects.trees.sections))
+        return issuers
+
+    def _take_over(self, effects: BlockEffects, issuers: Mapping[str, int]) -> None:
+        """Make changes that are written a part of what is in memory."""
         self._head = effects.head
         self.trees.apply(effects.trees)
         self._issuer_states |= {issuer.did: issuer for issuer in effects.issuers}
@@ -282,61 +307,6 @@ class SqliteState:
             elif pages - copied >= _LOG_PAGES:
                 self._copier.start_copy()
         self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-
-    def _write_events(self, effects: BlockEffects) -> dict[str, int]:
-        """Write the events of a block; the numbers of their issuers."""
-        height = effects.head.height
-        self.connection.execute(
-            insert_sql("block", BlockRow),
-            BlockRow(height, effects.head.time_ms, effects.events[0].position),
-        )
-        sections = effects.trees.sections
-        path = b"".join(sections.path("events"))
-        self.connection.execute(
-            insert_sql("checkpoint", CheckpointRow),
-            CheckpointRow(height, effects.head.position, sections.ruleset, path),
-        )
-        first = effects.events[0].position
-        names = {new.event.issuer for new in effects.events} | {new.event.type for new in effects.events}
-        self.connection.executemany(
-            "INSERT INTO name (text) VALUES (?) ON CONFLICT DO NOTHING", [(name,) for name in sorted(names)]
-        )
-        numbers = {
-            name: self._number("SELECT number FROM name WHERE text = ?", (name,)) for name in sorted(names)
-        }
-        self.connection.executemany(
-            insert_sql("batch", BatchRow),
-            [
-                BatchRow(
-                    new.first_position, new.count, height, numbers[new.issuer], new.seq, stored_jws(new.jws)
-                )
-                for new in effects.batches
-            ],
-        )
-        entities = {(claim.issuer, claim.key): claim.first_position for claim in effects.claims}
-        rows: list[tuple[int, int, int, int, int, int]] = []
-        for batch in effects.batches:
-            begin, issuer, did = batch.first_position, numbers[batch.issuer], batch.issuer
-            for new in effects.events[begin - first : begin - first + batch.count]:
-                event = new.event
-                entity = entities[did, event.entity.key]
-                rows.append(
-                    (new.position, begin, issuer, numbers[event.type], entity, event_time_ms(event.time))
-                )
-        self.connection.executemany(insert_sql("event", EventRow), rows)
-        if effects.trees.sections.ruleset == RULESET_3:
-            self.connection.executemany(
-                insert_sql("used_id", UsedIdRow),
-                [
-                    UsedIdRow(uuid.UUID(new.event.id).bytes, numbers[new.event.issuer], new.position)
-                    for new in effects.events
-                ],
-            )
-        self.connection.executemany(
-            insert_sql("event_content", EventContentRow),
-            [(new.position, stored_content(new.content)) for new in effects.events],
-        )
-        return {new.event.issuer: numbers[new.event.issuer] for new in effects.events}
 
     def close(self) -> None:
         """Close the file, and let another process work with it."""

@@ -10,6 +10,7 @@ retained and nothing is trusted further. One with another block that does not ho
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -24,7 +25,7 @@ TRUST_PERIOD_S: Final = 14 * 86_400.0
 """Less than evidence of misbehavior is punished for (21 days)."""
 CLOCK_DRIFT_S: Final = 10.0
 STEPS_MAX: Final = 128
-LIARS_MAX: Final = 64
+FORGERIES_MAX: Final = 64
 
 
 class LightProvider(Protocol):
@@ -73,8 +74,8 @@ class LightClient:
         self._clock = clock
         self._trust_period_s = trust_period_s
         self.fork: ForkEvidence | None = None
-        self.liars: set[str] = set()
-        """Endpoints of witnesses whose block did not hold up."""
+        self.forgeries: list[ForkEvidence] = []
+        """Blocks of witnesses that did not hold up, each beside the one that did."""
 
     async def advance(self, height: int | None = None) -> LightBlock:
         """Verify the light block of a height after the trusted one, or the newest, and trust it.
@@ -116,25 +117,33 @@ class LightClient:
         raise Refused(Code.PROOF_INVALID, f"{provider.endpoint} leads to no block in {STEPS_MAX} steps.")
 
     async def _compare(self, target: LightBlock) -> None:
-        for witness in tuple(self._witnesses):
-            try:
-                other = await witness.light_block(target.height)
-            except HansaError:
-                continue  # it is away, or has not come so far
-            if other.header.hash == target.header.hash:
+        """Compare a block with those of the witnesses, all at once: none of them holds up the others."""
+        witnesses = tuple(self._witnesses)
+        others = await asyncio.gather(*(_block_of(witness, target.height) for witness in witnesses))
+        for witness, other in zip(witnesses, others, strict=True):
+            if other is None or other.header.hash == target.header.hash:
                 continue
+            evidence = ForkEvidence(target, other, witness.endpoint)
             try:
                 await self._bisect(witness, other)
             except HansaError:
-                if len(self.liars) < LIARS_MAX:
-                    self.liars.add(witness.endpoint)
+                if len(self.forgeries) < FORGERIES_MAX:
+                    self.forgeries.append(evidence)
                 self._witnesses.remove(witness)
                 continue
-            self.fork = ForkEvidence(target, other, witness.endpoint)
+            self.fork = evidence
             raise _forked(self.fork)
 
     def _now_ns(self) -> int:
         return int(self._clock.now().timestamp() * NS_PER_S)
+
+
+async def _block_of(witness: LightProvider, height: int) -> LightBlock | None:
+    """A witness' block; None when it is away, or has not come so far."""
+    try:
+        return await witness.light_block(height)
+    except HansaError:
+        return None
 
 
 async def _between(provider: LightProvider, low: int, high: int) -> LightBlock:

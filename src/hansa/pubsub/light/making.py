@@ -7,9 +7,10 @@ what is trusted, the farthest retained light block that more than 1/3 of the tru
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 from hansa.core.batches import read_batch
 from hansa.core.errors import Code, Refused, Unavailable
@@ -19,7 +20,6 @@ from hansa.core.keys import PublicJwk
 from hansa.core.members import Member
 from hansa.pubsub.bus import BusReads, Claim, CommittedEvent, EventFilter
 from hansa.pubsub.light.captured import CapturedBlocks
-from hansa.pubsub.light.capturing import Capture
 from hansa.pubsub.light.chain.blocks import FOR_BLOCK, LightBlock, has_more_than
 from hansa.pubsub.light.chain.forms import encoded, light_block_fields
 from hansa.pubsub.light.chain.verifying import TRUST_LEVEL, Trusted, trusted_block
@@ -28,7 +28,24 @@ from hansa.pubsub.light.receipts import EVENTS_MAX, FORMAT, RECEIPT, STEPS_MAX, 
 from hansa.pubsub.proofs import HistoryRequest, InclusionProof, StateProofs
 
 WAIT_MAX_S: Final = 5.0
+RECEIPTS_AT_ONCE_MAX: Final = 4
+RECEIPTS_WAITING_MAX: Final = 64
+T = TypeVar("T")
 _EVENT_ID: Final = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+class RetainedReads(Protocol):
+    """Light blocks that this member retains."""
+
+    async def read(self, work: Callable[[CapturedBlocks], T]) -> T:
+        """What `work` reads of the file."""
+
+    async def wait_for(self, app_hash: bytes, timeout_s: float) -> LightBlock:
+        """The light block whose header has an application hash that the newest state has, or had just now.
+
+        Raises:
+            Unavailable: it is not there in time.
+        """
 
 
 class ReceiptMaker:
@@ -40,7 +57,7 @@ class ReceiptMaker:
         genesis: What every verifier trusts.
     """
 
-    def __init__(self, bus: BusReads, capture: Capture, genesis: Trusted) -> None:
+    def __init__(self, bus: BusReads, capture: RetainedReads, genesis: Trusted) -> None:
         self._bus = bus
         self._capture = capture
         self._genesis = genesis
@@ -183,6 +200,47 @@ class ReceiptMaker:
             steps.append(step)
             trusted = trusted_block(step)
         return steps
+
+
+class Receipts:
+    """Receipts for strangers, a few at a time: making one waits for a block, and reads a file.
+
+    Args:
+        maker: Makes one.
+    """
+
+    def __init__(self, maker: ReceiptMaker) -> None:
+        self._maker = maker
+        self._slots = asyncio.Semaphore(RECEIPTS_AT_ONCE_MAX)
+        self._waiting = 0
+
+    async def of_entity(self, name: str, *, is_latest: bool = False, known_height: int = 0) -> bytes:
+        """The receipt of an entity's last event, or of an event. See `ReceiptMaker.of_entity`."""
+        return await self._in_turn(
+            lambda: self._maker.of_entity(name, is_latest=is_latest, known_height=known_height)
+        )
+
+    async def of_history(self, name: str, after_version: int = 0, known_height: int = 0) -> bytes:
+        """The receipt of all events of an entity. See `ReceiptMaker.of_history`."""
+        return await self._in_turn(lambda: self._maker.of_history(name, after_version, known_height))
+
+    async def of_absence(self, key: str, known_height: int = 0) -> bytes:
+        """The receipt of what is claimed on a key. See `ReceiptMaker.of_absence`."""
+        return await self._in_turn(lambda: self._maker.of_absence(key, known_height))
+
+    async def of_member(self, did: str, known_height: int = 0) -> bytes:
+        """The receipt of a member's keys and endpoints. See `ReceiptMaker.of_member`."""
+        return await self._in_turn(lambda: self._maker.of_member(did, known_height))
+
+    async def _in_turn(self, make: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
+        if self._waiting >= RECEIPTS_AT_ONCE_MAX + RECEIPTS_WAITING_MAX:
+            raise Unavailable(Code.UNAVAILABLE, "Too many receipts are being made.")
+        self._waiting += 1
+        try:
+            async with self._slots:
+                return await make()
+        finally:
+            self._waiting -= 1
 
 
 def _farthest(blocks: CapturedBlocks, trusted: Trusted, heights: Sequence[int]) -> LightBlock | None:

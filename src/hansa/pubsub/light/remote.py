@@ -35,12 +35,16 @@ class RemoteMember:
         endpoint: Its origin.
         http: Reaches it.
         chain_id: Of the league, for blocks whose form leaves it out.
+        timeout_s: For one answer.
     """
 
-    def __init__(self, endpoint: str, http: HttpClient, chain_id: str = "") -> None:
+    def __init__(
+        self, endpoint: str, http: HttpClient, chain_id: str = "", timeout_s: float = TIMEOUT_S
+    ) -> None:
         self.endpoint = endpoint
         self._http = http
         self._chain_id = chain_id
+        self._timeout_s = timeout_s
 
     async def light_block(self, height: int | None = None) -> LightBlock:
         """The light block of a height, or the newest.
@@ -80,7 +84,7 @@ class RemoteMember:
             HttpRequest(
                 "GET",
                 f"{self.endpoint}{LIGHT_PATH}/{path}",
-                timeout_s=TIMEOUT_S,
+                timeout_s=self._timeout_s,
                 answer_size_max_bytes=ANSWER_SIZE_MAX_BYTES,
             )
         )
@@ -93,7 +97,7 @@ class RemoteMember:
             HttpRequest(
                 "GET",
                 f"{self.endpoint}{LIGHT_PATH}/{method}{query}",
-                timeout_s=TIMEOUT_S,
+                timeout_s=self._timeout_s,
                 answer_size_max_bytes=ANSWER_SIZE_MAX_BYTES,
             )
         )

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
 
 from hansa.core.cache import HasFigures
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Unavailable
 from hansa.core.http import HttpClient
 from hansa.core.members import Member
 from hansa.pubsub.bus import BusReads
-from hansa.pubsub.light.captured import CapturedBlocks
+from hansa.pubsub.light.captured import CapturedBlocks, LedgerEvidence
 from hansa.pubsub.light.capturing import Capture, EngineCalls
 from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.comparing import CheckpointComparison
 from hansa.pubsub.light.filling import GapFilling
 from hansa.pubsub.light.genesis import read_trusted_genesis
-from hansa.pubsub.light.making import ReceiptMaker
+from hansa.pubsub.light.making import ReceiptMaker, Receipts
 from hansa.pubsub.light.proxy import LightCall, LightProxy
 
-RECEIPTS_AT_ONCE_MAX: Final = 4
-RECEIPTS_WAITING_MAX: Final = 64
 
-
-class LightService:
+class LightService(Receipts):
     """Captures light blocks, and answers strangers.
 
     Args:
@@ -53,11 +48,14 @@ class LightService:
         self.capture = Capture(engine, blocks, clock, blocks_max)
         self._proxy = LightProxy(engine, self.capture, clock)
         trusted, _ = read_trusted_genesis(genesis)
-        self._maker = ReceiptMaker(bus, self.capture, trusted)
+        super().__init__(ReceiptMaker(bus, self.capture, trusted))
         self._filling = GapFilling(self.capture, bus, http, others, trusted, clock)
         self.comparison = CheckpointComparison(self.capture, http, others, clock)
-        self._slots = asyncio.Semaphore(RECEIPTS_AT_ONCE_MAX)
-        self._waiting = 0
+
+    @property
+    def evidence(self) -> tuple[LedgerEvidence, ...]:
+        """What of other members' checkpoints differs from ours."""
+        return self.comparison.evidence
 
     @property
     def caches(self) -> tuple[HasFigures, ...]:
@@ -82,31 +80,3 @@ class LightService:
     async def light_blocks(self, after: int, limit: int) -> tuple[LightBlock, ...]:
         """Light blocks that are retained, after a height, in order."""
         return await self.capture.read(lambda blocks: blocks.after(after, limit))
-
-    async def of_entity(self, name: str, *, is_latest: bool = False, known_height: int = 0) -> bytes:
-        """The receipt of an entity's last event, or of an event. See `ReceiptMaker.of_entity`."""
-        return await self._in_turn(
-            lambda: self._maker.of_entity(name, is_latest=is_latest, known_height=known_height)
-        )
-
-    async def of_history(self, name: str, after_version: int = 0, known_height: int = 0) -> bytes:
-        """The receipt of all events of an entity. See `ReceiptMaker.of_history`."""
-        return await self._in_turn(lambda: self._maker.of_history(name, after_version, known_height))
-
-    async def of_absence(self, key: str, known_height: int = 0) -> bytes:
-        """The receipt of what is claimed on a key. See `ReceiptMaker.of_absence`."""
-        return await self._in_turn(lambda: self._maker.of_absence(key, known_height))
-
-    async def of_member(self, did: str, known_height: int = 0) -> bytes:
-        """The receipt of a member's keys and endpoints. See `ReceiptMaker.of_member`."""
-        return await self._in_turn(lambda: self._maker.of_member(did, known_height))
-
-    async def _in_turn(self, make: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
-        if self._waiting >= RECEIPTS_AT_ONCE_MAX + RECEIPTS_WAITING_MAX:
-            raise Unavailable(Code.UNAVAILABLE, "Too many receipts are being made.")
-        self._waiting += 1
-        try:
-            async with self._slots:
-                return await make()
-        finally:
-            self._waiting -= 1

@@ -91,7 +91,7 @@ async def test_a_witness_that_lies_is_noted_and_believed_no_more() -> None:
     liar = Provider([light_block(height, STRANGERS) for height in range(1, 50)], "https://liar.example")
     made = client(Provider(chain), liar)
     await made.advance(20)
-    assert made.liars == {"https://liar.example"}
+    assert [one.witness for one in made.forgeries] == ["https://liar.example"]
     await made.advance(40)
     assert made.trusted.height == 40
 
@@ -99,7 +99,7 @@ async def test_a_witness_that_lies_is_noted_and_believed_no_more() -> None:
 async def test_a_witness_that_is_away_holds_up_nobody() -> None:
     made = client(Provider([light_block(height, FOUR) for height in range(1, 50)]), Provider([]))
     assert (await made.advance()).height == 49
-    assert made.liars == set()
+    assert made.forgeries == []
 
 
 async def test_two_valid_histories_are_a_fork_and_nothing_is_trusted_after_it() -> None:

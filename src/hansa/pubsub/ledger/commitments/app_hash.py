@@ -76,6 +76,11 @@ class Sections:
         return self._contents["ruleset"].decode("ascii")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The sections, in the order of their leaves."""
+        return tuple(self._contents)
+
+    @property
     def app_hash(self) -> bytes:
         """What the validators sign: commits to everything."""
         return root(self._leaves())

@@ -54,18 +54,39 @@ def history_segment(connection: apsw.Connection, events: int, number: int) -> by
     missing = missing_events(connection)
     if missing is not None and first < missing.last_position and end >= missing.first_position:
         raise Unavailable(Code.UNAVAILABLE, "This member fetches these events itself at present.")
-    rows: list[tuple[Any, ...]] = connection.execute(_BATCHES, (first, end)).fetchall()
-    batches: list[HistoryBatch] = []
-    if rows:
-        last = rows[-1][0] + rows[-1][1]
-        stored: list[tuple[Any, ...]] = connection.execute(_CONTENTS, (rows[0][0], last)).fetchall()
-        contents = [expanded_content(content) for (content,) in stored]
-        begin = rows[0][0]
-        for first_position, count, height, time_ms, jws in rows:
-            at = first_position - begin
-            batches.append(
-                HistoryBatch(
-                    first_position, height, time_ms, expanded_jws(jws), tuple(contents[at : at + count])
-                )
-            )
-    return compressed(encode_segment(batches))
+    return compressed(encode_segment(_batches(connection, first, end)))
+
+
+def batches_after(connection: apsw.Connection, events: int, after: int) -> bytes:
+    """The batches that begin at the next positions after one, in the form of a segment, as it travels.
+
+    Args:
+        connection: In a read transaction.
+        events: How many there are on the ledger.
+        after: The last position before; where a batch ends.
+
+    Raises:
+        Unavailable: this member does not have them itself yet.
+    """
+    missing = missing_events(connection)
+    end = min(events, after + SEGMENT_EVENTS)
+    if missing is not None and after < missing.last_position and end >= missing.first_position:
+        raise Unavailable(Code.UNAVAILABLE, "This member fetches these events itself at present.")
+    return compressed(encode_segment(_batches(connection, after, end)))
+
+
+def _batches(connection: apsw.Connection, after: int, end: int) -> list[HistoryBatch]:
+    """The batches that begin after a position, up to another one."""
+    rows: list[tuple[Any, ...]] = connection.execute(_BATCHES, (after, end)).fetchall()
+    if not rows:
+        return []
+    begin, last = rows[0][0], rows[-1][0] + rows[-1][1]
+    stored: list[tuple[Any, ...]] = connection.execute(_CONTENTS, (begin, last)).fetchall()
+    contents = [expanded_content(content) for (content,) in stored]
+    return [
+        HistoryBatch(
+            *(first_position, height, time_ms, expanded_jws(jws)),
+            tuple(contents[first_position - begin : first_position - begin + count]),
+        )
+        for first_position, count, height, time_ms, jws in rows
+    ]

@@ -43,9 +43,15 @@ from hansa.pubsub.ledger.commitments.claims import (
 from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
 from hansa.pubsub.ledger.commitments.tiles import TreeMissing
 from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
-from hansa.pubsub.ledger.reading.history import history_segment, missing_events, visible_events
+from hansa.pubsub.ledger.reading.history import (
+    batches_after,
+    history_segment,
+    missing_events,
+    visible_events,
+)
 from hansa.pubsub.ledger.reading.ids import positions_of_ids
 from hansa.pubsub.ledger.reading.pages import EventPages, StateDamaged
+from hansa.pubsub.ledger.reading.parts import StateParts, state_parts
 from hansa.pubsub.ledger.reading.proofs import ProofReader
 from hansa.pubsub.ledger.reading.search import EventSearch, check_keys
 from hansa.pubsub.ledger.rules import upgrades
@@ -241,6 +247,16 @@ class LedgerReader:
         """A segment of the history. See `hansa.pubsub.ledger.reading.history`."""
         with self._snapshot() as head:
             return history_segment(self._connection, head.events, number)
+
+    def batches_after(self, after: int) -> bytes:
+        """The next batches. See `hansa.pubsub.ledger.reading.history`."""
+        with self._snapshot() as head:
+            return batches_after(self._connection, head.events, after)
+
+    def state_parts(self, known: frozenset[str]) -> StateParts:
+        """The state in parts. See `hansa.pubsub.ledger.reading.parts`."""
+        with self._snapshot() as head:
+            return state_parts(self._tables, head.height, _sections(head), known)
 
     def inclusion_proof(self, position: int) -> InclusionProof:
         """That an event is on the ledger. See `ProofReader.inclusion`."""

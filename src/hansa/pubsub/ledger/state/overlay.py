@@ -204,7 +204,9 @@ class Overlay:
         assert 0 < batch.count == len(contents) == len(events), "a batch has an event, and all that it says"
         did, first = batch.issuer, self._tree.size + 1
         self._issuers[did] = msgspec.structs.replace(issuer, seq=batch.seq)
-        self._batches.append(NewBatch(jws, did, batch.seq, first, batch.count))
+        self._batches.append(
+            NewBatch(jws, did, batch.seq, first, batch.count, self.height, self._time_ms)
+        )
         digest = hashlib.sha256(jws.encode("ascii")).digest()
         leaves = event_leaf_hashes(self.height, self._time_ms, batch.count, digest)
         self._tree = self._tree.extended(leaves)
@@ -232,6 +234,15 @@ class Overlay:
         """Add a validator, or change the power of one."""
         assert validator.power >= 0, "voting power is not negative"
         self._validators[validator.address] = validator
+
+    def put_issuer(self, issuer: IssuerState) -> None:
+        """Remember of an issuer what another state remembers of it."""
+        self._issuers[issuer.did] = issuer
+
+    def put_misbehavior(self, misbehavior: Misbehavior) -> None:
+        """Record evidence as another state has it."""
+        assert misbehavior.recorded_height > 0, "another state has recorded it"
+        self._misbehavior[misbehavior.evidence_id] = misbehavior
 
     def put_record(self, section: str, key: str, body: bytes | None) -> None:
         """Add a record, put it in place of the one with its key, or remove it.

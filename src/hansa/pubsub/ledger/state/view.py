@@ -64,6 +64,10 @@ class NewBatch(msgspec.Struct, frozen=True):
     seq: int
     first_position: int
     count: int
+    height: int
+    """Of its block."""
+    time_ms: int
+    """Of its block, milliseconds since 1970."""
 
 
 class NewEvent(msgspec.Struct, frozen=True):

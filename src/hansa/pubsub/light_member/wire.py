@@ -1,0 +1,56 @@
+"""What a light member requests of others, beside light blocks: state, batches, and a place for a transaction.
+
+    GET  /league/v1/ledger/state?known=…    the state in parts (`hansa.pubsub.ledger.reading.parts`)
+    GET  /league/v1/ledger/batches?after=…  the next batches (`hansa.pubsub.ledger.history.segment`)
+    POST /league/v1/ledger/transactions     a transaction; the request is signed by a member
+
+A verdict says what the member's ledger application made of a transaction: it waits for a block, may be valid
+later, or breaks a rule. It is that member's word alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from hansa.core.errors import Code, Refused
+
+STATE_PATH: Final = "/league/v1/ledger/state"
+BATCHES_PATH: Final = "/league/v1/ledger/batches"
+TRANSACTIONS_PATH: Final = "/league/v1/ledger/transactions"
+WAIT_MAX_S: Final = 3600.0
+
+Outcome = Literal["later", "refused", "waits"]
+
+
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a member says about a transaction that it was given."""
+
+    outcome: Outcome
+    code: str = ""
+    """Of the rule that it breaks, or of why it may be valid later."""
+    wait_s: float = 0.0
+    """After which time it may be valid."""
+
+    @property
+    def known_code(self) -> Code:
+        """The code, where this release has it."""
+        return Code(self.code) if self.code in set(Code) else Code.TRANSACTION_MALFORMED
+
+
+_decoder: Final = msgspec.json.Decoder(Verdict)
+
+
+def read_verdict(raw: bytes) -> Verdict:
+    """A verdict from a stranger.
+
+    Raises:
+        Refused: `Code.PROOF_INVALID`.
+    """
+    try:
+        verdict = _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Code.PROOF_INVALID, "The verdict is not in its form.") from error
+    wait_s = min(max(verdict.wait_s, 0.0), WAIT_MAX_S)
+    return msgspec.structs.replace(verdict, wait_s=wait_s)
