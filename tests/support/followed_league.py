@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -33,17 +33,18 @@ from hansa.pubsub.light.chain.forms import LIGHT_BLOCK, light_block_fields
 from hansa.pubsub.light.chain.rpc_form import write_commit, write_validators
 from hansa.pubsub.light.chain.validators import LightValidator
 from hansa.pubsub.light.genesis import read_trusted_genesis
-from hansa.pubsub.light_member.following import LightFollower, Sources
+from hansa.pubsub.light_member.following import FollowedMembers, LightFollower
 from hansa.pubsub.light_member.retaining import RetainedBlocks
 from hansa.pubsub.light_member.trust import ChainTrust, PinnedBlock
 from hansa.pubsub.memory import MemoryLedger
 from tests.contract.origins import NOW, Origin
-from tests.support.light_chain import CHAIN_ID, START_NS, Signer, light_block
+from tests.support.light_chain import CHAIN_ID, Signer, light_block
 
 FOREVER_S = 1e10
 MEMBERS = ("lubeck", "bergen", "riga", "bruges")
-LATER = datetime.fromtimestamp(START_NS / 10**9 + 3600, UTC)
-"""After the blocks of the test chain."""
+LATER = NOW + timedelta(seconds=60)
+"""After the blocks, and longer after the genesis."""
+BLOCKS_NS = int((NOW + timedelta(seconds=50)).timestamp()) * 10**9
 
 
 class JumpingClock(ManualClock):
@@ -129,7 +130,7 @@ class FollowedLeague:
     def _sign(self) -> None:
         head = self.head
         height = head.height + 1
-        self.blocks[height] = light_block(height, self.signers, app_hash=head.app_hash)
+        self.blocks[height] = block_of(height, self.signers, app_hash=head.app_hash)
         self.views[head.height] = View(
             head.height, self.ledger.reader.state_parts(frozenset()), head.tree.size
         )
@@ -138,7 +139,17 @@ class FollowedLeague:
         self, height: int, app_hash: bytes, signers: Sequence[Signer] | None = None
     ) -> LightBlock:
         """Another block of a height, signed by whom it may be."""
-        return light_block(height, self.signers, signers, app_hash=app_hash)
+        return block_of(height, self.signers, signers, app_hash)
+
+
+def block_of(
+    height: int,
+    validators: Sequence[Signer],
+    signers: Sequence[Signer] | None = None,
+    app_hash: bytes | None = None,
+) -> LightBlock:
+    """A block of a height, at its time."""
+    return light_block(height, validators, signers, app_hash=app_hash, time_ns=BLOCKS_NS + height * 1000)
 
 
 Lie = Callable[["ScriptedMember", HttpRequest, HttpResponse], HttpResponse]
@@ -280,7 +291,7 @@ class FollowingMember:
         folder: Path,
         pinned: PinnedBlock | None = None,
         trust_period_s: float = FOREVER_S,
-        clock: JumpingClock | None = None,
+        clock: ManualClock | None = None,
     ) -> None:
         self.league = league
         self.clock = clock or JumpingClock(LATER)
@@ -288,7 +299,7 @@ class FollowingMember:
         self.retained = RetainedBlocks(CapturedBlocks(folder / "light.db"), self.clock, 100_000)
         self.trust = ChainTrust(league.trusted, pinned, self.retained, self.clock, trust_period_s)
         self.signal = Signal(self.clock)
-        self.sources = Sources(
+        self.sources = FollowedMembers(
             lambda: [one.endpoint for one in members], ScriptedMembers(members), self.clock, CHAIN_ID
         )
         self.follower = LightFollower(
@@ -302,10 +313,10 @@ class FollowingMember:
             await self.follower.look()
             await self.clock.sleep(pause_s)
 
-    def standing(self, member: ScriptedMember) -> str:
+    def behavior(self, member: ScriptedMember) -> str:
         """What is known of a member that it follows."""
         statuses = {one.endpoint: one for one in self.follower.status.sources}
-        return statuses[member.endpoint].standing
+        return statuses[member.endpoint].behavior
 
     async def close(self) -> None:
         """Close its files."""

@@ -83,8 +83,8 @@ from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
 from hansa.pubsub.light.remote import LIGHT_PATH
-from hansa.replication.announced.bundles import BUNDLES_PATH
 from hansa.pubsub.light_member.wire import BATCHES_PATH, STATE_PATH, TRANSACTIONS_PATH
+from hansa.replication.announced.bundles import BUNDLES_PATH
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.continuity.resync import Resync
 from hansa.replication.registry import MemberRegistry

@@ -59,6 +59,13 @@ def show_status(report: Report, output: Output) -> None:
             origins,
             "Entities of other members",
         )
+    followed = rows_of_followed(report)
+    if followed:
+        output.table(
+            ("followed member", "how it does", "height", "lies", "withheld", "why"),
+            followed,
+            "Followed members",
+        )
     misbehavior = rows_of_misbehavior(report)
     if misbehavior:
         output.table(
@@ -106,6 +113,9 @@ def facts_of(report: Report) -> dict[str, str]:
         "validator": _validator(report),
         "disk": f"{number(report, 'disk_free_bytes')} bytes free",
     }
+    trusted = _trusted(report)
+    if trusted:
+        facts["trusts"] = trusted
     problems = [
         f"{text_of(task.get('name'))} ({text_of(task.get('problem') or 'starting')})"
         for task in _list(report, "tasks")
@@ -158,6 +168,19 @@ def rows_of_origins(report: Report) -> list[list[str]]:
             text_of(origin.get("problem") or ""),
         ]
         for origin in _list(report, "origins")
+    ]
+
+
+def rows_of_followed(report: Report) -> list[list[str]]:
+    """A row for each member that a light member follows."""
+    return [
+        [
+            text_of(one.get("endpoint")),
+            text_of(one.get("behavior")),
+            *(number(one, name) for name in ("height", "lies", "withheld")),
+            printable(str(one.get("reason") or ""), REASON_MAX_CHARS),
+        ]
+        for one in _list(_following(report), "sources")
     ]
 
 
@@ -250,6 +273,26 @@ def _validator(report: Report) -> str:
         if isinstance(validator, dict)
         else NONE
     )
+
+
+def _following(report: Report) -> Report:
+    following = report.get("following")
+    return following if isinstance(following, dict) else {}
+
+
+def _trusted(report: Report) -> str:
+    """From which block a light member verifies later ones; empty for others."""
+    trusted = _following(report).get("trusted")
+    if not isinstance(trusted, dict):
+        return ""
+    age_s, left_s = trusted.get("age_s"), trusted.get("expires_in_s")
+    age = f", {duration_text(age_s)} old" if isinstance(age_s, int | float) and age_s >= 0 else ""
+    left = (
+        f"; for {duration_text(left_s)} more"
+        if isinstance(left_s, int | float) and left_s >= 0
+        else "; EXPIRED"
+    )
+    return f"block {number(trusted, 'height')} of {text_of(trusted.get('time'))}{age}{left}"
 
 
 def _list(report: Report, name: str) -> Sequence[Any]:

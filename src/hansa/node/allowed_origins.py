@@ -25,10 +25,12 @@ class MemberOrigins:
 
     Args:
         members: The registry as it is known now; another tuple when it has changed.
+        followed: Endpoints of members that the operator names (`followed_members`).
     """
 
-    def __init__(self, members: Callable[[], tuple[Member, ...]]) -> None:
+    def __init__(self, members: Callable[[], tuple[Member, ...]], followed: Iterable[str] = ()) -> None:
         self._members = members
+        self._followed = _origins(followed)
         self._seen: tuple[Member, ...] = ()
         self._origins: frozenset[str] = frozenset()
 
@@ -38,7 +40,7 @@ class MemberOrigins:
         if members is not self._seen:
             self._origins = _origins(member.endpoint for member in members)
             self._seen = members
-        return origin in self._origins
+        return origin in self._origins or origin in self._followed
 
 
 class ListenerOrigins:

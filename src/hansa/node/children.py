@@ -27,6 +27,7 @@ from hansa.node.folder import GENESIS, HISTORY, LEDGER, LEDGER_STATE, LIGHT_BLOC
 from hansa.node.health import BlockProgress
 from hansa.node.joining.unfinished import UnfinishedBeginning
 from hansa.node.membership.engine_refresh import EngineRefresh
+from hansa.node.parts.light import light_service
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks
 from hansa.node.validator.guard import ValidatorGuard
@@ -52,6 +53,8 @@ from hansa.pubsub.engine import (
 from hansa.pubsub.engine.relay import parse_line
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.waiting import waiting_max
+from hansa.pubsub.light.service import LightService
+from hansa.replication.registry import MemberRegistry
 
 MEMBERS_MIN: Final = 64
 """The engine has room for what waits of so many members, that the league can grow without a restart of it."""
@@ -66,7 +69,7 @@ log = structlog.get_logger("hansa.node")
 
 
 class Children:
-    """The two child processes, as `settings`, `genesis`, the `others` in the league and its `params` decide.
+    """The two child processes, as `settings`, `genesis`, the `others` in the league and its limits decide.
 
     The engine's settings are written anew at each of its starts, for the league as it is then. The `guard`
     decides whether its validator signs. `me` is this marketplace as the ledger has it, None while unknown.
@@ -77,7 +80,7 @@ class Children:
         settings: Settings,
         genesis: bytes,
         others: Callable[[], Sequence[Member]],
-        params: Callable[[], LedgerParams],
+        bus: CometBftBus,
         guard: ValidatorGuard,
         me: Callable[[], Member | None],
         environment: Mapping[str, str],
@@ -85,7 +88,11 @@ class Children:
         state_sync: StateSync | None = None,
     ) -> None:
         limits = settings.limits
-        self.genesis = genesis
+        self.genesis, self.bus, self._settings = genesis, bus, settings
+
+        def params() -> LedgerParams:
+            return bus.params
+
         self._clock, self._engine_stall_s = clock, limits.engine_stall_s
         self._did, self._others, self._me = settings.did, others, me
         self.blocks = BlockProgress(clock, lambda: params().heartbeat_s)
@@ -126,8 +133,17 @@ class Children:
         """Both, in the order in which they start."""
         return self.application, self.engine
 
-    def add_tasks(self, tasks: BackgroundTasks, bus: CometBftBus, http: HttpClient) -> None:
+    @property
+    def following(self) -> None:
+        """None: the ledger comes from the engine."""
+
+    def light_blocks(self, http: HttpClient, registry: MemberRegistry) -> LightService:
+        """What captures light blocks of the engine. See `LedgerAccess.light_blocks`."""
+        return light_service(self._settings, self.bus, http, registry, self._clock)
+
+    def add_tasks(self, tasks: BackgroundTasks, http: HttpClient) -> None:
         """Add what keeps both running, and what watches the engine and its validator."""
+        bus = self.bus
         tasks.add("ledger", self.run_application)
         tasks.add("engine", self.run_engine)
         tasks.add("engine watch", lambda: self.watch_engine(self.blocks.noting(bus.progress)))

@@ -110,7 +110,41 @@ FIGURES: Final = (
         "Evidence on the ledger against a validator; `unknown` is one of no member.",
         ("member",),
     ),
-    Figure("hansa_ledger_peers", "gauge", "Engines of other members that ours is connected to."),
+    Figure(
+        "hansa_ledger_peers",
+        "gauge",
+        "Engines of other members that ours is connected to; of a light member, followed members that answer.",
+    ),
+    Figure(
+        "hansa_followed_member",
+        "gauge",
+        "Of a light member: 1, with how a followed member does (`current`, `late`, `withholds`, `lies`, `upgraded`, `silent`).",
+        ("endpoint", "behavior"),
+    ),
+    Figure(
+        "hansa_followed_member_height",
+        "gauge",
+        "Height of the newest header that a followed member has shown.",
+        ("endpoint",),
+    ),
+    Figure(
+        "hansa_followed_member_lies_total",
+        "counter",
+        "How often something that a followed member gave did not hold.",
+        ("endpoint",),
+    ),
+    Figure(
+        "hansa_followed_member_withheld_total",
+        "counter",
+        "How often a followed member did not give what it had, or a transaction that it took came to nothing.",
+        ("endpoint",),
+    ),
+    Figure(
+        "hansa_trusted_block_age_seconds",
+        "gauge",
+        "Of a light member: age of the block from which later ones are verified.",
+    ),
+    Figure("hansa_trusted_block_height", "gauge", "Of a light member: its height."),
     Figure("hansa_followed_position", "gauge", "Events up to this position have been looked at here."),
     Figure("hansa_lag_events", "gauge", "Events on the ledger that have not been looked at here."),
     Figure(
@@ -238,6 +272,7 @@ def metrics_text(
         **_hub_samples(listeners, deliveries),
         **_cache_samples(caches),
         **_waiting_samples(waiting, report),
+        **_following_samples(report),
     }
     registry = CollectorRegistry(auto_describe=False)
     histograms: dict[str, list[HistogramSample]] = {
@@ -359,6 +394,20 @@ def _waiting_samples(waiting: WaitingFigures | None, report: StatusReport) -> di
         "hansa_ledger_submissions_refused_total": [
             ((code,), count) for code, count in (waiting.refused if waiting else {}).items()
         ],
+    }
+
+
+def _following_samples(report: StatusReport) -> dict[str, list[Sample]]:
+    following = report.following
+    sources = following.sources if following is not None else ()
+    trusted = following.trusted if following is not None else None
+    return {
+        "hansa_followed_member": [((one.endpoint, one.behavior), 1) for one in sources],
+        "hansa_followed_member_height": [((one.endpoint,), one.height) for one in sources],
+        "hansa_followed_member_lies_total": [((one.endpoint,), one.lies) for one in sources],
+        "hansa_followed_member_withheld_total": [((one.endpoint,), one.withheld) for one in sources],
+        "hansa_trusted_block_age_seconds": _one(trusted.age_s if trusted is not None else None),
+        "hansa_trusted_block_height": _one(trusted.height if trusted is not None else None),
     }
 
 

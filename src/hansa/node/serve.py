@@ -110,20 +110,24 @@ async def _preflight(
     begins.
     """
     here, limits = Path(), settings.limits
-    engine_binary()
+    has_engine = settings.bus != "light"
+    if has_engine:
+        engine_binary()
     genesis, document = load_genesis(here)
     preflight.check_disk(here, limits)
     ledger = preflight.ledger_before_start(here)
     members = ledger.members or document.app_state.members
     known = preflight.known_as(settings.did, here, document, ledger.members)
     key = adopt_member_key(here, known[0]) if known else SigningKey.load(MEMBER_KEY)
-    if known:
+    if known and has_engine:
         adopt_engine_keys(here, known[0])
     preflight.check_registered(settings, known, Path(shown), key.kid)
-    preflight.check_engine_keys(known, here, Path(shown))
+    if has_engine:
+        preflight.check_engine_keys(known, here, Path(shown))
     preflight.check_clock_by_ledger(ledger.last_block, clock, limits)
     await preflight.wait_for_port(http_port(settings), "HTTP", settings.listen_host, clock)
-    await preflight.wait_for_port(settings.p2p_port, "p2p_port", settings.p2p_host, clock)
+    if has_engine:
+        await preflight.wait_for_port(settings.p2p_port, "p2p_port", settings.p2p_host, clock)
     joining = read_joining(here)
     named = NamedOrigins(() if joining is None else joining.members)
     origins = MemberOrigins(lambda: members)
@@ -135,7 +139,7 @@ async def _preflight(
     try:
         others = [member for member in members if member.did != settings.did]
         await preflight.check_clock_by_members(http, others, clock, limits)
-        state_sync = await state_sync_of(here, http, clock)
+        state_sync = await state_sync_of(here, http, clock) if has_engine else None
     finally:
         await http.close()
     return genesis, RegistryState(members, ledger.params or document.app_state.params), key, state_sync

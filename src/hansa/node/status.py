@@ -14,14 +14,16 @@ from hansa.core.clock import Clock, rfc3339
 from hansa.core.members import Member
 from hansa.node.folder.disk import DiskWatch, free_bytes
 from hansa.node.health import Condition, HealthReporter, meaning_of
+from hansa.node.ledger_access.kinds import LedgerAccess
 from hansa.node.ledger_view import LedgerView
 from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks, TaskState
-from hansa.node.validator.guard import ValidatorGuard, ValidatorStatus
+from hansa.node.validator.guard import ValidatorStatus
 from hansa.portal import Overview
 from hansa.pubsub.bus import LedgerStatus, PlannedUpgrade
-from hansa.pubsub.engine import ChildState, Supervised
+from hansa.pubsub.engine import ChildState
 from hansa.pubsub.ledger.commitments.stored import validator_address
+from hansa.pubsub.light_member.following import FollowingStatus
 from hansa.replication import OriginProgress, ReplicationCounters, ReplicationProgress, ReplicationView
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
@@ -248,6 +250,8 @@ class StatusReport(MarketplaceStatus, frozen=True, kw_only=True):
     tasks: tuple[TaskState, ...]
     children: tuple[ChildStatus, ...]
     validator: ValidatorStatus
+    following: FollowingStatus | None
+    """Of a light member: whom it follows, how each of them does, and what it trusts."""
     disk_free_bytes: int
 
 
@@ -263,8 +267,7 @@ class StatusReporter:
         replication: ReplicationView,
         counters: Callable[[], ReplicationCounters],
         tasks: BackgroundTasks,
-        children: Callable[[], tuple[Supervised, ...]],
-        guard: ValidatorGuard,
+        access: LedgerAccess,
         health: HealthReporter,
         chain_id: str,
         clock: Clock,
@@ -277,8 +280,7 @@ class StatusReporter:
         self._replication = replication
         self._counters = counters
         self._tasks = tasks
-        self._children = children
-        self._guard = guard
+        self._access = access
         self._health = health
         self._clock = clock
         self._started_at_s = clock.monotonic()
@@ -316,7 +318,7 @@ class StatusReporter:
         ]
         missing += [
             NotReady(NotReadyCode.PROCESS, f"process {child.spec.name} is not running ({child.state})")
-            for child in self._children()
+            for child in self._access.all()
             if child.state is not ChildState.RUNNING
         ]
         ledger = await self._ledger.refresh()
@@ -325,7 +327,7 @@ class StatusReporter:
             missing.append(NotReady(NotReadyCode.LEDGER, problem))
         else:
             if ledger.catching_up:
-                problem = "the engine is catching up with the other members"
+                problem = "the ledger here is catching up with the other members"
                 missing.append(NotReady(NotReadyCode.CATCHING_UP, problem))
             lag = ledger.position - await self._replication.followed_to()
             if lag > self._settings.ready_lag_max_events:
@@ -408,7 +410,8 @@ class StatusReporter:
             unindexed=self.unindexed(),
             tasks=self._tasks.states,
             children=self.children(),
-            validator=self._guard.status,
+            validator=self._access.guard.status,
+            following=self._access.following,
             disk_free_bytes=free_bytes(Path()),
         )
 
@@ -483,5 +486,5 @@ class StatusReporter:
     def children(self) -> tuple[ChildStatus, ...]:
         """The child processes."""
         return tuple(
-            ChildStatus(child.spec.name, child.state, child.pid, child.starts) for child in self._children()
+            ChildStatus(child.spec.name, child.state, child.pid, child.starts) for child in self._access.all()
         )

@@ -40,16 +40,12 @@ from hansa.core.errors import Unavailable
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
-from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck, TokenAuthenticate
 from hansa.node.allowed_origins import ListenerOrigins, MemberOrigins, NamedOrigins
-from hansa.node.children import Children
 from hansa.node.folder import (
     GENESIS,
     HISTORY,
-    LEDGER,
-    LEDGER_STATE,
     NODE_KEY,
     SNAPSHOTS,
     STORE,
@@ -64,25 +60,23 @@ from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.own_routes import OwnRoutes
 from hansa.node.http.traffic import Traffic
 from hansa.node.joining.history import HistoryFetcher
+from hansa.node.ledger_access.choosing import open_access
+from hansa.node.ledger_access.kinds import LedgerAccess, LightBlocks, NodeBus
 from hansa.node.ledger_view import LedgerView
 from hansa.node.membership import OwnEndpoints, OwnKey
 from hansa.node.outbound import OutboundClient
 from hansa.node.parts.business import business_context
 from hansa.node.parts.forwarding import forwarding, received_writes
-from hansa.node.parts.light import light_service
 from hansa.node.parts.replication import Replication, replication_parts
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
 from hansa.node.tasks import BackgroundTasks
-from hansa.node.validator.guard import ValidatorGuard
 from hansa.portal import PortalRoutes
-from hansa.pubsub.cometbft import CometBftBus
-from hansa.pubsub.engine import RPC_SOCKET, StateSync, bracketed, engine_build, read_key
+from hansa.pubsub.engine import StateSync, bracketed, engine_build, read_key
 from hansa.pubsub.ledger.reading import RegistryState
 from hansa.pubsub.ledger.rules.rulesets import RULESETS
 from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
-from hansa.pubsub.light.service import LightService
 from hansa.replication import ReplicationView, counters
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.continuity.binding import bind_store, is_continued
@@ -104,25 +98,27 @@ def _authenticate(settings: Settings, clock: Clock) -> TokenAuthenticate:
 
 
 def _own_registration(
-    settings: Settings, registry: MemberRegistry, member_key: SigningKey, clock: Clock
-) -> tuple[OwnKey, OwnEndpoints]:
-    """This member's key and endpoints, as the registry comes to have them."""
-    own_key = OwnKey(Path(), settings.did, member_key, clock, log)
+    settings: Settings, registry: MemberRegistry, own_key: OwnKey, clock: Clock
+) -> OwnEndpoints:
+    """This member's endpoints, as the registry comes to have them; and its key follows the registry."""
     endpoints = OwnEndpoints(settings.did, settings.endpoint, clock)
     registry.add_listener(own_key.note_members)
     registry.add_listener(endpoints.note_members)
-    return own_key, endpoints
+    return endpoints
 
 
 def bootstrap_source(settings: Settings, genesis: bytes) -> BootstrapSource:
     """What newcomers get of this marketplace."""
-    node_id = read_key(NODE_KEY).node_id
-    address = settings.p2p_external_address or f"{bracketed(settings.p2p_host)}:{settings.p2p_port}"
+    engine = ""
+    if settings.bus != "light":
+        node_id = read_key(NODE_KEY).node_id
+        address = settings.p2p_external_address or f"{bracketed(settings.p2p_host)}:{settings.p2p_port}"
+        engine = f"{node_id}@{address}"
     snapshots = SnapshotFolder(SNAPSHOTS)
     return BootstrapSource(
         genesis,
         read_genesis(genesis, GENESIS).chain_id,
-        f"{node_id}@{address}",
+        engine,
         lambda: tuple(one.manifest.height for one in snapshots.list()),
     )
 
@@ -134,8 +130,8 @@ def _other_endpoints(registry: MemberRegistry, did: str) -> list[str]:
 def league_context(
     settings: Settings,
     context: Context,
-    bus: CometBftBus,
-    light: LightService,
+    bus: NodeBus,
+    light: LightBlocks,
     bootstrap: BootstrapSource,
     registry: MemberRegistry,
     caller_check: MemberCallerCheck,
@@ -157,6 +153,8 @@ def league_context(
         light=light,
         bootstrap=bootstrap,
         history=bus.for_strangers,
+        parts=bus.for_strangers,
+        submissions=bus,
         receipts=light,
         registry=registry,
         caller_check=caller_check,
@@ -181,7 +179,7 @@ def league_context(
 
 
 def ledger_notifier(
-    context: Context, bus: CometBftBus, registry: MemberRegistry, to_listeners: HttpClient
+    context: Context, bus: NodeBus, registry: MemberRegistry, to_listeners: HttpClient
 ) -> LedgerNotifier:
     """What posts the events of the league to listeners."""
     return LedgerNotifier(
@@ -219,7 +217,7 @@ class Clients:
 
     def __init__(self, settings: Settings, store: Store, registry: MemberRegistry) -> None:
         origins = (
-            MemberOrigins(registry.known),
+            MemberOrigins(registry.known, settings.followed_members),
             ListenerOrigins(store),
             NamedOrigins(settings.import_hosts),
         )
@@ -237,19 +235,19 @@ class Clients:
 def status_parts(
     settings: Settings,
     store: Store,
-    bus: CometBftBus,
+    bus: NodeBus,
     registry: MemberRegistry,
     replication: Replication,
-    children: Children,
+    access: LedgerAccess,
     tasks: BackgroundTasks,
     chain_id: str,
-    light: LightService,
+    light: LightBlocks,
     own: Callable[[], OwnMembership],
     clock: Clock,
 ) -> tuple[LedgerView, StatusReporter]:
     """What reports the state of the ledger, and that of the whole marketplace."""
     ledger, view = (
-        LedgerView(bus, clock, bus.waiting, children.pids),
+        LedgerView(bus, clock, bus.waiting, access.pids),
         ReplicationView(store, clock, settings.limits),
     )
     publisher = replication.publisher
@@ -258,18 +256,19 @@ def status_parts(
         lambda: replication.follower.is_ledger_behind,
         lambda: replication.watch.problem,
         record=bus.record,
-        guard=children.guard,
-        blocks=children.blocks,
+        guard=access.guard,
+        following=lambda: access.following,
+        blocks=access.blocks,
         release=Release(tuple(RULESETS), engine_build().cometbft),
-        stopped_because=lambda: children.upgrade_message,
-        evidence=lambda: light.comparison.evidence,
+        stopped_because=lambda: access.upgrade_message,
+        evidence=lambda: light.evidence,
         membership=membership_checks(bus.league, own),
         clock=clock,
     )
     done = partial(counters, publisher, replication.follower, replication.retriever, replication.walk)
     reporter = StatusReporter(
         *(settings, store, ledger, registry, view, done, tasks),
-        *(children.all, children.guard, health, chain_id, clock),
+        *(access, health, chain_id, clock),
     )
     return ledger, reporter
 
@@ -282,20 +281,20 @@ class Marketplace:
         settings: Settings,
         store: SqliteStore,
         models: Models,
-        bus: CometBftBus,
+        bus: NodeBus,
         registry: MemberRegistry,
-        member_key: SigningKey,
-        children: Children,
+        own_key: OwnKey,
+        access: LedgerAccess,
         chain_id: str,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         limits, did, endpoint = settings.limits, settings.did, settings.endpoint
-        self.store, self.children, self.bus = store, children, bus
-        own_key, endpoints = _own_registration(settings, registry, member_key, clock)
+        self.store, self.access, self.bus = store, access, bus
+        endpoints = _own_registration(settings, registry, own_key, clock)
         self.clients = Clients(settings, store, registry)
         to_members, to_listeners = self.clients.to_members, self.clients.to_listeners
-        self.light = light_service(settings, bus, to_members, registry, clock)
+        self.light = access.light_blocks(to_members, registry)
 
         # The TM Forum APIs, their jobs and their notifications.
         authenticate = _authenticate(settings, clock)
@@ -319,7 +318,7 @@ class Marketplace:
 
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
-        children.add_tasks(self.tasks, self.bus, to_members)
+        access.add_tasks(self.tasks, to_members)
         history = self._history(registry, did, clock)
         own_tasks = registry.follow, history, jobs.run, hub.run, webhooks.run, forwards.queue.run
         self._add_tasks(*own_tasks, replication.tasks())
@@ -327,13 +326,13 @@ class Marketplace:
         # What is served.
         self.traffic = traffic = Traffic()
         ledger, reporter = status_parts(
-            *(settings, store, self.bus, registry, replication, children, self.tasks),
+            *(settings, store, self.bus, registry, replication, access, self.tasks),
             *(chain_id, self.light, lambda: OwnMembership(did, own_key.kid, endpoint), clock),
         )
         caller_check = MemberCallerCheck(did, endpoints.accepted, registry.callers, clock, limits)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
         league = league_context(
-            *(settings, context, self.bus, self.light, bootstrap_source(settings, children.genesis)),
+            *(settings, context, self.bus, self.light, bootstrap_source(settings, access.genesis)),
             *(registry, caller_check, replication, business, forwards.queue),
         )
         described = LeagueDescriptions(endpoint)
@@ -365,7 +364,7 @@ class Marketplace:
     async def close(self) -> None:
         """Stop what runs and let go of everything, in the order in which parts need one another."""
         await self.tasks.stop()
-        await self.children.stop()
+        await self.access.stop()
         await self.bus.close()
         self.light.close()
         await self.clients.close()
@@ -388,28 +387,20 @@ async def assemble(
         Fatal: of the store, which may be another marketplace's or another ledger's (`Code.STORE_FOREIGN`), of
             the engine's folder or the keys.
     """
-    bus = CometBftBus(LEDGER / RPC_SOCKET, LEDGER_STATE, clock, settings.limits, registered.params)
-    registry = MemberRegistry(bus, clock, registered.members)
-
-    def others() -> list[Member]:
-        return [one for one in registry.known() if one.did != settings.did and one.is_current]
-
-    def me() -> Member | None:
-        return next((one for one in registry.known() if one.did == settings.did), None)
-
-    guard = ValidatorGuard(Path(), others, settings.name, clock, entropy, settings.limits, log)
-    league = others, lambda: bus.params, guard, me
-    children = Children(settings, genesis, *league, environment, clock, state_sync)
+    own_key = OwnKey(Path(), settings.did, member_key, clock, log)
+    registry, access = open_access(
+        settings, genesis, registered, own_key, environment, clock, entropy, state_sync
+    )
     models = load_models()
     plan = index_plan(models, settings.indexed_attributes)
     store = await SqliteStore.open(Path(STORE), clock, settings.limits, plan=plan)
     document = read_genesis(genesis, GENESIS)
     try:
         await bind_store(store, settings.did, document.chain_id, document.genesis_time)
-        parts = bus, registry, member_key, children, document.chain_id
+        parts = access.bus, registry, own_key, access, document.chain_id
         marketplace = Marketplace(settings, store, models, *parts, clock, entropy)
         with suppress(Unavailable):  # before the first start there is no ledger to compare with
-            await is_continued(store, bus)
+            await is_continued(store, access.bus)
     except BaseException:
         await store.close()
         raise

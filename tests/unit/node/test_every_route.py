@@ -23,6 +23,8 @@ LEDGER_IS_AWAY = {
     "/league/v1/events/stream",
     "/league/v1/proposals",
     "/league/v1/proposals/{id}",
+    "/league/v1/ledger/state",
+    "/league/v1/ledger/batches",
 }
 """Answered with 503 here, where no ledger runs."""
 
@@ -36,7 +38,7 @@ RETRY = "/league/v1/replicas/retry"
 RESYNC = "/league/v1/resync"
 SUBSCRIPTIONS = "/league/v1/subscriptions"
 LIGHT = "/league/v1/light"
-LIGHT = "/league/v1/light"
+TRANSACTIONS = "/league/v1/ledger/transactions"
 OF_SUBSCRIPTIONS = {f"{SUBSCRIPTIONS}/{{id}}/{what}" for what in ("resend", "resume", "secret", "test")}
 WRITES = [*writes(MODELS), ("POST", ENTITIES), ("POST", RETRY), ("POST", RESYNC), ("POST", SUBSCRIPTIONS)]
 LIMITS = {limit[:9]: limit for limit in ("-1", "many", "9" * 5000, "1.5", "%D9%A1", "%FF%FE", "")}
@@ -93,6 +95,7 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
         RETRY,
         RESYNC,
         LIGHT,
+        TRANSACTIONS,
         SUBSCRIPTIONS,
         *OF_SUBSCRIPTIONS,
         f"{SUBSCRIPTIONS}/{{id}}",
@@ -125,6 +128,7 @@ async def test_no_query_and_no_path_makes_a_route_fail(whole: Whole) -> None:
         RETRY,
         RESYNC,
         LIGHT,
+        TRANSACTIONS,
         *OF_SUBSCRIPTIONS,
     } | {
         *COLLECTIONS,

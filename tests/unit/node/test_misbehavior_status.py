@@ -51,6 +51,7 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
         is_ledger_behind=lambda: False,
         policies_problem=lambda: None,
         record=no_record,
+        following=lambda: None,
         blocks=BlockProgress(clock, lambda: 60.0),
         release=Release(("hansa-ledger/4",)),
         stopped_because=lambda: None,

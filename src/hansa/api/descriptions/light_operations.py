@@ -7,7 +7,7 @@ from typing import Any, Final
 from hansa.api.descriptions.document import Answer, Operation
 from hansa.api.newcomers.history import OCTETS
 from hansa.pubsub.ledger.reading.parts import StateParts
-from hansa.pubsub.light_member.wire import BATCHES_PATH, STATE_PATH, TRANSACTIONS_PATH, Verdict
+from hansa.pubsub.light_member.wire import BATCHES_PATH, STATE_PATH, TRANSACTIONS_PATH, SubmissionVerdict
 
 _ERRORS: Final = (400, 429, 500, 503)
 
@@ -38,7 +38,7 @@ LIGHT_OPERATIONS: Final[tuple[Operation, ...]] = (
         "Submit a ledger transaction of a member without an engine",
         "Hands a transaction to the ledger application of this member, in a request that a member of the league signed. The "
         "verdict says whether it waits for a block, may be valid later, or breaks a rule.",
-        {200: Answer("The verdict.", (Verdict,))},
+        {200: Answer("The verdict.", (SubmissionVerdict,))},
         (*_ERRORS, 401, 413, 415),
         method="post",
         access="member",

@@ -20,7 +20,7 @@ from hansa.api.responses import json_response
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
-from hansa.pubsub.light_member.wire import Verdict
+from hansa.pubsub.light_member.wire import SubmissionVerdict
 
 AT_ONCE_MAX: Final = 16
 AT_ONCE_PER_MEMBER_MAX: Final = 2
@@ -77,13 +77,13 @@ class SubmissionsApi:
             if not self._under_way[member]:
                 del self._under_way[member]
 
-    async def _verdict(self, transaction: bytes) -> Verdict:
+    async def _verdict(self, transaction: bytes) -> SubmissionVerdict:
         try:
             await self._ledger.submit(transaction)
         except Refused as refusal:
-            return Verdict("refused", str(refusal.code))
+            return SubmissionVerdict("refused", str(refusal.code))
         except Unavailable as error:
             if error.code in _NO_VERDICT:
                 raise
-            return Verdict("later", str(error.code), error.retry_after_s)
-        return Verdict("waits")
+            return SubmissionVerdict("later", str(error.code), error.retry_after_s)
+        return SubmissionVerdict("waits")

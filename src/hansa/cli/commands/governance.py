@@ -52,6 +52,33 @@ def parameters(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     show_parameters(url, Output(as_json=as_json))
 
 
+@command(
+    "Trust a block that was compared by other means.",
+    "hansa league trust market 250000 5F2B…",
+)
+def trust(
+    folder: Folder,
+    height: Annotated[int, typer.Argument(metavar="HEIGHT", help="Of the block.")],
+    hash_: Annotated[str, typer.Argument(metavar="HASH", help="Of its header, 64 hexadecimal digits.")],
+    as_json: AsJson = False,
+) -> None:
+    """State a recent block that operators of several members have told you by other means.
+
+    For a light member whose trusted block is older than the trust period, or whose league has forked and
+    decided which history goes on. The marketplace verifies everything after that block from it, once it is
+    started again.
+    """
+    from hansa.cli.output import Output
+    from hansa.node.joining.mark import trust_block
+
+    trust_block(folder, height, hash_)
+    output = Output(as_json=as_json)
+    if as_json:
+        output.document({"folder": str(folder), "height": height, "hash": hash_.upper()})
+    else:
+        output.message(f"{folder} trusts block {height:,}. Start it again: hansa serve {folder}")
+
+
 @command("Show proposals.", "hansa league proposals http://localhost:8101 --all")
 def proposals(
     url: Url = DEFAULT_URL,
@@ -202,5 +229,8 @@ def leave(folder: Folder, yes: Yes = False, dry_run: DryRun = False, as_json: As
 LEAGUE = CommandGroup(
     "league",
     "The league: members, limits, proposals and votes.",
-    (show, members, validators, parameters, proposals, explain, propose, vote, endpoint, nodes, leave),
+    (
+        *(show, members, validators, parameters, proposals, explain, propose, vote, endpoint),
+        *(nodes, trust, leave),
+    ),
 )

@@ -32,6 +32,10 @@ def join(
     observer: Annotated[
         bool, typer.Option("--observer", help="Run no validator: follow the ledger without a vote.")
     ] = False,
+    light: Annotated[
+        bool,
+        typer.Option("--light", help="Run no engine at all: follow members, and verify what they give."),
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the members have admitted it.")] = False,
     did: Annotated[
         str | None, typer.Option("--did", help="Its DID. [default: the did:key of its new key]")
@@ -60,6 +64,7 @@ def join(
         join_running_league(
             *(folder, from_, name, endpoint, CLOCK),
             is_observer=observer,
+            is_light=light,
             did=did,
             p2p_host=p2p_host,
             p2p_port=p2p_port,
@@ -106,7 +111,7 @@ def _show(
             "block": f"{report.trusted_height}, {report.trusted_hash}",
             "same at": ", ".join(report.confirmed_by),
             "DID": newcomer.card.member.did,
-            "engine": newcomer.card.p2p_address,
+            "engine": newcomer.card.p2p_address if newcomer.card.member.node_ids else "none (a light member)",
             "candidacy": str(newcomer.candidacy),
         }
     )

@@ -118,8 +118,12 @@ def check_folder(folder: Path, environment: Mapping[str, str], clock: Clock) -> 
     yield ok("settings", f"{settings.name} at {settings.endpoint}")
     yield from check_keys(folder)
     yield check_registration(folder, settings)
-    yield check_engine_keys(folder, settings)
-    yield check_validator(folder)
+    if settings.bus == "light":
+        followed = settings.followed_members or ("those that run a validator",)
+        yield ok("engine", f"none: a light member that follows {', '.join(followed)}")
+    else:
+        yield check_engine_keys(folder, settings)
+        yield check_validator(folder)
     yield check_disk(folder, settings.limits.disk_free_min_bytes)
     yield check_store(folder / folders.STORE)
     yield check_publications(folder / folders.STORE)
@@ -297,10 +301,10 @@ def check_publications(path: Path) -> CheckResult:
 
 def check_ports(settings: Settings) -> Iterator[CheckResult]:
     """Whether the ports are free for the next start."""
-    for purpose, host, port in (
-        ("HTTP", settings.listen_host, http_port(settings)),
-        ("engine", settings.p2p_host, settings.p2p_port),
-    ):
+    ports = [("HTTP", settings.listen_host, http_port(settings))]
+    if settings.bus != "light":
+        ports.append(("engine", settings.p2p_host, settings.p2p_port))
+    for purpose, host, port in ports:
         try:
             require_free_port(port, purpose, host)
         except HansaError as error:

@@ -74,10 +74,23 @@ def check_ledger(report: Report) -> CheckResult:
     state = f"height {number(report, 'height')}, {number(report, 'peers')} peers, lag {number(report, 'lag')}"
     if report.get("height") is None:
         return wrong("ledger", "does not answer", "Look at the log lines of cometbft and ledger.")
+    if isinstance(report.get("following"), dict):
+        return ok("ledger", f"{state}; {_trusted_text(report)}")
     if report.get("peers") == 0 and len(report.get("powers") or ()) > 1:
         todo = "Check p2p_port, persistent_peers and the firewall."
         return wrong("ledger", f"{state}: no other member is connected", todo)
     return ok("ledger", state)
+
+
+def _trusted_text(report: Report) -> str:
+    """What a light member trusts, and how many of those that it follows do well."""
+    following = report["following"]
+    trusted = following.get("trusted")
+    sources = following.get("sources")
+    listed = [one for one in sources if isinstance(one, dict)] if isinstance(sources, list) else []
+    well = sum(one.get("behavior") == "current" for one in listed)
+    height = number(trusted, "height") if isinstance(trusted, dict) else "-"
+    return f"verified from block {height}, {well} of {len(listed)} followed members are current"
 
 
 def conditions_in(report: Report) -> list[Mapping[str, Any]]:

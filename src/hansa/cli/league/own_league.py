@@ -13,13 +13,14 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from hansa.cli.league.own_light_member import light_bus
 from hansa.cli.local import CLOCK, ENVIRONMENT
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.governance.signer import GovernanceSigner
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.node.folder import LEDGER, LEDGER_STATE, MEMBER_KEY, adopt_member_key
-from hansa.node.settings.loading import load_settings
+from hansa.node.settings.loading import Settings, load_settings
 from hansa.pubsub.bus import Bus, GovernanceKind, Governed
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
@@ -78,7 +79,7 @@ class OwnLeague(msgspec.Struct, frozen=True):
         try:
             return await self.bus.govern(kind, self.did, sign)
         except Unavailable as error:
-            if "engine cannot be reached" not in error.message:
+            if not error.message.endswith("engine cannot be reached."):
                 raise
             raise Unavailable(
                 error.code,
@@ -101,14 +102,22 @@ async def own_league(folder: Path) -> AsyncIterator[OwnLeague]:
         Unavailable: Its ledger has not begun.
     """
     settings = load_settings(folder, ENVIRONMENT)
+    is_light = settings.bus == "light"
+    async with light_bus(folder, settings) if is_light else _engine_bus(folder, settings) as bus:
+        state = await bus.league()
+        me = state.member(settings.did)
+        key = SigningKey.load(folder / MEMBER_KEY) if me is None else adopt_member_key(folder, me)
+        yield OwnLeague(folder, settings.did, key, bus, state)
+
+
+@asynccontextmanager
+async def _engine_bus(folder: Path, settings: Settings) -> AsyncIterator[Bus]:
+    """The bus of a marketplace with an engine of its own."""
     silent = structlog.wrap_logger(None, processors=[_drop])
     bus = CometBftBus(
         folder / LEDGER / RPC_SOCKET, folder / LEDGER_STATE, CLOCK, settings.limits, logger=silent
     )
     try:
-        state = await bus.league()
-        me = state.member(settings.did)
-        key = SigningKey.load(folder / MEMBER_KEY) if me is None else adopt_member_key(folder, me)
-        yield OwnLeague(folder, settings.did, key, bus, state)
+        yield bus
     finally:
         await bus.close()

@@ -52,6 +52,10 @@ class ConditionCode(StrEnum):
     UPGRADE_PLANNED = "upgrade-planned"
     UPGRADE_NEEDED = "upgrade-needed"
     CHECKPOINTS_DIFFER = "checkpoints-differ"
+    LEDGER_UNVERIFIED = "ledger-unverified"
+    NO_FOLLOWED_MEMBER = "no-followed-member"
+    FOLLOWED_MEMBER_WRONG = "followed-member-wrong"
+    FOLLOWED_MEMBER_LATE = "followed-member-late"
     VALIDATOR_OBSERVES = "validator-observes"
     VALIDATOR_DOUBLE = "validator-double"
     VALIDATOR_POWER_LOST = "validator-power-lost"
@@ -163,6 +167,34 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
             "validly signed, the league has to decide together which history goes on."
         ),
     ),
+    ConditionCode.LEDGER_UNVERIFIED: (
+        (
+            "A light member can verify nothing more: the ledger has forked, or the block that it trusts is older than the "
+            "trust period. What was verified before is served; nothing is published, and nothing comes from the others."
+        ),
+        (
+            "Compare a newer block with members by other means, and state it: `hansa league trust D HEIGHT HASH`. After a fork "
+            "the members have to decide first: docs/operators/light-members.md."
+        ),
+    ),
+    ConditionCode.NO_FOLLOWED_MEMBER: (
+        "None of the members that this light member follows answers. What was verified before is served.",
+        "Look at the network; ask their operators; name others in `followed_members`.",
+    ),
+    ConditionCode.FOLLOWED_MEMBER_WRONG: (
+        (
+            "A member that this light member follows gave something that does not hold, or withholds what it has. It is "
+            "followed no more for a while; the others are."
+        ),
+        (
+            "Ask its operator: a broken proxy or disk looks the same as a lie. What does not hold was not believed. "
+            "`hansa status` shows the reason."
+        ),
+    ),
+    ConditionCode.FOLLOWED_MEMBER_LATE: (
+        "A member that this light member follows does not answer, or is behind the others.",
+        "It is followed again by itself. With fewer than two others, name more in `followed_members`.",
+    ),
     ConditionCode.VALIDATOR_OBSERVES: (
         "The validator follows the ledger and signs nothing, as after a restore.",
         "It signs by itself when it cannot sign twice; docs/operators/recover.md says when it cannot.",
@@ -236,11 +268,13 @@ class LeagueView(msgspec.Struct, frozen=True):
     """For how long something has been waiting without a block; 0 while nothing waits."""
     waiting: int
     """Transactions in our engine, or own events that are not committed."""
+    has_engine: bool = True
+    """Whether an engine of ours is connected to those of the others."""
 
 
 def ledger_conditions(view: LeagueView) -> tuple[Condition, ...]:
     """Whether the ledger goes on, as far as this member sees."""
-    connection = _connection(view)
+    connection = _connection(view) if view.has_engine else None
     if view.ledger.catching_up:
         return ()  # a reason of its own, for which it is not ready
     if view.ledger.height == 0:

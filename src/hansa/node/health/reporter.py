@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -23,16 +24,26 @@ from hansa.node.health.conditions import (
     store_conditions,
     upgrade_conditions,
 )
+from hansa.node.health.following import following_conditions
 from hansa.node.ledger_view import FRESH_FOR_S, LedgerView
-from hansa.node.validator.guard import ValidatorGuard
+from hansa.node.validator.guard import ValidatorStatus
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.ledger.rules.upgrades import Release, UpgradePlan
 from hansa.pubsub.light.captured import LedgerEvidence
 from hansa.pubsub.light.comparing import evidence_text
+from hansa.pubsub.light_member.following import FollowingStatus
 from hansa.replication import ReplicationProgress, ReplicationView
 from hansa.replication.registry import MemberRegistry
 
 log = structlog.get_logger("hansa.node")
+
+
+class HasValidatorStatus(Protocol):
+    """What knows of the validator."""
+
+    @property
+    def status(self) -> ValidatorStatus:
+        """What it does now."""
 
 
 class HealthReporter:
@@ -47,6 +58,7 @@ class HealthReporter:
         policies_problem: Why the files of conditions cannot be read as they are now; None: they can.
         record: Reads a record of the ledger's state, by section and key.
         guard: Of the validator.
+        following: How a light member's following goes; None where there is an engine.
         blocks: When the last block came.
         release: What this installation has.
         evidence: What differs between our checkpoints and those of others.
@@ -65,7 +77,8 @@ class HealthReporter:
         is_ledger_behind: Callable[[], bool],
         policies_problem: Callable[[], str | None],
         record: Callable[[str, str], Awaitable[bytes | None]],
-        guard: ValidatorGuard,
+        guard: HasValidatorStatus,
+        following: Callable[[], FollowingStatus | None],
         blocks: BlockProgress,
         release: Release,
         stopped_because: Callable[[], str | None],
@@ -82,6 +95,7 @@ class HealthReporter:
         self._policies_problem = policies_problem
         self._record = record
         self._guard = guard
+        self._following = following
         self.blocks = blocks
         self._release = release
         self._stopped_because = stopped_because
@@ -124,6 +138,7 @@ class HealthReporter:
                 gauges.lost, self._policies_problem(), is_ledger_behind=self._is_ledger_behind()
             ),
             *retrieval_conditions(origins),
+            *self._following_conditions(),
             *self._upgrade_conditions(ledger),
             *self._evidence_conditions(),
             *self._validator_conditions(ledger),
@@ -143,6 +158,13 @@ class HealthReporter:
             return ()
         certificates = [read_key_certificate(body) for body in bodies if body is not None]
         return certificate_conditions(certificates, int(1000 * self._clock.now().timestamp()))
+
+    def _following_conditions(self) -> tuple[Condition, ...]:
+        following = self._following()
+        if following is None:
+            return ()
+        names = {member.endpoint: member.name for member in self._registry.known()}
+        return following_conditions(following, lambda endpoint: names.get(endpoint, endpoint))
 
     def _upgrade_conditions(self, ledger: LedgerStatus | None) -> tuple[Condition, ...]:
         plan = ledger.upgrade if ledger is not None else None
@@ -164,6 +186,7 @@ class HealthReporter:
             members=self._registry.known(),
             own_did=self._did,
             signs=not self._guard.status.is_observing,
+            has_engine=self._following() is None,
             heartbeat_s=self.blocks.heartbeat_s(),
             since_block_s=self.blocks.since_block_s,
             stalled_s=self.blocks.stalled_s,

@@ -36,7 +36,10 @@ def candidacy_of(
         Fatal: `Code.SETTINGS_INVALID`, when a key cannot be read.
     """
     did, key = card.member.did, SigningKey.load(folder / MEMBER_KEY)
-    node = engine_signing_key(read_key(folder / NODE_KEY))
+    nodes: tuple[str, ...] = ()
+    if card.member.node_ids:
+        node = engine_signing_key(read_key(folder / NODE_KEY))
+        nodes = (prove_possession(node, did, league, "node", signed_at_s),)
     validator = ""
     if card.member.validator_key:
         owner = engine_signing_key(read_key(folder / VALIDATOR_KEY))
@@ -47,7 +50,7 @@ def candidacy_of(
         (prove_possession(key, did, league, "signing", signed_at_s, certification),),
         league,
         card.member.name,
-        (prove_possession(node, did, league, "node", signed_at_s),),
+        nodes,
         validator,
     )
     return CANDIDACY.sign(candidacy, key, signed_at_s)

@@ -20,6 +20,7 @@ from hansa.node.settings.loading import FILE_NAME
 from hansa.node.settings.schema import Value
 from hansa.pubsub.ledger.rules.governance.founding import league_of_genesis
 from hansa.pubsub.light.chain.rpc_form import time_ns_of
+from hansa.pubsub.light_member.following import FOLLOWED_MAX
 
 CANDIDACY_FILE: Final = Path("candidacy.jws")
 """What a newcomer sends to a member, who proposes it."""
@@ -48,6 +49,7 @@ def join_league(
     clock: Clock,
     *,
     is_observer: bool = False,
+    is_light: bool = False,
     did: str | None = None,
     p2p_host: str = "127.0.0.1",
     p2p_port: int | None = None,
@@ -64,6 +66,7 @@ def join_league(
         endpoint: Where others reach it.
         clock: For times.
         is_observer: Whether it runs no validator.
+        is_light: Whether it runs no engine either, and follows members.
         did: As for `init_member`; so are the following.
         p2p_host: Where the engine listens.
         p2p_port: By default a free one.
@@ -77,7 +80,7 @@ def join_league(
             connect to.
         Fatal: `Code.SETTINGS_INVALID`, `Code.DISK_FULL`.
     """
-    if not report.peers:
+    if not report.peers and not is_light:
         raise Refused(Code.CONFLICT, "None of the members says where its engine is; nothing was done.")
     card = init_member(
         *(folder, name, endpoint, clock),
@@ -86,16 +89,19 @@ def join_league(
         p2p_port=p2p_port,
         listen_host=listen_host,
         listen_port=listen_port,
-        further_settings=further_settings,
+        further_settings={**(further_settings or {}), **(light_settings(report) if is_light else {})},
     )
-    card = msgspec.structs.replace(card, member=_as_candidate(card.member, is_observer=is_observer))
+    card = msgspec.structs.replace(
+        card, member=_as_candidate(card.member, is_observer=is_observer, is_light=is_light)
+    )
     write_file(folder / CARD, msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")
     write_file(folder / GENESIS, report.genesis)
-    set_peers(folder / FILE_NAME, report.peers)
+    if not is_light:
+        set_peers(folder / FILE_NAME, report.peers)
     endpoints = dict.fromkeys((*report.confirmed_by, *(one.endpoint for one in report.reports)))
     joining = Joining(
         *(rfc3339(clock.now()), tuple(endpoints), report.trusted_height, report.trusted_hash),
-        is_observer=is_observer,
+        is_observer=is_observer or is_light,
     )
     write_joining(folder, joining)
     candidacy = candidacy_of(folder, card, league_of(report.document), int(clock.now().timestamp()))
@@ -103,7 +109,15 @@ def join_league(
     return Newcomer(card, folder / CANDIDACY_FILE)
 
 
-def _as_candidate(member: Member, *, is_observer: bool) -> Member:
+def light_settings(report: LeagueReport) -> dict[str, Value]:
+    """What makes a newcomer a light member: whom it follows is for its settings to change later."""
+    named = dict.fromkeys((*report.confirmed_by, *(one.endpoint for one in report.reports)))
+    followed = [endpoint for endpoint in named if endpoint not in report.contradicted_by]
+    return {"bus": "light", "followed_members": tuple(followed[:FOLLOWED_MAX])}
+
+
+def _as_candidate(member: Member, *, is_observer: bool, is_light: bool) -> Member:
     """What it says about itself: power is for the league to give."""
-    validator_key = "" if is_observer else member.validator_key
-    return msgspec.structs.replace(member, power=0, validator_key=validator_key)
+    validator_key = "" if is_observer or is_light else member.validator_key
+    node_ids = () if is_light else member.node_ids
+    return msgspec.structs.replace(member, power=0, validator_key=validator_key, node_ids=node_ids)

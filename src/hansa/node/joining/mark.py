@@ -7,16 +7,20 @@ only records how the folder came to be. A folder that was restored from a backup
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from hansa.core.errors import Code, Fatal
+from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import is_missing, read_file, write_file
 from hansa.node.folder import JOINING
+from hansa.node.settings.loading import load_settings
 from hansa.pubsub.engine import EVIDENCE_AGE_MAX
+from hansa.pubsub.light.chain.blocks import HEIGHT_MAX
 
+_HASH: Final = re.compile("[0-9A-Fa-f]{64}", re.ASCII)
 TRUST_PERIOD_S: Final = int(EVIDENCE_AGE_MAX.total_seconds()) * 2 // 3
 """How old a block may be from which headers are verified. Validators that misbehave can be punished for
 longer."""
@@ -52,6 +56,26 @@ def read_joining(folder: Path) -> Joining | None:
         raise Fatal(
             Code.SETTINGS_INVALID, f"{path} is damaged. Restore it, or join again with a new folder."
         ) from error
+
+
+def trust_block(folder: Path, height: int, header_hash: str) -> None:
+    """Note a block that the operator has compared by other means.
+
+    Raises:
+        Refused: `Code.INVALID`.
+        Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
+    """
+    if not 1 <= height <= HEIGHT_MAX or _HASH.fullmatch(header_hash) is None:
+        raise Refused(
+            Code.INVALID, "A block is its height, from 1, and the hash of its header: 64 hexadecimal digits."
+        )
+    if load_settings(folder, {}).bus != "light":
+        raise Refused(Code.INVALID, f"{folder} is no light member's: its own engine verifies the ledger.")
+    joining = read_joining(folder) or Joining("", (), 0, "")
+    write_joining(
+        folder,
+        msgspec.structs.replace(joining, trusted_height=height, trusted_hash=header_hash.upper()),
+    )
 
 
 def write_joining(folder: Path, joining: Joining) -> None:

@@ -20,7 +20,7 @@ from hansa.core.keys import KeySigner
 from hansa.identity import MemberSigner
 from hansa.node.folder import POLICIES
 from hansa.node.settings.loading import Settings
-from hansa.pubsub.cometbft import CometBftBus
+from hansa.pubsub.bus import Bus
 from hansa.replication import Backlog, Follower, Publisher, Retriever
 from hansa.replication.announced.pushing import BundlePusher
 from hansa.replication.conditions.closure import ClosureKeeper
@@ -69,7 +69,7 @@ def replication_parts(
     settings: Settings,
     store: Store,
     models: Models,
-    bus: CometBftBus,
+    bus: Bus,
     registry: MemberRegistry,
     http: HttpClient,
     member_key: KeySigner,

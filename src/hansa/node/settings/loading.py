@@ -38,6 +38,7 @@ from hansa.node.settings.schema import (
     LIMIT_SETTINGS,
     OWN_SETTINGS,
     SCHEMA,
+    BusKind,
     LogFormat,
     LogLevel,
     Setting,
@@ -62,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True):
     listen_host: str
     listen_port: int
     metrics_listen: str
+    bus: BusKind
+    followed_members: tuple[str, ...]
     p2p_host: str
     p2p_port: int
     p2p_external_address: str
@@ -98,6 +101,7 @@ MINIMA: Final = {
 """The least that a setting may be. What another member may publish must fit, whatever its reader prefers."""
 KEY_COMPARED_MAX_CHARS: Final = 80
 PORTS: Final = frozenset({"listen_port", "p2p_port"})
+ORIGINS: Final = frozenset({"allowed_origins", "followed_members", "import_hosts"})
 
 
 def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
@@ -217,7 +221,7 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
 
 def _unusable_texts(setting: Setting, texts: tuple[str, ...]) -> str | None:
     """What is wrong with the texts of a list."""
-    if setting.key in {"allowed_origins", "import_hosts"}:
+    if setting.key in ORIGINS:
         wrong = [host for host in texts if not _is_origin(host)]
         if wrong:
             return f"{wrong[0]!r} is no origin, as https://files.example"

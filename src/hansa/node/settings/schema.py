@@ -28,6 +28,7 @@ Value = str | int | float | bool | tuple[str, ...]
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "json", "console"]
+BusKind = Literal["cometbft", "light"]
 
 LEDGER_LIMITS: Final = frozenset(
     {"event_size_max_bytes", "events_per_transaction_max", "transaction_size_max_bytes"}
@@ -185,6 +186,22 @@ OWN_SETTINGS: Final = (
         "Addresses or networks of reverse proxies whose `Forwarded` or `X-Forwarded-For` names the client. Behind a proxy "
         "that is not listed, all its clients share what one address may have.",
         ("127.0.0.1", "10.0.0.0/8"),
+    ),
+    _choice(
+        "bus",
+        BusKind,
+        "cometbft",
+        "How the ledger is reached: by an engine of this marketplace's own, or, for a light member, by verifying what other "
+        "members give (docs/operators/light-members.md).",
+        "light",
+    ),
+    Setting(
+        "followed_members",
+        "list of texts",
+        (),
+        "Of a light member: the endpoints of the members that it follows, eight at most are; empty: those that run a "
+        "validator.",
+        ("https://lubeck.example", "https://bergen.example"),
     ),
     Setting(
         "p2p_host",

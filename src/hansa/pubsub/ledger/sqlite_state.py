@@ -23,7 +23,7 @@ from hansa.core.file_lock import acquire_file_lock
 from hansa.core.members import MEMBER, Member
 from hansa.core.merkle import Frontier
 from hansa.pubsub.bus import Claim, Misbehavior
-from hansa.pubsub.ledger.commitments.app_hash import RULESET_3, Sections, record_sections
+from hansa.pubsub.ledger.commitments.app_hash import Sections, record_sections
 from hansa.pubsub.ledger.commitments.state_trees import StateTrees
 from hansa.pubsub.ledger.commitments.stored import (
     ISSUER,
@@ -49,7 +49,6 @@ from hansa.pubsub.ledger.storage.schema import (
     SCHEMA_VERSION,
     TABLES,
     HeadRow,
-    UsedIdRow,
     insert_sql,
     select_sql,
 )

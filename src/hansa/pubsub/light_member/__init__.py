@@ -1,7 +1,7 @@
 """A light member: no engine and no ledger application, and a ledger that was verified all the same.
 
     wire       what is requested of the members that are followed, and how they judge a submission
-    source     one member that is followed: its answers within bounds, and its standing
+    followed   one member that is followed: its answers within bounds, and its behavior
     trust      the light block that is trusted: where it begins, how it advances, when it is too old
     mirror     the ledger's state in a file of its own, made of parts that were verified
     following  the loop: who is ahead, verify, write; whoever lies, withholds or is late

@@ -113,7 +113,7 @@ class LightBus(LedgerBus):
             upgrade=head.upgrade,
             time=_time_of(head, following),
             catching_up=following is not None and following.is_catching_up,
-            peers=sum(one.standing in {"current", "late"} for one in sources),
+            peers=sum(one.behavior in {"current", "late"} for one in sources),
         )
 
     async def waiting(self) -> WaitingFigures:
@@ -150,7 +150,7 @@ class LightBus(LedgerBus):
             await super().wait_for_block(seen, timeout_s)
 
     async def submit(self, transaction: bytes) -> None:
-        """Hand on a transaction of another member, or of another process of this one. See `LedgerBus.submit`."""
+        """Hand on what another member, or another process of this one, submits. See `LedgerBus.submit`."""
         self._check_open()
         self._attempts += 1
         await self._submissions.submit(transaction, _key_of(transaction), self._attempts)

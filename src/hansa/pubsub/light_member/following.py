@@ -2,10 +2,10 @@
 
 A *round*, every `POLL_S`: all followed members that are worth a request are asked for their newest header, at
 once. The one that shows the highest is followed first, after any that gave something wrong before and has its
-pause behind it: it gets a chance to show that it is right again, at the cost of one failure. From a member that
-is ahead the state in parts is requested, then the header that signs it, which is verified from the trusted one
-and compared with those of all others, then the batches of events. When the whole holds it is written, and the
-round ends; else the next member is followed.
+pause behind it: it gets a chance to show that it is right again, at the cost of one failure. From a member
+that is ahead the state in parts is requested, then the header that signs it, which is verified from the
+trusted one and compared with those of all others, then the batches of events. When the whole holds it is
+written, and the round ends; else the next member is followed.
 
     newest header ─▶ state in parts ─▶ its header, verified, compared ─▶ batches ─▶ root equal ─▶ written
 
@@ -40,6 +40,7 @@ from hansa.pubsub.ledger.transactions import TransactionReader
 from hansa.pubsub.ledger_bus import refused_submission
 from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.chain.rpc_form import time_ns_of
+from hansa.pubsub.light_member.followed import FollowedMember, FollowedStatus
 from hansa.pubsub.light_member.mirror import (
     NS_PER_MS,
     MirrorUpdate,
@@ -50,14 +51,13 @@ from hansa.pubsub.light_member.mirror import (
     sections_of,
     tags_of,
 )
-from hansa.pubsub.light_member.source import Source, SourceStatus
 from hansa.pubsub.light_member.trust import ChainTrust, TrustedBlock
 
 POLL_S: Final = 0.5
 HURRIED_POLL_S: Final = 0.1
 HURRIES_S: Final = 3.0
 FAILED_MAX_S: Final = 10.0
-SOURCES_MAX: Final = 8
+FOLLOWED_MAX: Final = 8
 """Members that are followed at once; any honest one of them is enough."""
 PARTS_TRIES_MAX: Final = 16
 """Requests for one state: its records may not fit into one answer, and it may change in between."""
@@ -78,7 +78,8 @@ class _Behind(Exception):
 class FollowingStatus(msgspec.Struct, frozen=True):
     """How the following goes."""
 
-    sources: tuple[SourceStatus, ...]
+    sources: tuple[FollowedStatus, ...]
+    """The members that are followed."""
     problem: str | None
     """Why nothing more can be verified, whoever answers; None while it can."""
     is_catching_up: bool
@@ -91,11 +92,11 @@ class FollowingStatus(msgspec.Struct, frozen=True):
     """What later blocks are verified from."""
 
 
-class Sources:
+class FollowedMembers:
     """The members that are followed, as they are named now.
 
     Args:
-        endpoints: Of them; the first `SOURCES_MAX` are followed.
+        endpoints: Of them; the first `FOLLOWED_MAX` are followed.
         http: Reaches them.
         clock: For their pauses.
         chain_id: Of the league.
@@ -108,13 +109,13 @@ class Sources:
         self._http = http
         self._clock = clock
         self._chain_id = chain_id
-        self._known: dict[str, Source] = {}
+        self._known: dict[str, FollowedMember] = {}
 
-    def current(self) -> tuple[Source, ...]:
+    def current(self) -> tuple[FollowedMember, ...]:
         """All of them, in the order in which they are named."""
-        names = tuple(dict.fromkeys(self._endpoints()))[:SOURCES_MAX]
+        names = tuple(dict.fromkeys(self._endpoints()))[:FOLLOWED_MAX]
         self._known = {
-            name: self._known.get(name) or Source(name, self._http, self._clock, self._chain_id)
+            name: self._known.get(name) or FollowedMember(name, self._http, self._clock, self._chain_id)
             for name in names
         }
         return tuple(self._known.values())
@@ -136,7 +137,7 @@ class LightFollower:
         self,
         path: Path | str,
         genesis: bytes,
-        sources: Sources,
+        sources: FollowedMembers,
         trust: ChainTrust,
         signal: Signal,
         clock: Clock,
@@ -234,7 +235,7 @@ class LightFollower:
         problem = self.trust.problem
         if problem is not None:
             raise problem
-        sources = [one for one in self._sources.current() if one.is_asked]
+        sources = [one for one in self._sources.current() if one.is_due]
         await self.trust.begin(sources)
         heads = await asyncio.gather(*map(self._head_of, sources))
         shown = [(one, head) for one, head in zip(sources, heads, strict=True) if head is not None]
@@ -270,7 +271,7 @@ class LightFollower:
         await self.open()
         await self.look()
 
-    async def judge(self, transaction: bytes) -> Refused | Unavailable | None:
+    async def refusal_of(self, transaction: bytes) -> Refused | Unavailable | None:
         """What the ledger's rules make of a transaction, by the state that was verified here.
 
         So no followed member is believed about what it refuses.
@@ -290,15 +291,15 @@ class LightFollower:
     def upgrade_message(self) -> str | None:
         """Why nothing can be followed until this release is replaced; None while it can."""
         statuses = [one.status for one in self._sources.current()]
-        answering = [one for one in statuses if one.standing not in {"silent", "unknown"}]
-        if not answering or any(one.standing != "upgraded" for one in answering):
+        answering = [one for one in statuses if one.behavior not in {"silent", "unknown"}]
+        if not answering or any(one.behavior != "upgraded" for one in answering):
             return None
         return answering[0].reason
 
-    def submittable(self) -> tuple[Source, ...]:
+    def submittable(self) -> tuple[FollowedMember, ...]:
         """The followed members through which a transaction may go now, those that are well first."""
-        sources = [one for one in self._sources.current() if one.is_submitted_to]
-        return tuple(sorted(sources, key=lambda one: one.status.standing != "current"))
+        sources = [one for one in self._sources.current() if one.takes_submissions]
+        return tuple(sorted(sources, key=lambda one: one.status.behavior != "current"))
 
     async def close(self) -> None:
         """Close the file."""
@@ -309,7 +310,7 @@ class LightFollower:
 
     # -- one member ------------------------------------------------------------------------------------------
 
-    async def _head_of(self, source: Source) -> LightBlock | None:
+    async def _head_of(self, source: FollowedMember) -> LightBlock | None:
         """The newest header that a member shows; None when it shows none."""
         try:
             head = await source.light_block()
@@ -319,7 +320,9 @@ class LightFollower:
         source.note_height(head.height, self._expected)
         return head
 
-    async def _follow(self, source: Source, head: LightBlock, witnesses: Sequence[Source]) -> bool:
+    async def _follow(
+        self, source: FollowedMember, head: LightBlock, witnesses: Sequence[FollowedMember]
+    ) -> bool:
         """Verify what a member shows, and write it; whether there was something to write.
 
         Raises:
@@ -354,7 +357,9 @@ class LightFollower:
         if head.header.hash != trusted.header.hash:
             raise Refused(Code.PROOF_INVALID, f"Its block {head.height:,} is not the one that was verified.")
 
-    async def _parts_of(self, source: Source, known: Sections) -> tuple[Sections, int, SectionRecords]:
+    async def _parts_of(
+        self, source: FollowedMember, known: Sections
+    ) -> tuple[Sections, int, SectionRecords]:
         """A member's state: its sections, its height, and the records of sections that differ from ours."""
         fetched: dict[tuple[str, bytes], dict[str, bytes]] = {}
         for _ in range(PARTS_TRIES_MAX):
@@ -375,7 +380,7 @@ class LightFollower:
         raise Refused(Code.NOT_FOUND, "It does not give the records that belong to its state.")
 
     async def _signing(
-        self, source: Source, witnesses: Sequence[Source], sections: Sections, height: int
+        self, source: FollowedMember, witnesses: Sequence[FollowedMember], sections: Sections, height: int
     ) -> LightBlock:
         """The header that signs a member's state, verified and compared."""
         until_s = self._clock.monotonic() + SIGNING_WAIT_S
@@ -393,7 +398,7 @@ class LightFollower:
             raise Refused(Code.PROOF_INVALID, f"Its state is not the one that block {target:,} signs.")
         return block
 
-    async def _write(self, source: Source, target: VerifiedState) -> None:
+    async def _write(self, source: FollowedMember, target: VerifiedState) -> None:
         """Fetch the events that are missing here, compare the whole, and write it."""
         state = self._opened()
         update = await self._in_thread(lambda: MirrorUpdate(state, target))

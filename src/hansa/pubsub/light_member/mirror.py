@@ -1,9 +1,9 @@
 """The ledger's state in a file of its own, made of parts that were verified.
 
-It is the file that a ledger application has (`hansa.pubsub.ledger.storage`), so everything that reads a ledger
-reads this one. It is not made by judging transactions: an update has the events, the records of the sections
-that differ, and the header that signs the whole. What they give together, the trees and the root, is compared
-with the application hash before it is committed; until then the file is what it was.
+It is the file that a ledger application has (`hansa.pubsub.ledger.storage`), so everything that reads a
+ledger reads this one. It is not made by judging transactions: an update has the events, the records of the
+sections that differ, and the header that signs the whole. What they give together, the trees and the root, is
+compared with the application hash before it is committed; until then the file is what it was.
 
 A long way to go is written in steps within one transaction of SQLite, so memory stays flat; a source that
 turns out to have lied at the end has cost time and nothing else.
@@ -21,7 +21,7 @@ from hansa.core.batches import contents_root, read_batch
 from hansa.core.errors import Code, Refused
 from hansa.core.events import decode_event
 from hansa.core.members import MEMBER
-from hansa.pubsub.ledger.commitments.app_hash import SECTIONS, Sections, counted, record_sections
+from hansa.pubsub.ledger.commitments.app_hash import RULESET_3, SECTIONS, Sections, counted, record_sections
 from hansa.pubsub.ledger.commitments.state_trees import (
     ISSUERS,
     REGISTRY,
@@ -161,7 +161,7 @@ class MirrorUpdate:
         """Add the next batches: those of the next `SEGMENT_EVENTS` positions, or all that are left.
 
         Raises:
-            Refused: `Code.PROOF_INVALID`: they do not follow; `Code.NOT_FOUND`: they are fewer than there are.
+            Refused: `Code.PROOF_INVALID`: they do not follow; `Code.NOT_FOUND`: they are too few.
             Fatal: `Code.DISK_FULL`, `Code.STORE_DAMAGED`.
         """
         needed = min(self._target.events, self.position + SEGMENT_EVENTS)
@@ -278,11 +278,10 @@ def _add_batch(state: Overlay, batch: HistoryBatch) -> None:
     if not is_signed or signed.seq <= issuer.seq:
         raise wrong(f"the batch at position {batch.first_position:,} is not what its issuer signed")
     ids = {event.id for event in events}
-    if len(ids) < len(events) or any(state.has_event(signed.issuer, one) for one in ids):
+    is_used = state.ruleset == RULESET_3 and any(state.has_event(signed.issuer, one) for one in ids)
+    if len(ids) < len(events) or is_used:
         raise wrong(f"the batch at position {batch.first_position:,} has an event that is there already")
-    state.begin_batch(batch.jws, signed, issuer)
-    for content, event in zip(batch.contents, events, strict=True):
-        state.append_event(content, event)
+    state.append_batch(batch.jws, signed, issuer, batch.contents, events)
 
 
 def _put_sections(overlay: Overlay, state: SqliteState, target: VerifiedState) -> None:

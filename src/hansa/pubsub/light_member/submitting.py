@@ -18,8 +18,8 @@ import structlog
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import RequestSigner
-from hansa.pubsub.light_member.source import Source
-from hansa.pubsub.light_member.wire import Verdict
+from hansa.pubsub.light_member.followed import FollowedMember
+from hansa.pubsub.light_member.wire import SubmissionVerdict
 
 SUBMISSION_PATIENCE_S: Final = 1.5
 """How long a member that took a transaction may be without a block that has it. Less than the bus waits."""
@@ -33,7 +33,7 @@ log = structlog.get_logger("hansa.pubsub")
 class _Taken(NamedTuple):
     """An attempt that a member took."""
 
-    source: Source
+    source: FollowedMember
     number: int
     at_s: float
 
@@ -45,24 +45,24 @@ class Submissions:
         sources: Through which a transaction may go now, the preferred ones first.
         did_of: DID of the member at an endpoint; None when the registry has none there.
         signer: Proves to a member who asks.
-        judge: What the rules make of a transaction by the state that was verified here.
+        refusal_of: What the rules make of a transaction by the state that was verified here.
         catch_up: Has that state be as far as theirs.
         clock: For how long a transaction is on its way.
     """
 
     def __init__(
         self,
-        sources: Callable[[], Sequence[Source]],
+        sources: Callable[[], Sequence[FollowedMember]],
         did_of: Callable[[str], str | None],
         signer: RequestSigner,
-        judge: Callable[[bytes], Awaitable[Refused | Unavailable | None]],
+        refusal_of: Callable[[bytes], Awaitable[Refused | Unavailable | None]],
         catch_up: Callable[[], Awaitable[None]],
         clock: Clock,
     ) -> None:
         self._sources = sources
         self._did_of = did_of
         self._signer = signer
-        self._judge = judge
+        self._refusal_of = refusal_of
         self._catch_up = catch_up
         self._clock = clock
         self._taken: dict[str, list[_Taken]] = {}
@@ -71,8 +71,8 @@ class Submissions:
     def note_committed(self, key: str, number: int | None = None) -> None:
         """Something that was submitted is on the ledger.
 
-        Whoever took an earlier attempt has withheld it. While nothing is committed nobody is blamed: the league
-        may lack a quorum.
+        Whoever took an earlier attempt has withheld it. While nothing is committed nobody is blamed: the
+        league may lack a quorum.
 
         Args:
             key: What it is, as in `submit`.
@@ -99,9 +99,9 @@ class Submissions:
             Unavailable: nobody takes it now, or it may be valid later.
         """
         self._pass_over_last(key)
-        if await self._judge(transaction) is not None:
+        if await self._refusal_of(transaction) is not None:
             await self._raise_refusal(transaction)
-        verdicts: list[Verdict] = []
+        verdicts: list[SubmissionVerdict] = []
         for source in self._sources():
             verdict = await self._verdict_of(source, transaction)
             if verdict is None:
@@ -124,7 +124,7 @@ class Submissions:
         """Raise what the rules make of a transaction, once what is here is as far as what the others have."""
         with suppress(HansaError):
             await self._catch_up()
-        refusal = await self._judge(transaction)
+        refusal = await self._refusal_of(transaction)
         if refusal is not None:
             raise refusal
 
@@ -141,7 +141,7 @@ class Submissions:
         while len(self._taken) > KEYS_MAX:
             del self._taken[next(iter(self._taken))]
 
-    async def _verdict_of(self, source: Source, transaction: bytes) -> Verdict | None:
+    async def _verdict_of(self, source: FollowedMember, transaction: bytes) -> SubmissionVerdict | None:
         did = self._did_of(source.endpoint)
         if did is None:
             return None

@@ -2,12 +2,12 @@
 
 It begins with the newest block that was verified and retained before; else with the one that the operator
 compared by other means (`joining.json`), whose hash is known; else with the genesis. It is trusted for the
-trust period: validators that have left can be punished no more, so after it nothing that they sign counts, and
-the operator has to compare a newer block by other means again.
+trust period: validators that have left can be punished no more, so after it nothing that they sign counts,
+and the operator has to compare a newer block by other means again.
 
 A fork (two valid headers of one height) is retained with both headers. It stays: only a block after it that
-the operator has compared by other means ends it, because no computation decides which history the members will
-go on with.
+the operator has compared by other means ends it, because no computation decides which history the members
+will go on with.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from hansa.pubsub.light.chain.rpc_form import time_text
 from hansa.pubsub.light.chain.verifying import NS_PER_S, Trusted, is_expired, trusted_block
 from hansa.pubsub.light.client import TRUST_PERIOD_S, ForkEvidence, LightClient
 from hansa.pubsub.light.comparing import FORGERY, FORK
+from hansa.pubsub.light_member.followed import FollowedMember
 from hansa.pubsub.light_member.retaining import RetainedBlocks
-from hansa.pubsub.light_member.source import Source
 
 _DAY_S: Final = 86_400.0
 
@@ -51,6 +51,7 @@ class TrustedBlock(msgspec.Struct, frozen=True):
     """0 for the genesis."""
     time: str
     age_s: float
+    """By this machine's clock."""
     expires_in_s: float
     """Until the trust period is over."""
 
@@ -129,7 +130,7 @@ class ChainTrust:
             )
         return None
 
-    async def begin(self, sources: Sequence[Source]) -> None:
+    async def begin(self, sources: Sequence[FollowedMember]) -> None:
         """Find out what is trusted to begin with, if that is not known yet.
 
         Raises:
@@ -155,7 +156,7 @@ class ChainTrust:
             self._trust(newest)
         self._has_begun = True
 
-    async def _pinned_block(self, pinned: PinnedBlock, sources: Sequence[Source]) -> LightBlock:
+    async def _pinned_block(self, pinned: PinnedBlock, sources: Sequence[FollowedMember]) -> LightBlock:
         """The light block that the operator has compared, from whoever has it."""
         for source in sources:
             try:
@@ -175,7 +176,9 @@ class ChainTrust:
             Code.UNAVAILABLE, f"No followed member gives block {pinned.height:,}, which the operator trusts."
         )
 
-    async def advance(self, source: Source, witnesses: Sequence[Source], height: int) -> LightBlock:
+    async def advance(
+        self, source: FollowedMember, witnesses: Sequence[FollowedMember], height: int
+    ) -> LightBlock:
         """Verify the light block of a height from a source, compare it with the witnesses', and trust it.
 
         Raises:
@@ -201,7 +204,7 @@ class ChainTrust:
     def _trust(self, block: LightBlock) -> None:
         self._trusted, self.block = trusted_block(block), block
 
-    async def _note_contradictions(self, client: LightClient, witnesses: Sequence[Source]) -> None:
+    async def _note_contradictions(self, client: LightClient, witnesses: Sequence[FollowedMember]) -> None:
         by_endpoint = {source.endpoint: source for source in witnesses}
         for forgery in client.forgeries:
             by_endpoint[forgery.witness].note_failure(

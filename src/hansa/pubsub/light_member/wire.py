@@ -24,10 +24,11 @@ WAIT_MAX_S: Final = 3600.0
 Outcome = Literal["later", "refused", "waits"]
 
 
-class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+class SubmissionVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a member says about a transaction that it was given."""
 
     outcome: Outcome
+    """Whether it waits for a block, may be valid later, or breaks a rule."""
     code: str = ""
     """Of the rule that it breaks, or of why it may be valid later."""
     wait_s: float = 0.0
@@ -39,10 +40,10 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
         return Code(self.code) if self.code in set(Code) else Code.TRANSACTION_MALFORMED
 
 
-_decoder: Final = msgspec.json.Decoder(Verdict)
+_decoder: Final = msgspec.json.Decoder(SubmissionVerdict)
 
 
-def read_verdict(raw: bytes) -> Verdict:
+def read_verdict(raw: bytes) -> SubmissionVerdict:
     """A verdict from a stranger.
 
     Raises:

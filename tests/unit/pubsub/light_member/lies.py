@@ -13,8 +13,8 @@ from hansa.pubsub.ledger.commitments.state_trees import record_tree
 from hansa.pubsub.ledger.history.segment import HistoryBatch
 from hansa.pubsub.ledger.reading.parts import SectionPart, StateParts
 from tests.contract.origins import Origin
-from tests.support.followed_league import Lie, ScriptedMember, changed_batches, changed_parts
-from tests.support.light_chain import Signer, digest, light_block
+from tests.support.followed_league import Lie, ScriptedMember, block_of, changed_batches, changed_parts
+from tests.support.light_chain import Signer, digest
 
 STRANGERS = [Signer(f"x{number}") for number in range(4)]
 FOREIGN = Origin("foreign")
@@ -45,7 +45,7 @@ def _made_up_head(ahead: int, signers: list[Signer], app_hash: bytes | None = No
             return honest
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         height = int(query.get("height", member.newest.height + ahead))
-        block = light_block(height, signers, app_hash=app_hash)
+        block = block_of(height, signers, app_hash=app_hash)
         return member.light(parts.path, query, block)
 
     return lie

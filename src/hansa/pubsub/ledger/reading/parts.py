@@ -3,8 +3,8 @@
 The application hash is the root over the contents (`hansa.pubsub.ledger.commitments.app_hash`), so whoever
 has a signed header knows whether the contents are right, and whoever has the contents knows it of the
 records. A light member requests them again and again, and says what it has: of each section that it has
-already, a *tag*. The answer has no records of those. It is of one state, and bounded: what has no room is left
-out and requested again.
+already, a *tag*. The answer has no records of those. It is of one state, and bounded: what has no room is
+left out and requested again.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class SectionPart(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     content: bytes
+    """What the application hash commits to of it; base64."""
     records: dict[str, bytes] | None = None
     """By key; None when they are left out, or it has none."""
 

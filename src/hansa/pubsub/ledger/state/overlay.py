@@ -204,9 +204,7 @@ class Overlay:
         assert 0 < batch.count == len(contents) == len(events), "a batch has an event, and all that it says"
         did, first = batch.issuer, self._tree.size + 1
         self._issuers[did] = msgspec.structs.replace(issuer, seq=batch.seq)
-        self._batches.append(
-            NewBatch(jws, did, batch.seq, first, batch.count, self.height, self._time_ms)
-        )
+        self._batches.append(NewBatch(jws, did, batch.seq, first, batch.count, self.height, self._time_ms))
         digest = hashlib.sha256(jws.encode("ascii")).digest()
         leaves = event_leaf_hashes(self.height, self._time_ms, batch.count, digest)
         self._tree = self._tree.extended(leaves)

@@ -35,22 +35,7 @@ def write_events(
     if not effects.events:
         return {}
     first = effects.events[0].position
-    connection.executemany(
-        insert_sql("block", BlockRow),
-        [
-            BlockRow(height, *block)
-            for height, block in {
-                new.height: (new.time_ms, new.first_position) for new in reversed(effects.batches)
-            }.items()
-        ],
-    )
-    if has_checkpoint:
-        sections = effects.trees.sections
-        path = b"".join(sections.path("events"))
-        connection.execute(
-            insert_sql("checkpoint", CheckpointRow),
-            CheckpointRow(effects.head.height, effects.head.position, sections.ruleset, path),
-        )
+    _write_blocks(connection, effects, has_checkpoint=has_checkpoint)
     names = {new.event.issuer for new in effects.events} | {new.event.type for new in effects.events}
     connection.executemany(
         "INSERT INTO name (text) VALUES (?) ON CONFLICT DO NOTHING", [(name,) for name in sorted(names)]
@@ -75,9 +60,7 @@ def write_events(
         for new in effects.events[begin - first : begin - first + batch.count]:
             event = new.event
             entity = entities[did, event.entity.key]
-            rows.append(
-                (new.position, begin, issuer, numbers[event.type], entity, event_time_ms(event.time))
-            )
+            rows.append((new.position, begin, issuer, numbers[event.type], entity, event_time_ms(event.time)))
     connection.executemany(insert_sql("event", EventRow), rows)
     if effects.trees.sections.ruleset == RULESET_3:
         connection.executemany(
@@ -92,6 +75,22 @@ def write_events(
         [(new.position, stored_content(new.content)) for new in effects.events],
     )
     return {new.event.issuer: numbers[new.event.issuer] for new in effects.events}
+
+
+def _write_blocks(connection: apsw.Connection, effects: BlockEffects, *, has_checkpoint: bool) -> None:
+    """The blocks that have events, and what leads from these to the application hash."""
+    first_batches = {new.height: (new.time_ms, new.first_position) for new in reversed(effects.batches)}
+    connection.executemany(
+        insert_sql("block", BlockRow), [BlockRow(height, *block) for height, block in first_batches.items()]
+    )
+    if not has_checkpoint:
+        return
+    sections = effects.trees.sections
+    path = b"".join(sections.path("events"))
+    connection.execute(
+        insert_sql("checkpoint", CheckpointRow),
+        CheckpointRow(effects.head.height, effects.head.position, sections.ruleset, path),
+    )
 
 
 def _number(connection: apsw.Connection, sql: str, bindings: tuple[Any, ...]) -> int:

@@ -1,14 +1,14 @@
-"""One member that is followed: its answers, within bounds of time and size, and its standing.
+"""One member that is followed: its answers, within bounds of time and size, and its behavior.
 
     current    it answers, and is as far as any other
     late       it answers, and others have been ahead of it for longer than `LATE_AFTER_S`
-    withholds  it shows a header and does not give what belongs to it, or takes transactions that come to nothing
+    withholds  it does not give what belongs to a header that it shows, or a transaction that it took is lost
     lies       something that it gave does not hold
     upgraded   it goes on by rules that this release does not have
     silent     it does not answer
 
 A member that lies or withholds is asked again after a pause that grows: what stood between may have been to
-blame, as a proxy or a disk. Until it has given something that holds, its standing stays.
+blame, as a proxy or a disk. Until it has given something that holds, its behavior stays.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from hansa.pubsub.light_member.wire import (
     BATCHES_PATH,
     STATE_PATH,
     TRANSACTIONS_PATH,
-    Verdict,
+    SubmissionVerdict,
     read_verdict,
 )
 
@@ -50,9 +50,9 @@ DISTRUSTED_MAX_S: Final = 3600.0
 LATE_AFTER_S: Final = 10.0
 REASON_LENGTH_MAX_CHARS: Final = 300
 
-Standing = Literal["current", "late", "lies", "silent", "unknown", "upgraded", "withholds"]
-_DISTRUSTED: Final[frozenset[Standing]] = frozenset({"lies", "withholds"})
-_STAYING: Final[frozenset[Standing]] = _DISTRUSTED | {"upgraded"}
+Behavior = Literal["current", "late", "lies", "silent", "unknown", "upgraded", "withholds"]
+_DISTRUSTED: Final[frozenset[Behavior]] = frozenset({"lies", "withholds"})
+_STAYING: Final[frozenset[Behavior]] = _DISTRUSTED | {"upgraded"}
 """That a header alone does not change."""
 _WRONG: Final = frozenset(
     {Code.PROOF_INVALID, Code.MALFORMED, Code.RETRIEVAL_TOO_LARGE, Code.LEDGER_FORKED, Code.INVALID}
@@ -62,11 +62,12 @@ _WRONG: Final = frozenset(
 log = structlog.get_logger("hansa.pubsub")
 
 
-class SourceStatus(msgspec.Struct, frozen=True):
+class FollowedStatus(msgspec.Struct, frozen=True):
     """What is known of a member that is followed."""
 
     endpoint: str
-    standing: Standing
+    behavior: Behavior
+    """How it does."""
     height: int
     """Of the newest header that it has shown; 0 before the first."""
     reason: str
@@ -77,7 +78,7 @@ class SourceStatus(msgspec.Struct, frozen=True):
     """How often it did not give what it had, or a transaction that it took came to nothing."""
 
 
-class Source:
+class FollowedMember:
     """One member. It is a `LightProvider`, and never believed.
 
     Args:
@@ -96,11 +97,11 @@ class Source:
         self._clock = clock
         self._timeout_s = timeout_s
         self._remote = RemoteMember(endpoint, http, chain_id, timeout_s)
-        self._standing: Standing = "unknown"
+        self._behavior: Behavior = "unknown"
         self._reason = "it has not been asked yet"
         self._height = self._lies = self._withheld = 0
-        self._asked_again_at_s = float("-inf")
-        self._submitted_again_at_s = float("-inf")
+        self._retry_at_s = float("-inf")
+        self._submit_again_at_s = float("-inf")
         self._behind_since_s: float | None = None
         self._is_submission_lost = False
         self._submission_pauses = Backoff(DISTRUSTED_MIN_S, DISTRUSTED_MAX_S)
@@ -108,29 +109,29 @@ class Source:
         self._distrusts = Backoff(DISTRUSTED_MIN_S, DISTRUSTED_MAX_S)
 
     @property
-    def status(self) -> SourceStatus:
+    def status(self) -> FollowedStatus:
         """What is known of it now."""
-        standing, reason = self._standing, self._reason
-        if standing == "current" and self._is_submission_lost:
-            standing, reason = "withholds", "it took a transaction that is in no block"
-        return SourceStatus(*(self.endpoint, standing, self._height, reason, self._lies, self._withheld))
+        behavior, reason = self._behavior, self._reason
+        if behavior == "current" and self._is_submission_lost:
+            behavior, reason = "withholds", "it took a transaction that is in no block"
+        return FollowedStatus(*(self.endpoint, behavior, self._height, reason, self._lies, self._withheld))
 
     @property
     def is_distrusted(self) -> bool:
         """Whether what it gave last did not hold, or was not all."""
-        return self._standing in _DISTRUSTED
+        return self._behavior in _DISTRUSTED
 
     @property
-    def is_asked(self) -> bool:
+    def is_due(self) -> bool:
         """Whether it is worth a request now."""
-        return self._clock.monotonic() >= self._asked_again_at_s
+        return self._clock.monotonic() >= self._retry_at_s
 
     @property
-    def is_submitted_to(self) -> bool:
+    def takes_submissions(self) -> bool:
         """Whether a transaction may go through it now."""
-        return self.is_asked and self._clock.monotonic() >= self._submitted_again_at_s
+        return self.is_due and self._clock.monotonic() >= self._submit_again_at_s
 
-    # -- its standing ----------------------------------------------------------------------------------------
+    # -- its behavior ----------------------------------------------------------------------------------------
 
     def note_height(self, height: int, expected: int) -> None:
         """It has shown a header of a height.
@@ -146,7 +147,7 @@ class Source:
             self._behind_since_s = None
         elif self._behind_since_s is None:
             self._behind_since_s = now_s
-        if self._standing in _STAYING:
+        if self._behavior in _STAYING:
             return  # until a state of it holds
         is_late = self._behind_since_s is not None and now_s - self._behind_since_s > LATE_AFTER_S
         if is_late:
@@ -157,12 +158,12 @@ class Source:
     def note_holds(self) -> None:
         """All that it gave of a state holds."""
         self._distrusts.reset()
-        self._asked_again_at_s = float("-inf")
+        self._retry_at_s = float("-inf")
         self._set("current", "")
 
     def note_committed(self) -> None:
         """A transaction that it took is on the ledger."""
-        self._submitted_again_at_s = float("-inf")
+        self._submit_again_at_s = float("-inf")
         self._submission_pauses.reset()
         self._is_submission_lost = False
 
@@ -175,7 +176,7 @@ class Source:
 
     def note_submission_failed(self) -> None:
         """It did not take a transaction, or to no effect; what it shows of the ledger is another matter."""
-        self._submitted_again_at_s = self._clock.monotonic() + self._submission_pauses.next_s()
+        self._submit_again_at_s = self._clock.monotonic() + self._submission_pauses.next_s()
 
     def note_failure(self, error: HansaError) -> None:
         """It did not answer, or what it answered does not hold."""
@@ -185,23 +186,23 @@ class Source:
             self.note_withholds(reason)
         elif error.code in _WRONG:
             self._lies += 1
-            self._asked_again_at_s = now_s + self._distrusts.next_s()
+            self._retry_at_s = now_s + self._distrusts.next_s()
             self._set("lies", reason)
         else:
-            self._asked_again_at_s = now_s + self._silences.next_s()
+            self._retry_at_s = now_s + self._silences.next_s()
             self._set("upgraded" if error.code is Code.UPGRADE_NEEDED else "silent", reason)
 
     def note_withholds(self, reason: str) -> None:
         """It shows a header, and does not give what belongs to it."""
         self._withheld += 1
-        self._asked_again_at_s = self._clock.monotonic() + self._distrusts.next_s()
+        self._retry_at_s = self._clock.monotonic() + self._distrusts.next_s()
         self._set("withholds", reason)
 
-    def _set(self, standing: Standing, reason: str) -> None:
-        if standing != self._standing:
-            level = log.info if standing in {"current", "unknown"} else log.warning
-            level("followed_member", endpoint=self.endpoint, standing=standing, reason=reason or None)
-        self._standing, self._reason = standing, reason
+    def _set(self, behavior: Behavior, reason: str) -> None:
+        if behavior != self._behavior:
+            level = log.info if behavior in {"current", "unknown"} else log.warning
+            level("followed_member", endpoint=self.endpoint, behavior=behavior, reason=reason or None)
+        self._behavior, self._reason = behavior, reason
 
     # -- its answers -----------------------------------------------------------------------------------------
 
@@ -238,7 +239,7 @@ class Source:
         except Refused as error:
             raise Refused(Code.PROOF_INVALID, "Its batches are not in their form.") from error
 
-    async def submit(self, transaction: bytes, did: str, signer: RequestSigner) -> Verdict:
+    async def submit(self, transaction: bytes, did: str, signer: RequestSigner) -> SubmissionVerdict:
         """Hand it a transaction.
 
         Args:
