@@ -1,9 +1,10 @@
 """A league of three admits a fourth by vote, by the commands of docs/operators/join-a-league.md alone.
 
-It is a legal person, so its key needs a certificate for seals that leads to an anchor on the ledger. It follows
-at once, votes when it is given power, publishes, and what it published is proved by a receipt to somebody who
-has the genesis alone. Its certificate expires and is renewed, a seal with an RSA key certifies its next key,
-and the key before is revoked by vote. Then it gives its power back and leaves, and the receipt holds as before.
+It is a legal person, so its key needs a certificate for seals that leads to an anchor on the ledger. It
+follows at once, votes when it is given power, publishes, and what it published is proved by a receipt to
+somebody who has the genesis alone. Its certificate expires and is renewed, a seal with an RSA key certifies
+its next key, and the key before is revoked by vote. Then it gives its power back and leaves, and the receipt
+holds as before.
 """
 
 from __future__ import annotations

@@ -183,9 +183,9 @@ def _from_file(*changes: str, whole: str = "") -> _Make:
         form = CHANGE_FORMS.get(change)
         if form is None:
             raise Refused(Code.NOT_IMPLEMENTED, f"This release has no proposals of the kind {change}.")
-        written = {name: value for name, value in content.items() if value != []}  # as forms have it
+        fields = {name: value for name, value in content.items() if value != []}  # as forms have it
         try:
-            made: LeagueChange = form.read(canonical_json(written))
+            made: LeagueChange = form.read(canonical_json(fields))
         except Refused as error:
             raise Refused(
                 Code.INVALID,
