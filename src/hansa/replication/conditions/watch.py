@@ -64,10 +64,10 @@ class ConditionsWatch:
         try:
             texts = self._read()
             if texts != self._texts:
-                self._texts = texts
                 conditions = read_conditions(self._folder, self._clock, self.cache)
                 self.cache.clear()
                 self._policy.adopt(conditions)
+                self._texts = texts
                 log.info(
                     "conditions_adopted", files=[name for name, text in texts.items() if text is not None]
                 )
@@ -75,7 +75,7 @@ class ConditionsWatch:
         except Fatal as error:
             if self._problem != error.message:
                 log.error("conditions_invalid", reason=error.message)
-            self._problem = error.message
+            self._problem, self._texts = error.message, {}  # read again, until they are valid
         rules = self._current_rules()
         if rules != self._rules:
             self._rules = rules

@@ -261,7 +261,7 @@ async def test_files_that_are_not_valid_change_nothing_and_refuse_a_start(two: L
     await applied(two)
     rule = bergen.policy.consume_rule
     write(bergen, "consume.cedar", CLOUD_ONLY + "forbid")
-    await two.run(POLL_S + 0.1)
+    await two.run(3 * POLL_S)  # it lasts
     assert problem_of(bergen).startswith("policies/consume.cedar: ")
     assert bergen.policy.consume_rule == rule
     await bergen.stop()
