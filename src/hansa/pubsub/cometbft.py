@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -220,6 +221,7 @@ class CometBftBus(LedgerBus):
                     if vote["block_id_flag"] != VOTE_ABSENT
                 ),
                 validators=len(votes),
+                time_ms=int(1000 * datetime.fromisoformat(str(header["time"])).timestamp()),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected_form() from error

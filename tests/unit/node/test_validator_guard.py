@@ -41,6 +41,8 @@ from hansa.pubsub.engine import (
 
 OURS, OTHERS = "A" * 40, ("B" * 40, "C" * 40, "D" * 40)
 LIMITS = Limits(observe_blocks_min=5, observe_min_s=2.0)
+MARKED_MS = 1_767_225_600_000
+"""2026-01-01, when the folder of these tests was restored."""
 
 
 # -- counting --------------------------------------------------------------------------------------------------
@@ -50,9 +52,13 @@ def block(height: int, *, is_signed: bool = False, is_proposed: bool = False) ->
     return signers_of(height, (*OTHERS, OURS) if is_signed else OTHERS, OURS if is_proposed else OTHERS[0])
 
 
-def signers_of(height: int, signers: Sequence[str], proposer: str = OTHERS[0]) -> BlockSigners:
+def signers_of(
+    height: int, signers: Sequence[str], proposer: str = OTHERS[0], time_ms: int | None = None
+) -> BlockSigners:
     votes = tuple(CommitVote(address, "c2ln") for address in signers)
-    return BlockSigners(height, 0, proposer, votes, 4)
+    return BlockSigners(
+        height, 0, proposer, votes, 4, MARKED_MS + 1000 * height if time_ms is None else time_ms
+    )
 
 
 def test_three_turns_of_every_validator_without_a_signature_are_proof() -> None:
@@ -82,6 +88,31 @@ def test_a_later_part_in_a_block_shows_a_double_for_good(part: dict[str, bool]) 
     for height in range(111, 200):
         absence.add(block(height))
     assert not absence.is_proven
+
+
+@pytest.mark.parametrize("part", [{"is_signed": True}, {"is_vote": True}], ids=str)
+def test_what_it_signed_before_it_was_restored_only_delays(part: dict[str, bool]) -> None:
+    """An engine that begins with a snapshot may count before its peers have said how far they are."""
+    absence = Absence(OURS, 100, 5, 0, MARKED_MS)
+    for height in range(101, 121):
+        is_signed = part.get("is_signed", False)
+        made_ms = MARKED_MS - 1000 * (121 - height)
+        absence.add(signers_of(height, (*OTHERS, OURS) if is_signed else OTHERS, time_ms=made_ms))
+        if "is_vote" in part:
+            absence.note_vote(height + 1)
+        assert absence.seen_at is None
+        assert not absence.is_proven
+    for height in range(121, 150):
+        absence.add(signers_of(height, OTHERS, time_ms=MARKED_MS + 1000 * (height - 100)))
+    assert absence.is_proven
+
+
+def test_what_is_signed_after_the_restore_shows_a_double_however_far_the_others_are() -> None:
+    absence = Absence(OURS, 100, 5, 0, MARKED_MS)
+    for height in range(101, 150):
+        absence.add(signers_of(height, (*OTHERS, OURS), time_ms=MARKED_MS + 1000 * (height - 100)))
+        assert not absence.is_proven
+        assert (absence.seen_at is not None) is (height > 110)
 
 
 def test_the_last_block_counts_as_others_have_it_too() -> None:

@@ -5,6 +5,10 @@ we were up to date has signed nothing beyond the next height, and every further 
 original that still runs shows itself: its signature is in the commits, and its address in the blocks that it
 proposes. A commit needs only 2/3 of the power, so one that lacks a signature proves little; a row of blocks
 that every validator had to propose several of proves it for any that takes part.
+
+How far the others are is known by what they say, and an engine that has just begun may not have been told yet.
+So a signature in a block that was made before we began to observe only delays, as one that was under way does:
+it may be the original's, from before it stopped.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ PROPOSALS: Final = 3
 """How often each of the validators proposes a block while we count, if they have equal powers."""
 UNDER_WAY_MAX: Final = 2
 """Heights after the last block that the original may have signed before it stopped."""
+CLOCK_MARGIN_MS: Final = 10_000
+"""By how much this machine's clock may differ from the time of blocks."""
 
 
 class Absence:
@@ -28,15 +34,22 @@ class Absence:
         blocks_min: How many blocks are needed at least.
         blocks_more: How many are needed beyond what is necessary; drawn, so that two copies that observe at
             the same time do not end at the same time.
+        marked_ms: When the original must have stopped, by this machine's clock, milliseconds since 1970; 0:
+            unknown.
     """
 
-    def __init__(self, address: str, height: int, blocks_min: int, blocks_more: int) -> None:
+    def __init__(
+        self, address: str, height: int, blocks_min: int, blocks_more: int, marked_ms: int = 0
+    ) -> None:
         assert blocks_min > UNDER_WAY_MAX, "what was under way is not counted as absence"
         self._address = address
         self._under_way_to = height + UNDER_WAY_MAX
         self._since = height
         self._blocks_min = blocks_min
         self._blocks_more = blocks_more
+        self._old_to_ms = marked_ms + CLOCK_MARGIN_MS if marked_ms else 0
+        self._time_ms = 0
+        """Of the last block that was counted."""
         self._validators = 0
         self.height = height
         """Of the last block that was counted."""
@@ -63,6 +76,7 @@ class Absence:
         assert block.height in {self.height, self.height + 1}, "blocks come in order"
         self.height = block.height
         self._validators = block.validators
+        self._time_ms = block.time_ms
         if block.vote_of(self._address) is not None or block.proposer == self._address:
             self._note(block.height)
 
@@ -73,5 +87,6 @@ class Absence:
 
     def _note(self, height: int) -> None:
         self._since = self.height
-        if height > self._under_way_to:
+        is_old = self._time_ms <= self._old_to_ms
+        if height > self._under_way_to and not is_old:
             self.seen_at = height

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -257,7 +258,8 @@ class ValidatorGuard:
             height = max(progress.height, ahead)
             blocks_min = self._limits.observe_blocks_min
             more = int.from_bytes(self._entropy(4)) % (blocks_min + 1)
-            self._absence = Absence(self._address, height, blocks_min, more)
+            marked_ms = _time_ms(self._observing.since) if self._observing is not None else 0
+            self._absence = Absence(self._address, height, blocks_min, more, marked_ms)
             self._counting_since_s = self._clock.monotonic()
             self._note_up_to_date(height)
             return None
@@ -385,6 +387,14 @@ class ValidatorGuard:
         if absence is None:
             return f"{begin}it is not up to date with the other members yet"
         return f"{begin}nobody signed with its key in {absence.blocks} blocks of {absence.blocks_needed}"
+
+
+def _time_ms(since: str) -> int:
+    """A time of a mark, milliseconds since 1970; 0 when the mark does not say it."""
+    try:
+        return int(1000 * datetime.fromisoformat(since).timestamp())
+    except ValueError:
+        return 0
 
 
 def _credible_height(heights: Sequence[int]) -> int:

@@ -52,6 +52,8 @@ class BlockSigners(msgspec.Struct, frozen=True):
     votes: tuple[CommitVote, ...]
     validators: int
     """How many there were."""
+    time_ms: int
+    """Of the block, milliseconds since 1970."""
 
     def vote_of(self, address: str) -> CommitVote | None:
         """The vote of a validator; None when it is not in the commit."""
