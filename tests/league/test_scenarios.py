@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.league.disks import DiskMissing
+from tests.league.engine_clock import EngineMissing
 from tests.league.scenarios.hosts import NamespacesMissing
 from tests.league.scenarios.manifest import read_scenario, scenario_names
 from tests.league.scenarios.run import run_scenario
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.league, pytest.mark.timeout(900)]
 async def test_a_league_withstands_the_scenario(tmp_path: Path, name: str) -> None:
     try:
         outcome = await run_scenario(name, read_scenario(name), tmp_path / "league")
-    except (NamespacesMissing, DiskMissing) as error:
+    except (NamespacesMissing, DiskMissing, EngineMissing) as error:
         pytest.skip(str(error))
     sys.stdout.write("\n".join(outcome.lines()) + "\n")
     assert outcome.failures == ()

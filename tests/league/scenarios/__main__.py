@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.league.disks import DiskMissing
+from tests.league.engine_clock import EngineMissing
 from tests.league.scenarios.hosts import NamespacesMissing
 from tests.league.scenarios.manifest import read_scenario, scenario_names
 from tests.league.scenarios.run import run_scenario
@@ -30,7 +31,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="hansa-scenario-") as folder:
             try:
                 outcome = asyncio.run(run_scenario(name, read_scenario(name), Path(folder) / "league"))
-            except (NamespacesMissing, DiskMissing) as error:
+            except (NamespacesMissing, DiskMissing, EngineMissing) as error:
                 say(f"{name}: left out, {error}")
                 continue
             except AssertionError as error:

@@ -14,14 +14,17 @@ from pathlib import Path
 
 import msgspec
 
+from hansa.core.access import OPERATOR
+from hansa.node.folder import issue_folder_token, write_token
+from hansa.node.settings.editing import set_setting
 from hansa.node.settings.loading import FILE_NAME
 from hansa.pubsub.engine import EngineKey
 from hansa.pubsub.ledger.commitments.app_hash import RULESET_4
 from tests.golden.environments import TOP
 from tests.league.disks import Disk
 from tests.league.further_engines import double, stranger
-from tests.league.harness import OFFERINGS, RunningMember, wait_until
-from tests.league.scenarios.deploy import UPGRADE_SETTING, start_command
+from tests.league.harness import CLOCK, OFFERINGS, RunningMember, wait_until
+from tests.league.scenarios.deploy import SETTINGS, TOKEN_EXPIRES_IN_S, UPGRADE_SETTING, start_command
 from tests.league.scenarios.hosts import Net
 from tests.league.scenarios.load import status_of
 from tests.league.scenarios.manifest import (
@@ -31,6 +34,7 @@ from tests.league.scenarios.manifest import (
     Double,
     FillDisk,
     Flood,
+    Join,
     Kill,
     Partition,
     Pause,
@@ -205,17 +209,58 @@ async def _upgrade(perturbation: Upgrade, stage: Stage) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def _command(perturbation: Command, stage: Stage) -> AsyncIterator[None]:
     member = stage.members[perturbation.member - 1]
-    arguments = [one.format(folder=member.folder, port=member.port) for one in perturbation.arguments]
+    await _hansa(*(one.format(folder=member.folder, port=member.port) for one in perturbation.arguments))
+    yield
+
+
+@perturbed.register
+@contextlib.asynccontextmanager
+async def _join(perturbation: Join, stage: Stage) -> AsyncIterator[None]:
+    newcomer, place = stage.members[perturbation.member - 1], stage.net.places[perturbation.member - 1]
+    sponsors = [member for member in stage.honest if await member.is_ready()]
+    assert len(sponsors) >= 2, "two members are asked"
+    folder = str(newcomer.folder)
+    await _hansa(
+        *("join", folder, "--name", newcomer.name, "--endpoint", newcomer.url),
+        *("--from", sponsors[0].url, "--from", sponsors[1].url),
+        *("--p2p-host", place.host, "--p2p-port", str(place.p2p_port), "--listen-host", place.host),
+        launcher=place.launcher,
+    )
+    for name, value in SETTINGS.items():
+        set_setting(newcomer.folder / FILE_NAME, name, value)
+    write_token(
+        newcomer.folder,
+        issue_folder_token(newcomer.folder, "demo", [OPERATOR], TOKEN_EXPIRES_IN_S, CLOCK, os.urandom),
+    )
+    candidacy, power = str(newcomer.folder / "candidacy.jws"), str(perturbation.power)
+    sponsor = str(sponsors[0].folder)
+    proposal = (await _hansa("league", "propose", sponsor, "admit", candidacy, "--power", power)).strip()
+    votes = [_hansa("league", "vote", str(one.folder), proposal, "yes") for one in sponsors]
+    await asyncio.gather(*votes, return_exceptions=True)  # what comes after the decision is refused
+    await stage.start([perturbation.member])
+    await newcomer.wait_until_ready()
+
+    async def votes_and_follows() -> bool:
+        lag = (await newcomer.status())["lag"]
+        powers = {one["name"]: one["power"] for one in (await sponsors[0].status())["powers"]}
+        return lag is not None and lag < 10 and powers.get(newcomer.name) == perturbation.power
+
+    await wait_until(votes_and_follows, f"{newcomer.name} has joined", READY_TIMEOUT_S, stage.honest)
+    yield
+
+
+async def _hansa(*arguments: str, launcher: Sequence[str] = ()) -> str:
+    """What a command of an operator writes, which succeeds."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hansa.cli", *arguments),
+        *(*launcher, sys.executable, "-m", "hansa.cli", *arguments),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE,
     )
     async with asyncio.timeout(READY_TIMEOUT_S):
-        said, _ = await process.communicate()
+        written, said = await process.communicate()
     assert process.returncode == 0, said.decode()
-    yield
+    return written.decode()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -25,6 +25,7 @@ from hansa.node.settings.schema import Value
 from hansa.pubsub.engine import EngineKey
 from hansa.pubsub.ledger.commitments.app_hash import RULESET_3
 from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
+from tests.league.engine_clock import engine_with_clock
 from tests.league.further_engines import with_node_id
 from tests.league.harness import CLOCK, SERVE, RunningMember
 from tests.league.scenarios.hosts import Place
@@ -52,8 +53,9 @@ def deploy(
     folder: Path, scenario: Scenario, places: Sequence[Place], session: aiohttp.ClientSession
 ) -> Deployment:
     """Make the folders of a league at these places."""
-    names = [member_name(number) for number in range(1, scenario.members + 1)]
-    folders = [folder / name for name in names]
+    last = scenario.members + len(scenario.newcomers)
+    folders = [folder / member_name(number) for number in range(1, last + 1)]
+    founders = folders[: scenario.members]
     cards = [
         init_member(
             each,
@@ -66,7 +68,7 @@ def deploy(
             validator_key_type=scenario.validator_key_type,
             further_settings=SETTINGS | _upgrade_settings(scenario, number),
         )
-        for number, (each, place) in enumerate(zip(folders, places, strict=True), 1)
+        for number, (each, place) in enumerate(zip(founders, places, strict=False), 1)
     ]
     double_key = None
     for double in (each for each in scenario.perturbations if isinstance(each, Double)):
@@ -81,7 +83,7 @@ def deploy(
     if scenario.upgrade is not None:
         document["app_state"]["ruleset"] = RULESET_3
         document["app_state"]["params"] = msgspec.json.decode(PARAMETERS.write(params))
-    for each in folders:
+    for each in founders:
         install_genesis(each, msgspec.json.encode(document), [card.p2p_address for card in cards])
         write_token(each, issue_folder_token(each, "demo", [OPERATOR], TOKEN_EXPIRES_IN_S, CLOCK, os.urandom))
     members = [
@@ -100,6 +102,9 @@ def _upgrade_settings(scenario: Scenario, number: int) -> dict[str, Value]:
 def start_command(scenario: Scenario, number: int) -> tuple[str, ...]:
     """How a member is started."""
     for changed in scenario.changed:
+        if changed.member == number and changed.engine_clock_s:
+            clocks = str(changed.clock_s), str(changed.engine_clock_s), str(engine_with_clock())
+            return sys.executable, "-m", "tests.league.serve_with_engine_clock", *clocks
         if changed.member == number and changed.application:
             return sys.executable, "-m", "tests.league.serve_with_ledger", changed.application
         if changed.member == number:

@@ -74,7 +74,8 @@ async def _forks(honest: Sequence[RunningMember]) -> list[str]:
 async def headers_of(member: RunningMember) -> dict[int, tuple[str, str]]:
     """Hash of the block, and the application hash that it names, by height."""
     headers: dict[int, tuple[str, str]] = {}
-    first, last = 1, int((await engine_rpc(member, "status"))["sync_info"]["latest_block_height"])
+    heights = (await engine_rpc(member, "status"))["sync_info"]
+    first, last = int(heights["earliest_block_height"]), int(heights["latest_block_height"])
     while first <= last:
         to = min(first + METAS_MAX - 1, last)
         page: Any = await engine_rpc(member, "blockchain", minHeight=str(first), maxHeight=str(to))

@@ -133,8 +133,27 @@ class Command(Perturbation, frozen=True, kw_only=True, tag="command"):
     """`{folder}` and `{port}` stand for those of the member."""
 
 
+class Join(Perturbation, frozen=True, kw_only=True, tag="join"):
+    """A marketplace joins by the operators' commands, is given voting power, and follows everything."""
+
+    member: int
+    """Its number: the one after those of the members so far."""
+    power: int = 10
+
+
 AnyPerturbation = (
-    Kill | Restart | Pause | Degrade | Partition | FillDisk | Double | Stranger | Flood | Upgrade | Command
+    Kill
+    | Restart
+    | Pause
+    | Degrade
+    | Partition
+    | FillDisk
+    | Double
+    | Stranger
+    | Flood
+    | Upgrade
+    | Command
+    | Join
 )
 
 
@@ -145,8 +164,9 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     application: Literal["", "proposer", "contrary", "liar"] = ""
     """A changed ledger application (`tests.league.hostile_ledger`); such a member is not honest."""
     clock_s: float = 0.0
-    """By how much the clocks of its marketplace and of its ledger application are wrong. The engine, a
-    static binary, reads the machine's."""
+    """By how much the clocks of its marketplace and of its ledger application are wrong."""
+    engine_clock_s: float = 0.0
+    """By how much the clock of its engine is wrong (`tests.league.engine_clock`)."""
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -172,13 +192,19 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         """Refuse numbers of members that the league does not have, and packets lost where none can be."""
-        numbers = set(range(1, self.members + 1))
+        numbers = set(range(1, self.members + 1)) | set(self.newcomers)
+        assert len(numbers) == self.members + len(self.newcomers), "newcomers have numbers of their own"
         used = {one for each in self.perturbations for one in involved(each)} | set(self.dishonest)
         assert used <= numbers, f"there are no members {sorted(used - numbers)}"
         assert self.network == "namespaces" or not any(
             isinstance(each, Degrade | Partition) for each in self.perturbations
         ), "packets are lost in network namespaces alone"
         assert all(each.at_s + each.for_s < self.load_s for each in self.perturbations), "the load ends last"
+
+    @property
+    def newcomers(self) -> tuple[int, ...]:
+        """Members that join while it lasts, in the order of their numbers."""
+        return tuple(sorted(each.member for each in self.perturbations if isinstance(each, Join)))
 
     @property
     def upgrade(self) -> Upgrade | None:
@@ -202,7 +228,7 @@ def involved(perturbation: AnyPerturbation) -> Sequence[int]:
     """The members that a perturbation names."""
     if isinstance(perturbation, Partition):
         return [number for group in perturbation.groups for number in group]
-    if isinstance(perturbation, FillDisk | Double | Flood | Command):
+    if isinstance(perturbation, FillDisk | Double | Flood | Command | Join):
         return (perturbation.member,)
     if isinstance(perturbation, Upgrade):
         return (perturbation.late,)

@@ -14,6 +14,7 @@ import msgspec
 
 from hansa.node.health import ConditionCode
 from tests.league.disks import mounted_disk
+from tests.league.engine_clock import engine_with_clock
 from tests.league.harness import CLOCK, OFFERINGS, RunningMember, wait_until
 from tests.league.scenarios.acts import READY_TIMEOUT_S, Stage, perturbed
 from tests.league.scenarios.deploy import deploy
@@ -97,7 +98,8 @@ class Performance:
                 await CLOCK.sleep(max(0.0, began_s + scenario.load_s - CLOCK.monotonic()))
             guilty = frozenset(self._stage.members[number - 1].name for number in scenario.convicted)
             leaving = frozenset(self._stage.members[number - 1].name for number in scenario.leaving)
-            self._failures += await violations(honest, self._load, guilty, leaving, SETTLE_TIMEOUT_S)
+            judged = [*honest, *self._stage.picked(scenario.newcomers)]
+            self._failures += await violations(judged, self._load, guilty, leaving, SETTLE_TIMEOUT_S)
         return Outcome(
             name="",
             members=scenario.members,
@@ -182,9 +184,13 @@ async def run_scenario(name: str, scenario: Scenario, folder: Path) -> Outcome:
     Raises:
         NamespacesMissing: when its network cannot be made here.
         DiskMissing: when no small file system can be made here.
+        EngineMissing: when no engine with a wrong clock can be made here.
     """
+    if any(changed.engine_clock_s for changed in scenario.changed):
+        engine_with_clock()
     async with contextlib.AsyncExitStack() as stack:
-        net = await stack.enter_async_context(network(scenario.network, scenario.members))
+        places = scenario.members + len(scenario.newcomers)
+        net = await stack.enter_async_context(network(scenario.network, places))
         timeout = aiohttp.ClientTimeout(total=READY_TIMEOUT_S)
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
         deployment = deploy(folder, scenario, net.places, session)
