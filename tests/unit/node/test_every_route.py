@@ -32,6 +32,8 @@ MODELS = load()
 COLLECTIONS = collections(MODELS)
 HUBS = hubs(MODELS)
 ENTITIES = "/league/v1/entities"
+FORWARDED = "/league/v1/writes"
+"""Takes only what a member has signed."""
 BUNDLES = "/league/v1/bundles"
 """Takes no JSON; what is wrong with its bodies is tried in `tests/unit/replication/test_bundles.py`."""
 RETRY = "/league/v1/replicas/retry"
@@ -91,6 +93,7 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
             taking.add(route.path)
     assert taking == {
         BUNDLES,
+        FORWARDED,
         ENTITIES,
         RETRY,
         RESYNC,
@@ -124,6 +127,7 @@ async def test_no_query_and_no_path_makes_a_route_fail(whole: Whole) -> None:
     complaints: list[str | None] = []
     paths = {route.path for route in rest_routes(whole.marketplace)} - {
         BUNDLES,
+        FORWARDED,
         ENTITIES,
         RETRY,
         RESYNC,

@@ -17,9 +17,9 @@ from typing import Final
 
 import msgspec
 
+from hansa.store.columns import RecordColumns
 from hansa.store.interface import Transaction
 from hansa.store.sql import Readable, insert
-from hansa.store.tables.columns import RecordColumns
 
 
 class Need(msgspec.Struct, frozen=True):

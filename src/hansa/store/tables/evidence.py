@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
+from hansa.store.columns import RecordColumns
 from hansa.store.interface import Store, Transaction
 from hansa.store.sql import insert
-from hansa.store.tables.columns import RecordColumns
 from hansa.store.tables.heads import Retrieval
 
 CONFLICTS_MAX: Final = 10_000

@@ -25,10 +25,10 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from hansa.store.columns import RecordColumns
 from hansa.store.interface import Store, Transaction
 from hansa.store.sql import Parameter, Readable, placeholders, statements_for, upsert
 from hansa.store.tables import origins
-from hansa.store.tables.columns import RecordColumns
 from hansa.store.tables.origins import Origin
 
 FOLLOWER_CURSOR: Final = "follower"

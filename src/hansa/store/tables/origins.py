@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
+from hansa.store.columns import RecordColumns
 from hansa.store.interface import Transaction
 from hansa.store.sql import Readable
-from hansa.store.tables.columns import RecordColumns
 
 
 class Origin(msgspec.Struct, frozen=True):

@@ -16,10 +16,10 @@ from typing import Final
 import msgspec
 
 from hansa.core.errors import Code
+from hansa.store.columns import RecordColumns
 from hansa.store.interface import Store, Transaction
 from hansa.store.records import Entity
 from hansa.store.sql import Parameter, Readable, insert, statements_for, upsert
-from hansa.store.tables.columns import RecordColumns
 
 
 class Publication(msgspec.Struct, frozen=True):

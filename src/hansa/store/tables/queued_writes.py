@@ -11,9 +11,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from hansa.store.columns import RecordColumns
 from hansa.store.interface import Store, Transaction
 from hansa.store.sql import Readable, insert
-from hansa.store.tables.columns import RecordColumns
 
 QueuedState = Literal["waiting", "done", "refused", "expired"]
 ALL: Final = ""

@@ -17,9 +17,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from hansa.store.columns import RecordColumns
 from hansa.store.interface import Store, Transaction
 from hansa.store.sql import insert, placeholders, statements_for
-from hansa.store.tables.columns import RecordColumns
 
 State = Literal["active", "failing", "paused"]
 
