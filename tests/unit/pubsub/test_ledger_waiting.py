@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import timedelta
 
 import msgspec
@@ -14,7 +15,7 @@ from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import BUSY_SEQUENCE, CHECKED_IN_VAIN, QUEUE_FULL
 from hansa.pubsub.ledger.rules.events import AHEAD_OF_TIME, DUPLICATE, ISSUER, SEQUENCE, SIGNATURE, VERSION
 from hansa.pubsub.ledger.rules.quotas import EVENTS_QUOTA
-from hansa.pubsub.ledger.state import BlockEffects
+from hansa.pubsub.ledger.state import BlockEffects, Overlay
 from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger.waiting import queues, waiting_max
 from tests.contract.origins import NOW, Origin
@@ -450,6 +451,20 @@ def test_a_member_can_have_others_check_in_vain_only_so_much() -> None:
     refused = engine.submit(hostile.batch(*hostile.events(1)))
     engine.pass_s(int(refused.data) / 1000)
     assert engine.submit(hostile.batch(*hostile.events(1))).code == 0
+
+
+def overlays() -> int:
+    """How many states in the making there are; each retains what it was made of."""
+    gc.collect()
+    return sum(isinstance(each, Overlay) for each in gc.get_objects())
+
+
+def test_the_memory_of_what_was_refused_has_nothing_of_its_contents() -> None:
+    engine, (hostile, *_) = league()
+    before = overlays()
+    for _ in range(10):
+        assert engine.submit(gaps(hostile, 10)).code == VERSION.number
+    assert overlays() == before
 
 
 def test_repeating_what_a_member_signed_does_not_count_against_it() -> None:

@@ -20,7 +20,7 @@ from hansa.core.cache import Cache
 from hansa.core.errors import Code
 from hansa.pubsub.ledger.commitments.stored import IssuerState
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.results import CHECKED_IN_VAIN, RuleBroken
+from hansa.pubsub.ledger.results import CHECKED_IN_VAIN, Rule, RuleBroken
 from hansa.pubsub.ledger.rules.quotas import check_quotas, spend
 from hansa.pubsub.ledger.state import Load
 
@@ -33,9 +33,13 @@ that looks for the one event of a batch that is refused."""
 
 
 class _Refused(msgspec.Struct, frozen=True):
-    """A batch that was refused."""
+    """A batch that was refused.
 
-    refusal: RuleBroken
+    Not the exception itself: its traceback would retain the transaction, and all that was made of it.
+    """
+
+    rule: Rule
+    message: str
     checks: int
 
 
@@ -56,9 +60,9 @@ class RefusedTransactions:
         known = self._refused.peek(digest)
         if known is None:
             return
-        may_follow = known.refusal.code is Code.EVENT_VERSION_BROKEN and known.checks < CHECKS_MAX
+        may_follow = known.rule.code is Code.EVENT_VERSION_BROKEN and known.checks < CHECKS_MAX
         if not may_follow:
-            raise known.refusal.rule.broken(known.refusal.message)
+            raise known.rule.broken(known.message)
 
     def check_sender(self, did: str, time_ms: int) -> None:
         """Refuse a sender that had too much checked in vain.
@@ -86,7 +90,8 @@ class RefusedTransactions:
         if known is None:
             self.count(did, load, time_ms)
         if not refusal.wait_ms:
-            self._refused.put(digest, _Refused(refusal, 1 + (known.checks if known is not None else 0)))
+            checks = 1 + (known.checks if known is not None else 0)
+            self._refused.put(digest, _Refused(refusal.rule, refusal.message, checks))
 
     def clear(self) -> None:
         """Forget the answers: the registry has changed."""
