@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from datetime import timedelta
 
 import msgspec
@@ -12,10 +11,10 @@ from hypothesis import strategies as st
 
 from hansa.core.events import EntityVersion, Metadata, encode_event, event_time
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.results import BUSY_SEQUENCE, CHECKED_IN_VAIN, QUEUE_FULL
-from hansa.pubsub.ledger.rules.events import AHEAD_OF_TIME, DUPLICATE, ISSUER, SEQUENCE, SIGNATURE, VERSION
+from hansa.pubsub.ledger.results import BUSY_SEQUENCE, QUEUE_FULL
+from hansa.pubsub.ledger.rules.events import AHEAD_OF_TIME, ISSUER, SEQUENCE, SIGNATURE, VERSION
 from hansa.pubsub.ledger.rules.quotas import EVENTS_QUOTA
-from hansa.pubsub.ledger.state import BlockEffects, Overlay
+from hansa.pubsub.ledger.state import BlockEffects
 from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger.waiting import queues, waiting_max
 from tests.contract.origins import NOW, Origin
@@ -427,56 +426,6 @@ def test_what_is_forged_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> No
     forged = tampered(origin.batch(*origin.events(1)), origin.batch(*origin.events(1)))
     monkeypatch.setattr("hansa.pubsub.ledger.transactions.TransactionReader.read", None)
     assert engine.submit(forged).code == SIGNATURE.number
-
-
-def gaps(origin: Origin, count: int) -> bytes:
-    """A signed batch that no block can have: versions without those before."""
-    names = [origin.event_id() for _ in range(count)]
-    previous = origin.describe("other").hashlink
-    return origin.batch(
-        *[
-            origin.event(
-                name, entity=EntityVersion(origin.key_of(name), "ProductOffering", 2), previous=previous
-            )
-            for name in names
-        ]
-    )
-
-
-def test_a_member_can_have_others_check_in_vain_only_so_much() -> None:
-    engine, (hostile, honest, *_) = league()
-    codes = [engine.submit(gaps(hostile, 100)).code for _ in range(60)]
-    assert codes == [VERSION.number] * 20 + [CHECKED_IN_VAIN.number] * 40
-    assert engine.submit(honest.batch(*honest.events(100))).code == 0
-    refused = engine.submit(hostile.batch(*hostile.events(1)))
-    engine.pass_s(int(refused.data) / 1000)
-    assert engine.submit(hostile.batch(*hostile.events(1))).code == 0
-
-
-def overlays() -> int:
-    """How many states in the making there are; each retains what it was made of."""
-    gc.collect()
-    return sum(isinstance(each, Overlay) for each in gc.get_objects())
-
-
-def test_the_memory_of_what_was_refused_has_nothing_of_its_contents() -> None:
-    engine, (hostile, *_) = league()
-    before = overlays()
-    for _ in range(10):
-        assert engine.submit(gaps(hostile, 10)).code == VERSION.number
-    assert overlays() == before
-
-
-def test_repeating_what_a_member_signed_does_not_count_against_it() -> None:
-    engine, (victim, *_) = league()
-    contents = victim.events(100)
-    engine.submit(victim.batch(*contents))
-    engine.block()
-    again, gap = victim.batch(*contents), gaps(victim, 100)
-    for _ in range(200):
-        assert engine.submit(again).code == DUPLICATE.number
-        assert engine.submit(gap).code == VERSION.number
-    assert engine.submit(victim.batch(*victim.events(100))).code == 0
 
 
 def test_a_batch_that_came_before_its_predecessor_is_accepted_after_it() -> None:

@@ -6,9 +6,9 @@ original that still runs shows itself: its signature is in the commits, and its 
 proposes. A commit needs only 2/3 of the power, so one that lacks a signature proves little; a row of blocks
 that every validator had to propose several of proves it for any that takes part.
 
-How far the others are is known by what they say, and an engine that has just begun may not have been told yet.
-So a signature in a block that was made before we began to observe only delays, as one that was under way does:
-it may be the original's, from before it stopped.
+How far the others are is known by what they say, and an engine that has just begun may not know it yet. So a
+signature in a block that was made before we began to observe only delays, as one that was under way does: it
+may be the original's, from before it stopped.
 """
 
 from __future__ import annotations
