@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hansa.core.clock import rfc3339
+from hansa.node.backup import restore_backup, write_backup
 from hansa.node.joining.inquiry import LeagueReport, inquire
 from hansa.node.joining.mark import Joining, write_joining
 from hansa.node.outbound import OutboundClient
@@ -84,6 +86,26 @@ async def test_a_member_that_begins_late_follows_everything_and_votes(
         await wait_until(
             lambda: late.has(f"{OFFERINGS}/{last}"), "the newcomer votes", SYNC_TIMEOUT_S, made.members
         )
+        await early[2].start(command=command)
+        await early[2].wait_until_ready()
+        if begins_with == "a snapshot":
+            await restore_with_a_snapshot(made, late, tmp_path / "late.backup")
+
+
+async def restore_with_a_snapshot(made: League, member: RunningMember, backup: Path) -> None:
+    """A backup has no ledger: what is made of it begins as a newcomer does."""
+    before = await made[0].create_offering()
+    await made.wait_until_visible(f"{OFFERINGS}/{before}")
+    write_backup(member.folder, backup, CLOCK)
+    begun = member.log.read_text().count("snapshot_restored")
+    assert await member.stop() == 0
+    shutil.rmtree(member.folder)
+    restore_backup(backup, member.folder, CLOCK)
+    last = await made[0].create_offering()
+    await member.start(command=FREQUENT)
+    await member.wait_until_ready()
+    await made.wait_until_visible(f"{OFFERINGS}/{last}", SYNC_TIMEOUT_S)
+    assert member.log.read_text().count("snapshot_restored") == begun + 1
 
 
 async def test_a_newcomer_that_is_killed_while_it_begins_goes_on(tmp_path: Path) -> None:
