@@ -20,7 +20,7 @@ from hansa.business.openapi import openapi_document
 from tests.support.asgi import AsgiClient, Response
 from tests.support.business import ENDPOINT, Business
 
-EXAMPLES: Final = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
+EXAMPLES: Final = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
 """Requests for each operation."""
 METHODS: Final = ("get", "post", "patch", "put", "delete")
 APIS: Final = load().apis
