@@ -60,9 +60,11 @@ _BUSY_TIMEOUT_MS: Final = 10_000
 
 _LOG_PAGES: Final = 1000
 """Pages of the write-ahead log that are not in the database yet, from which on they are copied."""
-_LOG_PAGES_MAX: Final = 3000
+_LOG_PAGES_MAX: Final = 2000
 """Pages of the log, from which on a commit waits for those who read it."""
 _LOG_BUSY_TIMEOUT_MS: Final = 50
+"""How long that commit waits. It is the longer the longer the log is, by the square."""
+_LOG_BUSY_TIMEOUT_MAX_MS: Final = 1000
 
 _WRITE_HEAD: Final = f"UPDATE head SET {', '.join(f'{name} = ?' for name in HeadRow._fields)}"  # noqa: S608
 
@@ -301,8 +303,10 @@ class SqliteState:
                 self._awaited_pages = _LOG_PAGES_MAX
             if pages >= self._awaited_pages:
                 self._awaited_pages = pages + pages // 4
-                self.connection.set_busy_timeout(_LOG_BUSY_TIMEOUT_MS)
-                self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+                timeout_ms = int(_LOG_BUSY_TIMEOUT_MS * (pages / _LOG_PAGES_MAX) ** 2)
+                self.connection.set_busy_timeout(min(timeout_ms, _LOG_BUSY_TIMEOUT_MAX_MS))
+                with self._copier.paused():
+                    self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
             elif pages - copied >= _LOG_PAGES:
                 self._copier.start_copy()
         self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)

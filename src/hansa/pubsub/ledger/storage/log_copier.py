@@ -1,13 +1,15 @@
 """Copies the write-ahead log into the database beside the blocks: in a thread, on a connection of its own.
 
 Writers and readers go on meanwhile; a block's commit waits for no copy. When all of the log is copied and
-nobody reads what is in it, SQLite begins it anew with the next commit.
+nobody reads what is in it, SQLite begins it anew with the next commit. Whoever has the log begun anew by
+itself pauses the copies: SQLite lets one connection at a time copy, and refuses the other.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from contextlib import AbstractContextManager
 from typing import Final
 
 import apsw
@@ -27,6 +29,11 @@ class LogCopier:
         self._is_due = threading.Event()
         self._is_closed = False
         self._thread: threading.Thread | None = None
+        self._copying = threading.Lock()
+
+    def paused(self) -> AbstractContextManager[object]:
+        """While it is entered nothing is copied here; waits for the copy that is under way."""
+        return self._copying
 
     def start_copy(self) -> None:
         """Copy what is in the log now, soon; what fails is tried again with the next copy."""
@@ -50,5 +57,5 @@ class LogCopier:
                 connection.pragma("wal_autocheckpoint", 0)
                 while self._is_due.wait() and not self._is_closed:
                     self._is_due.clear()
-                    with contextlib.suppress(apsw.Error):
+                    with self._copying, contextlib.suppress(apsw.Error):
                         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
