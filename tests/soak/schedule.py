@@ -1,6 +1,6 @@
 """The schedule of a soak: which process is killed or stopped when, drawn from a seed.
 
-Times are shares of the whole, so a soak of one minute and one of thirty have the same course:
+Times are shares of the whole, so a soak of two minutes and one of thirty have the same course:
 
     0 … 1    load at the honest members, and all attackers at once
     0.08 … 0.55   kills and stops, one after the other

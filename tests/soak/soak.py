@@ -70,7 +70,7 @@ VICTIMS: Final = (1, 2)
 PARAMS: Final = LedgerParams(issuer_events_per_s=50, issuer_bytes_per_s=50_000, issuer_burst_s=10)
 """A league sets its quotas by what its members' machines can do; here they all share one."""
 SETTINGS: Final = {"observe_blocks_min": 10, "observe_min_s": 5.0}
-"""A soak of a minute has no time for the caution of real leagues."""
+"""A soak of two minutes has no time for the caution of real leagues."""
 CREATE_PAUSE_S: Final = 0.25
 """Between two requests of the users of one member, on average."""
 SAMPLE_PAUSE_S: Final = 1.0

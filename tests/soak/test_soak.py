@@ -1,4 +1,4 @@
-"""All attacks at once, for a while: `make soak` runs half an hour, the tests a minute.
+"""All attacks at once, for a while: `make soak` runs half an hour, the tests two minutes.
 
 `SOAK_S` is the time of the load in seconds, `SOAK_SEED` the seed of the schedule, `SOAK_JSON` a file for the
 figures.
@@ -16,7 +16,7 @@ import pytest
 
 from tests.soak.soak import run_soak
 
-DURATION_S: Final = float(os.environ.get("SOAK_S", "60"))
+DURATION_S: Final = float(os.environ.get("SOAK_S", "120"))
 SEED: Final = int(os.environ.get("SOAK_SEED", "1302"))
 
 pytestmark = [pytest.mark.league, pytest.mark.timeout(DURATION_S + 600)]
