@@ -37,9 +37,9 @@ UNLISTED_HEADERS: Final = frozenset({"content-type", "content-length", "content-
 """Headers that a description does not list: they belong to every response of HTTP."""
 
 
-@schemathesis.serializer("application/x-ndjson")
-def lines_of(_: SerializationContext, value: Any) -> bytes:
-    """A body of JSON lines."""
+@schemathesis.serializer("application/x-ndjson", "application/zlib")
+def bytes_of(_: SerializationContext, value: Any) -> bytes:
+    """A body of JSON lines, or of what should be a zlib stream."""
     if isinstance(value, bytes):
         return value
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()

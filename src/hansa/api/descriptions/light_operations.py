@@ -19,7 +19,7 @@ LIGHT_OPERATIONS: Final[tuple[Operation, ...]] = (
         "Returns the contents of all sections of the state, whose root is the application hash, and the records of those "
         "sections that the caller does not know. What has no room in one response is left out and requested again.",
         {200: Answer("The parts, of one state.", (StateParts,))},
-        _ERRORS,
+        (*_ERRORS, 404),
         parameters=("known",),
     ),
     Operation(
@@ -29,7 +29,7 @@ LIGHT_OPERATIONS: Final[tuple[Operation, ...]] = (
         "Returns the signed batches that begin at the 4,096 positions after one, with their events, compressed (zlib), in "
         "the form of a segment of the history.",
         {200: Answer("The batches.", media_types=(OCTETS,))},
-        _ERRORS,
+        (*_ERRORS, 404),
         parameters=("after",),
     ),
     Operation(
