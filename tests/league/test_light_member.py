@@ -50,6 +50,7 @@ async def liar(session: aiohttp.ClientSession, truth: str, port: int) -> AsyncIt
 async def test_a_light_member_follows_publishes_and_survives_a_member_that_lies(tmp_path: Path) -> None:
     async with league(tmp_path / "league", 3) as three, aiohttp.ClientSession() as session:
         before = await three[0].create_offering()
+        await three.wait_until_visible(f"{OFFERINGS}/{before}")
         port = three[2].port + 40
         folder = tmp_path / "visby"
         await hansa(

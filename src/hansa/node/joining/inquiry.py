@@ -157,7 +157,11 @@ async def _header_at(
     }
     hashes = {endpoint: header.hash for endpoint, header in headers.items()}
     if not hashes:
-        raise Unavailable(Code.UNAVAILABLE, f"No member gives the header of block {height}.")
+        raise Unavailable(
+            Code.UNAVAILABLE,
+            f"No member gives the header of block {height}. A league that was just founded has it after its second block; "
+            "repeat the command then.",
+        )
     ((most, count),) = Counter(hashes.values()).most_common(1)
     confirmed = tuple(endpoint for endpoint, one in hashes.items() if one == most)
     contradicted = tuple(endpoint for endpoint, one in hashes.items() if one != most)
