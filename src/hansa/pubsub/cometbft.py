@@ -43,13 +43,12 @@ from hansa.pubsub.engine import (
 )
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.queries import WAITING
-from hansa.pubsub.ledger.reading import Lane, LedgerReader, ReaderPool, time_text
+from hansa.pubsub.ledger.reading import OWN_LANE, LedgerReader, ReaderPool, strangers_lane
 from hansa.pubsub.ledger.results import CODESPACE
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
-from hansa.pubsub.ledger.rules.rulesets import rules_digest
 from hansa.pubsub.ledger.waiting import WaitingFigures
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
-from hansa.pubsub.ledger_reads import BACKOFF_MIN_S, StrangersReads
+from hansa.pubsub.ledger_reads import BACKOFF_MIN_S, StrangersReads, ledger_status
 from hansa.pubsub.light.capturing import Call
 from hansa.pubsub.named_connector import NamedUnixConnector
 
@@ -69,9 +68,6 @@ SUBSCRIPTION: Final = {
     "params": {"query": "tm.event='NewBlockHeader'"},
 }
 
-OWN_LANE: Final = Lane("own", at_once_max=2, waiting_max=1024, timeout_s=10.0)
-"""For what this member reads itself: to publish, to follow, and to know the members."""
-STRANGERS_AT_ONCE_MAX: Final = 2
 
 T = TypeVar("T")
 
@@ -124,14 +120,7 @@ class CometBftBus(LedgerBus):
         """
         super().__init__(clock, limits, Signal(clock), params)
         self._pool = ReaderPool(state_file, clock, OWN_LANE)
-        strangers = Lane(
-            "strangers",
-            STRANGERS_AT_ONCE_MAX,
-            limits.ledger_reads_waiting_max,
-            limits.ledger_read_timeout_s,
-            limits.ledger_read_share,
-        )
-        pool = ReaderPool(state_file, clock, strangers)
+        pool = ReaderPool(state_file, clock, strangers_lane(limits))
         self.for_strangers = StrangersReads(self, pool, clock, limits, self._signal)
         """The same ledger, as strangers read it."""
         self._rpc_socket = rpc_socket
@@ -146,16 +135,8 @@ class CometBftBus(LedgerBus):
             self._read(LedgerReader.head), self._engine("status", {}), self._engine("net_info", {})
         )
         try:
-            return LedgerStatus(
-                height=head.height,
-                position=head.position,
-                app_hash=head.app_hash,
-                ruleset=head.ruleset,
-                rules_digest=rules_digest(head.ruleset),
-                powers=head.powers,
-                misbehavior=head.misbehavior,
-                upgrade=head.upgrade,
-                time=time_text(head.time_ms) if head.height else None,
+            return ledger_status(
+                head,
                 catching_up=bool(status["sync_info"]["catching_up"]),
                 peers=int(network["n_peers"]),
                 peer_ids=tuple(str(peer["node_info"]["id"]) for peer in network["peers"] or ()),

@@ -23,8 +23,9 @@ from hansa.pubsub.league import reports
 from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.league.state import LeagueState
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool, check_filter
+from hansa.pubsub.ledger.reading import LedgerHead, LedgerReader, ReaderPool, check_filter, time_text
 from hansa.pubsub.ledger.reading.parts import StateParts
+from hansa.pubsub.ledger.rules.rulesets import rules_digest
 from hansa.pubsub.proofs import (
     NO_HISTORY,
     ClaimsProof,
@@ -54,6 +55,26 @@ def params_of(limits: Limits) -> LedgerParams:
         event_size_max_bytes=limits.event_size_max_bytes,
         events_per_transaction_max=limits.events_per_transaction_max,
         transaction_size_max_bytes=limits.transaction_size_max_bytes,
+    )
+
+
+def ledger_status(
+    head: LedgerHead, *, catching_up: bool, peers: int, peer_ids: tuple[str, ...] = ()
+) -> LedgerStatus:
+    """The status of a ledger with that head."""
+    return LedgerStatus(
+        height=head.height,
+        position=head.position,
+        app_hash=head.app_hash,
+        ruleset=head.ruleset,
+        rules_digest=rules_digest(head.ruleset),
+        powers=head.powers,
+        misbehavior=head.misbehavior,
+        upgrade=head.upgrade,
+        time=time_text(head.time_ms) if head.height else None,
+        catching_up=catching_up,
+        peers=peers,
+        peer_ids=peer_ids,
     )
 
 

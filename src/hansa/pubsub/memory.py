@@ -20,13 +20,13 @@ from hansa.core.signal import Signal
 from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
-from hansa.pubsub.ledger.reading import LedgerReader, time_text
+from hansa.pubsub.ledger.reading import LedgerReader
 from hansa.pubsub.ledger.results import RuleBroken
-from hansa.pubsub.ledger.rules.rulesets import RULESETS, Ruleset, rules_digest
+from hansa.pubsub.ledger.rules.rulesets import RULESETS, Ruleset
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
-from hansa.pubsub.ledger_reads import params_of
+from hansa.pubsub.ledger_reads import ledger_status, params_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -103,16 +103,8 @@ class MemoryBus(LedgerBus):
     async def ledger(self) -> LedgerStatus:
         """The state of the ledger. See `Bus.ledger`."""
         head = await self._read(LedgerReader.head)
-        return LedgerStatus(
-            height=head.height,
-            position=head.position,
-            app_hash=head.app_hash,
-            ruleset=head.ruleset,
-            rules_digest=rules_digest(head.ruleset),
-            powers=head.powers,
-            misbehavior=head.misbehavior,
-            upgrade=head.upgrade,
-            time=time_text(head.time_ms) if head.height else None,
+        return ledger_status(
+            head,
             catching_up=False,
             peers=len(self._ledger.application.state.members) - 1,
         )

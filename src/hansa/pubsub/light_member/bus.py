@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+import msgspec
+
 from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
@@ -14,20 +16,16 @@ from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import GovernanceKind, Governed, LedgerStatus
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.reading import Lane, LedgerHead, LedgerReader, ReaderPool, time_text
+from hansa.pubsub.ledger.reading import OWN_LANE, LedgerReader, ReaderPool, strangers_lane
 from hansa.pubsub.ledger.rules.events import EVENTS
-from hansa.pubsub.ledger.rules.rulesets import rules_digest
 from hansa.pubsub.ledger.waiting import WaitingFigures
 from hansa.pubsub.ledger_bus import LedgerBus, governance_transaction
-from hansa.pubsub.ledger_reads import StrangersReads
+from hansa.pubsub.ledger_reads import StrangersReads, ledger_status
 from hansa.pubsub.light_member.following import FollowingStatus
 
 SAFETY_POLL_S: Final = 5.0
 POLL_S: Final = 0.25
 """Between two looks at a file that another process writes."""
-OWN_LANE: Final = Lane("own", at_once_max=2, waiting_max=1024, timeout_s=10.0)
-"""For what this member reads itself: to publish, to follow, and to know the members."""
-STRANGERS_AT_ONCE_MAX: Final = 2
 
 BATCHES: Final = "batches"
 """What all attempts to publish are for: an issuer's batches are committed in order."""
@@ -85,14 +83,7 @@ class LightBus(LedgerBus):
         self._following = following
         self._submissions = submissions
         self._pool = ReaderPool(state_file, clock, OWN_LANE)
-        strangers = Lane(
-            "strangers",
-            STRANGERS_AT_ONCE_MAX,
-            limits.ledger_reads_waiting_max,
-            limits.ledger_read_timeout_s,
-            limits.ledger_read_share,
-        )
-        pool = ReaderPool(state_file, clock, strangers)
+        pool = ReaderPool(state_file, clock, strangers_lane(limits))
         self.for_strangers = StrangersReads(self, pool, clock, limits, signal)
         """The same ledger, as strangers read it."""
         self._attempts = 0
@@ -102,19 +93,15 @@ class LightBus(LedgerBus):
         head = await self._read(LedgerReader.head)
         following = self._following.status if self._following is not None else None
         sources = following.sources if following is not None else ()
-        return LedgerStatus(
-            height=max(head.height, following.height) if following is not None else head.height,
-            position=head.position,
-            app_hash=head.app_hash,
-            ruleset=head.ruleset,
-            rules_digest=rules_digest(head.ruleset),
-            powers=head.powers,
-            misbehavior=head.misbehavior,
-            upgrade=head.upgrade,
-            time=_time_of(head, following),
+        status = ledger_status(
+            head,
             catching_up=following is not None and following.is_catching_up,
             peers=sum(one.behavior in {"current", "late"} for one in sources),
         )
+        if following is None:
+            return status
+        time = following.trusted.time if following.trusted.height > head.height else status.time
+        return msgspec.structs.replace(status, height=max(head.height, following.height), time=time)
 
     async def waiting(self) -> WaitingFigures:
         """How much waits for a block: at other members' engines, and not known here.
@@ -165,13 +152,6 @@ class LightBus(LedgerBus):
 
     async def _read(self, work: Callable[[LedgerReader], T]) -> T:
         return await self._pool.run(work)
-
-
-def _time_of(head: LedgerHead, following: FollowingStatus | None) -> str | None:
-    """Time of the newest block that was verified."""
-    if following is not None and following.trusted.height > head.height:
-        return following.trusted.time
-    return time_text(head.time_ms) if head.height else None
 
 
 def _key_of(transaction: bytes) -> str:

@@ -7,7 +7,7 @@ bounds. Nobody who reads gets in the way of consensus: not of its process, nor o
 
 from hansa.pubsub.league.state import RegistryState
 from hansa.pubsub.ledger.reading.file import LedgerFile
-from hansa.pubsub.ledger.reading.pool import Lane, ReaderPool
+from hansa.pubsub.ledger.reading.pool import OWN_LANE, Lane, ReaderPool, strangers_lane
 from hansa.pubsub.ledger.reading.reader import (
     IssuerPositions,
     LedgerHead,
@@ -18,6 +18,7 @@ from hansa.pubsub.ledger.reading.search import check_filter
 from hansa.pubsub.ledger.reading.times import time_ms_of, time_text
 
 __all__ = [
+    "OWN_LANE",
     "IssuerPositions",
     "Lane",
     "LedgerFile",
@@ -27,6 +28,7 @@ __all__ = [
     "RegistryState",
     "check_filter",
     "content_digest",
+    "strangers_lane",
     "time_ms_of",
     "time_text",
 ]

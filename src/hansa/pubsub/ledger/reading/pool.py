@@ -24,11 +24,13 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
+from hansa.core.limits import Limits
 from hansa.core.measured_work import add_work
 from hansa.core.thread_work import run_in_thread
 from hansa.pubsub.ledger.reading.file import LedgerFile
 from hansa.pubsub.ledger.reading.reader import LedgerReader
 
+STRANGERS_AT_ONCE_MAX: Final = 2
 RETRY_S: Final = 1.0
 BURST_S: Final = 0.25
 PAUSE_MIN_S: Final = 0.001
@@ -48,6 +50,21 @@ class Lane(msgspec.Struct, frozen=True):
     """Of one reading, once it runs."""
     share: float | None = None
     """Of one core's time, for all readings together; None for no bound."""
+
+
+OWN_LANE: Final = Lane("own", at_once_max=2, waiting_max=1024, timeout_s=10.0)
+"""For what a member reads itself: to publish, to follow, and to know the members."""
+
+
+def strangers_lane(limits: Limits) -> Lane:
+    """For what strangers read, by `ledger_read…` and `ledger_reads…` of the limits."""
+    return Lane(
+        "strangers",
+        STRANGERS_AT_ONCE_MAX,
+        limits.ledger_reads_waiting_max,
+        limits.ledger_read_timeout_s,
+        limits.ledger_read_share,
+    )
 
 
 class _Worker:
