@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.http import HttpClient, HttpRequest
+from hansa.core.http import HttpClient, HttpRequest, HttpResponse
 from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.chain.forms import LIGHT_BLOCK, read_light_block
 from hansa.pubsub.light.chain.rpc_form import light_block, read_commit, read_validators, total_of
@@ -70,7 +70,7 @@ class RemoteMember:
             Refused: `Code.PROOF_INVALID`, when it cannot be read.
             Unavailable: it does not answer.
         """
-        body = await self._body(f"blocks?after={height}&limit=1")
+        body = await self.body(f"{LIGHT_PATH}/blocks?after={height}&limit=1")
         line = body.rstrip(b"\n")
         if not line:
             return None
@@ -79,28 +79,26 @@ class RemoteMember:
         except Refused as error:
             raise Refused(Code.PROOF_INVALID, f"{self.endpoint} sends a block that is none.") from error
 
-    async def _body(self, path: str) -> bytes:
-        response = await self._http.send(
-            HttpRequest(
-                "GET",
-                f"{self.endpoint}{LIGHT_PATH}/{path}",
-                timeout_s=self._timeout_s,
-                answer_size_max_bytes=ANSWER_SIZE_MAX_BYTES,
-            )
-        )
+    async def body(self, path: str, size_max_bytes: int = ANSWER_SIZE_MAX_BYTES) -> bytes:
+        """What it answers at a path.
+
+        Raises:
+            Refused: it is longer.
+            Unavailable: it does not answer.
+        """
+        response = await self._send(path, size_max_bytes)
         if response.status != 200:
             raise Unavailable(Code.UNAVAILABLE, f"{self.endpoint} answers with status {response.status}.")
         return response.body
 
-    async def _result(self, method: str, query: str) -> bytes:
-        response = await self._http.send(
-            HttpRequest(
-                "GET",
-                f"{self.endpoint}{LIGHT_PATH}/{method}{query}",
-                timeout_s=self._timeout_s,
-                answer_size_max_bytes=ANSWER_SIZE_MAX_BYTES,
-            )
+    async def _send(self, path: str, size_max_bytes: int) -> HttpResponse:
+        url = f"{self.endpoint}{path}"
+        return await self._http.send(
+            HttpRequest("GET", url, timeout_s=self._timeout_s, answer_size_max_bytes=size_max_bytes)
         )
+
+    async def _result(self, method: str, query: str) -> bytes:
+        response = await self._send(f"{LIGHT_PATH}/{method}{query}", ANSWER_SIZE_MAX_BYTES)
         try:
             answer = msgspec.json.decode(response.body, type=_Answer)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

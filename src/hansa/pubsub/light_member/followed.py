@@ -224,7 +224,7 @@ class FollowedMember:
             Refused: `Code.PROOF_INVALID`: it cannot be read.
             Unavailable: it does not answer.
         """
-        return decode_parts(await self._get(f"{STATE_PATH}?known={tags}", STATE_SIZE_MAX_BYTES))
+        return decode_parts(await self._remote.body(f"{STATE_PATH}?known={tags}", STATE_SIZE_MAX_BYTES))
 
     async def batches_after(self, position: int) -> list[HistoryBatch]:
         """The next batches after a position; not verified.
@@ -233,7 +233,7 @@ class FollowedMember:
             Refused: `Code.PROOF_INVALID`: they cannot be read.
             Unavailable: it does not answer.
         """
-        raw = await self._get(f"{BATCHES_PATH}?after={position}", SEGMENT_SIZE_MAX_BYTES)
+        raw = await self._remote.body(f"{BATCHES_PATH}?after={position}", SEGMENT_SIZE_MAX_BYTES)
         try:
             return decode_segment(decompressed(raw))
         except Refused as error:
@@ -262,16 +262,3 @@ class FollowedMember:
         if response.status != 200:
             raise Unavailable(Code.UNAVAILABLE, f"{self.endpoint} answers with status {response.status}.")
         return read_verdict(response.body)
-
-    async def _get(self, path: str, size_max_bytes: int) -> bytes:
-        response = await self._http.send(
-            HttpRequest(
-                "GET",
-                f"{self.endpoint}{path}",
-                timeout_s=self._timeout_s,
-                answer_size_max_bytes=size_max_bytes,
-            )
-        )
-        if response.status != 200:
-            raise Unavailable(Code.UNAVAILABLE, f"{self.endpoint} answers with status {response.status}.")
-        return response.body
