@@ -16,12 +16,12 @@ from hansa.business.context import Context
 from hansa.business.operations.forwarding.receiving import ForwardedWrites
 from hansa.business.rules import Rules
 from hansa.business.visibility import PublicParts
-from hansa.core.cache import Cache
 from hansa.core.http import HttpRequest
 from hansa.core.limits import Limits
 from hansa.identity import MemberSigner
 from hansa.identity.delegation_rules import DelegationRules
 from hansa.identity.delegations import DelegationCheck, DelegationSigner
+from hansa.identity.verifying_keys import VerifyingKeys
 from hansa.node.http.application import rest_application
 from hansa.replication.forwarding.exchange import OriginWrites
 from hansa.replication.forwarding.forwarder import Forwarder, OriginDelivery
@@ -80,7 +80,7 @@ class ForwardingMember:
             marketplace.league_context,
             forwarding=ForwardingParts(
                 self.received,
-                DelegationCheck(self.did, members, clock, limits, Cache("member_keys", 16)),
+                DelegationCheck(self.did, members, clock, limits, VerifyingKeys()),
                 DelegationRules(self.rules),
             ),
             queue=self.queue,

@@ -16,17 +16,17 @@ from typing import Final
 
 import msgspec
 
-from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.closed_json import FreeText, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
 from hansa.core.forwarding import DELEGATION_HEADER, DelegationClaims, ForwardedWrite
 from hansa.core.identifiers import DID_PATTERN, Entropy, uuid7
 from hansa.core.jws import NUMERIC_DATE, CompactJws, read_compact, token_header
-from hansa.core.keys import KeySigner, PublicJwk, VerifyingKey
+from hansa.core.keys import KeySigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.identity.requests import body_digest
+from hansa.identity.verifying_keys import VerifyingKeys
 
 DELEGATION_TYPE: Final = "write-delegation+jwt"
 _HEADER: Final = token_header(DELEGATION_TYPE)
@@ -89,7 +89,7 @@ class DelegationCheck:
         members: The current members, with the keys that speak for them.
         clock: For the age of delegations.
         limits: `request_age_max_s`.
-        key_cache: Shared with the check of requests.
+        keys: Shared with the check of requests.
     """
 
     def __init__(
@@ -98,13 +98,13 @@ class DelegationCheck:
         members: Callable[[], Iterable[Member]],
         clock: Clock,
         limits: Limits,
-        key_cache: Cache[PublicJwk, VerifyingKey],
+        keys: VerifyingKeys,
     ) -> None:
         self._did = did
         self._members = members
         self._clock = clock
         self._age_max_s = limits.request_age_max_s
-        self._key_cache = key_cache
+        self._keys = keys
 
     def verified(self, compact: str, sender: str, body: bytes) -> DelegationClaims:
         """See `DelegationVerifier`."""
@@ -130,7 +130,7 @@ class DelegationCheck:
         if jwk is None:
             raise _refused("names a key that the league does not know for this member")
         try:
-            self._key(jwk).verify(jws)
+            self._keys.of_jwk(jwk).verify(jws)
         except Refused as error:
             raise _refused("has a wrong signature") from error
 
@@ -145,13 +145,6 @@ class DelegationCheck:
             raise _refused("has expired; compare the clocks of both members")
         if claims.iat > now + self._age_max_s or not 0 < claims.exp - claims.iat <= self._age_max_s:
             raise _refused("is good for too long or from the future; compare the clocks of both members")
-
-    def _key(self, jwk: PublicJwk) -> VerifyingKey:
-        key = self._key_cache.get(jwk)
-        if key is None:
-            key = VerifyingKey(jwk)
-            self._key_cache.put(jwk, key)
-        return key
 
 
 def _refused(what: str) -> Refused:

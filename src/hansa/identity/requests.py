@@ -25,15 +25,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.closed_json import FreeText, Record, Text
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy, uuid7
 from hansa.core.jws import NUMERIC_DATE, read_compact, token_header
-from hansa.core.keys import KeySigner, PublicJwk, VerifyingKey
+from hansa.core.keys import KeySigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
+from hansa.identity.verifying_keys import VerifyingKeys
 
 MEMBER_TOKEN_HEADER: Final = "Member-Token"  # noqa: S105 - the name of a header, not a secret
 _HEADER_LOWER: Final = MEMBER_TOKEN_HEADER.lower()
@@ -41,7 +41,6 @@ _HEADER_LOWER_BYTES: Final = _HEADER_LOWER.encode()
 TOKEN_TYPE: Final = "member-request+jwt"  # noqa: S105 - a media type, not a secret
 TOKEN_HEADER: Final = token_header(TOKEN_TYPE)
 TOKEN_SIZE_MAX_BYTES: Final = 8192
-KEYS_CACHED_MAX: Final = 1024
 USED_PER_MEMBER_MAX: Final = 50_000
 """Tokens of one member within the time that one is valid; more than a member has a use for."""
 
@@ -139,7 +138,7 @@ class MemberCallerCheck:
 
         The `jti`s of its tokens in the order of their receipt, with when each may be forgotten.
         """
-        self.key_cache: Final[Cache[PublicJwk, VerifyingKey]] = Cache("member_keys", KEYS_CACHED_MAX)
+        self.keys: Final = VerifyingKeys()
 
     async def member(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> str | None:
         """DID of the member whose registered key signed the request; None when it is not signed.
@@ -197,17 +196,10 @@ class MemberCallerCheck:
         if jwk is None:
             raise _refused("names a key that the league does not know for this member")
         try:
-            self._key(jwk).verify(jws)
+            self.keys.of_jwk(jwk).verify(jws)
         except Refused as error:
             raise _refused("has a wrong signature") from error
         return claims
-
-    def _key(self, jwk: PublicJwk) -> VerifyingKey:
-        key = self.key_cache.get(jwk)
-        if key is None:
-            key = VerifyingKey(jwk)
-            self.key_cache.put(jwk, key)
-        return key
 
     def _check_binding(self, claims: RequestClaims, method: str, url: str, body: bytes) -> None:
         """Refuse a token that was made for another request, another member or another time."""

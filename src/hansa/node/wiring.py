@@ -338,7 +338,7 @@ class Marketplace:
         described = LeagueDescriptions(endpoint)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, replication.watch.cache]
-        caches += authenticate.cache, caller_check.key_cache, self.callers.cheap, portal.cache
+        caches += authenticate.cache, caller_check.keys.cache, self.callers.cheap, portal.cache
         served = store, reporter, ledger, traffic, hub, tuple(caches)
         own_routes = OwnRoutes(*served, store.commit_times, authenticate, described)
         rest = rest_application([*own_routes.routes(), *portal.routes(), *league_routes(league)])

@@ -73,6 +73,6 @@ def received_writes(
     """The parts on the side of the origin."""
     return ForwardingParts(
         ForwardedWrites(business.operations.values(), store, parts, policy.may_retrieve, settings.limits),
-        DelegationCheck(settings.did, registry.callers, clock, settings.limits, check.key_cache),
+        DelegationCheck(settings.did, registry.callers, clock, settings.limits, check.keys),
         DelegationRules(settings.write_delegations),
     )

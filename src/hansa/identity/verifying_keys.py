@@ -1,0 +1,29 @@
+"""Public keys of members, ready for verifying: reading one from its JWK costs more than a look-up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hansa.core.cache import Cache
+from hansa.core.keys import PublicJwk, VerifyingKey
+
+KEYS_CACHED_MAX: Final = 1024
+
+
+class VerifyingKeys:
+    """Keys by their JWK. Whether one is registered is for whoever looks it up. Bounded."""
+
+    def __init__(self) -> None:
+        self.cache: Final[Cache[PublicJwk, VerifyingKey]] = Cache("member_keys", KEYS_CACHED_MAX)
+
+    def of_jwk(self, jwk: PublicJwk) -> VerifyingKey:
+        """The key that a JWK is.
+
+        Raises:
+            Refused: `Code.INVALID`, when it is no usable key.
+        """
+        key = self.cache.get(jwk)
+        if key is None:
+            key = VerifyingKey(jwk)
+            self.cache.put(jwk, key)
+        return key
