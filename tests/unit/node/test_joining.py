@@ -19,7 +19,7 @@ from hansa.core.http import HttpRequest, HttpResponse
 from hansa.node.folder import CARD, GENESIS, chain_id_of, init_member, league_genesis, read_card
 from hansa.node.joining.beginning import state_sync_of
 from hansa.node.joining.history import HistoryFetcher
-from hansa.node.joining.inquiry import inquire
+from hansa.node.joining.inquiry import FOUNDING_TIMEOUT_S, inquire
 from hansa.node.joining.joining import join_league, league_of
 from hansa.node.joining.mark import TRUST_PERIOD_S, read_joining
 from hansa.node.settings.loading import load_settings
@@ -136,6 +136,37 @@ async def test_a_league_that_was_idle_beyond_the_trust_period_is_joined_after_it
     assert (sync.height, sync.hash, sync.trust_period_s) == (8, report.trusted_hash, TRUST_PERIOD_S)
     await clock.advance(TRUST_PERIOD_S + 1)
     assert await state_sync_of(folder, league, clock) is None, "admitted too late: it executes all blocks"
+
+
+async def pass_time(clock: ManualClock, seconds: float) -> None:
+    """Move a clock in steps small enough for what happens between two sleeps to happen."""
+    for _ in range(round(seconds * 20)):
+        await clock.advance(0.05)
+
+
+async def test_the_first_block_of_a_league_that_was_just_founded_is_waited_for(league: FakeLeague) -> None:
+    clock = ManualClock()
+    missing = Unavailable(Code.UNAVAILABLE, "not yet")
+    status = {"result": {"sync_info": {"latest_block_height": "1"}}}
+    for name in NAMES:
+        league.answers[f"{name} /league/v1/light/status"] = status
+        league.answers[f"{name} /league/v1/light/commit?height=1"] = missing
+    inquiry = asyncio.create_task(inquire(league, ["https://lubeck.example"], clock))
+    await pass_time(clock, 2.0)
+    for name in NAMES:
+        block = league.blocks[name]
+        first = msgspec.structs.replace(block, header=msgspec.structs.replace(block.header, height=1))
+        league.answers[f"{name} /league/v1/light/commit?height=1"] = {"result": write_commit(first)}
+        await pass_time(clock, 2.0)
+    assert len((await inquiry).confirmed_by) == len(NAMES), (
+        "also with the members that have it a moment later"
+    )
+    for name in NAMES:
+        league.answers[f"{name} /league/v1/light/commit?height=1"] = missing
+    inquiry = asyncio.create_task(inquire(league, ["https://lubeck.example"], clock))
+    await pass_time(clock, FOUNDING_TIMEOUT_S + 5.0)
+    with pytest.raises(Unavailable, match="second block"):
+        await inquiry
 
 
 async def test_an_observer_names_no_validator(league: FakeLeague, tmp_path: Path) -> None:

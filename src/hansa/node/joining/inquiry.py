@@ -33,6 +33,9 @@ ANSWER_SIZE_MAX_BYTES: Final = 8_388_608
 MEMBERS_QUERIED_MAX: Final = 16
 BLOCKS_BEHIND: Final = 1
 """How far the trusted height is behind the lowest that a member reports, which may still be on its way."""
+FOUNDING_TIMEOUT_S: Final = 15.0
+"""How long a league that was just founded may take for its second block, which carries the first one's commit."""
+FOUNDING_POLL_S: Final = 0.5
 
 _NS_PER_S: Final = 1_000_000_000
 
@@ -96,7 +99,7 @@ async def inquire(http: HttpClient, urls: Sequence[str], clock: Clock) -> League
         raise Unavailable(Code.UNAVAILABLE, "No member reports how far its ledger is.")
     height = max(1, sorted(one.height for one in reports)[(len(reports) - 1) // 3] - BLOCKS_BEHIND)
     confirmed, contradicted, header = await _header_at(
-        http, height, document.chain_id, [one.endpoint for one in reports]
+        http, height, document.chain_id, [one.endpoint for one in reports], clock
     )
     made_at = datetime.fromtimestamp(header.time_ns // _NS_PER_S, UTC)
     if clock.now() - made_at > timedelta(seconds=TRUST_PERIOD_S):
@@ -144,17 +147,14 @@ async def _same_genesis(http: HttpClient, endpoints: Sequence[str], named: Seque
 
 
 async def _header_at(
-    http: HttpClient, height: int, chain_id: str, endpoints: Sequence[str]
+    http: HttpClient, height: int, chain_id: str, endpoints: Sequence[str], clock: Clock
 ) -> tuple[tuple[str, ...], tuple[str, ...], Header]:
     """Who has the header that most have, who has another, and the header."""
-    answers = await asyncio.gather(
-        *(_signed_at(http, one, height, chain_id) for one in endpoints), return_exceptions=True
-    )
-    headers = {
-        endpoint: answer
-        for endpoint, answer in zip(endpoints, answers, strict=True)
-        if isinstance(answer, Header)
-    }
+    headers = await _headers_at(http, height, chain_id, endpoints)
+    ends = clock.monotonic() + FOUNDING_TIMEOUT_S
+    while len(headers) < len(endpoints) and height == 1 and clock.monotonic() < ends:
+        await clock.sleep(FOUNDING_POLL_S)
+        headers = await _headers_at(http, height, chain_id, endpoints)
     hashes = {endpoint: header.hash for endpoint, header in headers.items()}
     if not hashes:
         raise Unavailable(
@@ -172,6 +172,20 @@ async def _header_at(
             "operators what happened.",
         )
     return confirmed, contradicted, headers[confirmed[0]]
+
+
+async def _headers_at(
+    http: HttpClient, height: int, chain_id: str, endpoints: Sequence[str]
+) -> dict[str, Header]:
+    """The header of a height, by endpoint of each member that gives it."""
+    answers = await asyncio.gather(
+        *(_signed_at(http, one, height, chain_id) for one in endpoints), return_exceptions=True
+    )
+    return {
+        endpoint: answer
+        for endpoint, answer in zip(endpoints, answers, strict=True)
+        if isinstance(answer, Header)
+    }
 
 
 async def _signed_at(http: HttpClient, endpoint: str, height: int, chain_id: str) -> Header:
