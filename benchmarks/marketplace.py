@@ -93,6 +93,7 @@ async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
         DiskWatch(folder, limits.disk_free_min_bytes, clock).is_full,
         clock,
         entropy,
+        compressor=business.compressor,
     )
     server = http_server(door, limits, clock, callers=Callers(limits, clock.monotonic, authenticate))
     loop = asyncio.get_running_loop()

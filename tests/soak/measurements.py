@@ -137,6 +137,8 @@ class SoakReport(msgspec.Struct, frozen=True):
     100, greatest."""
     judged: int
     """How many creates that are."""
+    latest: tuple[tuple[float, float], ...]
+    """Of the slowest of them: seconds since the beginning at which it was sent, and how long it took."""
     delayed_s: tuple[float, float, float]
     """The same while an honest member is killed, stopped or restored beside the hostile one: two of four
     validators are faulty then, and consensus promises that nothing wrong is committed, but not when."""

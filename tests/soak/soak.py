@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import math
 import os
 import random
@@ -21,6 +22,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,8 +71,9 @@ VICTIMS: Final = (1, 2)
 """Honest members whose processes are killed; the first one's memory is looked at from beginning to end."""
 PARAMS: Final = LedgerParams(issuer_events_per_s=50, issuer_bytes_per_s=50_000, issuer_burst_s=10)
 """A league sets its quotas by what its members' machines can do; here they all share one."""
-SETTINGS: Final = {"observe_blocks_min": 10, "observe_min_s": 5.0}
-"""A soak of two minutes has no time for the caution of real leagues."""
+SETTINGS: Final = {"observe_blocks_min": 10, "observe_min_s": 5.0, "cache_max_bytes": 33_554_432}
+"""A soak of two minutes has no time for the caution of real leagues, nor half an hour for large caches to
+fill."""
 CREATE_PAUSE_S: Final = 0.25
 """Between two requests of the users of one member, on average."""
 SAMPLE_PAUSE_S: Final = 1.0
@@ -92,6 +95,8 @@ ACTS_TIMEOUT_S: Final = 240.0
 CHANGED_SHARE: Final = 0.15
 CHOSEN_SHARE: Final = 0.2
 KINDS_OF_ATTACK: Final = ("flood", "forge", "steal")
+LATEST_MAX: Final = 200
+"""How many of the slowest creates a report lists."""
 BACKUP_LEAD_S: Final = 2.0
 """How old the backup is that a member is restored from."""
 
@@ -119,8 +124,9 @@ class Soak:
         self.acknowledged: dict[str, str] = {}
         """Ledger keys of acknowledged creates, with their identifiers."""
         self.unanswered = 0
-        self.latencies_s: list[float] = []
-        """Of creates while the hostile member alone was faulty: what the protocol promises to bear."""
+        self.latencies_s: list[tuple[float, float]] = []
+        """When they were sent, and how long they took: creates while the hostile member alone was faulty.
+        That much the protocol promises to bear."""
         self.delayed_s: list[float] = []
         """Of those while an honest member's processes were killed, stopped or restored as well."""
         self.processes, self.hashes = Processes(), HashWatch()
@@ -153,7 +159,7 @@ class Soak:
             await self._attacked(began_s)
             used_s = CLOCK.monotonic() - began_s
             comparison, missing = await self._compare()
-        return await self._report(used_s, before, comparison, missing)
+        return await self._report((began_s, used_s), before, comparison, missing)
 
     async def _attacked(self, began_s: float) -> None:
         """The time of the load and of the attacks."""
@@ -229,7 +235,16 @@ class Soak:
 
     def _note_latency(self, sent_at_s: float, seen_at_s: float) -> None:
         is_delayed = any(from_s < seen_at_s and sent_at_s < to_s for from_s, to_s in self._disturbed_s)
-        (self.delayed_s if is_delayed else self.latencies_s).append(seen_at_s - sent_at_s)
+        if is_delayed:
+            self.delayed_s.append(seen_at_s - sent_at_s)
+        else:
+            self.latencies_s.append((sent_at_s, seen_at_s - sent_at_s))
+
+    def _latest(self, began_s: float) -> tuple[tuple[float, float], ...]:
+        slowest = heapq.nlargest(LATEST_MAX, self.latencies_s, key=itemgetter(1))
+        return tuple(
+            sorted((round(sent_at_s - began_s, 1), round(took_s, 2)) for sent_at_s, took_s in slowest)
+        )
 
     # -- watching ---------------------------------------------------------------------------------------------
 
@@ -415,11 +430,12 @@ class Soak:
 
     async def _report(
         self,
-        used_s: float,
+        began_and_used_s: tuple[float, float],
         before: dict[RunningMember, int],
         comparison: CatalogueComparison,
         missing: tuple[str, ...],
     ) -> SoakReport:
+        began_s, used_s = began_and_used_s
         status = await self.honest[0].status()
         lost = [used_s] * len(self._sent)
         return SoakReport(
@@ -431,7 +447,8 @@ class Soak:
             | {f"HTTP: {answer}": count for answer, count in self.http_answers.items()},
             acknowledged=len(self.acknowledged),
             unanswered=self.unanswered,
-            latencies_s=quantiles([*self.latencies_s, *lost]),
+            latencies_s=quantiles([*(took_s for _, took_s in self.latencies_s), *lost]),
+            latest=self._latest(began_s),
             judged=len(self.latencies_s),
             delayed_s=quantiles(self.delayed_s),
             missing=missing,

@@ -60,9 +60,9 @@ class BusinessApp:
         self.operations = {api.id: ApiOperations(api, context) for api in apis}
         """By API."""
         self._shared = SharedHeaders(context.policies.allowed_origins)
-        self.compressor: Final = Compressor()
+        self.compressor: Final = Compressor(context.limits.caches.compressed)
         """For whoever else compresses responses, too."""
-        cache = ResponseCache()
+        cache = ResponseCache(context.limits.caches.responses)
         self.caches: Final[tuple[HasFigures, ...]] = (cache.cache, cache.requests, self.compressor.cache)
         """For their figures."""
         for operations in self.operations.values():

@@ -2,7 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+_SHARE_BYTES: Final = 8_388_608
+
+
+class CacheSizes(msgspec.Struct, frozen=True):
+    """What each cache of the catalogue may hold, in bytes."""
+
+    pages: int
+    """Pages of the database, of the connection that writes."""
+    entities: int
+    """Entities that were read one by one."""
+    rows: int
+    """What lists show of entities."""
+    number_sets: int
+    """Which entities match indexed conditions."""
+    page_numbers: int
+    """Which entities the pages of lists have."""
+    responses: int
+    """Responses to lists."""
+    compressed: int
+    """Compressed bodies, with the plain ones."""
+
+    @classmethod
+    def of(cls, total_bytes: int) -> CacheSizes:
+        """The shares of a total: 8, 4, 2, 8, 1, 2 and 2 of 27."""
+        assert total_bytes > 0, "a cache has room"
+        share = max(1, total_bytes // 27)
+        return cls(
+            pages=8 * share,
+            entities=4 * share,
+            rows=2 * share,
+            number_sets=8 * share,
+            page_numbers=share,
+            responses=2 * share,
+            compressed=2 * share,
+        )
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -133,6 +171,12 @@ class Limits(msgspec.Struct, frozen=True):
     # Trust in clients.
     token_lifetime_max_s: float = 7_776_000.0
     # The machine.
+    cache_max_bytes: int = 27 * _SHARE_BYTES
     disk_free_min_bytes: int = 67_108_864
     stop_timeout_s: float = 10.0
     restart_backoff_max_s: float = 15.0
+
+    @property
+    def caches(self) -> CacheSizes:
+        """How the caches of the catalogue share `cache_max_bytes`."""
+        return CacheSizes.of(self.cache_max_bytes)

@@ -9,7 +9,6 @@ import pytest
 
 from hansa.business.http.compression import (
     BODY_MAX_BYTES,
-    CACHE_SIZE_MAX_BYTES,
     INLINE_MAX_BYTES,
     THREADS_MAX,
     Compressor,
@@ -20,6 +19,9 @@ from tests.support.business import CATALOG, PARTY, Business
 from tests.unit.business.test_resources import made
 
 OFFERINGS = f"{CATALOG}/productOffering"
+
+
+CACHE_SIZE_MAX_BYTES = 16_777_216
 
 
 def taking_gzip(client: AsgiClient) -> AsgiClient:
@@ -100,7 +102,7 @@ def test_a_client_says_whether_it_takes_gzip(header: bytes | None, is_taken: boo
 
 
 async def test_large_bodies_take_few_threads_and_very_large_ones_none() -> None:
-    compressor = Compressor()
+    compressor = Compressor(CACHE_SIZE_MAX_BYTES)
     large = [bytes([number]) * (INLINE_MAX_BYTES + 1) for number in range(9)]
     packed = await asyncio.gather(*map(compressor.compressed, large))
     assert sum(one is not None for one in packed) == THREADS_MAX
@@ -109,7 +111,7 @@ async def test_large_bodies_take_few_threads_and_very_large_ones_none() -> None:
 
 
 async def test_the_cache_counts_what_it_keeps_uncompressed_too() -> None:
-    compressor = Compressor()
+    compressor = Compressor(CACHE_SIZE_MAX_BYTES)
     for number in range(300):
         await compressor.compressed(b"%060d" % number * 1000)
     assert compressor.cache.figures.size <= CACHE_SIZE_MAX_BYTES

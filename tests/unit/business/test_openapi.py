@@ -88,7 +88,7 @@ def test_every_route_is_described_and_everything_described_is_a_route(tmp_path: 
     files = JobFiles(tmp_path, MODELS, business.clock, business.limits)
     for api in MODELS.apis:
         operations, served = business.app.operations[api.id], set()
-        for path, one in api_routes(operations, business.context, ResponseCache(), files).items():
+        for path, one in api_routes(operations, business.context, ResponseCache(1_000_000), files).items():
             relative = "/" + path.removeprefix(api.base_path)
             relative = re.sub(r"\{\w+JobId\}", "{id}", relative)
             for place, methods in ((relative, one.collection), (f"{relative}/{{id}}", one.item)):

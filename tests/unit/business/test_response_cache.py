@@ -11,7 +11,7 @@ def key(query: str) -> ListKey:
 
 
 def test_a_response_is_valid_for_its_revision_alone() -> None:
-    cache = ResponseCache()
+    cache = ResponseCache(1_000_000)
     cache.put(key("a"), 3, Response(200, b"[]"))
     assert cache.get(key("a"), 3) == Response(200, b"[]")
     assert cache.get(key("a"), 4) is None

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from hansa.business.http.compression import Compressor
 from hansa.business.http.messages import Response as BusinessResponse
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
@@ -71,6 +72,7 @@ class Door:
             lambda: self.is_disk_full,
             ManualClock(),
             os.urandom,
+            compressor=Compressor(1_000_000),
         )
 
     async def ask(

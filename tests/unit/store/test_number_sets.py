@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa.core.limits import Limits
 from hansa.store import AnyOf, Filter, Query, SortKey
 from hansa.store.sqlite.lists import ordering, planner
 from hansa.store.sqlite.lists.lists import Lists
@@ -115,9 +116,8 @@ async def test_sets_that_are_read_while_others_write_are_exact() -> None:
             assert page.total == len(page.ids) == total
 
 
-async def test_a_list_whose_sets_have_no_room_is_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hansa.store.sqlite.number_sets.SIZE_MAX_BYTES", 16)
-    async with opened() as store:
+async def test_a_list_whose_sets_have_no_room_is_a_search() -> None:
+    async with opened(limits=Limits(cache_max_bytes=54)) as store:
         await put(store, *offerings(100))
         assert isinstance(store._totals.sets, NumberSets)
         for query in QUERIES:

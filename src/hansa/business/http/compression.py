@@ -24,7 +24,6 @@ BODY_MIN_BYTES: Final = 1024
 BODY_MAX_BYTES: Final = 4_194_304
 INLINE_MAX_BYTES: Final = 65_536
 THREADS_MAX: Final = 2
-CACHE_SIZE_MAX_BYTES: Final = 16_777_216
 CACHED_MAX_BYTES: Final = 2_097_152
 """A larger pair of plain and compressed body is not cached."""
 LEVEL: Final = 1
@@ -43,9 +42,13 @@ class CompressedBody(NamedTuple):
 class Compressor:
     """Compresses the bodies of public responses."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache_max_bytes: int) -> None:
+        """`cache_max_bytes`: room for compressed bodies, with the plain ones."""
         self.cache: Final[Cache[bytes, CompressedBody]] = Cache(
-            "compressed", CACHE_SIZE_MAX_BYTES, CACHED_MAX_BYTES, lambda value: value.size_bytes
+            "compressed",
+            cache_max_bytes,
+            min(CACHED_MAX_BYTES, cache_max_bytes // 4),
+            lambda value: value.size_bytes,
         )
         """By the plain body."""
         self._threads = 0

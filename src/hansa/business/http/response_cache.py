@@ -12,8 +12,6 @@ from hansa.business.http.messages import Response
 from hansa.business.query import ListRequest
 from hansa.core.cache import Cache
 
-SIZE_MAX_BYTES: Final = 16_777_216
-"""Of all responses together."""
 BODY_SIZE_MAX_BYTES: Final = 262_144
 """A larger response is not cached."""
 REQUESTS_MAX: Final = 8192
@@ -42,7 +40,7 @@ class CachedResponse(NamedTuple):
 class ResponseCache:
     """The responses to lists, by what they depend on; and what their requests say, parsed."""
 
-    def __init__(self, size_max_bytes: int = SIZE_MAX_BYTES) -> None:
+    def __init__(self, size_max_bytes: int) -> None:
         self.cache: Final[Cache[ListKey, CachedResponse]] = Cache(
             "responses", size_max_bytes, BODY_SIZE_MAX_BYTES + OVERHEAD_BYTES, _size_bytes
         )

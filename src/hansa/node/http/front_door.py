@@ -79,7 +79,7 @@ class FrontDoor:
         entropy: Entropy,
         allowed_origins: Iterable[str] = (),
         *,
-        compressor: Compressor | None = None,
+        compressor: Compressor,
         has_access_log: bool = False,
     ) -> None:
         self._business = business
@@ -88,7 +88,7 @@ class FrontDoor:
         self._is_disk_full = is_disk_full
         self._clock = clock
         self._entropy = entropy
-        self._compressor = compressor or Compressor()
+        self._compressor = compressor
         self._has_access_log = has_access_log
         self._streams: set[asyncio.Task[Any]] = set()
         self._is_stopping = False

@@ -34,7 +34,7 @@ MEMBERS_QUERIED_MAX: Final = 16
 BLOCKS_BEHIND: Final = 1
 """How far the trusted height is behind the lowest that a member reports, which may still be on its way."""
 FOUNDING_TIMEOUT_S: Final = 15.0
-"""How long a league that was just founded may take for its second block, which carries the first one's commit."""
+"""How long a league that was just founded may take for its second block, which commits the first."""
 FOUNDING_POLL_S: Final = 0.5
 
 _NS_PER_S: Final = 1_000_000_000

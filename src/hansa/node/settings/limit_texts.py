@@ -117,6 +117,7 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "request_age_max_s": "How old a signed request of another member may be, and how far its clock may be off.",
     "clock_skew_max_s": "By how much this machine's clock may differ from the other members' before the start is refused.",
     "token_lifetime_max_s": "How long a bearer token may be valid, from its issue to its end; a longer one is neither issued nor accepted.",
+    "cache_max_bytes": "Memory for the caches of the catalogue together: pages of the database, entities, rows and responses of lists, and sets of matching entities. They fill as the catalogue is used; 24 MiB are enough to work with.",
     "disk_free_min_bytes": "Free disk space below which the start is refused and writes are answered with 503.",
     "stop_timeout_s": "How long requests and child processes may take to end when the marketplace stops.",
     "restart_backoff_max_s": "Longest pause before a crashed child process or task is started again.",

@@ -24,8 +24,6 @@ from hansa.store.index.extraction import IndexKey
 if TYPE_CHECKING:
     from hansa.store.sqlite.totals import Delta
 
-SIZE_MAX_BYTES: Final = 67_108_864
-"""Of all sets together."""
 GROWTH_BYTES: Final = 4096
 SLICE_BYTES: Final = 512
 """Bits are counted and selected in slices of so many bytes."""
@@ -100,9 +98,9 @@ class ReadPosting(msgspec.Struct, frozen=True):
 class NumberSets:
     """The sets that are in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, size_max_bytes: int) -> None:
         self.cache: Final[Cache[SetKey, PostingSet]] = Cache(
-            "number_sets", SIZE_MAX_BYTES, SIZE_MAX_BYTES // 16, lambda one: one.size_bytes
+            "number_sets", size_max_bytes, size_max_bytes // 16, lambda one: one.size_bytes
         )
         self._journals: dict[SetKey, list[list[tuple[int, int, int, bool]]]] = {}
         """Of the sets that are being read: row of the feed, number, difference, is public."""

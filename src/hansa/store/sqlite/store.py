@@ -68,8 +68,6 @@ from hansa.store.sqlite.lists.lists import Lists
 from hansa.store.sqlite.lists.search_pool import SearchPool
 from hansa.store.sqlite.totals import Totals
 
-CACHE_SIZE_MAX_BYTES: Final = 33_554_432
-"""Entities that were read are cached until they are written, or others need the room."""
 CACHE_OVERHEAD_BYTES: Final = 700
 """What an entity in the cache takes beside its body, roughly."""
 CACHED_BODY_MAX_BYTES: Final = 16_384
@@ -89,13 +87,17 @@ class SqliteStore:
     def __init__(
         self, write: apsw.Connection, path: Path, clock: Clock, limits: Limits, plan: IndexPlan
     ) -> None:
+        write.pragma("cache_size", -max(1, limits.caches.pages // 1024))
         self._write = write
         self._path = str(path)
         self._clock = clock
         self._answer_size_max_bytes = limits.answer_size_max_bytes
         self._reader = Reader(path)
         self._cache: Cache[str, Entity] = Cache(
-            "entities", CACHE_SIZE_MAX_BYTES, CACHED_BODY_MAX_BYTES + CACHE_OVERHEAD_BYTES, _cached_size_bytes
+            "entities",
+            limits.caches.entities,
+            CACHED_BODY_MAX_BYTES + CACHE_OVERHEAD_BYTES,
+            _cached_size_bytes,
         )
         self._searches = SearchPool(path, clock, limits.search_timeout_s)
         self._indexes = Indexes(plan)
@@ -113,6 +115,7 @@ class SqliteStore:
                 for collection, own, public, status, count in counts
             ),
             self._last_change,
+            limits.caches.number_sets,
         )
         self._checkpoints = Checkpoints(write, path)
         ((synchronous,),) = write.execute("PRAGMA synchronous").fetchall()
@@ -136,6 +139,7 @@ class SqliteStore:
             self._index_tail,
             self._fill_index_tail,
             limits.answer_size_max_bytes,
+            limits.caches,
         )
         self._index_fill: asyncio.Task[None] | None = None
         self._reference_fill: asyncio.Task[None] | None = None

@@ -71,12 +71,13 @@ class MatchCount:
 class Totals:
     """The numbers in memory."""
 
-    def __init__(self, counts: Iterable[tuple[Kind, int]], last_change: int) -> None:
+    def __init__(self, counts: Iterable[tuple[Kind, int]], last_change: int, sets_max_bytes: int) -> None:
         """The numbers at opening.
 
         Args:
             counts: The table `entity_count`.
             last_change: The newest row of the feed.
+            sets_max_bytes: Room for the entities of postings.
         """
         self._last_change = last_change
         self._kinds: dict[str, dict[Kind, int]] = {}
@@ -87,7 +88,7 @@ class Totals:
         self._postings: Cache[IndexKey, MatchCount] = Cache("posting_counts", POSTINGS_MAX)
         self._journals: dict[IndexKey, list[list[tuple[int, int, bool]]]] = {}
         """Of the postings that are being counted: row of the feed, difference, is public."""
-        self.sets: Final = NumberSets()
+        self.sets: Final = NumberSets(sets_max_bytes)
         """The entities of some postings."""
         self._revisions: dict[str, int] = {}
         self._removals: dict[str, int] = {}

@@ -20,7 +20,8 @@ STATEMENTS_CACHED: Final = 256
 BUSY_TIMEOUT_MS: Final = 1000
 MAPPED_MAX_BYTES: Final = 1 << 30
 """So much of the file is read through the memory of the system's own cache, without copying pages."""
-CACHE_SIZE_KIB: Final[dict[Role, int]] = {"writing": 65_536, "reading": 8_192, "searching": 8_192}
+CACHE_SIZE_KIB: Final = 8192
+"""Of a connection; the one that writes is then allowed what the limits say."""
 
 _DAMAGE: Final = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS})
 
@@ -54,7 +55,7 @@ def connect(path: Path, role: Role) -> apsw.Connection:
         statementcachesize=STATEMENTS_CACHED,
     )
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    connection.execute(f"PRAGMA cache_size = -{CACHE_SIZE_KIB[role]}")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_SIZE_KIB}")
     if not writing:
         connection.execute(f"PRAGMA mmap_size = {MAPPED_MAX_BYTES}")
     return connection

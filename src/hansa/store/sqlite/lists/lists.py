@@ -11,6 +11,7 @@ import msgspec
 
 from hansa.core.cache import Cache
 from hansa.core.errors import Code, Unavailable
+from hansa.core.limits import CacheSizes
 from hansa.store.index.extraction import Indexes
 from hansa.store.records import INTERNAL, ListCaller, Page, Query, fitting
 from hansa.store.sql import Row
@@ -32,7 +33,6 @@ from hansa.store.sqlite.totals import Totals
 ANALYSES_MAX: Final = 512
 UNINDEXED_MAX: Final = 1000
 """So many attributes without an index are counted."""
-ROWS_SIZE_MAX_BYTES: Final = 16_777_216
 
 _ROWS: Final = "SELECT number, id, body FROM entity WHERE number IN (SELECT value FROM json_each(?))"
 _SIZES: Final = "SELECT number, length(body) FROM entity WHERE number IN (SELECT value FROM json_each(?))"
@@ -63,6 +63,7 @@ class Lists:
         index_tail: IndexTail,
         fill_index: FillIndex,
         answer_size_max_bytes: int,
+        caches: CacheSizes,
     ) -> None:
         self._answer_size_max_bytes = answer_size_max_bytes
         self._functions = Functions(connection)
@@ -76,8 +77,8 @@ class Lists:
         self._fill_index = fill_index
         self._analyses: Cache[tuple[Query, bool], Analysis] = Cache("analyses", ANALYSES_MAX)
         """By query without its page, and whether the index has a tail."""
-        self._pages = PageMemory()
-        self._row_cache = RowCache(ROWS_SIZE_MAX_BYTES)
+        self._pages = PageMemory(caches.page_numbers)
+        self._row_cache = RowCache(caches.rows)
         self._unindexed: dict[tuple[str, str], int] = {}
 
     async def answer(self, query: Query, caller: ListCaller = INTERNAL) -> Page:

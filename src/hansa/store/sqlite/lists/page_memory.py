@@ -25,7 +25,6 @@ STRETCH: Final = 100
 """So many entities are read ahead of whoever turns pages."""
 STRETCHES_MAX: Final = 20
 """Of one list, behind a reader who goes straight on."""
-SIZE_MAX_BYTES: Final = 8_388_608
 OVERHEAD_BYTES: Final = 400
 """What an entry takes beside its numbers, roughly."""
 
@@ -58,7 +57,7 @@ class PageNumbers(msgspec.Struct, frozen=True):
 class PageMemory:
     """Pages of all lists."""
 
-    def __init__(self, size_max_bytes: int = SIZE_MAX_BYTES) -> None:
+    def __init__(self, size_max_bytes: int) -> None:
         self.cache: Final[Cache[_End | _Stretch | Query, PageNumbers]] = Cache(
             "pages", size_max_bytes, size_max_bytes // 16, _size_bytes
         )
