@@ -29,6 +29,9 @@ Note = Annotated[
 Expires = Annotated[
     str, typer.Option("--expires", metavar="DURATION", help="How long the validator's key can be voted on.")
 ]
+IsNext = Annotated[
+    bool, typer.Option("--next", help="For the key that is to take the place of the present one.")
+]
 KeyName = Literal["token", "member", "node", "validator"]
 
 
@@ -133,10 +136,7 @@ def request(
     into: Annotated[
         Path | None, typer.Option("-o", "--into", metavar="FILE", help="Write the request into this file.")
     ] = None,
-    is_next: Annotated[
-        bool,
-        typer.Option("--next", help="For the key that is to take the place of the present one."),
-    ] = False,
+    is_next: IsNext = False,
     as_json: AsJson = False,
 ) -> None:
     """Request a certificate for seals for a member's key from an authority (PKCS #10, PEM).
@@ -166,10 +166,7 @@ def seal(
         Path, typer.Option("-o", "--into", metavar="FILE", help="Write the bytes to sign into this file.")
     ],
     algorithm: Annotated[SealAlgorithm, SEAL_ALGORITHM_OPTION] = "RS256",
-    is_next: Annotated[
-        bool,
-        typer.Option("--next", help="For the key that is to take the place of the present one."),
-    ] = False,
+    is_next: IsNext = False,
     as_json: AsJson = False,
 ) -> None:
     """Write what the seal of a legal person signs, once, to say that a marketplace's key is its own.
