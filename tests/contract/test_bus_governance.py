@@ -131,7 +131,10 @@ async def test_a_proposal_that_passes_changes_the_limits(bus: Bus, scene: Scene)
     assert await bus.proposals() == ()
 
 
-async def test_what_breaks_a_rule_is_refused_with_its_code(bus: Bus, scene: Scene) -> None:
+async def test_what_breaks_a_rule_is_refused_with_its_code(
+    bus: Bus, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hansa.pubsub.ledger_bus.SOON_TIMEOUT_S", 0.2)
     assert (
         await refusal(propose(bus, scene.bergen, 300, SigningKey.generate())) is Code.EVENT_SIGNATURE_INVALID
     )
@@ -141,6 +144,29 @@ async def test_what_breaks_a_rule_is_refused_with_its_code(bus: Bus, scene: Scen
         await vote(bus, scene.lubeck, "0" * 64, "yes")
     name = proposal_hash((await propose(bus, scene.lubeck, 300)).jws)
     assert await refusal(vote(bus, scene.bergen, name, "yes")) is Code.FORBIDDEN
+
+
+async def test_a_vote_that_comes_before_its_proposal_counts_as_soon_as_that_is_there(
+    bus: Bus, scene: Scene
+) -> None:
+    state, signer = await bus.league(), await signer_of(bus, scene.bergen)
+    changes, until = (ParamSet("issuer_events_per_s", 300),), expiry(state, 3600, CLOCK)
+    proposed = signer.propose(
+        changes,
+        base_of(changes, state),
+        seq=1,
+        expires_height=until.height,
+        expires_time_ms=until.time_ms,
+        entropy=os.urandom,
+    )
+    name = proposal_hash(proposed)
+    voting = asyncio.create_task(vote(bus, scene.lubeck, name, "yes"))
+    await asyncio.wait([voting], timeout=0.2)
+    assert not voting.done(), "another member may know the proposal before this one does"
+    await bus.govern("propose", scene.bergen.did, lambda _: proposed)
+    voted = await voting
+    report = await bus.proposal(name)
+    assert (report.outcome, report.decided_height) == ("passed", voted.height)
 
 
 async def test_a_vote_that_is_sent_again_changes_nothing(bus: Bus, scene: Scene) -> None:

@@ -32,6 +32,10 @@ from hansa.pubsub.ledger_reads import LedgerReads
 
 RESUBMIT_MIN_S: Final = 2.0
 RESUBMIT_MAX_S: Final = 30.0
+SOON_MAX_S: Final = 1.0
+"""What may be valid within this time is submitted again, for `SOON_TIMEOUT_S`."""
+SOON_TIMEOUT_S: Final = 3.0
+SOON_PAUSE_S: Final = 0.1
 _PERHAPS_COMMITTED: Final = frozenset({Code.EVENT_DUPLICATE, Code.EVENT_VERSION_BROKEN, Code.BATCH_OUTDATED})
 """Refusals of what was committed before, or overtaken. An event that is older than the entity's last version
 is refused as one that does not continue the chain, whether or not it is on the ledger."""
@@ -158,10 +162,20 @@ class LedgerBus(LedgerReads):
     async def _until_past(self, did: str, seq: int, transaction: bytes, deadline_s: float) -> SenderRecord:
         """Submit a transaction until it, or another one of its sender with its `seq`, is committed."""
         pauses = Backoff(RESUBMIT_MIN_S, RESUBMIT_MAX_S)
+        soon_until_s = min(self._clock.monotonic() + SOON_TIMEOUT_S, deadline_s)
         while True:
             seen = self._signal.count
             try:
                 await self._submit(transaction)
+            except Unavailable as error:
+                # As a vote on a proposal that is in a block which is not here yet.
+                is_valid_soon = error.code is not Code.UNAVAILABLE and error.retry_after_s <= SOON_MAX_S
+                if not is_valid_soon or self._clock.monotonic() >= soon_until_s:
+                    raise
+                await self._clock.sleep(SOON_PAUSE_S)
+                await self.wait_for_block(seen, error.retry_after_s)
+                self._check_open()
+                continue
             except Refused as refusal:
                 # Another transaction of the member with this number is committed, or waits for a block.
                 is_busy = refusal.code is Code.BATCH_OUTDATED

@@ -16,7 +16,7 @@ from hansa.cli.league.showing import show_report
 from hansa.cli.local import CLOCK, ENTROPY
 from hansa.cli.options import confirm
 from hansa.cli.output import Output
-from hansa.core.errors import Code, Refused
+from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.foreign_text import printable
 from hansa.core.governance.forms import LeagueChange
 from hansa.core.governance.possession import prove_possession
@@ -29,6 +29,9 @@ from hansa.pubsub.engine import EngineKey, read_key
 from hansa.pubsub.league.reports import ProposalReport, proposal_named
 from hansa.pubsub.league.texts import describe
 from hansa.pubsub.league.writing import base_of, expiry
+
+KNOWN_WITHIN_S: Final = 3.0
+KNOWN_POLL_S: Final = 0.2
 
 LEAVE_RISK: Final = """\
 The validator gives up its voting power, and then this marketplace its membership. The others retrieve nothing
@@ -124,14 +127,16 @@ def run_vote(folder: Path, name: str, choice: Literal["no", "yes"], output: Outp
 
     async def run() -> None:
         async with own_league(folder) as mine:
-            report, signer = proposal_named(mine.state, name), mine.signer
-            if report.outcome != "open":
-                shown = f"{report.outcome}{f' ({report.reason})' if report.reason else ''}"
-                raise Refused(Code.CONFLICT, f"Proposal {report.hash[:12]} is closed: {printable(shown)}.")
+            report, signer = await _known_soon(mine, name), mine.signer
+            _check_open(report)
             if is_dry:
                 show_report(report, output)
                 return
-            governed = await mine.govern("vote", lambda seq: signer.vote(report.hash, choice, seq=seq))
+            try:
+                governed = await mine.govern("vote", lambda seq: signer.vote(report.hash, choice, seq=seq))
+            except Unavailable:
+                _check_open(await mine.bus.proposal(report.hash))  # the others may have decided it meanwhile
+                raise
             after = await mine.bus.proposal(report.hash)
             if output.as_json:
                 output.document(after)
@@ -144,6 +149,29 @@ def run_vote(folder: Path, name: str, choice: Literal["no", "yes"], output: Outp
                 )
 
     asyncio.run(run())
+
+
+def _check_open(report: ProposalReport) -> None:
+    if report.outcome != "open":
+        shown = f"{report.outcome}{f' ({report.reason})' if report.reason else ''}"
+        raise Refused(Code.CONFLICT, f"Proposal {report.hash[:12]} is closed: {printable(shown)}.")
+
+
+async def _known_soon(mine: OwnLeague, name: str) -> ProposalReport:
+    """The proposal of a name; what another member has just proposed is in a block that is about to come here.
+
+    Raises:
+        Refused: `Code.NOT_FOUND`, when none comes; `Code.CONFLICT`, when the name is that of several.
+    """
+    state, deadline_s = mine.state, CLOCK.monotonic() + KNOWN_WITHIN_S
+    while True:
+        try:
+            return proposal_named(state, name)
+        except Refused as error:
+            if error.code is not Code.NOT_FOUND or CLOCK.monotonic() >= deadline_s:
+                raise
+        await CLOCK.sleep(KNOWN_POLL_S)
+        state = await mine.bus.league()
 
 
 def run_endpoint(folder: Path, address: str, output: Output, *, is_dry: bool) -> None:
