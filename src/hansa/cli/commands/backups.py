@@ -98,7 +98,9 @@ def restore(
     from hansa.cli.local import CLOCK
     from hansa.cli.output import Output
     from hansa.cli.progress import ItemProgress
+    from hansa.core.files import is_missing
     from hansa.node.backup import restore_backup
+    from hansa.node.folder import OBSERVING
 
     output = Output(as_json=as_json)
     if sign_now:
@@ -107,14 +109,14 @@ def restore(
         manifest = restore_backup(file, folder, CLOCK, signs_now=sign_now, progress=progress.advance)
     _show(manifest, folder, output)
     ledger = "" if manifest.has_ledger else " It fetches the ledger from the other members."
-    signing = (
-        "signs at once"
-        if sign_now
-        else "observes until it cannot sign twice; `hansa status` shows how far it is"
-    )
+    signing = ""
+    if sign_now:
+        signing = " Its validator signs at once."
+    elif not is_missing(folder / OBSERVING):  # a light member has none
+        signing = " Its validator observes until it cannot sign twice; `hansa status` shows how far it is."
     output.message(
         f"Make sure that no other copy of {manifest.name} runs, and never will. Then: hansa doctor {folder}, "
-        f"and hansa serve {folder}.{ledger} Its validator {signing}."
+        f"and hansa serve {folder}.{ledger}{signing}"
     )
 
 

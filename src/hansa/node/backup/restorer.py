@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hansa.core.clock import Clock, rfc3339
-from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.errors import Code, Fatal, HansaError, Refused
 from hansa.core.files import is_missing, read_failure, sync_folder, write_failure
 from hansa.node.backup.archive import ArchiveReader, Manifest, Part, Progress
 from hansa.node.backup.contents import SIGNED
 from hansa.node.folder import LEDGER
 from hansa.node.folder.disk import free_bytes
 from hansa.node.folder.permissions import close_to_others
+from hansa.node.settings.loading import load_settings
 from hansa.node.validator.observing import Observing, Reason, write_observing
 from hansa.pubsub.engine import SigningState, parse_signing_state, write_signing_state
 
@@ -173,6 +174,8 @@ def _write_part(reader: ArchiveReader, part: Part, path: Path, progress: Progres
 
 
 def _mark(folder: Path, signed: SigningState | None, clock: Clock, *, signs_now: bool) -> None:
+    if not _has_validator(folder):
+        return
     if not signs_now:
         write_observing(folder, Observing(rfc3339(clock.now()), Reason.RESTORED, signed))
     elif signed is None:
@@ -183,3 +186,11 @@ def _mark(folder: Path, signed: SigningState | None, clock: Clock, *, signs_now:
         )
     else:
         write_signing_state(folder / LEDGER, signed)
+
+
+def _has_validator(folder: Path) -> bool:
+    """Whether the marketplace of a folder runs one; where its settings cannot be read, it may."""
+    try:
+        return load_settings(folder, {}).bus != "light"
+    except HansaError:
+        return True
