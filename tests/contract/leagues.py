@@ -27,7 +27,6 @@ from hansa.pubsub.engine import (
     GenesisValidator,
     engine_binary,
     engine_environment,
-    free_port,
     genesis_document,
     remove_stale_socket,
     wait_for_listener,
@@ -35,6 +34,7 @@ from hansa.pubsub.engine import (
 )
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.memory import MemoryLedger
+from tests.league.harness import free_base_port
 
 MakeBus = Callable[[], Bus]
 CLOCK = SystemClock()
@@ -71,7 +71,7 @@ class Validator:
         )
         settings = EngineSettings(
             name="only",
-            p2p_port=free_port(),
+            p2p_port=free_base_port(1) + 1,
             is_single_machine=True,
             heartbeat_s=(params or {}).get("heartbeat_s", 60),
         )

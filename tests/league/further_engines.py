@@ -25,14 +25,13 @@ from hansa.pubsub.engine import (
     Supervised,
     engine_environment,
     engine_spec,
-    free_port,
     json_relay,
     read_key,
     supervised_engine,
     write_home,
 )
 from hansa.pubsub.ledger.genesis import LedgerParams
-from tests.league.harness import CLOCK, RunningMember
+from tests.league.harness import CLOCK, RunningMember, free_base_port
 
 LINES_MAX: Final = 2000
 
@@ -138,7 +137,7 @@ def _settings(name: str, peers: Sequence[RunningMember], **options: Any) -> Engi
     addresses = tuple(read_card(member.folder / CARD).p2p_address for member in peers)
     return EngineSettings(
         name=name,
-        p2p_port=free_port(),
+        p2p_port=free_base_port(1) + 1,
         persistent_peers=addresses,
         is_single_machine=True,
         log_level="info",

@@ -27,7 +27,7 @@ from hansa.pubsub.engine import RPC_SOCKET, SocketFolder
 
 CLOCK: Final = SystemClock()
 SERVE: Final = (sys.executable, "-m", "hansa.cli", "serve")
-READY_TIMEOUT_S: Final = 60.0
+READY_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 20.0
 POLL_S: Final = 0.05
 LOG_TAIL_LINES: Final = 25
@@ -47,6 +47,8 @@ SHOWN_OF_STATUS: Final = (
 )
 """What of `/league/v1/status` a failed test shows of a member."""
 OFFERINGS: Final = "/tmf-api/productCatalogManagement/v4/productOffering"
+UNANSWERED: Final = (aiohttp.ClientError, TimeoutError, OSError)
+"""Of whoever does not answer: it does not run, or is starting."""
 
 Role = Literal["serve", "ledger", "cometbft"]
 """The three kinds of process that a member has."""
@@ -148,7 +150,7 @@ class RunningMember:
         """Whether a GET of this path is answered 200 now."""
         try:
             return (await self.get(path)).status == 200
-        except aiohttp.ClientError:
+        except UNANSWERED:
             return False
 
     async def is_ready(self) -> bool:
@@ -156,8 +158,19 @@ class RunningMember:
         return await self.has("/readyz")
 
     async def status(self) -> Any:
-        """`/league/v1/status`, as an operator reads it."""
-        return (await self.get("/league/v1/status", with_token=True)).json()
+        """`/league/v1/status`, as an operator reads it.
+
+        What it says of the ledger may be half a second old: whoever has just done something waits for what it
+        led to.
+
+        Raises:
+            ConnectionError: it answers that it cannot answer now.
+        """
+        answer = await self.get("/league/v1/status", with_token=True)
+        if answer.status == 503:
+            raise ConnectionError(f"{self.name} has no status now: {answer.body[:200]!r}")
+        assert answer.status == 200, answer.body
+        return answer.json()
 
     async def pid(self, role: Role) -> int:
         """Number of a process; 0 while it does not run."""
@@ -166,6 +179,10 @@ class RunningMember:
             return self.process.pid
         children = (await self.status())["children"]
         return next(child["pid"] for child in children if child["name"] == role) or 0
+
+    async def pids(self) -> tuple[int, ...]:
+        """Numbers of all its processes that run."""
+        return tuple(pid for pid in [await self.pid(role) for role in ROLES] if pid)
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -218,11 +235,21 @@ class RunningMember:
         return process.returncode, said.decode()
 
     async def kill(self, role: Role) -> None:
-        """SIGKILL one of its processes."""
+        """SIGKILL one of its processes. Children of `hansa serve` end a moment after it."""
         await self._signal(role, signal.SIGKILL)
         if role == "serve":
             assert self.process is not None
             await self.process.wait()
+
+    async def kill_whole(self) -> None:
+        """SIGKILL `hansa serve`, and wait until its children have ended, too: nobody has its folder any more."""
+        pids = await self.pids()
+        await self.kill("serve")
+
+        async def have_ended() -> bool:
+            return not any(map(is_running, pids))
+
+        await wait_until(have_ended, f"the processes of {self.name} have ended", STOP_TIMEOUT_S)
 
     async def hang(self, role: Role) -> None:
         """Have one of its processes live on without doing anything."""
@@ -233,9 +260,16 @@ class RunningMember:
         await self._signal(role, signal.SIGCONT)
 
     async def _signal(self, role: Role, number: signal.Signals) -> None:
-        pid = await self.pid(role)
-        assert pid > 0, f"{self.name} has no {role} that could get a signal"
-        os.kill(pid, number)
+        """Send a process a signal; one that is being started again gets it as soon as it runs."""
+
+        async def is_sent() -> bool:
+            pid = await self.pid(role)
+            if not pid or not is_running(pid):  # it has ended by itself, and is not reported yet
+                return False
+            os.kill(pid, number)
+            return True
+
+        await wait_until(is_sent, f"{self.name} has a {role} that gets a signal", READY_TIMEOUT_S, [self])
 
     async def stop(self) -> int | None:
         """SIGTERM; its exit status."""
@@ -257,7 +291,7 @@ class RunningMember:
         """Where it stands, in one line."""
         try:
             status = await self.status()
-        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+        except (*UNANSWERED, msgspec.DecodeError) as error:
             return f"{self.name} does not tell where it stands: {error!r}"
         public = public_count(status)
         shown = {name: status[name] for name in SHOWN_OF_STATUS}
@@ -307,25 +341,49 @@ async def wait_until(
     timeout_s: float,
     members: Sequence[RunningMember] = (),
 ) -> None:
-    """Wait for a condition; fails with where the members stand and the ends of their logs."""
+    """Wait for a condition; fails with where the members stand and the ends of their logs.
+
+    A condition that asks somebody who does not answer does not hold yet.
+    """
     deadline_s = CLOCK.monotonic() + timeout_s
-    while not await condition():
+    while True:
+        try:
+            if await condition():
+                return
+            problem = ""
+        except UNANSWERED as error:
+            problem = f" ({error!r})"
         if CLOCK.monotonic() > deadline_s:
             states = [await member.state_text() for member in members]
             tails = [f"--- {member.name}\n{member.log_tail()}" for member in members]
-            raise AssertionError("\n".join((f"not so after {timeout_s:g} s: {what}", *states, *tails)))
+            raise AssertionError(
+                "\n".join((f"not so after {timeout_s:g} s: {what}{problem}", *states, *tails))
+            )
         await CLOCK.sleep(POLL_S)
 
 
 async def engine_rpc(member: RunningMember, method: str, **parameters: str) -> Any:
-    """The result of a call of a member's engine (CometBFT's RPC)."""
+    """The result of a call of a member's engine (CometBFT's RPC); one that is starting is asked again."""
+    results: list[Any] = []
+
+    async def has_answered() -> bool:
+        results.append(await _engine_result(member, method, parameters))
+        return True
+
+    await wait_until(has_answered, f"the engine of {member.name} answers {method}", READY_TIMEOUT_S, [member])
+    return results[-1]
+
+
+async def _engine_result(member: RunningMember, method: str, parameters: Mapping[str, str]) -> Any:
     with SocketFolder(member.folder / LEDGER) as sockets:
         connector = aiohttp.UnixConnector(sockets.path(RPC_SOCKET))
         async with (
             aiohttp.ClientSession(connector=connector) as session,
             session.get(f"http://engine/{method}", params=parameters) as answer,
         ):
-            return msgspec.json.decode(await answer.read())["result"]
+            content = msgspec.json.decode(await answer.read())
+    assert "result" in content, content
+    return content["result"]
 
 
 @contextlib.asynccontextmanager
@@ -358,6 +416,14 @@ def free_base_port(members: int) -> int:
         if all(_is_free(base_port + k) for k in range(1, members + 1)):
             return base_port
     raise AssertionError("no free ports")
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there, and is no mere remainder."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _is_free(port: int) -> bool:

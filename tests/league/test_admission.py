@@ -32,7 +32,16 @@ from hansa.core.files import write_file
 from hansa.core.identifiers import entity_key
 from hansa.core.keys import SigningKey
 from hansa.node.folder import MEMBER_KEY, read_genesis
-from tests.league.harness import CLOCK, OFFERINGS, League, RunningMember, league, wait_until
+from tests.league.harness import (
+    CLOCK,
+    OFFERINGS,
+    League,
+    RunningMember,
+    engine_rpc,
+    free_base_port,
+    league,
+    wait_until,
+)
 from tests.league.test_governance import CommandFailed, bus_of, decide, did_of, hansa, propose, registered
 from tests.support.certificates import ORGANIZATION, Issued, authority, new_key, seal
 
@@ -52,7 +61,7 @@ def test_the_page_has_the_commands_that_are_carried_out_here() -> None:
 async def test_a_fourth_joins_votes_publishes_and_leaves(tmp_path: Path) -> None:
     async with league(tmp_path / "league", 3) as three, aiohttp.ClientSession() as session:
         before = await three[0].create_offering()
-        port = three[2].port + 40
+        port = free_base_port(2) + 1
         folder = tmp_path / "visby"
         await hansa(
             *("join", str(folder), "--from", three[0].url, "--from", three[1].url, "--name", "visby"),
@@ -169,7 +178,7 @@ async def a_certificate_expires_is_renewed_and_revoked(
     await League(three.members).wait_until_visible(f"{OFFERINGS}/{held}", PATIENCE_S)
     revoke = folder / "revoke.json"
     revoke.write_text(json.dumps({"change": "certificate.revoke", "did": DID, "kid": first.kid}))
-    await decide(three, "anchor", str(revoke))
+    await decide(three, "anchor", str(revoke), known_to=[newcomer])
     states = await certificates(voter)
     assert states.pop(first.kid) == "revoked"
     assert list(states.values()) == ["valid"]
@@ -197,7 +206,7 @@ async def a_policy_refuses_what_has_no_label(three: League, newcomer: RunningMem
     table = newcomer.folder / "policy.json"
     rows = [{"action": "allow", "labels": ["EU Cloud CoC"], "types": ["ProductOffering"]}]
     table.write_text(json.dumps({"rows": rows}))
-    await decide(three, "policy", str(table))
+    await decide(three, "policy", str(table), known_to=[newcomer])
     for member in (*three.members, newcomer):
         did = did_of(member)
         signer = BatchSigner(SigningKey.load(member.folder / MEMBER_KEY), did, CLOCK)
@@ -211,7 +220,7 @@ async def a_policy_refuses_what_has_no_label(three: League, newcomer: RunningMem
         labelled = content_of(did, "labelled", Metadata(compliance=("EU Cloud CoC",)))
         assert await bus.publish([labelled], signer)
     table.write_text("[]")
-    await decide(three, "policy", str(table))
+    await decide(three, "policy", str(table), known_to=[newcomer])
 
 
 async def gives_power_votes_and_leaves(
@@ -222,6 +231,12 @@ async def gives_power_votes_and_leaves(
         line.split()[-1] for line in (await hansa("status", newcomer.url)).splitlines() if "DID" in line
     )
     await decide(three, "power", did, "10")
+
+    async def is_validator() -> bool:
+        validators = (await engine_rpc(three[0], "validators"))["validators"]
+        return len(validators) == 4
+
+    await wait_until(is_validator, "the power acts, two blocks later", PATIENCE_S, four.members)
     await three[2].stop()  # three of four are needed: the newcomer has to vote
     published = await newcomer.create_offering()
     await wait_until(

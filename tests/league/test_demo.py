@@ -6,11 +6,9 @@ Real processes, real sockets.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,22 +19,12 @@ import pytest
 
 from hansa.cli.demo.members import serving_process
 from hansa.pubsub.engine import free_port
-from tests.league.harness import CLOCK, POLL_S
+from tests.league.harness import CLOCK, POLL_S, free_base_port
 
 pytestmark = [pytest.mark.league, pytest.mark.timeout(240)]
 
 READY_TIMEOUT_S = 90.0
 END_TIMEOUT_S = 30.0
-
-
-def free_base_port(members: int) -> int:
-    """A port after which so many are free."""
-    while True:
-        base = free_port()
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError, OverflowError):
-            for number in range(1, members + 1):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", base + number))
-            return base
 
 
 class Said:

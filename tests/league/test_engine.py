@@ -24,12 +24,12 @@ from hansa.pubsub.engine import (
     SocketFolder,
     Supervised,
     engine_spec,
-    free_port,
     genesis_document,
     supervised_engine,
     wait_for_listener,
     write_home,
 )
+from tests.league.harness import free_base_port
 
 pytestmark = pytest.mark.league
 
@@ -45,7 +45,7 @@ def home(tmp_path: Path) -> Path:
     validator = GenesisValidator(name="lubeck", public_key=key.public, power=1)
     settings = EngineSettings(
         name="lubeck",
-        p2p_port=free_port(),
+        p2p_port=free_base_port(1) + 1,
         is_single_machine=True,
         proxy_app="persistent_kvstore",
         log_level="info",

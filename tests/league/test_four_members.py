@@ -54,7 +54,7 @@ async def test_a_killed_member_catches_up_with_the_others(four: League, role: Ro
 
 
 async def test_a_member_whose_engine_hangs_is_back_by_itself(tmp_path: Path) -> None:
-    async with league(tmp_path / "league", 4, {"engine_stall_s": 1.0}) as members:
+    async with league(tmp_path / "league", 4, {"engine_stall_s": 2.0}) as members:
         victim, witness = members[0], members[1]
         await victim.hang("cometbft")
         created = await witness.create_offering(name="meanwhile")

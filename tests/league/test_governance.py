@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,27 @@ async def propose(member: RunningMember, *words: str) -> str:
     return (await hansa("league", "propose", str(member.folder), *words)).strip()
 
 
-async def decide(members: League, *words: str, voters: int = 3) -> str:
-    """Propose and vote; the hash of the proposal."""
+async def decide(
+    members: League, *words: str, voters: int = 3, known_to: Sequence[RunningMember] = ()
+) -> str:
+    """Propose and vote, and wait until those that voted know of the decision; the hash of the proposal.
+
+    Args:
+        members: Of the league; the first proposes.
+        words: The proposal.
+        voters: How many of the members vote.
+        known_to: Who has to know of the decision, too.
+    """
     name = await propose(members[0], *words)
-    await asyncio.gather(
-        *(hansa("league", "vote", str(one.folder), name[:16], "yes") for one in members.members[:voters])
-    )
+    voting = members.members[:voters]
+    await asyncio.gather(*(hansa("league", "vote", str(one.folder), name[:16], "yes") for one in voting))
+
+    async def is_known() -> bool:
+        outcomes = [(await proposal(one, name)).get("outcome") for one in (*voting, *known_to)]
+        return all(outcome not in {None, "open"} for outcome in outcomes)
+
+    await until(f"everybody knows of the decision on {' '.join(words)}", members, is_known)
+    assert (await proposal(members[0], name))["outcome"] == "passed"
     return name
 
 
@@ -153,7 +168,10 @@ async def test_a_proposal_is_effective_within_a_second_when_four_vote(four: Leag
 
             await until("the limit is set at all members", four, is_effective)
             took_s.append(CLOCK.monotonic() - begun_s)
-            await asyncio.gather(*votes, return_exceptions=True)  # the last one may find it decided
+            await asyncio.wait(votes, timeout=0.5)
+            for one in votes:  # the last one may find it decided
+                one.cancel()
+            await asyncio.gather(*votes, return_exceptions=True)
         shown = ", ".join(f"{each:.3f}" for each in sorted(took_s))
         sys.stdout.write(f"propose to effective everywhere, in s: {shown}\n")
         assert sorted(took_s)[2] <= 1.0
@@ -161,6 +179,7 @@ async def test_a_proposal_is_effective_within_a_second_when_four_vote(four: Leag
 
 async def test_an_operator_proposes_votes_and_everybody_sees_it(four: League) -> None:
     name = await propose(four[0], "param", "issuer_events_per_s", "300", "--note", "more room")
+    await is_known_at(four[1], name)
     explained = await hansa("league", "explain", name[:8], four[1].url)
     assert re.search(r"now\s+250", explained), explained
     assert "not voted" in explained
@@ -177,6 +196,15 @@ async def test_an_operator_proposes_votes_and_everybody_sees_it(four: League) ->
         await hansa("league", "vote", str(four[3].folder), name[:8], "no")
     with pytest.raises(CommandFailed, match="did you mean"):
         await propose(four[0], "param", "issuer_event_per_s", "1")
+
+
+async def is_known_at(member: RunningMember, name: str) -> None:
+    """Wait until a member knows a proposal: what one has in a block is in that block of another a moment later."""
+
+    async def is_known() -> bool:
+        return "hash" in await proposal(member, name)
+
+    await wait_until(is_known, f"{member.name} knows the proposal", SHOWN_TIMEOUT_S, [member])
 
 
 async def publish_until(members: League, is_over: asyncio.Event, by: int) -> list[str]:
@@ -249,6 +277,7 @@ async def the_engine_s_keys_are_replaced(members: League, member: RunningMember)
     again = (await hansa("keys", "rotate", folder, "--key", "validator")).splitlines()[0]
     assert again == name, "it is proposed once"
     assert engine_keys(member) == (node_id, address), "nothing changes before the vote"
+    await is_known_at(members[0], name)
     explained = await hansa("league", "explain", name[:12], members[0].url)
     assert "and another validator key" in explained
     for one in members.members[:3]:
@@ -263,7 +292,11 @@ async def the_engine_s_keys_are_replaced(members: League, member: RunningMember)
     made = json.loads(await hansa("keys", "rotate", folder, "--key", "node", "--json"))
     assert made["before"] == node_id
     assert engine_keys(member)[0] == made["node_id"] != node_id
-    assert (await registered(members[0], did_of(member)))["node_ids"] == [made["node_id"]]
+
+    async def is_registered() -> bool:
+        return list((await registered(members[0], did_of(member)))["node_ids"]) == [made["node_id"]]
+
+    await until("the new node key is registered", members, is_registered)
     assert member.process is not None
     assert member.process.pid == pid, "the marketplace was not restarted"
     await members.wait_until_visible(f"{OFFERINGS}/{await member.create_offering()}", timeout_s=60)
@@ -305,7 +338,11 @@ async def test_what_was_published_before_a_move_is_retrieved_at_the_new_address(
         await four[3].wait_until_ready()
         for each in (*missed, after):
             await four.wait_until_visible(f"{OFFERINGS}/{each}")
-        assert (await registered(four[3], did_of(old)))["endpoint"] == url
+
+        async def knows_the_address() -> bool:
+            return bool((await registered(four[3], did_of(old)))["endpoint"] == url)
+
+        await until("who was away knows the new address", four, knows_the_address)
         histories = (await four[3].get("/league/v1/members?history=true")).json()
         served = next(one for one in histories if one["member"]["did"] == did_of(old))["endpoints"]
         assert [one["endpoint"] for one in served] == [old.url, url]
@@ -354,6 +391,11 @@ async def test_a_power_acts_two_blocks_later_and_a_removed_member_is_nobody(four
     created = await four[0].create_offering(name="without it")
     await rest.wait_until_visible(f"{OFFERINGS}/{created}")
     assert await four[0].has(f"{OFFERINGS}/{kept}")
+
+    async def knows_it() -> bool:
+        return str((await registered(leaver, did_of(leaver)))["status"]) == "removed"
+
+    await until("it knows itself that it is removed", four, knows_it)
     with pytest.raises(CommandFailed, match=r"not a member|status"):
         await propose(leaver, "param", "issuer_events_per_s", "1")
 
@@ -392,8 +434,12 @@ async def test_a_lie_a_replay_and_a_flood_are_refused(four: League) -> None:
         await other.govern("vote", did_of(four[1]), lambda seq: voter.vote(name, "yes", seq=seq))
         with pytest.raises((Refused, Unavailable)):  # an engine that has the bytes does not judge them again
             await bus.govern("vote", did_of(four[1]), lambda _: first.jws)
-        votes = (await proposal(four[0], name))["votes"]
-        assert [one["choice"] for one in votes] == ["yes"]
+
+        async def counts_once() -> bool:
+            votes = (await proposal(four[0], name))["votes"]
+            return [one["choice"] for one in votes] == ["yes"]
+
+        await until("the last vote counts, and no other", four, counts_once)
 
         with pytest.raises(CommandFailed, match=r"open|quota"):
             await flood(four[0], 40)
@@ -411,6 +457,6 @@ async def test_without_a_quorum_a_vote_says_so_and_counts_later(four: League) ->
     await four[2].wait_until_ready()
 
     async def has_voted() -> bool:
-        return bool((await proposal(four[0], name))["votes"])
+        return bool((await proposal(four[0], name)).get("votes"))
 
     await until("the vote counts", four, has_voted)

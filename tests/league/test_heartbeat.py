@@ -78,9 +78,13 @@ async def test_an_idle_league_makes_one_block_a_heartbeat_and_a_change_one_and_i
         pass
     assert last == first + 4
     assert 3 * HEARTBEAT_S < CLOCK.monotonic() - started_s < 6 * HEARTBEAT_S
+    published_s = CLOCK.monotonic()
     await bus.publish(origin.events(1), origin.signer)
+    while (await blocks(validator))[1] < last + 2:
+        await CLOCK.sleep(0.05)
     await CLOCK.sleep(HEARTBEAT_S / 2)
-    assert (await blocks(validator))[1] == last + 2
+    heartbeats = int((CLOCK.monotonic() - published_s) / HEARTBEAT_S)  # none, but on a slow machine
+    assert last + 2 <= (await blocks(validator))[1] <= last + 2 + heartbeats
     oldest, newest = await blocks(validator)
     assert newest - oldest < BLOCKS_RETAINED + 1
 
@@ -92,6 +96,7 @@ async def test_nothing_that_may_not_be_committed_makes_blocks(
     await bus.publish(origin.events(100), origin.signer)
     await next_block(validator)
     before = (await blocks(validator))[1]
+    before_s = CLOCK.monotonic()
     entity = EntityVersion(origin.key_of("gap"), "ProductOffering", 2)
     gap = origin.event("gap", entity=entity, previous=origin.describe("gap").hashlink)
     await CLOCK.sleep(0.5)  # until the quota has room for one event
@@ -107,7 +112,8 @@ async def test_nothing_that_may_not_be_committed_makes_blocks(
     assert overloaded.value.code is Code.OVERLOADED
     assert 0 < overloaded.value.retry_after_s <= 10
     await CLOCK.sleep(2 * HEARTBEAT_S)
-    assert (await blocks(validator))[1] - before <= 4  # heartbeats, and the proof of the first
+    heartbeats = 1 + int((CLOCK.monotonic() - before_s) / HEARTBEAT_S)
+    assert (await blocks(validator))[1] - before <= heartbeats + 1, "heartbeats, and the proof of the first"
 
 
 async def test_after_the_wait_that_a_quota_names_the_engine_takes_it(

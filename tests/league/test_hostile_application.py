@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.league.harness import OFFERINGS, ROLES, League, league
+from tests.league.harness import OFFERINGS, ROLES, League, league, wait_until
 from tests.league.hostile_ledger import BLOCKS
 
 pytestmark = pytest.mark.league
@@ -40,11 +40,22 @@ async def test_a_changed_application_stops_nobody_else(three: League, tmp_path: 
         created = await three[number % 3].create_offering(name=f"offering {number}")
         await three.wait_until_visible(f"{OFFERINGS}/{created}")
     assert {m.name: [await m.pid(role) for role in ROLES] for m in three.members} == before
-    hashes = {(await member.status())["app_hash"] for member in three.members}
-    assert len(hashes) == 1
+
+    async def have_one_state() -> bool:
+        return len({(await member.status())["app_hash"] for member in three.members}) == 1
+
+    await wait_until(have_one_state, "the honest members have one state", 30, three.members)
     if mode == "proposer":
-        log = (tmp_path / "league" / "bruges.log").read_text()
-        assert all(kind in log for kind in BLOCKS)
-        assert any("proposal_rejected" in member.log.read_text() for member in three.members)
+        log = tmp_path / "league" / "bruges.log"
+
+        async def has_proposed_all() -> bool:
+            """It proposes one block in four; how many there are depends on how fast creates follow each other."""
+            created = await three[0].create_offering(name="has a block made")
+            await three.wait_until_visible(f"{OFFERINGS}/{created}")
+            is_rejected = any("proposal_rejected" in member.log.read_text() for member in three.members)
+            reported = log.read_text()
+            return is_rejected and all(kind in reported for kind in BLOCKS)
+
+        await wait_until(has_proposed_all, "every kind of block was proposed", 60, three.members)
     for member in three.members:
         assert "Traceback" not in member.log.read_text()

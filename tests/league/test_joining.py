@@ -12,6 +12,7 @@ import pytest
 
 from hansa.core.clock import rfc3339
 from hansa.node.backup import restore_backup, write_backup
+from hansa.node.joining.beginning import SERVERS_MIN
 from hansa.node.joining.inquiry import LeagueReport, inquire
 from hansa.node.joining.mark import Joining, write_joining
 from hansa.node.outbound import OutboundClient
@@ -49,12 +50,28 @@ async def begun(made: League, command: Sequence[str]) -> tuple[League, RunningMe
         await member.start(command=command)
     for member in early.members:
         await member.wait_until_ready()
-    offerings = []
-    while (await made[0].status())["height"] < 8:
+    offerings: list[str] = []
+
+    async def has_some_blocks() -> bool:
         offerings.append(await made[0].create_offering())
         await early.wait_until_visible(f"{OFFERINGS}/{offerings[-1]}")
+        return int((await made[0].status())["height"] or 0) >= 8
+
+    await wait_until(has_some_blocks, "there are some blocks", SYNC_TIMEOUT_S, early.members)
+    if command == FREQUENT:
+        await wait_until(
+            lambda: offer_snapshots(early), "two offer a snapshot", SYNC_TIMEOUT_S, early.members
+        )
     await mark(late, *early.members)
     return early, late, offerings
+
+
+async def offer_snapshots(members: League) -> bool:
+    """Whether two members have a snapshot, which is taken beside the blocks: with fewer nobody begins."""
+    offers = [
+        (await member.get("/league/v1/bootstrap")).json().get("snapshots") for member in members.members
+    ]
+    return sum(map(bool, offers)) >= SERVERS_MIN
 
 
 async def test_members_report_the_same_league(tmp_path: Path) -> None:

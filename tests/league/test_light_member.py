@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,8 +14,9 @@ import pytest
 from aiohttp import web
 
 from hansa.core.files import write_file
+from hansa.node.folder import OBSERVING
 from hansa.node.settings.editing import set_setting
-from tests.league.harness import OFFERINGS, League, RunningMember, league, wait_until
+from tests.league.harness import OFFERINGS, League, RunningMember, free_base_port, league, wait_until
 from tests.league.test_governance import decide, hansa
 
 pytestmark = [pytest.mark.league, pytest.mark.timeout(300)]
@@ -51,7 +54,7 @@ async def test_a_light_member_follows_publishes_and_survives_a_member_that_lies(
     async with league(tmp_path / "league", 3) as three, aiohttp.ClientSession() as session:
         before = await three[0].create_offering()
         await three.wait_until_visible(f"{OFFERINGS}/{before}")
-        port = three[2].port + 40
+        port = free_base_port(2) + 1
         folder = tmp_path / "visby"
         await hansa(
             *("join", str(folder), "--light", "--from", three[0].url, "--from", three[1].url),
@@ -75,9 +78,36 @@ async def test_a_light_member_follows_publishes_and_survives_a_member_that_lies(
                 status = await visby.status()
                 assert status["children"] == []
                 assert status["following"]["trusted"]["height"] > 0
+                await serves_alone_and_comes_back(three, visby, (before, published), tmp_path / "backup")
                 await hansa("league", "leave", str(folder), "--yes")
             finally:
                 await visby.stop()
+
+
+async def serves_alone_and_comes_back(
+    three: League, visby: RunningMember, offerings: Sequence[str], backup: Path
+) -> None:
+    """While all members are away it serves what it has, also as it is restored from a backup meanwhile."""
+    await hansa("backup", str(visby.folder), str(backup))
+    await asyncio.gather(*(member.stop() for member in three.members))
+
+    async def serves_and_says_so() -> bool:
+        conditions = (await visby.get("/readyz")).json()["conditions"]
+        is_served = all([await visby.has(f"{OFFERINGS}/{one}") for one in offerings])
+        return is_served and "no-followed-member" in conditions
+
+    await wait_until(serves_and_says_so, "it says that nobody answers", PATIENCE_S, [visby])
+    await visby.stop()
+    shutil.rmtree(visby.folder)
+    await hansa("restore", str(backup), str(visby.folder))
+    assert not (visby.folder / OBSERVING).exists(), "there is no validator that could sign twice"
+    await visby.start()
+    await visby.wait_until_ready()
+    await wait_until(serves_and_says_so, "it says that nobody answers", PATIENCE_S, [visby])
+    await three.start()
+    four = League([*three.members, visby])
+    for member in (three[0], visby):
+        await four.wait_until_visible(f"{OFFERINGS}/{await member.create_offering()}", PATIENCE_S)
 
 
 async def says_who_lies(visby: RunningMember, endpoint: str, three: League, lies: list[str]) -> None:

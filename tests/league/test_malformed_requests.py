@@ -50,11 +50,11 @@ async def nothing_crashes(lubeck: RunningMember) -> AsyncIterator[None]:
     count = await offerings(lubeck)
     yield
     assert await offerings(lubeck) == count
-    position = (await lubeck.status())["position"]
+    position = (await lubeck.status())["position"] or 0
     await lubeck.create_offering(name="fresh")
 
     async def is_on_the_ledger() -> bool:
-        return bool((await lubeck.status())["position"] > position)
+        return bool(((await lubeck.status())["position"] or 0) > position)
 
     await wait_until(is_on_the_ledger, "a fresh offering is on the ledger", 30, [lubeck])
     assert await lubeck.is_ready()

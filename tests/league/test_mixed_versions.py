@@ -67,11 +67,15 @@ async def test_members_on_two_versions_of_python_compute_the_same_hashes(mixed: 
         created.append(await mixed[number % 4].create_offering(name=f"alone {number}"))
         await mixed.wait_until_visible(f"{OFFERINGS}/{created[-1]}")
 
+    heights: set[int] = set()
+
     async def are_level() -> bool:
-        return len({(await member.status())["height"] for member in mixed.members}) == 1
+        nonlocal heights
+        heights = {(await member.status())["height"] for member in mixed.members}
+        return len(heights) == 1
 
     await wait_until(are_level, "all members are at one height", 30, mixed.members)
-    newest = (await mixed[0].status())["height"]
+    (newest,) = heights
     every = [await hashes_of(member, newest) for member in mixed.members]
     assert every[0] == every[1] == every[2] == every[3]
     assert len(set(every[0])) > 20, "many blocks have changed the state"

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -17,7 +14,15 @@ from hansa.node.folder import LEDGER_STATE
 from hansa.node.folder.permissions import open_to_others
 from hansa.node.http.server import listening_socket
 from hansa.node.settings.loading import FILE_NAME
-from tests.league.harness import OFFERINGS, ROLES, Role, RunningMember, league, wait_until
+from tests.league.harness import (
+    OFFERINGS,
+    ROLES,
+    Role,
+    RunningMember,
+    is_running,
+    league,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
 
@@ -79,10 +84,7 @@ async def test_after_a_kill_of_any_process_it_goes_on(lubeck: RunningMember, rol
         await lubeck.start()
 
     async def is_replaced() -> bool:
-        try:
-            return await lubeck.pid(role) not in {0, pids[role]}
-        except (OSError, aiohttp.ClientError):
-            return False
+        return await lubeck.pid(role) not in {0, pids[role]}
 
     await wait_until(is_replaced, f"{role} runs again", 30, [lubeck])
     await has_settled(lubeck, created)
@@ -164,11 +166,3 @@ def move_ledger_time(member: RunningMember, by_ms: int) -> None:
     """Have the last block of a stopped member's ledger be of another time."""
     with contextlib.closing(sqlite3.connect(member.folder / LEDGER_STATE)) as state, state:
         state.execute("UPDATE head SET time_ms = time_ms + ?", (by_ms,))
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

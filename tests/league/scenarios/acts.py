@@ -44,7 +44,7 @@ from tests.league.scenarios.manifest import (
     Upgrade,
 )
 
-READY_TIMEOUT_S = 90.0
+READY_TIMEOUT_S = 120.0
 
 
 class Stage(msgspec.Struct, frozen=True):

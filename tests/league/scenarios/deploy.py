@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -77,7 +78,7 @@ def deploy(
         (folders[double.member - 1] / "member.json").write_bytes(
             msgspec.json.encode(cards[double.member - 1])
         )
-    document = msgspec.json.decode(league_genesis(cards, chain_id_of(cards), CLOCK.now()))
+    document = msgspec.json.decode(league_genesis(cards, chain_id_of(cards), _founded_at(scenario)))
     params = LedgerParams(heartbeat_s=scenario.heartbeat_s)
     document["app_state"]["params"] = msgspec.to_builtins(params)
     if scenario.upgrade is not None:
@@ -91,6 +92,12 @@ def deploy(
         for each, place in zip(folders, places, strict=True)
     ]
     return Deployment(tuple(members), double_key)
+
+
+def _founded_at(scenario: Scenario) -> datetime:
+    """Time of the genesis: past by every engine's clock, since one for which it is to come waits for it."""
+    behind_s = min(0.0, *(one.engine_clock_s for one in scenario.changed), 0.0)
+    return CLOCK.now() + timedelta(seconds=behind_s)
 
 
 def _upgrade_settings(scenario: Scenario, number: int) -> dict[str, Value]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tests.league.harness import CLOCK, RunningMember, engine_rpc
-from tests.league.scenarios.load import FAILURES, Load, offerings_of
+from tests.league.harness import CLOCK, UNANSWERED, RunningMember, engine_rpc
+from tests.league.scenarios.load import Load, offerings_of
 
 METAS_MAX: Final = 20
 """Headers that an engine gives in one answer."""
@@ -26,7 +26,7 @@ async def violations(
     failures = await _lost_or_foreign(honest, load, timeout_s)
     failures += await _forks(honest)
     for member in honest:
-        failures += await _judgements(member, convicted, leaving)
+        failures += await _judgements(member, convicted, leaving, timeout_s)
         log = member.log.read_text(errors="replace")
         failures += [f"{member.name}: its log has {fault}" for fault in FAULTS if fault in log]
     return failures
@@ -40,7 +40,7 @@ async def _lost_or_foreign(honest: Sequence[RunningMember], load: Load, timeout_
         for member in honest:
             try:
                 shown = await offerings_of(member)
-            except FAILURES as error:
+            except UNANSWERED as error:
                 failures.append(f"{member.name} does not respond: {error!r}")
                 continue
             lost = [name for key, name in load.acknowledged.items() if shown.get(key) != name]
@@ -85,11 +85,22 @@ async def headers_of(member: RunningMember) -> dict[int, tuple[str, str]]:
     return headers
 
 
-async def _judgements(member: RunningMember, convicted: frozenset[str], leaving: frozenset[str]) -> list[str]:
+async def _judgements(
+    member: RunningMember, convicted: frozenset[str], leaving: frozenset[str], timeout_s: float
+) -> list[str]:
     """Whether exactly the guilty have lost their power, and nobody else."""
-    status = await member.status()
-    actual = {one["name"] for one in status["misbehavior"]}
-    powerless = {one["name"] for one in status["powers"] if not one["power"]}
-    if actual != convicted or powerless - leaving != convicted:
-        return [f"{member.name}: {sorted(actual | powerless)} lost power, and not {sorted(convicted)}"]
-    return []
+    deadline_s = CLOCK.monotonic() + timeout_s
+    while True:
+        try:
+            status = await member.status()
+        except UNANSWERED as error:
+            failures = [f"{member.name} does not respond: {error!r}"]
+        else:
+            actual = {one["name"] for one in status["misbehavior"]}
+            powerless = {one["name"] for one in status["powers"] if not one["power"]}
+            is_right = actual == convicted and powerless - leaving == convicted
+            lost = sorted(actual | powerless)
+            failures = [] if is_right else [f"{member.name}: {lost} lost power, and not {sorted(convicted)}"]
+        if not failures or CLOCK.monotonic() > deadline_s:
+            return failures
+        await CLOCK.sleep(POLL_S)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import aiohttp
 import msgspec
 
-from tests.league.harness import CLOCK, OFFERINGS, RunningMember
+from tests.league.harness import CLOCK, OFFERINGS, UNANSWERED, RunningMember
 
 REQUEST_TIMEOUT_S: Final = 6.0
 SAMPLE_PAUSE_S: Final = 0.2
-FAILURES: Final = (aiohttp.ClientError, TimeoutError, OSError)
 PAGE: Final = 500
 
 
@@ -44,7 +42,7 @@ class Load:
                     self.acknowledged[answer.json()["id"]] = name
                 else:
                     self.refused += 1
-            except FAILURES:
+            except UNANSWERED:
                 self.unanswered += 1
             await CLOCK.sleep(self._pause_s)
 
@@ -102,7 +100,7 @@ async def status_of(member: RunningMember, *, with_token: bool = False) -> Any:
         answer = await member.request(
             "GET", "/league/v1/status", with_token=with_token, timeout_s=REQUEST_TIMEOUT_S
         )
-    except FAILURES:
+    except UNANSWERED:
         return None
     return answer.json() if answer.status == 200 else None
 
@@ -112,6 +110,8 @@ async def offerings_of(member: RunningMember) -> dict[str, str]:
     names: dict[str, str] = {}
     while True:
         answer = await member.get(f"{OFFERINGS}?fields=name&limit={PAGE}&offset={len(names)}")
+        if answer.status == 503:
+            raise ConnectionError(f"{member.name} cannot answer now: {answer.body[:200]!r}")
         assert answer.status in {200, 206}, answer.body
         page = answer.json()
         names |= {one["id"]: one["name"] for one in page}

@@ -15,12 +15,12 @@ import msgspec
 from hansa.node.health import ConditionCode
 from tests.league.disks import mounted_disk
 from tests.league.engine_clock import engine_with_clock
-from tests.league.harness import CLOCK, OFFERINGS, RunningMember, wait_until
+from tests.league.harness import CLOCK, OFFERINGS, UNANSWERED, RunningMember, wait_until
 from tests.league.scenarios.acts import READY_TIMEOUT_S, Stage, perturbed
 from tests.league.scenarios.deploy import deploy
 from tests.league.scenarios.hosts import network
 from tests.league.scenarios.invariants import violations
-from tests.league.scenarios.load import FAILURES, Load, Progress, status_of
+from tests.league.scenarios.load import Load, Progress, status_of
 from tests.league.scenarios.manifest import AnyPerturbation, FillDisk, Scenario
 from tests.soak.machinery import running
 
@@ -171,7 +171,7 @@ async def says_halted(member: RunningMember) -> bool:
     status = await status_of(member)
     try:
         answer = await member.get("/readyz")
-    except FAILURES:
+    except UNANSWERED:
         return False
     if status is None or not HALTED & set(status["conditions"]):
         return False
