@@ -242,7 +242,7 @@ class RunningMember:
             await self.process.wait()
 
     async def kill_whole(self) -> None:
-        """SIGKILL `hansa serve`, and wait until its children have ended, too: nobody has its folder any more."""
+        """SIGKILL `hansa serve`, and wait for the end of its children: nobody has its folder any more."""
         pids = await self.pids()
         await self.kill("serve")
 

@@ -199,7 +199,7 @@ async def test_an_operator_proposes_votes_and_everybody_sees_it(four: League) ->
 
 
 async def is_known_at(member: RunningMember, name: str) -> None:
-    """Wait until a member knows a proposal: what one has in a block is in that block of another a moment later."""
+    """Wait until a member knows a proposal: it has a block a moment before or after another one."""
 
     async def is_known() -> bool:
         return "hash" in await proposal(member, name)

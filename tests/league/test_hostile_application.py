@@ -49,7 +49,7 @@ async def test_a_changed_application_stops_nobody_else(three: League, tmp_path: 
         log = tmp_path / "league" / "bruges.log"
 
         async def has_proposed_all() -> bool:
-            """It proposes one block in four; how many there are depends on how fast creates follow each other."""
+            """It proposes one block in four; how many there are depends on how fast creates follow."""
             created = await three[0].create_offering(name="has a block made")
             await three.wait_until_visible(f"{OFFERINGS}/{created}")
             is_rejected = any("proposal_rejected" in member.log.read_text() for member in three.members)

@@ -26,6 +26,8 @@ from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.history.segment import HistoryBatch, compressed, decode_segment, decompressed
 from hansa.pubsub.ledger.history.segment import encode_segment as encoded_segment
 from hansa.pubsub.ledger.reading.parts import StateParts, encode_parts, read_tags, section_tag
+from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
+from hansa.pubsub.ledger.snapshots.taking import take_snapshot
 from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.light.captured import CapturedBlocks
 from hansa.pubsub.light.chain.blocks import LightBlock
@@ -93,6 +95,7 @@ class FollowedLeague:
         self.signers: list[Signer] = [signers[one.address] for one in self.trusted.validators.validators]
         self.blocks: dict[int, LightBlock] = {}
         self.views: dict[int, View] = {}
+        self.snapshots: SnapshotFolder | None = None
         self._sign()
 
     @property
@@ -126,6 +129,16 @@ class FollowedLeague:
             self.ledger.application.finalize_block(Block(self.head.height + 1, self.head.time_ms + 1, ()))
             self.ledger.application.commit()
             self._sign()
+
+    @property
+    def snapshot_heights(self) -> tuple[int, ...]:
+        """Of the snapshots that all members have."""
+        return () if self.snapshots is None else tuple(one.manifest.height for one in self.snapshots.list())
+
+    def take_snapshot(self, folder: Path) -> None:
+        """Have all members take one."""
+        self.snapshots = self.snapshots or SnapshotFolder(folder)
+        take_snapshot(self.ledger.application.state.connection, self.snapshots, CHAIN_ID, lambda: None)
 
     def _sign(self) -> None:
         head = self.head
@@ -205,6 +218,10 @@ class ScriptedMember:
                 return HttpResponse(200, {}, encode_parts(self.parts(read_tags(query["known"]))))
             case "ledger/batches":
                 return HttpResponse(200, {}, self.batches(int(query["after"])))
+            case "snapshots":
+                return HttpResponse(200, {}, msgspec.json.encode({"heights": self.league.snapshot_heights}))
+            case path if path.startswith("snapshots/"):
+                return self._snapshot(*path.split("/")[1:])
             case "ledger/transactions":
                 return HttpResponse(200, {}, msgspec.json.encode(self._take(request.body)))
         return HttpResponse(404, {}, b"{}")
@@ -232,6 +249,12 @@ class ScriptedMember:
         raw = self.league.ledger.reader.batches_after(after)
         batches = [one for one in decode_segment(decompressed(raw)) if one.first_position <= self.view.events]
         return compressed(encoded_segment(batches))
+
+    def _snapshot(self, height: str, index: str = "") -> HttpResponse:
+        """A manifest, or a chunk."""
+        stored = self.league.snapshots.find(int(height)) if self.league.snapshots is not None else None
+        content = None if stored is None else stored.chunk(int(index)) if index else stored.raw
+        return HttpResponse(404, {}, b"{}") if content is None else HttpResponse(200, {}, content)
 
     def _take(self, transaction: bytes) -> dict[str, Any]:
         self.submitted.append(transaction)
@@ -296,6 +319,7 @@ class FollowingMember:
         self.league = league
         self.clock = clock or JumpingClock(LATER)
         self.state_file = folder / "state.db"
+        self.history = folder / "history"
         self.retained = RetainedBlocks(CapturedBlocks(folder / "light.db"), self.clock, 100_000)
         self.trust = ChainTrust(league.trusted, pinned, self.retained, self.clock, trust_period_s)
         self.signal = Signal(self.clock)
@@ -303,7 +327,8 @@ class FollowingMember:
             lambda: [one.endpoint for one in members], ScriptedMembers(members), self.clock, CHAIN_ID
         )
         self.follower = LightFollower(
-            self.state_file, league.genesis, self.sources, self.trust, self.signal, self.clock
+            *(self.state_file, league.genesis, self.sources, self.trust, self.signal, self.clock),
+            self.history,
         )
 
     async def rounds(self, count: int, pause_s: float = 1.0) -> None:

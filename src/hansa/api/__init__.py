@@ -17,6 +17,8 @@
                                           who may issue credentials              anybody
     GET  /league/v1/genesis, …/bootstrap  what a newcomer begins with            anybody
     GET  /league/v1/history/{number}      a segment of all events                anybody
+    GET  /league/v1/snapshots, …/{height}, …/{height}/{index}
+                                          the state to begin with, in parts      anybody
     GET  /league/v1/ledger/leaves, …/checkpoints
                                           what an audit reads                    anybody
     GET  /league/v1/entities/{id}/receipt, …/history; GET /league/v1/members/{did}/history
@@ -67,6 +69,7 @@ from hansa.api.light_members import (
 )
 from hansa.api.newcomers.bootstrap import BOOTSTRAP_PATH, GENESIS_PATH, BootstrapApi, BootstrapSource
 from hansa.api.newcomers.history import HISTORY_PATH, HistoryApi, HistoryReads, NoHistory
+from hansa.api.newcomers.snapshots import NoSnapshots, SnapshotReads, SnapshotsApi
 from hansa.api.receipts import NoReceipts, ReceiptReads, ReceiptsApi
 from hansa.api.references import DanglingReferences, ReferencesApi
 from hansa.api.replicas import ReplicasApi
@@ -83,7 +86,7 @@ from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
 from hansa.pubsub.light.remote import LIGHT_PATH
-from hansa.pubsub.light_member.wire import BATCHES_PATH, STATE_PATH, TRANSACTIONS_PATH
+from hansa.pubsub.light_member.wire import BATCHES_PATH, SNAPSHOTS_PATH, STATE_PATH, TRANSACTIONS_PATH
 from hansa.replication.announced.bundles import BUNDLES_PATH
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.continuity.resync import Resync
@@ -128,6 +131,8 @@ class LeagueContext(msgspec.Struct, frozen=True):
     """What light clients need of the engine."""
     bootstrap: BootstrapSource = BootstrapSource()
     """What newcomers need."""
+    snapshots: SnapshotReads = NoSnapshots()
+    """Snapshots of the ledger's state."""
     history: HistoryReads = NoHistory()
     """All events."""
     receipts: ReceiptReads = NoReceipts()
@@ -158,6 +163,20 @@ def _subscription_routes(api: SubscriptionsApi) -> list[Route]:
     ]
 
 
+def _newcomer_routes(context: LeagueContext) -> list[Route]:
+    bootstrap = BootstrapApi(context.bootstrap, context.limits)
+    snapshots = SnapshotsApi(context.snapshots, context.limits)
+    history = HistoryApi(context.history, context.limits)
+    return [
+        Route(GENESIS_PATH, bootstrap.genesis, methods=["GET"]),
+        Route(BOOTSTRAP_PATH, bootstrap.bootstrap, methods=["GET"]),
+        Route(SNAPSHOTS_PATH, snapshots.list, methods=["GET"]),
+        Route(f"{SNAPSHOTS_PATH}/{{height}}", snapshots.manifest, methods=["GET"]),
+        Route(f"{SNAPSHOTS_PATH}/{{height}}/{{index}}", snapshots.chunk, methods=["GET"]),
+        Route(f"{HISTORY_PATH}/{{number}}", history.segment, methods=["GET"]),
+    ]
+
+
 def routes(context: LeagueContext) -> list[Route]:
     """All routes, for the application that makes responses of the errors that they raise."""
     limits, registry = context.limits, context.registry
@@ -169,7 +188,6 @@ def routes(context: LeagueContext) -> list[Route]:
     ledger = LedgerApi(context.bus, registry, limits)
     receipts = ReceiptsApi(context.receipts, limits)
     light = LightApi(context.light, limits)
-    bootstrap = BootstrapApi(context.bootstrap, limits)
     catalogue = CatalogueApi(context.store, context.did, limits, context.policy, context.types)
     writes = WritesApi(context.store, context.caller_check, context.forwarding, context.clock, limits)
     monitors = WriteMonitorsApi(context.queue, context.authenticate, limits, context.endpoint)
@@ -203,12 +221,10 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/ledger/leaves", ledger.leaves, methods=["GET"]),
         Route("/league/v1/ledger/checkpoints", ledger.checkpoints, methods=["GET"]),
         Route("/league/v1/ledger/claims/{key}", ledger.claims, methods=["GET"]),
-        Route(f"{HISTORY_PATH}/{{number}}", HistoryApi(context.history, limits).segment, methods=["GET"]),
         Route(STATE_PATH, parts.state, methods=["GET"]),
         Route(BATCHES_PATH, parts.batches, methods=["GET"]),
         Route(TRANSACTIONS_PATH, submissions.add, methods=["POST"]),
-        Route(GENESIS_PATH, bootstrap.genesis, methods=["GET"]),
-        Route(BOOTSTRAP_PATH, bootstrap.bootstrap, methods=["GET"]),
+        *_newcomer_routes(context),
         Route(LIGHT_PATH, light.rpc, methods=["POST"]),
         Route(f"{LIGHT_PATH}/blocks", light.blocks, methods=["GET"]),
         Route(f"{LIGHT_PATH}/{{method}}", light.call, methods=["GET"]),

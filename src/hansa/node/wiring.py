@@ -77,6 +77,7 @@ from hansa.pubsub.ledger.reading import RegistryState
 from hansa.pubsub.ledger.rules.rulesets import RULESETS
 from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
+from hansa.pubsub.ledger.snapshots.reading import ServedSnapshots
 from hansa.replication import ReplicationView, counters
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.continuity.binding import bind_store, is_continued
@@ -153,6 +154,7 @@ def league_context(
         light=light,
         bootstrap=bootstrap,
         history=bus.for_strangers,
+        snapshots=ServedSnapshots(SnapshotFolder(SNAPSHOTS)),
         parts=bus.for_strangers,
         submissions=bus,
         receipts=light,

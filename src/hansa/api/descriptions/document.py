@@ -138,6 +138,12 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "height": _parameter(
         "height", "Height of a block; without it, the newest.", {"type": "integer", "minimum": 1}
     ),
+    "snapshotHeight": _parameter(
+        "height", "Height of the snapshot.", {"type": "integer", "minimum": 1}, "path"
+    ),
+    "index": _parameter(
+        "index", "Number of the chunk, from 0.", {"type": "integer", "minimum": 0, "maximum": 8192}, "path"
+    ),
     "method": _parameter(
         "method",
         "Method of the engine's RPC.",

@@ -20,6 +20,7 @@ from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import JSON
 from hansa.core.members import Member
 from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
+from hansa.pubsub.light_member.wire import SnapshotHeights
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 from hansa.replication.announced.bundles import BUNDLE_TYPE, BUNDLES_PATH
 from hansa.replication.continuity.resync import ComparedPart
@@ -93,6 +94,34 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         {200: Answer("The segment.", media_types=(OCTETS,))},
         (*_OF_THE_LEDGER, 404),
         parameters=("number",),
+    ),
+    Operation(
+        "listSnapshots",
+        "/league/v1/snapshots",
+        "List snapshots",
+        "Returns the heights of the snapshots of the ledger's state that this member has, newest first, for members that "
+        "begin without an engine.",
+        {200: Answer("The heights.", (SnapshotHeights,))},
+        _OF_THE_LEDGER,
+    ),
+    Operation(
+        "retrieveSnapshot",
+        "/league/v1/snapshots/{height}",
+        "Read the manifest of a snapshot",
+        "Returns what a snapshot consists of: the contents of all sections of the state, and size and SHA-256 of each chunk. "
+        "Nobody has to trust it: what is made of it has the application hash that was signed, or is of no use.",
+        {200: Answer("The manifest.", (dict[str, Any],))},
+        (*_OF_THE_LEDGER, 404),
+        parameters=("snapshotHeight",),
+    ),
+    Operation(
+        "retrieveSnapshotChunk",
+        "/league/v1/snapshots/{height}/{index}",
+        "Read a chunk of a snapshot",
+        "Returns at most 4,000,000 bytes of the state.",
+        {200: Answer("The chunk.", media_types=(OCTETS,))},
+        (*_OF_THE_LEDGER, 404),
+        parameters=("snapshotHeight", "index"),
     ),
     Operation(
         "retrieveGenesis",

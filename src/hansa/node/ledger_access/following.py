@@ -18,7 +18,7 @@ from hansa.core.members import Member
 from hansa.core.signal import Signal
 from hansa.identity import MemberSigner
 from hansa.node.allowed_origins import MemberOrigins
-from hansa.node.folder import LEDGER_STATE, LIGHT_BLOCKS
+from hansa.node.folder import HISTORY, LEDGER_STATE, LIGHT_BLOCKS
 from hansa.node.health import BlockProgress
 from hansa.node.joining.mark import read_joining
 from hansa.node.outbound import OutboundClient
@@ -86,7 +86,7 @@ class LightMember:
         trust = ChainTrust(self._trusted, pinned, self._retained, clock)
         sources = FollowedMembers(self._endpoints, self._http, clock, self._trusted.chain_id)
         signal = Signal(clock)
-        self._follower = LightFollower(LEDGER_STATE, genesis, sources, trust, signal, clock)
+        self._follower = LightFollower(LEDGER_STATE, genesis, sources, trust, signal, clock, HISTORY)
         submissions = Submissions(
             self._follower.submittable,
             self._did_of,

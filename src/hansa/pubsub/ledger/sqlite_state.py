@@ -241,11 +241,14 @@ class SqliteState:
         self._take_over(effects, issuers)
 
     @contextmanager
-    def staged(self) -> Iterator[Callable[[BlockEffects, bool], None]]:
+    def staged(self, *, is_begun: bool = False) -> Iterator[Callable[[BlockEffects, bool], None]]:
         """Write what blocks change as one transaction, however many they are.
 
         Yields what adds the changes of some blocks, and says whether `app_hash` is known to be that of the
         state after them, which a checkpoint needs. Whatever is raised in between undoes all of it.
+
+        Args:
+            is_begun: Whether the transaction has begun, with a snapshot that the blocks follow.
 
         Raises:
             Fatal: `Code.DISK_FULL` or `Code.STORE_DAMAGED`.
@@ -256,7 +259,7 @@ class SqliteState:
             self._take_over(effects, self._write(effects, has_checkpoint=is_known))
 
         try:
-            with self._transaction():
+            with self._transaction(is_begun=is_begun):
                 yield stage
         except BaseException:
             self.reload()
@@ -423,10 +426,12 @@ class SqliteState:
         return int(row[0])
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, is_begun: bool = False) -> Iterator[None]:
         """All of it or nothing. SQLite itself ends a transaction for which the disk has no room."""
         with self.failures():
-            self.connection.execute("BEGIN IMMEDIATE")
+            if not is_begun:
+                self.connection.execute("BEGIN IMMEDIATE")
+            assert self.connection.in_transaction, "what has begun has not ended"
             try:
                 yield
                 self.connection.execute("COMMIT")

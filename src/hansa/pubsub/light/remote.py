@@ -79,22 +79,30 @@ class RemoteMember:
         except Refused as error:
             raise Refused(Code.PROOF_INVALID, f"{self.endpoint} sends a block that is none.") from error
 
-    async def body(self, path: str, size_max_bytes: int = ANSWER_SIZE_MAX_BYTES) -> bytes:
+    async def body(
+        self, path: str, size_max_bytes: int = ANSWER_SIZE_MAX_BYTES, timeout_s: float | None = None
+    ) -> bytes:
         """What it answers at a path.
+
+        Args:
+            path: With its query.
+            size_max_bytes: Of the answer.
+            timeout_s: For it; None: that of every answer.
 
         Raises:
             Refused: it is longer.
             Unavailable: it does not answer.
         """
-        response = await self._send(path, size_max_bytes)
+        response = await self._send(path, size_max_bytes, timeout_s)
         if response.status != 200:
             raise Unavailable(Code.UNAVAILABLE, f"{self.endpoint} answers with status {response.status}.")
         return response.body
 
-    async def _send(self, path: str, size_max_bytes: int) -> HttpResponse:
+    async def _send(self, path: str, size_max_bytes: int, timeout_s: float | None = None) -> HttpResponse:
         url = f"{self.endpoint}{path}"
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
         return await self._http.send(
-            HttpRequest("GET", url, timeout_s=self._timeout_s, answer_size_max_bytes=size_max_bytes)
+            HttpRequest("GET", url, timeout_s=timeout_s, answer_size_max_bytes=size_max_bytes)
         )
 
     async def _result(self, method: str, query: str) -> bytes:

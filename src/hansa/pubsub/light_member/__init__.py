@@ -4,6 +4,7 @@
     followed   one member that is followed: its answers within bounds, and its behavior
     trust      the light block that is trusted: where it begins, how it advances, when it is too old
     mirror     the ledger's state in a file of its own, made of parts that were verified
+    beginning  with a snapshot of a member, where the league has a long history
     following  the loop: who is ahead, verify, write; whoever lies, withholds or is late
     submitting transactions through one followed member after another
     retaining  light blocks for receipts, which others request of this member

@@ -29,18 +29,23 @@ from hansa.pubsub.ledger.history.segment import (
     decompressed,
 )
 from hansa.pubsub.ledger.reading.parts import StateParts, decode_parts
+from hansa.pubsub.ledger.snapshots.manifest import CHUNK_SIZE_MAX_BYTES, MANIFEST_SIZE_MAX_BYTES
 from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.remote import RemoteMember
 from hansa.pubsub.light_member.wire import (
     BATCHES_PATH,
+    SNAPSHOTS_PATH,
     STATE_PATH,
     TRANSACTIONS_PATH,
     SubmissionVerdict,
+    read_heights,
     read_verdict,
 )
 
 TIMEOUT_S: Final = 5.0
 """For one answer: a member that takes longer holds up nobody for longer than that."""
+CHUNK_TIMEOUT_S: Final = 60.0
+"""For 4 MB at once, which nobody waits for but who begins."""
 STATE_SIZE_MAX_BYTES: Final = 67_108_864
 VERDICT_SIZE_MAX_BYTES: Final = 4096
 SILENT_MIN_S: Final = 1.0
@@ -238,6 +243,32 @@ class FollowedMember:
             return decode_segment(decompressed(raw))
         except Refused as error:
             raise Refused(Code.PROOF_INVALID, "Its batches are not in their form.") from error
+
+    async def snapshot_heights(self) -> tuple[int, ...]:
+        """Of its snapshots, newest first; none where it has none to give.
+
+        Raises:
+            Refused: `Code.PROOF_INVALID`: they cannot be read.
+            Unavailable: it does not answer.
+        """
+        return read_heights(await self._remote.body(SNAPSHOTS_PATH))
+
+    async def snapshot_manifest(self, height: int) -> bytes:
+        """The manifest of one of them; not verified.
+
+        Raises:
+            Unavailable: it does not answer, or has none any more.
+        """
+        return await self._remote.body(f"{SNAPSHOTS_PATH}/{height}", MANIFEST_SIZE_MAX_BYTES)
+
+    async def snapshot_chunk(self, height: int, index: int) -> bytes:
+        """A chunk of one of them; not verified.
+
+        Raises:
+            Unavailable: it does not answer, or has none any more.
+        """
+        path = f"{SNAPSHOTS_PATH}/{height}/{index}"
+        return await self._remote.body(path, CHUNK_SIZE_MAX_BYTES, CHUNK_TIMEOUT_S)
 
     async def submit(self, transaction: bytes, did: str, signer: RequestSigner) -> SubmissionVerdict:
         """Hand it a transaction.

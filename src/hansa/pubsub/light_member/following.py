@@ -32,6 +32,7 @@ from hansa.pubsub.genesis import read_genesis_parts
 from hansa.pubsub.ledger.commitments.app_hash import Sections
 from hansa.pubsub.ledger.genesis import read_app_state
 from hansa.pubsub.ledger.history.segment import SEGMENT_EVENTS
+from hansa.pubsub.ledger.history.worker import HistoryWorker
 from hansa.pubsub.ledger.reading.parts import section_tag
 from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.sqlite_state import SqliteState
@@ -40,6 +41,7 @@ from hansa.pubsub.ledger.transactions import TransactionReader
 from hansa.pubsub.ledger_bus import refused_submission
 from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.chain.rpc_form import time_ns_of
+from hansa.pubsub.light_member.beginning import EVENTS_MIN, Beginning
 from hansa.pubsub.light_member.followed import FollowedMember, FollowedStatus
 from hansa.pubsub.light_member.mirror import (
     NS_PER_MS,
@@ -54,6 +56,7 @@ from hansa.pubsub.light_member.mirror import (
 from hansa.pubsub.light_member.trust import ChainTrust, TrustedBlock
 
 POLL_S: Final = 0.5
+HISTORY_POLL_S: Final = 0.02
 HURRIED_POLL_S: Final = 0.1
 HURRIES_S: Final = 3.0
 FAILED_MAX_S: Final = 10.0
@@ -108,14 +111,15 @@ class FollowedMembers:
         self._endpoints = endpoints
         self._http = http
         self._clock = clock
-        self._chain_id = chain_id
+        self.chain_id = chain_id
+        """Of the league."""
         self._known: dict[str, FollowedMember] = {}
 
     def current(self) -> tuple[FollowedMember, ...]:
         """All of them, in the order in which they are named."""
         names = tuple(dict.fromkeys(self._endpoints()))[:FOLLOWED_MAX]
         self._known = {
-            name: self._known.get(name) or FollowedMember(name, self._http, self._clock, self._chain_id)
+            name: self._known.get(name) or FollowedMember(name, self._http, self._clock, self.chain_id)
             for name in names
         }
         return tuple(self._known.values())
@@ -131,6 +135,8 @@ class LightFollower:
         trust: What their headers are verified from.
         signal: Is notified of every update.
         clock: For pauses.
+        history: Folder for the events before a snapshot, in segments that others put there; None: no such
+            events are added.
     """
 
     def __init__(
@@ -141,6 +147,7 @@ class LightFollower:
         trust: ChainTrust,
         signal: Signal,
         clock: Clock,
+        history: Path | None = None,
     ) -> None:
         self._path = path
         self._genesis = genesis
@@ -148,6 +155,8 @@ class LightFollower:
         self.trust = trust
         self._signal = signal
         self._clock = clock
+        self._history_folder = history
+        self._history: HistoryWorker | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="light-state")
         self._state: SqliteState | None = None
         self._sections: Sections | None = None
@@ -206,7 +215,19 @@ class LightFollower:
             if is_well:
                 pauses.reset()
             hurries = self._clock.monotonic() < self._hurries_until_s
-            await self._clock.sleep(HURRIED_POLL_S if hurries else POLL_S if is_well else pauses.next_s())
+            await self._rest(HURRIED_POLL_S if hurries else POLL_S if is_well else pauses.next_s())
+
+    async def _rest(self, pause_s: float) -> None:
+        """Wait for the next round, and add what has come of the events before a snapshot meanwhile."""
+        until_s = self._clock.monotonic() + pause_s
+        while self._history is not None and self._clock.monotonic() < until_s:
+            async with self._looking:
+                is_missing = await self._in_thread(self._history.fill_next)
+            if not is_missing:
+                break
+            self._signal.notify()
+            await self._clock.sleep(HISTORY_POLL_S)
+        await self._clock.sleep(max(0.0, until_s - self._clock.monotonic()))
 
     def hurry(self) -> None:
         """Something of this member is about to be on the ledger: look again soon, for a while."""
@@ -276,6 +297,8 @@ class LightFollower:
 
         So no followed member is believed about what it refuses.
         """
+        if self._is_filling:  # the state in memory is ahead of what was verified
+            return Unavailable(Code.OVERLOADED, "The ledger here is catching up with the other members.")
         state = self._opened()
         now_ms = int(self._clock.now().timestamp() * MS_PER_S)
 
@@ -340,13 +363,42 @@ class LightFollower:
             return False
         if head.height < self.trust.height:
             raise _Behind
+        target = await self._target_of(source, witnesses, known)
+        if target.sections.app_hash == known.app_hash:
+            return False
+        is_new = self._opened().head.position == 0 and target.events >= EVENTS_MIN
+        if not (is_new and await self._begin(source, witnesses, target)):
+            await self._write(source, target)
+        return True
+
+    async def _target_of(
+        self, source: FollowedMember, witnesses: Sequence[FollowedMember], known: Sections
+    ) -> VerifiedState:
+        """The state that a member shows, with the header that signs it; verified, but for its events."""
         sections, height, records = await self._parts_of(source, known)
         block = await self._signing(source, witnesses, sections, height)
-        if sections.app_hash == known.app_hash:
-            return False
         for name, one in records.items():
             check_records(sections, name, one)
-        await self._write(source, VerifiedState(sections, records, block))
+        return VerifiedState(sections, records, block)
+
+    async def _begin(
+        self, source: FollowedMember, witnesses: Sequence[FollowedMember], signed: VerifiedState
+    ) -> bool:
+        """Write the state that a member shows, from a snapshot of it on; False when it has none of use."""
+        beginning = Beginning(self._opened(), self._sources.chain_id, self._in_thread)
+        self._is_filling = True
+        try:
+            known = await beginning.restore(source, signed.sections, signed.height, signed.events)
+            if known is None:
+                return False
+            target = await self._target_of(source, witnesses, known)
+            await self._write(source, target, is_begun=True)
+        except BaseException:
+            await asyncio.shield(self._in_thread(beginning.abandon))
+            raise
+        finally:
+            self._is_filling = False
+        log.info("snapshot_restored", endpoint=source.endpoint, height=target.height, events=target.events)
         return True
 
     def _check_same(self, head: LightBlock) -> None:
@@ -398,11 +450,11 @@ class LightFollower:
             raise Refused(Code.PROOF_INVALID, f"Its state is not the one that block {target:,} signs.")
         return block
 
-    async def _write(self, source: FollowedMember, target: VerifiedState) -> None:
+    async def _write(self, source: FollowedMember, target: VerifiedState, *, is_begun: bool = False) -> None:
         """Fetch the events that are missing here, compare the whole, and write it."""
         state = self._opened()
-        update = await self._in_thread(lambda: MirrorUpdate(state, target))
-        self._is_filling = target.events - update.position > SEGMENT_EVENTS
+        update = await self._in_thread(lambda: MirrorUpdate(state, target, is_begun=is_begun))
+        self._is_filling = is_begun or target.events - update.position > SEGMENT_EVENTS
         try:
             while not update.is_whole:
                 batches = await source.batches_after(update.position)
@@ -429,6 +481,8 @@ class LightFollower:
             state.close()
             raise
         self._state, self._sections = state, state.trees.sections
+        if self._history_folder is not None:
+            self._history = HistoryWorker(state, self._history_folder, self._clock, log)
 
     def _opened(self) -> SqliteState:
         assert self._state is not None, "it is opened before anything is written"

@@ -134,11 +134,21 @@ class MirrorUpdate:
         state: Is changed when all of it is there and holds, and else stays as it is.
         target: What it leads to.
         stage_events: How many events are in memory at most.
+        is_begun: Whether a snapshot is in the state that is not committed yet; it is committed with the
+            update.
     """
 
-    def __init__(self, state: SqliteState, target: VerifiedState, stage_events: int = SEGMENT_EVENTS) -> None:
+    def __init__(
+        self,
+        state: SqliteState,
+        target: VerifiedState,
+        stage_events: int = SEGMENT_EVENTS,
+        *,
+        is_begun: bool = False,
+    ) -> None:
         self._state = state
         self._target = target
+        self._is_begun = is_begun
         self._stage_events = stage_events
         self._pending: list[HistoryBatch] = []
         self._pending_events = 0
@@ -198,7 +208,7 @@ class MirrorUpdate:
             raise wrong(f"what it gave makes other {differing or 'sections'} than were signed")
         is_last = bool(effects.events) and effects.batches[-1].height == target.height
         if self._staged is None:
-            with self._state.staged() as stage:
+            with self._state.staged(is_begun=self._is_begun) as stage:
                 stage(effects, is_last)
             return
         (staged, stage), self._staged = self._staged, None
@@ -231,7 +241,7 @@ class MirrorUpdate:
         """Write what has come, to be committed with the rest or not at all."""
         effects = self._overlay().effects(())
         if self._staged is None:
-            staged = self._state.staged()
+            staged = self._state.staged(is_begun=self._is_begun)
             self._staged = staged, staged.__enter__()
         self._staged[1](effects, False)
         self._pending, self._pending_events = [], 0

@@ -2,6 +2,8 @@
 
     GET  /league/v1/ledger/state?known=…    the state in parts (`hansa.pubsub.ledger.reading.parts`)
     GET  /league/v1/ledger/batches?after=…  the next batches (`hansa.pubsub.ledger.history.segment`)
+    GET  /league/v1/snapshots, …/{height}, …/{height}/{index}
+                                            a snapshot to begin with (`hansa.pubsub.ledger.snapshots`)
     POST /league/v1/ledger/transactions     a transaction; the request is signed by a member
 
 A verdict says what the member's ledger application made of a transaction: it waits for a block, may be valid
@@ -19,6 +21,7 @@ from hansa.core.errors import Code, Refused
 STATE_PATH: Final = "/league/v1/ledger/state"
 BATCHES_PATH: Final = "/league/v1/ledger/batches"
 TRANSACTIONS_PATH: Final = "/league/v1/ledger/transactions"
+SNAPSHOTS_PATH: Final = "/league/v1/snapshots"
 WAIT_MAX_S: Final = 3600.0
 
 Outcome = Literal["later", "refused", "waits"]
@@ -40,7 +43,15 @@ class SubmissionVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
         return Code(self.code) if self.code in set(Code) else Code.TRANSACTION_MALFORMED
 
 
+class SnapshotHeights(msgspec.Struct, frozen=True):
+    """Which snapshots a member has."""
+
+    heights: tuple[int, ...]
+    """Newest first."""
+
+
 _decoder: Final = msgspec.json.Decoder(SubmissionVerdict)
+_heights_decoder: Final = msgspec.json.Decoder(SnapshotHeights)
 
 
 def read_verdict(raw: bytes) -> SubmissionVerdict:
@@ -55,3 +66,16 @@ def read_verdict(raw: bytes) -> SubmissionVerdict:
         raise Refused(Code.PROOF_INVALID, "The verdict is not in its form.") from error
     wait_s = min(max(verdict.wait_s, 0.0), WAIT_MAX_S)
     return msgspec.structs.replace(verdict, wait_s=wait_s)
+
+
+def read_heights(raw: bytes) -> tuple[int, ...]:
+    """The heights of a stranger's snapshots, newest first.
+
+    Raises:
+        Refused: `Code.PROOF_INVALID`.
+    """
+    try:
+        heights = _heights_decoder.decode(raw).heights
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Code.PROOF_INVALID, "The list of snapshots is not in its form.") from error
+    return tuple(sorted((one for one in heights if one > 0), reverse=True))

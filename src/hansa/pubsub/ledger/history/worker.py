@@ -7,6 +7,7 @@ fetches another one, from another member.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,7 @@ class HistoryWorker:
         self._folder = folder
         self._clock = clock
         self._logger = logger
+        self._was_missing = False
 
     async def run(self) -> None:
         """Fill, until cancelled.
@@ -46,32 +48,51 @@ class HistoryWorker:
         Raises:
             Fatal: The state cannot be written.
         """
-        was_missing = False
         while True:
-            missing = self._filler.missing
-            if missing is None:
-                if was_missing:
-                    self._logger.info("history_complete")
-                was_missing = False
+            number = self._next_number()
+            if number is None:
                 await self._clock.sleep(IDLE_S)
                 continue
-            was_missing = True
-            if not await self._fill_next(segment_of(missing.first_position)):
+            is_there = False
+            for _ in self._fill(number):
+                is_there = True
+                await asyncio.sleep(0)
+            if not is_there:
                 await self._clock.sleep(POLL_S)
 
-    async def _fill_next(self, number: int) -> bool:
-        """Add a segment, if it has come; whether it had."""
+    def fill_next(self) -> bool:
+        """Add the next segment at once, if it has come; whether there is one to wait for. Blocking.
+
+        Raises:
+            Fatal: The state cannot be written.
+        """
+        number = self._next_number()
+        if number is None:
+            return False
+        for _ in self._fill(number):
+            pass
+        return True
+
+    def _next_number(self) -> int | None:
+        """Of the segment that is needed next; None when nothing is missing."""
+        missing = self._filler.missing
+        if missing is None and self._was_missing:
+            self._logger.info("history_complete")
+        self._was_missing = missing is not None
+        return None if missing is None else segment_of(missing.first_position)
+
+    def _fill(self, number: int) -> Iterator[None]:
+        """Add a segment in slices; none of them when it has not come."""
         path = self._folder / str(number)
         try:
             raw = path.read_bytes()
         except OSError:
-            return False
+            return
+        yield
         try:
-            for _ in self._filler.fill(raw):
-                await asyncio.sleep(0)
+            yield from self._filler.fill(raw)
         except (Refused, TreeMissing) as error:
             self._logger.warning("history_segment_refused", number=number, reason=str(error))
             path.replace(path.with_name(f"{number}{REFUSED}"))
-            return True
+            return
         path.unlink(missing_ok=True)
-        return True

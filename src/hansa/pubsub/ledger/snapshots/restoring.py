@@ -52,15 +52,19 @@ class Restoration:
 
     Args:
         state: Is replaced when all is there.
-        manifest: Of the `app_hash` that the validators signed.
+        manifest: Of the `app_hash` that the validators signed; or of one that they are to have signed before
+            the transaction is committed.
+        is_committed: Whether the last chunk commits it. Otherwise that is left to an update of the state that
+            goes on from it (`SqliteState.staged`).
 
     Raises:
         Fatal: `Code.DISK_FULL`, `Code.FOLDER_IN_USE`, `Code.STORE_DAMAGED`.
     """
 
-    def __init__(self, state: SqliteState, manifest: StateManifest) -> None:
+    def __init__(self, state: SqliteState, manifest: StateManifest, *, is_committed: bool = True) -> None:
         self.manifest = manifest
         self._state = state
+        self._is_committed = is_committed
         self._connection: apsw.Connection = state.connection
         self._tables = TreeTables(state.connection)
         self._reader = StreamReader(manifest.sections)
@@ -117,7 +121,8 @@ class Restoration:
             self._reader.finish()
             self._finish()
             self._check()
-            self._connection.execute("COMMIT")
+            if self._is_committed:
+                self._connection.execute("COMMIT")
         return True
 
     def _check(self) -> None:
