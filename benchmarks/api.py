@@ -37,6 +37,8 @@ BESIDE_WRITERS: Final = (
     "lifecycleStatus and relatedParty.id",
     "lifecycleStatus and relatedParty.id, sorted",
 )
+PATCHES_OF_EACH: Final = 4
+"""Different patches of an offering, which follow each other: each one changes something."""
 DELETED_IN_ROUND: Final = 1000
 """Offerings that are deleted in a round, at most."""
 
@@ -208,6 +210,7 @@ def kinds_of_request(plan: Plan, port: int, seeded: Seeded) -> tuple[list[Measur
     ]
     patches = tuple(
         patch(f"{PATH}/{identifier(number)}", b'{"description":"%d"}' % draw.getrandbits(32), seeded.token)
+        for _ in range(PATCHES_OF_EACH)
         for number in range(min(SAMPLES_MAX, seeded.stored // 2))
     )
     return (
