@@ -2,18 +2,26 @@
 
 The rows of one entity belong to as many places of the index as it has values, each on a page of its own, and
 each of these pages would be written for that entity alone. So they are held in memory, and put into the table
-together, by a transaction of the store's own: when there are many of them, or when a list that reads the
-index needs any. Such a list examines the entities of a short tail themselves (`hansa.store.sqlite.lists`),
-and waits for that transaction when the tail is long, in entities or in bytes. So reads between writes meet
-a short tail, and writes alone pay for the index once in thousands of entities.
+together, sorted, by transactions of the store's own: when there are many of them, or when a list that reads
+the index needs any. Such a list examines the entities of a short tail themselves
+(`hansa.store.sqlite.lists`), and waits for these transactions when the tail is long, in entities or in bytes.
+So reads between writes meet a short tail, and writes alone pay for the index once in thousands of entities.
 
-The table `index_tail` says after which number the tail begins; a row of the index is of that number or a
-lower one. It is all that has to be durable: at opening, the tail is made into rows again from the entities.
+The table `index_tail` says after which number the tail begins. It is all that has to be durable: at opening,
+the tail is made into rows again from the entities.
+
+To *fill* the table with a long tail takes tens of milliseconds. So it is done in parts, each in a transaction
+of its own, between which others write; the last one moves the beginning of the tail. Until then the table has
+rows of entities that are in the tail, which lists do not read. An entity of the tail that is written
+meanwhile loses such rows in the same transaction, is left out of the following parts, and gets its rows in
+the last one. When a part fails, what is in the table stays there, and the next filling begins from the first
+part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 import apsw
@@ -33,10 +41,13 @@ TAIL_WALKED_MAX_BYTES: Final = READ_AT_ONCE_MAX_BYTES
 AFTER: Final = "(SELECT after FROM index_tail)"
 """In SQL, the number after which the tail begins."""
 MOVE_TAIL: Final = "UPDATE index_tail SET after = ?"
-INSERT_ROW: Final = "INSERT INTO entity_index VALUES (?, ?, ?, ?)"
+INSERT_ROW: Final = "INSERT OR IGNORE INTO entity_index VALUES (?, ?, ?, ?)"
+"""One row, unless a filling has put it there."""
 ROWS_TOGETHER: Final = 100
 """So many rows are one statement where there are thousands."""
 INSERT_ROWS: Final = f"{INSERT_ROW}{', (?, ?, ?, ?)' * (ROWS_TOGETHER - 1)}"
+PART_ROWS: Final = 1000
+"""So many rows are a part; that takes a millisecond."""
 
 IndexRow = tuple[int, str, int, bool]
 """Attribute, value, number of the entity, is public."""
@@ -63,6 +74,10 @@ class IndexTail:
         """An empty tail, as it is after opening."""
         ((after,),) = connection.execute("SELECT after FROM index_tail").fetchall()
         self.after = int(str(after))
+        self.filled_to = self.after
+        """Entities up to this number may have rows in the table."""
+        self._changed: set[int] = set()
+        """Of these, the numbers of those that were written since the filling began."""
         self._entities: dict[int, TailEntity] = {}
         self._count = 0
         """Of rows."""
@@ -87,21 +102,39 @@ class IndexTail:
         """Number of its last entity."""
         return max(self._entities, default=self.after)
 
-    def rows(self, later: Mapping[int, TailEntity]) -> list[IndexRow]:
-        """The rows of its entities, in the order of the table.
-
-        Args:
-            later: Some entities, as they were written since.
-        """
+    def begin_filling(self) -> list[list[IndexRow]]:
+        """The rows of its entities in the order of the table, in parts: for filling that."""
+        self.filled_to = self.last
+        self._changed.clear()
         places: dict[tuple[int, str], list[IndexRow]] = {}
         for number in sorted(self._entities):
-            for row in later.get(number, self._entities[number]).rows:
+            for row in self._entities[number].rows:
                 places.setdefault(row[:2], []).append(row)
-        return [row for place in sorted(places) for row in places[place]]
+        rows = [row for place in sorted(places) for row in places[place]]
+        return [rows[at : at + PART_ROWS] for at in range(0, len(rows), PART_ROWS)]
+
+    def changed_in_filling(self, later: Mapping[int, TailEntity]) -> AbstractSet[int]:
+        """Numbers of entities of the filling that were written since it began.
+
+        Args:
+            later: Some entities, as they were written since the last commit.
+        """
+        return self._changed | {number for number in later if number <= self.filled_to}
+
+    def rows_of_changed(self, later: Mapping[int, TailEntity]) -> list[IndexRow]:
+        """The rows that these have now."""
+        nothing = TailEntity((), 0)
+        return [
+            row
+            for number in sorted(self.changed_in_filling(later))
+            for row in later.get(number, self._entities.get(number, nothing)).rows
+        ]
 
     def follow(self, changed: Mapping[int, TailEntity]) -> None:
         """Entities of the tail were put, or deleted."""
         for number, entity in changed.items():
+            if number <= self.filled_to:
+                self._changed.add(number)
             self._remove(number)
             if entity.rows:
                 self._entities[number] = entity
@@ -111,6 +144,7 @@ class IndexTail:
     def cut(self, after: int) -> None:
         """Everything up to a number is in the table."""
         self.after = after
+        self._changed.clear()
         for number in [one for one in self._entities if one <= after]:
             self._remove(number)
 

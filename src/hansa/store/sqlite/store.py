@@ -19,7 +19,6 @@ import tempfile
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self
@@ -47,10 +46,16 @@ from hansa.store.records import (
     fitting,
 )
 from hansa.store.sql import SqlRead, statements_for
+from hansa.store.sqlite.commit import reference_index
 from hansa.store.sqlite.commit.additions import add_entity
 from hansa.store.sqlite.commit.checkpoints import Checkpoints
 from hansa.store.sqlite.commit.group import CollectionCache, CommitGroup, RowNumbers
-from hansa.store.sqlite.commit.reference_index import TAIL_ENTITIES_MAX, TAIL_LENGTH
+from hansa.store.sqlite.commit.reference_index import (
+    BLOCKS_AT_ONCE,
+    ENTITIES_AT_ONCE,
+    TAIL_ENTITIES_MAX,
+    ReferenceTail,
+)
 from hansa.store.sqlite.commit.transaction import SqliteTransaction
 from hansa.store.sqlite.commit.writer import GroupWriter, TransactionScope
 from hansa.store.sqlite.database.connection import Synchronous, open_for_writing
@@ -117,6 +122,11 @@ class SqliteStore:
             self._last_change,
             limits.caches.number_sets,
         )
+        ((after, last),) = self._reader.rows(reference_index.TAIL)
+        self._reference_tail = ReferenceTail(after, last)
+        if last - after <= TAIL_ENTITIES_MAX:
+            own_rows = reference_index.own_rows(self._collection_numbers(), after, last)
+            self._reference_tail.load(self._reader.rows(*own_rows))
         self._checkpoints = Checkpoints(write, path)
         ((synchronous,),) = write.execute("PRAGMA synchronous").fetchall()
         self._writer = GroupWriter(
@@ -125,6 +135,7 @@ class SqliteStore:
             limits.writes_waiting_max,
             self._totals,
             self._index_tail,
+            self._reference_tail,
             self._reader.release_view,
             self._commit_timed,
             self._on_commit,
@@ -143,7 +154,7 @@ class SqliteStore:
         )
         self._index_fill: asyncio.Task[None] | None = None
         self._reference_fill: asyncio.Task[None] | None = None
-        self._index_thread = ThreadPoolExecutor(1, thread_name_prefix="hansa-index")
+        self._is_closing = False
         self._references_due = 0
         """The number of an entity with which the tail of the index of references is looked at again."""
         self._reader.share_view()
@@ -193,7 +204,9 @@ class SqliteStore:
         if expected == current and not changed and newest <= index_tail.after:
             return
         with self._write:
-            group = CommitGroup(self._write, CollectionCache(), RowNumbers(self._write))
+            group = CommitGroup(
+                self._write, CollectionCache(), RowNumbers(self._write), ReferenceTail(0, newest)
+            )
             transaction = SqliteTransaction(group, self._path, self._clock, self._indexes)
             transaction.index_after(index_tail.after, newest, {name for name, _ in changed})
             for name, before in changed:
@@ -205,10 +218,9 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Commit what waits for its commit, copy the log into the database, and close the file."""
-        for filling in (self._index_fill, self._reference_fill):
-            if filling is not None:
-                await filling
-        self._index_thread.shutdown(wait=True)
+        self._is_closing = True
+        while (filling := self._index_fill or self._reference_fill) is not None:
+            await filling
         await self._writer.close()
         await self._searches.close()
         self._reader.close()
@@ -392,8 +404,7 @@ class SqliteStore:
         async def fill() -> None:
             try:
                 with contextlib.suppress(HansaError):  # the next write reports what is wrong
-                    async with self.transaction() as tx:
-                        await tx.index_tail(self._index_tail)
+                    await self._fill_index()
             finally:
                 self._index_fill = None
 
@@ -402,21 +413,63 @@ class SqliteStore:
             self._index_fill = asyncio.create_task(fill(), context=contextvars.Context())
         return self._index_fill
 
+    async def _fill_index(self) -> None:
+        """Put the tail of the index, as it is committed, into its table."""
+        *parts, last_part = self._index_tail.begin_filling() or [[]]
+        for part in parts:
+            async with self.transaction() as tx:
+                tx.index_part(self._index_tail, part)
+        async with self.transaction() as tx:
+            tx.index_part(self._index_tail, last_part)
+            tx.end_filling(self._index_tail)
+
     def _start_reference_fill(self) -> None:
         """Begin to put the tail of the index of references into its table, unless that is under way."""
 
         async def fill() -> None:
             try:
                 with contextlib.suppress(HansaError):  # the next write reports what is wrong
-                    while self._reader.rows(TAIL_LENGTH)[0][0] > TAIL_ENTITIES_MAX:
-                        async with self.transaction() as tx:
-                            await tx.index_references(self._index_thread)
+                    while await self._fill_references():
+                        pass
             finally:
                 self._references_due = self._writer.last_entity + TAIL_ENTITIES_MAX // 4
                 self._reference_fill = None
 
         if self._reference_fill is None:
             self._reference_fill = asyncio.create_task(fill(), context=contextvars.Context())
+
+    def _collection_numbers(self) -> tuple[int, ...]:
+        """Of all collections whose entities can refer to others."""
+        return tuple(self._indexes.of(collection).number for collection in self._indexes.planned)
+
+    async def _fill_references(self) -> bool:
+        """Put the first entities of the tail of references into the index; False when the tail is short."""
+        in_memory = self._reference_tail
+        ((after, last),) = self._reader.rows(reference_index.TAIL)
+        if last - after <= TAIL_ENTITIES_MAX:
+            return False
+        end = min(after + ENTITIES_AT_ONCE, last)
+        numbers = self._collection_numbers()
+        while end - after > 1:
+            ((size_bytes,),) = self._reader.rows(*reference_index.fingerprints_size(numbers, after, end))
+            if size_bytes <= reference_index.SIZE_AT_ONCE_MAX_BYTES:
+                break
+            end -= (end - after) // 2
+        in_memory.filling_to = max(end, in_memory.filling_to)
+        if in_memory.is_known:
+            rows = in_memory.rows(end)
+        else:
+            async with self.transaction():
+                pass  # when this is committed, so is every write that did not know of the filling
+            rows = self._reader.rows(*reference_index.own_rows(numbers, after, end))
+        blocks = reference_index.blocks(rows)
+        for start in range(0, len(blocks), BLOCKS_AT_ONCE):
+            async with self.transaction() as tx:
+                tx.index_references(blocks[start : start + BLOCKS_AT_ONCE])
+        async with self.transaction() as tx:
+            tx.move_reference_tail(end)
+        in_memory.cut(end)
+        return True
 
     async def _fill_index_tail(self, *, wait: bool) -> None:
         """A list needs the tail: have it put into the table, and wait for that if possible and `wait`."""
@@ -432,9 +485,9 @@ class SqliteStore:
             self._lists.evict(entity_id)
         self._reader.share_view()
         self._checkpoints.check()
-        if self._index_tail.is_full:
+        if self._index_tail.is_full and not self._is_closing:
             self._start_index_fill()
-        if self._writer.last_entity > self._references_due:
+        if self._writer.last_entity > self._references_due and not self._is_closing:
             self._start_reference_fill()
         if last_change > self._last_change:
             self._last_change = last_change

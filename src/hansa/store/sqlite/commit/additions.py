@@ -59,6 +59,8 @@ def add_entity(
     ]
     if fields.fingerprints:
         statements.append((INSERT_FINGERPRINTS, ((index.number, number, fields.fingerprints),)))
+        if draft.origin is None:
+            group.reference_tail.add(index.number, number, fields.fingerprints)
     group.defer_inserts(changes, statements)
     changes.entity_ids.append(draft.id)
     group.collections.put(draft.id, draft.type, is_pending=draft.is_pending)

@@ -19,6 +19,7 @@ import apsw
 
 from hansa.core.cache import CacheFigures
 from hansa.store.sql import Parameter, Row, statements_for
+from hansa.store.sqlite.commit.reference_index import ReferenceTail
 from hansa.store.sqlite.index_tail import IndexTail, TailEntity
 from hansa.store.sqlite.totals import Delta
 
@@ -174,14 +175,21 @@ class CommitGroup:
     """
 
     def __init__(
-        self, connection: apsw.Connection, collections: CollectionCache, numbers: RowNumbers
+        self,
+        connection: apsw.Connection,
+        collections: CollectionCache,
+        numbers: RowNumbers,
+        reference_tail: ReferenceTail,
     ) -> None:
         self.connection = connection
         self.collections = collections
         self.numbers = numbers
+        self.reference_tail = reference_tail
         self.has_begun = False
         self.tail_after = 0
         """The number after which the tail of the index begins for the transactions of this group."""
+        self.tail_filled_to = 0
+        """Entities of the tail up to this number may have rows in the index."""
         self.tail_rows: dict[int, TailEntity] = {}
         """What its members have written of the tail, by number of the entity."""
         self._deferred: list[Changes] = []
@@ -192,7 +200,7 @@ class CommitGroup:
         """Have SQLite begin."""
         assert not self.has_begun, "a group begins once"
         self.connection.execute("BEGIN IMMEDIATE")
-        self.tail_after = index_tail.after
+        self.tail_after, self.tail_filled_to = index_tail.after, index_tail.filled_to
         self.has_begun = True
 
     def new_changes(self) -> Changes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import Executor
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -13,7 +12,6 @@ import msgspec
 
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import HansaError
-from hansa.core.thread_work import run_in_thread
 from hansa.store.index.extraction import Indexes, IndexKey, described_numbers, fingerprint_of
 from hansa.store.records import (
     READ_AT_ONCE_MAX_BYTES,
@@ -44,6 +42,7 @@ from hansa.store.sqlite.index_tail import (
     INSERT_ROWS,
     MOVE_TAIL,
     ROWS_TOGETHER,
+    IndexRow,
     IndexTail,
     TailEntity,
     index_rows,
@@ -63,8 +62,6 @@ _DELETE_INDEX_ROW: Final = "DELETE FROM entity_index WHERE attribute = ? AND val
 _SET_CURSOR: Final = upsert("cursor", ("name", "position"), ("name",))
 
 _REINDEXED_AT_ONCE: Final = 1000
-_INDEXED_AT_ONCE: Final = 1000
-"""Rows that are put into the index within one turn of the loop; some two milliseconds."""
 
 
 class SqliteTransaction:
@@ -243,9 +240,9 @@ class SqliteTransaction:
             self._delete_fingerprints(current.type, number, before.fingerprints)
             self._insert_fingerprints(draft.type, number, after.fingerprints)
             if draft.origin is None and after.fingerprints:
-                collection = self._indexes.of(draft.type).number
-                rows = reference_index.fingerprint_rows(collection, number, after.fingerprints)
-                self._run_all(reference_index.INSERT_INDEXED, rows)
+                is_same_kind = (current.type, current.origin) == (draft.type, None)
+                known = before.fingerprints if is_same_kind else b""
+                self._index_fingerprints(draft.type, number, after.fingerprints, known)
         kind_before = (current.type, current.origin is None, current.public == 1, current.status)
         self.changes.deltas += (
             Delta(kind_before, before.postings, -1, number),
@@ -303,12 +300,15 @@ class SqliteTransaction:
         if offset:
             await self._clock.sleep(0)  # let others in
         numbers = [self._indexes.of(collection).number for collection in collections]
-        place = (numbers, fingerprint_of(target_id), target_id)
-        sizes = self.run(*reference_index.referrers("length(e.body)", *place, limit, offset))
+        fingerprint = fingerprint_of(target_id)
+        place = (numbers, fingerprint, target_id)
+        has_tail = self._group.reference_tail.may_have(fingerprint)
+        statement = partial(reference_index.referrers, has_tail=has_tail)
+        sizes = self.run(*statement("length(e.body)", *place, limit, offset))
         count = fitting((size for (size,) in sizes), size_max_bytes)
         if not count:
             return ()
-        rows = self.run(*reference_index.referrers("e.id, e.type, e.body", *place, count, offset))
+        rows = self.run(*statement("e.id, e.type, e.body", *place, count, offset))
         return tuple(Referrer(*row) for row in rows)
 
     async def below(self, collections: Sequence[str], parent_id: str, limit: int) -> tuple[str, ...]:
@@ -393,36 +393,32 @@ class SqliteTransaction:
                     postings = self._indexes.of(collection).fields(decoded(body), parent).index
                     self._replace_index_rows(number, postings, len(body), public=public == 1)
 
-    async def index_tail(self, index_tail: IndexTail) -> None:
-        """Put the tail of the index, as it is committed, into its table; yields to the loop between parts."""
-        rows, last = index_tail.rows(self._group.tail_rows), index_tail.last
-        for start in range(0, len(rows), _INDEXED_AT_ONCE):
-            part = rows[start : start + _INDEXED_AT_ONCE]
-            single = len(part) % ROWS_TOGETHER
-            together = [part[at : at + ROWS_TOGETHER] for at in range(single, len(part), ROWS_TOGETHER)]
+    def index_part(self, index_tail: IndexTail, part: Sequence[IndexRow]) -> None:
+        """Put a part of the tail of the index into its table."""
+        self._group.tail_filled_to = index_tail.filled_to
+        if excluded := index_tail.changed_in_filling(self._group.tail_rows):
+            part = [row for row in part if row[2] not in excluded]
+        single = len(part) % ROWS_TOGETHER
+        together = [part[at : at + ROWS_TOGETHER] for at in range(single, len(part), ROWS_TOGETHER)]
+        if single:
             self._run_all(INSERT_ROW, part[:single])
+        if together:
             self._run_all(INSERT_ROWS, [tuple(chain.from_iterable(each)) for each in together])
-            await self._clock.sleep(0)
-        self.run(MOVE_TAIL, (last,))
-        self._group.tail_after = self.changes.tail_moved_to = last
 
-    async def index_references(self, threads: Executor) -> None:
-        """Put the first entities of the tail of references into its table, by a statement in a thread."""
-        ((after, end),) = self.run(reference_index.NEXT_END)
-        numbers = [self._indexes.of(collection).number for collection in self._indexes.planned]
-        while end - after > 1:
-            ((size_bytes,),) = self.run(*reference_index.fingerprints_size(numbers, after, end))
-            if size_bytes <= reference_index.SIZE_AT_ONCE_MAX_BYTES:
-                break
-            end -= (end - after) // 2
-        sql, parameters = reference_index.fill(numbers, after, end)
-        work = partial(self._connection.execute, sql, parameters)  # which nobody else uses in a transaction
-        try:
-            await run_in_thread(threads, work, self._connection.interrupt)
-        except apsw.Error as error:
-            raise self._record_failure(error) from error
-        self._record_statement(sql, (parameters,))
-        self.run(reference_index.MOVE_TAIL, (end,))
+    def end_filling(self, index_tail: IndexTail) -> None:
+        """All parts are in the table: the tail begins behind them."""
+        if rows := index_tail.rows_of_changed(self._group.tail_rows):
+            self._run_all(INSERT_ROW, rows)
+        self.run(MOVE_TAIL, (index_tail.filled_to,))
+        self._group.tail_after = self.changes.tail_moved_to = index_tail.filled_to
+
+    def index_references(self, blocks: Sequence[reference_index.Block]) -> None:
+        """Put some blocks into the index of references."""
+        self._run_all(reference_index.INSERT_BLOCK, blocks)
+
+    def move_reference_tail(self, after: int) -> None:
+        """All blocks up to a number are in the index of references."""
+        self.run(reference_index.MOVE_TAIL, (after,))
 
     def _append_change(
         self, of: Entity | EntityDraft, operation: Operation, status: str | None, *, is_pending: bool
@@ -453,6 +449,9 @@ class SqliteTransaction:
         """An entity has some postings, where it had others before; rows of unchanged ones stay."""
         if number > self._group.tail_after:
             self._check_open()
+            if before and number <= self._group.tail_filled_to:
+                keys = [(attribute, value, number) for attribute, value in before]
+                self._run_all(_DELETE_INDEX_ROW, keys)
             self.changes.index_rows[number] = TailEntity(
                 index_rows(number, postings, public=public), size_bytes
             )
@@ -470,9 +469,15 @@ class SqliteTransaction:
                 INSERT_FINGERPRINTS, (self._indexes.of(collection).number, number, fingerprints)
             )
 
+    def _index_fingerprints(self, collection: str, number: int, fingerprints: bytes, known: bytes) -> None:
+        """An own entity that is here already has fingerprints, of which it had the known ones before."""
+        place, in_memory = (self._indexes.of(collection).number, number), self._group.reference_tail
+        in_memory.add(*place, fingerprints)
+        if number <= in_memory.filling_to and (
+            rows := reference_index.added_blocks(*place, fingerprints, known)
+        ):
+            self._run_all(reference_index.INSERT_SINGLE, rows)
+
     def _delete_fingerprints(self, collection: str, number: int, fingerprints: bytes) -> None:
         if fingerprints:
-            collection_number = self._indexes.of(collection).number
-            self.run(_DELETE_FINGERPRINTS, (collection_number, number))
-            rows = reference_index.fingerprint_rows(collection_number, number, fingerprints)
-            self._run_all(reference_index.DELETE, rows)
+            self.run(_DELETE_FINGERPRINTS, (self._indexes.of(collection).number, number))

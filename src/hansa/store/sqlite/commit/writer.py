@@ -19,6 +19,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.store.index.extraction import Indexes
 from hansa.store.sqlite.commit.group import Changes, CollectionCache, CommitGroup, RowNumbers
+from hansa.store.sqlite.commit.reference_index import ReferenceTail
 from hansa.store.sqlite.commit.thread import CommitThread
 from hansa.store.sqlite.commit.transaction import SqliteTransaction
 from hansa.store.sqlite.commit.write_lock import WriteLock
@@ -53,6 +54,7 @@ class GroupWriter:
         waiting_max: int,
         totals: Totals,
         index_tail: IndexTail,
+        reference_tail: ReferenceTail,
         before_begin: Callable[[], None],
         commit: Callable[[], None],
         on_commit: Callable[[int, Iterable[str]], None],
@@ -67,6 +69,7 @@ class GroupWriter:
             waiting_max: More members and transactions that wait are refused.
             totals: Follow every commit.
             index_tail: Follows every commit.
+            reference_tail: Follows every write.
             before_begin: Called before SQLite begins a transaction.
             commit: Commits durably, in whichever thread; raises what SQLite raises.
             on_commit: Called after each commit, with the newest row of the feed (0: none was written) and the
@@ -80,6 +83,7 @@ class GroupWriter:
         self._waiting_max = waiting_max
         self._totals = totals
         self._index_tail = index_tail
+        self._reference_tail = reference_tail
         self._before_begin = before_begin
         self._commit_durably = commit
         self._on_commit = on_commit
@@ -139,7 +143,7 @@ class GroupWriter:
         """The open group; a new one where there is none."""
         if self._group is None:
             self.collections.shrink(id for changes, _ in self._committing for id in changes.entity_ids)
-            self._group = CommitGroup(self._connection, self.collections, self._numbers)
+            self._group = CommitGroup(self._connection, self.collections, self._numbers, self._reference_tail)
         return self._group
 
     def group_for_create(self) -> CommitGroup:

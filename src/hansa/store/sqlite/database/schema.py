@@ -418,7 +418,20 @@ CREATE TABLE reference_index (
 CREATE TABLE reference_tail (after INTEGER NOT NULL) STRICT;
 INSERT INTO reference_tail VALUES (0);
 """
-"""Who refers to an entity: `hansa.store.sqlite.commit.reference_index`. Filled while the store is open."""
+"""Who refers to an entity. Filled while the store is open."""
+
+_REFERENCE_BLOCKS: Final = """
+DROP TABLE reference_index;
+CREATE TABLE reference_block (
+  fingerprint BLOB NOT NULL,
+  collection INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  entities TEXT NOT NULL,
+  PRIMARY KEY (fingerprint, collection, first)
+) STRICT, WITHOUT ROWID;
+UPDATE reference_tail SET after = 0;
+"""
+"""The same with many entities in a row: `hansa.store.sqlite.commit.reference_index`."""
 
 _SIGNED_NOTIFICATIONS: Final = """
 -- With what notifications are signed; empty: they are not. The one before is good until the time beside it.
@@ -456,5 +469,6 @@ MIGRATIONS: Final = (
     FORWARDING,
     ANNOUNCED_PARTS,
     HEADS,
+    _REFERENCE_BLOCKS,
 )
 """Migration n is element n - 1. A released one is never edited."""

@@ -230,7 +230,7 @@ def _postings(
 def _attribute_posting(key: IndexKey, path: AttributePath, query: Query, *, has_tail: bool) -> Posting:
     """The posting of a value in `entity_index`."""
     public = " AND public = 1" if query.public_only else ""
-    rows = "FROM entity_index WHERE attribute = ? AND value = ?"
+    rows = f"FROM entity_index WHERE attribute = ? AND value = ? AND entity <= {AFTER}"
     in_body = body_equality(path, key[1:])
     index_tail = (
         "FROM entity AS e INDEXED BY entity_by_type "
