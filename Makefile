@@ -7,6 +7,9 @@
 PYTHON ?= python3
 ARGS ?=
 HISTORIES ?= 2000
+SEEDS ?= 200
+FIRST ?= 1
+MUTANTS ?= all
 THEFTS ?= 10000
 EXAMPLES ?= 200
 SOAK_S ?= 1800
@@ -21,7 +24,7 @@ PIN := engine/go.mod engine/go.sum engine/compile_engine.py
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench kits sim governance-histories thief fuzz joining league-tests soak golden docs lock clean distclean
+.PHONY: help setup demo test lint format bench kits sim mutants histories governance-histories thief fuzz joining league-tests soak golden docs lock clean distclean
 
 help: ## list what can be done
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,8 +54,15 @@ bench: setup ## print the benchmarks, as ratios to a baseline of the same run
 kits: setup ## run TM Forum's conformance kits against a fresh server (needs Node.js)
 	@$(BIN)/pytest tests/conformance -m kits -s $(ARGS)
 
-sim: setup ## run a long simulation campaign (HISTORIES of them)
-	@HISTORIES=$(HISTORIES) $(BIN)/pytest tests/simulation --timeout 0 $(ARGS)
+sim: setup ## simulate leagues that everything befalls (SEEDS of them from FIRST on, or the one of SEED)
+	@PYTHONHASHSEED=0 $(BIN)/python -m hansa.sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST)) $(ARGS)
+
+mutants: setup ## have the simulator find deliberate bugs (MUTANTS: all, or their names)
+	@MUTANTS=$(MUTANTS) $(BIN)/pytest tests/simulation/test_mutants.py -s --timeout 0 $(ARGS)
+
+histories: setup ## compare the catalogues of a league after many histories (HISTORIES of them)
+	@HISTORIES=$(HISTORIES) $(BIN)/pytest tests/simulation/test_histories.py tests/simulation/test_thief.py \
+		--timeout 0 $(ARGS)
 
 governance-histories: setup ## compare many histories of governance with a plain model (HISTORIES of them)
 	@HANSA_HISTORIES=$(HISTORIES) $(BIN)/pytest tests/unit/pubsub/test_governance_histories.py --timeout 0 $(ARGS)

@@ -1,7 +1,7 @@
 """Whatever happens, in whatever order: when it is over, all catalogues are the same.
 
 The production code of a whole league runs in one process, on a ledger, stores, a network and clocks in
-memory. A history that fails is shrunk and printed with the line that replays it. `make sim` tries many
+memory. A history that fails is shrunk and printed with the line that replays it. `make histories` tries many
 (variable HISTORIES).
 """
 
@@ -17,7 +17,7 @@ from hansa.core.limits import Limits
 from tests.support.league import League
 from tests.support.network import Fault, oversize, replaced, status
 
-HISTORIES = int(os.environ.get("HISTORIES", "40"))
+HISTORIES = int(os.environ.get("HISTORIES", "25"))
 NAMES = ("lubeck", "bergen", "riga")
 STATUSES = ("Launched", "Launched", "Retired", "In design", None)
 FAULTS: dict[str, Fault] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from hansa import __version__
@@ -76,12 +77,13 @@ def replication_parts(
     clock: Clock,
     entropy: Entropy,
     references: References,
+    policies: Path = POLICIES,
 ) -> Replication:
-    """The publisher, the follower and the retriever."""
+    """The publisher, the follower and the retriever; `policies` is the folder of the operator's files."""
     limits, did = settings.limits, settings.did
     backlog, parts = Backlog(clock), PublicParts(models)
     policy = DistributionPolicy(did, models.catalogue_types, parts, parts.rule())
-    watch, needs = ConditionsWatch(POLICIES, policy, backlog.conditions, clock), ClosureNeeds(models)
+    watch, needs = ConditionsWatch(policies, policy, backlog.conditions, clock), ClosureNeeds(models)
     signer, pushed = MemberSigner(member_key, did, clock, entropy, limits), PushedParts(clock)
     shared = partial(policy.may_retrieve, None)
     pusher = BundlePusher(store, registry, http, signer, did, shared, clock, entropy, limits)

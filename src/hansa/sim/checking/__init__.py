@@ -1,0 +1,1 @@
+"""What has to hold: at every moment of a simulated league (`watching`), and when all is quiet (`checks`)."""

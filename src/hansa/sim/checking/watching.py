@@ -1,0 +1,225 @@
+"""What has to hold at every moment, whatever is broken.
+
+On the line    whatever a marketplace sends has the hash that was requested, is public, and is under an
+               identifier that nobody else can claim any more
+At a stranger  nothing is visible that is not
+In a store     a replica is a version that its origin has announced; it never goes back to an older one; and
+               it is gone as soon as the event of its deletion was followed
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from hansa.core.canonical import hashlink
+from hansa.core.errors import HansaError
+from hansa.core.events import ENTITIES_PATH
+from hansa.core.identifiers import entity_key, is_bound_form
+from hansa.pubsub.bus import CommittedEvent
+from hansa.replication.announced.bundles import BUNDLES_PATH, unpacked
+from hansa.sim.league import SimulatedLeague
+from hansa.sim.members.member import SimulatedMember
+from hansa.sim.oracle import is_for_everyone
+from hansa.sim.violation import ViolationError, require
+from hansa.sim.world.network import Exchanged
+from hansa.store import Store
+from hansa.store.tables.heads import FOLLOWER_CURSOR
+
+EVENTS_MAX: Final = 500
+_NOT_RETAINED: Final = (
+    "SELECT p.entity_id, p.hashlink, e.body FROM publication AS p JOIN entity AS e ON e.id = p.entity_id "
+    "WHERE p.version > 0 AND p.is_withdrawn = 0 AND p.claimed_by IS NULL AND e.origin IS NULL "
+    "AND e.hashlink != p.hashlink "
+    "AND NOT EXISTS (SELECT 1 FROM announced_part AS a WHERE a.hashlink = p.hashlink) "
+    "AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.entity_id = p.entity_id AND o.is_delete = 1)"
+)
+Place = tuple[str, str]
+"""DID of an issuer, and ledger key."""
+
+
+class Announced:
+    """All events of the league, as far as they are committed anywhere.
+
+    Args:
+        league: Which.
+    """
+
+    def __init__(self, league: SimulatedLeague) -> None:
+        self._bus = league.ledger.bus("", lambda: True)
+        self.position = 0
+        self.latest: dict[Place, CommittedEvent] = {}
+        self.positions: dict[Place, dict[str, list[int]]] = {}
+        """Where each version was announced, by hashlink: several times, when it came back."""
+        self.deletions: dict[Place, list[int]] = {}
+        self.first: dict[Place, int] = {}
+
+    async def read(self) -> None:
+        """Read what is new."""
+        while True:
+            page = await self._bus.search(self.position, limit=EVENTS_MAX)
+            for one in page.events:
+                place = (one.event.issuer, one.event.entity.key)
+                self.latest[place] = one
+                self.first.setdefault(place, one.position)
+                if one.event.is_delete:
+                    self.deletions.setdefault(place, []).append(one.position)
+                else:
+                    self.positions.setdefault(place, {}).setdefault(one.event.hashlink, []).append(
+                        one.position
+                    )
+            if page.scanned_to <= self.position:
+                return
+            self.position = page.scanned_to
+
+
+class Watch:
+    """Looks at everything, all the time.
+
+    Args:
+        league: Which.
+    """
+
+    def __init__(self, league: SimulatedLeague) -> None:
+        self._league = league
+        self.announced = Announced(league)
+        self._honest = {member.name: member for member in league.members}
+        self._seen: dict[tuple[str, Place], int] = {}
+        """The newest position of which a member's replica was seen."""
+        self._seen_in: dict[str, float | None] = {}
+        self.violation: str | None = None
+        league.network.observers.append(self._overhear)
+
+    # -- on the line ---------------------------------------------------------------------------------------
+
+    def _overhear(self, exchanged: Exchanged) -> None:
+        if self.violation is None:
+            self.violation = self._wrong_on_line(exchanged)
+
+    def _wrong_on_line(self, exchanged: Exchanged) -> str | None:
+        """What is wrong with what passed; None: nothing."""
+        if exchanged.request.url.endswith(BUNDLES_PATH) and exchanged.sender in self._honest:
+            sender = self._honest[exchanged.sender]
+            for part in unpacked(exchanged.request.body):
+                problem = self._wrong_body(sender, bytes(part.entity), part.hashlink)
+                if problem is not None:
+                    return f"{sender.name} pushed {problem}"
+            return None
+        is_served = exchanged.request.url.endswith(ENTITIES_PATH) and exchanged.request.method == "POST"
+        if not is_served or exchanged.receiver not in self._honest:
+            return None
+        if exchanged.receiver in self._league.network.proxies or exchanged.response.status != 200:
+            return None
+        receiver = self._honest[exchanged.receiver]
+        requested = msgspec.json.decode(exchanged.request.body)["entities"]
+        for one, line in zip(requested, exchanged.response.body.splitlines(), strict=True):
+            answered = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+            if "entity" in answered:
+                problem = self._wrong_body(receiver, bytes(answered["entity"]), one["hashlink"])
+                if problem is not None:
+                    return f"{receiver.name} served {problem}"
+        return None
+
+    def _wrong_body(self, member: SimulatedMember, body: bytes, link: str) -> str | None:
+        fields = msgspec.json.decode(body)
+        entity_id = fields["id"]
+        if hashlink(body) != link:
+            return f"other bytes of {entity_id} than those of {link}: {body!r}"
+        if not is_for_everyone(fields):
+            return f"{entity_id}, which is not for everyone: {body!r}"
+        if not self._is_claimed(member.did, entity_id):
+            return f"{entity_id} before its claim is committed"
+        return None
+
+    def _is_claimed(self, did: str, entity_id: str) -> bool:
+        """Whether nobody else can claim an identifier any more, by what is committed anywhere."""
+        if is_bound_form(entity_id):
+            return True
+        claims = self._league.ledger.main.reader.claims((entity_key(did, entity_id),))
+        return any(claim.issuer == did for claim in claims)
+
+    # -- at every step -------------------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Look at all members.
+
+        Raises:
+            ViolationError: Something does not hold.
+        """
+        require(self.violation is None, self.violation or "")
+        require(not self._league.unhandled, f"nobody handles {self._league.unhandled}")
+        self._league.raise_failures()
+        await self.announced.read()
+        for member in self._league.members:
+            require(not member.failures.texts, f"{member.name}: {member.failures.texts}")
+            if member.process is not None:
+                await self._look_at(member)
+
+    async def _look_at(self, member: SimulatedMember) -> None:
+        assert member.process is not None, "it runs"
+        store = member.process.store
+        try:
+            cursor = await store.cursor(FOLLOWER_CURSOR)
+            rows = await store.sql.fetch("SELECT id, hashlink, origin, public FROM entity")
+        except HansaError:
+            return  # its disk is full
+        if self._seen_in.get(member.name) != member.restored_at_s:
+            self._seen_in[member.name] = member.restored_at_s
+            for name, place in [each for each in self._seen if each[0] == member.name]:
+                del self._seen[name, place]
+        for entity_id, link, origin, is_public in rows:
+            if origin is None:
+                if is_public:
+                    text = f"{member.name} shows {entity_id} before its claim is committed"
+                    require(self._is_claimed(member.did, entity_id), text)
+                continue
+            self._look_at_replica(member, (origin, entity_key(origin, entity_id)), entity_id, link, cursor)
+        if member.restored_at_s is None:
+            await self._look_at_retained(member, store)
+
+    async def _look_at_retained(self, member: SimulatedMember, store: Store) -> None:
+        """The bytes of the newest version of an own entity on the ledger are here, while it is public."""
+        for entity_id, link, body in await store.sql.fetch(_NOT_RETAINED):
+            text = f"{member.name} has announced {link} of {entity_id}, and retains no such bytes"
+            require(not is_for_everyone(msgspec.json.decode(body)), text)
+
+    def _look_at_replica(
+        self, member: SimulatedMember, place: Place, entity_id: str, link: str, cursor: int
+    ) -> None:
+        positions = self.announced.positions.get(place, {}).get(link)
+        if positions is None:
+            raise ViolationError(f"{member.name} has bytes of {entity_id} that nobody announced")
+        followed = [each for each in positions if each <= cursor]
+        text = f"{member.name} has {entity_id} as announced at {positions}, and has followed to {cursor}"
+        require(followed, text)
+        newest = max(followed)
+        before = self._seen.get((member.name, place), 0)
+        text = f"{member.name} went back with {entity_id} from position {before} to {newest}"
+        require(newest >= before, text)
+        deleted = [each for each in self.announced.deletions.get(place, ()) if newest < each <= cursor]
+        text = f"{member.name} has {entity_id} of position {newest}, which was deleted at {deleted}"
+        require(not deleted, text)
+        self._seen[member.name, place] = newest
+
+    async def probe(self) -> None:
+        """Ask a member, as a stranger, for one of the identifiers that its clients know.
+
+        Raises:
+            ViolationError: It answers with what is not for strangers.
+        """
+        league = self._league
+        known = league.clients.all()
+        if not known:
+            return
+        state = known[league.drawn.randrange(len(known))]
+        member = league.members[state.owner]
+        answer = await league.clients.call(member, "GET", f"{ENTITIES_PATH}/{state.id}", headers={})
+        if answer is None or answer.status != 200 or member.process is None:
+            return
+        fields = msgspec.json.decode(answer.body)
+        require(is_for_everyone(fields), f"{member.name} shows strangers {answer.body!r}")
+        entity = await member.process.store.entity(state.id)
+        owner = entity.origin if entity is not None and entity.origin is not None else member.did
+        text = f"{member.name} shows strangers {state.id} before its claim is committed"
+        require(self._is_claimed(owner, state.id), text)

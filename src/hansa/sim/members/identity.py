@@ -1,0 +1,61 @@
+"""Who the members of a simulated league are: names, keys and addresses, the same for the same seed."""
+
+from __future__ import annotations
+
+import base64
+import random
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc.jwk import OKPKey
+
+from hansa.core.keys import SigningKey
+from hansa.core.limits import Limits
+from hansa.core.members import Member
+from hansa.node.settings.loading import Settings
+from hansa.node.settings.schema import OWN_SETTINGS
+
+NAMES: Final = (
+    *("lubeck", "bergen", "riga", "visby", "tallinn", "danzig", "hamburg", "bremen", "rostock", "wismar"),
+    *("stralsund", "stettin", "reval", "novgorod", "bruges", "london", "koln", "lund", "malmo", "turku"),
+)
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """One member."""
+
+    name: str
+    key: SigningKey
+    did: str
+    endpoint: str
+
+    @property
+    def member(self) -> Member:
+        """As the genesis has it."""
+        return Member(self.did, self.name, self.endpoint, (self.key.public,), 1)
+
+
+def identity(name: str, drawn: random.Random) -> Identity:
+    """A member with a key of its own."""
+    private = drawn.randbytes(32)
+    public = Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    fields: dict[str, str | list[str]] = {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "d": _base64url(private),
+        "x": _base64url(public),
+    }
+    key = SigningKey(OKPKey.import_key(fields))
+    return Identity(name, key, key.verifying_key().did_key(), f"https://{name}.example")
+
+
+def settings_of(one: Identity, limits: Limits) -> Settings:
+    """The settings of a member: the defaults, and whatever writes others forward."""
+    values = {setting.key: setting.default for setting in OWN_SETTINGS}
+    values |= {"name": one.name, "did": one.did, "endpoint": one.endpoint, "write_delegations": ("* * *",)}
+    return Settings(**values, limits=limits)  # type: ignore[arg-type] # the schema's defaults have their types
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

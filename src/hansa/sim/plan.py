@@ -1,0 +1,179 @@
+"""Plans: what happens in a simulated league, drawn from a seed before anything runs.
+
+Every step says all that it needs, so a plan stays a plan when steps are left out of it
+(`hansa.sim.shrinking`). A plan also says who is in the league and how tight the limits are; small pages and
+batches reach the edges of code with a dozen entities.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+import msgspec
+
+SLOTS: Final = 8
+"""Entities of a member that the workload writes, one after the other."""
+CONTESTED: Final = 2
+"""Identifiers that several members want."""
+TYPES: Final = ("ProductOffering", "ProductOffering", "ProductSpecification", "Category")
+"""Of the entities of a member, by slot, again and again."""
+STATUSES: Final = ("Launched", "Launched", "Launched", "Active", "Retired")
+CONSUME: Final = ("", "", "offerings", "not-retired", "not-categories", "not-french", "not-french")
+PUBLISH: Final = ("", "", "launched-only", "no-categories")
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that happens."""
+
+    action: str
+    member: int = 0
+    slot: int = 0
+    text: str = ""
+    number: float = 0.0
+    """Of seconds, turns, shares or writes."""
+
+
+class LeaguePlan(msgspec.Struct, frozen=True):
+    """One history of a league."""
+
+    seed: int
+    members: int
+    is_lying: bool
+    """Whether the last member lies."""
+    is_tight: bool
+    """Whether pages and batches are small."""
+    late: tuple[int, ...]
+    """Members that join when the others have begun, with a step `start`, or at the end."""
+    steps: tuple[Step, ...]
+
+    @property
+    def honest(self) -> int:
+        """How many members are marketplaces; the one that lies comes after them."""
+        return self.members - self.is_lying
+
+
+_WRITES: Final = (
+    ("create", 24),
+    ("update", 30),
+    ("delete", 5),
+    ("hide", 5),
+    ("show", 4),
+    ("status", 7),
+    ("burst", 7),
+    ("forward", 9),
+    ("repeat", 5),
+    ("contest", 3),
+    ("chain", 2),
+)
+_FAULTS: Final = (
+    ("crash", 10),
+    ("stop", 3),
+    ("start", 5),
+    ("part", 5),
+    ("rejoin", 5),
+    ("slow", 4),
+    ("lossy", 3),
+    ("proxy", 5),
+    ("engine", 4),
+    ("blocks", 3),
+    ("submissions", 3),
+    ("lag", 5),
+    ("disk", 4),
+    ("back up", 2),
+    ("restore", 1),
+    ("heal", 4),
+)
+_OPERATORS: Final = (("consume", 5), ("publish", 3), ("resync", 2), ("retry", 2))
+_LIES: Final = (
+    ("lie", 6),
+    ("forge", 4),
+    ("steal", 6),
+    ("push", 6),
+    ("flood", 2),
+)
+PATIENCE_MAX_S: Final = 4000.0
+"""Longest time that passes while something is broken."""
+PATIENT: Final = 0.12
+"""Share of the plans in which days pass."""
+
+
+def plan_of(seed: int) -> LeaguePlan:
+    """The plan of a seed."""
+    drawn = random.Random(f"plan {seed}")  # noqa: S311 - to be repeated, not to be secret
+    members = drawn.choices((2, 3, 4, 5, 7), (3, 6, 4, 2, 0.4))[0]
+    is_lying = members > 2 and drawn.random() < 0.3
+    is_patient = drawn.random() < PATIENT
+    groups = [
+        (_WRITES, 6.0),
+        (_FAULTS, drawn.choice((1.0, 2.5, 4.0))),
+        (_OPERATORS, drawn.choice((0.2, 0.8))),
+    ]
+    if is_lying:
+        groups.append((_LIES, 2.5))
+    count = drawn.randint(15, 45)
+    steps = [
+        Step("create", member, slot, drawn.choice(("bound", "chosen", "chosen referring")))
+        for slot in (2, 3, 0, 1)
+        for member in range(members - is_lying)
+        if drawn.random() < 0.7
+    ]
+    for _ in range(count):
+        actions = drawn.choices([one for one, _ in groups], [weight for _, weight in groups])[0]
+        action = drawn.choices([name for name, _ in actions], [weight for _, weight in actions])[0]
+        steps.append(_step(action, members - is_lying, drawn))
+        if drawn.random() < 0.5:
+            steps.append(Step("wait", number=drawn.choice((0.01, 0.05, 0.2, 0.5, 1.0, 5.0, 30.0))))
+        if is_patient and drawn.random() < 0.12:
+            wait_s = drawn.choice((3_600.0, 30_000.0, 100_000.0))
+            if wait_s > PATIENCE_MAX_S:  # who retries each second for a day costs more than it shows
+                steps.append(Step("heal"))
+            steps.append(Step("wait", number=wait_s))
+    late = tuple(one for one in range(2, members - is_lying) if drawn.random() < 0.3)
+    return LeaguePlan(seed, members, is_lying, drawn.random() < 0.7, late, tuple(steps))
+
+
+def _step(action: str, honest: int, drawn: random.Random) -> Step:
+    member, slot = drawn.randrange(honest), drawn.randrange(SLOTS)
+    text, number = "", 0.0
+    match action:
+        case "create":
+            text = drawn.choice(
+                ("bound", "chosen", "chosen draft", "bound draft", "chosen referring", "bound referring")
+            )
+            text += drawn.choice(("", "", " french"))
+        case "status":
+            text = drawn.choice(STATUSES)
+        case "burst" | "forward" | "repeat":
+            number = float(drawn.randint(2, 8))
+        case "contest":
+            slot = drawn.randrange(CONTESTED)
+        case "crash":
+            number = float(drawn.choice((0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89)))
+        case "slow":
+            number = drawn.choice((0.05, 0.5, 3.0, 30.0))
+        case "lossy":
+            number = drawn.choice((0.05, 0.2, 0.5))
+        case "proxy":
+            text = drawn.choice(("404", "500", "503", "200", "bytes", "bytes", "nonsense", "cut", "endless"))
+        case "engine":
+            text = drawn.choice(("down", "up"))
+        case "blocks" | "lag":
+            number = drawn.choice((0.2, 1.0, 4.0, 20.0))
+        case "submissions":
+            number = drawn.choice((0.2, 0.6))
+        case "disk":
+            number = float(drawn.choice((0, 1, 4)))
+        case "consume":
+            text = drawn.choice(CONSUME)
+        case "publish":
+            text = drawn.choice(PUBLISH)
+        case "lie":
+            text = drawn.choice(("wrong", "stale", "withheld", "garbage", "slow", ""))
+        case "forge" | "push":
+            text = drawn.choice(("wrong", "older", "another's", "private"))
+        case "flood":
+            number = float(drawn.choice((30, 120)))
+        case _:
+            pass
+    return Step(action, member, slot, text, number)

@@ -1,0 +1,302 @@
+"""Carries out the steps of a plan: what clients and operators do, and what goes wrong around them.
+
+What a client was answered is remembered: a write that was acknowledged has happened, one that was refused has
+not, and of one without an answer nobody knows. Every write of an entity has a number that only grows, so that
+it can be seen in any copy of the entity which write that is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hansa.core.clock import Clock
+from hansa.core.http import HttpResponse
+from hansa.sim.members.member import SimulatedMember
+from hansa.sim.plan import TYPES
+from hansa.sim.violation import require
+from hansa.sim.world.exchange import exchange
+
+CATALOG: Final = "/tmf-api/productCatalogManagement/v4"
+PATHS: Final = {
+    "ProductOffering": f"{CATALOG}/productOffering",
+    "ProductSpecification": f"{CATALOG}/productSpecification",
+    "Category": f"{CATALOG}/category",
+}
+CLIENT: Final = {"authorization": "Bearer ada:provider"}
+RESYNC: Final = "/league/v1/resync"
+REPLICAS: Final = "/league/v1/replicas"
+OPERATOR: Final = {"authorization": "Bearer otto:operator", "content-type": "application/json"}
+JSON_PATCH: Final = "application/json-patch+json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+ANSWER_MAX_S: Final = 40.0
+"""How long a client waits."""
+REPETITIONS_MAX: Final = 60
+CHAIN_LENGTH: Final = 6
+CHOSEN: Final = "urn:sim:"
+"""With it begin the identifiers that clients choose."""
+
+
+class WriteState(msgspec.Struct):
+    """What a client knows of an entity that it writes."""
+
+    id: str
+    type: str
+    owner: int
+    acknowledged: int = 0
+    """Number of the last write that was acknowledged; 0: none was."""
+    sent: int = 0
+    """Number of the last write that was sent."""
+    is_deleted: bool = False
+    """Whether its deletion was acknowledged."""
+    is_unsure: bool = False
+    """Whether nobody knows if it was created, or deleted."""
+    appended: dict[str, bool] = msgspec.field(default_factory=dict)
+    """What was to be appended once, through other members, and whether that was acknowledged."""
+    is_contested: bool = False
+
+
+def _language(type_name: str) -> dict[str, Any]:
+    """What says that an entity is described in French."""
+    name = {"ProductOffering": "prodSpecCharValueUse", "ProductSpecification": "productSpecCharacteristic"}
+    if type_name not in name:
+        return {}
+    return {name[type_name]: [{"name": "language", "productSpecCharacteristicValue": [{"value": "fr"}]}]}
+
+
+class LeagueClients:
+    """The clients of all members, and what they know.
+
+    Args:
+        members: The marketplaces.
+        clock: Between repetitions.
+        drawn: For the pauses.
+    """
+
+    def __init__(self, members: tuple[SimulatedMember, ...], clock: Clock, drawn: random.Random) -> None:
+        self._members = members
+        self._clock = clock
+        self._drawn = drawn
+        self._numbers = 0
+        self.entities: dict[tuple[int, int], WriteState] = {}
+        """By member and slot; what is contested, and in chains, has slots of its own."""
+        self.earlier: list[WriteState] = []
+        """Those that were deleted, and whose slots have others now."""
+        self.once: dict[str, tuple[int, bool]] = {}
+        """Creates that were sent again and again under one key: marker to member, and whether one was
+        acknowledged."""
+        self.answers: dict[int, int] = {}
+        """How many answers there were, by status."""
+
+    def all(self) -> list[WriteState]:
+        """Every entity that was ever written."""
+        return [*self.earlier, *self.entities.values()]
+
+    async def call(
+        self,
+        member: SimulatedMember,
+        method: str,
+        target: str,
+        body: Any = None,
+        headers: Mapping[str, str] = CLIENT,
+    ) -> HttpResponse | None:
+        """What a member's process answers; None: nothing."""
+        process = member.process
+        if process is None:
+            return None
+        raw = b"" if body is None else msgspec.json.encode(body)
+        sent = {"content-type": "application/json"} | dict(headers)
+        task = process.spawn(exchange(process.application, method, target, sent, raw))
+        done, _ = await asyncio.wait({task}, timeout=ANSWER_MAX_S)
+        if not done:
+            task.cancel()
+            return None
+        if task.cancelled():
+            return None
+        answer: HttpResponse = task.result()
+        self.answers[answer.status] = self.answers.get(answer.status, 0) + 1
+        require(answer.status != 500, f"{method} {target} is answered with 500: {answer.body!r}")
+        return answer
+
+    def forget(self, owner: int) -> None:
+        """The store of a member was replaced by an older one: whatever was acknowledged may be lost."""
+        for state in self.all():
+            if state.owner == owner:
+                state.acknowledged, state.is_unsure, state.is_deleted = 0, True, False
+                state.appended.clear()
+        for marker in [each for each, (its_owner, _) in self.once.items() if its_owner == owner]:
+            del self.once[marker]
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    async def create(self, owner: int, slot: int, kind: str) -> None:
+        """Create the entity of a slot, unless there is one."""
+        current = self.entities.get((owner, slot))
+        type_name = TYPES[slot % len(TYPES)]
+        chosen = f"urn:sim:{owner}:{slot}" if "chosen" in kind else None
+        if current is not None:
+            if not (current.is_deleted or current.is_unsure):
+                return
+            if current.id.startswith(CHOSEN):
+                chosen = current.id
+            elif current.is_unsure:
+                return
+            else:
+                self.earlier.append(current)
+                current = chosen = None
+        fields: dict[str, Any] = {"lifecycleStatus": "In design" if "draft" in kind else "Launched"}
+        if "french" in kind:
+            fields |= _language(type_name)
+        if "referring" in kind and type_name == "ProductOffering":
+            fields["productSpecification"] = {"id": self._id_in(owner, 2)}
+            fields["category"] = [{"id": self._id_in((owner + slot) % len(self._members), 3)}]
+        await self._create(owner, slot, type_name, chosen, fields, current)
+
+    async def _create(
+        self,
+        owner: int,
+        slot: int,
+        type_name: str,
+        chosen: str | None,
+        fields: Mapping[str, Any],
+        current: WriteState | None = None,
+    ) -> None:
+        number = self._next()
+        body = {"name": f"n{number}", "description": f"made {owner} {slot} {number}"} | dict(fields)
+        if type_name != "Category":
+            body["attachment"] = [{"name": "first", "attachmentType": "note"}]
+        if chosen is not None:
+            body["id"] = chosen
+        answer = await self.call(self._members[owner], "POST", PATHS[type_name], body)
+        if answer is None and chosen is not None:
+            unsure = current or WriteState(chosen, type_name, owner)
+            unsure.sent, unsure.is_unsure = number, True
+            self.entities[owner, slot] = unsure
+        if answer is None or answer.status != 201:
+            return
+        entity_id = msgspec.json.decode(answer.body)["id"]
+        state = (
+            current
+            if current is not None and current.id == entity_id
+            else WriteState(entity_id, type_name, owner)
+        )
+        state.acknowledged = state.sent = number
+        state.is_deleted = state.is_unsure = False
+        state.appended = {}
+        self.entities[owner, slot] = state
+
+    async def change(
+        self, owner: int, slot: int, fields: Mapping[str, Any], *, is_numbered: bool = True
+    ) -> None:
+        """Change the entity of a slot, if there is one."""
+        state = self.entities.get((owner, slot))
+        if state is None or state.is_deleted:
+            return
+        number = self._next() if is_numbered else 0
+        named = {"name": f"n{number}"} if is_numbered else {}
+        state.sent = max(state.sent, number)
+        headers = CLIENT | {"content-type": MERGE_PATCH}
+        path = f"{PATHS[state.type]}/{state.id}"
+        answer = await self.call(self._members[owner], "PATCH", path, named | dict(fields), headers)
+        if answer is not None and answer.status == 200:
+            state.acknowledged = max(state.acknowledged, number)
+            state.is_unsure = False
+        elif answer is not None and answer.status == 404:
+            require(state.is_unsure, f"{state.id} is not there to be changed")
+            state.is_deleted, state.is_unsure = True, False
+
+    async def delete(self, owner: int, slot: int) -> None:
+        """Delete the entity of a slot, if there is one."""
+        state = self.entities.get((owner, slot))
+        if state is None or state.is_deleted:
+            return
+        answer = await self.call(self._members[owner], "DELETE", f"{PATHS[state.type]}/{state.id}")
+        if answer is None or answer.status >= 500:
+            state.is_unsure = state.is_unsure or answer is None
+        elif answer.status in {204, 404}:
+            require(answer.status == 204 or state.is_unsure, f"{state.id} is not there to be deleted")
+            state.is_deleted, state.is_unsure = True, False
+
+    async def contest(self, owner: int, slot: int) -> None:
+        """Create an entity under an identifier that others want, too."""
+        place = (owner, 100 + slot)
+        if place in self.entities:
+            return
+        chosen = f"urn:sim:contested:{slot}"
+        await self._create(owner, place[1], "Category", chosen, {"lifecycleStatus": "Launched"})
+        if place in self.entities:
+            self.entities[place].is_contested = True
+
+    async def chain(self, owner: int) -> None:
+        """Create specifications that need one another, and an offering that needs the first."""
+        if (owner, 200) in self.entities:
+            return
+        ids = [f"urn:sim:chain:{owner}:{n}" for n in range(CHAIN_LENGTH)]
+        for n in reversed(range(CHAIN_LENGTH)):
+            fields: dict[str, Any] = {"lifecycleStatus": "Launched"}
+            if n + 1 < CHAIN_LENGTH:
+                fields["bundledProductSpecification"] = [{"id": ids[n + 1]}]
+            await self._create(owner, 201 + n, "ProductSpecification", ids[n], fields)
+        fields = {"lifecycleStatus": "Launched", "productSpecification": {"id": ids[0]}}
+        await self._create(owner, 200, "ProductOffering", f"urn:sim:chain:{owner}:offering", fields)
+
+    async def forward(self, through: int, owner: int, slot: int) -> None:
+        """Append to an entity through another member, again and again until there is an answer."""
+        state = self.entities.get((owner, slot))
+        if state is None or state.is_deleted or state.type == "Category" or through == owner:
+            return
+        marker = f"key-{self._next()}"
+        patch = [{"op": "add", "path": "/attachment/-", "value": {"name": marker, "attachmentType": "note"}}]
+        headers = CLIENT | {"content-type": JSON_PATCH, "idempotency-key": marker}
+        path, appended = f"{PATHS[state.type]}/{state.id}", state.appended
+        appended[marker] = False
+        for n in range(REPETITIONS_MAX):
+            if n:
+                await self._clock.sleep(self._drawn.uniform(0.1, 8.0))
+            answer = await self.call(self._members[through], "PATCH", path, patch, headers)
+            if answer is not None and answer.status < 500 and answer.status != 429:
+                if marker in appended:
+                    appended[marker] = answer.status == 200
+                return
+
+    async def resync(self, owner: int) -> None:
+        """Have a member compare its store with the ledger, and repair."""
+        for walk in ("ledger", "store"):
+            after: str | None = ""
+            while after is not None:
+                body = {"walk": walk, "after": after, "is_repair": True}
+                answer = await self.call(self._members[owner], "POST", RESYNC, body, OPERATOR)
+                if answer is None or answer.status != 200:
+                    return
+                after = msgspec.json.decode(answer.body)["next_after"]
+
+    async def retry(self, owner: int) -> None:
+        """Have a member request again what it does not have."""
+        await self.call(self._members[owner], "POST", f"{REPLICAS}/retry", {}, OPERATOR)
+
+    async def repeat(self, owner: int, count: int) -> None:
+        """Create an entity by several requests under one key."""
+        marker = f"once-{self._next()}"
+        self.once[marker] = (owner, False)
+        body = {"name": marker, "lifecycleStatus": "Launched"}
+        headers = CLIENT | {"idempotency-key": marker}
+        for n in range(REPETITIONS_MAX):
+            answer = await self.call(self._members[owner], "POST", PATHS["Category"], body, headers)
+            if answer is not None and answer.status == 201:
+                if marker in self.once:
+                    self.once[marker] = (owner, True)
+                if n >= count:
+                    return
+            await self._clock.sleep(self._drawn.uniform(0.0, 2.0))
+
+    def _id_in(self, owner: int, slot: int) -> str:
+        state = self.entities.get((owner, slot))
+        return state.id if state is not None else f"urn:sim:{owner}:{slot}"
+
+    def _next(self) -> int:
+        self._numbers += 1
+        return self._numbers

@@ -1,0 +1,1 @@
+"""What is outside of the members: time, network, ledger and disks."""

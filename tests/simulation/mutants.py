@@ -1,0 +1,352 @@
+"""Deliberate bugs, as patches of the product while a simulation runs: the simulator finds each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+
+from hansa.api import entities as entities_api
+from hansa.business.operations.forwarding.sending import WriteSender
+from hansa.core.backoff import Backoff
+from hansa.core.canonical import hashlink
+from hansa.core.own_identifiers import OwnIdentifiers
+from hansa.replication import follower, intake
+from hansa.replication.announcement import Announcer
+from hansa.replication.conditions import closure
+from hansa.replication.conditions.own_closure import OwnClosure
+from hansa.replication.conditions.past import PastWalk
+from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.exchange import encode_line
+from hansa.replication.follower import Follower
+from hansa.replication.intake import Intake, Rejection
+from hansa.replication.publisher import PUBLISHER_CURSOR, Publisher
+from hansa.replication.replicas.pushed_intake import PushedIntake, ReadyParts
+from hansa.store import EntityDraft
+from hansa.store.tables import announced, evidence, facts, heads, idempotency, origins, publications
+from hansa.store.tables.heads import FOLLOWER_CURSOR, HeadState
+
+Mutation = Callable[[], Any]
+MUTANTS: dict[str, Mutation] = {}
+"""By name, what makes the context in which the bug is there."""
+
+
+def mutant(make: Callable[[], Iterator[None]]) -> Callable[[], Iterator[None]]:
+    """Register a mutation under its name."""
+    MUTANTS[make.__name__.removeprefix("_").replace("_", "-")] = contextmanager(make)
+    return make
+
+
+def _replacing(owner: Any, name: str, replaced: Callable[[Any], Any]) -> Any:
+    """A patch by a function that is made of the original."""
+    return patch.object(owner, name, replaced(getattr(owner, name)))
+
+
+# -- cursors -------------------------------------------------------------------------------------------------
+
+
+@mutant
+def _follower_cursor_moved_too_early() -> Iterator[None]:
+    def replaced(original: Any) -> Any:
+        async def apply_page(self: Any, page: Any, ready: Any) -> None:
+            async with self._store.transaction() as tx:
+                await tx.set_cursor(FOLLOWER_CURSOR, page.scanned_to)
+            await original(self, page, ready)
+
+        return apply_page
+
+    with _replacing(Follower, "_apply_page", replaced):
+        yield
+
+
+@mutant
+def _publisher_cursor_moved_too_early() -> Iterator[None]:
+    def replaced(original: Any) -> Any:
+        async def announce(self: Any, ids: Any, cursor: int, stored_cursor: int) -> bool:
+            async with self._store.transaction() as tx:
+                await tx.set_cursor(PUBLISHER_CURSOR, cursor)
+            return bool(await original(self, ids, cursor, stored_cursor))
+
+        return announce
+
+    with _replacing(Publisher, "_announce", replaced):
+        yield
+
+
+@mutant
+def _cursor_of_another_chain() -> Iterator[None]:
+    with patch.object(follower, "FOLLOWER_CURSOR", PUBLISHER_CURSOR):
+        yield
+
+
+@mutant
+def _outbox_not_submitted_after_a_restart() -> Iterator[None]:
+    def replaced(original: Any) -> Any:
+        async def run(self: Any) -> None:
+            async with self._store.transaction() as tx:
+                await tx.sql.execute("DELETE FROM outbox")
+            await original(self)
+
+        return run
+
+    with _replacing(Publisher, "run", replaced):
+        yield
+
+
+# -- what is believed ----------------------------------------------------------------------------------------
+
+
+def _believing(body: bytes, retrieval: Any) -> Any:
+    return msgspec.structs.replace(retrieval, hashlink=hashlink(body))
+
+
+@mutant
+def _hash_not_compared() -> Iterator[None]:
+    def replaced(original: Any) -> Any:
+        return lambda body, retrieval, *rest: original(body, _believing(body, retrieval), *rest)
+
+    with _replacing(intake, "verify", replaced):
+        yield
+
+
+@mutant
+def _bundle_trusted_without_hash() -> Iterator[None]:
+    async def ready(self: Any, versions: Any) -> ReadyParts:
+        drafts = {}
+        for one in versions:
+            parts = self._pushed._members.get(one.issuer)
+            bodies = [
+                body for (key, _), (_, body) in (parts.parts if parts else {}).items() if key == one.key
+            ]
+            for body in bodies[-1:]:
+                draft = intake.verify(body, _believing(body, one), self._limits)
+                if isinstance(draft, EntityDraft):
+                    drafts[one] = draft
+        return ReadyParts(drafts, {})
+
+    with patch.object(PushedIntake, "ready", ready):
+        yield
+
+
+@mutant
+def _earlier_claims_not_looked_up() -> Iterator[None]:
+    async def nothing_claimed(self: Any, issuer: str, drafts: Any) -> dict[Any, Any]:
+        return {}
+
+    with patch.object(Intake, "_reject_claimed", nothing_claimed):
+        yield
+
+
+@mutant
+def _evidence_against_the_wrong_member() -> Iterator[None]:
+    def replaced(original: Any) -> Any:
+        async def record(tx: Any, retrieval: Any, *rest: Any) -> None:
+            others = [one.did for one in await origins.origins(tx) if one.did != retrieval.issuer]
+            accused = others[0] if others else retrieval.issuer
+            await original(tx, msgspec.structs.replace(retrieval, issuer=accused), *rest)
+
+        return record
+
+    with _replacing(evidence, "record", replaced):
+        yield
+
+
+# -- deletions and versions ----------------------------------------------------------------------------------
+
+
+@mutant
+def _delete_ignored() -> Iterator[None]:
+    def replaced(original: Any) -> Any:
+        async def apply(self: Any, tx: Any, events: Any, ready: Any) -> Any:
+            return await original(self, tx, [one for one in events if not one.event.is_delete], ready)
+
+        return apply
+
+    with _replacing(Follower, "_apply", replaced):
+        yield
+
+
+@mutant
+def _delete_resurrected_by_an_older_version() -> Iterator[None]:
+    with (
+        patch.object(HeadState, "is_brought_forward_by", lambda self, retrieval: True),
+        patch.object(heads, "is_newer", lambda version, head: True),
+    ):
+        yield
+
+
+@mutant
+def _withdrawal_not_announced() -> Iterator[None]:
+    def replaced(original: Any) -> Any:
+        def announce(self: Any, entity_id: str, entity: Any, publication: Any, now: Any) -> Any:
+            return None if entity is None else original(self, entity_id, entity, publication, now)
+
+        return announce
+
+    with _replacing(Announcer, "announce", replaced):
+        yield
+
+
+@mutant
+def _change_lost_while_an_event_is_under_way() -> Iterator[None]:
+    async def not_marked(tx: Any, ids: Any, *, is_due: bool = True) -> None:
+        return
+
+    with patch.object(publications, "mark_due", not_marked):
+        yield
+
+
+# -- patience ------------------------------------------------------------------------------------------------
+
+
+@mutant
+def _given_up_after_some_tries() -> Iterator[None]:
+    def replaced(original: Any) -> Any:
+        async def reject(self: Any, tx: Any, failed: int, retrieval: Any, rejection: Rejection) -> bool:
+            if retrieval.attempts >= 3:
+                rejection = msgspec.structs.replace(rejection, state="rejected", is_evidence=False)
+            return bool(await original(self, tx, failed, retrieval, rejection))
+
+        return reject
+
+    with _replacing(Intake, "_reject", replaced):
+        yield
+
+
+@mutant
+def _back_off_never_reset() -> Iterator[None]:
+    async def not_answered(tx: Any, did: str) -> None:
+        return
+
+    with (
+        patch.object(Backoff, "reset", lambda self: None),
+        patch.object(origins, "answered", not_answered),
+    ):
+        yield
+
+
+# -- what is shown to whom -----------------------------------------------------------------------------------
+
+
+@mutant
+def _visible_before_the_claim() -> Iterator[None]:
+    with patch.object(OwnIdentifiers, "needs_claim", lambda self, entity_id, nonce: False):
+        yield
+
+
+@mutant
+def _audience_not_checked() -> Iterator[None]:
+    with patch.object(DistributionPolicy, "may_retrieve", lambda self, member, entity: entity):
+        yield
+
+
+@mutant
+def _current_bytes_instead_of_announced() -> Iterator[None]:
+    async def lines(self: Any, requested: Any, published: Any, member: str | None) -> list[bytes]:
+        ids = [published[one.key].entity_id for one in requested if one.key in published]
+        found = await self._store.entities(ids)
+        result = []
+        for one in requested:
+            entity = found.get(published[one.key].entity_id) if one.key in published else None
+            served = self._policy.may_retrieve(member, entity) if entity is not None else None
+            line = (
+                encode_line(one.key, "gone") if served is None else encode_line(one.key, "found", served.body)
+            )
+            result.append(line)
+        return result
+
+    with patch.object(entities_api.EntitiesApi, "_lines", lines):
+        yield
+
+
+@mutant
+def _announced_bytes_not_retained() -> Iterator[None]:
+    async def not_retained(tx: Any, before: Any, draft: Any) -> None:
+        return
+
+    with patch.object(announced, "retain_replaced", not_retained):
+        yield
+
+
+@mutant
+def _announced_bytes_removed_too_early() -> Iterator[None]:
+    async def ended(tx: Any, key: str, version: int, now_ms: int) -> None:
+        await announced.remove(tx, key)
+
+    with patch.object(announced, "end", ended):
+        yield
+
+
+# -- writes --------------------------------------------------------------------------------------------------
+
+
+@mutant
+def _idempotency_record_forgotten() -> Iterator[None]:
+    async def not_added(*_: Any) -> None:
+        return
+
+    with patch.object(idempotency, "add", not_added):
+        yield
+
+
+@mutant
+def _forwarded_write_applied_locally() -> Iterator[None]:
+    def replaced(original: Any) -> Any:
+        async def send(self: Any, *arguments: Any, **named: Any) -> Any:
+            result = await original(self, *arguments, **named)
+            one = result.entity
+            draft = EntityDraft(one.id, one.type, one.body, one.hashlink, one.public, one.origin)
+            async with self._context.store.transaction() as tx:
+                await tx.put(draft)
+            return result
+
+        return send
+
+    with _replacing(WriteSender, "send", replaced):
+        yield
+
+
+# -- conditions ----------------------------------------------------------------------------------------------
+
+
+@mutant
+def _condition_evaluated_only_before_retrieval() -> Iterator[None]:
+    with patch.object(DistributionPolicy, "accepts", lambda self, entity: None):
+        yield
+
+
+@mutant
+def _conditions_not_applied_to_the_past() -> Iterator[None]:
+    async def walk(self: Any) -> None:
+        async with self._store.transaction() as tx:
+            await facts.record(tx, "consume_rule", self._policy.consume_rule)
+
+    with patch.object(PastWalk, "walk", walk):
+        yield
+
+
+@mutant
+def _closure_limit_ignored() -> Iterator[None]:
+    with patch.object(closure, "DEPTH_MAX", 100):
+        yield
+
+
+@mutant
+def _closure_not_requested() -> Iterator[None]:
+    async def nothing_requested(self: Any) -> None:
+        return
+
+    with patch.object(closure.ClosureKeeper, "_request_all", nothing_requested):
+        yield
+
+
+@mutant
+def _published_before_what_it_needs() -> Iterator[None]:
+    async def nothing_blocks(self: Any, entities: Any) -> dict[str, str]:
+        return {}
+
+    with patch.object(OwnClosure, "blockers", nothing_blocks):
+        yield

@@ -1,0 +1,76 @@
+"""The simulator: any seed ends well, is replayed exactly, and is shrunk when it fails."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+import pytest
+
+from hansa.sim.campaign import report
+from hansa.sim.plan import LeaguePlan, Step, plan_of
+from hansa.sim.running import run_plan
+from hansa.sim.shrinking import shrunk
+from tests.simulation.mutants import MUTANTS
+
+FIRST_SEED = int(os.environ.get("SIM_FIRST", "1"))
+SEEDS = int(os.environ.get("SIM_SEEDS", "12"))
+DAYS = int(os.environ.get("SIM_DAYS", "3"))
+DAY_S = 86_400.0
+
+
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + SEEDS))
+def test_a_league_of_any_seed_ends_well(seed: int) -> None:
+    outcome = run_plan(plan_of(seed))
+    assert outcome.violation is None, report(outcome, is_shrunk=False)
+
+
+def test_a_seed_is_replayed_exactly() -> None:
+    first, again = run_plan(plan_of(3)), run_plan(plan_of(3))
+    assert first == again
+    assert first.messages > 20
+    assert run_plan(plan_of(4)).digest != first.digest
+
+
+def test_days_take_seconds() -> None:
+    days = tuple(
+        step
+        for n in range(DAYS)
+        for step in (
+            Step("update", n % 3, 0),
+            Step("create", n % 3, 1 + n % 3, "bound"),
+            Step("wait", number=DAY_S),
+        )
+    )
+    steps = (*(Step("create", member, 0, "chosen") for member in range(3)), *days)
+    outcome = run_plan(LeaguePlan(0, 3, False, True, (), steps))
+    assert outcome.violation is None
+    assert outcome.simulated_s > DAYS * DAY_S
+    assert outcome.positions >= 3 + 2 * DAYS
+
+
+def test_a_league_of_twenty_ends_well() -> None:
+    steps = tuple(Step("create", member, 0, "bound") for member in range(20))
+    steps += tuple(Step("update", member, 0) for member in range(0, 20, 3))
+    outcome = run_plan(LeaguePlan(0, 20, False, False, (), steps))
+    assert outcome.violation is None
+    assert outcome.positions == 20 + 7 + 20
+
+
+def test_a_plan_that_fails_is_shrunk() -> None:
+    plan = plan_of(1)
+    noise = tuple(Step("wait", number=0.05) for _ in range(10))
+    steps = (
+        *noise,
+        Step("create", 0, 0, "chosen"),
+        *noise,
+        Step("wait", number=5.0),
+        Step("delete", 0, 0),
+        *noise,
+    )
+    plan = msgspec.structs.replace(plan, members=3, is_lying=False, late=(), steps=steps)
+    assert run_plan(plan).violation is None
+    with MUTANTS["delete-ignored"]():
+        smallest = shrunk(plan, lambda one: run_plan(one).violation is not None, 60)
+    assert [step.action for step in smallest.steps] == ["create", "delete"]
+    assert smallest.members == 2
