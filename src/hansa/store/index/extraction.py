@@ -29,6 +29,8 @@ from hansa.core.instants import comparable
 from hansa.store.index.paths import AttributePath, index_text, values_below
 from hansa.store.index.plan import DEFAULT_PLAN, TYPE_PATH, CollectionPlan, IndexPlan
 
+NUMBERS_REMEMBERED_MAX: Final = 1024
+"""Tuples of collections, of which there is one for each collection that others refer to."""
 FINGERPRINT_CACHED_MAX_CHARS: Final = 256
 """A text that is longer is no identifier of ours, and would take room."""
 
@@ -124,6 +126,7 @@ class Indexes:
     def __init__(self, plan: IndexPlan) -> None:
         self._plan = plan
         self._made: dict[str, CollectionIndex] = {}
+        self._numbers: dict[tuple[str, ...], tuple[int, ...]] = {}
 
     def of(self, collection: str) -> CollectionIndex:
         """The indexes of a collection."""
@@ -133,6 +136,15 @@ class Indexes:
                 collection, self._plan.get(collection, DEFAULT_PLAN)
             )
         return made
+
+    def numbers_of(self, collections: tuple[str, ...]) -> tuple[int, ...]:
+        """The numbers of some collections in the table of fingerprints; remembered for each such tuple."""
+        numbers = self._numbers.get(collections)
+        if numbers is None:
+            if len(self._numbers) >= NUMBERS_REMEMBERED_MAX:
+                self._numbers.clear()
+            numbers = self._numbers[collections] = tuple(self.of(one).number for one in collections)
+        return numbers
 
     @property
     def planned(self) -> tuple[str, ...]:

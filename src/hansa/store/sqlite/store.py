@@ -125,7 +125,7 @@ class SqliteStore:
         ((after, last),) = self._reader.rows(reference_index.TAIL)
         self._reference_tail = ReferenceTail(after, last)
         if last - after <= TAIL_ENTITIES_MAX:
-            own_rows = reference_index.own_rows(self._collection_numbers(), after, last)
+            own_rows = reference_index.own_rows(self._indexes.numbers_of(self._indexes.planned), after, last)
             self._reference_tail.load(self._reader.rows(*own_rows))
         self._checkpoints = Checkpoints(write, path)
         ((synchronous,),) = write.execute("PRAGMA synchronous").fetchall()
@@ -438,18 +438,18 @@ class SqliteStore:
         if self._reference_fill is None:
             self._reference_fill = asyncio.create_task(fill(), context=contextvars.Context())
 
-    def _collection_numbers(self) -> tuple[int, ...]:
-        """Of all collections whose entities can refer to others."""
-        return tuple(self._indexes.of(collection).number for collection in self._indexes.planned)
-
     async def _fill_references(self) -> bool:
-        """Put the first entities of the tail of references into the index; False when the tail is short."""
+        """Put the first entities of the tail of references into the index.
+
+        Returns:
+            False when the tail is short, and in memory.
+        """
         in_memory = self._reference_tail
         ((after, last),) = self._reader.rows(reference_index.TAIL)
-        if last - after <= TAIL_ENTITIES_MAX:
+        if last - after <= (TAIL_ENTITIES_MAX if in_memory.is_known else 0):
             return False
         end = min(after + ENTITIES_AT_ONCE, last)
-        numbers = self._collection_numbers()
+        numbers = self._indexes.numbers_of(self._indexes.planned)
         while end - after > 1:
             ((size_bytes,),) = self._reader.rows(*reference_index.fingerprints_size(numbers, after, end))
             if size_bytes <= reference_index.SIZE_AT_ONCE_MAX_BYTES:

@@ -299,7 +299,7 @@ class SqliteTransaction:
         """Entities of this marketplace that have the fingerprint of an identifier."""
         if offset:
             await self._clock.sleep(0)  # let others in
-        numbers = [self._indexes.of(collection).number for collection in collections]
+        numbers = self._indexes.numbers_of(tuple(collections))
         fingerprint = fingerprint_of(target_id)
         place = (numbers, fingerprint, target_id)
         has_tail = self._group.reference_tail.may_have(fingerprint)
