@@ -4,6 +4,7 @@
     ledger-3.jsonl.xz   the ledger of a league under the rules `hansa-ledger/3`: every later version must be
                         able to replay it to the same hashes, so it is never recorded again
     ledger-4.jsonl.xz   the same under `hansa-ledger/4`, with governance (`tests.golden.governed`)
+    sealed-4.jsonl.xz   sealed events and keys for key agreement (`tests.golden.sealed`); never recorded again
     refusals-4.jsonl.xz what breaks the rules of `hansa-ledger/4`, all of them, beside valid transactions
                         (`tests.golden.refused`); never recorded again
 
@@ -33,7 +34,8 @@ CORPUS: Final = Path(__file__).with_name("corpus.jsonl.xz")
 LEDGERS: Final = tuple(Path(__file__).with_name(f"ledger-{number}.jsonl.xz") for number in (3, 4))
 """One for each version of the rules, oldest first."""
 REFUSALS: Final = Path(__file__).with_name("refusals-4.jsonl.xz")
-RECORDED: Final = (CORPUS, *LEDGERS, REFUSALS)
+SEALED: Final = Path(__file__).with_name("sealed-4.jsonl.xz")
+RECORDED: Final = (CORPUS, *LEDGERS, REFUSALS, SEALED)
 
 
 class Genesis(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import pytest
 
 from hansa.pubsub.ledger.results import FAULT, TRANSACTION_RULES
 from hansa.pubsub.ledger.rules.rulesets import RULESETS
-from tests.golden.corpus import LEDGERS, RECORDED, REFUSALS, Corpus, differences, read_corpus
+from tests.golden.corpus import LEDGERS, RECORDED, REFUSALS, SEALED, Corpus, differences, read_corpus
 from tests.golden.environments import (
     VERSIONS,
     PackagesMissing,
@@ -54,6 +54,14 @@ def test_the_recorded_ledger_has_what_a_league_has() -> None:
 
 def test_the_recorded_refusals_come_out_as_they_were_recorded() -> None:
     assert list(differences(read_corpus(REFUSALS))) == []
+
+
+def test_the_recorded_sealed_events_come_out_as_they_were_recorded() -> None:
+    """Those that say nothing else, beside those that do, and keys for which they are sealed."""
+    sealed = read_corpus(SEALED)
+    assert list(differences(sealed)) == []
+    assert numbers_of(sealed).count(0) >= 15
+    assert len(numbers_of(sealed)) - numbers_of(sealed).count(0) >= 10
 
 
 def test_the_corpus_is_large(corpus: Corpus) -> None:

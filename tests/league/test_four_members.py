@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from hansa.core.limits import Limits
-from hansa.node.folder import LEDGER, LEDGER_STATE
+from hansa.node.folder import CARD, LEDGER, LEDGER_STATE, read_card
 from hansa.node.validator.repair import repair_engine
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
@@ -76,6 +76,40 @@ async def test_an_engine_knows_how_far_its_peers_are(four: League) -> None:
         await wait_until(are_level, "the engine and its peers are at one height", 30.0, four.members)
     finally:
         await bus.close()
+
+
+ORDERS = "/tmf-api/productOrderingManagement/v4/productOrder"
+
+
+async def test_an_order_is_at_its_parties_and_at_nobody_else(four: League) -> None:
+    lubeck, bergen, riga, bruges = four.members
+    dids = [read_card(member.folder / CARD).member.did for member in (lubeck, bergen)]
+    roles = zip(("BuyerOperator", "SellerOperator"), dids, strict=True)
+    order = {
+        "description": "ninety-nine forklifts",
+        "productOrderItem": [{"id": "1", "action": "add"}],
+        "relatedParty": [{"id": f"urn:party:{role}", "role": role, "name": did} for role, did in roles],
+    }
+    answer = await lubeck.post(ORDERS, order)
+    assert answer.status == 201, answer.body
+    path = f"{ORDERS}/{answer.json()['id']}"
+
+    async def is_at_the_seller() -> bool:
+        return (await bergen.get(path, with_token=True)).status == 200
+
+    await wait_until(is_at_the_seller, "the order is at the seller's marketplace", 30.0, four.members)
+    assert (await bergen.get(path, with_token=True)).json()["description"] == order["description"]
+    assert (await bergen.get(path)).status in {401, 404}
+    witness = await lubeck.create_offering(name="after the order")
+    await four.wait_until_visible(f"{OFFERINGS}/{witness}")
+    for member in (riga, bruges):
+        assert (await member.get(path, with_token=True)).status == 404
+    secrets = [answer.json()["id"].encode(), b"ninety-nine forklifts", dids[1].encode() + b'","role"']
+    for member in (lubeck, riga, bruges):
+        stores = (member.folder / LEDGER, *([member.folder] if member is not lubeck else []))
+        content = b"".join(one.read_bytes() for folder in stores for one in folder.glob("*.db*"))
+        assert len(content) > 10_000
+        assert [secret for secret in secrets if secret in content] == [], member.name
 
 
 async def test_three_members_go_on_without_the_fourth(four: League) -> None:

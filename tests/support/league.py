@@ -23,6 +23,7 @@ from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.batches import BatchSigner
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
+from hansa.core.confidential.agreement import AgreementKey, PairwiseSecrets
 from hansa.core.events import (
     CREATE,
     EntityVersion,
@@ -49,8 +50,14 @@ from hansa.replication.conditions.needs import NO_NEEDS, Needs
 from hansa.replication.conditions.past import PastWalk
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.watch import ConditionsWatch
+from hansa.replication.confidential.audience import Audiences
+from hansa.replication.confidential.demands import Demands
+from hansa.replication.confidential.publisher import ConfidentialPublisher
+from hansa.replication.confidential.recognition import Recognition
+from hansa.replication.confidential.retrieval import ConfidentialRetriever
 from hansa.replication.continuity.publication_walk import PublicationWalk
 from hansa.replication.continuity.resync import Resync
+from hansa.replication.intake import check_type
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.replication.replicas.pushed import PushedParts
@@ -63,6 +70,9 @@ from tests.support.listeners import Listeners
 from tests.support.network import Network
 
 TYPES = frozenset({"Category", "ProductOffering", "ProductSpecification"})
+CONFIDENTIAL_TYPES = frozenset({"ProductOrder", "Quote"})
+LEAGUE = "league"
+"""Name of the chain."""
 PUBLIC_STATUSES = frozenset({"Launched", "Retired", "Obsolete"})
 TURNS_PER_CHECK = 20
 STEP_S = 0.05
@@ -79,6 +89,16 @@ async def no_dangling_references(_: int) -> tuple[DanglingReference, ...]:
     return ()
 
 
+class ConfidentialEntities:
+    """Which entities are for some members alone."""
+
+    types = CONFIDENTIAL_TYPES
+
+    def is_ready(self, entity: Entity) -> bool:
+        """Whether others may see an entity."""
+        return msgspec.json.decode(entity.body).get("lifecycleStatus") in PUBLIC_STATUSES
+
+
 class Marketplace:
     """One member."""
 
@@ -89,7 +109,13 @@ class Marketplace:
         self.key = SigningKey.generate()
         self.did = self.key.verifying_key().did_key()
         self.endpoint = f"https://{name}.example"
-        self.member = Member(self.did, name, self.endpoint, (self.key.public,), 1)
+        self.agreement_keys = [AgreementKey.generate(random.Random(f"{name}-agreement").randbytes)]
+        self.member = Member(
+            *(self.did, name, self.endpoint, (self.key.public,), 1),
+            agreement_key=self.agreement_keys[0].public,
+            country=league.countries.get(name, ""),
+        )
+        self.party_operators: dict[str, str] = {}
         self.signer = BatchSigner(self.key, self.did, league.clock)
         self.entropy = random.Random(name).randbytes
         self.identifiers = OwnIdentifiers(self.did, self.entropy, lambda: league.registered)
@@ -99,6 +125,7 @@ class Marketplace:
         self.walk: PublicationWalk
         self.past: PastWalk
         self.closure: ClosureKeeper
+        self.following: MemberRegistry
         self.needs: Needs = NO_NEEDS
         self.policies: Path | None = None
         """Folder with conditions, watched from the start on."""
@@ -109,6 +136,8 @@ class Marketplace:
         self.retriever: Retriever
         self.watch: ConditionsWatch | None = None
         self.league_context: LeagueContext
+        self.sealing: ConfidentialPublisher
+        self.opening: ConfidentialRetriever
         self.pusher: BundlePusher
         self.pushed: PushedParts
         self._tasks: asyncio.Task[None] | None = None
@@ -173,12 +202,19 @@ class Marketplace:
             partial(self.policy.may_retrieve, None),
             *(clock, self.entropy, limits),
         )
+        following = MemberRegistry(self.bus, clock, league.registered)
+        following.add_listener(lambda _: backlog.addressed.notify())
+        self.following = following
+        secrets = PairwiseSecrets(LEAGUE)
+        audiences = Audiences(self.policy, ConfidentialEntities(), following.known, self.party_operators)
+        demands = Demands(self.store, audiences, backlog.addressed)
         self.publisher = Publisher(
             *(self.store, self.bus, registry, self.signer, self.policy, clock, self.entropy, limits),
             references=lambda entity: ids_in(msgspec.json.decode(entity.body)),
             needs=self.needs,
             backlog=backlog,
             pusher=self.pusher if league.has_pushes else None,
+            demands=demands,
         )
         self.retriever = Retriever(
             self.store,
@@ -195,6 +231,9 @@ class Marketplace:
         self.follower = Follower(
             *(self.store, self.bus, self.did, self.policy, backlog, clock, self.entropy, limits),
             pushed=PushedIntake(self.store, self.retriever.intake, self.pushed, clock, limits),
+            recognition=Recognition(
+                self.did, LEAGUE, lambda: self.agreement_keys, secrets, audiences.types, limits
+            ),
         )
         self.walk = PublicationWalk(
             *(self.store, self.did, self.policy, self.is_public, backlog, clock, self.entropy, limits)
@@ -204,6 +243,14 @@ class Marketplace:
         )
         self.closure = ClosureKeeper(
             *(self.store, self.bus, registry, self.policy, self.needs, backlog, clock, self.entropy, limits)
+        )
+        self.sealing = ConfidentialPublisher(
+            *(self.store, self.bus, self.signer, audiences, demands, secrets, LEAGUE, backlog),
+            *(clock, self.entropy, limits),
+        )
+        self.opening = ConfidentialRetriever(
+            *(self.store, following, league.network, signer, self.policy, backlog, LEAGUE),
+            *(clock, self.entropy, limits, check_type),
         )
         self.watch = None
         if self.policies is not None:
@@ -218,6 +265,8 @@ class Marketplace:
             tasks.create_task(self.walk.run())
             tasks.create_task(self.past.run())
             tasks.create_task(self.closure.run())
+            tasks.create_task(self.sealing.run())
+            tasks.create_task(self.opening.run())
             if self.watch is not None:
                 tasks.create_task(self.watch.run())
 
@@ -345,7 +394,9 @@ class League:
         params: LedgerParams | None = None,
         *,
         has_pushes: bool = True,
+        countries: Mapping[str, str] = {},
     ) -> None:
+        self.countries = countries
         self.has_pushes = has_pushes
         self.clock = ManualClock()
         self.limits = limits or Limits()

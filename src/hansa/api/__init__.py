@@ -4,6 +4,8 @@
     GET  /league/v1/entities/{id}?hl=…    an entity's exact bytes                anybody, or a signing member
     POST /league/v1/entities              many of them in one request            anybody, or a signing member
     POST /league/v1/bundles               what a member announces just now       a signing member
+    POST /league/v1/confidential          encrypted bytes of sealed events        a signing member
+    GET  /league/v1/confidential          what of them does not arrive           an operator
     GET  /league/v1/events                committed events, a page at a time     anybody
     GET  /league/v1/events/stream         the same as server-sent events         anybody
     GET  /league/v1/members               the member registry                    anybody
@@ -53,6 +55,7 @@ from starlette.routing import Route
 
 from hansa.api.bundles import BundlesApi
 from hansa.api.catalogue import CatalogueApi
+from hansa.api.confidential.serving import ConfidentialApi
 from hansa.api.decisions.members import MembersApi
 from hansa.api.decisions.proposals import ProposalsApi
 from hansa.api.entities import EntitiesApi
@@ -89,6 +92,7 @@ from hansa.pubsub.light.remote import LIGHT_PATH
 from hansa.pubsub.light_member.wire import BATCHES_PATH, SNAPSHOTS_PATH, STATE_PATH, TRANSACTIONS_PATH
 from hansa.replication.announced.bundles import BUNDLES_PATH
 from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH
 from hansa.replication.continuity.resync import Resync
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
@@ -177,6 +181,14 @@ def _newcomer_routes(context: LeagueContext) -> list[Route]:
     ]
 
 
+def _confidential_routes(context: LeagueContext) -> list[Route]:
+    api = ConfidentialApi(context.store, context.caller_check, context.authenticate, context.limits)
+    return [
+        Route(CONFIDENTIAL_PATH, api.parts, methods=["POST"]),
+        Route(CONFIDENTIAL_PATH, api.report, methods=["GET"]),
+    ]
+
+
 def routes(context: LeagueContext) -> list[Route]:
     """All routes, for the application that makes responses of the errors that they raise."""
     limits, registry = context.limits, context.registry
@@ -206,6 +218,7 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/replicas/{name:path}", replicas.one, methods=["GET"]),
         Route(ENTITIES_PATH, entities.many, methods=["POST"]),
         Route(BUNDLES_PATH, bundles.push, methods=["POST"]),
+        *_confidential_routes(context),
         Route(f"{ENTITIES_PATH}/{{id:path}}/receipt", receipts.receipt, methods=["GET"]),
         Route(f"{ENTITIES_PATH}/{{id:path}}/history", receipts.history, methods=["GET"]),
         Route(f"{ENTITIES_PATH}/{{id:path}}", entities.one, methods=["GET"]),

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from hansa.business.models import PUBLIC_STATUSES, Models
+from hansa.business.models.confidentiality import CONFIDENTIAL_TYPES
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.visibility import visibility_of
@@ -45,11 +46,7 @@ class PublicParts:
         """Whether an own entity may be public here, by its type, its state and its provider."""
         if entity.type not in self._models.catalogue_types or not visibility_of(entity.body).is_public_here:
             return False
-        _, resource = self._models.served(entity.type)
-        status = None
-        if resource.status_attribute is not None:
-            status = msgspec.json.decode(entity.body).get(resource.status_attribute)
-        return self._models.is_public(entity.type, status if isinstance(status, str) else None)
+        return self._models.is_public(entity.type, _status(self._models, entity))
 
     def has_private(self, collection: str) -> bool:
         """Whether entities of a collection can have a part that is not public."""
@@ -121,3 +118,26 @@ def _on_public_part(
 def _check_public(path: tuple[str, ...], private: frozenset[str]) -> None:
     if path[0] in private:
         raise Refused(Code.INVALID, f"{path[0]} is private: filter and sort by it with a bearer token.")
+
+
+class ConfidentialEntities:
+    """Which entities are for some members alone (`hansa.replication.confidential.audience`)."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self.types: Final = CONFIDENTIAL_TYPES & models.types
+        """Types whose entities go to the operators of their parties."""
+        assert self.types.isdisjoint(models.catalogue_types), "a type is one of both"
+
+    def is_ready(self, entity: Entity) -> bool:
+        """Whether an own entity of a catalogue type is in a state in which others may see it."""
+        return self._models.is_public(entity.type, _status(self._models, entity))
+
+
+def _status(models: Models, entity: Entity) -> str | None:
+    """The state of an entity, as its model names it."""
+    _, resource = models.served(entity.type)
+    if resource.status_attribute is None:
+        return None
+    status = msgspec.json.decode(entity.body).get(resource.status_attribute)
+    return status if isinstance(status, str) else None

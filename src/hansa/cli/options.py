@@ -51,6 +51,15 @@ ListenPort = Annotated[
     typer.Option("--listen-port", help="Port that HTTP is served on. [default: that of the endpoint]"),
 ]
 
+Country = Annotated[
+    str,
+    typer.Option(
+        "--country",
+        metavar="CODE",
+        help="Where it is: ISO 3166-1, two letters. The other members check it when they admit it.",
+    ),
+]
+
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking; for scripts.")]
 
 DEFAULT_URL = "http://127.0.0.1:8101"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeGuard
@@ -21,7 +22,7 @@ import msgspec
 
 from hansa.core.canonical import is_hashlink
 from hansa.core.clock import rfc3339
-from hansa.core.closed_json import FreeText, Integer, ListOf, Record, Text
+from hansa.core.closed_json import Form, FreeText, Integer, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
 
 METADATA_TEXT_MAX_CHARS: Final = 128
@@ -46,27 +47,30 @@ _METADATA: Final = Record(
         "validFor": Record({}, {"endDateTime": _METADATA_TEXT, "startDateTime": _METADATA_TEXT}),
     },
 )
-CONTENT: Final = Record(
-    {
-        "entity": Record(
-            {
-                "key": Text("[0-9a-f]{64}"),
-                "type": Text("[A-Z][A-Za-z0-9]{1,63}"),
-                "version": Integer(1, 2**53 - 1),
-            }
-        ),
-        "hashlink": _HASHLINK,
-        "id": _UUID7,
-        "time": _TIME,
-        "type": Text("[a-z][A-Za-z0-9]{1,127}Event"),
-    },
-    {
-        "metadata": _METADATA,
-        "nonce": Text("[0-9a-f]{32}"),
-        "previous": _HASHLINK,
-    },
-)
+_REQUIRED: Final[Mapping[str, Form]] = {
+    "entity": Record(
+        {
+            "key": Text("[0-9a-f]{64}"),
+            "type": Text("[A-Z][A-Za-z0-9]{1,63}"),
+            "version": Integer(1, 2**53 - 1),
+        }
+    ),
+    "hashlink": _HASHLINK,
+    "id": _UUID7,
+    "time": _TIME,
+    "type": Text("[a-z][A-Za-z0-9]{1,127}Event"),
+}
+_OPTIONAL: Final[Mapping[str, Form]] = {
+    "metadata": _METADATA,
+    "nonce": Text("[0-9a-f]{32}"),
+    "previous": _HASHLINK,
+}
+SEALED_PATTERN: Final = "[A-Za-z0-9_-]{536}"
+"""402 bytes in base64url, every one of which has one such text."""
+CONTENT: Final = Record(_REQUIRED, {**_OPTIONAL, "sealed": Text(SEALED_PATTERN)})
 """The content of an event, as every validator reads it."""
+CONTENT_3: Final = Record(_REQUIRED, _OPTIONAL)
+"""The same under `hansa-ledger/3`, where no event is sealed."""
 
 ENTITIES_PATH: Final = "/league/v1/entities"
 """Below a member's endpoint: where it serves its entities."""
@@ -74,6 +78,8 @@ HASHLINK_PARAMETER: Final = "hl"
 """Query parameter of an entity's address: which version."""
 _HASHLINK_QUERY: Final = f"?{HASHLINK_PARAMETER}="
 
+CONFIDENTIAL: Final = "Confidential"
+"""The type that a sealed event names, whatever it is about."""
 DELETE: Final = "Delete"
 CREATE: Final = "Create"
 STATE_CHANGE: Final = "StateChange"
@@ -122,6 +128,9 @@ class LifecycleEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     metadata: Metadata = Metadata()
     nonce: str | None = None
     """Of an identifier that is bound to its marketplace: what binds it (`hansa.core.identifiers`); hex."""
+    sealed: str | None = None
+    """What it says to its recipients alone (`hansa.core.confidential.sealing`); base64url. The other fields
+    of such an event say nothing of the entity: its key is random."""
 
     @property
     def is_delete(self) -> bool:
@@ -216,6 +225,7 @@ class EventParts(NamedTuple):
     metadata: Metadata
     nonce: str | None
     previous: str | None
+    sealed: str | None
     time: str
     type: str
 
@@ -226,13 +236,23 @@ class ContentParts:
     Most contents are of a shape that one regular expression reads, many times faster than the form: plain
     ASCII, a version of 15 digits at most, metadata of 512 bytes at most without braces in texts. What that
     accepts, the form accepts with the same values; all else the form reads itself.
+
+    Args:
+        form: Of the contents.
+        quick: Accepts most of them.
     """
+
+    def __init__(self, form: Record, quick: re.Pattern[bytes]) -> None:
+        self._form = form
+        self._quick = quick
 
     def parse(self, raw: bytes, at: int) -> tuple[EventParts, int]:
         """See `hansa.core.closed_json.Form.parse`."""
-        match = _QUICK.match(raw, at)
+        match = self._quick.match(raw, at)
         if match is not None:
-            key, entity_type, version, link, id, described, nonce, previous, time, type = match.groups()
+            key, entity_type, version, link, id, described, nonce, previous, sealed, time, type = (
+                match.groups()
+            )
             metadata: Metadata | None = _NO_METADATA
             if described is not None:
                 short = len(described) <= _QUICK_METADATA_MAX_BYTES
@@ -240,10 +260,10 @@ class ContentParts:
             if metadata is not None:
                 parts = EventParts(
                     *(key.decode(), entity_type.decode(), int(version), link.decode(), id.decode(), metadata),
-                    *(_decoded(nonce), _decoded(previous), time.decode(), type.decode()),
+                    *(_decoded(nonce), _decoded(previous), _decoded(sealed), time.decode(), type.decode()),
                 )
                 return parts, match.end()
-        fields, end = CONTENT.parse(raw, at)
+        fields, end = self._form.parse(raw, at)
         return _parts(fields), end
 
     def render(self, value: EventParts) -> bytes:
@@ -252,24 +272,27 @@ class ContentParts:
 
     def describe(self) -> Any:
         """See `hansa.core.closed_json.Form.describe`."""
-        return CONTENT.describe()
+        return self._form.describe()
 
 
-CONTENT_PARTS: Final = ContentParts()
-
+_SEALED_EVENT: Final = "confidentialCreateEvent"
+"""The name of every sealed event."""
 _QUICK_METADATA_MAX_BYTES: Final = 512
 _NO_METADATA: Final = Metadata()
 _LINK: Final = rb'"(hl:z[1-9A-HJ-NP-Za-km-z]{46})"'
 _PLAIN: Final = rb"[^{}\\\x00-\x1f\x7f-\xff]*+"
-_QUICK: Final = re.compile(
+_QUICK_BEGINNING: Final = (
     rb'\{"entity":\{"key":"([0-9a-f]{64})","type":"([A-Z][A-Za-z0-9]{1,63})","version":([1-9][0-9]{0,14})\}'
     rb',"hashlink":'
     + _LINK
     + rb',"id":"([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})"'
     rb'(?:,"metadata":(\{' + _PLAIN + rb"(?:\{" + _PLAIN + rb'\})?+\}))?+(?:,"nonce":"([0-9a-f]{32})")?+'
-    rb'(?:,"previous":' + _LINK + rb')?+,"time":"(' + _TIME_PATTERN.encode() + rb')"'
-    rb',"type":"([a-z][A-Za-z0-9]{1,127}Event)"\}'
+    rb'(?:,"previous":' + _LINK + rb")?+"
 )
+_QUICK_END: Final = rb',"time":"(' + _TIME_PATTERN.encode() + rb')","type":"([a-z][A-Za-z0-9]{1,127}Event)"\}'
+_QUICK_SEALED: Final = rb'(?:,"sealed":"(' + SEALED_PATTERN.encode() + rb')")?+'
+CONTENT_PARTS: Final = ContentParts(CONTENT, re.compile(_QUICK_BEGINNING + _QUICK_SEALED + _QUICK_END))
+CONTENT_PARTS_3: Final = ContentParts(CONTENT_3, re.compile(_QUICK_BEGINNING + rb"((?!))?+" + _QUICK_END))
 
 
 def _decoded(text: bytes | None) -> str | None:
@@ -281,8 +304,8 @@ def _parts(fields: dict[str, Any]) -> EventParts:
     entity = fields["entity"]
     return EventParts(
         *(entity["key"], entity["type"], entity["version"], fields["hashlink"], fields["id"]),
-        *(_metadata_of(fields.get("metadata", {})), fields.get("nonce"), fields.get("previous")),
-        *(fields["time"], fields["type"]),
+        _metadata_of(fields.get("metadata", {})),
+        *(fields.get("nonce"), fields.get("previous"), fields.get("sealed"), fields["time"], fields["type"]),
     )
 
 
@@ -311,7 +334,7 @@ def event_of_parts(parts: EventParts, issuer: str) -> LifecycleEvent:
     entity = EntityVersion(parts.key, parts.entity_type, parts.version)
     event = LifecycleEvent(
         *(parts.id, parts.type, parts.time, issuer, entity, parts.hashlink),
-        *(parts.previous, parts.metadata, parts.nonce),
+        *(parts.previous, parts.metadata, parts.nonce, parts.sealed),
     )
     reason = _contradiction(event)
     if reason is not None:
@@ -332,7 +355,15 @@ def _contradiction(event: LifecycleEvent) -> str | None:
         return "previous is not a hashlink"
     if (previous is None) != (version == 1):
         return "previous must be absent for version 1 alone"
+    if event.sealed is not None and not _says_nothing(event):
+        return "a sealed event says nothing else of its entity"
     return "a first version cannot be a deletion" if version == 1 and event.is_delete else None
+
+
+def _says_nothing(event: LifecycleEvent) -> bool:
+    """Whether the fields of a sealed event are those of every other one."""
+    is_first = event.type == _SEALED_EVENT and event.entity.version == 1
+    return is_first and event.nonce is None and event.metadata == _NO_METADATA
 
 
 @lru_cache(64)

@@ -144,6 +144,8 @@ class Limits(msgspec.Struct, frozen=True):
     origin_day_max_bytes: int = 17_179_869_184
     origin_verification_per_day_max_s: float = 21_600.0
     evidence_rows_max: int = 10_000
+    confidential_entities_per_origin_max: int = 100_000
+    confidential_per_origin_max_bytes: int = 1_073_741_824
     closure_wait_max_s: float = 86_400.0
     streams_max: int = 256
     # Writes that are repeated, and writes that are forwarded.

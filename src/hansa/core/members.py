@@ -33,6 +33,7 @@ VALIDATOR_KEY_PATTERN: Final = "[0-9a-f]{64}|[0-9a-f]{3904}"
 """Of Ed25519 or of ML-DSA-65: 32 or 1,952 bytes."""
 _NODE_ID: Final = re.compile(_NODE_ID_PATTERN, re.ASCII)
 _COORDINATE: Final = Text("[A-Za-z0-9_-]{43}")
+_ELSI_COUNTRY: Final = re.compile("did:elsi:(?:[A-Z]{3}|[A-Z]{2}:)([A-Z]{2})-", re.ASCII)
 _PRINTABLE: Final = r"[!#-\[\]-~]"
 
 
@@ -47,6 +48,9 @@ ENDPOINT: Final = Text(_PRINTABLE + "{1,512}")
 PREFIXES: Final = ListOf(Text(_PRINTABLE + f"{{1,{IDENTIFIER_PREFIX_MAX_CHARS}}}"), PREFIXES_MAX)
 """The closed form of registered prefixes of identifiers."""
 MEMBER_NAME: Final = FreeText(64)
+AGREEMENT_KEY: Final = Text("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+"""The closed form of a public key for key agreement: base64url of 32 bytes."""
+COUNTRY: Final = Text("[A-Z]{2}")
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +72,11 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     it runs none."""
     prefixes: tuple[str, ...] = ()
     """Beginnings of identifiers that it alone may publish (`hansa.core.identifiers.is_identifier_prefix`)."""
+    agreement_key: str = ""
+    """With which events are sealed for it (`hansa.core.confidential`): X25519, base64url; empty: nothing
+    confidential can be sent to it."""
+    country: str = ""
+    """Where it is, as the members have decided: ISO 3166-1, two letters; empty: see `country_of`."""
 
     @property
     def is_current(self) -> bool:
@@ -86,19 +95,21 @@ _REQUIRED: Final[Mapping[str, Form]] = {
     "name": MEMBER_NAME,
     "power": Integer(0, POWER_MAX),
 }
-_OPTIONAL: Final[Mapping[str, Form]] = {
+_OPTIONAL_3: Final[Mapping[str, Form]] = {
     "node_ids": ListOf(Text(_NODE_ID_PATTERN), NODE_IDS_MAX),
     "prefixes": PREFIXES,
     "status": Text("active|left|removed|suspended"),
     "validator_key": Text(VALIDATOR_KEY_PATTERN),
 }
-MEMBER: Final = StructForm(Member, _REQUIRED, _OPTIONAL)
+MEMBER: Final = StructForm(
+    Member, _REQUIRED, {**_OPTIONAL_3, "agreement_key": AGREEMENT_KEY, "country": COUNTRY}
+)
 """How the registry stores and hashes a member. A new field is an optional one, with a default."""
 
 MEMBER_3: Final = Record(
     _REQUIRED,
     {
-        **_OPTIONAL,
+        **_OPTIONAL_3,
         "status": Text("active|suspended"),
         "validator_key": Text(VALIDATOR_KEY_PATTERN_3),
     },
@@ -176,3 +187,15 @@ def normal_endpoint(text: str) -> str:
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def country_of(member: Member) -> str | None:
+    """Where a member is: as the members have decided, or as its did:elsi says; None when nothing says it.
+
+    A did:elsi holds the country of the register in which the legal person is (ETSI EN 319 412-1, section
+    5.1.4), and its keys have certificates for it.
+    """
+    if member.country:
+        return member.country
+    match = _ELSI_COUNTRY.match(member.did)
+    return match[1] if match is not None else None

@@ -7,9 +7,9 @@
 | `["did:key:z6Mk…", …]` | this marketplace, and those with these DIDs |
 | `["country:DE", …]` | marketplaces of these countries (ISO 3166-1); may stand beside DIDs |
 
-An event on the ledger tells everyone of its entity. So an entity that is not for everyone is not published as
-long as events cannot hide whom they are for; and a replica that says so of itself is not stored. What cannot
-be read is for nobody.
+A public event on the ledger says to everyone that there is the entity. So what is for chosen marketplaces
+is announced by sealed events (`hansa.replication.confidential`), and a replica that says so of itself and
+arrived in another way is not stored. What cannot be read is for nobody.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Visibility(msgspec.Struct, frozen=True):
             case "here":
                 return "Its provider shows it at this marketplace alone (visibleTo)."
             case "chosen":
-                return "Its provider has chosen who sees it (visibleTo), and an event on the ledger tells everyone."
+                return "Its provider has chosen who sees it (visibleTo): it is sealed for them, and published to nobody else."
             case "nobody":
                 return "It cannot be read for whom it is (visibleTo)."
             case _:
@@ -83,12 +83,17 @@ def read_visibility(value: Any) -> Visibility | None:
     return Visibility("chosen", frozenset(members), codes)
 
 
+def is_mentioned(body: bytes) -> bool:
+    """Whether an entity, by its canonical bytes, may say who may see it."""
+    return _MENTIONED in body
+
+
 def visibility_of(body: bytes) -> Visibility:
     """The visibility of an entity, by its canonical bytes; of one that cannot be read: nobody.
 
     Most entities do not mention it, and are not decoded.
     """
-    if _MENTIONED not in body:
+    if not is_mentioned(body):
         return FOR_EVERYONE
     fields = msgspec.json.decode(body)
     if not isinstance(fields, dict):

@@ -198,6 +198,25 @@ FIGURES: Final = (
     Figure("hansa_entities_stored_total", "counter", "Replicas stored."),
     Figure("hansa_entities_rejected_total", "counter", "Entities that did not hold."),
     Figure("hansa_bytes_stored_total", "counter", "Size of the replicas stored."),
+    Figure(
+        "hansa_confidential_events_published_total", "counter", "Sealed events of ours that the ledger took."
+    ),
+    Figure("hansa_confidential_events_refused_total", "counter", "Sealed events of ours that it refused."),
+    Figure(
+        "hansa_confidential_exchanges_failed_total",
+        "counter",
+        "Requests for confidential entities that were not answered as they should be.",
+    ),
+    Figure(
+        "hansa_confidential_entities_stored_total",
+        "counter",
+        "Entities stored that were sealed for this marketplace.",
+    ),
+    Figure(
+        "hansa_confidential_entities_rejected_total",
+        "counter",
+        "Versions of such entities that the origin did not have, or that did not hold.",
+    ),
     Figure("hansa_evidence_records", "gauge", "Records of what others sent that did not hold."),
     Figure(
         "hansa_own_entities_lost", "gauge", "Entities of ours that the ledger has and the store has lost."

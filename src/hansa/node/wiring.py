@@ -267,7 +267,11 @@ def status_parts(
         membership=membership_checks(bus.league, own),
         clock=clock,
     )
-    done = partial(counters, publisher, replication.follower, replication.retriever, replication.walk)
+    done = partial(
+        counters,
+        *(publisher, replication.follower, replication.retriever, replication.walk),
+        *(replication.sealing, replication.opening),
+    )
     reporter = StatusReporter(
         *(settings, store, ledger, registry, view, done, tasks),
         *(access, health, chain_id, clock),
@@ -315,7 +319,7 @@ class Marketplace:
         # Replication.
         replication = replication_parts(
             *(settings, store, models, self.bus, registry, to_members, own_key),
-            *(clock, entropy, context.rules.references_of),
+            *(clock, entropy, context.rules.references_of, chain_id),
         )
 
         # What runs in the background.
@@ -339,7 +343,7 @@ class Marketplace:
         )
         described = LeagueDescriptions(endpoint)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)
-        caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, replication.watch.cache]
+        caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
         caches += authenticate.cache, caller_check.keys.cache, self.callers.cheap, portal.cache
         served = store, reporter, ledger, traffic, hub, tuple(caches)
         own_routes = OwnRoutes(*served, store.commit_times, authenticate, described)

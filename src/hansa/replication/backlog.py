@@ -20,6 +20,10 @@ class Backlog:
         """There may be a retrieval that can start: a new one, or room for one."""
         self.due = Signal(clock)
         """An entity of ours may have to be announced."""
+        self.addressed = Signal(clock)
+        """An entity of ours may have to be sealed for other members, or withdrawn from them."""
+        self.sealed = Signal(clock)
+        """Something may be retrieved that was sealed for this marketplace."""
         self.conditions = Signal(clock)
         """Other conditions of distribution hold."""
 

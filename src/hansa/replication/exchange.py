@@ -147,11 +147,11 @@ class OriginClient:
         if len(response.body) > self._limits.retrieval_size_max_bytes:
             raise Refused(Code.RETRIEVAL_TOO_LARGE, "The response is larger than any may be.")
         if response.status != 200:
-            raise _as_error(response)
+            raise error_of_status(response)
         return read_response(response.body, requested)
 
 
-def _as_error(response: HttpResponse) -> Refused | Unavailable:
+def error_of_status(response: HttpResponse) -> Refused | Unavailable:
     """What a status other than 200 means. The body is the other side's text and is not passed on."""
     if response.status in {429, 500, 502, 503, 504}:
         text = response.headers.get("retry-after", "")

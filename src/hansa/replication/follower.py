@@ -20,6 +20,9 @@ This member's own events are compared with what its publisher knows
 Before it reads anything it compares the ledger with the store (`hansa.replication.continuity.binding`).
 
 Failures: when store or bus are unavailable the step is repeated with back-off (`Retry`), from its beginning.
+Sealed events get no head: those that are for this member have rows of their own
+(`hansa.replication.confidential.recognition`), and of all others nothing is recorded.
+
 An event of a type that is private everywhere is rejected, and recorded as evidence against its issuer.
 """
 
@@ -43,6 +46,7 @@ from hansa.pubsub.bus import Bus, CommittedEvent, EventPage
 from hansa.replication.backlog import Backlog, retrieval_of
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import is_withheld, reason_of
+from hansa.replication.confidential.recognition import Recognition
 from hansa.replication.continuity.binding import is_continued, record_followed
 from hansa.replication.continuity.own_events import compare_own
 from hansa.replication.intake import private_reason
@@ -81,6 +85,7 @@ class Follower:
         entropy: For back-off.
         limits: `evidence_rows_max`, `events_page_max`.
         pushed: Stores what was pushed before; None: everything is retrieved.
+        recognition: Recognises what is sealed for this member; None: nothing is.
     """
 
     def __init__(
@@ -94,8 +99,10 @@ class Follower:
         entropy: Entropy,
         limits: Limits,
         pushed: PushedIntake | None = None,
+        recognition: Recognition | None = None,
     ) -> None:
         self._pushed = pushed
+        self._recognition = recognition
         self._store = store
         self._bus = bus
         self._did = did
@@ -160,11 +167,16 @@ class Follower:
         return event.entity.type in self._policy.types and not event.is_delete
 
     async def _apply_page(self, page: EventPage, ready: ReadyParts) -> None:
+        sealed = self._recognition.recognised(page.events) if self._recognition is not None else []
+        public = [one for one in page.events if one.event.sealed is None]
+        has_sealed = False
         async with self._store.transaction() as tx:
-            others = [one for one in page.events if one.event.issuer != self._did]
+            others = [one for one in public if one.event.issuer != self._did]
             replicas = await self._apply(tx, others, ready)
-            own = [one for one in page.events if one.event.issuer == self._did]
+            own = [one for one in public if one.event.issuer == self._did]
             is_due = await compare_own(tx, own)
+            if self._recognition is not None and sealed:
+                has_sealed = await self._recognition.record(tx, sealed)
             await tx.set_cursor(FOLLOWER_CURSOR, page.scanned_to)
             await record_followed(tx, page.events)
         if self._pushed is not None:
@@ -172,6 +184,8 @@ class Follower:
             self._count(replicas_pushed=len(replicas))
         if is_due:
             self._backlog.due.notify()
+        if has_sealed:
+            self._backlog.sealed.notify()
 
     async def _apply(
         self, tx: Transaction, events: Sequence[CommittedEvent], ready: ReadyParts

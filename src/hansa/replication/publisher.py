@@ -74,6 +74,7 @@ from hansa.replication.backlog import Backlog
 from hansa.replication.conditions.needs import NO_NEEDS, Needs
 from hansa.replication.conditions.own_closure import OwnClosure
 from hansa.replication.conditions.policy import DistributionPolicy, PublishedPart
+from hansa.replication.confidential.demands import Demands
 from hansa.replication.own_chains import OwnChains
 from hansa.replication.own_claims import ClaimSteps, OwnClaims, References, no_references
 from hansa.replication.registry import MemberRegistry
@@ -126,6 +127,7 @@ class Publisher:
         needs: Which of them have to be public before it is published.
         backlog: Shared with the retriever; None where nothing is retrieved.
         pusher: Sends the bytes of what is submitted to the other members; None: they request them.
+        demands: Notes what is for some members alone; None: nothing is.
     """
 
     def __init__(
@@ -142,8 +144,10 @@ class Publisher:
         needs: Needs = NO_NEEDS,
         backlog: Backlog | None = None,
         pusher: BundlePusher | None = None,
+        demands: Demands | None = None,
     ) -> None:
         self._pusher = pusher
+        self._demands = demands
         self._store = store
         self._policy = policy
         self._closure = OwnClosure(policy, needs, store)
@@ -258,10 +262,14 @@ class Publisher:
                 if self._policy.publish_rule != rule:
                     continue  # what the walk has made due since then must not be settled by the rule before
                 await self._record(tx, outcomes)
+                if self._demands is not None:
+                    await self._demands.note(tx, outcomes.demands)
                 await tx.set_cursor(PUBLISHER_CURSOR, cursor)
             break
         self._chains.conclude(outcomes.settled)
         self._changed.notify()
+        if self._demands is not None:
+            self._demands.committed(outcomes.demands)
         if outcomes.claims.has_retrievals and self._backlog is not None:
             self._backlog.added.notify()
         return True
@@ -272,6 +280,8 @@ class Publisher:
         entities = await self._store.entities(entity_ids)
         publication_of = await publications.states(self._store, entity_ids)
         outcomes = Outcomes(ClaimSteps(self._claims), entities, feed_end)
+        if self._demands is not None:
+            outcomes.demands = await self._demands.of(entity_ids, entities)
         published = {each: self._published(entities.get(each)) for each in entity_ids}
         blockers = await self._closure.blockers([one for one in published.values() if one is not None])
         for n, entity_id in enumerate(entity_ids, 1):

@@ -11,6 +11,8 @@ from hansa.core.clock import Clock, rfc3339
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.pubsub.bus import LedgerStatus
+from hansa.replication.confidential.publisher import ConfidentialPublisher
+from hansa.replication.confidential.retrieval import ConfidentialRetriever
 from hansa.replication.continuity.publication_walk import PublicationWalk
 from hansa.replication.follower import Follower
 from hansa.replication.intake import now_ms
@@ -90,6 +92,13 @@ class ReplicationCounters(msgspec.Struct, frozen=True):
     entities_stored: int
     entities_rejected: int
     bytes_stored: int
+    confidential_events_published: int
+    """Sealed events of ours that the ledger took."""
+    confidential_events_refused: int
+    confidential_exchanges_failed: int
+    confidential_entities_stored: int
+    """Entities that were sealed for this marketplace."""
+    confidential_entities_rejected: int
 
 
 class ReplicationGauges(msgspec.Struct, frozen=True):
@@ -225,9 +234,14 @@ class ReplicationView:
 
 
 def counters(
-    publisher: Publisher, follower: Follower, retriever: Retriever, walk: PublicationWalk
+    publisher: Publisher,
+    follower: Follower,
+    retriever: Retriever,
+    walk: PublicationWalk,
+    sealing: ConfidentialPublisher,
+    opening: ConfidentialRetriever,
 ) -> ReplicationCounters:
-    """What publisher, follower, retriever and the walk over publications have done since the start."""
+    """What the parts of replication have done since the start."""
     published, followed, retrieved = publisher.counters, follower.counters, retriever.counters
     pushed = publisher.pushed
     return ReplicationCounters(
@@ -245,4 +259,9 @@ def counters(
         entities_stored=retrieved.entities_stored,
         entities_rejected=retrieved.entities_rejected,
         bytes_stored=retrieved.bytes_stored,
+        confidential_events_published=sealing.counters.events_committed,
+        confidential_events_refused=sealing.counters.events_refused,
+        confidential_exchanges_failed=opening.counters.exchanges_failed,
+        confidential_entities_stored=opening.counters.entities_stored,
+        confidential_entities_rejected=opening.counters.entities_rejected,
     )

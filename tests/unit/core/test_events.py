@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from hansa.core.canonical import hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.events import (
+    CONFIDENTIAL,
     CONTENT,
+    CONTENT_3,
     CONTENT_PARTS,
+    CONTENT_PARTS_3,
     EntityVersion,
     LifecycleEvent,
     Metadata,
@@ -248,3 +251,51 @@ def list_free(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: list_free(one) for name, one in value.items()}
     return list(value) if isinstance(value, tuple) else value
+
+
+# -- sealed events -------------------------------------------------------------------------------------------
+
+SEALED = msgspec.structs.replace(
+    EVENT,
+    type="confidentialCreateEvent",
+    entity=EntityVersion(KEY, CONFIDENTIAL, 1),
+    metadata=Metadata(),
+    sealed="A" * 536,
+)
+
+
+def test_a_sealed_event_is_read_as_it_was_written() -> None:
+    content = encode_event(SEALED)
+    assert decode_event(content, SEALED.issuer) == SEALED
+    assert committed_event(content, SEALED.issuer) == SEALED
+    parts, end = CONTENT_PARTS.parse(content, 0)
+    assert (parts.sealed, end) == (SEALED.sealed, len(content))
+    assert CONTENT.read(content)["sealed"] == SEALED.sealed
+
+
+def test_the_rules_of_3_know_no_sealed_events() -> None:
+    content = encode_event(SEALED)
+    for form in (CONTENT_3, CONTENT_PARTS_3):
+        with pytest.raises(Refused):
+            form.parse(content, 0)
+    plain = encode_event(EVENT)
+    assert CONTENT_PARTS_3.parse(plain, 0) == CONTENT_PARTS.parse(plain, 0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "confidentialStateChangeEvent"},
+        {"type": "productOfferingCreateEvent", "entity": EVENT.entity},
+        {"metadata": Metadata(region=("EU",))},
+        {"nonce": "ab" * 16},
+        {"entity": EntityVersion(KEY, CONFIDENTIAL, 2), "previous": LINK},
+        {"sealed": "A" * 535},
+        {"sealed": "A" * 535 + "="},
+    ],
+    ids=str,
+)
+def test_a_sealed_event_says_nothing_else(fields: dict[str, Any]) -> None:
+    content = msgspec.to_builtins(msgspec.structs.replace(SEALED, **fields))
+    del content["issuer"]
+    expect_malformed(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())

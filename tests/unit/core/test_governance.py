@@ -36,6 +36,7 @@ from hansa.core.governance.proposals import PROPOSAL, VOTE, proposal_hash, read_
 from hansa.core.governance.signer import GovernanceSigner
 from hansa.core.governance.statements import (
     STATEMENT,
+    AgreementSet,
     EndpointSet,
     KeyRevoke,
     KeyRotate,
@@ -68,6 +69,7 @@ changes: st.SearchStrategy[LeagueChange] = st.one_of(
 actions: st.SearchStrategy[MemberAction] = st.one_of(
     st.builds(KeyRotate, proofs, st.integers(0, 9), st.one_of(st.just(""), st.just("k"))),
     st.builds(KeyRevoke, st.just("k")),
+    st.builds(AgreementSet, st.just("A" * 43)),
     st.builds(EndpointSet, st.just("https://lubeck.example")),
     st.builds(NodesSet, st.lists(proofs, max_size=3).map(tuple)),
     st.just(Leave()),

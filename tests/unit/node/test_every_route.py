@@ -36,6 +36,9 @@ FORWARDED = "/league/v1/writes"
 """Takes only what a member has signed."""
 BUNDLES = "/league/v1/bundles"
 """Takes no JSON; what is wrong with its bodies is tried in `tests/unit/replication/test_bundles.py`."""
+CONFIDENTIAL = "/league/v1/confidential"
+"""Takes only what a member has signed; what is wrong with it is tried in
+`tests/unit/replication/test_confidential.py`."""
 RETRY = "/league/v1/replicas/retry"
 RESYNC = "/league/v1/resync"
 SUBSCRIPTIONS = "/league/v1/subscriptions"
@@ -93,6 +96,7 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
             taking.add(route.path)
     assert taking == {
         BUNDLES,
+        CONFIDENTIAL,
         FORWARDED,
         ENTITIES,
         RETRY,

@@ -13,7 +13,14 @@ from hansa.core.governance.changes import (
 )
 from hansa.core.governance.elements import BaseElement
 from hansa.core.governance.proposals import PROPOSAL, proposal_hash, read_proposal
-from hansa.core.governance.statements import EndpointSet, KeyRevoke, KeyRotate, Leave, NodesSet
+from hansa.core.governance.statements import (
+    AgreementSet,
+    EndpointSet,
+    KeyRevoke,
+    KeyRotate,
+    Leave,
+    NodesSet,
+)
 from hansa.core.keys import SigningKey
 from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.commitments.histories import ledger_history
@@ -402,3 +409,35 @@ def test_the_newest_blocks_are_valid_proposals_too(league: GovernedLeague) -> No
     assert PROPOSALS.get(league.state, name) is not None
     assert encode_vote(lubeck.signer().vote(name, "no", seq=99)) not in prepared
     assert proposal_hash("a") != proposal_hash("b")
+
+
+# -- key agreement -------------------------------------------------------------------------------------------
+
+
+def test_a_member_states_the_key_for_which_events_are_sealed(league: GovernedLeague) -> None:
+    lubeck, bergen, *_ = league.governors
+    before = league.state.member(lubeck.did)
+    assert before is not None
+    assert before.agreement_key == ""
+    for key in ("A" * 43, "B" * 42 + "0"):
+        assert league.numbers(lubeck.state(AgreementSet(key))) == [0]
+        member = league.state.member(lubeck.did)
+        assert member == msgspec.structs.replace(before, agreement_key=key)
+    other = league.state.member(bergen.did)
+    assert other is not None
+    assert other.agreement_key == ""
+
+
+def test_the_members_decide_where_a_member_is(league: GovernedLeague) -> None:
+    visby = league.candidate("visby")
+    key = "A" * 43
+    assert league.decide(MemberPut(visby.candidacy(agreement_key=key, country="SE"))) == "passed"
+    member = league.state.member(visby.did)
+    assert member is not None
+    assert (member.agreement_key, member.country) == (key, "SE")
+    assert league.decide(MemberPut(visby.candidacy())) == "passed"
+    again = league.state.member(visby.did)
+    assert again is not None
+    assert (again.agreement_key, again.country) == (key, "SE"), (
+        "a candidacy that says nothing changes nothing"
+    )

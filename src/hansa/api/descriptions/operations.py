@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hansa.api.catalogue import CataloguePage
+from hansa.api.descriptions.confidential_operations import CONFIDENTIAL_OPERATIONS
 from hansa.api.descriptions.document import Answer, Link, Operation
 from hansa.api.descriptions.light_operations import LIGHT_OPERATIONS
 from hansa.api.descriptions.subscription_operations import SUBSCRIPTION_OPERATIONS
@@ -41,6 +42,7 @@ _FILTERS: Final = (
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *SUBSCRIPTION_OPERATIONS,
     *LIGHT_OPERATIONS,
+    *CONFIDENTIAL_OPERATIONS,
     Operation(
         "listEvents",
         "/league/v1/events",

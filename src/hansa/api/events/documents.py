@@ -30,7 +30,8 @@ class PublishedEvent(LifecycleEvent, frozen=True, omit_defaults=True):
     """A lifecycle event with where its issuer serves that version of the entity."""
 
     location: str | None = None
-    """Address of the version at its origin; absent when the registry does not know the issuer any more."""
+    """Address of the version at its origin; absent of a sealed event, and when the registry does not know the
+    issuer any more."""
 
 
 class EventsPage(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ def event_document(committed: CommittedEvent, endpoint: str | None) -> EventDocu
     """
     event = committed.event
     added = {"issuer": event.issuer}
-    if endpoint is not None:
+    if endpoint is not None and event.sealed is None:
         added["location"] = entity_location(endpoint, event.entity.key, event.hashlink)
     # The content is a JSON object: what is added goes in front of its first name.
     document = b"%b,%b" % (msgspec.json.encode(added)[:-1], committed.content[1:])

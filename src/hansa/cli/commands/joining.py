@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hansa.cli.commands import command
-from hansa.cli.options import AsJson, Folder, ListenHost, ListenPort, P2pHost, P2pPort
+from hansa.cli.options import AsJson, Country, Folder, ListenHost, ListenPort, P2pHost, P2pPort
 
 if TYPE_CHECKING:
     from hansa.cli.output import Output
@@ -40,6 +40,7 @@ def join(
     did: Annotated[
         str | None, typer.Option("--did", help="Its DID. [default: the did:key of its new key]")
     ] = None,
+    country: Country = "",
     p2p_host: P2pHost = "127.0.0.1",
     p2p_port: P2pPort = None,
     listen_host: ListenHost = None,
@@ -66,6 +67,7 @@ def join(
             is_observer=observer,
             is_light=light,
             did=did,
+            country=country,
             p2p_host=p2p_host,
             p2p_port=p2p_port,
             listen_host=listen_host,

@@ -32,7 +32,7 @@ Expires = Annotated[
 IsNext = Annotated[
     bool, typer.Option("--next", help="For the key that is to take the place of the present one.")
 ]
-KeyName = Literal["token", "member", "node", "validator"]
+KeyName = Literal["token", "member", "agreement", "node", "validator"]
 
 
 @command("Show a marketplace's keys, without secrets.", "hansa keys show market")
@@ -57,7 +57,7 @@ def rotate(
         typer.Option(
             "--key",
             help="token, the key that signs the API's tokens, of a stopped marketplace; of one that runs: member, the "
-            "key that signs events and requests; node, that of its engine on the network; validator, that signs blocks.",
+            "key that signs events and requests; agreement, for which the others seal what is confidential; node, that of its engine on the network; validator, that signs blocks.",
         ),
     ] = "token",
     overlap: Annotated[
@@ -81,6 +81,9 @@ def rotate(
     member: the marketplace runs. It states its new key on the ledger, with proof that it has it, and signs
     with it without a restart. The key before stays valid for the overlap; what it signed stays verifiable.
 
+    agreement: the marketplace runs. It states the key for which the others seal confidential events from now
+    on; the marketplace reads what was sealed for the key before, too. A folder without one gets its first.
+
     node: the marketplace runs. It registers a second key of its engine, its engine is started with that, and
     the key before is registered no more. The engine is away for some seconds.
 
@@ -99,6 +102,10 @@ def rotate(
         from hansa.cli.keys.rotating import rotate_member_key
 
         rotate_member_key(folder, overlap, output)
+    elif key == "agreement":
+        from hansa.cli.keys.rotating import rotate_agreement_key
+
+        rotate_agreement_key(folder, output)
     elif key == "token":
         _rotate_token_key(folder, output)
     elif key == "node":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hansa.cli.commands import command
-from hansa.cli.options import AsJson, Folder, ListenHost, ListenPort, P2pHost, P2pPort
+from hansa.cli.options import AsJson, Country, Folder, ListenHost, ListenPort, P2pHost, P2pPort
 from hansa.core.errors import Code, Refused
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def init(
             "--prefix", help="Beginning of identifiers that are its own, as urn:acme:. May be repeated."
         ),
     ] = None,
+    country: Country = "",
     p2p_host: P2pHost = "127.0.0.1",
     p2p_port: P2pPort = None,
     listen_host: ListenHost = None,
@@ -69,6 +70,7 @@ def init(
         CLOCK,
         did=did,
         prefixes=prefix or (),
+        country=country,
         p2p_host=p2p_host,
         p2p_port=p2p_port,
         listen_host=listen_host,

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from hansa.core.keys import PublicJwk, SigningKey
-from hansa.node.folder import MEMBER_KEY, NODE_KEY, TOKEN_KEY, VALIDATOR_KEY
+from hansa.node.folder import MEMBER_KEY, NODE_KEY, TOKEN_KEY, VALIDATOR_KEY, agreement_keys
 from hansa.node.settings.loading import load_settings
 from hansa.node.validator.observing import read_observing
 from hansa.pubsub.engine import read_key
@@ -56,6 +56,8 @@ class PublicKeys(msgspec.Struct, frozen=True):
     token: PublicKey
     node: NodePublicKey
     validator: ValidatorPublicKey
+    agreement: tuple[str, ...] = ()
+    """Public keys for key agreement, the present one first; X25519, base64url."""
 
 
 def public_keys(folder: Path) -> PublicKeys:
@@ -80,6 +82,7 @@ def public_keys(folder: Path) -> PublicKeys:
             read_observing(folder) is not None,
             validator.key_type,
         ),
+        agreement=tuple(key.public for key in agreement_keys(folder)),
     )
 
 
@@ -94,6 +97,7 @@ def facts_of_keys(keys: PublicKeys) -> dict[str, str]:
         "validator": f"{keys.validator.algorithm}, address {keys.validator.address}"
         + (", observes and signs nothing" if keys.validator.is_observing else ""),
         "validator key": keys.validator.public_key,
+        "agreement": ", ".join(f"X25519, {key}" for key in keys.agreement) or "none",
     }
 
 

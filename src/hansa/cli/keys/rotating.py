@@ -1,4 +1,6 @@
-"""`hansa keys rotate D --key member`: another key for a marketplace that goes on meanwhile.
+"""`hansa keys rotate D --key member` and `--key agreement`: another key for a marketplace that goes on.
+
+Of the member's key:
 
     1  the new key is written beside the present one
     2  a statement, signed by the present key and with a proof by the new one, goes to the ledger
@@ -18,9 +20,15 @@ from hansa.cli.local import CLOCK
 from hansa.cli.output import Output
 from hansa.core.errors import Code, Refused
 from hansa.core.governance.possession import prove_possession
-from hansa.core.governance.statements import OVERLAP_MAX_S, KeyRotate
+from hansa.core.governance.statements import OVERLAP_MAX_S, AgreementSet, KeyRotate
 from hansa.core.keys import SigningKey
-from hansa.node.folder import adopt_member_key, discard_next_key, next_member_key
+from hansa.node.folder import (
+    adopt_agreement_key,
+    adopt_member_key,
+    discard_next_key,
+    next_agreement_key,
+    next_member_key,
+)
 
 
 def rotate_member_key(folder: Path, overlap: str, output: Output) -> None:
@@ -66,3 +74,34 @@ async def _registered(mine: OwnLeague, new: SigningKey, overlap_s: int) -> int:
         discard_next_key(mine.folder)
         raise
     return governed.height
+
+
+def rotate_agreement_key(folder: Path, output: Output) -> None:
+    """Replace the key for which the others seal events, or register the first one of a folder.
+
+    Raises:
+        Refused: the code of the rule that it breaks.
+        Unavailable: The marketplace does not run, or the league does not decide now; to be repeated.
+    """
+
+    async def run() -> None:
+        async with own_league(folder) as mine:
+            before, new = mine.me.agreement_key, next_agreement_key(folder)
+            height, signer = mine.state.height, mine.signer
+            if before != new.public:
+                action = AgreementSet(new.public)
+                height = (await mine.govern("member", lambda seq: signer.state(action, seq=seq))).height
+            me = (await mine.bus.league()).member(mine.did) or mine.me
+            adopt_agreement_key(folder, me)
+            if output.as_json:
+                output.document(
+                    {"key": "agreement", "public": new.public, "before": before, "height": height}
+                )
+                return
+            output.facts({"agreement key": new.public, "before": before or "none"})
+            output.message(
+                "The others seal for this key from now on, and announce anew what is still valid. The marketplace takes it by "
+                f"itself, and still opens what was sealed for the key before. Make a new backup: hansa backup {folder} FILE"
+            )
+
+    asyncio.run(run())

@@ -15,6 +15,7 @@ from hansa.cli.client import Client
 from hansa.cli.output import Output
 from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
+from hansa.core.members import Member, country_of
 from hansa.pubsub.league.reports import NAME_MIN_CHARS, ProposalReport, RegisteredMember
 
 HASH_SHOWN_CHARS: Final = 12
@@ -77,6 +78,8 @@ def show_members(url: str, output: Output) -> None:
     ]
     output.table(("name", "DID ends", "status", "power", "keys", "endpoint"), rows)
     for one in members:
+        if one.member.is_current:
+            output.entry(f"{printable(one.member.name, 24)} ", _confidentiality(one.member))
         moved = [f"{entry.endpoint} from position {entry.since:,}" for entry in one.endpoints]
         if len(moved) > 1:
             output.entry(
@@ -88,6 +91,15 @@ def show_members(url: str, output: Output) -> None:
                     f"{printable(one.member.name, 24)}: ",
                     f"key {key.kid[:16]} is valid until {key.valid_until}",
                 )
+
+
+def _confidentiality(member: Member) -> str:
+    """Where a member is, and with which key events are sealed for it."""
+    country = country_of(member)
+    place = f"is in {printable(country)}; " if country is not None else ""
+    if not member.agreement_key:
+        return f"{place}has no key for key agreement: nothing confidential can be sent to it"
+    return f"{place}gets confidential events by its key {printable(member.agreement_key)}"
 
 
 def show_validators(url: str, output: Output) -> None:

@@ -13,7 +13,8 @@ and `x5c`: by it the legal person says that the key is its own.
 
 A candidacy is a JWS by the first of the candidate's signing keys over
 
-    {did, endpoint, keys: [proof, ...], league, name, nodes: [proof, ...]?, validator: proof?}
+    {agreement_key?, country?, did, endpoint, keys: [proof, ...], league, name, nodes: [proof, ...]?,
+    validator: proof?}
 
 With it a marketplace asks to be admitted, and a member that lost its keys asks for new ones to be
 registered.
@@ -34,7 +35,15 @@ from hansa.core.errors import Code, Refused
 from hansa.core.governance.forms import DID, HASH, SignedForm, jws_text
 from hansa.core.jws import CompactJws, signing_input
 from hansa.core.keys import PublicJwk, SigningKey, VerifyingKey
-from hansa.core.members import ENDPOINT, KEYS_MAX, MEMBER_NAME, NODE_IDS_MAX, PUBLIC_JWK
+from hansa.core.members import (
+    AGREEMENT_KEY,
+    COUNTRY,
+    ENDPOINT,
+    KEYS_MAX,
+    MEMBER_NAME,
+    NODE_IDS_MAX,
+    PUBLIC_JWK,
+)
 
 KeyUse = Literal["node", "signing", "validator"]
 
@@ -100,6 +109,10 @@ class Candidacy(msgspec.Struct, frozen=True):
     """Proofs of its engines' keys."""
     validator: str = ""
     """Proof of its validator's key; empty when it runs none."""
+    agreement_key: str = ""
+    """With which events are sealed for it; empty: nothing confidential can be sent to it."""
+    country: str = ""
+    """Where it is, for the members to check; empty: nobody says it."""
 
 
 CANDIDACY: Final = SignedForm(
@@ -113,7 +126,12 @@ CANDIDACY: Final = SignedForm(
             "league": HASH,
             "name": MEMBER_NAME,
         },
-        {"nodes": ListOf(PROOF, NODE_IDS_MAX), "validator": PROOF},
+        {
+            "agreement_key": AGREEMENT_KEY,
+            "country": COUNTRY,
+            "nodes": ListOf(PROOF, NODE_IDS_MAX),
+            "validator": PROOF,
+        },
     ),
 )
 

@@ -4,6 +4,7 @@ key.rotate      {overlap_s, proof, replaces?}   a new signing key; the one that 
 `overlap_s` more
 key.revoke      {kid}                           a signing key is valid no more, at once
 endpoint.set    {endpoint}                      where it serves its entities from now on
+agreement.set   {key}                           another key with which events are sealed for it
 nodes.set       {nodes}                         proofs of the keys of all its engines
 leave           {}                              it gives up its power, and then its membership
 upgrade.ready   {ruleset, version}              it runs a release that knows those rules
@@ -22,7 +23,7 @@ from hansa.core.closed_structs import StructForm
 from hansa.core.governance.forms import DID, HASH, SEQ, SignedForm
 from hansa.core.governance.possession import PROOF
 from hansa.core.jws import KEY_ID, CompactJws
-from hansa.core.members import ENDPOINT, NODE_IDS_MAX
+from hansa.core.members import AGREEMENT_KEY, ENDPOINT, NODE_IDS_MAX
 
 OVERLAP_MAX_S: Final = 366 * 86_400
 
@@ -51,6 +52,16 @@ class KeyRevoke(MemberAction, frozen=True, tag="key.revoke"):
     """Retire a signing key at once; another one must stay."""
 
     kid: str
+
+
+class AgreementSet(MemberAction, frozen=True, tag="agreement.set"):
+    """Have events sealed for another key from now on.
+
+    Whoever registers a key that it does not have reads nothing, and nobody else does.
+    """
+
+    key: str
+    """Public, for key agreement (`Member.agreement_key`)."""
 
 
 class EndpointSet(MemberAction, frozen=True, tag="endpoint.set"):
@@ -91,6 +102,7 @@ class MemberStatement(msgspec.Struct, frozen=True):
 
 ACTION_FORMS: Final[Mapping[str, StructForm[Any]]] = MappingProxyType(
     {
+        "agreement.set": StructForm(AgreementSet, {"key": AGREEMENT_KEY}),
         "endpoint.set": StructForm(EndpointSet, {"endpoint": ENDPOINT}),
         "key.revoke": StructForm(KeyRevoke, {"kid": KEY_ID}),
         "key.rotate": StructForm(

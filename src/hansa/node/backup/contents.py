@@ -2,7 +2,7 @@
 
     always       settings, genesis, the keys of the member, of its tokens and of its engine
     if present   card, the operator's token, the store, extension schemas, conditions, contents of jobs, what
-                 the validator signed last, keys that are to take the places of the present ones
+                 the validator signed last, keys for key agreement, keys that are to take the places of others
     made anew    the note of a newcomer: with what the ledger begins when the rest is restored
                  (`hansa.node.joining.returning`)
     on request   the ledger: its state and the engine's blocks, which the other members have too
@@ -21,13 +21,16 @@ from typing import Final
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import is_missing, read_failure
 from hansa.node.folder import (
+    AGREEMENT_KEY,
     CARD,
+    FORMER_AGREEMENT_KEY,
     GENESIS,
     JOBS,
     JOINING,
     LEDGER,
     LEDGER_STATE,
     MEMBER_KEY,
+    NEXT_AGREEMENT_KEY,
     NEXT_MEMBER_KEY,
     NEXT_NODE_KEY,
     NEXT_VALIDATOR_KEY,
@@ -49,6 +52,7 @@ REQUIRED: Final = (Path(FILE_NAME), GENESIS, MEMBER_KEY, TOKEN_KEY, NODE_KEY, VA
 OPTIONAL: Final = (
     *(CARD, JOINING, TOKEN, STORE, SIGNED),
     *(NEXT_MEMBER_KEY, NEXT_NODE_KEY, NEXT_VALIDATOR_KEY),
+    *(AGREEMENT_KEY, NEXT_AGREEMENT_KEY, FORMER_AGREEMENT_KEY),
 )
 TREES: Final = (SCHEMAS, POLICIES, JOBS)
 LEDGER_PARTS: Final = (LEDGER_STATE, BLOCKS)

@@ -3,6 +3,8 @@
     hansa.toml            settings
     keys/member.jwk       signs events and requests to other members
     keys/member-next.jwk  takes its place when the ledger has registered it (`hansa keys rotate`)
+    keys/agreement.jwk    opens what others seal for this marketplace; agreement-next.jwk takes its place, and
+                          agreement-former.jwk is the one before
     keys/node-next.json, keys/validator-next.json
                           the same of the engine's keys
     keys/token.jwk        signs API tokens
@@ -31,7 +33,9 @@ from hansa.node.folder.genesis import (
     read_genesis,
 )
 from hansa.node.folder.layout import (
+    AGREEMENT_KEY,
     CARD,
+    FORMER_AGREEMENT_KEY,
     GENESIS,
     HISTORY,
     JOBS,
@@ -41,6 +45,7 @@ from hansa.node.folder.layout import (
     LIGHT_BLOCKS,
     LOCK,
     MEMBER_KEY,
+    NEXT_AGREEMENT_KEY,
     NEXT_MEMBER_KEY,
     NEXT_NODE_KEY,
     NEXT_VALIDATOR_KEY,
@@ -57,8 +62,11 @@ from hansa.node.folder.layout import (
 )
 from hansa.node.folder.member import init_member, issue_folder_token, write_token
 from hansa.node.folder.member_key import (
+    adopt_agreement_key,
     adopt_member_key,
+    agreement_keys,
     discard_next_key,
+    next_agreement_key,
     next_member_key,
     set_endpoint,
     update_card,
@@ -67,7 +75,9 @@ from hansa.node.folder.ports import unused_ports
 from hansa.node.folder.rotation import finish_rotation, rotate_token_key
 
 __all__ = [
+    "AGREEMENT_KEY",
     "CARD",
+    "FORMER_AGREEMENT_KEY",
     "GENESIS",
     "HISTORY",
     "JOBS",
@@ -77,6 +87,7 @@ __all__ = [
     "LIGHT_BLOCKS",
     "LOCK",
     "MEMBER_KEY",
+    "NEXT_AGREEMENT_KEY",
     "NEXT_MEMBER_KEY",
     "NEXT_NODE_KEY",
     "NEXT_VALIDATOR_KEY",
@@ -92,7 +103,9 @@ __all__ = [
     "VALIDATOR_KEY",
     "GenesisDocument",
     "MemberCard",
+    "adopt_agreement_key",
     "adopt_member_key",
+    "agreement_keys",
     "chain_id_of",
     "discard_next_key",
     "finish_rotation",
@@ -101,6 +114,7 @@ __all__ = [
     "issue_folder_token",
     "league_genesis",
     "load_genesis",
+    "next_agreement_key",
     "next_member_key",
     "read_card",
     "read_genesis",

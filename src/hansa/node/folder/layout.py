@@ -8,6 +8,11 @@ from typing import Final
 MEMBER_KEY: Final = Path("keys/member.jwk")
 NEXT_MEMBER_KEY: Final = Path("keys/member-next.jwk")
 """Takes the place of the member's key when the ledger has registered it."""
+AGREEMENT_KEY: Final = Path("keys/agreement.jwk")
+"""With which events are sealed for this marketplace."""
+NEXT_AGREEMENT_KEY: Final = Path("keys/agreement-next.jwk")
+FORMER_AGREEMENT_KEY: Final = Path("keys/agreement-former.jwk")
+"""Opens what was sealed before the others knew the present one."""
 NEXT_NODE_KEY: Final = Path("keys/node-next.json")
 NEXT_VALIDATOR_KEY: Final = Path("keys/validator-next.json")
 """Take the places of the engine's keys when the ledger has registered them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from hansa.core.clock import Clock
+from hansa.core.confidential.agreement import AgreementKey
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import write_file
 from hansa.core.identifiers import Entropy, is_did, is_identifier_prefix
@@ -21,6 +23,7 @@ from hansa.node.folder.card import MemberCard
 from hansa.node.folder.errors import reason_of
 from hansa.node.folder.genesis import chain_id_of, league_genesis
 from hansa.node.folder.layout import (
+    AGREEMENT_KEY,
     CARD,
     GENESIS,
     LEDGER,
@@ -45,6 +48,7 @@ POWER: Final = 10
 """Voting power of each founding member: equal, and above 1 so that finer weights stay possible."""
 P2P_PORT_FIRST: Final = 26_656
 """Where the search for a port of the engine begins; CometBFT's own choice."""
+_COUNTRY: Final = re.compile("[A-Z]{2}", re.ASCII)
 WILDCARD_HOSTS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognized, not listened on
 """Every address of the machine: none that another member could connect to."""
 
@@ -57,6 +61,7 @@ def init_member(
     *,
     did: str | None = None,
     prefixes: Sequence[str] = (),
+    country: str = "",
     p2p_host: str = "127.0.0.1",
     p2p_port: int | None = None,
     listen_host: str | None = None,
@@ -73,6 +78,7 @@ def init_member(
         clock: For the genesis' time.
         did: Its identity on the ledger; by default the did:key of its new key.
         prefixes: Beginnings of identifiers that are to be its own; the genesis of its league registers them.
+        country: Where it is: ISO 3166-1, two letters; empty: it does not say.
         p2p_host: Where the engine listens. When that is every address of the machine, the card names the
             endpoint's host.
         p2p_port: By default a free one.
@@ -86,7 +92,7 @@ def init_member(
         Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`, when the folder cannot be written.
     """
     name = unicodedata.normalize("NFC", name)
-    endpoint = _checked_endpoint(name, endpoint, did, prefixes)
+    endpoint = _checked_endpoint(name, endpoint, did, prefixes, country)
     _make_folders(folder)
     member_key, node_key, validator_key = _make_keys(folder, validator_key_type)
     port = p2p_port or unused_ports(P2P_PORT_FIRST, 1, p2p_host)[0]
@@ -97,6 +103,8 @@ def init_member(
         node_ids=(node_key.node_id,),
         prefixes=tuple(prefixes),
         validator_key=validator_key.public.hex(),
+        agreement_key=_make_agreement_key(folder),
+        country=country,
     )
     card = MemberCard(member, f"{node_key.node_id}@{bracketed(host)}:{port}")
     write_file(folder / CARD, _pretty(card))
@@ -127,7 +135,9 @@ def is_name(text: str) -> bool:
     )
 
 
-def _checked_endpoint(name: str, endpoint: str, did: str | None, prefixes: Sequence[str]) -> str:
+def _checked_endpoint(
+    name: str, endpoint: str, did: str | None, prefixes: Sequence[str], country: str
+) -> str:
     """The endpoint as it is registered, after a check of everything that the operator chooses.
 
     Raises:
@@ -151,6 +161,8 @@ def _checked_endpoint(name: str, endpoint: str, did: str | None, prefixes: Seque
         for prefix in prefixes
         if not is_identifier_prefix(prefix)
     ]
+    if country and _COUNTRY.fullmatch(country) is None:
+        faults.append(f"{country!r} is no country; give two capital letters (ISO 3166-1), as DE.")
     if faults:
         raise Refused(Code.INVALID, " ".join(faults))
     return normal
@@ -167,6 +179,13 @@ def _make_keys(folder: Path, validator_key_type: KeyType) -> tuple[SigningKey, E
         raise _unwritable(folder, error) from error
     _write_engine_keys(folder, node_key, validator_key)
     return member_key, node_key, validator_key
+
+
+def _make_agreement_key(folder: Path) -> str:
+    """A new key for key agreement in a folder; its public half."""
+    key = AgreementKey.generate()
+    write_file(folder / AGREEMENT_KEY, key.private_document())
+    return key.public
 
 
 def issue_folder_token(

@@ -2,6 +2,9 @@
 
 The new key is on disk before any ledger knows of it, and the old one stays until the ledger has registered
 the new one. So whichever of the two the league knows is there, however often a rotation is interrupted.
+
+So it is with the key for key agreement, of which the one before stays: what is sealed for it may be read
+later. The one before that opens nothing any more; its origins have announced anew what they sealed for it.
 """
 
 from __future__ import annotations
@@ -10,12 +13,20 @@ from pathlib import Path
 
 import msgspec
 
+from hansa.core.confidential.agreement import AgreementKey
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import is_missing, sync_folder, write_failure, write_file
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.node.folder.card import read_card
-from hansa.node.folder.layout import CARD, MEMBER_KEY, NEXT_MEMBER_KEY
+from hansa.node.folder.layout import (
+    AGREEMENT_KEY,
+    CARD,
+    FORMER_AGREEMENT_KEY,
+    MEMBER_KEY,
+    NEXT_AGREEMENT_KEY,
+    NEXT_MEMBER_KEY,
+)
 from hansa.node.settings.editing import set_setting
 from hansa.node.settings.loading import FILE_NAME, load_settings
 
@@ -103,3 +114,49 @@ def set_endpoint(folder: Path, me: Member) -> None:
     update_card(folder, me)
     if load_settings(folder, {}).endpoint != me.endpoint:
         set_setting(folder / FILE_NAME, "endpoint", me.endpoint)
+
+
+def agreement_keys(folder: Path) -> tuple[AgreementKey, ...]:
+    """The keys of a folder that open sealed events: the present one, the next one and the one before.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when one cannot be read.
+    """
+    paths = (folder / path for path in (AGREEMENT_KEY, NEXT_AGREEMENT_KEY, FORMER_AGREEMENT_KEY))
+    return tuple(AgreementKey.load(path) for path in paths if not is_missing(path))
+
+
+def next_agreement_key(folder: Path) -> AgreementKey:
+    """The key that is to open sealed events; the same until a ledger has registered it.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
+    """
+    path = folder / NEXT_AGREEMENT_KEY
+    if is_missing(path):
+        write_file(path, AgreementKey.generate().private_document())
+    return AgreementKey.load(path)
+
+
+def adopt_agreement_key(folder: Path, me: Member) -> None:
+    """Put the next key for key agreement in its place, when the registry names it; the card follows.
+
+    Args:
+        folder: Of the marketplace.
+        me: Its entry in the registry.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
+    """
+    path, present = folder / NEXT_AGREEMENT_KEY, folder / AGREEMENT_KEY
+    if is_missing(path) or AgreementKey.load(path).public != me.agreement_key:
+        return
+    update_card(folder, me)
+    try:
+        if not is_missing(present):
+            # Both are there for a moment: an interruption loses neither.
+            write_file(folder / FORMER_AGREEMENT_KEY, present.read_bytes())
+        path.replace(present)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise write_failure(present, error) from error

@@ -52,6 +52,8 @@ def candidacy_of(
         card.member.name,
         nodes,
         validator,
+        agreement_key=card.member.agreement_key,
+        country=card.member.country,
     )
     return CANDIDACY.sign(candidacy, key, signed_at_s)
 

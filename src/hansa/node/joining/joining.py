@@ -51,6 +51,7 @@ def join_league(
     is_observer: bool = False,
     is_light: bool = False,
     did: str | None = None,
+    country: str = "",
     p2p_host: str = "127.0.0.1",
     p2p_port: int | None = None,
     listen_host: str | None = None,
@@ -68,6 +69,7 @@ def join_league(
         is_observer: Whether it runs no validator.
         is_light: Whether it runs no engine either, and follows members.
         did: As for `init_member`; so are the following.
+        country: Where it is.
         p2p_host: Where the engine listens.
         p2p_port: By default a free one.
         listen_host: Where HTTP is served, when it is not the default.
@@ -85,6 +87,7 @@ def join_league(
     card = init_member(
         *(folder, name, endpoint, clock),
         did=did,
+        country=country,
         p2p_host=p2p_host,
         p2p_port=p2p_port,
         listen_host=listen_host,

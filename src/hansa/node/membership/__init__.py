@@ -4,7 +4,8 @@ The registry changes while the marketplace runs (`hansa.replication.registry.Mem
 listens to it, so that a rotated key and a changed endpoint have effect without a restart.
 """
 
+from hansa.node.membership.own_agreement import OwnAgreementKeys
 from hansa.node.membership.own_endpoints import OwnEndpoints
 from hansa.node.membership.own_key import OwnKey
 
-__all__ = ["OwnEndpoints", "OwnKey"]
+__all__ = ["OwnAgreementKeys", "OwnEndpoints", "OwnKey"]

@@ -7,19 +7,25 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
+
 from hansa import __version__
 from hansa.business.models import Models
 from hansa.business.models import digest as models_digest
 from hansa.business.models.closure import ClosureNeeds
 from hansa.business.validation.replicas import ReplicaCheck
-from hansa.business.visibility import PublicParts
+from hansa.business.visibility import ConfidentialEntities, PublicParts
 from hansa.core.batches import BatchSigner
+from hansa.core.cache import HasFigures
 from hansa.core.clock import Clock
+from hansa.core.confidential.agreement import PairwiseSecrets
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner
+from hansa.core.parties import read_party_operators
 from hansa.identity import MemberSigner
 from hansa.node.folder import POLICIES
+from hansa.node.membership import OwnAgreementKeys
 from hansa.node.settings.loading import Settings
 from hansa.pubsub.bus import Bus
 from hansa.replication import Backlog, Follower, Publisher, Retriever
@@ -28,6 +34,11 @@ from hansa.replication.conditions.closure import ClosureKeeper
 from hansa.replication.conditions.past import PastWalk
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.watch import ConditionsWatch
+from hansa.replication.confidential.audience import Audiences
+from hansa.replication.confidential.demands import Demands
+from hansa.replication.confidential.publisher import ConfidentialPublisher
+from hansa.replication.confidential.recognition import Recognition
+from hansa.replication.confidential.retrieval import ConfidentialRetriever
 from hansa.replication.continuity.publication_walk import PublicationWalk
 from hansa.replication.continuity.resync import Resync
 from hansa.replication.own_claims import References
@@ -36,6 +47,8 @@ from hansa.replication.replicas.control import ReplicaControl
 from hansa.replication.replicas.pushed import PushedParts
 from hansa.replication.replicas.pushed_intake import PushedIntake
 from hansa.store import Store
+
+log = structlog.get_logger("hansa.node")
 
 
 class Replication(NamedTuple):
@@ -52,6 +65,14 @@ class Replication(NamedTuple):
     watch: ConditionsWatch
     past: PastWalk
     closure: ClosureKeeper
+    secrets: PairwiseSecrets
+    sealing: ConfidentialPublisher
+    opening: ConfidentialRetriever
+
+    @property
+    def caches(self) -> tuple[HasFigures, ...]:
+        """Its caches, for their figures."""
+        return self.watch.cache, self.secrets.cache
 
     def tasks(self) -> tuple[tuple[str, Callable[[], Awaitable[None]]], ...]:
         """What runs in the background, by name."""
@@ -63,6 +84,8 @@ class Replication(NamedTuple):
             ("conditions", self.watch.run),
             ("past walk", self.past.run),
             ("closure", self.closure.run),
+            ("confidential publisher", self.sealing.run),
+            ("confidential retriever", self.opening.run),
         )
 
 
@@ -77,31 +100,41 @@ def replication_parts(
     clock: Clock,
     entropy: Entropy,
     references: References,
-    policies: Path = POLICIES,
+    league: str,
+    folder: Path = Path(),
 ) -> Replication:
-    """The publisher, the follower and the retriever; `policies` is the folder of the operator's files."""
+    """The parts of replication, of the marketplace in a folder."""
     limits, did = settings.limits, settings.did
     backlog, parts = Backlog(clock), PublicParts(models)
     policy = DistributionPolicy(did, models.catalogue_types, parts, parts.rule())
-    watch, needs = ConditionsWatch(policies, policy, backlog.conditions, clock), ClosureNeeds(models)
+    watch, needs = ConditionsWatch(folder / POLICIES, policy, backlog.conditions, clock), ClosureNeeds(models)
     signer, pushed = MemberSigner(member_key, did, clock, entropy, limits), PushedParts(clock)
     shared = partial(policy.may_retrieve, None)
     pusher = BundlePusher(store, registry, http, signer, did, shared, clock, entropy, limits)
+    check, secrets = ReplicaCheck(models, clock), PairwiseSecrets(league)
     retriever = Retriever(
         *(store, bus, registry, http, signer, policy, backlog, clock, entropy, limits),
-        *(ReplicaCheck(models, clock), f"{__version__} {models_digest()}"),
+        *(check, f"{__version__} {models_digest()}"),
     )
+    operators = read_party_operators(settings.party_operators)
+    audiences = Audiences(policy, ConfidentialEntities(models), registry.known, operators)
+    demands, batches = Demands(store, audiences, backlog.addressed), BatchSigner(member_key, did, clock)
+    agreement_keys = OwnAgreementKeys(folder, did, log)
+    registry.add_listener(agreement_keys.note_members)
+    registry.add_listener(lambda _: backlog.addressed.notify())
     return Replication(
         policy,
         Publisher(
-            *(store, bus, registry, BatchSigner(member_key, did, clock), policy),
+            *(store, bus, registry, batches, policy),
             *(clock, entropy, limits, references, needs),
             backlog=backlog,
             pusher=pusher,
+            demands=demands,
         ),
         Follower(
             *(store, bus, did, policy, backlog, clock, entropy, limits),
             pushed=PushedIntake(store, retriever.intake, pushed, clock, limits),
+            recognition=Recognition(did, league, agreement_keys, secrets, audiences.types, limits),
         ),
         retriever,
         ReplicaControl(store, registry, backlog, clock, entropy, limits),
@@ -111,4 +144,11 @@ def replication_parts(
         watch,
         PastWalk(store, bus, did, policy, backlog, clock, entropy, limits),
         ClosureKeeper(store, bus, registry, policy, needs, backlog, clock, entropy, limits),
+        secrets,
+        ConfidentialPublisher(
+            *(store, bus, batches, audiences, demands, secrets, league, backlog, clock, entropy, limits)
+        ),
+        ConfidentialRetriever(
+            *(store, registry, http, signer, policy, backlog, league, clock, entropy, limits, check)
+        ),
     )

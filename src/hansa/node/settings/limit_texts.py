@@ -95,6 +95,8 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "origin_verification_per_day_max_s": "Time that verifying the entities of one origin may take on one day (UTC); more is deferred to the next.",
     "closure_wait_max_s": "Time for which what a replica needs and is not here is looked for; then the replica is incomplete.",
     "evidence_rows_max": "Records of what others sent that did not hold; the oldest are dropped.",
+    "confidential_entities_per_origin_max": "Confidential entities of one member that are stored here; further ones wait.",
+    "confidential_per_origin_max_bytes": "Size of the confidential entities of one member that are stored here.",
     "streams_max": "Open event streams.",
     "idempotency_lifetime_s": "How long a write is remembered by its `Idempotency-Key`, so that repeating it writes nothing.",
     "idempotency_keys_per_caller_max": "Idempotency keys that one client, or another member for all its clients, has in use; a write with a further one is answered with 429.",

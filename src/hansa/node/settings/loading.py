@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import read_file
 from hansa.core.limits import Limits
 from hansa.core.members import normal_endpoint
+from hansa.core.parties import read_party_operators
 from hansa.core.policies import (
     DeletionPolicy,
     ItemStates,
@@ -88,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True):
     trusted_proxies: tuple[str, ...]
     import_hosts: tuple[str, ...]
     write_delegations: tuple[str, ...]
+    party_operators: tuple[str, ...]
     limits: Limits
 
 
@@ -225,9 +227,14 @@ def _unusable_texts(setting: Setting, texts: tuple[str, ...]) -> str | None:
         wrong = [host for host in texts if not _is_origin(host)]
         if wrong:
             return f"{wrong[0]!r} is no origin, as https://files.example"
-    if setting.key == "write_delegations":
+    checks: dict[str, Callable[[tuple[str, ...]], object]] = {
+        "write_delegations": DelegationRules,
+        "party_operators": read_party_operators,
+    }
+    check = checks.get(setting.key)
+    if check is not None:
         try:
-            DelegationRules(texts)
+            check(texts)
         except Refused as error:
             return error.message.rstrip(".")
     return None

@@ -143,6 +143,14 @@ BUSINESS_SETTINGS: Final = (
         ),
     ),
     Setting(
+        "party_operators",
+        "list of texts",
+        (),
+        "Which members are the operators of parties in `relatedParty` that are no members themselves: the DID of a party and "
+        "the DID of a member each. What is confidential goes to the operators of its parties.",
+        ("did:elsi:VATES-B60645900 did:elsi:VATDE-123456789",),
+    ),
+    Setting(
         "import_hosts",
         "list of texts",
         (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hansa.core.errors import Refused
+from hansa.replication.confidential.demands import Demand
 from hansa.replication.own_claims import ClaimSteps
 from hansa.store import Entity
 from hansa.store.tables.publications import Outgoing
@@ -28,3 +29,5 @@ class Outcomes:
         self.refusals: list[tuple[Entity, Refused]] = []
         self.blocked: list[tuple[Entity, str]] = []
         """Entities that wait for another one of ours, which is not public yet."""
+        self.demands: list[Demand] = []
+        """Entities that are, or were, for some members alone."""

@@ -150,7 +150,7 @@ class ClosureKeeper:
             return False
         entities = await self._store.entities(ids)
         removed = [each for each in ids if each not in entities]
-        replicas = [one for one in entities.values() if one.origin is not None]
+        replicas = [one for one in entities.values() if one.origin is not None and one.public]
         if removed:
             types = {one.entity_id: one.type for one in changes}
             replicas += await self._referrers({each: types[each] for each in removed})
@@ -191,7 +191,7 @@ class ClosureKeeper:
                 query = Query(collection, (Filter(path, targets),), limit=REFERRERS_MAX)
                 ids += (await self._store.list(query)).ids
         entities = await self._store.entities(ids) if ids else {}
-        return [one for one in entities.values() if one.origin is not None]
+        return [one for one in entities.values() if one.origin is not None and one.public]
 
     async def _note(self, tx: Transaction, entity_id: str, needed: Sequence[str]) -> tuple[str, ...]:
         """Give a replica its rows; what was requested for its sake and is not needed any more."""

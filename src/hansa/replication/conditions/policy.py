@@ -90,6 +90,10 @@ class DistributionPolicy:
         visibility = visibility_of(entity.body)
         if visibility is not FOR_EVERYONE:
             return Unmet("visibility", visibility.reason)
+        return self.shares(entity)
+
+    def shares(self, entity: Entity) -> PublishedPart | Unmet:
+        """What of an own entity of a catalogue type members get, whoever they are."""
         part = self._parts.published(entity)
         if self._conditions is not None:
             unmet = self._conditions.of_entity(("publish",), self.did, part.type, part.body)
@@ -110,7 +114,15 @@ class DistributionPolicy:
         visibility = visibility_of(entity.body)
         if visibility is not FOR_EVERYONE:
             return Unmet("visibility", visibility.reason)
-        if self._conditions is None:
+        return self.accepts_addressed(entity)
+
+    def accepts_addressed(self, entity: Entity | EntityDraft) -> Unmet | None:
+        """The same of a replica that its origin has sealed for this marketplace, whatever its visibility.
+
+        What is confidential between parties is no matter of the catalogue, and conditions do not keep it out.
+        """
+        assert entity.origin is not None, "an own entity is not taken in"
+        if self._conditions is None or entity.type not in self.types:
             return None
         return self._conditions.of_entity(("retrieve", "store"), entity.origin, entity.type, entity.body)
 

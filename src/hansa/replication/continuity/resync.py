@@ -20,6 +20,9 @@ Each difference has one of these kinds; a repair does what stands beside it, and
     different   an own entity is not as it was announced: it is compared by the publisher, and announced
     lost        an own entity is on the ledger, and not here: it is listed (`/league/v1/lost`)
 
+Confidential replicas are left out: their events are another matter (`hansa.replication.confidential`), and
+their bytes were compared with them when they were stored.
+
 What is after the follower's cursor is left to the follower. A comparison changes nothing that is as it should
 be, so it may be repeated, interrupted and continued at any place.
 """
@@ -130,7 +133,7 @@ class Resync:
 
     async def _compare_events(self, after: int, cursor: int, *, is_repair: bool) -> ComparedPart:
         page = await self._bus.search(after, limit=EVENTS_MAX)
-        events = [one for one in page.events if one.position <= cursor]
+        events = [one for one in page.events if one.position <= cursor and one.event.sealed is None]
         claims = await self._claims([(one.event.issuer, one.event.entity.key) for one in events])
         newest = [
             one
@@ -238,7 +241,7 @@ class Resync:
     async def _compare_entities(self, after: str, cursor: int, *, is_repair: bool) -> ComparedPart:
         pages = self._store.scan(public_only=False, after_id=after, limit=ENTITIES_MAX)
         page = await anext(pages, None) or ()  # an empty tuple as default breaks `anext` of CPython 3.11
-        replicas = [(entity.origin, entity) for entity in page if entity.origin is not None]
+        replicas = [(entity.origin, entity) for entity in page if entity.origin is not None and entity.public]
         claims = await self._claims([(did, entity_key(did, entity.id)) for did, entity in replicas])
         suspect = [
             (entity, claims.get((did, entity_key(did, entity.id))))

@@ -22,6 +22,7 @@ from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
 from hansa.core.events import (
+    ATTRIBUTE_VALUE_CHANGE,
     CREATE,
     ENTITIES_PATH,
     EntityVersion,
@@ -270,7 +271,7 @@ class Liar:
         event = identified(
             LifecycleEvent(
                 id="",
-                type=event_name(type_name, CREATE if not before else "attributeValueChange"),
+                type=event_name(type_name, CREATE if not before else ATTRIBUTE_VALUE_CHANGE),
                 time=event_time(self._clock.now()),
                 issuer=overrides.get("issuer", self.did),
                 entity=EntityVersion(key, type_name, len(before) + 1),

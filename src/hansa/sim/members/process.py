@@ -42,6 +42,8 @@ from hansa.sim.world.network import SimulatedNetwork
 from hansa.store.sqlite.database.connection import open_for_writing
 from hansa.store.sqlite.store import SqliteStore
 
+LEAGUE: Final = "simulated"
+"""Name of the chain."""
 CONDITIONS: Final = "conditions"
 """Name of the task that watches the operator's files."""
 CATALOGUE_API: Final = "TMF620"
@@ -124,7 +126,7 @@ class Process:
         business = BusinessApp(context)
         self.replication = replication_parts(
             *(settings, self.store, all_models, bus, registry, http, one.key, clock, entropy),
-            *(rules.references_of, folder / "policies"),
+            *(rules.references_of, LEAGUE, folder),
         )
         self.view_registry = registry
         league = self._league_context(settings.limits, context, registry, one, forwards, business)

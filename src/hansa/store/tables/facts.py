@@ -7,6 +7,7 @@ publication_walk     identifier up to which a comparison by another rule has com
 intake_rule          digest of the rule by which replicas were last verified
 consume_rule         digest of the conditions by which heads were last decided about
 consume_walk         ledger position up to which other conditions have been applied
+confidential_scan    that entities stored by earlier releases were looked at for whom they are
 pseudonym_secret     from which the names follow that callers have at other members (`replication.forwarding`)
 """
 
@@ -25,6 +26,7 @@ Name = Literal[
     "intake_rule",
     "consume_rule",
     "consume_walk",
+    "confidential_scan",
     "pseudonym_secret",
 ]
 

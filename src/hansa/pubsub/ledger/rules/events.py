@@ -36,6 +36,8 @@ from hansa.core.closed_json import ListOf, Record, Text, WithBytes
 from hansa.core.errors import Code, Refused
 from hansa.core.events import (
     CONTENT_PARTS,
+    CONTENT_PARTS_3,
+    ContentParts,
     EventParts,
     LifecycleEvent,
     event_id_at,
@@ -290,14 +292,13 @@ def _apply(state: Overlay, step: BatchStep) -> None:
     state.append_batch(step.jws, step.batch, issuer, step.contents, step.events)
 
 
+def _form(contents: ContentParts) -> Record:
+    return Record({"batch": Text(BATCH_JWS_PATTERN), "events": ListOf(WithBytes(contents), EVENTS_MAX)})
+
+
 EVENTS: Final = Kind(
     name="events",
-    form=Record(
-        {
-            "batch": Text(BATCH_JWS_PATTERN),
-            "events": ListOf(WithBytes(CONTENT_PARTS), EVENTS_MAX),
-        }
-    ),
+    form=_form(CONTENT_PARTS_3),
     fields=EventsTransaction,
     rules=RULES,
     admit=_admit,
@@ -306,10 +307,12 @@ EVENTS: Final = Kind(
     check=_check,
     apply=_apply,
 )
-"""The kind `events` under `hansa-ledger/3`, where there are no certificates and no policies."""
+"""The kind `events` under `hansa-ledger/3`: there are no certificates, no policies and no sealed events."""
 
-EVENTS_4: Final = msgspec.structs.replace(EVENTS, rules=(*RULES, ID, EXPIRED, REVOKED, *POLICY_RULES))
-"""The same, since there are certificates and distribution policies on the ledger."""
+EVENTS_4: Final = msgspec.structs.replace(
+    EVENTS, form=_form(CONTENT_PARTS), rules=(*RULES, ID, EXPIRED, REVOKED, *POLICY_RULES)
+)
+"""The same, since there are."""
 
 _FRAME_BYTES: Final = len(b'{"kind":"events","batch":"","events":[]}')
 """Of a transaction beside its batch, its events, and the commas between these."""

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from hansa.core.errors import Refused
 from hansa.core.governance.possession import KeyUse, Possession, node_id_of, read_possession
 from hansa.core.governance.statements import (
     ACTION_FORMS,
+    AgreementSet,
     EndpointSet,
     KeyRevoke,
     KeyRotate,
@@ -87,6 +90,11 @@ def _revoke(state: Overlay, member: Member, statement: MemberStatement, action: 
     retire_key(state, member, action.kid)
 
 
+def _set_agreement(state: Overlay, member: Member, statement: MemberStatement, action: AgreementSet) -> None:
+    del statement
+    state.put_member(msgspec.structs.replace(member, agreement_key=action.key))
+
+
 def _set_endpoint(state: Overlay, member: Member, statement: MemberStatement, action: EndpointSet) -> None:
     del statement
     put_endpoint(state, member, action.endpoint)
@@ -113,6 +121,7 @@ def _note_ready(state: Overlay, member: Member, statement: MemberStatement, acti
 
 
 _EFFECTS: Final[Mapping[str, Callable[[Overlay, Member, MemberStatement, Any], None]]] = {
+    "agreement.set": _set_agreement,
     "endpoint.set": _set_endpoint,
     "key.revoke": _revoke,
     "key.rotate": _rotate,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL
 from hansa.store.sqlite.database.forwarding_tables import FORWARDING
 from hansa.store.sqlite.database.replica_schema import ANNOUNCED_PARTS, HEADS
 
@@ -470,5 +471,6 @@ MIGRATIONS: Final = (
     ANNOUNCED_PARTS,
     HEADS,
     _REFERENCE_BLOCKS,
+    CONFIDENTIAL,
 )
 """Migration n is element n - 1. A released one is never edited."""

@@ -97,7 +97,13 @@ def _apply(state: Overlay, change: MemberPut) -> None:
     for prefix in change.prefixes:
         claim_prefix(state, prefix, member.did)
     member = put_nodes(state, member, nodes)
-    member = msgspec.structs.replace(member, name=candidacy.name, prefixes=change.prefixes)
+    member = msgspec.structs.replace(
+        member,
+        name=candidacy.name,
+        prefixes=change.prefixes,
+        agreement_key=candidacy.agreement_key or member.agreement_key,
+        country=candidacy.country or member.country,
+    )
     state.put_member(member)
     validator_key = member.validator_key
     if candidacy.validator:
@@ -154,7 +160,8 @@ def _describe(view: ElementsView, change: MemberPut) -> str:
     prefixes = (
         f"; identifiers that begin with {', '.join(change.prefixes)} are its" if change.prefixes else ""
     )
-    return f"{verb} {candidacy.name} ({candidacy.did}) at {candidacy.endpoint}, {power}{prefixes}."
+    country = f", in {candidacy.country}" if candidacy.country else ""
+    return f"{verb} {candidacy.name} ({candidacy.did}{country}) at {candidacy.endpoint}, {power}{prefixes}."
 
 
 MEMBER_PUT: Final = ChangeKind(
