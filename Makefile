@@ -73,6 +73,8 @@ thief: setup ## let a thief try to steal THEFTS identifiers from a simulated lea
 fuzz: setup ## draw many requests to the APIs, and many bytes for the ledger (EXAMPLES for each operation)
 	@FUZZ_EXAMPLES=$$((100 * $(EXAMPLES))) $(BIN)/pytest tests/unit/pubsub/test_hostile_bytes.py --timeout 0 $(ARGS)
 	@FUZZ_REQUESTS=$$((20 * $(EXAMPLES))) $(BIN)/pytest tests/unit/node/test_fuzzed_requests.py --timeout 0 $(ARGS)
+	@BODIES=$(EXAMPLES) EACH_ATTRIBUTE=1 $(BIN)/pytest tests/unit/business/test_broken_bodies.py \
+		tests/conformance/test_document_bodies.py --timeout 0 $(ARGS)
 	@SCHEMATHESIS_EXAMPLES=$(EXAMPLES) FAULTS=$$((5 * $(EXAMPLES))) $(BIN)/pytest --timeout 0 \
 		tests/conformance/test_descriptions.py tests/conformance/test_refusals.py \
 		tests/conformance/test_links.py tests/conformance/test_league_descriptions.py $(ARGS)

@@ -166,3 +166,38 @@ async def test_addresses_are_completed_from_identifiers(business: Business) -> N
     assert inferred is not None
     target = business.models.references.target("OrganizationRef")
     assert inferred._address(entity, target) == f"{ENDPOINT}{PARTY}/organization/{ORGANIZATION}"
+
+
+@pytest.mark.parametrize(
+    ("reference", "completed"),
+    [
+        (
+            {"href": "https://other.example/api/party/v4/organization/a%20b"},
+            {"id": "a b", REFERRED_TYPE: "Organization"},
+        ),
+        (
+            {"id": "7", "href": "https://other.example/api/party/v4/individual/7"},
+            {REFERRED_TYPE: "Individual"},
+        ),
+        ({"href": f"{ENDPOINT}{PARTY}/organization/{ORGANIZATION}"}, {"id": ORGANIZATION}),
+        ({"id": "7", "href": "/partyRoleManagement/v4/partyRole/7"}, {REFERRED_TYPE: "PartyRole"}),
+    ],
+)
+async def test_a_reference_is_completed_from_its_address(
+    business: Business, reference: dict[str, str], completed: dict[str, str]
+) -> None:
+    offering = {"name": "x", "relatedParty": [reference]}
+    answer = await business.provider.post(f"{CATALOG}/productOffering", offering)
+    assert answer.status == 201, answer.body
+    assert "hansa-missing" not in answer.headers
+    assert completed.items() <= answer.json()["relatedParty"][0].items()
+
+
+@pytest.mark.parametrize(
+    "href",
+    ["https://other.example/", "https://other.example/x/7", "https://[", "organization/", "organization"],
+)
+async def test_an_address_that_says_no_identifier_completes_none(business: Business, href: str) -> None:
+    offering = {"name": "x", "relatedParty": [{"href": href, REFERRED_TYPE: "Organization"}]}
+    answer = await business.provider.post(f"{CATALOG}/productOffering", offering)
+    assert "relatedParty[0].id: is required" in check_refused(answer, 400, "invalid")

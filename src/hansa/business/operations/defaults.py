@@ -111,15 +111,21 @@ class ServerFields:
                         _respell(lifecycle, item, item_status, item.get(item_status))
 
     def _set_initial_states(self, after: Fields, before: Fields) -> None:
-        """Set the initial state of items that are new and have none."""
+        """Set the states of items that come without one: of before, or the first one when they are new."""
         for path, status, lifecycle in self._items:
             items = after.get(path)
             if type(items) is not list or items == before.get(path):
                 continue
-            known = {item.get("id") for item in before.get(path, ()) if type(item) is dict}
+            states = {
+                item["id"]: item.get(status)
+                for item in before.get(path, ())
+                if type(item) is dict and type(item.get("id")) is str
+            }
             for item in items:
-                if type(item) is dict and item.get(status) is None and item.get("id") not in known - {None}:
-                    item[status] = lifecycle.initial[0]
+                if type(item) is dict and item.get(status) is None:
+                    identifier = item.get("id")
+                    state = states.get(identifier) if type(identifier) is str else None
+                    item[status] = state or lifecycle.initial[0]
 
 
 def _respell(lifecycle: Lifecycle, holder: Fields, name: str, state: object) -> None:

@@ -2,16 +2,18 @@
 
 The documents are stricter than the world, TM Forum's own examples included. Where the operator chose
 `complete`, an attribute is completed when something here tells it: the `@referredType` of a reference from
-its identifier or from the store, an `href` from an identifier, an `@type` from the model, a first state from
-the state machine, the moment of a record from the clock, the number of an item from its place. What nothing
-tells, and the meaning of the entity does not hang on, stays missing, and the answer names it. What the
-meaning does hang on is demanded: a name, the items of an order, the identifier of a reference.
+its identifier, from its address or from the store, an `href` from an identifier, an `id` from an address, an
+`@type` from the model, a first state from the state machine, the moment of a record from the clock, the
+number of an item from its place. What nothing tells, and the meaning of the entity does not hang on, stays
+missing, and the answer names it: a characteristic may have no value yet. What the meaning does hang on is
+demanded: a name, the items of an order, the identifier of a reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from hansa.business.models import Api, Models
 from hansa.business.models.references import Target
@@ -20,12 +22,20 @@ from hansa.core.clock import Clock, rfc3339
 from hansa.core.identifiers import kebab
 
 REFERRED_TYPE: Final = "@referredType"
+ADDRESS_PARTS: Final = 2
+"""Of the path of an address, those that say something: the collection and the identifier."""
 URN_PARTS: Final = 4
 """Of `urn:ngsi-ld:<kebab-type>:<rest>`."""
 _OF_MEANING: Final = frozenset({"id", "name", "value", "text", "action", "coordinates", "amount"})
 """Attributes of parts on which their meaning hangs."""
-_EQUIVALENT: Final[Mapping[str, str]] = {"tradingName": "name"}
-"""Attributes of entities that another one stands in for."""
+_VALUE_OF_CHARACTERISTIC: Final = ("value", "any")
+"""Name and type of what a characteristic has, once it is known."""
+_EQUIVALENT: Final[Mapping[str, tuple[str, ...]]] = {
+    "tradingName": ("name",),
+    "givenName": ("fullName", "formattedName"),
+    "familyName": ("fullName", "formattedName"),
+}
+"""Attributes of entities that one of others stands in for."""
 _DEMANDED: Final = frozenset({("ServiceTest", "relatedService"), ("ServiceTest", "testSpecification")})
 """References without which an entity says nothing: TM Forum's own kits expect a refusal."""
 _INTENDED: Final = ("planned", "requested", "expected", "scheduled")
@@ -44,6 +54,11 @@ class InferredValues:
         self._collections |= {
             kebab(models.served(name)[1].type): name for name in sorted(models.types, reverse=True)
         }
+        self._types_by_path: dict[str, frozenset[str]] = {}
+        for name in models.types:
+            resource = models.served(name)[1]
+            types = self._types_by_path.get(resource.name, frozenset())
+            self._types_by_path[resource.name] = types | {resource.type}
 
     def complete(
         self, missing: Iterable[MissingAttribute]
@@ -93,6 +108,9 @@ class InferredValues:
                 return one.owner
             case "id" if target is None and one.index is not None:
                 return _free_number(one)
+            case "id" if target is not None and target.attribute == "id":
+                address = self._parts_of_address(one.holder)
+                return None if address is None else address[1]
         return None
 
     def _value_of_entity(self, one: MissingAttribute) -> object:
@@ -102,14 +120,31 @@ class InferredValues:
         if resource is not None and one.name == resource.status_attribute:
             machine = self._models.lifecycle(resource)
             return resource.status_initial or (machine.initial[0] if machine is not None else None)
-        is_moment = one.type == "date-time" and not one.name.startswith(_INTENDED)
-        return rfc3339(self._clock.now()) if is_moment else None
+        if one.name.startswith(_INTENDED):
+            return None
+        if one.type == "TimePeriod" and one.name.endswith("Date"):
+            return {"startDateTime": rfc3339(self._clock.now())}
+        return rfc3339(self._clock.now()) if one.type == "date-time" else None
 
     def _referred_type(self, reference: Mapping[str, Any], target: Target | None) -> str | None:
         collection = self._collection_of_identifier(reference.get("id"))
         if collection is None and target is not None and not target.is_any and len(target.collections) == 1:
             collection = target.collections[0]
-        return None if collection is None else self._models.served(collection)[1].type
+        if collection is not None:
+            return self._models.served(collection)[1].type
+        address = self._parts_of_address(reference)
+        types = self._types_by_path[address[0]] if address is not None else frozenset[str]()
+        return next(iter(types)) if len(types) == 1 else None
+
+    def _parts_of_address(self, reference: Mapping[str, Any]) -> tuple[str, str] | None:
+        """The collection's name and the identifier in the `href` of a reference, whoever serves it."""
+        href = reference.get("href")
+        try:
+            parts = urlsplit(href).path.split("/")[-ADDRESS_PARTS:] if type(href) is str else []
+        except ValueError:
+            return None
+        is_address = len(parts) == ADDRESS_PARTS and parts[0] in self._types_by_path and parts[1] != ""
+        return (parts[0], unquote(parts[1])) if is_address else None
 
     def _address(self, reference: Mapping[str, Any], target: Target | None) -> str | None:
         identifier = reference.get("id")
@@ -132,9 +167,9 @@ class InferredValues:
         if not one.is_at_top:
             if target is not None:
                 return one.name != target.attribute
-            return one.name not in _OF_MEANING
+            return one.name not in _OF_MEANING or (one.name, one.type) == _VALUE_OF_CHARACTERISTIC
         if one.name in _EQUIVALENT:
-            return one.holder.get(_EQUIVALENT[one.name]) is not None
+            return any(one.holder.get(other) is not None for other in _EQUIVALENT[one.name])
         resource = next((each for each in self._api.resources if each.type == one.owner), None)
         is_reference = self._models.references.target(one.type) is not None
         is_demanded = (one.owner, one.name) in _DEMANDED
@@ -144,7 +179,7 @@ class InferredValues:
 def _free_number(one: MissingAttribute) -> str:
     """The number of an item at its place, or the next one that no other item has."""
     assert one.index is not None, "only items of arrays are numbered"
-    siblings = {item.get("id") for item in one.siblings if type(item) is dict}
+    siblings = {item["id"] for item in one.siblings if type(item) is dict and type(item.get("id")) is str}
     number = one.index + 1
     while str(number) in siblings:
         number += 1
