@@ -77,6 +77,17 @@ def at_least(value: int, minimum: int, option: str) -> int:
     return value
 
 
+def check_folder(folder: Path) -> None:
+    """Check that a folder is a marketplace's, before anything is asked of the user.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`.
+    """
+    from hansa.node.settings.loading import load_settings
+
+    load_settings(folder, {})
+
+
 def confirm(risk: str, *, is_confirmed: bool) -> None:
     """Show a risk, and have the user confirm that it is taken: by `--yes`, or by an answer on a terminal.
 

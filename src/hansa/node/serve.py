@@ -70,11 +70,11 @@ def serve(folder: Path, environment: Mapping[str, str] = os.environ, clock: Cloc
     """
     shown = str(folder)
     restrict_new_files()
+    settings = load_settings(folder, environment)
     try:
         os.chdir(folder)
     except OSError as error:
         raise Fatal(Code.SETTINGS_INVALID, f"{shown} cannot be entered: {error.strerror}.") from error
-    settings = load_settings(Path(), environment)
     clock = clock or SystemClock()
     configure_logs(settings.log_level, settings.log_format, clock, os.urandom)
     with FolderLock(LOCK, shown):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hansa.cli.commands import CommandGroup, command
-from hansa.cli.options import AsJson, Folder, Yes, confirm
+from hansa.cli.options import AsJson, Folder, Yes, check_folder, confirm
 
 REPAIR_RISK = """\
 The engine's write-ahead log holds what it had received and voted for in the block that was being decided.
@@ -57,6 +57,7 @@ def repair(
 
     output = Output(as_json=as_json)
     risk = REPAIR_RISK + REBUILD_RISK * rebuild_ledger + FETCH_RISK * refetch_blocks
+    check_folder(folder)
     confirm(risk, is_confirmed=yes)
     moves = repair_engine(folder, CLOCK, rebuilds_ledger=rebuild_ledger, fetches_blocks=refetch_blocks)
     if as_json:
@@ -99,6 +100,7 @@ def sign(folder: Folder, yes: Yes = False, as_json: AsJson = False) -> None:
     from hansa.node.validator.decisions import sign as sign_in_folder
 
     output = Output(as_json=as_json)
+    check_folder(folder)
     confirm(SIGN_RISK, is_confirmed=yes)
     signed = sign_in_folder(folder)
     if as_json:

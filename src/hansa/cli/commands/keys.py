@@ -239,16 +239,17 @@ def certify(
     the league is not among them. With --seal, the first certificate is that of a seal with an RSA key, which
     signed that the key is its owner's.
     """
+    from hansa.cli.input_files import read_input
     from hansa.cli.local import CLOCK
     from hansa.cli.output import Output
-    from hansa.core.files import is_missing, read_file
+    from hansa.core.files import is_missing
     from hansa.core.trust.certificates import certificates_of_pem
     from hansa.node.folder import LEDGER_STATE
     from hansa.node.joining.certificates import certify_candidacy
 
     output = Output(as_json=as_json)
-    certificates = certificates_of_pem(read_file(chain, "Name an existing file."))
-    signature = None if seal_signature is None else read_file(seal_signature, "Name an existing file.")
+    certificates = read_input(chain, certificates_of_pem)
+    signature = None if seal_signature is None else read_input(seal_signature, bytes)
     if not is_missing(folder / LEDGER_STATE):
         from hansa.cli.keys.certifying import certify_member_key
 

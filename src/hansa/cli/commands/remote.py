@@ -161,7 +161,7 @@ def events(
     )
     trusted = None
     if genesis is not None:
-        from hansa.core.files import read_file
+        from hansa.cli.input_files import read_input
 
-        trusted = read_file(genesis)
+        trusted = read_input(genesis, bytes)
     run_events(url, selection, follow, Output(as_json=as_json), CLOCK, trusted)

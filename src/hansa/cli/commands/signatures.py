@@ -13,6 +13,7 @@ from hansa.core.errors import Code, Refused
 
 if TYPE_CHECKING:
     from hansa.core.certificates import Certificate
+    from hansa.identity.jades import JadesDocument
 
 
 @command("Verify a JAdES signature of others.", "hansa jades event.jws --anchor authority.pem -o event.json")
@@ -43,20 +44,24 @@ def jades(
     """
     import asyncio
 
+    from hansa.cli.input_files import read_input
     from hansa.cli.output import Output
     from hansa.core.clock import SystemClock
-    from hansa.core.files import read_file
-    from hansa.core.trust.certificates import certificates_of_pem
     from hansa.identity.jades import JADES_SIZE_MAX_BYTES, verify_jades
     from hansa.pubsub.ledger.reading import time_text
 
-    anchors = [_authority(raw) for path in anchor or () for raw in certificates_of_pem(read_file(path))]
+    anchors = [one for path in anchor or () for one in read_input(path, _authorities)]
     if league is not None:
         anchors += asyncio.run(_anchors_of(league))
     if not anchors:
         raise Refused(Code.INVALID, "No trust anchor: name one with --anchor, or a league that has some.")
-    content = read_file(file)[: JADES_SIZE_MAX_BYTES + 1].decode("utf-8", "replace")
-    document = verify_jades(content, anchors, int(SystemClock().now().timestamp()))
+    now_s = int(SystemClock().now().timestamp())
+
+    def verified(raw: bytes) -> JadesDocument:
+        text = raw[: JADES_SIZE_MAX_BYTES + 1].decode("utf-8", "replace")
+        return verify_jades(text, anchors, now_s)
+
+    document = read_input(file, verified)
     if did is not None and document.did != did:
         raise Refused(
             Code.CERTIFICATE_INVALID, f"It was signed by {document.did or 'nobody with a DID'}, not {did}."
@@ -74,6 +79,13 @@ def jades(
     }
     output = Output(as_json=as_json)
     output.document(facts) if as_json else output.facts(facts)
+
+
+def _authorities(content: bytes) -> list[Certificate]:
+    """The authorities whose certificates a file holds."""
+    from hansa.core.trust.certificates import certificates_of_pem
+
+    return [_authority(raw) for raw in certificates_of_pem(content)]
 
 
 def _authority(raw: bytes) -> Certificate:

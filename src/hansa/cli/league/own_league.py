@@ -104,7 +104,11 @@ async def own_league(folder: Path) -> AsyncIterator[OwnLeague]:
     settings = load_settings(folder, ENVIRONMENT)
     is_light = settings.bus == "light"
     async with light_bus(folder, settings) if is_light else _engine_bus(folder, settings) as bus:
-        state = await bus.league()
+        try:
+            state = await bus.league()
+        except Unavailable as error:
+            message = f"{folder}: {error.message} Start it: hansa serve {folder}"
+            raise Unavailable(error.code, message, error.retry_after_s) from error
         me = state.member(settings.did)
         key = SigningKey.load(folder / MEMBER_KEY) if me is None else adopt_member_key(folder, me)
         yield OwnLeague(folder, settings.did, key, bus, state)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.cli.client import Client, refusal
+from hansa.cli.input_files import read_input
 from hansa.cli.output import Output
 from hansa.cli.proofs.keys import proved_keys
 from hansa.cli.proofs.witnesses import Testimony, testimony
@@ -64,8 +65,7 @@ def run_audit(
         Refused: `Code.PROOF_INVALID`, when it does not pass.
         HansaError: a file cannot be read, or the member does not answer.
     """
-    raw = read_file(genesis)
-    trusted, _ = read_trusted_genesis(raw)
+    raw, trusted = read_input(genesis, lambda content: (content, read_trusted_genesis(content)[0]))
     tree = Frontier()
     if remembered is not None and not from_genesis and not is_missing(remembered):
         trusted, tree = _read_remembered(remembered, trusted.chain_id)

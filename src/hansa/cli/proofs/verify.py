@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.cli.input_files import read_input
 from hansa.cli.output import Output
 from hansa.core.errors import Code, Refused
-from hansa.core.files import read_file
 from hansa.core.foreign_text import printable
 from hansa.core.identifiers import entity_key
 from hansa.pubsub.ledger.reading import time_text
@@ -29,11 +29,12 @@ def run_verify(file: Path, genesis: Path, trusted: str | None, entity: str | Non
         Refused: `Code.PROOF_INVALID`, with the reason; `Code.INVALID` for an argument.
         Fatal: a file cannot be read.
     """
-    known, keys = read_trusted_genesis(read_file(genesis))
-    receipt = verify_receipt(read_file(file), known, keys, _pinned(trusted))
+    known, keys = read_input(genesis, read_trusted_genesis)
+    pinned = _pinned(trusted)
+    receipt = read_input(file, lambda raw: verify_receipt(raw, known, keys, pinned))
     if entity is not None:
         _check_entity(receipt, entity)
-    names = _names(read_file(genesis))
+    names = read_input(genesis, _names)
     if output.as_json:
         output.document(_document(receipt))
         return

@@ -153,7 +153,7 @@ def certificates_of_pem(content: bytes) -> tuple[bytes, ...]:
     if not blocks and content.startswith(b"\x30"):
         return (content,)
     if not 1 <= len(blocks) <= CERTIFICATES_IN_FILE_MAX:
-        raise Refused(Code.CERTIFICATE_INVALID, "The file holds no certificate in PEM or DER, or too many.")
+        raise Refused(Code.CERTIFICATE_INVALID, "It holds no certificate in PEM or DER, or too many.")
     return tuple(certificate_bytes(b"".join(block.split()).decode("ascii", "replace")) for block in blocks)
 
 

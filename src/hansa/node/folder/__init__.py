@@ -60,7 +60,7 @@ from hansa.node.folder.layout import (
     TOKEN_KEY,
     VALIDATOR_KEY,
 )
-from hansa.node.folder.member import init_member, issue_folder_token, write_token
+from hansa.node.folder.member import check_new_folder, init_member, issue_folder_token, write_token
 from hansa.node.folder.member_key import (
     adopt_agreement_key,
     adopt_member_key,
@@ -107,6 +107,7 @@ __all__ = [
     "adopt_member_key",
     "agreement_keys",
     "chain_id_of",
+    "check_new_folder",
     "discard_next_key",
     "finish_rotation",
     "init_member",

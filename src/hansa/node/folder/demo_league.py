@@ -84,8 +84,9 @@ def create_or_resume_league(
         return folders
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    _create(partial, requested, clock, entropy, further_settings or {})
     try:
+        partial.mkdir(mode=0o700, parents=True)
+        _create(partial, requested, clock, entropy, further_settings or {})
         partial.replace(folder)
     except OSError as error:
         raise Fatal(Code.SETTINGS_INVALID, f"{folder} cannot be made: {error.strerror}.") from error

@@ -214,13 +214,28 @@ def _reachable_host(p2p_host: str, endpoint: str) -> str:
     return (urlsplit(endpoint).hostname or p2p_host) if p2p_host in WILDCARD_HOSTS else p2p_host
 
 
-def _make_folders(folder: Path) -> None:
+def check_new_folder(folder: Path) -> None:
+    """Check that nothing is where the folder of a new marketplace is to be made.
+
+    Raises:
+        Refused: `Code.CONFLICT`.
+        Fatal: `Code.SETTINGS_INVALID`, when that cannot be looked at.
+    """
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and not folder.is_dir():
+            raise Refused(Code.CONFLICT, f"{folder} is a file. A new marketplace needs a folder of its own.")
+        if folder.exists() and any(folder.iterdir()):
             raise Refused(
                 Code.CONFLICT,
                 f"{folder} exists and is not empty. A new marketplace needs a folder of its own.",
             )
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _make_folders(folder: Path) -> None:
+    check_new_folder(folder)
+    try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         for part in (MEMBER_KEY.parent, LEDGER, NODE_KEY.parent):

@@ -14,7 +14,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.members import Member, normal_endpoint
 from hansa.core.web_addresses import is_allowed_address
-from hansa.node.folder import CARD, JOINING, read_card
+from hansa.node.folder import CARD, JOINING, check_new_folder, read_card
 from hansa.node.joining.inquiry import LeagueReport, inquire, members_of
 from hansa.node.joining.joining import Newcomer, join_league
 from hansa.node.joining.mark import read_joining
@@ -32,6 +32,7 @@ async def join_running_league(
 
     See `join_league` for the arguments.
     """
+    check_new_folder(folder)
     hosts = [urlsplit(normal_endpoint(url)).hostname or "" for url in urls]
     is_private = any(map(_is_private, hosts))
     async with _client(is_private=is_private) as http:

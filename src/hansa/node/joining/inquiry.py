@@ -230,9 +230,11 @@ async def _members_at(http: HttpClient, endpoint: str) -> Sequence[Member]:
 
 
 async def _get(http: HttpClient, url: str, size_max_bytes: int) -> bytes:
-    answer = await http.send(
-        HttpRequest("GET", url, timeout_s=ANSWER_TIMEOUT_S, answer_size_max_bytes=size_max_bytes)
-    )
+    request = HttpRequest("GET", url, timeout_s=ANSWER_TIMEOUT_S, answer_size_max_bytes=size_max_bytes)
+    try:
+        answer = await http.send(request)
+    except Unavailable as error:
+        raise Unavailable(Code.UNAVAILABLE, f"{url}: {error.message}") from error
     if answer.status != 200:
         raise Unavailable(Code.UNAVAILABLE, f"{url} answers {answer.status}.")
     return answer.body
