@@ -89,6 +89,8 @@ class LeagueClients:
         self.once: dict[str, tuple[int, bool]] = {}
         """Creates that were sent again and again under one key: marker to member, and whether one was
         acknowledged."""
+        self._through: dict[str, int] = {}
+        """By which member each append was forwarded."""
         self.answers: dict[int, int] = {}
         """How many answers there were, by status."""
 
@@ -115,8 +117,8 @@ class LeagueClients:
         if not done:
             task.cancel()
             return None
-        if task.cancelled():
-            return None
+        if task.cancelled() or member.process is not process:
+            return None  # a process that has crashed answers nobody, whatever its tasks still do
         answer: HttpResponse = task.result()
         self.answers[answer.status] = self.answers.get(answer.status, 0) + 1
         require(answer.status != 500, f"{method} {target} is answered with 500: {answer.body!r}")
@@ -128,6 +130,10 @@ class LeagueClients:
             if state.owner == owner:
                 state.acknowledged, state.is_unsure, state.is_deleted = 0, True, False
                 state.appended.clear()
+        forwarded = {marker for marker, through in self._through.items() if through == owner}
+        for state in self.all():
+            for marker in forwarded & set(state.appended):
+                del state.appended[marker]  # it has forgotten by which pseudonym it had sent it
         for marker in [each for each, (its_owner, _) in self.once.items() if its_owner == owner]:
             del self.once[marker]
 
@@ -253,7 +259,7 @@ class LeagueClients:
         patch = [{"op": "add", "path": "/attachment/-", "value": {"name": marker, "attachmentType": "note"}}]
         headers = CLIENT | {"content-type": JSON_PATCH, "idempotency-key": marker}
         path, appended = f"{PATHS[state.type]}/{state.id}", state.appended
-        appended[marker] = False
+        appended[marker], self._through[marker] = False, through
         for n in range(REPETITIONS_MAX):
             if n:
                 await self._clock.sleep(self._drawn.uniform(0.1, 8.0))

@@ -151,6 +151,8 @@ class SimulatedNetwork:
             await self._clock.sleep(CONNECT_S)
             raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The connection was refused.")
         await self._travel(sender, host.name, deadline_s)
+        if self._hosts.get(endpoint) is not host:
+            raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The connection was refused.")
         if self._drawn.random() < self.duplication:
             host.spawn(self._repeat(host, request, endpoint))
         answering = host.spawn(self._answered(host, request, endpoint))
@@ -160,6 +162,8 @@ class SimulatedNetwork:
             if not answering.cancelled():
                 raise  # it is the sender whose process has ended
             raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The connection broke.") from None
+        if self._hosts.get(endpoint) is not host:
+            raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The connection broke.")
         await self._travel(host.name, sender, deadline_s)
         answer = self._changed(host.name, request, answer)
         for observer in self.observers:
