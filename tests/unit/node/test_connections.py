@@ -8,7 +8,7 @@ import re
 import pytest
 
 from hansa.core.limits import Limits
-from hansa.node.http.callers import Callers
+from hansa.node.http.callers import Account, Callers
 from hansa.node.http.connection.protocol import AHEAD_MAX_BYTES
 from hansa.node.http.connection.receive_buffer import BODY_READ_MAX_BYTES, HEAD_READ_MAX_BYTES
 from hansa.node.http.connection.registry import Phase
@@ -414,3 +414,23 @@ async def test_the_headers_of_every_response_occur_once() -> None:
     assert {b"retry-after", b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset"} <= set(
         names
     )
+
+
+async def test_a_task_of_a_request_is_written_out_without_what_its_end_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accounts: list[Account] = []
+
+    def noting(account: Account) -> str:
+        accounts.append(account)
+        return account.name
+
+    monkeypatch.setattr(Account, "__repr__", noting)
+    server = Server(Limits())
+    before = asyncio.all_tasks()
+    for _ in range(12):
+        server.connect().send(get("/wait"))
+    await server.settle()
+    written = [repr(task) for task in asyncio.all_tasks() - before]
+    assert len(written) == 12
+    assert not accounts, "nor all other tasks, which have them too"

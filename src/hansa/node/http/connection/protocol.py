@@ -11,7 +11,6 @@ While a client does not take a response, its next request is not begun.
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -345,7 +344,7 @@ class HttpConnection(BaseConnection):
             return
         self._task = task = self.loop.create_task(cycle.run_asgi(self.config.loaded_app))
         self._tasks.add(task)
-        task.add_done_callback(partial(_end_task, self._tasks, account))
+        task.add_done_callback(TaskEnd(self._tasks, account))
 
     def _read_body(self, data: bytes) -> bytes:
         """Hand a part of a body on. Returns what follows the body."""
@@ -475,7 +474,21 @@ class HttpConnection(BaseConnection):
             self.transport.close()
 
 
-def _end_task(tasks: set[asyncio.Task[None]], account: Account, task: asyncio.Task[None]) -> None:
-    """The application has answered a request, or was cancelled."""
-    tasks.discard(task)
-    account.end_request()
+class TaskEnd:
+    """Called when the application has answered a request, or was cancelled.
+
+    Not a `partial`: whoever writes a task out, as anyio does at the end of each streamed response, writes out
+    the arguments of its callbacks too. Among these would be all other tasks, with their callbacks: that took
+    0.7 s.
+    """
+
+    __slots__ = ("_account", "_tasks")
+
+    def __init__(self, tasks: set[asyncio.Task[None]], account: Account) -> None:
+        self._tasks = tasks
+        self._account = account
+
+    def __call__(self, task: asyncio.Task[None]) -> None:
+        """The task is done."""
+        self._tasks.discard(task)
+        self._account.end_request()
