@@ -122,7 +122,9 @@ async def test_changes_and_deletions_follow(league: League) -> None:
     await lubeck.delete(order)
     await settle(league)
     assert await replica(bergen, order) is None
-    assert await announced.states(lubeck.store, [order]) == {}
+    known = (await announced.states(lubeck.store, [order]))[order]
+    assert (known.members, known.hashlink) == (frozenset(), None)
+    assert await lubeck.store.sql.fetch("SELECT 1 FROM confidential_part") == [], "no bytes are left"
 
 
 async def test_a_party_that_is_removed_loses_the_entity_and_its_bytes(league: League) -> None:

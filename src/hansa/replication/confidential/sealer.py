@@ -44,7 +44,7 @@ class Sealing(msgspec.Struct, frozen=True):
     is_narrower: bool = False
     """Whether a member that had it is not to have it any more."""
     is_forgotten: bool = False
-    """Whether it is for nobody, and does not say for whom it is."""
+    """Whether it is for nobody, and never was for anybody."""
 
 
 class Sealer:
@@ -107,7 +107,8 @@ class Sealer:
             events, parts = self._versions(part, version, to_send)
         events += self._withdrawals(before, version, lost, registered)
         recorded = AnnouncedEntity(before.entity_id, before.type, version, link, audience, rule, problem)
-        is_forgotten = entity is None or (addressed is None and not keys)
+        # Of what was ever sent the version stays: what is sent again has to have a greater one.
+        is_forgotten = version == 0 and (entity is None or addressed is None)
         return Sealing(
             *(recorded, tuple(events), tuple(parts)),
             *(is_new_version, bool(lost), is_forgotten),

@@ -172,7 +172,7 @@ async def record(tx: Transaction, entity: AnnouncedEntity) -> None:
 
 
 async def forget(tx: Transaction, entity_id: str) -> None:
-    """An entity is for nobody, and nobody has it."""
+    """An entity is for nobody, and nobody ever had it."""
     await tx.sql.execute("DELETE FROM confidential_publication WHERE entity_id = ?", (entity_id,))
 
 
