@@ -88,7 +88,7 @@ def show_status(report: Report, output: Output) -> None:
 
 def facts_of(report: Report) -> dict[str, str]:
     """The single values; of what everybody may read, fewer than of what an operator's token shows."""
-    if "status" in report:
+    if "reasons" not in report:
         return _public_facts(report)
     reasons = "; ".join(printable(str(reason), REASON_MAX_CHARS) for reason in _list(report, "reasons"))
     facts = {

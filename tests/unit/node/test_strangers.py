@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hansa.cli.status import facts_of
 from hansa.node.serve import metrics_address
 from tests.support.asgi import AsgiClient
 from tests.support.business import CATALOG, PARTY
@@ -48,6 +49,13 @@ async def filled(whole: Whole) -> Whole:
         assert (await whole.client.post(f"{CATALOG}/productOffering", body)).status == 201
     assert (await whole.client.get(f"{CATALOG}/productOffering?description=x")).status == 200
     return whole
+
+
+async def test_the_command_shows_an_operator_all_and_others_where_to_get_it(filled: Whole) -> None:
+    shown = [
+        facts_of((await one.get("/league/v1/status")).json()) for one in (filled.client, filled.anonymous)
+    ]
+    assert [("here" in one, "more" in one) for one in shown] == [(True, False), (False, True)]
 
 
 async def test_the_status_of_strangers_has_nothing_of_the_inside(filled: Whole) -> None:
