@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from hansa.cli.keys.rotating import rotate_agreement_key
+from hansa.cli.output import Output
 from hansa.core.limits import Limits
 from hansa.node.folder import CARD, LEDGER, LEDGER_STATE, read_card
 from hansa.node.validator.repair import repair_engine
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
-from tests.league.harness import CLOCK, OFFERINGS, ROLES, League, Role, league, wait_until
+from tests.league.harness import CLOCK, OFFERINGS, ROLES, League, Role, RunningMember, league, wait_until
 
 pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
 
@@ -110,6 +113,25 @@ async def test_an_order_is_at_its_parties_and_at_nobody_else(four: League) -> No
         content = b"".join(one.read_bytes() for folder in stores for one in folder.glob("*.db*"))
         assert len(content) > 10_000
         assert [secret for secret in secrets if secret in content] == [], member.name
+
+    before = await registered_key(bergen)
+    await asyncio.to_thread(rotate_agreement_key, bergen.folder, Output(as_json=True))
+    changed = await lubeck.request("PATCH", path, b'{"description":"a hundred"}', with_token=True)
+    assert changed.status == 200, changed.body
+
+    async def is_changed_at_the_seller() -> bool:
+        seen = await bergen.get(path, with_token=True)
+        return seen.status == 200 and seen.json()["description"] == "a hundred"
+
+    await wait_until(is_changed_at_the_seller, "the change is at the seller's", 30.0, four.members)
+    assert await registered_key(bergen) not in {before, ""}
+
+
+async def registered_key(member: RunningMember) -> str:
+    """The key for which events are sealed for a member."""
+    did = read_card(member.folder / CARD).member.did
+    members = (await member.get("/league/v1/members")).json()
+    return next(str(one.get("agreement_key", "")) for one in members if one["did"] == did)
 
 
 async def test_three_members_go_on_without_the_fourth(four: League) -> None:
