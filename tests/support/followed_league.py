@@ -29,14 +29,13 @@ from hansa.pubsub.ledger.reading.parts import StateParts, encode_parts, read_tag
 from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
 from hansa.pubsub.ledger.snapshots.taking import take_snapshot
 from hansa.pubsub.ledger.state_machine import Block
-from hansa.pubsub.light.captured import CapturedBlocks
+from hansa.pubsub.light.captured import BlockRetention, CapturedBlocks
 from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.chain.forms import LIGHT_BLOCK, light_block_fields
 from hansa.pubsub.light.chain.rpc_form import write_commit, write_validators
 from hansa.pubsub.light.chain.validators import LightValidator
 from hansa.pubsub.light.genesis import read_trusted_genesis
 from hansa.pubsub.light_member.following import FollowedMembers, LightFollower
-from hansa.pubsub.light_member.retaining import RetainedBlocks
 from hansa.pubsub.light_member.trust import ChainTrust, PinnedBlock
 from hansa.pubsub.memory import MemoryLedger
 from tests.contract.origins import NOW, Origin
@@ -320,7 +319,7 @@ class FollowingMember:
         self.clock = clock or JumpingClock(LATER)
         self.state_file = folder / "state.db"
         self.history = folder / "history"
-        self.retained = RetainedBlocks(CapturedBlocks(folder / "light.db"), self.clock, 100_000)
+        self.retained = BlockRetention(CapturedBlocks(folder / "light.db"), self.clock, 100_000)
         self.trust = ChainTrust(league.trusted, pinned, self.retained, self.clock, trust_period_s)
         self.signal = Signal(self.clock)
         self.sources = FollowedMembers(

@@ -27,11 +27,11 @@ from hansa.node.tasks import BackgroundTasks
 from hansa.node.validator.guard import ValidatorStatus
 from hansa.pubsub.engine import Supervised
 from hansa.pubsub.ledger.reading import RegistryState
-from hansa.pubsub.light.captured import CapturedBlocks
+from hansa.pubsub.light.captured import BlockRetention, CapturedBlocks
 from hansa.pubsub.light.genesis import read_trusted_genesis
 from hansa.pubsub.light_member.bus import LightBus
 from hansa.pubsub.light_member.following import FollowedMembers, FollowingStatus, LightFollower
-from hansa.pubsub.light_member.retaining import LightMemberService, RetainedBlocks
+from hansa.pubsub.light_member.retaining import LightMemberService
 from hansa.pubsub.light_member.submitting import Submissions
 from hansa.pubsub.light_member.trust import ChainTrust, PinnedBlock
 from hansa.replication.registry import MemberRegistry
@@ -82,7 +82,7 @@ class LightMember:
         pinned = None
         if joining is not None and joining.trusted_height > 0:
             pinned = PinnedBlock(joining.trusted_height, joining.trusted_hash)
-        self._retained = RetainedBlocks(CapturedBlocks(LIGHT_BLOCKS), clock, limits.light_blocks_max)
+        self._retained = BlockRetention(CapturedBlocks(LIGHT_BLOCKS), clock, limits.light_blocks_max)
         trust = ChainTrust(self._trusted, pinned, self._retained, clock)
         sources = FollowedMembers(self._endpoints, self._http, clock, self._trusted.chain_id)
         signal = Signal(clock)

@@ -16,14 +16,17 @@ is the first. Heartbeats change nothing and are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import apsw
 import msgspec
 
+from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Unavailable
 from hansa.pubsub.light.chain.blocks import Commit, LightBlock, SignedVote
 from hansa.pubsub.light.chain.header import BlockId, Header
@@ -38,6 +41,11 @@ EVIDENCE_MAX: Final = 1000
 EVIDENCE_SIZE_MAX_BYTES: Final = 1_048_576
 GAPS_MAX: Final = 1000
 SETS_CACHED_MAX: Final = 64
+THINNED_EVERY: Final = 1000
+"""Light blocks, between two looks at how many there are."""
+WAIT_POLL_S: Final = 0.05
+
+T = TypeVar("T")
 
 _SCHEMA: Final = """
 CREATE TABLE validator_set (
@@ -324,6 +332,65 @@ class CapturedBlocks:
                 f"{self.path} cannot be used: {error}. Remove it, with its -wal and -shm: it is made anew from the engine and "
                 "from the other members.",
             ) from error
+
+
+class BlockRetention:
+    """The file of light blocks, used in a thread of its own, with a bound on how many there are.
+
+    Args:
+        blocks: The file.
+        clock: For pauses.
+        blocks_max: How many light blocks are retained; beyond it the oldest are thinned out.
+    """
+
+    def __init__(self, blocks: CapturedBlocks, clock: Clock, blocks_max: int) -> None:
+        self._blocks = blocks
+        self._clock = clock
+        self._blocks_max = blocks_max
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="light-blocks")
+        self._since_thinned = 0
+
+    async def read(self, work: Callable[[CapturedBlocks], T]) -> T:
+        """What `work` reads of, or writes to, the file."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._blocks)
+
+    async def retain(
+        self, blocks: Sequence[LightBlock], progress: Progress | None = None, gap: Gap | None = None
+    ) -> None:
+        """Retain light blocks that were verified, and thin out the oldest now and then.
+
+        Raises:
+            Fatal: the file cannot be written.
+        """
+        await self.read(lambda file: file.write(blocks, progress, gap))
+        self._since_thinned += len(blocks)
+        if self._since_thinned >= THINNED_EVERY:
+            self._since_thinned = 0
+            await self.read(lambda file: file.thin_out(self._blocks_max))
+
+    async def signing(self, app_hash: bytes) -> LightBlock | None:
+        """The light block whose header has an application hash that the newest state has, or had just now."""
+        return await self.read(lambda file: file.signing(app_hash))
+
+    async def wait_for(self, app_hash: bytes, timeout_s: float) -> LightBlock:
+        """The same, as soon as it is there.
+
+        Raises:
+            Unavailable: it is not there in time.
+        """
+        until_s = self._clock.monotonic() + timeout_s
+        while True:
+            block = await self.signing(app_hash)
+            if block is not None:
+                return block
+            if self._clock.monotonic() >= until_s:
+                raise Unavailable(Code.UNAVAILABLE, "The block that signs the newest state is not there yet.")
+            await self._clock.sleep(WAIT_POLL_S)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._thread.shutdown(wait=True)
+        self._blocks.close()
 
 
 _ValidatorRow = tuple[bytes, int, str]

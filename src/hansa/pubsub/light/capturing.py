@@ -12,8 +12,7 @@ Whoever makes a proof about the newest block waits for its header: `wait_for` lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -22,7 +21,7 @@ import structlog
 from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
-from hansa.pubsub.light.captured import CapturedBlocks, Gap, Progress
+from hansa.pubsub.light.captured import BlockRetention, CapturedBlocks, Gap, Progress
 from hansa.pubsub.light.chain.blocks import LightBlock, verified_signers, without_invalid_votes
 from hansa.pubsub.light.chain.header import Header
 from hansa.pubsub.light.chain.rpc_form import light_block, read_commit, read_header, read_validators, total_of
@@ -36,9 +35,6 @@ CALLS_PER_REQUEST: Final = 10
 """The engine's own bound of a batch."""
 VALIDATORS_PER_PAGE: Final = 100
 BACKOFF_MAX_S: Final = 10.0
-WAIT_POLL_S: Final = 0.05
-THINNED_EVERY: Final = 1000
-"""Light blocks, between two looks at how many there are."""
 
 T = TypeVar("T")
 Call = tuple[str, Mapping[str, Any]]
@@ -85,25 +81,21 @@ class _Status(msgspec.Struct, frozen=True):
     sync_info: _SyncInfo
 
 
-class Capture:
+class Capture(BlockRetention):
     """Retains light blocks. Used on one event loop, and closed.
 
     Args:
         engine: This member's own.
-        path: The file.
+        blocks: The file.
         clock: For pauses.
         blocks_max: How many light blocks are retained; beyond it the oldest are thinned out.
     """
 
     def __init__(self, engine: EngineCalls, blocks: CapturedBlocks, clock: Clock, blocks_max: int) -> None:
+        super().__init__(blocks, clock, blocks_max)
         self._engine = engine
-        self._blocks = blocks
-        self._clock = clock
-        self._blocks_max = blocks_max
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="light-blocks")
         self._looking = asyncio.Lock()
         self._sets: dict[bytes, ValidatorSet] = {}
-        self._since_thinned = 0
         self.problem: str | None = None
         """Why light blocks are not captured now."""
 
@@ -125,10 +117,6 @@ class Capture:
             await self._clock.sleep(PAUSE_S)
             await self._engine.wait_for_block(seen, BACKOFF_MAX_S)
 
-    async def read(self, work: Callable[[CapturedBlocks], T]) -> T:
-        """What `work` reads of, or writes to, the file."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._blocks)
-
     async def look(self) -> None:
         """Retain what the engine has that was not looked at yet.
 
@@ -141,23 +129,13 @@ class Capture:
             while await self._look():
                 pass
 
-    async def wait_for(self, app_hash: bytes, timeout_s: float) -> LightBlock:
-        """The light block whose header has an application hash that the newest state has, or had just now.
-
-        Raises:
-            Unavailable: it is not there in time.
-        """
-        until_s = self._clock.monotonic() + timeout_s
-        while True:
-            block = await self.read(lambda blocks: blocks.signing(app_hash))
-            if block is None:
-                await self.look()
-                block = await self.read(lambda blocks: blocks.signing(app_hash))
-            if block is not None:
-                return block
-            if self._clock.monotonic() >= until_s:
-                raise Unavailable(Code.UNAVAILABLE, "The block that signs the newest state is not there yet.")
-            await self._clock.sleep(WAIT_POLL_S)
+    async def signing(self, app_hash: bytes) -> LightBlock | None:
+        """The light block whose header has an application hash; looked for at once when it is not here."""
+        block = await super().signing(app_hash)
+        if block is None:
+            await self.look()
+            block = await super().signing(app_hash)
+        return block
 
     async def light_block(self, height: int) -> LightBlock:
         """The light block of a height: what is retained, or what the engine still has.
@@ -172,11 +150,6 @@ class Capture:
         commit = await self._one("commit", {"height": str(height)})
         header = read_commit(commit)[0]
         return _checked(light_block(commit, await self._validators(header)))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._thread.shutdown(wait=True)
-        self._blocks.close()
 
     async def _look(self) -> bool:
         """Look at the next heights; whether there may be more."""
@@ -203,15 +176,8 @@ class Capture:
         blocks = await self._light_blocks(retained)
         newest = metas[-1][0]
         reached = Progress(newest.height, newest.app_hash, newest.validators_hash)
-        await self.read(lambda captured: captured.write(blocks, reached, gap))
-        await self._thin_out(len(blocks))
+        await self.retain(blocks, reached, gap)
         return end < last
-
-    async def _thin_out(self, added: int) -> None:
-        self._since_thinned += added
-        if self._since_thinned >= THINNED_EVERY:
-            self._since_thinned = 0
-            await self.read(lambda captured: captured.thin_out(self._blocks_max))
 
     async def _light_blocks(self, headers: Sequence[Header]) -> list[LightBlock]:
         commits: list[bytes] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 from hansa.core.batches import read_batch
 from hansa.core.errors import Code, Refused, Unavailable
@@ -19,7 +19,7 @@ from hansa.core.identifiers import entity_key, is_did, is_entity_key
 from hansa.core.keys import PublicJwk
 from hansa.core.members import Member
 from hansa.pubsub.bus import BusReads, Claim, CommittedEvent, EventFilter
-from hansa.pubsub.light.captured import CapturedBlocks
+from hansa.pubsub.light.captured import BlockRetention, CapturedBlocks
 from hansa.pubsub.light.chain.blocks import FOR_BLOCK, LightBlock, has_more_than
 from hansa.pubsub.light.chain.forms import encoded, light_block_fields
 from hansa.pubsub.light.chain.verifying import TRUST_LEVEL, Trusted, trusted_block
@@ -30,22 +30,7 @@ from hansa.pubsub.proofs import HistoryRequest, InclusionProof, StateProofs
 WAIT_MAX_S: Final = 5.0
 RECEIPTS_AT_ONCE_MAX: Final = 4
 RECEIPTS_WAITING_MAX: Final = 64
-T = TypeVar("T")
 _EVENT_ID: Final = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-
-
-class RetainedReads(Protocol):
-    """Light blocks that this member retains."""
-
-    async def read(self, work: Callable[[CapturedBlocks], T]) -> T:
-        """What `work` reads of the file."""
-
-    async def wait_for(self, app_hash: bytes, timeout_s: float) -> LightBlock:
-        """The light block whose header has an application hash that the newest state has, or had just now.
-
-        Raises:
-            Unavailable: it is not there in time.
-        """
 
 
 class ReceiptMaker:
@@ -57,7 +42,7 @@ class ReceiptMaker:
         genesis: What every verifier trusts.
     """
 
-    def __init__(self, bus: BusReads, capture: RetainedReads, genesis: Trusted) -> None:
+    def __init__(self, bus: BusReads, capture: BlockRetention, genesis: Trusted) -> None:
         self._bus = bus
         self._capture = capture
         self._genesis = genesis

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Protocol, TypeVar
+from typing import Protocol
 
 from hansa.core.cache import HasFigures
-from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.pubsub.bus import BusReads
-from hansa.pubsub.light.captured import CapturedBlocks, LedgerEvidence
-from hansa.pubsub.light.chain.blocks import LightBlock, without_invalid_votes
+from hansa.pubsub.light.captured import BlockRetention, LedgerEvidence
+from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.chain.verifying import Trusted
 from hansa.pubsub.light.making import ReceiptMaker, Receipts
 from hansa.pubsub.light.proxy import LightCall
-
-POLL_S: Final = 0.1
-THINNED_EVERY: Final = 1000
-"""Light blocks, between two looks at how many there are."""
-
-T = TypeVar("T")
 
 
 class HasEvidence(Protocol):
@@ -29,60 +20,6 @@ class HasEvidence(Protocol):
 
     evidence: tuple[LedgerEvidence, ...]
     """What others signed or made up against what was verified here."""
-
-
-class RetainedBlocks:
-    """The file of light blocks, used in a thread of its own.
-
-    Args:
-        blocks: The file.
-        clock: For pauses.
-        blocks_max: How many light blocks are retained; beyond it the oldest are thinned out.
-    """
-
-    def __init__(self, blocks: CapturedBlocks, clock: Clock, blocks_max: int) -> None:
-        self._blocks = blocks
-        self._clock = clock
-        self._blocks_max = blocks_max
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="light-blocks")
-        self._since_thinned = 0
-
-    async def read(self, work: Callable[[CapturedBlocks], T]) -> T:
-        """What `work` reads of, or writes to, the file."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._blocks)
-
-    async def retain(self, block: LightBlock) -> None:
-        """Retain a light block that was verified.
-
-        Raises:
-            Fatal: the file cannot be written.
-        """
-        retained = without_invalid_votes(block)
-        await self.read(lambda blocks: blocks.write([retained]))
-        self._since_thinned += 1
-        if self._since_thinned >= THINNED_EVERY:
-            self._since_thinned = 0
-            await self.read(lambda blocks: blocks.thin_out(self._blocks_max))
-
-    async def wait_for(self, app_hash: bytes, timeout_s: float) -> LightBlock:
-        """The light block whose header has an application hash that the newest state has.
-
-        Raises:
-            Unavailable: it is not there in time.
-        """
-        until_s = self._clock.monotonic() + timeout_s
-        while True:
-            block = await self.read(lambda blocks: blocks.signing(app_hash))
-            if block is not None:
-                return block
-            if self._clock.monotonic() >= until_s:
-                raise Unavailable(Code.UNAVAILABLE, "The block that signs the newest state is not there yet.")
-            await self._clock.sleep(POLL_S)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._thread.shutdown(wait=True)
-        self._blocks.close()
 
 
 class LightMemberService(Receipts):
@@ -95,7 +32,7 @@ class LightMemberService(Receipts):
         genesis: What every verifier of a receipt trusts.
     """
 
-    def __init__(self, bus: BusReads, retained: RetainedBlocks, trust: HasEvidence, genesis: Trusted) -> None:
+    def __init__(self, bus: BusReads, retained: BlockRetention, trust: HasEvidence, genesis: Trusted) -> None:
         super().__init__(ReceiptMaker(bus, retained, genesis))
         self._retained = retained
         self._trust = trust

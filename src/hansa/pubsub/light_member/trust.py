@@ -21,15 +21,14 @@ import structlog
 from hansa.core.canonical import canonical_json
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
-from hansa.pubsub.light.captured import CapturedBlocks, LedgerEvidence
-from hansa.pubsub.light.chain.blocks import LightBlock, verified_signers
+from hansa.pubsub.light.captured import BlockRetention, CapturedBlocks, LedgerEvidence
+from hansa.pubsub.light.chain.blocks import LightBlock, verified_signers, without_invalid_votes
 from hansa.pubsub.light.chain.forms import light_block_fields
 from hansa.pubsub.light.chain.rpc_form import time_text
 from hansa.pubsub.light.chain.verifying import NS_PER_S, Trusted, is_expired, trusted_block
 from hansa.pubsub.light.client import TRUST_PERIOD_S, ForkEvidence, LightClient
 from hansa.pubsub.light.comparing import FORGERY, FORK
 from hansa.pubsub.light_member.followed import FollowedMember
-from hansa.pubsub.light_member.retaining import RetainedBlocks
 
 _DAY_S: Final = 86_400.0
 
@@ -71,7 +70,7 @@ class ChainTrust:
         self,
         genesis: Trusted,
         pinned: PinnedBlock | None,
-        retained: RetainedBlocks,
+        retained: BlockRetention,
         clock: Clock,
         trust_period_s: float = TRUST_PERIOD_S,
     ) -> None:
@@ -151,7 +150,7 @@ class ChainTrust:
                 )
         if pinned is not None and (newest is None or newest.height < pinned.height):
             newest = await self._pinned_block(pinned, sources)
-            await self._retained.retain(newest)
+            await self._retained.retain([without_invalid_votes(newest)])
         if newest is not None:
             self._trust(newest)
         self._has_begun = True
@@ -197,7 +196,7 @@ class ChainTrust:
             block = await client.advance(height)
         finally:
             await self._note_contradictions(client, witnesses)
-        await self._retained.retain(block)
+        await self._retained.retain([without_invalid_votes(block)])
         self._trust(block)
         return block
 
