@@ -1,6 +1,6 @@
 """The `Bus` on a ledger: what all ways of reaching a ledger application have in common.
 
-Publishing is submitting a transaction and checking, after each new block, whether its events have positions.
+Publishing is submitting a transaction and checking, after each new block, whether its batch is on the ledger.
 The outcome of a submission can be unknown (the engine restarted and lost it, the connection broke, a peer
 that was starting dropped it), so while positions are missing the events are submitted again with growing
 pauses, as another batch with the next `seq`: its bytes are new, so they are gossiped anew. The ledger accepts
@@ -15,6 +15,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from hansa.core.backoff import Backoff
 from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
@@ -25,7 +27,7 @@ from hansa.core.signal import Signal
 from hansa.pubsub.bus import GovernanceKind, Governed
 from hansa.pubsub.ledger.commitments.governance import SENDER, SenderRecord
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.reading import content_digest
+from hansa.pubsub.ledger.reading import IssuerBatch, IssuerPositions, content_digest
 from hansa.pubsub.ledger.results import SIZE
 from hansa.pubsub.ledger.rules.events import check_events, encode_events
 from hansa.pubsub.ledger_reads import LedgerReads
@@ -50,6 +52,19 @@ def governance_transaction(kind: GovernanceKind, jws: str) -> bytes:
     return f'{{"kind":"{kind}","{_FIELDS[kind]}":"{jws}"}}'.encode("ascii")
 
 
+class _Submitted(msgspec.Struct, frozen=True):
+    """A batch that was submitted."""
+
+    contents: Sequence[bytes]
+    issuer: str
+    jws: str
+    seq: int
+    first_seq: int
+    """Of the first batch with these events."""
+    after: int
+    """A position before it."""
+
+
 class LedgerBus(LedgerReads):
     """A `Bus` that reads a ledger's state and submits transactions to its engine."""
 
@@ -61,6 +76,8 @@ class LedgerBus(LedgerReads):
         """Of the last batch that was submitted or seen on the ledger."""
         self._committed_seq = 0
         """Of the issuer's last batch on the ledger."""
+        self._position = 0
+        """Of the ledger's last event, as it was last read."""
 
     # -- what an implementation provides ---------------------------------------------------------------------
 
@@ -90,19 +107,20 @@ class LedgerBus(LedgerReads):
         if not contents:
             return ()
         check_events(contents, self._params)
-        ids = {content: decode_event(content, signer.issuer).id for content in contents}
+        expected = tuple(dict.fromkeys(contents))
         if not self._seq:
-            await self._positions(contents, ids, signer.issuer)
+            await self._positions(expected, signer.issuer)
         deadline_s = self._clock.monotonic() + self._limits.publish_timeout_s
         pauses = Backoff(RESUBMIT_MIN_S, RESUBMIT_MAX_S)
         positions: dict[bytes, int] = {}
         is_submitted = False
-        first_seq = self._seq + 1
-        while len(positions) < len(ids):
-            missing = [content for content in ids if content not in positions]
+        first_seq, after = self._seq + 1, self._position
+        while len(positions) < len(expected):
+            missing = [content for content in expected if content not in positions]
             seen = self._signal.count
             seq = self._seq = self._seq + 1
-            transaction = encode_events(signer.sign(missing, seq), missing)
+            batch = _Submitted(missing, signer.issuer, signer.sign(missing, seq), seq, first_seq, after)
+            transaction = encode_events(batch.jws, missing)
             if len(transaction) > self._params.transaction_size_max_bytes:
                 raise SIZE.broken(f"The transaction has {len(transaction)} bytes.")
             try:
@@ -113,18 +131,16 @@ class LedgerBus(LedgerReads):
                 if not is_submitted or error.code is not Code.OVERLOADED:
                     raise
             except Refused as refusal:
-                positions |= await self._refused(refusal, missing, ids, signer.issuer)
+                positions |= await self._refused(refusal, missing, signer.issuer)
                 self._check_deadline(deadline_s)
                 continue
             until_s = min(self._clock.monotonic() + pauses.next_s(), deadline_s)
-            positions |= await self._committed(missing, ids, signer.issuer, (first_seq, seq), seen, until_s)
+            positions |= await self._committed(batch, seen, until_s)
             self._check_deadline(deadline_s)
         assert all(position > 0 for position in positions.values()), "positions count from 1"
         return tuple(positions[content] for content in contents)
 
-    async def _refused(
-        self, refusal: Refused, missing: Sequence[bytes], ids: dict[bytes, str], issuer: str
-    ) -> dict[bytes, int]:
+    async def _refused(self, refusal: Refused, missing: Sequence[bytes], issuer: str) -> dict[bytes, int]:
         """Positions of events of a batch that was refused since they may be on the ledger.
 
         Raises:
@@ -133,7 +149,7 @@ class LedgerBus(LedgerReads):
         """
         if refusal.code not in _PERHAPS_COMMITTED:
             raise refusal
-        known = await self._positions(missing, ids, issuer)
+        known = await self._positions(missing, issuer)
         if known or refusal.code is Code.BATCH_OUTDATED:
             return known
         if await self.missing_events() is not None:
@@ -212,20 +228,8 @@ class LedgerBus(LedgerReads):
 
     # -- what is on the ledger -------------------------------------------------------------------------------
 
-    async def _committed(
-        self,
-        missing: Sequence[bytes],
-        ids: dict[bytes, str],
-        issuer: str,
-        submitted: tuple[int, int],
-        seen: int,
-        until_s: float,
-    ) -> dict[bytes, int]:
-        """Positions after one of the next blocks; none when it is time to submit again.
-
-        `submitted`: the `seq` of the first batch with these events, and of the last.
-        """
-        first_seq, seq = submitted
+    async def _committed(self, batch: _Submitted, seen: int, until_s: float) -> dict[bytes, int]:
+        """Positions after one of the next blocks; none when it is time to submit again."""
         while True:
             now_s = self._clock.monotonic()
             if now_s >= until_s:
@@ -233,8 +237,16 @@ class LedgerBus(LedgerReads):
             await self.wait_for_block(seen, until_s - now_s)
             self._check_open()
             seen = self._signal.count
-            known = await self._positions(missing, ids, issuer, first_seq)
-            if known or self._committed_seq >= seq:
+            place = await self._read(
+                lambda reader: reader.issuer_batch(batch.issuer, batch.seq, batch.jws, batch.after)
+            )
+            self._note(place)
+            if place.first_position is not None:
+                return {content: at for at, content in enumerate(batch.contents, place.first_position)}
+            if place.seq < batch.first_seq:
+                continue  # no batch with any of its events is on the ledger
+            known = await self._positions(batch.contents, batch.issuer)
+            if known or self._committed_seq >= batch.seq:
                 return known
 
     def _check_deadline(self, deadline_s: float) -> None:
@@ -243,15 +255,19 @@ class LedgerBus(LedgerReads):
                 Code.UNAVAILABLE, "The events are not on the ledger yet; the league may lack a quorum."
             )
 
-    async def _positions(
-        self, contents: Sequence[bytes], ids: dict[bytes, str], issuer: str, first_seq: int = 0
-    ) -> dict[bytes, int]:
-        """Positions of those of the events that are on the ledger, and in no batch before `first_seq`."""
-        event_ids = [ids[content] for content in contents]
-        self._check_open()
-        answer = await self._read(lambda reader: reader.positions(issuer, event_ids, first_seq))
+    def _note(self, answer: IssuerBatch | IssuerPositions) -> None:
+        """Note how far the ledger and the issuer are."""
         self._committed_seq = answer.seq
         self._seq = max(self._seq, answer.seq)
+        self._position = max(self._position, answer.position)
+
+    async def _positions(self, contents: Sequence[bytes], issuer: str) -> dict[bytes, int]:
+        """Positions of those of the events that are on the ledger."""
+        ids = {content: decode_event(content, issuer).id for content in contents}
+        event_ids = tuple(ids.values())
+        self._check_open()
+        answer = await self._read(lambda reader: reader.positions(issuer, event_ids))
+        self._note(answer)
         positions: dict[bytes, int] = {}
         for content in contents:
             committed = answer.events.get(ids[content])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import decode_event
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.reading import LedgerReader
+from hansa.pubsub.ledger.reading import IssuerBatch, LedgerReader
 from tests.support.ledgers import Ledger
 
 EVENTS = 300
@@ -50,12 +51,21 @@ def test_an_id_can_be_spelled_in_every_way_that_names_it(scene: tuple[Ledger, li
     assert refused.value.code is Code.INVALID
 
 
-def test_no_batch_is_looked_into_that_cannot_have_the_events(scene: tuple[Ledger, list[str]]) -> None:
-    ledger, ids = scene
-    reader = LedgerReader(ledger.state.connection)
-    seq = reader.positions(ledger.lubeck.did, ids[:1]).seq
-    assert len(reader.positions(ledger.lubeck.did, ids[:1], seq).events) == 1
-    assert reader.positions(ledger.lubeck.did, ids[:1], seq + 1).events == {}
+def test_a_batch_is_known_by_its_number_and_what_was_signed(scene: tuple[Ledger, list[str]]) -> None:
+    ledger, _ = scene
+    did, reader = ledger.lubeck.did, LedgerReader(ledger.state.connection)
+    rows: list[tuple[Any, ...]] = ledger.state.connection.execute(
+        "SELECT first_position, seq, expanded_jws(jws) FROM batch ORDER BY first_position LIMIT 1 OFFSET 2"
+    ).fetchall()
+    first, seq, jws = rows[0]
+    assert reader.issuer_batch(did, seq, jws, first - 1) == IssuerBatch(first, seq, EVENTS + 5)
+    for others in (
+        (did, seq, f"{jws}x", 0),
+        (did, seq + 1, jws, 0),
+        (did, seq, jws, first),
+        (ledger.bergen.did, seq, jws, 0),
+    ):
+        assert reader.issuer_batch(*others).first_position is None
 
 
 def test_an_issuer_with_many_events_of_one_time_holds_no_reader_up(scene: tuple[Ledger, list[str]]) -> None:

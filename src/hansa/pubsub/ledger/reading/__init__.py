@@ -9,6 +9,7 @@ from hansa.pubsub.league.state import RegistryState
 from hansa.pubsub.ledger.reading.file import LedgerFile
 from hansa.pubsub.ledger.reading.pool import OWN_LANE, Lane, ReaderPool, strangers_lane
 from hansa.pubsub.ledger.reading.reader import (
+    IssuerBatch,
     IssuerPositions,
     LedgerHead,
     LedgerReader,
@@ -19,6 +20,7 @@ from hansa.pubsub.ledger.reading.times import time_ms_of, time_text
 
 __all__ = [
     "OWN_LANE",
+    "IssuerBatch",
     "IssuerPositions",
     "Lane",
     "LedgerFile",

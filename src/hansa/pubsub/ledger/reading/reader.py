@@ -55,6 +55,7 @@ from hansa.pubsub.ledger.reading.parts import StateParts, state_parts
 from hansa.pubsub.ledger.reading.proofs import ProofReader
 from hansa.pubsub.ledger.reading.search import EventSearch, check_keys
 from hansa.pubsub.ledger.rules import upgrades
+from hansa.pubsub.ledger.storage.compact import expanded_jws
 from hansa.pubsub.ledger.storage.schema import MissingRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 from hansa.pubsub.proofs import (
@@ -105,6 +106,19 @@ class IssuerPositions(msgspec.Struct, frozen=True):
     """Position and `content_digest` by event id."""
     seq: int
     """Of the issuer's last batch; 0 before the first."""
+    position: int
+    """Of the ledger's last event."""
+
+
+class IssuerBatch(msgspec.Struct, frozen=True):
+    """Whether a batch is on the ledger, and how far its issuer is."""
+
+    first_position: int | None
+    """Of the batch; None: it is not on the ledger, or another one has its number."""
+    seq: int
+    """Of the issuer's last batch; 0 before the first."""
+    position: int
+    """Of the ledger's last event."""
 
 
 class _HeadRow(NamedTuple):
@@ -331,28 +345,47 @@ class LedgerReader:
     def _issuer_dids(self) -> list[str]:
         return [did for (did,) in self._connection.execute("SELECT did FROM issuer ORDER BY did")]
 
-    def positions(self, issuer: str, ids: Sequence[str], first_seq: int = 0) -> IssuerPositions:
-        """Where an issuer's events are.
-
-        Args:
-            issuer: DID.
-            ids: Of the events.
-            first_seq: No batch before this one has any of them: nothing is looked up until it is committed.
+    def positions(self, issuer: str, ids: Sequence[str]) -> IssuerPositions:
+        """Where an issuer's events are, by their ids.
 
         Raises:
             Refused: `Code.INVALID` or `Code.TOO_LARGE`.
         """
         if len(ids) > IDS_MAX:
             raise Refused(Code.TOO_LARGE, f"{len(ids)} event ids at once; {IDS_MAX} are allowed.")
-        events: dict[str, tuple[int, str]] = {}
-        with self._snapshot():
-            row = self._connection.execute("SELECT body FROM issuer WHERE did = ?", (issuer,)).fetchone()
-            seq = 0 if row is None else _stored(ISSUER, row[0]).seq
-            if seq >= first_seq:
-                places = positions_of_ids(self._connection, issuer, ids, self._check)
-                for event_id, (position, content) in places.items():
-                    events[event_id] = position, content_digest(content)
-        return IssuerPositions(events, seq)
+        with self._snapshot() as head:
+            places = positions_of_ids(self._connection, issuer, ids, self._check)
+            seq = self._seq_of(issuer)
+        events = {
+            event_id: (position, content_digest(content)) for event_id, (position, content) in places.items()
+        }
+        return IssuerPositions(events, seq, head.events)
+
+    def issuer_batch(self, issuer: str, seq: int, jws: str, after: int) -> IssuerBatch:
+        """Where an issuer's batch is: one row, however many events it has.
+
+        Args:
+            issuer: DID.
+            seq: Its number.
+            jws: The batch, as it was signed.
+            after: A position before it.
+        """
+        with self._snapshot() as head:
+            last_seq, first_position = self._seq_of(issuer), None
+            if last_seq >= seq:
+                row = self._connection.execute(
+                    "SELECT first_position, jws FROM batch WHERE first_position > ? AND seq = ?"
+                    " AND issuer = (SELECT number FROM name WHERE text = ?)",
+                    (after, seq, issuer),
+                ).fetchone()
+                if row is not None and expanded_jws(row[1]) == jws:
+                    first_position = int(row[0])
+        return IssuerBatch(first_position, last_seq, head.events)
+
+    def _seq_of(self, issuer: str) -> int:
+        """The number of an issuer's last batch."""
+        row = self._connection.execute("SELECT body FROM issuer WHERE did = ?", (issuer,)).fetchone()
+        return 0 if row is None else _stored(ISSUER, row[0]).seq
 
     def events(
         self, after: int, filter: EventFilter, limit: int = EVENTS_MAX, *, with_proofs: bool = False
