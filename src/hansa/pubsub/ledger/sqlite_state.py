@@ -314,6 +314,15 @@ class SqliteState:
                 self._copier.start_copy()
         self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
 
+    def copy_log_beside(self) -> bool:
+        """Have a long log copied beside the blocks; whether it is not copied yet."""
+        with contextlib.suppress(apsw.Error):
+            pages, copied = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+            if pages - copied >= _LOG_PAGES:
+                self._copier.start_copy()
+                return True
+        return False
+
     def close(self) -> None:
         """Close the file, and let another process work with it."""
         self._resources.close()

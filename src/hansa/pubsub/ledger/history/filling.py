@@ -2,13 +2,14 @@
 
 The work is cut into slices of some milliseconds, so that the engine's requests are answered between them. A
 slice is written in one transaction together with how far the history is, so a crash leaves a shorter history
-and no gap.
+and no gap. What is written here makes the state's log long; it is copied beside the blocks meanwhile, and
+filling waits for that, so that no slice and no block has to copy it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -20,7 +21,7 @@ from hansa.core.merkle import leaf_hash
 from hansa.core.merkle import root as merkle_root
 from hansa.pubsub.ledger.commitments.app_hash import event_leaf
 from hansa.pubsub.ledger.commitments.tiles import HASH_SIZE_BYTES, TILE_WIDTH, TreeMissing, hashes_of
-from hansa.pubsub.ledger.history.segment import HistoryBatch, decode_segment
+from hansa.pubsub.ledger.history.segment import HistoryBatch, batches_of
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.storage.compact import stored_content, stored_jws
 from hansa.pubsub.ledger.storage.schema import (
@@ -34,7 +35,11 @@ from hansa.pubsub.ledger.storage.schema import (
 )
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
 
-EVENTS_PER_SLICE: Final = 256
+EVENTS_PER_SLICE: Final = 128
+LOG_PAUSE_S: Final = 0.005
+"""While the log is copied."""
+LOG_PAUSES_MAX: Final = 200
+"""Then it goes on: whoever reads the state for long holds up the blocks no more than it does anyway."""
 _TILE_SIZE_BYTES: Final = TILE_WIDTH * HASH_SIZE_BYTES
 
 
@@ -65,8 +70,8 @@ class HistoryFiller:
         is_changing = self._state.connection.in_transaction  # a snapshot is being restored
         return None if self._state.is_empty or is_changing else self._tables.missing()
 
-    def fill(self, raw: bytes) -> Iterator[None]:
-        """Add the next segment, slice by slice.
+    def fill(self, raw: bytes) -> Iterator[float]:
+        """Add the next segment, slice by slice; how long to pause after each, in seconds.
 
         Raises:
             Refused: `Code.MALFORMED`: it is not the next one, or not what was voted for; nothing is written.
@@ -76,9 +81,7 @@ class HistoryFiller:
         if missing is None:
             return
         checked: list[_Checked] = []
-        batches = decode_segment(raw)
-        yield
-        yield from self._check(missing, batches, checked)
+        yield from self._check(missing, batches_of(raw), checked)
         if not checked:
             raise _malformed("nothing of it can be checked")
         at = 0
@@ -89,13 +92,21 @@ class HistoryFiller:
                 end += 1
             self._write(checked[at:end], missing.last_position)
             at = end
-            yield
+            yield from self._log_copied()
+
+    def _log_copied(self) -> Iterator[float]:
+        """Wait until a long log is copied, for a while at most."""
+        for _ in range(LOG_PAUSES_MAX):
+            if not self._state.copy_log_beside():
+                break
+            yield LOG_PAUSE_S
+        yield 0.0
 
     # -- checking --------------------------------------------------------------------------------------------
 
     def _check(
-        self, missing: MissingRow, batches: Sequence[HistoryBatch], checked: list[_Checked]
-    ) -> Iterator[None]:
+        self, missing: MissingRow, batches: Iterable[HistoryBatch], checked: list[_Checked]
+    ) -> Iterator[float]:
         """Collect those batches whose first leaf is below a hash that was voted for."""
         position, last = missing
         tile_number, before = divmod(position - 1, TILE_WIDTH)
@@ -118,7 +129,7 @@ class HistoryFiller:
             since += len(one.leaves)
             if since >= EVENTS_PER_SLICE:
                 since = 0
-                yield
+                yield 0.0
         if position == last + 1:
             if tile:
                 self._compare(tile_number, bytes(tile), last)
@@ -205,7 +216,6 @@ class HistoryFiller:
                     connection.execute("ROLLBACK")
                 self._numbers.clear()
                 raise
-        self._state.copy_log()
 
     def _event_rows(self, one: _Checked, used_ids: list[UsedIdRow]) -> Iterator[EventRow]:
         """The rows of a batch's events; ids that do not follow from the time go to `used_ids`."""
@@ -244,7 +254,7 @@ class HistoryFiller:
         return self._numbers[text]
 
 
-def _between(batches: Sequence[HistoryBatch], first: int, last: int) -> Iterator[HistoryBatch]:
+def _between(batches: Iterable[HistoryBatch], first: int, last: int) -> Iterator[HistoryBatch]:
     """The batches that are needed: some may be here since a crash, and some are newer than the snapshot."""
     return (batch for batch in batches if batch.end > first and batch.first_position <= last)
 

@@ -12,6 +12,7 @@ the hashes over each 256 leaves, which a snapshot has, everything in a segment i
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -71,6 +72,15 @@ def decode_segment(raw: bytes) -> list[HistoryBatch]:
     Raises:
         Refused: `Code.MALFORMED`.
     """
+    return list(batches_of(raw))
+
+
+def batches_of(raw: bytes) -> Iterator[HistoryBatch]:
+    """The same, one batch after another.
+
+    Raises:
+        Refused: `Code.MALFORMED`, as soon as that shows.
+    """
     at = 0
 
     def number(size: int) -> int:
@@ -83,7 +93,6 @@ def decode_segment(raw: bytes) -> list[HistoryBatch]:
         at += size
         return raw[at - size : at]
 
-    batches: list[HistoryBatch] = []
     for _ in range(min(number(4), SEGMENT_EVENTS + 1)):
         first_position, count, height, time_ms = number(8), number(4), number(8), number(8)
         if not 0 < count <= EVENTS_MAX:
@@ -93,10 +102,9 @@ def decode_segment(raw: bytes) -> list[HistoryBatch]:
         except UnicodeDecodeError:
             raise _malformed() from None
         contents = tuple(take(number(4)) for _ in range(count))
-        batches.append(HistoryBatch(first_position, height, time_ms, jws, contents))
+        yield HistoryBatch(first_position, height, time_ms, jws, contents)
     if at != len(raw):
         raise _malformed()
-    return batches
 
 
 def compressed(raw: bytes) -> bytes:

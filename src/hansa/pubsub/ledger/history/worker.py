@@ -54,9 +54,9 @@ class HistoryWorker:
                 await self._clock.sleep(IDLE_S)
                 continue
             is_there = False
-            for _ in self._fill(number):
+            for pause_s in self._fill(number):
                 is_there = True
-                await asyncio.sleep(0)
+                await (self._clock.sleep(pause_s) if pause_s else asyncio.sleep(0))
             if not is_there:
                 await self._clock.sleep(POLL_S)
 
@@ -81,14 +81,14 @@ class HistoryWorker:
         self._was_missing = missing is not None
         return None if missing is None else segment_of(missing.first_position)
 
-    def _fill(self, number: int) -> Iterator[None]:
-        """Add a segment in slices; none of them when it has not come."""
+    def _fill(self, number: int) -> Iterator[float]:
+        """Add a segment in slices, with pauses in seconds; none of them when it has not come."""
         path = self._folder / str(number)
         try:
             raw = path.read_bytes()
         except OSError:
             return
-        yield
+        yield 0.0
         try:
             yield from self._filler.fill(raw)
         except (Refused, TreeMissing) as error:
