@@ -44,7 +44,7 @@ async def test_the_bytes_of_an_announced_version_are_retained_when_the_entity_ge
     assert await announced.bodies(store, links) == {(KEY, first.hashlink): first.body}
     (event,) = await publications.outgoing(store, 0, 9)
     async with store.transaction() as tx:
-        await publications.committed(tx, event, 7)
+        await publications.committed(tx, [(event, 7)])
         await announced.end(tx, KEY, 1, 50)
         assert not await announced.prune(tx, 51, 9, 9_000)
     assert len(await announced.bodies(store, links)) == 1, "it is the newest version that was announced"

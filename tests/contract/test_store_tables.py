@@ -88,18 +88,18 @@ async def test_an_event_moves_from_the_outbox_to_the_chain(store: Store) -> None
     before = (await publications.states(store, ["a", "none"]))["a"]
     assert (before.version, before.is_under_way, before.is_due, before.hashlink) == (0, True, False, None)
     async with store.transaction() as tx:
-        assert not await publications.committed(tx, a, 7)
+        await publications.committed(tx, [(a, 7)])
     after = (await publications.by_keys(store, [a.key, "ff"]))[a.key]
     assert (after.version, after.hashlink, after.lifecycle_status) == (1, "hl:a1", "Launched")
     assert (after.first_position, after.last_position) == (7, 7)
-    assert (after.is_under_way, after.is_withdrawn) == (False, False)
+    assert (after.is_under_way, after.is_withdrawn, after.is_due) == (False, False, False)
     (second,) = [
         one for one in await enqueued(store, outgoing("a", 2, is_delete=True)) if one.entity_id == "a"
     ]
     assert (second.previous, second.is_delete) == ("hl:a1", True)
     async with store.transaction() as tx:
         await publications.mark_due(tx, ["a"])
-        assert await publications.committed(tx, second, 9)
+        await publications.committed(tx, [(second, 9)])
     end = (await publications.states(store, ["a"]))["a"]
     assert (end.first_position, end.last_position, end.is_withdrawn, end.is_due) == (7, 9, True, True)
 

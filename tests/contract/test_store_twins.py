@@ -141,10 +141,10 @@ async def record_evidence(tx: Transaction, write: Write) -> None:
 async def publish(tx: Transaction, write: Write) -> object:
     one = write.draft
     event = Outgoing(write.number, one.id, write.key, one.type, 1, one.hashlink, None, False, b"{}", None)
-    is_due = await publications.committed(tx, event, write.number)
+    await publications.committed(tx, [(event, write.number)])
     if not await tx.sql.fetch("SELECT 1 FROM outbox WHERE entity_id = ?", (one.id,)):
         await publications.enqueue(tx, [event])
-    return is_due
+    return await tx.sql.fetch("SELECT is_due FROM publication WHERE entity_id = ?", (one.id,))
 
 
 async def register(tx: Transaction, write: Write) -> object:

@@ -242,7 +242,7 @@ class Marketplace:
             *(self.store, self.bus, self.did, self.policy, backlog, clock, self.entropy, limits)
         )
         self.closure = ClosureKeeper(
-            *(self.store, self.bus, registry, self.policy, self.needs, backlog, clock, self.entropy, limits)
+            *(self.store, self.bus, self.policy, self.needs, backlog, clock, self.entropy, limits)
         )
         self.sealing = ConfidentialPublisher(
             *(self.store, self.bus, self.signer, audiences, demands, secrets, LEAGUE, backlog),

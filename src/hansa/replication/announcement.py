@@ -61,7 +61,12 @@ class Announcer:
         return entity_key(self._did, entity_id)
 
     def announce(
-        self, entity_id: str, entity: Entity | None, publication: Publication | None, now: datetime
+        self,
+        entity_id: str,
+        entity: Entity | None,
+        publication: Publication | None,
+        now: datetime,
+        fields: dict[str, Any] | None = None,
     ) -> Outgoing | None:
         """The event that brings the ledger up to date on an entity; None when it is up to date.
 
@@ -70,6 +75,7 @@ class Announcer:
             entity: Its published part, when it is ours and may be published; else None.
             publication: The end of its version chain; None when it was never announced.
             now: Time of the event.
+            fields: The published part, decoded, if it is.
 
         Raises:
             Refused: `Code.TOO_LARGE` or `Code.ENTITY_INVALID`: no member may publish the entity as it is
@@ -83,7 +89,7 @@ class Announcer:
             return self._withdrawal(current, now) if current is not None else None
         if current is not None and (current.hashlink, current.type) == (entity.hashlink, entity.type):
             return None
-        body = _publishable(entity)
+        body = _publishable(entity, fields)
         status = _metadata_text(body.get("lifecycleStatus"))
         change = CREATE
         if current is not None:
@@ -92,13 +98,13 @@ class Announcer:
         event = self._event(self.key_of(entity_id), entity.type, change, entity.hashlink, publication, now)
         if entity.nonce is not None:
             event = msgspec.structs.replace(event, nonce=entity.nonce.hex())
-        event = self._with_metadata(event, _metadata(body, status))
-        return self._outgoing(entity_id, event, status)
+        event, content = self._with_metadata(event, _metadata(body, status))
+        return self._outgoing(entity_id, event, content, status)
 
     def _withdrawal(self, publication: Publication, now: datetime) -> Outgoing:
         assert publication.hashlink is not None, "a withdrawal follows a published version"
         event = self._event(publication.key, publication.type, DELETE, publication.hashlink, publication, now)
-        return self._outgoing(publication.entity_id, event, None)
+        return self._outgoing(publication.entity_id, event, encode_event(event), None)
 
     def _event(
         self,
@@ -121,17 +127,22 @@ class Announcer:
             previous=publication.hashlink if publication else None,
         )
 
-    def _with_metadata(self, event: LifecycleEvent, metadata: Metadata) -> LifecycleEvent:
-        """The event with its metadata; when it would become too large, without the last of its lists."""
+    def _with_metadata(self, event: LifecycleEvent, metadata: Metadata) -> tuple[LifecycleEvent, bytes]:
+        """The event with its metadata, and its content; too large, it goes without the last of its lists."""
         while True:
             full = msgspec.structs.replace(event, metadata=metadata)
+            content = encode_event(full)
+            if len(content) <= self._size_max_bytes():
+                return full, content
             longest = max(_METADATA_LISTS, key=lambda name: len(getattr(metadata, name)))
             values = getattr(metadata, longest)
-            if not values or len(encode_event(full)) <= self._size_max_bytes():
-                return full
+            if not values:
+                return full, content
             metadata = msgspec.structs.replace(metadata, **{longest: values[:-1]})
 
-    def _outgoing(self, entity_id: str, event: LifecycleEvent, status: str | None) -> Outgoing:
+    def _outgoing(
+        self, entity_id: str, event: LifecycleEvent, content: bytes, status: str | None
+    ) -> Outgoing:
         return Outgoing(
             seq=0,
             entity_id=entity_id,
@@ -141,7 +152,7 @@ class Announcer:
             hashlink=event.hashlink,
             lifecycle_status=status,
             is_delete=event.is_delete,
-            content=encode_event(event),
+            content=content,
             previous=event.previous,
         )
 
@@ -162,12 +173,12 @@ def _metadata(body: dict[str, Any], status: str | None) -> Metadata:
     )
 
 
-def _publishable(entity: Entity) -> dict[str, Any]:
+def _publishable(entity: Entity, fields: dict[str, Any] | None) -> dict[str, Any]:
     """The body of an entity, decoded, when every member accepts one of its form."""
     too_large = size_violation(entity.body)
     if too_large is not None:
         raise Refused(Code.TOO_LARGE, f"The entity is not published: it {too_large}.")
-    body: dict[str, Any] = msgspec.json.decode(entity.body)
+    body: dict[str, Any] = msgspec.json.decode(entity.body) if fields is None else fields
     violation = form_violation(entity.body, body)
     if violation is not None:
         raise Refused(Code.ENTITY_INVALID, f"The entity is not published: it {violation}.")

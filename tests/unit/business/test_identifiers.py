@@ -51,7 +51,7 @@ async def commit_claim(business: Business, entity_id: str) -> None:
     event = Outgoing(0, entity_id, key, entity.type, 1, entity.hashlink, None, False, b"x", None)
     async with business.store.transaction() as tx:
         await publications.enqueue(tx, [event])
-        await publications.committed(tx, event, 1)
+        await publications.committed(tx, [(event, 1)])
 
 
 # -- bound identifiers -----------------------------------------------------------------------------------

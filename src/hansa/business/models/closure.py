@@ -6,6 +6,7 @@ people are private everywhere, and so is whoever is named by a DID alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -45,12 +46,13 @@ class ClosureNeeds:
         """Where entities of a collection are needed: collection and path."""
         return self._paths.get(collection, ())
 
-    def of(self, entity: Entity) -> tuple[str, ...]:
-        """The identifiers of the entities that one needs, each once."""
+    def of(self, entity: Entity, fields: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+        """Identifiers of the entities that one needs, each once; `fields`: the same, decoded, if it is."""
         names = self._attributes.get(entity.type)
         if names is None:
             return ()
-        fields: dict[str, Any] = msgspec.json.decode(entity.body)
+        if fields is None:
+            fields = msgspec.json.decode(entity.body, type=dict[str, Any])
         ids: dict[str, None] = {}
         for name in names:
             value = fields.get(name)

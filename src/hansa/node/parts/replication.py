@@ -143,7 +143,7 @@ def replication_parts(
         Resync(store, bus, did, policy, backlog),
         watch,
         PastWalk(store, bus, did, policy, backlog, clock, entropy, limits),
-        ClosureKeeper(store, bus, registry, policy, needs, backlog, clock, entropy, limits),
+        ClosureKeeper(store, bus, policy, needs, backlog, clock, entropy, limits),
         secrets,
         ConfidentialPublisher(
             *(store, bus, batches, audiences, demands, secrets, league, backlog, clock, entropy, limits)

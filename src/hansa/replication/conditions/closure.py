@@ -15,8 +15,12 @@ and `NEEDS_MAX` of one replica. What was requested so stays as long as something
 conditions decide about it again, and it disappears.
 
 States, all durable: the cursor `closure` in the feed, and the rows of `hansa.store.tables.closure`. An
-interruption repeats a part of the feed, which changes nothing. What is missing and unknown to the ledger is
-looked for again every `RECHECK_S`.
+interruption repeats a part of the feed, which changes nothing. What is missing is looked for when that is
+noted, and again every `RECHECK_S`, a page of `RECHECKED_MAX` at a time: its event may have come since. While
+the conditions keep nothing out, nothing is looked for.
+
+A part of the feed is one transaction, with a few statements for all of its replicas; one that concerns no
+closure is none.
 """
 
 from __future__ import annotations
@@ -37,9 +41,8 @@ from hansa.replication.backlog import Backlog, retrieval_of
 from hansa.replication.conditions.needs import Needs
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import withhold
-from hansa.replication.registry import MemberRegistry
 from hansa.store import Change, Entity, Filter, Query, Store, Transaction
-from hansa.store.tables import closure, heads
+from hansa.store.tables import closure, heads, origins
 from hansa.store.tables.closure import Need
 from hansa.store.tables.heads import HeadState
 
@@ -52,6 +55,8 @@ DEPTH_MAX: Final = 4
 NEEDS_MAX: Final = 64
 REQUESTS_MAX: Final = 100
 """Missing targets that are looked for at a time."""
+RECHECKED_MAX: Final = 1000
+"""Missing targets that are looked for again every `RECHECK_S`."""
 REFERRERS_MAX: Final = 1000
 """Replicas that are looked at again, of each type and reference, when what they need was removed."""
 PAUSE_S: Final = 0.25
@@ -68,7 +73,6 @@ class ClosureKeeper:
     Args:
         store: Has the replicas.
         bus: Has the events of what is missing.
-        registry: The members, under whose keys a target may be on the ledger.
         policy: Decides about what nothing needs any more.
         needs: What entities need.
         backlog: Wakes the retriever.
@@ -81,7 +85,6 @@ class ClosureKeeper:
         self,
         store: Store,
         bus: BusReads,
-        registry: MemberRegistry,
         policy: DistributionPolicy,
         needs: Needs,
         backlog: Backlog,
@@ -91,19 +94,23 @@ class ClosureKeeper:
     ) -> None:
         self._store = store
         self._bus = bus
-        self._registry = registry
         self._policy = policy
         self._needs = needs
         self._backlog = backlog
         self._clock = clock
         self._limits = limits
         self._retry = Retry("closure", clock, entropy, BACKOFF_MIN_S, limits.retrieval_backoff_max_s)
-        self._rows: dict[str, bool] = {}
-        """Replicas with rows, and whether they lack something."""
+        self._with_rows: set[str] = set()
+        """Replicas with rows."""
+        self._lacking: set[str] = set()
+        """Those of them that lack something."""
+        self._rechecked_at_s = clock.monotonic()
+        self._rechecked_to = ("", "")
+        """Replica and target up to which was looked for again."""
 
     def is_waiting(self, entity_id: str) -> bool:
         """Whether a replica lacks something, or did when it was last looked at."""
-        return self._rows.get(entity_id, False)
+        return entity_id in self._lacking
 
     async def run(self) -> None:
         """Follow the feed until cancelled.
@@ -111,28 +118,30 @@ class ClosureKeeper:
         Raises:
             Fatal: The store is damaged.
         """
-        self._rows = dict(await self._retry(partial(closure.with_rows, self._store)))
+        for entity_id, is_missing in await self._retry(partial(closure.with_rows, self._store)):
+            self._with_rows.add(entity_id)
+            if is_missing:
+                self._lacking.add(entity_id)
         cursor = stored = await self._store.cursor(CLOSURE_CURSOR)
         while True:
+            seen = self._backlog.added.count
             changes = await self._store.changes(cursor, CHANGES_MAX)
             if not changes:
-                await self._request_all()
-                await self._changed(cursor)
+                await self._recheck()
+                await self._changed(cursor, seen)
                 continue
             cursor = changes[-1].seq
             step = partial(self._look_at, changes, cursor, is_due=cursor - stored >= CHANGES_SKIPPED_MAX)
             if await self._retry(step):
                 stored = cursor
 
-    async def _changed(self, cursor: int) -> None:
-        """Wait for the feed; while something is missing, for a while at most."""
-        if not any(self._rows.values()):
+    async def _changed(self, cursor: int, seen: int) -> None:
+        """Wait for the feed; while something is missing, for what is retrieved, for a while at most."""
+        if not self._lacking:
             await self._store.wait_for_change(cursor)
-            await self._clock.sleep(PAUSE_S)
-            return
-        seen = self._backlog.added.count
-        if await self._store.last_change() == cursor:
+        elif await self._store.last_change() == cursor:
             await self._backlog.added.wait(seen, RECHECK_S)
+        await self._clock.sleep(PAUSE_S)
 
     # -- the feed ------------------------------------------------------------------------------------------
 
@@ -143,7 +152,7 @@ class ClosureKeeper:
                 one.entity_id
                 for one in changes
                 if one.type in self._policy.types
-                and (self._rows or one.origin is not None or one.operation == "delete")
+                and (self._with_rows or one.origin is not None or one.operation == "delete")
             )
         )  # that an own entity changes concerns nothing as long as nothing is missing, or was requested
         if not ids and not is_due:
@@ -157,28 +166,28 @@ class ClosureKeeper:
         needs = {one.id: self._needs.of(one)[:NEEDS_MAX] for one in replicas}
         targets = tuple({target for each in needs.values() for target in each})
         present = await self._store.collections_of(targets) if targets else {}
-        lacking = [
-            each for each in needs if each in self._rows or any(one not in present for one in needs[each])
-        ]
-        if not lacking and not is_due and not (self._rows and ids):
+        noted: dict[str, Sequence[str]] = {
+            each: needed
+            for each, needed in needs.items()
+            if each in self._with_rows or any(one not in present for one in needed)
+        }
+        noted |= {each: () for each in removed if each in self._with_rows}
+        moved = await closure.targets_among(self._store, ids) if self._with_rows else frozenset()
+        if not noted and not moved and not is_due:
             return False
-        dropped: list[str] = []
         async with self._store.transaction() as tx:
-            concerned = {*lacking, *removed}
-            for entity_id in ids if self._rows else ():
-                change = closure.removed if entity_id in removed else closure.arrived
-                concerned.update(await change(tx, entity_id))
-            for entity_id in removed:
-                dropped += await closure.replace(tx, entity_id, ())
-            for entity_id in lacking:
-                dropped += await self._note(tx, entity_id, needs[entity_id])
-            states = {each: await closure.needs_of(tx, each) for each in concerned}
+            concerned = {*noted}
+            concerned |= await closure.arrived(tx, [each for each in moved if each in entities])
+            concerned |= await closure.removed(tx, [each for each in moved if each not in entities])
+            states, dropped = await self._note(tx, noted)
+            states |= await closure.needs_of(tx, concerned.difference(noted))
             await tx.set_cursor(CLOSURE_CURSOR, cursor)
-        for entity_id, rows in states.items():
-            self._rows.pop(entity_id, None)
-            if rows:
-                self._rows[entity_id] = any(one.is_missing for one in rows)
-        for target_id in dict.fromkeys(dropped):
+        self._with_rows -= concerned
+        self._lacking -= concerned
+        self._with_rows |= states.keys()
+        self._lacking |= {each for each, rows in states.items() if any(one.is_missing for one in rows)}
+        await self._look_for([one for each in noted for one in states.get(each, ()) if _is_unrequested(one)])
+        for target_id in dropped:
             await self._release(target_id)
         return True
 
@@ -193,51 +202,80 @@ class ClosureKeeper:
         entities = await self._store.entities(ids) if ids else {}
         return [one for one in entities.values() if one.origin is not None and one.public]
 
-    async def _note(self, tx: Transaction, entity_id: str, needed: Sequence[str]) -> tuple[str, ...]:
-        """Give a replica its rows; what was requested for its sake and is not needed any more."""
-        present = await tx.collections_of(needed)
-        known = {one.target_id for one in await closure.needs_of(tx, entity_id)}
-        depth = await closure.depth_of(tx, entity_id) + 1
+    async def _note(
+        self, tx: Transaction, needs: Mapping[str, Sequence[str]]
+    ) -> tuple[dict[str, tuple[Need, ...]], tuple[str, ...]]:
+        """Give replicas their rows.
+
+        Returns:
+            The rows of each that has any, and what was requested for their sake and is not needed any more.
+        """
+        present = await tx.collections_of(tuple({target for each in needs.values() for target in each}))
+        before = await closure.needs_of(tx, [each for each in needs if each in self._with_rows])
+        depths = await closure.depths_of(tx, needs)
         now_ms = int(self._clock.now().timestamp() * 1000)
-        rows = [
-            Need(entity_id, target_id, depth, now_ms)
-            for target_id in needed
-            if target_id not in present or target_id in known
-        ]
-        return await closure.replace(tx, entity_id, rows)
+        rows: dict[str, tuple[Need, ...]] = {}
+        for entity_id, needed in needs.items():
+            known = {one.target_id: one for one in before.get(entity_id, ())}
+            depth = depths.get(entity_id, 0) + 1
+            rows[entity_id] = tuple(
+                known.get(target_id) or Need(entity_id, target_id, depth, now_ms)
+                for target_id in needed
+                if target_id not in present or target_id in known
+            )
+        dropped = await closure.replace(tx, rows, before)
+        return {entity_id: each for entity_id, each in rows.items() if each}, dropped
 
     # -- requesting ----------------------------------------------------------------------------------------
 
-    async def _request_all(self) -> None:
-        if not any(self._rows.values()):
+    async def _recheck(self) -> None:
+        """Look for some of what is missing once more, when it is time for that."""
+        now_s = self._clock.monotonic()
+        if not self._lacking or now_s < self._rechecked_at_s + RECHECK_S:
             return
+        self._rechecked_at_s = now_s
         since_ms = int((self._clock.now().timestamp() - self._limits.closure_wait_max_s) * 1000)
-        missing = await closure.unrequested(self._store, since_ms, REQUESTS_MAX)
-        for need in missing:
-            if need.depth <= DEPTH_MAX and await self._retry(partial(self._request, need)):
-                self._backlog.added.notify()
+        page = await closure.page(self._store, self._rechecked_to, RECHECKED_MAX)
+        is_last = len(page) < RECHECKED_MAX
+        self._rechecked_to = ("", "") if is_last else (page[-1].entity_id, page[-1].target_id)
+        await self._look_for([one for one in page if _is_unrequested(one) and one.since_ms >= since_ms])
 
-    async def _request(self, need: Need) -> bool:
-        """Have a missing target retrieved that a condition kept out; whether it was.
+    async def _look_for(self, needs: Sequence[Need]) -> None:
+        """Have missing targets retrieved that a condition kept out."""
+        for start in range(0, len(needs), REQUESTS_MAX):
+            by_target: dict[str, list[Need]] = {}
+            for need in needs[start : start + REQUESTS_MAX]:
+                if need.depth <= DEPTH_MAX:
+                    by_target.setdefault(need.target_id, []).append(need)
+            if by_target:
+                await self._retry(partial(self._request, by_target))
+
+    async def _request(self, needs: Mapping[str, Sequence[Need]]) -> None:
+        """Have those of some missing targets retrieved that a condition kept out.
 
         Raises:
             Unavailable: The bus does not answer.
         """
-        for member in await self._registry.members():
-            for head in await heads.of_all_members(self._store, entity_key(member.did, need.target_id)):
+        skipping = [one.did for one in await origins.origins(self._store) if one.skipped]
+        for did in skipping:
+            targets = {entity_key(did, target_id): target_id for target_id in needs}
+            for key, head in (await heads.of_keys(self._store, did, tuple(targets))).items():
                 event = await self._skipped_event(head)
-                if event is None:
+                unmet = self._policy.wants(event.event) if event is not None else None
+                if event is None or (unmet is not None and unmet.is_final):
                     continue
-                unmet = self._policy.wants(event.event)
-                if unmet is not None and unmet.is_final:
-                    continue
+                rows = needs[targets[key]]
                 async with self._store.transaction() as tx:
-                    await closure.request(tx, need, head.issuer, head.key)
-                    await heads.forget(tx, head.issuer, head.key)
+                    await closure.request(tx, rows, did, key)
+                    await heads.forget(tx, did, key)
                     await heads.schedule(tx, retrieval_of(event))
-                log.info("closure_requested", entity=need.entity_id, target=need.target_id, depth=need.depth)
-                return True
-        return False
+                log.info(
+                    "closure_requested",
+                    entity=rows[0].entity_id,
+                    target=rows[0].target_id,
+                    depth=rows[0].depth,
+                )
+                self._backlog.added.notify()
 
     async def _skipped_event(self, head: HeadState) -> CommittedEvent | None:
         """The event of a head that a condition keeps out; None of any other."""
@@ -274,3 +312,8 @@ class ClosureKeeper:
             unmet = self._policy.wants(event.event) or self._policy.accepts(entity)
             if unmet is not None:
                 await withhold(tx, retrieval_of(event), unmet)
+
+
+def _is_unrequested(need: Need) -> bool:
+    """Whether a target is missing, and was requested of nobody."""
+    return need.is_missing and need.issuer is None

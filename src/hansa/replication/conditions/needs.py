@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from hansa.store import Entity
 
@@ -13,8 +14,8 @@ class Needs(Protocol):
     def paths_to(self, collection: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Where entities of a collection are needed: collection and path, as `("category", "id")`."""
 
-    def of(self, entity: Entity) -> tuple[str, ...]:
-        """The identifiers of the entities that one needs, each once."""
+    def of(self, entity: Entity, fields: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+        """Identifiers of the entities that one needs, each once; `fields`: the same, decoded, if it is."""
 
 
 class NoNeeds:
@@ -25,9 +26,9 @@ class NoNeeds:
         del collection
         return ()
 
-    def of(self, entity: Entity) -> tuple[str, ...]:
+    def of(self, entity: Entity, fields: Mapping[str, Any] | None = None) -> tuple[str, ...]:
         """Nothing."""
-        del entity
+        del entity, fields
         return ()
 
 

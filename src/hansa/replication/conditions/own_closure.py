@@ -11,7 +11,8 @@ looked at again when that is announced. Two that need each other do not wait: bo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hansa.core.identifiers import entity_key
 from hansa.replication.conditions.needs import Needs
@@ -39,9 +40,16 @@ class OwnClosure:
         """Find out whether anything waits."""
         self._has_waiting = await publications.is_any_waiting(self._store)
 
-    async def blockers(self, entities: Sequence[Entity]) -> dict[str, str]:
-        """Those of some entities that wait, each with the first one for which it does."""
-        needs = {one.id: self._needs.of(one) for one in entities}
+    async def blockers(
+        self, entities: Sequence[Entity], fields: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, str]:
+        """Those of some entities that wait, each with the first one for which it does.
+
+        Args:
+            entities: Published parts.
+            fields: Those of them that are decoded, by identifier.
+        """
+        needs = {one.id: self._needs.of(one, fields.get(one.id)) for one in entities}
         ids = tuple({other for each in needs.values() for other in each})
         others = await self._store.entities(ids) if ids else {}
         missing = {each for each, other in others.items() if not self._is_published(other)}

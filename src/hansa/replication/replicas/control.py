@@ -105,7 +105,7 @@ class ReplicaControl:
             for entity_id, other in await publications.waiting(self._store, after, limit)
         ]
         for one in await closure.waiting(self._store, after, limit):
-            needs = await closure.needs_of(self._store, one.entity_id)
+            needs = (await closure.needs_of(self._store, (one.entity_id,))).get(one.entity_id, ())
             missing = tuple(need.target_id for need in needs if need.is_missing)
             since_s = one.since_ms / 1000
             since = rfc3339(datetime.fromtimestamp(since_s, UTC))

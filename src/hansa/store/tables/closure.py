@@ -12,14 +12,14 @@ A reference whose target is here anyway has no row. Times are milliseconds since
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from hansa.store.columns import RecordColumns
 from hansa.store.interface import Transaction
-from hansa.store.sql import Readable, insert
+from hansa.store.sql import Readable, insert, statements_for
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -51,19 +51,30 @@ _NEED: Final = RecordColumns(Need)
 _INSERT: Final = insert("closure", Need.__struct_fields__)
 
 
-async def needs_of(source: Readable, entity_id: str) -> tuple[Need, ...]:
-    """The rows of a replica."""
-    return await _where(source, "entity_id = ?", entity_id)
+async def needs_of(source: Readable, entity_ids: Collection[str]) -> dict[str, tuple[Need, ...]]:
+    """The rows of some replicas, by replica; of one without rows there is no entry."""
+    rows: dict[str, tuple[Need, ...]] = {}
+    for statement in statements_for(f"SELECT {_NEED.sql} FROM closure WHERE entity_id", tuple(entity_ids)):  # noqa: S608 - constants
+        for row in await source.sql.fetch(*statement):
+            need = _NEED.record(row)
+            rows[need.entity_id] = (*rows.get(need.entity_id, ()), need)
+    return rows
 
 
-async def unrequested(source: Readable, since_ms: int, limit: int) -> tuple[Need, ...]:
-    """Rows of targets that are missing and were not requested, which are looked for since a time at most."""
-    return await _where(
-        source,
-        "is_missing = 1 AND issuer IS NULL AND since_ms >= ? ORDER BY since_ms LIMIT ?",
-        since_ms,
-        limit,
+async def targets_among(source: Readable, ids: Collection[str]) -> frozenset[str]:
+    """Those of some entities that are the target of a row."""
+    statements = statements_for("SELECT DISTINCT target_id FROM closure WHERE target_id", tuple(ids))
+    return frozenset([target_id for each in statements for (target_id,) in await source.sql.fetch(*each)])
+
+
+async def page(source: Readable, after: tuple[str, str], limit: int) -> tuple[Need, ...]:
+    """Rows after those of a replica and a target, in the order of these."""
+    rows = await source.sql.fetch(
+        f"SELECT {_NEED.sql} FROM closure WHERE (entity_id, target_id) > (?, ?) "  # noqa: S608 - constants
+        "ORDER BY entity_id, target_id LIMIT ?",
+        (*after, limit),
     )
+    return tuple(map(_NEED.record, rows))
 
 
 async def waiting(source: Readable, after: str, limit: int) -> tuple[IncompleteReplica, ...]:
@@ -98,59 +109,66 @@ async def is_required_key(source: Readable, issuer: str, key: str) -> bool:
     return bool(rows)
 
 
-async def depth_of(source: Readable, entity_id: str) -> int:
-    """How many references lead to an entity from one that is here for its own sake; 0 to such a one."""
-    rows = await source.sql.fetch(
-        "SELECT min(depth) FROM closure WHERE target_id = ? AND issuer IS NOT NULL", (entity_id,)
-    )
-    return int(rows[0][0] or 0)
+async def depths_of(source: Readable, entity_ids: Collection[str]) -> dict[str, int]:
+    """How many references lead to entities from those that are here for their own sake; none to these."""
+    depths: dict[str, int] = {}
+    for sql, parameters in statements_for(
+        "SELECT target_id, min(depth) FROM closure WHERE issuer IS NOT NULL AND target_id", tuple(entity_ids)
+    ):
+        rows = await source.sql.fetch(f"{sql} GROUP BY target_id", parameters)
+        depths |= {target_id: int(depth) for target_id, depth in rows}
+    return depths
 
 
-async def replace(tx: Transaction, entity_id: str, needs: Sequence[Need]) -> tuple[str, ...]:
-    """Give a replica these rows; targets that were requested for its sake, and are not needed any more.
+async def replace(
+    tx: Transaction, after: Mapping[str, Sequence[Need]], before: Mapping[str, Sequence[Need]]
+) -> tuple[str, ...]:
+    """Give replicas these rows; targets that were requested for their sake, and are not needed any more.
 
     What was requested before stays as it is.
+
+    Args:
+        tx: The transaction.
+        after: By replica, all its rows from now on.
+        before: By replica, the rows that these replicas have.
     """
-    before = {one.target_id: one for one in await needs_of(tx, entity_id)}
-    after = {one.target_id for one in needs}
-    dropped = [one for one in before.values() if one.target_id not in after]
-    for one in dropped:
-        await tx.sql.execute(
-            "DELETE FROM closure WHERE entity_id = ? AND target_id = ?", (entity_id, one.target_id)
-        )
-    for one in needs:
-        if one.target_id not in before:
-            await tx.sql.execute(_INSERT, msgspec.structs.astuple(one))
-    return tuple(one.target_id for one in dropped if one.issuer is not None)
+    had = {(one.entity_id, one.target_id): one for each in after for one in before.get(each, ())}
+    has = {(one.entity_id, one.target_id): one for needs in after.values() for one in needs}
+    assert all(entity_id in after for entity_id, _ in has), "a row is that of its replica"
+    dropped = [one for name, one in had.items() if name not in has]
+    await tx.sql.execute_many(
+        "DELETE FROM closure WHERE entity_id = ? AND target_id = ?",
+        [(one.entity_id, one.target_id) for one in dropped],
+    )
+    added = [one for name, one in has.items() if name not in had]
+    await tx.sql.execute_many(_INSERT, [msgspec.structs.astuple(one) for one in added])
+    return tuple(dict.fromkeys(one.target_id for one in dropped if one.issuer is not None))
 
 
-async def request(tx: Transaction, need: Need, issuer: str, key: str) -> None:
-    """Note of whom a target is requested."""
-    await tx.sql.execute(
+async def request(tx: Transaction, needs: Sequence[Need], issuer: str, key: str) -> None:
+    """Note of whom a target is requested for the sake of these."""
+    await tx.sql.execute_many(
         "UPDATE closure SET issuer = ?, target_key = ? WHERE entity_id = ? AND target_id = ?",
-        (issuer, key, need.entity_id, need.target_id),
+        [(issuer, key, one.entity_id, one.target_id) for one in needs],
     )
 
 
-async def arrived(tx: Transaction, target_id: str) -> tuple[str, ...]:
-    """A target is here; the replicas that lacked it."""
-    rows = await tx.sql.execute(
-        "DELETE FROM closure WHERE target_id = ? AND issuer IS NULL RETURNING entity_id", (target_id,)
+async def arrived(tx: Transaction, target_ids: Sequence[str]) -> frozenset[str]:
+    """Targets are here; the replicas that lacked them."""
+    return await _concerned(tx, "DELETE FROM closure WHERE issuer IS NULL AND target_id", target_ids) | (
+        await _concerned(tx, "UPDATE closure SET is_missing = 0 WHERE target_id", target_ids)
     )
-    rows += await tx.sql.execute(
-        "UPDATE closure SET is_missing = 0 WHERE target_id = ? RETURNING entity_id", (target_id,)
-    )
-    return tuple(row[0] for row in rows)
 
 
-async def removed(tx: Transaction, target_id: str) -> tuple[str, ...]:
-    """A target that was requested is not here any more; the replicas that lack it now."""
-    rows = await tx.sql.execute(
-        "UPDATE closure SET is_missing = 1 WHERE target_id = ? RETURNING entity_id", (target_id,)
-    )
-    return tuple(row[0] for row in rows)
+async def removed(tx: Transaction, target_ids: Sequence[str]) -> frozenset[str]:
+    """Targets that were requested are not here any more; the replicas that lack them now."""
+    return await _concerned(tx, "UPDATE closure SET is_missing = 1 WHERE target_id", target_ids)
 
 
-async def _where(source: Readable, condition: str, *parameters: str | int) -> tuple[Need, ...]:
-    rows = await source.sql.fetch(f"SELECT {_NEED.sql} FROM closure WHERE {condition}", parameters)  # noqa: S608 - constants
-    return tuple(map(_NEED.record, rows))
+async def _concerned(tx: Transaction, sql: str, target_ids: Sequence[str]) -> frozenset[str]:
+    rows = [
+        row
+        for statement, parameters in statements_for(sql, target_ids)
+        for row in await tx.sql.execute(f"{statement} RETURNING entity_id", parameters)
+    ]
+    return frozenset([entity_id for (entity_id,) in rows])

@@ -265,15 +265,14 @@ async def refusal_counts(store: Store) -> dict[str, int]:
 # -- writing -----------------------------------------------------------------------------------------------
 
 
-async def enqueue(tx: Transaction, events: Iterable[Outgoing]) -> None:
-    """Put events into the outbox, which allocates their `seq`."""
-    for event in events:
-        await tx.sql.execute(
-            _PREPARE,
-            (event.entity_id, bytes.fromhex(event.key), event.type),
-        )
-        await tx.sql.execute(
-            _ENQUEUE,
+async def enqueue(tx: Transaction, events: Sequence[Outgoing]) -> None:
+    """Put events into the outbox, which allocates their `seq` in their order."""
+    await tx.sql.execute_many(
+        _PREPARE, [(event.entity_id, bytes.fromhex(event.key), event.type) for event in events]
+    )
+    await tx.sql.execute_many(
+        _ENQUEUE,
+        [
             (
                 event.entity_id,
                 event.version,
@@ -281,16 +280,18 @@ async def enqueue(tx: Transaction, events: Iterable[Outgoing]) -> None:
                 event.lifecycle_status,
                 int(event.is_delete),
                 event.content,
-            ),
-        )
+            )
+            for event in events
+        ],
+    )
 
 
 async def mark_due(tx: Transaction, entity_ids: Iterable[str], is_due: bool = True) -> None:
     """Note that entities have to be looked at again, or that they have been."""
-    for entity_id in entity_ids:
-        await tx.sql.execute(
-            "UPDATE publication SET is_due = ? WHERE entity_id = ?", (int(is_due), entity_id)
-        )
+    await tx.sql.execute_many(
+        "UPDATE publication SET is_due = ? WHERE entity_id = ?",
+        [(int(is_due), entity_id) for entity_id in entity_ids],
+    )
 
 
 async def demand(tx: Transaction, entity_id: str, key: str, type: str) -> None:
@@ -298,23 +299,25 @@ async def demand(tx: Transaction, entity_id: str, key: str, type: str) -> None:
     await tx.sql.execute(_DEMAND, (entity_id, bytes.fromhex(key), type, 1))
 
 
-async def committed(tx: Transaction, event: Outgoing, position: int) -> bool:
-    """Move an event from the outbox to the chain; whether the entity is due again."""
-    await tx.sql.execute("DELETE FROM outbox WHERE seq = ?", (event.seq,))
-    rows = await tx.sql.execute(
+async def committed(tx: Transaction, events: Sequence[tuple[Outgoing, int]]) -> None:
+    """Move events with their positions from the outbox to the chains."""
+    await tx.sql.execute_many("DELETE FROM outbox WHERE seq = ?", [(event.seq,) for event, _ in events])
+    await tx.sql.execute_many(
         "UPDATE publication SET version = ?, hashlink = ?, lifecycle_status = ?, is_withdrawn = ?, last_position = ?, "
-        "first_position = coalesce(first_position, ?) WHERE entity_id = ? RETURNING is_due",
-        (
-            event.version,
-            event.hashlink,
-            event.lifecycle_status,
-            int(event.is_delete),
-            position,
-            position,
-            event.entity_id,
-        ),
+        "first_position = coalesce(first_position, ?) WHERE entity_id = ?",
+        [
+            (
+                event.version,
+                event.hashlink,
+                event.lifecycle_status,
+                int(event.is_delete),
+                position,
+                position,
+                event.entity_id,
+            )
+            for event, position in events
+        ],
     )
-    return bool(rows and rows[0][0])
 
 
 async def refused(tx: Transaction, event: Outgoing, code: str, message: str) -> None:
