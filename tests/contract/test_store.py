@@ -118,6 +118,25 @@ async def test_an_identifier_that_is_used_again_after_a_delete_goes_on_counting(
         assert (await tx.add(draft("a"))).revision == 4
 
 
+async def test_many_that_are_added_together_go_on_counting_each_for_itself(store: Store) -> None:
+    await put(store, draft("a"), draft("other"))
+    await delete(store, "a")
+    async with store.transaction() as tx:
+        await tx.add_all([draft("a", name="new"), *(draft(f"n{n}") for n in range(600))])
+        await tx.add_all([])
+        written = await tx.entity("a")
+    assert written is not None
+    assert written.body == draft("a", name="new").body
+    revisions = {
+        one.id: one.revision for one in (await store.entities(["a", "n0", "n599", "other"])).values()
+    }
+    assert revisions == {"a": 2, "n0": 1, "n599": 1, "other": 1}
+    assert (await store.list(Query(OFFERING, limit=1))).total == 602
+    assert [one.operation for one in await store.changes(3, 900)] == ["create"] * 601
+    await delete(store, "a")
+    assert await store.missing(["a"]) == {"a"}
+
+
 async def test_a_transaction_reads_what_it_wrote_and_others_after_its_commit(store: Store) -> None:
     await put(store, draft("old"))
     async with store.transaction() as tx:

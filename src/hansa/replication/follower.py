@@ -29,7 +29,7 @@ An event of a type that is private everywhere is rejected, and recorded as evide
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -163,8 +163,12 @@ class Follower:
         return await self._retry(partial(self._pushed.ready, versions)) if versions else ReadyParts()
 
     def _is_retrievable(self, event: LifecycleEvent) -> bool:
-        """Whether an event may call for bytes; the conditions are asked in the transaction."""
-        return event.entity.type in self._policy.types and not event.is_delete
+        """Whether an event calls for bytes by itself.
+
+        What is here for the sake of others alone, against a condition, is requested when it is needed.
+        """
+        is_taken = event.entity.type in self._policy.types and not event.is_delete
+        return is_taken and self._policy.wants(event) is None
 
     async def _apply_page(self, page: EventPage, ready: ReadyParts) -> None:
         sealed = self._recognition.recognised(page.events) if self._recognition is not None else []
@@ -207,7 +211,7 @@ class Follower:
             new.setdefault(head.version.issuer, []).append(head)
         for issuer, ones in new.items():
             before = await heads.of_keys(tx, issuer, [one.version.key for one in ones])
-            recorded = [await self._stored(tx, one, ready, before.get(one.version.key)) for one in ones]
+            recorded = await self._stored(tx, ones, ready, before)
             await heads.record(tx, issuer, recorded, before)
             replicas += [one for one in recorded if one.state == "stored"]
         if self._pushed is not None:
@@ -215,13 +219,20 @@ class Follower:
         return replicas
 
     async def _stored(
-        self, tx: Transaction, head: NewHead, ready: ReadyParts, before: HeadState | None
-    ) -> NewHead:
-        """A new head, stored if its replica is ready and no newer version is known."""
-        draft = ready.drafts.get(head.version)
-        if self._pushed is None or draft is None or head.state != "pending":
-            return head
-        return await self._pushed.write(tx, head.version, draft) if is_newer(head.version, before) else head
+        self, tx: Transaction, new: Sequence[NewHead], ready: ReadyParts, before: Mapping[str, HeadState]
+    ) -> Sequence[NewHead]:
+        """New heads of a member, stored where their replicas are ready and no newer version is known."""
+        drafts = {
+            one.version: draft
+            for one in new
+            if one.state == "pending"
+            and (draft := ready.drafts.get(one.version)) is not None
+            and is_newer(one.version, before.get(one.version.key))
+        }
+        if self._pushed is None or not drafts:
+            return new
+        written = {one.version: one for one in await self._pushed.write(tx, drafts)}
+        return [written.get(one.version, one) for one in new]
 
     async def _head(self, tx: Transaction, committed: CommittedEvent) -> NewHead:
         """What an event makes of its key."""

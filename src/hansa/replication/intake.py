@@ -331,17 +331,18 @@ class Intake:
         is_healed = False
         async with self._store.transaction() as tx:
             before = await heads.of_keys(tx, origin.did, [one.key for one in (*accepted, *rejections)])
-            for retrieval, draft in accepted.items():
-                head = before.get(retrieval.key)
-                if head is None or not head.is_brought_forward_by(retrieval):
-                    continue
-                outcome = await self.write(tx, retrieval, draft)
+            progress = {
+                one: draft
+                for one, draft in accepted.items()
+                if (head := before.get(one.key)) is not None and head.is_brought_forward_by(one)
+            }
+            for outcome in await self.write(tx, progress):
                 if outcome.state != "stored":
-                    await _end(tx, head, outcome)
+                    await _end(tx, before[outcome.version.key], outcome)
                     rejected += 1
                     continue
                 stored.append(outcome)
-                is_healed |= retrieval.attempts >= HEALED_AFTER_ATTEMPTS
+                is_healed |= outcome.version.attempts >= HEALED_AFTER_ATTEMPTS
             await heads.record_stored(tx, origin.did, stored, before)
             failed = max(origin.failed, sum(one.state == "pending" for one in rejections.values()))
             for retrieval, rejection in rejections.items():
@@ -370,18 +371,36 @@ class Intake:
             self._counters.bytes_stored + sum(one.size_bytes for one in stored),
         )
 
-    async def write(self, tx: Transaction, retrieval: Retrieval, draft: EntityDraft) -> NewHead:
-        """Write a verified replica, unless a condition or an own entity is in its way; what its head is."""
-        unmet = self._policy.accepts(draft)
-        if unmet is not None and await is_withheld(tx, unmet, retrieval.issuer, retrieval.key):
-            return NewHead(retrieval, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
-        local = await tx.entity(draft.id)
-        if local is not None and local.origin is None:
-            return await _conflict(tx, retrieval, draft.id)
-        if local is not None and local.origin != retrieval.issuer:
-            await _displace(tx, local, retrieval.issuer)
-        await tx.put(draft)
-        return NewHead(retrieval, "stored", entity_id=draft.id, size_bytes=len(draft.body))
+    async def write(self, tx: Transaction, drafts: Mapping[Retrieval, EntityDraft]) -> list[NewHead]:
+        """Write verified replicas of one issuer, unless a condition or an own entity is in their way.
+
+        Returns:
+            What their heads are.
+        """
+        present = await tx.collections_of([draft.id for draft in drafts.values()])
+        added: list[EntityDraft] = []
+        outcomes: list[NewHead] = []
+        for retrieval, draft in drafts.items():
+            unmet = self._policy.accepts(draft)
+            if unmet is not None and await is_withheld(tx, unmet, retrieval.issuer, retrieval.key):
+                reason = reason_of(unmet)
+                outcomes.append(NewHead(retrieval, "skipped", str(Code.CONDITION_UNMET), reason))
+                continue
+            local = await tx.entity(draft.id) if draft.id in present else None
+            if local is not None and local.origin is None:
+                outcomes.append(await _conflict(tx, retrieval, draft.id))
+                continue
+            outcomes.append(
+                NewHead(retrieval, "stored", entity_id=draft.id, size_bytes=len(draft.body)),
+            )
+            if local is None:
+                added.append(draft)
+                continue
+            if local.origin != retrieval.issuer:
+                await _displace(tx, local, retrieval.issuer)
+            await tx.put(draft)
+        await tx.add_all(added)
+        return outcomes
 
     async def _reject(self, tx: Transaction, failed: int, retrieval: Retrieval, rejection: Rejection) -> bool:
         """Record a rejection; whether it is logged: the first time, and when it is for good.

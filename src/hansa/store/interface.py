@@ -126,6 +126,9 @@ class Transaction(Protocol):
     async def add(self, draft: EntityDraft) -> Entity:
         """Write an entity whose identifier is known to be free now, but may have been used before."""
 
+    async def add_all(self, drafts: Sequence[EntityDraft]) -> None:
+        """The same for many, whose identifiers differ: what is read takes a few statements for all of them."""
+
     async def create(self, draft: EntityDraft) -> Entity:
         """Write an entity whose identifier was made just now, so that it can never have been used."""
 

@@ -73,9 +73,9 @@ class PushedIntake:
             costs[issuer] = (sum(map(len, received.values())), took_ms)
         return ReadyParts(drafts, costs)
 
-    async def write(self, tx: Transaction, version: Retrieval, draft: EntityDraft) -> NewHead:
-        """Write the replica of a version that becomes the head of its key; what that head is."""
-        return await self._intake.write(tx, version, draft)
+    async def write(self, tx: Transaction, drafts: Mapping[Retrieval, EntityDraft]) -> list[NewHead]:
+        """Write the replicas of versions that become the heads of their keys; what these heads are."""
+        return await self._intake.write(tx, drafts)
 
     def committed(self, replicas: Sequence[NewHead]) -> None:
         """The transaction that wrote some replicas was committed."""

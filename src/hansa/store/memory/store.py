@@ -139,6 +139,11 @@ class MemoryTransaction:
         assert draft.id not in self.state.entities, "the identifier is free"
         return self.state.put(draft, self.time)
 
+    async def add_all(self, drafts: Sequence[EntityDraft]) -> None:
+        """Write entities whose identifiers are known to be free now."""
+        for draft in drafts:
+            await self.add(draft)
+
     async def create(self, draft: EntityDraft) -> Entity:
         """Write an entity whose identifier was made just now."""
         return await self.add(draft)

@@ -52,6 +52,7 @@ from hansa.store.tables import announced
 
 _DELETE_ENTITY: Final = f"DELETE FROM entity WHERE id = ? RETURNING {ENTITY_COLUMNS}, number"  # noqa: S608 - constants
 _SELECT_TOMBSTONE: Final = "SELECT revision, nonce FROM tombstone WHERE id = ?"
+_SELECT_TOMBSTONES: Final = "SELECT id, revision, nonce FROM tombstone WHERE id"
 _SELECT_NONCE: Final = (
     "SELECT nonce FROM entity WHERE id = ?1 UNION ALL SELECT nonce FROM tombstone WHERE id = ?1"
 )
@@ -259,6 +260,16 @@ class SqliteTransaction:
             nonce = tombstones[0][1] or nonce
             self.run(_DELETE_TOMBSTONE, (draft.id,))
         return self._add(draft, revision, nonce)
+
+    async def add_all(self, drafts: Sequence[EntityDraft]) -> None:
+        """Write entities whose identifiers are known to be free now, and differ."""
+        statements = statements_for(_SELECT_TOMBSTONES, [draft.id for draft in drafts])
+        used = {entity_id: rest for each in statements for entity_id, *rest in self.run(*each)}
+        if used:
+            self._run_all(_DELETE_TOMBSTONE, [(entity_id,) for entity_id in used])
+        for draft in drafts:
+            revision, nonce = used.get(draft.id, (0, None))
+            self._add(draft, revision + 1, nonce or draft.nonce)
 
     async def create(self, draft: EntityDraft) -> Entity:
         """Write an entity whose identifier was made just now, so that nothing has to be read."""
