@@ -203,7 +203,7 @@ def configuration(settings: EngineSettings, *, is_observing: bool = False) -> di
             "unconditional_peer_ids": ",".join(settings.member_node_ids),
             "addr_book_strict": not settings.is_single_machine,
             "allow_duplicate_ip": settings.is_single_machine,
-            "flush_throttle_timeout": "2ms",
+            "flush_throttle_timeout": "1ms",
             "send_rate": 20_480_000,
             "recv_rate": 20_480_000,
         },
