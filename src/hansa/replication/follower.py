@@ -231,8 +231,8 @@ class Follower:
         }
         if self._pushed is None or not drafts:
             return new
-        written = {one.version: one for one in await self._pushed.write(tx, drafts)}
-        return [written.get(one.version, one) for one in new]
+        stored = {one.version: one for one in await self._pushed.write(tx, drafts)}
+        return [stored.get(one.version, one) for one in new]
 
     async def _head(self, tx: Transaction, committed: CommittedEvent) -> NewHead:
         """What an event makes of its key."""

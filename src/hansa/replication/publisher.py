@@ -68,7 +68,7 @@ from hansa.core.retry import Retry
 from hansa.core.signal import Signal
 from hansa.core.thread_work import SMALL_MAX_BYTES
 from hansa.pubsub.bus import Bus
-from hansa.replication.announced.outcomes import Outcomes
+from hansa.replication.announced.outcomes import Outcomes, PublisherCounters
 from hansa.replication.announced.parts import AnnouncedParts
 from hansa.replication.announced.pushing import BundlePusher, PusherCounters
 from hansa.replication.announcement import Announcer
@@ -104,15 +104,6 @@ _FRAME_BYTES: Final = 2560
 _SEPARATOR_BYTES: Final = 1
 
 log = structlog.get_logger()
-
-
-class PublisherCounters(msgspec.Struct, frozen=True):
-    """What a publisher has done since it started."""
-
-    events_committed: int = 0
-    batches_committed: int = 0
-    events_refused: int = 0
-    submissions_failed: int = 0
 
 
 class Publisher:

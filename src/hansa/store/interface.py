@@ -127,7 +127,7 @@ class Transaction(Protocol):
         """Write an entity whose identifier is known to be free now, but may have been used before."""
 
     async def add_all(self, drafts: Sequence[EntityDraft]) -> None:
-        """The same for many, whose identifiers differ: what is read takes a few statements for all of them."""
+        """The same for many, whose identifiers differ: what is read takes a few statements for all."""
 
     async def create(self, draft: EntityDraft) -> Entity:
         """Write an entity whose identifier was made just now, so that it can never have been used."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from hansa.core.errors import Refused
 from hansa.replication.confidential.demands import Demand
 from hansa.replication.own_claims import ClaimSteps
 from hansa.store import Entity
 from hansa.store.tables.publications import Outgoing
+
+
+class PublisherCounters(msgspec.Struct, frozen=True):
+    """What a publisher has done since it started."""
+
+    events_committed: int = 0
+    batches_committed: int = 0
+    events_refused: int = 0
+    submissions_failed: int = 0
 
 
 class Outcomes:
