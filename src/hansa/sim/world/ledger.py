@@ -144,8 +144,8 @@ class SimulatedLedger:
             RuleBroken: It breaks a rule, by that member's state.
             Unavailable: The outcome is unknown.
         """
-        self.copy_of(did).application.check_tx(transaction, self._time_ms())
-        if self._drawn.random() >= self.loss:
+        if self._drawn.random() >= self.loss:  # what an engine has lost waits nowhere
+            self.copy_of(did).application.check_tx(transaction, self._time_ms())
             self._loop.call_later(self._drawn.uniform(0.001, 0.02), self._arrive, transaction)
         if self._drawn.random() < self.unknown:
             raise Unavailable(Code.UNAVAILABLE, "The engine did not say what became of it.")
