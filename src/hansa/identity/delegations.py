@@ -10,7 +10,6 @@ connection, who was behind a write. Its `jti` is used once; the origin remembers
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -25,7 +24,7 @@ from hansa.core.jws import NUMERIC_DATE, CompactJws, read_compact, token_header
 from hansa.core.keys import KeySigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
-from hansa.identity.requests import body_digest
+from hansa.identity.bindings import body_digest, violation
 from hansa.identity.verifying_keys import VerifyingKeys
 
 DELEGATION_TYPE: Final = "write-delegation+jwt"
@@ -136,15 +135,10 @@ class DelegationCheck:
 
     def _check_binding(self, claims: DelegationClaims, body: bytes) -> None:
         """Refuse a delegation that was made for another origin, another write or another time."""
-        if claims.aud != self._did:
-            raise _refused("is for another member")
-        if not hmac.compare_digest(claims.digest.encode(), body_digest(body).encode()):
-            raise _refused("does not fit the body")
-        now = self._clock.now().timestamp()
-        if claims.exp <= now:
-            raise _refused("has expired; compare the clocks of both members")
-        if claims.iat > now + self._age_max_s or not 0 < claims.exp - claims.iat <= self._age_max_s:
-            raise _refused("is good for too long or from the future; compare the clocks of both members")
+        now_s = self._clock.now().timestamp()
+        wrong = violation(claims, self._did, body, now_s, self._age_max_s)
+        if wrong is not None:
+            raise _refused(wrong)
 
 
 def _refused(what: str) -> Refused:

@@ -16,8 +16,6 @@ the signature was verified, so that nobody else can fill the memory.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
@@ -33,6 +31,7 @@ from hansa.core.jws import NUMERIC_DATE, read_compact, token_header
 from hansa.core.keys import KeySigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
+from hansa.identity.bindings import body_digest, violation
 from hansa.identity.verifying_keys import VerifyingKeys
 
 MEMBER_TOKEN_HEADER: Final = "Member-Token"  # noqa: S105 - the name of a header, not a secret
@@ -72,11 +71,6 @@ _CLAIMS: Final = Record(
     }
 )
 """The payload, as the member that is asked reads it."""
-
-
-def body_digest(body: bytes) -> str:
-    """The `digest` of a body."""
-    return base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
 
 
 class MemberSigner:
@@ -209,17 +203,12 @@ class MemberCallerCheck:
             hmac.compare_digest(claims.htu.encode(), f"{endpoint}{target}".encode())
             for endpoint in self._endpoints()
         )
-        if claims.aud != self._did:
-            raise _refused("is for another member")
         if claims.htm != method or not is_for_us:
             raise _refused("is for another request")
-        if not hmac.compare_digest(claims.digest.encode(), body_digest(body).encode()):
-            raise _refused("does not fit the body")
-        now = self._clock.now().timestamp()
-        if claims.exp <= now:
-            raise _refused("has expired; compare the clocks of both members")
-        if claims.iat > now + self._age_max_s or claims.exp - claims.iat > self._age_max_s:
-            raise _refused("is good for too long or from the future; compare the clocks of both members")
+        now_s = self._clock.now().timestamp()
+        wrong = violation(claims, self._did, body, now_s, self._age_max_s)
+        if wrong is not None:
+            raise _refused(wrong)
 
     def _check_unused(self, claims: RequestClaims) -> None:
         """Refuse a token that was used before, and remember this one."""
