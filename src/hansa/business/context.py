@@ -18,7 +18,7 @@ from hansa.core.limits import Limits
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.core.policies import ItemStates, MissingAttributes, UnknownAttributes
 from hansa.core.thread_work import LargeWork
-from hansa.store import Store
+from hansa.store import Entity, Store
 
 
 class Policies(msgspec.Struct, frozen=True):
@@ -40,6 +40,11 @@ def nothing_waits(entity_id: str) -> bool:
     """No replica lacks anything."""
     del entity_id
     return False
+
+
+def nothing_withheld(entity: Entity) -> None:
+    """No condition of the operator keeps anything from the other marketplaces."""
+    del entity
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -65,6 +70,8 @@ class Context(msgspec.Struct, frozen=True):
     """Sends test events to hub listeners; None where no notifications are sent."""
     is_waiting: Callable[[str], bool] = nothing_waits
     """Whether a replica, by identifier, lacks something that it needs."""
+    withheld_by: Callable[[Entity], str | None] = nothing_withheld
+    """Name of the condition by which nothing of an entity of this marketplace leaves it; None: there is none."""
     authorize: Authorize = authorize_by_role
     """Asked by operations: what a caller may do."""
     forwarder: WriteForwarder | None = None

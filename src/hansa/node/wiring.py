@@ -310,6 +310,7 @@ class Marketplace:
         context, job_files = business_context(
             *(*basis, to_listeners, forwards),
             is_waiting=lambda one: replication.closure.is_waiting(one),  # noqa: PLW0108 - it is made below
+            withheld_by=lambda one: replication.policy.withheld_by(one),  # noqa: PLW0108 - likewise
         )
         business = BusinessApp(context, job_files)
         jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)

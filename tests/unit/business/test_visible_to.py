@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
+from hansa.business import BusinessApp
+from hansa.core.members import Member
+from tests.support.asgi import AsgiClient
 from tests.support.business import Business, open_business
 
 OFFERINGS = "/tmf-api/productCatalogManagement/v4/productOffering"
@@ -87,3 +91,31 @@ async def test_a_type_that_is_private_has_no_visibility(business: Business) -> N
         path, {"givenName": "A", "familyName": "B", "visibleTo": ["everyone"]}
     )
     assert refused.status == 400
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [("publish.cedar", "publish.cedar"), ("publish.cedar#no\r\nx: y", "publish.cedar#no%0D%0Ax%3A%20y")],
+)
+async def test_what_a_condition_of_the_operator_withholds_is_not_called_public(
+    business: Business, condition: str, reason: str
+) -> None:
+    context = msgspec.structs.replace(business.context, withheld_by=lambda _: condition)
+    client = AsgiClient(BusinessApp(context)).with_headers(authorization="Bearer provider")
+    created = await client.post(OFFERINGS, {"name": "x", "lifecycleStatus": "Launched"})
+    assert created.headers["hansa-publication"] == f"here; reason={reason}"
+    draft = await client.post(OFFERINGS, {"name": "x", "visibleTo": ["here"], "lifecycleStatus": "Launched"})
+    assert draft.headers["hansa-publication"] == HERE
+
+
+async def test_what_waits_for_a_claim_that_is_never_made_is_called_private() -> None:
+    member = Member("did:web:market.example", "market", "http://market.example", (), 1)
+    business = await open_business(members=[member])
+    context = msgspec.structs.replace(business.context, withheld_by=lambda _: "publish.cedar")
+    client = AsgiClient(BusinessApp(context)).with_headers(authorization="Bearer provider")
+    body = {"id": "urn:acme:chosen", "name": "x", "lifecycleStatus": "Launched"}
+    created = await client.post(OFFERINGS, body)
+    assert created.headers["hansa-publication"] == "private; reason=publish.cedar"
+    read = await client.get(created.headers["location"].removeprefix(business.endpoint))
+    assert read.headers["hansa-publication"] == "private; reason=publish.cedar"
+    await business.store.close()

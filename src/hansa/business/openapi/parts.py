@@ -81,10 +81,11 @@ HEADERS: Final[Mapping[str, Part]] = {
     },
     "Hansa-Publication": {
         "description": "Whether everybody sees the entity: `public`, `pending` until the league knows it, `here` where "
-        "its provider shows it at this marketplace alone, or `private` or `refused` with the reason.",
+        "its provider, or a condition of the operator, shows it at this marketplace alone, or `private` or `refused` with "
+        "the reason.",
         "schema": {
             "type": "string",
-            "pattern": "^(public|pending|(here|private|refused); reason=[a-z-]+)$",
+            "pattern": "^(public|pending|(here|private|refused); reason=[A-Za-z0-9#.%_~-]+)$",
             "examples": ["private; reason=lifecycle-status"],
         },
     },

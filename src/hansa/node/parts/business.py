@@ -17,7 +17,7 @@ from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.node.folder import JOBS, SCHEMAS
 from hansa.node.parts.forwarding import Forwarding
 from hansa.node.settings.loading import Settings
-from hansa.store import Store
+from hansa.store import Entity, Store
 
 
 def business_context(
@@ -31,6 +31,7 @@ def business_context(
     to_listeners: HttpClient,
     forwarding: Forwarding,
     is_waiting: Callable[[str], bool],
+    withheld_by: Callable[[Entity], str | None],
 ) -> tuple[Context, JobFiles]:
     """What the TM Forum APIs work with, as the settings say; and the files of their jobs.
 
@@ -62,6 +63,7 @@ def business_context(
         ),
         to_listeners=to_listeners,
         is_waiting=is_waiting,
+        withheld_by=withheld_by,
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
         forwarder=forwarding.forwarder,
         positions=forwarding.positions,

@@ -52,6 +52,10 @@ class Conditions:
         """Number of the current period."""
         return int(self._clock.now().timestamp()) // PERIOD_S
 
+    def has(self, action: Action) -> bool:
+        """Whether there are conditions of an action."""
+        return action in self._of
+
     def digest_of(self, action: Action) -> str:
         """Another text for other conditions of an action; empty: none."""
         policies = self._of.get(action)

@@ -101,6 +101,14 @@ class DistributionPolicy:
                 return unmet
         return PublishedPart(part)
 
+    def withheld_by(self, entity: Entity) -> str | None:
+        """Name of the operator's condition by which nothing of an own entity leaves; None: there is none."""
+        if self._conditions is None or not self._conditions.has("publish"):
+            return None
+        published = self.publishes(entity)
+        name = published.condition if isinstance(published, Unmet) else ""
+        return name if name.startswith("publish.cedar") else None
+
     def wants(self, event: LifecycleEvent) -> Unmet | None:
         """The condition that an event of another member does not meet; None: its entity is retrieved."""
         return self._conditions.of_event(event) if self._conditions is not None else None

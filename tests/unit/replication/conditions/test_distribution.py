@@ -273,3 +273,22 @@ async def test_files_that_are_not_valid_change_nothing_and_refuse_a_start(two: L
     await two.run(POLL_S + 0.1)
     assert problem_of(bergen) == ""
     assert lubeck.policy.consume_rule == ""
+
+
+async def test_the_policy_names_the_condition_that_keeps_an_entity_here(two: League) -> None:
+    first = two.marketplaces[0]
+    cloud = await first.store.entity(await first.put("cloud", category=[{"id": "cloud"}]))
+    plain = await first.store.entity(await first.put("plain"))
+    draft = await first.store.entity(await first.put("draft", "In design"))
+    assert cloud is not None
+    assert plain is not None
+    assert draft is not None
+    assert first.policy.withheld_by(plain) is None
+    write(first, "publish.cedar", CLOUD_ONLY)
+    await two.run(POLL_S + 0.1)
+    assert first.policy.withheld_by(cloud) is None
+    assert first.policy.withheld_by(plain) == "publish.cedar"
+    assert first.policy.withheld_by(draft) is None, "its state keeps it here"
+    write(first, "publish.cedar", f'{ALL} @id("none") forbid (principal, action, resource);')
+    await two.run(POLL_S + 0.1)
+    assert first.policy.withheld_by(plain) == "publish.cedar#none"

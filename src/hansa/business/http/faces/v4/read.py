@@ -49,6 +49,7 @@ class ReadHandler:
         self._large_work = context.large_work
         self._is_waiting = context.is_waiting
         self._positions = context.positions
+        self._withheld_by = context.withheld_by
 
     async def retrieve(self, request: Request, entity_id: str) -> Response:
         """GET of one entity: 200, 304, 400, 401, 404, 406 or 503."""
@@ -76,7 +77,8 @@ class ReadHandler:
             (b"last-modified", last_modified(entity.modified)),
         )
         if entity.pending is not None:
-            publication = publication_header(entity, await self._operation.refusal(entity))
+            refusal = await self._operation.refusal(entity)
+            publication = publication_header(entity, refusal, self._withheld_by(entity))
             assert publication is not None, "a pending entity is to be public"
             versions = (*versions, publication)
         if entity.origin is not None and self._is_waiting(entity.id):

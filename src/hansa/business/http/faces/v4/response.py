@@ -38,16 +38,26 @@ _PRIVATE_TYPE: Final = (PUBLICATION, b"private; reason=type")
 _PENDING: Final = (PUBLICATION, b"pending")
 _HERE: Final = (PUBLICATION, b"here; reason=visibility")
 _NOT_VISIBLE: Final = (PUBLICATION, b"private; reason=visibility")
+PLAIN_IN_REASON: Final = "#.-_"
 
 
-def publication_header(entity: Entity, refusal: str | None) -> Header | None:
-    """Whether everybody sees an entity of this marketplace, or sees it later, or why not."""
+def publication_header(entity: Entity, refusal: str | None, withheld_by: str | None) -> Header | None:
+    """Whether everybody sees an entity of this marketplace, or sees it later, or why not.
+
+    Args:
+        entity: Of this marketplace.
+        refusal: Code of the reason why its identifier is not this marketplace's.
+        withheld_by: The condition of the operator by which nothing of it leaves this marketplace.
+    """
     visibility = visibility_of(entity.body)
     if visibility is not FOR_EVERYONE:
         if entity.public:
             return _HERE
         if entity.pending is not None or not visibility.is_public_here:
             return _NOT_VISIBLE
+    if withheld_by is not None:
+        reason = quote(withheld_by, safe=PLAIN_IN_REASON)
+        return PUBLICATION, f"{'here' if entity.public else 'private'}; reason={reason}".encode()
     if entity.public:
         return _PUBLIC
     if entity.pending is None:
@@ -58,15 +68,21 @@ def publication_header(entity: Entity, refusal: str | None) -> Header | None:
 class WriteResponses:
     """Responses to writes of the entities of one resource."""
 
-    def __init__(self, served: ServedResource) -> None:
+    def __init__(self, served: ServedResource, withheld_by: Callable[[Entity], str | None]) -> None:
         self._served = served
+        self._withheld_by = withheld_by
         resource = served.resource
         may_be_public = resource.visibility == "catalogue" and resource.has_lifecycle
         self._private = _DRAFT if may_be_public else _PRIVATE_TYPE
 
     def created(self, result: WriteResult, fields: Selection | None = None) -> Response:
-        """201, and where the entity is now."""
+        """201, and where the entity is now.
+
+        What was created at another marketplace, and is private there, as a task, has no address here.
+        """
         entity = result.entity
+        if entity.origin is not None and not entity.public:
+            return self._one(201, result, fields)
         location = self._served.representation(entity.parent).address(entity.id).encode()
         return self._one(201, result, fields, (b"location", location))
 
@@ -98,7 +114,8 @@ class WriteResponses:
 
     def _publication(self, result: WriteResult) -> Header:
         """Whether everybody sees what was written, and why not."""
-        return publication_header(result.entity, result.refusal) or self._private
+        withheld_by = self._withheld_by(result.entity)
+        return publication_header(result.entity, result.refusal, withheld_by) or self._private
 
     def _one(self, status: int, result: WriteResult, fields: Selection | None, *headers: Header) -> Response:
         entity = result.entity

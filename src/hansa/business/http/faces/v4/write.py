@@ -21,7 +21,7 @@ class WriteHandler:
         self._update = operations.update
         self._delete = operations.delete
         self._authenticate = context.authenticate
-        self._responses = WriteResponses(operations.served)
+        self._responses = WriteResponses(operations.served, context.withheld_by)
 
     async def create(self, request: Request, _: str) -> Response:
         """POST to the collection: 201, 400, 401, 403, 404, 409, 413 or 415."""
