@@ -1,15 +1,23 @@
-"""Delegations of other members that were used, so that none is used twice, also after a restart."""
+"""Delegations of other members that were used, so that none is used twice, also after a restart.
+
+How many of each member are remembered is counted by triggers, in `delegation_account`.
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 from hansa.store.interface import Transaction
 from hansa.store.sql import Readable
 
+FORGOTTEN_AT_ONCE_MAX: Final = 50
+"""Expired rows that one use removes; more than it adds, so that they do not gather."""
+
 
 async def used_count(source: Readable, member: str) -> int:
     """How many delegations of a member are remembered."""
-    ((count,),) = await source.sql.fetch("SELECT count(*) FROM used_delegation WHERE member = ?", (member,))
-    return int(count)
+    rows = await source.sql.fetch("SELECT used FROM delegation_account WHERE member = ?", (member,))
+    return int(rows[0][0]) if rows else 0
 
 
 async def use(tx: Transaction, member: str, jti: str, forget_ms: int) -> bool:
@@ -23,5 +31,9 @@ async def use(tx: Transaction, member: str, jti: str, forget_ms: int) -> bool:
 
 
 async def forget(tx: Transaction, now_ms: int) -> None:
-    """Forget the delegations that have expired for certain."""
-    await tx.sql.execute("DELETE FROM used_delegation WHERE forget_ms <= ?", (now_ms,))
+    """Forget the oldest delegations that have expired for certain."""
+    await tx.sql.execute(
+        "DELETE FROM used_delegation WHERE (member, jti) IN (SELECT member, jti FROM used_delegation "
+        "WHERE forget_ms <= ? ORDER BY forget_ms LIMIT ?)",
+        (now_ms, FORGOTTEN_AT_ONCE_MAX),
+    )

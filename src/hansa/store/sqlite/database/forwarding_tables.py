@@ -87,3 +87,19 @@ CREATE TRIGGER queued_write_removed AFTER DELETE ON queued_write BEGIN
   DELETE FROM queued_write_account WHERE owner = OLD.owner AND writes = 0;
 END;
 """
+
+DELEGATION_ACCOUNTS: Final = """
+CREATE TABLE delegation_account (
+  member TEXT PRIMARY KEY,
+  used INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO delegation_account SELECT member, count(*) FROM used_delegation GROUP BY member;
+CREATE TRIGGER used_delegation_added AFTER INSERT ON used_delegation BEGIN
+  INSERT INTO delegation_account VALUES (NEW.member, 1) ON CONFLICT (member) DO UPDATE SET used = used + 1;
+END;
+CREATE TRIGGER used_delegation_removed AFTER DELETE ON used_delegation BEGIN
+  UPDATE delegation_account SET used = used - 1 WHERE member = OLD.member;
+  DELETE FROM delegation_account WHERE member = OLD.member AND used = 0;
+END;
+"""
+"""How many delegations of each member are remembered: counting them is work that a flood of them multiplies."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL
-from hansa.store.sqlite.database.forwarding_tables import FORWARDING
+from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING
 from hansa.store.sqlite.database.replica_schema import ANNOUNCED_PARTS, HEADS
 
 APPLICATION_ID: Final = 0x48414E53
@@ -472,5 +472,6 @@ MIGRATIONS: Final = (
     HEADS,
     _REFERENCE_BLOCKS,
     CONFIDENTIAL,
+    DELEGATION_ACCOUNTS,
 )
 """Migration n is element n - 1. A released one is never edited."""
