@@ -16,6 +16,7 @@ from hansa.business.context import Context
 from hansa.business.operations.forwarding.receiving import ForwardedWrites
 from hansa.business.rules import Rules
 from hansa.business.visibility import PublicParts
+from hansa.core.forwarding import DELEGATION_HEADER, WRITES_PATH, ForwardedWrite
 from hansa.core.http import HttpRequest
 from hansa.core.limits import Limits
 from hansa.identity import MemberSigner
@@ -155,3 +156,44 @@ class ForwardingLeague:
         """What was forwarded to a member."""
         endpoint = self.members[number].marketplace.endpoint
         return [one for one in self.league.network.requests_to(endpoint) if one.url.endswith("/writes")]
+
+
+def write_to(path: str, entity_id: str, key: str = "k") -> ForwardedWrite:
+    """A change of an offering, as a member sends it."""
+    return ForwardedWrite(
+        *("PATCH", path, "TMF620", "ProductOffering", key, entity_id),
+        form="application/merge-patch+json",
+        content=b'{"name":"Forged"}',
+    )
+
+
+async def send(
+    league: ForwardingLeague, sender: ForwardingMember, write: ForwardedWrite, **options: Any
+) -> Response:
+    """Send a forwarded write as a member that is not bound by its own code would; its answer."""
+    return await league.done(forwarded(league, sender, write, **options))
+
+
+def forwarded(
+    league: ForwardingLeague,
+    sender: ForwardingMember,
+    write: ForwardedWrite,
+    *,
+    delegation: str | None = None,
+    audience: ForwardingMember | None = None,
+    body: bytes | None = None,
+) -> Coroutine[Any, Any, Response]:
+    """The sending."""
+    origin = league.members[0]
+    signed = msgspec.json.encode(write)
+    sent = signed if body is None else body
+    if delegation is None:
+        to = (audience or origin).did
+        delegation = sender.delegations.delegation(to, "0" * 64, frozenset({"provider"}), write, signed)
+    url = origin.marketplace.endpoint + WRITES_PATH
+    headers = {
+        "content-type": "application/json",
+        DELEGATION_HEADER.lower(): delegation,
+        **{k.lower(): v for k, v in sender.signer.headers(origin.did, "POST", url, sent).items()},
+    }
+    return origin.client.post(WRITES_PATH, body=sent, headers=headers)

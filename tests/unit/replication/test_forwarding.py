@@ -10,16 +10,17 @@ import msgspec
 import pytest
 
 from hansa.core.errors import Code, Unavailable
-from hansa.core.forwarding import DELEGATION_HEADER, WRITES_PATH, ForwardedWrite, OriginAnswer
+from hansa.core.forwarding import DELEGATION_HEADER, WRITES_PATH, OriginAnswer
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from tests.support.asgi import Response
-from tests.support.forwarding import OFFERINGS, ForwardingLeague, ForwardingMember
-from tests.support.network import changed, oversize, status
+from tests.support.forwarding import OFFERINGS, ForwardingLeague, send, write_to
+from tests.support.network import changed, oversize, replaced, status
 
 KEYED = {"idempotency-key": "order-1"}
 RENAMED = {"name": "Renamed"}
+ASYNC = {"prefer": "respond-async"}
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ async def test_no_drafts_and_no_plain_creates_are_reached_through_another_member
 ) -> None:
     origin, other = league.members
     draft_id = await origin.marketplace.put("draft", "In design", name="draft")
-    patch = _write(f"{OFFERINGS}/{draft_id}", draft_id)
+    patch = write_to(f"{OFFERINGS}/{draft_id}", draft_id)
     assert code_of(await send(league, other, patch)) == (404, "not-found")
     create = msgspec.structs.replace(patch, method="POST", path=OFFERINGS, entity=None)
     assert code_of(await send(league, other, create)) == (400, "invalid")
@@ -143,45 +144,12 @@ async def test_no_drafts_and_no_plain_creates_are_reached_through_another_member
 # -- deceit -------------------------------------------------------------------------------------------------
 
 
-def _write(path: str, entity_id: str, key: str = "k") -> ForwardedWrite:
-    return ForwardedWrite(
-        *("PATCH", path, "TMF620", "ProductOffering", key, entity_id),
-        form="application/merge-patch+json",
-        content=b'{"name":"Forged"}',
-    )
-
-
-async def send(
-    league: ForwardingLeague,
-    sender: ForwardingMember,
-    write: ForwardedWrite,
-    *,
-    delegation: str | None = None,
-    audience: ForwardingMember | None = None,
-    body: bytes | None = None,
-) -> Response:
-    """Send a forwarded write as a member that is not bound by its own code would."""
-    origin = league.members[0]
-    signed = msgspec.json.encode(write)
-    sent = signed if body is None else body
-    if delegation is None:
-        to = (audience or origin).did
-        delegation = sender.delegations.delegation(to, "0" * 64, frozenset({"provider"}), write, signed)
-    url = origin.marketplace.endpoint + WRITES_PATH
-    headers = {
-        "content-type": "application/json",
-        DELEGATION_HEADER.lower(): delegation,
-        **{k.lower(): v for k, v in sender.signer.headers(origin.did, "POST", url, sent).items()},
-    }
-    return await league.done(origin.client.post(WRITES_PATH, body=sent, headers=headers))
-
-
 async def test_a_delegation_is_used_once_also_after_a_restart(tmp_path: Path) -> None:
     async with ForwardingLeague(folder=tmp_path) as league:
         path = await league.shared_offering()
         entity_id = path.rpartition("/")[2]
         origin, other = league.members
-        write = _write(path, entity_id)
+        write = write_to(path, entity_id)
         delegation = other.delegations.delegation(
             origin.did, "0" * 64, frozenset({"provider"}), write, msgspec.json.encode(write)
         )
@@ -199,7 +167,7 @@ async def test_a_delegation_holds_for_one_origin_one_sender_one_body_and_a_short
         path = await league.shared_offering()
         entity_id = path.rpartition("/")[2]
         origin, other, third = league.members
-        write = _write(path, entity_id)
+        write = write_to(path, entity_id)
         body = msgspec.json.encode(write)
         refused = (401, "unauthenticated")
         assert code_of(await send(league, other, write, audience=third)) == refused
@@ -227,7 +195,7 @@ async def test_a_delegation_holds_for_one_origin_one_sender_one_body_and_a_short
 async def test_what_a_write_says_of_itself_has_to_agree(league: ForwardingLeague) -> None:
     path = await league.shared_offering()
     entity_id = path.rpartition("/")[2]
-    right = _write(path, entity_id)
+    right = write_to(path, entity_id)
     for wrong in (
         msgspec.structs.replace(right, path=f"{OFFERINGS}/urn:other"),
         msgspec.structs.replace(right, collection="Category"),
@@ -249,7 +217,7 @@ async def test_a_write_is_never_forwarded_twice() -> None:
     async with ForwardingLeague(3) as league:
         path = await league.shared_offering()
         first, second, third = league.members
-        write = _write(path, path.rpartition("/")[2])
+        write = write_to(path, path.rpartition("/")[2])
         url = second.marketplace.endpoint + WRITES_PATH
         body = msgspec.json.encode(write)
         headers = {
@@ -320,6 +288,10 @@ async def test_another_request_under_the_same_key_is_refused(league: ForwardingL
         changed(lambda _: b"[" * 10_000),
         changed(lambda body: body.replace(b'"hashlink":"hl:', b'"hashlink":"xx:')),
         changed(lambda _: msgspec.json.encode(OriginAnswer("urn:other", "hl:z", b"{}", "now"))),
+        replaced(b'"modified":"', b'"modified":"our words'),
+        changed(lambda body: body[:-1] + b',"position":-1}'),
+        changed(lambda body: body[:-1] + b',"position":1180591620717411303424}'),
+        changed(lambda body: body[:-1] + b',"note":"our words"}'),
         oversize(3_000_000),
     ],
 )
@@ -349,8 +321,6 @@ async def test_an_origin_that_never_answers_holds_a_bounded_number_of_writes() -
 
 
 # -- the queue ----------------------------------------------------------------------------------------------
-
-ASYNC = {"prefer": "respond-async"}
 
 
 async def test_a_write_waits_for_an_origin_that_is_away_and_its_monitor_tells(tmp_path: Path) -> None:

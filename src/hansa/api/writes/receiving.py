@@ -9,6 +9,7 @@ idempotency key, and answered when the event about it is committed or that takes
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final, Protocol
 
 import msgspec
@@ -40,6 +41,8 @@ from hansa.store import Store
 from hansa.store.tables import delegations, publications
 
 POLL_S: Final = 0.02
+WAITS_PER_MEMBER_MAX: Final = 16
+"""Writes of one member whose answers wait for a position at a time; those of others name none."""
 _write_decoder: Final = msgspec.json.Decoder(ForwardedWrite)
 
 
@@ -83,6 +86,7 @@ class WritesApi:
         self._parts = parts
         self._clock = clock
         self._limits = limits
+        self._waits: Counter[str] = Counter()
 
     async def receive(self, request: Request) -> Response:
         """`POST /league/v1/writes`: what was written."""
@@ -107,7 +111,7 @@ class WritesApi:
         await self._use(claims)
         caller = Caller(f"{claims.sub}@{member}", frozenset({PROVIDER}), member)
         answer = await self._parts.operations.carry_out(write, caller)
-        position = await self._position(answer.id)
+        position = await self._awaited_position(member, answer.id)
         return json_response(msgspec.structs.replace(answer, position=position))
 
     async def _use(self, claims: DelegationClaims) -> None:
@@ -125,6 +129,18 @@ class WritesApi:
                 raise Unavailable(Code.OVERLOADED, "This member forwards too many writes.")
             if not await delegations.use(tx, claims.iss, claims.jti, forget_ms):
                 raise Refused(Code.UNAUTHENTICATED, f"The {DELEGATION_HEADER} header was used before.")
+
+    async def _awaited_position(self, member: str, entity_id: str) -> int | None:
+        """`_position`, unless too many writes of the member wait for theirs, as while nothing is committed."""
+        if self._waits[member] >= WAITS_PER_MEMBER_MAX:
+            return None
+        self._waits[member] += 1
+        try:
+            return await self._position(entity_id)
+        finally:
+            self._waits[member] -= 1
+            if not self._waits[member]:
+                del self._waits[member]
 
     async def _position(self, entity_id: str) -> int | None:
         """Position of the newest event about an entity, as soon as what was written is announced.

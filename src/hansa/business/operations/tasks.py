@@ -228,6 +228,12 @@ class Tasks:
         return {name: error.message if is_text else {"code": str(error.code), "reason": error.message}}
 
 
+def target_ids(form: Task, task: Mapping[str, Any]) -> frozenset[str]:
+    """The identifiers of what a task names and would change."""
+    references = (one for effect in form.effects for one in _references(task, effect))
+    return frozenset(str(one.value["id"]) for one in references if one.value.get("id"))
+
+
 def _references(task: Mapping[str, Any], effect: Effect) -> Iterator[_Reference]:
     """What stands at the path of an effect, through arrays, with what it stands in."""
     todo: list[tuple[Any, tuple[str, ...], tuple[Fields, ...]]] = [(task, tuple(effect.about.split(".")), ())]

@@ -1,7 +1,8 @@
 """The exchange of forwarded writes: the request `POST /league/v1/writes`, and what its answer means.
 
 The request is signed as every one between members, and carries a delegation for its body
-(`hansa.core.forwarding`). The answer is what the origin wrote, or an error whose code is one of ours.
+(`hansa.core.forwarding`). The answer is what the origin wrote, which is believed as far as it is about the entity that was written, is of the
+form that published entities have, and has the hash that it names; or it is an error whose code is one of ours.
 Anything else (another form, another status, a redirect, too many bytes, silence) leaves the outcome
 unknown: `OriginAway`, after which the same write may be sent again.
 """
@@ -12,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from hansa.core.canonical import hashlink
+from hansa.core.entity_form import form_violation, size_violation
 from hansa.core.errors import HTTP_STATUS, Code, Refused, Unavailable
 from hansa.core.forwarding import (
     DELEGATION_HEADER,
@@ -22,11 +25,13 @@ from hansa.core.forwarding import (
     OriginAnswer,
 )
 from hansa.core.http import JSON, HttpClient, HttpRequest, HttpResponse, RequestSigner
+from hansa.core.instants import instant
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 
 AWAY_RETRY_S: Final = 5.0
 RETRY_AFTER_MAX_S: Final = 3600.0
+POSITION_MAX: Final = 2**53 - 1
 ERROR_SIZE_MAX_BYTES: Final = 65_536
 _UNKNOWN: Final = "Whether it wrote is unknown; repeat the request with the same Idempotency-Key."
 
@@ -135,9 +140,34 @@ class OriginWrites:
         if len(response.body) > self._answer_size_max_bytes:
             raise _wrong_form()
         try:
-            return _answer_decoder.decode(response.body)
+            answer = _answer_decoder.decode(response.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _wrong_form() from error
+        if not _is_about(answer, write):
+            raise _wrong_form()
+        return answer
+
+
+def _is_about(answer: OriginAnswer, write: ForwardedWrite) -> bool:
+    """Whether an answer has an entity of the form that all have, the one that was written, and nothing else.
+
+    An identifier, a hash or a position in another form would be words of the origin, wherever they are shown.
+    """
+    if answer.position is not None and not 0 < answer.position <= POSITION_MAX:
+        return False
+    if write.entity is not None and answer.id != write.entity:
+        return False
+    if write.method == "DELETE":
+        return not (answer.hashlink or answer.body or answer.modified)
+    if size_violation(answer.body) is not None or hashlink(answer.body) != answer.hashlink:
+        return False
+    if instant(answer.modified) is None:
+        return False
+    try:
+        body = msgspec.json.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return form_violation(answer.body, body) is None and body["id"] == answer.id
 
 
 def _failure(response: HttpResponse) -> OriginAway | Refused:

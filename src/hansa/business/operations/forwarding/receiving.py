@@ -3,7 +3,7 @@
 It passes the same operations as every other write, for a caller that acts through a member: what such a
 caller may do was decided before (`hansa.core.forwarding.DelegationPolicy`). Only what can be a write to a
 replica is carried out: a change or deletion of an entity that others can see; a sub-resource of such a one;
-a task. What is a replica here is refused, and never forwarded again.
+a task about such entities, which it names. What is a replica here is refused, and never forwarded again.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 from hansa.business.jobs.files import is_job
 from hansa.business.operations.api_operations import ApiOperations, ResourceOperations
 from hansa.business.operations.forwarding.terms import WriteTerms
+from hansa.business.operations.tasks import target_ids
 from hansa.business.operations.writes import NO_PRECONDITIONS, Preconditions, WriteResult, check_is_own
 from hansa.business.patches import MEDIA_TYPES
 from hansa.business.visibility import PublicParts
@@ -77,6 +78,7 @@ class ForwardedWrites:
         await self._check_visible(write, one, caller.member)
         terms = WriteTerms(write.key, hashlib.sha256(msgspec.json.encode(write)).digest())
         if write.method == "POST":
+            await self._check_targets(write, one, caller.member)
             return self._answer(await self._create(one, write, caller, terms))
         assert write.entity is not None, "checked before"
         expected = self._expected(write, await self._store.entity(write.entity))
@@ -140,6 +142,25 @@ class ForwardedWrites:
         if self._may_retrieve(member, subject) is None:
             raise one.served.not_found(subject_id)
         check_is_own(subject, "The entity")
+
+    async def _check_targets(self, write: ForwardedWrite, one: ResourceOperations, member: str) -> None:
+        """Refuse a task that would change what the member may not have, or what it does not name.
+
+        What is not here and what is hidden are refused alike, so that nothing is learned of what is hidden.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`; `Code.FORBIDDEN`, when patterns select what it changes; of the content.
+        """
+        task = one.resource.task
+        if task is None:
+            return
+        if task.matches is not None:
+            raise Refused(Code.FORBIDDEN, "A task that selects entities by patterns is not forwarded.")
+        ids = target_ids(task, read_object(write.content, self._limits))
+        entities = await self._store.entities(tuple(ids))
+        for each in sorted(ids):
+            if each not in entities or self._may_retrieve(member, entities[each]) is None:
+                raise Refused(Code.NOT_FOUND, f"There is no {each[:300]!r} here that the task can change.")
 
     def _expected(self, write: ForwardedWrite, current: Entity | None) -> Preconditions:
         """The conditions of a write, on the whole entity where they are on the part that others get."""

@@ -4,15 +4,12 @@ What is here is the face of it: the write as the origin gets it, and the origin'
 sends it, and what becomes of it while the origin cannot be reached, is another layer's
 (`hansa.core.forwarding`).
 
-The answer is another marketplace's: it is believed as far as it is about the entity that was written, is of
-the form that published entities have, and has the hash that it names. Nothing of it is stored.
+The answer is another marketplace's. Nothing of it is stored.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-
-import msgspec
 
 from hansa.business.context import Context
 from hansa.business.operations.forwarding.repeats import Repeats
@@ -20,14 +17,11 @@ from hansa.business.operations.forwarding.terms import WriteQueued, WriteTerms
 from hansa.business.operations.writes import Preconditions, WriteResult, WriteToReplica
 from hansa.business.served_resource import ServedResource
 from hansa.core.access import Caller
-from hansa.core.canonical import hashlink
 from hansa.core.clock import rfc3339
-from hansa.core.entity_form import form_violation, size_violation
-from hansa.core.errors import Code, Unavailable
+from hansa.core.errors import Unavailable
 from hansa.core.forwarding import KEY_LENGTH_MAX_CHARS, ForwardedWrite, OriginAnswer, QueuedWrite, WriteMethod
 from hansa.core.http import JSON
 from hansa.core.identifiers import uuid7
-from hansa.core.instants import instant
 from hansa.store import Entity
 
 
@@ -108,17 +102,7 @@ class WriteSender:
         return result
 
     def _result(self, answer: OriginAnswer, write: ForwardedWrite, origin: str) -> WriteResult:
-        """What the origin says that it wrote.
-
-        Raises:
-            Unavailable: That cannot be.
-        """
-        if write.method != "DELETE" and not _is_about(answer, write):
-            raise Unavailable(
-                Code.UNAVAILABLE,
-                "The origin's answer is not about what was written. Whether it wrote is unknown; repeat the "
-                "request with the same Idempotency-Key.",
-            )
+        """What the origin says that it wrote."""
         entity = Entity(
             id=answer.id,
             type=write.collection,
@@ -131,16 +115,3 @@ class WriteSender:
             modified=answer.modified or rfc3339(self._context.clock.now()),
         )
         return WriteResult(entity, position=answer.position)
-
-
-def _is_about(answer: OriginAnswer, write: ForwardedWrite) -> bool:
-    """Whether an answer has an entity of the form that all have, the one that was written."""
-    if size_violation(answer.body) is not None or hashlink(answer.body) != answer.hashlink:
-        return False
-    if instant(answer.modified) is None or (write.entity is not None and answer.id != write.entity):
-        return False
-    try:
-        body = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return form_violation(answer.body, body) is None and body["id"] == answer.id
