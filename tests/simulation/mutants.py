@@ -26,8 +26,9 @@ from hansa.replication.intake import Intake, Rejection
 from hansa.replication.publisher import PUBLISHER_CURSOR, Publisher
 from hansa.replication.replicas.pushed_intake import PushedIntake, ReadyParts
 from hansa.store import EntityDraft
-from hansa.store.tables import announced, evidence, facts, heads, idempotency, origins, publications
+from hansa.store.tables import announced, evidence, facts, heads, origins, publications
 from hansa.store.tables.heads import FOLLOWER_CURSOR, HeadState
+from hansa.store.tables.writes import idempotency
 
 Mutation = Callable[[], Any]
 MUTANTS: dict[str, Mutation] = {}
@@ -160,8 +161,8 @@ def _evidence_against_the_wrong_member() -> Iterator[None]:
 @mutant
 def _delete_ignored() -> Iterator[None]:
     def replaced(original: Any) -> Any:
-        async def apply(self: Any, tx: Any, events: Any, ready: Any) -> Any:
-            return await original(self, tx, [one for one in events if not one.event.is_delete], ready)
+        async def apply(self: Any, tx: Any, events: Any, *others: Any) -> Any:
+            return await original(self, tx, [one for one in events if not one.event.is_delete], *others)
 
         return apply
 
@@ -245,7 +246,7 @@ def _audience_not_checked() -> Iterator[None]:
 
 @mutant
 def _current_bytes_instead_of_announced() -> Iterator[None]:
-    async def lines(self: Any, requested: Any, published: Any, member: str | None) -> list[bytes]:
+    async def answers(self: Any, requested: Any, published: Any, member: str | None) -> list[Any]:
         ids = [published[one.key].entity_id for one in requested if one.key in published]
         found = await self._store.entities(ids)
         result = []
@@ -255,10 +256,10 @@ def _current_bytes_instead_of_announced() -> Iterator[None]:
             line = (
                 encode_line(one.key, "gone") if served is None else encode_line(one.key, "found", served.body)
             )
-            result.append(line)
+            result.append(entities_api.AnsweredEntity(line))
         return result
 
-    with patch.object(entities_api.EntitiesApi, "_lines", lines):
+    with patch.object(entities_api.EntitiesApi, "_answers", answers):
         yield
 
 

@@ -57,6 +57,7 @@ class ForwardingMember:
         delivery = OriginDelivery(
             OriginWrites(league.network, self.signer, self.delegations, limits),
             MemberRegistry(marketplace.bus, clock, league.registered),
+            marketplace.notes,
         )
         self.pseudonyms = Pseudonyms(store, marketplace.entropy)
         self.queue = WriteQueue(

@@ -38,6 +38,7 @@ from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
+from hansa.core.retry import Retry
 from hansa.identity import MemberCallerCheck, MemberSigner
 from hansa.node.http.application import rest_application
 from hansa.pubsub.bus import Bus
@@ -45,6 +46,7 @@ from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
 from hansa.replication.announced.pushing import BundlePusher
+from hansa.replication.auditing.notes import GatheredNotes
 from hansa.replication.conditions.closure import ClosureKeeper
 from hansa.replication.conditions.needs import NO_NEEDS, Needs
 from hansa.replication.conditions.past import PastWalk
@@ -140,6 +142,7 @@ class Marketplace:
         self.opening: ConfidentialRetriever
         self.pusher: BundlePusher
         self.pushed: PushedParts
+        self.notes: GatheredNotes
         self._tasks: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -149,6 +152,8 @@ class Marketplace:
         self.backlog = Backlog(league.clock)
         self.pushed = PushedParts(league.clock)
         self.store = await SqliteStore.open(self.path, league.clock, league.limits)
+        retry = Retry("audit", league.clock, self.entropy, 0.1, 1.0)
+        self.notes = GatheredNotes(self.store, league.clock, retry, league.limits.audit_notes_interval_s)
         check = MemberCallerCheck(
             self.did, lambda: (self.endpoint,), lambda: league.registered, league.clock, league.limits
         )
@@ -179,6 +184,7 @@ class Marketplace:
             clock=league.clock,
             limits=league.limits,
             policy=self.policy,
+            notes=self.notes,
         )
         self.league_context = context
         application = rest_application(routes(context))
@@ -200,11 +206,11 @@ class Marketplace:
                 self.did,
             ),
             partial(self.policy.may_retrieve, None),
+            self.notes,
             *(clock, self.entropy, limits),
         )
-        following = MemberRegistry(self.bus, clock, league.registered)
+        following = self.following = MemberRegistry(self.bus, clock, league.registered)
         following.add_listener(lambda _: backlog.addressed.notify())
-        self.following = following
         secrets = PairwiseSecrets(LEAGUE)
         audiences = Audiences(self.policy, ConfidentialEntities(), following.known, self.party_operators)
         demands = Demands(self.store, audiences, backlog.addressed)
@@ -267,6 +273,7 @@ class Marketplace:
             tasks.create_task(self.closure.run())
             tasks.create_task(self.sealing.run())
             tasks.create_task(self.opening.run())
+            tasks.create_task(self.notes.run())
             if self.watch is not None:
                 tasks.create_task(self.watch.run())
 

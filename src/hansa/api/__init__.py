@@ -37,6 +37,7 @@
     GET  /league/v1/lost                  what of ours the store has lost        an operator
     POST /league/v1/resync                compare the store with the ledger      an operator
     …    /league/v1/subscriptions…        webhooks for committed events          a client that may write
+    GET  /league/v1/audit                 the audit log                          an operator
     POST /league/v1/writes                a write that a member forwards         a signing member
     GET  /league/v1/writes/{id}           what became of a queued write          the client that queued it
 
@@ -53,6 +54,7 @@ from __future__ import annotations
 import msgspec
 from starlette.routing import Route
 
+from hansa.api.audit.log import AUDIT_PATH, AuditApi
 from hansa.api.bundles import BundlesApi
 from hansa.api.catalogue import CatalogueApi
 from hansa.api.confidential.serving import ConfidentialApi
@@ -82,6 +84,7 @@ from hansa.api.webhooks.registrations import SUBSCRIPTIONS_PATH, SubscriptionsAp
 from hansa.api.writes.monitors import Monitors, NoQueue, WriteMonitorsApi
 from hansa.api.writes.receiving import ForwardingParts, WritesApi
 from hansa.core.access import Authenticate
+from hansa.core.audit import AuditNotes, NoNotes
 from hansa.core.clock import Clock
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.forwarding import WRITES_PATH
@@ -142,6 +145,8 @@ class LeagueContext(msgspec.Struct, frozen=True):
     receipts: ReceiptReads = NoReceipts()
     forwarding: ForwardingParts | None = None
     """What writes of other members pass; None: none are taken."""
+    notes: AuditNotes = NoNotes()
+    """Takes note of what is served and refused, for the audit log."""
     queue: Monitors = NoQueue()
     """Has the writes that wait for their origins."""
     endpoint: str = ""
@@ -189,11 +194,24 @@ def _confidential_routes(context: LeagueContext) -> list[Route]:
     ]
 
 
+def _write_routes(context: LeagueContext) -> tuple[Route, ...]:
+    limits = context.limits
+    writes = WritesApi(
+        *(context.store, context.caller_check, context.forwarding, context.clock, limits, context.notes)
+    )
+    monitors = WriteMonitorsApi(context.queue, context.authenticate, limits, context.endpoint)
+    return (
+        Route(WRITES_PATH, writes.receive, methods=["POST"]),
+        Route(f"{WRITES_PATH}/{{id}}", monitors.one, methods=["GET"]),
+    )
+
+
 def routes(context: LeagueContext) -> list[Route]:
     """All routes, for the application that makes responses of the errors that they raise."""
     limits, registry = context.limits, context.registry
     bundles = BundlesApi(context.caller_check, context.pushed, limits)
-    entities = EntitiesApi(context.store, context.caller_check, limits, context.policy)
+    entities = EntitiesApi(context.store, context.caller_check, limits, context.policy, context.notes)
+    audit = AuditApi(context.store, context.authenticate, context.did, limits)
     events = EventsApi(context.bus, registry, context.clock, limits, context.types)
     members = MembersApi(context.bus, registry, limits)
     proposals = ProposalsApi(context.bus, limits)
@@ -201,8 +219,6 @@ def routes(context: LeagueContext) -> list[Route]:
     receipts = ReceiptsApi(context.receipts, limits)
     light = LightApi(context.light, limits)
     catalogue = CatalogueApi(context.store, context.did, limits, context.policy, context.types)
-    writes = WritesApi(context.store, context.caller_check, context.forwarding, context.clock, limits)
-    monitors = WriteMonitorsApi(context.queue, context.authenticate, limits, context.endpoint)
     references = ReferencesApi(context.dangling_references, context.authenticate, limits)
     trust = TrustApi(context.bus, context.clock, limits)
     issuers = TrustedIssuersApi(context.bus, registry, context.did, limits)
@@ -244,8 +260,8 @@ def routes(context: LeagueContext) -> list[Route]:
         Route("/league/v1/catalogue", catalogue.page, methods=["GET"]),
         Route("/league/v1/references", references.list, methods=["GET"]),
         *_subscription_routes(context.subscriptions),
-        Route(WRITES_PATH, writes.receive, methods=["POST"]),
-        Route(f"{WRITES_PATH}/{{id}}", monitors.one, methods=["GET"]),
+        Route(AUDIT_PATH, audit.page, methods=["GET"]),
+        *_write_routes(context),
         Route("/league/v1/anchors", trust.anchors, methods=["GET"]),
         Route("/league/v1/certificates", trust.certificates, methods=["GET"]),
         Route("/league/v1/policies", trust.policies, methods=["GET"]),

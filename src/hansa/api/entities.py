@@ -8,7 +8,7 @@ that does not verify is refused, so that a member notices that its keys or its c
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from hansa.api.bodies import json_body
 from hansa.api.callers import signing_member
 from hansa.api.parameters import Parameters
 from hansa.api.responses import JSON, response_of
+from hansa.core.audit import AuditNotes
 from hansa.core.canonical import is_hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.events import HASHLINK_PARAMETER
@@ -38,6 +39,16 @@ ENTITIES_PER_READ: Final = 16
 _decoder = msgspec.json.Decoder(EntitiesRequest)
 
 
+class AnsweredEntity(NamedTuple):
+    """One line of an answer about many entities."""
+
+    line: bytes
+    is_served: bool = False
+    is_refused: bool = False
+    position: int | None = None
+    """Of the event that announced what is served, as far as it is known."""
+
+
 class EntitiesApi:
     """Serves entities.
 
@@ -46,6 +57,7 @@ class EntitiesApi:
         check: Finds out which member calls.
         limits: `retrieval_entities_max`, `retrieval_size_max_bytes`.
         policy: Who may retrieve what.
+        notes: For the audit log.
     """
 
     def __init__(
@@ -54,8 +66,10 @@ class EntitiesApi:
         check: CallerCheck,
         limits: Limits,
         policy: DistributionPolicy,
+        notes: AuditNotes,
     ) -> None:
         self._policy = policy
+        self._notes = notes
         self._store = store
         self._check = check
         self._limits = limits
@@ -68,11 +82,15 @@ class EntitiesApi:
             raise Refused(Code.INVALID, f"{HASHLINK_PARAMETER} is not a hashlink.")
         entity, published = await self._public_part_of(request.path_params["id"], member)
         if entity is not None and hashlink is not None and hashlink != entity.hashlink:
-            return await self._earlier(entity, hashlink, published)
+            response = await self._earlier(entity, hashlink, published)
+            self._notes.served(member, (), int(response.status_code == HTTPStatus.OK))
+            return response
         if entity is None:
             if _was_published(published):
                 return _was_removed("The entity has been deleted or withdrawn.")
             raise Refused(Code.NOT_FOUND, "There is no public entity with this identifier or key.")
+        position = _position(published, entity.hashlink)
+        self._notes.served(member, () if position is None else (position,), 1)
         return _entity_response(entity.body, entity.hashlink)
 
     async def _earlier(self, entity: Entity, hashlink: str, published: Publication | None) -> Response:
@@ -93,26 +111,38 @@ class EntitiesApi:
         Parameters(request, (), self._limits)
         requested = self._requested(body)
         published = await publications.by_keys(self._store, tuple(one.key for one in requested))
-        lines: list[bytes] = []
+        answers: list[AnsweredEntity] = []
         size_bytes = 0
         later = [encode_line(one.key, "later") for one in requested]
         room_bytes = self._limits.retrieval_size_max_bytes - sum(map(len, later))
         for start in range(0, len(requested), ENTITIES_PER_READ):
             part = requested[start : start + ENTITIES_PER_READ]
-            for line in await self._lines(part, published, member):
-                size_bytes += len(line) - len(later[len(lines)])
+            for answer in await self._answers(part, published, member):
+                size_bytes += len(answer.line) - len(later[len(answers)])
                 if size_bytes > room_bytes:
-                    return _lines_response(lines + later[len(lines) :])
-                lines.append(line)
-        return _lines_response(lines)
+                    return self._lines_response(answers, later, member)
+                answers.append(answer)
+        return self._lines_response(answers, later, member)
 
-    async def _lines(
+    def _lines_response(
+        self, answers: list[AnsweredEntity], later: list[bytes], member: str | None
+    ) -> Response:
+        """The answers that have room, and that the others come later."""
+        served = [one for one in answers if one.is_served]
+        positions = [one.position for one in served if one.position is not None]
+        self._notes.served(member, positions, len(served))
+        if any(one.is_refused for one in answers):
+            self._notes.refused(member, "entities", str(Code.NOT_FOUND))
+        lines = [one.line for one in answers]
+        return Response(b"".join(lines + later[len(lines) :]), media_type=JSON_LINES)
+
+    async def _answers(
         self, requested: tuple[RequestedEntity, ...], published: dict[str, Publication], member: str | None
-    ) -> list[bytes]:
+    ) -> list[AnsweredEntity]:
         ids = [published[one.key].entity_id for one in requested if one.key in published]
         entities = await self._store.entities(ids)
         retained = await announced.bodies(self._store, [one.hashlink for one in requested])
-        lines: list[bytes] = []
+        answers: list[AnsweredEntity] = []
         for one in requested:
             publication = published.get(one.key)
             entity = entities.get(publication.entity_id) if publication is not None else None
@@ -121,14 +151,15 @@ class EntitiesApi:
                 served = self._policy.may_retrieve(member, entity)
             body = retained.get((one.key, one.hashlink))
             if served is not None and (body is not None or served.hashlink == one.hashlink):
-                lines.append(encode_line(one.key, "found", body or served.body))
+                line = encode_line(one.key, "found", body or served.body)
+                answers.append(AnsweredEntity(line, True, position=_position(publication, one.hashlink)))
             elif served is not None:
-                lines.append(encode_line(one.key, "superseded"))
+                answers.append(AnsweredEntity(encode_line(one.key, "superseded")))
             else:
-                lines.append(
-                    encode_line(one.key, _absence(entity, publication, is_member=member is not None))
-                )
-        return lines
+                absence = _absence(entity, publication, is_member=member is not None)
+                is_refused = entity is not None and entity.pending is None
+                answers.append(AnsweredEntity(encode_line(one.key, absence), is_refused=is_refused))
+        return answers
 
     async def _public_part_of(
         self, name: str, member: str | None
@@ -167,6 +198,12 @@ class EntitiesApi:
         return requested
 
 
+def _position(publication: Publication | None, hashlink: str) -> int | None:
+    """Where a version was announced; None when it is not the newest that was, or that is not known."""
+    is_newest = publication is not None and publication.hashlink == hashlink
+    return publication.last_position if publication is not None and is_newest else None
+
+
 def _was_published(publication: Publication | None) -> bool:
     """Whether everybody may know that an entity was public here once."""
     return publication is not None and publication.version > 0 and publication.claimed_by is None
@@ -191,7 +228,3 @@ def _was_removed(message: str) -> Response:
 
 def _entity_response(body: bytes, hashlink: str) -> Response:
     return Response(body, media_type=JSON, headers={"etag": f'"{hashlink}"'})
-
-
-def _lines_response(lines: list[bytes]) -> Response:
-    return Response(b"".join(lines), media_type=JSON_LINES)

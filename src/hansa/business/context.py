@@ -71,7 +71,7 @@ class Context(msgspec.Struct, frozen=True):
     is_waiting: Callable[[str], bool] = nothing_waits
     """Whether a replica, by identifier, lacks something that it needs."""
     withheld_by: Callable[[Entity], str | None] = nothing_withheld
-    """Name of the condition by which nothing of an entity of this marketplace leaves it; None: there is none."""
+    """Name of the condition by which nothing of an own entity leaves this marketplace; None: none does."""
     authorize: Authorize = authorize_by_role
     """Asked by operations: what a caller may do."""
     forwarder: WriteForwarder | None = None

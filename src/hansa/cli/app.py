@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from hansa.cli.commands import (
     CommandGroup,
@@ -44,13 +45,32 @@ COMMANDS: Final = (
     remote.events,
     proofs.receipt,
     proofs.verify,
-    proofs.audit,
+    proofs.AUDIT,
     replication.policy,
     replication.replication,
     replication.resync,
     signatures.jades,
     marketplace.version,
 )
+
+
+def _group_class(default: str | None) -> type[TyperGroup]:
+    """The class of a group of commands, of which one is meant when none is named."""
+    if default is None:
+        return TyperGroup
+
+    class DefaultedCommands(TyperGroup):
+        """Takes what is no command as the arguments of the default one."""
+
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            """The arguments, with the name of the command."""
+            assert default is not None, "only such a group has this class"
+            if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+                args = [default, *args]
+            return super().parse_args(ctx, args)
+
+    return DefaultedCommands
+
 
 app: Final = typer.Typer(
     name="hansa",
@@ -86,7 +106,12 @@ def _top(
 
 for each in COMMANDS:
     if isinstance(each, CommandGroup):
-        group = typer.Typer(help=each.short_help, no_args_is_help=True, rich_markup_mode=None)
+        group = typer.Typer(
+            cls=_group_class(each.default),
+            help=each.short_help,
+            no_args_is_help=True,
+            rich_markup_mode=None,
+        )
         for one in each.commands:
             group.command(one.name, short_help=one.short_help, epilog=f"Example: {one.example}")(one.run)
         app.add_typer(group, name=each.name)

@@ -167,6 +167,11 @@ class Limits(msgspec.Struct, frozen=True):
     queued_write_backoff_max_s: float = 60.0
     position_wait_s: float = 5.0
     position_waiters_max: int = 256
+    # The audit log.
+    audit_anchor_interval_s: float = 3600.0
+    audit_notes_interval_s: float = 5.0
+    audit_retention_s: float = 31_536_000.0
+    audit_records_max: int = 10_000_000
     # Trust between members.
     request_age_max_s: float = 120.0
     clock_skew_max_s: float = 300.0

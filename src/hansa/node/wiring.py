@@ -65,6 +65,7 @@ from hansa.node.ledger_access.kinds import LedgerAccess, LightBlocks, NodeBus
 from hansa.node.ledger_view import LedgerView
 from hansa.node.membership import OwnEndpoints, OwnKey
 from hansa.node.outbound import OutboundClient
+from hansa.node.parts.auditing import Auditing, auditing
 from hansa.node.parts.business import business_context
 from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.replication import Replication, replication_parts
@@ -78,7 +79,7 @@ from hansa.pubsub.ledger.rules.rulesets import RULESETS
 from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
 from hansa.pubsub.ledger.snapshots.reading import ServedSnapshots
-from hansa.replication import ReplicationView, counters
+from hansa.replication import Backlog, ReplicationView, counters
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.continuity.binding import bind_store, is_continued
 from hansa.replication.forwarding.queue import WriteQueue
@@ -139,6 +140,7 @@ def league_context(
     replication: Replication,
     business: BusinessApp,
     queue: WriteQueue,
+    audit: Auditing,
 ) -> LeagueContext:
     """What the handlers of `/league/v1` work with."""
     subscriptions = SubscriptionsApi(
@@ -176,6 +178,7 @@ def league_context(
             *(registry, caller_check, context.clock),
         ),
         queue=queue,
+        notes=audit.notes,
         endpoint=settings.endpoint,
     )
 
@@ -305,10 +308,11 @@ class Marketplace:
         # The TM Forum APIs, their jobs and their notifications.
         authenticate = _authenticate(settings, clock)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
-        forwards = forwarding(settings, store, bus, registry, to_members, own_key, clock, entropy)
-        basis = settings, store, models, authenticate, clock, entropy, identifiers
+        audit = auditing(store, did, Backlog(clock), clock, entropy, limits)
+        basis = settings, store, bus, registry, to_members, own_key, clock, entropy
+        forwards = forwarding(*basis, audit.notes)
         context, job_files = business_context(
-            *(*basis, to_listeners, forwards),
+            *(settings, store, models, authenticate, clock, entropy, identifiers, to_listeners, forwards),
             is_waiting=lambda one: replication.closure.is_waiting(one),  # noqa: PLW0108 - it is made below
             withheld_by=lambda one: replication.policy.withheld_by(one),  # noqa: PLW0108 - likewise
         )
@@ -318,17 +322,15 @@ class Marketplace:
         webhooks = ledger_notifier(context, self.bus, registry, to_listeners)
 
         # Replication.
-        replication = replication_parts(
-            *(settings, store, models, self.bus, registry, to_members, own_key),
-            *(clock, entropy, context.rules.references_of, chain_id),
-        )
+        references = context.rules.references_of
+        replication = replication_parts(*basis, models, references, audit.backlog, audit.notes, chain_id)
 
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         access.add_tasks(self.tasks, to_members)
         history = self._history(registry, did, clock)
         own_tasks = registry.follow, history, jobs.run, hub.run, webhooks.run, forwards.queue.run
-        self._add_tasks(*own_tasks, replication.tasks())
+        self._add_tasks(*own_tasks, replication.tasks(), audit.tasks())
 
         # What is served.
         self.traffic = traffic = Traffic()
@@ -341,6 +343,7 @@ class Marketplace:
         league = league_context(
             *(settings, context, self.bus, self.light, bootstrap_source(settings, access.genesis)),
             *(registry, caller_check, replication, business, forwards.queue),
+            audit=audit,
         )
         described = LeagueDescriptions(endpoint)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)

@@ -36,6 +36,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from hansa.core.audit import ANCHOR_TYPE
 from hansa.core.clock import Clock
 from hansa.core.errors import Code
 from hansa.core.events import LifecycleEvent
@@ -43,6 +44,8 @@ from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.pubsub.bus import Bus, CommittedEvent, EventPage
+from hansa.replication.auditing.losses import record_lost_anchors
+from hansa.replication.auditing.outcomes import EventOutcomes
 from hansa.replication.backlog import Backlog, retrieval_of
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import is_withheld, reason_of
@@ -176,13 +179,19 @@ class Follower:
         has_sealed = False
         async with self._store.transaction() as tx:
             others = [one for one in public if one.event.issuer != self._did]
-            replicas = await self._apply(tx, others, ready)
+            outcomes = EventOutcomes()
+            if any(one.event.entity.type != ANCHOR_TYPE for one in others):
+                for one in page.events:
+                    outcomes.note("received", one.position)
+            replicas = await self._apply(tx, others, ready, outcomes)
             own = [one for one in public if one.event.issuer == self._did]
+            await record_lost_anchors(tx, own)
             is_due = await compare_own(tx, own)
             if self._recognition is not None and sealed:
                 has_sealed = await self._recognition.record(tx, sealed)
             await tx.set_cursor(FOLLOWER_CURSOR, page.scanned_to)
             await record_followed(tx, page.events)
+            await outcomes.append(tx)
         if self._pushed is not None:
             self._pushed.committed(replicas)
             self._count(replicas_pushed=len(replicas))
@@ -192,7 +201,7 @@ class Follower:
             self._backlog.sealed.notify()
 
     async def _apply(
-        self, tx: Transaction, events: Sequence[CommittedEvent], ready: ReadyParts
+        self, tx: Transaction, events: Sequence[CommittedEvent], ready: ReadyParts, outcomes: EventOutcomes
     ) -> list[NewHead]:
         """Give the keys of some events their states, write what is ready, and delete what was deleted.
 
@@ -214,6 +223,8 @@ class Follower:
             recorded = await self._stored(tx, ones, ready, before)
             await heads.record(tx, issuer, recorded, before)
             replicas += [one for one in recorded if one.state == "stored"]
+            for one in recorded:
+                outcomes.note_head(one)
         if self._pushed is not None:
             await self._pushed.count(tx, ready)
         return replicas
@@ -237,6 +248,8 @@ class Follower:
     async def _head(self, tx: Transaction, committed: CommittedEvent) -> NewHead:
         """What an event makes of its key."""
         event, version = committed.event, retrieval_of(committed)
+        if event.entity.type == ANCHOR_TYPE:
+            return NewHead(version, "skipped", None, "It anchors the audit log of its issuer.")
         if event.entity.type not in self._policy.types:
             return await self._refuse(tx, committed)
         if event.is_delete:

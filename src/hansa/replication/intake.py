@@ -54,6 +54,7 @@ from hansa.core.members import prefix_owner
 from hansa.core.retry import Retry
 from hansa.core.thread_work import SMALL_MAX_BYTES
 from hansa.pubsub.bus import Bus
+from hansa.replication.auditing.outcomes import EventOutcomes
 from hansa.replication.claims import RACE_MAX_S, earlier_claim, first_claims
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import is_withheld, reason_of
@@ -328,7 +329,7 @@ class Intake:
         stored: list[NewHead] = []
         rejected = 0
         reported: dict[Code, list[Retrieval]] = {}
-        is_healed = False
+        is_healed, outcomes = False, EventOutcomes()
         async with self._store.transaction() as tx:
             before = await heads.of_keys(tx, origin.did, [one.key for one in (*accepted, *rejections)])
             progress = {
@@ -337,6 +338,7 @@ class Intake:
                 if (head := before.get(one.key)) is not None and head.is_brought_forward_by(one)
             }
             for outcome in await self.write(tx, progress):
+                outcomes.note_head(outcome)
                 if outcome.state != "stored":
                     await _end(tx, before[outcome.version.key], outcome)
                     rejected += 1
@@ -350,12 +352,14 @@ class Intake:
                 if head is not None and head.is_due(retrieval):
                     if await self._reject(tx, failed, retrieval, rejection):
                         reported.setdefault(rejection.code, []).append(retrieval)
+                        outcomes.note("refused", retrieval.position, rejection.code)
                     rejected += 1
             if is_healed:
                 now = now_ms(self._clock)
                 await heads.bring_forward(tx, origin.did, CURABLE, now, now, HEALED_BATCH_MAX)
             if any(cost):
                 await origins.count_received(tx, origin.did, now_ms(self._clock) // DAY_MS, *cost)
+            await outcomes.append(tx, member=origin.did)
         _report(reported, rejections)
         assert len(stored) <= len(accepted), "an accepted entity is stored once at most"
         assert len(stored) + rejected <= len(accepted) + len(rejections), (

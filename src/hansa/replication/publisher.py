@@ -72,6 +72,8 @@ from hansa.replication.announced.outcomes import Outcomes, PublisherCounters
 from hansa.replication.announced.parts import AnnouncedParts
 from hansa.replication.announced.pushing import BundlePusher, PusherCounters
 from hansa.replication.announcement import Announcer
+from hansa.replication.auditing.anchoring import anchor_entity
+from hansa.replication.auditing.outcomes import record_published, record_refused
 from hansa.replication.backlog import Backlog
 from hansa.replication.conditions.needs import NO_NEEDS, Needs
 from hansa.replication.conditions.own_closure import OwnClosure
@@ -286,7 +288,7 @@ class Publisher:
             if publication is not None and publication.is_under_way:
                 outcomes.deferred.append(entity_id)
                 continue
-            entity = published[entity_id]
+            entity = published[entity_id] or await anchor_entity(self._store, self._did, publication)
             is_ready, entity = await outcomes.claims.consider(entity_id, entity, publication, self._store)
             if entity is not None and entity_id in blockers:
                 outcomes.blocked.append((entity, blockers[entity_id]))
@@ -300,7 +302,7 @@ class Publisher:
                     outcomes.refusals.append((entity, refusal))
                     event = self._announcer.announce(entity_id, None, publication, self._clock.now())
                 outcomes.events += [event] if event is not None else []
-                if entity is not None:
+                if entity is not None and entity_id in entities:
                     outcomes.parts[entity_id] = entity
             if n % ANNOUNCEMENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
@@ -317,6 +319,7 @@ class Publisher:
         for refused, error in outcomes.refusals:
             key = self._announcer.key_of(refused.id)
             await publications.refuse(tx, refused, key, str(error.code), error.message)
+        await record_refused(tx, [error.code for _, error in outcomes.refusals])
         await outcomes.claims.apply(tx)
         await self._closure.apply(tx, outcomes.blocked, [event.entity_id for event in outcomes.events])
 
@@ -386,13 +389,10 @@ class Publisher:
             positions = await self._publish(batch)
         except Refused as refusal:
             self._problem = refusal.code
-            if refusal.code is Code.EVENT_VERSION_BROKEN:
-                remaining = await self._chains.rebase_broken(batch)
-                if len(remaining) < len(batch):
-                    await self._deliver(remaining)
-                    return
-            if refusal.code is Code.EVENT_TIME_WRONG:
-                remaining = await self._chains.rebase_outdated(batch)
+            if refusal.code in {Code.EVENT_VERSION_BROKEN, Code.EVENT_TIME_WRONG}:
+                is_broken = refusal.code is Code.EVENT_VERSION_BROKEN
+                rebase = self._chains.rebase_broken if is_broken else self._chains.rebase_outdated
+                remaining = await rebase(batch)
                 if len(remaining) < len(batch):
                     await self._deliver(remaining)
                     return
@@ -454,6 +454,7 @@ class Publisher:
                 await self._parts.committed(tx, event)
                 if event.version == 1 and not is_bound_form(event.entity_id):
                     await self._claims.settle(tx, event, lost.get(event.entity_id))
+            await record_published(tx, committed)
         self._chains.conclude(event.entity_id for event in batch)
 
     # -- claims ---------------------------------------------------------------------------------------------
@@ -495,3 +496,4 @@ class Publisher:
     async def _record_refusal(self, event: Outgoing, refusal: Refused) -> None:
         async with self._store.transaction() as tx:
             await publications.refused(tx, event, str(refusal.code), refusal.message)
+            await record_refused(tx, [refusal.code])

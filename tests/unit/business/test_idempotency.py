@@ -10,7 +10,7 @@ import pytest
 
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.store.tables import idempotency
+from hansa.store.tables.writes import idempotency
 from tests.support.asgi import Response
 from tests.support.business import Business, open_business
 from tests.unit.business.test_resources import OFFERINGS, check_refused

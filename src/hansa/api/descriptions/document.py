@@ -191,6 +191,7 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     ),
     "name": _parameter("name", "Ledger key or identifier of an entity.", _TEXT, "path"),
     "offset": _parameter("offset", "How many entries are passed over.", _NUMBER),
+    "afterRecord": _parameter("after", "Number of the record after which the log is continued.", _NUMBER),
     "write": _parameter("id", "Identifier of the write, at the end of the address of a 202.", _TEXT, "path"),
     "Write-Delegation": _parameter(
         "Write-Delegation",
@@ -245,6 +246,18 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     "entityType": _parameter("type", "Only entities of these types, separated by commas.", _TEXT),
 }
 LEAGUE_HEADERS: Final[Mapping[str, Part]] = {
+    "x-chain-member": {
+        "description": "DID of the marketplace whose log it is.",
+        "schema": {"type": "string"},
+    },
+    "x-chain-start": {
+        "description": "Where the log begins: number and hash of the last record that was pruned, or 0 and zeros.",
+        "schema": {"type": "string", "pattern": "^[0-9]+ [0-9a-f]{64}$"},
+    },
+    "x-last-record": {
+        "description": "Number of the newest record.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "x-scanned-to": {
         "description": "Position up to which the ledger was searched for this page.",
         "schema": _NUMBER,

@@ -1,12 +1,14 @@
-"""What the paths about forwarded writes do, for their description: `hansa.api.writes`."""
+"""What the paths of forwarded writes and of the audit log do, for their description."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from hansa.api.audit.log import AUDIT_PATH
 from hansa.api.descriptions.document import Answer, Operation
 from hansa.api.writes.monitors import MonitorReport
 from hansa.core.forwarding import WRITES_PATH, ForwardedWrite, OriginAnswer
+from hansa.replication.exchange import JSON_LINES
 
 WRITE_OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(
@@ -33,5 +35,22 @@ WRITE_OPERATIONS: Final[tuple[Operation, ...]] = (
         access="token",
         parameters=("write",),
     ),
+    Operation(
+        "listAuditRecords",
+        AUDIT_PATH,
+        "List records of the audit log",
+        "Returns what this marketplace published, received, stored, skipped, refused, served and forwarded, in order: each "
+        "record commits to all before it. `hansa audit export` reads it, and `hansa audit verify` verifies it.",
+        {
+            200: Answer(
+                "Records.",
+                media_types=(JSON_LINES,),
+                headers=("x-chain-member", "x-chain-start", "x-last-record"),
+            )
+        },
+        (400, 401, 403, 429, 500),
+        access="operator",
+        parameters=("afterRecord", "limit"),
+    ),
 )
-"""Of the routes of `hansa.api.writes`."""
+"""Of the routes of `hansa.api.writes` and `hansa.api.audit`."""

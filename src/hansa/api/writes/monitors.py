@@ -15,7 +15,7 @@ from hansa.core.access import Authenticate, Caller
 from hansa.core.errors import Code, Refused
 from hansa.core.forwarding import WRITES_PATH, OriginAnswer
 from hansa.core.limits import Limits
-from hansa.store.tables.queued_writes import QueuedRow
+from hansa.store.tables.writes.queued_writes import QueuedRow
 
 _STATES: Final = {"waiting": "InProgress", "done": "Completed", "refused": "InError", "expired": "InError"}
 """States of TM Forum's Monitor by those of the queue."""

@@ -21,8 +21,9 @@ from hansa.api.callers import signing_member
 from hansa.api.parameters import Parameters
 from hansa.api.responses import json_response
 from hansa.core.access import PROVIDER, Caller
+from hansa.core.audit import AuditNotes
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.forwarding import (
     ACTIONS,
     DELEGATION_HEADER,
@@ -38,7 +39,8 @@ from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.replication.publisher import PUBLISHER_CURSOR
 from hansa.store import Store
-from hansa.store.tables import delegations, publications
+from hansa.store.tables import publications
+from hansa.store.tables.writes import delegations
 
 POLL_S: Final = 0.02
 WAITS_PER_MEMBER_MAX: Final = 16
@@ -71,6 +73,7 @@ class WritesApi:
         clock: For the memory of delegations.
         limits: `body_size_max_bytes`, `delegations_per_member_max`, `request_age_max_s`,
             `forward_position_wait_s`.
+        notes: For the audit log; what is carried out is recorded in the transaction that does it.
     """
 
     def __init__(
@@ -80,12 +83,14 @@ class WritesApi:
         parts: ForwardingParts | None,
         clock: Clock,
         limits: Limits,
+        notes: AuditNotes,
     ) -> None:
         self._store = store
         self._check = check
         self._parts = parts
         self._clock = clock
         self._limits = limits
+        self._notes = notes
         self._waits: Counter[str] = Counter()
 
     async def receive(self, request: Request) -> Response:
@@ -101,18 +106,28 @@ class WritesApi:
         member = await signing_member(self._check, request, body)
         if member is None:
             raise _not_forwarded()
-        claims = self._parts.delegations.verified(compact, member, body)
-        write = _read(body, claims)
-        roles = frozenset(claims.roles)
-        if not self._parts.policy.may_forward(member, write.collection, ACTIONS[write.method], roles):
+        claims: DelegationClaims | None = None
+        try:
+            claims = self._parts.delegations.verified(compact, member, body)
+            answer = await self._carried_out(self._parts, _read(body, claims), claims)
+        except HansaError as error:
+            subject = claims.sub if claims is not None else None
+            self._notes.refused(member, "write", str(error.code), subject)
+            raise
+        position = await self._awaited_position(member, answer.id)
+        return json_response(msgspec.structs.replace(answer, position=position))
+
+    async def _carried_out(
+        self, parts: ForwardingParts, write: ForwardedWrite, claims: DelegationClaims
+    ) -> OriginAnswer:
+        roles, member = frozenset(claims.roles), claims.iss
+        if not parts.policy.may_forward(member, write.collection, ACTIONS[write.method], roles):
             raise Refused(
                 Code.FORBIDDEN, "No rule of this marketplace lets this member forward such a write."
             )
         await self._use(claims)
         caller = Caller(f"{claims.sub}@{member}", frozenset({PROVIDER}), member)
-        answer = await self._parts.operations.carry_out(write, caller)
-        position = await self._awaited_position(member, answer.id)
-        return json_response(msgspec.structs.replace(answer, position=position))
+        return await parts.operations.carry_out(write, caller)
 
     async def _use(self, claims: DelegationClaims) -> None:
         """Remember a delegation until it has expired for certain.
@@ -131,7 +146,7 @@ class WritesApi:
                 raise Refused(Code.UNAUTHENTICATED, f"The {DELEGATION_HEADER} header was used before.")
 
     async def _awaited_position(self, member: str, entity_id: str) -> int | None:
-        """`_position`, unless too many writes of the member wait for theirs, as while nothing is committed."""
+        """`_position`, unless too many writes of the member wait for theirs already."""
         if self._waits[member] >= WAITS_PER_MEMBER_MAX:
             return None
         self._waits[member] += 1

@@ -32,6 +32,8 @@ class CommandGroup(msgspec.Struct, frozen=True):
     name: str
     short_help: str
     commands: tuple[Command, ...]
+    default: str | None = None
+    """Name of the command that runs when the first word is none of them."""
 
 
 def command(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hansa.cli.commands import command
-from hansa.cli.options import AsJson
+from hansa.cli.commands import CommandGroup, command
+from hansa.cli.options import DEFAULT_URL, AsJson, Token, Url
 
 
 @command(
@@ -89,9 +90,9 @@ def verify(
 
 @command(
     "Audit the ledger of a marketplace.",
-    "hansa audit http://localhost:8101 http://localhost:8102 --genesis genesis.json",
+    "hansa audit ledger http://localhost:8101 http://localhost:8102 --genesis genesis.json",
 )
-def audit(
+def ledger(
     urls: Annotated[
         list[str],
         typer.Argument(metavar="URL…", help="The marketplace; others after it are compared with it."),
@@ -118,9 +119,9 @@ def audit(
     """Check the whole ledger: that nothing was removed, reordered or rewritten.
 
     Compares the hashes of all events with every state that the validators have signed, and the last block
-    with what other marketplaces have. Of some events, or with --signatures of all, the content is compared
-    with its hash, and the issuer's signature verified with the key that was valid at the position. Exit
-    status 20 when it does not pass, or one has another block.
+    with what other marketplaces have. The word `ledger` may be left out. Of some events, or with
+    --signatures of all, the content is compared with its hash, and the issuer's signature verified with the
+    key that was valid at the position. Exit status 20 when it does not pass, or one has another block.
     """
     from hansa.cli.output import Output
     from hansa.cli.proofs.audit import run_audit
@@ -130,3 +131,76 @@ def audit(
         from_genesis=from_genesis,
         with_signatures=signatures,
     )
+
+
+@command(
+    "Write the audit log of a marketplace to a file.",
+    "hansa audit export http://localhost:8101 -o audit.jsonl --token $(cat market/token)",
+)
+def export(
+    url: Url = DEFAULT_URL,
+    file: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to; default: stdout.")
+    ] = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write what a marketplace published, received, stored, served, refused and forwarded to a file.
+
+    It names positions of the ledger, members and pseudonyms, and no person. Needs the operator's token.
+    """
+    from hansa.cli.output import Output
+    from hansa.cli.proofs.audit_log import run_export
+
+    run_export(url, token, file, Output(as_json=as_json))
+
+
+@command(
+    "Verify an audit log.",
+    "hansa audit verify audit.jsonl --ledger http://localhost:8102",
+    name="verify",
+)
+def verify_log(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `hansa audit export` wrote.")],
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger",
+            metavar="URL",
+            help="Another marketplace of the league; its ledger has the anchors.",
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"],
+            help="When the log was exported: later anchors are left out.",
+        ),
+    ] = None,
+    accept_losses: Annotated[
+        bool,
+        typer.Option(
+            "--accept-losses",
+            help="Pass what the log says of itself was lost when a backup was restored.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Verify that the records of an audit log are those that were written, in their order, none left out.
+
+    The file alone shows that its chain holds. With --ledger it is compared with its anchors on the ledger of
+    another marketplace, which nobody can change: then it is not written anew, and not cut off before the last
+    anchor. Exit status 20 when it does not hold, with what does not.
+    """
+    from hansa.cli.output import Output
+    from hansa.cli.proofs.audit_log import run_verify
+
+    moment = until.replace(tzinfo=UTC) if until is not None and until.tzinfo is None else until
+    run_verify(file, url, moment, Output(as_json=as_json), accept_losses=accept_losses)
+
+
+AUDIT = CommandGroup(
+    "audit", "Audit the ledger, or a marketplace's log.", (ledger, export, verify_log), default="ledger"
+)

@@ -8,6 +8,7 @@ from hansa.api.writes.receiving import ForwardingParts
 from hansa.business import BusinessApp
 from hansa.business.operations.forwarding.receiving import ForwardedWrites
 from hansa.business.visibility import PublicParts
+from hansa.core.audit import AuditNotes
 from hansa.core.clock import Clock
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
@@ -44,12 +45,13 @@ def forwarding(
     member_key: KeySigner,
     clock: Clock,
     entropy: Entropy,
+    notes: AuditNotes,
 ) -> Forwarding:
     """The parts on the side of whoever received a write to a replica."""
     limits, did = settings.limits, settings.did
     signing = member_key, did, clock, entropy, limits
     delivery = OriginDelivery(
-        OriginWrites(http, MemberSigner(*signing), DelegationSigner(*signing), limits), registry
+        OriginWrites(http, MemberSigner(*signing), DelegationSigner(*signing), limits), registry, notes
     )
     pseudonyms = Pseudonyms(store, entropy)
     queue = WriteQueue(store, delivery, pseudonyms, did, clock, entropy, limits)

@@ -15,6 +15,7 @@ from hansa.business.models import digest as models_digest
 from hansa.business.models.closure import ClosureNeeds
 from hansa.business.validation.replicas import ReplicaCheck
 from hansa.business.visibility import ConfidentialEntities, PublicParts
+from hansa.core.audit import AuditNotes
 from hansa.core.batches import BatchSigner
 from hansa.core.cache import HasFigures
 from hansa.core.clock import Clock
@@ -92,25 +93,27 @@ class Replication(NamedTuple):
 def replication_parts(
     settings: Settings,
     store: Store,
-    models: Models,
     bus: Bus,
     registry: MemberRegistry,
     http: HttpClient,
     member_key: KeySigner,
     clock: Clock,
     entropy: Entropy,
+    models: Models,
     references: References,
+    backlog: Backlog,
+    notes: AuditNotes,
     league: str,
     folder: Path = Path(),
 ) -> Replication:
     """The parts of replication, of the marketplace in a folder."""
     limits, did = settings.limits, settings.did
-    backlog, parts = Backlog(clock), PublicParts(models)
+    parts = PublicParts(models)
     policy = DistributionPolicy(did, models.catalogue_types, parts, parts.rule())
     watch, needs = ConditionsWatch(folder / POLICIES, policy, backlog.conditions, clock), ClosureNeeds(models)
     signer, pushed = MemberSigner(member_key, did, clock, entropy, limits), PushedParts(clock)
     shared = partial(policy.may_retrieve, None)
-    pusher = BundlePusher(store, registry, http, signer, did, shared, clock, entropy, limits)
+    pusher = BundlePusher(store, registry, http, signer, did, shared, notes, clock, entropy, limits)
     check, secrets = ReplicaCheck(models, clock), PairwiseSecrets(league)
     retriever = Retriever(
         *(store, bus, registry, http, signer, policy, backlog, clock, entropy, limits),

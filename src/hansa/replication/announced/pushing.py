@@ -25,6 +25,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from hansa.core.audit import AuditNotes
 from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock
 from hansa.core.errors import Refused, Unavailable
@@ -87,6 +88,7 @@ class BundlePusher:
         signer: Proves to a member who sends.
         did: This member.
         shared: What of an entity everybody may have.
+        notes: For the audit log.
         clock: For pauses.
         entropy: For pauses.
         limits: `retrieval_backoff_max_s`.
@@ -100,6 +102,7 @@ class BundlePusher:
         signer: RequestSigner,
         did: str,
         shared: SharedPart,
+        notes: AuditNotes,
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
@@ -110,6 +113,7 @@ class BundlePusher:
         self._signer = signer
         self._did = did
         self._shared = shared
+        self._notes = notes
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
@@ -158,14 +162,14 @@ class BundlePusher:
         for member in members:
             lane = self._lanes.get(member.did) or self._new_lane(member.did)
             lane.in_flight += 1
-            tasks.create_task(self._send(lane, member, bundle))
+            tasks.create_task(self._send(lane, member, *bundle))
 
     def _new_lane(self, did: str) -> _Lane:
         pauses = Backoff(BACKOFF_MIN_S, self._limits.retrieval_backoff_max_s, self._entropy)
         return self._lanes.setdefault(did, _Lane(pauses))
 
-    async def _bundle(self, batch: Sequence[Outgoing]) -> bytes | None:
-        """The bundle of a batch; None when nothing of it is to be pushed."""
+    async def _bundle(self, batch: Sequence[Outgoing]) -> tuple[bytes, int] | None:
+        """The bundle of a batch, and how many parts it has; None when nothing of it is to be pushed."""
         try:
             parts = await self._parts([one for one in batch if _is_shareable(one)])
         except Unavailable as error:
@@ -174,8 +178,10 @@ class BundlePusher:
         if not parts:
             return None
         if sum(len(bytes(part.entity)) for part in parts) <= SMALL_MAX_BYTES:
-            return packed(parts)
-        return await asyncio.to_thread(packed, parts)
+            raw = packed(parts)
+        else:
+            raw = await asyncio.to_thread(packed, parts)
+        return None if raw is None else (raw, len(parts))
 
     async def _parts(self, events: Sequence[Outgoing]) -> list[BundledPart]:
         if not events:
@@ -197,7 +203,7 @@ class BundlePusher:
                 parts.append(BundledPart(event.key, event.hashlink, msgspec.Raw(body)))
         return parts
 
-    async def _send(self, lane: _Lane, member: Member, bundle: bytes) -> None:
+    async def _send(self, lane: _Lane, member: Member, bundle: bytes, count: int) -> None:
         url = member.endpoint + BUNDLES_PATH
         headers = {"content-type": BUNDLE_TYPE} | self._signer.headers(member.did, "POST", url, bundle)
         request = HttpRequest("POST", url, headers, bundle, TIMEOUT_S, ANSWER_MAX_BYTES)
@@ -211,6 +217,7 @@ class BundlePusher:
         sent, failed = self._counters.bundles_sent, self._counters.bundles_failed
         if status == 204:
             lane.pauses.reset()
+            self._notes.served(member.did, (), count)
             self._counters = PusherCounters(sent + 1, failed)
             return
         pause_s = lane.pauses.next_s()

@@ -37,6 +37,7 @@ from hansa.core.identifiers import Entropy, entity_key
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.pubsub.bus import BusReads, CommittedEvent
+from hansa.replication.auditing.outcomes import EventOutcomes
 from hansa.replication.backlog import Backlog, retrieval_of
 from hansa.replication.conditions.needs import Needs
 from hansa.replication.conditions.policy import DistributionPolicy
@@ -311,7 +312,9 @@ class ClosureKeeper:
                 return
             unmet = self._policy.wants(event.event) or self._policy.accepts(entity)
             if unmet is not None:
-                await withhold(tx, retrieval_of(event), unmet)
+                outcomes = EventOutcomes()
+                outcomes.note_head(await withhold(tx, retrieval_of(event), unmet))
+                await outcomes.append(tx)
 
 
 def _is_unrequested(need: Need) -> bool:

@@ -27,6 +27,7 @@ from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.pubsub.bus import BusReads, CommittedEvent
+from hansa.replication.auditing.outcomes import EventOutcomes
 from hansa.replication.backlog import Backlog, retrieval_of
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import is_withheld, withhold
@@ -123,13 +124,13 @@ class PastWalk:
         claims = await self._bus.claims(tuple({one.event.entity.key for one in others})) if others else ()
         newest = {(claim.issuer, claim.key): claim.last_position for claim in claims}
         position = page.events[-1].position if page.events else after
-        withheld = released = 0
+        withheld, released, outcomes = 0, 0, EventOutcomes()
         async with self._store.transaction() as tx:
             cursor = await tx.cursor(FOLLOWER_CURSOR)
             for one in others:
                 is_newest = newest.get((one.event.issuer, one.event.entity.key)) == one.position
                 if is_newest and one.position <= cursor:
-                    outcome = await self._decide(tx, one)
+                    outcome = await self._decide(tx, one, outcomes)
                     withheld, released = (
                         withheld + (outcome == "withheld"),
                         released + (outcome == "released"),
@@ -140,11 +141,14 @@ class PastWalk:
                 await facts.remove(tx, "consume_walk")
             else:
                 await facts.record(tx, "consume_walk", f"{rule} {position}")
+            await outcomes.append(tx)
         self._withheld += withheld
         self._released += released
         return None if is_end else position
 
-    async def _decide(self, tx: Transaction, committed: CommittedEvent) -> str | None:
+    async def _decide(
+        self, tx: Transaction, committed: CommittedEvent, outcomes: EventOutcomes
+    ) -> str | None:
         event, version = committed.event, retrieval_of(committed)
         head = await heads.of_key(tx, event.issuer, event.entity.key)
         if head is None or head.position != committed.position:
@@ -170,5 +174,5 @@ class PastWalk:
         unmet = unmet or of_replica
         if unmet is None or not await is_withheld(tx, unmet, event.issuer, event.entity.key):
             return None
-        await withhold(tx, version, unmet)
+        outcomes.note_head(await withhold(tx, version, unmet))
         return "withheld"

@@ -7,18 +7,24 @@ from hansa.replication.conditions.unmet import Unmet
 from hansa.store import Transaction
 from hansa.store.sql import Readable
 from hansa.store.tables import closure, heads
-from hansa.store.tables.heads import Retrieval
+from hansa.store.tables.heads import NewHead, Retrieval
 
 
-async def withhold(tx: Transaction, version: Retrieval, unmet: Unmet) -> None:
-    """Skip a version for a condition, whatever state it has, and remove the replica of it or an older one."""
+async def withhold(tx: Transaction, version: Retrieval, unmet: Unmet) -> NewHead:
+    """Skip a version for a condition, whatever state it has, and remove the replica of it or an older one.
+
+    Returns:
+        What the head of its key is now.
+    """
     head = await heads.of_key(tx, version.issuer, version.key)
     assert head is None or head.position <= version.position, "an older version decides nothing"
     entity = await tx.entity(head.entity_id) if head is not None and head.entity_id is not None else None
     await heads.forget(tx, version.issuer, version.key)
     if entity is not None and entity.origin == version.issuer:
         await tx.delete(entity.id)
-    await heads.skip(tx, version, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
+    skipped = NewHead(version, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
+    await heads.record(tx, version.issuer, [skipped])
+    return skipped
 
 
 def reason_of(unmet: Unmet) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from hansa.core.audit import ANCHOR_TYPE
 from hansa.pubsub.bus import CommittedEvent
 from hansa.store import Transaction
 from hansa.store.tables import publications
@@ -35,6 +36,8 @@ async def compare_own(tx: Transaction, events: Sequence[CommittedEvent]) -> bool
     for key, committed in latest.items():
         event = committed.event
         known = await publications.known_end(tx, key)
+        if known is None and event.entity.type == ANCHOR_TYPE:
+            continue  # there is no content of it that could be lost
         if known is None:
             entity = LostEntity(
                 *(key, event.entity.type, event.entity.version, event.hashlink),

@@ -34,6 +34,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from hansa.core.audit import ANCHOR_TYPE
 from hansa.core.canonical import hashlink
 from hansa.core.errors import Code
 from hansa.core.identifiers import entity_key
@@ -139,6 +140,7 @@ class Resync:
             one
             for one in events
             if claims[one.event.issuer, one.event.entity.key].last_position == one.position
+            and one.event.entity.type != ANCHOR_TYPE  # it is on the ledger alone
         ]
         differences: list[StoreDifference] = []
         async with self._store.transaction() as tx:

@@ -1,8 +1,9 @@
 """The exchange of forwarded writes: the request `POST /league/v1/writes`, and what its answer means.
 
 The request is signed as every one between members, and carries a delegation for its body
-(`hansa.core.forwarding`). The answer is what the origin wrote, which is believed as far as it is about the entity that was written, is of the
-form that published entities have, and has the hash that it names; or it is an error whose code is one of ours.
+(`hansa.core.forwarding`). The answer is what the origin wrote, which is believed as far as it is about the
+entity that was written, is of the form that published entities have, and has the hash that it names; or it is
+an error whose code is one of ours.
 Anything else (another form, another status, a redirect, too many bytes, silence) leaves the outcome
 unknown: `OriginAway`, after which the same write may be sent again.
 """

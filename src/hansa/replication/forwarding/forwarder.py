@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
+
 from hansa.core.access import Caller
-from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.audit import AuditNotes
+from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.forwarding import ForwardedWrite, OriginAnswer, QueuedWrite
 from hansa.core.limits import Limits
 from hansa.replication.forwarding.exchange import OriginAway, OriginWrites
@@ -17,14 +21,16 @@ from hansa.replication.registry import MemberRegistry
 
 
 class OriginDelivery:
-    """Sends a write to an origin, where the registry has it now.
+    """Sends a write to an origin, where the registry has it now, and notes what came of it.
 
     Args:
         writes: Sends.
         registry: Has the members.
+        notes: For the audit log.
     """
 
-    def __init__(self, writes: OriginWrites, registry: MemberRegistry) -> None:
+    def __init__(self, writes: OriginWrites, registry: MemberRegistry, notes: AuditNotes) -> None:
+        self._notes = notes
         self._writes = writes
         self._registry = registry
 
@@ -32,6 +38,18 @@ class OriginDelivery:
         self, origin: str, write: ForwardedWrite, subject: str, roles: frozenset[str]
     ) -> OriginAnswer:
         """What the origin wrote. Raises as `OriginWrites.send`."""
+        try:
+            answer = await self._sent(origin, write, subject, roles)
+        except HansaError as error:
+            self._notes.refused(origin, "forwarded", str(error.code), subject)
+            raise
+        digest = hashlib.sha256(msgspec.json.encode(write)).hexdigest()
+        self._notes.forwarded(origin, subject, write.method, digest, answer.position)
+        return answer
+
+    async def _sent(
+        self, origin: str, write: ForwardedWrite, subject: str, roles: frozenset[str]
+    ) -> OriginAnswer:
         try:
             member = await self._registry.member(origin)
         except Unavailable as error:

@@ -39,8 +39,8 @@ from hansa.core.signal import Signal
 from hansa.replication.forwarding.exchange import OriginAway
 from hansa.replication.forwarding.pseudonyms import Pseudonyms
 from hansa.store import Store
-from hansa.store.tables import queued_writes
-from hansa.store.tables.queued_writes import ALL, QueuedRow
+from hansa.store.tables.writes import queued_writes
+from hansa.store.tables.writes.queued_writes import ALL, QueuedRow
 
 BACKOFF_MIN_S: Final = 1.0
 TICK_S: Final = 30.0

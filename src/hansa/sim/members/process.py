@@ -30,9 +30,11 @@ from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck
 from hansa.node.http.application import rest_application
+from hansa.node.parts.auditing import auditing
 from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.replication import replication_parts
 from hansa.node.tasks import BackgroundTasks
+from hansa.replication import Backlog
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.registry import MemberRegistry
 from hansa.sim.members.identity import Identity, settings_of
@@ -114,7 +116,9 @@ class Process:
         bus = self.bus = ledger.bus(one.did, lambda: self.is_running)
         registry = MemberRegistry(bus, clock, known)
         http = network.client(one.name, lambda: self.is_running)
-        forwards = forwarding(settings, self.store, bus, registry, http, one.key, clock, entropy)
+        self.audit = auditing(self.store, one.did, Backlog(clock), clock, entropy, limits)
+        basis = settings, self.store, bus, registry, http, one.key, clock, entropy
+        forwards = forwarding(*basis, self.audit.notes)
         rules = Rules(all_models, limits=limits)
         identifiers = OwnIdentifiers(one.did, entropy, registry.known, partial(nonce_on_ledger, bus, one.did))
         context = Context(
@@ -125,8 +129,8 @@ class Process:
         )
         business = BusinessApp(context)
         self.replication = replication_parts(
-            *(settings, self.store, all_models, bus, registry, http, one.key, clock, entropy),
-            *(rules.references_of, LEAGUE, folder),
+            *(*basis, all_models, rules.references_of, self.audit.backlog, self.audit.notes),
+            *(LEAGUE, folder),
         )
         self.view_registry = registry
         league = self._league_context(settings.limits, context, registry, one, forwards, business)
@@ -135,6 +139,7 @@ class Process:
         for name, run in (
             ("registry", registry.follow),
             ("write queue", forwards.queue.run),
+            ("audit notes", self.audit.notes.run),
             *self.replication.tasks(),
         ):
             self.tasks.add(name, run if name != CONDITIONS else self._watch_conditions)
@@ -177,6 +182,7 @@ class Process:
                 *(replication.policy, registry, check, clock),
             ),
             queue=forwards.queue,
+            notes=self.audit.notes,
             endpoint=one.endpoint,
         )
 

@@ -8,6 +8,8 @@
     facts            what holds of the store as a whole              (replication)
     subscriptions    hub registrations, their cursors, dead letters  (business.hub)
     jobs             import and export jobs                          (business.jobs)
+    writes           writes that are repeated, and forwarded         (business, api, replication)
+    audit            the audit log                                   (replication, api)
 
 Steps 3, 5 and 8 of the life of one change are durable here: a cursor moves in the transaction that stores
 what was read up to it.

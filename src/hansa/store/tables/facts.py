@@ -9,6 +9,7 @@ consume_rule         digest of the conditions by which heads were last decided a
 consume_walk         ledger position up to which other conditions have been applied
 confidential_scan    that entities stored by earlier releases were looked at for whom they are
 pseudonym_secret     from which the names follow that callers have at other members (`replication.forwarding`)
+audit_anchor         the newest anchor of the audit log (`hansa.replication.auditing`)
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Name = Literal[
     "consume_walk",
     "confidential_scan",
     "pseudonym_secret",
+    "audit_anchor",
 ]
 
 _SET: Final = upsert("fact", ("name", "value"), ("name",))

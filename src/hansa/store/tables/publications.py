@@ -248,6 +248,12 @@ async def known_end(tx: Transaction, key: str) -> KnownEnd | None:
     return KnownEnd(rows[0][0], rows[0][1], bool(rows[0][2])) if rows else None
 
 
+async def outgoing_hashlink(source: Readable, entity_id: str) -> str | None:
+    """Hashlink that the event of an entity names which is under way; None when there is none."""
+    rows = await source.sql.fetch("SELECT hashlink FROM outbox WHERE entity_id = ?", (entity_id,))
+    return rows[0][0] if rows else None
+
+
 async def refusals(store: Store, limit: int) -> tuple[Publication, ...]:
     """Entities whose last event the ledger refused."""
     rows = await store.sql.fetch(f"{_PUBLICATIONS} WHERE refusal_code IS NOT NULL LIMIT ?", (limit,))

@@ -26,8 +26,9 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.store import Entity, Store, Transaction
 from hansa.store.sql import Readable
-from hansa.store.tables import idempotency
-from hansa.store.tables.idempotency import ALL, KeyedResult
+from hansa.store.tables import audit
+from hansa.store.tables.writes import idempotency
+from hansa.store.tables.writes.idempotency import ALL, KeyedResult
 
 COMPRESSION_LEVEL: Final = 1
 RESULT_SIZE_MAX_BYTES: Final = 65_536
@@ -99,6 +100,8 @@ class Repeats:
                 raise await self._full(tx, account, now_ms)
         expires_ms = now_ms + int(limits.idempotency_lifetime_s * 1000)
         await idempotency.add(tx, account, name, KeyedResult(terms.fingerprint, encoded), expires_ms)
+        if caller.member is not None:
+            await audit.append(tx, "carried-out", _carried_out(caller, terms))
 
     async def _full(self, tx: Transaction, account: bytes, now_ms: int) -> Unavailable:
         first_ms = await idempotency.first_expiry_ms(tx, account)
@@ -111,6 +114,14 @@ class Repeats:
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
+
+
+def _carried_out(caller: Caller, terms: WriteTerms) -> dict[str, str]:
+    """What the audit log tells of a write of a caller at another member, which names it by a pseudonym."""
+    assert caller.member is not None, "a member forwards"
+    assert caller.subject is not None, "for a caller"
+    subject = caller.subject.partition("@")[0]
+    return {"digest": terms.fingerprint.hex(), "member": caller.member, "subject": subject}
 
 
 def _names(caller: Caller, key: str) -> tuple[bytes, bytes]:

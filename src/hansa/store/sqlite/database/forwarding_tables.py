@@ -1,6 +1,6 @@
 """The tables of writes that are repeated and of writes that are forwarded.
 
-What they mean: `hansa.store.tables.idempotency`, `delegations` and `queued_writes`.
+What they mean: `hansa.store.tables.writes.idempotency`, `delegations` and `queued_writes`.
 """
 
 from __future__ import annotations
@@ -102,4 +102,4 @@ CREATE TRIGGER used_delegation_removed AFTER DELETE ON used_delegation BEGIN
   DELETE FROM delegation_account WHERE member = OLD.member AND used = 0;
 END;
 """
-"""How many delegations of each member are remembered: counting them is work that a flood of them multiplies."""
+"""How many delegations of each member are remembered; a flood of them is not counted anew each time."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hansa.store.sqlite.database.audit_tables import AUDIT
 from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL
 from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING
 from hansa.store.sqlite.database.replica_schema import ANNOUNCED_PARTS, HEADS
@@ -473,5 +474,6 @@ MIGRATIONS: Final = (
     _REFERENCE_BLOCKS,
     CONFIDENTIAL,
     DELEGATION_ACCOUNTS,
+    AUDIT,
 )
 """Migration n is element n - 1. A released one is never edited."""

@@ -1,0 +1,1 @@
+"""`/league/v1/audit`: the audit log of this marketplace, for its operators."""
