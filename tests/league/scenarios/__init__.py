@@ -6,6 +6,6 @@ members have different blocks or application hashes at one height, nothing is on
 submitted, and nobody is convicted who did no wrong. It prints how long the ledger took to go on after each
 perturbation.
 
-    python -m tests.league.scenarios               the scenarios by name
-    python -m tests.league.scenarios NAME…         carry out some of them
+    PYTHONPATH=engine python -m tests.league.scenarios          the scenarios by name
+    PYTHONPATH=engine python -m tests.league.scenarios NAME…    carry out some of them
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.league.scenarios [NAME…]`: lists the scenarios, or carries some of them out."""
+"""`PYTHONPATH=engine python -m tests.league.scenarios [NAME…]`: lists scenarios, or carries some out."""
 
 from __future__ import annotations
 

@@ -29,6 +29,8 @@ REPORT = {
     "endpoint": "http://127.0.0.1:8101",
     "version": "0.1.0",
     "uptime_s": 65.2,
+    "status": "not ready",
+    "conditions": [],
     "is_ready": False,
     "reasons": ["the ledger does not answer: stopped"],
     "height": None,

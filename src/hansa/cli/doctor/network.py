@@ -130,7 +130,7 @@ async def check_peers(settings: Settings, others: Sequence[Member], clock: Clock
         *(_check_member(settings, member) for member in others[:MEMBERS_CHECKED_MAX])
     )
     engines = await asyncio.gather(
-        *(_check_engine(peer) for peer in settings.persistent_peers[:MEMBERS_CHECKED_MAX])
+        *(_check_engine(peer, others) for peer in settings.persistent_peers[:MEMBERS_CHECKED_MAX])
     )
     return [*members, *engines, await _check_clock(settings, others, clock)]
 
@@ -180,17 +180,20 @@ async def private_addresses(endpoint: str, resolve: Resolve = _resolved) -> tupl
     return tuple(sorted(map(str, addresses)))
 
 
-async def _check_engine(peer: str) -> CheckResult:
-    address = peer.rpartition("@")[2]
+async def _check_engine(peer: str, others: Sequence[Member]) -> CheckResult:
+    node_id, _, address = peer.rpartition("@")
     host, _, port = address.rpartition(":")
-    check = f"engine at {printable(address, 100)}"
+    shown = printable(address, 100)
+    owner = next((one.name for one in others if node_id in one.node_ids), None)
+    check = f"engine of {printable(owner, 24)}" if owner is not None else f"engine {shown}"
     try:
         async with asyncio.timeout(TIMEOUT_S):
             _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
         writer.close()
     except (OSError, TimeoutError, ValueError):
-        return look(check, "not reachable", "Is that member running? Does a firewall stand between?")
-    return ok(check, "reachable")
+        remedy = "Is that member running? Does a firewall stand between?"
+        return look(check, f"{shown} is not reachable", remedy)
+    return ok(check, f"{shown} is reachable")
 
 
 async def _check_clock(settings: Settings, others: Sequence[Member], clock: Clock) -> CheckResult:
