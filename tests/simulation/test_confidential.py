@@ -1,7 +1,7 @@
 """Whatever happens to confidential entities, those have them for whom they are, and nobody else ever does.
 
-`CONFIDENTIAL_HISTORIES` histories are drawn from seeds: entities are created, change, gain and lose parties, become
-public and confidential again, and are deleted, while members stop, restart and cannot be reached.
+`CONFIDENTIAL_HISTORIES` histories are drawn from seeds: entities are created, change, gain and lose parties,
+become public and confidential again, and are deleted, while members stop, restart and cannot be reached.
 """
 
 from __future__ import annotations
