@@ -187,7 +187,10 @@ def _newcomer_routes(context: LeagueContext) -> list[Route]:
 
 
 def _confidential_routes(context: LeagueContext) -> list[Route]:
-    api = ConfidentialApi(context.store, context.caller_check, context.authenticate, context.limits)
+    api = ConfidentialApi(
+        *(context.store, context.caller_check, context.authenticate, context.limits),
+        *(context.bus, context.notes),
+    )
     return [
         Route(CONFIDENTIAL_PATH, api.parts, methods=["POST"]),
         Route(CONFIDENTIAL_PATH, api.report, methods=["GET"]),

@@ -18,6 +18,7 @@ from hansa.core.identifiers import entity_key
 from hansa.core.limits import Limits
 from hansa.pubsub.ledger.commitments.governance import LEAGUE as LEAGUE_FORM
 from hansa.store import EntityDraft
+from hansa.store.tables import audit
 from hansa.store.tables.confidential import announced, received
 from tests.support.asgi import AsgiClient
 from tests.support.confidential import (
@@ -151,6 +152,11 @@ async def test_nobody_else_gets_the_bytes(league: League) -> None:
     await settle(league)
     keys = await sealed_keys(league)
     assert [one.status for one in await request_parts(bergen, lubeck, keys)] == ["sent"]
+    recorded = [
+        one for one in await audit.page(lubeck.store, 0, 100) if b'"authority":"recipient"' in one.content
+    ]
+    assert len(recorded) == 2, "once for the retriever, and once for this request"
+    assert all(bergen.did.encode() in one.content and order.encode() not in one.content for one in recorded)
     assert [one.status for one in await request_parts(riga, lubeck, keys)] == ["unknown"]
     unheard_of = ["ab" * 32]
     lines = await request_parts(riga, lubeck, unheard_of)

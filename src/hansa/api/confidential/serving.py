@@ -2,12 +2,13 @@
 
 A part is served to a member that signs the request, if the event was addressed to it and it is in the
 audience of its entity still. Everybody else is answered as if there were nothing, whoever it is and whether
-or not there is. Every part that is served is recorded in the log with the member and the event, and nothing
-of the entity.
+or not there is. That a part is served is in the audit log before it leaves, with the member and the event, and
+nothing of the entity.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -20,10 +21,12 @@ from hansa.api.callers import require_operator, signing_member
 from hansa.api.parameters import Parameters, page_size, position
 from hansa.api.responses import json_response
 from hansa.core.access import Authenticate
-from hansa.core.errors import Code, Refused
+from hansa.core.audit import AuditNotes
+from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.http import CallerCheck
 from hansa.core.identifiers import is_entity_key
 from hansa.core.limits import Limits
+from hansa.pubsub.bus import BusReads
 from hansa.replication.confidential.exchange import KEYS_MAX, PartLine, PartsRequest, encode_part_line
 from hansa.replication.exchange import JSON_LINES
 from hansa.store import Store
@@ -31,6 +34,8 @@ from hansa.store.tables.confidential import announced, received
 from hansa.store.tables.confidential.announced import SealedPart
 
 REQUEST_MAX_BYTES: Final = 8192
+RECIPIENT: Final = "recipient"
+"""By which right a member gets a part, in the audit log."""
 PARTS_PER_READ: Final = 4
 _UNSETTLED: Final[tuple[received.State, ...]] = ("pending", "skipped", "rejected")
 _decoder: Final = msgspec.json.Decoder(PartsRequest)
@@ -81,9 +86,21 @@ class ConfidentialApi:
         check: Finds out which member calls.
         authenticate: Finds out which client calls.
         limits: `retrieval_size_max_bytes`, `list_limit_default`.
+        bus: Has the positions of events.
+        notes: For the audit log.
     """
 
-    def __init__(self, store: Store, check: CallerCheck, authenticate: Authenticate, limits: Limits) -> None:
+    def __init__(
+        self,
+        store: Store,
+        check: CallerCheck,
+        authenticate: Authenticate,
+        limits: Limits,
+        bus: BusReads,
+        notes: AuditNotes,
+    ) -> None:
+        self._bus = bus
+        self._notes = notes
         self._store = store
         self._check = check
         self._authenticate = authenticate
@@ -112,11 +129,21 @@ class ConfidentialApi:
                 room_bytes -= len(encoded)
                 lines.append(encoded)
                 served += [key] if part is not None else []
+        if served:
+            await self._notes.recorded(member, await self._positions(served), RECIPIENT)
         for key in served:
             log.info("confidential_part_served", member=member, key=key)
         if len(served) < len(keys):
+            self._notes.refused(member, "entities", str(Code.NOT_FOUND))
             log.info("confidential_parts_not_served", member=member, count=len(keys) - len(served))
         return Response(b"".join(lines), media_type=JSON_LINES)
+
+    async def _positions(self, keys: Sequence[str]) -> list[int]:
+        """Of the events of some parts, as far as the ledger answers."""
+        try:
+            return [claim.first_position for claim in await self._bus.claims(keys)]
+        except Unavailable:
+            return []
 
     async def _allowed(self, member: str, keys: tuple[str, ...]) -> dict[str, SealedPart]:
         """Those of some parts that a member may have."""
