@@ -158,6 +158,8 @@ async def test_nobody_else_gets_the_bytes(league: League) -> None:
     assert len(recorded) == 2, "once for the retriever, and once for this request"
     assert all(bergen.did.encode() in one.content and order.encode() not in one.content for one in recorded)
     assert [one.status for one in await request_parts(riga, lubeck, keys)] == ["unknown"]
+    retrieved = [one for one in await audit.page(bergen.store, 0, 100) if one.kind == "retrieved"]
+    assert [lubeck.did.encode() in one.content for one in retrieved] == [True]
     unheard_of = ["ab" * 32]
     lines = await request_parts(riga, lubeck, unheard_of)
     assert [one.status for one in lines] == ["unknown"], "the same as of what there never was"

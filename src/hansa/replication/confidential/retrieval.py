@@ -32,6 +32,7 @@ from hansa.core.identifiers import Entropy, is_bound_form
 from hansa.core.limits import Limits
 from hansa.core.members import prefix_owner
 from hansa.core.retry import Retry
+from hansa.replication.auditing.outcomes import EventOutcomes
 from hansa.replication.backlog import Backlog
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import reason_of
@@ -230,6 +231,7 @@ class ConfidentialRetriever:
 
     async def _apply(self, outcomes: dict[ReceivedHead, EntityDraft | Rejection]) -> None:
         stored = rejected = 0
+        audited = EventOutcomes()
         async with self._store.transaction() as tx:
             for requested, outcome in outcomes.items():
                 head = await received.of_entity(tx, requested.issuer, requested.entity_key)
@@ -238,8 +240,13 @@ class ConfidentialRetriever:
                 if isinstance(outcome, Rejection):
                     await self._reject(tx, head, outcome)
                     rejected += 1
-                else:
-                    stored += await self._write(tx, head, outcome)
+                    if outcome.is_evidence:
+                        audited.note("refused", head.position, str(outcome.code))
+                elif await self._write(tx, head, outcome):
+                    stored += 1
+                    audited.note("retrieved", head.position)
+            if outcomes:
+                await audited.append(tx, member=next(iter(outcomes)).issuer)
         self._count(entities_stored=stored, entities_rejected=rejected)
 
     async def _write(self, tx: Transaction, head: ReceivedHead, draft: EntityDraft) -> bool:
