@@ -263,7 +263,7 @@ class LightFollower:
         self._expected = self.trust.height
         self._has_answer = bool(shown)
         shown.sort(key=lambda one: (not one[0].is_distrusted, -one[1].height))
-        for source, head in shown:
+        for place, (source, head) in enumerate(shown):
             witnesses = [one for one in sources if one is not source]
             try:
                 is_written = await self._follow(source, head, witnesses)
@@ -279,6 +279,8 @@ class LightFollower:
                 continue
             if is_written:
                 source.note_holds()
+            elif any(later.height > head.height for _, later in shown[place + 1 :]):
+                continue  # it has nothing new, and another one shows more
             self._has_caught_up = True
             return True
         return False

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hansa.core.errors import Code, Refused, Unavailable
@@ -158,6 +158,7 @@ _LIARS = st.lists(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example([["honest", "honest"], ["a batch twice", "late"], ["late", "honest"]], 1174)
 @given(st.lists(_LIARS, min_size=1, max_size=4), st.integers(0, 2**32))
 def test_one_honest_member_is_enough_whatever_the_others_do(ways: list[list[str]], seed: int) -> None:
     """Whichever two of three lie in whatever way, nothing unverified is written, and all of it comes."""
