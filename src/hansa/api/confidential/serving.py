@@ -2,8 +2,8 @@
 
 A part is served to a member that signs the request, if the event was addressed to it and it is in the
 audience of its entity still. Everybody else is answered as if there were nothing, whoever it is and whether
-or not there is. That a part is served is in the audit log before it leaves, with the member and the event, and
-nothing of the entity.
+or not there is. That a part is served is in the audit log before it leaves, with the member and the event,
+and nothing of the entity.
 """
 
 from __future__ import annotations
