@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -29,9 +30,11 @@ from hansa.core.events import (
     event_time,
     identified,
 )
+from hansa.core.http import MEMBER_TOKEN_HEADER
 from hansa.core.identifiers import entity_key
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
+from hansa.identity import MemberAnswerSigner
 from hansa.node.folder import CARD, LEDGER, LEDGER_STATE, MEMBER_KEY, MemberCard
 from hansa.node.folder.demo_league import HOST
 from hansa.pubsub.cometbft import CometBftBus
@@ -178,7 +181,18 @@ class HostileMember:
             encode_line(key, "found", self.bodies[key]) if key in self.bodies else encode_line(key, "unknown")
             for key in keys
         ]
-        return web.Response(body=b"".join(lines))
+        body = b"".join(lines)
+        return web.Response(body=body, headers=self._signature(request, body))
+
+    def _signature(self, request: web.Request, body: bytes) -> dict[str, str]:
+        """Headers that sign an answer to the member that asks."""
+        token = request.headers.get(MEMBER_TOKEN_HEADER, "")
+        if not token:
+            return {}
+        payload = token.split(".")[1]
+        asking = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["iss"]
+        signer = MemberAnswerSigner(self.key, self.did, CLOCK)
+        return signer.headers(asking, token, 200, hashlib.sha256(body).digest())
 
     async def _endless(self, request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()

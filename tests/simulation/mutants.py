@@ -9,7 +9,6 @@ from unittest.mock import patch
 
 import msgspec
 
-from hansa.api import entities as entities_api
 from hansa.business.operations.forwarding.sending import WriteSender
 from hansa.core.backoff import Backoff
 from hansa.core.canonical import hashlink
@@ -20,11 +19,12 @@ from hansa.replication.conditions import closure
 from hansa.replication.conditions.own_closure import OwnClosure
 from hansa.replication.conditions.past import PastWalk
 from hansa.replication.conditions.policy import DistributionPolicy
-from hansa.replication.exchange import encode_line
 from hansa.replication.follower import Follower
-from hansa.replication.intake import Intake, Rejection
+from hansa.replication.intake import Intake
 from hansa.replication.publisher import PUBLISHER_CURSOR, Publisher
 from hansa.replication.replicas.pushed_intake import PushedIntake, ReadyParts
+from hansa.replication.replicas.rejections import Rejection
+from hansa.replication.sources.serving import ServedVersion, VersionSource
 from hansa.store import EntityDraft
 from hansa.store.tables import announced, evidence, facts, heads, origins, publications
 from hansa.store.tables.heads import FOLLOWER_CURSOR, HeadState
@@ -52,10 +52,10 @@ def _replacing(owner: Any, name: str, replaced: Callable[[Any], Any]) -> Any:
 @mutant
 def _follower_cursor_moved_too_early() -> Iterator[None]:
     def replaced(original: Any) -> Any:
-        async def apply_page(self: Any, page: Any, ready: Any) -> None:
+        async def apply_page(self: Any, page: Any, ready: Any, **more: Any) -> None:
             async with self._store.transaction() as tx:
                 await tx.set_cursor(FOLLOWER_CURSOR, page.scanned_to)
-            await original(self, page, ready)
+            await original(self, page, ready, **more)
 
         return apply_page
 
@@ -161,8 +161,9 @@ def _evidence_against_the_wrong_member() -> Iterator[None]:
 @mutant
 def _delete_ignored() -> Iterator[None]:
     def replaced(original: Any) -> Any:
-        async def apply(self: Any, tx: Any, events: Any, *others: Any) -> Any:
-            return await original(self, tx, [one for one in events if not one.event.is_delete], *others)
+        async def apply(self: Any, tx: Any, events: Any, *others: Any, **more: Any) -> Any:
+            rest = [one for one in events if not one.event.is_delete]
+            return await original(self, tx, rest, *others, **more)
 
         return apply
 
@@ -246,20 +247,13 @@ def _audience_not_checked() -> Iterator[None]:
 
 @mutant
 def _current_bytes_instead_of_announced() -> Iterator[None]:
-    async def answers(self: Any, requested: Any, published: Any, member: str | None) -> list[Any]:
-        ids = [published[one.key].entity_id for one in requested if one.key in published]
-        found = await self._store.entities(ids)
-        result = []
-        for one in requested:
-            entity = found.get(published[one.key].entity_id) if one.key in published else None
-            served = self._policy.may_retrieve(member, entity) if entity is not None else None
-            line = (
-                encode_line(one.key, "gone") if served is None else encode_line(one.key, "found", served.body)
-            )
-            result.append(entities_api.AnsweredEntity(line))
-        return result
+    def own(self: Any, requested: Any, publication: Any, entities: Any, *others: Any) -> ServedVersion:
+        del requested
+        entity = entities.get(publication.entity_id)
+        served = self._policy.may_retrieve(others[-1], entity) if entity is not None else None
+        return ServedVersion("gone") if served is None else ServedVersion("found", served.body)
 
-    with patch.object(entities_api.EntitiesApi, "_answers", answers):
+    with patch.object(VersionSource, "_own", own):
         yield
 
 

@@ -39,13 +39,14 @@ from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.core.retry import Retry
-from hansa.identity import MemberCallerCheck, MemberSigner
+from hansa.identity import MemberAnswerCheck, MemberAnswerSigner, MemberCallerCheck, MemberSigner
 from hansa.node.http.application import rest_application
 from hansa.pubsub.bus import Bus
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
 from hansa.replication.announced.pushing import BundlePusher
+from hansa.replication.announced.retained_bundles import RetainedBundles
 from hansa.replication.auditing.notes import GatheredNotes
 from hansa.replication.conditions.closure import ClosureKeeper
 from hansa.replication.conditions.needs import NO_NEEDS, Needs
@@ -64,6 +65,7 @@ from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.replication.replicas.pushed import PushedParts
 from hansa.replication.replicas.pushed_intake import PushedIntake
+from hansa.replication.sources.assembly import entity_sources
 from hansa.store import Entity, EntityDraft, Store
 from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import origins
@@ -119,6 +121,7 @@ class Marketplace:
         )
         self.party_operators: dict[str, str] = {}
         self.signer = BatchSigner(self.key, self.did, league.clock)
+        self.answers = MemberAnswerSigner(self.key, self.did, league.clock)
         self.entropy = random.Random(name).randbytes
         self.identifiers = OwnIdentifiers(self.did, self.entropy, lambda: league.registered)
         self.bus: Bus
@@ -143,6 +146,7 @@ class Marketplace:
         self.pusher: BundlePusher
         self.pushed: PushedParts
         self.notes: GatheredNotes
+        self.retained: RetainedBundles
         self._tasks: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -151,11 +155,13 @@ class Marketplace:
         self.bus = league.ledger.bus()
         self.backlog = Backlog(league.clock)
         self.pushed = PushedParts(league.clock)
+        self.retained = RetainedBundles(league.clock)
         self.store = await SqliteStore.open(self.path, league.clock, league.limits)
         retry = Retry("audit", league.clock, self.entropy, 0.1, 1.0)
         self.notes = GatheredNotes(self.store, league.clock, retry, league.limits.audit_notes_interval_s)
         check = MemberCallerCheck(
-            self.did, lambda: (self.endpoint,), lambda: league.registered, league.clock, league.limits
+            *(self.did, lambda: (self.endpoint,), lambda: league.registered, league.clock, league.limits),
+            on_request=self._is_alive,
         )
         registry = MemberRegistry(self.bus, league.clock)
         subscriptions = SubscriptionsApi(
@@ -180,6 +186,8 @@ class Marketplace:
             ),
             resync=self.resync,
             pushed=self.pushed,
+            answers=self.answers,
+            bundles=self.retained,
             did=self.did,
             clock=league.clock,
             limits=league.limits,
@@ -189,6 +197,7 @@ class Marketplace:
         self.league_context = context
         application = rest_application(routes(context))
         league.network.applications[self.endpoint] = application
+        league.network.signers[self.endpoint] = self.answers
         self.client = AsgiClient(application)
         self.view = ReplicationView(self.store, league.clock, league.limits)
 
@@ -207,7 +216,7 @@ class Marketplace:
             ),
             partial(self.policy.may_retrieve, None),
             self.notes,
-            *(clock, self.entropy, limits),
+            *(clock, self.entropy, limits, self.retained),
         )
         following = self.following = MemberRegistry(self.bus, clock, league.registered)
         following.add_listener(lambda _: backlog.addressed.notify())
@@ -222,21 +231,15 @@ class Marketplace:
             pusher=self.pusher if league.has_pushes else None,
             demands=demands,
         )
-        self.retriever = Retriever(
-            self.store,
-            self.bus,
-            registry,
-            league.network,
-            signer,
-            self.policy,
-            backlog,
-            clock,
-            self.entropy,
-            limits,
+        sources = entity_sources(
+            *(self.store, self.bus, MemberRegistry(self.bus, clock, league.registered), league.network),
+            *(signer, MemberAnswerCheck(self.did, lambda: league.registered), self.policy, backlog),
+            *(clock, self.entropy, limits),
         )
+        self.retriever = Retriever(self.store, registry, sources, backlog, clock, self.entropy, limits)
         self.follower = Follower(
             *(self.store, self.bus, self.did, self.policy, backlog, clock, self.entropy, limits),
-            pushed=PushedIntake(self.store, self.retriever.intake, self.pushed, clock, limits),
+            pushed=PushedIntake(self.store, sources.intake, self.pushed, clock, limits),
             recognition=Recognition(
                 self.did, LEAGUE, lambda: self.agreement_keys, secrets, audiences.types, limits
             ),
@@ -263,11 +266,18 @@ class Marketplace:
             self.watch = ConditionsWatch(self.policies, self.policy, backlog.conditions, clock)
         self._tasks = asyncio.create_task(self._run())
 
+    def _is_alive(self, did: str) -> None:
+        if self.is_running:
+            self.retriever.is_alive(did)
+            self.pusher.is_alive(did)
+
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.publisher.run())
             tasks.create_task(self.follower.run())
             tasks.create_task(self.retriever.run())
+            tasks.create_task(self.retriever.sources.others.run())
+            tasks.create_task(self.retriever.sources.filling.run())
             tasks.create_task(self.walk.run())
             tasks.create_task(self.past.run())
             tasks.create_task(self.closure.run())

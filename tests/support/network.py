@@ -5,13 +5,15 @@ Every marketplace's HTTP application by its endpoint, and what can go wrong betw
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Mapping
 
 import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.http import HttpRequest, HttpResponse
+from hansa.core.http import MEMBER_TOKEN_HEADER, AnswerSigner, HttpRequest, HttpResponse
 from tests.support.asgi import Application, AsgiClient
 
 Fault = Callable[[HttpRequest, HttpResponse], HttpResponse]
@@ -30,7 +32,11 @@ class Network:
         self.delays_s: dict[str, float] = {}
         """How long an endpoint takes for an answer."""
         self.faults: dict[str, Fault] = {}
-        """What happens to an endpoint's answers."""
+        """What a marketplace answers instead, by its endpoint: it signs that, as it signs every answer."""
+        self.tampering: dict[str, Fault] = {}
+        """What happens to an endpoint's signed answers on their way."""
+        self.signers: dict[str, AnswerSigner] = {}
+        """By endpoint."""
         self.requests: list[HttpRequest] = []
         """Everything that was sent."""
 
@@ -55,10 +61,26 @@ class Network:
         response = await client.request(request.method, request.url.removeprefix(endpoint), body=request.body)
         answer = HttpResponse(response.status, response.headers, response.body)
         if endpoint in self.faults:
-            answer = self.faults[endpoint](request, answer)
+            answer = self._signed(endpoint, request, self.faults[endpoint](request, answer))
+        if endpoint in self.tampering:
+            answer = self.tampering[endpoint](request, answer)
         if len(answer.body) > request.answer_size_max_bytes:
             raise Refused(Code.RETRIEVAL_TOO_LARGE, "The answer is too large.")
         return answer
+
+    def _signed(self, endpoint: str, request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+        """An answer of a marketplace, with its signature if it has one."""
+        token = request.headers.get(MEMBER_TOKEN_HEADER)
+        signer = self.signers.get(endpoint)
+        if token is None or signer is None or request.method != "POST":
+            return answer
+        payload = token.split(".")[1]
+        asking = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["iss"]
+        digest = hashlib.sha256(answer.body).digest()
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        for name, value in signer.headers(asking, token, answer.status, digest).items():
+            headers[name.lower()] = value
+        return HttpResponse(answer.status, headers, answer.body)
 
 
 def status(code: int, headers: Mapping[str, str] | None = None) -> Fault:

@@ -6,6 +6,7 @@
     POST /league/v1/bundles               what a member announces just now       a signing member
     POST /league/v1/confidential          encrypted bytes of sealed events        a signing member
     GET  /league/v1/confidential          what of them does not arrive           an operator
+    GET  /league/v1/bundles, …/{digest}    what this one announced last           a signing member
     GET  /league/v1/events                committed events, a page at a time     anybody
     GET  /league/v1/events/stream         the same as server-sent events         anybody
     GET  /league/v1/members               the member registry                    anybody
@@ -34,6 +35,9 @@
     GET  /league/v1/references            references to what is not here         a client with a token
     GET  /league/v1/replicas, …/{name}    the states of what others published    an operator
     POST /league/v1/replicas/retry        have it requested again                an operator
+    GET  /league/v1/peers, …/{did}/evidence
+                                          what is known of the other members     an operator
+    GET  /league/v1/followed              how far this member is with its own    a signing member
     GET  /league/v1/lost                  what of ours the store has lost        an operator
     POST /league/v1/resync                compare the store with the ledger      an operator
     …    /league/v1/subscriptions…        webhooks for committed events          a client that may write
@@ -55,7 +59,8 @@ import msgspec
 from starlette.routing import Route
 
 from hansa.api.audit.log import AUDIT_PATH, AuditApi
-from hansa.api.bundles import BundlesApi
+from hansa.api.between_members.bundles import BundlesApi
+from hansa.api.between_members.peers import PeersApi
 from hansa.api.catalogue import CatalogueApi
 from hansa.api.confidential.serving import ConfidentialApi
 from hansa.api.decisions.members import MembersApi
@@ -88,18 +93,21 @@ from hansa.core.audit import AuditNotes, NoNotes
 from hansa.core.clock import Clock
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.forwarding import WRITES_PATH
-from hansa.core.http import CallerCheck
+from hansa.core.http import AnswerSigner, CallerCheck
 from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
 from hansa.pubsub.light.remote import LIGHT_PATH
 from hansa.pubsub.light_member.wire import BATCHES_PATH, SNAPSHOTS_PATH, STATE_PATH, TRANSACTIONS_PATH
 from hansa.replication.announced.bundles import BUNDLES_PATH
+from hansa.replication.announced.retained_bundles import RetainedBundles
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH
 from hansa.replication.continuity.resync import Resync
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.replication.replicas.pushed import PushedParts
+from hansa.replication.sources.peers import FOLLOWED_PATH, PeerView
+from hansa.replication.sources.serving import VersionSource
 from hansa.store import Store
 
 __all__ = ["LeagueContext", "routes"]
@@ -147,6 +155,12 @@ class LeagueContext(msgspec.Struct, frozen=True):
     """What writes of other members pass; None: none are taken."""
     notes: AuditNotes = NoNotes()
     """Takes note of what is served and refused, for the audit log."""
+    bundles: RetainedBundles | None = None
+    """What was pushed last; None: nothing is pushed."""
+    peers: PeerView | None = None
+    """What is known of the other members; None: nothing."""
+    answers: AnswerSigner | None = None
+    """Signs what other members are answered; None: nothing is signed."""
     queue: Monitors = NoQueue()
     """Has the writes that wait for their origins."""
     endpoint: str = ""
@@ -209,11 +223,27 @@ def _write_routes(context: LeagueContext) -> tuple[Route, ...]:
     )
 
 
+def _peer_routes(context: LeagueContext, source: VersionSource) -> list[Route]:
+    check, limits = context.caller_check, context.limits
+    bundles = BundlesApi(check, context.pushed, context.bundles, context.answers, source, limits)
+    peers = PeersApi(context.store, context.peers, check, context.authenticate, limits)
+    return [
+        Route(BUNDLES_PATH, bundles.push, methods=["POST"]),
+        Route(BUNDLES_PATH, bundles.list, methods=["GET"]),
+        Route(f"{BUNDLES_PATH}/{{digest}}", bundles.one, methods=["GET"]),
+        Route("/league/v1/peers", peers.list, methods=["GET"]),
+        Route("/league/v1/peers/{did}/evidence", peers.evidence, methods=["GET"]),
+        Route(FOLLOWED_PATH, peers.followed, methods=["GET"]),
+    ]
+
+
 def routes(context: LeagueContext) -> list[Route]:
     """All routes, for the application that makes responses of the errors that they raise."""
     limits, registry = context.limits, context.registry
-    bundles = BundlesApi(context.caller_check, context.pushed, limits)
-    entities = EntitiesApi(context.store, context.caller_check, limits, context.policy, context.notes)
+    source = VersionSource(context.store, context.policy)
+    entities = EntitiesApi(
+        *(context.store, context.caller_check, limits, context.policy, context.notes, source, context.answers)
+    )
     audit = AuditApi(context.store, context.authenticate, context.did, limits)
     events = EventsApi(context.bus, registry, context.clock, limits, context.types)
     members = MembersApi(context.bus, registry, limits)
@@ -230,13 +260,13 @@ def routes(context: LeagueContext) -> list[Route]:
     submissions = SubmissionsApi(context.submissions, context.caller_check, limits)
     return [
         Route("/league/v1/replicas", replicas.list, methods=["GET"]),
+        *_peer_routes(context, source),
         Route("/league/v1/lost", replicas.lost, methods=["GET"]),
         Route("/league/v1/incomplete", replicas.incomplete, methods=["GET"]),
         Route("/league/v1/replicas/retry", replicas.retry, methods=["POST"]),
         Route("/league/v1/resync", replicas.resync, methods=["POST"]),
         Route("/league/v1/replicas/{name:path}", replicas.one, methods=["GET"]),
         Route(ENTITIES_PATH, entities.many, methods=["POST"]),
-        Route(BUNDLES_PATH, bundles.push, methods=["POST"]),
         *_confidential_routes(context),
         Route(f"{ENTITIES_PATH}/{{id:path}}/receipt", receipts.receipt, methods=["GET"]),
         Route(f"{ENTITIES_PATH}/{{id:path}}/history", receipts.history, methods=["GET"]),

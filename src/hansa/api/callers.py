@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+from http import HTTPStatus
+
 from starlette.requests import Request
 
 from hansa.core.access import OPERATOR, Authenticate, Caller
 from hansa.core.errors import Code, Refused
-from hansa.core.http import CallerCheck
+from hansa.core.http import MEMBER_TOKEN_HEADER, AnswerSigner, CallerCheck
+from hansa.core.thread_work import SMALL_MAX_BYTES
 
 
 async def signing_member(check: CallerCheck, request: Request, body: bytes) -> str | None:
@@ -20,6 +25,19 @@ async def signing_member(check: CallerCheck, request: Request, body: bytes) -> s
     path = request.scope.get("raw_path", b"").decode("latin-1") or request.url.path
     url = f"{path}?{query}" if query else path
     return await check.member(request.method, url, headers, body)
+
+
+async def answer_headers(
+    signer: AnswerSigner | None, request: Request, member: str | None, body: bytes
+) -> dict[str, str]:
+    """Headers that sign an answer with status 200 to the member that signed the request; none for others."""
+    if signer is None or member is None:
+        return {}
+    if len(body) <= SMALL_MAX_BYTES:
+        digest = hashlib.sha256(body).digest()
+    else:
+        digest = (await asyncio.to_thread(hashlib.sha256, body)).digest()
+    return signer.headers(member, request.headers[MEMBER_TOKEN_HEADER], HTTPStatus.OK, digest)
 
 
 def require_token(authenticate: Authenticate, request: Request) -> Caller:

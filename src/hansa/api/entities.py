@@ -1,32 +1,44 @@
 """`/league/v1/entities`: the exact bytes of entities, one at a time or many.
 
 Everybody gets what is public: the current version of an entity, and one that was announced before, while it
-is retained (`hansa.store.tables.announced`). A signature of the request is verified when there is one; one
-that does not verify is refused, so that a member notices that its keys or its clock are wrong.
+is retained (`hansa.store.tables.announced`). Members get replicas, too, by their ledger keys, so that an
+origin that is away can be done without. A signature of the request is verified when there is one; one that
+does not verify is refused, so that a member notices that its keys or its clock are wrong. What a member
+requested is answered with a signature (`hansa.identity.answers`).
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from hansa.api.bodies import json_body
-from hansa.api.callers import signing_member
+from hansa.api.callers import answer_headers, signing_member
 from hansa.api.parameters import Parameters
 from hansa.api.responses import JSON, response_of
 from hansa.core.audit import AuditNotes
 from hansa.core.canonical import is_hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.events import HASHLINK_PARAMETER
-from hansa.core.http import CallerCheck
+from hansa.core.http import AnswerSigner, CallerCheck
 from hansa.core.identifiers import is_entity_key
 from hansa.core.limits import Limits
+from hansa.replication.announced.bundles import (
+    BUNDLE_TYPE,
+    LINES_MAX,
+    SIZE_MAX_BYTES,
+    BundledPart,
+    packed,
+)
 from hansa.replication.conditions.policy import DistributionPolicy
-from hansa.replication.exchange import JSON_LINES, EntitiesRequest, RequestedEntity, Status, encode_line
+from hansa.replication.exchange import JSON_LINES, EntitiesRequest, RequestedEntity, encode_line
+from hansa.replication.sources.serving import ServedVersion, VersionSource, position_of, was_published
 from hansa.store import Entity, Store
 from hansa.store.tables import announced, publications
 from hansa.store.tables.publications import Publication
@@ -35,18 +47,14 @@ REQUEST_ENTITY_MAX_BYTES: Final = 256
 REQUEST_FRAME_BYTES: Final = 1024
 ENTITIES_PER_READ: Final = 16
 """Entities in memory beside those in the answer."""
+BUNDLED_PER_READ: Final = 100
+"""The same of a bundle, whose answer has room for all of them."""
+_FRAME_BYTES: Final = 256
+"""Of a line of a bundle, beside the entity."""
+_STREAM_BYTES: Final = 8192
+"""Of a bundle beside its lines, where they cannot be compressed."""
 
 _decoder = msgspec.json.Decoder(EntitiesRequest)
-
-
-class AnsweredEntity(NamedTuple):
-    """One line of an answer about many entities."""
-
-    line: bytes
-    is_served: bool = False
-    is_refused: bool = False
-    position: int | None = None
-    """Of the event that announced what is served, as far as it is known."""
 
 
 class EntitiesApi:
@@ -58,6 +66,8 @@ class EntitiesApi:
         limits: `retrieval_entities_max`, `retrieval_size_max_bytes`.
         policy: Who may retrieve what.
         notes: For the audit log.
+        source: Finds the versions that are requested by their keys.
+        signer: Signs what members are answered; None: nothing is signed.
     """
 
     def __init__(
@@ -67,12 +77,16 @@ class EntitiesApi:
         limits: Limits,
         policy: DistributionPolicy,
         notes: AuditNotes,
+        source: VersionSource,
+        signer: AnswerSigner | None = None,
     ) -> None:
         self._policy = policy
         self._notes = notes
         self._store = store
         self._check = check
         self._limits = limits
+        self._signer = signer
+        self._source = source
 
     async def one(self, request: Request) -> Response:
         """`GET /league/v1/entities/{id}?hl=…`: one by its identifier, or one of ours by its ledger key."""
@@ -86,10 +100,10 @@ class EntitiesApi:
             self._notes.served(member, (), int(response.status_code == HTTPStatus.OK))
             return response
         if entity is None:
-            if _was_published(published):
+            if was_published(published):
                 return _was_removed("The entity has been deleted or withdrawn.")
             raise Refused(Code.NOT_FOUND, "There is no public entity with this identifier or key.")
-        position = _position(published, entity.hashlink)
+        position = position_of(published, entity.hashlink)
         self._notes.served(member, () if position is None else (position,), 1)
         return _entity_response(entity.body, entity.hashlink)
 
@@ -104,62 +118,71 @@ class EntitiesApi:
         return _entity_response(body, hashlink)
 
     async def many(self, request: Request) -> Response:
-        """`POST /league/v1/entities`: many of ours by key and hashlink (`hansa.replication.exchange`)."""
-        size_max_bytes = self._limits.retrieval_entities_max * REQUEST_ENTITY_MAX_BYTES + REQUEST_FRAME_BYTES
-        body = await json_body(request, size_max_bytes)
+        """`POST /league/v1/entities`: many by key and hashlink (`hansa.replication.exchange`)."""
+        is_bundle = BUNDLE_TYPE in request.headers.get("accept", "")
+        count_max = LINES_MAX if is_bundle else self._limits.retrieval_entities_max
+        body = await json_body(request, count_max * REQUEST_ENTITY_MAX_BYTES + REQUEST_FRAME_BYTES)
         member = await signing_member(self._check, request, body)
         Parameters(request, (), self._limits)
-        requested = self._requested(body)
-        published = await publications.by_keys(self._store, tuple(one.key for one in requested))
-        answers: list[AnsweredEntity] = []
+        requested = _requested(body, count_max)
+        if is_bundle:
+            if member is None:
+                raise Refused(Code.UNAUTHENTICATED, "Bundles are for members that sign the request.")
+            content, media_type = await self._bundle(requested, member), BUNDLE_TYPE
+        else:
+            content, media_type = await self._lines(requested, member), JSON_LINES
+        headers = await answer_headers(self._signer, request, member, content)
+        return Response(content, media_type=media_type, headers=headers)
+
+    async def _lines(self, requested: tuple[RequestedEntity, ...], member: str | None) -> bytes:
+        """A line for each requested version."""
+        lines: list[bytes] = []
+        served: list[ServedVersion] = []
         size_bytes = 0
         later = [encode_line(one.key, "later") for one in requested]
         room_bytes = self._limits.retrieval_size_max_bytes - sum(map(len, later))
         for start in range(0, len(requested), ENTITIES_PER_READ):
             part = requested[start : start + ENTITIES_PER_READ]
-            for answer in await self._answers(part, published, member):
-                size_bytes += len(answer.line) - len(later[len(answers)])
+            versions = await self._source.versions(part, member)
+            for one, version in zip(part, versions, strict=True):
+                line = encode_line(one.key, version.status, version.body)
+                size_bytes += len(line) - len(later[len(lines)])
                 if size_bytes > room_bytes:
-                    return self._lines_response(answers, later, member)
-                answers.append(answer)
-        return self._lines_response(answers, later, member)
+                    self._note(member, served)
+                    return b"".join(lines + later[len(lines) :])
+                lines.append(line)
+                served.append(version)
+        self._note(member, served)
+        return b"".join(lines)
 
-    def _lines_response(
-        self, answers: list[AnsweredEntity], later: list[bytes], member: str | None
-    ) -> Response:
-        """The answers that have room, and that the others come later."""
-        served = [one for one in answers if one.is_served]
+    def _note(self, member: str | None, versions: Sequence[ServedVersion]) -> None:
+        """Take note of what was served, and refused, for the audit log."""
+        served = [one for one in versions if one.status == "found"]
         positions = [one.position for one in served if one.position is not None]
         self._notes.served(member, positions, len(served))
-        if any(one.is_refused for one in answers):
+        if any(one.is_refused for one in versions):
             self._notes.refused(member, "entities", str(Code.NOT_FOUND))
-        lines = [one.line for one in answers]
-        return Response(b"".join(lines + later[len(lines) :]), media_type=JSON_LINES)
 
-    async def _answers(
-        self, requested: tuple[RequestedEntity, ...], published: dict[str, Publication], member: str | None
-    ) -> list[AnsweredEntity]:
-        ids = [published[one.key].entity_id for one in requested if one.key in published]
-        entities = await self._store.entities(ids)
-        retained = await announced.bodies(self._store, [one.hashlink for one in requested])
-        answers: list[AnsweredEntity] = []
-        for one in requested:
-            publication = published.get(one.key)
-            entity = entities.get(publication.entity_id) if publication is not None else None
-            served = None
-            if entity is not None and entity.origin is None:
-                served = self._policy.may_retrieve(member, entity)
-            body = retained.get((one.key, one.hashlink))
-            if served is not None and (body is not None or served.hashlink == one.hashlink):
-                line = encode_line(one.key, "found", body or served.body)
-                answers.append(AnsweredEntity(line, True, position=_position(publication, one.hashlink)))
-            elif served is not None:
-                answers.append(AnsweredEntity(encode_line(one.key, "superseded")))
-            else:
-                absence = _absence(entity, publication, is_member=member is not None)
-                is_refused = entity is not None and entity.pending is None
-                answers.append(AnsweredEntity(encode_line(one.key, absence), is_refused=is_refused))
-        return answers
+    async def _bundle(self, requested: tuple[RequestedEntity, ...], member: str | None) -> bytes:
+        """A bundle of those of the requested versions that are here and have room; empty without any."""
+        parts: list[BundledPart] = []
+        served: list[ServedVersion] = []
+        room_bytes = SIZE_MAX_BYTES - _STREAM_BYTES
+        for start in range(0, len(requested), BUNDLED_PER_READ):
+            part = requested[start : start + BUNDLED_PER_READ]
+            versions = await self._source.versions(part, member)
+            for one, version in zip(part, versions, strict=True):
+                if version.body is None or len(version.body) + _FRAME_BYTES > room_bytes:
+                    continue
+                room_bytes -= len(version.body) + _FRAME_BYTES
+                served.append(version)
+                parts.append(BundledPart(one.key, one.hashlink, msgspec.Raw(version.body)))
+        self._note(member, served)
+        if not parts:
+            return b""
+        bundle = await asyncio.to_thread(packed, parts)
+        assert bundle is not None, "it has room for what was put in"
+        return bundle
 
     async def _public_part_of(
         self, name: str, member: str | None
@@ -182,44 +205,19 @@ class EntitiesApi:
             publication = (await publications.states(self._store, (name,))).get(name)
         return None, publication
 
-    def _requested(self, body: bytes) -> tuple[RequestedEntity, ...]:
-        try:
-            requested = _decoder.decode(body).entities
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Refused(
-                Code.MALFORMED, 'The body is not of the form {"entities": [{"key": …, "hashlink": …}]}.'
-            ) from error
-        if not 1 <= len(requested) <= self._limits.retrieval_entities_max:
-            raise Refused(
-                Code.INVALID, f"A request asks for 1 to {self._limits.retrieval_entities_max} entities."
-            )
-        if not all(is_entity_key(one.key) and is_hashlink(one.hashlink) for one in requested):
-            raise Refused(Code.INVALID, "A key is a SHA-256 in hex, a hashlink begins with hl:.")
-        return requested
 
-
-def _position(publication: Publication | None, hashlink: str) -> int | None:
-    """Where a version was announced; None when it is not the newest that was, or that is not known."""
-    is_newest = publication is not None and publication.hashlink == hashlink
-    return publication.last_position if publication is not None and is_newest else None
-
-
-def _was_published(publication: Publication | None) -> bool:
-    """Whether everybody may know that an entity was public here once."""
-    return publication is not None and publication.version > 0 and publication.claimed_by is None
-
-
-def _absence(entity: Entity | None, publication: Publication | None, *, is_member: bool) -> Status:
-    """Why nothing of an entity is served.
-
-    A member has read of the event on the ledger, or on its way there. To a stranger, who can only have
-    guessed the identifier, an entity that was never public does not exist.
-    """
-    is_known = is_member and publication is not None and (publication.is_under_way or publication.version > 0)
-    if entity is not None and entity.pending is not None:
-        is_ours = publication is not None and publication.claimed_by is None
-        return "unknown" if not is_known else "pending" if is_ours else "gone"
-    return "gone" if is_known or _was_published(publication) else "unknown"
+def _requested(body: bytes, count_max: int) -> tuple[RequestedEntity, ...]:
+    try:
+        requested = _decoder.decode(body).entities
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(
+            Code.MALFORMED, 'The body is not of the form {"entities": [{"key": …, "hashlink": …}]}.'
+        ) from error
+    if not 1 <= len(requested) <= count_max:
+        raise Refused(Code.INVALID, f"A request asks for 1 to {count_max} entities.")
+    if not all(is_entity_key(one.key) and is_hashlink(one.hashlink) for one in requested):
+        raise Refused(Code.INVALID, "A key is a SHA-256 in hex, a hashlink begins with hl:.")
+    return requested
 
 
 def _was_removed(message: str) -> Response:

@@ -48,6 +48,7 @@ COMMANDS: Final = (
     proofs.AUDIT,
     replication.policy,
     replication.replication,
+    replication.peers,
     replication.resync,
     signatures.jades,
     marketplace.version,

@@ -65,6 +65,7 @@ class Code(StrEnum):
     RETRIEVAL_ANSWER_INVALID = "retrieval-answer-invalid"
     RETRIEVAL_MISSING = "retrieval-missing"
     HASH_MISMATCH = "hash-mismatch"
+    SOURCE_WRONG_BYTES = "source-wrong-bytes"
     KEY_MISMATCH = "key-mismatch"
     IDENTIFIER_CLAIMED = "identifier-claimed"
     IDENTIFIER_STOLEN = "identifier-stolen"

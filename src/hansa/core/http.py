@@ -9,6 +9,8 @@ import msgspec
 
 JSON: Final = "application/json"
 """The media type (RFC 8259)."""
+MEMBER_TOKEN_HEADER: Final = "Member-Token"  # noqa: S105 - the name of a header, not a secret
+"""Proves which member sends a request (`hansa.identity.requests`)."""
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
@@ -58,4 +60,29 @@ class CallerCheck(Protocol):
 
         Raises:
             Refused: `Code.UNAUTHENTICATED`, when there is a signature and it does not verify.
+        """
+
+
+class AnswerSigner(Protocol):
+    """Proves to a member that asked who answers what."""
+
+    def headers(self, audience: str, request_token: str, status: int, digest: bytes) -> dict[str, str]:
+        """Headers that bind this member's identity to one answer.
+
+        Args:
+            audience: DID of the member that asked.
+            request_token: By which it proved that.
+            status: Of the answer.
+            digest: SHA-256 of its body.
+        """
+
+
+class AnswerCheck(Protocol):
+    """Finds out whether a member gave an answer."""
+
+    def signature(self, did: str, request: HttpRequest, response: HttpResponse) -> str | None:
+        """What proves that a member gave this answer to this request; None when it is not signed.
+
+        Raises:
+            Refused: `Code.RETRIEVAL_ANSWER_INVALID`, when there is a signature and it does not hold.
         """

@@ -26,6 +26,7 @@ import msgspec
 from hansa.core.clock import Clock
 from hansa.core.closed_json import FreeText, Record, Text
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.http import MEMBER_TOKEN_HEADER
 from hansa.core.identifiers import Entropy, uuid7
 from hansa.core.jws import NUMERIC_DATE, read_compact, token_header
 from hansa.core.keys import KeySigner
@@ -34,7 +35,6 @@ from hansa.core.members import Member
 from hansa.identity.bindings import body_digest, violation
 from hansa.identity.verifying_keys import VerifyingKeys
 
-MEMBER_TOKEN_HEADER: Final = "Member-Token"  # noqa: S105 - the name of a header, not a secret
 _HEADER_LOWER: Final = MEMBER_TOKEN_HEADER.lower()
 _HEADER_LOWER_BYTES: Final = _HEADER_LOWER.encode()
 TOKEN_TYPE: Final = "member-request+jwt"  # noqa: S105 - a media type, not a secret
@@ -110,6 +110,8 @@ class MemberCallerCheck:
         members: The current members.
         clock: For the age of requests.
         limits: `request_age_max_s`.
+        used_per_member_max: Tokens of a member that are remembered.
+        on_request: Called with the DID of the member, for each of its requests.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class MemberCallerCheck:
         clock: Clock,
         limits: Limits,
         used_per_member_max: int = USED_PER_MEMBER_MAX,
+        on_request: Callable[[str], None] | None = None,
     ) -> None:
         self._did = did
         self._endpoints = endpoints
@@ -127,6 +130,7 @@ class MemberCallerCheck:
         self._clock = clock
         self._age_max_s = limits.request_age_max_s
         self._used_per_member_max = used_per_member_max
+        self._on_request = on_request
         self._used: dict[str, dict[str, int]] = {}
         """By member.
 
@@ -153,6 +157,8 @@ class MemberCallerCheck:
         claims = self._verified(compact)
         self._check_binding(claims, method, url, body)
         self._check_unused(claims)
+        if self._on_request is not None:
+            self._on_request(claims.iss)
         return claims.iss
 
     def claimed(self, headers: Mapping[bytes, bytes]) -> str | None:

@@ -217,7 +217,16 @@ FIGURES: Final = (
         "counter",
         "Versions of such entities that the origin did not have, or that did not hold.",
     ),
+    Figure(
+        "hansa_requests_hedged_total",
+        "counter",
+        "Requests for entities sent to another member, too, since their origin was slow.",
+    ),
+    Figure(
+        "hansa_bundles_pulled_total", "counter", "Bundles of other members that had not arrived when pushed."
+    ),
     Figure("hansa_evidence_records", "gauge", "Records of what others sent that did not hold."),
+    Figure("hansa_own_entities_refused", "gauge", "Entities of ours whose event the ledger refused."),
     Figure(
         "hansa_own_entities_lost", "gauge", "Entities of ours that the ledger has and the store has lost."
     ),
@@ -383,6 +392,7 @@ def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dic
         "hansa_replicas_bytes": [((origin.name,), origin.stored_bytes) for origin in report.origins],
         "hansa_origin_failing": [((origin.name,), origin.attempts > 0) for origin in report.origins],
         "hansa_evidence_records": _one(report.evidence),
+        "hansa_own_entities_refused": _one(report.refused),
         "hansa_own_entities_lost": _one(report.lost),
         "hansa_identifier_conflicts": _one(report.conflicts),
         "hansa_entities": [

@@ -166,6 +166,9 @@ def league_context(
         dangling_references=partial(context.rules.dangling_references, context.store),
         replicas=replication.control,
         pushed=replication.pushed,
+        answers=replication.answers,
+        bundles=replication.pusher.retained,
+        peers=replication.peers,
         resync=replication.resync,
         subscriptions=subscriptions,
         did=settings.did,
@@ -338,7 +341,8 @@ class Marketplace:
             *(settings, store, self.bus, registry, replication, access, self.tasks),
             *(chain_id, self.light, lambda: OwnMembership(did, own_key.kid, endpoint), clock),
         )
-        caller_check = MemberCallerCheck(did, endpoints.accepted, registry.callers, clock, limits)
+        checked = did, endpoints.accepted, registry.callers, clock, limits
+        caller_check = MemberCallerCheck(*checked, on_request=replication.is_alive)
         self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
         league = league_context(
             *(settings, context, self.bus, self.light, bootstrap_source(settings, access.genesis)),

@@ -9,8 +9,9 @@ on the bus at most once, and what breaks a rule of the ledger is refused with th
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -104,6 +105,15 @@ class EventPage(msgspec.Struct, frozen=True):
     """Everything up to this position has been scanned: the cursor to continue from."""
     last_position: int
     """Position of the newest event on the ledger when the page was made."""
+
+
+class NewestPositions(NamedTuple):
+    """Where the newest event of each entity key is."""
+
+    positions: array[int]
+    """After the position that was named, in order; of a key that changed meanwhile, of its first event."""
+    end: int
+    """Position of the newest event on the ledger at that moment."""
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -229,6 +239,20 @@ class BusReads(Protocol):
         with_proofs: bool = False,
     ) -> EventPage:
         """One page of matching events after position `after`.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def newest_positions(self, after: int) -> NewestPositions:
+        """Where the newest event of each entity key is, of those after a position.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def events_at(self, positions: Sequence[int]) -> tuple[CommittedEvent, ...]:
+        """The events at some positions of the ledger, in their order; the first of them, when they are many.
 
         Raises:
             Unavailable: `Code.UNAVAILABLE`.

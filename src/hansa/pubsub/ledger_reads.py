@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, TypeVar
 
@@ -18,10 +19,19 @@ from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import Claim, EventFilter, EventPage, LedgerStatus, RecordPage
+from hansa.pubsub.bus import (
+    Claim,
+    CommittedEvent,
+    EventFilter,
+    EventPage,
+    LedgerStatus,
+    NewestPositions,
+    RecordPage,
+)
 from hansa.pubsub.league import reports
 from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.league.state import LeagueState
+from hansa.pubsub.ledger.commitments.claims import BUCKETS
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import LedgerHead, LedgerReader, ReaderPool, check_filter, time_text
 from hansa.pubsub.ledger.reading.parts import StateParts
@@ -41,12 +51,18 @@ BACKOFF_MAX_S: Final = 5.0
 STATUS_AGE_MAX_S: Final = 0.5
 """How old the ledger's status may be that strangers get."""
 
+BUCKETS_AT_ONCE: Final = 4096
+"""Of claims, in one reading, so that none is long."""
 FOLLOWED_EVENTS_MAX: Final = 100
 """On a page for a stranger who follows: a slow client holds up one in memory."""
 FOLLOWED_AT_ONCE_MAX: Final = 8
 """Readings for strangers who follow that are in the lane at once; whoever requests a page finds room."""
 
 T = TypeVar("T")
+
+
+def _in_order(positions: array[int]) -> array[int]:
+    return array("Q", sorted(positions))
 
 
 def params_of(limits: Limits) -> LedgerParams:
@@ -169,6 +185,24 @@ class LedgerReads(ABC):
         requested = filter or EventFilter()
         self._check_open()
         return await self._read(lambda reader: reader.events(after, requested, size, with_proofs=with_proofs))
+
+    async def newest_positions(self, after: int) -> NewestPositions:
+        """Where the newest event of each key is. See `BusReads.newest_positions`."""
+        self._check_open()
+        end = await self._read(LedgerReader.visible)
+        positions = array("Q")
+        for first in range(0, BUCKETS, BUCKETS_AT_ONCE):
+            self._check_open()
+            buckets = range(first, first + BUCKETS_AT_ONCE)
+            positions += await self._read(
+                lambda reader, buckets=buckets: reader.newest_positions(buckets, after, end)  # type: ignore[misc]
+            )
+        return NewestPositions(await asyncio.to_thread(_in_order, positions), end)
+
+    async def events_at(self, positions: Sequence[int]) -> tuple[CommittedEvent, ...]:
+        """Events by their positions. See `BusReads.events_at`."""
+        self._check_open()
+        return await self._read(lambda reader: reader.events_at(positions))
 
     async def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
         """The claims on these entity keys. See `BusReads.claims`."""

@@ -23,15 +23,26 @@ proxy or a clock. Nothing in a response is believed before its hash was compared
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
 
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import ENTITIES_PATH
-from hansa.core.http import HttpClient, HttpRequest, HttpResponse, RequestSigner
+from hansa.core.http import (
+    JSON,
+    MEMBER_TOKEN_HEADER,
+    AnswerCheck,
+    HttpClient,
+    HttpRequest,
+    HttpResponse,
+    RequestSigner,
+)
 from hansa.core.limits import Limits
 from hansa.core.members import Member
+from hansa.core.thread_work import SMALL_MAX_BYTES, run_refusable
+from hansa.replication.announced.bundles import BUNDLE_TYPE, LINES_MAX, SIZE_MAX_BYTES, unpacked
 from hansa.store.tables.heads import Retrieval
 
 JSON_LINES: Final = "application/jsonl"
@@ -110,45 +121,121 @@ def _read_line(raw: bytes, key: str) -> ResponseLine:
         raise _invalid("a line is not of the form of a response") from error
 
 
+class AnswerProof(msgspec.Struct, frozen=True):
+    """What shows to others which answer a member gave to which request of ours."""
+
+    request_token: str
+    """By which we proved who asks (`hansa.identity.requests`)."""
+    request: bytes
+    """Body of the request."""
+    answer_token: str
+    """By which the member proved who answers (`hansa.identity.answers`)."""
+    answer: bytes
+    """Body of the answer."""
+
+
+class MemberAnswer(msgspec.Struct, frozen=True):
+    """What a member answered."""
+
+    lines: tuple[ResponseLine, ...]
+    """One for each requested version, in their order."""
+    proof: AnswerProof | None
+    """None when the member did not sign it: then it is evidence against nobody."""
+
+
 class OriginClient:
-    """Requests entities from their origins.
+    """Requests entities of members: of their origins, and of whoever else may have them.
 
     Args:
         http: Sends; keeps to the allowed hosts and the limits.
-        signer: Proves to the origin which member asks.
+        signer: Proves to the other member which one asks.
         limits: `retrieval_timeout_s`, `retrieval_size_max_bytes`.
+        check: Finds out whether the other member has signed its answer; None: nobody is believed to.
     """
 
-    def __init__(self, http: HttpClient, signer: RequestSigner, limits: Limits) -> None:
+    def __init__(
+        self, http: HttpClient, signer: RequestSigner, limits: Limits, check: AnswerCheck | None = None
+    ) -> None:
         self._http = http
         self._signer = signer
         self._limits = limits
+        self._check = check
 
-    async def fetch(self, origin: Member, requested: Sequence[Retrieval]) -> tuple[ResponseLine, ...]:
-        """The origin's response, a line for each of the requested versions.
+    async def fetch(self, member: Member, requested: Sequence[Retrieval]) -> MemberAnswer:
+        """A member's answer, a line for each of the requested versions.
 
         Raises:
-            Unavailable: `Code.RETRIEVAL_UNREACHABLE` or `Code.RETRIEVAL_TIMEOUT`: it may respond later.
+            Unavailable: `Code.RETRIEVAL_UNREACHABLE` or `Code.RETRIEVAL_TIMEOUT`: it may answer later.
             Refused: `Code.RETRIEVAL_TOO_LARGE`, `Code.RETRIEVAL_ANSWER_INVALID` or `Code.HOST_NOT_ALLOWED`.
         """
-        url = origin.endpoint + ENTITIES_PATH
+        request = self._request(member, requested, JSON_LINES, self._limits.retrieval_size_max_bytes)
+        response, signature = await self._exchange(member, request)
+        lines = read_response(response.body, requested)
+        return MemberAnswer(lines, _proof(request, response, signature))
+
+    async def fetch_bundle(self, member: Member, requested: Sequence[Retrieval]) -> MemberAnswer:
+        """The same in one bundle, which has what the member has and there is room for; the rest is `later`.
+
+        Args:
+            member: Which.
+            requested: `LINES_MAX` versions at most.
+
+        Raises:
+            Unavailable: As `fetch`.
+            Refused: As `fetch`.
+        """
+        assert len(requested) <= LINES_MAX, "a bundle has room for them"
+        request = self._request(member, requested, BUNDLE_TYPE, SIZE_MAX_BYTES)
+        response, signature = await self._exchange(member, request)
+        try:
+            raw = response.body
+            parts = await run_refusable(None, partial(unpacked, raw)) if raw else ()
+        except Refused as error:
+            raise _invalid(f"the bundle is not one ({error.code})") from error
+        bodies = {(part.key, part.hashlink): part.entity for part in parts}
+        lines = tuple(
+            ResponseLine(one.key, "later")
+            if (body := bodies.get((one.key, one.hashlink))) is None
+            else ResponseLine(one.key, "found", body)
+            for one in requested
+        )
+        return MemberAnswer(lines, _proof(request, response, signature))
+
+    def _request(
+        self, member: Member, requested: Sequence[Retrieval], accepted: str, answer_max_bytes: int
+    ) -> HttpRequest:
+        url = member.endpoint + ENTITIES_PATH
         entities = tuple(RequestedEntity(one.key, one.hashlink) for one in requested)
         body = msgspec.json.encode(EntitiesRequest(entities))
-        headers = {"content-type": "application/json", "accept": JSON_LINES}
-        request = HttpRequest(
+        headers = {"content-type": JSON, "accept": accepted}
+        return HttpRequest(
             "POST",
             url,
-            headers | self._signer.headers(origin.did, "POST", url, body),
+            headers | self._signer.headers(member.did, "POST", url, body),
             body,
             self._limits.retrieval_timeout_s,
-            self._limits.retrieval_size_max_bytes,
+            answer_max_bytes,
         )
+
+    async def _exchange(self, member: Member, request: HttpRequest) -> tuple[HttpResponse, str | None]:
+        """A member's answer with status 200, and its signature, if it has one."""
         response = await self._http.send(request)
-        if len(response.body) > self._limits.retrieval_size_max_bytes:
+        if len(response.body) > request.answer_size_max_bytes:
             raise Refused(Code.RETRIEVAL_TOO_LARGE, "The response is larger than any may be.")
         if response.status != 200:
             raise error_of_status(response)
-        return read_response(response.body, requested)
+        if self._check is None:
+            return response, None
+        find = partial(self._check.signature, member.did, request, response)
+        is_small = len(response.body) <= SMALL_MAX_BYTES
+        return response, find() if is_small else await run_refusable(None, find)
+
+
+def _proof(request: HttpRequest, response: HttpResponse, signature: str | None) -> AnswerProof | None:
+    if signature is None:
+        return None
+    token = request.headers.get(MEMBER_TOKEN_HEADER, "")
+    return AnswerProof(token, request.body, signature, response.body)
 
 
 def error_of_status(response: HttpResponse) -> Refused | Unavailable:

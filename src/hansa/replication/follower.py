@@ -7,6 +7,11 @@ cursor: every event is applied exactly once, whatever is killed when. An event t
 is older than what is known of its key changes nothing, so that the ledger can be read again from any
 position.
 
+A store that is `FAR_BEHIND_EVENTS` or more behind, as that of a newcomer, reads heads and not history: the
+claims of the local ledger say where the newest event of each key is, and those events alone are applied, in
+ledger order, up to the end that the ledger had then. So nothing is retrieved that is not the newest any more,
+and an interrupted store goes on from its cursor.
+
 Of several events of one entity on a page only the last one counts. A deletion takes effect at once; a
 retrieval of that entity that is in flight finds itself outdated when its response arrives. An entity whose
 metadata does not meet a consume condition is skipped, and a replica of an earlier version removed.
@@ -61,6 +66,9 @@ from hansa.store.tables.heads import FOLLOWER_CURSOR, HeadState, NewHead, is_new
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
 LEDGER_BEHIND_PAUSE_S: Final = 1.0
+FAR_BEHIND_EVENTS: Final = 5000
+"""Behind the ledger: then the newest events of all keys are read in place of all events."""
+NEWEST_AT_ONCE: Final = 500
 
 log = structlog.get_logger()
 
@@ -134,14 +142,40 @@ class Follower:
             Fatal: The store is damaged, or has followed another ledger (`Code.STORE_FOREIGN`).
         """
         await self._wait_for_ledger()
-        cursor = await self._store.cursor(FOLLOWER_CURSOR)
+        cursor: int | None = await self._store.cursor(FOLLOWER_CURSOR)
+        while cursor is not None:
+            cursor = await self._follow(cursor)
+            if cursor is not None:
+                cursor = await self._catch_up(cursor)
+
+    async def _follow(self, cursor: int) -> int | None:
+        """Apply events as they are committed; the cursor where very many follow, None at the end."""
         async for page in self._bus.follow(cursor):
             assert page.scanned_to >= cursor, "the bus follows in ledger order"
+            if page.last_position - cursor >= FAR_BEHIND_EVENTS:
+                return cursor
             cursor = page.scanned_to
-            ready = await self._ready(page)
-            await self._retry(partial(self._apply_page, page, ready))
-            self._count(events_read=len(page.events))
-            self._backlog.added.notify()
+            await self._process(page, await self._ready(page))
+        return None
+
+    async def _catch_up(self, cursor: int) -> int:
+        """Apply the newest event of each key up to the present end of the ledger; the cursor after that."""
+        newest = await self._retry(partial(self._bus.newest_positions, cursor))
+        log.info("catching_up", after=cursor, end=newest.end, keys=len(newest.positions))
+        done = 0
+        while done < len(newest.positions):
+            some = newest.positions[done : done + NEWEST_AT_ONCE]
+            events = await self._retry(partial(self._bus.events_at, some))
+            done += len(events)
+            scanned_to = events[-1].position if done < len(newest.positions) else newest.end
+            page = EventPage(events, scanned_to, newest.end)
+            await self._process(page, ReadyParts(), is_newest=True)
+        return newest.end
+
+    async def _process(self, page: EventPage, ready: ReadyParts, *, is_newest: bool = False) -> None:
+        await self._retry(partial(self._apply_page, page, ready, is_newest=is_newest))
+        self._count(events_read=len(page.events))
+        self._backlog.added.notify()
 
     async def _wait_for_ledger(self) -> None:
         """Wait until the ledger has what the store has followed."""
@@ -173,7 +207,7 @@ class Follower:
         is_taken = event.entity.type in self._policy.types and not event.is_delete
         return is_taken and self._policy.wants(event) is None
 
-    async def _apply_page(self, page: EventPage, ready: ReadyParts) -> None:
+    async def _apply_page(self, page: EventPage, ready: ReadyParts, *, is_newest: bool) -> None:
         sealed = self._recognition.recognised(page.events) if self._recognition is not None else []
         public = [one for one in page.events if one.event.sealed is None]
         has_sealed = False
@@ -183,7 +217,7 @@ class Follower:
             if any(one.event.entity.type != ANCHOR_TYPE for one in others):
                 for one in page.events:
                     outcomes.note("received", one.position)
-            replicas = await self._apply(tx, others, ready, outcomes)
+            replicas = await self._apply(tx, others, ready, outcomes, is_newest=is_newest)
             own = [one for one in public if one.event.issuer == self._did]
             await record_lost_anchors(tx, own)
             is_due = await compare_own(tx, own)
@@ -201,18 +235,27 @@ class Follower:
             self._backlog.sealed.notify()
 
     async def _apply(
-        self, tx: Transaction, events: Sequence[CommittedEvent], ready: ReadyParts, outcomes: EventOutcomes
+        self,
+        tx: Transaction,
+        events: Sequence[CommittedEvent],
+        ready: ReadyParts,
+        outcomes: EventOutcomes,
+        *,
+        is_newest: bool,
     ) -> list[NewHead]:
         """Give the keys of some events their states, write what is ready, and delete what was deleted.
+
+        Args:
+            tx: The transaction that moves the cursor.
+            events: Of other members.
+            ready: Replicas of some of them.
+            outcomes: Take what becomes of them, for the audit log.
+            is_newest: Whether keys come without their first events; then new heads are counted by keys.
 
         Returns:
             The heads whose replicas it wrote.
         """
-        begun: Counter[str] = Counter()
-        for committed in events:
-            begun[committed.event.issuer] += committed.event.entity.version == 1
-        for issuer, count in begun.items():
-            await origins.count_heads(tx, issuer, count)
+        begun = Counter(one.event.issuer for one in events if one.event.entity.version == 1)
         new: dict[str, list[NewHead]] = {}
         replicas: list[NewHead] = []
         for committed in _latest(events):
@@ -220,6 +263,7 @@ class Follower:
             new.setdefault(head.version.issuer, []).append(head)
         for issuer, ones in new.items():
             before = await heads.of_keys(tx, issuer, [one.version.key for one in ones])
+            await origins.count_heads(tx, issuer, len(ones) - len(before) if is_newest else begun[issuer])
             recorded = await self._stored(tx, ones, ready, before)
             await heads.record(tx, issuer, recorded, before)
             replicas += [one for one in recorded if one.state == "stored"]

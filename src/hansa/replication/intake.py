@@ -24,9 +24,10 @@ wrong whoever looks at it: the version is *rejected*, until a newer one, another
 command. At step 6 it is *skipped* until other conditions hold, and a replica of an older version removed. At
 step 7 it is *skipped* until our entity is deleted; so is what exceeds a limit of this marketplace alone.
 
-Evidence is recorded of a wrong hash, of a version that its origin does not have, and of what is rejected; but
-not of an absence that another event explains, of a claim that came so little later than another member's that
-neither can have known of the other, nor of anything that depends on this marketplace.
+Evidence is recorded of a wrong hash and of a version that its origin does not have, if the origin has signed
+the answer; and of what is rejected. None is recorded of an absence that another event explains, of a claim
+that came so little later than another member's that neither can have known of the other, nor of anything that
+depends on this marketplace.
 
 An origin answers `pending` where an entity is not public there yet, though its event is committed: it is
 requested again after a pause that begins at a few milliseconds.
@@ -38,7 +39,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import structlog
@@ -58,9 +59,11 @@ from hansa.replication.auditing.outcomes import EventOutcomes
 from hansa.replication.claims import RACE_MAX_S, earlier_claim, first_claims
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import is_withheld, reason_of
-from hansa.replication.exchange import ResponseLine
+from hansa.replication.exchange import AnswerProof, ResponseLine
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.bounds import DAY_MS
+from hansa.replication.replicas.rejections import Rejection, absence, unproved
+from hansa.replication.sources.honesty import record_proof
 from hansa.store import Entity, EntityDraft, Store, Transaction
 from hansa.store.tables import evidence, heads, origins
 from hansa.store.tables.heads import HeadState, NewHead, Retrieval
@@ -70,8 +73,6 @@ ENTITIES_PER_TURN: Final = 32
 """Entities verified before others on the event loop get their turn."""
 SOON_S: Final = 0.02
 """First pause before a version is requested again that its origin is about to make public."""
-EXPECTED_ABSENCES: Final = frozenset({"superseded", "gone", "pending"})
-"""Statuses of a response that an event explains which is on its way, or was committed just now."""
 HEALED_AFTER_ATTEMPTS: Final = 3
 """A version that is stored after so many failures shows that others may be available again, too."""
 HEALED_BATCH_MAX: Final = 200
@@ -80,20 +81,6 @@ CURABLE: Final = (str(Code.HASH_MISMATCH), str(Code.RETRIEVAL_MISSING))
 """Failures of one version that end for many at a time, as when a proxy or a store is repaired."""
 
 log = structlog.get_logger()
-
-
-class Rejection(msgspec.Struct, frozen=True):
-    """Why an entity is not stored."""
-
-    code: Code
-    reason: str
-    """A sentence for the operator."""
-    state: Literal["pending", "skipped", "rejected"] = "rejected"
-    """Of its retrieval from now on."""
-    is_evidence: bool = True
-    """Whether it is recorded against the issuer."""
-    is_soon: bool = False
-    """Whether the version can be expected within milliseconds."""
 
 
 class IntakeCounters(msgspec.Struct, frozen=True):
@@ -210,17 +197,23 @@ class Intake:
         return self._counters
 
     async def process(
-        self, origin: Origin, requested: Sequence[Retrieval], lines: Sequence[ResponseLine]
-    ) -> None:
-        """Store or reject what an origin sent.
+        self,
+        origin: Origin,
+        requested: Sequence[Retrieval],
+        lines: Sequence[ResponseLine],
+        proof: AnswerProof | None,
+    ) -> int:
+        """Store or reject what was sent for versions of an origin; for how many of them that was wrong bytes.
 
         Args:
-            origin: Who.
+            origin: Which.
             requested: Versions of its entities.
-            lines: Its response, a line for each of them.
+            lines: A response, a line for each of them.
+            proof: That the origin sent them; without one they are evidence of nothing but what they say
+                themselves.
         """
         assert len(lines) == len(requested), "a response has a line for each requested version"
-        assert all(one.issuer == origin.did for one in requested), "an origin serves its own entities"
+        assert all(one.issuer == origin.did for one in requested), "these are of the origin"
         drafts: dict[Retrieval, EntityDraft] = {}
         rejections: dict[Retrieval, Rejection] = {}
         size_bytes = 0
@@ -236,7 +229,7 @@ class Intake:
                 else:
                     rejections[retrieval] = outcome
             elif line.status != "later":  # then it is requested again at once
-                rejections[retrieval] = _absence(line)
+                rejections[retrieval] = absence(line)
             verification_s += self._clock.monotonic() - started_at_s
             if n % ENTITIES_PER_TURN == 0:
                 await asyncio.sleep(0)
@@ -245,8 +238,11 @@ class Intake:
             claimed = await self._retry(partial(self._reject_claimed, origin.did, chosen))
             rejections |= claimed
         accepted = {retrieval: draft for retrieval, draft in drafts.items() if retrieval not in claimed}
+        if proof is None:
+            rejections = {one: unproved(rejection) for one, rejection in rejections.items()}
         cost = (size_bytes, round(verification_s * 1000))
-        await self._retry(partial(self._apply, origin, accepted, rejections, cost))
+        await self._retry(partial(self._apply, origin, accepted, rejections, cost, proof))
+        return sum(one.code is Code.HASH_MISMATCH for one in rejections.values())
 
     async def verified(self, issuer: str, bodies: Mapping[Retrieval, bytes]) -> dict[Retrieval, EntityDraft]:
         """The replicas that some bodies of an issuer are; of those that do not hold, nothing is recorded."""
@@ -325,6 +321,7 @@ class Intake:
         accepted: Mapping[Retrieval, EntityDraft],
         rejections: Mapping[Retrieval, Rejection],
         cost: tuple[int, int],
+        proof: AnswerProof | None,
     ) -> None:
         stored: list[NewHead] = []
         rejected = 0
@@ -354,6 +351,8 @@ class Intake:
                         reported.setdefault(rejection.code, []).append(retrieval)
                         outcomes.note("refused", retrieval.position, rejection.code)
                     rejected += 1
+            wrong = [one for one, rejection in rejections.items() if rejection.code is Code.HASH_MISMATCH]
+            await record_proof(tx, wrong, Code.HASH_MISMATCH, proof)
             if is_healed:
                 now = now_ms(self._clock)
                 await heads.bring_forward(tx, origin.did, CURABLE, now, now, HEALED_BATCH_MAX)
@@ -457,14 +456,6 @@ async def _displace(tx: Transaction, replica: Entity, owner: str) -> None:
     reason = f"The identifier {replica.id} belongs to {owner}."
     key = entity_key(replica.origin, replica.id)
     await heads.displace(tx, replica.origin, key, str(Code.IDENTIFIER_STOLEN), reason)
-
-
-def _absence(line: ResponseLine) -> Rejection:
-    """What a line without an entity means."""
-    reason = f"The origin says that the version is {line.status}."
-    is_evidence = line.status not in EXPECTED_ABSENCES
-    is_soon = line.status == "pending"
-    return Rejection(Code.RETRIEVAL_MISSING, reason, "pending", is_evidence=is_evidence, is_soon=is_soon)
 
 
 def _report(reported: dict[Code, list[Retrieval]], rejections: Mapping[Retrieval, Rejection]) -> None:

@@ -22,8 +22,7 @@ of them loses nothing:
    chains, and makes the entities public whose chosen identifiers were waiting for this (*pending*,
    `hansa.store.records`), unless another member's claim on one is earlier.
 
-After a crash the outbox is submitted as it is; the ledger recognizes by their ids the events that had been
-committed.
+After a crash the outbox is submitted as it is; the ledger recognizes by their ids what had been committed.
 
 A claim on a chosen identifier is not submitted when another member has claimed it already. The identifier is
 lost then, as it is when the ledger has the other claim first: the entity stays hidden from everybody else,
@@ -406,6 +405,8 @@ class Publisher:
         self._problem = None
         assert len(positions) == len(batch), "every committed event has a position"
         self._count(events_committed=len(batch), batches_committed=1)
+        if self._pusher:
+            self._pusher.committed(batch, positions)
         await self._retry(partial(self._conclude, batch, positions))
 
     async def _publish(self, batch: tuple[Outgoing, ...]) -> tuple[int, ...]:

@@ -51,18 +51,15 @@ import structlog
 from hansa.core.backoff import backoff_s
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
-from hansa.core.http import HttpClient, RequestSigner
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.retry import Retry
-from hansa.pubsub.bus import Bus
 from hansa.replication.backlog import Backlog
-from hansa.replication.conditions.policy import DistributionPolicy
-from hansa.replication.exchange import OriginClient
-from hansa.replication.intake import EntityCheck, Intake, check_type, now_ms
+from hansa.replication.intake import Intake, now_ms
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.bounds import exceeded_bound, reason_of
+from hansa.replication.sources.assembly import EntitySources
 from hansa.store import Store, Transaction
 from hansa.store.tables import facts, heads, origins
 from hansa.store.tables.heads import Retrieval
@@ -78,10 +75,14 @@ FAILED_SHARE: Final = 0.05
 """Longest pause as a share of the time since an origin fails."""
 DEFERRED_RETRY_S: Final = 60.0
 """Pause before the bounds of an origin with deferred retrievals are looked at again."""
+ALIVE_PAUSE_S: Final = 10.0
+"""Between two signs of life of a failing origin that count."""
 REJECTED_MAX: Final = 500
 """Rejected retrievals that are attempted again in one transaction."""
 RELEASED_MAX: Final = 500
 """Deferred retrievals that are released at a time."""
+_OF_EXCHANGES: Final = (str(Code.RETRIEVAL_TIMEOUT), str(Code.RETRIEVAL_ANSWER_INVALID))
+"""Failures of a whole exchange that delay an entity, too."""
 _ABOUT_CONTENT: Final = frozenset({Code.RETRIEVAL_TOO_LARGE, Code.RETRIEVAL_ANSWER_INVALID})
 
 log = structlog.get_logger()
@@ -135,32 +136,24 @@ class Retriever:
 
     Args:
         store: Has the queue, and takes the replicas.
-        bus: Has the members' claims.
-        registry: Has their endpoints.
-        http: To the origins.
-        signer: Proves to an origin which member asks.
-        policy: What is taken in.
+        registry: Has the origins' endpoints.
+        sources: Request versions, and verify what was sent.
         backlog: Shared with the follower.
         clock: For back-off.
         entropy: For back-off.
-        limits: `retrieval_…`, `entity_size_max_bytes`, `evidence_rows_max`.
-        check: By the models.
-        rule: Names the release and the models by which `check` judges.
+        limits: `retrieval_…`, `origin_…`.
+        rule: Names the release and the models by which replicas are judged.
     """
 
     def __init__(
         self,
         store: Store,
-        bus: Bus,
         registry: MemberRegistry,
-        http: HttpClient,
-        signer: RequestSigner,
-        policy: DistributionPolicy,
+        sources: EntitySources,
         backlog: Backlog,
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
-        check: EntityCheck = check_type,
         rule: str = "",
     ) -> None:
         self._rule = rule
@@ -170,9 +163,13 @@ class Retriever:
         self._entropy = entropy
         self._limits = limits
         self._registry = registry
-        self._client = OriginClient(http, signer, limits)
-        self._intake = Intake(store, bus, self._registry, policy, clock, entropy, limits, check)
+        self.sources: Final = sources
+        self._intake = sources.intake
         self._lanes: dict[str, _OriginLane] = {}
+        self._failing: dict[str, float] = {}
+        """Origins that fail, with when a sign of life of theirs counts, by the monotonic clock."""
+        self._alive: set[str] = set()
+        """Failing origins that gave a sign of life, and were not requested since."""
         self._exchanges = 0
         self._exchanges_failed = 0
         backoff_max_s = limits.retrieval_backoff_max_s
@@ -194,6 +191,17 @@ class Retriever:
     def intake(self) -> Intake:
         """What verifies what was retrieved."""
         return self._intake
+
+    def is_alive(self, did: str) -> None:
+        """A member gave a sign of life: if requests to it failed, it is requested again now.
+
+        Once in `ALIVE_PAUSE_S` at most, lest one that asks and does not answer is requested all the time.
+        """
+        self.sources.ranking.is_alive(did)
+        if did in self._failing and self._clock.monotonic() >= self._failing[did]:
+            self._failing[did] = self._clock.monotonic() + ALIVE_PAUSE_S
+            self._alive.add(did)
+            self._backlog.added.notify()
 
     async def run(self) -> None:
         """Retrieve until cancelled. After it ended, for whatever reason, it may be called again.
@@ -245,7 +253,12 @@ class Retriever:
         now = now_ms(self._clock)
         next_ms: list[int] = []
         for origin in await origins.origins(self._store):
-            if origin.pending == 0 and origin.deferred == 0:
+            if origin.attempts == 0:
+                self._failing.pop(origin.did, None)
+            elif origin.did not in self._failing:
+                self._failing[origin.did] = 0.0
+            is_elsewhere = self.sources.filling.is_filling(origin.did)
+            if (origin.pending == 0 and origin.deferred == 0) or is_elsewhere:
                 continue
             lane = self._lanes.setdefault(origin.did, _OriginLane(self._limits.retrieval_entities_max))
             if lane.retry_at_ms > now:
@@ -264,7 +277,8 @@ class Retriever:
             await self._retry(partial(self._release_deferred, origin))
         elif origin.deferred:
             next_ms.append(now + int(DEFERRED_RETRY_S * 1000))
-        untried_only = is_failing and origin.due_ms > now
+        is_alive = await self._is_alive(origin, now)
+        untried_only = is_failing and origin.due_ms > now and not is_alive
         if untried_only:
             next_ms.append(origin.due_ms)
             if origin.problem not in _ABOUT_CONTENT:
@@ -285,6 +299,19 @@ class Retriever:
             lane.begin(batch)
             tasks.create_task(self._process_batch(origin, lane, batch))
         return next_ms
+
+    async def _is_alive(self, origin: Origin, now: int) -> bool:
+        """Whether a failing origin gave a sign of life; then what waited for it is due."""
+        if origin.did not in self._alive:
+            return False
+        self._alive.discard(origin.did)
+        await self._retry(partial(self._bring_forward, origin, now))
+        return True
+
+    async def _bring_forward(self, origin: Origin, now: int) -> None:
+        async with self._store.transaction() as tx:
+            await origins.attempt(tx, origin.did)
+            await heads.bring_forward(tx, origin.did, _OF_EXCHANGES, now, now, RELEASED_MAX)
 
     async def _next_batch(
         self, origin: Origin, lane: _OriginLane, now: int, *, untried_only: bool
@@ -339,9 +366,16 @@ class Retriever:
     async def _exchange(
         self, origin: Origin, member: Member, lane: _OriginLane, batch: Sequence[Retrieval]
     ) -> None:
+        if origin.attempts == 0:
+            pulled = await self.sources.bundles.held(member, batch)
+            if pulled:
+                await self._intake.process(origin, tuple(pulled), tuple(pulled.values()), None)
+            batch = [one for one in batch if one not in pulled]
+            if not batch:
+                return
         self._exchanges += 1
         try:
-            lines = await self._client.fetch(member, batch)
+            answer, is_of_origin = await self.sources.requests.fetch(member, batch)
         except (Refused, Unavailable) as error:
             if error.code is Code.RETRIEVAL_TOO_LARGE and len(batch) > 1:
                 lane.batch_max = lane.batch_limit = len(batch) // 2
@@ -351,11 +385,16 @@ class Retriever:
             lane.untried_at_ms = now_ms(self._clock) + int(UNTRIED_PAUSE_S * 1000)
             await self._retry(partial(self._record_failure, origin, batch, error))
             return
+        if not is_of_origin:  # another member was faster, and nothing is known of the origin
+            await self._intake.process(origin, batch, answer.lines, None)
+            return
         lane.batch_limit = min(lane.batch_limit + 1, self._limits.retrieval_entities_max)
         lane.batch_max = min(2 * lane.batch_max, lane.batch_limit)
         if origin.attempts > 0:
             await self._retry(partial(self._record_recovery, origin))
-        await self._intake.process(origin, batch, lines)
+        wrong = await self._intake.process(origin, batch, answer.lines, answer.proof)
+        if wrong:
+            self.sources.ranking.sent_wrong(origin.did, wrong)
 
     # -- the state of an origin -------------------------------------------------------------------------------
 

@@ -91,6 +91,10 @@ class ReplicationCounters(msgspec.Struct, frozen=True):
     exchanges_failed: int
     entities_stored: int
     entities_rejected: int
+    requests_hedged: int
+    """Requests to another member beside a slow one to the origin."""
+    bundles_pulled: int
+    """Bundles that had not been pushed to this marketplace, or not been received."""
     bytes_stored: int
     confidential_events_published: int
     """Sealed events of ours that the ledger took."""
@@ -258,6 +262,8 @@ def counters(
         exchanges_failed=retrieved.exchanges_failed,
         entities_stored=retrieved.entities_stored,
         entities_rejected=retrieved.entities_rejected,
+        requests_hedged=retriever.sources.ranking.hedges,
+        bundles_pulled=retriever.sources.bundles.pulled,
         bytes_stored=retrieved.bytes_stored,
         confidential_events_published=sealing.counters.events_committed,
         confidential_events_refused=sealing.counters.events_refused,

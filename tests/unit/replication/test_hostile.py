@@ -10,7 +10,7 @@ from hansa.core.batches import BatchSigner
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.entity_form import ENTITY_SIZE_MAX_BYTES
 from hansa.core.errors import Code, Refused
-from hansa.core.events import EntityVersion, encode_event
+from hansa.core.events import ENTITIES_PATH, EntityVersion, encode_event
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.identifiers import entity_key
 from hansa.core.limits import Limits
@@ -25,6 +25,8 @@ def serving(bodies: dict[str, bytes]) -> Fault:
     """Answers with these bytes, whatever the marketplace behind would say."""
 
     def fault(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+        if not request.url.endswith(ENTITIES_PATH):
+            return answer
         keys = [one["key"] for one in msgspec.json.decode(request.body)["entities"]]
         lines = [encode_line(key, "found", bodies[key]) for key in keys]
         return HttpResponse(200, {}, b"".join(lines))

@@ -150,6 +150,12 @@ PARAMETERS: Final[Mapping[str, Part]] = {
         {"enum": ["commit", "consensus_params", "status", "validators"]},
         "path",
     ),
+    "digest": _parameter(
+        "digest",
+        "Address of a bundle: SHA-256 of its bytes, in hex.",
+        {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "path",
+    ),
     "number": _parameter(
         "number", "Number of the segment, from 0.", {"type": "integer", "minimum": 0}, "path"
     ),
@@ -266,6 +272,11 @@ LEAGUE_HEADERS: Final[Mapping[str, Part]] = {
         "description": "Always `no`: it tells proxies to pass on each event at once.",
         "schema": {"type": "string", "const": "no"},
     },
+    "Member-Answer": {
+        "description": "Compact JWS by this member over status and digest of the answer, and the `Member-Token` of the "
+        "request; on answers to members that sign.",
+        "schema": _TEXT,
+    },
     "x-last-position": {"description": "Position of the newest event on the ledger.", "schema": _NUMBER},
 }
 
@@ -319,8 +330,8 @@ SECURITY_SCHEMES: Final[Part] = {
     "signature": {
         "type": "apiKey",
         "in": "header",
-        "name": "Signature",
-        "description": "The signature of a member of the league on the request (RFC 9421).",
+        "name": "Member-Token",
+        "description": "Compact JWS by a member of the league, bound to the request (docs/decisions/0004).",
     },
 }
 

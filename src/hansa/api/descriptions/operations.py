@@ -8,6 +8,7 @@ from hansa.api.catalogue import CataloguePage
 from hansa.api.descriptions.confidential_operations import CONFIDENTIAL_OPERATIONS
 from hansa.api.descriptions.document import Answer, Link, Operation
 from hansa.api.descriptions.light_operations import LIGHT_OPERATIONS
+from hansa.api.descriptions.peer_operations import PEER_OPERATIONS
 from hansa.api.descriptions.subscription_operations import SUBSCRIPTION_OPERATIONS
 from hansa.api.descriptions.trust_operations import TRUST_OPERATIONS
 from hansa.api.descriptions.write_operations import WRITE_OPERATIONS
@@ -23,7 +24,6 @@ from hansa.core.members import Member
 from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.light_member.wire import SnapshotHeights
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
-from hansa.replication.announced.bundles import BUNDLE_TYPE, BUNDLES_PATH
 from hansa.replication.continuity.resync import ComparedPart
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, ResponseLine
 from hansa.replication.replicas.control import HeadPage, IncompletePage
@@ -229,28 +229,24 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(
         "retrieveEntities",
         ENTITIES_PATH,
-        "Read many entities of this marketplace",
+        "Read many entities",
         "Returns a line for each entity that is requested, in the same order: the exact bytes of that version, or why it "
-        "is not here.",
-        {200: Answer("JSON Lines; the schema is that of a line.", (ResponseLine,), (JSON_LINES,))},
+        "is not here; replicas too, for members that sign the request. With `Accept: application/zlib` they get a bundle of "
+        "up to 1,000 entities, which has those that are here.",
+        {
+            200: Answer(
+                "JSON Lines, whose schema is that of a line; or a bundle.",
+                (ResponseLine,),
+                (JSON_LINES,),
+                ("Member-Answer",),
+            )
+        },
         (*_USUAL, 401, 413, 415),
         method="post",
         access="member",
         body=EntitiesRequest,
     ),
-    Operation(
-        "pushBundle",
-        BUNDLES_PATH,
-        "Send the entities that a batch of events announces",
-        "Takes the exact bytes of what the calling member announces just now, for a minute: when the events are on the "
-        "ledger, nothing has to be requested. A zlib stream of JSON Lines with `key`, `hashlink` and `entity` each; at most "
-        "4 MiB, 16 MiB and a hundred times as much decompressed, and 1,000 lines.",
-        {204: Answer("They are here until the events are read, or a minute has passed.")},
-        (*_USUAL, 401, 413, 415),
-        method="post",
-        access="signed",
-        octets=BUNDLE_TYPE,
-    ),
+    *PEER_OPERATIONS,
     Operation(
         "listMembers",
         "/league/v1/members",

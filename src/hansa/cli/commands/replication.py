@@ -111,6 +111,34 @@ def lost(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -
 
 
 @command(
+    "Show the other members, as sources and as followers.",
+    "hansa peers http://localhost:8101 --token $(cat market/token)",
+)
+def peers(
+    url: Url = DEFAULT_URL,
+    retry_now: Annotated[
+        str | None,
+        typer.Option(
+            "--retry-now", metavar="MEMBER", help="Request what waits for this member now, by name or DID."
+        ),
+    ] = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how the other members do: what of theirs is here, how fast and honest they are, how far they are.
+
+    A line has how many of a member's entities are here, how many wait, since when and why requests to it
+    fail; how long its answers take, which share of what was requested of it last it had, for how many
+    versions it sent wrong bytes, and what speaks against it; and how many of this marketplace's entities
+    it has, as it says itself. docs/operators/operate.md explains them. Needs the operator's token.
+    """
+    from hansa.cli.catalogue.peers import run_peers
+    from hansa.cli.output import Output
+
+    run_peers(url, token, retry_now, Output(as_json=as_json))
+
+
+@command(
     "Compare the store with the ledger, and repair it.",
     "hansa resync http://localhost:8101 --token $(cat market/token)",
 )

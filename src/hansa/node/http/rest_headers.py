@@ -11,10 +11,10 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
 
 from hansa.business.http.shared_headers import FOR_ALL, FOR_ONE, READS, Header, SharedHeaders
+from hansa.core.http import MEMBER_TOKEN_HEADER
 from hansa.core.identifiers import Entropy
 from hansa.core.request_id import HEADER as REQUEST_ID
 from hansa.core.request_id import request_id_header
-from hansa.identity.requests import MEMBER_TOKEN_HEADER
 
 CACHE_CONTROL: Final = b"cache-control"
 CREDENTIALS: Final = frozenset({b"authorization", MEMBER_TOKEN_HEADER.lower().encode()})

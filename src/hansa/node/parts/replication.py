@@ -24,13 +24,14 @@ from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner
 from hansa.core.parties import read_party_operators
-from hansa.identity import MemberSigner
+from hansa.identity import MemberAnswerCheck, MemberAnswerSigner, MemberSigner
 from hansa.node.folder import POLICIES
 from hansa.node.membership import OwnAgreementKeys
 from hansa.node.settings.loading import Settings
 from hansa.pubsub.bus import Bus
-from hansa.replication import Backlog, Follower, Publisher, Retriever
+from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Retriever
 from hansa.replication.announced.pushing import BundlePusher
+from hansa.replication.announced.retained_bundles import RetainedBundles
 from hansa.replication.conditions.closure import ClosureKeeper
 from hansa.replication.conditions.past import PastWalk
 from hansa.replication.conditions.policy import DistributionPolicy
@@ -47,6 +48,8 @@ from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.replication.replicas.pushed import PushedParts
 from hansa.replication.replicas.pushed_intake import PushedIntake
+from hansa.replication.sources.assembly import entity_sources
+from hansa.replication.sources.peers import PeerView
 from hansa.store import Store
 
 log = structlog.get_logger("hansa.node")
@@ -69,11 +72,20 @@ class Replication(NamedTuple):
     secrets: PairwiseSecrets
     sealing: ConfidentialPublisher
     opening: ConfidentialRetriever
+    pusher: BundlePusher
+    peers: PeerView
+    answers: MemberAnswerSigner
+    """Signs what other members are answered."""
 
     @property
     def caches(self) -> tuple[HasFigures, ...]:
         """Its caches, for their figures."""
         return self.watch.cache, self.secrets.cache
+
+    def is_alive(self, did: str) -> None:
+        """A member sent a signed request: whatever waits for it goes on."""
+        self.retriever.is_alive(did)
+        self.pusher.is_alive(did)
 
     def tasks(self) -> tuple[tuple[str, Callable[[], Awaitable[None]]], ...]:
         """What runs in the background, by name."""
@@ -81,6 +93,8 @@ class Replication(NamedTuple):
             ("publisher", self.publisher.run),
             ("follower", self.follower.run),
             ("retriever", self.retriever.run),
+            ("other members", self.retriever.sources.others.run),
+            ("filling", self.retriever.sources.filling.run),
             ("publication walk", self.walk.run),
             ("conditions", self.watch.run),
             ("past walk", self.past.run),
@@ -107,18 +121,18 @@ def replication_parts(
     folder: Path = Path(),
 ) -> Replication:
     """The parts of replication, of the marketplace in a folder."""
-    limits, did = settings.limits, settings.did
-    parts = PublicParts(models)
+    limits, did, parts = settings.limits, settings.did, PublicParts(models)
     policy = DistributionPolicy(did, models.catalogue_types, parts, parts.rule())
     watch, needs = ConditionsWatch(folder / POLICIES, policy, backlog.conditions, clock), ClosureNeeds(models)
     signer, pushed = MemberSigner(member_key, did, clock, entropy, limits), PushedParts(clock)
-    shared = partial(policy.may_retrieve, None)
-    pusher = BundlePusher(store, registry, http, signer, did, shared, notes, clock, entropy, limits)
     check, secrets = ReplicaCheck(models, clock), PairwiseSecrets(league)
-    retriever = Retriever(
-        *(store, bus, registry, http, signer, policy, backlog, clock, entropy, limits),
-        *(check, f"{__version__} {models_digest()}"),
+    shared, retained = partial(policy.may_retrieve, None), RetainedBundles(clock)
+    pusher = BundlePusher(store, registry, http, signer, did, shared, notes, clock, entropy, limits, retained)
+    sources = entity_sources(
+        *(store, bus, registry, http, signer, MemberAnswerCheck(did, registry.callers), policy, backlog),
+        *(clock, entropy, limits, check),
     )
+    rule = f"{__version__} {models_digest()}"
     operators = read_party_operators(settings.party_operators)
     audiences = Audiences(policy, ConfidentialEntities(models), registry.known, operators)
     demands, batches = Demands(store, audiences, backlog.addressed), BatchSigner(member_key, did, clock)
@@ -136,10 +150,10 @@ def replication_parts(
         ),
         Follower(
             *(store, bus, did, policy, backlog, clock, entropy, limits),
-            pushed=PushedIntake(store, retriever.intake, pushed, clock, limits),
+            pushed=PushedIntake(store, sources.intake, pushed, clock, limits),
             recognition=Recognition(did, league, agreement_keys, secrets, audiences.types, limits),
         ),
-        retriever,
+        Retriever(store, registry, sources, backlog, clock, entropy, limits, rule),
         ReplicaControl(store, registry, backlog, clock, entropy, limits),
         pushed,
         PublicationWalk(store, did, policy, parts.is_public, backlog, clock, entropy, limits),
@@ -154,4 +168,9 @@ def replication_parts(
         ConfidentialRetriever(
             *(store, registry, http, signer, policy, backlog, league, clock, entropy, limits, check)
         ),
+        pusher,
+        PeerView(
+            *(store, ReplicationView(store, clock, limits), registry, sources.ranking, http, signer, did)
+        ),
+        MemberAnswerSigner(member_key, did, clock),
     )

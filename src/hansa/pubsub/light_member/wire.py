@@ -47,7 +47,7 @@ class SnapshotHeights(msgspec.Struct, frozen=True):
     """Which snapshots a member has."""
 
     heights: tuple[int, ...]
-    """Newest first."""
+    """Of the blocks after which they were made, newest first."""
 
 
 _decoder: Final = msgspec.json.Decoder(SubmissionVerdict)

@@ -43,6 +43,7 @@ from hansa.replication.announced.bundles import (
     address,
     packed,
 )
+from hansa.replication.announced.retained_bundles import RetainedBundles
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, Store
 from hansa.store.tables import announced
@@ -54,6 +55,8 @@ TIMEOUT_S: Final = 5.0
 """Later the members have requested it."""
 BACKOFF_MIN_S: Final = 1.0
 ANSWER_MAX_BYTES: Final = 65_536
+ALIVE_PAUSE_S: Final = 10.0
+"""Between two signs of life of a member that count."""
 
 SharedPart = Callable[[Entity], Entity | None]
 """What of an entity every member may retrieve; None: nothing."""
@@ -76,6 +79,8 @@ class _Lane:
         self.in_flight = 0
         self.due_s = 0.0
         """When something may be sent again, by the monotonic clock."""
+        self.alive_s = 0.0
+        """When a sign of life counts again."""
 
 
 class BundlePusher:
@@ -92,6 +97,7 @@ class BundlePusher:
         clock: For pauses.
         entropy: For pauses.
         limits: `retrieval_backoff_max_s`.
+        retained: Has what was pushed last.
     """
 
     def __init__(
@@ -106,7 +112,9 @@ class BundlePusher:
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
+        retained: RetainedBundles,
     ) -> None:
+        self.retained: Final = retained
         self._store = store
         self._registry = registry
         self._http = http
@@ -127,9 +135,16 @@ class BundlePusher:
         """What has been done since the start."""
         return self._counters
 
+    def is_alive(self, did: str) -> None:
+        """A member gave a sign of life: it gets the next bundle, however often it failed, once in a while."""
+        lane, now_s = self._lanes.get(did), self._clock.monotonic()
+        if lane is not None and now_s >= lane.alive_s:
+            lane.alive_s = now_s + ALIVE_PAUSE_S
+            lane.due_s = 0.0
+
     def offer(self, batch: Sequence[Outgoing]) -> None:
-        """A batch is submitted: push its bytes, if there is somebody who takes them. Does not wait."""
-        if batch and self._ready_members():
+        """A batch is submitted: push its bytes, and retain them for who misses them. Does not wait."""
+        if batch and self._other_members():
             self._offered.append(batch)
             self._added.notify()
 
@@ -144,22 +159,23 @@ class BundlePusher:
                     await self._push(tasks, self._offered.popleft())
                 await self._added.wait(seen)
 
+    def _other_members(self) -> list[Member]:
+        return [one for one in self._registry.known() if one.did != self._did and one.is_current]
+
     def _ready_members(self) -> list[Member]:
         """The members that have room for a bundle now."""
         now_s = self._clock.monotonic()
-        others = [one for one in self._registry.known() if one.did != self._did and one.is_current]
-        return [one for one in others if self._has_room(self._lanes.get(one.did), now_s)]
+        return [one for one in self._other_members() if self._has_room(self._lanes.get(one.did), now_s)]
 
     @staticmethod
     def _has_room(lane: _Lane | None, now_s: float) -> bool:
         return lane is None or (lane.in_flight < IN_FLIGHT_MAX and lane.due_s <= now_s)
 
     async def _push(self, tasks: asyncio.TaskGroup, batch: Sequence[Outgoing]) -> None:
-        members = self._ready_members()
-        bundle = await self._bundle(batch) if members else None
+        bundle = await self._bundle(batch)
         if bundle is None:
             return
-        for member in members:
+        for member in self._ready_members():
             lane = self._lanes.get(member.did) or self._new_lane(member.did)
             lane.in_flight += 1
             tasks.create_task(self._send(lane, member, *bundle))
@@ -177,11 +193,15 @@ class BundlePusher:
             return None
         if not parts:
             return None
-        if sum(len(bytes(part.entity)) for part in parts) <= SMALL_MAX_BYTES:
-            raw = packed(parts)
-        else:
-            raw = await asyncio.to_thread(packed, parts)
-        return None if raw is None else (raw, len(parts))
+        is_small = sum(len(bytes(part.entity)) for part in parts) <= SMALL_MAX_BYTES
+        bundle = packed(parts) if is_small else await asyncio.to_thread(packed, parts)
+        if bundle is not None:
+            self.retained.put(bundle, [(part.key, part.hashlink) for part in parts])
+        return None if bundle is None else (bundle, len(parts))
+
+    def committed(self, batch: Sequence[Outgoing], positions: Sequence[int]) -> None:
+        """A batch is on the ledger at some positions: whoever missed its bundle can pull it."""
+        self.retained.committed([(one.key, one.hashlink) for one in batch], positions)
 
     async def _parts(self, events: Sequence[Outgoing]) -> list[BundledPart]:
         if not events:

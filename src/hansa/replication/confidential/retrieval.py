@@ -38,8 +38,9 @@ from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import reason_of
 from hansa.replication.confidential.exchange import KEYS_MAX, PartLine, PartsClient
 from hansa.replication.confidential.recognition import without_bytes
-from hansa.replication.intake import EntityCheck, Rejection, now_ms, verify
+from hansa.replication.intake import EntityCheck, now_ms, verify
 from hansa.replication.registry import MemberRegistry
+from hansa.replication.replicas.rejections import Rejection
 from hansa.store import EntityDraft, Store, Transaction
 from hansa.store.tables import evidence
 from hansa.store.tables.confidential import received

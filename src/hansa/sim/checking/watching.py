@@ -102,7 +102,7 @@ class Watch:
         if exchanged.request.url.endswith(BUNDLES_PATH) and exchanged.sender in self._honest:
             sender = self._honest[exchanged.sender]
             for part in unpacked(exchanged.request.body):
-                problem = self._wrong_body(sender, bytes(part.entity), part.hashlink)
+                problem = self._wrong_body(part.key, bytes(part.entity), part.hashlink)
                 if problem is not None:
                     return f"{sender.name} pushed {problem}"
             return None
@@ -116,19 +116,19 @@ class Watch:
         for one, line in zip(requested, exchanged.response.body.splitlines(), strict=True):
             answered = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
             if "entity" in answered:
-                problem = self._wrong_body(receiver, bytes(answered["entity"]), one["hashlink"])
+                problem = self._wrong_body(one["key"], bytes(answered["entity"]), one["hashlink"])
                 if problem is not None:
                     return f"{receiver.name} served {problem}"
         return None
 
-    def _wrong_body(self, member: SimulatedMember, body: bytes, link: str) -> str | None:
+    def _wrong_body(self, key: str, body: bytes, link: str) -> str | None:
         fields = msgspec.json.decode(body)
         entity_id = fields["id"]
         if hashlink(body) != link:
             return f"other bytes of {entity_id} than those of {link}: {body!r}"
         if not is_for_everyone(fields):
             return f"{entity_id}, which is not for everyone: {body!r}"
-        if not self._is_claimed(member.did, entity_id):
+        if not is_bound_form(entity_id) and not self._league.ledger.main.reader.claims((key,)):
             return f"{entity_id} before its claim is committed"
         return None
 

@@ -113,7 +113,7 @@ class Liar:
 
     async def _answer(self, path: str, body: bytes) -> tuple[int, bytes]:
         self.answers += 1
-        if path == BUNDLES_PATH:
+        if path == BUNDLES_PATH and body:
             for part in unpacked(body):
                 self._learn(bytes(part.entity))
             return 204, b""

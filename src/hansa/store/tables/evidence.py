@@ -18,6 +18,8 @@ from hansa.store.sql import insert
 from hansa.store.tables.heads import Retrieval
 
 CONFLICTS_MAX: Final = 10_000
+PROOFS_MAX: Final = 64
+"""So many of the newest are retained."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -32,6 +34,8 @@ class Evidence(msgspec.Struct, frozen=True):
     first_time: str
     last_time: str
     count: int
+    is_proved: bool = False
+    """Whether request and signed answer are retained, which show it to others."""
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -44,7 +48,7 @@ class Conflict(msgspec.Struct, frozen=True):
     time: str
 
 
-_EVIDENCE: Final = RecordColumns(Evidence)
+_EVIDENCE: Final = RecordColumns(Evidence, is_proved="proof IS NOT NULL")
 _CONFLICT: Final = RecordColumns(Conflict)
 _CONFLICT_NEW: Final = (
     f"{insert('conflict', ('entity_id', 'issuer', 'first_position', 'time'))} ON CONFLICT DO NOTHING"
@@ -55,6 +59,15 @@ async def records(store: Store, limit: int) -> tuple[Evidence, ...]:
     """Evidence, newest first."""
     rows = await store.sql.fetch(f"SELECT {_EVIDENCE.sql} FROM evidence ORDER BY seq DESC LIMIT ?", (limit,))  # noqa: S608 - a constant
     return tuple(map(_EVIDENCE.record, rows))
+
+
+async def proofs(store: Store, issuer: str) -> tuple[tuple[Evidence, bytes], ...]:
+    """Evidence against a member of which others can be shown that it is so, newest first, with its proofs."""
+    rows = await store.sql.fetch(
+        f"SELECT {_EVIDENCE.sql}, proof FROM evidence WHERE issuer = ? AND proof IS NOT NULL ORDER BY seq DESC",  # noqa: S608 - a constant
+        (issuer,),
+    )
+    return tuple((_EVIDENCE.record(row[:-1]), row[-1]) for row in rows)
 
 
 async def counts(store: Store) -> dict[tuple[str, str], int]:
@@ -96,6 +109,19 @@ async def record(tx: Transaction, retrieval: Retrieval, code: str, reason: str, 
     await tx.sql.execute(
         "DELETE FROM evidence WHERE seq <= (SELECT seq FROM evidence ORDER BY seq DESC LIMIT 1 OFFSET ?)",
         (rows_max,),
+    )
+
+
+async def record_proof(tx: Transaction, retrieval: Retrieval, code: str, proof: bytes) -> None:
+    """Retain what shows to others what was not valid, with its evidence, if there is some."""
+    await tx.sql.execute(
+        "UPDATE evidence SET proof = ? WHERE issuer = ? AND key = ? AND version = ? AND code = ?",
+        (proof, retrieval.issuer, bytes.fromhex(retrieval.key), retrieval.version, code),
+    )
+    await tx.sql.execute(
+        "UPDATE evidence SET proof = NULL WHERE proof IS NOT NULL AND seq <= (SELECT seq FROM evidence "
+        "WHERE proof IS NOT NULL ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+        (PROOFS_MAX,),
     )
 
 

@@ -36,6 +36,7 @@ FOLLOWER_CURSOR: Final = "follower"
 
 State = Literal["stored", "pending", "deferred", "skipped", "rejected", "deleted"]
 STATES: Final[tuple[State, ...]] = get_args(State)
+POSITION_MAX: Final = 2**63 - 1
 ENDED: Final[tuple[State, ...]] = ("skipped", "rejected", "deleted")
 """States of what is not to be retrieved, and has no replica."""
 RETRYABLE: Final[tuple[State, ...]] = ("pending", "deferred", "skipped", "rejected")
@@ -106,6 +107,15 @@ class HeadState(msgspec.Struct, frozen=True):
         return self.state == "pending" and self.proved_position < retrieval.position <= self.position
 
 
+class Replica(msgspec.Struct, frozen=True):
+    """Which version a replica is."""
+
+    issuer: str
+    key: str
+    entity_id: str
+    hashlink: str
+
+
 class NewHead(msgspec.Struct, frozen=True):
     """A version that is to be the head of its key, and its state."""
 
@@ -133,6 +143,15 @@ _HEAD: Final = RecordColumns(
     problem="head.problem",
 )
 _FROM: Final = "FROM head JOIN origin ON origin.number = head.origin"
+_REPLICA: Final = RecordColumns(
+    Replica,
+    issuer="origin.did",
+    hashlink="CASE WHEN head.state = 'stored' THEN head.hashlink ELSE head.replica_hashlink END",
+)
+_REPLICAS: Final = (
+    f"SELECT {_REPLICA.sql} {_FROM} "  # noqa: S608 - constants
+    "WHERE head.entity_id IS NOT NULL AND head.origin IN (SELECT number FROM origin)"
+)
 _HEADS: Final = f"SELECT {_HEAD.sql} {_FROM}"
 _RECORD: Final = (
     upsert(
@@ -197,17 +216,15 @@ async def next_due_ms(store: Store, origin: Origin, after_ms: int) -> int | None
 
 async def oldest_pending(store: Store) -> dict[str, tuple[int, str]]:
     """Position and block time of the oldest event whose entity waits, by origin."""
-    rows = await store.sql.fetch(
-        f"SELECT did, min(position), min(time) {_FROM} WHERE state = 'pending' GROUP BY did"
-    )  # the time of blocks grows with the position of their events
+    oldest = f"SELECT did, min(position), min(time) {_FROM} WHERE state = 'pending' GROUP BY did"
+    rows = await store.sql.fetch(oldest)  # the time of blocks grows with the position of their events
     return {did: (int(position), str(time)) for did, position, time in rows}
 
 
 async def known_keys(source: Readable, issuer: str, keys: Sequence[str]) -> frozenset[str]:
     """Those of an issuer's entity keys of which there is a replica here."""
-    return frozenset(
-        [key for key, head in (await of_keys(source, issuer, keys)).items() if head.entity_id is not None]
-    )
+    known = await of_keys(source, issuer, keys)
+    return frozenset([key for key, head in known.items() if head.entity_id is not None])
 
 
 async def of_keys(source: Readable, issuer: str, keys: Sequence[str]) -> dict[str, HeadState]:
@@ -224,6 +241,30 @@ async def of_keys(source: Readable, issuer: str, keys: Sequence[str]) -> dict[st
 async def of_key(source: Readable, issuer: str, key: str) -> HeadState | None:
     """The head of a member's key (hex); None when there is none."""
     return (await of_keys(source, issuer, (key,))).get(key)
+
+
+async def pending(
+    store: Store,
+    origin: Origin,
+    attempts: tuple[int, int],
+    between: tuple[int, int],
+    limit: int,
+    order: Literal["ASC", "DESC"],
+) -> tuple[Retrieval, ...]:
+    """Pending versions of an origin that have failed so often, after one position and before another."""
+    rows = await store.sql.fetch(
+        f"SELECT {_RETRIEVAL.sql} {_FROM} WHERE head.origin = ? AND head.state = 'pending' "
+        "AND head.attempts BETWEEN ? AND ? AND head.position > ? AND head.position < ? "
+        f"ORDER BY head.position {order} LIMIT ?",
+        (origin.number, *attempts, *between, limit),
+    )
+    return tuple(map(_RETRIEVAL.record, rows))
+
+
+async def replicas(source: Readable, keys: Sequence[str]) -> tuple[Replica, ...]:
+    """The replicas under some ledger keys (hex), of whatever members."""
+    statements = statements_for(f"{_REPLICAS} AND head.key", [bytes.fromhex(key) for key in keys])
+    return tuple([_REPLICA.record(row) for each in statements for row in await source.sql.fetch(*each)])
 
 
 async def page(
@@ -284,9 +325,9 @@ async def record(
             await remove_replica(tx, replaced)
 
 
-async def schedule(tx: Transaction, retrieval: Retrieval) -> None:
+async def schedule(tx: Transaction, one: Retrieval) -> None:
     """Record a version to be retrieved, unless that version or a newer one has its state already."""
-    await record(tx, retrieval.issuer, [NewHead(retrieval, "pending")])
+    await record(tx, one.issuer, [NewHead(one, "pending")])
 
 
 async def skip(tx: Transaction, retrieval: Retrieval, state: State, code: str | None, reason: str) -> None:
@@ -410,11 +451,9 @@ async def bring_forward(
 
 async def release_deferred(tx: Transaction, origin: Origin, limit: int) -> None:
     """Let some deferred versions of an origin be pending, those of the oldest events first."""
-    await tx.sql.execute(
-        f"UPDATE head SET {_RETRY} WHERE origin = ? AND key IN "  # noqa: S608 - a constant
-        "(SELECT key FROM head WHERE origin = ? AND state = 'deferred' ORDER BY position LIMIT ?)",
-        (origin.number, origin.number, limit),
-    )
+    first = "SELECT key FROM head WHERE origin = ? AND state = 'deferred' ORDER BY position LIMIT ?"
+    release = f"UPDATE head SET {_RETRY} WHERE origin = ? AND key IN ({first})"  # noqa: S608 - constants
+    await tx.sql.execute(release, (origin.number, origin.number, limit))
 
 
 async def retry(

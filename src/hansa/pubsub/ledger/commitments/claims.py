@@ -18,7 +18,7 @@ nothing else is: some kB at a million claims. Buckets can be fetched and checked
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from itertools import pairwise
@@ -207,6 +207,12 @@ def decode_claim(record: bytes, issuer: str) -> Claim:
 def first_position_of(record: bytes) -> int:
     """Position of the entity's first event, by which the state's file names the entity."""
     return int.from_bytes(record[64:72])
+
+
+def positions_of(records: bytes) -> Iterator[tuple[int, int]]:
+    """Positions of the first and of the last event of each claim of a bucket."""
+    for at in range(_KEY_SIZE_BYTES, len(records), CLAIM_SIZE_BYTES):
+        yield int.from_bytes(records[at : at + 8]), int.from_bytes(records[at + 8 : at + 16])
 
 
 def records_on(records: bytes, key: str) -> tuple[bytes, ...]:

@@ -12,6 +12,7 @@ does at its start, and what an event's proof is for.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -25,6 +26,7 @@ from hansa.core.members import MEMBER, Member
 from hansa.core.trust.certificates import CERTIFICATES, read_key_certificate
 from hansa.pubsub.bus import (
     Claim,
+    CommittedEvent,
     EventFilter,
     EventPage,
     Misbehavior,
@@ -38,6 +40,7 @@ from hansa.pubsub.ledger.commitments.claims import (
     bucket_of,
     decode_claim,
     issuer_digest,
+    positions_of,
     records_on,
 )
 from hansa.pubsub.ledger.commitments.stored import ISSUER, MISBEHAVIOR, VALIDATOR
@@ -405,6 +408,33 @@ class LedgerReader:
         is_whole = len(rows) == len(matches.positions)
         scanned_to = matches.scanned_to if is_whole else rows[-1].position
         return EventPage(self._pages.committed(rows, batches), scanned_to, last_position=events)
+
+    def visible(self) -> int:
+        """How many events can be read: all, unless the history is still fetched."""
+        with self._snapshot() as head:
+            return visible_events(self._connection, head.events)
+
+    def newest_positions(self, buckets: range, after: int, end: int) -> array[int]:
+        """Where the newest event is of each key in some buckets, after one position and up to another.
+
+        Of a key that has its newest event behind the end, and its first one before, that one.
+        """
+        with self._snapshot():
+            rows = self._tables.buckets(buckets.start, buckets.stop)
+        positions = array("Q")
+        for _, records in rows:
+            self._check()
+            for first, last in positions_of(records):
+                position = last if last <= end else first
+                if after < position <= end:
+                    positions.append(position)
+        return positions
+
+    def events_at(self, positions: Sequence[int]) -> tuple[CommittedEvent, ...]:
+        """The events at some positions, in their order; fewer, one at least, when they are large."""
+        with self._snapshot():
+            rows, batches = self._pages.rows(list(positions[:EVENTS_MAX]), with_proofs=False)
+        return self._pages.committed(rows, batches)
 
     def _parameters(self, head: _HeadRow) -> LedgerParams:
         parameters = _sections(head).content("parameters")

@@ -96,3 +96,8 @@ WHEN OLD.state != NEW.state OR (OLD.problem IS NULL) != (NEW.problem IS NULL)
 END;
 """
 """One table in place of two; what it means: `hansa.store.tables.heads`."""
+
+EVIDENCE_PROOFS: Final = """
+ALTER TABLE evidence ADD COLUMN proof BLOB;
+"""
+"""Request and signed answer that show what a member sent: `hansa.store.tables.evidence`."""

@@ -12,7 +12,7 @@ from typing import Final
 from hansa.store.sqlite.database.audit_tables import AUDIT
 from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL
 from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING
-from hansa.store.sqlite.database.replica_schema import ANNOUNCED_PARTS, HEADS
+from hansa.store.sqlite.database.replica_schema import ANNOUNCED_PARTS, EVIDENCE_PROOFS, HEADS
 
 APPLICATION_ID: Final = 0x48414E53
 """`HANS`, in SQLite's header: tells our databases from others."""
@@ -475,5 +475,6 @@ MIGRATIONS: Final = (
     CONFIDENTIAL,
     DELEGATION_ACCOUNTS,
     AUDIT,
+    EVIDENCE_PROOFS,
 )
 """Migration n is element n - 1. A released one is never edited."""

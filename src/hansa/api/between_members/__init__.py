@@ -1,0 +1,1 @@
+"""What members tell one another of what they publish and follow."""

@@ -1,0 +1,130 @@
+"""Bundles that an origin has pushed, and this marketplace has missed, pulled from it by their addresses.
+
+Where many versions of one origin are requested at once, its list of bundles is read first: one small request
+says which bundles have events at the positions of the versions, and each of them brings up to a batch. What
+they bring is compared with what is requested. What is in none of them, an origin without
+bundles, or one that fails at any step, costs no more than these requests: the versions are requested one by
+one then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+import structlog
+
+from hansa.core.canonical import hashlink
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.http import HttpClient, HttpRequest, RequestSigner
+from hansa.core.limits import Limits
+from hansa.core.members import Member
+from hansa.core.thread_work import run_refusable
+from hansa.replication.announced.bundles import BUNDLES_PATH, SIZE_MAX_BYTES, BundledPart, address, unpacked
+from hansa.replication.announced.retained_bundles import BundleList, ListedBundle
+from hansa.replication.exchange import ResponseLine
+from hansa.store.tables.heads import Retrieval
+
+VERSIONS_MIN: Final = 20
+"""Fewer are requested one by one."""
+PULLED_MAX: Final = 8
+"""Bundles for one batch."""
+LIST_MAX_BYTES: Final = 65_536
+WITHOUT_S: Final = 60.0
+"""For how long an origin that had no bundle for a batch, or failed, is not asked for any."""
+
+log = structlog.get_logger()
+_list_decoder: Final = msgspec.json.Decoder(BundleList)
+
+
+class BundlePull:
+    """Pulls bundles.
+
+    Args:
+        http: Sends to members alone.
+        signer: Proves to a member which one asks.
+        clock: For pauses.
+        limits: `retrieval_timeout_s`.
+    """
+
+    def __init__(self, http: HttpClient, signer: RequestSigner, clock: Clock, limits: Limits) -> None:
+        self._http = http
+        self._signer = signer
+        self._clock = clock
+        self._limits = limits
+        self._without_until_s: dict[str, float] = {}
+        """Origins without bundles, with when they are asked again, by the monotonic clock."""
+        self.pulled = 0
+        """Bundles since the start."""
+
+    async def held(self, origin: Member, batch: Sequence[Retrieval]) -> dict[Retrieval, ResponseLine]:
+        """Those of some versions that bundles of their origin have; nothing of them is verified."""
+        now_s = self._clock.monotonic()
+        if len(batch) < VERSIONS_MIN or self._without_until_s.get(origin.did, 0.0) > now_s:
+            return {}
+        lines: dict[Retrieval, ResponseLine] = {}
+        try:
+            listed = await self._listed(origin, min(one.position for one in batch) - 1)
+            for bundle in _needed(listed, batch)[:PULLED_MAX]:
+                parts = {(one.key, one.hashlink): one.entity for one in await self._parts(origin, bundle)}
+                lines |= {one: line for one in batch if (line := _line(one, parts)) is not None}
+        except (Refused, Unavailable) as error:
+            log.info("bundles_not_pulled", issuer=origin.did, code=str(error.code))
+        if not lines:
+            self._without_until_s[origin.did] = now_s + WITHOUT_S
+        return lines
+
+    async def _listed(self, origin: Member, after: int) -> tuple[ListedBundle, ...]:
+        body = await self._get(origin, f"{BUNDLES_PATH}?after={after}", LIST_MAX_BYTES)
+        try:
+            return _list_decoder.decode(body).bundles
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Refused(Code.RETRIEVAL_ANSWER_INVALID, "A list of bundles is not of its form.") from error
+
+    async def _parts(self, origin: Member, bundle: ListedBundle) -> tuple[BundledPart, ...]:
+        raw = await self._get(origin, f"{BUNDLES_PATH}/{bundle.digest}", SIZE_MAX_BYTES)
+        self.pulled += 1
+        return await run_refusable(None, partial(_unpacked_at, bundle.digest, raw))
+
+    async def _get(self, origin: Member, path: str, size_max_bytes: int) -> bytes:
+        url = origin.endpoint + path
+        headers = self._signer.headers(origin.did, "GET", url, b"")
+        timeout_s = self._limits.retrieval_timeout_s
+        response = await self._http.send(HttpRequest("GET", url, headers, b"", timeout_s, size_max_bytes))
+        if response.status != 200:
+            raise Refused(Code.RETRIEVAL_ANSWER_INVALID, f"A bundle was answered {response.status}.")
+        return response.body
+
+
+def _needed(listed: Sequence[ListedBundle], batch: Sequence[Retrieval]) -> list[ListedBundle]:
+    """The bundles among whose positions some versions are."""
+    positions = sorted(one.position for one in batch)
+    return [
+        one
+        for one in listed
+        if len(one.digest) == 64
+        and one.digest.isalnum()
+        and any(one.first_position <= position <= one.last_position for position in positions)
+    ]
+
+
+def _line(version: Retrieval, parts: Mapping[tuple[str, str], msgspec.Raw]) -> ResponseLine | None:
+    """The line of a version, if its bytes are among the parts of a bundle, and are its bytes."""
+    body = parts.get((version.key, version.hashlink))
+    if body is None or hashlink(bytes(body)) != version.hashlink:
+        return None
+    return ResponseLine(version.key, "found", body)
+
+
+def _unpacked_at(digest: str, raw: bytes) -> tuple[BundledPart, ...]:
+    """The parts of the bundle at an address.
+
+    Raises:
+        Refused: It is another one, or none.
+    """
+    if address(raw) != digest:
+        raise Refused(Code.RETRIEVAL_ANSWER_INVALID, "The bundle is not the one of its address.")
+    return unpacked(raw)
