@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 STORE = Path(__file__).parents[2] / "src/hansa/store"
-TABLES = [STORE / "sql.py", *sorted((STORE / "tables").glob("*.py"))]
+TABLES = [STORE / "sql.py", *sorted((STORE / "tables").rglob("*.py"))]
 OF_ONE_ENGINE = {
     "coalesce means the same": r"\bifnull\(|\bnvl\(",
     "the planner chooses the index": r"\bINDEXED BY\b",
@@ -22,19 +22,29 @@ OF_ONE_ENGINE = {
 }
 
 
-@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.relative_to(STORE).as_posix())
 def test_the_tables_say_nothing_that_one_engine_alone_understands(path: Path) -> None:
     text = path.read_text()
     for reason, pattern in OF_ONE_ENGINE.items():
         assert not re.findall(pattern, text), reason
 
 
-def test_only_the_tables_run_sql_through_a_store() -> None:
+def users_of(methods: str) -> set[str]:
+    """Modules outside the tables that call some methods of a store's SQL."""
     product = STORE.parent
     users = {
         path.relative_to(product).as_posix()
         for path in product.rglob("*.py")
-        if re.search(r"\.sql\.(fetch|execute)\(", path.read_text())
+        if re.search(rf"\.sql\.({methods})\(", path.read_text())
     }
-    others = {user for user in users if not user.startswith("store/tables/")}
+    return {user for user in users if not user.startswith("store/tables/")}
+
+
+def test_only_the_tables_write_by_sql_through_a_store() -> None:
+    others = users_of("execute|execute_many")
     assert others == {"store/memory/store.py"}, "the listeners of a topic end with it, by a trigger elsewhere"
+
+
+def test_only_the_tables_read_by_sql_through_a_store() -> None:
+    others = {user for user in users_of("fetch") if not user.startswith("sim/checking/")}
+    assert not others - {"store/memory/store.py"}, "what checks a simulation trusts no code of the product"
