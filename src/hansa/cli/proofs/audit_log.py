@@ -110,7 +110,7 @@ def run_verify(
     try:
         with ExitStack() as stack:
             lines = stack.enter_context(file.open("rb"))
-            start = read_start(next(lines, b""))
+            start = _start(file, next(lines, b""))
             check = None
             if url is not None:
                 announced = asyncio.run(_announced(url, start.member, until))
@@ -130,6 +130,15 @@ def run_verify(
             "records that are not in it. With --accept-losses the rest is verified"
         )
     _report(file, start, last, kinds, anchors, output)
+
+
+def _start(file: Path, line: bytes) -> LogStart:
+    """The first line of a file."""
+    try:
+        return read_start(line)
+    except Refused as error:
+        message = f"{file} is no audit log: {error.message} hansa audit export writes one."
+        raise Refused(error.code, message) from error
 
 
 def _report(
