@@ -151,6 +151,12 @@ async def test_an_origin_that_was_restored_announces_what_it_has_again(tmp_path:
         lubeck.path.write_bytes(backup)
         await lubeck.open()
         lubeck.start()
+
+        async def is_announced_again() -> bool:
+            changed = await bergen.store.entity(lubeck.id("changed"))
+            return changed is not None and b'"n":1' in changed.body
+
+        await league.until(is_announced_again, 600.0)
         await league.settle()
         assert await lubeck.catalogue() == {
             lubeck.id(name): each
@@ -158,9 +164,6 @@ async def test_an_origin_that_was_restored_announces_what_it_has_again(tmp_path:
                 (one.rsplit(":", 1)[1], value) for one, value in (await lubeck.catalogue()).items()
             )
         }
-        changed = await bergen.store.entity(lubeck.id("changed"))
-        assert changed is not None
-        assert b'"n":1' in changed.body
         assert await bergen.store.entity(lubeck.id("deleted-later")) is not None
         assert (await lubeck.view.progress((), None)).gauges.lost == 1
         assert await bergen.store.entity(lubeck.id("new")) is not None  # the others still have it
