@@ -21,10 +21,12 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.signal import Signal
+from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.engine import EngineKey, GenesisValidator, genesis_document
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.history.segment import HistoryBatch, compressed, decode_segment, decompressed
 from hansa.pubsub.ledger.history.segment import encode_segment as encoded_segment
+from hansa.pubsub.ledger.reading import LedgerFile
 from hansa.pubsub.ledger.reading.parts import StateParts, encode_parts, read_tags, section_tag
 from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
 from hansa.pubsub.ledger.snapshots.taking import take_snapshot
@@ -346,6 +348,22 @@ class FollowingMember:
         """Close its files."""
         await self.follower.close()
         self.retained.close()
+
+
+MakeFollowing = Callable[..., FollowingMember]
+"""Of a league and members that a test has; with further arguments of `FollowingMember`."""
+
+
+def state_of(member: FollowingMember) -> tuple[bytes, int, list[bytes]]:
+    """Application hash, number of events, and the events of what was written."""
+    file = LedgerFile(member.state_file, lambda: None)
+    try:
+        with file.reader() as reader:
+            head = reader.head()
+            page = reader.events(0, EventFilter())
+            return bytes.fromhex(head.app_hash), head.position, [one.content for one in page.events]
+    finally:
+        file.close()
 
 
 def changed_batches(change: Callable[[list[HistoryBatch]], list[HistoryBatch]]) -> Lie:

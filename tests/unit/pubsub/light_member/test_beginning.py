@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -13,18 +13,22 @@ from hansa.core.errors import Code
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.history.segment import decompressed
-from hansa.pubsub.ledger.reading import LedgerFile
 from hansa.pubsub.ledger.snapshots.manifest import StateManifest, read_manifest
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.light_member import following
 from hansa.pubsub.light_member.trust import PinnedBlock
 from tests.support.conditions import until
-from tests.support.followed_league import FollowedLeague, FollowingMember, Lie, ScriptedMember
+from tests.support.followed_league import (
+    FollowedLeague,
+    FollowingMember,
+    Lie,
+    MakeFollowing,
+    ScriptedMember,
+    state_of,
+)
 
 PAUSE_S = 45.0
 """Between two rounds, so that whoever is distrusted is asked again."""
-
-Make = Callable[..., FollowingMember]
 
 
 @pytest.fixture(autouse=True)
@@ -40,36 +44,6 @@ def league(tmp_path: Path) -> FollowedLeague:
     made.take_snapshot(tmp_path / "snapshots")
     made.grow(4)
     return made
-
-
-@pytest.fixture
-def members(league: FollowedLeague) -> list[ScriptedMember]:
-    return [ScriptedMember(league, origin) for origin in league.origins[:3]]
-
-
-@pytest.fixture
-async def make(league: FollowedLeague, members: list[ScriptedMember], tmp_path: Path) -> AsyncIterator[Make]:
-    made: list[FollowingMember] = []
-
-    def following(**options: object) -> FollowingMember:
-        made.append(FollowingMember(league, members, tmp_path, **options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield following
-    for one in made:
-        await one.close()
-
-
-def head_of(light: FollowingMember) -> tuple[bytes, int, list[bytes]]:
-    """Application hash, number of events, and those that can be read."""
-    file = LedgerFile(light.state_file, lambda: None)
-    try:
-        with file.reader() as reader:
-            head = reader.head()
-            page = reader.events(0, EventFilter())
-            return bytes.fromhex(head.app_hash), head.position, [one.content for one in page.events]
-    finally:
-        file.close()
 
 
 def events_of(league: FollowedLeague) -> list[bytes]:
@@ -94,19 +68,19 @@ def segment(league: FollowedLeague) -> bytes:
 
 
 async def test_the_state_comes_with_a_snapshot_and_the_events_before_it_later(
-    league: FollowedLeague, make: Make
+    league: FollowedLeague, make: MakeFollowing
 ) -> None:
     light = make()
     await light.rounds(1)
-    app_hash, position, readable = head_of(light)
+    app_hash, position, readable = state_of(light)
     assert (app_hash, position, readable) == (league.head.app_hash, 68, [])
     league.grow(2)
     await light.rounds(1)
-    assert head_of(light)[:2] == (league.head.app_hash, 72), "it goes on while the history is missing"
+    assert state_of(light)[:2] == (league.head.app_hash, 72), "it goes on while the history is missing"
     await light.close()
     again = make()  # as after a restart
     await fill(again, league)
-    assert head_of(again) == (league.head.app_hash, 72, events_of(league))
+    assert state_of(again) == (league.head.app_hash, 72, events_of(league))
     await again.close()
     state = SqliteState(again.state_file)  # reads and compares everything
     assert state.head.app_hash == league.head.app_hash
@@ -114,28 +88,30 @@ async def test_the_state_comes_with_a_snapshot_and_the_events_before_it_later(
 
 
 async def test_the_block_that_is_trusted_may_be_newer_than_the_snapshot(
-    league: FollowedLeague, make: Make
+    league: FollowedLeague, make: MakeFollowing
 ) -> None:
     height = max(league.blocks) - 1
     light = make(pinned=PinnedBlock(height, league.blocks[height].header.hash.hex()))
     await light.rounds(1)
-    assert head_of(light)[:2] == (league.head.app_hash, 68)
+    assert state_of(light)[:2] == (league.head.app_hash, 68)
 
 
 async def test_a_snapshot_of_the_newest_state_is_enough(
-    league: FollowedLeague, make: Make, tmp_path: Path
+    league: FollowedLeague, make: MakeFollowing, tmp_path: Path
 ) -> None:
     league.take_snapshot(tmp_path / "snapshots")
     light = make()
     await light.rounds(1)
-    assert head_of(light)[:2] == (league.head.app_hash, 68)
+    assert state_of(light)[:2] == (league.head.app_hash, 68)
 
 
-async def test_without_a_snapshot_it_begins_with_the_first_event(league: FollowedLeague, make: Make) -> None:
+async def test_without_a_snapshot_it_begins_with_the_first_event(
+    league: FollowedLeague, make: MakeFollowing
+) -> None:
     league.snapshots = None
     light = make()
     await light.rounds(1)
-    assert head_of(light) == (league.head.app_hash, 68, events_of(league))
+    assert state_of(light) == (league.head.app_hash, 68, events_of(league))
 
 
 def changed_manifest(change: Callable[[StateManifest], StateManifest]) -> Lie:
@@ -193,18 +169,18 @@ LIES: dict[str, Lie] = {
 
 @pytest.mark.parametrize("name", LIES)
 async def test_whoever_lies_about_a_snapshot_costs_a_round_and_the_next_one_is_followed(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make, name: str
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing, name: str
 ) -> None:
     light = make()
     members[0].lie = LIES[name]
     await light.rounds(1)
-    assert head_of(light)[:2] == (league.head.app_hash, 68)
+    assert state_of(light)[:2] == (league.head.app_hash, 68)
     for one in members[1:]:
         assert light.behavior(one) in {"current", "unknown"}
 
 
 async def test_a_snapshot_of_another_history_that_fits_together_is_written_by_nobody(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make, tmp_path: Path
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing, tmp_path: Path
 ) -> None:
     """Whole in itself, and signed by nobody."""
     other = FollowedLeague()
@@ -223,14 +199,16 @@ async def test_a_snapshot_of_another_history_that_fits_together_is_written_by_no
         one.lie = lie
     light = make()
     await light.rounds(1)
-    assert head_of(light)[1] == 0, "nothing of it is seen"
+    assert state_of(light)[1] == 0, "nothing of it is seen"
     assert {light.behavior(one) for one in members} == {"lies"}
     members[2].lie = None
     await light.rounds(3, PAUSE_S)
-    assert head_of(light)[:2] == (league.head.app_hash, 68)
+    assert state_of(light)[:2] == (league.head.app_hash, 68)
 
 
-async def test_a_segment_that_does_not_belong_is_put_aside(league: FollowedLeague, make: Make) -> None:
+async def test_a_segment_that_does_not_belong_is_put_aside(
+    league: FollowedLeague, make: MakeFollowing
+) -> None:
     light = make()
     await light.rounds(1)
     light.history.mkdir()
@@ -241,14 +219,14 @@ async def test_a_segment_that_does_not_belong_is_put_aside(league: FollowedLeagu
     await until((light.history / "0.refused").exists)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert head_of(light)[2] == []
+    assert state_of(light)[2] == []
     (light.history / "0.refused").unlink()
     await fill(light, league)
-    assert head_of(light)[2] == events_of(league)
+    assert state_of(light)[2] == events_of(league)
 
 
 async def test_nothing_is_judged_by_a_state_that_is_not_verified_yet(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing
 ) -> None:
     light = make()
     judged: list[Code] = []
@@ -269,4 +247,4 @@ async def test_nothing_is_judged_by_a_state_that_is_not_verified_yet(
     await light.rounds(1)
     await asyncio.gather(*judging)
     assert judged == [Code.OVERLOADED]
-    assert head_of(light)[1] == 68
+    assert state_of(light)[1] == 68

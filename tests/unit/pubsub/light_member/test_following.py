@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.pubsub.bus import EventFilter
-from hansa.pubsub.ledger.reading import LedgerFile
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.light.captured import CapturedBlocks
 from hansa.pubsub.light.comparing import FORGERY, FORK
@@ -26,7 +24,9 @@ from tests.support.followed_league import (
     FollowedLeague,
     FollowingMember,
     JumpingClock,
+    MakeFollowing,
     ScriptedMember,
+    state_of,
 )
 from tests.support.light_chain import digest
 from tests.unit.pubsub.light_member.lies import LIES
@@ -41,39 +41,6 @@ def league() -> FollowedLeague:
     return FollowedLeague()
 
 
-@pytest.fixture
-def members(league: FollowedLeague) -> list[ScriptedMember]:
-    return [ScriptedMember(league, origin) for origin in league.origins[:3]]
-
-
-Make = Callable[..., FollowingMember]
-
-
-@pytest.fixture
-async def make(league: FollowedLeague, members: list[ScriptedMember], tmp_path: Path) -> AsyncIterator[Make]:
-    made: list[FollowingMember] = []
-
-    def following(**options: object) -> FollowingMember:
-        made.append(FollowingMember(league, members, tmp_path, **options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield following
-    for one in made:
-        await one.close()
-
-
-def state_of(member: FollowingMember) -> tuple[bytes, int, list[bytes]]:
-    """Application hash, number of events, and the events of what was written."""
-    file = LedgerFile(member.state_file, lambda: None)
-    try:
-        with file.reader() as reader:
-            head = reader.head()
-            page = reader.events(0, EventFilter())
-            return bytes.fromhex(head.app_hash), head.position, [one.content for one in page.events]
-    finally:
-        file.close()
-
-
 def state_in(league: FollowedLeague) -> tuple[bytes, int, list[bytes]]:
     """The same of the league itself."""
     page = league.ledger.reader.events(0, EventFilter())
@@ -81,7 +48,7 @@ def state_in(league: FollowedLeague) -> tuple[bytes, int, list[bytes]]:
 
 
 async def test_what_the_members_have_is_verified_and_written_and_can_be_read(
-    league: FollowedLeague, make: Make
+    league: FollowedLeague, make: MakeFollowing
 ) -> None:
     light = make()
     league.grow(5)
@@ -98,7 +65,7 @@ async def test_what_the_members_have_is_verified_and_written_and_can_be_read(
 
 
 async def test_an_idle_league_keeps_the_trusted_block_fresh_and_writes_nothing(
-    league: FollowedLeague, make: Make
+    league: FollowedLeague, make: MakeFollowing
 ) -> None:
     light = make()
     league.grow(1)
@@ -111,7 +78,7 @@ async def test_an_idle_league_keeps_the_trusted_block_fresh_and_writes_nothing(
 
 @pytest.mark.parametrize("name", LIES)
 async def test_a_member_that_lies_is_noticed_and_the_next_one_followed(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make, name: str
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing, name: str
 ) -> None:
     light = make()
     league.grow(2)
@@ -132,7 +99,7 @@ async def test_a_member_that_lies_is_noticed_and_the_next_one_followed(
 
 
 async def test_nothing_is_written_while_all_lie(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing
 ) -> None:
     light = make()
     league.grow(1)
@@ -190,7 +157,7 @@ def test_one_honest_member_is_enough_whatever_the_others_do(ways: list[list[str]
 
 
 async def test_a_member_that_is_behind_for_long_is_late_and_current_again_when_it_has_caught_up(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing
 ) -> None:
     light = make()
     league.grow(2)
@@ -207,7 +174,7 @@ async def test_a_member_that_is_behind_for_long_is_late_and_current_again_when_i
 
 
 async def test_all_down_is_said_and_they_are_followed_when_they_come_back(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing
 ) -> None:
     light = make()
     league.grow(2)
@@ -227,7 +194,7 @@ async def test_all_down_is_said_and_they_are_followed_when_they_come_back(
 
 
 async def test_a_restart_goes_on_from_the_block_that_was_verified(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing
 ) -> None:
     light = make()
     league.grow(3)
@@ -242,7 +209,7 @@ async def test_a_restart_goes_on_from_the_block_that_was_verified(
 
 
 async def test_what_is_older_than_the_trust_period_is_refused_with_what_to_do(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing
 ) -> None:
     light = make(trust_period_s=10.0)
     league.grow(1)
@@ -260,7 +227,7 @@ async def test_what_is_older_than_the_trust_period_is_refused_with_what_to_do(
 
 
 async def test_a_member_that_has_another_block_than_the_operator_compared_is_not_followed(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing
 ) -> None:
     league.grow(2)
     compared = league.blocks[2]
@@ -272,7 +239,7 @@ async def test_a_member_that_has_another_block_than_the_operator_compared_is_not
 
 
 async def test_a_fork_is_retained_and_nothing_is_believed_after_it(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing
 ) -> None:
     light = make()
     league.grow(2)
@@ -308,7 +275,7 @@ async def test_a_fork_is_retained_and_nothing_is_believed_after_it(
 
 
 async def test_a_witness_with_a_block_that_nobody_signed_is_evidence_against_it_alone(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing
 ) -> None:
     light = make()
     league.grow(2)
@@ -320,7 +287,7 @@ async def test_a_witness_with_a_block_that_nobody_signed_is_evidence_against_it_
 
 
 async def test_a_member_that_shows_the_newest_header_and_withholds_its_events_holds_up_nobody(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing
 ) -> None:
     light = make()
     await light.rounds(1)
@@ -334,7 +301,10 @@ async def test_a_member_that_shows_the_newest_header_and_withholds_its_events_ho
 
 
 async def test_a_long_history_comes_in_steps_and_a_lie_at_its_end_undoes_all(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make, monkeypatch: pytest.MonkeyPatch
+    league: FollowedLeague,
+    members: list[ScriptedMember],
+    make: MakeFollowing,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in ("following", "mirror"):
         monkeypatch.setattr(f"hansa.pubsub.light_member.{module}.SEGMENT_EVENTS", 8)
@@ -359,7 +329,7 @@ async def test_a_long_history_comes_in_steps_and_a_lie_at_its_end_undoes_all(
 
 
 async def test_receipts_of_what_was_followed_are_made_of_retained_blocks(
-    league: FollowedLeague, make: Make
+    league: FollowedLeague, make: MakeFollowing
 ) -> None:
     light = make()
     league.grow(2)
@@ -369,7 +339,7 @@ async def test_receipts_of_what_was_followed_are_made_of_retained_blocks(
 
 
 async def test_a_block_from_the_future_is_not_believed(
-    league: FollowedLeague, members: list[ScriptedMember], make: Make
+    league: FollowedLeague, members: list[ScriptedMember], make: MakeFollowing
 ) -> None:
     early = JumpingClock(LATER - timedelta(days=1))
     light = make(clock=early)
