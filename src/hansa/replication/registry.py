@@ -57,6 +57,10 @@ class MemberRegistry:
         """All members, suspended ones too, as they were when the registry was last read."""
         return self._known
 
+    def others(self, *dids: str) -> tuple[Member, ...]:
+        """The current members, without some: neither suspended nor former ones."""
+        return tuple(one for one in self._known if one.is_current and one.did not in dids)
+
     def callers(self) -> tuple[Member, ...]:
         """The same members, without the keys that were revoked: those speak for nobody any more."""
         return self._callers

@@ -74,7 +74,7 @@ def _with_engine(
     registry = MemberRegistry(bus, clock, registered.members)
 
     def others() -> list[Member]:
-        return [one for one in registry.known() if one.did != settings.did and one.is_current]
+        return list(registry.others(settings.did))
 
     def me() -> Member | None:
         return next((one for one in registry.known() if one.did == settings.did), None)

@@ -19,6 +19,7 @@ from hansa.replication.sources.filling import Filling
 from hansa.replication.sources.hedging import HedgedRequests
 from hansa.replication.sources.honesty import HonestyCheck
 from hansa.replication.sources.other_members import OtherMembers
+from hansa.replication.sources.parts import RetrievalParts
 from hansa.replication.sources.pulling import BundlePull
 from hansa.replication.sources.ranking import SourceRanking
 from hansa.store import Store
@@ -71,14 +72,11 @@ def entity_sources(
     ranking = SourceRanking(clock, entropy)
     pauses_s = (limits.retrieval_backoff_min_s, limits.retrieval_backoff_max_s)
     honesty = HonestyCheck(store, ranking, limits, Retry("honesty", clock, entropy, *pauses_s))
-    others = OtherMembers(
+    parts = RetrievalParts(
         *(store, registry, client, intake, honesty, ranking, policy.did, policy.types),
         *(backlog, clock, entropy, limits),
     )
+    others = OtherMembers(parts)
     requests = HedgedRequests(client, others, honesty, ranking, policy.types, clock)
-    filling = Filling(
-        *(store, registry, client, intake, honesty, ranking, policy.did, policy.types),
-        *(backlog, clock, entropy, limits),
-    )
     bundles = BundlePull(http, signer, clock, limits)
-    return EntitySources(intake, ranking, requests, others, bundles, filling)
+    return EntitySources(intake, ranking, requests, others, bundles, Filling(parts))

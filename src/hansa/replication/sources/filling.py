@@ -26,21 +26,14 @@ from typing import Final
 import structlog
 
 from hansa.core.backoff import Backoff
-from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.identifiers import Entropy
-from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.retry import Retry
 from hansa.replication.announced.bundles import LINES_MAX
-from hansa.replication.backlog import Backlog
-from hansa.replication.exchange import MemberAnswer, OriginClient
-from hansa.replication.intake import Intake, now_ms
-from hansa.replication.registry import MemberRegistry
+from hansa.replication.exchange import MemberAnswer
+from hansa.replication.intake import now_ms
 from hansa.replication.replicas.bounds import exceeded_bound
-from hansa.replication.sources.honesty import HonestyCheck
-from hansa.replication.sources.ranking import SourceRanking
-from hansa.store import Store
+from hansa.replication.sources.parts import RetrievalParts
 from hansa.store.tables import heads, origins
 from hansa.store.tables.heads import POSITION_MAX, Retrieval
 from hansa.store.tables.origins import Origin
@@ -76,53 +69,17 @@ class Filling:
     """Fills the store.
 
     Args:
-        store: Has what is pending.
-        registry: The members.
-        client: Requests.
-        intake: Verifies and stores.
-        honesty: Compares what came with what was requested.
-        ranking: Who has most.
-        did: This member.
-        types: That other members are requested for.
-        backlog: Wakes this, and what waits for its results.
-        clock: For latencies and pauses.
-        entropy: For pauses.
-        limits: `origin_…`.
+        parts: By which it requests, verifies and stores.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        registry: MemberRegistry,
-        client: OriginClient,
-        intake: Intake,
-        honesty: HonestyCheck,
-        ranking: SourceRanking,
-        did: str,
-        types: frozenset[str],
-        backlog: Backlog,
-        clock: Clock,
-        entropy: Entropy,
-        limits: Limits,
-    ) -> None:
-        self._store = store
-        self._registry = registry
-        self._client = client
-        self._intake = intake
-        self._honesty = honesty
-        self._ranking = ranking
-        self._did = did
-        self._types = types
-        self._backlog = backlog
-        self._clock = clock
-        self._entropy = entropy
-        self._limits = limits
+    def __init__(self, parts: RetrievalParts) -> None:
+        self._parts = parts
         self._fills: dict[str, _Fill] = {}
         self._pauses: dict[str, tuple[Backoff, float]] = {}
         """By origin, with when the next filling may begin, by the monotonic clock."""
         self._in_flight: dict[str, int] = {}
         """Requests by member."""
-        self._retry = Retry("filling", clock, entropy, PAUSE_MIN_S, PAUSE_MAX_S)
+        self._retry = Retry("filling", parts.clock, parts.entropy, PAUSE_MIN_S, PAUSE_MAX_S)
 
     def is_filling(self, did: str) -> bool:
         """Whether the versions of an origin are handed out here."""
@@ -138,21 +95,21 @@ class Filling:
         self._in_flight.clear()
         async with asyncio.TaskGroup() as tasks:
             while True:
-                seen = self._backlog.added.count
+                seen = self._parts.backlog.added.count
                 pause_s = await self._retry(partial(self._start, tasks))
-                await self._backlog.added.wait(seen, pause_s)
+                await self._parts.backlog.added.wait(seen, pause_s)
 
     async def _start(self, tasks: asyncio.TaskGroup) -> float | None:
         """Hand out what there is; seconds until something else can be, None when nothing will by itself."""
         pauses_s: list[float] = []
-        for origin in await origins.origins(self._store):
+        for origin in await origins.origins(self._parts.store):
             fill = self._fills.get(origin.did)
             if fill is None:
                 if origin.pending - origin.failed < VERSIONS_MIN or self._is_bounded(origin):
                     continue
                 _, due_s = self._pauses.get(origin.did, (None, 0.0))
-                if due_s > self._clock.monotonic():
-                    pauses_s.append(due_s - self._clock.monotonic())
+                if due_s > self._parts.clock.monotonic():
+                    pauses_s.append(due_s - self._parts.clock.monotonic())
                     continue
                 fill = self._fills[origin.did] = _Fill()
                 log.info("filling_started", issuer=origin.did, pending=origin.pending)
@@ -160,7 +117,7 @@ class Filling:
         return min(pauses_s, default=None)
 
     def _is_bounded(self, origin: Origin) -> bool:
-        return exceeded_bound(origin, now_ms(self._clock), self._limits) is not None
+        return exceeded_bound(origin, now_ms(self._parts.clock), self._parts.limits) is not None
 
     async def _hand_out(self, tasks: asyncio.TaskGroup, origin: Origin, fill: _Fill) -> None:
         """Request versions of an origin, as many as there is room for; the end of the filling without any."""
@@ -173,15 +130,15 @@ class Filling:
                 fill.handed_out += len(batch)
                 self._in_flight[source.did] = self._in_flight.get(source.did, 0) + 1
                 tasks.create_task(self._request(origin, fill, source, batch))
-                if source.did != origin.did and not self._ranking.is_rich(source.did):
+                if source.did != origin.did and not self._parts.ranking.is_rich(source.did):
                     break
         if fill.in_flight == 0:
             self._end(origin, fill)
 
     def _sources(self, origin: Origin) -> list[Member]:
         """Who may have versions of an origin, and may be requested now: the origin, then the best ones."""
-        members = {one.did: one for one in self._registry.known() if one.is_current and one.did != self._did}
-        ready = self._ranking.ready(members)
+        members = {one.did: one for one in self._parts.registry.others(self._parts.did)}
+        ready = self._parts.ranking.ready(members)
         first = [origin.did] if origin.did in ready and origin.attempts == 0 else []
         return [members[did] for did in (*first, *(did for did in ready if did != origin.did))]
 
@@ -194,40 +151,40 @@ class Filling:
         if source.did == origin.did and fill.returned:
             batch, fill.returned = fill.returned[:BATCH_MAX], fill.returned[BATCH_MAX:]
             return batch
-        is_rich = source.did == origin.did or self._ranking.is_rich(source.did)
+        is_rich = source.did == origin.did or self._parts.ranking.is_rich(source.did)
         if not is_rich and source.did in fill.probed:
             return []
         fill.probed.add(source.did)
         size = BATCH_MAX if is_rich else PROBE_MAX
         places = (0, 0), (0, fill.before)
-        batch = list(await heads.pending(self._store, origin, *places, size, "DESC"))
+        batch = list(await heads.pending(self._parts.store, origin, *places, size, "DESC"))
         if batch:
             fill.before = batch[-1].position
         if source.did == origin.did:
             return batch
-        fill.returned += [one for one in batch if one.type not in self._types]
-        return [one for one in batch if one.type in self._types]
+        fill.returned += [one for one in batch if one.type not in self._parts.types]
+        return [one for one in batch if one.type in self._parts.types]
 
     async def _request(self, origin: Origin, fill: _Fill, source: Member, batch: Sequence[Retrieval]) -> None:
         """Request a batch of a member, and store what it has of it."""
-        started_at_s = self._clock.monotonic()
+        started_at_s = self._parts.clock.monotonic()
         received = 0
         try:
-            answer = await self._client.fetch_bundle(source, batch)
+            answer = await self._parts.client.fetch_bundle(source, batch)
         except (Refused, Unavailable) as error:
             if error.code is not Code.RETRIEVAL_TOO_LARGE:
-                self._ranking.failed(source.did)
+                self._parts.ranking.failed(source.did)
             if source.did != origin.did:
                 fill.returned += batch
             log.info("bundle_not_received", source=source.did, issuer=origin.did, code=str(error.code))
         else:
-            latency_s = self._clock.monotonic() - started_at_s
+            latency_s = self._parts.clock.monotonic() - started_at_s
             received = await self._store_answer(origin, fill, source, batch, answer, latency_s)
         fill.in_flight -= 1
         self._in_flight[source.did] -= 1
         assert fill.in_flight >= 0, "this request was in flight"
         fill.received += received
-        self._backlog.added.notify()
+        self._parts.backlog.added.notify()
 
     async def _store_answer(
         self,
@@ -241,24 +198,27 @@ class Filling:
         """Store what a member sent; how many versions that was."""
         if source.did == origin.did:
             received = sum(line.status == "found" for line in answer.lines)
-            self._ranking.answered(source.did, latency_s, len(batch), received)
-            wrong = await self._intake.process(origin, batch, answer.lines, answer.proof)
+            self._parts.ranking.answered(source.did, latency_s, len(batch), received)
+            wrong = await self._parts.intake.process(origin, batch, answer.lines, answer.proof)
             if wrong:
-                self._ranking.sent_wrong(source.did, wrong)
+                self._parts.ranking.sent_wrong(source.did, wrong)
         else:
-            held = await self._honesty.held(source.did, batch, answer, latency_s)
+            held = await self._parts.honesty.held(source.did, batch, answer, latency_s)
             received = len(held)
             if held:
-                await self._intake.process(origin, tuple(held), tuple(held.values()), None)
+                await self._parts.intake.process(origin, tuple(held), tuple(held.values()), None)
             fill.returned += [one for one in batch if one not in held]
         return received
 
     def _end(self, origin: Origin, fill: _Fill) -> None:
         """Nothing is left that can be handed out."""
         del self._fills[origin.did]
-        pauses, _ = self._pauses.get(origin.did) or (Backoff(PAUSE_MIN_S, PAUSE_MAX_S, self._entropy), 0.0)
+        pauses, _ = self._pauses.get(origin.did) or (
+            Backoff(PAUSE_MIN_S, PAUSE_MAX_S, self._parts.entropy),
+            0.0,
+        )
         if fill.received > LITTLE_SHARE * fill.handed_out:
             pauses.reset()
-        self._pauses[origin.did] = (pauses, self._clock.monotonic() + pauses.next_s())
+        self._pauses[origin.did] = (pauses, self._parts.clock.monotonic() + pauses.next_s())
         log.info("filling_ended", issuer=origin.did, requested=fill.handed_out, received=fill.received)
-        self._backlog.added.notify()
+        self._parts.backlog.added.notify()

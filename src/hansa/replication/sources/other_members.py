@@ -27,20 +27,13 @@ from typing import Final
 import structlog
 
 from hansa.core.backoff import Backoff
-from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.identifiers import Entropy
-from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.retry import Retry
-from hansa.replication.backlog import Backlog
-from hansa.replication.exchange import OriginClient, ResponseLine
-from hansa.replication.intake import Intake, now_ms
-from hansa.replication.registry import MemberRegistry
+from hansa.replication.exchange import ResponseLine
+from hansa.replication.intake import now_ms
 from hansa.replication.replicas.bounds import exceeded_bound
-from hansa.replication.sources.honesty import HonestyCheck
-from hansa.replication.sources.ranking import SourceRanking
-from hansa.store import Store
+from hansa.replication.sources.parts import RetrievalParts
 from hansa.store.tables import heads, origins
 from hansa.store.tables.heads import POSITION_MAX, Retrieval
 from hansa.store.tables.origins import Origin
@@ -88,50 +81,14 @@ class OtherMembers:
     """Requests versions of members that are not their origins.
 
     Args:
-        store: Has what is pending.
-        registry: The members.
-        client: Requests.
-        intake: Verifies and stores.
-        honesty: Compares what came with what was requested.
-        ranking: Who is requested first.
-        did: This member.
-        types: That may be public.
-        backlog: Wakes this, and what waits for its results.
-        clock: For latencies and pauses.
-        entropy: For pauses.
-        limits: `origin_…`.
+        parts: By which it requests, verifies and stores.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        registry: MemberRegistry,
-        client: OriginClient,
-        intake: Intake,
-        honesty: HonestyCheck,
-        ranking: SourceRanking,
-        did: str,
-        types: frozenset[str],
-        backlog: Backlog,
-        clock: Clock,
-        entropy: Entropy,
-        limits: Limits,
-    ) -> None:
-        self._store = store
-        self._registry = registry
-        self._client = client
-        self._intake = intake
-        self._honesty = honesty
-        self._ranking = ranking
-        self._did = did
-        self._types = types
-        self._backlog = backlog
-        self._clock = clock
-        self._entropy = entropy
-        self._limits = limits
-        self._batch_max = min(BATCH_MAX, limits.retrieval_entities_max)
+    def __init__(self, parts: RetrievalParts) -> None:
+        self._parts = parts
+        self._batch_max = min(BATCH_MAX, parts.limits.retrieval_entities_max)
         self._lanes: dict[str, _Lane] = {}
-        self._retry = Retry("other members", clock, entropy, PAUSE_MIN_S, PAUSE_MAX_S)
+        self._retry = Retry("other members", parts.clock, parts.entropy, PAUSE_MIN_S, PAUSE_MAX_S)
 
     async def run(self) -> None:
         """Request what origins do not serve, until cancelled. After it ended it may be called again.
@@ -140,33 +97,35 @@ class OtherMembers:
             Fatal: The store is damaged.
         """
         self._lanes.clear()
-        await self._retry(self._honesty.remember)
+        await self._retry(self._parts.honesty.remember)
         async with asyncio.TaskGroup() as tasks:
             while True:
-                seen = self._backlog.added.count
+                seen = self._parts.backlog.added.count
                 pause_s = await self._retry(partial(self._start, tasks))
-                await self._backlog.added.wait(seen, pause_s)
+                await self._parts.backlog.added.wait(seen, pause_s)
 
     def others(self, origin: str) -> dict[str, Member]:
         """The members that may have versions of an origin, by DID."""
-        known = self._registry.known()
-        return {one.did: one for one in known if one.is_current and one.did not in {origin, self._did}}
+        return {one.did: one for one in self._parts.registry.others(origin, self._parts.did)}
 
     async def _start(self, tasks: asyncio.TaskGroup) -> float | None:
         """Begin what is due; seconds until something else is, None when nothing will be by itself."""
         pauses_s: list[float] = []
-        for origin in await origins.origins(self._store):
+        for origin in await origins.origins(self._parts.store):
             if not self._is_failing(origin) and origin.failed == 0:
                 self._lanes.pop(origin.did, None)
                 continue
-            if origin.pending == 0 or exceeded_bound(origin, now_ms(self._clock), self._limits) is not None:
+            if (
+                origin.pending == 0
+                or exceeded_bound(origin, now_ms(self._parts.clock), self._parts.limits) is not None
+            ):
                 continue
             lane = self._lanes.get(origin.did)
             if lane is None:
-                lane = self._lanes[origin.did] = _Lane(Backoff(PAUSE_MIN_S, PAUSE_MAX_S, self._entropy))
+                lane = self._lanes[origin.did] = _Lane(Backoff(PAUSE_MIN_S, PAUSE_MAX_S, self._parts.entropy))
             if lane.is_busy:
                 continue
-            pause_s = lane.due_s - self._clock.monotonic()
+            pause_s = lane.due_s - self._parts.clock.monotonic()
             if pause_s > 0:
                 pauses_s.append(pause_s)
                 continue
@@ -181,36 +140,38 @@ class OtherMembers:
     async def _request(self, origin: Origin, lane: _Lane) -> None:
         """Request the next versions of the other members, one after the other, until all of them are here."""
         batch = await self._retry(partial(self._batch, origin, lane))
-        missing = [one for one in batch if one.type in self._types]
+        missing = [one for one in batch if one.type in self._parts.types]
         members = self.others(origin.did)
         received = 0
-        for did in self._ranking.ready(members):
+        for did in self._parts.ranking.ready(members):
             if not missing:
                 break
             held = await self._exchange(members[did], missing)
             if held:
-                await self._intake.process(origin, tuple(held), tuple(held.values()), None)
+                await self._parts.intake.process(origin, tuple(held), tuple(held.values()), None)
             received += len(held)
             missing = [one for one in missing if one not in held]
-        lane.end(self._clock.monotonic(), received, batch, self._batch_max)
-        self._backlog.added.notify()
+        lane.end(self._parts.clock.monotonic(), received, batch, self._batch_max)
+        self._parts.backlog.added.notify()
 
     async def _batch(self, origin: Origin, lane: _Lane) -> tuple[Retrieval, ...]:
         attempts_min = 0 if self._is_failing(origin) else FAILING_ATTEMPTS
         places = ((attempts_min, _ATTEMPTS_MAX), (lane.after, POSITION_MAX))
-        return await heads.pending(self._store, origin, *places, self._batch_max, "ASC")
+        return await heads.pending(self._parts.store, origin, *places, self._batch_max, "ASC")
 
     async def _exchange(self, member: Member, batch: Sequence[Retrieval]) -> dict[Retrieval, ResponseLine]:
         """What a member has of some versions."""
-        started_at_s = self._clock.monotonic()
+        started_at_s = self._parts.clock.monotonic()
         try:
-            answer = await self._client.fetch(member, batch)
+            answer = await self._parts.client.fetch(member, batch)
         except (Refused, Unavailable) as error:
             if error.code is Code.RETRIEVAL_TOO_LARGE and len(batch) > SPLIT_MIN:
                 return await self._exchange(
                     member, batch[: max(1, len(batch) // SPLIT_INTO)]
                 )  # the limit is ours
-            self._ranking.failed(member.did)
+            self._parts.ranking.failed(member.did)
             log.info("source_failed", source=member.did, issuer=batch[0].issuer, code=str(error.code))
             return {}
-        return await self._honesty.held(member.did, batch, answer, self._clock.monotonic() - started_at_s)
+        return await self._parts.honesty.held(
+            member.did, batch, answer, self._parts.clock.monotonic() - started_at_s
+        )

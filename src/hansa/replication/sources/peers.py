@@ -106,7 +106,7 @@ class PeerView:
         progress = await self._view.progress(members, None)
         by_did = {one.did: one for one in progress.origins}
         counts = await self._view.evidence_counts()
-        proofs = {one.did: len(await evidence.proofs(self._store, one.did)) for one in members}
+        proofs = await evidence.proof_counts(self._store)
         figures = {one.did: one for one in self._ranking.figures([one.did for one in members])}
         answers = await asyncio.gather(*(self._progress(one) for one in members if one.is_current))
         said = dict(zip([one.did for one in members if one.is_current], answers, strict=True))
@@ -115,7 +115,7 @@ class PeerView:
             follower, problem = said.get(one.did, (None, None))
             wrong = {code: count for (did, code), count in counts.items() if did == one.did}
             described = (one.did, one.name, one.endpoint, one.status, by_did.get(one.did), figures[one.did])
-            peers.append(Peer(*described, wrong, proofs[one.did], follower, problem))
+            peers.append(Peer(*described, wrong, proofs.get(one.did, 0), follower, problem))
         return tuple(peers)
 
     async def own_progress(self, did: str) -> FollowerProgress:

@@ -61,7 +61,7 @@ class BundlePull:
         """Bundles since the start."""
 
     async def held(self, origin: Member, batch: Sequence[Retrieval]) -> dict[Retrieval, ResponseLine]:
-        """Those of some versions that bundles of their origin have; nothing of them is verified."""
+        """Those of some versions that bundles of their origin have, by their hashes."""
         now_s = self._clock.monotonic()
         if len(batch) < VERSIONS_MIN or self._without_until_s.get(origin.did, 0.0) > now_s:
             return {}
@@ -101,7 +101,7 @@ class BundlePull:
 
 def _needed(listed: Sequence[ListedBundle], batch: Sequence[Retrieval]) -> list[ListedBundle]:
     """The bundles among whose positions some versions are."""
-    positions = sorted(one.position for one in batch)
+    positions = [one.position for one in batch]
     return [
         one
         for one in listed

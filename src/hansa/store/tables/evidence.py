@@ -70,6 +70,14 @@ async def proofs(store: Store, issuer: str) -> tuple[tuple[Evidence, bytes], ...
     return tuple((_EVIDENCE.record(row[:-1]), row[-1]) for row in rows)
 
 
+async def proof_counts(store: Store) -> dict[str, int]:
+    """Records of evidence that have a proof, by issuer."""
+    rows = await store.sql.fetch(
+        "SELECT issuer, count(*) FROM evidence WHERE proof IS NOT NULL GROUP BY issuer"
+    )
+    return {issuer: int(count) for issuer, count in rows}
+
+
 async def counts(store: Store) -> dict[tuple[str, str], int]:
     """Records of evidence by (issuer, code)."""
     rows = await store.sql.fetch("SELECT issuer, code, count(*) FROM evidence GROUP BY issuer, code")
