@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.core.canonical import hashlink
+from hansa.core.confidential import sealing
 from hansa.core.confidential.agreement import AgreementKey, PairwiseSecrets
 from hansa.core.confidential.sealing import (
     SLOTS,
@@ -154,6 +155,19 @@ def test_other_bytes_than_those_announced_are_refused() -> None:
         with pytest.raises(Refused) as refusal:
             body_of(part, event, link, context)
         assert refusal.value.code is Code.HASH_MISMATCH
+
+
+@pytest.mark.parametrize("size_bytes", range(5))
+def test_a_part_that_its_issuer_made_too_short_is_refused(
+    monkeypatch: pytest.MonkeyPatch, size_bytes: int
+) -> None:
+    monkeypatch.setattr(sealing, "_padded", lambda _: b"\0" * size_bytes)
+    sealed = ORIGIN.seal(BODY, PARTIES[0])
+    event = PARTIES[0].open(sealed.sealed, ORIGIN.did)
+    assert event is not None
+    with pytest.raises(Refused) as refusal:
+        body_of(sealed.part, event, sealed.hashlink, EventContext(LEAGUE, ORIGIN.did, "ab" * 32))
+    assert refusal.value.code is Code.HASH_MISMATCH
 
 
 def test_recipients_cannot_be_shown_different_bytes_under_one_event() -> None:

@@ -177,6 +177,8 @@ def body_of(part: bytes, opened_event: OpenedEvent, hashlink: str, context: Even
         raise Refused(
             Code.HASH_MISMATCH, "What was sent is not the part that the event announces."
         ) from error
+    if len(padded) < _LENGTH.size:  # the issuer decides what it encrypts
+        raise Refused(Code.HASH_MISMATCH, "What was sent has no room for the length of its bytes.")
     (length,) = _LENGTH.unpack_from(padded)
     body = padded[_LENGTH.size : _LENGTH.size + length]
     if _hashlink(content_key, context, body) != hashlink:
