@@ -10,20 +10,26 @@ from hansa.replication import follower
 from hansa.replication.announced.bundles import BUNDLE_TYPE, BUNDLES_PATH
 from hansa.replication.sources import filling
 from hansa.store.tables import origins
-from tests.support.league import League
+from tests.support.league import League, Marketplace
 from tests.support.network import replaced
 
 COUNT = 60
 
 
+async def publish_while_away(league: League) -> tuple[Marketplace, Marketplace]:
+    """What the first publishes while the second, which has not begun, gets none of its bundles."""
+    lubeck, bergen = league.marketplaces
+    lubeck.start()
+    league.network.down.add(bergen.endpoint)
+    for n in range(COUNT):
+        await lubeck.put_bound(n=n)
+    await league.settle(lubeck)
+    return lubeck, bergen
+
+
 async def test_bundles_that_were_missed_are_pulled_by_their_addresses() -> None:
     async with League(["lubeck", "bergen"]) as league:
-        lubeck, bergen = league.marketplaces
-        lubeck.start()
-        league.network.down.add(bergen.endpoint)
-        for n in range(COUNT):
-            await lubeck.put_bound(n=n)
-        await league.settle(lubeck)
+        lubeck, bergen = await publish_while_away(league)
         bergen.start()
         await league.settle()
         assert await bergen.catalogue() == await lubeck.catalogue()
@@ -36,12 +42,7 @@ async def test_bundles_that_were_missed_are_pulled_by_their_addresses() -> None:
 
 async def test_a_bundle_that_is_not_the_one_of_its_address_is_not_believed() -> None:
     async with League(["lubeck", "bergen"]) as league:
-        lubeck, bergen = league.marketplaces
-        lubeck.start()
-        league.network.down.add(bergen.endpoint)
-        for n in range(COUNT):
-            await lubeck.put_bound(n=n)
-        await league.settle(lubeck)
+        lubeck, bergen = await publish_while_away(league)
 
         def other(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
             is_bundle = f"{BUNDLES_PATH}/" in request.url
