@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from hansa.client.connection import (
     ClientResponse,
     MarketplaceConnection,
@@ -10,9 +12,23 @@ from hansa.client.connection import (
     retry_after_s,
 )
 from hansa.client.connection import refusal as reported_error
+from hansa.core.clock import Clock, SystemClock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 
-__all__ = ["Client", "ClientResponse", "Parameters", "reason_of", "refusal", "retry_after_s"]
+__all__ = [
+    "Client",
+    "ClientResponse",
+    "Parameters",
+    "PatientClient",
+    "PatientReads",
+    "reason_of",
+    "refusal",
+    "retry_after_s",
+]
+
+PATIENCE_S: Final = 15.0
+"""So long a read is repeated that a marketplace postpones: its engine has started again by then."""
+POSTPONED: Final = frozenset({429, 503})
 
 
 class Client(MarketplaceConnection):
@@ -29,6 +45,33 @@ class Client(MarketplaceConnection):
     def refusal(self, response: ClientResponse) -> HansaError:
         """The error that a response reports."""
         return refusal(response, self.url)
+
+
+class PatientReads(MarketplaceConnection):
+    """Repeats a GET that is answered 429 or 503 with a `Retry-After`, for 15 s in all.
+
+    Source: RFC 9110, section 10.2.3.
+    """
+
+    def __init__(self, *arguments: Any, clock: Clock | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._clock = SystemClock() if clock is None else clock
+
+    async def request(self, method: str, path: str, **options: Any) -> ClientResponse:
+        """See `MarketplaceConnection.request`; the last answer, when all of them postpone the request."""
+        deadline_s = self._clock.monotonic() + PATIENCE_S
+        while True:
+            response = await super().request(method, path, **options)
+            if method != "GET" or response.status not in POSTPONED or "retry-after" not in response.headers:
+                return response
+            pause_s = retry_after_s(response)
+            if self._clock.monotonic() + pause_s > deadline_s:
+                return response
+            await self._clock.sleep(pause_s)
+
+
+class PatientClient(PatientReads, Client):
+    """The client of commands that read a lot: a marketplace that is busy for a moment ends none of them."""
 
 
 def refusal(response: ClientResponse, url: str) -> HansaError:

@@ -17,7 +17,7 @@ import msgspec
 from rich.cells import cell_len, set_cell_size
 
 from hansa.business.models import load
-from hansa.cli.client import Client
+from hansa.cli.client import Client, PatientClient
 from hansa.cli.durations import seconds_of
 from hansa.cli.options import at_least
 from hansa.cli.output import Output
@@ -72,7 +72,7 @@ def run_events(
     )
 
     async def run() -> None:
-        async with Client(url, connections_max=2) as client:
+        async with PatientClient(url, connections_max=2) as client:
             reader = EventReader(client, clock, output)
             verifier = None if genesis is None else EventVerifier(proved_keys(client, genesis))
             resolved = await reader.resolve(selection)

@@ -16,7 +16,7 @@ import msgspec
 from hansa.api.catalogue import CatalogueEntry
 from hansa.business.models import load
 from hansa.cli.catalogue.listing import entries
-from hansa.cli.client import Client
+from hansa.cli.client import PatientClient
 from hansa.cli.durations import seconds_of
 from hansa.cli.options import at_least
 from hansa.cli.output import Output
@@ -99,7 +99,7 @@ async def compare(
         HansaError: when one of the marketplaces cannot be reached or refuses.
     """
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(Client(url, connections_max=2)) for url in urls]
+        clients = [await stack.enter_async_context(PatientClient(url, connections_max=2)) for url in urls]
         return await merge([entries(client, types) for client in clients], urls, differences_max)
 
 

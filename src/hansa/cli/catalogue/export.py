@@ -10,7 +10,7 @@ import msgspec
 
 from hansa.business.models import Models, load
 from hansa.cli.catalogue.listing import entries
-from hansa.cli.client import Client, refusal
+from hansa.cli.client import Client, PatientClient, refusal
 from hansa.cli.imports.lines import COLLECTION
 from hansa.cli.output import Output
 from hansa.cli.status import fetch_status
@@ -39,7 +39,7 @@ def run_export(url: str, token: str | None, types: Sequence[str], is_own_only: b
         count = 0
         skipped: list[str] = []
         models = load()
-        async with Client(url, token, connections_max=2) as client:
+        async with PatientClient(url, token, connections_max=2) as client:
             names = types_to_export(models, types)
             async for line in export_lines(client, models, names, is_own_only=is_own_only):
                 if not isinstance(line, SkippedType):

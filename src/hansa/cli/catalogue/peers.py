@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.cli.client import Client, refusal
+from hansa.cli.client import PatientClient, refusal
 from hansa.cli.output import Output
 from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
@@ -29,7 +29,7 @@ def run_peers(url: str, token: str | None, retry_now: str | None, output: Output
     """
 
     async def run() -> list[Any]:
-        async with Client(url, token) as client:
+        async with PatientClient(url, token) as client:
             peers: list[Any] = await client.get(PATH)
             if retry_now is not None:
                 body = msgspec.json.encode({"origin": _did(peers, retry_now), "states": ["pending"]})

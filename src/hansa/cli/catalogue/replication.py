@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from hansa.cli.client import Client, refusal
+from hansa.cli.client import Client, PatientClient, refusal
 from hansa.cli.output import Output
 from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
@@ -54,7 +54,7 @@ def run_list(
     """
 
     async def run() -> tuple[list[Any], Names]:
-        async with Client(url, token) as client:
+        async with PatientClient(url, token) as client:
             names = await _members(client)
             did = _did(names, origin)
             heads: list[Any] = []
@@ -80,7 +80,7 @@ def run_why(url: str, token: str | None, entity: str, output: Output) -> None:
     """
 
     async def run() -> tuple[list[Any], Names]:
-        async with Client(url, token) as client:
+        async with PatientClient(url, token) as client:
             names = await _members(client)
             return await client.get(f"{PATH}/{quote(entity, safe='')}"), names
 
@@ -102,7 +102,7 @@ def run_retry(
     """
 
     async def run() -> Any:
-        async with Client(url, token) as client:
+        async with PatientClient(url, token) as client:
             names = await _members(client) if origin is not None else {}
             body: dict[str, Any] = {"origin": _did(names, origin), "entity": entity}
             if states:
@@ -128,7 +128,7 @@ def run_lost(url: str, token: str | None, output: Output) -> None:
 
     async def run() -> list[Any]:
         lost: list[Any] = []
-        async with Client(url, token) as client:
+        async with PatientClient(url, token) as client:
             while page := await client.get("/league/v1/lost", _after(lost)):
                 lost += page
         return lost

@@ -18,7 +18,7 @@ import msgspec
 
 from hansa.business.models import load
 from hansa.cli.catalogue.listing import entries
-from hansa.cli.client import Client, refusal
+from hansa.cli.client import Client, PatientClient, refusal
 from hansa.cli.imports.importer import Importer
 from hansa.cli.output import Output
 from hansa.cli.progress import ItemProgress
@@ -161,7 +161,7 @@ async def _restore(client: Client, report: ResyncReport, output: Output, clock: 
                 if not lost:
                     break
                 try:
-                    async with Client(member["endpoint"]) as other:
+                    async with PatientClient(member["endpoint"]) as other:
                         async for key, line in _copies(other, did, lost):
                             file.write(line + b"\n")
                             del lost[key]

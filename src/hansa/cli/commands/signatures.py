@@ -96,9 +96,9 @@ def _authority(raw: bytes) -> Certificate:
 
 async def _anchors_of(url: str) -> list[Certificate]:
     """The trust anchors of a league, as one of its members reports them."""
-    from hansa.cli.client import Client
+    from hansa.cli.client import PatientClient
     from hansa.core.trust.certificates import certificate_bytes
 
-    async with Client(url) as client:
+    async with PatientClient(url) as client:
         reports = await client.get("/league/v1/anchors")
     return [_authority(certificate_bytes(str(report["certificate"]))) for report in reports]

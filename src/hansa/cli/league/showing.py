@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from hansa.cli.client import Client
+from hansa.cli.client import Client, PatientClient
 from hansa.cli.output import Output
 from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
@@ -230,7 +230,7 @@ def _state_text(report: ProposalReport) -> str:
 
 def _fetch(url: str, get: Callable[[Client], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with Client(url) as client:
+        async with PatientClient(url) as client:
             return await get(client)
 
     return asyncio.run(run())

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.cli.client import Client, refusal
+from hansa.cli.client import Client, PatientClient, refusal
 from hansa.cli.input_files import read_input
 from hansa.cli.output import Output
 from hansa.cli.proofs.keys import proved_keys
@@ -113,7 +113,7 @@ class _Audit:
 
     async def run(self) -> None:
         """Read all of it; blocks are read ahead of the checkpoints that they sign."""
-        async with Client(self._url) as client:
+        async with PatientClient(self._url) as client:
             verifier = EventVerifier(proved_keys(client, self._genesis))
             blocks = self._blocks(client)
             ahead: LightBlock | None = await anext(blocks, None)

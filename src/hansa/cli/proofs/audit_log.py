@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from hansa.api.audit.log import AUDIT_PATH
-from hansa.cli.client import Client, refusal
+from hansa.cli.client import PatientClient, refusal
 from hansa.cli.output import Output
 from hansa.core.audit import (
     AnchorCheck,
@@ -75,7 +75,7 @@ async def _copy(url: str, token: str | None, target: BinaryIO) -> int:
 
 async def _pages(url: str, token: str | None) -> AsyncIterator[bytes]:
     after: int | None = None
-    async with Client(url, token) as client:
+    async with PatientClient(url, token) as client:
         while True:
             parameters = [("after", str(after or 0)), ("limit", str(PAGE_SIZE))]
             response = await client.request("GET", AUDIT_PATH, parameters=parameters)
@@ -186,7 +186,7 @@ async def _announced(url: str, did: str, until: datetime | None) -> list[Announc
     """The anchors of a member on the ledger, in order."""
     anchors: list[AnnouncedAnchor] = []
     key, after = entity_key(did, anchor_id(did)), 0
-    async with Client(url) as client:
+    async with PatientClient(url) as client:
         while True:
             parameters = [("entity", key), ("issuer", did), ("after", str(after)), ("limit", str(EVENTS_MAX))]
             page = await client.get("/league/v1/events", parameters)

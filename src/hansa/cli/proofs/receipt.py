@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from urllib.parse import quote
 
-from hansa.cli.client import Client, refusal
+from hansa.cli.client import PatientClient, refusal
 from hansa.cli.output import Output
 from hansa.cli.proofs.keys import history_path
 from hansa.core.events import ENTITIES_PATH
@@ -52,7 +52,7 @@ def run_receipt(
 
 
 async def _fetch(url: str, path: str, parameters: list[tuple[str, str]]) -> bytes:
-    async with Client(url) as client:
+    async with PatientClient(url) as client:
         response = await client.request("GET", path, parameters=parameters)
         if response.status != 200:
             raise refusal(response, client.url)

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.cli.client import Client
+from hansa.cli.client import Client, PatientClient
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.pubsub.light.chain.blocks import LightBlock
@@ -45,7 +45,7 @@ class _Http:
 async def testimony(url: str, audited: LightBlock) -> Testimony:
     """What a member says about a block that was verified."""
     try:
-        async with Client(url) as client:
+        async with PatientClient(url) as client:
             member = RemoteMember(client.url, _Http(client), audited.header.chain_id)
             newest = await member.light_block()
             if newest.header.chain_id != audited.header.chain_id:
