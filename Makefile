@@ -80,13 +80,13 @@ fuzz: setup ## draw many requests to the APIs, and many bytes for the ledger (EX
 		tests/conformance/test_links.py tests/conformance/test_league_descriptions.py $(ARGS)
 
 league-tests: setup ## run all tests with real processes, all scenarios too (takes an hour)
-	@SCENARIOS=all $(BIN)/pytest tests/league -m league -s --timeout 0 $(ARGS)
+	@SCENARIOS=all LEAGUE_RERUNS=0 $(BIN)/pytest tests/league -m league -s --timeout 0 $(ARGS)
 
 joining: setup ## measure what joining costs with a million events and 200,000 claims
 	@JOIN_EVENTS=1000000 JOIN_CLAIMS=200000 $(BIN)/pytest tests/unit/pubsub/test_ledger_joining_size.py -s --timeout 0 $(ARGS)
 
 soak: setup ## run a league of four under all attacks at once, for SOAK_S seconds
-	@SOAK_S=$(SOAK_S) $(BIN)/pytest tests/soak -m league -s $(ARGS)
+	@SOAK_S=$(SOAK_S) LEAGUE_RERUNS=0 $(BIN)/pytest tests/soak -m league -s $(ARGS)
 
 golden: setup ## replay the golden corpus of the ledger with every Python that is here
 	@$(BIN)/pytest tests/golden -rs $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NETWORKED = ("league", "kits")
+LEAGUE_RERUNS = int(os.environ.get("LEAGUE_RERUNS", "1"))
+"""How often a test of real processes that fails is run again, and both reported (decision 0060)."""
 
 # How long an example takes says more of the machine than of the product.
 settings.register_profile("unhurried", settings.default, deadline=None)
@@ -16,10 +19,12 @@ settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sockets are off by default; tests of real processes need them."""
+    """Sockets are off by default; tests of real processes need them, and are run again when they fail."""
     for item in items:
         if any(item.get_closest_marker(mark) for mark in NETWORKED):
             item.add_marker(pytest.mark.enable_socket)
+        if LEAGUE_RERUNS and item.get_closest_marker("league"):
+            item.add_marker(pytest.mark.flaky(reruns=LEAGUE_RERUNS))
 
 
 @pytest.fixture(scope="session")
