@@ -21,8 +21,13 @@ OTHERS_MAX: Final = 0.1
 """Share of the machine's processors that others take: with more, latencies say nothing of the product."""
 LOG_MAX_BYTES_PER_HOUR: Final = 200 * MEBIBYTE
 """Of one member. The log of an attacked member holds a line for what was refused, not for each time."""
-THIRDS_MIN: Final = 6
-"""Samples that a process needs for a statement about its memory."""
+ROWS_MIN: Final = 18
+"""Samples of a process that make a row of the table."""
+STEADY_MIN: Final = 200
+"""Samples, some four minutes, of a process whose growth is judged: a younger one is filling its caches, and
+which attack it meets first decides how far its thirds differ."""
+PEAK_MAX_BYTES: Final = 384 * MEBIBYTE
+"""Resident memory of any process at any time, however young."""
 
 
 class ProcessRow(msgspec.Struct, frozen=True):
@@ -39,7 +44,9 @@ class ProcessRow(msgspec.Struct, frozen=True):
 
     @property
     def is_flat(self) -> bool:
-        """Whether it grew no more than it may."""
+        """Whether it grew no more than it may; of a young process nothing is said."""
+        if self.samples < STEADY_MIN:
+            return True
         allowed = max(self.second_bytes * GROWTH_MAX_RATIO, self.second_bytes + GROWTH_MAX_BYTES)
         return self.last_bytes <= allowed
 
@@ -62,7 +69,7 @@ class Processes:
         """The processes that lived long enough."""
         for name, sizes in sorted(self._sizes.items()):
             third = len(sizes) // 3
-            if third >= THIRDS_MIN:
+            if len(sizes) >= ROWS_MIN:
                 parts = (sizes[:third], sizes[third:-third], sizes[-third:])
                 first, second, last = (int(statistics.median(part)) for part in parts)
                 used_s = round(self._cpu_s[name], 1)
@@ -186,6 +193,11 @@ class SoakReport(msgspec.Struct, frozen=True):
             f"{row.member}'s {row.role} grew from {row.second_bytes:,} to {row.last_bytes:,} bytes"
             for row in self.processes
             if not row.is_flat
+        )
+        yield from (
+            f"{row.member}'s {row.role} had {row.peak_bytes:,} bytes"
+            for row in self.processes
+            if row.peak_bytes > PEAK_MAX_BYTES
         )
         for log in self.logs:
             if log.tracebacks:

@@ -96,13 +96,13 @@ class EngineSettings(msgspec.Struct, frozen=True):
     mempool_size_max_bytes: int = 33_554_432
     transaction_size_max_bytes: int = 262_144
 
-    propose_timeout_s: float = 1.0
+    propose_timeout_s: float = 0.6
     """How long the others wait for a block of the one whose turn it is. It has to cover making and gossiping
     a full block on a busy machine; while a member is down it is also the pause at every block whose turn was
-    its."""
+    its, and with `vote_timeout_s` what the slowest in a hundred events wait for."""
     propose_timeout_step_s: float = 0.5
     """By how much it grows with every failed round: too short a timeout heals itself."""
-    vote_timeout_s: float = 0.3
+    vote_timeout_s: float = 0.2
     """How long to wait for the remaining votes once more than 2/3 have voted without agreeing."""
     vote_timeout_step_s: float = 0.3
 
