@@ -10,6 +10,7 @@ import pytest
 
 from hansa.core.canonical import hashlink
 from hansa.core.confidential.agreement import AgreementKey
+from hansa.core.errors import Code, Unavailable
 from hansa.core.events import encode_event
 from hansa.core.governance.signer import GovernanceSigner
 from hansa.core.governance.statements import AgreementSet
@@ -17,7 +18,7 @@ from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.identifiers import entity_key
 from hansa.core.limits import Limits
 from hansa.pubsub.ledger.commitments.governance import LEAGUE as LEAGUE_FORM
-from hansa.store import EntityDraft
+from hansa.store import EntityDraft, Transaction
 from hansa.store.tables import audit
 from hansa.store.tables.confidential import announced, received
 from tests.support.asgi import AsgiClient
@@ -410,3 +411,32 @@ async def test_a_request_names_only_so_many_events(league: League) -> None:
     keys = [f"{n:064x}" for n in range(51)]
     assert (await post_parts(bergen, lubeck, msgspec.json.encode({"keys": keys}))).status == 400
     assert len(await request_parts(bergen, lubeck, keys[:50])) == 50
+
+
+async def test_what_waits_for_its_withdrawal_is_looked_at_now_and_then(
+    league: League, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lubeck, bergen, riga, _ = league.marketplaces
+    offering = await put(lubeck, "ProductOffering", "Launched")
+    await settle(league)
+    looks: list[float] = []
+    resume = announced.resume
+
+    async def counted(tx: Transaction) -> bool:
+        looks.append(league.clock.monotonic())
+        return await resume(tx)
+
+    def refused(_: bytes) -> None:
+        raise Unavailable(Code.UNAVAILABLE, "There is no engine.")
+
+    monkeypatch.setattr(announced, "resume", counted)
+    with monkeypatch.context() as without_engine:
+        without_engine.setattr(league.ledger, "submit", refused)
+        await put(lubeck, "ProductOffering", "Launched", offering, visibleTo=[bergen.did])
+        await league.run(5.0)
+        assert 3 <= len(looks) <= 8
+    await settle(league)
+    await league.run(5.0)
+    await settle(league)
+    assert (await replica(bergen, offering) or {})["visibleTo"] == [bergen.did]
+    assert await replica(riga, offering) is None

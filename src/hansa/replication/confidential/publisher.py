@@ -230,7 +230,8 @@ class ConfidentialPublisher:
                 await self._record(tx, sealing)
             await announced.postpone(tx, waiting)
         self._has_waiting |= bool(waiting)
-        self._changed.notify()
+        if sealings:  # what only waits wakes nobody: it would be looked at again at once, and without end
+            self._changed.notify()
         return len(ids) == ENTITIES_MAX
 
     async def _record(self, tx: Transaction, sealing: Sealing) -> None:
