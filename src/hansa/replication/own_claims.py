@@ -116,15 +116,18 @@ class OwnClaims:
         """Those of some identifiers that another member has claimed before; its DID and position.
 
         Args:
-            positions: By identifier, where our own claim is; None when it is not committed.
+            positions: By identifier, where our own claim is; None while we do not know of any. One that is on
+                the ledger all the same, since we crashed, is not lost before it is concluded.
 
         Raises:
             Unavailable: The bus does not answer.
         """
         members = await self._registry.members() if positions else ()
         chosen = [each for each in positions if needs_look_up(each, members)]
-        claims = await first_claims(self._bus, [one for one in members if one.did != self._did], chosen)
-        earlier = {each: earlier_claim(claims[each], self._did, positions[each]) for each in claims}
+        claims = await first_claims(self._bus, members, chosen)
+        own = {each: claims[each].get(self._did, positions[each]) for each in claims}
+        known = [each for each in claims if own[each] is None or positions[each] is not None]
+        earlier = {each: earlier_claim(claims[each], self._did, own[each]) for each in known}
         return {each: claim for each, claim in earlier.items() if claim is not None}
 
     async def settle(self, tx: Transaction, event: Outgoing, earlier: tuple[str, int] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from hansa.core.identifiers import bound_entity_id
 from hansa.core.members import Member
 from hansa.replication.claims import RACE_MAX_S, nonce_on_ledger
 from hansa.replication.publisher import PUBLISHER_CURSOR
+from hansa.store.tables import publications
 from tests.support.league import League, Marketplace
 from tests.unit.replication.test_hostile import lie
 
@@ -97,6 +99,42 @@ async def test_a_lost_race_is_told_and_the_loser_is_accused_of_nothing(league: L
     assert await lubeck.view.refusals() == ()
     assert await lubeck.view.conflicts() == ()
     assert await lubeck.catalogue() == await riga.catalogue(), "the other member's entity is here now"
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_a_crash_after_the_commit_of_a_claim_leaves_the_identifier_to_whoever_was_first(
+    league: League, monkeypatch: pytest.MonkeyPatch, *, is_first: bool
+) -> None:
+    lubeck, bergen, riga = league.marketplaces
+    claims, body = lubeck.bus.claims, canonical_json({"@type": "ProductOffering", "id": "urn:x:race"})
+
+    async def claimed_meanwhile(_: Any) -> Any:
+        lubeck.bus.claims = claims  # type: ignore[method-assign]
+        await lie(league, bergen, "urn:x:race", body)
+        return ()
+
+    async def crashed(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    if not is_first:
+        lubeck.bus.claims = claimed_meanwhile  # type: ignore[assignment,method-assign]
+    with monkeypatch.context() as until_the_crash:
+        until_the_crash.setattr(publications, "committed", crashed)
+        await lubeck.put("urn:x:race")
+        await league.run(1)
+        await lubeck.stop()
+    if is_first:
+        await lie(league, bergen, "urn:x:race", body)
+    lubeck.start()
+    await league.settle(riga)
+    await league.run(5)
+    owner = lubeck if is_first else bergen
+    assert (await riga.catalogue())["urn:x:race"][1] == owner.did
+    assert await sees(lubeck, "urn:x:race") == is_first
+    refusals = await lubeck.view.refusals()
+    assert [(one.claimed_by, one.is_withdrawn) for one in refusals] == (
+        [] if is_first else [(bergen.did, True)]
+    )
 
 
 async def test_a_nonce_is_on_the_ledger_when_the_store_is_lost(league: League) -> None:
