@@ -20,7 +20,10 @@ from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import Table
 
-PARTS: Final = ("api", "hub", "bus", "growth", "validator_keys", "flood", "league", "readers")
+PARTS: Final = (
+    *("api", "hub", "bus", "growth", "validator_keys", "flood", "league", "readers"),
+    "credentials",
+)
 """Modules with a function `measure`; loaded one by one, because each brings the layers that it measures."""
 
 

@@ -39,6 +39,8 @@ class Plan(msgspec.Struct, frozen=True):
     readers_rounds: int = 5
     readers_round_s: float = 4.0
     readers_lead_s: float = 2.0
+    # Credentials.
+    presentations: int = 1_000
 
 
 FULL: Final = Plan()
@@ -64,4 +66,5 @@ QUICK: Final = Plan(
     readers_rounds=1,
     readers_round_s=0.5,
     readers_lead_s=0.1,
+    presentations=20,
 )

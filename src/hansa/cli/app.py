@@ -51,6 +51,7 @@ COMMANDS: Final = (
     replication.peers,
     replication.resync,
     signatures.jades,
+    signatures.CREDENTIALS,
     marketplace.version,
 )
 

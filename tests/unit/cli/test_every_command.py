@@ -69,6 +69,7 @@ LINES: Final = {
     "replication lost": "{url}",
     "resync": "{url}",
     "jades": "{file} --anchor {file}",
+    "credentials verify": "{file} --anchors {file} --issuers {file}",
     "version": "",
 }
 """A right command line for each command, with places for what it reads and writes."""

@@ -1,19 +1,69 @@
-"""`hansa jades`: verify a document that somebody outside of the league signed."""
+"""`hansa jades` and `hansa credentials`: verify what somebody outside of the league signed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hansa.cli.commands import command
+from hansa.cli.commands import CommandGroup, command
 from hansa.cli.options import AsJson
 from hansa.core.errors import Code, Refused
 
 if TYPE_CHECKING:
     from hansa.core.certificates import Certificate
     from hansa.identity.jades import JadesDocument
+
+REFUSED: Final = 1
+"""Exit status when a credential is refused."""
+
+_Credential = Annotated[
+    Path, typer.Argument(metavar="FILE", help="dc+sd-jwt or jwt_vc_json, as a wallet has it.")
+]
+_Anchors = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--anchors",
+        metavar="PATH",
+        help="Certificates of authorities: a folder, or a file in PEM or DER; may be repeated.",
+    ),
+]
+_Issuers = Annotated[
+    Path | None,
+    typer.Option(
+        "--issuers",
+        metavar="FILE",
+        help="Trusted issuers and what they may issue, as in proposals of an issuer. Without it, a chain to an "
+        "anchor is enough for any type.",
+    ),
+]
+_AnchoredTypes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--anchored-type",
+        metavar="TYPE",
+        help="Type for which a chain to an anchor is enough beside --issuers; may be repeated.",
+    ),
+]
+_Audience = Annotated[
+    str | None,
+    typer.Option("--audience", metavar="ID", help="Of a presentation: the verifier it must be made for."),
+]
+_Nonce = Annotated[str | None, typer.Option("--nonce", help="Of a presentation: the nonce of the request.")]
+_Power = Annotated[
+    str | None,
+    typer.Option(
+        "--power", metavar="D/F/A", help="Refuse it without this power, as DOME/ProductOffering/Create."
+    ),
+]
+_PrivateNetworks = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private-networks",
+        help="Fetch status lists and DID documents from private addresses, and lists over plain http.",
+    ),
+]
 
 
 @command("Verify a JAdES signature of others.", "hansa jades event.jws --anchor authority.pem -o event.json")
@@ -102,3 +152,49 @@ async def _anchors_of(url: str) -> list[Certificate]:
     async with PatientClient(url) as client:
         reports = await client.get("/league/v1/anchors")
     return [_authority(certificate_bytes(str(report["certificate"]))) for report in reports]
+
+
+@command(
+    "Verify a credential, or a presentation of one.",
+    "hansa credentials verify credential.txt --anchors anchors/ --issuers issuers.json",
+    name="verify",
+)
+def verify_credential(
+    file: _Credential,
+    anchors: _Anchors = None,
+    issuers: _Issuers = None,
+    anchored_type: _AnchoredTypes = None,
+    audience: _Audience = None,
+    nonce: _Nonce = None,
+    power: _Power = None,
+    allow_private_networks: _PrivateNetworks = False,
+    as_json: AsJson = False,
+) -> int:
+    """Verify a credential, or a presentation of one, and say step by step what was checked.
+
+    Checked are its form, the signature and whether its issuer is trusted for it, its times, its status, and
+    of a presentation that its holder made it for this verifier and this request. Exit status 1 means that it
+    is refused.
+    """
+    from hansa.cli.credentials.report import document_of, facts_of
+    from hansa.cli.credentials.verifying import read_trust_source, verified_file
+    from hansa.cli.output import Output
+    from hansa.identity.credentials import CredentialRefused
+
+    output = Output(as_json=as_json)
+    source = read_trust_source(anchors or (), issuers, anchored_type or (), allow_private_networks)
+    try:
+        credential = verified_file(file, source, audience, nonce, power)
+    except CredentialRefused as refusal:
+        if as_json:
+            reasons = {"code": str(refusal.code), "message": refusal.message, "steps": refusal.steps}
+            output.document({"accepted": False, **reasons})
+        else:
+            output.facts({f"{number}": step for number, step in enumerate(refusal.steps, 1)})
+            output.message(f"{file} is refused: {refusal.message}")
+        return REFUSED
+    output.document(document_of(credential)) if as_json else output.facts(facts_of(credential))
+    return 0
+
+
+CREDENTIALS: Final = CommandGroup("credentials", "Verify credentials.", (verify_credential,))

@@ -35,13 +35,16 @@ class VerifiedChain(msgspec.Struct, frozen=True):
     """Last second at which every certificate of it, and the anchor, is valid."""
 
 
-def verify_chain(chain: Sequence[bytes], anchors: Sequence[Certificate], time_s: int) -> VerifiedChain:
+def verify_chain(
+    chain: Sequence[bytes], anchors: Sequence[Certificate], time_s: int, leeway_s: int = 0
+) -> VerifiedChain:
     """Verify that a key was certified for seals by an anchor.
 
     Args:
         chain: DER; the certificate of the key first. The anchor is not part of it.
         anchors: Authorities that are trusted (`read_anchor`).
         time_s: At which all of them must be valid; seconds since 1970.
+        leeway_s: How far the clock that says so may be off. Consensus has none: its time is decided.
 
     Raises:
         Refused: `Code.CERTIFICATE_INVALID`, with the reason in plain words.
@@ -53,10 +56,10 @@ def verify_chain(chain: Sequence[bytes], anchors: Sequence[Certificate], time_s:
     for certificate in certificates[1:]:
         check_authority(certificate)
     for certificate in certificates:
-        _check_time(certificate, time_s)
+        _check_time(certificate, time_s, leeway_s)
     for lower, upper in pairwise(certificates):
         _check_issued(lower, upper)
-    anchor = _anchor_of(certificates[-1], anchors, time_s)
+    anchor = _anchor_of(certificates[-1], anchors, time_s, leeway_s)
     path = [*certificates, anchor]
     for authorities_below, authority in enumerate(path[1:]):
         length = authority.extensions.path_length
@@ -65,8 +68,8 @@ def verify_chain(chain: Sequence[bytes], anchors: Sequence[Certificate], time_s:
     return VerifiedChain(certificates[0], anchor, min(certificate.not_after_s for certificate in path))
 
 
-def _check_time(certificate: Certificate, time_s: int) -> None:
-    if not certificate.is_valid_at(time_s):
+def _check_time(certificate: Certificate, time_s: int, leeway_s: int) -> None:
+    if not certificate.not_before_s - leeway_s <= time_s <= certificate.not_after_s + leeway_s:
         relation = "has expired" if time_s > certificate.not_after_s else "is not valid yet"
         raise malformed(f"{shown(certificate)} {relation}")
 
@@ -78,7 +81,7 @@ def _check_issued(lower: Certificate, upper: Certificate) -> None:
         raise malformed(f"{shown(lower)} is not signed by {shown(upper)}")
 
 
-def _anchor_of(last: Certificate, anchors: Sequence[Certificate], time_s: int) -> Certificate:
+def _anchor_of(last: Certificate, anchors: Sequence[Certificate], time_s: int, leeway_s: int) -> Certificate:
     """The anchor that signed the last certificate of a chain."""
     named = [anchor for anchor in anchors if anchor.subject.raw == last.issuer.raw]
     if not named:
@@ -86,5 +89,5 @@ def _anchor_of(last: Certificate, anchors: Sequence[Certificate], time_s: int) -
     anchor = next((anchor for anchor in named if last.is_signed_by(anchor.key)), None)
     if anchor is None:
         raise malformed(f"{shown(last)} names a trust anchor as its issuer, which did not sign it")
-    _check_time(anchor, time_s)
+    _check_time(anchor, time_s, leeway_s)
     return anchor

@@ -1,0 +1,97 @@
+"""Times in credentials and presentations, and how far clocks may be apart.
+
+A time is a number of seconds since 1970 (RFC 7519, NumericDate) or a date-time with a zone (RFC 3339), with
+a fraction of any length. A number beyond the year 9999 is no time: it is one in milliseconds, with which
+nothing would ever expire. Every end and every beginning that a credential names counts, whatever others it
+names.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from hansa.core.errors import Code, Refused
+from hansa.identity.credentials.refusals import malformed
+
+CLOCK_LEEWAY_S: Final = 300
+"""How far our clock, or that of another party, may be off."""
+TIME_MAX_S: Final = 253_402_300_799
+"""The end of the year 9999."""
+
+_DATE_TIME: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.\d{1,12})?(Z|z|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def numeric_date(claims: Mapping[str, Any], name: str) -> int | None:
+    """A time in seconds; None when there is none under that name.
+
+    Raises:
+        Refused: `Code.CREDENTIAL_MALFORMED`.
+    """
+    value = claims.get(name)
+    if value is None and name not in claims:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise malformed(f"`{name}` is no number of seconds")
+    if not 0 <= value <= TIME_MAX_S:
+        raise malformed(f"`{name}` is beyond the year 9999: a number of milliseconds, perhaps")
+    return int(value)
+
+
+def date_time(claims: Mapping[str, Any], name: str) -> int | None:
+    """A date-time in seconds since 1970; None when there is none under that name.
+
+    Raises:
+        Refused: `Code.CREDENTIAL_MALFORMED`.
+    """
+    value = claims.get(name)
+    if value is None:
+        return None
+    match = _DATE_TIME.fullmatch(value) if isinstance(value, str) and len(value) <= 64 else None
+    if match is None:
+        raise malformed(f"`{name}` is no date-time with a zone (RFC 3339)")
+    day, time, zone = match.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{time}{zone.upper().replace('Z', '+00:00')}")
+    except ValueError:
+        raise malformed(f"`{name}` is no date-time that exists") from None
+    return max(0, min(int(moment.timestamp()), TIME_MAX_S))
+
+
+class Validity:
+    """From when until when something is valid: the narrowest of all that it names."""
+
+    def __init__(self, begins: Iterable[int | None], ends: Iterable[int | None]) -> None:
+        self.begin_s = max((begin for begin in begins if begin is not None), default=None)
+        self.end_s = min((end for end in ends if end is not None), default=None)
+
+    def check(self, now_s: int) -> None:
+        """Check that now is within it, as far as clocks can tell.
+
+        Raises:
+            Refused: `Code.CREDENTIAL_EXPIRED` or `Code.CREDENTIAL_NOT_YET_VALID`.
+        """
+        if self.end_s is not None and now_s >= self.end_s + CLOCK_LEEWAY_S:
+            raise Refused(Code.CREDENTIAL_EXPIRED, f"it was valid until {self.end_s}, and it is {now_s}")
+        if self.begin_s is not None and now_s < self.begin_s - CLOCK_LEEWAY_S:
+            raise Refused(
+                Code.CREDENTIAL_NOT_YET_VALID, f"it is valid from {self.begin_s} on, and it is {now_s}"
+            )
+
+
+def check_fresh(signed_at_s: int, now_s: int, age_max_s: int) -> None:
+    """Check that a presentation was signed now, and not some time ago or in the future.
+
+    Raises:
+        Refused: `Code.PRESENTATION_EXPIRED`.
+    """
+    if not now_s - age_max_s - CLOCK_LEEWAY_S <= signed_at_s <= now_s + CLOCK_LEEWAY_S:
+        raise Refused(
+            Code.PRESENTATION_EXPIRED,
+            f"the presentation was signed at {signed_at_s}, and it is {now_s}; {age_max_s} s are allowed",
+        )
