@@ -297,7 +297,8 @@ async def test_a_league_that_waits_for_a_restored_member_goes_on_when_its_operat
         lubeck, riga = made[0], made[2]
         write_backup(riga.folder, tmp_path / "riga.backup", CLOCK)
         for _ in range(5):
-            await lubeck.create_offering()
+            before = await lubeck.create_offering()
+            await made.wait_until_visible(f"{OFFERINGS}/{before}")  # no vote of the backup's round is needed
         await riga.kill_whole()
         created = await lubeck.create_offering()
         shutil.rmtree(riga.folder)
