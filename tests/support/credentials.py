@@ -334,6 +334,12 @@ def grant(
     return TrustedIssuer(grants, ISSUER)
 
 
+def mandating(did: str) -> TrustedIssuer:
+    """An issuer that may give mandates of employees in the name of anybody."""
+    anybody = AllowedClaim("mandator", "$.mandate.mandator.organizationIdentifier")
+    return TrustedIssuer((CredentialGrant(0, EMPLOYEE, 2**32, (anybody,)),), did)
+
+
 class Verifying:
     """A verifier, with what it depends on."""
 

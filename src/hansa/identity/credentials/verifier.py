@@ -185,7 +185,8 @@ class CredentialVerifier:
         kind = mandate_kind(document.types)
         mandate = None if kind is None else read_mandate(kind, document.subject)
         issuer = await self._trust.signer(document.jws, document.issuer, now_s, steps)
-        await self._trust.check_may_issue(issuer, document.types, document.subject, now_s, steps)
+        mandator = None if mandate is None else mandate.organization.identifier
+        await self._trust.check_may_issue(issuer, document.types, document.subject, mandator, now_s, steps)
         validity = document.validity
         if mandate is not None:
             validity = Validity((validity.begin_s, mandate.begin_s), (validity.end_s, mandate.end_s))

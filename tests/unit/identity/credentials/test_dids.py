@@ -9,13 +9,11 @@ import pytest
 
 from hansa.core.certificates.algorithms import CertifiedKey
 from hansa.core.errors import Code, HansaError
-from hansa.core.trust.issuers import CredentialGrant, TrustedIssuer
 from hansa.identity.credentials import DidKeys
 from hansa.identity.credentials.issuers.dids import web_address_of
 from hansa.identity.foreign_jws import key_of_jwk
 from tests.support.certificates import new_key
 from tests.support.credentials import (
-    EMPLOYEE,
     HOLDER,
     NOW_S,
     THIEF,
@@ -30,6 +28,7 @@ from tests.support.credentials import (
     jwt_vp,
     lear,
     mandate,
+    mandating,
 )
 
 DID = "did:web:issuer.example"
@@ -215,7 +214,7 @@ async def test_documents_are_cached_for_minutes_and_failures_for_seconds() -> No
 
 
 async def test_an_issuer_with_a_did_web_is_trusted_by_the_registry() -> None:
-    trusted = TrustedIssuer((CredentialGrant(0, EMPLOYEE, 2**32),), DID)
+    trusted = mandating(DID)
     text = jwt(KEY, lear(issuer=DID) | {"iss": DID}, kid=f"{DID}#one")
     verifying = Verifying(trusted, pages={ADDRESS: document()})
     assert (await verifying.credential(text)).issuer.id == DID

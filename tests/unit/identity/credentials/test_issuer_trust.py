@@ -44,6 +44,7 @@ from tests.support.credentials import (
     jwt_vp,
     lear,
     mandate,
+    mandating,
     sd_claims,
     sd_jwt,
     x5c,
@@ -245,6 +246,36 @@ async def test_keys_of_the_registry_are_the_only_ones_of_an_issuer() -> None:
     assert await verifying.code(jwt(other._key.private_key, lear(), kid=key.kid)) is Code.CREDENTIAL_ALTERED
 
 
+# Mandates of others.
+
+
+def mandated(organization: str = "VATES-87654321") -> str:
+    return jwt_vc(
+        lear(credentialSubject={"id": did_key(HOLDER), "mandate": mandate(organization=organization)})
+    )
+
+
+async def test_a_seal_gives_no_mandate_in_the_name_of_another_organisation() -> None:
+    for verifying in (Verifying(), Verifying(grant(EMPLOYEE)), limited(AllowedClaim("mandate"))):
+        assert await verifying.code(mandated()) is Code.CREDENTIAL_TYPE_UNTRUSTED
+    anchored = Verifying(grant("Other"), anchored_types=[EMPLOYEE])
+    assert await anchored.code(mandated()) is Code.CREDENTIAL_TYPE_UNTRUSTED
+    assert (await anchored.credential(jwt_vc())).mandate is not None
+    sd = sd_jwt(sd_claims(mandate=mandate(organization="VATES-87654321")))
+    assert await Verifying().code(sd) is Code.CREDENTIAL_TYPE_UNTRUSTED
+
+
+async def test_an_issuer_of_mandates_for_others_has_a_grant_that_says_so() -> None:
+    path = "$.mandate.mandator.organizationIdentifier"
+    anybody, one = AllowedClaim("any", path), AllowedClaim("one", path, ("VATES-87654321",))
+    for claim in (anybody, one):
+        credential = await limited(claim).credential(mandated())
+        assert credential.mandate is not None
+        assert credential.mandate.organization.identifier == "VATES-87654321"
+    assert await limited(one).code(mandated("VATES-11111111")) is Code.CREDENTIAL_TYPE_UNTRUSTED
+    assert await limited(one).code(jwt_vc()) is Code.CREDENTIAL_TYPE_UNTRUSTED
+
+
 # Issuers with other DIDs.
 
 
@@ -258,7 +289,7 @@ async def test_a_did_is_trusted_by_the_registry_alone(did_of: Any) -> None:
     key = new_key()
     did = did_of(key)
     text = issued_by(did, key)
-    trusted = TrustedIssuer((CredentialGrant(0, EMPLOYEE, 2**32),), did)
+    trusted = mandating(did)
     assert (await Verifying(trusted).credential(text)).issuer.proof == "did"
     assert await Verifying().code(text) is Code.CREDENTIAL_ISSUER_UNTRUSTED
     assert await Verifying(grant(EMPLOYEE)).code(text) is Code.CREDENTIAL_ISSUER_UNTRUSTED
@@ -269,11 +300,11 @@ async def test_a_did_is_trusted_by_the_registry_alone(did_of: Any) -> None:
 
 async def test_a_certificate_does_not_make_a_key_that_of_a_did() -> None:
     did = did_key(new_key())
-    trusted = TrustedIssuer((CredentialGrant(0, EMPLOYEE, 2**32),), did)
+    trusted = mandating(did)
     text = issued_by(did, SEAL.key, x5c=x5c(SEAL))
     assert await Verifying(trusted).code(text) is Code.CREDENTIAL_ISSUER_UNTRUSTED
     own = did_key(SEAL.key)
-    trusted = TrustedIssuer((CredentialGrant(0, EMPLOYEE, 2**32),), own)
+    trusted = mandating(own)
     assert (await Verifying(trusted).credential(issued_by(own, SEAL.key, x5c=x5c(SEAL)))).issuer.id == own
 
 

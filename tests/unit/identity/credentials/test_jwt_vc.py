@@ -58,6 +58,7 @@ async def test_a_jades_seal_with_a_signing_time_is_understood() -> None:
 
 CONTRADICTIONS: dict[str, dict[str, Any]] = {
     "two issuers": lear(issuer="did:elsi:VATES-87654321"),
+    "no issuer": lear(issuer=None) | {"iss": None},
     "two subjects": lear() | {"sub": did_key(THIEF)},
     "a credential beside the credential": lear() | {"credentialSubject": {"id": did_key(THIEF)}},
     "a type beside the credential": lear() | {"type": ["VerifiableCredential", "Other"]},

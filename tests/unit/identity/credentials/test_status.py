@@ -30,6 +30,7 @@ from tests.support.credentials import (
     jwt,
     jwt_vc,
     lear,
+    mandate,
     sd_claims,
     sd_jwt,
     status,
@@ -298,7 +299,12 @@ async def test_a_list_of_one_kind_is_none_of_the_other() -> None:
 
 async def test_a_list_of_a_trusted_issuer_is_of_no_use_for_credentials_of_another() -> None:
     verifying = at(token_list(issuer=OTHER, changes={"iss": "did:elsi:VATES-87654321"}))
-    other = sd_jwt(sd_claims(iss="did:elsi:VATES-87654321", status=status()), issuer=OTHER)
+    other = sd_jwt(
+        sd_claims(
+            iss="did:elsi:VATES-87654321", status=status(), mandate=mandate(organization="VATES-87654321")
+        ),
+        issuer=OTHER,
+    )
     assert (await verifying.credential(other)).has_status
     assert await verifying.code(TOKEN) is Code.CREDENTIAL_STATUS_UNKNOWN
 

@@ -86,6 +86,9 @@ def read_jwt_vc(text: str, size_max_bytes: int = CREDENTIAL_SIZE_MAX_BYTES) -> C
     issued_s = (
         numeric_date(claims, "iat") if not isinstance(claims.get("iat"), str) else date_time(claims, "iat")
     )
+    issuer = _agreed("its issuer", text_claim(claims, "iss"), _identifier(content.get("issuer")))
+    if issuer is None:
+        raise malformed("it names no issuer")
     begins = (
         numeric_date(claims, "nbf"),
         issued_s,
@@ -100,7 +103,7 @@ def read_jwt_vc(text: str, size_max_bytes: int = CREDENTIAL_SIZE_MAX_BYTES) -> C
     return CredentialDocument(
         jws=jws,
         types=types,
-        issuer=_agreed("its issuer", text_claim(claims, "iss"), _identifier(content.get("issuer"))),
+        issuer=issuer,
         subject=subject,
         claims=content,
         validity=Validity(begins, ends),

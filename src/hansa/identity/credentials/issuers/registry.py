@@ -1,9 +1,13 @@
 """What trusted issuers may issue: the rows of the league's registry, applied to a credential.
 
-An issuer may issue a credential when the registry grants it every type that the credential has, now. A grant
-that names claims is a closed list: the credential's subject has no others, and those have the values that are
-named, where any are. A path is a JSONPath in the subject (RFC 9535) of names and `*`; one with anything else
-grants nothing.
+An issuer may issue a credential when the registry grants it every type that the credential has, now. Mandates
+are those of the issuer's own organisation: to give mandates in the name of others, an issuer needs a grant
+with a claim of the path `$.mandate.mandator.organizationIdentifier`, whose values are the others, or anybody
+when there are none.
+
+A grant that names claims is a closed list: the credential's subject has no others, and those have the values
+that are named, where any are. A path is a JSONPath in the subject (RFC 9535) of names and `*`; one with
+anything else grants nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ _EACH: Final = "*"
 _SEGMENT_PATTERN: Final = r"(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\['([^'\\]{1,128})'\]|\.\*|\[\*\])"
 _SEGMENT: Final = re.compile(_SEGMENT_PATTERN, re.ASCII)
 _PATH: Final = re.compile(rf"\$(?:{_SEGMENT_PATTERN}){{1,16}}", re.ASCII)
+_MANDATOR: Final = ("mandate", "mandator", "organizationIdentifier")
 _IDENTIFIER: Final = "id"
 """Names the subject, and is no claim about it."""
 
@@ -76,9 +81,21 @@ def _canonical(row: Any) -> bytes:
 
 
 def check_granted(
-    issuer: TrustedIssuer, types: Sequence[str], subject: Mapping[str, Any], now_s: int
+    issuer: TrustedIssuer,
+    types: Sequence[str],
+    subject: Mapping[str, Any],
+    now_s: int,
+    *,
+    is_for_another: bool = False,
 ) -> None:
     """Check that an issuer may issue a credential.
+
+    Args:
+        issuer: With its grants.
+        types: Of the credential.
+        subject: Its claims.
+        now_s: Seconds since 1970.
+        is_for_another: Whether it is a mandate of another organisation than the issuer's.
 
     Raises:
         Refused: `Code.CREDENTIAL_TYPE_UNTRUSTED`, saying which type or claim is not granted.
@@ -93,13 +110,15 @@ def check_granted(
         if not current:
             what = "was, or will be," if grants else "is"
             raise _untrusted(f"{issuer.did} {what} not trusted for {type_name} at this time")
-        reasons = [_violation(grant, subject) for grant in current]
+        reasons = [_violation(grant, subject, is_for_another) for grant in current]
         if all(reason is not None for reason in reasons):
             raise _untrusted(f"{issuer.did} may not issue {type_name} with this: {reasons[0]}")
 
 
-def _violation(grant: CredentialGrant, subject: Mapping[str, Any]) -> str | None:
+def _violation(grant: CredentialGrant, subject: Mapping[str, Any], is_for_another: bool) -> str | None:
     """What of a subject a grant does not allow; None: nothing."""
+    if is_for_another and not any(_names(claim) == _MANDATOR for claim in grant.claims):
+        return "the mandate is one of another organisation, and the grant does not name mandators"
     if not grant.claims:
         return None
     allowed = {_names(claim)[0] for claim in grant.claims}

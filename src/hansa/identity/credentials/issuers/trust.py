@@ -14,7 +14,8 @@ at all, so that a stranger's credential makes nobody fetch anything.
 *What for*: where there is a registry of trusted issuers, an issuer needs a grant for each type of the
 credential; only types that the operator named are trusted by the chain alone, as those of public identity
 documents. Without a registry, the chain to an anchor is what trust consists of, and a DID without a chain is
-trusted for nothing.
+trusted for nothing. A mandate is given by its mandator: whoever has a seal can issue mandates of its own
+organisation, and of no other unless a grant says so.
 """
 
 from __future__ import annotations
@@ -106,21 +107,40 @@ class IssuerTrust:
         return issuer
 
     async def check_may_issue(
-        self, issuer: ProvedIssuer, types: Sequence[str], subject: Mapping[str, Any], now_s: int, steps: Steps
+        self,
+        issuer: ProvedIssuer,
+        types: Sequence[str],
+        subject: Mapping[str, Any],
+        mandator: str | None,
+        now_s: int,
+        steps: Steps,
     ) -> None:
         """Check that an issuer is trusted for a credential.
+
+        Args:
+            issuer: Who signed it.
+            types: Of the credential.
+            subject: Its claims.
+            mandator: Identifier of the organisation that gives the mandate in it; None: there is none.
+            now_s: Seconds since 1970.
+            steps: Gets what each check showed.
 
         Raises:
             Refused: `Code.CREDENTIAL_TYPE_UNTRUSTED` or `Code.CREDENTIAL_ISSUER_UNTRUSTED`.
             Unavailable: When it cannot be told now.
         """
+        is_for_another = mandator is not None and issuer.id != f"{ELSI_PREFIX}{mandator}"
         if issuer.anchor and (self._registry is None or self._anchored_types.issuperset(types)):
+            if is_for_another:
+                raise Refused(
+                    Code.CREDENTIAL_TYPE_UNTRUSTED, f"{issuer.id} gives a mandate in the name of {mandator}"
+                )
             steps.note(f"the trust anchor is enough for {', '.join(types)}")
             return
         registered = await self._registered(issuer.id)
         if registered is None:
             raise _untrusted(f"{issuer.id} is none of the trusted issuers")
-        check_granted(registered, types, subject, now_s)
+        check_granted(registered, types, subject, now_s, is_for_another=is_for_another)
         steps.note(f"{issuer.id} is a trusted issuer of {', '.join(types)}")
 
     async def _registered(self, did: str | None) -> TrustedIssuer | None:
