@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ENTRY_MIN_COLUMNS: Final = 20
 """A narrower text is not folded below itself."""
+GAP: Final = "  "
+"""Between the items of a line."""
 PLAIN_WIDTH: Final = 200
 """Width of a table where the output is no terminal, in characters: wide enough that no line is folded."""
 
@@ -48,6 +50,16 @@ class Output:
         """A line of data."""
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+
+    def items(self, label: str, items: Sequence[str]) -> None:
+        """A label and items behind it in one line; on a terminal in the lines that they need, none broken."""
+        columns, line = self.width or sys.maxsize, label
+        for number, item in enumerate(items):
+            if number and len(line) + len(GAP) + len(item) > columns:
+                self.data(line)
+                line = " " * len(label)
+            line += GAP + item
+        self.data(line)
 
     def document(self, content: Any, *, is_indented: bool = True) -> None:
         """A JSON document, or one line of JSON."""

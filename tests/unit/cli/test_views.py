@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -236,6 +238,34 @@ def test_the_league_is_announced_in_one_line_and_its_tokens_are_not_shown(
     assert first == "league ready  lubeck http://127.0.0.1:8101  bergen http://127.0.0.1:8102"
     assert rest == [f"operators' tokens: {tmp_path / 'NAME' / 'token'}"]
     assert "token-lubeck" not in output
+
+
+class Terminal(io.StringIO):
+    """What a terminal would show."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 2), (120, 2), (160, 1), (10, 4)])
+def test_on_a_terminal_no_address_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int, lines: int
+) -> None:
+    names = ("lubeck", "bergen", "riga", "bruges")
+    members = [
+        DemoMember(name, tmp_path / name, f"http://127.0.0.1:{8101 + n}") for n, name in enumerate(names)
+    ]
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys, "stdout", screen := Terminal())
+    announce(members, Output())
+    *shown, tokens = screen.getvalue().splitlines()
+    assert tokens == f"operators' tokens: {tmp_path / 'NAME' / 'token'}"
+    assert shown[0].startswith("league ready  lubeck http://127.0.0.1:8101")
+    assert len(shown) == lines
+    assert columns < 42 or max(map(len, shown)) <= columns
+    assert "  ".join(line.strip() for line in shown) == "league ready  " + "  ".join(
+        f"{member.name} {member.url}" for member in members
+    )
 
 
 def test_the_league_is_announced_as_one_line_of_json(

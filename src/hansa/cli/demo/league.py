@@ -125,7 +125,7 @@ def announce(members: Sequence[DemoMember], output: Output) -> None:
         ]
         output.document({"event": "league ready", "members": listed}, is_indented=False)
         return
-    output.data("league ready  " + "  ".join(f"{member.name} {member.url}" for member in members))
+    output.items("league ready", [f"{member.name} {member.url}" for member in members])
     if members:
         name = members[0].name if len(members) == 1 else "NAME"
         output.data(f"operators' tokens: {members[0].folder.parent / name / TOKEN}")
