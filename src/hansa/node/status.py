@@ -326,7 +326,7 @@ class StatusReporter:
             problem = f"the ledger does not answer: {self._ledger.problem}"
             missing.append(NotReady(NotReadyCode.LEDGER, problem))
         else:
-            if ledger.catching_up:
+            if self._health.is_catching_up(ledger):
                 problem = "the ledger here is catching up with the other members"
                 missing.append(NotReady(NotReadyCode.CATCHING_UP, problem))
             lag = ledger.position - await self._replication.followed_to()

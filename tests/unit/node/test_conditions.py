@@ -12,9 +12,11 @@ from hansa.core.errors import Code, Unavailable
 from hansa.core.trust.certificates import KeyCertificate
 from hansa.node.health import BlockProgress, ConditionCode, LeagueView, conditions_page
 from hansa.node.health.conditions import (
+    ALONE_AFTER_S,
     MEANINGS,
     STALLED_AFTER_S,
     certificate_conditions,
+    has_nobody_to_follow,
     ledger_conditions,
     publication_conditions,
     retrieval_conditions,
@@ -136,6 +138,21 @@ def test_missing_heartbeats_are_said_though_nothing_waits() -> None:
 
 def test_an_engine_that_catches_up_is_not_said_to_stand_still() -> None:
     assert codes(view({"catching_up": True, "height": 0}, since_block_s=1e6)) == []
+
+
+@pytest.mark.parametrize(
+    ("height", "code"), [(0, ConditionCode.LEDGER_NOT_BEGUN), (9, ConditionCode.QUORUM_MISSING)]
+)
+def test_an_engine_without_peers_has_nobody_to_catch_up_with(height: int, code: ConditionCode) -> None:
+    """The first founder's, which starts alone, and that of a member that starts while all others are down."""
+    alone: dict[str, Any] = {"catching_up": True, "height": height, "peer_ids": (), "peers": 0}
+    assert codes(view(alone, since_block_s=ALONE_AFTER_S)) == []
+    (condition,) = ledger_conditions(view(alone, since_block_s=ALONE_AFTER_S + 1))
+    assert condition.code is code
+    assert "not connected: bergen, riga, bruges" in condition.message
+    assert has_nobody_to_follow(view(alone).ledger, ALONE_AFTER_S + 1)
+    assert not has_nobody_to_follow(view({**alone, "peers": 1}).ledger, ALONE_AFTER_S + 1)
+    assert not has_nobody_to_follow(view({**alone, "catching_up": False}).ledger, ALONE_AFTER_S + 1)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from hansa.replication import OriginProgress
 
 STALLED_AFTER_S: Final = 15.0
 """Time without a block, while something waits for one."""
+ALONE_AFTER_S: Final = 15.0
+"""So long an engine without peers is taken to be connecting; longer, to have nobody to follow."""
 HEARTBEATS_MISSED_MAX: Final = 2
 HEARTBEAT_GRACE_S: Final = 15.0
 FAILING_ATTEMPTS_MIN: Final = 3
@@ -208,8 +210,8 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
         "See docs/operators/recover.md.",
     ),
     ConditionCode.NO_MEMBER: (
-        "This marketplace left the league or was removed from it; it publishes nothing to the others.",
-        "docs/operators/league.md says how a marketplace comes back.",
+        "This marketplace is not admitted yet, left the league or was removed from it; it publishes nothing to the others.",
+        "Wait for the members' votes; who left joins with a new folder: docs/operators/join-a-league.md.",
     ),
     ConditionCode.MEMBER_SUSPENDED: (
         "The members have suspended this marketplace: it publishes nothing. It follows, and votes, as before.",
@@ -272,10 +274,19 @@ class LeagueView(msgspec.Struct, frozen=True):
     """Whether an engine of ours is connected to those of the others."""
 
 
+def has_nobody_to_follow(ledger: LedgerStatus, since_block_s: float) -> bool:
+    """Whether an engine waits for others to catch up with, and has been waiting for one in vain.
+
+    Such an engine says that it catches up for as long as that lasts, as the first founder's, or that of a
+    member that starts while all others are down.
+    """
+    return ledger.catching_up and not ledger.peers and since_block_s > ALONE_AFTER_S
+
+
 def ledger_conditions(view: LeagueView) -> tuple[Condition, ...]:
     """Whether the ledger goes on, as far as this member sees."""
     connection = _connection(view) if view.has_engine else None
-    if view.ledger.catching_up:
+    if view.ledger.catching_up and not has_nobody_to_follow(view.ledger, view.since_block_s):
         return ()  # a reason of its own, for which it is not ready
     if view.ledger.height == 0:
         message = (

@@ -18,6 +18,7 @@ from hansa.node.health.conditions import (
     ConditionCode,
     LeagueView,
     certificate_conditions,
+    has_nobody_to_follow,
     ledger_conditions,
     publication_conditions,
     retrieval_conditions,
@@ -111,6 +112,11 @@ class HealthReporter:
     def publication_problem(self) -> Code | None:
         """Code of the last submission's failure; None when it succeeded."""
         return self._publication_problem()
+
+    def is_catching_up(self, ledger: LedgerStatus) -> bool:
+        """Whether the ledger here is behind that of others who are there."""
+        is_alone = self._following() is None and has_nobody_to_follow(ledger, self.blocks.since_block_s)
+        return ledger.catching_up and not is_alone
 
     async def conditions(self, progress: ReplicationProgress | None = None) -> tuple[Condition, ...]:
         """All conditions that hold now.
