@@ -142,7 +142,7 @@ class SigningKey:
             return cls(
                 ECKey.import_key(members) if members["kty"] == "EC" else OKPKey.import_key(members), kid
             )
-        except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Fatal(
                 Code.SETTINGS_INVALID, f"{path} does not hold a private key (a JSON Web Key). {RESTORE_IT}"
             ) from error

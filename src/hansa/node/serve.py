@@ -126,6 +126,9 @@ async def _preflight(
         preflight.check_engine_keys(known, here, Path(shown))
     preflight.check_clock_by_ledger(ledger.last_block, clock, limits)
     await preflight.wait_for_port(http_port(settings), "HTTP", settings.listen_host, clock)
+    if settings.metrics_listen:
+        host, port = metrics_address(settings.metrics_listen)
+        await preflight.wait_for_port(port, "metrics_listen", host, clock)
     if has_engine:
         await preflight.wait_for_port(settings.p2p_port, "p2p_port", settings.p2p_host, clock)
     joining = read_joining(here)
@@ -183,7 +186,7 @@ async def _run(marketplace: Marketplace, settings: Settings, clock: Clock) -> No
     servers = [(server, listening_socket(settings.listen_host, http_port(settings)))]
     if settings.metrics_listen:
         own = http_server(marketplace.metrics, limits, clock)
-        servers.append((own, listening_socket(*metrics_address(settings.metrics_listen))))
+        servers.append((own, listening_socket(*metrics_address(settings.metrics_listen), "metrics_listen")))
 
     def stop() -> None:
         log.info("stopping", name=settings.name)

@@ -77,7 +77,7 @@ UNREACHABLE: Final = "http://127.0.0.1:1"
 FAULTS: Final = {
     "folder": ("absent", "plain-file", "empty-folder", "below-a-file", "damaged-settings"),
     "new": ("plain-file", "used-folder", "below-a-file", "system-folder"),
-    "file": ("absent", "empty-folder", "garbage", "empty-file", "below-a-file"),
+    "file": ("absent", "empty-folder", "garbage", "deep-json", "empty-file", "below-a-file"),
     "output": ("empty-folder", "below-a-file", "absent-folder"),
     "url": ("unreachable", "no-host"),
 }
@@ -86,6 +86,7 @@ CONTENTS: Final = {
     "below-a-file": b"text",
     "empty-file": b"",
     "garbage": bytes(range(256)),
+    "deep-json": b"[" * 100_000,
     "entities": b'{"@type": "Category", "id": "urn:ngsi-ld:category:x", "name": "x"}\n',
 }
 RUNNING_ONLY: Final = ("league propose", "league vote", "league endpoint", "league nodes", "league leave")

@@ -16,8 +16,9 @@ from hansa.core.members import Member
 from hansa.node import preflight
 from hansa.node.folder import NODE_KEY, VALIDATOR_KEY, init_member, load_genesis
 from hansa.node.folder.lock import FolderLock
+from hansa.node.http.server import listening_socket
 from hansa.node.settings.loading import load_settings
-from hansa.pubsub.engine import EngineKey
+from hansa.pubsub.engine import EngineKey, require_free_port
 
 LIMITS = Limits()
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -145,3 +146,28 @@ def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="lock") as caught, FolderLock(tmp_path / "no" / "lock", "D"):
         pass
     assert caught.value.code is Code.SETTINGS_INVALID
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("host", ["a" * 300, "a..b", "203.0.113.7"])
+def test_a_host_that_is_none_of_this_machine_is_a_wrong_setting(host: str) -> None:
+    for attempt in (
+        lambda: require_free_port(8101, "metrics_listen", host),
+        lambda: listening_socket(host, 8101, "metrics_listen"),
+    ):
+        with pytest.raises(Fatal, match=r"\(metrics_listen\)") as caught:
+            attempt()
+        assert caught.value.code is Code.SETTINGS_INVALID
+
+
+@pytest.mark.enable_socket
+def test_a_port_that_is_taken_is_named_with_what_it_was_for() -> None:
+    with listening_socket("127.0.0.1", 0) as held:
+        port = held.getsockname()[1]
+        for attempt in (
+            lambda: require_free_port(port, "metrics_listen"),
+            lambda: listening_socket("127.0.0.1", port, "metrics_listen"),
+        ):
+            with pytest.raises(Fatal, match=rf"^Port {port} \(metrics_listen\) is in use") as caught:
+                attempt()
+            assert caught.value.code is Code.PORT_IN_USE

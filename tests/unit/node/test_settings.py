@@ -84,6 +84,7 @@ def test_a_whole_number_will_do_where_a_number_is_asked_for(tmp_path: Path) -> N
         ("name", 3, "text"),
         ("name", "", "characters"),
         ("name", "a\nb", "printable"),
+        ("metrics_listen", "127.0.0.1:0099991234", "host:port"),
         ("did", "lubeck", "DID"),
         ("endpoint", "lubeck.example", "endpoint"),
         ("endpoint", "HTTPS://Lubeck.example/", "must be written https://lubeck.example"),

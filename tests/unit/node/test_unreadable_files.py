@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +77,18 @@ def test_what_may_not_be_read_is_not_called_missing(
     with pytest.raises(Fatal, match=rf"{path.name} cannot be read: Permission denied.*chown") as caught:
         READERS[path](folder)
     assert caught.value.code is Code.SETTINGS_INVALID
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", bytes(range(256)), b"[" * 100_000, b'{"kid": 5, "kty": [], "priv_key": 1}']
+)
+@pytest.mark.parametrize("path", [path for path in READERS if path.suffix in {".json", ".jwk"}], ids=str)
+def test_what_does_not_hold_what_it_should_is_named(folder: Path, path: Path, content: bytes) -> None:
+    (folder / path).write_bytes(content)
+    with pytest.raises(Fatal, match=re.escape(path.name)) as caught:
+        READERS[path](folder)
+    assert caught.value.code is Code.SETTINGS_INVALID
+    assert (folder / path).read_bytes() == content
 
 
 def test_a_backup_leaves_nothing_out_that_may_not_be_read(

@@ -28,7 +28,7 @@ async def entries(client: Client, types: Sequence[str] = ()) -> AsyncIterator[Ca
             raise refusal(response, client.url)
         try:
             page = msgspec.json.decode(response.body, type=CataloguePage)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise client.not_a_marketplace() from error
         for entry in page.entities:
             if entry.id <= after:

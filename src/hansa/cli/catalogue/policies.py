@@ -94,7 +94,7 @@ def run_test(
 def _fields(path: Path) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(read_file(path, "Name the file of an entity."))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Code.INVALID, f"{path} is not JSON: {error}.") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("@type"), str):
         raise Refused(Code.INVALID, f"{path} is no entity: a JSON object with @type.")

@@ -141,7 +141,7 @@ async def _part(client: Client, walk: Walk, after: str, report: ResyncReport, cl
             if attempt == ATTEMPTS:
                 raise
             await clock.sleep(max(RETRY_S, error.retry_after_s))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise client.not_a_marketplace() from error
     raise AssertionError("the last attempt returns or raises")
 

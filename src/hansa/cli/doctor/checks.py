@@ -31,7 +31,7 @@ from hansa.node import preflight
 from hansa.node.folder.disk import free_bytes
 from hansa.node.folder.permissions import open_to_others
 from hansa.node.membership.registered import registered_members
-from hansa.node.serve import http_port
+from hansa.node.serve import http_port, metrics_address
 from hansa.node.settings.loading import Settings, load_settings
 from hansa.node.validator.observing import read_observing
 from hansa.pubsub.engine import engine_build, read_signing_state, require_free_port
@@ -302,6 +302,8 @@ def check_publications(path: Path) -> CheckResult:
 def check_ports(settings: Settings) -> Iterator[CheckResult]:
     """Whether the ports are free for the next start."""
     ports = [("HTTP", settings.listen_host, http_port(settings))]
+    if settings.metrics_listen:
+        ports.append(("metrics", *metrics_address(settings.metrics_listen)))
     if settings.bus != "light":
         ports.append(("engine", settings.p2p_host, settings.p2p_port))
     for purpose, host, port in ports:

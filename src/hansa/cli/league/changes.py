@@ -204,7 +204,7 @@ def _content_of(path: str, whole: str) -> dict[str, Any]:
         return {"certificate": "".join(pem[1].split())}
     try:
         content = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Refused(
             Code.INVALID, f"{path} holds neither JSON nor a certificate in PEM: {error}."
         ) from error

@@ -247,7 +247,7 @@ def _read_remembered(path: Path, chain_id: str) -> tuple[Trusted, Frontier]:
     try:
         remembered = msgspec.json.decode(read_file(path), type=_Remembered)
         fields = REMEMBERED.read(remembered.content.encode())
-    except (msgspec.DecodeError, UnicodeDecodeError, Refused) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refused) as error:
         raise Refused(Code.INVALID, f"{path} is not what an earlier audit remembered.") from error
     if remembered.chain_id != chain_id:
         raise Refused(Code.INVALID, f"{path} is of the league {remembered.chain_id!r}, not of {chain_id!r}.")

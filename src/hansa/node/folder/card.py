@@ -29,7 +29,7 @@ def read_card(path: Path) -> MemberCard:
     content = read_file(path, "Its member has it: it is the file member.json in the marketplace's folder.")
     try:
         return msgspec.json.decode(content, type=MemberCard)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Fatal(
             Code.SETTINGS_INVALID, f"{path} is not a readable member card: {reason_of(error)}."
         ) from error

@@ -96,7 +96,7 @@ def create_or_resume_league(
 def _check_same(folder: Path, requested: DemoLeague) -> None:
     try:
         existing = msgspec.json.decode((folder / LEAGUE).read_bytes(), type=DemoLeague)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(
             Code.CONFLICT, f"{folder} is not empty and holds no league. Choose another folder with --dir."
         ) from error

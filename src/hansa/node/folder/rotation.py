@@ -61,7 +61,7 @@ def finish_rotation(folder: Path) -> None:
         return
     try:
         rotation = msgspec.json.decode(read_file(path), type=Rotation)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Fatal(
             Code.SETTINGS_INVALID, f"{path} is damaged. Remove it, and rotate the key again."
         ) from error

@@ -23,7 +23,6 @@ import uvicorn
 from starlette.concurrency import run_in_threadpool
 
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
 from hansa.node.http.callers import Callers
 from hansa.node.http.connection.protocol import HttpConnection
@@ -33,6 +32,7 @@ from hansa.node.http.connection.starts import RequestStarts
 from hansa.node.http.fast_path import DefaultHeaders, Outbox
 from hansa.node.http.forwarded import TrustedProxies
 from hansa.node.http.traffic import Traffic
+from hansa.pubsub.engine import not_listening
 
 BACKLOG: Final = 2048
 RECEIVE_BUFFER_BYTES: Final = 131_072
@@ -172,11 +172,11 @@ def allow_open_files(connections_max: int) -> int:
     return max(1, min(connections_max, soft - FILES_BESIDE_CONNECTIONS))
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int, purpose: str = "HTTP") -> socket.socket:
     """A socket that listens.
 
     Raises:
-        Fatal: `Code.PORT_IN_USE`.
+        Fatal: `Code.PORT_IN_USE`, or `Code.SETTINGS_INVALID`, saying what the port was for.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -185,9 +185,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listener.close()
-        raise Fatal(
-            Code.PORT_IN_USE, f"Port {port} (HTTP) cannot be listened on at {host}: {error.strerror}."
-        ) from error
+        raise not_listening(error, port, purpose, host) from error
     return listener

@@ -52,7 +52,7 @@ def read_joining(folder: Path) -> Joining | None:
         return None
     try:
         return msgspec.json.decode(read_file(path), type=Joining)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Fatal(
             Code.SETTINGS_INVALID, f"{path} is damaged. Restore it, or join again with a new folder."
         ) from error

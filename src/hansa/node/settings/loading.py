@@ -212,7 +212,7 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return _too_small(setting.key, value)
     if setting.key == "metrics_listen" and isinstance(value, str) and value:
         port = value.rpartition(":")[2]
-        if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65_535):
+        if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65_535):
             return "it must be host:port, or a port"
     if isinstance(value, tuple):
         return _unusable_texts(setting, value)

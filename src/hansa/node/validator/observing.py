@@ -65,7 +65,7 @@ def read_observing(folder: Path) -> Observing | None:
     content = read_file(path)
     try:
         return msgspec.json.decode(content, type=Observing)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Observing("unknown", Reason.MEMORY_LOST)
 
 

@@ -22,7 +22,7 @@ from hansa.pubsub.engine.home import (
 )
 from hansa.pubsub.engine.keys import EngineKey, address_of, read_key
 from hansa.pubsub.engine.node import engine_environment, engine_spec, supervised_engine
-from hansa.pubsub.engine.ports import free_port, free_ports, require_free_port
+from hansa.pubsub.engine.ports import free_port, free_ports, not_listening, require_free_port
 from hansa.pubsub.engine.process import ChildSpec, ChildState, Exit, Supervised
 from hansa.pubsub.engine.relay import LineRelay, json_relay
 from hansa.pubsub.engine.signing_state import (
@@ -78,6 +78,7 @@ __all__ = [
     "free_ports",
     "genesis_document",
     "json_relay",
+    "not_listening",
     "parse_signing_state",
     "read_key",
     "read_last_signature",

@@ -45,7 +45,7 @@ def engine_build(folder: Path = FOLDER) -> EngineBuild:
     engine_binary(folder)
     try:
         return msgspec.json.decode((folder / "engine.json").read_bytes(), type=EngineBuild)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise missing("The description of the consensus engine is missing or damaged") from error
 
 

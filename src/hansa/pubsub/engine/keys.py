@@ -9,7 +9,6 @@ written once and never replaced: a validator key that signs in two places at onc
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -146,7 +145,7 @@ def read_key(path: Path) -> EngineKey:
         private = msgspec.json.decode(content)["priv_key"]
         raw = base64.b64decode(private["value"], validate=True)
         key = _parsed(private["type"], raw)
-    except (msgspec.DecodeError, binascii.Error, KeyError, TypeError, ValueError) as error:
+    except (msgspec.DecodeError, RecursionError, KeyError, TypeError, ValueError) as error:
         raise Fatal(
             Code.SETTINGS_INVALID,
             f"{path} does not hold a key of the engine. {RESTORE_IT}",

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+from typing import Final
 
 from hansa.core.errors import Code, Fatal
+
+HOST_SHOWN_MAX_CHARS: Final = 80
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -36,15 +39,23 @@ def require_free_port(port: int, purpose: str, host: str = "127.0.0.1") -> None:
         try:
             probe.bind((host, port))
             probe.listen(1)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise Fatal(
-                    Code.PORT_IN_USE,
-                    f"Port {port} ({purpose}) is in use on {host}. Stop the other program, or choose another port.",
-                ) from error
-            raise Fatal(
-                Code.SETTINGS_INVALID, f"{host}:{port} ({purpose}) cannot be listened on: {error.strerror}."
-            ) from error
+        except (OSError, UnicodeError) as error:
+            raise not_listening(error, port, purpose, host) from error
+
+
+def not_listening(error: OSError | UnicodeError, port: int, purpose: str, host: str) -> Fatal:
+    """Why a port cannot be listened on: it is in use, or the address is none of this machine."""
+    if isinstance(error, UnicodeError):  # more than 63 characters between two dots, or none
+        return Fatal(Code.SETTINGS_INVALID, f"{host[:HOST_SHOWN_MAX_CHARS]!r} ({purpose}) is no host.")
+    if error.errno == errno.EADDRINUSE:
+        return Fatal(
+            Code.PORT_IN_USE,
+            f"Port {port} ({purpose}) is in use on {host}. Stop the other program, or choose another port.",
+        )
+    return Fatal(
+        Code.SETTINGS_INVALID,
+        f"{host[:HOST_SHOWN_MAX_CHARS]}:{port} ({purpose}) cannot be listened on: {error.strerror}.",
+    )
 
 
 def open_socket(host: str) -> socket.socket:

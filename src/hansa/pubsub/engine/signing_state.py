@@ -104,7 +104,7 @@ def parse_signing_state(content: bytes) -> SigningState | None:
     try:
         fields: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
         height, round_, step = fields["height"], fields.get("round", 0), fields.get("step", 0)
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
         return None
     if not (isinstance(height, str) and height.isascii() and height.isdigit() and len(height) <= DIGITS_MAX):
         return None

@@ -18,6 +18,7 @@ import apsw
 import msgspec
 
 from hansa.core.closed_structs import StructForm, StructT
+from hansa.core.database_failures import database_failure
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.file_lock import acquire_file_lock
 from hansa.core.members import MEMBER, Member
@@ -77,7 +78,7 @@ class SqliteState:
 
         Raises:
             Fatal: `Code.FOLDER_IN_USE`, `Code.STORE_NEWER`, `Code.LEDGER_OLDER`, `Code.STORE_DAMAGED`,
-                `Code.DISK_FULL`.
+                `Code.DISK_FULL`, `Code.SETTINGS_INVALID`.
         """
         self.path = str(path)
         self._head: Head | None = None
@@ -454,14 +455,11 @@ class SqliteState:
         """Turn a failure of SQLite into the `Fatal` that tells the operator what to do."""
         try:
             yield
-        except (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
-            raise Fatal(
-                Code.DISK_FULL, f"{self.path} cannot be written ({error}): free disk space, then start again."
-            ) from error
-        except apsw.BusyError as error:
-            raise Fatal(Code.FOLDER_IN_USE, f"Another program has locked {self.path}.") from error
-        except (apsw.CorruptError, apsw.NotADBError) as error:
-            raise Fatal(Code.STORE_DAMAGED, f"{self.path} is damaged ({error}). {_REBUILD}") from error
+        except apsw.Error as error:
+            failure = database_failure(error, self.path, _REBUILD)
+            if failure is None:
+                raise
+            raise failure from error
 
 
 _REBUILD: Final = "Remove it (with its -wal and -shm): the ledger is rebuilt from the engine's blocks."

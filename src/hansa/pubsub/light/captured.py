@@ -27,6 +27,7 @@ import apsw
 import msgspec
 
 from hansa.core.clock import Clock
+from hansa.core.database_failures import database_failure
 from hansa.core.errors import Code, Fatal, Unavailable
 from hansa.pubsub.light.chain.blocks import Commit, LightBlock, SignedVote
 from hansa.pubsub.light.chain.header import BlockId, Header
@@ -44,6 +45,10 @@ SETS_CACHED_MAX: Final = 64
 THINNED_EVERY: Final = 1000
 """Light blocks, between two looks at how many there are."""
 WAIT_POLL_S: Final = 0.05
+
+_MADE_ANEW: Final = (
+    "Remove it, with its -wal and -shm: it is made anew from the engine and from the other members."
+)
 
 T = TypeVar("T")
 
@@ -115,7 +120,7 @@ class CapturedBlocks:
         """Open or create.
 
         Raises:
-            Fatal: `Code.STORE_DAMAGED`, `Code.STORE_NEWER`, `Code.DISK_FULL`.
+            Fatal: `Code.STORE_DAMAGED`, `Code.STORE_NEWER`, `Code.DISK_FULL`, `Code.SETTINGS_INVALID`.
         """
         self.path = str(path)
         self._sets: dict[int, ValidatorSet] = {}
@@ -322,16 +327,11 @@ class CapturedBlocks:
     def _failures(self) -> Iterator[None]:
         try:
             yield
-        except apsw.FullError as error:
-            raise Fatal(Code.DISK_FULL, f"{self.path} cannot be written: the disk is full.") from error
         except apsw.BusyError as error:
             raise Unavailable(Code.UNAVAILABLE, f"{self.path} is in use.") from error
         except apsw.Error as error:
-            raise Fatal(
-                Code.STORE_DAMAGED,
-                f"{self.path} cannot be used: {error}. Remove it, with its -wal and -shm: it is made anew from the engine and "
-                "from the other members.",
-            ) from error
+            known = database_failure(error, str(self.path), _MADE_ANEW)
+            raise (known or Fatal(Code.STORE_DAMAGED, f"{self.path}: {error}. {_MADE_ANEW}")) from error
 
 
 class BlockRetention:

@@ -8,7 +8,9 @@ from typing import Final, Literal
 
 import apsw
 
+from hansa.core.database_failures import database_failure, is_damage
 from hansa.core.errors import Code, Fatal, HansaError, Unavailable
+from hansa.core.files import RESTORE_IT
 from hansa.store.sqlite.database.schema import APPLICATION_ID, MIGRATIONS
 
 Synchronous = Literal["full", "normal", "off"]
@@ -23,15 +25,10 @@ MAPPED_MAX_BYTES: Final = 1 << 30
 CACHE_SIZE_KIB: Final = 8192
 """Of a connection; the one that writes is then allowed what the limits say."""
 
-_DAMAGE: Final = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS})
-
 
 def as_ours(error: apsw.Error, path: str) -> HansaError | apsw.Error:
     """What an error of SQLite means to an operator; itself, when it is a mistake in our SQL."""
-    if (
-        isinstance(error, apsw.NotADBError | apsw.CorruptError)
-        or getattr(error, "extendedresult", 0) in _DAMAGE
-    ):
+    if is_damage(error):
         return Fatal(Code.STORE_DAMAGED, f"{path} is damaged, or is no catalogue store: restore a backup.")
     if isinstance(error, apsw.FullError | apsw.IOError):
         return Unavailable(
@@ -67,9 +64,8 @@ def open_for_writing(
     """The writing connection of a store, created or migrated. A file of something else stays untouched.
 
     Raises:
-        Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, or `Code.SETTINGS_INVALID` when the
-            file
-            cannot be opened at all.
+        Fatal: `Code.STORE_NEWER`, `Code.STORE_DAMAGED`, `Code.DISK_FULL`, `Code.FOLDER_IN_USE`, or
+            `Code.SETTINGS_INVALID` when the file cannot be opened at all.
     """
     try:
         connection = connect(path, "writing")
@@ -78,15 +74,8 @@ def open_for_writing(
         except BaseException:
             connection.close()
             raise
-    except apsw.CantOpenError as error:
-        raise Fatal(
-            Code.SETTINGS_INVALID, f"{path} cannot be opened: its folder is missing or not permitted."
-        ) from error
     except apsw.Error as error:
-        known = as_ours(error, str(path))
-        raise (
-            Fatal(known.code, f"{path}: {known.message}") if isinstance(known, Unavailable) else known
-        ) from error
+        raise (database_failure(error, str(path), RESTORE_IT) or error) from error
     return connection
 
 
