@@ -189,7 +189,7 @@ class Burst:
     # -- disturbances --------------------------------------------------------------------------------------
 
     async def disturb(self) -> None:
-        """Kill and stop the processes of the last member in turn, each once at least, until all is written."""
+        """Kill and stop the processes of the last member in turn, each once, until all is written."""
         for n, (role, way) in enumerate(itertools.cycle(DISTURBANCES), 1):
             begun = asyncio.create_task(self._disturb(role, way))
             self._allowed = (
