@@ -33,7 +33,8 @@ from hansa.identity.credentials import (
     StatusLists,
     VerifiedCredential,
 )
-from tests.support.certificates import NOW, ORGANIZATION, Issued, authority, new_key, seal
+from tests.support.certificates import NOW, ORGANIZATION, Issued, Usages, authority, new_key
+from tests.support.certificates import seal as plain_seal
 
 NOW_S: Final = int(NOW.timestamp())
 DAY_S: Final = 86_400
@@ -43,6 +44,20 @@ NONCE: Final = "n-0S6_WzA2Mj"
 REQUEST: Final = PresentationRequest(AUDIENCE, NONCE)
 EMPLOYEE: Final = "LEARCredentialEmployee"
 LIST_URI: Final = "https://issuer.example/status/1"
+
+SIGNING: Final = Usages(digital_signature=True, content_commitment=True)
+
+
+def seal(
+    issuer: Issued | None,
+    organization: str | None = ORGANIZATION,
+    *,
+    usages: Usages = SIGNING,
+    **options: Any,
+) -> Issued:
+    """A certificate of an issuer."""
+    return plain_seal(issuer, organization, usages=usages, **options)
+
 
 ROOT: Final = authority()
 SEAL: Final = seal(ROOT)

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from hansa.cli.app import app
 from hansa.core.clock import SystemClock
-from tests.support.certificates import authority, seal
-from tests.support.credentials import AUDIENCE, ISSUER, NONCE, bound, jwt_vc, lear, sd_claims, sd_jwt
+from tests.support.certificates import authority
+from tests.support.credentials import AUDIENCE, ISSUER, NONCE, bound, jwt_vc, lear, sd_claims, sd_jwt, seal
 
 POWER = "DOME/ProductOffering/Create"
 

@@ -80,7 +80,7 @@ def verified_file(
     format, is_presentation = read_input(file, lambda _: format_of(text))
     request = None
     if is_presentation:
-        if audience is None or nonce is None:
+        if not audience or not nonce:
             raise Refused(
                 Code.INVALID, f"{file} is a presentation: name --audience and --nonce of the request for it."
             )

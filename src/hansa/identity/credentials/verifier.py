@@ -257,11 +257,13 @@ def _check_request(audience: object, nonce: object, request: PresentationRequest
     """Check for whom a presentation was made: for this verifier alone, and for this request."""
     if isinstance(audience, list) and len(audience) == 1:
         audience = audience[0]
+    assert request.audience, "a request is for somebody"
+    assert request.nonce, "a request names itself"
     if audience != request.audience:
         raise Refused(
             Code.PRESENTATION_FOREIGN, f"it is for {audience!r}, and this verifier is {request.audience!r}"
         )
-    if not request.nonce or nonce != request.nonce:
+    if nonce != request.nonce:
         raise Refused(Code.PRESENTATION_FOREIGN, "its nonce is not that of the request")
 
 

@@ -23,7 +23,6 @@ from tests.support.certificates import (
     issue,
     name,
     new_key,
-    seal,
 )
 from tests.support.credentials import (
     DAY_S,
@@ -47,6 +46,7 @@ from tests.support.credentials import (
     mandating,
     sd_claims,
     sd_jwt,
+    seal,
     x5c,
 )
 
@@ -75,6 +75,7 @@ UNTRUSTED_CHAINS: dict[str, str] = {
     "under an authority that only has the name of the anchor, left out": with_chain(seal(FORGED_ROOT)),
     "under an unknown anchor": with_chain(seal(authority("Unknown CA"))),
     "a leaf that is for encryption": with_chain(seal(ROOT, usages=Usages(key_encipherment=True))),
+    "a leaf that is for documents alone": with_chain(seal(ROOT, usages=Usages(content_commitment=True))),
     "a leaf without key usage": with_chain(
         issue(
             name("GoodAir", "VATES-12345678"),

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hansa.core.errors import Code, Refused
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.identity.credentials.status.encoding import bitstring_status_array, token_status_array
-from tests.support.certificates import seal
 from tests.support.credentials import (
     DAY_S,
     LIST_URI,
@@ -33,6 +32,7 @@ from tests.support.credentials import (
     mandate,
     sd_claims,
     sd_jwt,
+    seal,
     status,
     token_list,
     x5c,

@@ -7,9 +7,10 @@
                        in the certificate is the one in the did:elsi that the credential names
     the DID            did:key, did:jwk, did:web
 
-A certificate alone proves nothing without a chain: whoever makes one can write any name into it. A header's
-key or address is never used. A DID is resolved only after the registry has been asked whether it is trusted
-at all, so that a stranger's credential makes nobody fetch anything.
+A certificate alone proves nothing without a chain: whoever makes one can write any name into it. Its key
+usage has digitalSignature, as profiles of EUDI wallets demand; a seal for documents alone (nonRepudiation)
+issues no credentials. A header's key or address is never used. A DID is resolved only after the registry
+has been asked whether it is trusted at all, so that a stranger's credential makes nobody fetch anything.
 
 *What for*: where there is a registry of trusted issuers, an issuer needs a grant for each type of the
 credential; only types that the operator named are trusted by the chain alone, as those of public identity
@@ -28,6 +29,7 @@ from cryptography import x509
 
 from hansa.core.certificates import Certificate, VerifiedChain, is_elsi
 from hansa.core.certificates.algorithms import CertifiedKey
+from hansa.core.certificates.extensions import DIGITAL_SIGNATURE
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.identifiers import is_did
 from hansa.core.keys import raw_public_key
@@ -153,6 +155,10 @@ class IssuerTrust:
             chain = chain_of_header(jws.header, self._anchors, now_s, CLOCK_LEEWAY_S)
         except Refused as error:
             raise _untrusted(error.message) from error
+        if DIGITAL_SIGNATURE not in chain.leaf.extensions.usages:
+            raise _untrusted(
+                "the key usage of its certificate has no digitalSignature, which credentials need"
+            )
         subject = chain.leaf.subject
         identifier = subject.organization_identifier
         proved = f"x509:{chain.leaf.fingerprint}" if identifier is None else f"{ELSI_PREFIX}{identifier}"
