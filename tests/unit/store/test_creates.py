@@ -17,6 +17,8 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.core.limits import Limits
 from hansa.store import Filter, Query
+from hansa.store.index.plan import CollectionPlan
+from hansa.store.sqlite.commit.added_rows import ROWS_TOGETHER_MAX
 from hansa.store.sqlite.store import SqliteStore
 from tests.unit.store.drafts import OFFERING, draft, fill_index, opened, put
 
@@ -86,6 +88,77 @@ async def test_an_identifier_that_is_taken_fails_its_create_alone() -> None:
         assert isinstance(one, Exception)
         assert other is None
         assert set(await store.entities(("a", "b"))) == {"a", "b"}
+
+
+async def test_an_identifier_that_is_taken_fails_its_create_alone_where_a_thread_commits(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path / "store.db") as store:
+        await create(store, "a")
+        names = ["b", "c", "a", "d", "e", "b"]
+        results = await asyncio.gather(*(create(store, name) for name in names), return_exceptions=True)
+        assert [isinstance(result, HansaError) for result in results] == [
+            False,
+            False,
+            True,
+            False,
+            False,
+            True,
+        ]
+        assert set(await store.entities(names)) == {"a", "b", "c", "d", "e"}
+        assert await store.counts() == {(OFFERING, True, True): 5}
+        assert await store.sql.fetch("SELECT sum(count) FROM entity_count") == [(5,)]
+        await create(store, "later")
+        assert (await store.list(CATEGORY)).total == 6
+        assert store.writes_waiting == 0
+
+
+async def test_creates_hear_that_the_commit_of_a_thread_failed(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db") as store:
+        store._write.set_commit_hook(lambda: True)
+        results = await asyncio.gather(*(create(store, f"e{n}") for n in range(9)), return_exceptions=True)
+        assert all(isinstance(result, Unavailable) for result in results)
+        store._write.set_commit_hook(None)
+        assert await store.collections_of(("e0", "e1", "e2")) == {}
+        await asyncio.gather(*(create(store, f"later{n}") for n in range(9)))
+        assert len(await store.changes(0, 99)) == 9
+
+
+@pytest.mark.parametrize("count", [4, 16, ROWS_TOGETHER_MAX, 2 * ROWS_TOGETHER_MAX + 7])
+async def test_creates_of_one_statement_leave_the_rows_that_they_leave_table_by_table(
+    tmp_path: Path, count: int
+) -> None:
+    draw = random.Random(count)
+    plan = {OFFERING: CollectionPlan("lifecycleStatus", references=(("category", "id"),))}
+    drafts = [
+        draft(
+            f"e{n}",
+            public=draw.random() < 0.5,
+            origin=draw.choice((None, "did:web:other.example")),
+            parent=draw.choice((None, "p")),
+            lifecycleStatus=draw.choice(("Launched", 'a "word"\n\\ é \u2028\x7f', "")),
+            lastUpdate="2026-01-01T00:00:00.000Z",
+            **({"category": [{"id": f"c{n % 3}"}]} if draw.random() < 0.7 else {"name": "ü"}),
+        )
+        for n in range(count)
+    ]
+    drafts[0] = msgspec.structs.replace(drafts[0], public=False, is_pending=True, nonce=b"n" * 16)
+    tables: list[list[object]] = []
+    for path in (tmp_path / "store.db", None):
+        async with opened(path, plan=plan) as store:
+            await put(store, draft("before", lifecycleStatus="Launched"))
+            ended = [asyncio.get_running_loop().create_future() for _ in drafts]
+            for each, committed in zip(drafts, ended, strict=True):
+                await store.create(each, committed)
+            assert await asyncio.gather(*ended) == [None] * count
+            tables.append(
+                [
+                    await store.sql.fetch(f"SELECT * FROM {table} ORDER BY 1, 2, 3")  # noqa: S608 - a constant
+                    for table in ("entity", "change", "entity_reference", "entity_count")
+                ]
+            )
+    assert all(tables[0])
+    assert tables[0] == tables[1]
 
 
 async def test_too_many_creates_are_refused_and_so_are_those_after_closing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -131,18 +132,17 @@ async def test_a_count_that_sees_a_commit_before_the_loop_hears_of_it_is_not_kep
     store = await SqliteStore.open(tmp_path / "store.db", ManualClock(), Limits())
     thread = store._writer._thread
     assert thread is not None
-    commit, start = thread._commit, thread.start
+    start = thread.start
     is_asked, is_committed = asyncio.Event(), Event()
 
-    def telling_commit() -> None:
-        commit()
-        is_committed.set()
+    def telling_start(commit: Callable[[], None], ended: CommitCallback) -> None:
+        def telling_commit() -> None:
+            commit()
+            is_committed.set()
 
-    def telling_start(ended: CommitCallback) -> None:
         is_asked.set()
-        start(ended)
+        start(telling_commit, ended)
 
-    monkeypatch.setattr(thread, "_commit", telling_commit)
     monkeypatch.setattr(thread, "start", telling_start)
     writes = [asyncio.create_task(put(store, draft(f"e{n}", name="same"))) for n in range(20)]
     await is_asked.wait()

@@ -47,6 +47,7 @@ from hansa.store.records import (
 )
 from hansa.store.sql import SqlRead, statements_for
 from hansa.store.sqlite.commit import reference_index
+from hansa.store.sqlite.commit.added_rows import Run
 from hansa.store.sqlite.commit.additions import add_entity
 from hansa.store.sqlite.commit.checkpoints import Checkpoints
 from hansa.store.sqlite.commit.group import CollectionCache, CommitGroup, RowNumbers
@@ -355,9 +356,9 @@ class SqliteStore:
         rows = self._reader.rows("SELECT position FROM cursor WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else 0
 
-    def _commit_timed(self) -> None:
+    def _commit_timed(self, runs: Sequence[Run] = ()) -> None:
         started_at_s = self._clock.monotonic()
-        self._checkpoints.commit()
+        self._checkpoints.commit(runs)
         self.commit_times.observe(self._clock.monotonic() - started_at_s)
 
     @property

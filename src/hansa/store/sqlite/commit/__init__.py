@@ -13,7 +13,10 @@ committed. Handing a small group to the thread would take longer than its commit
 A create under an identifier made just now needs nothing from SQLite until the commit. So it waits for no
 lock: it *joins* the open group, even while the group before is being committed, or while a transaction runs.
 Its numbers are allocated and it becomes a member within one step of the loop; so whatever is committed later
-has higher numbers in the feed, and a reader of the feed misses nothing.
+has higher numbers in the feed, and a reader of the feed misses nothing. A group of which SQLite knows nothing
+when it is committed consists of creates, and is one statement (`added_rows`): the thread runs it without the
+interpreter, and the loop goes on. When it fails, nothing is written; the loop inserts the members one by one
+then, so that whoever is the reason leaves the group with its error.
 
 A member that fails takes no other with it. There is no savepoint for that: SQLite would copy every page that
 a transaction touches, which costs as much as the writing itself, and a transaction that has written hardly

@@ -5,19 +5,17 @@ Every create takes this way, in a transaction or without one.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from hansa.store.index.extraction import IndexedFields, Indexes
 from hansa.store.records import Entity, EntityDraft, Operation
-from hansa.store.sql import insert
-from hansa.store.sqlite.commit.group import Changes, CommitGroup, Runs
-from hansa.store.sqlite.database.rows import INSERT_CHANGE, INSERT_ENTITY, entity_row, stored
+from hansa.store.sqlite.commit.added_rows import INSERT_ADDED
+from hansa.store.sqlite.commit.group import Changes, CommitGroup
+from hansa.store.sqlite.database.rows import entity_row, stored
 from hansa.store.sqlite.index_tail import TailEntity, index_rows
 from hansa.store.sqlite.totals import Delta
-
-INSERT_FINGERPRINTS: Final = insert("entity_reference", ("collection", "entity", "marks"))
 
 
 def add_entity(
@@ -45,23 +43,11 @@ def add_entity(
     index = indexes.of(draft.type)
     fields = draft.indexed or indexed_fields(indexes, draft)
     number, seq = group.numbers.next_created(changes)
-    statements: list[tuple[str, Runs]] = [
-        (INSERT_ENTITY, (entity_row(number, draft, fields, revision, time, nonce, pending),)),
-        (
-            INSERT_CHANGE,
-            (
-                (
-                    *(seq, time, draft.id, draft.type, "create"),
-                    *(draft.origin, fields.status, draft.parent, draft.is_pending),
-                ),
-            ),
-        ),
-    ]
-    if fields.fingerprints:
-        statements.append((INSERT_FINGERPRINTS, ((index.number, number, fields.fingerprints),)))
-        if draft.origin is None:
-            group.reference_tail.add(index.number, number, fields.fingerprints)
-    group.defer_inserts(changes, statements)
+    fingerprints = fields.fingerprints or None
+    if fingerprints is not None and draft.origin is None:
+        group.reference_tail.add(index.number, number, fingerprints)
+    row = entity_row(number, draft, fields, revision, time, nonce, pending)
+    group.defer_insert(changes, INSERT_ADDED, ((*row, seq, index.number, fingerprints, None),))
     changes.entity_ids.append(draft.id)
     group.collections.put(draft.id, draft.type, is_pending=draft.is_pending)
     assert number > group.tail_after, "a new entity is behind all others"

@@ -22,11 +22,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import apsw
+
+from hansa.store.sqlite.commit.added_rows import Run
 
 CHECKPOINT_PAGES: Final = 8000
 """From so many pages on that are not copied yet, the thread copies."""
@@ -57,9 +60,20 @@ class Checkpoints:
         """The next commit copies what is left."""
         writing.execute("PRAGMA wal_autocheckpoint = 0")
 
-    def commit(self) -> None:
-        """Commit what the writing connection has begun, in whichever thread; raises what SQLite raises."""
-        self._writing.execute("COMMIT")
+    def commit(self, runs: Sequence[Run] = ()) -> None:
+        """Commit what the writing connection has begun, in whichever thread; raises what SQLite raises.
+
+        Args:
+            runs: Statements that are all of it, where SQLite has begun nothing: one of them commits itself.
+        """
+        if len(runs) == 1:
+            self._writing.execute(*runs[0])
+        elif runs:
+            with self._writing:
+                for run in runs:
+                    self._writing.execute(*run)
+        else:
+            self._writing.execute("COMMIT")
         if self._is_rest_due:
             self._is_rest_due = False
             if self._run is not None:

@@ -19,6 +19,7 @@ import apsw
 
 from hansa.core.cache import CacheFigures
 from hansa.store.sql import Parameter, Row, statements_for
+from hansa.store.sqlite.commit import added_rows
 from hansa.store.sqlite.commit.reference_index import ReferenceTail
 from hansa.store.sqlite.index_tail import IndexTail, TailEntity
 from hansa.store.sqlite.totals import Delta
@@ -207,11 +208,11 @@ class CommitGroup:
         """For a transaction that begins."""
         return Changes(self.numbers.last)
 
-    def defer_inserts(self, changes: Changes, statements: Sequence[tuple[str, Runs]]) -> None:
+    def defer_insert(self, changes: Changes, sql: str, runs: Runs) -> None:
         """Have rows inserted later."""
         if changes.executed == len(changes.statements):
             self._deferred.append(changes)
-        changes.statements += statements
+        changes.statements.append((sql, runs))
 
     def flush(self) -> None:
         """Insert the deferred rows."""
@@ -224,8 +225,10 @@ class CommitGroup:
             changes.executed = len(changes.statements)
         self._deferred.clear()
         had_failed, self.has_failed_insert = self.has_failed_insert, True
-        for sql, rows in runs_by_sql.items():
-            self.connection.executemany(sql, rows)
+        added = added_rows.inserts(runs_by_sql.pop(added_rows.INSERT_ADDED, []))
+        for sql, rows in (*added, *runs_by_sql.items()):
+            if rows:
+                self.connection.executemany(sql, rows)
         self.has_failed_insert = had_failed
 
     def discard(self, changes: Changes) -> None:

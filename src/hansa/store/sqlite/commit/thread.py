@@ -1,7 +1,8 @@
 """The thread that commits while the event loop goes on.
 
 Handing over through futures and their locks costs as much as several creates, and happens for every sixteen
-of them; so a queue leads to the thread, and a call of the loop back.
+of them; so a queue leads to the thread, and a call of the loop back. The thread has the interpreter's lock
+before SQLite runs and after it, and each change of hands costs; so it does its work in few calls.
 """
 
 from __future__ import annotations
@@ -19,16 +20,15 @@ CommitCallback = Callable[[BaseException | None], None]
 class CommitThread:
     """Does one commit after the other."""
 
-    def __init__(self, commit: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
-        self._commit = commit
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._requests: SimpleQueue[CommitCallback | None] = SimpleQueue()
+        self._requests: SimpleQueue[tuple[Callable[[], None], CommitCallback] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="hansa-commit", daemon=True)
         self._thread.start()
 
-    def start(self, on_end: CommitCallback) -> None:
+    def start(self, commit: Callable[[], None], on_end: CommitCallback) -> None:
         """Commit, and have the loop call `on_end`."""
-        self._requests.put(on_end)
+        self._requests.put((commit, on_end))
 
     def close(self) -> None:
         """Wait until the last commit has ended."""
@@ -36,10 +36,11 @@ class CommitThread:
         self._thread.join()
 
     def _run(self) -> None:
-        while (on_end := self._requests.get()) is not None:
+        while (request := self._requests.get()) is not None:
+            commit, on_end = request
             reason = None
             try:
-                self._commit()
+                commit()
             except BaseException as error:  # noqa: BLE001 - whatever it is, the group has to learn it
                 reason = error
             with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more

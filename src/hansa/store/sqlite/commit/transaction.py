@@ -23,7 +23,8 @@ from hansa.store.records import (
 )
 from hansa.store.sql import Parameter, Row, SqlWrite, insert, placeholders, statements_for, upsert
 from hansa.store.sqlite.commit import reference_index
-from hansa.store.sqlite.commit.additions import INSERT_FINGERPRINTS, add_entity, decoded, indexed_fields
+from hansa.store.sqlite.commit.added_rows import INSERT_FINGERPRINTS
+from hansa.store.sqlite.commit.additions import add_entity, decoded, indexed_fields
 from hansa.store.sqlite.commit.group import CommitGroup
 from hansa.store.sqlite.database.connection import as_ours
 from hansa.store.sqlite.database.rows import (
@@ -141,7 +142,7 @@ class SqliteTransaction:
     def _defer_insert(self, sql: str, *runs: tuple[Parameter, ...]) -> None:
         """Have rows inserted before they are read."""
         self._check_open()
-        self._group.defer_inserts(self.changes, ((sql, runs),))
+        self._group.defer_insert(self.changes, sql, runs)
 
     def _select_entity(self, sql: str, entity_id: str) -> list[Row]:
         """Run SQL that reads the rows of one entity."""

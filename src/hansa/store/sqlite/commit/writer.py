@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
-from typing import Final
+from typing import Final, Protocol
 
 import apsw
 import msgspec
@@ -18,6 +18,9 @@ from hansa.core.batching import BATCH_SIZE_MAX, BatchGrowth
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.store.index.extraction import Indexes
+from hansa.store.sql import Parameter
+from hansa.store.sqlite.commit import added_rows
+from hansa.store.sqlite.commit.added_rows import Run
 from hansa.store.sqlite.commit.group import Changes, CollectionCache, CommitGroup, RowNumbers
 from hansa.store.sqlite.commit.reference_index import ReferenceTail
 from hansa.store.sqlite.commit.thread import CommitThread
@@ -36,6 +39,17 @@ _PUT_COUNT: Final = (
     "INSERT INTO entity_count VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count"
 )
 _SELECT_PENDING: Final = "SELECT id FROM entity WHERE pending IS NOT NULL"
+
+
+class CommitDurably(Protocol):
+    """Commits, in whichever thread."""
+
+    def __call__(self, runs: Sequence[Run] = ()) -> None:
+        """Commit what SQLite has begun or, where it has begun nothing, these statements alone.
+
+        Raises what SQLite raises.
+        """
+
 
 Member = tuple[Changes, "asyncio.Future[HansaError | None]"]
 """What a transaction wrote, and the future that is completed after its commit, with its error."""
@@ -56,7 +70,7 @@ class GroupWriter:
         index_tail: IndexTail,
         reference_tail: ReferenceTail,
         before_begin: Callable[[], None],
-        commit: Callable[[], None],
+        commit: CommitDurably,
         on_commit: Callable[[int, Iterable[str]], None],
         *,
         has_thread: bool,
@@ -71,13 +85,13 @@ class GroupWriter:
             index_tail: Follows every commit.
             reference_tail: Follows every write.
             before_begin: Called before SQLite begins a transaction.
-            commit: Commits durably, in whichever thread; raises what SQLite raises.
+            commit: Commits durably.
             on_commit: Called after each commit, with the newest row of the feed (0: none was written) and the
                 identifiers of the entities that were written.
             has_thread: Commits of many members run in a thread.
         """
         self._loop = asyncio.get_running_loop()
-        self._thread = CommitThread(commit, self._loop) if has_thread else None
+        self._thread = CommitThread(self._loop) if has_thread else None
         self._connection = connection
         self._path = path
         self._waiting_max = waiting_max
@@ -90,6 +104,7 @@ class GroupWriter:
         self._write_lock = WriteLock(self._on_free_lock, self._room)
         self._owner: TransactionScope | None = None
         self._is_closed = False
+        added_rows.prepare(connection)
         self.collections = CollectionCache()
         self.collections.pending.update(entity_id for (entity_id,) in connection.execute(_SELECT_PENDING))
         self._numbers = RowNumbers(connection)
@@ -246,40 +261,39 @@ class GroupWriter:
             self._write_lock.acquire_free()
             self._commit()
 
-    def _insert_deferred(self, group: CommitGroup) -> None:
-        """Insert deferred rows. Members whose rows cannot be inserted leave the group with their error."""
-        with suppress(apsw.Error):
-            group.flush()
-        if not group.has_failed_insert:
-            return
+    def _replayed(self, group: CommitGroup, members: Sequence[Member]) -> list[Member]:
+        """Have SQLite begin anew; members whose rows cannot be inserted leave the group with their error."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self._connection.execute("BEGIN IMMEDIATE")
-        failures = group.replay_each([changes for changes, _ in self._members])
+        failures = group.replay_each([changes for changes, _ in members])
         for place, error in failures.items():
-            if self._members[place][0].tail_moved_to is not None:
+            if members[place][0].tail_moved_to is not None:
                 raise error  # where the tail of the index begins is a premise of all others
-            _complete(self._members[place][1], _as_hansa_error(error, self._path))
-        self._members = [one for place, one in enumerate(self._members) if place not in failures]
+            _complete(members[place][1], _as_hansa_error(error, self._path))
+        return [one for place, one in enumerate(members) if place not in failures]
 
     def _commit(self, *, is_last: bool = False) -> None:
         """Commit the open group; the caller holds the write lock."""
-        assert self._group is not None, "there is a group to commit"
+        group = self._group
+        assert group is not None, "there is a group to commit"
         assert self._write_lock.is_locked, "whoever commits holds the lock"
+        thread = self._thread if len(self._members) >= THREAD_MEMBERS_MIN and not is_last else None
         deltas: list[Delta] = []
         try:
-            self._begin_group(self._group)
-            self._insert_deferred(self._group)
-            deltas += (delta for changes, _ in self._members for delta in changes.deltas)
-            counts = self._totals.changed(deltas)
-            rows = [
-                (collection, own, public, msgspec.json.encode(status).decode(), count)
-                for (collection, own, public, status), count in counts.items()
-            ]
-            self._connection.executemany(_PUT_COUNT, rows)
+            if thread is not None and not group.has_begun:
+                self._commit_creates(group, thread)
+                return
+            self._begin_group(group)
+            with suppress(apsw.Error):
+                group.flush()
+            if group.has_failed_insert:
+                self._members = self._replayed(group, self._members)
+            deltas, counts = self._counts_after(self._members)
+            self._connection.executemany(_PUT_COUNT, counts)
             self._close_group()
-            if self._thread is not None and len(self._committing) >= THREAD_MEMBERS_MIN and not is_last:
-                self._thread.start(partial(self._on_thread_end, deltas))
+            if thread is not None:
+                thread.start(self._commit_durably, partial(self._on_thread_end, deltas))
                 return
             self._commit_durably()
         except Exception as error:  # noqa: BLE001 - whatever it is, the group has to learn it
@@ -287,6 +301,38 @@ class GroupWriter:
             self._release_members(error)
         else:
             self._apply_commit(deltas)
+
+    def _commit_creates(self, group: CommitGroup, thread: CommitThread) -> None:
+        """Have the thread insert and commit a group of which SQLite knows nothing: it is creates alone."""
+        self._before_begin()
+        deltas, counts = self._counts_after(self._members)
+        rows = [row for changes, _ in self._members for _, runs in changes.statements for row in runs]
+        assert len(rows) == len(deltas), "a create adds one entity"
+        self._close_group()
+        commit = partial(self._commit_durably, added_rows.together(rows, counts))
+        thread.start(commit, partial(self._on_creates_end, group, deltas))
+
+    def _on_creates_end(self, group: CommitGroup, deltas: list[Delta], reason: BaseException | None) -> None:
+        if not isinstance(reason, apsw.Error):
+            self._on_thread_end(deltas, reason)
+            return
+        try:  # nothing was written; one of them may be the reason, and the others are not to suffer from it
+            self._committing = self._replayed(group, self._committing)
+            deltas, counts = self._counts_after(self._committing)
+            self._connection.executemany(_PUT_COUNT, counts)
+            self._commit_durably()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the group has to learn it
+            self._release_members(error)
+        else:
+            self._apply_commit(deltas)
+
+    def _counts_after(self, members: Iterable[Member]) -> tuple[list[Delta], list[tuple[Parameter, ...]]]:
+        """What the commit of some members changes, and the rows of `entity_count` after it."""
+        deltas = [delta for changes, _ in members for delta in changes.deltas]
+        return deltas, [
+            (collection, own, public, msgspec.json.encode(status).decode(), count)
+            for (collection, own, public, status), count in self._totals.changed(deltas).items()
+        ]
 
     def _begin_group(self, group: CommitGroup) -> None:
         if not group.has_begun:
