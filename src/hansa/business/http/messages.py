@@ -41,6 +41,8 @@ UNKNOWN_SHOWN_MAX_CHARS: Final = 400
 BODILESS: Final = frozenset({204, 304})
 """Statuses whose responses have neither body nor length (RFC 9110, section 8.6)."""
 ACCEPT_ENCODING: Final = (b"accept-encoding", b"gzip, identity")
+WHOLE_BODY: Final = "hansa.whole_body"
+"""Name in the scope of a request: its body, where that has arrived with its head; it is received as well."""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -102,6 +104,7 @@ class Request:
         "_in_work",
         "_large_work",
         "_receive",
+        "_whole_body",
         "headers",
         "limits",
         "method",
@@ -124,6 +127,7 @@ class Request:
         self.parent_id: str | None = None
         """Identifier in the path of a sub-resource before its own name."""
         self._receive = receive
+        self._whole_body: bytes | None = scope.get(WHOLE_BODY)
         self._in_work = in_work
         self._large_work = large_work
 
@@ -303,6 +307,8 @@ class Request:
         declared = self.headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared[:20]) > size_max:
             raise _too_large(size_max)
+        if self._whole_body is not None:
+            return self._whole_body
         message = await self._received()
         raw: bytes = message.get("body", b"")
         if message["type"] == "http.request" and not message.get("more_body", False):

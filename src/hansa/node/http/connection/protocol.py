@@ -152,8 +152,9 @@ class HttpConnection(BaseConnection):
                 return
             if self.phase is Phase.IDLE and not self._ahead:
                 end = data.find(HEAD_END)
-                if end + 4 == len(data) and 3 < end < HEAD_SIZE_MAX_BYTES and data[0] != CARRIAGE_RETURN:
-                    self._begin(data, end)  # one head and nothing else: most requests
+                if 3 < end < HEAD_SIZE_MAX_BYTES and data[0] != CARRIAGE_RETURN:
+                    if rest := self._begin(data, end):  # most are one request and nothing else
+                        self._read(rest)
                     return
             self._read(data)
         except RefusedRequest as refusal:
@@ -240,11 +241,10 @@ class HttpConnection(BaseConnection):
                 self._set_phase(Phase.HEAD)
             return b""
         self._checked = 0
-        self._begin(data, end)
-        return data[end + 4 :]
+        return self._begin(data, end)
 
-    def _begin(self, data: bytes, end: int) -> None:
-        """Begin the request whose head is the first so many bytes; its body, if any, follows."""
+    def _begin(self, data: bytes, end: int) -> bytes:
+        """Begin the request whose head is the first so many bytes. Returns what follows, as of its body."""
         line_end = data.find(b"\r\n")
         block = data[line_end + 2 : end + 2]
         retained = self._retained
@@ -263,16 +263,19 @@ class HttpConnection(BaseConnection):
             raise malformed("HTTP/1.0 has no transfer codings.")
         self.has_requested = True
         cycle = self._cycle(method, target, fields, is_latest=is_latest)
-        if fields.is_chunked or fields.content_length:
-            self._left = fields.content_length
-            self._chunks = ChunkedBody() if fields.is_chunked else None
+        rest, length = data[end + 4 :], fields.content_length
+        if fields.is_chunked or len(rest) < length or length > HIGH_WATER_LIMIT:
+            self._left, self._chunks = length, ChunkedBody() if fields.is_chunked else None
             self.received_bytes = 0
             self._set_phase(Phase.BODY)
         else:
-            self.phase = Phase.WORK
-            cycle.more_body = False
+            if length:
+                cycle.take_whole_body(rest[:length])
+                self.received_bytes, rest = length, rest[length:]
+            self.phase, cycle.more_body = Phase.WORK, False
             cycle.message_event.set()
         self._start(cycle, target, is_followed=len(data) > end + 4)
+        return rest
 
     def _use_fields(self, block: bytes) -> None:
         """Read field lines that are not those of the request before, and find out whose they are."""

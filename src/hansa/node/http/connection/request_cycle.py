@@ -10,6 +10,8 @@ import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from hansa.business.http.messages import WHOLE_BODY
+
 ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 
 log: Final = structlog.get_logger("hansa.http")
@@ -20,6 +22,12 @@ class RequestCycle(RequestResponseCycle):
 
     is_answered = False
     """Whether a whole response is about to be written."""
+
+    def take_whole_body(self, body: bytes) -> None:
+        """The body has arrived with the head; whoever can takes it without receiving it."""
+        self.body += body
+        scope: Any = self.scope
+        scope[WHOLE_BODY] = body
 
     async def run_asgi(self, app: Any) -> None:
         """Have the application answer."""
