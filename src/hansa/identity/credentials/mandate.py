@@ -1,8 +1,8 @@
 """Mandates: which person or machine may do what for which organisation, as LEAR credentials say it.
 
 `LEARCredentialEmployee` and `LEARCredentialMachine` are in circulation in several versions, which spell the
-same attributes differently (`first_name` and `firstName`, `tmf_function` and `function`), have an action as
-a text or as a list, and write `DOME`, `Dome` or `dome`. All are read into the one model that is here. An
+same attributes differently (`first_name` and `firstName`, `tmf_function` and `function`), have actions and
+domains as a text or as a list, and write `DOME`, `Dome` or `dome`. All are read into the one model that is here. An
 attribute that is there in two spellings is refused: which one counts would depend on the reader.
 """
 
@@ -176,17 +176,17 @@ def _machine(fields: _Fields) -> MandatedMachine:
 
 
 def _powers(items: list[_Fields]) -> tuple[Power, ...]:
-    powers = []
+    powers: list[Power] = []
     for item in items:
-        domain = item.text("domain", "tmf_domain", "tmfDomain")
+        domains = item.texts("domain", "tmf_domain", "tmfDomain", is_needed=False) or ("",)
         function = item.text("function", "tmf_function", "tmfFunction")
         actions = item.texts("action", "tmf_action", "tmfAction")
         if not function or not all(actions) or not actions:
             raise malformed("a power has no function or no action")
-        if not all(text.isascii() for text in (domain, function, *actions)):
+        if not all(text.isascii() for text in (*domains, function, *actions)):
             raise malformed("a power has letters that only look like those of a power")
-        names = sorted({action[:1].upper() + action[1:] for action in actions})
-        powers.append(Power(domain.upper(), function, tuple(names)))
+        names = tuple(sorted({action[:1].upper() + action[1:] for action in actions}))
+        powers += [Power(domain.upper(), function, names) for domain in domains]
     return tuple(powers)
 
 
@@ -224,8 +224,10 @@ class _Fields:
             return ""
         return self._checked(value, names[0])
 
-    def texts(self, *names: str) -> tuple[str, ...]:
+    def texts(self, *names: str, is_needed: bool = True) -> tuple[str, ...]:
         value = self._one(names)
+        if value is None and not is_needed:
+            return ()
         if isinstance(value, str):
             value = [value]
         if not isinstance(value, list) or len(value) > ACTIONS_MAX:

@@ -1,7 +1,7 @@
 """Times in credentials and presentations, and how far clocks may be apart.
 
 A time is a number of seconds since 1970 (RFC 7519, NumericDate) or a date-time with a zone (RFC 3339), with
-a fraction of any length. A number beyond the year 9999 is no time: it is one in milliseconds, with which
+a fraction of up to twelve digits. DOME's first credentials write it as `2025-04-02 09:23:22.637 +0000 UTC`. A number beyond the year 9999 is no time: it is one in milliseconds, with which
 nothing would ever expire. Every end and every beginning that a credential names counts, whatever others it
 names.
 """
@@ -23,7 +23,7 @@ TIME_MAX_S: Final = 253_402_300_799
 """The end of the year 9999."""
 
 _DATE_TIME: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.\d{1,12})?(Z|z|[+-]\d\d:\d\d)", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.\d{1,12})?(Z|z|[+-]\d\d:\d\d| \+0000 UTC)", re.ASCII
 )
 
 
@@ -57,7 +57,7 @@ def date_time(claims: Mapping[str, Any], name: str) -> int | None:
         raise malformed(f"`{name}` is no date-time with a zone (RFC 3339)")
     day, time, zone = match.groups()
     try:
-        moment = datetime.fromisoformat(f"{day}T{time}{zone.upper().replace('Z', '+00:00')}")
+        moment = datetime.fromisoformat(f"{day}T{time}{zone if ':' in zone else '+00:00'}")
     except ValueError:
         raise malformed(f"`{name}` is no date-time that exists") from None
     return max(0, min(int(moment.timestamp()), TIME_MAX_S))

@@ -64,6 +64,17 @@ EMPLOYEE_2 = {
         {"type": "domain", "domain": "dome", "function": "Onboarding", "action": "Execute"},
     ],
 }
+EMPLOYEE_0 = EMPLOYEE_1 | {
+    "life_span": {
+        "start_date_time": "2026-01-01 00:00:00.637345122 +0000 UTC",
+        "end_date_time": "2027-01-01 00:00:00 +0000 UTC",
+    },
+    "power": [
+        {"tmf_domain": ["DOME"], "tmf_function": "ProductOffering", "tmf_action": ["Create", "Update"]},
+        {"tmf_domain": ["DOME"], "tmf_function": "Onboarding", "tmf_action": ["Execute"]},
+    ],
+}
+"""As DOME's first issuers wrote it."""
 MACHINE_1 = {
     "life_span": {"startDateTime": "2026-01-01T00:00:00Z", "endDateTime": "2027-01-01T00:00:00Z"},
     "mandatee": {
@@ -117,6 +128,7 @@ def test_other_types_have_no_mandate(name: str) -> None:
 def test_versions_of_an_employees_mandate_are_the_same() -> None:
     old, new = (read_mandate("employee", {"mandate": one}) for one in (EMPLOYEE_1, EMPLOYEE_2))
     assert old.powers == new.powers == POWERS
+    assert read_mandate("employee", {"mandate": EMPLOYEE_0}) == old
     assert old.mandatee == new.mandatee == MandatedPerson("did:key:zDnae", "Ana", "Prueba", "ana@x.y", "+34")
     assert old.organization == new.organization
     assert old.organization.email == "a@x.y"
@@ -159,6 +171,10 @@ def broken(**changes: Any) -> dict[str, Any]:
         broken(power=[{"domain": "DOME", "function": "X", "action": []}]),
         broken(power=[{"domain": "DOME", "function": "X", "action": [5]}]),
         broken(power=[{"domain": "DOME", "function": "X", "action": ""}]),
+        broken(power=[{"domain": {}, "function": "X", "action": "Y"}]),
+        broken(power=[{"domain": [5], "function": "X", "action": "Y"}]),
+        broken(power=[{"domain": ["DOME"] * 33, "function": "X", "action": "Y"}]),
+        broken(life_span={"end_date_time": "2027-01-01 00:00:00 +0200 CEST"}),
         broken(power=[{"domain": "DOME", "function": "X", "action": "Y", "tmf_action": "Z"}]),
         broken(power=[{"domain": "DOME", "function": "X", "action": "Y", "tmf_domain": "ISBE"}]),
         broken(power=[{"domain": "D\u041eME", "function": "X", "action": "Y"}]),
@@ -191,6 +207,19 @@ async def test_a_power_is_that_for_its_domain_function_and_action_alone() -> Non
     nothing = await Verifying().credential(jwt_vc(lear(type=["VerifiableCredential", "Other"])))
     with pytest.raises(CredentialRefused):
         check_power(nothing, "DOME", "ProductOffering", "Create")
+
+
+def test_a_power_for_several_domains_is_one_for_each_and_for_no_other() -> None:
+    item = {"tmf_domain": ["DOME", "Isbe"], "tmf_function": "X", "tmf_action": "Y"}
+    mandate = read_mandate("employee", broken(power=[item]))
+    assert [mandate.covers(name, "X", "Y") for name in ("dome", "ISBE", "DOME,ISBE", "")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    nowhere = read_mandate("employee", broken(power=[item | {"tmf_domain": None}]))
+    assert not nowhere.covers("DOME", "X", "Y")
 
 
 WORDS = st.text(alphabet="abcXYZ", min_size=1, max_size=6)
