@@ -2,8 +2,8 @@
 
 `LEARCredentialEmployee` and `LEARCredentialMachine` are in circulation in several versions, which spell the
 same attributes differently (`first_name` and `firstName`, `tmf_function` and `function`), have actions and
-domains as a text or as a list, and write `DOME`, `Dome` or `dome`. All are read into the one model that is here. An
-attribute that is there in two spellings is refused: which one counts would depend on the reader.
+domains as a text or as a list, and write `DOME`, `Dome` or `dome`. All are read into the one model that is
+here. An attribute that is there in two spellings is refused: which one counts would depend on the reader.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Times in credentials and presentations, and how far clocks may be apart.
 
 A time is a number of seconds since 1970 (RFC 7519, NumericDate) or a date-time with a zone (RFC 3339), with
-a fraction of up to twelve digits. DOME's first credentials write it as `2025-04-02 09:23:22.637 +0000 UTC`. A number beyond the year 9999 is no time: it is one in milliseconds, with which
-nothing would ever expire. Every end and every beginning that a credential names counts, whatever others it
-names.
+a fraction of up to twelve digits. DOME's first credentials write it as `2025-04-02 09:23:22.637 +0000 UTC`.
+A number beyond the year 9999 is no time: it is one in milliseconds, with which nothing would ever expire.
+Every end and every beginning that a credential names counts, whatever others it names.
 """
 
 from __future__ import annotations
