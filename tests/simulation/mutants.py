@@ -9,16 +9,20 @@ from unittest.mock import patch
 
 import msgspec
 
+from hansa.api.confidential.serving import ConfidentialApi
 from hansa.business.operations.forwarding.sending import WriteSender
 from hansa.core.backoff import Backoff
 from hansa.core.canonical import hashlink
 from hansa.core.own_identifiers import OwnIdentifiers
+from hansa.core.visibility import FOR_EVERYONE
 from hansa.replication import follower, intake
 from hansa.replication.announcement import Announcer
-from hansa.replication.conditions import closure
+from hansa.replication.conditions import closure, policy
 from hansa.replication.conditions.own_closure import OwnClosure
 from hansa.replication.conditions.past import PastWalk
 from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.confidential.retrieval import ConfidentialRetriever
+from hansa.replication.confidential.sealer import Sealer
 from hansa.replication.follower import Follower
 from hansa.replication.intake import Intake
 from hansa.replication.publisher import PUBLISHER_CURSOR, Publisher
@@ -27,6 +31,7 @@ from hansa.replication.replicas.rejections import Rejection
 from hansa.replication.sources.serving import ServedVersion, VersionSource
 from hansa.store import EntityDraft
 from hansa.store.tables import announced, evidence, facts, heads, origins, publications
+from hansa.store.tables.confidential import announced as sealed
 from hansa.store.tables.heads import FOLLOWER_CURSOR, HeadState
 from hansa.store.tables.writes import idempotency
 
@@ -176,6 +181,7 @@ def _delete_resurrected_by_an_older_version() -> Iterator[None]:
     with (
         patch.object(HeadState, "is_brought_forward_by", lambda self, retrieval: True),
         patch.object(heads, "is_newer", lambda version, head: True),
+        patch.object(follower, "is_newer", lambda version, head: True),
     ):
         yield
 
@@ -183,8 +189,8 @@ def _delete_resurrected_by_an_older_version() -> Iterator[None]:
 @mutant
 def _withdrawal_not_announced() -> Iterator[None]:
     def replaced(original: Any) -> Any:
-        def announce(self: Any, entity_id: str, entity: Any, publication: Any, now: Any) -> Any:
-            return None if entity is None else original(self, entity_id, entity, publication, now)
+        def announce(self: Any, entity_id: str, entity: Any, *others: Any) -> Any:
+            return None if entity is None else original(self, entity_id, entity, *others)
 
         return announce
 
@@ -340,8 +346,47 @@ def _closure_not_requested() -> Iterator[None]:
 
 @mutant
 def _published_before_what_it_needs() -> Iterator[None]:
-    async def nothing_blocks(self: Any, entities: Any) -> dict[str, str]:
+    async def nothing_blocks(self: Any, entities: Any, fields: Any) -> dict[str, str]:
         return {}
 
     with patch.object(OwnClosure, "blockers", nothing_blocks):
+        yield
+
+
+# -- confidential entities -----------------------------------------------------------------------------------
+
+
+@mutant
+def _sealed_parts_served_to_anybody() -> Iterator[None]:
+    async def allowed(self: Any, member: str, keys: Any) -> Any:
+        return await sealed.parts(self._store, keys)
+
+    with patch.object(ConfidentialApi, "_allowed", allowed):
+        yield
+
+
+@mutant
+def _chosen_marketplaces_ignored() -> Iterator[None]:
+    with patch.object(policy, "visibility_of", lambda body: FOR_EVERYONE):
+        yield
+
+
+@mutant
+def _former_recipients_not_informed() -> Iterator[None]:
+    with patch.object(Sealer, "_withdrawals", lambda *_: []):
+        yield
+
+
+@mutant
+def _confidential_replica_made_public() -> Iterator[None]:
+    def replaced(original: Any) -> Any:
+        def outcome(self: Any, *arguments: Any) -> Any:
+            result = original(self, *arguments)
+            if isinstance(result, EntityDraft):
+                result = msgspec.structs.replace(result, public=True)
+            return result
+
+        return outcome
+
+    with _replacing(ConfidentialRetriever, "_outcome", replaced):
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,20 +13,23 @@ from hansa.core.limits import Limits
 from hansa.sim.members.identity import NAMES, identity
 from hansa.sim.members.liar import Liar
 from hansa.sim.members.member import SimulatedMember
+from hansa.sim.members.process import Process
 from hansa.sim.oracle import CONDITIONS
 from hansa.sim.plan import LeaguePlan, Step
-from hansa.sim.workload import LeagueClients
+from hansa.sim.workload import PUBLIC_FIELDS, LeagueClients
 from hansa.sim.world.ledger import SimulatedLedger
 from hansa.sim.world.loop import SimulatedClock, SimulationLoop
 from hansa.sim.world.network import SimulatedNetwork
 
 ROOMY: Final = Limits()
+RETAINED_MAX: Final = 40
+"""Announced versions that a member with tight limits retains beside its entities."""
 TIGHT: Final = Limits(
     events_page_max=3,
     events_per_transaction_max=3,
     retrieval_entities_max=2,
     retrieval_size_max_bytes=2_500_000,
-    announced_retained_max=40,
+    announced_retained_max=RETAINED_MAX,
     publish_in_flight_max=2,
 )
 BURST_PAUSES_S: Final = (0.0, 0.002, 0.02, 0.1)
@@ -75,8 +79,6 @@ class SimulatedLeague:
         self.consume = dict.fromkeys(range(plan.honest), "")
         """Names of the conditions of each member."""
         self.publish = dict.fromkeys(range(plan.honest), "")
-        self.proxied: set[str] = set()
-        """Members that something stood before which changed bytes."""
         self.restored: set[int] = set()
         """Members whose stores were replaced by older ones."""
         self._background: set[asyncio.Task[None]] = set()
@@ -132,8 +134,14 @@ class SimulatedLeague:
                 await clients.change(*place, {})
             case "delete":
                 await clients.delete(*place)
-            case "hide" | "show":
-                await clients.change(*place, {"visibleTo": ["here" if step.action == "hide" else "everyone"]})
+            case "hide":
+                await clients.change(*place, {"visibleTo": ["here"]})
+            case "show":
+                await clients.change(*place, PUBLIC_FIELDS)
+            case "choose":
+                await clients.choose(*place, self._chosen(step))
+            case "order":
+                await clients.order(*place, self._chosen(step))
             case "status":
                 await clients.change(*place, {"lifecycleStatus": step.text})
             case "burst":
@@ -149,9 +157,15 @@ class SimulatedLeague:
                 await clients.contest(*place)
             case "chain":
                 await clients.chain(step.member)
+            case "live shortly":
+                self._begin(clients.live_shortly(step.member, step.number))
             case _:
                 return False
         return True
+
+    def _chosen(self, step: Step) -> tuple[int, ...]:
+        """The members that a step names."""
+        return tuple(n for n in range(len(self.members)) if int(step.number) >> n & 1)
 
     async def _burst(self, owner: int, slot: int, count: int) -> None:
         for _ in range(count):
@@ -161,8 +175,6 @@ class SimulatedLeague:
     async def _operate(self, step: Step) -> bool:
         member = self.members[step.member]
         match step.action:
-            case "wait":
-                await self.clock.sleep(step.number)
             case "consume":
                 self.consume[step.member] = step.text
                 member.set_policy("consume.cedar", CONDITIONS[step.text][0] or None)
@@ -190,7 +202,7 @@ class SimulatedLeague:
 
     async def _deceive(self, step: Step) -> bool:
         liar = self.liar
-        if step.action not in {"lie", "forge", "steal", "push", "flood"}:
+        if step.action not in {"lie", "forge", "steal", "push", "pry", "flood"}:
             return False
         if liar is None:
             return True
@@ -203,6 +215,8 @@ class SimulatedLeague:
                 self._begin(liar.steal())
             case "push":
                 self._begin(liar.push(step.text))
+            case "pry":
+                self._begin(liar.pry())
             case _:
                 self._begin(liar.flood(int(step.number)))
         return True
@@ -214,7 +228,7 @@ class SimulatedLeague:
         ]
         match step.action:
             case "crash":
-                self._crash_after(member, int(step.number))
+                self._crash(member, step.text, int(step.number))
             case "part":
                 network.parted.add(frozenset((member.name, other.name)))
             case "rejoin":
@@ -225,8 +239,6 @@ class SimulatedLeague:
                 network.loss, network.duplication = step.number, step.number
             case "proxy":
                 network.proxies[member.name] = step.text
-                if step.text == "bytes":
-                    self.proxied.add(member.did)
             case "engine":
                 change = ledger.disconnected.add if step.text == "down" else ledger.disconnected.discard
                 change(member.did)
@@ -244,13 +256,32 @@ class SimulatedLeague:
             case _:
                 raise AssertionError(step)
 
-    def _crash_after(self, member: SimulatedMember, passes: int) -> None:
-        """End a member's process after so many turns of the loop, and have it started again."""
+    def _crash(self, member: SimulatedMember, moment: str, count: int) -> None:
+        """End a member's process at a moment, and have it started again.
+
+        Time stands still while the loop turns. So what happens later can only be interrupted by a crash that
+        waits for it.
+        """
         process = member.process
         if process is None:
             return
+        crash = partial(self._crash_after, member, process, count)
+        match moment:
+            case "commit":
+                process.after_commits(count, partial(self._crash_after, member, process, 0))
+            case "block":
+                self.ledger.copy_of(member.did).after_block.append(crash)
+            case "message":
+                self.network.after_arrival(member.name, crash)
+            case _:
+                crash()
+
+    def _crash_after(self, member: SimulatedMember, process: Process, passes: int) -> None:
+        """End a process after so many turns of the loop."""
+        if member.process is not process:
+            return
         if passes > 0:
-            self._loop.call_soon(self._crash_after, member, passes - 1)
+            self._loop.call_soon(self._crash_after, member, process, passes - 1)
             return
         member.crash()
         self._loop.call_later(self.drawn.uniform(*DOWN_S), member.start)
@@ -262,6 +293,7 @@ class SimulatedLeague:
         for member in self.members:
             if member.process is not None:
                 member.process.set_disk_room(None)
+                member.process.after_commits(0, _nothing)
         if self.liar is not None:
             self.liar.lie = ""
 
@@ -269,3 +301,7 @@ class SimulatedLeague:
         """Start every member that does not run."""
         for member in self.members:
             member.start()
+
+
+def _nothing() -> None:
+    """Do nothing."""

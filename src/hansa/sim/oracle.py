@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from hansa.core.identifiers import is_bound_form
+
 PUBLIC_STATUSES: Final = frozenset({"Launched", "Retired", "Obsolete"})
 CATALOGUE_TYPES: Final = frozenset({"Category", "ProductOffering", "ProductSpecification"})
 """Of what the workload writes."""
@@ -109,6 +111,29 @@ def is_published(known: Known, publish: str) -> bool:
     if known.type not in CATALOGUE_TYPES or not is_for_everyone(known.fields) or not known.is_claimed:
         return False
     return CONDITIONS[publish][1](known.type, known) == "permitted"
+
+
+def audience(known: Known, publish: str) -> frozenset[str]:
+    """DIDs of the other members that get an entity which is not for everybody, under a publish condition."""
+    if not is_bound_form(known.id):
+        return frozenset()  # whoever claimed it would tell everybody that it exists
+    if known.type == "ProductOrder":
+        parties = [one["name"] for one in known.fields.get("relatedParty", ())]
+    elif (
+        known.type not in CATALOGUE_TYPES
+        or known.fields.get("lifecycleStatus") not in PUBLIC_STATUSES
+        or CONDITIONS[publish][1](known.type, known) != "permitted"
+    ):
+        parties = []
+    else:
+        parties = known.fields.get("visibleTo", [])
+    return frozenset(one for one in parties if one.startswith("did:") and one != known.origin)
+
+
+def is_addressed(fields: Mapping[str, Any], member: str) -> bool:
+    """Whether an entity that is not for everybody is for a member, by its own words."""
+    parties = [one.get("name") for one in fields.get("relatedParty", ())]
+    return member in (*fields.get("visibleTo", ()), *parties)
 
 
 def blocked(known: Known, of_origin: Mapping[str, Known], publish: str) -> bool:

@@ -8,19 +8,22 @@ batches reach the edges of code with a dozen entities.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 SLOTS: Final = 8
 """Entities of a member that the workload writes, one after the other."""
-CONTESTED: Final = 2
+CONTESTED: Final = 4
 """Identifiers that several members want."""
 TYPES: Final = ("ProductOffering", "ProductOffering", "ProductSpecification", "Category")
 """Of the entities of a member, by slot, again and again."""
 STATUSES: Final = ("Launched", "Launched", "Launched", "Active", "Retired")
 CONSUME: Final = ("", "", "offerings", "not-retired", "not-categories", "not-french", "not-french")
 PUBLISH: Final = ("", "", "launched-only", "no-categories")
+CRASHES: Final = ("", "commit", "commit", "block", "message")
+"""What a crash waits for: nothing; a transaction on the disk; the next block; the next request."""
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -31,7 +34,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     slot: int = 0
     text: str = ""
     number: float = 0.0
-    """Of seconds, turns, shares or writes."""
+    """Of seconds, turns, shares or writes; of members, a bit for each."""
 
 
 class LeaguePlan(msgspec.Struct, frozen=True):
@@ -65,6 +68,9 @@ _WRITES: Final = (
     ("repeat", 5),
     ("contest", 3),
     ("chain", 2),
+    ("choose", 4),
+    ("order", 2),
+    ("live shortly", 3),
 )
 _FAULTS: Final = (
     ("crash", 10),
@@ -90,27 +96,66 @@ _LIES: Final = (
     ("forge", 4),
     ("steal", 6),
     ("push", 6),
+    ("pry", 2),
     ("flood", 2),
 )
 PATIENCE_MAX_S: Final = 4000.0
 """Longest time that passes while something is broken."""
+CROWDED: Final = 0.01
+"""Share of the plans with very many members."""
+MANY: Final = (10, 14, 20)
 PATIENT: Final = 0.12
 """Share of the plans in which days pass."""
+
+
+class Theme(msgspec.Struct, frozen=True):
+    """What some plans have more of, since some faults need several rare things at once."""
+
+    often: Mapping[str, float] = {}
+    """How much more often something is done, by action."""
+    slots: tuple[int, ...] = tuple(range(SLOTS))
+    """Of the entities that are written."""
+    members: tuple[int, ...] = (2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 5)
+    lying: float = 0.3
+    """Share of the plans with three members and more in which the last one lies."""
+
+
+THEMES: Final[Mapping[str, Theme]] = {
+    "anything": Theme(members=(2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5, 7)),
+    "torn": Theme({"crash": 8, "burst": 2, "repeat": 2, "part": 0.3, "stop": 0.3}),
+    "short lives": Theme(
+        {"live shortly": 20, "slow": 6, "lossy": 3, "delete": 4, "hide": 3, "show": 2}, slots=(0, 1, 2)
+    ),
+    "busy": Theme({"burst": 8, "blocks": 5, "slow": 3, "lossy": 3, "lag": 2, "forward": 4}, slots=(0, 1)),
+    "contested": Theme({"contest": 20, "steal": 6, "forward": 0.3}, members=(3, 3, 4, 5), lying=0.4),
+    "needs": Theme(
+        {"create": 2, "status": 6, "hide": 4, "show": 4, "chain": 3, "publish": 4}, slots=(0, 1, 2, 2, 3, 3)
+    ),
+    "failing": Theme({"part": 5, "lossy": 5, "proxy": 5, "slow": 2, "retry": 3}, members=(2, 2, 3)),
+    "confidential": Theme(
+        {"choose": 14, "show": 4, "hide": 2, "order": 6, "crash": 2, "pry": 3},
+        slots=(0, 1, 300, 301, 400),
+        members=(3, 4, 4, 6),
+    ),
+    "lying": Theme({"push": 3, "forge": 2}, members=(3, 3, 4), lying=1.0),
+}
+"""By name; seeds take turns."""
 
 
 def plan_of(seed: int) -> LeaguePlan:
     """The plan of a seed."""
     drawn = random.Random(f"plan {seed}")  # noqa: S311 - to be repeated, not to be secret
-    members = drawn.choices((2, 3, 4, 5, 7), (3, 6, 4, 2, 0.4))[0]
-    is_lying = members > 2 and drawn.random() < 0.3
+    theme = tuple(THEMES.values())[seed % len(THEMES)]
+    members = drawn.choice(MANY if drawn.random() < CROWDED else theme.members)
+    is_lying = members > 2 and drawn.random() < theme.lying
     is_patient = drawn.random() < PATIENT
     groups = [
         (_WRITES, 6.0),
         (_FAULTS, drawn.choice((1.0, 2.5, 4.0))),
         (_OPERATORS, drawn.choice((0.2, 0.8))),
+        (_LIES, 2.5 if is_lying else 0.0),
     ]
-    if is_lying:
-        groups.append((_LIES, 2.5))
+    weights = _weights(groups, theme)
     count = drawn.randint(15, 45)
     steps = [
         Step("create", member, slot, drawn.choice(("bound", "chosen", "chosen referring")))
@@ -118,10 +163,11 @@ def plan_of(seed: int) -> LeaguePlan:
         for member in range(members - is_lying)
         if drawn.random() < 0.7
     ]
-    for _ in range(count):
-        actions = drawn.choices([one for one, _ in groups], [weight for _, weight in groups])[0]
-        action = drawn.choices([name for name, _ in actions], [weight for _, weight in actions])[0]
-        steps.append(_step(action, members - is_lying, drawn))
+    for action in drawn.choices(tuple(weights), tuple(weights.values()), k=count):
+        steps.append(_step(action, members - is_lying, theme, drawn))
+        if steps[-1].text == "commit":  # then something is written, whether the entity is there or not
+            place = steps[-1].member, drawn.choice(theme.slots)
+            steps += [Step("create", *place, "bound"), Step("update", *place)]
         if drawn.random() < 0.5:
             steps.append(Step("wait", number=drawn.choice((0.01, 0.05, 0.2, 0.5, 1.0, 5.0, 30.0))))
         if is_patient and drawn.random() < 0.12:
@@ -133,8 +179,17 @@ def plan_of(seed: int) -> LeaguePlan:
     return LeaguePlan(seed, members, is_lying, drawn.random() < 0.7, late, tuple(steps))
 
 
-def _step(action: str, honest: int, drawn: random.Random) -> Step:
-    member, slot = drawn.randrange(honest), drawn.randrange(SLOTS)
+def _weights(groups: Sequence[tuple[Sequence[tuple[str, float]], float]], theme: Theme) -> dict[str, float]:
+    """How often each action is done, from the shares of its group and within it."""
+    return {
+        action: share * weight / sum(each for _, each in actions) * theme.often.get(action, 1.0)
+        for actions, share in groups
+        for action, weight in actions
+    }
+
+
+def _step(action: str, honest: int, theme: Theme, drawn: random.Random) -> Step:
+    member, slot = drawn.randrange(honest), drawn.choice(theme.slots)
     text, number = "", 0.0
     match action:
         case "create":
@@ -146,10 +201,16 @@ def _step(action: str, honest: int, drawn: random.Random) -> Step:
             text = drawn.choice(STATUSES)
         case "burst" | "forward" | "repeat":
             number = float(drawn.randint(2, 8))
+        case "live shortly":
+            number = drawn.choice((0.0, 0.05, 0.3, 1.0, 2.0, 3.0, 4.0))
+        case "choose" | "order":
+            number = float(drawn.randrange(1, 2**honest))
         case "contest":
             slot = drawn.randrange(CONTESTED)
         case "crash":
-            number = float(drawn.choice((0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89)))
+            text = drawn.choice(CRASHES)
+            passes = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
+            number = float(drawn.choice((1, 2, 2, 3, 3, 4, 5, 8) if text == "commit" else passes))
         case "slow":
             number = drawn.choice((0.05, 0.5, 3.0, 30.0))
         case "lossy":

@@ -3,14 +3,15 @@
 play       the steps, one after the other, with a look at everything after each
 quiet      everything is repaired and started; time passes until nothing goes on any more
 check      everything is compared
-once more  each member writes one more entity while everybody's next answer is an error: it has to be
-           everywhere soon, whatever happened before
+once more  each member writes one more entity while nothing is pushed, and everybody's next answer to
+           everybody is an error: it has to be everywhere soon, whatever happened before
 end        all stop; nothing may be left running
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 import tempfile
 import traceback
@@ -33,13 +34,17 @@ from hansa.sim.violation import ViolationError, require
 from hansa.sim.world.loop import SimulatedClock, SimulationLoop, run_simulated
 from hansa.store.sqlite.database.connection import open_for_writing
 from hansa.store.sqlite.store import SqliteStore
+from hansa.store.tables import origins
 
 QUIET_MAX_S: Final = 8_000.0
 """Longest time until nothing goes on any more; pauses of an hour are among what is waited for."""
 SETTLED_S: Final = 45.0
 """So long nothing may go on: what looks only now and then has looked."""
 ONCE_MORE_MAX_S: Final = 30.0
-"""Longest time in which one more entity is everywhere, when each member fails once."""
+"""Longest time in which one more entity is everywhere, when each member fails once, and none did before."""
+ONCE_MORE_SLOT: Final = 88
+LOOKS: Final = 4
+"""At everything, while time passes."""
 LOG_LEVEL_SILENT: Final = 50
 
 
@@ -96,7 +101,10 @@ async def _play(league: SimulatedLeague) -> None:
     watch = Watch(league)
     league.start()
     for step in league.plan.steps:
-        await league.act(step)
+        if step.action == "wait":
+            await _wait(league, watch, step.number)
+        else:
+            await league.act(step)
         await watch.look()
         await watch.probe()
     league.heal()
@@ -104,6 +112,13 @@ async def _play(league: SimulatedLeague) -> None:
     await _quiet(league, watch)
     await Checks(league, watch).check()
     await _once_more(league, watch)
+
+
+async def _wait(league: SimulatedLeague, watch: Watch, seconds: float) -> None:
+    """Let time pass, and look at everything now and then."""
+    for _ in range(LOOKS):
+        await league.clock.sleep(seconds / LOOKS)
+        await watch.look()
 
 
 async def _quiet(league: SimulatedLeague, watch: Watch) -> None:
@@ -129,30 +144,43 @@ async def _quiet(league: SimulatedLeague, watch: Watch) -> None:
 
 
 async def _once_more(league: SimulatedLeague, watch: Watch) -> None:
-    """Have each member write one more entity while everybody's next answer is an error."""
+    """Have each member write one more entity while nothing is pushed, and everybody's next answer fails."""
     for place, member in enumerate(league.members):
         league.consume[place] = league.publish[place] = ""
         member.set_policy("consume.cedar", None)
         member.set_policy("publish.cedar", None)
     await _quiet(league, watch)
-    league.network.failing_once.update(member.name for member in league.members)
+    names = [member.name for member in league.members]
+    league.network.failing_once.update(itertools.permutations(names, 2))
+    league.network.is_without_bundles = True
     begun_s = league.clock.monotonic()
+    limit_s = QUIET_MAX_S if await _is_any_failing(league) else ONCE_MORE_MAX_S
     for place in range(len(league.members)):
-        await league.clients.create(place, 900, "bound")
+        await league.clients.create(place, ONCE_MORE_SLOT, "bound")
     while True:
         await league.clock.sleep(0.5)
         missing = await _missing(league)
         if not missing:
             break
-        text = f"one more entity is not everywhere after {ONCE_MORE_MAX_S} s: {missing}"
-        require(league.clock.monotonic() - begun_s < ONCE_MORE_MAX_S, text)
+        text = f"one more entity is not everywhere after {limit_s} s: {missing}"
+        require(league.clock.monotonic() - begun_s < limit_s, text)
+    league.network.heal()
     await _quiet(league, watch)
     await Checks(league, watch).check()
 
 
+async def _is_any_failing(league: SimulatedLeague) -> bool:
+    """Whether a member has not answered another one since it failed; its next failure costs more time."""
+    for member in league.members:
+        assert member.process is not None, "all run"
+        if any(origin.attempts for origin in await origins.origins(member.process.store)):
+            return True
+    return False
+
+
 async def _missing(league: SimulatedLeague) -> list[str]:
     """Members, each with an entity of the last round that it lacks."""
-    ids = [league.clients.entities[place, 900].id for place in range(len(league.members))]
+    ids = [league.clients.entities[place, ONCE_MORE_SLOT].id for place in range(len(league.members))]
     lacking = []
     for member in league.members:
         assert member.process is not None, "all run"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ import msgspec
 from hansa.core.clock import Clock
 from hansa.core.http import HttpResponse
 from hansa.sim.members.member import SimulatedMember
+from hansa.sim.oracle import CATALOGUE_TYPES, PUBLIC_STATUSES
 from hansa.sim.plan import TYPES
 from hansa.sim.violation import require
 from hansa.sim.world.exchange import exchange
@@ -26,7 +28,21 @@ PATHS: Final = {
     "ProductOffering": f"{CATALOG}/productOffering",
     "ProductSpecification": f"{CATALOG}/productSpecification",
     "Category": f"{CATALOG}/category",
+    "ProductOrder": "/tmf-api/productOrderingManagement/v4/productOrder",
 }
+NUMBERED: Final = {"ProductOrder": "description"}
+"""Where an entity has the number of the write that made it what it is; else in its name."""
+ORDERS: Final = 400
+"""Slots from here on have orders, and those from `PRIVATE` on have identifiers that are not chosen."""
+FLEETING: Final = 1000
+"""Slots after this one have entities that live shortly."""
+PRIVATE: Final = 300
+SECRET: Final = re.compile(rb"secret-[0-9a-f]{24}")
+"""What stands in an entity while it is for some members alone."""
+PUBLIC_FIELDS: Final = {"visibleTo": ["everyone"], "description": "for everyone"}
+"""What is written into an entity that everybody may have again."""
+ORDER_FIELDS: Final = ("category", "relatedParty")
+"""What is changed of orders, beside their numbers."""
 CLIENT: Final = {"authorization": "Bearer ada:provider"}
 RESYNC: Final = "/league/v1/resync"
 REPLICAS: Final = "/league/v1/replicas"
@@ -58,6 +74,32 @@ class WriteState(msgspec.Struct):
     appended: dict[str, bool] = msgspec.field(default_factory=dict)
     """What was to be appended once, through other members, and whether that was acknowledged."""
     is_contested: bool = False
+    was_public: bool = False
+    """Whether anything that was sent says that it is for everyone."""
+    was_deleted: bool = False
+    """Whether it was ever to be deleted."""
+    was_withheld: bool = False
+    """Whether anything that was sent says that it is not, so that bytes that were announced may be away."""
+
+    def note(self, fields: Mapping[str, Any]) -> None:
+        """What is sent says for whom the entity is from now on, or that it is in another state."""
+        is_public = fields.get("visibleTo", ["everyone"]) == ["everyone"] and self.type in CATALOGUE_TYPES
+        self.was_public |= is_public and ("visibleTo" in fields or "name" in fields)
+        is_draft = fields.get("lifecycleStatus", "Launched") not in PUBLIC_STATUSES
+        self.was_withheld |= not is_public or is_draft
+
+
+def number_of(type_name: str, fields: Mapping[str, Any]) -> int:
+    """The number of the write that made an entity what it is."""
+    return int(str(fields[NUMBERED.get(type_name, "name")]).removeprefix("n"))
+
+
+def appended_to(fields: Mapping[str, Any]) -> list[str | None]:
+    """What is in the lists to which other members append."""
+    return [
+        *(one.get("name") for one in fields.get("attachment", ())),
+        *(one.get("text") for one in fields.get("note", ())),
+    ]
 
 
 def _language(type_name: str) -> dict[str, Any]:
@@ -93,6 +135,10 @@ class LeagueClients:
         """By which member each append was forwarded."""
         self.answers: dict[int, int] = {}
         """How many answers there were, by status."""
+        self.audiences: dict[str, frozenset[str]] = {}
+        """By secret, the names of the members that may ever read it."""
+        self.observers: list[Callable[[SimulatedMember], Awaitable[None]]] = []
+        """They look at a member when it has answered."""
 
     def all(self) -> list[WriteState]:
         """Every entity that was ever written."""
@@ -122,6 +168,9 @@ class LeagueClients:
         answer: HttpResponse = task.result()
         self.answers[answer.status] = self.answers.get(answer.status, 0) + 1
         require(answer.status != 500, f"{method} {target} is answered with 500: {answer.body!r}")
+        if method != "GET":
+            for observer in self.observers:
+                await observer(member)
         return answer
 
     def forget(self, owner: int) -> None:
@@ -141,6 +190,9 @@ class LeagueClients:
 
     async def create(self, owner: int, slot: int, kind: str) -> None:
         """Create the entity of a slot, unless there is one."""
+        if slot >= ORDERS:
+            return
+        kind = kind.replace("chosen", "bound") if slot >= PRIVATE else kind
         current = self.entities.get((owner, slot))
         type_name = TYPES[slot % len(TYPES)]
         chosen = f"urn:sim:{owner}:{slot}" if "chosen" in kind else None
@@ -172,8 +224,9 @@ class LeagueClients:
         current: WriteState | None = None,
     ) -> None:
         number = self._next()
-        body = {"name": f"n{number}", "description": f"made {owner} {slot} {number}"} | dict(fields)
-        if type_name != "Category":
+        body = {"description": f"made {owner} {slot} {number}"} | dict(fields)
+        body[NUMBERED.get(type_name, "name")] = f"n{number}"
+        if type_name in {"ProductOffering", "ProductSpecification"}:
             body["attachment"] = [{"name": "first", "attachmentType": "note"}]
         if chosen is not None:
             body["id"] = chosen
@@ -181,6 +234,7 @@ class LeagueClients:
         if answer is None and chosen is not None:
             unsure = current or WriteState(chosen, type_name, owner)
             unsure.sent, unsure.is_unsure = number, True
+            unsure.note(body)
             self.entities[owner, slot] = unsure
         if answer is None or answer.status != 201:
             return
@@ -193,18 +247,60 @@ class LeagueClients:
         state.acknowledged = state.sent = number
         state.is_deleted = state.is_unsure = False
         state.appended = {}
+        state.note(body)
         self.entities[owner, slot] = state
 
-    async def change(
-        self, owner: int, slot: int, fields: Mapping[str, Any], *, is_numbered: bool = True
-    ) -> None:
+    async def choose(self, owner: int, slot: int, chosen: Sequence[int]) -> None:
+        """Let the entity of a slot be for some members alone; create it so, where there is none."""
+        fields = {
+            "visibleTo": [self._members[each].did for each in chosen],
+            "description": self._secret(owner, chosen),
+        }
+        state = self.entities.get((owner, slot))
+        if state is not None and not state.is_deleted:
+            await self.change(owner, slot, fields)
+        elif slot < ORDERS and (state is None or not state.id.startswith(CHOSEN)):
+            if state is not None:
+                self.earlier.append(self.entities.pop((owner, slot)))
+            await self._create(owner, slot, "ProductOffering", None, {"lifecycleStatus": "Launched"} | fields)
+
+    async def order(self, owner: int, slot: int, chosen: Sequence[int]) -> None:
+        """Create or change an order between a member and some others."""
+        place = owner, ORDERS + slot % 2
+        parties = [("Seller", owner), *(("Buyer", each) for each in chosen)]
+        fields: dict[str, Any] = {
+            "relatedParty": [
+                {"id": f"urn:party:{n}", "role": role, "name": self._members[each].did}
+                for n, (role, each) in enumerate(parties)
+            ],
+            "category": self._secret(owner, chosen),
+        }
+        state = self.entities.get(place)
+        if state is not None and not state.is_deleted:
+            await self.change(*place, fields)
+            return
+        if state is not None:
+            self.earlier.append(self.entities.pop(place))
+        items = {"productOrderItem": [{"id": "1", "action": "add"}], "note": [{"text": "first"}]}
+        await self._create(*place, "ProductOrder", None, items | fields)
+
+    def _secret(self, owner: int, chosen: Sequence[int]) -> str:
+        """A text that a member and some others may read, and nobody else ever."""
+        secret = f"secret-{self._drawn.randbytes(12).hex()}"
+        self.audiences[secret] = frozenset(self._members[each].name for each in (owner, *chosen))
+        return secret
+
+    async def change(self, owner: int, slot: int, fields: Mapping[str, Any]) -> None:
         """Change the entity of a slot, if there is one."""
         state = self.entities.get((owner, slot))
         if state is None or state.is_deleted:
             return
-        number = self._next() if is_numbered else 0
-        named = {"name": f"n{number}"} if is_numbered else {}
+        if state.type == "ProductOrder":
+            fields = {name: value for name, value in fields.items() if name in ORDER_FIELDS}
+        number = self._next()
+        named = {NUMBERED.get(state.type, "name"): f"n{number}"}
         state.sent = max(state.sent, number)
+        state.note(fields)
         headers = CLIENT | {"content-type": MERGE_PATCH}
         path = f"{PATHS[state.type]}/{state.id}"
         answer = await self.call(self._members[owner], "PATCH", path, named | dict(fields), headers)
@@ -220,12 +316,20 @@ class LeagueClients:
         state = self.entities.get((owner, slot))
         if state is None or state.is_deleted:
             return
+        state.was_withheld = state.was_deleted = True
         answer = await self.call(self._members[owner], "DELETE", f"{PATHS[state.type]}/{state.id}")
         if answer is None or answer.status >= 500:
             state.is_unsure = state.is_unsure or answer is None
         elif answer.status in {204, 404}:
             require(answer.status == 204 or state.is_unsure, f"{state.id} is not there to be deleted")
             state.is_deleted, state.is_unsure = True, False
+
+    async def live_shortly(self, owner: int, pause_s: float) -> None:
+        """Create an entity, and delete it after a while."""
+        slot = FLEETING + self._next()
+        await self._create(owner, slot, "ProductOffering", None, {"lifecycleStatus": "Launched"})
+        await self._clock.sleep(pause_s)
+        await self.delete(owner, slot)
 
     async def contest(self, owner: int, slot: int) -> None:
         """Create an entity under an identifier that others want, too."""
@@ -256,7 +360,10 @@ class LeagueClients:
         if state is None or state.is_deleted or state.type == "Category" or through == owner:
             return
         marker = f"key-{self._next()}"
-        patch = [{"op": "add", "path": "/attachment/-", "value": {"name": marker, "attachmentType": "note"}}]
+        list_name, value = "attachment", {"name": marker, "attachmentType": "note"}
+        if state.type == "ProductOrder":
+            list_name, value = "note", {"text": marker}
+        patch = [{"op": "add", "path": f"/{list_name}/-", "value": value}]
         headers = CLIENT | {"content-type": JSON_PATCH, "idempotency-key": marker}
         path, appended = f"{PATHS[state.type]}/{state.id}", state.appended
         appended[marker], self._through[marker] = False, through

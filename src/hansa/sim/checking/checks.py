@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 import msgspec
 
+from hansa.core.audit import ChainStart, verified
 from hansa.core.canonical import hashlink
+from hansa.core.errors import Refused
 from hansa.core.identifiers import entity_key, is_bound_form
 from hansa.replication.status import ReplicationView
+from hansa.sim.checking.confidential import check_confidential, under_way
 from hansa.sim.checking.watching import Watch
 from hansa.sim.league import SimulatedLeague
 from hansa.sim.members.member import SimulatedMember
 from hansa.sim.oracle import Known, blocked, expected_replicas, is_published
-from hansa.sim.violation import require
-from hansa.sim.workload import WriteState
-from hansa.store.tables import evidence, facts, heads, origins
+from hansa.sim.violation import ViolationError, require
+from hansa.sim.workload import WriteState, appended_to, number_of
+from hansa.sim.world.loop import START
+from hansa.store.tables import audit, evidence, facts, heads, origins
 from hansa.store.tables.heads import FOLLOWER_CURSOR
 
 Rows = list[Any]
+RECORDS_MAX: Final = 500
+"""Of an audit log, verified at a time."""
+RECORDED_S: Final = 0.1
+"""After a failure, until no request is under way any more that was begun before it."""
 
 
 async def is_quiet(league: SimulatedLeague) -> str | None:
@@ -46,7 +56,7 @@ async def is_quiet(league: SimulatedLeague) -> str | None:
             return f"{member.name} walks over what it has published"
         if (await facts.value(store, "consume_rule") or "") != policy.consume_rule:
             return f"{member.name} walks over what it has taken in"
-    return None
+    return await under_way(league, honest)
 
 
 class Checks:
@@ -78,6 +88,8 @@ class Checks:
             own = {one.id: one for one in of_origin}
             published += [one for one in of_origin if is_published(one, publish)]
             waiting |= {one.id for one in of_origin if blocked(one, own, publish)}
+            if number not in league.restored:
+                self._check_needs([one for one in of_origin if one.id in waiting], own, publish)
         for number, member in enumerate(league.members):
             expected = expected_replicas(published, member.did, league.consume[number])
             await self._check_replicas(number, member, expected, waiting, known)
@@ -85,6 +97,26 @@ class Checks:
             await self._check_cursors(member)
             await self._check_announced(member)
             await self._check_accusations(member)
+            await self._check_failing(member)
+            await self._check_log(member)
+        await check_confidential(league, known)
+
+    def _check_needs(self, waiting: Sequence[Known], own: Mapping[str, Known], publish: str) -> None:
+        """What waits for another entity was not announced since that one was withdrawn, and is here still."""
+        latest = self._watch.announced.latest
+        deleted = {one.id for one in self._league.clients.all() if one.was_deleted}
+        for one in waiting:
+            announced = latest.get((one.origin, entity_key(one.origin, one.id)))
+            if announced is None or announced.event.is_delete:
+                continue
+            for needed in (own[each] for each in one.needs if each in own):
+                before = latest.get((one.origin, entity_key(one.origin, needed.id)))
+                if before is None or needed.id in deleted:
+                    continue  # it may not have been here at all, and then nothing waited for it
+                if is_published(needed, publish) or not needed.is_claimed:
+                    continue
+                text = f"{one.id} was announced ({announced}) while what it needs was not public ({before})"
+                require(before.event.is_delete and announced.event.time <= before.event.time, text)
 
     # -- what the origins have -----------------------------------------------------------------------------
 
@@ -124,10 +156,10 @@ class Checks:
                 continue
             require(not state.is_deleted, f"{member.name} has {state.id}, which was deleted")
             fields = msgspec.json.decode(entity.body)
-            number = int(fields["name"].removeprefix("n"))
+            number = number_of(state.type, fields)
             text = f"{member.name} has write {number} of {state.id}; {state.acknowledged} was acknowledged"
             require(number >= state.acknowledged, text)
-            names = [one.get("name") for one in fields.get("attachment", ())]
+            names = appended_to(fields)
             for marker, is_acknowledged in state.appended.items():
                 count = names.count(marker)
                 text = f"{state.id} at {member.name} has {marker} {count} times ({is_acknowledged=})"
@@ -153,7 +185,7 @@ class Checks:
         """A member has what it should have, and nothing else of the others."""
         assert member.process is not None, "all run"
         rows = await member.process.store.sql.fetch(
-            "SELECT id, origin, body, hashlink FROM entity WHERE origin IS NOT NULL"
+            "SELECT id, origin, body, hashlink FROM entity WHERE origin IS NOT NULL AND public = 1"
         )
         replicas = {id: (origin, body) for id, origin, body, _ in rows}
         for entity_id, _, body, link in rows:
@@ -189,7 +221,7 @@ class Checks:
         entities = {
             id: (origin, link)
             for id, origin, link in await store.sql.fetch(
-                "SELECT id, origin, hashlink FROM entity WHERE origin IS NOT NULL"
+                "SELECT id, origin, hashlink FROM entity WHERE origin IS NOT NULL AND public = 1"
             )
         }
         proved: set[str] = set()
@@ -236,11 +268,39 @@ class Checks:
             require(hashlink(body) == link, text)
             require(entity_key(member.did, msgspec.json.decode(body)["id"]) == key.hex(), text)
 
+    async def _check_log(self, member: SimulatedMember) -> None:
+        """The audit log is one chain, from its first record to its last."""
+        assert member.process is not None, "all run"
+        store = member.process.store
+        start = last = await audit.start(store)
+        while records := await audit.page(store, last.seq, RECORDS_MAX):
+            try:
+                deque(verified(records, last), maxlen=0)
+            except Refused as refusal:
+                raise ViolationError(f"the audit log of {member.name} does not hold: {refusal}") from refusal
+            last = ChainStart(records[-1].seq, records[-1].hash)
+        require(
+            last == await audit.head(store),
+            f"the audit log of {member.name} begins after {start}, ends at {last}",
+        )
+
+    async def _check_failing(self, member: SimulatedMember) -> None:
+        """No member is taken for one that fails after it has answered."""
+        assert member.process is not None, "all run"
+        for origin in await origins.origins(member.process.store):
+            answered_at_s = self._watch.answered_at_s.get((member.name, origin.did))
+            if origin.failing_since is None or answered_at_s is None:
+                continue
+            since_s = (datetime.fromisoformat(origin.failing_since) - START).total_seconds()
+            text = f"{member.name} has {origin}, which has answered at {answered_at_s} s"
+            is_later = answered_at_s > since_s + RECORDED_S and answered_at_s > member.process.started_at_s
+            require(not is_later, text)
+
     async def _check_accusations(self, member: SimulatedMember) -> None:
-        """Nobody is accused but those that lied, or before whom something changed bytes."""
+        """Nobody is accused but those that lied; what a proxy has changed, nobody has signed."""
         assert member.process is not None, "all run"
         league = self._league
-        suspects = {league.members[each].did for each in league.restored} | league.proxied
+        suspects = {league.members[each].did for each in league.restored}
         suspects |= {league.liar.did} if league.liar is not None else set()
         for one in await evidence.records(member.process.store, 1000):
             require(one.issuer in suspects, f"{member.name} accuses a member that did nothing: {one}")

@@ -19,15 +19,19 @@ from hansa.core.events import ENTITIES_PATH
 from hansa.core.identifiers import entity_key, is_bound_form
 from hansa.pubsub.bus import CommittedEvent
 from hansa.replication.announced.bundles import BUNDLES_PATH, unpacked
-from hansa.sim.league import SimulatedLeague
+from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH
+from hansa.sim.league import RETAINED_MAX, SimulatedLeague
 from hansa.sim.members.member import SimulatedMember
-from hansa.sim.oracle import is_for_everyone
+from hansa.sim.oracle import is_addressed, is_for_everyone
 from hansa.sim.violation import ViolationError, require
+from hansa.sim.workload import SECRET, number_of
 from hansa.sim.world.network import Exchanged
 from hansa.store import Store
 from hansa.store.tables.heads import FOLLOWER_CURSOR
 
 EVENTS_MAX: Final = 500
+SEARCHED_MAX_BYTES: Final = 1_000_000
+"""Of a message, in which secrets are looked for; some proxies make them very long."""
 _NOT_RETAINED: Final = (
     "SELECT p.entity_id, p.hashlink, e.body FROM publication AS p JOIN entity AS e ON e.id = p.entity_id "
     "WHERE p.version > 0 AND p.is_withdrawn = 0 AND p.claimed_by IS NULL AND e.origin IS NULL "
@@ -39,8 +43,18 @@ Place = tuple[str, str]
 """DID of an issuer, and ledger key."""
 
 
+class Missing(msgspec.Struct, frozen=True):
+    """A member answered that it has no bytes of a version any more."""
+
+    member: SimulatedMember
+    key: str
+    hashlink: str
+    position: int
+    """Where the ledger ended then."""
+
+
 class Announced:
-    """All events of the league, as far as they are committed anywhere.
+    """All events of the league that are not sealed, as far as they are committed anywhere.
 
     Args:
         league: Which.
@@ -54,13 +68,22 @@ class Announced:
         """Where each version was announced, by hashlink: several times, when it came back."""
         self.deletions: dict[Place, list[int]] = {}
         self.first: dict[Place, int] = {}
+        self.events: dict[Place, list[CommittedEvent]] = {}
+        """All of them, in ledger order."""
+
+    def newest_at(self, place: Place, position: int) -> CommittedEvent | None:
+        """The newest event of a key, when the ledger ended at a position."""
+        return next((one for one in reversed(self.events.get(place, ())) if one.position <= position), None)
 
     async def read(self) -> None:
         """Read what is new."""
         while True:
             page = await self._bus.search(self.position, limit=EVENTS_MAX)
             for one in page.events:
+                if one.event.sealed is not None:
+                    continue
                 place = (one.event.issuer, one.event.entity.key)
+                self.events.setdefault(place, []).append(one)
                 self.latest[place] = one
                 self.first.setdefault(place, one.position)
                 if one.event.is_delete:
@@ -88,14 +111,33 @@ class Watch:
         self._seen: dict[tuple[str, Place], int] = {}
         """The newest position of which a member's replica was seen."""
         self._seen_in: dict[str, float | None] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+        """By member and identifier, the newest write of a confidential entity that was seen there."""
+        self._missing: list[Missing] = []
+        self.answered_at_s: dict[tuple[str, str], float] = {}
+        """By who requests, and the DID of the origin, when the last request was sent that was answered."""
         self.violation: str | None = None
         league.network.observers.append(self._overhear)
+        league.clients.observers.append(self._look_after_answer)
 
     # -- on the line ---------------------------------------------------------------------------------------
 
     def _overhear(self, exchanged: Exchanged) -> None:
         if self.violation is None:
-            self.violation = self._wrong_on_line(exchanged)
+            self.violation = self._disclosed_on_line(exchanged) or self._wrong_on_line(exchanged)
+
+    def _disclosed_on_line(self, exchanged: Exchanged) -> str | None:
+        """What is sent to somebody that may not have it; None: nothing."""
+        sides = {exchanged.sender, exchanged.receiver}
+        is_sent = exchanged.request.url.endswith(CONFIDENTIAL_PATH) and b'"sent"' in exchanged.response.body
+        if is_sent and not sides <= set(self._honest):
+            return f"{exchanged.receiver} sends {exchanged.sender} what is confidential"
+        for body in (exchanged.request.body, exchanged.response.body):
+            for secret in SECRET.findall(body, 0, SEARCHED_MAX_BYTES):
+                readers = self._league.clients.audiences[secret.decode()]
+                if not sides <= readers:
+                    return f"{sides} exchange {secret!r}, which is for {sorted(readers)}"
+        return None
 
     def _wrong_on_line(self, exchanged: Exchanged) -> str | None:
         """What is wrong with what passed; None: nothing."""
@@ -113,13 +155,25 @@ class Watch:
             return None
         receiver = self._honest[exchanged.receiver]
         requested = msgspec.json.decode(exchanged.request.body)["entities"]
+        self._note_answer(exchanged, [one["key"] for one in requested])
         for one, line in zip(requested, exchanged.response.body.splitlines(), strict=True):
             answered = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+            if bytes(answered["status"]) == b'"superseded"':
+                position = self._league.ledger.main.application.state.head.position
+                self._missing.append(Missing(receiver, one["key"], one["hashlink"], position))
             if "entity" in answered:
                 problem = self._wrong_body(one["key"], bytes(answered["entity"]), one["hashlink"])
                 if problem is not None:
                     return f"{receiver.name} served {problem}"
         return None
+
+    def _note_answer(self, exchanged: Exchanged, keys: list[str]) -> None:
+        """Somebody that requested entities of their origin was answered."""
+        receiver = self._honest[exchanged.receiver]
+        if exchanged.sender in self._honest and all(
+            (receiver.did, key) in self.announced.events for key in keys
+        ):
+            self.answered_at_s[exchanged.sender, receiver.did] = exchanged.began_at_s
 
     def _wrong_body(self, key: str, body: bytes, link: str) -> str | None:
         fields = msgspec.json.decode(body)
@@ -151,23 +205,59 @@ class Watch:
         require(not self._league.unhandled, f"nobody handles {self._league.unhandled}")
         self._league.raise_failures()
         await self.announced.read()
+        await self._look_at_missing()
         for member in self._league.members:
             require(not member.failures.texts, f"{member.name}: {member.failures.texts}")
             if member.process is not None:
                 await self._look_at(member)
+
+    async def _look_after_answer(self, member: SimulatedMember) -> None:
+        await self.announced.read()
+        if member.process is not None:
+            await self._look_at(member)
+
+    async def _look_at_missing(self) -> None:
+        """Whoever announces a version has its bytes, and a while longer."""
+        missing, self._missing = self._missing, []
+        never_withheld = {
+            (one.owner, entity_key(self._league.members[one.owner].did, one.id))
+            for one in self._league.clients.all()
+            if not one.was_withheld
+        }
+        numbers = {member.name: number for number, member in enumerate(self._league.members)}
+        for one in missing:
+            newest = self.announced.newest_at((one.member.did, one.key), one.position)
+            if newest is None or newest.event.hashlink != one.hashlink or one.member.process is None:
+                continue
+            if (
+                numbers[one.member.name],
+                one.key,
+            ) not in never_withheld or one.member.restored_at_s is not None:
+                continue
+            rows = await one.member.process.store.sql.fetch("SELECT count(*) FROM announced_part")
+            text = f"{one.member.name} has no bytes of {one.hashlink} of {one.key}, which it announced last"
+            require(rows[0][0] >= RETAINED_MAX // 2, text)
 
     async def _look_at(self, member: SimulatedMember) -> None:
         assert member.process is not None, "it runs"
         store = member.process.store
         try:
             cursor = await store.cursor(FOLLOWER_CURSOR)
-            rows = await store.sql.fetch("SELECT id, hashlink, origin, public FROM entity")
+            rows = await store.sql.fetch(
+                "SELECT id, hashlink, origin, public FROM entity WHERE origin IS NULL OR public = 1"
+            )
+            private = await store.sql.fetch(
+                "SELECT id, type, body FROM entity WHERE origin IS NOT NULL AND public = 0"
+            )
         except HansaError:
             return  # its disk is full
         if self._seen_in.get(member.name) != member.restored_at_s:
             self._seen_in[member.name] = member.restored_at_s
             for name, place in [each for each in self._seen if each[0] == member.name]:
                 del self._seen[name, place]
+            self._numbers = {each: n for each, n in self._numbers.items() if each[0] != member.name}
+        for entity_id, type_name, body in private:
+            self._look_at_private(member, entity_id, type_name, body)
         for entity_id, link, origin, is_public in rows:
             if origin is None:
                 if is_public:
@@ -177,6 +267,16 @@ class Watch:
             self._look_at_replica(member, (origin, entity_key(origin, entity_id)), entity_id, link, cursor)
         if member.restored_at_s is None:
             await self._look_at_retained(member, store)
+
+    def _look_at_private(self, member: SimulatedMember, entity_id: str, type_name: str, body: bytes) -> None:
+        """A confidential replica is for this member, and never goes back to an older version."""
+        fields = msgspec.json.decode(body)
+        require(is_addressed(fields, member.did), f"{member.name} has {body!r}, which is not for it")
+        number, before = number_of(type_name, fields), self._numbers.get((member.name, entity_id), 0)
+        is_restored = any(one.restored_at_s is not None for one in self._league.members)
+        text = f"{member.name} went back with {entity_id} from write {before} to {number}"
+        require(number >= before or is_restored, text)
+        self._numbers[member.name, entity_id] = number
 
     async def _look_at_retained(self, member: SimulatedMember, store: Store) -> None:
         """The bytes of the newest version of an own entity on the ledger are here, while it is public."""

@@ -10,6 +10,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 
+from hansa.core.confidential.agreement import AgreementKey
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -29,11 +30,16 @@ class Identity(msgspec.Struct, frozen=True):
     key: SigningKey
     did: str
     endpoint: str
+    agreement_key: AgreementKey
+    """With it events are sealed for this member."""
 
     @property
     def member(self) -> Member:
         """As the genesis has it."""
-        return Member(self.did, self.name, self.endpoint, (self.key.public,), 1)
+        return Member(
+            *(self.did, self.name, self.endpoint, (self.key.public,), 1),
+            agreement_key=self.agreement_key.public,
+        )
 
 
 def identity(name: str, drawn: random.Random) -> Identity:
@@ -47,7 +53,8 @@ def identity(name: str, drawn: random.Random) -> Identity:
         "x": _base64url(public),
     }
     key = SigningKey(OKPKey.import_key(fields))
-    return Identity(name, key, key.verifying_key().did_key(), f"https://{name}.example")
+    agreement_key = AgreementKey.generate(drawn.randbytes)
+    return Identity(name, key, key.verifying_key().did_key(), f"https://{name}.example", agreement_key)
 
 
 def settings_of(one: Identity, limits: Limits) -> Settings:

@@ -10,6 +10,8 @@ Nothing that it does may change what the others have of one another, or stop the
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import itertools
 import random
 import zlib
@@ -32,11 +34,12 @@ from hansa.core.events import (
     event_time,
     identified,
 )
-from hansa.core.http import HttpRequest, HttpResponse
+from hansa.core.http import MEMBER_TOKEN_HEADER, HttpRequest, HttpResponse
 from hansa.core.identifiers import bound_entity_id, entity_key
 from hansa.core.limits import Limits
-from hansa.identity import MemberSigner
+from hansa.identity import MemberAnswerSigner, MemberSigner
 from hansa.replication.announced.bundles import BUNDLE_TYPE, BUNDLES_PATH, BundledPart, packed, unpacked
+from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH, KEYS_MAX
 from hansa.replication.exchange import encode_line
 from hansa.sim.members.identity import Identity
 from hansa.sim.world.ledger import SimulatedLedger
@@ -76,6 +79,7 @@ class Liar:
         self._bus = ledger.bus(one.did, lambda: True)
         self._batches = BatchSigner(one.key, one.did, clock)
         self._signer = MemberSigner(one.key, one.did, clock, drawn.randbytes, limits)
+        self._answers = MemberAnswerSigner(one.key, one.did, clock)
         self._http = network.client(one.name, lambda: True)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bodies: dict[str, list[bytes]] = {}
@@ -108,8 +112,22 @@ class Liar:
             if not message.get("more_body"):
                 break
         status, content = await self._answer(scope["path"], body)
-        await send({"type": "http.response.start", "status": status, "headers": []})
+        headers = self._signature(dict(scope["headers"]), status, content)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
+
+    def _signature(
+        self, headers: dict[bytes, bytes], status: int, content: bytes
+    ) -> list[tuple[bytes, bytes]]:
+        """What proves that it was this member that has lied."""
+        token = headers.get(MEMBER_TOKEN_HEADER.lower().encode(), b"").decode()
+        if not token:
+            return []
+        claims = token.split(".")[1]
+        caller = msgspec.json.decode(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["iss"]
+        digest = hashlib.sha256(content).digest()
+        signed = self._answers.headers(caller, token, status, digest)
+        return [(name.lower().encode(), value.encode()) for name, value in signed.items()]
 
     async def _answer(self, path: str, body: bytes) -> tuple[int, bytes]:
         self.answers += 1
@@ -165,7 +183,7 @@ class Liar:
         self._read_to = page.scanned_to
         for committed in page.events:
             event = committed.event
-            if event.issuer == self.did:
+            if event.issuer == self.did or event.sealed is not None:
                 continue
             keys[event.entity.key] = event.hashlink
             if event.nonce is not None:
@@ -244,6 +262,17 @@ class Liar:
         for victim in self._victims:
             await self._send(victim, BUNDLES_PATH, bundle, BUNDLE_TYPE)
         await self._announce(entity_id, {"name": "pushed"})
+
+    async def pry(self) -> None:
+        """Request what is sealed for others."""
+        await self._attempt(self._pry())
+
+    async def _pry(self) -> None:
+        page = await self._bus.search(0)
+        keys = [one.event.entity.key for one in page.events if one.event.sealed is not None]
+        body = msgspec.json.encode({"keys": keys[-KEYS_MAX:]})
+        for victim in self._victims if keys else ():
+            await self._send(victim, CONFIDENTIAL_PATH, body, "application/json")
 
     # -- means ---------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.members import Member
+from hansa.node.folder import AGREEMENT_KEY
 from hansa.sim.members.identity import Identity
 from hansa.sim.members.process import Failures, Process
 from hansa.sim.world.ledger import SimulatedLedger
@@ -85,6 +86,7 @@ class SimulatedMember:
         folder = self._current if self._current is not None else self._new_folder(self._template.parent)
         self._current = folder
         self._write_policies(folder)
+        self._write_keys(folder)
         self.process = Process(
             *(self.one, folder, self._network, self._ledger, self._known, self._clock, self._entropy),
             *(self._limits, self.failures),
@@ -136,6 +138,11 @@ class SimulatedMember:
             self._write_policies(self._current)
         if self.process is not None:
             self.process.note_changed_files()
+
+    def _write_keys(self, folder: Path) -> None:
+        path = folder / AGREEMENT_KEY
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(self.one.agreement_key.private_document())
 
     def _write_policies(self, folder: Path) -> None:
         policies = folder / "policies"

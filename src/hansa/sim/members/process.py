@@ -9,10 +9,13 @@ the next process begins with a copy of what was on the disk at that moment.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+import itertools
+from collections.abc import Callable, Coroutine, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
+
+import apsw
 
 from hansa.api import LeagueContext, routes
 from hansa.api.webhooks import SubscriptionsApi
@@ -48,7 +51,7 @@ LEAGUE: Final = "simulated"
 """Name of the chain."""
 CONDITIONS: Final = "conditions"
 """Name of the task that watches the operator's files."""
-CATALOGUE_API: Final = "TMF620"
+SERVED_APIS: Final = frozenset({"TMF620", "TMF622"})
 LOOK_S: Final = 2.0
 IDLE_LOOK_S: Final = 3600.0
 """Between looks at the operator's files, while nobody has changed one: a file that is not changed is read
@@ -57,9 +60,9 @@ for nothing, some million times a month."""
 
 @lru_cache(1)
 def models() -> Models:
-    """The models, which all members share; the catalogue alone is served, so that starts are quick."""
+    """The models, which all members share; the catalogue and orders are served, so that starts are quick."""
     served = load()
-    served.apis = tuple(api for api in served.apis if api.id == CATALOGUE_API)
+    served.apis = tuple(api for api in served.apis if api.id in SERVED_APIS)
     return served
 
 
@@ -143,7 +146,8 @@ class Process:
             *self.replication.tasks(),
         ):
             self.tasks.add(name, run if name != CONDITIONS else self._watch_conditions)
-        self.looks_until_s = clock.monotonic() + 10 * LOOK_S
+        self.started_at_s = clock.monotonic()
+        self.looks_until_s = self.started_at_s + 10 * LOOK_S
 
     def _league_context(
         self,
@@ -155,7 +159,8 @@ class Process:
         business: BusinessApp,
     ) -> LeagueContext:
         replication, clock = self.replication, self._clock
-        check = MemberCallerCheck(one.did, lambda: (one.endpoint,), registry.callers, clock, limits)
+        checked = one.did, lambda: (one.endpoint,), registry.callers, clock, limits
+        check = MemberCallerCheck(*checked, on_request=replication.is_alive)
         types = context.models.catalogue_types
         return LeagueContext(
             store=self.store,
@@ -172,6 +177,9 @@ class Process:
             replicas=replication.control,
             resync=replication.resync,
             pushed=replication.pushed,
+            answers=replication.answers,
+            bundles=replication.pusher.retained,
+            peers=replication.peers,
             did=one.did,
             clock=clock,
             limits=limits,
@@ -220,6 +228,20 @@ class Process:
         await asyncio.gather(*self._work, return_exceptions=True)
         await self.bus.close()
         await self.store.close()
+
+    def after_commits(self, count: int, act: Callable[[], None]) -> None:
+        """Do something as soon as so many more groups of transactions are on the disk; 0: never any more.
+
+        It is done within the commit, before anything can follow from it.
+        """
+        left = itertools.count(count - 1, -1)
+
+        def committed(*_: object) -> int:
+            if next(left) == 0:
+                act()
+            return apsw.SQLITE_OK
+
+        self.store._write.set_wal_hook(committed if count > 0 else None)  # noqa: SLF001
 
     def set_disk_room(self, pages: int | None) -> None:
         """Let the file grow by so many pages at most; None: as it likes."""

@@ -52,6 +52,8 @@ class LedgerCopy:
         """How long after the league it executes a block."""
         self.due_s = 0.0
         """When it executes the last block that it knows of."""
+        self.after_block: list[Callable[[], None]] = []
+        """What is done once, as soon as the next block is executed."""
 
     def execute(self) -> None:
         """Execute the next block."""
@@ -59,6 +61,9 @@ class LedgerCopy:
         self.application.finalize_block(block)
         self.application.commit()
         self.signal.notify()
+        acts, self.after_block = self.after_block, []
+        for act in acts:
+            act()
 
 
 class SimulatedLedger:
@@ -120,8 +125,10 @@ class SimulatedLedger:
         self.loss = self.unknown = 0.0
         self.block_s = 0.05
         self.disconnected.clear()
+        self.main.after_block.clear()
         for copy in self._copies.values():
             copy.lag_s = 0.0
+            copy.after_block.clear()
 
     @property
     def is_idle(self) -> bool:

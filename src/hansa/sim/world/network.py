@@ -19,7 +19,9 @@ import msgspec
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import HttpRequest, HttpResponse
+from hansa.replication.announced.bundles import BUNDLES_PATH
 from hansa.sim.world.exchange import Application, exchange
 
 FAST_S: Final = (0.0005, 0.004)
@@ -54,6 +56,8 @@ class Exchanged(msgspec.Struct, frozen=True):
     receiver: str
     request: HttpRequest
     response: HttpResponse
+    began_at_s: float
+    """When the request was sent, in simulated seconds."""
 
 
 Observer = Callable[[Exchanged], None]
@@ -83,8 +87,6 @@ PROXIES: Final[dict[str, Change]] = {
     "endless": lambda _, answer: msgspec.structs.replace(answer, body=answer.body + b" " * 40_000_000),
 }
 """What can stand before a member, by name."""
-CHANGING: Final = frozenset({"bytes"})
-"""Those after which a member may be taken for one that sends wrong bytes."""
 
 
 class SimulatedNetwork:
@@ -109,8 +111,11 @@ class SimulatedNetwork:
         """Share of requests that arrive twice."""
         self.proxies: dict[str, str] = {}
         """What stands before members, by their names."""
-        self.failing_once: set[str] = set()
-        """Members of which the next answer is an error."""
+        self.failing_once: set[tuple[str, str]] = set()
+        """Who gets an error as the next answer to a request for entities, and of whom."""
+        self.is_without_bundles = False
+        """Whether nothing that is pushed arrives, so that everything has to be requested."""
+        self._arrivals: dict[str, list[Callable[[], None]]] = {}
         self.changes: dict[str, Change] = {}
         """What members that lie do to their own answers."""
         self.observers: list[Observer] = []
@@ -124,7 +129,13 @@ class SimulatedNetwork:
         self.slow_s.clear()
         self.proxies.clear()
         self.failing_once.clear()
+        self._arrivals.clear()
+        self.is_without_bundles = False
         self.loss = self.duplication = 0.0
+
+    def after_arrival(self, name: str, act: Callable[[], None]) -> None:
+        """Do something as soon as the next request arrives at a member."""
+        self._arrivals.setdefault(name, []).append(act)
 
     def begin(self, host: Host) -> None:
         """A member's process can be reached."""
@@ -145,12 +156,16 @@ class SimulatedNetwork:
         endpoint = "/".join(request.url.split("/", 3)[:3])
         entry = f"{sender} {request.method} {request.url} {len(request.body)} {self._clock.monotonic():.6f}"
         self.digest = zlib.crc32(entry.encode(), self.digest)
-        deadline_s = self._clock.monotonic() + request.timeout_s
+        began_at_s = self._clock.monotonic()
+        deadline_s = began_at_s + request.timeout_s
         host = self._hosts.get(endpoint)
-        if host is None or frozenset((sender, host.name)) in self.parted:
+        is_dropped = self.is_without_bundles and BUNDLES_PATH in request.url
+        if host is None or is_dropped or frozenset((sender, host.name)) in self.parted:
             await self._clock.sleep(CONNECT_S)
             raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The connection was refused.")
         await self._travel(sender, host.name, deadline_s)
+        for act in self._arrivals.pop(host.name, ()):
+            act()
         if self._hosts.get(endpoint) is not host:
             raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The connection was refused.")
         if self._drawn.random() < self.duplication:
@@ -165,9 +180,9 @@ class SimulatedNetwork:
         if self._hosts.get(endpoint) is not host:
             raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The connection broke.")
         await self._travel(host.name, sender, deadline_s)
-        answer = self._changed(host.name, request, answer)
+        answer = self._changed(sender, host.name, request, answer)
         for observer in self.observers:
-            observer(Exchanged(sender, host.name, request, answer))
+            observer(Exchanged(sender, host.name, request, answer, began_at_s))
         if len(answer.body) > request.answer_size_max_bytes:
             raise Refused(Code.RETRIEVAL_TOO_LARGE, "The answer is too large.")
         return answer
@@ -198,11 +213,11 @@ class SimulatedNetwork:
         target = request.url.removeprefix(endpoint)
         return await exchange(host.application, request.method, target, request.headers, request.body)
 
-    def _changed(self, name: str, request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    def _changed(self, sender: str, name: str, request: HttpRequest, answer: HttpResponse) -> HttpResponse:
         if name in self.changes:
             answer = self.changes[name](request, answer)
-        if name in self.failing_once:
-            self.failing_once.discard(name)
+        if (sender, name) in self.failing_once and request.url.endswith(ENTITIES_PATH):
+            self.failing_once.discard((sender, name))
             return PROXIES["503"](request, answer)
         proxy = self.proxies.get(name)
         return PROXIES[proxy](request, answer) if proxy is not None else answer
