@@ -337,10 +337,10 @@ def _closure_limit_ignored() -> Iterator[None]:
 
 @mutant
 def _closure_not_requested() -> Iterator[None]:
-    async def nothing_requested(self: Any) -> None:
+    async def nothing_requested(self: Any, needs: Any) -> None:
         return
 
-    with patch.object(closure.ClosureKeeper, "_request_all", nothing_requested):
+    with patch.object(closure.ClosureKeeper, "_request", nothing_requested):
         yield
 
 

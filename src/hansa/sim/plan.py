@@ -116,6 +116,8 @@ class Theme(msgspec.Struct, frozen=True):
     slots: tuple[int, ...] = tuple(range(SLOTS))
     """Of the entities that are written."""
     members: tuple[int, ...] = (2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 5)
+    consume: tuple[str, ...] = CONSUME
+    """Of the conditions on what is taken in."""
     lying: float = 0.3
     """Share of the plans with three members and more in which the last one lies."""
 
@@ -129,7 +131,9 @@ THEMES: Final[Mapping[str, Theme]] = {
     "busy": Theme({"burst": 8, "blocks": 5, "slow": 3, "lossy": 3, "lag": 2, "forward": 4}, slots=(0, 1)),
     "contested": Theme({"contest": 20, "steal": 6, "forward": 0.3}, members=(3, 3, 4, 5), lying=0.4),
     "needs": Theme(
-        {"create": 2, "status": 6, "hide": 4, "show": 4, "chain": 3, "publish": 4}, slots=(0, 1, 2, 2, 3, 3)
+        {"create": 2, "status": 6, "hide": 4, "show": 4, "chain": 6, "publish": 3, "consume": 8},
+        slots=(0, 1, 2, 2, 3, 3),
+        consume=("offerings", "offerings", "offerings", "", "not-categories"),
     ),
     "failing": Theme({"part": 5, "lossy": 5, "proxy": 5, "slow": 2, "retry": 3}, members=(2, 2, 3)),
     "confidential": Theme(
@@ -226,7 +230,7 @@ def _step(action: str, honest: int, theme: Theme, drawn: random.Random) -> Step:
         case "disk":
             number = float(drawn.choice((0, 1, 4)))
         case "consume":
-            text = drawn.choice(CONSUME)
+            text = drawn.choice(theme.consume)
         case "publish":
             text = drawn.choice(PUBLISH)
         case "lie":
