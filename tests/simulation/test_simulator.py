@@ -74,3 +74,12 @@ def test_a_plan_that_fails_is_shrunk() -> None:
         smallest = shrunk(plan, lambda one: run_plan(one).violation is not None, 60)
     assert [step.action for step in smallest.steps] == ["create", "delete"]
     assert smallest.members == 2
+
+
+def test_a_member_that_loses_its_store_forwards_what_is_repeated_under_the_same_key() -> None:
+    steps = (
+        *(Step("create", slot=5, text="bound"), Step("wait", number=30.0)),
+        *(Step("forward", slot=5, number=3.0), Step("wait", number=0.01), Step("restore", 1, 5)),
+    )
+    outcome = run_plan(LeaguePlan(96, 2, False, True, (), steps))
+    assert outcome.violation is None, report(outcome, is_shrunk=False)

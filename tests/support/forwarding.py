@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +17,7 @@ from hansa.business.context import Context
 from hansa.business.operations.forwarding.receiving import ForwardedWrites
 from hansa.business.rules import Rules
 from hansa.business.visibility import PublicParts
+from hansa.core.derivation import DerivationSecret
 from hansa.core.forwarding import DELEGATION_HEADER, WRITES_PATH, ForwardedWrite
 from hansa.core.http import HttpRequest
 from hansa.core.limits import Limits
@@ -59,7 +61,7 @@ class ForwardingMember:
             MemberRegistry(marketplace.bus, clock, league.registered),
             marketplace.notes,
         )
-        self.pseudonyms = Pseudonyms(store, marketplace.entropy)
+        self.pseudonyms = Pseudonyms(DerivationSecret(hashlib.sha256(self.did.encode()).digest()))
         self.queue = WriteQueue(
             store, delivery, self.pseudonyms, self.did, clock, marketplace.entropy, limits
         )

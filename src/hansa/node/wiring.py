@@ -50,6 +50,7 @@ from hansa.node.folder import (
     SNAPSHOTS,
     STORE,
     TOKEN_KEY,
+    member_secret,
     read_genesis,
 )
 from hansa.node.health import HealthReporter, OwnMembership, membership_checks
@@ -313,7 +314,7 @@ class Marketplace:
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         audit = auditing(store, did, Backlog(clock), clock, entropy, limits)
         basis = settings, store, bus, registry, to_members, own_key, clock, entropy
-        forwards = forwarding(*basis, audit.notes)
+        forwards = forwarding(*basis, audit.notes, member_secret(Path()))
         context, job_files = business_context(
             *(settings, store, models, authenticate, clock, entropy, identifiers, to_listeners, forwards),
             is_waiting=lambda one: replication.closure.is_waiting(one),  # noqa: PLW0108 - it is made below

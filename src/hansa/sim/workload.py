@@ -131,8 +131,6 @@ class LeagueClients:
         self.once: dict[str, tuple[int, bool]] = {}
         """Creates that were sent again and again under one key: marker to member, and whether one was
         acknowledged."""
-        self._through: dict[str, int] = {}
-        """By which member each append was forwarded."""
         self.answers: dict[int, int] = {}
         """How many answers there were, by status."""
         self.audiences: dict[str, frozenset[str]] = {}
@@ -179,10 +177,6 @@ class LeagueClients:
             if state.owner == owner:
                 state.acknowledged, state.is_unsure, state.is_deleted = 0, True, False
                 state.appended.clear()
-        forwarded = {marker for marker, through in self._through.items() if through == owner}
-        for state in self.all():
-            for marker in forwarded & set(state.appended):
-                del state.appended[marker]  # it has forgotten by which pseudonym it had sent it
         for marker in [each for each, (its_owner, _) in self.once.items() if its_owner == owner]:
             del self.once[marker]
 
@@ -366,7 +360,7 @@ class LeagueClients:
         patch = [{"op": "add", "path": f"/{list_name}/-", "value": value}]
         headers = CLIENT | {"content-type": JSON_PATCH, "idempotency-key": marker}
         path, appended = f"{PATHS[state.type]}/{state.id}", state.appended
-        appended[marker], self._through[marker] = False, through
+        appended[marker] = False
         for n in range(REPETITIONS_MAX):
             if n:
                 await self._clock.sleep(self._drawn.uniform(0.1, 8.0))

@@ -21,7 +21,10 @@ from hansa.node.folder import (
     issue_folder_token,
     league_genesis,
     load_genesis,
+    member_secret,
+    next_member_key,
     read_card,
+    rotate_token_key,
 )
 from hansa.node.settings.loading import load_settings
 from hansa.pubsub.engine.home import moniker
@@ -50,6 +53,24 @@ def test_a_new_folder_holds_a_league_of_one(tmp_path: Path) -> None:
     key = SigningKey.load(folder / "keys" / "member.jwk")
     assert card.member.did == key.verifying_key().did_key()
     assert card.member.keys == (key.public,)
+
+
+def test_a_secret_is_made_with_the_folder_once_and_outlasts_its_keys(tmp_path: Path) -> None:
+    make(tmp_path)
+    folder = tmp_path / "lubeck"
+    before = (folder / "keys" / "secret.jwk").read_bytes()
+    secret = member_secret(folder)
+    rotate_token_key(folder)
+    next_member_key(folder)
+    assert member_secret(folder).key(b"x 1") == secret.key(b"x 1")
+    assert (folder / "keys" / "secret.jwk").read_bytes() == before
+
+
+def test_a_folder_of_an_earlier_release_gets_a_secret_that_stays(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "lubeck" / "keys" / "secret.jwk").unlink()
+    made = member_secret(tmp_path / "lubeck")
+    assert member_secret(tmp_path / "lubeck").key(b"x 1") == made.key(b"x 1")
 
 
 def test_secrets_can_be_read_by_their_owner_alone(tmp_path: Path) -> None:

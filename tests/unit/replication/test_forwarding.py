@@ -92,7 +92,7 @@ async def test_the_origin_learns_a_pseudonym_that_is_another_one_at_every_origin
     (request,) = league.writes()
     assert "ada" not in str(request.headers) + request.body.decode()
     pseudonyms = league.members[1].pseudonyms
-    names = {await pseudonyms.of(one.did, who) for one in league.members for who in ("ada", "ben")}
+    names = {pseudonyms.of(one.did, who) for one in league.members for who in ("ada", "ben")}
     assert len(names) == 4
 
 

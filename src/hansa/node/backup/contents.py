@@ -2,7 +2,8 @@
 
     always       settings, genesis, the keys of the member, of its tokens and of its engine
     if present   card, the operator's token, the store, extension schemas, conditions, contents of jobs, what
-                 the validator signed last, keys for key agreement, keys that are to take the places of others
+                 the validator signed last, the secret, keys for key agreement, keys that are to take the
+                 places of others
     made anew    the note of a newcomer: with what the ledger begins when the rest is restored
                  (`hansa.node.joining.returning`)
     on request   the ledger: its state and the engine's blocks, which the other members have too
@@ -30,6 +31,7 @@ from hansa.node.folder import (
     LEDGER,
     LEDGER_STATE,
     MEMBER_KEY,
+    MEMBER_SECRET,
     NEXT_AGREEMENT_KEY,
     NEXT_MEMBER_KEY,
     NEXT_NODE_KEY,
@@ -53,6 +55,7 @@ OPTIONAL: Final = (
     *(CARD, JOINING, TOKEN, STORE, SIGNED),
     *(NEXT_MEMBER_KEY, NEXT_NODE_KEY, NEXT_VALIDATOR_KEY),
     *(AGREEMENT_KEY, NEXT_AGREEMENT_KEY, FORMER_AGREEMENT_KEY),
+    MEMBER_SECRET,
 )
 TREES: Final = (SCHEMAS, POLICIES, JOBS)
 LEDGER_PARTS: Final = (LEDGER_STATE, BLOCKS)

@@ -5,6 +5,7 @@
     keys/member-next.jwk  takes its place when the ledger has registered it (`hansa keys rotate`)
     keys/agreement.jwk    opens what others seal for this marketplace; agreement-next.jwk takes its place, and
                           agreement-former.jwk is the one before
+    keys/secret.jwk       from which keys are derived that are never rotated, as those of pseudonyms
     keys/node-next.json, keys/validator-next.json
                           the same of the engine's keys
     keys/token.jwk        signs API tokens
@@ -45,6 +46,7 @@ from hansa.node.folder.layout import (
     LIGHT_BLOCKS,
     LOCK,
     MEMBER_KEY,
+    MEMBER_SECRET,
     NEXT_AGREEMENT_KEY,
     NEXT_MEMBER_KEY,
     NEXT_NODE_KEY,
@@ -66,6 +68,7 @@ from hansa.node.folder.member_key import (
     adopt_member_key,
     agreement_keys,
     discard_next_key,
+    member_secret,
     next_agreement_key,
     next_member_key,
     set_endpoint,
@@ -87,6 +90,7 @@ __all__ = [
     "LIGHT_BLOCKS",
     "LOCK",
     "MEMBER_KEY",
+    "MEMBER_SECRET",
     "NEXT_AGREEMENT_KEY",
     "NEXT_MEMBER_KEY",
     "NEXT_NODE_KEY",
@@ -115,6 +119,7 @@ __all__ = [
     "issue_folder_token",
     "league_genesis",
     "load_genesis",
+    "member_secret",
     "next_agreement_key",
     "next_member_key",
     "read_card",

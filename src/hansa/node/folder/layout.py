@@ -13,6 +13,8 @@ AGREEMENT_KEY: Final = Path("keys/agreement.jwk")
 NEXT_AGREEMENT_KEY: Final = Path("keys/agreement-next.jwk")
 FORMER_AGREEMENT_KEY: Final = Path("keys/agreement-former.jwk")
 """Opens what was sealed before the others knew the present one."""
+MEMBER_SECRET: Final = Path("keys/secret.jwk")
+"""From which keys are derived; made with the folder, and never replaced."""
 NEXT_NODE_KEY: Final = Path("keys/node-next.json")
 NEXT_VALIDATOR_KEY: Final = Path("keys/validator-next.json")
 """Take the places of the engine's keys when the ledger has registered them."""

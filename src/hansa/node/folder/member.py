@@ -33,6 +33,7 @@ from hansa.node.folder.layout import (
     TOKEN_KEY,
     VALIDATOR_KEY,
 )
+from hansa.node.folder.member_key import member_secret
 from hansa.node.folder.ports import unused_ports
 from hansa.node.folder.rotation import finish_rotation
 from hansa.node.settings.loading import FILE_NAME, load_settings
@@ -169,7 +170,7 @@ def _checked_endpoint(
 
 
 def _make_keys(folder: Path, validator_key_type: KeyType) -> tuple[SigningKey, EngineKey, EngineKey]:
-    """New keys in a folder: of the member, of its engine and of its validator, and one that signs tokens."""
+    """New keys in a folder: of the member, its engine, its validator and its tokens, and the secret."""
     member_key, node_key = SigningKey.generate(), EngineKey.generate()
     validator_key = EngineKey.generate(validator_key_type)
     try:
@@ -178,6 +179,7 @@ def _make_keys(folder: Path, validator_key_type: KeyType) -> tuple[SigningKey, E
     except OSError as error:
         raise _unwritable(folder, error) from error
     _write_engine_keys(folder, node_key, validator_key)
+    member_secret(folder)
     return member_key, node_key, validator_key
 
 

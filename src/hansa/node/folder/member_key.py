@@ -5,6 +5,8 @@ the new one. So whichever of the two the league knows is there, however often a 
 
 So it is with the key for key agreement, of which the one before stays: what is sealed for it may be read
 later. The one before that opens nothing any more; its origins have announced anew what they sealed for it.
+
+The secret from which other keys follow is not replaced: what others know by them would be another thing to them.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from hansa.core.confidential.agreement import AgreementKey
+from hansa.core.derivation import DerivationSecret
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import is_missing, sync_folder, write_failure, write_file
 from hansa.core.keys import SigningKey
@@ -24,6 +27,7 @@ from hansa.node.folder.layout import (
     CARD,
     FORMER_AGREEMENT_KEY,
     MEMBER_KEY,
+    MEMBER_SECRET,
     NEXT_AGREEMENT_KEY,
     NEXT_MEMBER_KEY,
 )
@@ -160,3 +164,18 @@ def adopt_agreement_key(folder: Path, me: Member) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise write_failure(present, error) from error
+
+
+def member_secret(folder: Path) -> DerivationSecret:
+    """The secret of a folder, made now where there is none, as in one of an earlier release.
+
+    Args:
+        folder: Of the marketplace.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
+    """
+    path = folder / MEMBER_SECRET
+    if is_missing(path):
+        write_file(path, DerivationSecret.generate().document())
+    return DerivationSecret.load(path)

@@ -10,6 +10,7 @@ from hansa.business.operations.forwarding.receiving import ForwardedWrites
 from hansa.business.visibility import PublicParts
 from hansa.core.audit import AuditNotes
 from hansa.core.clock import Clock
+from hansa.core.derivation import DerivationSecret
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner
@@ -46,6 +47,7 @@ def forwarding(
     clock: Clock,
     entropy: Entropy,
     notes: AuditNotes,
+    secret: DerivationSecret,
 ) -> Forwarding:
     """The parts on the side of whoever received a write to a replica."""
     limits, did = settings.limits, settings.did
@@ -53,7 +55,7 @@ def forwarding(
     delivery = OriginDelivery(
         OriginWrites(http, MemberSigner(*signing), DelegationSigner(*signing), limits), registry, notes
     )
-    pseudonyms = Pseudonyms(store, entropy)
+    pseudonyms = Pseudonyms(secret)
     queue = WriteQueue(store, delivery, pseudonyms, did, clock, entropy, limits)
     return Forwarding(
         Forwarder(delivery, queue, pseudonyms, limits),

@@ -86,7 +86,7 @@ class Forwarder:
         """See `WriteForwarder`."""
         assert caller.subject is not None, "nobody writes without a token"
         assert caller.member is None, "what was forwarded is not forwarded again"
-        subject = await self._pseudonyms.of(origin, caller.subject)
+        subject = self._pseudonyms.of(origin, caller.subject)
         try:
             with self._place(origin, caller.subject):
                 return await self._delivery(origin, write, subject, caller.roles)

@@ -1,8 +1,9 @@
 """What the callers of this marketplace are called to other members: names that only it can assign.
 
-A pseudonym is an HMAC over the member that learns it and the subject of the caller's token, with a secret
-that never leaves the store. So a member recognizes a caller who comes again, two members cannot tell that
-they have to do with the same one, and nobody can try out subjects.
+A pseudonym is an HMAC over the member that learns it and the subject of the caller's token, with a key that
+follows from the secret in the folder of this marketplace. So a member recognizes a caller who comes again,
+also after keys were rotated or the store was lost; two members cannot tell that they have to do with the same
+one, and nobody can try out subjects.
 """
 
 from __future__ import annotations
@@ -11,42 +12,26 @@ import hashlib
 import hmac
 from typing import Final
 
-from hansa.core.identifiers import Entropy
-from hansa.store import Store
-from hansa.store.tables import facts
+from hansa.core.derivation import DerivationSecret
 
-SECRET_SIZE_BYTES: Final = 32
+PURPOSE: Final = b"hansa pseudonyms 1"
 
 
 class Pseudonyms:
     """Assigns pseudonyms.
 
     Args:
-        store: Has the secret.
-        entropy: Makes it, once.
+        secret: Of the marketplace.
     """
 
-    def __init__(self, store: Store, entropy: Entropy) -> None:
-        self._store = store
-        self._entropy = entropy
-        self._secret: bytes | None = None
+    def __init__(self, secret: DerivationSecret) -> None:
+        self._key = secret.key(PURPOSE)
 
-    async def of(self, audience: str, subject: str) -> str:
+    def of(self, audience: str, subject: str) -> str:
         """The pseudonym of a caller for a member, 64 hexadecimal digits.
 
         Args:
             audience: DID of the member that learns it.
             subject: Of the caller's token.
         """
-        secret = self._secret or await self._stored()
-        return hmac.digest(secret, f"{audience}\0{subject}".encode(), hashlib.sha256).hex()
-
-    async def _stored(self) -> bytes:
-        async with self._store.transaction() as tx:
-            text = await facts.value(tx, "pseudonym_secret")
-            if text is None:
-                text = self._entropy(SECRET_SIZE_BYTES).hex()
-                await facts.record(tx, "pseudonym_secret", text)
-        self._secret = bytes.fromhex(text)
-        assert len(self._secret) == SECRET_SIZE_BYTES, "it was made here"
-        return self._secret
+        return hmac.digest(self._key, f"{audience}\0{subject}".encode(), hashlib.sha256).hex()

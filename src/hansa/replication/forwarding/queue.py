@@ -93,8 +93,8 @@ class WriteQueue:
             Unavailable: `Code.OVERLOADED`, when the queue is full; what the store raises.
         """
         assert caller.subject is not None, "nobody writes without a token"
-        owner = await self._pseudonyms.of(self._did, caller.subject)
-        subject = await self._pseudonyms.of(origin, caller.subject)
+        owner = self._pseudonyms.of(self._did, caller.subject)
+        subject = self._pseudonyms.of(origin, caller.subject)
         body, limits, now_ms = msgspec.json.encode(write), self._limits, self._now_ms()
         digest = hashlib.sha256(body).digest()
         id = hashlib.sha256(f"{owner}\0{write.key}".encode()).hexdigest()[:32]
@@ -131,7 +131,7 @@ class WriteQueue:
         row = await queued_writes.by_id(self._store, id)
         if row is None or caller.subject is None:
             return None
-        is_own = row.owner == await self._pseudonyms.of(self._did, caller.subject)
+        is_own = row.owner == self._pseudonyms.of(self._did, caller.subject)
         return row if is_own or OPERATOR in caller.roles else None
 
     async def run(self) -> None:

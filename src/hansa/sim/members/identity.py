@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import random
 from typing import Final
 
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 
 from hansa.core.confidential.agreement import AgreementKey
+from hansa.core.derivation import DerivationSecret
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -32,6 +34,8 @@ class Identity(msgspec.Struct, frozen=True):
     endpoint: str
     agreement_key: AgreementKey
     """With it events are sealed for this member."""
+    secret: DerivationSecret
+    """In its folder, and not in its store."""
 
     @property
     def member(self) -> Member:
@@ -54,7 +58,9 @@ def identity(name: str, drawn: random.Random) -> Identity:
     }
     key = SigningKey(OKPKey.import_key(fields))
     agreement_key = AgreementKey.generate(drawn.randbytes)
-    return Identity(name, key, key.verifying_key().did_key(), f"https://{name}.example", agreement_key)
+    secret = DerivationSecret(hashlib.sha256(private).digest())
+    endpoint = f"https://{name}.example"
+    return Identity(name, key, key.verifying_key().did_key(), endpoint, agreement_key, secret)
 
 
 def settings_of(one: Identity, limits: Limits) -> Settings:

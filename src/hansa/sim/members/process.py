@@ -121,7 +121,7 @@ class Process:
         http = network.client(one.name, lambda: self.is_running)
         self.audit = auditing(self.store, one.did, Backlog(clock), clock, entropy, limits)
         basis = settings, self.store, bus, registry, http, one.key, clock, entropy
-        forwards = forwarding(*basis, self.audit.notes)
+        forwards = forwarding(*basis, self.audit.notes, one.secret)
         rules = Rules(all_models, limits=limits)
         identifiers = OwnIdentifiers(one.did, entropy, registry.known, partial(nonce_on_ledger, bus, one.did))
         context = Context(

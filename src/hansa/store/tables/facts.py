@@ -8,7 +8,7 @@ intake_rule          digest of the rule by which replicas were last verified
 consume_rule         digest of the conditions by which heads were last decided about
 consume_walk         ledger position up to which other conditions have been applied
 confidential_scan    that entities stored by earlier releases were looked at for whom they are
-pseudonym_secret     from which the names follow that callers have at other members (`replication.forwarding`)
+addressed_rule       digest of the conditions by which confidential entities of others were last decided about
 audit_anchor         the newest anchor of the audit log (`hansa.replication.auditing`)
 """
 
@@ -28,7 +28,7 @@ Name = Literal[
     "consume_rule",
     "consume_walk",
     "confidential_scan",
-    "pseudonym_secret",
+    "addressed_rule",
     "audit_anchor",
 ]
 
