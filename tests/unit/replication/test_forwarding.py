@@ -9,11 +9,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hansa.core.access import Caller
 from hansa.core.errors import Code, Unavailable
 from hansa.core.forwarding import DELEGATION_HEADER, WRITES_PATH, OriginAnswer
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.limits import Limits
 from hansa.core.members import Member
+from hansa.store import Store
+from hansa.store.tables.writes import queued_writes
+from hansa.store.tables.writes.queued_writes import QueuedRow
 from tests.support.asgi import Response
 from tests.support.forwarding import OFFERINGS, ForwardingLeague, send, write_to
 from tests.support.network import changed, oversize, replaced, status
@@ -380,6 +384,41 @@ async def test_a_write_that_waits_is_given_up_and_the_queue_is_bounded() -> None
         assert (await other.ada.get(monitor)).status == 404
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_an_idle_queue_sleeps_and_misses_nothing_that_is_added_while_it_looks(
+    league: ForwardingLeague, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await league.shared_offering()
+    origin, other = league.members
+    looks: list[int] = []
+    origins_of, next_of = queued_writes.waiting_origins, queued_writes.next_waiting
+    late = write_to(path, path.rpartition("/")[2], "late")
+    caller = Caller("ada", frozenset({"provider"}))
+    ids: list[str] = []
+
+    async def counted(store: Store) -> tuple[str, ...]:
+        looks.append(1)
+        return await origins_of(store)
+
+    async def followed_by_a_write(store: Store, did: str) -> QueuedRow | None:
+        row = await next_of(store, did)
+        if row is None and len(ids) == 1:
+            ids.append((await other.queue.add(origin.did, late, caller)).id)
+        return row
+
+    monkeypatch.setattr(queued_writes, "waiting_origins", counted)
+    monkeypatch.setattr(queued_writes, "next_waiting", followed_by_a_write)
+    running = asyncio.create_task(other.queue.run())
+    await league.league.run(300, 10.0)
+    assert len(looks) == 1, "nothing was added"
+    first = write_to(path, path.rpartition("/")[2], "first")
+    ids.append((await other.queue.add(origin.did, first, caller)).id)
+    await league.league.run(5)
+    states = [row.state for each in ids if (row := await other.queue.monitor(each, caller)) is not None]
+    assert states == ["done", "done"]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 # -- reading what was written -------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ conditions decide about it again, and it disappears.
 
 States, all durable: the cursor `closure` in the feed, and the rows of `hansa.store.tables.closure`. An
 interruption repeats a part of the feed, which changes nothing. What is missing is looked for when that is
-noted, and again every `RECHECK_S`, a page of `RECHECKED_MAX` at a time: its event may have come since. While
-the conditions keep nothing out, nothing is looked for.
+noted, and again when other members have announced something, every `RECHECK_S` at most, a page of
+`RECHECKED_MAX` at a time: its event may be among that. While the conditions keep nothing out, nothing is looked
+for.
 
 A part of the feed is one transaction, with a few statements for all of its replicas; one that concerns no
 closure is none.
@@ -25,7 +26,8 @@ closure is none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -57,7 +59,7 @@ NEEDS_MAX: Final = 64
 REQUESTS_MAX: Final = 100
 """Missing targets that are looked for at a time."""
 RECHECKED_MAX: Final = 1000
-"""Missing targets that are looked for again every `RECHECK_S`."""
+"""Missing targets that are looked for again at a time."""
 REFERRERS_MAX: Final = 1000
 """Replicas that are looked at again, of each type and reference, when what they need was removed."""
 PAUSE_S: Final = 0.25
@@ -108,6 +110,10 @@ class ClosureKeeper:
         self._rechecked_at_s = clock.monotonic()
         self._rechecked_to = ("", "")
         """Replica and target up to which was looked for again."""
+        self._recheck_count = 0
+        """Notifications when looking for all of it was begun."""
+        self._rechecked_at_count = -1
+        """The same of what was looked for completely."""
 
     def is_waiting(self, entity_id: str) -> bool:
         """Whether a replica lacks something, or did when it was last looked at."""
@@ -137,11 +143,14 @@ class ClosureKeeper:
                 stored = cursor
 
     async def _changed(self, cursor: int, seen: int) -> None:
-        """Wait for the feed; while something is missing, for what is retrieved, for a while at most."""
+        """Wait for the feed; while something is missing, also for what other members announce."""
         if not self._lacking:
             await self._store.wait_for_change(cursor)
-        elif await self._store.last_change() == cursor:
-            await self._backlog.added.wait(seen, RECHECK_S)
+        else:
+            pause_s = None
+            if self._backlog.added.count != self._rechecked_at_count:
+                pause_s = max(0.0, self._rechecked_at_s + RECHECK_S - self._clock.monotonic())
+            await _first(self._store.wait_for_change(cursor), self._backlog.added.wait(seen, pause_s))
         await self._clock.sleep(PAUSE_S)
 
     # -- the feed ------------------------------------------------------------------------------------------
@@ -230,15 +239,20 @@ class ClosureKeeper:
     # -- requesting ----------------------------------------------------------------------------------------
 
     async def _recheck(self) -> None:
-        """Look for some of what is missing once more, when it is time for that."""
-        now_s = self._clock.monotonic()
-        if not self._lacking or now_s < self._rechecked_at_s + RECHECK_S:
+        """Look for some of what is missing once more, when something was announced since, and it is time."""
+        now_s, count = self._clock.monotonic(), self._backlog.added.count
+        is_due = now_s >= self._rechecked_at_s + RECHECK_S and count != self._rechecked_at_count
+        if not self._lacking or not is_due:
             return
         self._rechecked_at_s = now_s
+        if self._rechecked_to == ("", ""):
+            self._recheck_count = count
         since_ms = int((self._clock.now().timestamp() - self._limits.closure_wait_max_s) * 1000)
         page = await closure.page(self._store, self._rechecked_to, RECHECKED_MAX)
         is_last = len(page) < RECHECKED_MAX
         self._rechecked_to = ("", "") if is_last else (page[-1].entity_id, page[-1].target_id)
+        if is_last:
+            self._rechecked_at_count = self._recheck_count
         await self._look_for([one for one in page if _is_unrequested(one) and one.since_ms >= since_ms])
 
     async def _look_for(self, needs: Sequence[Need]) -> None:
@@ -315,6 +329,19 @@ class ClosureKeeper:
                 outcomes = EventOutcomes()
                 outcomes.note_head(await withhold(tx, retrieval_of(event), unmet))
                 await outcomes.append(tx)
+
+
+async def _first(*waits: Awaitable[object]) -> None:
+    """Return when the first of some waits ends."""
+    tasks = [asyncio.ensure_future(one) for one in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for one in done:
+            one.result()
+    finally:
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _is_unrequested(need: Need) -> bool:

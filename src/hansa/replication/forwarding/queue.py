@@ -43,7 +43,6 @@ from hansa.store.tables.writes import queued_writes
 from hansa.store.tables.writes.queued_writes import ALL, QueuedRow
 
 BACKOFF_MIN_S: Final = 1.0
-TICK_S: Final = 30.0
 FULL_RETRY_S: Final = 60.0
 
 Deliver = Callable[[str, ForwardedWrite, str, frozenset[str]], Awaitable[OriginAnswer]]
@@ -148,7 +147,7 @@ class WriteQueue:
                     if origin not in self._lanes:
                         self._lanes.add(origin)
                         tasks.create_task(self._serve(origin))
-                await self._added.wait(seen, TICK_S)
+                await self._added.wait(seen)
 
     async def _serve(self, origin: str) -> None:
         """Send the writes for one origin until none waits."""
@@ -166,6 +165,7 @@ class WriteQueue:
                 await self._retry(outcome)
         finally:
             self._lanes.discard(origin)
+            self._added.notify()  # what was added while the last look was under way
 
     async def _attempt(self, row: QueuedRow) -> Callable[[], Awaitable[None]]:
         """Send a write once; what records its outcome, to be repeated while the store fails."""

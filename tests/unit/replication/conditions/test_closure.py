@@ -16,6 +16,7 @@ from hansa.core.limits import Limits
 from hansa.replication.conditions.closure import DEPTH_MAX, RECHECK_S
 from hansa.replication.conditions.watch import POLL_S
 from hansa.store import Entity
+from hansa.store.sql import Readable
 from hansa.store.tables import closure, heads, publications
 from tests.support.league import League, Marketplace, draft
 
@@ -234,3 +235,30 @@ def test_every_declared_need_leads_to_a_catalogue_type() -> None:
     )
     entity = Entity("urn:x", "ProductOffering", body, "hl:x", True, None, 1)
     assert needs.of(entity) == ("c", "s", "o")
+
+
+async def test_what_is_missing_is_looked_for_when_something_is_announced_and_else_never(
+    two: League, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lubeck, bergen = two.marketplaces
+    await only_cloud_offerings(two)
+    looks: list[int] = []
+    original = closure.page
+
+    async def counted(source: Readable, after: tuple[str, str], limit: int) -> tuple[closure.Need, ...]:
+        looks.append(1)
+        return await original(source, after, limit)
+
+    monkeypatch.setattr(closure, "page", counted)
+    needed = lubeck.id("spec", "ProductSpecification")
+    offering = await cloud(lubeck, "one", needed)
+    await two.until(lambda: bergen.closure.is_waiting(offering))
+    await two.run(1.5 * RECHECK_S, 1.0)
+    seen = len(looks)
+    assert seen <= 1
+    await two.run(3 * RECHECK_S, 1.0)
+    assert len(looks) == seen, "nothing happened"
+    await spec(lubeck)
+    await two.run(2 * RECHECK_S, 1.0)
+    assert await has(bergen, offering, needed)
+    assert not bergen.closure.is_waiting(offering)
