@@ -76,7 +76,7 @@ class ForwardingMember:
             self.business.operations.values(),
             store,
             PublicParts(MODELS),
-            marketplace.policy.may_retrieve,
+            marketplace.audiences.part_for,
             limits,
         )
         members = lambda: league.registered  # noqa: E731 - the members change during a test
@@ -184,15 +184,16 @@ def forwarded(
     *,
     delegation: str | None = None,
     audience: ForwardingMember | None = None,
+    to: ForwardingMember | None = None,
     body: bytes | None = None,
 ) -> Coroutine[Any, Any, Response]:
     """The sending."""
-    origin = league.members[0]
+    origin = to or league.members[0]
     signed = msgspec.json.encode(write)
     sent = signed if body is None else body
     if delegation is None:
-        to = (audience or origin).did
-        delegation = sender.delegations.delegation(to, "0" * 64, frozenset({"provider"}), write, signed)
+        aud = (audience or origin).did
+        delegation = sender.delegations.delegation(aud, "0" * 64, frozenset({"provider"}), write, signed)
     url = origin.marketplace.endpoint + WRITES_PATH
     headers = {
         "content-type": "application/json",

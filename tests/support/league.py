@@ -136,6 +136,9 @@ class Marketplace:
         """Folder with conditions, watched from the start on."""
         self.is_public: Callable[[Entity], bool] = lambda one: one.public or one.pending is not None
         self.policy = DistributionPolicy(self.did, TYPES, release_rule="first")
+        self.audiences = Audiences(
+            *(self.policy, ConfidentialEntities(), lambda: self.following.known(), self.party_operators),  # noqa: PLW0108 - made at the start
+        )
         self.publisher: Publisher
         self.follower: Follower
         self.retriever: Retriever
@@ -221,8 +224,7 @@ class Marketplace:
         following = self.following = MemberRegistry(self.bus, clock, league.registered)
         following.add_listener(lambda _: backlog.addressed.notify())
         secrets = PairwiseSecrets(LEAGUE)
-        audiences = Audiences(self.policy, ConfidentialEntities(), following.known, self.party_operators)
-        demands = Demands(self.store, audiences, backlog.addressed)
+        demands = Demands(self.store, self.audiences, backlog.addressed)
         self.publisher = Publisher(
             *(self.store, self.bus, registry, self.signer, self.policy, clock, self.entropy, limits),
             references=lambda entity: ids_in(msgspec.json.decode(entity.body)),
@@ -237,12 +239,13 @@ class Marketplace:
             *(clock, self.entropy, limits),
         )
         self.retriever = Retriever(self.store, registry, sources, backlog, clock, self.entropy, limits)
+        recognition = Recognition(
+            self.did, LEAGUE, lambda: self.agreement_keys, secrets, self.audiences.types, limits
+        )
         self.follower = Follower(
             *(self.store, self.bus, self.did, self.policy, backlog, clock, self.entropy, limits),
             pushed=PushedIntake(self.store, sources.intake, self.pushed, clock, limits),
-            recognition=Recognition(
-                self.did, LEAGUE, lambda: self.agreement_keys, secrets, audiences.types, limits
-            ),
+            recognition=recognition,
         )
         self.walk = PublicationWalk(
             *(self.store, self.did, self.policy, self.is_public, backlog, clock, self.entropy, limits)
@@ -254,7 +257,7 @@ class Marketplace:
             *(self.store, self.bus, self.policy, self.needs, backlog, clock, self.entropy, limits)
         )
         self.sealing = ConfidentialPublisher(
-            *(self.store, self.bus, self.signer, audiences, demands, secrets, LEAGUE, backlog),
+            *(self.store, self.bus, self.signer, self.audiences, demands, secrets, LEAGUE, backlog),
             *(clock, self.entropy, limits),
         )
         self.opening = ConfidentialRetriever(

@@ -214,7 +214,8 @@ def _confidential_routes(context: LeagueContext) -> list[Route]:
 def _write_routes(context: LeagueContext) -> tuple[Route, ...]:
     limits = context.limits
     writes = WritesApi(
-        *(context.store, context.caller_check, context.forwarding, context.clock, limits, context.notes)
+        *(context.store, context.bus, context.caller_check, context.forwarding),
+        *(context.clock, limits, context.notes),
     )
     monitors = WriteMonitorsApi(context.queue, context.authenticate, limits, context.endpoint)
     return (

@@ -52,6 +52,10 @@ class PublicParts:
         """Whether entities of a collection can have a part that is not public."""
         return collection in self._private
 
+    def private_attributes(self, collection: str) -> frozenset[str]:
+        """The attributes of a collection that are not public."""
+        return self._private.get(collection, frozenset())
+
     def published(self, entity: Entity) -> Entity:
         """An entity as other members get it."""
         return entity if entity.origin is not None else self.public_part(entity)

@@ -178,7 +178,7 @@ def league_context(
         policy=replication.policy,
         types=context.models.catalogue_types,
         forwarding=received_writes(
-            *(settings, context.store, business, parts, replication.policy),
+            *(settings, context.store, business, parts, replication.audiences),
             *(registry, caller_check, context.clock),
         ),
         queue=queue,

@@ -37,9 +37,12 @@ from hansa.core.forwarding import (
 )
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
+from hansa.pubsub.bus import BusReads
 from hansa.replication.publisher import PUBLISHER_CURSOR
 from hansa.store import Store
 from hansa.store.tables import publications
+from hansa.store.tables.confidential import announced
+from hansa.store.tables.confidential.announced import Announcement
 from hansa.store.tables.writes import delegations
 
 POLL_S: Final = 0.02
@@ -68,6 +71,7 @@ class WritesApi:
 
     Args:
         store: For what was published, and the memory of delegations.
+        bus: Has the positions of events.
         check: Finds out which member sends.
         parts: Carries out; None where nothing is received.
         clock: For the memory of delegations.
@@ -79,6 +83,7 @@ class WritesApi:
     def __init__(
         self,
         store: Store,
+        bus: BusReads,
         check: CallerCheck,
         parts: ForwardingParts | None,
         clock: Clock,
@@ -86,6 +91,7 @@ class WritesApi:
         notes: AuditNotes,
     ) -> None:
         self._store = store
+        self._bus = bus
         self._check = check
         self._parts = parts
         self._clock = clock
@@ -151,13 +157,13 @@ class WritesApi:
             return None
         self._waits[member] += 1
         try:
-            return await self._position(entity_id)
+            return await self._position(member, entity_id)
         finally:
             self._waits[member] -= 1
             if not self._waits[member]:
                 del self._waits[member]
 
-    async def _position(self, entity_id: str) -> int | None:
+    async def _position(self, member: str, entity_id: str) -> int | None:
         """Position of the newest event about an entity, as soon as what was written is announced.
 
         None when that takes too long, or when nothing is announced of it.
@@ -165,18 +171,37 @@ class WritesApi:
         change = await self._store.last_change()
         until_s = self._clock.monotonic() + self._limits.forward_position_wait_s
         while True:
-            is_considered = await self._store.cursor(PUBLISHER_CURSOR) >= change
-            publication = (await publications.states(self._store, (entity_id,))).get(entity_id)
-            if is_considered and publication is None:
-                return None
-            if is_considered and publication is not None:
-                if publication.refusal_code is not None:
-                    return None
-                if not publication.is_under_way and not publication.is_due:
-                    return publication.last_position
+            if await self._store.cursor(PUBLISHER_CURSOR) >= change:
+                announcement = await self._announcement(member, entity_id)
+                if not announcement.is_under_way:
+                    return announcement.last_position
             if self._clock.monotonic() >= until_s:
                 return None
             await self._clock.sleep(POLL_S)
+
+    async def _announcement(self, member: str, entity_id: str) -> Announcement:
+        """How far the announcement of an entity, which the publisher has considered, is for a member."""
+        publication = (await publications.states(self._store, (entity_id,))).get(entity_id)
+        sealed = await announced.announcement(self._store, entity_id) or Announcement()
+        if publication is not None and publication.refusal_code is not None:
+            publication = None  # nothing of it is announced
+        is_under_way = publication is not None and (publication.is_under_way or publication.is_due)
+        if sealed.is_under_way or is_under_way:
+            return Announcement(is_under_way=True)
+        positions = [await self._sealed_position(member, entity_id, sealed)]
+        positions += [publication.last_position] if publication is not None else []
+        return Announcement(last_position=max(filter(None, positions), default=None))
+
+    async def _sealed_position(self, member: str, entity_id: str, sealed: Announcement) -> int | None:
+        """Position of the event that is sealed for a member; of the last withdrawal, when none is."""
+        if sealed.last_position is None:
+            return None
+        keys = await announced.current_keys(self._store, entity_id, member)
+        try:
+            positions = [claim.last_position for claim in await self._bus.claims(keys)] if keys else []
+        except Unavailable:
+            return None
+        return max(positions, default=sealed.last_position)
 
 
 def _not_forwarded() -> Refused:

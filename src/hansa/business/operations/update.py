@@ -7,7 +7,7 @@ changed: their origin, another marketplace, is their only writer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from hansa.business.operations.forwarding.sending import WriteSender
 from hansa.business.operations.forwarding.terms import PLAIN_TERMS, WriteTerms
 from hansa.business.operations.writes import (
     NO_PRECONDITIONS,
+    Compute,
     Preconditions,
     RefersToPending,
     WriteResult,
@@ -249,7 +250,7 @@ class UpdateOperation:
         parent_id: str | None,
         expected: Preconditions,
         terms: WriteTerms,
-        compute: Callable[[Entity], Fields],
+        compute: Compute,
         size_bytes: int,
     ) -> WriteResult:
         """EntityChange an entity to what `compute` makes of it.
@@ -275,6 +276,7 @@ class UpdateOperation:
                 current = await current_entity(tx, self._served, entity_id, parent_id, expected)
                 if current.revision == seen.revision:
                     result = await self._put(tx, change)
+                    expected.check_change(current, result.entity)
                     await repeats.record(tx, caller, terms, (result,))
                     return result
         else:
@@ -285,15 +287,18 @@ class UpdateOperation:
             if terms.key is not None and (earlier := await repeats.earlier(caller, terms, tx)) is not None:
                 return earlier[0]
             current = await current_entity(tx, self._served, entity_id, parent_id, expected)
-            change = self._checked_change(current, compute(current), is_operator=is_operator)
+            change = self._checked_change(
+                current, expected.computed(current, compute), is_operator=is_operator
+            )
             result = await self._put(tx, await self._inferred(tx, change))
+            expected.check_change(current, result.entity)
             await repeats.record(tx, caller, terms, (result,))
             return result
 
     async def _computed(
         self,
         seen: Entity,
-        compute: Callable[[Entity], Fields],
+        compute: Compute,
         size_bytes: int,
         expected: Preconditions,
         *,
@@ -307,7 +312,8 @@ class UpdateOperation:
         run, size_bytes = self._context.large_work.run, len(seen.body) + size_bytes
 
         def checked() -> EntityChange:
-            return self._checked_change(seen, compute(seen), is_operator=is_operator)
+            after = expected.computed(seen, compute)
+            return self._checked_change(seen, after, is_operator=is_operator)
 
         change = await self._inferred(self._store, await run(size_bytes, checked))
         if change.is_none:

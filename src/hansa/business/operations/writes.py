@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any, Protocol
 
 import msgspec
 
@@ -42,6 +44,35 @@ class WriteToReplica(Refused):
         """DID."""
 
 
+Compute = Callable[[Entity], dict[str, Any]]
+"""Makes the new content of an entity, from what it is."""
+
+
+class WriteGuard(Protocol):
+    """What a write may be about, and what it may change, beside what its grant says."""
+
+    def check_current(self, current: Entity) -> None:
+        """Check what is written, in the transaction of the write.
+
+        Raises:
+            Refused: The write may not be about it.
+        """
+
+    def computed(self, current: Entity, compute: Compute) -> dict[str, Any]:
+        """The new content of what is written, of which no more is read and written than its caller may.
+
+        Raises:
+            Refused: As `compute`; `Code.FORBIDDEN`.
+        """
+
+    def check_change(self, before: Entity, after: Entity) -> None:
+        """Check what it becomes.
+
+        Raises:
+            Refused: `Code.FORBIDDEN`; nothing is written.
+        """
+
+
 class Preconditions(msgspec.Struct, frozen=True):
     """Conditions on the current state of an entity: that it is still as it was read (RFC 9110, section 13.1).
 
@@ -56,13 +87,17 @@ class Preconditions(msgspec.Struct, frozen=True):
     """Hashlinks of which the entity has none."""
     is_absent: bool = False
     """There is no entity at all."""
+    guard: WriteGuard | None = None
+    """Bounds of a write that another member forwarded."""
 
     def check(self, entity: Entity) -> None:
         """Check the conditions.
 
         Raises:
-            Refused: `Code.PRECONDITION_FAILED`, naming the version that is here.
+            Refused: `Code.PRECONDITION_FAILED`, naming the version that is here; what the guard raises.
         """
+        if self.guard is not None:
+            self.guard.check_current(entity)
         if self.versions is not None:
             is_other = entity.hashlink not in self.versions
         else:
@@ -72,6 +107,23 @@ class Preconditions(msgspec.Struct, frozen=True):
             raise Refused(Code.PRECONDITION_FAILED, f"{version}; read it again.")
         if self.is_absent or entity.hashlink in self.other_versions:
             raise Refused(Code.PRECONDITION_FAILED, f"{version} already.")
+
+    def computed(self, current: Entity, compute: Compute) -> dict[str, Any]:
+        """The new content of an entity.
+
+        Raises:
+            Refused: As `compute`; what the guard raises.
+        """
+        return compute(current) if self.guard is None else self.guard.computed(current, compute)
+
+    def check_change(self, before: Entity, after: Entity) -> None:
+        """Check what the entity becomes.
+
+        Raises:
+            Refused: What the guard raises.
+        """
+        if self.guard is not None:
+            self.guard.check_change(before, after)
 
 
 NO_PRECONDITIONS = Preconditions()

@@ -19,7 +19,7 @@ from hansa.identity.delegation_rules import DelegationRules
 from hansa.identity.delegations import DelegationCheck, DelegationSigner
 from hansa.node.settings.loading import Settings
 from hansa.pubsub.bus import BusReads
-from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.confidential.audience import Audiences
 from hansa.replication.forwarding.exchange import OriginWrites
 from hansa.replication.forwarding.forwarder import Forwarder, OriginDelivery
 from hansa.replication.forwarding.positions import FollowedPositions
@@ -69,14 +69,14 @@ def received_writes(
     store: Store,
     business: BusinessApp,
     parts: PublicParts,
-    policy: DistributionPolicy,
+    audiences: Audiences,
     registry: MemberRegistry,
     check: MemberCallerCheck,
     clock: Clock,
 ) -> ForwardingParts:
     """The parts on the side of the origin."""
     return ForwardingParts(
-        ForwardedWrites(business.operations.values(), store, parts, policy.may_retrieve, settings.limits),
+        ForwardedWrites(business.operations.values(), store, parts, audiences.part_for, settings.limits),
         DelegationCheck(settings.did, registry.callers, clock, settings.limits, check.keys),
         DelegationRules(settings.write_delegations),
     )

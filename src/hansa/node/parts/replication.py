@@ -69,6 +69,7 @@ class Replication(NamedTuple):
     watch: ConditionsWatch
     past: PastWalk
     closure: ClosureKeeper
+    audiences: Audiences
     secrets: PairwiseSecrets
     sealing: ConfidentialPublisher
     opening: ConfidentialRetriever
@@ -137,6 +138,7 @@ def replication_parts(
     audiences = Audiences(policy, ConfidentialEntities(models), registry.known, operators)
     demands, batches = Demands(store, audiences, backlog.addressed), BatchSigner(member_key, did, clock)
     agreement_keys = OwnAgreementKeys(folder, did, log)
+    recognition = Recognition(did, league, agreement_keys, secrets, audiences.types, limits)
     registry.add_listener(agreement_keys.note_members)
     registry.add_listener(lambda _: backlog.addressed.notify())
     return Replication(
@@ -151,7 +153,7 @@ def replication_parts(
         Follower(
             *(store, bus, did, policy, backlog, clock, entropy, limits),
             pushed=PushedIntake(store, sources.intake, pushed, clock, limits),
-            recognition=Recognition(did, league, agreement_keys, secrets, audiences.types, limits),
+            recognition=recognition,
         ),
         Retriever(store, registry, sources, backlog, clock, entropy, limits, rule),
         ReplicaControl(store, registry, backlog, clock, entropy, limits),
@@ -161,6 +163,7 @@ def replication_parts(
         watch,
         PastWalk(store, bus, did, policy, backlog, clock, entropy, limits),
         ClosureKeeper(store, bus, policy, needs, backlog, clock, entropy, limits),
+        audiences,
         secrets,
         ConfidentialPublisher(
             *(store, bus, batches, audiences, demands, secrets, league, backlog, clock, entropy, limits)

@@ -143,6 +143,21 @@ class Audiences:
         missing = f"No member has the DID {min(strangers)}." if strangers else None
         return self._addressed(part, chosen, missing)
 
+    def part_for(self, member: str, entity: Entity) -> Entity | None:
+        """What of an entity that is here a member gets, with everybody or as a recipient; None: nothing.
+
+        Args:
+            member: DID of another member.
+            entity: Ours, or a replica.
+        """
+        part = self._policy.may_retrieve(member, entity)
+        if part is not None or not self.is_named_by(entity):
+            return part
+        addressed = self.of(entity)
+        if addressed is None or all(one.did != member for one in addressed.members):
+            return None
+        return addressed.part
+
     def _of_parties(self, entity: Entity) -> Addressed | None:
         named = parties.parties_of(entity.body)
         if not named:

@@ -275,7 +275,7 @@ class ConfidentialPublisher:
     async def _deliver(self, batch: tuple[WaitingEvent, ...]) -> None:
         """Submit a batch until each of its events is committed, has another time, or is refused."""
         try:
-            await self._publish(batch)
+            positions = await self._publish(batch)
         except Refused as refusal:
             if refusal.code is Code.EVENT_TIME_WRONG:
                 await self._retry(partial(self._renew, batch))
@@ -289,15 +289,15 @@ class ConfidentialPublisher:
                 await self._retry(partial(self._refuse, batch[0], refusal))
             return
         self._count(events_committed=len(batch))
-        await self._retry(partial(self._conclude, batch))
+        await self._retry(partial(self._conclude, batch, positions))
 
     def _count(self, **added: int) -> None:
         assert all(count >= 0 for count in added.values()), "counters only grow"
         current = {name: getattr(self._counters, name) + count for name, count in added.items()}
         self._counters = msgspec.structs.replace(self._counters, **current)
 
-    async def _publish(self, batch: Sequence[WaitingEvent]) -> None:
-        """Submit a batch until its outcome is known.
+    async def _publish(self, batch: Sequence[WaitingEvent]) -> tuple[int, ...]:
+        """Submit a batch until its outcome is known; the positions of its events.
 
         Raises:
             Refused: The ledger refuses the batch as a whole.
@@ -305,15 +305,13 @@ class ConfidentialPublisher:
         backoff = Backoff(BACKOFF_MIN_S, self._limits.publish_backoff_max_s, self._entropy)
         while True:
             try:
-                await self._bus.publish([event.content for event in batch], self._signer)
+                return await self._bus.publish([event.content for event in batch], self._signer)
             except Refused as refusal:
                 if refusal.code not in UNTIL_REGISTERED:
                     raise
                 code, pause_s = refusal.code, backoff.next_s()
             except Unavailable as error:
                 code, pause_s = error.code, backoff.next_s(error.retry_after_s)
-            else:
-                return
             log.info(
                 "confidential_publish_retried", code=str(code), events=len(batch), pause_s=round(pause_s, 3)
             )
@@ -332,10 +330,10 @@ class ConfidentialPublisher:
         async with self._store.transaction() as tx:
             await announced.refuse(tx, event, f"The ledger refuses its event: {refusal.message}")
 
-    async def _conclude(self, batch: Sequence[WaitingEvent]) -> None:
+    async def _conclude(self, batch: Sequence[WaitingEvent], positions: Sequence[int]) -> None:
         now_s = self._clock.monotonic()
         async with self._store.transaction() as tx:
-            await announced.remove_events(tx, batch)
+            await announced.note_committed(tx, batch, positions)
             if now_s - self._pruned_at_s >= PRUNE_INTERVAL_S:
                 retained_ms = int(self._limits.announced_retained_s * 1000)
                 await announced.prune(tx, now_ms(self._clock) - retained_ms)

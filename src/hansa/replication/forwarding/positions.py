@@ -15,6 +15,7 @@ from hansa.core.limits import Limits
 from hansa.pubsub.bus import BusReads
 from hansa.store import Store
 from hansa.store.tables import heads
+from hansa.store.tables.confidential import received
 from hansa.store.tables.heads import FOLLOWER_CURSOR
 
 POLL_S: Final = 0.02
@@ -75,5 +76,7 @@ class FollowedPositions:
         event = page.events[0].event
         if event.issuer == self._did:
             return True
+        if event.sealed is not None:
+            return not await received.is_pending(self._store, event.issuer, position)
         known = await heads.of_all_members(self._store, event.entity.key)
         return not any(head.issuer == event.issuer and head.state == "pending" for head in known)

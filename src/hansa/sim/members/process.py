@@ -187,7 +187,7 @@ class Process:
             types=types,
             forwarding=received_writes(
                 *(settings_of(one, limits), self.store, business, PublicParts(context.models)),
-                *(replication.policy, registry, check, clock),
+                *(replication.audiences, registry, check, clock),
             ),
             queue=forwards.queue,
             notes=self.audit.notes,

@@ -2,8 +2,13 @@
 
 It passes the same operations as every other write, for a caller that acts through a member: what such a
 caller may do was decided before (`hansa.core.forwarding.DelegationPolicy`). Only what can be a write to a
-replica is carried out: a change or deletion of an entity that others can see; a sub-resource of such a one;
-a task about such entities, which it names. What is a replica here is refused, and never forwarded again.
+replica is carried out: a change or deletion of an entity that the member has, as everybody or as a recipient;
+a sub-resource of such a one; a task about such entities, which it names. What is a replica here is refused,
+and never forwarded again. Whether the member has it is looked at before anything else and once more in the
+transaction of the write.
+
+For whom an entity is, no forwarded write changes: a recipient would let others in, or keep them out, who are
+parties as it is one.
 """
 
 from __future__ import annotations
@@ -11,22 +16,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from hansa.business.jobs.files import is_job
+from hansa.business.models.confidentiality import CONFIDENTIAL_TYPES
 from hansa.business.operations.api_operations import ApiOperations, ResourceOperations
 from hansa.business.operations.forwarding.terms import WriteTerms
 from hansa.business.operations.tasks import target_ids
-from hansa.business.operations.writes import NO_PRECONDITIONS, Preconditions, WriteResult, check_is_own
+from hansa.business.operations.writes import Compute, Preconditions, WriteResult, check_is_own
 from hansa.business.patches import MEDIA_TYPES
+from hansa.business.served_resource import ServedResource
 from hansa.business.visibility import PublicParts
 from hansa.core.access import Caller
 from hansa.core.bounded_json import read_json, read_object
 from hansa.core.errors import Code, Refused
 from hansa.core.forwarding import ForwardedWrite, OriginAnswer, WriteMethod
 from hansa.core.limits import Limits
+from hansa.core.parties import parties_of
+from hansa.core.visibility import visibility_of
 from hansa.store import Entity, Store
 
 _METHODS: Final[dict[WriteMethod, frozenset[str]]] = {
@@ -38,7 +47,56 @@ _METHODS: Final[dict[WriteMethod, frozenset[str]]] = {
 """The methods of a model of which a resource needs one."""
 
 
-MayRetrieve = Callable[[str, Entity], Entity | None]
+PartFor = Callable[[str, Entity], Entity | None]
+"""What of an entity a member, by its DID, has or may have; None: nothing."""
+
+
+class _Bounds:
+    """What a member may read and write of an entity; a `WriteGuard`."""
+
+    def __init__(self, member: str, part_for: PartFor, parts: PublicParts, served: ServedResource) -> None:
+        self._member = member
+        self._parts = parts
+        self._part_for = part_for
+        self._served = served
+
+    def check_current(self, current: Entity) -> None:
+        """See `WriteGuard`; of a sub-resource, its parent was looked at.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`, as of what is not here.
+        """
+        if current.parent is None and self._part_for(self._member, current) is None:
+            raise self._served.not_found(current.id)
+
+    def computed(self, current: Entity, compute: Compute) -> dict[str, Any]:
+        """See `WriteGuard`: private attributes are neither read, as by a patch that copies them, nor written."""
+        private = self._parts.private_attributes(current.type)
+        if not private:
+            return compute(current)
+        after = compute(self._parts.public_part(current))
+        if not private.isdisjoint(after):
+            raise Refused(
+                Code.FORBIDDEN,
+                f"{min(private.intersection(after))} is private, and written at the origin alone.",
+            )
+        before = msgspec.json.decode(current.body)
+        return after | {name: value for name, value in before.items() if name in private}
+
+    def check_change(self, before: Entity, after: Entity) -> None:
+        """See `WriteGuard`."""
+        if _audience(before) != _audience(after):
+            raise Refused(
+                Code.FORBIDDEN,
+                "For whom an entity is (visibleTo, or the parties of a confidential one) cannot be changed from elsewhere.",
+            )
+
+
+def _audience(entity: Entity) -> object:
+    """What an entity says of those for whom it is."""
+    if entity.type in CONFIDENTIAL_TYPES:
+        return frozenset(map(frozenset, parties_of(entity.body)))
+    return visibility_of(entity.body)
 
 
 class ForwardedWrites:
@@ -48,7 +106,7 @@ class ForwardedWrites:
         apis: The operations of all APIs.
         store: For what is written.
         parts: Which part of an entity other members get.
-        may_retrieve: What of an entity a member may have; None: it has no business with it.
+        part_for: What of an entity a member has; None: it has no business with it.
         limits: Of bodies.
     """
 
@@ -57,13 +115,13 @@ class ForwardedWrites:
         apis: Iterable[ApiOperations],
         store: Store,
         parts: PublicParts,
-        may_retrieve: MayRetrieve,
+        part_for: PartFor,
         limits: Limits,
     ) -> None:
         self._apis = {one.api.id: one for one in apis}
         self._store = store
         self._parts = parts
-        self._may_retrieve = may_retrieve
+        self._part_for = part_for
         self._limits = limits
 
     async def carry_out(self, write: ForwardedWrite, caller: Caller) -> OriginAnswer:
@@ -81,7 +139,8 @@ class ForwardedWrites:
             await self._check_targets(write, one, caller.member)
             return self._answer(await self._create(one, write, caller, terms))
         assert write.entity is not None, "checked before"
-        expected = self._expected(write, await self._store.entity(write.entity))
+        bounds = _Bounds(caller.member, self._part_for, self._parts, one.served)
+        expected = self._expected(write, await self._store.entity(write.entity), bounds)
         if write.method == "DELETE":
             grant = one.delete.authorize(caller)
             await one.delete.delete(grant, write.entity, write.parent, expected, terms)
@@ -139,7 +198,7 @@ class ForwardedWrites:
         subject = await self._store.entity(subject_id)
         if subject is None:
             return
-        if self._may_retrieve(member, subject) is None:
+        if self._part_for(member, subject) is None:
             raise one.served.not_found(subject_id)
         check_is_own(subject, "The entity")
 
@@ -159,14 +218,11 @@ class ForwardedWrites:
         ids = target_ids(task, read_object(write.content, self._limits))
         entities = await self._store.entities(tuple(ids))
         for each in sorted(ids):
-            if each not in entities or self._may_retrieve(member, entities[each]) is None:
+            if each not in entities or self._part_for(member, entities[each]) is None:
                 raise Refused(Code.NOT_FOUND, f"There is no {each[:300]!r} here that the task can change.")
 
-    def _expected(self, write: ForwardedWrite, current: Entity | None) -> Preconditions:
+    def _expected(self, write: ForwardedWrite, current: Entity | None, bounds: _Bounds) -> Preconditions:
         """The conditions of a write, on the whole entity where they are on the part that others get."""
-        is_plain = write.versions is None and write.unmodified_since is None
-        if is_plain and not write.other_versions and not write.is_absent:
-            return NO_PRECONDITIONS
         versions = None if write.versions is None else frozenset(write.versions)
         others = frozenset(write.other_versions)
         if current is not None and current.origin is None:
@@ -175,7 +231,8 @@ class ForwardedWrites:
                 versions |= {current.hashlink}
             if part in others:
                 others |= {current.hashlink}
-        return Preconditions(versions, _moment(write.unmodified_since), others, write.is_absent)
+        moment = _moment(write.unmodified_since)
+        return Preconditions(versions, moment, others, write.is_absent, bounds)
 
     def _answer(self, result: WriteResult) -> OriginAnswer:
         part = self._parts.published(result.entity)

@@ -71,3 +71,6 @@ END;
 CREATE INDEX confidential_head_state ON confidential_head (state, issuer, position);
 """
 """What they mean: `hansa.store.tables.confidential`."""
+
+SEALED_POSITIONS: Final = "ALTER TABLE confidential_publication ADD COLUMN last_position INTEGER"
+"""Where the last event of an entity is on the ledger; none of those before are known."""

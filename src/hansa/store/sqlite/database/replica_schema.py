@@ -101,3 +101,6 @@ EVIDENCE_PROOFS: Final = """
 ALTER TABLE evidence ADD COLUMN proof BLOB;
 """
 """Request and signed answer that show what a member sent: `hansa.store.tables.evidence`."""
+
+PAUSED_ORIGINS: Final = "ALTER TABLE origin ADD COLUMN paused_since TEXT"
+"""Members of which nothing is requested, by decision of the operator."""

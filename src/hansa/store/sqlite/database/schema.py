@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 from hansa.store.sqlite.database.audit_tables import AUDIT
-from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL
+from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL, SEALED_POSITIONS
 from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING
-from hansa.store.sqlite.database.replica_schema import ANNOUNCED_PARTS, EVIDENCE_PROOFS, HEADS
+from hansa.store.sqlite.database.replica_schema import ANNOUNCED_PARTS, EVIDENCE_PROOFS, HEADS, PAUSED_ORIGINS
 
 APPLICATION_ID: Final = 0x48414E53
 """`HANS`, in SQLite's header: tells our databases from others."""
@@ -476,5 +476,7 @@ MIGRATIONS: Final = (
     DELEGATION_ACCOUNTS,
     AUDIT,
     EVIDENCE_PROOFS,
+    SEALED_POSITIONS,
+    PAUSED_ORIGINS,
 )
 """Migration n is element n - 1. A released one is never edited."""

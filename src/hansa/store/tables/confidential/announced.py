@@ -36,6 +36,8 @@ class AnnouncedEntity(msgspec.Struct, frozen=True):
     """Digest of what the audience depended on."""
     problem: str | None = None
     """Why it is not announced, or not to everybody for whom it is, as a sentence."""
+    last_position: int | None = None
+    """On the ledger, of the last of its events that were committed; None while those of a change are under way."""
 
     @property
     def members(self) -> frozenset[str]:
@@ -58,6 +60,15 @@ class SealedPart(msgspec.Struct, frozen=True):
     def members(self) -> frozenset[str]:
         """The same DIDs."""
         return frozenset(_decode_audience(self.audience))
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """How far the announcement of an entity is."""
+
+    is_under_way: bool = False
+    """It is to be looked at, or an event of it is not committed yet."""
+    last_position: int | None = None
+    """Of the last event about it; None: there is none."""
 
 
 class WaitingEvent(msgspec.Struct, frozen=True):
@@ -116,6 +127,26 @@ async def parts(source: Readable, keys: Sequence[str]) -> dict[str, SealedPart]:
     values = [bytes.fromhex(key) for key in keys]
     rows = [row for each in statements_for(select, values) for row in await source.sql.fetch(*each)]
     return {one.key: one for one in map(_PART.record, rows)}
+
+
+async def announcement(source: Readable, entity_id: str) -> Announcement | None:
+    """How far the announcement of an entity is; None: it was never for some members alone."""
+    rows = await source.sql.fetch(
+        "SELECT is_due <> 0 OR EXISTS (SELECT 1 FROM confidential_outbox AS waiting "
+        "WHERE waiting.entity_id = confidential_publication.entity_id), last_position "
+        "FROM confidential_publication WHERE entity_id = ?",
+        (entity_id,),
+    )
+    return Announcement(bool(rows[0][0]), rows[0][1]) if rows else None
+
+
+async def current_keys(source: Readable, entity_id: str, member: str) -> tuple[str, ...]:
+    """Keys (hex) of the events by which a member has the current version of an entity."""
+    rows = await source.sql.fetch(
+        f"SELECT {_PART.sql} FROM confidential_part WHERE entity_id = ? AND ended_ms IS NULL",  # noqa: S608 - a constant
+        (entity_id,),
+    )
+    return tuple(one.key for one in map(_PART.record, rows) if member in one.members)
 
 
 async def waiting(store: Store, limit: int) -> tuple[WaitingEvent, ...]:
@@ -190,6 +221,16 @@ async def remove_events(tx: Transaction, events: Iterable[WaitingEvent]) -> None
     """Some events were committed, or never will be."""
     for event in events:
         await tx.sql.execute("DELETE FROM confidential_outbox WHERE seq = ?", (event.seq,))
+
+
+async def note_committed(tx: Transaction, events: Sequence[WaitingEvent], positions: Sequence[int]) -> None:
+    """Events of the outbox are on the ledger, each at its position."""
+    await tx.sql.execute_many(
+        "UPDATE confidential_publication SET last_position = ? WHERE entity_id = ? "
+        "AND (last_position IS NULL OR last_position < ?)",
+        [(position, event.entity_id, position) for event, position in zip(events, positions, strict=True)],
+    )
+    await remove_events(tx, events)
 
 
 async def refuse(tx: Transaction, event: WaitingEvent, problem: str) -> None:

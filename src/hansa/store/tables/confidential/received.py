@@ -90,6 +90,12 @@ async def pending_issuers(store: Store) -> dict[str, int]:
     return {issuer: int(due_ms) for issuer, due_ms in rows}
 
 
+async def is_pending(store: Store, issuer: str, position: int) -> bool:
+    """Whether what an event of a member announces is still to be retrieved."""
+    sql = "SELECT 1 FROM confidential_head WHERE state = 'pending' AND issuer = ? AND position = ?"
+    return bool(await store.sql.fetch(sql, (issuer, position)))
+
+
 async def totals(source: Readable, issuer: str) -> ReceivedTotals:
     """How many replicas of a member are here, and their size."""
     rows = await source.sql.fetch(
