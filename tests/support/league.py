@@ -55,6 +55,7 @@ from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.watch import ConditionsWatch
 from hansa.replication.confidential.audience import Audiences
 from hansa.replication.confidential.demands import Demands
+from hansa.replication.confidential.past import AddressedPast
 from hansa.replication.confidential.publisher import ConfidentialPublisher
 from hansa.replication.confidential.recognition import Recognition
 from hansa.replication.confidential.retrieval import ConfidentialRetriever
@@ -146,6 +147,7 @@ class Marketplace:
         self.league_context: LeagueContext
         self.sealing: ConfidentialPublisher
         self.opening: ConfidentialRetriever
+        self.addressed: AddressedPast
         self.pusher: BundlePusher
         self.pushed: PushedParts
         self.notes: GatheredNotes
@@ -264,6 +266,9 @@ class Marketplace:
             *(self.store, following, league.network, signer, self.policy, backlog, LEAGUE),
             *(clock, self.entropy, limits, check_type),
         )
+        self.addressed = AddressedPast(
+            *(self.store, self.bus, self.policy, recognition, backlog, clock, self.entropy, limits)
+        )
         self.watch = None
         if self.policies is not None:
             self.watch = ConditionsWatch(self.policies, self.policy, backlog.conditions, clock)
@@ -286,6 +291,7 @@ class Marketplace:
             tasks.create_task(self.closure.run())
             tasks.create_task(self.sealing.run())
             tasks.create_task(self.opening.run())
+            tasks.create_task(self.addressed.run())
             tasks.create_task(self.notes.run())
             if self.watch is not None:
                 tasks.create_task(self.watch.run())

@@ -38,6 +38,7 @@ from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.watch import ConditionsWatch
 from hansa.replication.confidential.audience import Audiences
 from hansa.replication.confidential.demands import Demands
+from hansa.replication.confidential.past import AddressedPast
 from hansa.replication.confidential.publisher import ConfidentialPublisher
 from hansa.replication.confidential.recognition import Recognition
 from hansa.replication.confidential.retrieval import ConfidentialRetriever
@@ -73,6 +74,7 @@ class Replication(NamedTuple):
     secrets: PairwiseSecrets
     sealing: ConfidentialPublisher
     opening: ConfidentialRetriever
+    addressed: AddressedPast
     pusher: BundlePusher
     peers: PeerView
     answers: MemberAnswerSigner
@@ -102,6 +104,7 @@ class Replication(NamedTuple):
             ("closure", self.closure.run),
             ("confidential publisher", self.sealing.run),
             ("confidential retriever", self.opening.run),
+            ("addressed past", self.addressed.run),
         )
 
 
@@ -171,6 +174,7 @@ def replication_parts(
         ConfidentialRetriever(
             *(store, registry, http, signer, policy, backlog, league, clock, entropy, limits, check)
         ),
+        AddressedPast(store, bus, policy, recognition, backlog, clock, entropy, limits),
         pusher,
         PeerView(
             *(store, ReplicationView(store, clock, limits), registry, sources.ranking, http, signer, did)

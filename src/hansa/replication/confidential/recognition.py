@@ -123,6 +123,7 @@ class Recognition:
         notice, issuer = event.notice, committed.event.issuer
         before = await received.of_entity(tx, issuer, notice.entity_key)
         if before is not None and before.version >= notice.version:
+            await self._note_sealed_anew(tx, before, committed, event)
             return False
         entity_id = before.entity_id if before is not None else None
         entity = await tx.entity(entity_id) if entity_id is not None else None
@@ -142,6 +143,30 @@ class Recognition:
             head = msgspec.structs.replace(head, state="stored", content_key=None)
         await received.record(tx, head)
         return head.state == "pending"
+
+    async def _note_sealed_anew(
+        self, tx: Transaction, head: ReceivedHead, committed: CommittedEvent, event: OpenedEvent
+    ) -> None:
+        """Note an event that has what is known already, sealed for a newer key of this marketplace."""
+        notice = event.notice
+        is_same = (head.version, head.digest) == (notice.version, notice.digest)
+        if not is_same or notice.is_withdrawal or committed.position <= head.position:
+            return
+        newer = msgspec.structs.replace(
+            head,
+            position=committed.position,
+            key=committed.event.entity.key,
+            hashlink=committed.event.hashlink,
+            content_key=event.content_key if head.state == "pending" else None,
+        )
+        await received.record(tx, newer)
+
+
+async def remove_replica(tx: Transaction, head: ReceivedHead) -> None:
+    """Remove the replica of the version of a head, or of an older one, if there is one."""
+    entity = await tx.entity(head.entity_id) if head.entity_id is not None else None
+    if entity is not None and entity.origin == head.issuer and not entity.public:
+        await tx.delete(entity.id)
 
 
 def without_bytes(

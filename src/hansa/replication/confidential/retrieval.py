@@ -32,12 +32,12 @@ from hansa.core.identifiers import Entropy, is_bound_form
 from hansa.core.limits import Limits
 from hansa.core.members import prefix_owner
 from hansa.core.retry import Retry
-from hansa.replication.auditing.outcomes import EventOutcomes
+from hansa.replication.auditing.outcomes import EventOutcomes, code_with_condition
 from hansa.replication.backlog import Backlog
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import reason_of
 from hansa.replication.confidential.exchange import KEYS_MAX, PartLine, PartsClient
-from hansa.replication.confidential.recognition import without_bytes
+from hansa.replication.confidential.recognition import remove_replica, without_bytes
 from hansa.replication.intake import EntityCheck, now_ms, verify
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.rejections import Rejection
@@ -243,23 +243,25 @@ class ConfidentialRetriever:
                     rejected += 1
                     if outcome.is_evidence:
                         audited.note("refused", head.position, str(outcome.code))
-                elif await self._write(tx, head, outcome):
+                elif await self._write(tx, head, outcome, audited):
                     stored += 1
                     audited.note("retrieved", head.position)
             if outcomes:
                 await audited.append(tx, member=next(iter(outcomes)).issuer)
         self._count(entities_stored=stored, entities_rejected=rejected)
 
-    async def _write(self, tx: Transaction, head: ReceivedHead, draft: EntityDraft) -> bool:
+    async def _write(
+        self, tx: Transaction, head: ReceivedHead, draft: EntityDraft, audited: EventOutcomes
+    ) -> bool:
         """Write a verified replica, unless something is in its way; whether it was written."""
         unmet = self._policy.accepts_addressed(draft)
         local = await tx.entity(draft.id)
         if unmet is not None:
-            await self._skip(tx, head, str(Code.CONDITION_UNMET), reason_of(unmet))
+            await self._skip(tx, head, str(Code.CONDITION_UNMET), reason_of(unmet), audited)
             return False
         if local is not None and local.origin != head.issuer:
             reason = "Another entity here has its identifier."
-            await self._skip(tx, head, str(Code.IDENTIFIER_CLAIMED), reason)
+            await self._skip(tx, head, str(Code.IDENTIFIER_CLAIMED), reason, audited)
             return False
         if local is not None and local.public:
             reason = "It is a public replica still, which its origin has to withdraw first."
@@ -288,19 +290,16 @@ class ConfidentialRetriever:
             await self._postpone(tx, head, str(rejection.code), rejection.reason)
             return
         state: received.State = "skipped" if rejection.state == "skipped" else "rejected"
-        await self._remove(tx, head)
+        await remove_replica(tx, head)
         ended = without_bytes(head, state, problem=str(rejection.code), reason=rejection.reason)
         await received.record(tx, ended)
 
-    async def _skip(self, tx: Transaction, head: ReceivedHead, code: str, reason: str) -> None:
-        await self._remove(tx, head)
+    async def _skip(
+        self, tx: Transaction, head: ReceivedHead, code: str, reason: str, audited: EventOutcomes
+    ) -> None:
+        audited.note("skipped", head.position, code_with_condition(code, reason))
+        await remove_replica(tx, head)
         await received.record(tx, without_bytes(head, "skipped", problem=code, reason=reason))
-
-    async def _remove(self, tx: Transaction, head: ReceivedHead) -> None:
-        """Remove the replica of an older version, if there is one."""
-        entity = await tx.entity(head.entity_id) if head.entity_id is not None else None
-        if entity is not None and entity.origin == head.issuer and not entity.public:
-            await tx.delete(entity.id)
 
     async def _postpone(self, tx: Transaction, head: ReceivedHead, code: str, reason: str) -> None:
         limits, attempts = self._limits, head.attempts + 1

@@ -114,6 +114,16 @@ async def page(store: Store, states: Sequence[State], after: int, limit: int) ->
     return tuple(map(_HEAD.record, rows))
 
 
+async def walk(store: Store, after: tuple[str, bytes], limit: int) -> tuple[ReceivedHead, ...]:
+    """Rows after one, by issuer and entity."""
+    rows = await store.sql.fetch(
+        f"SELECT {_HEAD.sql} FROM confidential_head WHERE (issuer, entity_key) > (?, ?) "  # noqa: S608 - a constant
+        "ORDER BY issuer, entity_key LIMIT ?",
+        (*after, limit),
+    )
+    return tuple(map(_HEAD.record, rows))
+
+
 async def record(tx: Transaction, head: ReceivedHead) -> None:
     """Record the state of an entity."""
     fields = msgspec.structs.asdict(head) | {"key": bytes.fromhex(head.key)}

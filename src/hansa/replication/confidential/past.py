@@ -1,0 +1,163 @@
+"""Consume conditions and confidential replicas of the past: they are decided about anew when others hold.
+
+The store knows by which conditions the confidential entities of others were decided about (`addressed_rule`).
+When others hold, all that are of catalogue types are walked, a part at a time:
+
+    stored                      and a condition is not met now: the replica is removed, the entity skipped
+    pending                     the same of the replica of an older version; the newer one decides by itself
+    skipped for a condition     it is retrieved again, and decided about by its bytes: nothing else is known of it
+
+The key that decrypts a version is not retained. For what is retrieved again, its event is read from the ledger
+and opened once more; what no key of this marketplace opens any more, after several rotations, stays skipped
+until its origin seals it anew. The retriever decides by the new conditions already, and each part is decided
+in one transaction. An interruption repeats the walk, which changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Final
+
+import msgspec
+import structlog
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code
+from hansa.core.identifiers import Entropy
+from hansa.core.limits import Limits
+from hansa.core.retry import Retry
+from hansa.pubsub.bus import BusReads
+from hansa.replication.auditing.outcomes import EventOutcomes, code_with_condition
+from hansa.replication.backlog import Backlog
+from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.conditions.withholding import reason_of
+from hansa.replication.confidential.recognition import Recognition, remove_replica, without_bytes
+from hansa.store import Store, Transaction
+from hansa.store.tables import facts
+from hansa.store.tables.confidential import received
+from hansa.store.tables.confidential.received import ReceivedHead
+
+HEADS_MAX: Final = 50
+"""Entities in a part."""
+BACKOFF_MIN_S: Final = 0.1
+
+log = structlog.get_logger()
+
+
+class AddressedPast:
+    """Decides about the confidential entities of others by the conditions that hold now.
+
+    Args:
+        store: Has what is known of them.
+        bus: Has their events.
+        policy: Decides.
+        recognition: Opens the events.
+        backlog: Wakes the retriever; tells of other conditions.
+        clock: For back-off.
+        entropy: For back-off.
+        limits: `retrieval_backoff_max_s`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        bus: BusReads,
+        policy: DistributionPolicy,
+        recognition: Recognition,
+        backlog: Backlog,
+        clock: Clock,
+        entropy: Entropy,
+        limits: Limits,
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._policy = policy
+        self._recognition = recognition
+        self._backlog = backlog
+        self._retry = Retry("addressed past", clock, entropy, BACKOFF_MIN_S, limits.retrieval_backoff_max_s)
+
+    async def run(self) -> None:
+        """Walk whenever other conditions hold, until cancelled.
+
+        Raises:
+            Fatal: The store is damaged.
+        """
+        while True:
+            seen = self._backlog.conditions.count
+            await self._walk()
+            await self._backlog.conditions.wait(seen)
+
+    async def _walk(self) -> None:
+        """Decide about everything, unless that was done by these conditions."""
+        while not await self._retry(self._is_done):
+            rule = self._policy.consume_rule
+            after: tuple[str, bytes] | None = ("", b"")
+            while after is not None and rule == self._policy.consume_rule:
+                after = await self._retry(partial(self._decide_part, rule, after))
+                self._backlog.sealed.notify()
+                await asyncio.sleep(0)
+
+    async def _is_done(self) -> bool:
+        """Whether everything was decided about by what holds now; without conditions, at the beginning."""
+        return (await facts.value(self._store, "addressed_rule") or "") == self._policy.consume_rule
+
+    async def _decide_part(self, rule: str, after: tuple[str, bytes]) -> tuple[str, bytes] | None:
+        """Decide about some entities; after which the walk continues, None at its end.
+
+        Raises:
+            Unavailable: The bus does not answer.
+        """
+        page = await received.walk(self._store, after, HEADS_MAX)
+        opened = [await self._opened(head) for head in page]
+        outcomes = EventOutcomes()
+        async with self._store.transaction() as tx:
+            for seen, again in zip(page, opened, strict=True):
+                head = await received.of_entity(tx, seen.issuer, seen.entity_key)
+                if head != seen:
+                    continue  # another version has come, which is decided about by itself
+                if again is not None:
+                    await received.record(tx, again)
+                elif head.state in {"stored", "pending"} and head.type in self._policy.types:
+                    await self._decide(tx, head, outcomes)
+            is_end = len(page) < HEADS_MAX
+            if is_end:
+                await facts.record(tx, "addressed_rule", rule)
+            await outcomes.append(tx)
+        return None if is_end else (page[-1].issuer, page[-1].entity_key)
+
+    async def _opened(self, head: ReceivedHead) -> ReceivedHead | None:
+        """What a condition keeps out, to be retrieved again; None of everything else."""
+        if head.state != "skipped" or head.problem != Code.CONDITION_UNMET:
+            return None
+        page = await self._bus.search(head.position - 1, limit=1)
+        events = [one for one in page.events if one.event.entity.key == head.key]
+        for one in self._recognition.recognised(events):
+            if one.opened is not None and one.opened.notice.entity_key == head.entity_key:
+                return msgspec.structs.replace(
+                    head,
+                    state="pending",
+                    content_key=one.opened.content_key,
+                    attempts=0,
+                    due_ms=0,
+                    problem=None,
+                    reason=None,
+                )
+        log.warning("sealed_event_unreadable", issuer=head.issuer, position=head.position)
+        return None
+
+    async def _decide(self, tx: Transaction, head: ReceivedHead, outcomes: EventOutcomes) -> None:
+        """Remove a replica that a condition keeps out now."""
+        entity = await tx.entity(head.entity_id) if head.entity_id is not None else None
+        if entity is None or entity.origin != head.issuer or entity.public:
+            return
+        unmet = self._policy.accepts_addressed(entity)
+        if unmet is None:
+            return
+        await remove_replica(tx, head)
+        if head.state == "pending":  # the newer version decides
+            await received.record(tx, msgspec.structs.replace(head, entity_id=None, size_bytes=0))
+            return
+        code, reason = str(Code.CONDITION_UNMET), reason_of(unmet)
+        await received.record(tx, without_bytes(head, "skipped", problem=code, reason=reason))
+        outcomes.note("skipped", head.position, code_with_condition(code, reason))
